@@ -1,0 +1,49 @@
+# Two commands are all a user needs: `make demo` and `make test`. Both make .venv first.
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+CONFORMANCE := .venv-conformance
+
+.PHONY: demo test check conformance vectors clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.test check
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# Compares with other projects' simulators, in an environment of their own.
+conformance: $(CONFORMANCE)/.ready
+	$(CONFORMANCE)/bin/python -m pytest -m conformance tests/conformance
+
+# Records anew what `make test` replays; needs the other projects' simulators.
+vectors: $(CONFORMANCE)/.ready
+	$(CONFORMANCE)/bin/python tests/oracles/xylo_vectors.py
+	$(CONFORMANCE)/bin/python tests/oracles/speck_vectors.py
+
+$(VENV)/bin/python:
+	python3 -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[test]'
+	touch $@ $(VENV)/.demo
+
+$(CONFORMANCE)/.ready: pyproject.toml constraints.txt $(wildcard tests/oracles/requirements-*.txt)
+	python3 -m venv $(CONFORMANCE)
+	$(CONFORMANCE)/bin/python $(PIP) -c constraints.txt -e '.[test]'
+	for file in tests/oracles/requirements-*.txt; do \
+		$(CONFORMANCE)/bin/python $(PIP) --no-deps -r $$file || exit 1; \
+	done
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(CONFORMANCE) build dist out *.egg-info

@@ -1,0 +1,164 @@
+"""Two networks, trained on the spot on real digits, the whole way onto two chips.
+
+    python examples/demo.py [--out out/demo] [--epochs 25]
+
+For each: does it fit and where, what accuracy survives on the chip, what it will draw, and the
+saved artifact with a picture. About two minutes on two cores; no network connection is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from digits import (
+    Digits,
+    Ints,
+    accuracy,
+    class_counts,
+    code_distances,
+    columns_over_time,
+    convolutional_network,
+    digits,
+    rate_coded,
+    synnet,
+    train,
+)
+from rich.console import Console
+from rich.table import Table
+
+from toolchain import Deployment, deploy
+from toolchain.nn import reset_states
+from toolchain.plots import plot_raster, plot_resources
+from toolchain.tables import table
+
+mpl.use("Agg")
+DT = 1e-3
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network, its input code and its chip."""
+
+    name: str
+    chip: str
+    network: Callable[[], torch.nn.Module]
+    encode: Callable[[Ints], Ints]
+    score: Callable[..., torch.Tensor]
+    epochs: int
+    rate: float
+
+
+CASES = (
+    Case("digits_speck", "speck2f", convolutional_network, rate_coded, class_counts, 14, 0.005),
+    Case("digits_xylo", "xylo_a2", synnet, columns_over_time, code_distances, 30, 0.01),
+)
+
+
+def main() -> None:
+    """Parse the command line and run both cases."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/demo"))
+    parser.add_argument("--epochs", type=int, help="for both networks; fewer for a quick look")
+    arguments = parser.parse_args()
+    data, console = digits(), Console()
+    for case in CASES:
+        run(case, data, arguments.out, console, arguments.epochs or case.epochs)
+
+
+def run(case: Case, data: Digits, out: Path, console: Console, epochs: int) -> dict[str, float]:
+    """Train, deploy, report and save one case; its accuracies in percent."""
+    console.rule(f"{case.name}: {case.chip}")
+    train_spikes, test_spikes = case.encode(data.train), case.encode(data.test)
+    model = trained(case, data, train_spikes, epochs, console)
+    sample = torch.as_tensor(train_spikes[:4]).float()
+    d = deploy(model, chip=case.chip, sample=sample, dt=DT, calibration=train_spikes[:256])
+    console.print(table(d))
+    found = accuracies(case, model, d, test_spikes, data.test_labels)
+    console.print(accuracy_table(found, len(test_spikes)))
+    console.print(table(d.estimate(test_spikes)))
+    folder = d.save(out / case.name)
+    picture = draw(d, test_spikes[:1], out / f"{case.name}.png")
+    console.print(f"artifact: {shown(folder)}\npicture:  {shown(picture)}\n")
+    return found
+
+
+def trained(
+    case: Case, data: Digits, spikes: Ints, epochs: int, console: Console
+) -> torch.nn.Module:
+    """The network after training, with fresh states."""
+    torch.manual_seed(0)
+    model = case.network()
+    train(
+        model,
+        spikes,
+        data.train_labels,
+        case.score,
+        epochs=epochs,
+        rate=case.rate,
+        temperature=4.0,
+        what=f"training {case.name}",
+        show=console.is_terminal,
+    )
+    return model
+
+
+def accuracies(
+    case: Case, model: torch.nn.Module, d: Deployment, spikes: Ints, labels: Ints
+) -> dict[str, float]:
+    """Percent right on the whole test split, from the trained network down to the chip."""
+    with torch.no_grad():
+        reset_states(model)
+        float_scores = case.score(model(torch.as_tensor(spikes).float()))
+        reset_states(model)
+    run = d.simulate(spikes, record=True)
+    return {
+        "trained network (float32)": accuracy(float_scores, labels),
+        "quantized graph (float64)": accuracy(
+            case.score(d.reference_quantized(spikes).spikes), labels
+        ),
+        f"{d.chip.name}, bit-exact": accuracy(case.score(run.spikes), labels),
+        "saturated states": float(sum(run.saturations.values())),
+    }
+
+
+def accuracy_table(found: dict[str, float], samples: int) -> Table:
+    """What is left of the accuracy at each step."""
+    rows = Table(title=f"test accuracy, {samples} digits", title_justify="left", box=None)
+    rows.add_column("network")
+    rows.add_column("right", justify="right")
+    for name, value in found.items():
+        is_count = name == "saturated states"
+        rows.add_row(name, f"{value:.0f}" if is_count else f"{value:.2f} %")
+    return rows
+
+
+def draw(d: Deployment, spikes: Ints, path: Path) -> Path:
+    """Spikes of one digit on the chip, and what the network uses of it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    plot_raster(left, d.simulate(np.asarray(spikes), record=True))
+    left.set_title(f"one digit on {d.chip.title}")
+    plot_resources(right, d.resources())
+    right.set_title("use of the chip")
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def shown(path: Path) -> str:
+    """The path as a reader would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_absolute() and here in path.parents else path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+import json
+
+import numpy as np
+import pytest
+
+from tests.chips.speck.networks import chain
+from tests.oracles.speck_networks import random_case
+from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+
+
+def core(**fields):
+    defaults = {
+        "name": "spk",
+        "weight_name": "conv",
+        "weight": np.ones((2, 1, 3, 3), np.int8),
+        "input_shape": (1, 5, 5),
+        "threshold_high": 10,
+        "threshold_low": -10,
+    }
+    return SpeckCore(**{**defaults, **fields})
+
+
+def program(*cores, **fields):
+    defaults = {
+        "chip": "speck2f",
+        "input_shape": (1, 5, 5),
+        "inputs": (Destination(layer="spk"),),
+        "outputs": ("spk",),
+    }
+    return SpeckProgram(**{**defaults, **fields}, cores=cores)
+
+
+def test_arrays_are_copied_typed_and_read_only():
+    weight = np.ones((2, 1, 3, 3), np.int64)
+    made = core(weight=weight, bias=[1, 2])
+    weight[:] = 5
+    assert made.weight.dtype == np.int8
+    assert made.weight.max() == 1
+    assert made.bias.dtype == np.int16
+    with pytest.raises(ValueError, match="read-only"):
+        made.weight[0] = 2
+
+
+def test_a_core_is_refused_with_all_its_faults():
+    with pytest.raises(ValueError, match="SpeckCore 'spk'") as error:
+        core(
+            weight=np.full((2, 1, 3, 3), 128),
+            bias=np.array([0.5, 1]),
+            stride=(0, 1),
+            padding=(1, -1),
+            threshold_high=0,
+            threshold_low=1.5,
+            core=-1,
+        )
+    for fault in (
+        "weight must stay in -128..127, got 128..128",
+        "bias must hold integers, got float64",
+        "stride must be 2 integers >= 1, got (0, 1)",
+        "padding must be 2 integers >= 0, got (1, -1)",
+        "threshold_high must be an integer >= 1, got 0",
+        "threshold_low must be an integer <= 0, got 1.5",
+        "core must be an integer >= 0 or None, got -1",
+    ):
+        assert fault in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"weight": np.ones((2, 1, 3))}, "weight must have shape"),
+        ({"input_shape": (2, 5, 5)}, "weight takes 1 input channels, input_shape has 2"),
+        ({"bias": [1]}, r"bias must have shape \(2,\), got \(1,\)"),
+        ({"bias": [40000, 0]}, r"bias must stay in -32768\.\.32767"),
+        ({"initial": np.zeros((2, 5, 5), int)}, r"initial must have shape \(2, 3, 3\)"),
+        ({"input_shape": (1, 2, 5)}, "a 3x3 kernel does not fit on a 2x5 map padded by 0x0"),
+        ({"input_shape": (1, True, 5)}, "input_shape must be 3 integers >= 1"),
+    ],
+)
+def test_a_core_whose_parts_disagree_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        core(**fields)
+
+
+def test_a_program_is_refused_with_all_its_faults():
+    first = core(destinations=(Destination(layer="spk"), Destination(layer="nowhere")))
+    with pytest.raises(ValueError, match="SpeckProgram") as error:
+        program(first, core(name="deaf", core=1), core(name="deaf", core=1), dt=-1)
+    for fault in (
+        "name used twice: deaf",
+        "hardware core used twice: 1",
+        "dt must be > 0 s, got -1",
+        "spk sends spikes to 'spk', which is not after it",
+        "spk sends spikes to unknown core 'nowhere'",
+        "nothing is sent to: deaf",
+        "output 'spk' is not monitored",
+    ):
+        assert fault in str(error.value)
+
+
+def test_placed_sets_the_core_of_every_layer():
+    network = chain((1, 8, 8), {"outputs": 2, "kernel": 3}, {"outputs": 2, "kernel": 3})
+    placed = network.placed({"spk0": 4, "spk1": 2})
+    assert [c.core for c in placed.cores] == [4, 2]
+    assert [c.core for c in network.cores] == [None, None]
+    with pytest.raises(ValueError, match="names every core once"):
+        network.placed({"spk0": 4})
+    with pytest.raises(ValueError, match="hardware core used twice: 4"):
+        network.placed({"spk0": 4, "spk1": 4})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_arrays_and_back_is_the_same_program(seed):
+    program = random_case(seed, branches=True)[0]
+    arrays, metadata = program.to_arrays()
+    back = SpeckProgram.from_arrays(arrays, json.loads(json.dumps(metadata)))
+    assert str(back) == str(program)
+    for ours, theirs in zip(program.cores, back.cores, strict=True):
+        assert ours.weight.tobytes() == theirs.weight.tobytes()
+        assert ours.destinations == theirs.destinations
+
+
+@pytest.mark.parametrize("damage", ["format", "cores", "outputs"])
+def test_damaged_metadata_is_refused(damage):
+    arrays, metadata = chain((1, 8, 8), {"outputs": 2, "kernel": 3}).to_arrays()
+    del metadata[damage]
+    with pytest.raises(ValueError, match="Speck program"):
+        SpeckProgram.from_arrays(arrays, metadata)
+
+
+def test_missing_and_unknown_arrays_are_refused():
+    arrays, metadata = chain((1, 8, 8), {"outputs": 2, "kernel": 3}).to_arrays()
+    with pytest.raises(ValueError, match=r"damaged Speck program: 'spk0\.weight'"):
+        SpeckProgram.from_arrays({}, metadata)
+    with pytest.raises(ValueError, match="arrays of no core: other"):
+        SpeckProgram.from_arrays({**arrays, "other": arrays["spk0.weight"]}, metadata)
+
+
+def test_text_is_canonical():
+    network = chain((1, 8, 8), {"outputs": 2, "kernel": 3, "pool": 2}, {"outputs": 3, "kernel": 3})
+    assert str(network) == (
+        "SpeckProgram for speck2f, dt 0.001 s\n"
+        "  input 1x8x8 to spk0\n"
+        "  conv0 > spk0: 1x8x8 -> 2x6x6, weight int8[2x1x3x3]:60daa3a5, bias -, stride 1x1 "
+        "padding 0x0, threshold 100 floor -100 reset subtract, initial -, to spk1 (sum 2), core -\n"
+        "  conv1 > spk1: 2x3x3 -> 3x1x1, weight int8[3x2x3x3]:ea659cdc, bias -, stride 1x1 "
+        "padding 0x0, threshold 100 floor -100 reset subtract, initial -, to -, core -, monitored\n"
+        "  output spk1"
+    )
+
+
+def test_word_counts_round_addresses_up_as_documented():
+    conv = core(weight=np.zeros((32, 16, 3, 3), int), input_shape=(16, 64, 64), padding=(1, 1))
+    assert (conv.kernel_words, conv.neuron_words, conv.bias_words) == (8192, 131072, 0)
+    odd = core(
+        weight=np.zeros((65, 64, 3, 3), int), input_shape=(64, 19, 7), bias=np.zeros(65, int)
+    )
+    assert (odd.kernel_words, odd.neuron_words, odd.bias_words) == (131072, 65 * 32 * 8, 65)

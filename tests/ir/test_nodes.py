@@ -1,0 +1,92 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from toolchain.ir import (
+    BatchNorm,
+    Conv2d,
+    Linear,
+    Neuron,
+    Readout,
+    SumPool2d,
+    decay,
+    time_constant,
+)
+
+
+def test_arrays_are_copied_and_read_only():
+    weight = np.ones((2, 3))
+    node = Linear(weight=weight)
+    weight[0, 0] = 5
+    assert node.weight[0, 0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        node.weight[0, 0] = 2
+
+
+def test_a_node_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Linear(weight=np.ones((2, 3))).weight = np.zeros((2, 3))
+
+
+def test_integers_stay_integers_and_everything_else_becomes_float64():
+    assert Linear(weight=np.ones((2, 3), np.int8)).weight.dtype == np.int8
+    assert Linear(weight=np.ones((2, 3), np.float32)).weight.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Linear(weight=np.ones(3)), r"\(outputs, inputs\), got shape \(3,\)"),
+        (lambda: Linear(weight=np.ones((2, 3)), bias=np.ones(3)), "its weight makes 2"),
+        (lambda: Linear(weight=np.full((2, 3), np.nan)), "Linear.weight holds NaN"),
+        (lambda: Conv2d(weight=np.ones((2, 3))), r"\(out, in / groups, y, x\)"),
+        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=2), "leaves a rest"),
+        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(0, 1)), "start at 1"),
+        (lambda: SumPool2d(kernel=(0, 2), stride=(2, 2)), "start at 1"),
+        (lambda: Neuron(shape=(2,), v_threshold=0.0), "must be > 0"),
+        (lambda: Neuron(shape=(2,), v_threshold=[1, 1, 1]), "incompatible|broadcast"),
+        (lambda: Neuron(shape=(2,), v_threshold=1.0, alpha_mem=1.5), r"outside 0\.\.1"),
+        (lambda: Neuron(shape=(2,), v_threshold=1.0, max_spikes=0), "starts at 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+@pytest.mark.parametrize(
+    ("node", "given", "made"),
+    [
+        (Linear(weight=np.ones((4, 3))), (3,), (4,)),
+        (Conv2d(weight=np.ones((4, 2, 3, 5))), (2, 8, 8), (4, 6, 4)),
+        (Conv2d(weight=np.ones((4, 1, 3, 3)), groups=2, stride=2, padding=1), (2, 7, 8), (4, 4, 4)),
+        (Conv2d(weight=np.ones((1, 1, 3, 3)), dilation=2), (1, 8, 8), (1, 4, 4)),
+        (SumPool2d(kernel=2, stride=2), (3, 5, 4), (3, 2, 2)),
+        (Neuron(shape=(2,), v_threshold=1.0, alpha_syn=[0.5, 0.9]), (4,), (2,)),
+        (Readout(shape=(2,)), (2,), (2,)),
+    ],
+)
+def test_shapes_follow(node, given, made):
+    assert node.output_shape(given) == made
+
+
+@pytest.mark.parametrize(
+    ("node", "given"),
+    [
+        (Linear(weight=np.ones((4, 3))), (4,)),
+        (Conv2d(weight=np.ones((4, 2, 3, 5))), (3, 8, 8)),
+        (Conv2d(weight=np.ones((4, 2, 9, 9))), (2, 8, 8)),
+        (SumPool2d(kernel=4, stride=4), (3, 3, 3)),
+        (BatchNorm(mean=[0.0], var=[1.0], gamma=[1.0], beta=[0.0], eps=0.0), (2, 3, 3)),
+        (Readout(shape=(2,)), (3,)),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused(node, given):
+    with pytest.raises(ValueError, match=r"takes|exceeds"):
+        node.output_shape(given)
+
+
+def test_decay_and_time_constant_are_inverse():
+    assert time_constant(decay(20e-3, 1e-3), 1e-3) == pytest.approx(20e-3)
+    assert time_constant(np.ones(()), 1e-3) == np.inf

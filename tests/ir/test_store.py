@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pytest
+
+from toolchain.ir import (
+    Add,
+    Conv2d,
+    Edge,
+    Flatten,
+    Graph,
+    Identity,
+    Input,
+    Linear,
+    Neuron,
+    Output,
+    SumPool2d,
+)
+from toolchain.ir.store import pack_graph, unpack_graph
+
+
+@pytest.fixture
+def graph():
+    nodes = {
+        "input": Input(shape=(1, 4, 4)),
+        "conv": Conv2d(weight=np.ones((2, 1, 3, 3)), bias=np.zeros(2), padding=1),
+        "pool": SumPool2d(kernel=2, stride=2),
+        "drop": Identity(was="Dropout"),
+        "flat": Flatten(),
+        "sum": Add(),
+        "lif": Neuron(shape=(8,), v_threshold=7, alpha_syn=[0.5], v_min=-1.0, max_spikes=3),
+        "rec": Linear(weight=np.eye(8, dtype=np.int8)),
+        "output": Output(),
+    }
+    edges = [
+        ("input", "conv"),
+        ("conv", "pool"),
+        ("pool", "drop"),
+        ("drop", "flat"),
+        ("flat", "sum"),
+        ("rec", "sum"),
+        ("sum", "lif"),
+        Edge("lif", "rec", 1),
+        ("lif", "output"),
+    ]
+    return Graph(nodes, edges, dt=1e-3, provenance={"framework": "torch"})
+
+
+def test_a_graph_comes_back_as_it_was(graph):
+    arrays, data = pack_graph(graph)
+    again = unpack_graph(arrays, json.loads(json.dumps(data)))
+    assert str(again) == str(graph)
+    assert again.provenance == graph.provenance
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.update(format="other/1"),
+        lambda data: data["nodes"][1].update(kind="Popen"),
+        lambda data: data["nodes"][1]["fields"].update(extra=1),
+        lambda data: data["nodes"].pop(),
+        lambda data: data.update(edges=[["input", "nowhere", 0]]),
+        lambda data: data.update(edges=[["input"]]),
+        lambda data: data.update(dt=-1.0),
+        lambda data: data.pop("nodes"),
+    ],
+)
+def test_damaged_data_is_refused(graph, damage):
+    arrays, data = pack_graph(graph)
+    damage(data)
+    with pytest.raises(ValueError, match=r"\w"):
+        unpack_graph(arrays, data)

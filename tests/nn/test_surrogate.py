@@ -1,0 +1,54 @@
+"""Surrogate gradients: worked values, and that backward uses them."""
+
+import math
+
+import pytest
+import torch
+
+from toolchain import nn
+
+
+def at(surrogate, v, threshold=1.0):
+    return float(surrogate(torch.tensor(v), torch.tensor(threshold)))
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "v", "value"),
+    [
+        (nn.SingleExponential(), 1.0, 2.0),
+        (nn.SingleExponential(), 0.5, 2 * math.exp(-1)),
+        (nn.SingleExponential(grad_width=1.0, grad_scale=3.0), 2.0, 3 * math.exp(-1)),
+        (nn.PeriodicExponential(), 1.0, 1.0),
+        (nn.PeriodicExponential(), 2.0, 1.0),
+        (nn.PeriodicExponential(), 1.5, math.exp(-1)),
+        (nn.PeriodicExponential(), 0.0, math.exp(-2)),
+        (nn.PeriodicExponential(), -1.0, math.exp(-4)),
+        (nn.Heaviside(window=0.5), 0.5, 1.0),
+        (nn.Heaviside(window=0.5), 0.25, 0.0),
+        (nn.Boxcar(width=1.0, height=2.0), 1.5, 2.0),
+        (nn.Boxcar(width=1.0, height=2.0), 1.75, 0.0),
+    ],
+)
+def test_worked_values(surrogate, v, value):
+    assert at(surrogate, v) == pytest.approx(value, rel=1e-6)
+
+
+def test_the_multi_gaussian_integrates_to_one_minus_its_sides():
+    v = torch.linspace(-40, 42, 200_001, dtype=torch.double)
+    area = torch.trapezoid(nn.MultiGaussian()(v, torch.tensor(1.0)), v)
+    assert float(area) == pytest.approx(1 + 0.15 - 2 * 0.15, rel=1e-6)
+    assert at(nn.MultiGaussian(), 2.5) < 0 < at(nn.MultiGaussian(), 1.0)
+
+
+@pytest.mark.parametrize("spike_fn", [nn.MultiSpike, nn.SingleSpike, nn.MaxSpike(2)])
+def test_backward_is_the_surrogate(spike_fn):
+    surrogate = nn.Boxcar(width=1.0, height=3.0)
+    v = torch.tensor([0.2, 0.7, 1.2, 3.0], requires_grad=True)
+    spike_fn.apply(v, torch.tensor(1.0), surrogate).sum().backward()
+    assert v.grad.tolist() == [0, 3, 3, 0]
+
+
+def test_the_gradient_of_the_threshold_is_that_of_a_ratio():
+    v, threshold = torch.tensor([0.7, 3.0]), torch.tensor(2.0, requires_grad=True)
+    nn.MultiSpike.apply(v, threshold, nn.Heaviside(window=5.0)).sum().backward()
+    assert float(threshold.grad) == pytest.approx(-(0.7 + 3.0) / 2)

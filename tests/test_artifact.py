@@ -1,0 +1,207 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolchain import Deployment, deploy
+from toolchain.diagnostics import ArtifactError
+from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Neuron, Output
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def deployment():
+    rng = np.random.default_rng(0)
+    nodes = {
+        "input": Input(shape=(1, 6, 6)),
+        "conv": Conv2d(weight=rng.normal(size=(2, 1, 3, 3)), bias=rng.normal(size=2)),
+        "if1": Neuron(shape=(2, 4, 4), v_threshold=1.0, v_min=-1.0),
+        "flat": Flatten(),
+        "fc": Linear(weight=rng.normal(size=(3, 32))),
+        "if2": Neuron(shape=(3,), v_threshold=1.0),
+        "output": Output(),
+    }
+    return deploy(Graph.chain(nodes, dt=1e-3, provenance={"model": "Net"}), chip="speck2f")
+
+
+@pytest.fixture
+def saved(deployment, tmp_path):
+    return deployment.save(tmp_path / "net")
+
+
+X = (np.random.default_rng(1).random((2, 20, 1, 6, 6)) < 0.3).astype(int)
+
+
+def test_everything_comes_back(deployment, saved):
+    again = Deployment.load(saved)
+    np.testing.assert_array_equal(again.simulate(X).spikes, deployment.simulate(X).spikes)
+    np.testing.assert_array_equal(again.reference(X).spikes, deployment.reference(X).spikes)
+    assert str(again.graph) == str(deployment.graph)
+    assert again.graph.provenance == {"model": "Net"}
+    assert str(again.quantized) == str(deployment.quantized)
+    assert str(again.program) == str(deployment.program)
+    assert again.config() == deployment.config()
+    assert again.diagnostics == deployment.diagnostics
+    assert again.placement == deployment.placement
+
+
+def test_the_same_deployment_writes_the_same_bytes(deployment, saved, tmp_path):
+    other = deployment.save(tmp_path / "other")
+    for file in saved.iterdir():
+        assert file.read_bytes() == (other / file.name).read_bytes()
+
+
+def test_loading_and_simulating_needs_no_torch(saved):
+    code = (
+        "import sys, numpy as np\n"
+        "from toolchain import Deployment\n"
+        f"d = Deployment.load({str(saved)!r})\n"
+        "d.simulate(np.zeros((1, 3, 1, 6, 6), int))\n"
+        "assert not {'torch', 'matplotlib', 'samna'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_nothing_is_pickled(saved):
+    assert {file.suffix for file in saved.iterdir()} == {".json", ".safetensors"}
+
+
+def test_a_second_save_replaces_the_first_and_leaves_nothing_else(deployment, saved):
+    deployment.save(saved)
+    assert [path.name for path in saved.parent.iterdir()] == ["net"]
+    assert Deployment.load(saved)
+
+
+def test_a_folder_that_is_no_artifact_is_left_alone(deployment, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+        deployment.save(tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("moment", ["write", "rename"])
+def test_a_crash_while_saving_leaves_the_old_artifact(deployment, saved, monkeypatch, moment):
+    before = {file.name: file.read_bytes() for file in saved.iterdir()}
+
+    def crash(*_args, **_rest):
+        raise OSError("disk full")
+
+    if moment == "write":
+        monkeypatch.setattr(os, "fsync", crash)
+    else:
+        original = Path.rename
+        # the second rename is the one that puts the new folder in place
+        calls = []
+
+        def rename(self, target):
+            calls.append(target)
+            return crash() if len(calls) == 2 else original(self, target)
+
+        monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="disk full"):
+        deployment.save(saved)
+    monkeypatch.undo()
+    assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
+    assert [path.name for path in saved.parent.iterdir()] == ["net"]
+
+
+def test_a_crash_while_saving_anew_leaves_nothing(deployment, tmp_path, monkeypatch):
+    def crash(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", crash)
+    with pytest.raises(OSError, match="disk full"):
+        deployment.save(tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+NAMES = (
+    "config.json",
+    "diagnostics.json",
+    "graph.json",
+    "graph.safetensors",
+    "program.json",
+    "program.safetensors",
+    "quantized.json",
+    "quantized.safetensors",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_changed_file_is_refused_by_name(saved, name):
+    data = bytearray((saved / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (saved / name).write_bytes(data)
+    with pytest.raises(ArtifactError, match=f"{name} is not the file that was saved"):
+        Deployment.load(saved)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", *NAMES])
+def test_a_missing_file_is_refused_by_name(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(ArtifactError, match=f"{name}: No such file"):
+        Deployment.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ("", "manifest.json: Expecting value"),
+        ("[]", "manifest.json: holds no object"),
+        ('{"format": "snn-deployment/9"}', "this reads 'snn-deployment/1'"),
+        ("[" * 100_000, "manifest.json: "),
+        ('{"format": "snn-deployment/1", "sha256": 3}', "its hash differs"),
+    ],
+)
+def test_a_damaged_manifest_is_refused(saved, manifest, message):
+    (saved / "manifest.json").write_text(manifest)
+    with pytest.raises(ArtifactError, match=message):
+        Deployment.load(saved)
+
+
+def rehash(saved):
+    """Make the manifest agree with the files, as someone who tampers would."""
+    from toolchain.artifact import _hash
+
+    manifest = json.loads((saved / "manifest.json").read_text())
+    manifest["sha256"] = {name: _hash((saved / name).read_bytes()) for name in NAMES}
+    (saved / "manifest.json").write_text(json.dumps(manifest))
+
+
+def edited(saved, name, change):
+    data = json.loads((saved / name).read_text())
+    change(data)
+    (saved / name).write_text(json.dumps(data))
+    rehash(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("program.json", lambda data: data["data"].update(format="other")),
+        ("program.json", lambda data: data["data"].pop("cores")),
+        ("program.json", lambda data: data.pop("shapes")),
+        ("program.json", lambda data: data["shapes"].clear()),
+        ("graph.json", lambda data: data["data"]["nodes"].pop()),
+        ("graph.json", lambda data: data["data"]["nodes"][0].update(kind="Popen")),
+        ("diagnostics.json", lambda data: data["diagnostics"].append({"rule": "x"})),
+        ("diagnostics.json", lambda data: data.pop("diagnostics")),
+    ],
+)
+def test_a_tampered_file_with_the_right_hash_is_refused_all_the_same(saved, name, change):
+    edited(saved, name, change)
+    with pytest.raises(ArtifactError):
+        Deployment.load(saved)
+
+
+def test_a_broken_tensor_file_with_the_right_hash_is_refused(saved):
+    (saved / "program.safetensors").write_bytes(b"\xff" * 64)
+    rehash(saved)
+    with pytest.raises(ArtifactError, match="program: "):
+        Deployment.load(saved)

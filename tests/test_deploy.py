@@ -1,0 +1,308 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from toolchain import DeployError, Deployment, deploy, extract, list_chips, load_chip
+from toolchain.ir import AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, decay
+from toolchain.nn import CubaLIF, FlattenTime, IAFSqueeze, SumPool2d
+
+DT = 1e-3
+
+
+def leaky(sizes=(8, 30, 20, 5), seed=0, inputs_per_weight=1.0, **neuron):
+    """A chain of dense layers and CuBa-LIF neurons, as a Graph."""
+    rng = np.random.default_rng(seed)
+    nodes = {"input": Input(shape=sizes[:1])}
+    for k, (pre, post) in enumerate(pairwise(sizes)):
+        weight = rng.normal(0.05, 0.6 * inputs_per_weight / np.sqrt(pre), (post, pre))
+        nodes[f"fc{k}"] = Linear(weight=weight)
+        fields = {"alpha_mem": decay(20e-3, DT), "alpha_syn": decay(np.array([5e-3]), DT)}
+        nodes[f"lif{k}"] = Neuron(shape=(post,), **{"v_threshold": 1.0, **fields, **neuron})
+    nodes["output"] = Output()
+    return Graph.chain(nodes, dt=DT)
+
+
+def image_net(dt=DT):
+    """The shape of the N-MNIST network of the NIR paper."""
+    rng = np.random.default_rng(0)
+
+    def conv(outputs, inputs, kernel, **rest):
+        scale = 1.5 / np.sqrt(inputs * kernel**2)
+        return Conv2d(weight=rng.normal(0, scale, (outputs, inputs, kernel, kernel)), **rest)
+
+    def neurons(*shape):
+        return Neuron(shape=shape, v_threshold=1.0, v_min=-1.0)
+
+    nodes = {
+        "input": Input(shape=(2, 34, 34)),
+        "conv1": conv(16, 2, 5, stride=2, padding=1),
+        "if1": neurons(16, 16, 16),
+        "conv2": conv(16, 16, 3, padding=1),
+        "if2": neurons(16, 16, 16),
+        "pool2": AvgPool2d(kernel=2, stride=2),
+        "conv3": conv(8, 16, 3, padding=1),
+        "if3": neurons(8, 8, 8),
+        "pool3": AvgPool2d(kernel=2, stride=2),
+        "flatten": Flatten(),
+        "fc1": Linear(weight=rng.normal(0, 0.3, (256, 128))),
+        "if4": neurons(256),
+        "fc2": Linear(weight=rng.normal(0, 0.15, (10, 256))),
+        "if5": neurons(10),
+        "output": Output(),
+    }
+    return Graph.chain(nodes, dt=dt)
+
+
+def spikes(shape, rate=0.1, seed=1):
+    return (np.random.default_rng(seed).random(shape) < rate).astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def xylo():
+    graph = leaky()
+    return deploy(graph, chip="xylo", calibration=spikes((4, 50, 8)))
+
+
+@pytest.fixture(scope="module")
+def speck():
+    return deploy(image_net(), chip="speck", calibration=spikes((2, 20, 2, 34, 34), 0.02))
+
+
+# ---- the road ----
+
+
+def test_a_torch_module_walks_to_speck():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        FlattenTime(),
+        torch.nn.Conv2d(2, 4, 3, bias=False),
+        torch.nn.BatchNorm2d(4),
+        IAFSqueeze(num_timesteps=10, min_v_mem=-1.0),
+        torch.nn.Dropout(0.5),
+        SumPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4 * 4 * 4, 3, bias=False),
+        IAFSqueeze(num_timesteps=10, min_v_mem=-1.0),
+    )
+    x = spikes((3, 10, 2, 10, 10), 0.3)
+    d = deploy(model, chip="speck2f", sample=torch.as_tensor(x).float(), dt=DT, calibration=x)
+    assert d.chip.name == "speck2f"
+    assert d.placement == {"3": "core 0", "8": "core 1"}
+    assert d.simulate(x).spikes.shape == (3, 10, 3)
+
+
+def test_a_torch_module_walks_to_xylo():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(4, 6, bias=False),
+        CubaLIF(6, tau_mem=10e-3, tau_syn=5e-3, dt=DT, has_rec=True, max_spikes_per_dt=31),
+        torch.nn.Linear(6, 2, bias=False),
+        CubaLIF(2, tau_mem=10e-3, tau_syn=5e-3, dt=DT, max_spikes_per_dt=1),
+    )
+    x = spikes((3, 30, 4), 0.3)
+    d = deploy(model, chip="xylo", sample=torch.as_tensor(x).float(), calibration=x)
+    assert d.placement == {"1": "hidden 0..5", "3": "output 0..1"}
+    assert d.program.weights_rec.any()
+    assert d.simulate(x).spikes.shape == (3, 30, 2)
+
+
+def test_a_torch_module_needs_a_sample():
+    with pytest.raises(ValueError, match="needs sample="):
+        deploy(torch.nn.Linear(2, 2), chip="xylo")
+
+
+def test_an_unknown_chip_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="xylo_a2"):
+        deploy(leaky(), chip="xylo_b7")
+
+
+def test_calibration_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"calibration must be \(batch, time, 8\), got shape"):
+        deploy(leaky(), chip="xylo", calibration=np.zeros((4, 50, 9)))
+
+
+def test_public_names_are_where_users_look():
+    assert load_chip("speck").name == "speck2f"
+    assert "xylo_a2" in list_chips()
+    assert callable(extract)
+    assert issubclass(DeployError, ValueError)
+
+
+# ---- what comes out ----
+
+
+def test_speck_computes_what_its_quantized_graph_means(speck):
+    x = spikes((2, 30, 2, 34, 34), 0.03, seed=5)
+    chip, graph = speck.simulate(x, record=True), speck.reference_quantized(x, record=True)
+    assert sum(chip.saturations.values()) == 0
+    for name, layer in chip.layers.items():
+        np.testing.assert_array_equal(layer.spikes, graph.layers[name].spikes)
+        np.testing.assert_array_equal(layer.v_mem, graph.layers[name].v_mem)
+        assert layer.spikes.any()
+
+
+def test_the_memories_of_the_nmnist_network_are_those_of_the_datasheet_formula(speck):
+    used = {(r.layer, r.resource): r.used for r in speck.resources()}
+    kernel = [used[f"if{k}", "kernel memory"] for k in range(1, 6)]
+    neuron = [used[f"if{k}", "neuron memory"] for k in range(1, 6)]
+    # 2 * 2^(5+4), 16 * 2^(4+4), 16 * 2^(4+3), 8 * 2^(4+8), 256 * 2^(0+4)
+    assert kernel == [1024, 4096, 2048, 32768, 4096]
+    assert neuron == [4096, 4096, 512, 256, 10]
+    assert all(row.used <= row.limit for row in speck.resources())
+
+
+def test_xylo_follows_its_reference_one_step_later_for_each_hop(xylo):
+    assert xylo.lag == 2
+    x = np.zeros((1, 40, 8), dtype=int)
+    x[0, 5] = 15
+    first_chip = xylo.simulate(x, record=True).layers["lif1"].spikes[0].any(axis=1).argmax()
+    first = xylo.reference(x, record=True).layers["lif1"].spikes[0].any(axis=1).argmax()
+    assert first_chip == first + 1
+
+
+def test_the_reference_is_the_float_network_in_the_users_names(xylo):
+    x = spikes((2, 20, 8))
+    reference = xylo.reference(x, record=True)
+    assert list(reference.layers) == ["lif0", "lif1", "lif2"]
+    assert reference.spikes.shape == (2, 20, 5)
+
+
+def test_the_configuration_holds_the_integers_that_are_simulated(xylo):
+    tree = xylo.config()
+    np.testing.assert_array_equal(tree["reservoir"]["weights"], xylo.program.weights_rec[..., 0])
+    assert tree["readout"]["neurons"][0]["threshold"] == xylo.program.threshold_out[0]
+
+
+def test_an_estimate_from_spikes_has_power_energy_and_synops(xylo):
+    estimate = xylo.estimate(spikes((2, 50, 8)))
+    assert estimate.power.low <= estimate.power.nominal <= estimate.power.high
+    assert estimate.energy_per_inference.unit == "µJ"
+    assert estimate.activity.steps == 50
+    assert estimate.as_dict()["power"]["unit"] == "µW"
+
+
+def test_an_estimate_wants_spikes_or_rates(xylo):
+    with pytest.raises(ValueError, match="give either spikes or rates"):
+        xylo.estimate()
+    with pytest.raises(ValueError, match="rates need steps"):
+        xylo.estimate(rates={})
+    with pytest.raises(ValueError, match=r"rates need input, lif0, lif1, lif2; missing or unknown"):
+        xylo.estimate(rates={"input": 1.0}, steps=10)
+
+
+def test_an_estimate_on_speck_stays_a_range(speck):
+    estimate = speck.estimate(spikes((1, 10, 2, 34, 34), 0.02))
+    assert estimate.dynamic_power.nominal is None
+    assert estimate.basis == "assumed"
+
+
+def test_it_prints_as_tables(xylo, speck):
+    for d, x in ((xylo, (1, 10, 8)), (speck, (1, 10, 2, 34, 34))):
+        assert f"{d.chip.title}: fits" in str(d)
+        assert "not priced" in str(d.estimate(spikes(x)))
+
+
+# ---- what is refused ----
+
+
+def test_a_network_that_is_too_large_is_refused_with_every_finding_at_once():
+    with pytest.raises(DeployError) as refusal:
+        deploy(leaky((20, 900, 300, 12)), chip="xylo")
+    found = refusal.value.diagnostics
+    assert [d.rule for d in found] == [
+        "input_channels",
+        "hidden_neurons",
+        "output_neurons",
+        "fan_out",
+        "fan_out_memory",
+    ]
+    assert all(d.need > d.limit for d in found)
+    assert "lif0, lif1: needs 1 200 hidden neurons, xylo_a2 has 1 000" in str(refusal.value)
+
+
+def test_neurons_and_sizes_are_judged_together():
+    with pytest.raises(DeployError) as refusal:
+        deploy(leaky((20, 10, 5), reset="value", alpha_mem=1.0), chip="xylo")
+    rules = [d.rule for d in refusal.value.diagnostics]
+    assert rules == ["reset", "reset", "time_constants", "time_constants", "input_channels"]
+
+
+def test_a_network_too_large_for_any_core_says_which_layer_and_by_how_much():
+    graph = image_net()
+    nodes = dict(graph.nodes)
+    nodes["fc1"] = Linear(weight=np.ones((2000, 128)))
+    nodes["if4"] = Neuron(shape=(2000,), v_threshold=1.0, v_min=-1.0)
+    nodes["fc2"] = Linear(weight=np.ones((10, 2000)))
+    with pytest.raises(DeployError) as refusal:
+        deploy(Graph(nodes, graph.edges, dt=DT), chip="speck")
+    assert str(refusal.value) == (
+        "the network does not fit speck2f: 3 errors\n"
+        "error[kernel_memory] fc1: needs 262 144 words, the largest core of speck2f has 65 536\n"
+        "  source: speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)\n"
+        "  hint: 2000 -> 500 output channels fits core 5 or 6\n"
+        "error[channels] fc1: 2 000 output channels, speck2f takes at most 1 024\n"
+        "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
+        "error[channels] fc2: 2 000 input channels, speck2f takes at most 1 024\n"
+        "  source: speck2f.yaml, sinabs documentation, Speck overview (published)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((50, 8)), r"spikes must be \(batch, time, 8\), got shape \(50, 8\)"),
+        (np.zeros((1, 50, 9)), r"got shape \(1, 50, 9\)"),
+        (np.full((1, 5, 8), -1), "got -1 at"),
+        (np.full((1, 5, 8), 0.5), "got 0.5 at"),
+        (np.full((1, 5, 8), np.nan), "got nan at"),
+        (np.full((1, 5, 8), 16), "16 spikes at .* takes at most 15"),
+        (np.full((1, 5, 8), "1"), "must hold spike counts, got an array of type"),
+        (np.zeros((1, 5, 8), complex), "must hold spike counts"),
+    ],
+)
+def test_input_that_is_no_spike_counts_is_refused_by_xylo(xylo, bad, message):
+    with pytest.raises(ValueError, match=message):
+        xylo.simulate(bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((5, 2, 34, 34)), r"spikes must be \(batch, time, 2, 34, 34\), got shape"),
+        (np.zeros((1, 5, 2, 34, 35)), r"got shape \(1, 5, 2, 34, 35\)"),
+        (np.full((1, 1, 2, 34, 34), -1), "-1"),
+        (np.full((1, 1, 2, 34, 34), 0.5), "0.5"),
+        (np.full((1, 1, 2, 34, 34), np.nan), "nan"),
+        (np.full((1, 1, 2, 34, 34), 10**6), "1000000"),
+        (np.full((1, 1, 2, 34, 34), "1"), "type|dtype"),
+    ],
+)
+def test_input_that_is_no_spike_counts_is_refused_by_speck(speck, bad, message):
+    with pytest.raises(ValueError, match=message):
+        speck.simulate(bad)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 0), (0, 0)])
+def test_no_samples_or_no_time_gives_a_correct_empty_result(xylo, speck, shape):
+    assert xylo.simulate(np.zeros((*shape, 8)), record=True).spikes.shape == (*shape, 5)
+    assert speck.simulate(np.zeros((*shape, 2, 34, 34)), record=True).spikes.shape == (*shape, 10)
+    assert xylo.reference(np.zeros((*shape, 8))).spikes.shape == (*shape, 5)
+
+
+def test_a_clocked_chip_has_no_event_timing(xylo):
+    with pytest.raises(ValueError, match="xylo_a2 is clocked"):
+        xylo.simulate(spikes((1, 5, 8)), timing="event")
+
+
+def test_the_result_is_the_same_each_time():
+    x = spikes((2, 40, 8))
+    one, other = (deploy(leaky(), chip="xylo", calibration=x) for _ in range(2))
+    assert str(one.program) == str(other.program)
+    np.testing.assert_array_equal(one.simulate(x).spikes, other.simulate(x).spikes)
+
+
+def test_a_deployment_is_what_its_loaded_copy_is(xylo, tmp_path):
+    again = Deployment.load(xylo.save(tmp_path / "net"))
+    assert str(again.program) == str(xylo.program)

@@ -1,0 +1,13 @@
+"""Trained spiking networks onto neuromorphic chips.
+
+``deploy(model, chip="xylo", sample=x, dt=1e-3)`` is the whole road; everything else is a part of
+it that can be used alone. Importing this package loads neither torch nor matplotlib nor any
+framework nor a vendor SDK: each is imported by the function that needs it.
+"""
+
+from toolchain.deploy import Deployment, deploy, extract
+from toolchain.diagnostics import DeployError
+from toolchain.hardware import list_chips, load_chip
+
+__all__ = ["DeployError", "Deployment", "deploy", "extract", "list_chips", "load_chip"]
+__version__ = "0.1.0.dev0"

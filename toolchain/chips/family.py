@@ -1,0 +1,116 @@
+"""What a chip family offers, and which module offers it.
+
+``deploy`` knows this face and no family. Each family is a room under ``toolchain/chips`` whose
+``face`` module holds these functions; it is imported when a chip of the family is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+from toolchain.diagnostics import Diagnostic
+from toolchain.estimate import Activity, Estimate
+from toolchain.ir import Array, Graph
+from toolchain.recording import Recording
+
+__all__ = ["Family", "Program", "Resource", "load_family"]
+
+FAMILIES = {"xylo": "toolchain.chips.xylo.face", "speck": "toolchain.chips.speck.face"}
+
+Program: TypeAlias = Any
+"""The family's own frozen integer program; only its family looks inside."""
+
+ChipOf: TypeAlias = Any
+"""The family's own chip specification."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """How much of one resource a layer takes.
+
+    Attributes:
+        layer: the user's own name, or ``"network"``.
+        place: core or neuron ids, as text.
+        resource: what is used.
+        used, limit: in ``unit``.
+        unit: of both.
+    """
+
+    layer: str
+    place: str
+    resource: str
+    used: int
+    limit: int
+    unit: str
+
+
+class Family(Protocol):
+    """The face of a chip family."""
+
+    def shape(self, graph: Graph) -> Graph:
+        """The float graph rewritten into the family's layers, exactly."""
+
+    def check_graph(self, graph: Graph, chip: ChipOf) -> tuple[Diagnostic, ...]:
+        """Every finding about what the shaped float graph asks for."""
+
+    def can_lower(self, graph: Graph, chip: ChipOf) -> bool:
+        """Whether ``lower`` makes sense of the shaped graph, fitting or not."""
+
+    def quantize(self, graph: Graph, chip: ChipOf, peaks: Mapping[str, Array] | None) -> Graph:
+        """The shaped graph in integers; ``peaks`` as of ``ir.peaks.state_peaks``."""
+
+    def lower(self, graph: Graph, chip: ChipOf) -> Program:
+        """The program of a quantized graph."""
+
+    def check(self, program: Program, chip: ChipOf) -> tuple[Diagnostic, ...]:
+        """Every finding about the program."""
+
+    def place(self, program: Program, chip: ChipOf) -> tuple[Program, tuple[Diagnostic, ...]]:
+        """The program with its places on the chip, or the findings why there are none."""
+
+    def placement(self, program: Program) -> dict[str, str]:
+        """The user's layer names to core or neuron ids."""
+
+    def resources(self, program: Program, chip: ChipOf) -> tuple[Resource, ...]:
+        """What each layer uses of each resource."""
+
+    def lag(self, graph: Graph) -> int:
+        """Timesteps by which the chip's output is later than the graph's."""
+
+    def simulate(
+        self,
+        program: Program,
+        spikes: Array,
+        *,
+        record: bool,
+        timing: Literal["clocked", "event"],
+    ) -> Recording:
+        """Run the program on (batch, time, *features) counts, bit for bit as the chip."""
+
+    def activity(self, program: Program, spikes: Array) -> Activity:
+        """Counts on the spikes given."""
+
+    def activity_at(self, program: Program, rates: Mapping[str, float], steps: int) -> Activity:
+        """Counts for assumed mean rates, spike/s a neuron, by layer and input name."""
+
+    def cost(
+        self, program: Program, chip: ChipOf, activity: Activity, clock_hz: float | None
+    ) -> Estimate:
+        """Counts times the chip's costs."""
+
+    def emit(self, program: Program, chip: ChipOf) -> dict[str, Any]:
+        """The vendor's attribute tree as plain data."""
+
+    def pack(self, program: Program) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Arrays and JSON-able metadata that ``unpack`` takes."""
+
+    def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Program:
+        """The program that ``pack`` took apart; ValueError where it is none."""
+
+
+def load_family(name: str) -> Family:
+    """The face of family ``name``."""
+    return cast(Family, import_module(FAMILIES[name]))

@@ -1,0 +1,80 @@
+"""Quantized Graph -> SpeckProgram, not yet placed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
+from toolchain.hardware import SpeckChip
+from toolchain.ir import Add, Conv2d, Graph, Neuron, SumPool2d
+
+__all__ = ["lower", "sources"]
+
+
+def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
+    """One core for each convolution with the neurons behind it.
+
+    Requires: the rules on topology hold; weights, biases and thresholds are integers.
+    Ensures: a clocked run of the program is the graph's, but for saturation of 16-bit membranes.
+    A network too large for the chip still gives a program.
+    """
+    wiring: dict[str, list[Destination]] = {name: [] for name in graph.of(Neuron)}
+    inputs: list[Destination] = []
+    for name in graph.of(Neuron):
+        for source, pooling in sources(graph, graph.before(name)):
+            target = Destination(layer=name, pooling=pooling)
+            (inputs if source == graph.input else wiring[source]).append(target)
+    channels, height, width = graph.shape(graph.input)
+    return SpeckProgram(
+        chip=chip.name,
+        dt=graph.dt,
+        input_shape=(channels, height, width),
+        cores=tuple(_core(graph, name, tuple(wiring[name])) for name in graph.of(Neuron)),
+        inputs=tuple(inputs),
+        outputs=graph.outputs,
+    )
+
+
+def sources(graph: Graph, weight: str) -> Iterator[tuple[str, int]]:
+    """What ``weight`` reads through sums and pools: (neuron layer or input, side of the pool)."""
+    for edge in graph.pre(weight):
+        node = graph[edge.pre]
+        if isinstance(node, Add):
+            yield from sources(graph, edge.pre)
+        elif isinstance(node, SumPool2d):
+            for source, pooling in sources(graph, edge.pre):
+                yield source, pooling * node.kernel[0]
+        else:
+            yield edge.pre, 1
+
+
+def _core(graph: Graph, name: str, destinations: tuple[Destination, ...]) -> SpeckCore:
+    node = graph[name]
+    weight_name = graph.before(name)
+    weight = graph[weight_name]
+    assert isinstance(node, Neuron)
+    assert isinstance(weight, Conv2d)
+    channels, height, width = graph.input_shape_of(weight_name)
+    optional: dict[str, Any] = {}
+    if np.any(node.v_init):
+        optional["initial"] = np.broadcast_to(node.v_init, node.shape)
+    if node.v_min is not None:
+        optional["threshold_low"] = int(node.v_min.flat[0])
+    if weight.bias is not None and np.any(weight.bias):
+        optional["bias"] = weight.bias
+    return SpeckCore(
+        name=name,
+        weight_name=weight_name,
+        weight=weight.weight,
+        stride=weight.stride,
+        padding=weight.padding,
+        input_shape=(channels, height, width),
+        threshold_high=int(node.v_threshold.flat[0]),
+        return_to_zero=node.reset != "subtract",
+        destinations=destinations,
+        monitor=name in graph.outputs,
+        **optional,
+    )

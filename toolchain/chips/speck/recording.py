@@ -1,0 +1,67 @@
+"""What a simulated Speck did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["SpeckLayerRecord", "SpeckRecording", "squeeze_map"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpeckLayerRecord:
+    """One layer at every step.
+
+    Attributes:
+        spikes: int32 (batch, steps, channels, y, x), spikes of each neuron in the step.
+        v_mem: int16, the same shape, membranes at the end of the step.
+    """
+
+    spikes: Array
+    v_mem: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpeckRecording:
+    """The result of one simulation; everything is keyed by the names of the cores.
+
+    Attributes:
+        outputs: spikes of each output core, int32 (batch, steps, channels, y, x), without
+            ``y`` and ``x`` where the map is a single pixel.
+        state: membranes after the last step, int16 (batch, channels, y, x); can be handed to the
+            next simulation.
+        saturations: how often a sum left int16 and was clamped. Zero everywhere means that no
+            wider membrane would have done anything else.
+        synops: synaptic operations, int64 (batch,): weights added to membranes, a weight counted
+            once for each spike, those that are zero included.
+        spike_counts: spikes of all neurons over all steps, int64 (batch,).
+        layers: with ``record=True`` every layer step by step, otherwise empty.
+    """
+
+    outputs: Mapping[str, Array]
+    state: Mapping[str, Array]
+    saturations: Mapping[str, int]
+    synops: Mapping[str, Array]
+    spike_counts: Mapping[str, Array]
+    layers: Mapping[str, SpeckLayerRecord]
+
+    @property
+    def spikes(self) -> Array:
+        """The spikes of the only output; ``ValueError`` where there are several."""
+        if len(self.outputs) > 1:
+            raise ValueError(
+                f"the program has {len(self.outputs)} outputs: use .outputs[name] "
+                f"with one of {', '.join(self.outputs)}"
+            )
+        return next(iter(self.outputs.values()))
+
+
+def squeeze_map(spikes: Array) -> Array:
+    """(batch, steps, channels) of a map of one pixel, any other unchanged."""
+    return spikes[..., 0, 0] if spikes.shape[-2:] == (1, 1) else np.ascontiguousarray(spikes)

@@ -1,0 +1,81 @@
+"""A Speck program as named arrays and JSON-able data, and back.
+
+The two halves are what a safetensors file holds: nothing in it is code, and reading it runs the
+checks of the constructors again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from toolchain.chips.speck.program import Array, Destination, SpeckCore, SpeckProgram
+
+__all__ = ["FORMAT", "from_arrays", "to_arrays"]
+
+FORMAT = 1
+"""Version of the layout that ``to_arrays`` writes."""
+
+_ARRAYS = ("weight", "bias", "initial")
+
+
+def to_arrays(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays by name and everything else as JSON-able data; see ``from_arrays``."""
+    arrays = {
+        f"{core.name}.{part}": value
+        for core in program.cores
+        for part in _ARRAYS
+        if (value := getattr(core, part)) is not None
+    }
+    metadata = {
+        "format": FORMAT,
+        "chip": program.chip,
+        "dt": program.dt,
+        "input_shape": list(program.input_shape),
+        "cores": [_plain(core) for core in program.cores],
+        "inputs": [_plain(target) for target in program.inputs],
+        "outputs": list(program.outputs),
+    }
+    return arrays, metadata
+
+
+def from_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> SpeckProgram:
+    """The program that ``to_arrays`` took apart.
+
+    Raises:
+        ValueError: another format, fields missing or unknown, an array too many or too few.
+    """
+    rest = dict(metadata)
+    if rest.pop("format", None) != FORMAT:
+        raise ValueError(
+            f"this release reads Speck programs of format {FORMAT}, got {metadata.get('format')}"
+        )
+    try:
+        cores = tuple(_core_from_plain(entry, arrays) for entry in rest.pop("cores"))
+        inputs = tuple(Destination(**entry) for entry in rest.pop("inputs"))
+        shape = tuple(rest.pop("input_shape"))
+        program = SpeckProgram(**rest, input_shape=shape, cores=cores, inputs=inputs)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"damaged Speck program: {error}") from error
+    if unused := sorted(set(arrays) - set(program.to_arrays()[0])):
+        raise ValueError(f"damaged Speck program: arrays of no core: {', '.join(unused)}")
+    return program
+
+
+def _core_from_plain(entry: Mapping[str, Any], arrays: Mapping[str, Array]) -> SpeckCore:
+    rest: dict[str, Any] = dict(entry)
+    for key in ("stride", "padding", "input_shape"):
+        rest[key] = tuple(rest[key])
+    rest["destinations"] = tuple(Destination(**target) for target in rest["destinations"])
+    parts = {part: arrays[f"{rest['name']}.{part}"] for part in rest.pop("arrays")}
+    return SpeckCore(**{**rest, **parts})
+
+
+def _plain(thing: SpeckCore | Destination) -> dict[str, Any]:
+    """The fields as JSON-able data, arrays by their names only."""
+    values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.name not in _ARRAYS}
+    if isinstance(thing, SpeckCore):
+        values["arrays"] = [part for part in _ARRAYS if getattr(thing, part) is not None]
+        values["destinations"] = [_plain(target) for target in thing.destinations]
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

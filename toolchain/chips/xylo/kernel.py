@@ -1,0 +1,566 @@
+"""The Xylo core, compiled: one function for the whole run of a sample.
+
+What it computes is in :mod:`toolchain.chips.xylo.twin`. Why it may be turned inside out:
+
+- The order in which spikes arrive matters only to the neuron that receives them, and it is that
+  of the source ids. A loop over the sources that spiked, all targets of one source at once, keeps
+  it.
+- Several spikes of one source add the same weight several times, always in one direction, so
+  that one clamped addition of the product is the same.
+- Aliases pass on spike counts and touch neither currents nor membranes, so that all neurons can
+  integrate first; those that take part in an alias fire again afterwards, in id order.
+
+Weights stay dense int8 rows, with the span of targets that a source really has: at 1000 neurons
+and 5 % of the connections a row of zeros is still cheaper than a scattered addition a synapse.
+Rows and states are padded to whole vectors; a neuron of the padding has no weights and the
+largest threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.xylo import lanes
+from toolchain.chips.xylo.lanes import LANES
+from toolchain.chips.xylo.program import XyloProgram
+
+__all__ = ["State", "Tables", "Traces", "run", "tables"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+Array = npt.NDArray[Any]
+
+compiled = cast("Callable[[F], F]", numba.njit(cache=True, nogil=True, error_model="numpy"))
+# numba would inline these late or not at all, and pass vectors through memory
+inlined = cast(
+    "Callable[[F], F]",
+    numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True),
+)
+
+
+class Rows(NamedTuple):
+    """A weight matrix, one padded row for each source and synapse of its targets.
+
+    Attributes:
+        weights: int8, flat; row ``source * synapses + synapse``.
+        spans: int64 ``(rows, 2)``, first and past-the-last non-zero weight, in whole vectors.
+        width: length of a row.
+        shift: left shift of each weight.
+    """
+
+    weights: Array
+    spans: Array
+    width: int
+    shift: int
+
+
+class Layer(NamedTuple):
+    """The constants of the hidden or of the output neurons, int16, padded.
+
+    Attributes:
+        dash_syn: flat, one padded row a synapse.
+        dash_mem, threshold, bias: one entry a neuron.
+        neurons: without the padding.
+        width: with the padding.
+        cap: most spikes of a neuron in a step.
+    """
+
+    dash_syn: Array
+    dash_mem: Array
+    threshold: Array
+    bias: Array
+    neurons: int
+    width: int
+    cap: int
+
+
+class Aliases(NamedTuple):
+    """Who passes its spikes on to whom.
+
+    Attributes:
+        neurons: int64, sources and targets in id order.
+        receives: bool, one for each of these: whether it is a target.
+        starts: int64, one more than ``neurons``: where in ``targets`` its targets start.
+        targets: int64.
+    """
+
+    neurons: Array
+    receives: Array
+    starts: Array
+    targets: Array
+
+
+class Tables(NamedTuple):
+    """A program as the kernel reads it."""
+
+    rows_in: Rows
+    rows_rec: Rows
+    rows_out: Rows
+    hidden: Layer
+    output: Layer
+    aliases: Aliases
+    synapses: int
+    first_core: bool
+    biased: bool
+
+
+class State(NamedTuple):
+    """The arrays of a ``XyloState``, batch first."""
+
+    i_syn: Array
+    v_mem: Array
+    i_syn_out: Array
+    v_mem_out: Array
+    pending_spikes: Array
+    hibernating: Array
+
+
+class Traces(NamedTuple):
+    """Where a recording goes, batch first; ``i_syn_2`` is empty where there is one synapse.
+
+    ``saturations`` is int64 ``(B, Nhid + Nout)``.
+    """
+
+    hidden_spikes: Array
+    v_mem: Array
+    i_syn: Array
+    i_syn_2: Array
+    v_mem_out: Array
+    i_syn_out: Array
+    hibernation: Array
+    saturations: Array
+
+
+_nothing = np.empty((0, 0, 0), np.int16)
+NO_TRACES = Traces(
+    hidden_spikes=np.empty((0, 0, 0), np.int8),
+    v_mem=_nothing,
+    i_syn=_nothing,
+    i_syn_2=_nothing,
+    v_mem_out=_nothing,
+    i_syn_out=_nothing,
+    hibernation=np.empty((0, 0), np.bool_),
+    saturations=np.empty((0, 0), np.int64),
+)
+
+
+class Cells(NamedTuple):
+    """The state of the neurons of one layer in one sample, int16, padded.
+
+    Attributes:
+        i_syn: flat, one padded row a synapse.
+        v_mem: membranes.
+        spikes: of the last step; hidden spikes arrive in the next.
+        unfired: membranes before firing, for the aliases.
+        clamped: additions that hit a rail, not yet in the trace.
+    """
+
+    i_syn: Array
+    v_mem: Array
+    spikes: Array
+    unfired: Array
+    clamped: Array
+
+
+@lru_cache(maxsize=8)
+def tables(program: XyloProgram) -> Tables:
+    """The program padded and sorted for the kernel; kept, as it costs more than a short run."""
+    p = program
+    pairs = [(pre, post) for pre, targets in enumerate(p.aliases) for post in targets]
+    receivers = {post for _, post in pairs}
+    neurons = sorted({pre for pre, _ in pairs} | receivers)
+    lengths = [len(p.aliases[n]) for n in neurons]
+    dashes = (p.dash_syn, p.dash_syn_2)[: p.synapses]
+    return Tables(
+        rows_in=_rows(p.weights_in, p.weight_shift_in),
+        rows_rec=_rows(p.weights_rec, p.weight_shift_rec),
+        rows_out=_rows(p.weights_out[:, :, None], p.weight_shift_out),
+        hidden=_layer(dashes, p.dash_mem, p.threshold, p.bias, p.max_hidden_spikes),
+        output=_layer(
+            (p.dash_syn_out,), p.dash_mem_out, p.threshold_out, p.bias_out, p.max_output_spikes
+        ),
+        aliases=Aliases(
+            neurons=np.array(neurons, np.int64),
+            receives=np.array([n in receivers for n in neurons], np.bool_),
+            starts=np.cumsum([0, *lengths], dtype=np.int64),
+            targets=np.array([post for _, post in pairs], np.int64),
+        ),
+        synapses=p.synapses,
+        first_core=p.core == "v1",
+        biased=p.has_bias,
+    )
+
+
+def run(
+    program: Tables,
+    samples: range,
+    counts: Array,
+    spikes: Array,
+    state: State,
+    traces: Traces | None,
+) -> None:
+    """Runs ``samples`` of the batch; writes ``spikes``, ``state`` and, if given, ``traces``.
+
+    Holds no lock of the interpreter meanwhile, so that threads can share a batch.
+    """
+    record = traces is not None
+    _run(program, samples.start, samples.stop, counts, spikes, state, record, traces or NO_TRACES)
+
+
+def _padded(length: int) -> int:
+    """``length`` in whole vectors."""
+    return -(-length // LANES) * LANES
+
+
+def _rows(weights: Array, shift: int) -> Rows:
+    """Rows of ``weights (pre, post, synapses)``."""
+    pre, post, synapses = weights.shape
+    width = _padded(post)
+    dense = np.zeros((pre * synapses, width), np.int8)
+    dense[:, :post] = weights.transpose(0, 2, 1).reshape(pre * synapses, post)
+    used: npt.NDArray[np.bool_] = (dense != 0).reshape(len(dense), -1, LANES).any(axis=2)
+    blocks = used.shape[1]
+    first = used.argmax(axis=1)
+    last = np.where(used.any(axis=1), blocks - used[:, ::-1].argmax(axis=1), first)
+    spans = np.stack([first, last], axis=1).astype(np.int64) * LANES
+    return Rows(dense.reshape(-1), spans, width, shift)
+
+
+def _layer(
+    dashes: tuple[Array, ...], dash_mem: Array, threshold: Array, bias: Array, cap: int
+) -> Layer:
+    """Padded constants of neurons with one current for each of ``dashes``."""
+    neurons = len(dash_mem)
+    width = _padded(neurons)
+
+    def pad(values: Array, spare: int = 0) -> Array:
+        room = np.full(width, spare, np.int16)
+        room[:neurons] = values
+        return room
+
+    return Layer(
+        dash_syn=np.concatenate([pad(dash) for dash in dashes]),
+        dash_mem=pad(dash_mem),
+        threshold=pad(threshold, 32767),
+        bias=pad(bias),
+        neurons=neurons,
+        width=width,
+        cap=cap,
+    )
+
+
+# In the two loops over neurons below arrays are taken out of their tuples first, and the helpers
+# see lanes only: numba counts references to each array that it takes from a tuple or hands on,
+# which would cost more than the arithmetic.
+
+
+@inlined
+def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, counting: bool) -> None:
+    """Adds a row of weights ``count`` times to the currents of one synapse."""
+    weights, shift, i_syn, clamped = rows.weights, rows.shift, cells.i_syn, cells.clamped
+    base, offset = row * rows.width, synapse * rows.width
+    for j in range(rows.spans[row, 0], rows.spans[row, 1], LANES):
+        weight = lanes.shift_left(lanes.load_bytes(weights, base + j), shift)
+        old = lanes.load(i_syn, offset + j)
+        if count == 1:
+            new = lanes.add_sat(old, weight)
+            hit = lanes.not_equal(new, lanes.add(old, weight))
+        else:
+            new = lanes.add_times_sat(old, weight, count)
+            hit = lanes.cut(old, weight, count)
+        lanes.store(i_syn, offset + j, new)
+        if counting and lanes.nonzero(hit) != 0:
+            lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
+
+
+@inlined
+def _integrate_v1(v: Any, lost: Any, first: Any, second: Any) -> tuple[Any, Any]:
+    """The membrane of core v1 after leak and all currents at once; below 0 where that was cut."""
+    rest = lanes.subtract(v, lost)
+    return lanes.add_three_sat(rest, first, second), lanes.cut_three(rest, first, second)
+
+
+@inlined
+def _change_v2(lost: Any, first: Any, second: Any, two: bool) -> tuple[Any, Any]:
+    """What is added to the membrane of core v2 before the bias; below 0 where that was cut."""
+    # wraps at -32768 with dash 0, as the core does
+    negative = lanes.subtract(lanes.zeros(), lost)
+    if two:
+        change = lanes.add_three_sat(negative, first, second)
+        hit = lanes.cut_three(negative, first, second)
+    else:
+        change = lanes.add_sat(negative, first)
+        hit = lanes.not_equal(change, lanes.add(negative, first))
+    return change, hit
+
+
+@inlined
+def _add(a: Any, b: Any, hit: Any) -> tuple[Any, Any]:
+    """Saturating ``a + b``, and ``hit`` less 1 where that was cut."""
+    total = lanes.add_sat(a, b)
+    return total, lanes.add(hit, lanes.not_equal(total, lanes.add(a, b)))
+
+
+@inlined
+def _fire(v: Any, threshold: Any, over: Any, cap: int) -> tuple[Any, Any]:
+    """Membranes after reset and spikes of the lanes that are ``over`` their threshold."""
+    number = lanes.zeros()
+    for _ in range(cap):
+        number = lanes.subtract(number, over)
+        v = lanes.subtract(v, lanes.both(threshold, over))
+        # a membrane that was once below its threshold fires no more in this step
+        over = lanes.both(over, lanes.greater_equal(v, threshold))
+        if lanes.nonzero(over) == 0:
+            break
+    return v, number
+
+
+@inlined
+def _evolve(
+    cells: Cells, layer: Layer, two: bool, first_core: bool, aliased: bool, counting: bool
+) -> tuple[bool, bool]:
+    """Decay, integration and firing of a layer: whether any neuron fired, whether any moved."""
+    i_syn, v_mem, spikes = cells.i_syn, cells.v_mem, cells.spikes
+    unfired, clamped = cells.unfired, cells.clamped
+    dash_syn, dash_mem = layer.dash_syn, layer.dash_mem
+    thresholds, biases = layer.threshold, layer.bias
+    fired = False
+    moved = lanes.zeros()
+    for j in range(0, layer.width, LANES):
+        first = lanes.load(i_syn, j)
+        lost = lanes.leak(first, lanes.load(dash_syn, j))
+        first = lanes.subtract(first, lost)
+        lanes.store(i_syn, j, first)
+        moved = lanes.either(moved, lost)
+        second = lanes.zeros()
+        if two:
+            second = lanes.load(i_syn, layer.width + j)
+            lost = lanes.leak(second, lanes.load(dash_syn, layer.width + j))
+            second = lanes.subtract(second, lost)
+            lanes.store(i_syn, layer.width + j, second)
+            moved = lanes.either(moved, lost)
+        v = lanes.load(v_mem, j)
+        lost = lanes.leak(v, lanes.load(dash_mem, j))
+        if first_core:
+            v, hit = _integrate_v1(v, lost, first, second)
+        else:
+            change, hit = _change_v2(lost, first, second, two)
+            change, hit = _add(change, lanes.load(biases, j), hit)
+            moved = lanes.either(moved, change)
+            v, hit = _add(v, change, hit)
+        if counting and lanes.nonzero(hit) != 0:
+            lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
+        if aliased:
+            lanes.store(unfired, j, v)
+        threshold = lanes.load(thresholds, j)
+        number = lanes.zeros()
+        over = lanes.greater_equal(v, threshold)
+        if lanes.nonzero(over) != 0:
+            fired = True
+            v, number = _fire(v, threshold, over, layer.cap)
+        lanes.store(v_mem, j, v)
+        lanes.store(spikes, j, number)
+    return fired, lanes.nonzero(moved) != 0
+
+
+@compiled
+def _alias(aliases: Aliases, layer: Layer, cells: Cells) -> None:
+    """Passes spikes on, in id order; a target fires anew beside what it received before."""
+    spikes = cells.spikes
+    for a in range(aliases.neurons.size):
+        if aliases.receives[a]:
+            spikes[aliases.neurons[a]] = 0
+    for a in range(aliases.neurons.size):
+        n = aliases.neurons[a]
+        if aliases.receives[a]:
+            v, threshold = np.int64(cells.unfired[n]), np.int64(layer.threshold[n])
+            count = np.int64(spikes[n])
+            while v >= threshold and count < layer.cap:
+                count += 1
+                v = np.int64(np.int16(v - threshold))
+            cells.v_mem[n] = v
+            spikes[n] = count
+        # taken now: a neuron that is its own target passes on what it had before
+        passed = np.int64(spikes[n])
+        for t in range(aliases.starts[a], aliases.starts[a + 1]):
+            target = aliases.targets[t]
+            spikes[target] = min(layer.cap, np.int64(spikes[target]) + passed)
+
+
+@inlined
+def _list(cells: Cells, layer: Layer, sources: Array) -> int:
+    """Writes the ids of the neurons that spiked to ``sources``, returns how many."""
+    found, spikes = 0, cells.spikes
+    for j in range(0, layer.width, LANES):
+        bits = lanes.nonzero(lanes.load(spikes, j))
+        while bits != 0:
+            sources[found] = j + lanes.lowest(bits)
+            found += 1
+            bits &= bits - 1
+    return found
+
+
+@inlined
+def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) -> bool:
+    """Delivers the input spikes of a step; whether there were any."""
+    any_spike = False
+    for channel in range(counts.size):
+        count = int(counts[channel])
+        if count:
+            any_spike = True
+            for s in range(program.synapses):
+                row = channel * program.synapses + s
+                _deliver(program.rows_in, row, count, hidden, s, counting)
+    return any_spike
+
+
+@inlined
+def _send_hidden(
+    program: Tables, sources: Array, hidden: Cells, output: Cells, counting: bool
+) -> None:
+    """Delivers the hidden spikes of the step before."""
+    for source in sources:
+        count = int(hidden.spikes[source])
+        for s in range(program.synapses):
+            row = source * program.synapses + s
+            _deliver(program.rows_rec, row, count, hidden, s, counting)
+        _deliver(program.rows_out, source, count, output, 0, counting)
+
+
+@compiled
+def _cells(layer: Layer, synapses: int) -> Cells:
+    """Neurons at rest."""
+    width = layer.width
+    return Cells(
+        np.zeros(synapses * width, np.int16),
+        np.zeros(width, np.int16),
+        np.zeros(width, np.int16),
+        np.zeros(width, np.int16),
+        np.zeros(width, np.int16),
+    )
+
+
+@compiled
+def _load(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
+    """The state of sample ``b``."""
+    for n in range(program.hidden.neurons):
+        for s in range(program.synapses):
+            hidden.i_syn[s * program.hidden.width + n] = state.i_syn[b, n, s]
+        hidden.v_mem[n] = state.v_mem[b, n]
+        hidden.spikes[n] = state.pending_spikes[b, n]
+    for n in range(program.output.neurons):
+        output.i_syn[n] = state.i_syn_out[b, n]
+        output.v_mem[n] = state.v_mem_out[b, n]
+
+
+@compiled
+def _save(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
+    """Back to the state of sample ``b``."""
+    for n in range(program.hidden.neurons):
+        for s in range(program.synapses):
+            state.i_syn[b, n, s] = hidden.i_syn[s * program.hidden.width + n]
+        state.v_mem[b, n] = hidden.v_mem[n]
+        state.pending_spikes[b, n] = hidden.spikes[n]
+    for n in range(program.output.neurons):
+        state.i_syn_out[b, n] = output.i_syn[n]
+        state.v_mem_out[b, n] = output.v_mem[n]
+
+
+@compiled
+def _record(
+    program: Tables, traces: Traces, b: int, t: int, sources: Array, hidden: Cells, output: Cells
+) -> None:
+    """Keeps every state of a step; the spikes not mentioned are 0 already."""
+    for source in sources:
+        traces.hidden_spikes[b, t, source] = hidden.spikes[source]
+    for n in range(program.hidden.neurons):
+        traces.v_mem[b, t, n] = hidden.v_mem[n]
+    for n in range(program.hidden.neurons):
+        traces.i_syn[b, t, n] = hidden.i_syn[n]
+    if program.synapses == 2:
+        for n in range(program.hidden.neurons):
+            traces.i_syn_2[b, t, n] = hidden.i_syn[program.hidden.width + n]
+    for n in range(program.output.neurons):
+        traces.v_mem_out[b, t, n] = output.v_mem[n]
+        traces.i_syn_out[b, t, n] = output.i_syn[n]
+
+
+@compiled
+def _flush(totals: Array, first: int, neurons: int, cells: Cells) -> None:
+    """Moves counts of 16 bits to where they cannot overflow."""
+    for n in range(neurons):
+        totals[first + n] += cells.clamped[n]
+    cells.clamped[:] = 0
+
+
+@compiled
+def _run(
+    program: Tables,
+    first: int,
+    stop: int,
+    counts: Array,
+    spikes: Array,
+    state: State,
+    record: bool,
+    traces: Traces,
+) -> None:
+    """Samples ``first .. stop-1``, one after the other."""
+    hidden = _cells(program.hidden, program.synapses)
+    output = _cells(program.output, 1)
+    sources = np.zeros(program.hidden.width, np.int64)
+    for b in range(first, stop):
+        _load(program, state, b, hidden, output)
+        _run_sample(program, b, counts, spikes, state, record, traces, hidden, output, sources)
+        _save(program, state, b, hidden, output)
+
+
+@inlined
+def _run_sample(
+    program: Tables,
+    b: int,
+    counts: Array,
+    out_spikes: Array,
+    state: State,
+    record: bool,
+    traces: Traces,
+    hidden: Cells,
+    output: Cells,
+    sources: Array,
+) -> None:
+    """All steps of sample ``b``."""
+    steps, channels = counts.shape[1], counts.shape[2]
+    two, v1 = program.synapses == 2, program.first_core
+    aliased = program.aliases.neurons.size > 0
+    sleeping = state.hibernating[b]
+    spiking = _list(hidden, program.hidden, sources)
+    # additions to one neuron in one step, for counters of 16 bits
+    most = program.synapses * (channels + program.hidden.neurons) + 3
+    flush_every = max(1, 32767 // most)
+    for t in range(steps):
+        delivered = _send_inputs(program, counts[b, t], hidden, record) or spiking > 0
+        _send_hidden(program, sources[:spiking], hidden, output, record)
+        fired, moved = _evolve(hidden, program.hidden, two, v1, aliased, record)
+        fired_out, moved_out = _evolve(output, program.output, False, v1, False, record)
+        if aliased and fired:
+            _alias(program.aliases, program.hidden, hidden)
+        spiking = _list(hidden, program.hidden, sources) if fired else 0
+        if fired_out:
+            for n in range(program.output.neurons):
+                out_spikes[b, t, n] = output.spikes[n]
+        active = delivered or moved or moved_out
+        if record:
+            _record(program, traces, b, t, sources[:spiking], hidden, output)
+            # with a bias the core looks at the step before, unless a spike wakes it
+            waking = sleeping and not delivered
+            traces.hibernation[b, t] = waking if program.biased else not active
+            if (t + 1) % flush_every == 0 or t == steps - 1:
+                totals = traces.saturations[b]
+                _flush(totals, 0, program.hidden.neurons, hidden)
+                _flush(totals, program.hidden.neurons, program.output.neurons, output)
+        sleeping = not active
+    state.hibernating[b] = sleeping

@@ -1,0 +1,129 @@
+"""A graph read the way Xylo is built: populations of neurons, and dense projections between them.
+
+Xylo delivers a hidden neuron's spikes one timestep after they were fired, whatever the target.
+A graph delivers them at once, or after the delay of the edge. Both compute the same thing, each
+population shifted by its own ``lag``, exactly when all paths to a population agree on that lag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from toolchain.ir import Add, Array, Flatten, Graph, Input, Linear, Neuron
+
+__all__ = ["Layers", "Projection", "read_layers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Projection:
+    """A dense connection.
+
+    Attributes:
+        name: the user's name of the weight.
+        pre: a population, or the input.
+        post: a population.
+        weight: (post neurons * synapses, pre neurons).
+        delay: timesteps between a spike and its effect in the graph.
+    """
+
+    name: str
+    pre: str
+    post: str
+    weight: Array
+    delay: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layers:
+    """A graph as populations and projections.
+
+    Attributes:
+        input: name of the input.
+        inputs: input channels.
+        neurons: populations by name, producers first.
+        projections: all connections.
+        output: the population whose spikes leave the network.
+    """
+
+    input: str
+    inputs: int
+    neurons: Mapping[str, Neuron]
+    projections: tuple[Projection, ...]
+    output: str
+
+    def into(self, name: str) -> tuple[Projection, ...]:
+        """The projections that end at population ``name``."""
+        return tuple(p for p in self.projections if p.post == name)
+
+    def out_of(self, name: str) -> tuple[Projection, ...]:
+        """The projections that start at ``name``."""
+        return tuple(p for p in self.projections if p.pre == name)
+
+    def lags(self) -> dict[str, int]:
+        """Timesteps by which each population runs later on the chip than in the graph.
+
+        Where paths disagree the first one counts; the rule ``path_lengths`` refuses the others.
+        """
+        lags: dict[str, int] = {}
+        waiting = list(self.neurons)
+        while waiting:
+            ready = [n for n in waiting if any(self._known(p, lags) for p in self.into(n))]
+            if not ready:
+                return lags
+            for name in ready:
+                lags[name] = next(
+                    self.lag_after(p, lags) for p in self.into(name) if self._known(p, lags)
+                )
+            waiting = [name for name in waiting if name not in lags]
+        return lags
+
+    def _known(self, projection: Projection, lags: Mapping[str, int]) -> bool:
+        return projection.pre == self.input or projection.pre in lags
+
+    def lag_after(self, projection: Projection, lags: Mapping[str, int]) -> int:
+        """The lag that one projection asks of its target."""
+        if projection.pre == self.input:
+            return -projection.delay
+        return lags[projection.pre] + 1 - projection.delay
+
+
+def read_layers(graph: Graph) -> Layers:
+    """``graph`` as populations and projections.
+
+    Requires: the rules on a graph's topology hold (``rules.TOPOLOGY``).
+    """
+    inputs = 1
+    for size in graph.shape(graph.input):
+        inputs *= size
+    return Layers(
+        input=graph.input,
+        inputs=inputs,
+        neurons=graph.of(Neuron),
+        projections=tuple(p for name in graph.of(Neuron) for p in _projections(graph, name)),
+        output=graph.outputs[0],
+    )
+
+
+def _projections(graph: Graph, post: str) -> Iterator[Projection]:
+    for weight, late in _upstream(graph, post):
+        node = graph[weight]
+        assert isinstance(node, Linear)
+        for pre, early in _upstream(graph, weight):
+            yield Projection(
+                name=weight, pre=pre, post=post, weight=node.weight, delay=late + early
+            )
+
+
+def _upstream(graph: Graph, name: str) -> Iterator[tuple[str, int]]:
+    """What feeds ``name`` through sums and flattening, with the delay on the way."""
+    for edge in graph.pre(name):
+        node = graph[edge.pre]
+        if isinstance(node, Add) or (isinstance(node, Flatten) and _on_input(graph, edge.pre)):
+            yield from ((pre, delay + edge.delay) for pre, delay in _upstream(graph, edge.pre))
+        else:
+            yield edge.pre, edge.delay
+
+
+def _on_input(graph: Graph, flatten: str) -> bool:
+    return isinstance(graph[graph.before(flatten)], Input)

@@ -1,0 +1,98 @@
+"""Quantized Graph -> XyloProgram."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolchain.chips.xylo.layers import Layers, read_layers
+from toolchain.chips.xylo.place import allocate
+from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.hardware import XyloChip
+from toolchain.ir import Array, Graph, Neuron
+from toolchain.passes.snap_decays import dashes
+
+__all__ = ["lower"]
+
+
+def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
+    """The integers of ``graph``, with neuron ids allocated for ``chip``.
+
+    Requires: the rules on topology hold, weights and thresholds are integers. Time constants
+    that the chip cannot hold are clipped here; the rules on neurons have refused them.
+    Ensures: the program's outputs are the graph's, ``Layers.lags`` later, but for the chip's
+    integer arithmetic. A network too large for the chip still gives a program.
+    """
+    layers = read_layers(graph)
+    populations = allocate(layers, chip)
+    places = {p.name: p for p in populations}
+    hidden = max((p.stop for p in populations if p.role == "hidden"), default=0)
+    outputs = places[layers.output].stop
+    synapses = max([1, *(node.synapses for node in layers.neurons.values())])
+    top = 2 ** int(chip.limits.dash_width.value) - 1
+    return XyloProgram(
+        chip=chip.name,
+        core=chip.integer_core,
+        dt=graph.dt,
+        **_weights(layers, places, hidden, outputs, synapses),
+        **_constants(layers, places, hidden, outputs, top),
+        weight_shift_in=0,
+        weight_shift_rec=0,
+        weight_shift_out=0,
+        aliases=((),) * hidden,
+        max_input_spikes=int(chip.limits.input_spikes.value),
+        max_hidden_spikes=int(chip.limits.hidden_spikes.value),
+        max_output_spikes=int(chip.limits.output_spikes.value),
+        populations=populations,
+        input_name=layers.input,
+    )
+
+
+def _weights(
+    layers: Layers, places: dict[str, Population], hidden: int, outputs: int, synapses: int
+) -> dict[str, Array]:
+    into = {
+        "weights_in": np.zeros((layers.inputs, hidden, synapses), np.int64),
+        "weights_rec": np.zeros((hidden, hidden, synapses), np.int64),
+        "weights_out": np.zeros((hidden, outputs), np.int64),
+    }
+    for projection in layers.projections:
+        post = places[projection.post]
+        n = post.stop - post.start
+        block = projection.weight.reshape(n, -1, projection.weight.shape[1]).transpose(2, 0, 1)
+        if projection.pre == layers.input:
+            into["weights_in"][:, post.start : post.stop, : block.shape[2]] = block
+            continue
+        pre = places[projection.pre]
+        if post.role == "output":
+            into["weights_out"][pre.start : pre.stop, post.start : post.stop] = block[..., 0]
+        else:
+            rows = into["weights_rec"][pre.start : pre.stop]
+            rows[:, post.start : post.stop, : block.shape[2]] = block
+    return into
+
+
+def _constants(
+    layers: Layers, places: dict[str, Population], hidden: int, outputs: int, top: int
+) -> dict[str, Array]:
+    fields = {
+        name + suffix: np.full(size, start, np.int64)
+        for suffix, size in (("", hidden), ("_out", outputs))
+        for name, start in (("dash_mem", 1), ("dash_syn", 1), ("threshold", 1), ("bias", 0))
+    }
+    fields["dash_syn_2"] = np.zeros(hidden, np.int64)
+    for name, node in layers.neurons.items():
+        place = places[name]
+        suffix = "_out" if place.role == "output" else ""
+        ids = slice(place.start, place.stop)
+        fields["dash_mem" + suffix][ids] = _dash(node.alpha_mem, node, top)
+        fields["threshold" + suffix][ids] = np.broadcast_to(node.v_threshold, node.shape)
+        fields["bias" + suffix][ids] = np.broadcast_to(node.bias, node.shape)
+        if node.alpha_syn is not None:
+            fields["dash_syn" + suffix][ids] = _dash(node.alpha_syn[..., 0], node, top)
+            if node.synapses > 1 and not suffix:
+                fields["dash_syn_2"][ids] = _dash(node.alpha_syn[..., 1], node, top)
+    return fields
+
+
+def _dash(alpha: Array, node: Neuron, top: int) -> Array:
+    return np.broadcast_to(np.clip(np.rint(dashes(alpha)), 0, top).astype(np.int64), node.shape)

@@ -1,0 +1,275 @@
+"""A Xylo program over time, bit for bit as the chip's integer core computes it.
+
+Spike counts in, spike counts out, every state on request. The arithmetic is in
+:mod:`toolchain.chips.xylo.kernel`, its plain explanation in :mod:`toolchain.chips.xylo.twin`.
+
+A spike of a hidden neuron arrives, at other hidden neurons and at the outputs, in the next step;
+an input spike arrives in its own step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.xylo.program import XyloProgram
+
+__all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class XyloState:
+    """All that a core remembers between two steps, batch first.
+
+    Attributes:
+        i_syn: int16 ``(B, Nhid, synapses)`` synaptic currents.
+        v_mem: int16 ``(B, Nhid)`` membrane potentials, after reset.
+        i_syn_out, v_mem_out: int16 ``(B, Nout)``.
+        pending_spikes: int8 ``(B, Nhid)`` hidden spikes that arrive in the next step.
+        hibernating: bool ``(B,)`` whether nothing moved in the last step (core v2).
+    """
+
+    i_syn: npt.NDArray[np.int16]
+    v_mem: npt.NDArray[np.int16]
+    i_syn_out: npt.NDArray[np.int16]
+    v_mem_out: npt.NDArray[np.int16]
+    pending_spikes: npt.NDArray[np.int8]
+    hibernating: npt.NDArray[np.bool_]
+
+    @classmethod
+    def zeros(cls, program: XyloProgram, batch: int) -> XyloState:
+        """The state after a reset, for ``batch`` samples."""
+        shapes = _state_shapes(program, batch)
+        return cls(**{name: np.zeros(shape, dtype) for name, (shape, dtype) in shapes.items()})
+
+    @classmethod
+    def stack(cls, states: Sequence[XyloState]) -> XyloState:
+        """One batch of several."""
+        names = [f.name for f in fields(cls)]
+        return cls(**{n: np.concatenate([getattr(s, n) for s in states]) for n in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class XyloRecording:
+    """What a simulation gave, batch first; T is the number of steps.
+
+    Attributes:
+        spikes: int8 ``(B, T, Nout)`` output spikes a step.
+        state: the state after the last step; pass it on to continue.
+        hidden_spikes: int8 ``(B, T, Nhid)``, with those received through aliases.
+        v_mem, i_syn, i_syn_2: int16 ``(B, T, Nhid)``, membranes after reset; ``i_syn_2`` is None
+            where the program has one synapse.
+        v_mem_out, i_syn_out: int16 ``(B, T, Nout)``.
+        hibernation: bool ``(B, T)``, steps in which the core sleeps; None on core v1.
+        saturations: for each population the number of additions that a 16-bit limit cut off:
+            all spikes of one source into one synapse in one step are one addition, and each
+            addition to a membrane is one.
+
+    All but ``spikes`` and ``state`` are None unless recorded.
+    """
+
+    spikes: npt.NDArray[np.int8]
+    state: XyloState
+    hidden_spikes: npt.NDArray[np.int8] | None = None
+    v_mem: npt.NDArray[np.int16] | None = None
+    i_syn: npt.NDArray[np.int16] | None = None
+    i_syn_2: npt.NDArray[np.int16] | None = None
+    v_mem_out: npt.NDArray[np.int16] | None = None
+    i_syn_out: npt.NDArray[np.int16] | None = None
+    hibernation: npt.NDArray[np.bool_] | None = None
+    saturations: dict[str, int] | None = None
+
+
+def simulate(
+    program: XyloProgram,
+    raster: npt.ArrayLike,
+    *,
+    record: bool = False,
+    state: XyloState | None = None,
+    threads: int | None = None,
+) -> XyloRecording:
+    """The program's answer to ``raster``, bit-exact.
+
+    Args:
+        program: what is loaded.
+        raster: input spikes a step, ``(T, Nin)`` for one sample or ``(B, T, Nin)``; whole numbers
+            in ``0 .. program.max_input_spikes``, of a boolean, integer or float type.
+        record: keep every state of every step.
+        state: where to start; zeros unless given. Not changed.
+        threads: samples worked on at a time; one for each usable processor unless given. The
+            result does not depend on it.
+
+    Raises:
+        ValueError: a raster that is no such counts, a state that is not of this program and batch,
+            ``threads`` below 1.
+
+    Source: see :mod:`toolchain.chips.xylo.twin`.
+    """
+    # numba takes a third of a second to import; a program alone needs none of it
+    from toolchain.chips.xylo import kernel
+
+    counts = as_counts(program, raster)
+    batch, steps = counts.shape[:2]
+    end = initial_state(program, batch, state)
+    workers = _usable_processors() if threads is None else threads
+    if workers < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    spikes = np.zeros((batch, steps, program.outputs), np.int8)
+    tables = kernel.tables(program)
+    arrays = kernel.State(*(getattr(end, f.name) for f in fields(end)))
+    traces = kernel.Traces(**_empty_traces(program, batch, steps)) if record else None
+
+    def run(samples: range) -> None:
+        kernel.run(tables, samples, counts, spikes, arrays, traces)
+
+    parts = _split(batch, workers)
+    if len(parts) == 1:
+        run(parts[0])
+    elif parts:
+        # a pool of its own: one that is kept would not survive a fork
+        with ThreadPoolExecutor(min(workers, len(parts))) as pool:
+            list(pool.map(run, parts))
+    if traces is None:
+        return XyloRecording(spikes=spikes, state=end)
+    kept = traces._asdict()
+    kept["saturations"] = _by_population(program, traces.saturations)
+    if program.synapses == 1:
+        del kept["i_syn_2"]
+    if program.core == "v1":
+        del kept["hibernation"]
+    return XyloRecording(spikes=spikes, state=end, **kept)
+
+
+def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """``raster`` as contiguous counts ``(B, T, Nin)``.
+
+    Raises:
+        ValueError: it is no array of counts that the program's input takes.
+    """
+    array = np.asarray(raster)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"raster must hold spike counts, got an array of type {array.dtype}")
+    if array.ndim not in (2, 3):
+        raise ValueError(
+            f"raster must be (time, channels) or (batch, time, channels), got shape {array.shape}"
+        )
+    if array.shape[-1] != program.inputs:
+        raise ValueError(
+            f"raster must have {program.inputs} channels, the inputs of this program, "
+            f"got shape {array.shape}"
+        )
+    if array.ndim == 2:
+        array = array[None]
+    limit = program.max_input_spikes
+    if array.size and not _all_counts(array, limit):
+        raise ValueError(_count_fault(array, limit, program.chip))
+    return np.ascontiguousarray(array, dtype=np.uint8)
+
+
+def initial_state(program: XyloProgram, batch: int, state: XyloState | None) -> XyloState:
+    """A copy of ``state``, or zeros.
+
+    Raises:
+        ValueError: a state of another program or batch.
+    """
+    if state is None:
+        return XyloState.zeros(program, batch)
+    copies = {}
+    for name, (shape, dtype) in _state_shapes(program, batch).items():
+        array = np.asarray(getattr(state, name))
+        if array.shape != shape or array.dtype != dtype:
+            raise ValueError(
+                f"state.{name} must be {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}"
+            )
+        copies[name] = array.copy(order="C")
+    pending = copies["pending_spikes"]
+    if pending.size and (pending.min() < 0 or pending.max() > program.max_hidden_spikes):
+        raise ValueError(
+            f"state.pending_spikes must lie in 0..{program.max_hidden_spikes}, "
+            f"got {pending.min()}..{pending.max()}"
+        )
+    return XyloState(**copies)
+
+
+def _state_shapes(program: XyloProgram, batch: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of each part of a state."""
+    hidden, outputs = (batch, program.hidden), (batch, program.outputs)
+    return {
+        "i_syn": ((*hidden, program.synapses), np.int16),
+        "v_mem": (hidden, np.int16),
+        "i_syn_out": (outputs, np.int16),
+        "v_mem_out": (outputs, np.int16),
+        "pending_spikes": (hidden, np.int8),
+        "hibernating": ((batch,), np.bool_),
+    }
+
+
+def _empty_traces(program: XyloProgram, batch: int, steps: int) -> dict[str, npt.NDArray[Any]]:
+    """Room for what is recorded; spikes are zeros because the kernel writes only those it sees."""
+    hidden, outputs = (batch, steps, program.hidden), (batch, steps, program.outputs)
+    second = hidden if program.synapses == 2 else (batch, 0, program.hidden)
+    return {
+        "hidden_spikes": np.zeros(hidden, np.int8),
+        "v_mem": np.empty(hidden, np.int16),
+        "i_syn": np.empty(hidden, np.int16),
+        "i_syn_2": np.empty(second, np.int16),
+        "v_mem_out": np.empty(outputs, np.int16),
+        "i_syn_out": np.empty(outputs, np.int16),
+        "hibernation": np.zeros((batch, steps), np.bool_),
+        "saturations": np.zeros((batch, program.hidden + program.outputs), np.int64),
+    }
+
+
+def _all_counts(array: npt.NDArray[Any], limit: int) -> bool:
+    """Whether every value is a whole number in ``0 .. limit``."""
+    kind = array.dtype.kind
+    # comparisons with NaN are false, so that NaN and infinities fail here too
+    inside = kind == "b" or (array.min() >= 0 and array.max() <= limit)
+    return bool(inside and (kind != "f" or (np.trunc(array) == array).all()))
+
+
+def _count_fault(array: npt.NDArray[Any], limit: int, chip: str) -> str:
+    """The first value that is no count, where it is, and what is wanted."""
+    with np.errstate(invalid="ignore"):
+        good = (array >= 0) & (array <= limit) & (np.trunc(array) == array)
+    where = tuple(int(i) for i in np.argwhere(~good)[0])
+    value = array[where]
+    place = f"channel {where[2]}, step {where[1]}, sample {where[0]}"
+    if not np.isfinite(value) or value < 0 or np.trunc(value) != value:
+        return f"raster must hold whole numbers of spikes, 0 or more, got {value:g} at {place}"
+    return (
+        f"raster has {value:g} spikes at {place}; {chip} takes at most {limit} a channel and step"
+    )
+
+
+def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Sums over the batch and over the neurons of each population."""
+    per_neuron = clamped.sum(axis=0)
+    first = {"hidden": 0, "output": program.hidden}
+    return {
+        p.name: int(per_neuron[first[p.role] + p.start : first[p.role] + p.stop].sum())
+        for p in program.populations
+    }
+
+
+def _split(batch: int, workers: int) -> list[range]:
+    """The samples in even parts, a few for each worker so that none waits long for another."""
+    if not batch:
+        return []
+    parts = 1 if workers == 1 else min(batch, 4 * workers)
+    edges = [batch * i // parts for i in range(parts + 1)]
+    return [range(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def _usable_processors() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,282 @@
+"""The road from a trained network to a chip, as one list of steps, and what stands at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from toolchain.chips.family import Family, Program, Resource, load_family
+from toolchain.diagnostics import DeployError, Diagnostic, Severity
+from toolchain.frontends import extract
+from toolchain.ir import Array, Graph
+from toolchain.ir.interpret import interpret
+from toolchain.ir.peaks import state_peaks
+from toolchain.passes import drop_identities, fold_average_pool, fold_gain, fuse_batch_norm
+from toolchain.recording import Recording
+
+if TYPE_CHECKING:
+    from toolchain.estimate import Estimate
+
+__all__ = ["Deployment", "deploy", "extract"]
+
+Pass = Callable[[Graph], Graph]
+
+HEADROOM = 1.25
+"""States on unseen data may exceed those of the calibration data by this factor before they
+saturate. A choice, not a measurement; saturations are counted and reported in any case."""
+
+
+def deploy(
+    model: Any,
+    chip: str,
+    *,
+    sample: Any = None,
+    dt: float | None = None,
+    calibration: Array | None = None,
+) -> Deployment:
+    """Take a trained network onto a chip.
+
+    Args:
+        model: a torch module, or a Graph.
+        chip: name, alias or vendor id; see ``list_chips()``.
+        sample: an input as the model's own forward takes it; needed for a torch module.
+        dt: length of a timestep, s. Needed where the model does not know it and a time matters:
+            for estimates, and on Speck for biases.
+        calibration: spikes (batch, time, *features) that the quantizer chooses scales on, so
+            that no state leaves its word. Without it scales come from the weights alone.
+
+    Raises:
+        DeployError: the network does not fit; holds every finding.
+        ExtractError: the model cannot be turned into a Graph.
+        ValueError: an unknown chip, or calibration of another shape.
+    """
+    from toolchain.hardware import load_chip
+
+    spec = load_chip(chip)
+    family = load_family(spec.family)
+    graph = _as_graph(model, sample, dt)
+    to_floats: list[Pass] = [
+        drop_identities,
+        fuse_batch_norm,
+        fold_average_pool,
+        fold_gain,
+        family.shape,
+    ]
+    shaped = _walk(graph, to_floats)
+    findings = family.check_graph(shaped, spec)
+    if not family.can_lower(shaped, spec):
+        raise _refused(spec.name, findings)
+    peaks = _peaks(shaped, calibration)
+    to_integers: list[Pass] = [partial(family.quantize, chip=spec, peaks=peaks)]
+    quantized = _walk(shaped, to_integers)
+    program = family.lower(quantized, spec)
+    findings += family.check(program, spec)
+    program, unplaced = family.place(program, spec)
+    findings += unplaced
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise _refused(spec.name, findings)
+    return Deployment(
+        chip=spec, graph=graph, quantized=quantized, program=program, diagnostics=findings
+    )
+
+
+def _walk(graph: Graph, steps: list[Pass]) -> Graph:
+    for step in steps:
+        graph = step(graph)
+    return graph
+
+
+def _as_graph(model: Any, sample: Any, dt: float | None) -> Graph:
+    if isinstance(model, Graph):
+        return model if dt is None else model.with_dt(dt)
+    if sample is None:
+        raise ValueError("a torch module needs sample=, an input as its own forward takes it")
+    return extract(model, sample, dt=dt)
+
+
+def _refused(chip: str, findings: tuple[Diagnostic, ...]) -> DeployError:
+    errors = [f for f in findings if f.severity is Severity.ERROR]
+    return DeployError(
+        f"the network does not fit {chip}: {len(errors)} error{'s' * (len(errors) != 1)}", errors
+    )
+
+
+def _peaks(graph: Graph, calibration: Array | None) -> dict[str, Array] | None:
+    if calibration is None:
+        return None
+    spikes = _fitted(graph, calibration, "calibration")
+    return {name: peak * HEADROOM for name, peak in state_peaks(graph, spikes).items()}
+
+
+def _fitted(graph: Graph, spikes: Array, what: str) -> Array:
+    """``spikes`` with the axes of length 1 that the graph's input has; ValueError otherwise."""
+    spikes = np.asarray(spikes)
+    wanted = graph.shape(graph.input)
+    plain = tuple(size for size in wanted if size != 1)
+    if spikes.ndim < 2 or tuple(size for size in spikes.shape[2:] if size != 1) != plain:
+        raise ValueError(
+            f"{what} must be (batch, time, {', '.join(map(str, wanted))}), got shape {spikes.shape}"
+        )
+    return spikes.reshape(*spikes.shape[:2], *wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deployment:
+    """A network on a chip.
+
+    Attributes:
+        chip: the chip's specification.
+        graph: what the network computes, in floats, under the user's names.
+        quantized: the same in the chip's layers and integers, before it is lowered.
+        program: what is loaded, in integers; simulation, estimate and configuration all read it.
+        diagnostics: warnings and remarks; errors never get this far.
+    """
+
+    chip: Any
+    graph: Graph
+    quantized: Graph
+    program: Program
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def family(self) -> Family:
+        """The chip family's face."""
+        return load_family(self.chip.family)
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """The user's layer names to core or neuron ids."""
+        return self.family.placement(self.program)
+
+    @property
+    def lag(self) -> int:
+        """Timesteps by which the chip's output is later than the reference's."""
+        return self.family.lag(self.quantized)
+
+    def simulate(
+        self,
+        spikes: Array,
+        *,
+        record: bool = False,
+        timing: Literal["clocked", "event"] = "clocked",
+    ) -> Recording:
+        """What the chip computes, bit for bit, from a fresh state.
+
+        Args:
+            spikes: non-negative integer counts, (batch, time, *input shape).
+            record: also keep spikes and states of every layer, and count saturations.
+            timing: ``event`` is for chips that take events one by one.
+
+        Returns:
+            A Recording in integers, ``spikes`` (batch, time, outputs).
+
+        Raises:
+            ValueError: no such counts; says what was seen and what is wanted.
+        """
+        return self.family.simulate(
+            self.program, self._for_chip(spikes), record=record, timing=timing
+        )
+
+    def reference(self, spikes: Array, *, record: bool = False) -> Recording:
+        """What the trained network computes, in float64, in the shapes of the Graph."""
+        fitted = _fitted(self.graph, spikes, "spikes")
+        return _flat_output(interpret(self.graph, fitted, record=record))
+
+    def reference_quantized(self, spikes: Array, *, record: bool = False) -> Recording:
+        """The quantized graph in float64: its integers, without the chip's integer arithmetic."""
+        return _flat_output(interpret(self.quantized, self._for_chip(spikes), record=record))
+
+    def _for_chip(self, spikes: Array) -> Array:
+        """``spikes`` in the shape of the chip's input."""
+        fitted = _fitted(self.graph, spikes, "spikes")
+        return fitted.reshape(*fitted.shape[:2], *self.quantized.shape(self.quantized.input))
+
+    def estimate(
+        self,
+        spikes: Array | None = None,
+        rates: Mapping[str, float] | None = None,
+        clock_hz: float | None = None,
+        *,
+        steps: int | None = None,
+    ) -> Estimate:
+        """Synops, power by rail, energy and latency.
+
+        Args:
+            spikes: input spikes to count on, (batch, time, *input shape); or
+            rates: mean rates in spike/s a neuron, by layer name, the input's included, together
+                with ``steps``.
+            clock_hz: main clock, Hz, on a chip that has one.
+            steps: timesteps of one inference; taken from ``spikes`` where these are given.
+
+        Raises:
+            ValueError: neither or both were given, or the deployment has no dt.
+        """
+        if (spikes is None) == (rates is None):
+            raise ValueError("give either spikes or rates")
+        if rates is not None:
+            if steps is None:
+                raise ValueError("rates need steps, the timesteps of one inference")
+            counted = self.family.activity_at(self.program, self._all_rates(rates), steps)
+        else:
+            assert spikes is not None
+            counted = self.family.activity(self.program, self._for_chip(spikes))
+        return self.family.cost(self.program, self.chip, counted, clock_hz)
+
+    def _all_rates(self, rates: Mapping[str, float]) -> Mapping[str, float]:
+        names = [self.graph.input, *self.placement]
+        if wrong := sorted(set(names) ^ set(rates)):
+            raise ValueError(f"rates need {', '.join(names)}; missing or unknown: {wrong}")
+        return rates
+
+    def resources(self) -> tuple[Resource, ...]:
+        """What each layer uses of each resource, with the limit."""
+        return self.family.resources(self.program, self.chip)
+
+    def config(self) -> dict[str, Any]:
+        """The vendor's configuration as plain data."""
+        return self.family.emit(self.program, self.chip)
+
+    def to_samna(self) -> Any:
+        """The vendor's live configuration object.
+
+        Raises:
+            VendorError: the vendor's library is absent or only its installer stub is there.
+        """
+        from toolchain.chips.vendor import to_samna
+
+        return to_samna(self.config(), self.chip)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the artifact; see ``toolchain.artifact``."""
+        from toolchain.artifact import save
+
+        return save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Deployment:
+        """Read an artifact; torch is not needed. ArtifactError where it is damaged."""
+        from toolchain.artifact import load
+
+        return load(Path(folder))
+
+    def __str__(self) -> str:
+        """Placement, resources and findings, as tables."""
+        from toolchain.tables import render
+
+        return render(self)
+
+
+def _flat_output(recording: Recording) -> Recording:
+    """The recording with its outputs as (batch, time, outputs)."""
+    spikes = recording.spikes
+    return Recording(
+        spikes=spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:]))),
+        layers=recording.layers,
+        saturations=recording.saturations,
+        dt=recording.dt,
+    )

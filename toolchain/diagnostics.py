@@ -1,0 +1,117 @@
+"""Findings about a user's network, and the error tree.
+
+Exceptions, and when they occur::
+
+    ValueError
+    ├── DeployError       the network cannot go onto the chip; holds every finding at once
+    ├── ExtractError      the model cannot be turned into a Graph; names the layer and the operation
+    ├── GraphError        a Graph breaks a rule of the IR
+    ├── ChipFileError     a chip specification is wrong; holds every fault with its line
+    └── ArtifactError     a saved deployment is damaged, foreign or of another version
+    RuntimeError
+    └── VendorError       the vendor's SDK was asked for and is not usable
+
+A fault in this project itself is an ``AssertionError``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = [
+    "ArtifactError",
+    "ChipFileError",
+    "DeployError",
+    "Diagnostic",
+    "ExtractError",
+    "GraphError",
+    "Severity",
+    "VendorError",
+    "count",
+]
+
+
+class Severity(str, enum.Enum):
+    """How much a finding matters.
+
+    An ``error`` stops the deployment, a ``warning`` tells of changed behaviour with its size,
+    ``info`` is for the report.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One finding about the user's network.
+
+    Attributes:
+        rule: name of the function that found it.
+        severity: error, warning or info.
+        where: the user's own name of the layer, or ``"network"``.
+        message: need, then limit, with units.
+        need, limit: the two numbers, where the finding is about numbers.
+        source: who says so (specification file, document, basis).
+        hint: an action that was checked to help, or nothing.
+    """
+
+    rule: str
+    severity: Severity
+    where: str
+    message: str
+    need: float | None = None
+    limit: float | None = None
+    source: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """``error[rule] where: message`` with source and hint on lines of their own."""
+        lines = [f"{self.severity.value}[{self.rule}] {self.where}: {self.message}"]
+        if self.source:
+            lines.append(f"  source: {self.source}")
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {**asdict(self), "severity": self.severity.value}
+
+
+class DeployError(ValueError):
+    """The network does not fit the chip; ``diagnostics`` holds every finding at once."""
+
+    def __init__(self, headline: str, diagnostics: Iterable[Diagnostic]) -> None:
+        """``headline`` says what was refused, ``diagnostics`` why."""
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join([headline, *map(str, self.diagnostics)]))
+
+
+class ExtractError(ValueError):
+    """The model cannot be turned into a Graph without changing what it computes."""
+
+
+class GraphError(ValueError):
+    """A Graph breaks a rule of the IR."""
+
+
+class ChipFileError(ValueError):
+    """A chip specification file is wrong; the message lists every fault with its line."""
+
+
+class ArtifactError(ValueError):
+    """A saved deployment is damaged, foreign, or of a version this release cannot read."""
+
+
+class VendorError(RuntimeError):
+    """The vendor's SDK was asked for and is absent, a stub, or refused the configuration."""
+
+
+def count(number: float) -> str:
+    """``131072`` as ``131 072``: thin groups, no unit, whole numbers without decimals."""
+    return f"{number:,.0f}".replace(",", " ") if float(number).is_integer() else f"{number:g}"

@@ -1,0 +1,29 @@
+"""From a trained model to a Graph.
+
+``extract`` is here as a thin function so that importing the toolchain does not import torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from toolchain.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["extract"]
+
+
+def extract(
+    model: nn.Module,
+    sample: Any,
+    dt: float | None = None,
+    *,
+    check: bool = True,
+    seed: int = 0,
+) -> Graph:
+    """The Graph of what ``model`` computes; see :func:`toolchain.frontends.trace.extract`."""
+    from toolchain.frontends.trace import extract as traced
+
+    return traced(model, sample, dt, check=check, seed=seed)

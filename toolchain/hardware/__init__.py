@@ -1,0 +1,32 @@
+"""Chips as data: one YAML file a revision, each number with unit, source and basis.
+
+``load_chip("xylo")`` gives the typed view of a file; ``hardware_specs/README.md`` says how to add
+one.
+"""
+
+from toolchain.hardware.chip import Erratum, Source
+from toolchain.hardware.load import Chip, list_chips, load_chip
+from toolchain.hardware.power import Rail, SpeckPower, XyloPower
+from toolchain.hardware.quantity import Choice, Quantity
+from toolchain.hardware.speck import SpeckChip, SpeckCoreSpec, SpeckLimits, SpeckTiming
+from toolchain.hardware.xylo import XyloChip, XyloClock, XyloLimits
+
+__all__ = [
+    "Chip",
+    "Choice",
+    "Erratum",
+    "Quantity",
+    "Rail",
+    "Source",
+    "SpeckChip",
+    "SpeckCoreSpec",
+    "SpeckLimits",
+    "SpeckPower",
+    "SpeckTiming",
+    "XyloChip",
+    "XyloClock",
+    "XyloLimits",
+    "XyloPower",
+    "list_chips",
+    "load_chip",
+]

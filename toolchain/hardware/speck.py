@@ -1,0 +1,143 @@
+"""A Speck or DynapCNN chip: asynchronous convolution cores of unlike sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, NonNegativeInt
+
+from toolchain.hardware.chip import SpecBase
+from toolchain.hardware.power import SpeckPower
+from toolchain.hardware.quantity import Choice, Quantity, SpecModel, counted_in, measured_in
+
+__all__ = ["SpeckChip", "SpeckCoreGroup", "SpeckCoreSpec", "SpeckLimits", "SpeckTiming"]
+
+Bits = Annotated[Quantity, counted_in("bit")]
+Pixels = Annotated[Quantity, counted_in("px")]
+PixelChoice = Annotated[Choice, counted_in("px")]
+Words = Annotated[Quantity, counted_in("word")]
+Time = Annotated[Quantity, measured_in("µs")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeckCoreSpec:
+    """One core.
+
+    Attributes:
+        id: the vendor's number of it.
+        kernel_memory, neuron_memory, bias_memory: words.
+        deterministic: whether it handles events in the order they arrive.
+    """
+
+    id: int
+    kernel_memory: Quantity
+    neuron_memory: Quantity
+    bias_memory: Quantity
+    deterministic: bool
+
+
+class SpeckCoreGroup(SpecModel):
+    """Cores that are alike, written once.
+
+    Attributes:
+        ids: the vendor's numbers of them.
+        kernel_memory, neuron_memory, bias_memory: of each core, word.
+        deterministic: whether each handles events in the order they arrive.
+    """
+
+    ids: tuple[NonNegativeInt, ...]
+    kernel_memory: Words
+    neuron_memory: Words
+    bias_memory: Words
+    deterministic: bool
+
+
+def _all_ids_once(groups: tuple[SpeckCoreGroup, ...]) -> tuple[SpeckCoreGroup, ...]:
+    ids = sorted(number for group in groups for number in group.ids)
+    if not ids or ids != list(range(len(ids))):
+        raise ValueError(f"core ids must be 0, 1, 2, ... each once, got {ids}")
+    return groups
+
+
+class SpeckLimits(SpecModel):
+    """What one core can be set to; each number is the largest allowed.
+
+    Attributes:
+        input_size, output_size: side of the feature map before and after the convolution, px.
+        channels: input or output channels, channel.
+        kernel_size: side of the square kernel, px.
+        strides: of the convolution, each axis on its own, px.
+        padding: zeros on each side, each axis on its own, px.
+        pooling: side of the square sum pooling in front of a destination, px.
+        destinations: cores that one core sends to, core.
+        weight_width, bias_width, state_width, threshold_width: signed integers, bit.
+        threshold_low_max: the largest lower threshold that works, lsb.
+        readout_classes: classes of the readout block, class; None where there is none.
+        synop_rate: synaptic operations of one core, synop/s; None where unknown.
+    """
+
+    input_size: Pixels
+    output_size: Pixels
+    channels: Annotated[Quantity, counted_in("channel")]
+    kernel_size: Pixels
+    strides: PixelChoice
+    padding: Pixels
+    pooling: PixelChoice
+    destinations: Annotated[Quantity, counted_in("core")]
+    weight_width: Bits
+    bias_width: Bits
+    state_width: Bits
+    threshold_width: Bits
+    threshold_low_max: Annotated[Quantity, measured_in("lsb", signed=True)]
+    readout_classes: Annotated[Quantity, counted_in("class")] | None = None
+    synop_rate: Annotated[Quantity, measured_in("synop/s")] | None = None
+
+
+class SpeckTiming(SpecModel):
+    """How long one event takes through an idle chip.
+
+    Attributes:
+        first_layer: through one layer, µs.
+        next_layer: what each further layer adds, µs.
+    """
+
+    first_layer: Time
+    next_layer: Time
+
+
+class SpeckChip(SpecBase):
+    """One revision of the Speck family.
+
+    Attributes:
+        core_groups: the cores as written in the file; ``cores`` has them one by one.
+        readout: whether the readout block can be used.
+        kill_bits: whether the configuration has a bit per weight, bias and neuron that disables it.
+        limits, power: see there.
+        timing: see there; None where unknown.
+    """
+
+    family: Literal["speck"]
+    core_groups: Annotated[tuple[SpeckCoreGroup, ...], AfterValidator(_all_ids_once)]
+    readout: bool
+    kill_bits: bool
+    limits: SpeckLimits
+    power: SpeckPower
+    timing: SpeckTiming | None = None
+
+    @cached_property
+    def cores(self) -> tuple[SpeckCoreSpec, ...]:
+        """The cores in the order of their ids."""
+        cores = (
+            SpeckCoreSpec(
+                id=number,
+                kernel_memory=group.kernel_memory,
+                neuron_memory=group.neuron_memory,
+                bias_memory=group.bias_memory,
+                deterministic=group.deterministic,
+            )
+            for group in self.core_groups
+            for number in group.ids
+        )
+        return tuple(sorted(cores, key=lambda core: core.id))

@@ -1,0 +1,94 @@
+"""The units a chip specification may use: a few physical ones, and what is counted.
+
+Each counted thing is a dimension of its own, so that neurons given where words are wanted is a
+fault and not a number. The registry holds these units only: what is not listed is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pint
+
+__all__ = ["COUNTED", "factor", "same_dimension"]
+
+COUNTED = (
+    "channel",
+    "class",
+    "core",
+    "cycle",
+    "entry",
+    "lsb",
+    "neuron",
+    "px",
+    "spike",
+    "step",
+    "synapse",
+    "synop",
+    "word",
+)
+"""Counting units. ``lsb``: one integer step of a membrane state. ``entry``: one stored fan-out
+connection, whatever number of weights it holds. ``synop``: one weight added to one neuron.
+"""
+
+_PHYSICAL = """
+nano- = 1e-9 = n-
+pico- = 1e-12 = p-
+micro- = 1e-6 = µ- = μ- = u-
+milli- = 1e-3 = m-
+kilo- = 1e3 = k-
+mega- = 1e6 = M-
+giga- = 1e9 = G-
+second = [time] = s
+joule = [energy] = J
+watt = joule / second = W
+hertz = 1 / second = Hz
+bit = [information]
+fraction = []
+"""
+
+_SPELLING = re.compile(r"[^\W\d_]+(/[^\W\d_]+)*")  # names and slashes: nothing to evaluate
+
+
+def same_dimension(unit: str, other: str) -> bool:
+    """Whether two units measure the same thing.
+
+    Raises:
+        ValueError: a unit that the registry does not hold.
+    """
+    return bool(_parse(unit).dimensionality == _parse(other).dimensionality)
+
+
+@cache
+def factor(unit: str, into: str) -> float:
+    """How many ``into`` one ``unit`` is.
+
+    Raises:
+        ValueError: an unknown unit, or two that measure different things.
+    """
+    if not same_dimension(unit, into):
+        raise ValueError(f"{unit} cannot be given in {into}")
+    return float(_registry().Quantity(1.0, unit).to(into).magnitude)
+
+
+@cache
+def _parse(unit: str) -> pint.Unit:
+    if not _SPELLING.fullmatch(unit):
+        raise ValueError(f"unknown unit {unit!r}")
+    try:
+        return _registry().parse_units(unit)
+    except AttributeError:  # what pint's UndefinedUnitError is
+        raise ValueError(f"unknown unit {unit!r}") from None
+
+
+@cache
+def _registry() -> pint.UnitRegistry[float]:
+    import pint  # late: a tenth of a second that only the reading of a specification needs
+
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(None)
+    registry.load_definitions(_PHYSICAL.strip().splitlines())
+    registry.load_definitions([f"{name} = [{name}]" for name in COUNTED])
+    return registry

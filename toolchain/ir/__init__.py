@@ -1,0 +1,46 @@
+"""The intermediate representation: what a trained network computes.
+
+``nodes`` and ``neuron`` hold the frozen node types, ``graph`` joins them, ``interpret`` says in
+floats what a Graph means.
+"""
+
+from toolchain.ir.graph import Edge, Graph
+from toolchain.ir.neuron import Membrane, Neuron, Readout, decay, time_constant
+from toolchain.ir.nodes import (
+    Add,
+    Array,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    Identity,
+    Input,
+    Linear,
+    Node,
+    Output,
+    Shape,
+    SumPool2d,
+)
+
+__all__ = [
+    "Add",
+    "Array",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Edge",
+    "Flatten",
+    "Graph",
+    "Identity",
+    "Input",
+    "Linear",
+    "Membrane",
+    "Neuron",
+    "Node",
+    "Output",
+    "Readout",
+    "Shape",
+    "SumPool2d",
+    "decay",
+    "time_constant",
+]

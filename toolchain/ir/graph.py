@@ -1,0 +1,294 @@
+"""The Graph: what a trained network computes, as nodes and edges, frozen.
+
+networkx lives in here and nowhere else in the IR; others use the verbs. Each verb that changes
+something returns a new Graph. An edge has a delay in timesteps: 0 within a step, 1 for
+recurrence. A loop needs at least one delayed edge, and only ``Add`` takes several inputs.
+
+Where the delay of a recurrent connection stands decides what its bias does in the first step: on
+the edge into the weight the bias acts from step 0 (snnTorch), on the edge out of it from step 1
+(sinabs).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import networkx as nx
+import numpy as np
+
+from toolchain.diagnostics import GraphError
+from toolchain.ir.nodes import Input, Node, Output, Shape
+
+__all__ = ["Edge", "Graph"]
+
+N = TypeVar("N", bound=Node)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edge:
+    """``pre`` feeds ``post``, ``delay`` timesteps later."""
+
+    pre: str
+    post: str
+    delay: int = 0
+
+
+class Graph:
+    """A network: named nodes, joined by edges.
+
+    Attributes:
+        dt: length of a timestep, s, or None where the model has none.
+        provenance: where the graph came from (framework, version, dropped layers), for people.
+    """
+
+    __slots__ = ("_names", "_net", "_shapes", "dt", "provenance")
+
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        edges: Iterable[Edge | tuple[str, str]],
+        *,
+        dt: float | None = None,
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        """Build and verify; GraphError says what is wrong."""
+        self._net: nx.DiGraph[Any] = nx.DiGraph()
+        for name, node in nodes.items():
+            self._net.add_node(name, node=node)
+        for edge in edges:
+            e = edge if isinstance(edge, Edge) else Edge(*edge)
+            self._add_edge(e)
+        self.dt = dt
+        self.provenance: Mapping[str, str] = MappingProxyType(dict(provenance or {}))
+        self._names = self._order()
+        self._shapes = self._verified()
+
+    @classmethod
+    def chain(cls, nodes: Mapping[str, Node], **rest: Any) -> Graph:
+        """A graph of ``nodes`` one after the other, in their order."""
+        names = list(nodes)
+        return cls(nodes, list(pairwise(names)), **rest)
+
+    # ---- what is there ----
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """Every node by name, producers first, ties in alphabetical order."""
+        return {name: self._net.nodes[name]["node"] for name in self._names}
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """Every edge, sorted."""
+        return tuple(sorted(Edge(a, b, d["delay"]) for a, b, d in self._net.edges(data=True)))
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of that name; KeyError lists what there is."""
+        if name not in self._net:
+            raise KeyError(f"no node {name!r}; there are {', '.join(self._names)}")
+        node: Node = self._net.nodes[name]["node"]
+        return node
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a node of that name."""
+        return name in self._net
+
+    def __len__(self) -> int:
+        """How many nodes there are."""
+        return len(self._net)
+
+    def of(self, kind: type[N]) -> dict[str, N]:
+        """The nodes of one type by name, producers first."""
+        return {name: node for name, node in self.nodes.items() if isinstance(node, kind)}
+
+    def pre(self, name: str) -> tuple[Edge, ...]:
+        """The edges that end at ``name``."""
+        return tuple(sorted(Edge(a, name, d["delay"]) for a, _, d in self._in(name)))
+
+    def post(self, name: str) -> tuple[Edge, ...]:
+        """The edges that start at ``name``."""
+        out = self._net.out_edges(name, data=True)
+        return tuple(sorted(Edge(name, b, d["delay"]) for _, b, d in out))
+
+    def before(self, name: str) -> str:
+        """The one node that feeds ``name``."""
+        (edge,) = self.pre(name)
+        return edge.pre
+
+    def after(self, name: str) -> str | None:
+        """The one node that ``name`` feeds in the same step; None where it feeds several."""
+        edges = self.post(name)
+        return edges[0].post if len(edges) == 1 and edges[0].delay == 0 else None
+
+    def chains(self, first: type[Node], second: type[Node]) -> Iterator[tuple[str, str]]:
+        """Names (a, b): ``a`` of type ``first`` feeds nothing but ``b`` of type ``second``."""
+        for name, node in self.nodes.items():
+            then = self.after(name)
+            if isinstance(node, first) and then is not None and isinstance(self[then], second):
+                yield name, then
+
+    def shape(self, name: str) -> Shape:
+        """What ``name`` gives each timestep, without batch and time."""
+        return self._shapes[name]
+
+    def input_shape_of(self, name: str) -> Shape:
+        """What ``name`` receives each timestep."""
+        return self._shapes[self.pre(name)[0].pre]
+
+    @property
+    def input(self) -> str:
+        """The name of the input node."""
+        return next(iter(self.of(Input)))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the nodes that feed an Output."""
+        return tuple(self.before(name) for name in self.of(Output))
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether any edge has a delay."""
+        return any(edge.delay for edge in self.edges)
+
+    # ---- verbs: each gives a new Graph ----
+
+    def replace(self, changes: Mapping[str, Node]) -> Graph:
+        """The same edges with other nodes under the names given."""
+        for name in changes:
+            self[name]
+        return self._with({**self.nodes, **changes}, self.edges)
+
+    def map(self, kind: type[N], change: Callable[[str, N], Node]) -> Graph:
+        """Every node of ``kind`` replaced by ``change(name, node)``."""
+        return self.replace({name: change(name, node) for name, node in self.of(kind).items()})
+
+    def drop(self, name: str) -> Graph:
+        """Without ``name``, which has one input; its consumers take that input instead."""
+        (pre,) = self.pre(name)
+        joined = [Edge(pre.pre, e.post, pre.delay + e.delay) for e in self.post(name)]
+        kept = [e for e in self.edges if name not in (e.pre, e.post)]
+        nodes = {key: node for key, node in self.nodes.items() if key != name}
+        return self._with(nodes, [*kept, *joined])
+
+    def with_dt(self, dt: float) -> Graph:
+        """The same network with the timestep known."""
+        return Graph(self.nodes, self.edges, dt=dt, provenance=self.provenance)
+
+    def _with(self, nodes: Mapping[str, Node], edges: Iterable[Edge]) -> Graph:
+        return Graph(nodes, edges, dt=self.dt, provenance=self.provenance)
+
+    # ---- canonical text ----
+
+    def __str__(self) -> str:
+        """One line a node, stable: the golden form.
+
+        Arrays are written as dtype, shape and digest, scalars in full; a field at its default
+        is left out.
+        """
+        head = "graph" if self.dt is None else f"graph dt={self.dt:g} s"
+        return "\n".join([head, *(self._line(name) for name in self._names)])
+
+    def _line(self, name: str) -> str:
+        node = self[name]
+        usual = {f.name: _text(_default(f)) for f in fields(node)}
+        shown = {key: _text(value) for key, value in node.parameters().items()}
+        text = ", ".join(f"{key}={value}" for key, value in shown.items() if value != usual[key])
+        sources = ", ".join(f"{e.pre}@-{e.delay}" if e.delay else e.pre for e in self.pre(name))
+        arrow = f" <- {sources}" if sources else ""
+        return f"{name} = {type(node).__name__}({text}){arrow}"
+
+    # ---- how it is kept ----
+
+    def _in(self, name: str) -> Iterable[tuple[str, str, dict[str, Any]]]:
+        return self._net.in_edges(name, data=True)
+
+    def _order(self) -> list[str]:
+        now: nx.DiGraph[str] = nx.DiGraph()
+        now.add_nodes_from(self._net)
+        now.add_edges_from((a, b) for a, b, d in self._net.edges(data=True) if not d["delay"])
+        try:
+            return list(nx.lexicographical_topological_sort(now))
+        except nx.NetworkXUnfeasible:
+            loop = [str(edge[0]) for edge in nx.find_cycle(now)]
+            raise GraphError(f"a loop without delay: {' -> '.join([*loop, loop[0]])}") from None
+
+    def _add_edge(self, edge: Edge) -> None:
+        for name in (edge.pre, edge.post):
+            if name not in self._net:
+                raise GraphError(f"edge {edge.pre} -> {edge.post}: there is no node {name!r}")
+        if self._net.has_edge(edge.pre, edge.post):
+            raise GraphError(f"two edges {edge.pre} -> {edge.post}")
+        if edge.delay < 0:
+            raise GraphError(f"edge {edge.pre} -> {edge.post}: a delay of {edge.delay} steps")
+        self._net.add_edge(edge.pre, edge.post, delay=edge.delay)
+
+    def _verified(self) -> dict[str, Shape]:
+        if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):
+            raise GraphError(f"dt must be > 0 s, got {self.dt}")
+        order = self._names
+        for kind in (Input, Output):
+            if not self.of(kind):
+                raise GraphError(f"a graph needs an {kind.__name__}")
+        if len(self.of(Input)) > 1:
+            raise GraphError(f"more than one Input: {', '.join(self.of(Input))}")
+        for name in order:
+            self._verify_fan_in(name)
+        lost = set(order) - {self.input} - nx.descendants(self._net, self.input)
+        if lost:
+            raise GraphError(f"not reached from the input: {', '.join(sorted(lost))}")
+        return self._infer_shapes(order)
+
+    def _verify_fan_in(self, name: str) -> None:
+        node, found = self[name], self._net.in_degree(name)
+        least, most = type(node).FAN_IN
+        if found < least or (most is not None and found > most):
+            wanted = f"{least}" if least == most else f"at least {least}"
+            raise GraphError(f"{name}: {type(node).__name__} takes {wanted} inputs, has {found}")
+
+    def _infer_shapes(self, order: list[str]) -> dict[str, Shape]:
+        start = self.of(Input)[self.input]
+        shapes: dict[str, Shape] = {self.input: start.shape}
+        waiting = [name for name in order if name != self.input]
+        while waiting:
+            known = [n for n in waiting if any(e.pre in shapes for e in self.pre(n))]
+            for name in known:
+                source = next(e.pre for e in self.pre(name) if e.pre in shapes)
+                shapes[name] = self._output_shape(name, shapes[source])
+            waiting = [name for name in waiting if name not in shapes]
+        for name in order:
+            for edge in self.pre(name):
+                self._output_shape(name, shapes[edge.pre])
+        self._verify_sums(shapes)
+        return shapes
+
+    def _verify_sums(self, shapes: Mapping[str, Shape]) -> None:
+        for name in shapes:
+            found = {e.pre: shapes[e.pre] for e in self.pre(name)}
+            if len(set(found.values())) > 1:
+                raise GraphError(f"{name}: inputs of different shape: {found}")
+
+    def _output_shape(self, name: str, given: Shape) -> Shape:
+        try:
+            return self[name].output_shape(given)
+        except ValueError as fault:
+            raise GraphError(f"{name}: {fault}") from None
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        kind = f"{value.dtype.kind}{value.dtype.itemsize * 8}"
+        if value.ndim == 0:
+            return f"{kind}:{value.item():.17g}" if kind[0] == "f" else f"{kind}:{value.item()}"
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:8]
+        return f"{kind}{list(value.shape)}#{digest}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value)

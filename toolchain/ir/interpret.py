@@ -1,0 +1,253 @@
+"""What a Graph means: a float64 simulator, slow and plain.
+
+Every other simulator and every frontend is held against this one. A graph without delayed edges
+is evaluated layer after layer over the whole time; one with recurrence goes step by step.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from toolchain.ir.graph import Graph
+from toolchain.ir.neuron import Membrane, Neuron
+from toolchain.ir.nodes import (
+    Add,
+    Array,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    Linear,
+    Node,
+    Shape,
+    SumPool2d,
+)
+from toolchain.recording import LayerRecord, Recording
+
+__all__ = ["evaluate", "interpret"]
+
+
+def interpret(graph: Graph, spikes: Array, *, record: bool = False) -> Recording:
+    """Run ``graph`` on ``spikes``, all states starting fresh.
+
+    Args:
+        graph: what to run; integer parameters of a quantized graph are taken at face value.
+        spikes: (batch, time, *input shape).
+        record: also keep spikes, membrane and current of every neuron layer.
+
+    Returns:
+        A Recording of float64 arrays. With several outputs ``spikes`` is the first one's.
+
+    Raises:
+        ValueError: ``spikes`` is not of that shape.
+    """
+    x = np.asarray(spikes, dtype=np.float64)
+    wanted = graph.shape(graph.input)
+    if x.ndim != 2 + len(wanted) or x.shape[2:] != wanted:
+        raise ValueError(f"spikes must be (batch, time, {_inner(wanted)}), got shape {x.shape}")
+    run = _Run(graph, x.shape[0], record)
+    chunk = 1 if graph.recurrent else max(1, x.shape[1])
+    for start in range(0, x.shape[1], chunk):
+        run.advance(x[:, start : start + chunk])
+    return run.recording(x.shape[:1], record)
+
+
+def _inner(shape: Shape) -> str:
+    return ", ".join(map(str, shape))
+
+
+class _Run:
+    """One run over a batch: states, what delayed edges hold, and what was recorded."""
+
+    def __init__(self, graph: Graph, batch: int, record: bool) -> None:
+        self.graph = graph
+        self.steps = [(name, node, graph.pre(name)) for name, node in graph.nodes.items()]
+        self.states = {name: _State(n, batch, record) for name, n in graph.of(Membrane).items()}
+        self.output = graph.outputs[0]
+        self.out: list[Array] = []
+        self.held = {
+            (e.pre, e.post): [np.zeros((batch, 1, *graph.shape(e.pre)))] * e.delay
+            for e in graph.edges
+            if e.delay
+        }
+
+    def advance(self, x: Array) -> None:
+        """Every node once, over the timesteps of ``x``."""
+        values: dict[str, Array] = {}
+        for name, node, edges in self.steps:
+            if name == self.graph.input:
+                values[name] = x
+                continue
+            inputs = [
+                self.held[edge.pre, edge.post].pop(0) if edge.delay else values[edge.pre]
+                for edge in edges
+            ]
+            state = self.states.get(name)
+            values[name] = state.run(inputs[0]) if state else evaluate(node, inputs)
+        for pre, post in self.held:
+            self.held[pre, post].append(values[pre])
+        self.out.append(values[self.output])
+
+    def recording(self, batch: Shape, record: bool) -> Recording:
+        empty = np.zeros((*batch, 0, *self.graph.shape(self.output)))
+        return Recording(
+            spikes=np.concatenate(self.out, axis=1) if self.out else empty,
+            layers={name: s.record() for name, s in self.states.items()} if record else {},
+            dt=self.graph.dt,
+        )
+
+
+# ---- nodes without state ----
+
+
+def evaluate(node: Node, inputs: list[Array]) -> Array:
+    """What a node without state makes of ``inputs``, each (batch, time, *features)."""
+    x = inputs[0]
+    if isinstance(node, Add):
+        return np.asarray(sum(inputs[1:], start=inputs[0]))
+    if isinstance(node, Linear):
+        return x @ node.weight.T + (0.0 if node.bias is None else node.bias)
+    if isinstance(node, Conv2d):
+        return _conv2d(node, x)
+    if isinstance(node, SumPool2d):
+        return _pool(node, x)
+    if isinstance(node, Flatten):
+        return x.reshape(*x.shape[:2], prod(x.shape[2:]))
+    if isinstance(node, BatchNorm):
+        scale = node.gamma / np.sqrt(node.var + node.eps)
+        channel = (..., *(None,) * (x.ndim - 3))
+        return (x - node.mean[channel]) * scale[channel] + node.beta[channel]
+    return x
+
+
+def _windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape = (1, 1)) -> Array:
+    """(batch, time, channels, out_y, out_x, kernel_y, kernel_x), a view."""
+    span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    views = sliding_window_view(x, span, axis=(3, 4))
+    return views[..., :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+
+
+def _conv2d(node: Conv2d, x: Array) -> Array:
+    (py, px), groups = node.padding, node.groups
+    padded = np.pad(x, [(0, 0), (0, 0), (0, 0), (py, py), (px, px)])
+    windows = _windows(padded, node.weight.shape[2:], node.stride, node.dilation)
+    parts = [
+        np.einsum("btcyxkl,ockl->btoyx", part, weight, optimize=True)
+        for part, weight in zip(
+            np.split(windows, groups, axis=2), np.split(node.weight, groups), strict=True
+        )
+    ]
+    y = np.concatenate(parts, axis=2)
+    return y if node.bias is None else np.asarray(y + node.bias[:, None, None])
+
+
+def _pool(node: SumPool2d, x: Array) -> Array:
+    windows = _windows(x, node.kernel, node.stride)
+    mean = isinstance(node, AvgPool2d)
+    return np.asarray(windows.mean(axis=(-2, -1)) if mean else windows.sum(axis=(-2, -1)))
+
+
+# ---- nodes with state ----
+
+
+class _State:
+    """The state of one layer over a run, advanced by :meth:`run`."""
+
+    def __init__(self, node: Membrane, batch: int, record: bool) -> None:
+        self.node = node
+        shape = (batch, *node.shape)
+        self.v = np.zeros(shape) + node.v_init
+        self.i = np.zeros((*shape, max(1, node.synapses)))
+        self.fired = np.zeros(shape)
+        self.recorded: list[tuple[Array, Array, Array]] | None = [] if record else None
+
+    def run(self, x: Array) -> Array:
+        """Outputs (batch, time, *shape) for inputs (batch, time, *features)."""
+        batch, time = x.shape[:2]
+        out = np.zeros((batch, time, *self.node.shape))
+        for t in range(time):
+            out[:, t] = self._step(x[:, t])
+        return out
+
+    def _step(self, x: Array) -> Array:
+        v = self._integrate(self._synapse(x))
+        self.v, out = self._fire(v) if isinstance(self.node, Neuron) else (v, v)
+        if self.recorded is not None:
+            self.recorded.append((out, self.v, self.i))
+        return out
+
+    def _integrate(self, current: Array) -> Array:
+        node = self.node
+        kept = node.v_leak + node.alpha_mem * (self.v - node.v_leak)
+        drive = node.gain * current + node.bias
+        if not isinstance(node, Neuron) or node.reset_when == "same" or node.reset == "none":
+            return np.asarray(kept + drive)
+        if node.reset == "subtract":
+            return np.asarray(kept + drive - self.fired * _amount(node))
+        if node.reset_when == "next_undecayed":
+            return np.asarray(kept * (1 - self.fired) + drive)
+        return np.asarray((kept + drive) * (1 - self.fired))
+
+    def _synapse(self, x: Array) -> Array:
+        node = self.node
+        if node.alpha_syn is None:
+            return x
+        x = x.reshape(*self.i.shape)
+        if node.syn_order == "add_decay":
+            self.i = node.alpha_syn * (self.i + x)
+        else:
+            self.i = node.alpha_syn * self.i + x
+        return np.asarray(self.i.sum(axis=-1))
+
+    def _fire(self, v: Array) -> tuple[Array, Array]:
+        node = self.node
+        assert isinstance(node, Neuron)
+        n = _spike_count(node, v)
+        self.fired = n
+        if node.reset_when == "same":
+            v = _reset(node, v, n)
+        if node.v_min is not None:
+            v = np.maximum(v, node.v_min)
+        return v, np.asarray(n * node.spike_scale)
+
+    def record(self) -> LayerRecord:
+        """Everything kept, (batch, time, *shape)."""
+        node, steps = self.node, self.recorded or []
+        out, v, i = (
+            np.stack([step[k] for step in steps], axis=1)
+            if steps
+            else np.zeros((len(like), 0, *like.shape[1:]))
+            for k, like in enumerate((self.v, self.v, self.i))
+        )
+        return LayerRecord(
+            spikes=out,
+            v_mem=v,
+            i_syn=i[..., 0] if node.synapses else None,
+            i_syn_2=i[..., 1] if node.synapses > 1 else None,
+        )
+
+
+def _amount(node: Neuron) -> Array:
+    return node.v_threshold if node.reset_amount is None else node.reset_amount
+
+
+def _spike_count(node: Neuron, v: Array) -> Array:
+    fires = v >= node.v_threshold if node.compare == "ge" else v > node.v_threshold
+    if node.max_spikes == 1:
+        return fires.astype(np.float64)
+    # floor(v / threshold), at least one where it fires: 1.0 exactly at the threshold
+    n = np.where(fires, np.maximum(np.floor(v / node.v_threshold), 1.0), 0.0)
+    return n if node.max_spikes is None else np.minimum(n, node.max_spikes)
+
+
+def _reset(node: Neuron, v: Array, n: Array) -> Array:
+    if node.reset == "subtract":
+        return np.asarray(v - n * _amount(node))
+    if node.reset == "value":
+        return np.where(n > 0, node.v_reset, v)
+    if node.reset == "additive":
+        return np.asarray(v * (n == 0) + node.v_reset)
+    return v

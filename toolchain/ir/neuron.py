@@ -1,0 +1,171 @@
+"""Nodes with a state over time: the spiking neuron and the non-spiking readout.
+
+One neuron model stands for those of all the frameworks: what differs between them (order of
+decay and addition, comparison, reset) is a field here and never an assumption. Constants are per
+timestep, because the decay factor, and not the time constant, is what a trained network computes
+with; :func:`decay` and :func:`time_constant` turn one into the other where dt is known.
+
+Recurrence is no field: it is an edge of delay 1 in the Graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from toolchain.ir.nodes import Array, Node, Shape
+
+__all__ = ["Membrane", "Neuron", "Readout", "decay", "time_constant"]
+
+
+def _zero() -> Array:
+    return np.zeros(())
+
+
+def _one() -> Array:
+    return np.ones(())
+
+
+def decay(tau: Array | float, dt: float) -> Array:
+    """``exp(-dt / tau)``, the factor a state keeps over one step. ``tau``, ``dt`` in s."""
+    return np.asarray(np.exp(-dt / np.asarray(tau, dtype=np.float64)))
+
+
+def time_constant(alpha: Array, dt: float) -> Array:
+    """The ``tau`` in s of a decay factor: inverse of :func:`decay`; inf where alpha is 1."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(dt / np.abs(np.log(np.asarray(alpha, dtype=np.float64))))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Membrane(Node):
+    """A leaky membrane behind an optional synapse: what Neuron and Readout share.
+
+    Attributes:
+        shape: shape of the layer; every field is a scalar or broadcasts to it.
+        alpha_mem: factor the membrane keeps over a step, 0..1; 1 integrates without leak.
+        alpha_syn: factor each synaptic current keeps over a step, shape (..., synapses) where
+            the part before the last axis broadcasts to ``shape``; None means no synapse. With
+            several synapses the input has ``neurons * synapses`` features, the synapse running
+            fastest.
+        syn_order: ``add_decay``: ``i = alpha (i + x)``; ``decay_add``: ``i = alpha i + x``.
+        gain: factor on the current.
+        v_leak: potential the membrane decays to.
+        bias: constant added to the membrane every step.
+        v_init: potential at the start.
+    """
+
+    shape: Shape
+    alpha_mem: Array = field(default_factory=_one)
+    alpha_syn: Array | None = None
+    syn_order: Literal["add_decay", "decay_add"] = "add_decay"
+    gain: Array = field(default_factory=_one)
+    v_leak: Array = field(default_factory=_zero)
+    bias: Array = field(default_factory=_zero)
+    v_init: Array = field(default_factory=_zero)
+    ARRAYS: ClassVar[tuple[str, ...]] = (
+        "alpha_mem",
+        "alpha_syn",
+        "gain",
+        "v_leak",
+        "bias",
+        "v_init",
+    )
+    STATEFUL: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges."""
+        Node.__post_init__(self)
+        for name in self.ARRAYS:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            shape = value.shape[:-1] if name == "alpha_syn" else value.shape
+            if np.broadcast_shapes(shape, self.shape) != self.shape:
+                raise ValueError(
+                    f"{type(self).__name__}.{name} has shape {value.shape}, "
+                    f"which does not broadcast to {self.shape}"
+                )
+        for name in ("alpha_mem", "alpha_syn"):
+            value = getattr(self, name)
+            if value is not None and not np.all((value >= 0) & (value <= 1)):
+                raise ValueError(f"{type(self).__name__}.{name} lies outside 0..1")
+
+    @property
+    def synapses(self) -> int:
+        """Synaptic currents per neuron; 0 where the input acts on the membrane directly."""
+        return 0 if self.alpha_syn is None else int(self.alpha_syn.shape[-1])
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """``shape``; with several synapses the input is ``(neurons * synapses,)``."""
+        wanted = (prod(self.shape) * self.synapses,) if self.synapses > 1 else self.shape
+        if input_shape != wanted:
+            raise ValueError(f"{type(self).__name__} takes shape {wanted}, got {input_shape}")
+        return self.shape
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Neuron(Membrane):
+    """A spiking neuron.
+
+    Per step, with ``i`` the summed synaptic currents (or the input itself)::
+
+        v = v_leak + alpha_mem (v - v_leak) + gain i + bias
+        n = number of spikes, from v against v_threshold
+        v = reset of v
+        v = max(v, v_min)
+        output = spike_scale * n
+
+    Attributes:
+        v_threshold: potential at which it fires.
+        compare: fires when ``v >= v_threshold`` (``ge``) or only above it (``gt``).
+        max_spikes: most spikes a step; None means as many as thresholds fit into v.
+        reset: ``subtract`` takes ``n * reset_amount`` off; ``value`` restarts at ``v_reset``;
+            ``additive`` is ``v (n == 0) + v_reset``, for every neuron and every step (sinabs);
+            ``none`` leaves v alone.
+        reset_amount: what one spike subtracts; None means ``v_threshold``.
+        v_reset: potential after a ``value`` reset.
+        reset_when: ``same`` step; ``next_undecayed``: subtracted in the next step, un-decayed,
+            or for ``value`` from the membrane only (snnTorch Leaky); ``next_erase_all``: the next
+            step's whole value, input included, is erased (snnTorch Synaptic, ``zero``).
+        v_min: floor applied after the reset, or None.
+        spike_scale: what one spike counts downstream.
+
+    Source: sinabs, rockpool, snnTorch, Norse and SpikingJelly as observed; NIR for the names.
+    """
+
+    v_threshold: Array
+    compare: Literal["ge", "gt"] = "ge"
+    max_spikes: int | None = None
+    reset: Literal["subtract", "value", "additive", "none"] = "subtract"
+    reset_amount: Array | None = None
+    v_reset: Array = field(default_factory=_zero)
+    reset_when: Literal["same", "next_undecayed", "next_erase_all"] = "same"
+    v_min: Array | None = None
+    spike_scale: Array = field(default_factory=_one)
+    ARRAYS: ClassVar[tuple[str, ...]] = (
+        *Membrane.ARRAYS,
+        "v_threshold",
+        "reset_amount",
+        "v_reset",
+        "v_min",
+        "spike_scale",
+    )
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges."""
+        Membrane.__post_init__(self)
+        if not np.all(self.v_threshold > 0):
+            raise ValueError(
+                f"Neuron.v_threshold must be > 0, got a minimum of {self.v_threshold.min():g}"
+            )
+        if self.max_spikes is not None and self.max_spikes < 1:
+            raise ValueError(f"Neuron.max_spikes starts at 1, got {self.max_spikes}")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Readout(Membrane):
+    """A membrane that never spikes; its output is ``v`` after the step's update."""

@@ -1,0 +1,280 @@
+"""What a layer computes: the frozen node types of the IR, without state over time.
+
+A node knows its parameters and the shape it turns an input into; how nodes are joined is the
+Graph's business and what they do to numbers is the interpreter's. Shapes never hold batch or
+time. Every array is copied and made read-only when a node is built, so a node can be shared
+between graphs. Real-valued parameters are float64 "as trained"; a quantized graph holds integer
+arrays in the same fields, and that dtype is the only mark of quantization there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from math import prod
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Add",
+    "Array",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Flatten",
+    "Identity",
+    "Input",
+    "Linear",
+    "Node",
+    "Output",
+    "Shape",
+    "SumPool2d",
+]
+
+Array: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Node:
+    """A step of the computation; subclasses say which.
+
+    Attributes:
+        ARRAYS: fields that hold arrays; anything array-like given there is copied and frozen.
+        STATEFUL: whether the node remembers anything from one timestep to the next.
+        FAN_IN: how many edges may end here, as (least, most); ``None`` means no upper limit.
+    """
+
+    ARRAYS: ClassVar[tuple[str, ...]] = ()
+    STATEFUL: ClassVar[bool] = False
+    FAN_IN: ClassVar[tuple[int, int | None]] = (1, 1)
+
+    def __post_init__(self) -> None:
+        """Freeze every array field; integers stay integers, all else becomes float64."""
+        for name in self.ARRAYS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _frozen(f"{type(self).__name__}.{name}", value))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The shape this node makes of ``input_shape``; ValueError if it cannot take it."""
+        return input_shape
+
+    def parameters(self) -> dict[str, Any]:
+        """Every field by name, in declaration order."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _frozen(what: str, value: object) -> Array:
+    array = np.array(value)
+    if not np.issubdtype(array.dtype, np.integer):
+        array = array.astype(np.float64)
+        if np.isnan(array).any():
+            raise ValueError(f"{what} holds NaN")
+    array.flags.writeable = False
+    return array
+
+
+def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+    first, second = (value, value) if isinstance(value, int) else value
+    return int(first), int(second)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Input(Node):
+    """Where spikes enter: non-negative integer counts of ``shape`` a timestep."""
+
+    shape: Shape
+    FAN_IN: ClassVar[tuple[int, int | None]] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Output(Node):
+    """Where results leave."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Identity(Node):
+    """A layer that does nothing at inference; ``was`` names what it was in training."""
+
+    was: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Add(Node):
+    """The sum of its inputs, which all have one shape. The only node with several inputs."""
+
+    FAN_IN: ClassVar[tuple[int, int | None]] = (2, None)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Flatten(Node):
+    """All features in one row, in C order (channel, then row, then column)."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """``(prod(input_shape),)``."""
+        return (prod(input_shape),)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Linear(Node):
+    """``y = W x + b``.
+
+    Attributes:
+        weight: (outputs, inputs).
+        bias: (outputs,) added every timestep, or None.
+    """
+
+    weight: Array
+    bias: Array | None = None
+    ARRAYS: ClassVar[tuple[str, ...]] = ("weight", "bias")
+
+    def __post_init__(self) -> None:
+        """Check shapes."""
+        Node.__post_init__(self)
+        if self.weight.ndim != 2:
+            raise ValueError(f"Linear.weight is (outputs, inputs), got shape {self.weight.shape}")
+        _check_bias(self, self.weight.shape[0])
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """``(outputs,)``; the input has to be ``(inputs,)``."""
+        if input_shape != self.weight.shape[1:]:
+            raise ValueError(f"Linear takes shape {self.weight.shape[1:]}, got {input_shape}")
+        return (self.weight.shape[0],)
+
+
+def _check_bias(node: Linear | Conv2d, outputs: int) -> None:
+    if node.bias is not None and node.bias.shape != (outputs,):
+        raise ValueError(
+            f"{type(node).__name__}.bias has shape {node.bias.shape}, its weight makes {outputs}"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Conv2d(Node):
+    """Cross-correlation with zero padding, as ``torch.nn.Conv2d`` computes it.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kernel_y, kernel_x).
+        bias: (out_channels,) added every timestep, or None.
+        stride, padding, dilation: (y, x).
+    """
+
+    weight: Array
+    bias: Array | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    ARRAYS: ClassVar[tuple[str, ...]] = ("weight", "bias")
+
+    def __post_init__(self) -> None:
+        """Check shapes."""
+        Node.__post_init__(self)
+        for name in ("stride", "padding", "dilation"):
+            object.__setattr__(self, name, _pair(getattr(self, name)))
+        if self.weight.ndim != 4:
+            raise ValueError(
+                f"Conv2d.weight is (out, in / groups, y, x), got shape {self.weight.shape}"
+            )
+        if self.weight.shape[0] % self.groups:
+            raise ValueError(
+                f"Conv2d: {self.weight.shape[0]} channels in {self.groups} groups leaves a rest"
+            )
+        if min(*self.stride, *self.dilation) < 1 or min(self.padding) < 0:
+            raise ValueError("Conv2d: stride and dilation start at 1, padding at 0")
+        _check_bias(self, self.weight.shape[0])
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """``(out_channels, height, width)``."""
+        wanted = self.weight.shape[1] * self.groups
+        if len(input_shape) != 3 or input_shape[0] != wanted:
+            raise ValueError(f"Conv2d takes shape ({wanted}, height, width), got {input_shape}")
+        size = tuple(
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(
+                input_shape[1:],
+                self.weight.shape[2:],
+                self.stride,
+                self.padding,
+                self.dilation,
+                strict=True,
+            )
+        )
+        if min(size) < 1:
+            raise ValueError(f"Conv2d: a kernel of {self.weight.shape[2:]} exceeds {input_shape}")
+        return (self.weight.shape[0], *size)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SumPool2d(Node):
+    """The sum of each ``kernel`` window; rows and columns beyond the last full window are left out.
+
+    Attributes:
+        kernel, stride: (y, x).
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """Check sizes."""
+        for name in ("kernel", "stride"):
+            object.__setattr__(self, name, _pair(getattr(self, name)))
+        if min(*self.kernel, *self.stride) < 1:
+            raise ValueError(f"{type(self).__name__}: kernel and stride start at 1")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """``(channels, height, width)``."""
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"{type(self).__name__} takes (channels, height, width), got {input_shape}"
+            )
+        height, width = (
+            (n - k) // s + 1
+            for n, k, s in zip(input_shape[1:], self.kernel, self.stride, strict=True)
+        )
+        if min(height, width) < 1:
+            raise ValueError(
+                f"{type(self).__name__}: a window of {self.kernel} exceeds {input_shape}"
+            )
+        return (input_shape[0], height, width)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class AvgPool2d(SumPool2d):
+    """The mean of each ``kernel`` window, else as ``SumPool2d``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class BatchNorm(Node):
+    r"""``y = gamma (x - mean) / sqrt(var + eps) + beta`` per channel, with stored statistics.
+
+    Attributes:
+        mean, var, gamma, beta: (channels,).
+        eps: added to the variance, as torch does it.
+
+    Source: torch.nn.BatchNorm2d, evaluation mode.
+    """
+
+    mean: Array
+    var: Array
+    gamma: Array
+    beta: Array
+    eps: float
+    ARRAYS: ClassVar[tuple[str, ...]] = ("mean", "var", "gamma", "beta")
+
+    def __post_init__(self) -> None:
+        """Check shapes."""
+        Node.__post_init__(self)
+        shapes = {name: getattr(self, name).shape for name in self.ARRAYS}
+        if len(set(shapes.values())) > 1 or self.mean.ndim != 1:
+            raise ValueError(f"BatchNorm fields are (channels,), got {shapes}")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The input's shape; its first axis is the channel."""
+        if input_shape[:1] != self.mean.shape:
+            raise ValueError(f"BatchNorm takes {self.mean.shape[0]} channels, got {input_shape}")
+        return input_shape

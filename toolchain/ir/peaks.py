@@ -1,0 +1,38 @@
+"""The largest states a graph reaches on given spikes, for choosing scales."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolchain.ir.graph import Graph
+from toolchain.ir.interpret import interpret
+from toolchain.ir.neuron import Neuron
+from toolchain.ir.nodes import Array
+
+__all__ = ["state_peaks"]
+
+
+def state_peaks(graph: Graph, spikes: Array) -> dict[str, Array]:
+    """Per neuron, the largest ``|state|`` on ``spikes`` (batch, time, *features).
+
+    The membrane is taken before its reset, the synaptic current after its decay; the current
+    before the decay is ``1 / alpha_syn`` times that.
+
+    Returns:
+        float64 arrays of each layer's shape, by layer.
+    """
+    layers = interpret(graph, spikes, record=True).layers
+    return {
+        name: _peak(graph.of(Neuron)[name], record.spikes, record.v_mem, record.i_syn)
+        for name, record in layers.items()
+        if name in graph.of(Neuron)
+    }
+
+
+def _peak(node: Neuron, spikes: Array, v_mem: Array, i_syn: Array | None) -> Array:
+    amount = node.v_threshold if node.reset_amount is None else node.reset_amount
+    states = [v_mem, v_mem + spikes * amount]
+    if i_syn is not None and node.alpha_syn is not None:
+        states.append(i_syn / np.maximum(node.alpha_syn[..., 0], 1e-9))
+    peaks = [np.abs(state).max(axis=(0, 1), initial=0.0) for state in states]
+    return np.asarray(np.max(peaks, axis=0))

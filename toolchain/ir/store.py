@@ -1,0 +1,74 @@
+"""A Graph as arrays and plain data, and back. No pickle; unknown fields are refused."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from toolchain.ir import neuron, nodes
+from toolchain.ir.graph import Edge, Graph
+from toolchain.ir.nodes import Array, Node
+
+__all__ = ["pack_graph", "unpack_graph"]
+
+FORMAT = "snn-graph/1"
+
+
+def _kinds(module: types.ModuleType) -> dict[str, type[Node]]:
+    named = {name: getattr(module, name) for name in module.__all__}
+    return {k: v for k, v in named.items() if isinstance(v, type) and issubclass(v, Node)}
+
+
+KINDS = {**_kinds(nodes), **_kinds(neuron)}
+
+
+def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays by ``node/field``, and JSON-able data that holds the rest."""
+    arrays: dict[str, Array] = {}
+    described = []
+    for name, node in graph.nodes.items():
+        plain: dict[str, Any] = {}
+        for key, value in node.parameters().items():
+            if isinstance(value, np.ndarray):
+                arrays[f"{name}/{key}"] = value
+            else:
+                plain[key] = list(value) if isinstance(value, tuple) else value
+        described.append({"name": name, "kind": type(node).__name__, "fields": plain})
+    return arrays, {
+        "format": FORMAT,
+        "dt": graph.dt,
+        "provenance": dict(graph.provenance),
+        "nodes": described,
+        "edges": [[e.pre, e.post, e.delay] for e in graph.edges],
+    }
+
+
+def unpack_graph(arrays: Mapping[str, Array], data: Mapping[str, Any]) -> Graph:
+    """The graph that :func:`pack_graph` took apart.
+
+    Raises:
+        ValueError: another format, an unknown node or field, or a graph that does not hold.
+    """
+    if data.get("format") != FORMAT:
+        raise ValueError(f"format {data.get('format')!r} is not {FORMAT!r}")
+    try:
+        built = {str(item["name"]): _node(item, arrays) for item in data["nodes"]}
+        edges = [Edge(str(pre), str(post), int(delay)) for pre, post, delay in data["edges"]]
+        return Graph(built, edges, dt=data["dt"], provenance=data["provenance"])
+    except (KeyError, TypeError, AttributeError) as fault:
+        raise ValueError(f"not a stored graph: {fault}") from None
+
+
+def _node(item: Mapping[str, Any], arrays: Mapping[str, Array]) -> Node:
+    kind = KINDS[item["kind"]]
+    prefix = f"{item['name']}/"
+    own = {key: arrays[prefix + key] for key in kind.ARRAYS if prefix + key in arrays}
+    known = {field.name for field in fields(kind)}
+    given = {**item["fields"], **own}
+    if not given.keys() <= known:
+        raise ValueError(f"unknown fields {sorted(given.keys() - known)} in {item['name']!r}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})

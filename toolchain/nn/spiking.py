@@ -1,0 +1,241 @@
+r"""Integrate-and-fire layers on ``(batch, time, *features)``.
+
+Per step, with ``x`` the input and ``n`` the spikes::
+
+    i = alpha_syn (i + x)        add, then decay; i = x without tau_syn
+    v = alpha_mem v + gain i     gain = 1 - alpha_mem with norm_input, else 1
+    n = spike_fn(v)              fires at v >= spike_threshold
+    v = reset_fn(v, n)
+    v = max(v, min_v_mem)        after the reset
+
+Time constants are in timesteps: ``alpha = exp(-1 / tau)``.
+
+Source: sinabs as observed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.nn.activation import MembraneSubtract, MultiSpike, ResetFn, SpikeFn
+from toolchain.nn.state import StatefulLayer, constant
+from toolchain.nn.surrogate import SingleExponential, SurrogateFn
+
+__all__ = ["IAF", "LIF", "Decays", "ExpLeak", "MembraneLayer", "SpikingLayer"]
+
+
+class Decays(NamedTuple):
+    """The constants of a step; each broadcasts to the features.
+
+    Attributes:
+        alpha_mem: factor the membrane keeps over a step, or None for 1.
+        alpha_syn: factor the synaptic current keeps, or None without synapse.
+        gain: factor on the current, or None for 1.
+    """
+
+    alpha_mem: Tensor | None = None
+    alpha_syn: Tensor | None = None
+    gain: Tensor | None = None
+
+
+class MembraneLayer(StatefulLayer):
+    """What the layers of this module share: membrane, synapse and the loop over time.
+
+    Attributes:
+        rec_connect: what feeds the last step's output back, or None. In the first step of a call
+            nothing is fed back, not even its bias.
+    """
+
+    rec_connect: nn.Module | None
+    min_v_mem: Tensor | None
+
+    def __init__(
+        self, min_v_mem: float | Tensor | None = None, record_states: bool = False
+    ) -> None:
+        super().__init__(record_states)
+        self.rec_connect = None
+        if min_v_mem is None:
+            self.register_buffer("min_v_mem", None)
+        else:
+            constant(self, "min_v_mem", min_v_mem, trained=False)
+
+    def decays(self) -> Decays:
+        """The constants of a step, as they are now."""
+        return Decays()
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Outputs ``(batch, time, *features)`` for inputs of the same shape."""
+        if data.dim() < 2:
+            raise ValueError(
+                f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(data.shape)}"
+            )
+        if data.shape[1] == 0:
+            return torch.zeros_like(data)
+        alpha_mem, alpha_syn, gain = self.decays()
+        v = self._start("v_mem", data[:, 0])
+        i = None if alpha_syn is None else self._start("i_syn", data[:, 0])
+        out: Tensor | None = None
+        outs: list[Tensor] = []
+        vs: list[Tensor] = []
+        currents: list[Tensor] = []
+        for x in data.unbind(1):
+            current = x if out is None or self.rec_connect is None else x + self.rec_connect(out)
+            if alpha_syn is not None and i is not None:
+                i = current = alpha_syn * (i + current)
+                currents.append(i)
+            kept = v if alpha_mem is None else alpha_mem * v
+            out, v = self._fire(kept + (current if gain is None else gain * current))
+            outs.append(out)
+            vs.append(v)
+        self._keep(v_mem=v, i_syn=i)
+        self._record(v_mem=vs, i_syn=currents)
+        return torch.stack(outs, dim=1)
+
+    def _fire(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Output and membrane after the step."""
+        raise NotImplementedError
+
+    def _floor(self, v: Tensor) -> Tensor:
+        return v if self.min_v_mem is None else torch.maximum(v, self.min_v_mem)
+
+
+class SpikingLayer(MembraneLayer):
+    """A membrane that fires."""
+
+    spike_threshold: Tensor
+
+    def __init__(
+        self,
+        spike_threshold: float | Tensor = 1.0,
+        spike_fn: SpikeFn = MultiSpike,
+        reset_fn: ResetFn = MembraneSubtract(),  # noqa: B008 (frozen)
+        surrogate_grad_fn: SurrogateFn = SingleExponential(),  # noqa: B008 (frozen)
+        min_v_mem: float | Tensor | None = None,
+        record_states: bool = False,
+    ) -> None:
+        super().__init__(min_v_mem, record_states)
+        constant(self, "spike_threshold", spike_threshold, trained=False)
+        self.spike_fn = spike_fn
+        self.reset_fn = reset_fn
+        self.surrogate_grad_fn = surrogate_grad_fn
+
+    def _fire(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        n = self.spike_fn.apply(v, self.spike_threshold, self.surrogate_grad_fn)
+        return n, self._floor(self.reset_fn(n, v, self.spike_threshold))
+
+
+class IAF(SpikingLayer):
+    """Integrate-and-fire without leak: ``v = v + x``.
+
+    Args:
+        spike_threshold: fires at ``v >= spike_threshold``, > 0; scalar or broadcasting to the
+            features. Pass an ``nn.Parameter`` to train it.
+        spike_fn: ``MultiSpike``, ``MaxSpike(k)`` or ``SingleSpike``.
+        reset_fn: ``MembraneSubtract`` or ``MembraneReset``.
+        surrogate_grad_fn: gradient of a spike with respect to v.
+        min_v_mem: floor of the membrane after the reset, or None.
+        record_states: keep ``v_mem`` of every step in ``recordings``.
+
+    Source: sinabs as observed.
+    """
+
+
+class _Leaky(MembraneLayer):
+    """The decay factors of LIF and ExpLeak."""
+
+    norm_input: bool
+    train_alphas: bool
+
+    def _set_decays(
+        self,
+        tau_mem: float | Tensor,
+        tau_syn: float | Tensor | None,
+        train_alphas: bool,
+        norm_input: bool,
+    ) -> None:
+        self.train_alphas = train_alphas
+        self.norm_input = norm_input
+        for name, tau in (("mem", tau_mem), ("syn", tau_syn)):
+            key = f"alpha_{name}" if train_alphas else f"tau_{name}"
+            if tau is None:
+                self.register_parameter(key, None)
+                continue
+            given = torch.as_tensor(tau)
+            if not bool((given > 0).all()):
+                raise ValueError(f"tau_{name} must be > 0 timesteps, got {given.min():g}")
+            constant(self, key, torch.exp(-1.0 / given) if train_alphas else tau, trained=True)
+
+    def decays(self) -> Decays:
+        """``alpha = exp(-1 / tau)``, and a gain of ``1 - alpha_mem`` with ``norm_input``."""
+        alpha_mem, alpha_syn = self._alpha("mem"), self._alpha("syn")
+        assert alpha_mem is not None
+        return Decays(alpha_mem, alpha_syn, 1.0 - alpha_mem if self.norm_input else None)
+
+    def _alpha(self, name: str) -> Tensor | None:
+        kept: Tensor | None = getattr(self, f"{'alpha' if self.train_alphas else 'tau'}_{name}")
+        return kept if kept is None or self.train_alphas else torch.exp(-1.0 / kept)
+
+
+class LIF(_Leaky, SpikingLayer):
+    """Leaky integrate-and-fire, with a synaptic current where ``tau_syn`` is given.
+
+    Args:
+        tau_mem, tau_syn: time constants, timesteps, > 0; trained. Scalar or broadcasting to the
+            features. Without ``tau_syn`` the input acts on the membrane directly.
+        train_alphas: train the decay factors themselves rather than the time constants.
+        norm_input: scale the current by ``1 - alpha_mem``, so that a constant input x settles at
+            ``v = x``.
+        spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, record_states: as for
+            :class:`IAF`; recordings also hold ``i_syn``.
+
+    Raises:
+        ValueError: a time constant that is not positive.
+
+    Source: sinabs as observed.
+    """
+
+    def __init__(
+        self,
+        tau_mem: float | Tensor,
+        tau_syn: float | Tensor | None = None,
+        spike_threshold: float | Tensor = 1.0,
+        spike_fn: SpikeFn = MultiSpike,
+        reset_fn: ResetFn = MembraneSubtract(),  # noqa: B008 (frozen)
+        surrogate_grad_fn: SurrogateFn = SingleExponential(),  # noqa: B008 (frozen)
+        min_v_mem: float | Tensor | None = None,
+        train_alphas: bool = False,
+        norm_input: bool = True,
+        record_states: bool = False,
+    ) -> None:
+        super().__init__(
+            spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, record_states
+        )
+        self._set_decays(tau_mem, tau_syn, train_alphas, norm_input)
+
+
+class ExpLeak(_Leaky):
+    """A leaky membrane that never spikes; its output is v.
+
+    Args:
+        tau_mem, tau_syn, train_alphas, record_states: as for :class:`LIF`.
+        norm_input: as for :class:`LIF`, but off by default.
+
+    Source: sinabs as observed.
+    """
+
+    def __init__(
+        self,
+        tau_mem: float | Tensor,
+        tau_syn: float | Tensor | None = None,
+        train_alphas: bool = False,
+        norm_input: bool = False,
+        record_states: bool = False,
+    ) -> None:
+        super().__init__(None, record_states)
+        self._set_decays(tau_mem, tau_syn, train_alphas, norm_input)
+
+    def _fire(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        return v, v

@@ -1,0 +1,22 @@
+"""Passes: pure functions ``Graph -> Graph``.
+
+Each takes what it needs and not the chip, leaves its input untouched, and states what it requires
+and ensures. What a pass cannot rewrite it leaves in place; the rules of the chip refuse it by name.
+"""
+
+from toolchain.passes.batch_norm import fuse_batch_norm
+from toolchain.passes.canonicalize import drop_identities, fold_gain
+from toolchain.passes.linear_to_conv import linear_to_conv
+from toolchain.passes.pooling import fold_average_pool
+from toolchain.passes.quantize import quantize
+from toolchain.passes.snap_decays import snap_decays
+
+__all__ = [
+    "drop_identities",
+    "fold_average_pool",
+    "fold_gain",
+    "fuse_batch_norm",
+    "linear_to_conv",
+    "quantize",
+    "snap_decays",
+]

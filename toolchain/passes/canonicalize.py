@@ -1,0 +1,62 @@
+"""One form for what frameworks write in several ways."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.ir import Array, Flatten, Graph, Identity, Membrane, Node
+from toolchain.passes.weights import scaled, weights_of
+
+__all__ = ["drop_identities", "fold_gain"]
+
+
+def drop_identities(graph: Graph) -> Graph:
+    """Without the layers that do nothing at inference: dropout, identity, flatten of a row.
+
+    Ensures: no ``Identity`` and no ``Flatten`` of one-dimensional features is left; the response
+    is unchanged, exactly.
+    """
+    for name, node in graph.nodes.items():
+        flat = isinstance(node, Flatten) and len(graph.input_shape_of(name)) == 1
+        if isinstance(node, Identity) or flat:
+            graph = graph.drop(name)
+    return graph
+
+
+def fold_gain(graph: Graph) -> Graph:
+    """Neurons with gain 1 that add before they decay; the factors move into their weights.
+
+    ``i = a i + x`` is ``i = a (i + x / a)``, and a gain on the current is a gain on the weights.
+
+    Requires: weights that feed that neuron layer alone; other layers are left as they are.
+    Ensures: the spikes are unchanged in exact arithmetic (rounding of float64 aside); ``i_syn``
+    is scaled by the gain.
+    """
+    for name, node in graph.of(Membrane).items():
+        found = weights_of(graph, name)
+        if found is None or not _needs_folding(node):
+            continue
+        changes: dict[str, Node] = {}
+        for weight in found:
+            factor = _factor(node)
+            changes[weight] = scaled(graph[weight], factor)
+        changes[name] = replace(node, gain=np.ones(()), syn_order="add_decay")
+        graph = graph.replace(changes)
+    return graph
+
+
+def _needs_folding(node: Membrane) -> bool:
+    late = node.syn_order == "decay_add" and node.alpha_syn is not None
+    if late and (node.synapses > 1 or np.any(node.alpha_syn == 0)):
+        return False
+    return late or bool(np.any(node.gain != 1))
+
+
+def _factor(node: Membrane) -> Array:
+    late = node.syn_order == "decay_add" and node.alpha_syn is not None
+    factor = (
+        node.gain / node.alpha_syn[..., 0] if late and node.alpha_syn is not None else node.gain
+    )
+    return np.asarray(factor)

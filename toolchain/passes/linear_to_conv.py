@@ -1,0 +1,80 @@
+"""Dense layers as convolutions, for chips whose cores only convolve."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from toolchain.ir import Array, Conv2d, Flatten, Graph, Input, Linear, Membrane, Node, Shape
+
+__all__ = ["linear_to_conv"]
+
+
+def linear_to_conv(graph: Graph) -> Graph:
+    """Every ``Linear`` a ``Conv2d`` over the whole map; rows of features are maps of 1 x 1.
+
+    A dense layer after ``Flatten`` of (channels, height, width) gets the kernel (height, width),
+    its columns taken in C order; any other dense layer gets a 1 x 1 kernel.
+
+    Requires: each ``Flatten`` feeds dense layers or the output only; others are left in place,
+    with what hangs on them.
+    Ensures: every layer has the shape (channels, height, width); the response is unchanged but
+    for the two axes of length 1.
+    """
+    if any(len(graph.shape(name)) not in (1, 3) for name in graph.nodes):
+        return graph
+    changes: dict[str, Node] = {}
+    for name, node in graph.nodes.items():
+        if isinstance(node, Linear):
+            changes[name] = _as_conv(node, _map_before(graph, name))
+        elif isinstance(node, (Input, Membrane)) and len(node.shape) == 1:
+            changes[name] = _as_map(node)
+    flattened = [name for name in graph.of(Flatten) if _removable(graph, name)]
+    if len(flattened) < len(graph.of(Flatten)):
+        return graph
+    return _rebuilt(graph, changes, flattened)
+
+
+def _removable(graph: Graph, flatten: str) -> bool:
+    return all(not isinstance(graph[e.post], Membrane) for e in graph.post(flatten))
+
+
+def _map_before(graph: Graph, linear: str) -> Shape:
+    """The map a dense layer reads, before any flattening; (inputs, 1, 1) where it is a row."""
+    name = graph.pre(linear)[0].pre
+    if isinstance(graph[name], Flatten):
+        name = graph.before(name)
+    shape = graph.shape(name)
+    return shape if len(shape) == 3 else (*shape, 1, 1)
+
+
+def _as_conv(node: Linear, shape: Shape) -> Conv2d:
+    return Conv2d(weight=node.weight.reshape(-1, *shape), bias=node.bias)
+
+
+def _as_map(node: Input | Membrane) -> Node:
+    shape = (*node.shape, 1, 1)
+    if isinstance(node, Input):
+        return Input(shape=shape)
+    changes: dict[str, object] = {"shape": shape}
+    for name in node.ARRAYS:
+        value: Array | None = getattr(node, name)
+        if value is None or value.ndim == 0:
+            continue
+        inner = value.shape[-1:] if name == "alpha_syn" else ()
+        outer = value.shape[: value.ndim - len(inner)]
+        if outer:
+            changes[name] = value.reshape(*outer, 1, 1, *inner)
+    return replace(node, **changes)  # type: ignore[arg-type]
+
+
+def _rebuilt(graph: Graph, changes: dict[str, Node], without: list[str]) -> Graph:
+    """All changes at once: shapes only fit together when every one of them is made."""
+    bypass = {name: graph.before(name) for name in without}
+    nodes = {name: changes.get(name, node) for name, node in graph.nodes.items()}
+    edges = [
+        replace(edge, pre=bypass.get(edge.pre, edge.pre))
+        for edge in graph.edges
+        if edge.post not in bypass
+    ]
+    kept = {name: node for name, node in nodes.items() if name not in bypass}
+    return Graph(kept, edges, dt=graph.dt, provenance=graph.provenance)

@@ -1,0 +1,157 @@
+"""Integers for weights, biases, thresholds and floors, by one scale a layer or a neuron.
+
+What leaves a neuron layer are unit events, so a layer's weights, biases, thresholds and floor can
+be multiplied by one factor without changing its spikes. The largest factor that every word still
+holds loses least; which word sets the limit is in :func:`scales`, for the report.
+
+Rounding is half to even. Weights use the symmetric range, so that -128 is never needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from toolchain.ir import Array, Conv2d, Graph, Linear, Neuron, Node
+from toolchain.passes.weights import scaled, weights_of
+
+__all__ = ["Bits", "Scale", "quantize", "scales"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bits:
+    """Widths of the chip's signed words, bit. ``bias`` None: the chip has no bias."""
+
+    weight: int
+    bias: int | None
+    threshold: int
+    state: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scale:
+    """How one layer is scaled.
+
+    Attributes:
+        factor: steps of the integer word per unit of the float network; scalar, or (neurons,).
+        limited_by: the word that allows no larger factor: ``weights``, ``bias``, ``threshold``,
+            ``v_min`` or ``state``; per layer, the one that limits most neurons.
+    """
+
+    factor: Array
+    limited_by: str
+
+
+def quantize(
+    graph: Graph,
+    *,
+    bits: Bits,
+    per: Literal["layer", "neuron"],
+    peaks: Mapping[str, Array] | None = None,
+) -> Graph:
+    """Integer weights, biases, thresholds and floors.
+
+    Args:
+        graph: real-valued network.
+        bits: widths of the words.
+        per: one factor a layer, or one a neuron (dense weights only; convolutions get one a
+            layer in either case).
+        peaks: largest ``|state|`` each neuron reached on calibration data, in float units; no
+            factor is chosen that would carry it past the state word.
+
+    Requires: neurons driven by weights alone; other layers stay real-valued, for the rules to
+    refuse. Gains and the order of decay are folded before (``fold_gain``).
+    Ensures: every value fits its word; a threshold is never below 1. The response is the float
+    network's up to rounding.
+    """
+    for name, scale in scales(graph, bits=bits, per=per, peaks=peaks).items():
+        changes: dict[str, Node] = {
+            weight: _round_weight(scaled(graph[weight], scale.factor))
+            for weight in weights_of(graph, name) or ()
+        }
+        node = graph[name]
+        assert isinstance(node, Neuron)
+        changes[name] = _round_neuron(node, scale.factor)
+        graph = graph.replace(changes)
+    return graph
+
+
+def scales(
+    graph: Graph,
+    *,
+    bits: Bits,
+    per: Literal["layer", "neuron"],
+    peaks: Mapping[str, Array] | None = None,
+) -> dict[str, Scale]:
+    """The factor of every neuron layer that can be quantized, with what limits it."""
+    found: dict[str, Scale] = {}
+    for name, node in graph.of(Neuron).items():
+        names = weights_of(graph, name)
+        if names is None:
+            continue
+        weights = [w for n in names if isinstance(w := graph[n], (Linear, Conv2d))]
+        limits = _limits(node, weights, bits, (peaks or {}).get(name))
+        if per == "layer" or any(isinstance(w, Conv2d) for w in weights):
+            limits = [(word, np.min(limit)) for word, limit in limits]
+        found[name] = _smallest(limits)
+    return found
+
+
+def _limits(
+    node: Neuron, weights: list[Linear | Conv2d], bits: Bits, peak: Array | None
+) -> list[tuple[str, Array]]:
+    """For each word, the largest factor it allows: a number, or one per neuron."""
+    limits = [("weights", _room(bits.weight, _row_peaks(w.weight))) for w in weights]
+    limits.append(("threshold", _room(bits.threshold, node.v_threshold)))
+    if bits.bias is not None:
+        limits += [("bias", _room(bits.bias, w.bias)) for w in weights if w.bias is not None]
+        limits.append(("bias", _room(bits.bias, node.bias)))
+    if node.v_min is not None:
+        limits.append(("v_min", _room(bits.state, node.v_min)))
+    if peak is not None:
+        limits.append(("state", _room(bits.state, peak)))
+    return limits
+
+
+def _row_peaks(weight: Array) -> Array:
+    return np.asarray(np.abs(weight).reshape(len(weight), -1).max(axis=1))
+
+
+def _room(width: int, value: Array) -> Array:
+    """The largest factor that keeps ``value`` in a signed word of ``width`` bit; inf for 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray((2 ** (width - 1) - 1) / np.abs(value))
+
+
+def _smallest(limits: list[tuple[str, Array]]) -> Scale:
+    words = [word for word, _ in limits]
+    stack = np.stack(np.broadcast_arrays(*(limit for _, limit in limits)))
+    first = np.bincount(stack.argmin(axis=0).ravel(), minlength=len(words))
+    return Scale(factor=stack.min(axis=0), limited_by=words[int(first.argmax())])
+
+
+def _round(value: Array, least: int | None = None) -> Array:
+    rounded = np.rint(value).astype(np.int64)
+    return rounded if least is None else np.maximum(rounded, least)
+
+
+def _round_weight(node: Node) -> Node:
+    assert isinstance(node, (Linear, Conv2d))
+    bias = None if node.bias is None else _round(node.bias)
+    return replace(node, weight=_round(node.weight), bias=bias)
+
+
+def _round_neuron(node: Neuron, factor: Array) -> Neuron:
+    subtracts = node.reset_amount
+    return replace(
+        node,
+        v_threshold=_round(node.v_threshold * factor, least=1),
+        reset_amount=None if subtracts is None else _round(subtracts * factor),
+        bias=_round(node.bias * factor),
+        v_init=_round(node.v_init * factor),
+        v_leak=_round(node.v_leak * factor),
+        v_min=None if node.v_min is None else _round(node.v_min * factor),
+    )

@@ -1,0 +1,65 @@
+"""Results drawn onto axes that the caller gives; matplotlib is needed only here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from toolchain.chips.family import Resource
+from toolchain.recording import Recording
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_raster", "plot_resources"]
+
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+
+
+def plot_raster(axes: Axes, recording: Recording, sample: int = 0) -> None:
+    """Spikes of one sample over time, a colour a layer, neurons stacked.
+
+    Raises:
+        ValueError: ``recording`` was made without ``record=True``.
+    """
+    if not recording.layers:
+        raise ValueError("nothing to draw: simulate with record=True")
+    base, ticks = 0, []
+    for colour, (name, layer) in enumerate(recording.layers.items()):
+        spikes = layer.spikes[sample].reshape(layer.spikes.shape[1], -1)
+        time, neuron = np.nonzero(spikes)
+        counts = spikes[time, neuron]
+        axes.scatter(
+            time,
+            base + neuron,
+            s=2.0 + 2.0 * np.minimum(counts, 5),
+            marker="|",
+            color=COLOURS[colour % len(COLOURS)],
+            linewidths=0.8,
+        )
+        ticks.append((base + spikes.shape[1] / 2, f"{name}\n{spikes.shape[1]} neurons"))
+        base += spikes.shape[1]
+        axes.axhline(base - 0.5, color="0.8", linewidth=0.5)
+    axes.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
+    axes.set_ylim(base, -1)
+    axes.set_xlabel("timestep")
+    axes.set_ylabel("layer")
+
+
+def plot_resources(axes: Axes, resources: Sequence[Resource]) -> None:
+    """A bar a resource, as a share of what the chip has; the numbers stand beside it."""
+    rows = [row for row in resources if row.limit]
+    layers = list(dict.fromkeys(row.layer for row in rows))
+    shares = [100 * row.used / row.limit for row in rows]
+    colours = [COLOURS[layers.index(row.layer) % len(COLOURS)] for row in rows]
+    places = np.arange(len(rows))
+    axes.barh(places, shares, color=colours)
+    for place, share, row in zip(places, shares, rows, strict=True):
+        axes.text(share + 1, float(place), f"{row.used:,} of {row.limit:,}", va="center", size=7)
+    axes.set_yticks(places, [f"{row.layer} ({row.place}): {row.resource}" for row in rows], size=7)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(100.0, *shares) * 1.25)
+    axes.axvline(100, color="0.3", linewidth=0.8)
+    axes.set_xlabel("% of the chip's limit")

@@ -1,0 +1,45 @@
+"""What a simulation gives back: spikes of the outputs, and on request every layer's states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from toolchain.ir.nodes import Array
+
+__all__ = ["LayerRecord", "Recording"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerRecord:
+    """One layer over time; integers on a chip, float64 in the reference.
+
+    Attributes:
+        spikes: spike counts, (batch, time, *features).
+        v_mem: membrane after the step's reset, same shape.
+        i_syn: synaptic current (first synapse), same shape, or None where there is none.
+        i_syn_2: second synapse, or None.
+    """
+
+    spikes: Array
+    v_mem: Array
+    i_syn: Array | None = None
+    i_syn_2: Array | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recording:
+    """A simulated run.
+
+    Attributes:
+        spikes: what leaves the network, (batch, time, *features): integer spike counts, or the
+            membrane where the last layer is a non-spiking readout.
+        layers: every neuron layer under the user's own name; empty unless recorded.
+        saturations: how often a state was clamped at the edge of its word, by layer.
+        dt: length of a step, s, or None.
+    """
+
+    spikes: Array
+    layers: Mapping[str, LayerRecord] = field(default_factory=dict)
+    saturations: Mapping[str, int] = field(default_factory=dict)
+    dt: float | None = None
