@@ -25,6 +25,8 @@ conformance: $(CONFORMANCE)/.ready
 vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/xylo_vectors.py
 	$(CONFORMANCE)/bin/python tests/oracles/speck_vectors.py
+	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
+	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)

@@ -7,6 +7,7 @@ spikes without chance: a pixel of value p fires p times in 16 timesteps, evenly 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,16 +142,19 @@ def train(
     model: nn.Module,
     spikes: Ints,
     labels: Ints,
-    score: object,
+    score: Callable[[torch.Tensor], torch.Tensor],
     *,
     epochs: int,
     rate: float,
     temperature: float,
     what: str,
     show: bool = True,
+    penalty: Callable[[nn.Module], torch.Tensor] | None = None,
 ) -> None:
-    """Adam on cross-entropy of ``score(model(spikes))``; the same result each time."""
-    assert callable(score)
+    """Adam on cross-entropy of ``score(model(spikes))``; the same result each time.
+
+    ``penalty`` is asked after each pass for a further term of the loss.
+    """
     inputs, targets = torch.as_tensor(spikes).float(), torch.as_tensor(labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     batches = (len(inputs) + 63) // 64
@@ -163,6 +167,8 @@ def train(
             loss = nn.functional.cross_entropy(
                 score(model(inputs[part])) / temperature, targets[part]
             )
+            if penalty is not None:
+                loss = loss + penalty(model)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

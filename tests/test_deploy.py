@@ -6,7 +6,7 @@ import torch
 
 from toolchain import DeployError, Deployment, deploy, extract, list_chips, load_chip
 from toolchain.ir import AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, decay
-from toolchain.nn import CubaLIF, FlattenTime, IAFSqueeze, SumPool2d
+from toolchain.nn import CubaLIF, FlattenTime, IAFSqueeze, SumPool2d, SynNet
 
 DT = 1e-3
 
@@ -106,6 +106,39 @@ def test_a_torch_module_walks_to_xylo():
     assert d.placement == {"1": "hidden 0..5", "3": "output 0..1"}
     assert d.program.weights_rec.any()
     assert d.simulate(x).spikes.shape == (3, 30, 2)
+
+
+def test_a_synnet_walks_to_xylo():
+    torch.manual_seed(0)
+    net = SynNet(
+        n_channels=16,
+        n_classes=2,
+        size_hidden_layers=[24, 24, 24],
+        time_constants_per_layer=[2, 4, 8],
+        p_dropout=0.1,
+    )
+    for name, layer in net.seq.modules().items():
+        if name.endswith("linear"):
+            torch.nn.init.uniform_(layer.weight, -0.3, 0.5)
+    x = spikes((3, 60, 16), 0.2)
+    d = deploy(net, chip="xylo", sample=torch.as_tensor(x).float(), calibration=x)
+    assert d.placement == {
+        "seq.0_neurons": "hidden 0..23",
+        "seq.1_neurons": "hidden 24..47",
+        "seq.2_neurons": "hidden 48..71",
+        "seq.out_neurons": "output 0..1",
+    }
+    assert set(d.program.dash_syn[48:56].tolist()) == {*range(1, 9)}
+    counts = d.simulate(x).spikes.sum()
+    trained = net.eval()(torch.as_tensor(x).float())[0].sum().item()
+    assert counts == pytest.approx(trained, rel=0.2)
+
+
+def test_a_synnet_that_gives_its_membrane_is_refused_by_xylo():
+    net = SynNet(n_channels=16, n_classes=2, output="vmem")
+    x = spikes((2, 30, 16), 0.2)
+    with pytest.raises(DeployError, match=r"error\[node_kinds\] seq.out_neurons: Readout"):
+        deploy(net, chip="xylo", sample=torch.as_tensor(x).float())
 
 
 def test_a_torch_module_needs_a_sample():

@@ -17,6 +17,7 @@ ALLOWED = {
     "recording": {"ir"},
     "passes": {"ir"},
     "nn": set(),
+    "synops": {"ir", "nn"},
     "frontends": {"diagnostics", "ir", "nn"},
     "estimate": {"hardware"},
     "chips": {"diagnostics", "estimate", "hardware", "ir", "passes", "recording"},

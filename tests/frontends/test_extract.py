@@ -443,3 +443,64 @@ def test_random_convolutions_give_the_same_spikes(seed, kernel, stride, padding,
 def test_importing_the_frontends_does_not_import_torch():
     code = "import sys, toolchain.frontends; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rockpools_names_are_read_as_their_equations():
+    model = nn.TorchSequential(
+        nn.LinearTorch((4, 6), has_bias=True),
+        nn.TimeStepDropout(6, p=0.5),
+        nn.LIFTorch((6, 3), leak_mode="bitshifts", dash_mem=3.0, has_rec=True, dt=2e-3),
+    )
+    graph = extract(model, spikes(2, 20, 4))
+    assert wiring(graph) == [
+        "input = Input",
+        "0_LinearTorch = Linear <- input",
+        "1_TimeStepDropout = Identity <- 0_LinearTorch",
+        "2_LIFTorch.add = Add <- 1_TimeStepDropout, 2_LIFTorch.w_rec@-1",
+        "2_LIFTorch = Neuron <- 2_LIFTorch.add",
+        "2_LIFTorch.w_rec = Linear <- 2_LIFTorch",
+        "output = Output <- 2_LIFTorch",
+    ]
+    assert graph.dt == 2e-3
+    assert graph["2_LIFTorch"].alpha_mem == 1 - 1 / 8
+    assert graph["2_LIFTorch"].synapses == 2
+    np.testing.assert_array_equal(
+        graph["0_LinearTorch"].weight, model[0].weight.detach().double().numpy().T
+    )
+
+
+@pytest.mark.parametrize("layer", [nn.LinearTorch((4, 4)), nn.LIFTorch((4, 4))])
+def test_one_layer_with_a_state_and_a_record_is_a_network(layer):
+    assert len(extract(layer, spikes(2, 20, 4), dt=1e-3).nodes) == 3
+
+
+def test_a_synnet_is_read_with_either_output():
+    net = nn.SynNet(n_channels=4, n_classes=2, size_hidden_layers=[6], p_dropout=0.1)
+    graph = extract(net, spikes(2, 20, 4))
+    assert wiring(graph) == [
+        "input = Input",
+        "seq.0_linear = Linear <- input",
+        "seq.0_neurons = Neuron <- seq.0_linear",
+        "seq.0_dropout = Identity <- seq.0_neurons",
+        "seq.out_linear = Linear <- seq.0_dropout",
+        "seq.out_neurons = Neuron <- seq.out_linear",
+        "output = Output <- seq.out_neurons",
+    ]
+    assert [node.max_spikes for node in graph.of(Neuron).values()] == [31, 1]
+    net.output = "vmem"
+    readout = extract(net, spikes(2, 20, 4))["seq.out_neurons"]
+    assert type(readout).__name__ == "Readout"
+
+
+def test_a_user_network_may_unpack_what_these_layers_give():
+    class Net(torch_nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.LinearTorch((4, 3)), nn.LIFTorch((3, 3))
+
+        def forward(self, x):
+            x, _, _ = self.fc(x)
+            out, _, _ = self.lif(x)
+            return out
+
+    assert [*extract(Net(), spikes(2, 20, 4)).nodes] == ["input", "fc", "lif", "output"]

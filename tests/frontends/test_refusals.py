@@ -44,6 +44,9 @@ def message(model, sample=None, **rest):
 
 LAYERS = [
     (torch_nn.ReLU(), "layer '1' (ReLU): not spiking; replace it by toolchain.nn.IAF"),
+    (nn.NeuromorphicReLU(), "layer '1' (NeuromorphicReLU): not spiking; convert the network with"),
+    (nn.ALIF(5.0, 9.0), "layer '1' (ALIF): its threshold moves with its spikes"),
+    (nn.CubaLIF(4, noise_std=0.1), "layer '1' (CubaLIF): noise_std is 0.1; a chip draws no noise"),
     (torch_nn.Softmax(-1), "layer '1' (Softmax): apply it outside"),
     (torch_nn.LayerNorm(4), "layer '1' (LayerNorm): has no counterpart on a spiking chip"),
     (torch_nn.Flatten(1), "layer '1' (Flatten): makes (2, 36) of (2, 9, 4); supported is"),
@@ -295,3 +298,16 @@ def test_what_cannot_be_copied_or_has_no_shape_yet_is_refused():
 def test_recurrent_weights_other_than_linear_are_refused():
     found = message(net(nn.IAFRecurrent(net(torch_nn.Linear(4, 4)))))
     assert "layer '0' (IAFRecurrent): rec_connect is Sequential; only nn.Linear" in found
+
+
+def test_a_state_or_record_used_as_a_signal_is_refused():
+    class Net(torch_nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lif, self.out = nn.LIFTorch((4, 4)), nn.LIFTorch((4, 4))
+
+        def forward(self, x):
+            out, _, record = self.lif(x, record=True)
+            return self.out(out + record["vmem"])[0]
+
+    assert "adds a tensor that no layer of the network gives" in message(Net())

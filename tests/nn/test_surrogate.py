@@ -20,9 +20,14 @@ def at(surrogate, v, threshold=1.0):
         (nn.SingleExponential(grad_width=1.0, grad_scale=3.0), 2.0, 3 * math.exp(-1)),
         (nn.PeriodicExponential(), 1.0, 1.0),
         (nn.PeriodicExponential(), 2.0, 1.0),
-        (nn.PeriodicExponential(), 1.5, math.exp(-1)),
+        (nn.PeriodicExponential(), 1.5, math.exp(-2)),
         (nn.PeriodicExponential(), 0.0, math.exp(-2)),
         (nn.PeriodicExponential(), -1.0, math.exp(-4)),
+        (nn.PeriodicExponentialTorch(), 1.5, math.exp(-1)),
+        (nn.PeriodicExponentialTorch(), 0.0, math.exp(-2)),
+        (nn.PeriodicExponentialTorch(max_spikes=2), 3.0, math.exp(-2)),
+        (nn.StepPWL(), 0.5, 1.0),
+        (nn.StepPWL(), 0.25, 0.0),
         (nn.Heaviside(window=0.5), 0.5, 1.0),
         (nn.Heaviside(window=0.5), 0.25, 0.0),
         (nn.Boxcar(width=1.0, height=2.0), 1.5, 2.0),
@@ -51,4 +56,4 @@ def test_backward_is_the_surrogate(spike_fn):
 def test_the_gradient_of_the_threshold_is_that_of_a_ratio():
     v, threshold = torch.tensor([0.7, 3.0]), torch.tensor(2.0, requires_grad=True)
     nn.MultiSpike.apply(v, threshold, nn.Heaviside(window=5.0)).sum().backward()
-    assert float(threshold.grad) == pytest.approx(-(0.7 + 3.0) / 2)
+    assert float(threshold.grad) == pytest.approx(-(0.7 + 3.0) / 2 / 2)

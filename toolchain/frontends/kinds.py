@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from toolchain.frontends.adapter import Layer
-from toolchain.frontends.native import NATIVE_LAYERS
+from toolchain.frontends.native import NATIVE_LAYERS, NATIVE_REFUSED
 from toolchain.frontends.torch_layers import REFUSED, TORCH_LAYERS
 
 __all__ = ["LAYERS", "kind"]
@@ -28,6 +28,8 @@ def kind(module: nn.Module) -> Layer | str | None:
     """The Layer, the reason why it is refused, or None where its forward is to be followed."""
     cls = type_before_parametrizations(module)
     for depth, base in enumerate(cls.__mro__):
+        if base in NATIVE_REFUSED:
+            return NATIVE_REFUSED[base]
         layer = LAYERS.get(base)
         if layer is not None:
             changed = _changed(module, cls.__mro__[:depth], base)

@@ -9,11 +9,11 @@ from torch import nn as torch_nn
 
 from toolchain import nn
 from toolchain.frontends.adapter import Axes, Fragment, Layer, UnsupportedError, array, pair
-from toolchain.frontends.torch_layers import linear
+from toolchain.frontends.torch_layers import identity, linear
 from toolchain.ir import Add, Edge, Linear, Neuron, Node, Readout, Shape, SumPool2d
 from toolchain.nn.spiking import MembraneLayer, SpikingLayer
 
-__all__ = ["NATIVE_LAYERS"]
+__all__ = ["NATIVE_LAYERS", "NATIVE_REFUSED"]
 
 
 def _membrane(module: MembraneLayer, features: Shape) -> dict[str, Any]:
@@ -91,14 +91,26 @@ def _loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = N
     )
 
 
-def _cuba(name: str, module: nn.CubaLIF, features: Shape) -> Fragment:
-    beta = array(module.beta)
+def _cuba(name: str, module: nn.CubaLIF | nn.LIFTorch, features: Shape) -> Fragment:
+    if module.noise_std:
+        raise UnsupportedError(
+            f"noise_std is {module.noise_std:g}; a chip draws no noise, so set it to 0 first"
+        )
+    alpha_mem, alpha_syn, _ = module.decays()
+    assert alpha_mem is not None
+    assert alpha_syn is not None
+    beta = array(alpha_syn)
+    membrane: dict[str, Any] = {
+        "shape": (module.neurons,),
+        "alpha_mem": array(alpha_mem),
+        "alpha_syn": np.broadcast_to(beta, (*beta.shape[:-1], module.synapses)),
+        "syn_order": "add_decay",
+        "bias": array(module.bias),
+    }
+    if isinstance(module, nn.LIFTorch) and module.emits == "vmem":
+        return Fragment(nodes={name: Readout(**membrane)}, entry=name, exit=name, dt=module.dt)
     neuron = Neuron(
-        shape=(module.neurons,),
-        alpha_mem=array(module.alpha),
-        alpha_syn=np.broadcast_to(beta, (*beta.shape[:-1], module.synapses)),
-        syn_order="add_decay",
-        bias=array(module.bias),
+        **membrane,
         v_threshold=array(module.threshold),
         max_spikes=_max_spikes(module.spike_fn),
     )
@@ -106,6 +118,11 @@ def _cuba(name: str, module: nn.CubaLIF, features: Shape) -> Fragment:
         return Fragment(nodes={name: neuron}, entry=name, exit=name, dt=module.dt)
     weight = Linear(weight=array(module.w_rec).T)
     return _loop(name, neuron, f"{name}.w_rec", weight, module.dt)
+
+
+def _linear_torch(name: str, module: nn.LinearTorch, features: Shape) -> Fragment:
+    bias = None if module.bias is None else array(module.bias)
+    return Fragment.of(name, Linear(weight=array(module.weight).T, bias=bias))
 
 
 def _sum_pool2d(name: str, module: nn.SumPool2d, features: Shape) -> Fragment:
@@ -127,6 +144,9 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
     nn.IAFRecurrent: Layer(_recurrent, Axes.TIME, stateful=True),
     nn.LIFRecurrent: Layer(_recurrent, Axes.TIME, stateful=True),
     nn.CubaLIF: Layer(_cuba, Axes.TIME, stateful=True),
+    nn.LIFTorch: Layer(_cuba, Axes.TIME, stateful=True),
+    nn.LinearTorch: Layer(_linear_torch, Axes.LAST),
+    nn.TimeStepDropout: Layer(identity, Axes.ANY),
     nn.IAFSqueeze: Layer(_spiking, Axes.SQUEEZED, stateful=True),
     nn.LIFSqueeze: Layer(_spiking, Axes.SQUEEZED, stateful=True),
     nn.ExpLeakSqueeze: Layer(_readout, Axes.SQUEEZED, stateful=True),
@@ -135,3 +155,9 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
     nn.FlattenTime: Layer(_no_adapter, Axes.RESHAPE),
     nn.UnflattenTime: Layer(_no_adapter, Axes.RESHAPE),
 }
+
+NATIVE_REFUSED: dict[type[torch_nn.Module], str] = {
+    nn.ALIF: "its threshold moves with its spikes, which no chip here can do; use LIF",
+    nn.NeuromorphicReLU: "not spiking; convert the network with toolchain.nn.from_model first",
+}
+"""Layers that train only, with what to do about them."""

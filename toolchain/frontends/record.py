@@ -174,10 +174,11 @@ class _Recorder(TorchFunctionMode):
     def _layer_called(self, module: nn.Module, layer: Layer | str, given: Any, out: Any) -> Any:
         call = Call(self._name(module), module=module, layer=layer)
         self._note_inputs(call, given)
-        if isinstance(out, Tensor) and any(out is value.tensor for value in call.inputs):
-            out = out.view_as(out)  # a layer that hands its input on still gets a tensor of its own
-        self._note_outputs(call, out)
-        return out
+        made, *rest = out if _evolved(out) else (out,)
+        if isinstance(made, Tensor) and any(made is value.tensor for value in call.inputs):
+            made = made.view_as(made)  # a layer that hands its input on still gets its own tensor
+        self._note_outputs(call, made)
+        return (made, *rest) if rest else made
 
     def _name(self, module: nn.Module) -> str:
         return self.names[module] or type(module).__name__
@@ -236,6 +237,7 @@ class _Recorder(TorchFunctionMode):
     def run(self, out: Any) -> Run:
         """What was seen, once the model has given ``out``."""
         what = type(self.model).__name__
+        out = out[0] if _evolved(out) else out
         if not isinstance(out, Tensor):
             raise ExtractError(
                 f"{what} returns {_described(out)}; return the one tensor that leaves the network"
@@ -251,6 +253,15 @@ class _Recorder(TorchFunctionMode):
             problems=self.problems,
             layers=layers,
         )
+
+
+def _evolved(out: Any) -> bool:
+    """Whether ``out`` is an output with its state and record, of which only the output leaves."""
+    return (
+        isinstance(out, tuple)
+        and [isinstance(item, Mapping) for item in out] == [False, True, True]
+        and isinstance(out[0], Tensor)
+    )
 
 
 def _in_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:

@@ -8,7 +8,7 @@ from torch import nn
 from toolchain.frontends.adapter import Axes, Fragment, Layer, UnsupportedError, array, pair
 from toolchain.ir import AvgPool2d, BatchNorm, Conv2d, Identity, Linear, Shape
 
-__all__ = ["REFUSED", "TORCH_LAYERS", "linear"]
+__all__ = ["REFUSED", "TORCH_LAYERS", "identity", "linear"]
 
 
 def linear(name: str, module: nn.Linear, features: Shape = ()) -> Fragment:
@@ -74,7 +74,8 @@ def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, features: Sh
     return Fragment.of(name, node)
 
 
-def _identity(name: str, module: nn.Module, features: Shape) -> Fragment:
+def identity(name: str, module: nn.Module, features: Shape) -> Fragment:
+    """A layer that does nothing in evaluation."""
     return Fragment.of(name, Identity(was=type(module).__name__))
 
 
@@ -88,10 +89,10 @@ TORCH_LAYERS: dict[type[nn.Module], Layer] = {
     nn.AvgPool2d: Layer(_avg_pool2d, Axes.IMAGE),
     nn.BatchNorm1d: Layer(_batch_norm, Axes.ROWS),
     nn.BatchNorm2d: Layer(_batch_norm, Axes.IMAGE),
-    nn.Dropout: Layer(_identity, Axes.ANY),
-    nn.Dropout1d: Layer(_identity, Axes.ANY),
-    nn.Dropout2d: Layer(_identity, Axes.ANY),
-    nn.Identity: Layer(_identity, Axes.ANY),
+    nn.Dropout: Layer(identity, Axes.ANY),
+    nn.Dropout1d: Layer(identity, Axes.ANY),
+    nn.Dropout2d: Layer(identity, Axes.ANY),
+    nn.Identity: Layer(identity, Axes.ANY),
     nn.Flatten: Layer(_no_adapter, Axes.RESHAPE),
     nn.Unflatten: Layer(_no_adapter, Axes.RESHAPE),
 }

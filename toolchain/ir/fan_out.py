@@ -1,20 +1,93 @@
-"""How many outputs of a weight one input spike reaches: the one home of that fact."""
+"""How many outputs of a weight one input spike reaches: the one home of that fact.
+
+Everything is counted along one axis at a time. A kernel position (tap) takes an input position to
+at most one output position, so ``taps`` is a table of yes and no, and what a spike reaches in two
+or three dimensions is the product of the tables of the axes.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from toolchain.ir.nodes import Array
 
-__all__ = ["conv_fan_out", "reach"]
+__all__ = ["conv_fan_out", "conv_outputs", "fan_out", "reach", "synapses", "taps"]
+
+
+def conv_outputs(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """Output positions of a convolution along one axis of ``size`` positions."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def taps(
+    size: int,
+    outputs: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    dilation: int = 1,
+    transposed: bool = False,
+) -> Array:
+    """Whether a tap takes an input position to an output that exists, bool (size, kernel).
+
+    Input position p and tap k meet at output o with ``o stride + k dilation - padding = p`` in a
+    convolution, and ``o = p stride + k dilation - padding`` in a transposed one. ``padding`` is
+    that before the first position.
+
+    Source: PyTorch's documentation of ``Conv2d`` and ``ConvTranspose2d``.
+    """
+    position, offset = np.arange(size)[:, None], dilation * np.arange(kernel)
+    if transposed:
+        reached = position * stride + offset - padding
+        return np.asarray((reached >= 0) & (reached < outputs))
+    before_stride = position + padding - offset
+    reached, remainder = np.divmod(before_stride, stride)
+    return np.asarray((remainder == 0) & (reached >= 0) & (reached < outputs))
 
 
 def reach(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> Array:
     """For each of ``size`` positions along one axis, how many outputs it contributes to."""
-    outputs = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    touched = stride * np.arange(outputs)[:, None] + dilation * np.arange(kernel) - padding
-    inside = touched[(touched >= 0) & (touched < size)]
-    return np.bincount(inside, minlength=size)
+    outputs = conv_outputs(size, kernel, stride, padding, dilation)
+    return np.asarray(taps(size, outputs, kernel, stride, padding, dilation).sum(axis=1))
+
+
+def synapses(
+    weight_shape: Sequence[int],
+    groups: int = 1,
+    transposed: bool = False,
+    connected: Array | None = None,
+) -> Array:
+    """Output channels that each input channel feeds through each tap, int (channels, *kernel).
+
+    Args:
+        weight_shape: (outputs, inputs / groups, *kernel), or (inputs, outputs / groups, *kernel)
+            of a transposed convolution.
+        groups: parts into which the channels fall.
+        connected: bool of the weight's shape, which weights there are; all where none is given.
+    """
+    if connected is None:
+        connected = np.ones(weight_shape, dtype=bool)
+    if transposed:
+        return np.asarray(connected.sum(axis=1))
+    outputs, inputs, *kernel = weight_shape
+    by_group = connected.reshape(groups, outputs // groups, inputs, *kernel)
+    return np.asarray(by_group.sum(axis=1).reshape(groups * inputs, *kernel))
+
+
+def fan_out(synapses: Array, axes: Sequence[Array]) -> Array:
+    """Synapses that one spike at each input position drives, int (channels, *sizes).
+
+    Args:
+        synapses: output channels by input channel and tap, (channels, *kernel).
+        axes: the ``taps`` of each spatial axis, (size, kernel).
+    """
+    found = synapses
+    for axis in axes:
+        # sums over the first kernel axis left, and puts the positions last
+        found = np.tensordot(found, axis.astype(found.dtype), axes=([1], [1]))
+    return np.asarray(found)
 
 
 def conv_fan_out(

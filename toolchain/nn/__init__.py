@@ -1,7 +1,9 @@
 """Layers to train spiking networks with; torch modules with the field's own names.
 
 Arrays are ``(batch, time, *features)``; the ``...Squeeze`` layers take the ``(batch * time,
-*features)`` of image layers. What these layers compute is what ``toolchain.extract`` reads.
+*features)`` of image layers. ``LinearTorch``, ``LIFTorch``, ``TimeStepDropout`` and ``SynNet`` give
+``(out, state, record)``, all others one tensor. What these layers compute is what
+``toolchain.extract`` reads; ``ALIF`` and ``NeuromorphicReLU`` are for training and refused there.
 """
 
 from toolchain.nn.activation import (
@@ -13,27 +15,41 @@ from toolchain.nn.activation import (
     SingleSpike,
     SpikeFn,
 )
+from toolchain.nn.adaptive import ALIF
+from toolchain.nn.convert import Network, from_model
 from toolchain.nn.cuba import CubaLIF
+from toolchain.nn.dropout import TimeStepDropout
+from toolchain.nn.lif_torch import LIFTorch
+from toolchain.nn.linear import LinearTorch
 from toolchain.nn.merge import Merge
+from toolchain.nn.module import Constant, TorchModule
+from toolchain.nn.normalize import normalize_weights
 from toolchain.nn.pooling import SumPool2d
 from toolchain.nn.recurrent import IAFRecurrent, LIFRecurrent
+from toolchain.nn.relu import NeuromorphicReLU
 from toolchain.nn.reshape import FlattenTime, UnflattenTime
+from toolchain.nn.sequential import TorchSequential
 from toolchain.nn.spiking import IAF, LIF, ExpLeak
 from toolchain.nn.squeeze import ExpLeakSqueeze, IAFSqueeze, LIFSqueeze, Squeeze
-from toolchain.nn.state import StatefulLayer, detach_states, reset_states
+from toolchain.nn.state import StatefulLayer, detach_states, reset_states, zero_grad
 from toolchain.nn.surrogate import (
     Boxcar,
     Heaviside,
     MultiGaussian,
     PeriodicExponential,
+    PeriodicExponentialTorch,
     SingleExponential,
+    StepPWL,
     SurrogateFn,
 )
+from toolchain.nn.synnet import SynNet
 
 __all__ = [
+    "ALIF",
     "IAF",
     "LIF",
     "Boxcar",
+    "Constant",
     "CubaLIF",
     "ExpLeak",
     "ExpLeakSqueeze",
@@ -43,22 +59,35 @@ __all__ = [
     "IAFSqueeze",
     "LIFRecurrent",
     "LIFSqueeze",
+    "LIFTorch",
+    "LinearTorch",
     "MaxSpike",
     "MembraneReset",
     "MembraneSubtract",
     "Merge",
     "MultiGaussian",
     "MultiSpike",
+    "Network",
+    "NeuromorphicReLU",
     "PeriodicExponential",
+    "PeriodicExponentialTorch",
     "ResetFn",
     "SingleExponential",
     "SingleSpike",
     "SpikeFn",
     "Squeeze",
     "StatefulLayer",
+    "StepPWL",
     "SumPool2d",
     "SurrogateFn",
+    "SynNet",
+    "TimeStepDropout",
+    "TorchModule",
+    "TorchSequential",
     "UnflattenTime",
     "detach_states",
+    "from_model",
+    "normalize_weights",
     "reset_states",
+    "zero_grad",
 ]

@@ -3,39 +3,170 @@
 Per step, N neurons with S synapses each, input column ``n * S + s``::
 
     i = beta (i + x + w_rec(spikes of the last step))     add, then decay
-    v = alpha v + sum_s i + bias
+    v = alpha v + sum_s i + bias + noise_std sqrt(dt) N(0, 1)
     n = min(floor(v / threshold) where v >= threshold, max_spikes_per_dt)
     v = v - n threshold
 
-with ``alpha = exp(-dt / tau_mem)`` and ``beta = exp(-dt / tau_syn)``.
+with ``alpha = exp(-dt / tau_mem)`` and ``beta = exp(-dt / tau_syn)``, or either said another way
+(``leaks``).
 
-Source: rockpool's ``LIFTorch`` as observed, without noise.
+Source: rockpool's ``LIFTorch`` as observed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from toolchain.nn.activation import MaxSpike
+from toolchain.nn.leaks import LEAKS, check, factor, of_factor
+from toolchain.nn.spiking import Decays
 from toolchain.nn.state import StatefulLayer, constant
-from toolchain.nn.surrogate import PeriodicExponential, SurrogateFn
+from toolchain.nn.surrogate import PeriodicExponentialTorch, SurrogateFn
 
-__all__ = ["CubaLIF"]
-
-_CONSTANTS = ("tau_mem", "tau_syn", "threshold", "bias")
+__all__ = ["CubaLIF", "CubaNeurons", "Steps"]
 
 
-class CubaLIF(StatefulLayer):
+class Steps(NamedTuple):
+    """What happened in every step of a call.
+
+    Attributes:
+        spikes, v_mem: (batch, time, N).
+        i_syn, i_rec: (batch, time, N, S), currents after the decay, and what recurrence added.
+    """
+
+    spikes: Tensor
+    v_mem: Tensor
+    i_syn: Tensor
+    i_rec: Tensor
+
+
+class CubaNeurons(StatefulLayer):
+    """What :class:`CubaLIF` and ``LIFTorch`` share: constants, states and the loop over time.
+
+    Attributes:
+        tau_mem, tau_syn, alpha, beta, dash_mem, dash_syn: the decays in each of the three ways;
+            the two of ``leak_mode`` are kept and the others computed from them.
+    """
+
+    STATES = ("v_mem", "i_syn", "spikes")
+    does_spike = True
+    spikes: Tensor | None
+    threshold: Tensor
+    bias: Tensor
+    w_rec: Tensor | None
+    leak_mode: str
+
+    def _build(
+        self,
+        shape: int | tuple[int, ...],
+        leak_mode: str,
+        leaks: dict[str, float | Tensor | None],
+        rest: dict[str, float | Tensor],
+        trained: Collection[str] | None,
+    ) -> None:
+        """Keep the constants: ``leaks`` by name, None where not given; ``rest`` always given."""
+        self.neurons, self.synapses = sizes(shape)
+        if leak_mode not in LEAKS:
+            raise ValueError(f"leak_mode {leak_mode!r}; known are {', '.join(LEAKS)}")
+        own = {name: default_or(leaks[name], x) for name, x in LEAKS[leak_mode].items()}
+        foreign = [name for name, x in leaks.items() if x is not None and name not in own]
+        if foreign:
+            raise ValueError(f"{foreign[0]} is given, but leak_mode is {leak_mode!r}")
+        values = {**own, **rest}
+        unknown = sorted({*(values if trained is None else trained)} - {*values})
+        if unknown:
+            raise ValueError(f"trained names {unknown[0]!r}, the layer has {', '.join(values)}")
+        for name, value in values.items():
+            constant(self, name, value, trained=trained is None or name in trained)
+        for name in own:
+            check(leak_mode, name, getattr(self, name))
+        if not bool((self.threshold > 0).all()):
+            raise ValueError(f"threshold must be > 0, got a minimum of {self.threshold.min():g}")
+        self.leak_mode = leak_mode
+
+    def _build_steps(
+        self, dt: float, max_spikes_per_dt: int, noise_std: float, surrogate: SurrogateFn
+    ) -> None:
+        if not (math.isfinite(dt) and dt > 0):
+            raise ValueError(f"dt must be > 0 s, got {dt}")
+        if not noise_std >= 0:
+            raise ValueError(f"noise_std must be >= 0, got {noise_std}")
+        self.dt = dt
+        self.noise_std = noise_std
+        self.spike_fn = MaxSpike(int(max_spikes_per_dt))
+        self.surrogate_grad_fn = surrogate
+
+    def _build_recurrence(self, has_rec: bool, given: Tensor | None) -> None:
+        shape = (self.neurons, self.neurons * self.synapses)
+        if not has_rec:
+            if given is not None:
+                raise ValueError("w_rec is given, but has_rec is False")
+            self.register_parameter("w_rec", None)
+            return
+        if given is None:
+            given = nn.init.kaiming_uniform_(torch.empty(shape).T).T.contiguous()
+        if tuple(given.shape) != shape:
+            raise ValueError(f"w_rec must be of shape {shape}, got {tuple(given.shape)}")
+        constant(self, "w_rec", given, trained=True)
+
+    def __getattr__(self, name: str) -> Any:
+        # asked only for what is not kept: a decay said in another way than the layer's own
+        mode = self.__dict__.get("leak_mode")
+        for other, names in LEAKS.items():
+            if mode not in (None, other) and name in names:
+                kept = getattr(self, list(LEAKS[mode])[list(names).index(name)])
+                return of_factor(other, factor(mode, kept, self.dt), self.dt)
+        return super().__getattr__(name)
+
+    def decays(self) -> Decays:
+        """``alpha_mem``, scalar or (N,), and ``alpha_syn``, which broadcasts to (N, S)."""
+        beta = self.beta
+        if beta.dim() == 1:
+            beta = beta.unsqueeze(-1 if self.synapses == 1 else 0)
+        return Decays(self.alpha, beta)
+
+    def steps(self, data: Tensor, fires: bool = True) -> Steps:
+        """Every step for inputs (batch, time, N * S), going on from the state kept."""
+        batch, time = data.shape[:2]
+        v = self._start("v_mem", data.new_empty(batch, self.neurons))
+        n = self._start("spikes", data.new_empty(batch, self.neurons))
+        i = self._start("i_syn", data.new_empty(batch, self.neurons, self.synapses))
+        if time == 0:
+            return Steps(*(x.new_zeros(batch, 0, *x.shape[1:]) for x in (n, v, i, i)))
+        alpha, beta, _ = self.decays()
+        assert alpha is not None
+        assert beta is not None
+        made: list[tuple[Tensor, ...]] = []
+        fed_back = torch.zeros_like(i)
+        for x in data.unbind(1):
+            if self.w_rec is not None:
+                fed_back = (n @ self.w_rec).view_as(i)
+            i = beta * (i + (x.reshape(i.shape) + fed_back))
+            v = alpha * v + (i.sum(-1) + self.bias)
+            if self.noise_std:
+                v = v + self.noise_std * math.sqrt(self.dt) * torch.randn_like(v)
+            if fires:
+                n = self.spike_fn.apply(v, self.threshold, self.surrogate_grad_fn)
+                v = v - n * self.threshold
+            else:
+                n = torch.zeros_like(v)
+            made.append((n, v, i, fed_back))
+        self._keep(v_mem=v, i_syn=i, spikes=n)
+        return Steps(*(torch.stack(x, dim=1) for x in zip(*made, strict=True)))
+
+
+class CubaLIF(CubaNeurons):
     """Leaky integrate-and-fire with exponential synapses; spikes ``(batch, time, neurons)``.
 
     Args:
         shape: neurons N, or ``(inputs, N)`` with ``inputs = N * S`` for S synapses a neuron.
-        tau_mem: membrane time constant, s; scalar or (N,).
-        tau_syn: synaptic time constant, s; scalar, (N, S), (1, S), or (N,) where S is 1.
+        tau_mem: membrane time constant, s; scalar or (N,); 20 ms where none is given.
+        tau_syn: synaptic time constant, s; scalar, (N, S), (1, S), or (N,) where S is 1; likewise.
         threshold: fires at ``v >= threshold``, > 0; scalar or (N,).
         bias: added to the membrane every step; scalar or (N,).
         dt: length of a timestep, s.
@@ -44,77 +175,51 @@ class CubaLIF(StatefulLayer):
         w_rec: (N, N * S) from neuron to synapse; random where none is given.
         max_spikes_per_dt: most spikes a neuron gives in a step.
         surrogate_grad_fn: gradient of a spike with respect to v.
-        trained: which of ``tau_mem, tau_syn, threshold, bias`` train along with the weights.
+        trained: which of the constants (``tau_mem, tau_syn, threshold, bias``, or the two of
+            another leak mode) train along with the weights; None for all.
         record_states: keep ``v_mem`` and ``i_syn`` (batch, time, N[, S]) in ``recordings``.
+        leak_mode: ``taus``; or ``decays`` with ``alpha`` and ``beta``, 0.5 where not given; or
+            ``bitshifts`` with ``dash_mem`` and ``dash_syn``, 1 where not given.
+        alpha, beta, dash_mem, dash_syn: shapes as of the time constants; see ``leaks``.
+        noise_std: of the membrane's noise, per square root of a second; drawn in every call,
+            evaluation included.
 
     Raises:
-        ValueError: sizes that do not divide, a time constant, threshold or dt that is not
-            positive.
+        ValueError: sizes that do not divide, a constant outside its range or of another leak
+            mode, a dt that is not positive, an unknown name in ``trained``.
 
-    Source: rockpool's ``LIFTorch`` as observed, without noise.
+    Source: rockpool's ``LIFTorch`` as observed.
     """
-
-    STATES = ("v_mem", "i_syn", "spikes")
-    spikes: Tensor | None
-    tau_mem: Tensor
-    tau_syn: Tensor
-    threshold: Tensor
-    bias: Tensor
-    w_rec: nn.Parameter | None
 
     def __init__(
         self,
         shape: int | tuple[int, ...],
-        tau_mem: float | Tensor = 20e-3,
-        tau_syn: float | Tensor = 20e-3,
+        tau_mem: float | Tensor | None = None,
+        tau_syn: float | Tensor | None = None,
         threshold: float | Tensor = 1.0,
         bias: float | Tensor = 0.0,
         dt: float = 1e-3,
         has_rec: bool = False,
         w_rec: Tensor | None = None,
         max_spikes_per_dt: int = 2**16,
-        surrogate_grad_fn: SurrogateFn = PeriodicExponential(),  # noqa: B008 (frozen)
-        trained: Collection[str] = _CONSTANTS,
+        surrogate_grad_fn: SurrogateFn = PeriodicExponentialTorch(),  # noqa: B008 (frozen)
+        trained: Collection[str] | None = None,
         record_states: bool = False,
+        *,
+        leak_mode: str = "taus",
+        alpha: float | Tensor | None = None,
+        beta: float | Tensor | None = None,
+        dash_mem: float | Tensor | None = None,
+        dash_syn: float | Tensor | None = None,
+        noise_std: float = 0.0,
     ) -> None:
         super().__init__(record_states)
-        self.neurons, self.synapses = _sizes(shape)
-        if not (math.isfinite(dt) and dt > 0):
-            raise ValueError(f"dt must be > 0 s, got {dt}")
-        self.dt = dt
-        self.spike_fn = MaxSpike(max_spikes_per_dt)
-        self.surrogate_grad_fn = surrogate_grad_fn
-        for name, value in zip(_CONSTANTS, (tau_mem, tau_syn, threshold, bias), strict=True):
-            constant(self, name, value, trained=name in trained)
-            kept: Tensor = getattr(self, name)
-            if name != "bias" and not bool((kept > 0).all()):
-                raise ValueError(f"{name} must be > 0, got a minimum of {kept.min():g}")
-        self.register_parameter("w_rec", self._recurrent_weights(has_rec, w_rec))
-
-    def _recurrent_weights(self, has_rec: bool, given: Tensor | None) -> nn.Parameter | None:
-        shape = (self.neurons, self.neurons * self.synapses)
-        if not has_rec:
-            if given is not None:
-                raise ValueError("w_rec is given, but has_rec is False")
-            return None
-        if given is None:
-            given = nn.init.kaiming_uniform_(torch.empty(shape).T).T.contiguous()
-        if tuple(given.shape) != shape:
-            raise ValueError(f"w_rec must be of shape {shape}, got {tuple(given.shape)}")
-        return given if isinstance(given, nn.Parameter) else nn.Parameter(given.detach().clone())
-
-    @property
-    def alpha(self) -> Tensor:
-        """Factor the membrane keeps over a step, scalar or (N,)."""
-        return torch.exp(-self.dt / self.tau_mem)
-
-    @property
-    def beta(self) -> Tensor:
-        """Factor each synaptic current keeps over a step, broadcasts to (N, S)."""
-        tau = self.tau_syn
-        if tau.dim() == 1:
-            tau = tau.unsqueeze(-1 if self.synapses == 1 else 0)
-        return torch.exp(-self.dt / tau)
+        self._build_steps(dt, max_spikes_per_dt, noise_std, surrogate_grad_fn)
+        taus = {"tau_mem": tau_mem, "tau_syn": tau_syn}
+        leaks = {**taus, "alpha": alpha, "beta": beta, "dash_mem": dash_mem, "dash_syn": dash_syn}
+        rest = {"threshold": threshold, "bias": bias}
+        self._build(shape, leak_mode, leaks, rest, trained)
+        self._build_recurrence(has_rec, w_rec)
 
     def forward(self, data: Tensor) -> Tensor:
         """Spike counts ``(batch, time, N)`` for inputs ``(batch, time, N * S)``."""
@@ -123,36 +228,23 @@ class CubaLIF(StatefulLayer):
             raise ValueError(
                 f"CubaLIF takes (batch, time, {inputs}), got shape {tuple(data.shape)}"
             )
-        batch, time = data.shape[:2]
-        if time == 0:
-            return data.new_zeros(batch, 0, self.neurons)
-        alpha, beta = self.alpha, self.beta
-        v = self._start("v_mem", data.new_empty(batch, self.neurons))
-        n = self._start("spikes", data.new_empty(batch, self.neurons))
-        i = self._start("i_syn", data.new_empty(batch, self.neurons, self.synapses))
-        outs: list[Tensor] = []
-        vs: list[Tensor] = []
-        currents: list[Tensor] = []
-        for x in data.unbind(1):
-            current = x if self.w_rec is None else x + n @ self.w_rec
-            i = beta * (i + current.view_as(i))
-            v = alpha * v + (i.sum(-1) + self.bias)
-            n = self.spike_fn.apply(v, self.threshold, self.surrogate_grad_fn)
-            v = v - n * self.threshold
-            outs.append(n)
-            vs.append(v)
-            currents.append(i.squeeze(-1))
-        self._keep(v_mem=v, i_syn=i, spikes=n)
-        self._record(v_mem=vs, i_syn=currents)
-        return torch.stack(outs, dim=1)
+        steps = self.steps(data)
+        if self.record_states:
+            self.recordings = {"v_mem": steps.v_mem, "i_syn": steps.i_syn.squeeze(-1)}
+        return steps.spikes
 
 
-def _sizes(shape: int | tuple[int, ...]) -> tuple[int, int]:
-    """Neurons and synapses a neuron."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not 1 <= len(sizes) <= 2 or min(sizes) < 1:
+def sizes(shape: int | tuple[int, ...]) -> tuple[int, int]:
+    """Neurons and synapses a neuron of a layer of ``shape``."""
+    given = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not 1 <= len(given) <= 2 or min(given) < 1:
         raise ValueError(f"shape is N or (inputs, N), got {shape}")
-    inputs, neurons = sizes[0], sizes[-1]
+    inputs, neurons = given[0], given[-1]
     if inputs % neurons:
         raise ValueError(f"{inputs} inputs are no whole number of synapses for {neurons} neurons")
     return neurons, inputs // neurons
+
+
+def default_or(given: float | Tensor | None, default: float) -> float | Tensor:
+    """What was given, else the default."""
+    return default if given is None else given

@@ -15,6 +15,9 @@ class SumPool2d(nn.Module):
     take for it, is not: it is off by 2e-4 for a 5 x 5 window of numbers up to 255. Rows and columns
     beyond the last full window are left out.
 
+    No gradient flows into a window whose sum is 0, as in the original: networks trained with it
+    train here to the same weights.
+
     Args:
         kernel_size, stride: int or (y, x); the stride is the kernel where none is given.
     """
@@ -28,7 +31,8 @@ class SumPool2d(nn.Module):
 
     def forward(self, data: Tensor) -> Tensor:
         """Sums, (rows, channels, height, width)."""
-        return F.avg_pool2d(data, self.kernel_size, self.stride, divisor_override=1)
+        sums = F.avg_pool2d(data, self.kernel_size, self.stride, divisor_override=1)
+        return sums * (sums != 0)
 
     def extra_repr(self) -> str:
         """Kernel and stride."""

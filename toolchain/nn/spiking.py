@@ -105,6 +105,7 @@ class MembraneLayer(StatefulLayer):
 class SpikingLayer(MembraneLayer):
     """A membrane that fires."""
 
+    does_spike = True
     spike_threshold: Tensor
 
     def __init__(
@@ -138,9 +139,45 @@ class IAF(SpikingLayer):
         surrogate_grad_fn: gradient of a spike with respect to v.
         min_v_mem: floor of the membrane after the reset, or None.
         record_states: keep ``v_mem`` of every step in ``recordings``.
+        tau_syn: time constant of a synaptic current, timesteps, > 0, trained; without it the input
+            acts on the membrane directly.
+
+    Raises:
+        ValueError: a time constant that is not positive.
 
     Source: sinabs as observed.
     """
+
+    tau_syn: Tensor | None
+
+    def __init__(
+        self,
+        spike_threshold: float | Tensor = 1.0,
+        spike_fn: SpikeFn = MultiSpike,
+        reset_fn: ResetFn = MembraneSubtract(),  # noqa: B008 (frozen)
+        surrogate_grad_fn: SurrogateFn = SingleExponential(),  # noqa: B008 (frozen)
+        min_v_mem: float | Tensor | None = None,
+        record_states: bool = False,
+        tau_syn: float | Tensor | None = None,
+    ) -> None:
+        super().__init__(
+            spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, record_states
+        )
+        if tau_syn is None:
+            self.register_parameter("tau_syn", None)
+            return
+        _check_tau("syn", tau_syn)
+        constant(self, "tau_syn", tau_syn, trained=True)
+
+    def decays(self) -> Decays:
+        """``alpha_syn = exp(-1 / tau_syn)``, where there is a synapse."""
+        return Decays(alpha_syn=None if self.tau_syn is None else torch.exp(-1.0 / self.tau_syn))
+
+
+def _check_tau(name: str, tau: float | Tensor) -> None:
+    given = torch.as_tensor(tau)
+    if not bool((given > 0).all()):
+        raise ValueError(f"tau_{name} must be > 0 timesteps, got {given.min():g}")
 
 
 class _Leaky(MembraneLayer):
@@ -158,15 +195,17 @@ class _Leaky(MembraneLayer):
     ) -> None:
         self.train_alphas = train_alphas
         self.norm_input = norm_input
-        for name, tau in (("mem", tau_mem), ("syn", tau_syn)):
-            key = f"alpha_{name}" if train_alphas else f"tau_{name}"
-            if tau is None:
-                self.register_parameter(key, None)
-                continue
-            given = torch.as_tensor(tau)
-            if not bool((given > 0).all()):
-                raise ValueError(f"tau_{name} must be > 0 timesteps, got {given.min():g}")
-            constant(self, key, torch.exp(-1.0 / given) if train_alphas else tau, trained=True)
+        self._set_tau("mem", tau_mem)
+        self._set_tau("syn", tau_syn)
+
+    def _set_tau(self, name: str, tau: float | Tensor | None) -> None:
+        key = f"alpha_{name}" if self.train_alphas else f"tau_{name}"
+        if tau is None:
+            self.register_parameter(key, None)
+            return
+        _check_tau(name, tau)
+        alpha = torch.exp(-1.0 / torch.as_tensor(tau))
+        constant(self, key, alpha if self.train_alphas else tau, trained=True)
 
     def decays(self) -> Decays:
         """``alpha = exp(-1 / tau)``, and a gain of ``1 - alpha_mem`` with ``norm_input``."""

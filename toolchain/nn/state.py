@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["StatefulLayer", "constant", "detach_states", "reset_states"]
+__all__ = ["StatefulLayer", "constant", "detach_states", "reset_states", "zero_grad"]
 
 
 class StatefulLayer(nn.Module):
@@ -24,9 +24,11 @@ class StatefulLayer(nn.Module):
         record_states: whether ``recordings`` is filled at each call.
         recordings: states of the last call by name, each ``(batch, time, *features)``, still part
             of the graph so that a loss can use them.
+        does_spike: whether the output is spikes.
     """
 
     STATES: ClassVar[tuple[str, ...]] = ("v_mem", "i_syn")
+    does_spike: ClassVar[bool] = False
     v_mem: Tensor | None
     i_syn: Tensor | None
 
@@ -80,6 +82,13 @@ def detach_states(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, StatefulLayer):
             module.detach_states()
+
+
+def zero_grad(model: nn.Module) -> None:
+    """Forget the gradients of every parameter of ``model``, and the graphs of its last call."""
+    for parameter in model.parameters():
+        parameter.grad = None
+    detach_states(model)
 
 
 def constant(module: nn.Module, name: str, value: float | Tensor, *, trained: bool) -> None:

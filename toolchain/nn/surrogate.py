@@ -18,7 +18,9 @@ __all__ = [
     "Heaviside",
     "MultiGaussian",
     "PeriodicExponential",
+    "PeriodicExponentialTorch",
     "SingleExponential",
+    "StepPWL",
     "SurrogateFn",
 ]
 
@@ -48,12 +50,12 @@ class SingleExponential:
 
 @dataclass(frozen=True)
 class PeriodicExponential:
-    """``grad_scale / threshold * exp(-d / grad_width)``, d the distance to the nearest multiple.
+    """``grad_scale * exp(-d / grad_width)`` with a peak at every multiple of the threshold.
 
-    Below the threshold the only multiple is the threshold itself. Suits neurons that may spike
-    several times a step.
+    Below the threshold d is the distance to it, above twice that to the nearest multiple. Suits
+    neurons that may spike several times a step.
 
-    Source: rockpool's ``PeriodicExponential`` as observed (forward values, no spike limit).
+    Source: sinabs' ``PeriodicExponential`` as observed.
     """
 
     grad_width: float = 0.5
@@ -61,24 +63,56 @@ class PeriodicExponential:
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         """``d spikes / d v_mem``."""
-        half = spike_threshold / 2
-        shifted = v_mem - half
-        wrapped = torch.where(
-            v_mem >= spike_threshold, torch.remainder(shifted, spike_threshold), shifted
-        )
-        distance = (wrapped - half).abs()
+        below = spike_threshold - v_mem
+        rest = torch.remainder(v_mem, spike_threshold)
+        above = 2 * torch.minimum(rest, spike_threshold - rest)
+        distance = torch.where(v_mem >= spike_threshold, above, below)
+        return self.grad_scale * torch.exp(-distance / self.grad_width)
+
+
+@dataclass(frozen=True)
+class PeriodicExponentialTorch:
+    """``grad_scale / threshold * exp(-d / grad_width)``, d the distance to the nearest multiple.
+
+    Multiples of the threshold run from 1 to ``max_spikes``, or on without end. As rockpool has it:
+    another than the ``PeriodicExponential`` of sinabs, under the same name.
+
+    Source: rockpool's ``PeriodicExponential`` as observed.
+    """
+
+    grad_width: float = 0.5
+    grad_scale: float = 1.0
+    max_spikes: int | None = None
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        """``d spikes / d v_mem``."""
+        nearest = torch.floor(v_mem / spike_threshold + 0.5).clamp(min=1, max=self.max_spikes)
+        distance = (v_mem - nearest * spike_threshold).abs()
         return self.grad_scale / spike_threshold * torch.exp(-distance / self.grad_width)
 
 
 @dataclass(frozen=True)
 class Heaviside:
-    """1 where ``v >= threshold - window``, else 0."""
+    """``1 / threshold`` where ``v >= threshold - window``, else 0.
+
+    Source: sinabs' ``Heaviside`` as observed.
+    """
 
     window: float = 1.0
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         """``d spikes / d v_mem``."""
-        return (v_mem >= spike_threshold - self.window).to(v_mem)
+        return (v_mem >= spike_threshold - self.window).to(v_mem) / spike_threshold
+
+
+@dataclass(frozen=True)
+class StepPWL(Heaviside):
+    """As :class:`Heaviside`, but a window of 0.5 where none is given.
+
+    Source: rockpool's ``StepPWL`` as observed.
+    """
+
+    window: float = 0.5
 
 
 @dataclass(frozen=True)

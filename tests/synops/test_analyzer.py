@@ -1,0 +1,124 @@
+import pytest
+import torch
+from torch import nn
+
+from toolchain.nn import IAF, CubaLIF, FlattenTime, IAFRecurrent, IAFSqueeze, UnflattenTime
+from toolchain.synops import SNNAnalyzer
+
+
+def eye_model():
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), IAF())
+    model[0].requires_grad_(False).weight.copy_(torch.eye(4))
+    return model
+
+
+def spikes_of(rate):
+    """(1, 8, 4) with a mean of ``rate``, two neurons of four firing at most."""
+    x = torch.zeros(1, 8, 4)
+    x.view(-1)[: int(rate * 32)] = 1
+    return x
+
+
+def test_without_time_every_sample_is_one_step():
+    x = torch.zeros(2, 8)
+    x[0, :3] = 1
+    x[1, :5] = 1
+    model = nn.Sequential(nn.Linear(8, 5))
+    analyzer = SNNAnalyzer(model, dt=2.0)
+    model(x)
+    found = analyzer.get_layer_statistics()["parameter"]["0"]
+    assert found["synops"].item() == 20
+    assert (found["num_timesteps"], found["time_window"]) == (1, 2.0)
+    assert found["synops/s"].item() == found["SynOps/s"].item() == 10_000
+
+
+def test_passes_are_the_last_one_or_their_mean():
+    model = nn.Sequential(nn.Linear(9, 5))
+    analyzer = SNNAnalyzer(model)
+    model(torch.zeros(1, 9))
+    model(torch.ones(1, 9))
+    assert analyzer.get_model_statistics()["synops"].item() == 45
+    assert analyzer.get_model_statistics(average=True)["synops"].item() == 22.5
+    analyzer.reset()
+    assert analyzer.get_layer_statistics() == {"spiking": {}, "parameter": {}}
+
+
+def test_firing_rates_of_two_passes_are_averaged():
+    model = eye_model()
+    analyzer = SNNAnalyzer(model)
+    model(spikes_of(0.25))
+    assert analyzer.get_model_statistics()["firing_rate"].item() == 0.25
+    model(spikes_of(0.5))
+    layer = analyzer.get_layer_statistics()["spiking"]["1"]
+    assert layer["firing_rate"].item() == 0.5
+    assert layer["input"].shape == layer["output"].shape == (1, 8, 4)
+    average = analyzer.get_layer_statistics(average=True)["spiking"]["1"]
+    assert average["firing_rate"].item() == 0.375
+    assert average["firing_rate_per_neuron"].mean().item() == 0.375
+    assert analyzer.get_model_statistics(average=True)["firing_rate"].item() == 0.375
+
+
+def test_synops_are_those_of_a_whole_sample():
+    model = eye_model()
+    analyzer = SNNAnalyzer(model, dt=0.5)
+    model(torch.ones(2, 8, 4))
+    found = analyzer.get_layer_statistics()["parameter"]["0"]
+    assert (found["synops"].item(), found["num_timesteps"]) == (128, 8)
+    assert (found["time_window"], found["synops/s"].item()) == (4.0, 32_000)
+
+
+def test_convolutions_take_the_time_of_the_layers_around_them():
+    model = nn.Sequential(FlattenTime(), nn.Conv2d(1, 1, 1), UnflattenTime(2), IAF())
+    analyzer = SNNAnalyzer(model)
+    model(torch.ones(2, 5, 1, 3, 3))
+    found = analyzer.get_layer_statistics()["parameter"]["1"]
+    assert (found["synops"].item(), found["num_timesteps"]) == (45, 5)
+
+
+def test_layers_that_disagree_about_time_are_refused_by_path():
+    model = nn.Sequential(IAFSqueeze(batch_size=2), IAFSqueeze(batch_size=3), nn.Conv1d(1, 1, 1))
+    SNNAnalyzer(model)
+    with pytest.raises(ValueError, match=r"2: layers cut 6 rows into \[2, 3\] steps a sample"):
+        model(torch.ones(6, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("layer", "path"),
+    [
+        (IAFRecurrent(nn.Linear(3, 3)), "0.rec_connect"),
+        (CubaLIF(3, has_rec=True, threshold=0.1), "0"),
+    ],
+)
+def test_recurrent_weights_are_parameter_layers(layer, path):
+    model = nn.Sequential(layer)
+    analyzer = SNNAnalyzer(model)
+    out = model(torch.rand(2, 6, 3).mul(5))
+    found = analyzer.get_layer_statistics()["parameter"][path]
+    assert found["num_timesteps"] == 6
+    assert found["synops"].item() == pytest.approx(out[:, :-1].sum().item() * 3 / 2)
+    model(torch.zeros(2, 6, 3))
+    analyzer.get_layer_statistics(average=True)
+
+
+def test_averages_can_be_differentiated_pass_after_pass():
+    model = nn.Sequential(nn.Linear(4, 4), IAF(), nn.Linear(4, 2))
+    analyzer = SNNAnalyzer(model)
+    for _ in range(3):
+        model(torch.rand(2, 5, 4).mul(9))
+        figures = analyzer.get_model_statistics(average=True)
+        (figures["synops"] + figures["firing_rate"]).backward()
+    assert model[0].weight.grad.abs().sum() > 0
+
+
+def test_a_removed_analyzer_keeps_what_it_has():
+    model = eye_model()
+    with SNNAnalyzer(model) as analyzer:
+        model(torch.ones(1, 8, 4))
+    model(torch.zeros(1, 8, 4))
+    assert analyzer.get_model_statistics()["synops"].item() == 128
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_time_steps_are_positive_milliseconds():
+    with pytest.raises(ValueError, match="dt must be > 0 ms"):
+        SNNAnalyzer(eye_model(), dt=0)

@@ -1,0 +1,128 @@
+"""The neurons of :mod:`cuba` under rockpool's name, with rockpool's constructor and answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from toolchain.nn.cuba import CubaNeurons, sizes
+from toolchain.nn.leaks import LEAKS
+from toolchain.nn.module import Constant, Evolved, Named, TorchModule, batched, value_of
+from toolchain.nn.surrogate import (
+    PeriodicExponential,
+    PeriodicExponentialTorch,
+    StepPWL,
+    SurrogateFn,
+)
+
+__all__ = ["LIFTorch"]
+
+Given = float | Tensor | Constant | None
+
+
+class LIFTorch(TorchModule, CubaNeurons):
+    """Leaky integrate-and-fire with exponential synapses, as :class:`CubaLIF` computes it.
+
+    Args:
+        shape: ``(inputs, N)`` with ``inputs = N * S`` for S synapses a neuron.
+        leak_mode: ``taus``, ``decays`` or ``bitshifts``.
+        tau_mem, tau_syn: s; 20 ms. alpha, beta: factor kept over a step; 0.5. dash_mem, dash_syn:
+            bit shift; 1. Those of the membrane are scalar or (N,), those of the synapse scalar,
+            (N, S), (1, S), or (N,) where S is 1. One for every neuron where none is given.
+        bias: added to the membrane every step; scalar or (N,); 0.
+        threshold: fires at ``v >= threshold``, > 0; scalar or (N,); 1.
+        has_rec: feed the last step's spikes back through ``w_rec``.
+        w_rec: (N, N * S) from neuron to synapse; random where none is given.
+        noise_std: of the membrane's noise, per square root of a second; in evaluation too.
+        spike_generation_fn: surrogate gradient: the class ``StepPWL`` or ``PeriodicExponential``,
+            which is built with the learning window and means ``PeriodicExponentialTorch`` here, or
+            any surrogate function, which is taken as it is.
+        learning_window: width of the surrogate gradient.
+        max_spikes_per_dt: most spikes a neuron gives in a step.
+        dt: length of a timestep, s.
+
+    Each constant trains unless it is given as a ``Constant``.
+
+    Attributes:
+        emits: what the layer gives: its ``spikes``, or ``vmem``, and then it never fires.
+
+    Raises:
+        ValueError: sizes that do not divide, a constant outside its range or of another leak
+            mode, a dt that is not positive.
+
+    Source: rockpool's ``LIFTorch`` as observed.
+    """
+
+    emits: Literal["spikes", "vmem"] = "spikes"
+
+    def __init__(
+        self,
+        shape: int | tuple[int, ...],
+        leak_mode: str = "taus",
+        tau_mem: Given = None,
+        tau_syn: Given = None,
+        alpha: Given = None,
+        beta: Given = None,
+        dash_mem: Given = None,
+        dash_syn: Given = None,
+        bias: Given = None,
+        threshold: Given = None,
+        has_rec: bool = False,
+        w_rec: Tensor | Constant | None = None,
+        noise_std: float = 0.0,
+        spike_generation_fn: type | SurrogateFn = StepPWL,
+        learning_window: float = 0.5,
+        max_spikes_per_dt: int = 2**16,
+        dt: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        neurons, synapses = sizes(shape)
+        self.shape = (neurons * synapses, neurons)
+        surrogate = _surrogate(spike_generation_fn, learning_window, int(max_spikes_per_dt))
+        self._build_steps(dt, max_spikes_per_dt, noise_std, surrogate)
+        given: dict[str, Given] = {"tau_mem": tau_mem, "tau_syn": tau_syn}
+        given |= {"alpha": alpha, "beta": beta, "dash_mem": dash_mem, "dash_syn": dash_syn}
+        (mem, mem_default), (syn, syn_default) = LEAKS.get(leak_mode, LEAKS["taus"]).items()
+        if given[mem] is None:
+            given[mem] = torch.full((neurons,), mem_default)
+        if given[syn] is None:
+            given[syn] = torch.full((neurons, synapses), syn_default)
+        rest: dict[str, float | Tensor | Constant] = {
+            "threshold": torch.ones(neurons) if threshold is None else threshold,
+            "bias": torch.zeros(neurons) if bias is None else bias,
+        }
+        trained = [
+            name
+            for name, value in {**given, **rest}.items()
+            if value is not None and not isinstance(value, Constant)
+        ]
+        leaks = {name: None if x is None else value_of(x) for name, x in given.items()}
+        self._build(shape, leak_mode, leaks, {k: value_of(x) for k, x in rest.items()}, trained)
+        self._build_recurrence(has_rec, None if w_rec is None else torch.as_tensor(value_of(w_rec)))
+        if isinstance(w_rec, Constant) and self.w_rec is not None:
+            self.w_rec.requires_grad_(False)
+
+    def forward(self, data: Tensor, record: bool = False) -> Evolved:
+        """Spikes (batch, time, N), state and record for inputs (batch, time, N * S).
+
+        The state holds ``vmem (batch, N)``, ``isyn (batch, N, S)`` and ``spikes (batch, N)``. The
+        record holds ``vmem`` and ``spikes`` (batch, time, N), ``isyn`` and the recurrent input
+        ``irec`` (batch, time, N, S); the membrane is that after the reset.
+        """
+        steps = self.steps(batched(data, self.shape[0], "LIFTorch"), fires=self.emits == "spikes")
+        out = steps.spikes if self.emits == "spikes" else steps.v_mem
+        state: Named = {"vmem": self.v_mem, "isyn": self.i_syn, "spikes": self.spikes}
+        found: Named = {}
+        if record:
+            found = {"vmem": steps.v_mem, "isyn": steps.i_syn}
+            found |= {"irec": steps.i_rec, "spikes": steps.spikes}
+        return out, state, found
+
+
+def _surrogate(fn: type | SurrogateFn, window: float, max_spikes: int) -> SurrogateFn:
+    if fn is PeriodicExponential:
+        return PeriodicExponentialTorch(window, max_spikes=max_spikes)
+    made: SurrogateFn = fn(window) if isinstance(fn, type) else fn
+    return made

@@ -1,0 +1,145 @@
+"""Weights rescaled so that activations of a ReLU network lie within 0 to 1.
+
+For the weights W and biases b between the ReLUs l - 1 and l, with ``lambda`` a percentile of what
+the ReLU gives on data::
+
+    W := W lambda[l - 1] / lambda[l]        b := b / lambda[l]
+
+A converted network then fires about once a step at most. The network computes the same up to one
+positive factor at its output.
+
+Source: Rueckauer et al. 2017, "Conversion of continuous-valued deep networks to efficient
+event-driven networks for image classification", section 2.2.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toolchain.nn.convert import check_layers
+from toolchain.nn.relu import NeuromorphicReLU
+
+__all__ = ["normalize_weights"]
+
+_Affine: TypeAlias = nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d
+
+
+@dataclass(slots=True)
+class _Call:
+    """A layer at work; tensors are kept so that their memory is not used again."""
+
+    name: str
+    module: nn.Module
+    given: Tensor
+    made: Tensor
+
+
+@dataclass(slots=True)
+class _Stage:
+    """The weights up to an activation, with the name and the output of what ends them."""
+
+    affine: list[_Affine] = field(default_factory=list)
+    name: str = ""
+    out: Tensor | None = None
+
+
+def normalize_weights(model: nn.Module, data: Tensor, percentile: float = 99.9) -> nn.Module:
+    """A copy of ``model`` whose activations have their ``percentile`` on ``data`` at 1.
+
+    Args:
+        model: a chain of layers with nn.ReLUs between the weights; never changed. What follows
+            the last ReLU is rescaled by its own outputs.
+        data: inputs as the model takes them; run once, in evaluation mode.
+        percentile: 0 to 100, over the positive activations of a layer; below 100 a few large ones
+            do not set the scale.
+
+    Raises:
+        ValueError: a percentile out of range, layers that form no chain, a layer that is silent
+            on the data, a layer without spiking counterpart.
+
+    Exact in reals: the activations of layer l are those of ``model`` divided by ``lambda[l]``.
+
+    Source: Rueckauer et al. 2017, section 2.2. With batch norm, the factor of the input goes to the
+    weights and that of the output to the norm.
+    """
+    if not 0 < percentile <= 100:
+        raise ValueError(f"percentile must lie in 0..100, got {percentile}")
+    check_layers(model)
+    twin = copy.deepcopy(model).eval()
+    before = 1.0
+    for stage in _stages(_chain(twin, data)):
+        scale = _scale(stage, percentile)
+        _rescale(stage.affine, before, scale)
+        before = scale
+    for module, original in zip(twin.modules(), model.modules(), strict=True):
+        module.training = original.training
+    return twin
+
+
+def _chain(model: nn.Module, data: Tensor) -> list[_Call]:
+    """Every layer in the order of its call; ValueError where one is not fed by the last."""
+    calls: list[_Call] = []
+    names = {module: name for name, module in model.named_modules()}
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        calls.append(_Call(names[module], module, given[0], made))
+
+    handles = [m.register_forward_hook(note) for m in names if not list(m.children())]
+    with torch.no_grad():
+        model(data)
+    for handle in handles:
+        handle.remove()
+    before, last = data, "the input"
+    for call in calls:
+        if call.given.data_ptr() != before.data_ptr():
+            raise ValueError(
+                f"the layers must form a chain of modules, but {call.name!r} is not fed by {last}"
+            )
+        before, last = call.made, repr(call.name)
+    if len({call.module for call in calls}) < len(calls):
+        raise ValueError("the layers must form a chain, but one of them is called twice")
+    return calls
+
+
+def _stages(calls: list[_Call]) -> list[_Stage]:
+    stages, stage = [], _Stage()
+    for call in calls:
+        stage.name, stage.out = call.name, call.made
+        if isinstance(call.module, NeuromorphicReLU):
+            raise ValueError(f"{call.name!r} gives whole numbers already; only nn.ReLU is scaled")
+        if isinstance(call.module, _Affine):
+            stage.affine.append(call.module)
+        elif isinstance(call.module, nn.ReLU):
+            if not stage.affine:
+                raise ValueError(f"{call.name!r} (ReLU) has no weights before it")
+            stages.append(stage)
+            stage = _Stage()
+    return [*stages, stage] if stage.affine else stages
+
+
+def _scale(stage: _Stage, percentile: float) -> float:
+    assert stage.out is not None
+    out = stage.out.cpu().numpy()
+    if not (out > 0).any():
+        raise ValueError(f"{stage.name!r} is silent on the data; nothing to normalize by")
+    return float(np.percentile(out[out > 0], percentile))
+
+
+@torch.no_grad()
+def _rescale(affine: list[_Affine], before: float, scale: float) -> None:
+    """Undo the factor on the input at the first layer, and bring that of the output to the last."""
+    first, last = affine[0], affine[-1]
+    if isinstance(first, nn.BatchNorm1d | nn.BatchNorm2d):
+        raise ValueError("batch norm right behind a ReLU or the input is not supported")
+    if last.weight is None:
+        raise ValueError("batch norm without weights cannot take a scale; use affine=True")
+    first.weight *= before
+    for value in (last.weight, last.bias):
+        if value is not None:
+            value /= scale

@@ -1,0 +1,77 @@
+"""A ReLU that gives whole numbers, as the spikes of a converted network will be."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["NeuromorphicReLU"]
+
+
+class _Rounded(torch.autograd.Function):
+    """Whole numbers forward, the identity backward."""
+
+    @staticmethod
+    def forward(ctx: Any, data: Tensor, how: str) -> Tensor:
+        if how == "stochastic":
+            return torch.floor(data + torch.rand_like(data))
+        return data.floor() if how == "floor" else data.round()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0], None
+
+
+class NeuromorphicReLU(nn.Module):
+    """``floor(max(x, 0))``, with the gradient of a ReLU.
+
+    Args:
+        quantize: give whole numbers; without, a plain ReLU.
+        fanout: neurons that each output drives, by which ``activity`` counts.
+        stochastic_rounding: in training round up with the probability of the fraction, in
+            evaluation to the nearest (halves to even).
+
+    Attributes:
+        activity: synaptic operations a sample of the last call, ``sum(out) / len(out) * fanout``;
+            part of the graph, so that a loss can use it. None before the first call.
+
+    The gradient is that of a ReLU in evaluation too, where the source gives none for stochastic
+    rounding.
+
+    Source: sinabs' ``NeuromorphicReLU`` as observed; Sorbaro et al. 2020, "Optimizing the energy
+    consumption of spiking neural networks for neuromorphic applications".
+    """
+
+    activity: Tensor | None
+
+    def __init__(
+        self, quantize: bool = True, fanout: int = 1, stochastic_rounding: bool = False
+    ) -> None:
+        super().__init__()
+        self.quantize = quantize
+        self.fanout = fanout
+        self.stochastic_rounding = stochastic_rounding
+        self.activity = None
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Counts of the shape of the input, whose first axis is the batch."""
+        out = F.relu(data)
+        if self.quantize:
+            how = "floor"
+            if self.stochastic_rounding:
+                how = "stochastic" if self.training else "nearest"
+            out = cast(Tensor, _Rounded.apply(out, how))  # type: ignore[no-untyped-call]
+        self.activity = out.sum() / len(out) * self.fanout
+        return out
+
+    def extra_repr(self) -> str:
+        """What differs from a ReLU."""
+        return f"quantize={self.quantize}, fanout={self.fanout}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # torch refuses to copy a tensor that is part of a graph
+        kept = None if self.activity is None else self.activity.detach()
+        return {**self.__dict__, "activity": kept}

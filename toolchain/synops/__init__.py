@@ -1,0 +1,30 @@
+"""Counting synaptic operations and spikes of a network while it runs, and losses on the counts.
+
+A synaptic operation (synop) is one spike passing one synapse. Hooks count a time step, mean over
+time steps and samples, with dt in seconds; ``SNNAnalyzer`` counts a sample over its whole length,
+with dt in milliseconds.
+"""
+
+from toolchain.synops.analyzer import SNNAnalyzer
+from toolchain.synops.counter import SynOpCounter
+from toolchain.synops.hooks import (
+    SynopsHooks,
+    firing_rate_hook,
+    firing_rate_per_neuron_hook,
+    input_diff_hook,
+    register_synops_hooks,
+)
+from toolchain.synops.losses import firing_rate_loss, layer_synops_loss, total_synops_loss
+
+__all__ = [
+    "SNNAnalyzer",
+    "SynOpCounter",
+    "SynopsHooks",
+    "firing_rate_hook",
+    "firing_rate_loss",
+    "firing_rate_per_neuron_hook",
+    "input_diff_hook",
+    "layer_synops_loss",
+    "register_synops_hooks",
+    "total_synops_loss",
+]

@@ -1,0 +1,156 @@
+"""What the input of one layer costs: pure functions.
+
+A synaptic operation (synop) is one spike passing one synapse. An input of n spikes at a position
+whose fan-out is f costs ``n f``; inputs need not be whole numbers. Biases and leaks cost nothing.
+
+Source: Sorbaro et al. 2020, "Optimizing the energy consumption of spiking neural networks for
+neuromorphic applications", eq. 3; the fan-out as in ``toolchain.ir.fan_out``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toolchain.ir.fan_out import fan_out, synapses, taps
+from toolchain.nn.linear import LinearTorch
+from toolchain.synops.layers import CONVOLUTIONS, TRANSPOSED
+
+__all__ = ["Cost", "as_rows", "check_input", "conv_map", "dense_map", "nonzero"]
+
+
+@dataclass(slots=True)
+class Cost:
+    """Synops of one call of a layer, still part of the graph.
+
+    Attributes:
+        spikes: input of every position, summed over the rows, (inputs,).
+        fan_out: synapses of every position, (inputs,), or one number for all.
+        rows: time steps of all samples together.
+        factor: what average pooling before the layer has divided by.
+        steps: time steps of each sample where the input has an axis of time, else 0.
+    """
+
+    spikes: Tensor
+    fan_out: Tensor | int
+    rows: int
+    factor: float = 1.0
+    steps: int = 0
+
+    def total(self) -> Tensor:
+        """Synops of all rows, ()."""
+        return self._weighed(self.spikes)
+
+    def both(self) -> tuple[Tensor, Tensor]:
+        """Synops of all rows, not always part of the graph, and their mean over the rows; both ().
+
+        With one fan-out for all, the mean divides before it sums: the order of sinabs' hooks,
+        which gives the same float32 number.
+        """
+        if isinstance(self.fan_out, int):
+            return self._weighed(self.spikes.detach()), self._weighed(self.spikes / self.rows)
+        total = self._weighed(self.spikes)
+        return total, total / self.rows
+
+    def _weighed(self, spikes: Tensor) -> Tensor:
+        if isinstance(self.fan_out, int):
+            return spikes.sum() * (self.fan_out * self.factor)
+        found = torch.dot(spikes, self.fan_out)
+        return found if self.factor == 1 else found * self.factor
+
+
+def check_input(module: nn.Module, data: object, path: str) -> None:
+    """ValueError with the path unless ``data`` is a tensor that the layer can take.
+
+    Dense layers take (inputs,), (rows, inputs) or (batch, time, inputs); convolutions
+    (rows, channels, *sizes) or one row alone.
+    """
+    if not isinstance(data, Tensor):
+        raise ValueError(f"{path} takes one tensor, got {type(data).__name__}")
+    if isinstance(module, CONVOLUTIONS):
+        space = len(module.kernel_size)
+        told = f"(rows, {module.in_channels}, {', '.join('xyz'[:space][::-1])})"
+        # a lazy layer knows its channels only once it has run
+        fits = data.dim() in (space + 1, space + 2) and module.in_channels in (
+            0,
+            data.shape[-space - 1],
+        )
+        if module.padding_mode != "zeros":
+            raise ValueError(f"{path} pads with {module.padding_mode!r}, only 'zeros' is counted")
+    else:
+        inputs = _inputs(module)
+        told = f"(rows, {inputs}) or (batch, time, {inputs})"
+        fits = data.dim() in (1, 2, 3) and inputs in (0, data.shape[-1])
+    if not fits:
+        raise ValueError(
+            f"{path} ({type(module).__name__}) takes {told}, got shape {tuple(data.shape)}"
+        )
+
+
+def as_rows(module: nn.Module, data: Tensor) -> Tensor:
+    """An input of a layer as (rows, inputs) in at least float32."""
+    if data.dtype is not torch.float32 and data.dtype is not torch.float64:
+        data = data.float()
+    if not isinstance(module, CONVOLUTIONS):
+        return data.reshape(-1, data.shape[-1])
+    if data.dim() == len(module.kernel_size) + 1:
+        data = data.unsqueeze(0)
+    return data.flatten(1)
+
+
+def dense_map(module: nn.Module, like: Tensor, skip_zero_weights: bool = False) -> Tensor | int:
+    """Synapses of each input of a dense layer: its outputs, or without zeros (inputs,).
+
+    ``like`` gives the type and device of numbers.
+    """
+    weight = cast(Tensor, module.weight)
+    by_input = weight if isinstance(module, LinearTorch) else weight.T
+    return nonzero(by_input, like) if skip_zero_weights else by_input.shape[1]
+
+
+def nonzero(by_input: Tensor, like: Tensor) -> Tensor:
+    """Weights other than zero of each row of (inputs, outputs), (inputs,)."""
+    return (by_input.detach() != 0).sum(1).to(like)
+
+
+def conv_map(
+    module: nn.Module,
+    sizes: Sequence[int],
+    outputs: Sequence[int],
+    skip_zero_weights: bool = False,
+) -> Tensor:
+    """Synapses of each input position of a convolution, int64 (channels * positions,).
+
+    Args:
+        module: plain or transposed, of one to three dimensions, padded with zeros.
+        sizes: of the input in space.
+        outputs: of the output in space.
+        skip_zero_weights: leave weights out that are 0 now.
+    """
+    assert isinstance(module, CONVOLUTIONS)
+    transposed = isinstance(module, TRANSPOSED)
+    kernel, dilation = module.kernel_size, module.dilation
+    if isinstance(module.padding, str):  # "same" puts the odd one behind, "valid" has none
+        same = module.padding == "same"
+        padding = [d * (k - 1) // 2 if same else 0 for d, k in zip(dilation, kernel, strict=True)]
+    else:
+        padding = list(module.padding)
+    weight = module.weight.detach()
+    connected = (weight != 0).cpu().numpy() if skip_zero_weights else None
+    axes = [
+        taps(size, out, k, s, p, d, transposed)
+        for size, out, k, s, p, d in zip(
+            sizes, outputs, kernel, module.stride, padding, dilation, strict=True
+        )
+    ]
+    counts = synapses(tuple(weight.shape), module.groups, transposed, connected)
+    return torch.from_numpy(np.ascontiguousarray(fan_out(counts, axes)).reshape(-1))
+
+
+def _inputs(module: nn.Module) -> int:
+    return module.shape[0] if isinstance(module, LinearTorch) else cast(int, module.in_features)

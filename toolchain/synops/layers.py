@@ -1,0 +1,184 @@
+"""Which layers of a model have synapses, which spike, and how their arrays are laid out.
+
+Every module that owns parameters has to be of a kind listed here; one that is not is refused by
+its path, since its synapses would be left out of the count without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
+
+from toolchain.nn import StatefulLayer
+from toolchain.nn.linear import LinearTorch
+
+__all__ = [
+    "CONVOLUTIONS",
+    "DENSE",
+    "TRANSPOSED",
+    "Key",
+    "Layers",
+    "batch_and_time",
+    "emits_spikes",
+    "is_squeezed",
+    "keys",
+    "survey",
+]
+
+Key = int | str
+
+DENSE = (nn.Linear, LinearTorch)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
+# their parameters scale or shift single values
+_WITHOUT_SYNAPSES = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.PReLU,
+    ParametrizationList,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """What was found in a model.
+
+    Attributes:
+        weighted: layers with weights by path.
+        recurrent: layers with recurrent weights of their own (``w_rec``) by path.
+        feedback: a spiking layer -> paths of the weighted layers that feed its spikes back.
+        opaque: modules that are looked at from outside only.
+        spiking: spiking layers by path.
+    """
+
+    weighted: dict[str, nn.Module]
+    recurrent: dict[str, nn.Module]
+    feedback: dict[nn.Module, list[str]]
+    opaque: list[nn.Module]
+    spiking: dict[str, nn.Module]
+
+
+def survey(model: nn.Module, ignore: Collection[str | type[nn.Module]] = ()) -> Layers:
+    """The layers of ``model`` by what they are.
+
+    Args:
+        model: any tree of modules.
+        ignore: paths and types of modules that are left out, with all below them.
+
+    Raises:
+        ValueError: modules with parameters that are of no known kind, by path; a path in
+            ``ignore`` that is not there; a model that is itself a layer with weights.
+    """
+    paths = {path: module for path, module in model.named_modules() if path}
+    if _is_weighted(model) or _is_recurrent(model):
+        raise ValueError(f"{type(model).__name__} is one layer; put it into an nn.Sequential")
+    left_out = {path for path, module in paths.items() if _ignored(path, module, ignore)}
+    missing = {name for name in ignore if isinstance(name, str)} - paths.keys()
+    if missing:
+        raise ValueError(f"ignore names {sorted(missing)}, which the model does not have")
+    seen = {path: m for path, m in paths.items() if not _within(path, left_out)}
+    _refuse_unknown({"": model, **seen})
+    weighted = {path: module for path, module in seen.items() if _is_weighted(module)}
+    recurrent = {path: module for path, module in seen.items() if _is_recurrent(module)}
+    feedback = {
+        module: [inner for inner in weighted if _within(inner, {f"{path}.rec_connect"})]
+        for path, module in seen.items()
+        if isinstance(getattr(module, "rec_connect", None), nn.Module)
+    }
+    inside = [m for m in seen.values() if _is_weighted(m) or _is_neuron(m)]
+    return Layers(
+        weighted=weighted,
+        recurrent=recurrent,
+        feedback=feedback,
+        opaque=[*inside, *(paths[path] for path in left_out)],
+        spiking={p: m for p, m in seen.items() if _is_stateful(m) and emits_spikes(m)},
+    )
+
+
+def keys(model: nn.Module, layers: Layers) -> dict[str, Key]:
+    """Path -> key: the index where every layer is a direct child of an ``nn.Sequential``."""
+    paths = [*layers.weighted, *layers.recurrent]
+    order = {name: index for index, (name, _) in enumerate(model.named_children())}
+    if isinstance(model, nn.Sequential) and all(path in order for path in paths):
+        return {path: order[path] for path in paths}
+    return {path: path for path in paths}
+
+
+def emits_spikes(module: nn.Module) -> bool:
+    """Whether what leaves a layer is spikes; a leaky membrane alone passes values on."""
+    does_spike = getattr(module, "does_spike", True) and getattr(module, "emits", "spikes")
+    return does_spike in (True, "spikes")
+
+
+def is_squeezed(module: nn.Module) -> bool:
+    """Whether a spiking layer works on (batch * time, ...)."""
+    return any(cls.__name__ in ("Squeeze", "SqueezeMixin") for cls in type(module).__mro__)
+
+
+def batch_and_time(module: nn.Module, rows: int) -> tuple[int, int]:
+    """How a squeezed layer cuts ``rows`` into (batch, time); ValueError if they do not divide."""
+    cut = getattr(module, "batch_and_time", None)
+    if cut is not None:
+        batch, time = cut(rows)
+        return int(batch), int(time)
+    batch = int(getattr(module, "batch_size", None) or -1)
+    steps = int(getattr(module, "num_timesteps", None) or -1)
+    if batch < 0:
+        batch = rows // steps
+    if batch < 1 or rows % batch:
+        raise ValueError(f"{rows} rows are no whole number of {batch}")
+    return batch, rows // batch
+
+
+def _is_weighted(module: nn.Module) -> bool:
+    return isinstance(module, DENSE + CONVOLUTIONS)
+
+
+def _is_stateful(module: nn.Module) -> bool:
+    # by name as well, so that the layers of sinabs count as what they are
+    names = (cls.__name__ for cls in type(module).__mro__)
+    return isinstance(module, StatefulLayer) or "StatefulLayer" in names
+
+
+def _is_neuron(module: nn.Module) -> bool:
+    return _is_stateful(module) or type(module).__name__ == "NeuromorphicReLU"
+
+
+def _is_recurrent(module: nn.Module) -> bool:
+    has_weights = isinstance(getattr(module, "w_rec", None), Tensor)
+    return has_weights and _is_stateful(module) and emits_spikes(module)
+
+
+def _ignored(path: str, module: nn.Module, ignore: Collection[str | type[nn.Module]]) -> bool:
+    return any(path == one if isinstance(one, str) else isinstance(module, one) for one in ignore)
+
+
+def _within(path: str, roots: Collection[str]) -> bool:
+    return any(path == root or path.startswith(f"{root}.") for root in roots)
+
+
+def _refuse_unknown(seen: dict[str, nn.Module]) -> None:
+    unknown = [
+        f"{path or 'the model itself'} ({type(module).__name__})"
+        for path, module in seen.items()
+        if module._parameters
+        and any(parameter is not None for parameter in module._parameters.values())
+        and not (
+            _is_weighted(module) or _is_neuron(module) or isinstance(module, _WITHOUT_SYNAPSES)
+        )
+    ]
+    if unknown:
+        raise ValueError(
+            f"synapses can not be counted in {', '.join(unknown)}; "
+            "name what has none, or should not count, in ignore"
+        )

@@ -1,0 +1,230 @@
+"""Hooks on a model that tell, pass by pass, what each of its layers costs.
+
+A pass is one call of the model itself. Where average pools lead is looked up by running the pass
+under :class:`PoolFactors`; a pass of known input shapes that has met none is not watched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from toolchain.synops.counts import Cost, as_rows, check_input, conv_map, dense_map, nonzero
+from toolchain.synops.layers import CONVOLUTIONS, Layers, emits_spikes, is_squeezed
+from toolchain.synops.pool_factors import ONE, PoolFactors, tensors
+
+__all__ = ["Sink", "Watch"]
+
+
+class Sink(Protocol):
+    """Who wants to know."""
+
+    def begin(self) -> None:
+        """A pass starts."""
+
+    def cost(self, path: str, cost: Cost) -> None:
+        """The layer at ``path`` was called; ``cost.rows`` is 0 inside a recurrent layer."""
+
+    def rows(self, path: str, rows: int, steps: int) -> None:
+        """Time steps, of all samples and of each, over which ``path`` feeds spikes back.
+
+        ``steps`` is 0 where the layer around it has no axis of time.
+        """
+
+    def end(self) -> None:
+        """The pass has come to its end without a fault."""
+
+
+class Watch:
+    """What ``sink`` is told, until :meth:`remove`.
+
+    Args:
+        model: the model; one call of it is one pass.
+        layers: its layers, by ``survey``.
+        sink: is told of every pass.
+        skip_zero_weights: weights that are 0 at the time of the call are no synapses.
+    """
+
+    def __init__(
+        self, model: nn.Module, layers: Layers, sink: Sink, skip_zero_weights: bool = False
+    ) -> None:
+        self._model = model
+        self._layers = layers
+        self._sink = sink
+        self._skip_zero_weights = skip_zero_weights
+        self._paths = {m: path for path, m in {**layers.weighted, **layers.recurrent}.items()}
+        self._fed_back = {path for inner in layers.feedback.values() for path in inner}
+        self._maps: dict[str, tuple[Any, Tensor]] = {}
+        self._before: dict[str, Any] = {}
+        self._without_pools: set[Any] = set()
+        self._accepted: dict[str, Any] = {}
+        self._signature: Any = None
+        self._open = False
+        self._tracing: PoolFactors | None = None
+        self._traced: list[Any] = []
+        self._handles = list(self._hooks())
+
+    def remove(self) -> None:
+        """Take every hook away; a second time does nothing."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _hooks(self) -> Iterable[Any]:
+        yield self._model.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True)
+        for module in self._layers.feedback:
+            yield module.register_forward_pre_hook(self._feeds_back, with_kwargs=True)
+        for module in self._layers.weighted.values():
+            yield module.register_forward_pre_hook(self._check, with_kwargs=True)
+            yield module.register_forward_hook(self._weighted, with_kwargs=True)
+        for module in self._layers.recurrent.values():
+            yield module.register_forward_pre_hook(self._remember)
+            yield module.register_forward_hook(self._recurrent)
+        yield self._model.register_forward_hook(self._leave, always_call=True)
+
+    def _tracing_hooks(self) -> Iterable[Any]:
+        for module in self._layers.opaque:
+            yield module.register_forward_pre_hook(self._starts, prepend=True, with_kwargs=True)
+            yield module.register_forward_hook(self._ends, with_kwargs=True)
+        for module in self._layers.feedback:  # after the others, to come before them
+            inner: nn.Module = module.rec_connect  # type: ignore[assignment]
+            yield inner.register_forward_pre_hook(self._show, prepend=True)
+            yield inner.register_forward_hook(self._hide)
+
+    # ---- the pass ----
+
+    def _enter(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        self._abandon()
+        shapes = tuple(tuple(tensor.shape) for tensor in tensors((args, kwargs)))
+        self._signature = (shapes, model.training)
+        self._open = True
+        self._sink.begin()
+        if self._signature not in self._without_pools:
+            self._traced = list(self._tracing_hooks())
+            self._tracing = PoolFactors(model)
+            self._tracing.mark((args, kwargs))
+            self._tracing.__enter__()  # type: ignore[no-untyped-call]
+
+    def _leave(self, model: nn.Module, args: Any, out: Any) -> None:
+        if not self._open:
+            return
+        tracing = self._tracing
+        self._abandon()
+        if out is None:  # the forward has failed
+            return
+        if tracing is not None and not tracing.pooled:
+            self._without_pools.add(self._signature)
+        self._sink.end()
+
+    def _abandon(self) -> None:
+        self._open = False
+        self._before.clear()
+        for handle in self._traced:
+            handle.remove()
+        self._traced = []
+        if self._tracing is not None:
+            self._tracing.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._tracing = None
+
+    # ---- the layers ----
+
+    def _check(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        path, data = self._paths[module], _first(args, kwargs)
+        if not isinstance(data, Tensor) or data.shape != self._accepted.get(path):
+            check_input(module, data, path)
+            self._accepted[path] = data.shape
+
+    def _weighted(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        if not self._open:
+            return
+        path, data = self._paths[module], _first(args, kwargs)
+        fan_out: Tensor | int
+        rows = as_rows(module, data)
+        steps = 0
+        if isinstance(module, CONVOLUTIONS):
+            fan_out = self._conv_map(path, module, data, _first(out, {}), rows)
+        else:
+            steps = data.shape[1] if data.dim() == 3 else 0
+            fan_out = dense_map(module, rows, self._skip_zero_weights)
+        counted = 0 if path in self._fed_back else rows.shape[0]
+        factor = self._before.pop(path, 1.0)
+        self._sink.cost(path, Cost(rows.sum(0), fan_out, counted, factor, steps))
+
+    def _conv_map(
+        self, path: str, module: nn.Module, data: Tensor, out: Tensor, rows: Tensor
+    ) -> Tensor:
+        key = (data.shape, out.shape, rows.dtype, rows.device)
+        kept = self._maps.get(path)
+        if kept is not None and kept[0] == key and not self._skip_zero_weights:
+            return kept[1]
+        space = len(module.kernel_size)  # type: ignore[arg-type]
+        sizes, outputs = data.shape[-space:], out.shape[-space:]
+        made = conv_map(module, sizes, outputs, self._skip_zero_weights).to(rows)
+        self._maps[path] = (key, made)
+        return made
+
+    def _remember(self, module: nn.Module, args: Any) -> None:
+        self._before[self._paths[module]] = getattr(module, "spikes", None)
+
+    def _recurrent(self, module: nn.Module, args: Any, out: Any) -> None:
+        """Spikes of each step enter in the next; those of the last call in the first."""
+        path, spikes = self._paths[module], _first(out, {})
+        before = self._before.pop(path, None)
+        if not self._open:
+            return
+        fed_back = spikes[:, :-1].sum((0, 1))
+        if before is not None and before.shape == spikes[:, 0].shape:
+            fed_back = fed_back + before.sum(0)
+        weight: Tensor = module.w_rec  # type: ignore[assignment]
+        fan_out = nonzero(weight, spikes) if self._skip_zero_weights else weight.shape[1]
+        batch, steps = spikes.shape[:2]
+        self._sink.cost(path, Cost(fed_back, fan_out, batch * steps, steps=steps))
+
+    # ---- inside a layer with rec_connect ----
+
+    def _feeds_back(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        if not self._open:
+            return
+        shape = _first(args, kwargs).shape
+        rows, steps = (shape[0], 0) if is_squeezed(module) else (shape[0] * shape[1], int(shape[1]))
+        for path in self._layers.feedback[module]:
+            self._sink.rows(path, rows, steps)
+
+    # ---- while a pass is watched for average pools ----
+
+    def _starts(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        tracing = self._tracing
+        if tracing is None:
+            return
+        path = self._paths.get(module)
+        if path in self._layers.weighted:
+            self._before[path] = tracing.factor(_first(args, kwargs), path)
+        tracing.hidden.append(True)
+
+    def _ends(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        tracing = self._tracing
+        if tracing is None:
+            return
+        tracing.hidden.pop()
+        spikes = module in self._paths or emits_spikes(module)
+        tracing.mark(out, ONE if spikes else tracing.of((args, kwargs)))
+
+    def _show(self, module: nn.Module, args: Any) -> None:
+        if self._tracing is not None:
+            self._tracing.mark(args)
+            self._tracing.hidden.append(False)
+
+    def _hide(self, module: nn.Module, args: Any, out: Any) -> None:
+        if self._tracing is not None:
+            self._tracing.hidden.pop()
+
+
+def _first(args: Any, kwargs: Any) -> Any:
+    """What a layer was given, or gave, before all else."""
+    if isinstance(args, Tensor):
+        return args
+    if args:
+        return args[0]
+    return next(iter(kwargs.values()), None)
