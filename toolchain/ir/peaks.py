@@ -9,11 +9,15 @@ from toolchain.ir.interpret import interpret
 from toolchain.ir.neuron import Neuron
 from toolchain.ir.nodes import Array
 
-__all__ = ["state_peaks"]
+__all__ = ["HEADROOM", "state_peaks"]
+
+HEADROOM = 1.25
+"""States on unseen data may exceed those of the data at hand by this factor before they saturate.
+A choice, not a measurement; saturations are counted and reported in any case."""
 
 
-def state_peaks(graph: Graph, spikes: Array) -> dict[str, Array]:
-    """Per neuron, the largest ``|state|`` on ``spikes`` (batch, time, *features).
+def state_peaks(graph: Graph, spikes: Array, *, headroom: float = HEADROOM) -> dict[str, Array]:
+    """Per neuron, the largest ``|state|`` on ``spikes`` (batch, time, *features), times headroom.
 
     The membrane is taken before its reset, the synaptic current after its decay; the current
     before the decay is ``1 / alpha_syn`` times that.
@@ -21,11 +25,12 @@ def state_peaks(graph: Graph, spikes: Array) -> dict[str, Array]:
     Returns:
         float64 arrays of each layer's shape, by layer.
     """
+    neurons = graph.of(Neuron)
     layers = interpret(graph, spikes, record=True).layers
     return {
-        name: _peak(graph.of(Neuron)[name], record.spikes, record.v_mem, record.i_syn)
+        name: headroom * _peak(neurons[name], record.spikes, record.v_mem, record.i_syn)
         for name, record in layers.items()
-        if name in graph.of(Neuron)
+        if name in neurons
     }
 
 
