@@ -332,3 +332,24 @@ def test_the_result_is_the_same_each_time():
 def test_a_deployment_is_what_its_loaded_copy_is(xylo, tmp_path):
     again = Deployment.load(xylo.save(tmp_path / "net"))
     assert str(again.program) == str(xylo.program)
+
+
+def test_two_synapses_a_neuron_walk_to_xylo():
+    rng = np.random.default_rng(0)
+    two = {"alpha_mem": 0.75, "alpha_syn": decay(np.array([3e-3, 12e-3]), DT)}
+    nodes = {
+        "input": Input(shape=(4,)),
+        "fc1": Linear(weight=rng.normal(0, 0.4, (12, 4))),
+        "lif1": Neuron(shape=(6,), v_threshold=1.0, **two),
+        "fc2": Linear(weight=rng.normal(0.2, 0.4, (2, 6))),
+        "lif2": Neuron(shape=(2,), v_threshold=1.0, alpha_mem=0.75, alpha_syn=[0.5]),
+        "output": Output(),
+    }
+    x = spikes((4, 60, 4), 0.4)
+    d = deploy(Graph.chain(nodes, dt=DT), chip="xylo", calibration=x)
+    assert d.program.synapses == 2
+    assert d.program.dash_syn_2.any()
+    chip, reference = d.simulate(x, record=True), d.reference(x, record=True)
+    assert chip.layers["lif1"].i_syn_2 is not None
+    wanted = reference.layers["lif1"].spikes.sum()
+    assert abs(chip.layers["lif1"].spikes.sum() - wanted) < 0.1 * wanted

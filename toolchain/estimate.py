@@ -56,13 +56,14 @@ class Figure:
         """The sum; its basis is the weaker one, and it has no nominal value if one has none."""
         assert self.unit == other.unit, f"{self.unit} + {other.unit}"
         known = self.nominal is not None and other.nominal is not None
+        sources = [*self.source.split("; "), *other.source.split("; ")]
         return Figure(
             low=self.low + other.low,
             nominal=(self.nominal or 0.0) + (other.nominal or 0.0) if known else None,
             high=self.high + other.high,
             unit=self.unit,
             basis=weakest([self.basis, other.basis]),
-            source="; ".join(dict.fromkeys(s for s in (self.source, other.source) if s)),
+            source="; ".join(dict.fromkeys(s for s in sources if s)),
         )
 
     def times(self, factor: float, unit: str) -> Figure:

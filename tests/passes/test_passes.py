@@ -367,3 +367,49 @@ def test_a_silent_layer_keeps_its_gain():
     graph = graph.map(Neuron, lambda _, node: replace(node, bias=np.zeros(())))
     snapped = snap_decays(graph, dash_bits=4)
     assert str(match_rates(snapped, graph, np.zeros((1, 20, 8)))) == str(snapped)
+
+
+def two_synapses(order="add_decay"):
+    rng = np.random.default_rng(3)
+    nodes = {
+        "input": Input(shape=(3,)),
+        "fc": Linear(weight=rng.normal(size=(8, 3)), bias=rng.normal(size=8) / 10),
+        "lif": Neuron(
+            shape=(4,),
+            v_threshold=rng.uniform(0.5, 2, 4),
+            alpha_mem=0.8,
+            alpha_syn=rng.uniform(0.3, 0.9, (4, 2)),
+            syn_order=order,
+            gain=rng.uniform(0.5, 2, 4),
+        ),
+        "output": Output(),
+    }
+    return Graph.chain(nodes)
+
+
+@pytest.mark.parametrize("order", ["add_decay", "decay_add"])
+def test_gain_and_late_decay_move_into_the_rows_of_each_synapse(order):
+    graph = two_synapses(order)
+    folded = fold_gain(graph)
+    same_response(graph, folded)
+    assert folded["lif"].syn_order == "add_decay"
+    assert folded["lif"].gain == 1
+
+
+def test_a_sum_that_feeds_itself_does_not_trap_the_passes():
+    nodes = {
+        "input": Input(shape=(1,)),
+        "fc": Linear(weight=[[1.0]]),
+        "sum": Add(),
+        "lif": Neuron(shape=(1,), v_threshold=1.0, gain=2.0),
+        "output": Output(),
+    }
+    edges = [("input", "fc"), ("fc", "sum"), Edge("sum", "sum", 1), ("sum", "lif")]
+    graph = Graph(nodes, [*edges, ("lif", "output")])
+    assert weights_of(graph, "lif") == ("fc",)
+    same_response(graph, fold_gain(graph))
+
+
+def test_layers_of_two_synapses_stay_dense():
+    graph = two_synapses()
+    assert str(linear_to_conv(graph)) == str(graph)

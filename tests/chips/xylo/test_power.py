@@ -1,5 +1,7 @@
 """Counts of a Xylo program, and what they cost."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -129,9 +131,8 @@ def test_a_neuron_is_active_at_most_once_a_step():
     ],
 )
 def test_rates_that_are_none_are_refused(rates, message):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         activity_at(program(), rates, steps=1)
-    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
@@ -197,9 +198,8 @@ def test_the_readings_of_a_mapped_network_lie_in_the_range(mhz, read):
     ],
 )
 def test_a_clock_that_the_chip_does_not_have_is_refused(clock_hz, message):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         cost(A2, clock_hz)
-    assert str(caught.value) == message
 
 
 # ---- what activity adds ----
@@ -251,8 +251,6 @@ def test_latency_is_a_step_a_hidden_layer_and_the_work_of_one():
     found = cost(A2)
     typical = cycles_per_step(program(), A2, input_active=0.1, hidden_active=0.05)
     worst = cycles_per_step(program(), A2, input_active=1, hidden_active=1)
-    assert found.latency.nominal == pytest.approx(1e3 * (2e-3 + 0 * typical / 6.25e6), rel=0.1)
-    # the second hidden neuron is reached by the input itself
     want = [1e3 * (1e-3 + cycles / 6.25e6) for cycles in (typical, typical, worst)]
     assert span(found.latency) == pytest.approx(tuple(want))
 

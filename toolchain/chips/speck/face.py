@@ -19,7 +19,7 @@ from toolchain.chips.speck.rules import check
 from toolchain.chips.speck.simulate import simulate as run
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Graph, Membrane, Neuron
+from toolchain.ir import Array, Graph
 from toolchain.ir.peaks import state_peaks
 from toolchain.passes import linear_to_conv
 from toolchain.passes import quantize as to_integers
@@ -50,13 +50,7 @@ can_lower = topology_is_sound
 
 
 def shape(graph: Graph) -> Graph:
-    """Every dense layer as a convolution.
-
-    Layers with several synapses a neuron are rows by nature; a graph with such layers is left as
-    it is, for the rules to refuse.
-    """
-    if any(node.synapses > 1 for node in graph.of(Membrane).values()):
-        return graph
+    """Every dense layer as a convolution."""
     return linear_to_conv(graph)
 
 
@@ -64,8 +58,7 @@ def quantize(graph: Graph, chip: SpeckChip, calibration: Array | None) -> Graph:
     """One scale a layer for weights, biases, threshold and floor.
 
     Biases use the 16 bit that the chip has; the vendor's tool gives them 8, which costs weights
-    their resolution. Membranes that start at a potential of their own are states like any other:
-    no scale carries them past their word.
+    their resolution.
     """
     limits = chip.limits
     bits = Bits(
@@ -74,10 +67,7 @@ def quantize(graph: Graph, chip: SpeckChip, calibration: Array | None) -> Graph:
         threshold=int(limits.threshold_width.value),
         state=int(limits.state_width.value),
     )
-    peaks = {} if calibration is None else state_peaks(graph, calibration)
-    for name, node in graph.of(Neuron).items():
-        if node.v_init.any():
-            peaks[name] = np.maximum(np.abs(node.v_init), peaks.get(name, 0.0))
+    peaks = None if calibration is None else state_peaks(graph, calibration)
     return to_integers(graph, bits=bits, per="layer", peaks=peaks)
 
 
