@@ -146,6 +146,11 @@ def test_a_torch_module_needs_a_sample():
         deploy(torch.nn.Linear(2, 2), chip="xylo")
 
 
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match="takes a torch module or a Graph, got str"):
+        deploy("net.nir", chip="xylo")
+
+
 def test_an_unknown_chip_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match="xylo_a2"):
         deploy(leaky(), chip="xylo_b7")
@@ -176,14 +181,35 @@ def test_speck_computes_what_its_quantized_graph_means(speck):
         assert layer.spikes.any()
 
 
-def test_the_memories_of_the_nmnist_network_are_those_of_the_datasheet_formula(speck):
-    used = {(r.layer, r.resource): r.used for r in speck.resources()}
-    kernel = [used[f"if{k}", "kernel memory"] for k in range(1, 6)]
-    neuron = [used[f"if{k}", "neuron memory"] for k in range(1, 6)]
-    # 2 * 2^(5+4), 16 * 2^(4+4), 16 * 2^(4+3), 8 * 2^(4+8), 256 * 2^(0+4)
-    assert kernel == [1024, 4096, 2048, 32768, 4096]
-    assert neuron == [4096, 4096, 512, 256, 10]
-    assert all(row.used <= row.limit for row in speck.resources())
+def test_the_nmnist_network_of_the_nir_paper_fits_with_the_memories_of_the_formula():
+    torch.manual_seed(0)
+    steps = 5
+    model = torch.nn.Sequential(
+        FlattenTime(),
+        torch.nn.Conv2d(2, 16, 5, stride=2, padding=1),
+        IAFSqueeze(num_timesteps=steps, min_v_mem=-1.0),
+        torch.nn.Conv2d(16, 16, 3, padding=1),
+        IAFSqueeze(num_timesteps=steps, min_v_mem=-1.0),
+        SumPool2d(2),
+        torch.nn.Conv2d(16, 8, 3, padding=1),
+        IAFSqueeze(num_timesteps=steps, min_v_mem=-1.0),
+        SumPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(128, 256),
+        IAFSqueeze(num_timesteps=steps, min_v_mem=-1.0),
+        torch.nn.Linear(256, 10),
+        IAFSqueeze(num_timesteps=steps, min_v_mem=-1.0),
+    )
+    x = spikes((2, steps, 2, 34, 34), 0.1)
+    d = deploy(model, chip="speck2f", sample=torch.as_tensor(x).float(), dt=DT, calibration=x)
+    used = {(r.layer, r.resource): r.used for r in d.resources()}
+    layers = ["2", "4", "7", "11", "13"]
+    # c * 2^(ceil(log2 k^2) + ceil(log2 f)); f * 2^(ceil(log2 H) + ceil(log2 W)); f
+    assert [used[n, "kernel memory"] for n in layers] == [1024, 4096, 2048, 32768, 4096]
+    assert [used[n, "neuron memory"] for n in layers] == [4096, 4096, 512, 256, 10]
+    assert [used[n, "bias memory"] for n in layers] == [16, 16, 8, 256, 10]
+    assert all(row.used <= row.limit for row in d.resources())
+    assert len(set(d.placement.values())) == 5
 
 
 def test_xylo_follows_its_reference_one_step_later_for_each_hop(xylo):
@@ -339,3 +365,24 @@ def test_the_result_is_the_same_each_time():
 def test_a_deployment_is_what_its_loaded_copy_is(xylo, tmp_path):
     again = Deployment.load(xylo.save(tmp_path / "net"))
     assert str(again.program) == str(xylo.program)
+
+
+def test_two_synapses_a_neuron_walk_to_xylo():
+    rng = np.random.default_rng(0)
+    two = {"alpha_mem": 0.75, "alpha_syn": decay(np.array([3e-3, 12e-3]), DT)}
+    nodes = {
+        "input": Input(shape=(4,)),
+        "fc1": Linear(weight=rng.normal(0, 0.4, (12, 4))),
+        "lif1": Neuron(shape=(6,), v_threshold=1.0, **two),
+        "fc2": Linear(weight=rng.normal(0.2, 0.4, (2, 6))),
+        "lif2": Neuron(shape=(2,), v_threshold=1.0, alpha_mem=0.75, alpha_syn=[0.5]),
+        "output": Output(),
+    }
+    x = spikes((4, 60, 4), 0.4)
+    d = deploy(Graph.chain(nodes, dt=DT), chip="xylo", calibration=x)
+    assert d.program.synapses == 2
+    assert d.program.dash_syn_2.any()
+    chip, reference = d.simulate(x, record=True), d.reference(x, record=True)
+    assert chip.layers["lif1"].i_syn_2 is not None
+    wanted = reference.layers["lif1"].spikes.sum()
+    assert abs(chip.layers["lif1"].spikes.sum() - wanted) < 0.1 * wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,10 +12,10 @@ import numpy as np
 
 from toolchain.chips.family import Family, Program, Resource, load_family
 from toolchain.diagnostics import DeployError, Diagnostic, Severity
+from toolchain.fidelity import changes, measured
 from toolchain.frontends import extract
 from toolchain.ir import Array, Graph
 from toolchain.ir.interpret import interpret
-from toolchain.ir.peaks import state_peaks
 from toolchain.passes import drop_identities, fold_average_pool, fold_gain, fuse_batch_norm
 from toolchain.recording import Recording
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Deployment", "deploy", "extract"]
 
 Pass = Callable[[Graph], Graph]
-
-HEADROOM = 1.25
-"""States on unseen data may exceed those of the calibration data by this factor before they
-saturate. A choice, not a measurement; saturations are counted and reported in any case."""
 
 
 def deploy(
@@ -47,8 +43,9 @@ def deploy(
         sample: an input as the model's own forward takes it; needed for a torch module.
         dt: length of a timestep, s. Needed where the model does not know it and a time matters:
             for estimates, and on Speck for biases.
-        calibration: spikes (batch, time, *features) that the quantizer chooses scales on, so
-            that no state leaves its word. Without it scales come from the weights alone.
+        calibration: spikes (batch, time, *features) that the quantizer listens to: no state
+            leaves its word on them, and layers whose time constants the chip cannot hold keep
+            their firing rate. Without it all scales come from the weights alone.
 
     Raises:
         DeployError: the network does not fit; holds every finding.
@@ -71,18 +68,26 @@ def deploy(
     findings = family.check_graph(shaped, spec)
     if not family.can_lower(shaped, spec):
         raise _refused(spec.name, findings)
-    peaks = _peaks(shaped, calibration)
-    to_integers: list[Pass] = [partial(family.quantize, chip=spec, peaks=peaks)]
+    heard = None if calibration is None else _fitted(shaped, calibration, "calibration")
+    to_integers: list[Pass] = [partial(family.quantize, chip=spec, calibration=heard)]
     quantized = _walk(shaped, to_integers)
     program = family.lower(quantized, spec)
-    findings += family.check(program, spec)
+    findings += changes(shaped, quantized) + family.check(program, spec)
     program, unplaced = family.place(program, spec)
     findings += unplaced
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise _refused(spec.name, findings)
-    return Deployment(
+    deployment = Deployment(
         chip=spec, graph=graph, quantized=quantized, program=program, diagnostics=findings
     )
+    return deployment if calibration is None else _measured(deployment, calibration)
+
+
+def _measured(deployment: Deployment, calibration: Array) -> Deployment:
+    """The same deployment, knowing what it does to the calibration spikes."""
+    chip = deployment.simulate(calibration, record=True)
+    effect = measured(deployment.reference(calibration), chip, deployment.lag)
+    return replace(deployment, diagnostics=(*deployment.diagnostics, effect))
 
 
 def _walk(graph: Graph, steps: list[Pass]) -> Graph:
@@ -94,6 +99,8 @@ def _walk(graph: Graph, steps: list[Pass]) -> Graph:
 def _as_graph(model: Any, sample: Any, dt: float | None) -> Graph:
     if isinstance(model, Graph):
         return model if dt is None else model.with_dt(dt)
+    if not callable(getattr(model, "forward", None)):
+        raise ValueError(f"deploy takes a torch module or a Graph, got {type(model).__name__}")
     if sample is None:
         raise ValueError("a torch module needs sample=, an input as its own forward takes it")
     return extract(model, sample, dt=dt)
@@ -104,13 +111,6 @@ def _refused(chip: str, findings: tuple[Diagnostic, ...]) -> DeployError:
     return DeployError(
         f"the network does not fit {chip}: {len(errors)} error{'s' * (len(errors) != 1)}", errors
     )
-
-
-def _peaks(graph: Graph, calibration: Array | None) -> dict[str, Array] | None:
-    if calibration is None:
-        return None
-    spikes = _fitted(graph, calibration, "calibration")
-    return {name: peak * HEADROOM for name, peak in state_peaks(graph, spikes).items()}
 
 
 def _fitted(graph: Graph, spikes: Array, what: str) -> Array:

@@ -2,8 +2,9 @@
 
 Counts come from a program and its spikes (:class:`Activity`), costs from the chip's specification;
 they meet in each family's ``power.py`` and nowhere else. A figure whose cost nobody measured has a
-range and no nominal value: it is not collapsed to one number. The estimate carries the weakest
-basis of all that went into it, and lists what it could not price.
+range and no nominal value: it is not collapsed to one number. A figure about which nothing is
+known is ``unknown``, never 0, and so is every upper end of what it is a part of. The estimate
+carries the weakest basis of all that went into it, and lists what it could not price.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
+from math import inf, isinf
 from typing import Any
 
 from toolchain.hardware import Quantity
 
-__all__ = ["Activity", "Estimate", "Figure", "LayerActivity", "total"]
+__all__ = ["Activity", "Estimate", "Figure", "LayerActivity", "check_rates", "total", "unknown"]
 
-BASES = ("published", "measured", "derived", "assumed")
+BASES = ("published", "measured", "derived", "assumed", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,10 @@ class Figure:
     """One estimated number.
 
     Attributes:
-        low, high: its range, in ``unit``.
+        low, high: its range, in ``unit``; ``high`` is inf where nothing bounds it.
         nominal: the likeliest value, or None where only a range can be defended.
         unit: of all three.
-        basis: how well it is known: published, measured, derived or assumed.
+        basis: how well it is known: published, measured, derived, assumed or unknown.
         source: where its constants come from.
     """
 
@@ -40,7 +42,9 @@ class Figure:
     source: str = ""
 
     def __str__(self) -> str:
-        """``271 µW (216 to 300, measured)``."""
+        """``271 µW (216 to 300, measured)``, ``at least 216 µW (unknown)``."""
+        if isinf(self.high):
+            return f"at least {self.low:.4g} {self.unit} (unknown)" if self.low else "unknown"
         span = f"{self.low:.4g} to {self.high:.4g}"
         if self.nominal is None:
             return f"{span} {self.unit} ({self.basis})"
@@ -52,21 +56,23 @@ class Figure:
         """The sum; its basis is the weaker one, and it has no nominal value if one has none."""
         assert self.unit == other.unit, f"{self.unit} + {other.unit}"
         known = self.nominal is not None and other.nominal is not None
+        sources = [*self.source.split("; "), *other.source.split("; ")]
         return Figure(
             low=self.low + other.low,
             nominal=(self.nominal or 0.0) + (other.nominal or 0.0) if known else None,
             high=self.high + other.high,
             unit=self.unit,
             basis=weakest([self.basis, other.basis]),
-            source="; ".join(dict.fromkeys(s for s in (self.source, other.source) if s)),
+            source="; ".join(dict.fromkeys(s for s in sources if s)),
         )
 
     def times(self, factor: float, unit: str) -> Figure:
-        """The figure multiplied by a number that is known exactly, in the product's unit."""
+        """The figure multiplied by a number >= 0 that is known exactly, in the product's unit."""
+        assert 0 <= factor < inf, factor
         return Figure(
             low=self.low * factor,
             nominal=None if self.nominal is None else self.nominal * factor,
-            high=self.high * factor,
+            high=self.high * factor if factor else 0.0,
             unit=unit,
             basis=self.basis,
             source=self.source,
@@ -85,6 +91,15 @@ class Figure:
             source=source,
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data; ``high`` is None where nothing bounds it."""
+        return {**asdict(self), "high": None if isinf(self.high) else self.high}
+
+
+def unknown(unit: str) -> Figure:
+    """A figure that nobody knows anything about."""
+    return Figure(low=0.0, nominal=None, high=inf, unit=unit, basis="unknown")
+
 
 def weakest(bases: Iterable[str]) -> str:
     """The least certain of several bases."""
@@ -95,6 +110,22 @@ def total(figures: Iterable[Figure], unit: str) -> Figure:
     """The sum of figures of one unit; 0 of none."""
     zero = Figure(low=0.0, nominal=0.0, high=0.0, unit=unit, basis="published")
     return reduce(Figure.__add__, figures, zero)
+
+
+def check_rates(rates: Mapping[str, float], names: Iterable[str]) -> None:
+    """Refuse ``rates`` that are not one number >= 0, in spike/s, for each of ``names``.
+
+    Raises:
+        ValueError: names are missing or unknown, or a rate is negative, infinite or no number.
+    """
+    wanted = list(names)
+    if wrong := sorted(set(wanted) ^ set(rates)):
+        raise ValueError(f"rates need {', '.join(wanted)}; missing or unknown: {', '.join(wrong)}")
+    for name in wanted:
+        if not 0 <= rates[name] < inf:
+            raise ValueError(
+                f"rate of {name!r} must be a number of spikes per second >= 0, got {rates[name]}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +177,8 @@ class Estimate:
         chip: its name.
         clock_hz: main clock, Hz, or None on a chip without one.
         activity: what was counted.
-        idle: draw of each supply rail with nothing to do, µW.
-        dynamic: what activity adds on each rail, µW.
+        idle: draw of each supply rail with nothing to do, µW; empty where none is known.
+        dynamic: what activity adds on each rail, µW; empty where it has no price.
         latency: from an input spike to the output spike it causes, ms.
         load: fraction of the time the chip computes, at most when everything spikes at once;
             above 1 it does not keep up.
@@ -166,12 +197,12 @@ class Estimate:
     @property
     def idle_power(self) -> Figure:
         """All rails with nothing to do, µW."""
-        return total(self.idle.values(), "µW")
+        return total(self.idle.values(), "µW") if self.idle else unknown("µW")
 
     @property
     def dynamic_power(self) -> Figure:
         """What activity adds, all rails, µW."""
-        return total(self.dynamic.values(), "µW")
+        return total(self.dynamic.values(), "µW") if self.dynamic else unknown("µW")
 
     @property
     def power_by_rail(self) -> dict[str, Figure]:
@@ -223,8 +254,8 @@ class Estimate:
         energies = ("energy_per_inference", "dynamic_energy_per_inference")
         return {
             **asdict(self),
-            **{name: asdict(getattr(self, name)) for name in (*figures, *energies)},
-            "power_by_rail": {rail: asdict(f) for rail, f in self.power_by_rail.items()},
+            **{name: getattr(self, name).as_dict() for name in (*figures, *energies)},
+            "power_by_rail": {rail: f.as_dict() for rail, f in self.power_by_rail.items()},
             "synops_per_second": self.synops_per_second,
             "synops_per_inference": self.synops_per_inference,
             "keeps_up": self.keeps_up,

@@ -1,39 +1,72 @@
+"""How many outputs a spike reaches, against a loop over every connection."""
+
 import numpy as np
 import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from toolchain.ir.fan_out import conv_fan_out, conv_outputs, fan_out, reach, synapses, taps
+from toolchain.ir import Conv2d, Graph, Input, Output
+from toolchain.ir.fan_out import conv_fan_out, reach
+from toolchain.ir.interpret import interpret
 
-
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("padding", [0, 1, 2])
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_reach_is_what_torch_adds_up(stride, padding, dilation):
-    x = torch.zeros(1, 1, 9, requires_grad=True)
-    out = torch.nn.functional.conv1d(
-        x, torch.ones(1, 1, 3), stride=stride, padding=padding, dilation=dilation
-    )
-    out.sum().backward()
-    assert out.shape[-1] == conv_outputs(9, 3, stride, padding, dilation)
-    assert reach(9, 3, stride, padding, dilation).tolist() == x.grad[0, 0].tolist()
+small = st.integers(1, 4)
+pairs = st.tuples(small, small)
 
 
-def test_a_transposed_tap_leads_forwards():
-    table = taps(size=2, outputs=4, kernel=3, stride=2, padding=1, transposed=True)
-    assert table.tolist() == [[False, True, True], [True, True, True]]
+def brute(size, kernel, stride, padding, dilation):
+    """Outputs each position of one axis contributes to, one kernel position at a time."""
+    found = [0] * size
+    start = -padding
+    while start + dilation * (kernel - 1) < size + padding:
+        for k in range(kernel):
+            if 0 <= start + dilation * k < size:
+                found[start + dilation * k] += 1
+        start += stride
+    return found
 
 
-def test_groups_see_their_own_outputs_only():
-    connected = np.ones((4, 1, 2), dtype=bool)
-    connected[3] = False
-    assert synapses((4, 1, 2), groups=2).tolist() == [[2, 2], [2, 2]]
-    assert synapses((4, 1, 2), groups=2, connected=connected).tolist() == [[2, 2], [1, 1]]
-    assert synapses((3, 5, 2), transposed=True).tolist() == [[5, 5]] * 3
+@given(st.integers(1, 9), small, small, st.integers(0, 4), small)
+def test_the_reach_along_an_axis_is_that_of_a_loop(size, kernel, stride, padding, dilation):
+    found = reach(size, kernel, stride, padding, dilation)
+    assert found.tolist() == brute(size, kernel, stride, padding, dilation)
 
 
-def test_the_map_of_one_group_is_an_outer_product():
-    axes = [taps(n, conv_outputs(n, 3, 2, 1), 3, 2, 1) for n in (5, 6)]
-    found = fan_out(synapses((7, 2, 3, 3)), axes)
-    one = conv_fan_out((2, 5, 6), (7, 2, 3, 3), (2, 2), (1, 1))
-    assert found.shape == (2, 5, 6)
-    assert (found == one).all()
+def test_a_kernel_larger_than_its_input_reaches_nothing():
+    assert reach(3, 5, 1, 0).tolist() == [0, 0, 0]
+
+
+@given(
+    size=st.tuples(st.integers(4, 7), st.integers(4, 7)),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=pairs,
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    groups=st.integers(1, 2),
+)
+def test_the_fan_out_of_a_position_is_what_one_spike_there_reaches(
+    size, kernel, stride, padding, dilation, groups
+):
+    axes = zip(size, kernel, padding, dilation, strict=True)
+    if any(d * (k - 1) >= n + 2 * p for n, k, p, d in axes):
+        return
+    shape = (2 * groups, *size)
+    weight = np.ones((3 * groups, 2, *kernel))
+    node = Conv2d(weight=weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    graph = Graph.chain({"in": Input(shape=shape), "conv": node, "out": Output()})
+    found = conv_fan_out(shape, weight.shape, stride, padding, dilation, groups)
+    one_each = np.eye(int(np.prod(shape))).reshape(-1, 1, *shape)
+    reached = interpret(graph, one_each).spikes.reshape(len(one_each), -1).sum(axis=1)
+    assert (reached.reshape(shape) == found).all()
+
+
+def test_an_inner_position_reaches_every_output_channel_at_every_kernel_position():
+    found = conv_fan_out((1, 5, 5), (8, 1, 3, 3), (1, 1), (1, 1))
+    assert found[2, 2] == 8 * 9
+    assert found[0, 0] == 8 * 4
+    assert found[0, 2] == 8 * 6
+
+
+@pytest.mark.parametrize(("groups", "wanted"), [(1, 6), (2, 3), (6, 1)])
+def test_groups_share_the_output_channels(groups, wanted):
+    found = conv_fan_out((6, 1, 1), (6, 6 // groups, 1, 1), (1, 1), (0, 0), groups=groups)
+    assert found.tolist() == [[wanted]]

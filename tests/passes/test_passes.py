@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,6 +28,7 @@ from toolchain.passes import (
     fold_gain,
     fuse_batch_norm,
     linear_to_conv,
+    match_rates,
     snap_decays,
 )
 from toolchain.passes.snap_decays import dashes
@@ -282,3 +285,131 @@ def test_a_decay_out_of_reach_is_left_for_the_rules(alpha):
 def test_pools_that_sum_are_left_alone():
     graph = image_net(norm=False, pool=SumPool2d)
     np.testing.assert_allclose(fold_average_pool(graph)["fc"].weight, graph["fc"].weight / 9)
+
+
+def leaky(tau_mem, tau_syn, seed=0):
+    """Two layers with time constants in steps, driven hard enough to spike."""
+    rng = np.random.default_rng(seed)
+    neuron = {
+        "v_threshold": 1.0,
+        "alpha_mem": np.exp(-1 / tau_mem),
+        "alpha_syn": np.exp(-1 / np.array([tau_syn])),
+    }
+    nodes = {
+        "input": Input(shape=(8,)),
+        "fc1": Linear(weight=rng.normal(0.03, 0.2, (12, 8))),
+        "lif1": Neuron(shape=(12,), **neuron),
+        "fc2": Linear(weight=rng.normal(0.02, 0.1, (6, 12))),
+        "lif2": Neuron(shape=(6,), bias=0.01, **neuron),
+        "output": Output(),
+    }
+    return Graph.chain(nodes)
+
+
+def response_power(node, steps=4000):
+    """Summed squares of the membrane after one spike, counted out."""
+    graph = Graph.chain(
+        {
+            "input": Input(shape=(1,)),
+            "out": Readout(
+                shape=(1,), alpha_mem=node.alpha_mem, alpha_syn=node.alpha_syn, gain=node.gain
+            ),
+            "output": Output(),
+        }
+    )
+    x = np.zeros((1, steps, 1))
+    x[0, 0] = 1
+    return float((interpret(graph, x).spikes ** 2).sum())
+
+
+def test_snapping_keeps_the_size_of_the_response_to_a_spike():
+    graph = leaky(11.0, 5.0)
+    snapped = snap_decays(graph, dash_bits=4)
+    before, after = response_power(graph["lif1"]), response_power(snapped["lif1"])
+    assert after == pytest.approx(before, rel=1e-9)
+
+
+def test_snapping_keeps_how_far_a_constant_bias_moves_the_membrane():
+    graph = leaky(11.0, 5.0)
+    one, other = graph["lif2"], snap_decays(graph, dash_bits=4)["lif2"]
+    reached = [float(node.bias / (1 - node.alpha_mem)) for node in (one, other)]
+    assert reached[0] == pytest.approx(reached[1], rel=1e-12)
+
+
+def counts(graph, x):
+    return {k: v.spikes.sum() for k, v in interpret(graph, x, record=True).layers.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_matching_rates_brings_the_firing_back(seed):
+    graph = leaky(11.0, 5.0, seed)
+    x = np.random.default_rng(seed).poisson(0.3, (4, 60, 8))
+    before = str(graph)
+    snapped = snap_decays(graph, dash_bits=4)
+    matched = match_rates(snapped, graph, x)
+    wanted, plain, got = counts(graph, x), counts(snapped, x), counts(matched, x)
+    for name in wanted:
+        assert abs(got[name] - wanted[name]) <= max(
+            0.05 * wanted[name], abs(plain[name] - wanted[name])
+        )
+    assert got["lif1"] == pytest.approx(wanted["lif1"], rel=0.02)
+    assert str(graph) == before
+
+
+def test_matching_rates_leaves_layers_alone_that_did_not_change():
+    graph = snap_decays(leaky(11.0, 5.0), dash_bits=4)
+    x = np.random.default_rng(0).poisson(0.3, (2, 30, 8))
+    assert str(match_rates(graph, graph, x)) == str(graph)
+
+
+def test_a_silent_layer_keeps_its_gain():
+    graph = leaky(11.0, 5.0)
+    graph = graph.map(Neuron, lambda _, node: replace(node, bias=np.zeros(())))
+    snapped = snap_decays(graph, dash_bits=4)
+    assert str(match_rates(snapped, graph, np.zeros((1, 20, 8)))) == str(snapped)
+
+
+def two_synapses(order="add_decay"):
+    rng = np.random.default_rng(3)
+    nodes = {
+        "input": Input(shape=(3,)),
+        "fc": Linear(weight=rng.normal(size=(8, 3)), bias=rng.normal(size=8) / 10),
+        "lif": Neuron(
+            shape=(4,),
+            v_threshold=rng.uniform(0.5, 2, 4),
+            alpha_mem=0.8,
+            alpha_syn=rng.uniform(0.3, 0.9, (4, 2)),
+            syn_order=order,
+            gain=rng.uniform(0.5, 2, 4),
+        ),
+        "output": Output(),
+    }
+    return Graph.chain(nodes)
+
+
+@pytest.mark.parametrize("order", ["add_decay", "decay_add"])
+def test_gain_and_late_decay_move_into_the_rows_of_each_synapse(order):
+    graph = two_synapses(order)
+    folded = fold_gain(graph)
+    same_response(graph, folded)
+    assert folded["lif"].syn_order == "add_decay"
+    assert folded["lif"].gain == 1
+
+
+def test_a_sum_that_feeds_itself_does_not_trap_the_passes():
+    nodes = {
+        "input": Input(shape=(1,)),
+        "fc": Linear(weight=[[1.0]]),
+        "sum": Add(),
+        "lif": Neuron(shape=(1,), v_threshold=1.0, gain=2.0),
+        "output": Output(),
+    }
+    edges = [("input", "fc"), ("fc", "sum"), Edge("sum", "sum", 1), ("sum", "lif")]
+    graph = Graph(nodes, [*edges, ("lif", "output")])
+    assert weights_of(graph, "lif") == ("fc",)
+    same_response(graph, fold_gain(graph))
+
+
+def test_layers_of_two_synapses_stay_dense():
+    graph = two_synapses()
+    assert str(linear_to_conv(graph)) == str(graph)

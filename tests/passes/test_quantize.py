@@ -126,3 +126,21 @@ def test_integers_that_fit_already_spike_as_before(seed):
     assert done["fc"].weight.tolist() == weight.tolist()
     x = rng.poisson(0.5, (2, 20, 5))
     np.testing.assert_array_equal(interpret(graph, x).spikes, interpret(done, x).spikes)
+
+
+@pytest.mark.parametrize("per", ["layer", "neuron"])
+def test_the_synapses_of_a_neuron_share_its_scale(per):
+    nodes = {
+        "input": Input(shape=(1,)),
+        "fc": Linear(weight=[[1.0], [0.5], [0.25], [0.25]]),
+        "lif": Neuron(shape=(2,), v_threshold=1.0, alpha_mem=0.5, alpha_syn=[0.5, 0.75]),
+        "output": Output(),
+    }
+    done = quantize(Graph.chain(nodes), bits=SPECK, per=per)
+    rows = {"layer": [127, 64, 32, 32], "neuron": [127, 64, 127, 127]}
+    assert done["fc"].weight.ravel().tolist() == rows[per]
+
+
+def test_a_membrane_that_starts_high_limits_its_scale():
+    scale = scales(dense([[1e-3]], v_init=1000.0, v_threshold=1e-3), bits=SPECK, per="layer")["lif"]
+    assert scale.limited_by == "state"

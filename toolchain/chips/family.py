@@ -59,8 +59,8 @@ class Family(Protocol):
     def can_lower(self, graph: Graph, chip: ChipOf) -> bool:
         """Whether ``lower`` makes sense of the shaped graph, fitting or not."""
 
-    def quantize(self, graph: Graph, chip: ChipOf, peaks: Mapping[str, Array] | None) -> Graph:
-        """The shaped graph in integers; ``peaks`` as of ``ir.peaks.state_peaks``."""
+    def quantize(self, graph: Graph, chip: ChipOf, calibration: Array | None) -> Graph:
+        """The shaped graph in integers; ``calibration`` spikes are (batch, time, *features)."""
 
     def lower(self, graph: Graph, chip: ChipOf) -> Program:
         """The program of a quantized graph."""

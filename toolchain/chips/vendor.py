@@ -4,6 +4,9 @@ The ``samna`` wheel of the public package index is an installer stub: importing 
 therefore never imported to see whether it is there; its installed files are looked at first.
 
 This path has not met the real library: it was written against recordings of its attribute surface.
+
+Source: documentation of sinabs and Rockpool, which fill these configurations attribute by
+attribute; the list of files of the samna wheels of the public index.
 """
 
 from __future__ import annotations
@@ -16,53 +19,101 @@ from typing import Any
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import Chip
 
-__all__ = ["to_samna"]
+__all__ = ["assign", "to_samna"]
+
+CONFIGURATIONS = ("XyloConfiguration", "SpeckConfiguration", "DynapcnnConfiguration")
+NEURONS = {
+    "reservoir.neurons": "ReservoirNeuron",
+    "hidden.neurons": "HiddenNeuron",
+    "readout.neurons": "OutputNeuron",
+}
+"""Lists that start empty, and the class in ``configuration`` of what they hold."""
 
 
 def to_samna(config: Mapping[str, Any], chip: Chip) -> Any:
     """A live vendor configuration with every value of ``config`` set on it.
 
     Raises:
-        VendorError: samna is absent or a stub, or its object lacks an attribute of ``config``.
+        VendorError: samna is absent or a stub, has nothing for this chip, or its object does not
+            take a value of ``config``.
     """
     _require_samna()
     import_module("samna")
-    module = import_module(chip.vendor_module)
-    return assign(_new_configuration(module, chip), config)
+    try:
+        classes = import_module(chip.vendor_module).configuration
+    except (ImportError, AttributeError):
+        raise VendorError(
+            f"the samna that is installed has no {chip.vendor_module}.configuration; {chip.name} "
+            "needs another version of it"
+        ) from None
+    name = next((name for name in CONFIGURATIONS if hasattr(classes, name)), None)
+    if name is None:
+        raise VendorError(
+            f"{chip.vendor_module}.configuration has none of {', '.join(CONFIGURATIONS)}"
+        )
+    return assign(getattr(classes, name)(), config, classes)
 
 
-def assign(target: Any, values: Mapping[str, Any], path: str = "") -> Any:
-    """Set ``values`` on ``target``, attribute by attribute, and return it."""
+def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "") -> Any:
+    """Set ``values`` on ``target``, attribute by attribute, and return it.
+
+    Args:
+        target: an object of the vendor's, or a list of them.
+        values: by name of the attribute, or by index in the list as text. A mapping is set inside
+            the object that is there, a list of mappings inside the objects of the list that is
+            there, or in new ones (``NEURONS``); text is the name of a member of an enumeration.
+            An empty list leaves what is there.
+        classes: the vendor's ``configuration`` module, for new objects.
+        path: where ``target`` is, for messages.
+
+    Raises:
+        VendorError: an attribute, item or member is not there, or does not take its value.
+    """
     for name, value in values.items():
-        if not hasattr(target, name):
-            raise VendorError(f"the vendor's configuration has no attribute {path + name}")
-        inner = getattr(target, name)
+        where = path + name
+        inner = _part(target, name, where)
         if isinstance(value, Mapping):
-            assign(inner, value, f"{path}{name}.")
-        elif _holds_objects(value):
-            _assign_items(inner, value, f"{path}{name}")
+            assign(inner, value, classes, f"{where}.")
+        elif not isinstance(value, list) or not value or not isinstance(value[0], Mapping):
+            _set(target, name, value, where)
+        elif where in NEURONS:
+            new = getattr(classes, NEURONS[where])
+            items = [assign(new(), v, classes, f"{where}[{i}].") for i, v in enumerate(value)]
+            _set(target, name, items, where)
         else:
-            setattr(target, name, value)
+            _assign_items(inner, value, classes, where)
     return target
 
 
-def _holds_objects(value: Any) -> bool:
-    return isinstance(value, Sequence) and bool(value) and isinstance(value[0], Mapping)
+def _part(target: Any, name: str, where: str) -> Any:
+    if name.isdecimal():
+        if int(name) >= len(target):
+            raise VendorError(f"{where} is beyond the {len(target)} items of the vendor's list")
+        return target[int(name)]
+    if not hasattr(target, name):
+        raise VendorError(f"the vendor's configuration has no attribute {where}")
+    return getattr(target, name)
 
 
-def _assign_items(items: Any, values: Sequence[Any], path: str) -> None:
+def _assign_items(items: Any, values: Sequence[Any], classes: Any, where: str) -> None:
     if len(items) < len(values):
-        raise VendorError(f"{path} holds {len(items)} items, needs {len(values)}")
+        raise VendorError(f"{where} holds {len(items)} items, needs {len(values)}")
     for index, value in enumerate(values):
-        assign(items[index], value, f"{path}[{index}].")
+        assign(items[index], value, classes, f"{where}[{index}].")
 
 
-def _new_configuration(module: Any, chip: Chip) -> Any:
-    names = ("XyloConfiguration", "SpeckConfiguration", "DynapcnnConfiguration")
-    for name in names:
-        if hasattr(module.configuration, name):
-            return getattr(module.configuration, name)()
-    raise VendorError(f"{chip.vendor_module}.configuration has none of {', '.join(names)}")
+def _set(target: Any, name: str, value: Any, where: str) -> None:
+    if value == []:
+        return
+    if isinstance(value, str):
+        kind = type(getattr(target, name))
+        if not hasattr(kind, value):
+            raise VendorError(f"{where}: the vendor's {kind.__name__} has no {value}")
+        value = getattr(kind, value)
+    try:
+        setattr(target, name, value)
+    except (TypeError, ValueError, AttributeError) as fault:
+        raise VendorError(f"{where} does not take its value: {fault}") from None
 
 
 def _require_samna() -> None:
@@ -72,7 +123,9 @@ def _require_samna() -> None:
         raise VendorError(
             "samna is not installed; it comes from the vendor, see the vendor's documentation"
         ) from None
-    if sum(str(file).startswith("samna/") for file in files) <= 1:
+    # installing the stub compiles its one module, and pip lists the result, too
+    own = [f for f in files if f.parts[0] == "samna" and "__pycache__" not in f.parts]
+    if len(own) <= 1:
         raise VendorError(
             "the samna that is installed is the public index's installer stub, which runs pip when "
             "it is imported; install the vendor's own wheel"

@@ -96,11 +96,12 @@ def conv_fan_out(
     stride: tuple[int, int],
     padding: tuple[int, int],
     dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
 ) -> Array:
     """Outputs reached by one spike at each position (y, x) of a convolution's input, exactly.
 
     The same for every input channel: the outputs in space times the output channels a channel
-    is connected to, ``weight_shape[0]`` for a convolution of one group.
+    is connected to, ``weight_shape[0] / groups``. Weights of zero count.
     """
     rows, columns = (
         reach(size, k, s, p, d)
@@ -108,4 +109,4 @@ def conv_fan_out(
             input_shape[1:], weight_shape[2:], stride, padding, dilation, strict=True
         )
     )
-    return np.asarray(weight_shape[0] * np.outer(rows, columns))
+    return np.asarray(weight_shape[0] // groups * np.outer(rows, columns))

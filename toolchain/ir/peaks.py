@@ -8,12 +8,17 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.interpret import interpret
 from toolchain.ir.neuron import Neuron
 from toolchain.ir.nodes import Array
+from toolchain.recording import LayerRecord
 
-__all__ = ["state_peaks"]
+__all__ = ["HEADROOM", "state_peaks"]
+
+HEADROOM = 1.25
+"""States on unseen data may exceed those of the data at hand by this factor before they saturate.
+A choice, not a measurement; saturations are counted and reported in any case."""
 
 
-def state_peaks(graph: Graph, spikes: Array) -> dict[str, Array]:
-    """Per neuron, the largest ``|state|`` on ``spikes`` (batch, time, *features).
+def state_peaks(graph: Graph, spikes: Array, *, headroom: float = HEADROOM) -> dict[str, Array]:
+    """Per neuron, the largest ``|state|`` on ``spikes`` (batch, time, *features), times headroom.
 
     The membrane is taken before its reset, the synaptic current after its decay; the current
     before the decay is ``1 / alpha_syn`` times that.
@@ -21,18 +26,20 @@ def state_peaks(graph: Graph, spikes: Array) -> dict[str, Array]:
     Returns:
         float64 arrays of each layer's shape, by layer.
     """
+    neurons = graph.of(Neuron)
     layers = interpret(graph, spikes, record=True).layers
     return {
-        name: _peak(graph.of(Neuron)[name], record.spikes, record.v_mem, record.i_syn)
+        name: headroom * _peak(neurons[name], record)
         for name, record in layers.items()
-        if name in graph.of(Neuron)
+        if name in neurons
     }
 
 
-def _peak(node: Neuron, spikes: Array, v_mem: Array, i_syn: Array | None) -> Array:
+def _peak(node: Neuron, record: LayerRecord) -> Array:
     amount = node.v_threshold if node.reset_amount is None else node.reset_amount
-    states = [v_mem, v_mem + spikes * amount]
-    if i_syn is not None and node.alpha_syn is not None:
-        states.append(i_syn / np.maximum(node.alpha_syn[..., 0], 1e-9))
+    states = [record.v_mem, record.v_mem + record.spikes * amount]
+    for synapse, current in enumerate((record.i_syn, record.i_syn_2)):
+        if current is not None and node.alpha_syn is not None:
+            states.append(current / np.maximum(node.alpha_syn[..., synapse], 1e-9))
     peaks = [np.abs(state).max(axis=(0, 1), initial=0.0) for state in states]
     return np.asarray(np.max(peaks, axis=0))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.ir import Array, Flatten, Graph, Identity, Membrane, Node
-from toolchain.passes.weights import scaled, weights_of
+from toolchain.passes.weights import scaled, to_rows, weights_of
 
 __all__ = ["drop_identities", "fold_gain"]
 
@@ -38,25 +38,28 @@ def fold_gain(graph: Graph) -> Graph:
         found = weights_of(graph, name)
         if found is None or not _needs_folding(node):
             continue
-        changes: dict[str, Node] = {}
-        for weight in found:
-            factor = _factor(node)
-            changes[weight] = scaled(graph[weight], factor)
+        changes: dict[str, Node] = {w: scaled(graph[w], _factor(node)) for w in found}
         changes[name] = replace(node, gain=np.ones(()), syn_order="add_decay")
         graph = graph.replace(changes)
     return graph
 
 
 def _needs_folding(node: Membrane) -> bool:
-    late = node.syn_order == "decay_add" and node.alpha_syn is not None
-    if late and (node.synapses > 1 or np.any(node.alpha_syn == 0)):
+    if _adds_late(node) and np.any(node.alpha_syn == 0):
         return False
-    return late or bool(np.any(node.gain != 1))
+    return _adds_late(node) or bool(np.any(node.gain != 1))
+
+
+def _adds_late(node: Membrane) -> bool:
+    return node.syn_order == "decay_add" and node.alpha_syn is not None
 
 
 def _factor(node: Membrane) -> Array:
-    late = node.syn_order == "decay_add" and node.alpha_syn is not None
-    factor = (
-        node.gain / node.alpha_syn[..., 0] if late and node.alpha_syn is not None else node.gain
-    )
-    return np.asarray(factor)
+    """What each row of the weights is multiplied by; a row for each synapse of each neuron."""
+    factor = to_rows(node, node.gain)
+    if not _adds_late(node) or node.alpha_syn is None:
+        return factor
+    if node.synapses == 1:
+        return np.asarray(factor / node.alpha_syn[..., 0])
+    each = np.broadcast_to(node.alpha_syn, (*node.shape, node.synapses)).reshape(-1)
+    return np.asarray(factor / each)

@@ -15,12 +15,14 @@ def linear_to_conv(graph: Graph) -> Graph:
     A dense layer after ``Flatten`` of (channels, height, width) gets the kernel (height, width),
     its columns taken in C order; any other dense layer gets a 1 x 1 kernel.
 
-    Requires: each ``Flatten`` feeds dense layers or the output only; others are left in place,
-    with what hangs on them.
+    Requires: each ``Flatten`` feeds dense layers or the output only, and neurons have one synapse
+    at most, since several are rows by nature; any other graph is left as it is.
     Ensures: every layer has the shape (channels, height, width); the response is unchanged but
     for the two axes of length 1.
     """
     if any(len(graph.shape(name)) not in (1, 3) for name in graph.nodes):
+        return graph
+    if any(node.synapses > 1 for node in graph.of(Membrane).values()):
         return graph
     changes: dict[str, Node] = {}
     for name, node in graph.nodes.items():

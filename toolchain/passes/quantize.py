@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from toolchain.ir import Array, Conv2d, Graph, Linear, Neuron, Node
-from toolchain.passes.weights import scaled, weights_of
+from toolchain.passes.weights import scaled, to_rows, weights_of
 
 __all__ = ["Bits", "Scale", "quantize", "scales"]
 
@@ -68,12 +68,12 @@ def quantize(
     network's up to rounding.
     """
     for name, scale in scales(graph, bits=bits, per=per, peaks=peaks).items():
-        changes: dict[str, Node] = {
-            weight: _round_weight(scaled(graph[weight], scale.factor))
-            for weight in weights_of(graph, name) or ()
-        }
         node = graph[name]
         assert isinstance(node, Neuron)
+        changes: dict[str, Node] = {
+            weight: _round_weight(scaled(graph[weight], to_rows(node, scale.factor)))
+            for weight in weights_of(graph, name) or ()
+        }
         changes[name] = _round_neuron(node, scale.factor)
         graph = graph.replace(changes)
     return graph
@@ -104,11 +104,13 @@ def _limits(
     node: Neuron, weights: list[Linear | Conv2d], bits: Bits, peak: Array | None
 ) -> list[tuple[str, Array]]:
     """For each word, the largest factor it allows: a number, or one per neuron."""
-    limits = [("weights", _room(bits.weight, _row_peaks(w.weight))) for w in weights]
+    limits = [("weights", _room(bits.weight, _peaks(node, w.weight))) for w in weights]
     limits.append(("threshold", _room(bits.threshold, node.v_threshold)))
     if bits.bias is not None:
-        limits += [("bias", _room(bits.bias, w.bias)) for w in weights if w.bias is not None]
+        biases = [w.bias for w in weights if w.bias is not None]
+        limits += [("bias", _room(bits.bias, _peaks(node, bias))) for bias in biases]
         limits.append(("bias", _room(bits.bias, node.bias)))
+    limits.append(("state", _room(bits.state, node.v_init)))
     if node.v_min is not None:
         limits.append(("v_min", _room(bits.state, node.v_min)))
     if peak is not None:
@@ -116,8 +118,10 @@ def _limits(
     return limits
 
 
-def _row_peaks(weight: Array) -> Array:
-    return np.asarray(np.abs(weight).reshape(len(weight), -1).max(axis=1))
+def _peaks(node: Neuron, rows: Array) -> Array:
+    """Largest magnitude in the rows of each neuron, or of each output channel."""
+    magnitudes = np.abs(rows).reshape(len(rows), -1).max(axis=1)
+    return np.asarray(magnitudes.reshape(-1, max(1, node.synapses)).max(axis=1))
 
 
 def _room(width: int, value: Array) -> Array:

@@ -20,11 +20,12 @@ from toolchain.ir import (
     Graph,
     Identity,
     Linear,
+    Membrane,
     Node,
     SumPool2d,
 )
 
-__all__ = ["scaled", "weights_of"]
+__all__ = ["scaled", "to_rows", "weights_of"]
 
 WEIGHTS = (Linear, Conv2d)
 TRANSPARENT = (Add, SumPool2d, AvgPool2d, Flatten, Identity)
@@ -37,9 +38,13 @@ def weights_of(graph: Graph, neuron: str) -> tuple[str, ...] | None:
     something else.
     """
     found: set[str] = set()
+    seen: set[str] = set()
     waiting = [edge.pre for edge in graph.pre(neuron)]
     while waiting:
         name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         if isinstance(graph[name], WEIGHTS):
             found.add(name)
         elif isinstance(graph[name], TRANSPARENT):
@@ -53,14 +58,30 @@ def weights_of(graph: Graph, neuron: str) -> tuple[str, ...] | None:
 def _drives(graph: Graph, weight: str) -> set[str]:
     """Names of everything that is not transparent and reached from ``weight``."""
     ends: set[str] = set()
+    seen: set[str] = set()
     waiting = [edge.post for edge in graph.post(weight)]
     while waiting:
         name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         if isinstance(graph[name], TRANSPARENT):
             waiting += [edge.post for edge in graph.post(name)]
         else:
             ends.add(name)
     return ends
+
+
+def to_rows(neuron: Membrane, factor: Array) -> Array:
+    """A factor of each neuron as a factor of each row of the weights that drive it.
+
+    ``factor`` is a scalar or of the layer's shape; with several synapses a neuron, the rows of one
+    neuron lie side by side.
+    """
+    factor = np.asarray(factor)
+    if neuron.synapses < 2 or factor.ndim == 0:
+        return factor
+    return np.repeat(np.broadcast_to(factor, neuron.shape).ravel(), neuron.synapses)
 
 
 def scaled(node: Node, factor: Array) -> Node:

@@ -9,7 +9,7 @@ from safetensors.numpy import load, save
 from tests.chips.xylo.programs import CAPS, as_program, quiet
 from tests.oracles.xylo_networks import random_network
 from toolchain.chips.xylo import Population, XyloProgram, simulate
-from toolchain.chips.xylo.program import assemble
+from toolchain.chips.xylo.specification import assemble
 
 SPEC = {
     "weights_in": np.ones((2, 3)),

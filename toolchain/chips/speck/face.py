@@ -20,6 +20,7 @@ from toolchain.chips.speck.simulate import simulate as run
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Graph
+from toolchain.ir.peaks import state_peaks
 from toolchain.passes import linear_to_conv
 from toolchain.passes import quantize as to_integers
 from toolchain.passes.quantize import Bits
@@ -53,7 +54,7 @@ def shape(graph: Graph) -> Graph:
     return linear_to_conv(graph)
 
 
-def quantize(graph: Graph, chip: SpeckChip, peaks: Mapping[str, Array] | None) -> Graph:
+def quantize(graph: Graph, chip: SpeckChip, calibration: Array | None) -> Graph:
     """One scale a layer for weights, biases, threshold and floor.
 
     Biases use the 16 bit that the chip has; the vendor's tool gives them 8, which costs weights
@@ -66,6 +67,7 @@ def quantize(graph: Graph, chip: SpeckChip, peaks: Mapping[str, Array] | None) -
         threshold=int(limits.threshold_width.value),
         state=int(limits.state_width.value),
     )
+    peaks = None if calibration is None else state_peaks(graph, calibration)
     return to_integers(graph, bits=bits, per="layer", peaks=peaks)
 
 

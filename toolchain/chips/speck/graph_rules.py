@@ -24,7 +24,6 @@ from toolchain.ir import (
     Output,
     SumPool2d,
 )
-from toolchain.passes.weights import weights_of
 
 __all__ = ["LAYERS", "TOPOLOGY", "check_graph", "topology_is_sound"]
 
@@ -81,7 +80,7 @@ def weight_then_neuron(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
     for name, node in graph.nodes.items():
         if isinstance(node, Neuron):
             first = graph.before(name)
-            if not isinstance(graph[first], Conv2d) or weights_of(graph, name) is None:
+            if not isinstance(graph[first], Conv2d) or graph.after(first) != name:
                 yield _error(
                     "weight_then_neuron",
                     name,
@@ -207,6 +206,18 @@ def one_number_a_core(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
                 )
 
 
+def membrane_floor(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """The floor of a membrane is not above its rest."""
+    for name, node in graph.of(Neuron).items():
+        if node.v_min is not None and np.any(node.v_min > 0):
+            yield _error(
+                "membrane_floor",
+                name,
+                f"has a membrane floor (v_min) of {node.v_min.max():g}, {chip.name} takes 0 or "
+                "less",
+            )
+
+
 def plain_neurons(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
     """Membranes rest at 0, have no bias of their own, and a spike counts 1."""
     for name, node in graph.of(Neuron).items():
@@ -252,6 +263,7 @@ LAYERS: tuple[GraphRule, ...] = (
     reset,
     comparison,
     one_number_a_core,
+    membrane_floor,
     plain_neurons,
     plain_convolution,
     square_pooling,

@@ -9,7 +9,7 @@ import numpy as np
 
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.hardware import SpeckChip
-from toolchain.ir import Add, Conv2d, Graph, Neuron, SumPool2d
+from toolchain.ir import Add, Array, Conv2d, Graph, Neuron, SumPool2d
 
 __all__ = ["lower", "sources"]
 
@@ -17,7 +17,9 @@ __all__ = ["lower", "sources"]
 def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
     """One core for each convolution with the neurons behind it.
 
-    Requires: the rules on topology hold; weights, biases and thresholds are integers.
+    Requires: the rules on topology hold; weights, biases and thresholds are integers. Groups and
+    dilation are written out as one dense kernel, and a floor above 0 becomes 0; the rules on
+    layers have refused both.
     Ensures: a clocked run of the program is the graph's, but for saturation of 16-bit membranes.
     A network too large for the chip still gives a program.
     """
@@ -34,21 +36,23 @@ def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
         input_shape=(channels, height, width),
         cores=tuple(_core(graph, name, tuple(wiring[name])) for name in graph.of(Neuron)),
         inputs=tuple(inputs),
-        outputs=graph.outputs,
+        outputs=tuple(dict.fromkeys(graph.outputs)),
     )
 
 
-def sources(graph: Graph, weight: str) -> Iterator[tuple[str, int]]:
-    """What ``weight`` reads through sums and pools: (neuron layer or input, side of the pool)."""
+def sources(graph: Graph, weight: str, passed: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:
+    """What ``weight`` reads through sums and pools: (neuron layer or input, side of the pool).
+
+    A sum or pool that feeds itself, some timesteps later, is a source like any other.
+    """
     for edge in graph.pre(weight):
         node = graph[edge.pre]
-        if isinstance(node, Add):
-            yield from sources(graph, edge.pre)
-        elif isinstance(node, SumPool2d):
-            for source, pooling in sources(graph, edge.pre):
-                yield source, pooling * node.kernel[0]
-        else:
+        if not isinstance(node, (Add, SumPool2d)) or edge.pre in passed:
             yield edge.pre, 1
+            continue
+        side = node.kernel[0] if isinstance(node, SumPool2d) else 1
+        for source, pooling in sources(graph, edge.pre, (*passed, edge.pre)):
+            yield source, pooling * side
 
 
 def _core(graph: Graph, name: str, destinations: tuple[Destination, ...]) -> SpeckCore:
@@ -62,13 +66,13 @@ def _core(graph: Graph, name: str, destinations: tuple[Destination, ...]) -> Spe
     if np.any(node.v_init):
         optional["initial"] = np.broadcast_to(node.v_init, node.shape)
     if node.v_min is not None:
-        optional["threshold_low"] = int(node.v_min.flat[0])
+        optional["threshold_low"] = min(0, int(node.v_min.flat[0]))
     if weight.bias is not None and np.any(weight.bias):
         optional["bias"] = weight.bias
     return SpeckCore(
         name=name,
         weight_name=weight_name,
-        weight=weight.weight,
+        weight=_dense(weight),
         stride=weight.stride,
         padding=weight.padding,
         input_shape=(channels, height, width),
@@ -78,3 +82,15 @@ def _core(graph: Graph, name: str, destinations: tuple[Destination, ...]) -> Spe
         monitor=name in graph.outputs,
         **optional,
     )
+
+
+def _dense(node: Conv2d) -> Array:
+    """The kernel with zeros where groups and dilation leave gaps: (outputs, inputs, y, x)."""
+    outputs, inputs, *sides = node.weight.shape
+    spans = [d * (k - 1) + 1 for k, d in zip(sides, node.dilation, strict=True)]
+    dense = np.zeros((outputs, inputs * node.groups, *spans), node.weight.dtype)
+    for group in range(node.groups):
+        to = slice(group * outputs // node.groups, (group + 1) * outputs // node.groups)
+        into = dense[to, group * inputs : (group + 1) * inputs]
+        into[..., :: node.dilation[0], :: node.dilation[1]] = node.weight[to]
+    return dense

@@ -11,12 +11,21 @@ Source: the chip's file for each constant.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate import simulate
-from toolchain.estimate import Activity, Estimate, Figure, LayerActivity, total
+from toolchain.estimate import (
+    Activity,
+    Estimate,
+    Figure,
+    LayerActivity,
+    check_rates,
+    total,
+    weakest,
+)
 from toolchain.hardware import Quantity, SpeckChip
 from toolchain.ir import Array
 from toolchain.ir.fan_out import conv_fan_out
@@ -62,18 +71,21 @@ def activity_at(program: SpeckProgram, rates: Mapping[str, float], steps: int) -
 
     Args:
         program: what is loaded.
-        rates: spike/s of each neuron, by layer name and for ``input``; every one is needed.
+        rates: spike/s of each neuron, by layer name; the input's, under ``input`` or any other
+            name that is no layer, is needed too.
         steps: timesteps of one inference.
+
+    Raises:
+        ValueError: rates that are missing, unknown or no numbers >= 0, or a program without dt.
     """
     dt = _dt(program)
-    sizes = {INPUT: int(np.prod(program.input_shape))}
+    entry = _input_name(program, rates)
+    sizes = {entry: int(np.prod(program.input_shape))}
     sizes |= {core.name: int(np.prod(core.output_shape)) for core in program.cores}
+    check_rates(rates, sizes)
     per_step = {name: rates[name] * dt * size for name, size in sizes.items()}
-    for name, spikes in per_step.items():
-        if not 0 <= spikes < np.inf:
-            raise ValueError(f"rate of {name!r} must be a number of spikes per second >= 0")
-    synops = {INPUT: 0.0} | {
-        core.name: _expected_synops(program, core, per_step) for core in program.cores
+    synops = {entry: 0.0} | {
+        core.name: _expected_synops(program, core, per_step, entry) for core in program.cores
     }
     layers = tuple(
         LayerActivity(
@@ -117,22 +129,33 @@ def _dynamic(chip: SpeckChip, synops_per_second: float) -> dict[str, Figure]:
         return {}
     price = Figure.of(energy, "pJ/synop", chip.cite(energy))
     return {
-        rail: price.times(share.to("fraction") * synops_per_second * 1e-6, "µW")
+        rail: replace(
+            price.times(share.to("fraction") * synops_per_second * 1e-6, "µW"),
+            basis=weakest([energy.basis, share.basis]),
+        )
         for rail, share in chip.power.synop_share.items()
     }
 
 
 def _latency(program: SpeckProgram, chip: SpeckChip) -> Figure | None:
-    """One event through an idle chip, layer after layer."""
+    """One event through an idle chip, along the longest way: of each core, once."""
     if chip.timing is None:
         return None
 
     def part(quantity: Quantity, times: int) -> Figure:
         return Figure.of(quantity, "µs", chip.cite(quantity)).times(times * 1e-3, "ms")
 
-    parts = [part(chip.timing.first_layer, 1)]
-    parts.append(part(chip.timing.next_layer, len(program.cores) - 1))
-    return total(parts, "ms")
+    first, following = chip.timing.first_layer, chip.timing.next_layer
+    return total([part(first, 1), part(following, _depth(program) - 1)], "ms")
+
+
+def _depth(program: SpeckProgram) -> int:
+    """Cores on the longest way from the input to an output."""
+    depth: dict[str, int] = {}
+    for core in program.cores:
+        before = [0 if s is None else depth[s.name] for s, _ in program.sources(core.name)]
+        depth[core.name] = 1 + max(before)
+    return max(depth[name] for name in program.outputs)
 
 
 def _load(chip: SpeckChip, counted: Activity) -> Figure | None:
@@ -152,8 +175,14 @@ def _load(chip: SpeckChip, counted: Activity) -> Figure | None:
     )
 
 
+def _input_name(program: SpeckProgram, rates: Mapping[str, float]) -> str:
+    """The one name in ``rates`` that is no layer: the program does not keep the input's."""
+    others = [name for name in rates if name not in {core.name for core in program.cores}]
+    return others[0] if len(others) == 1 else INPUT
+
+
 def _expected_synops(
-    program: SpeckProgram, core: SpeckCore, per_step: Mapping[str, float]
+    program: SpeckProgram, core: SpeckCore, per_step: Mapping[str, float], entry: str
 ) -> float:
     """Mean fan-out of the sources times their spikes."""
     fan_out = float(
@@ -162,7 +191,7 @@ def _expected_synops(
     found = 0.0
     for source, target in program.sources(core.name):
         name, shape = (
-            (INPUT, program.input_shape) if source is None else (source.name, source.output_shape)
+            (entry, program.input_shape) if source is None else (source.name, source.output_shape)
         )
         # each cell of the pooled map stands for pooling**2 cells of the source
         found += per_step[name] * fan_out * target.pooling**2 / (shape[1] * shape[2])

@@ -22,8 +22,9 @@ from toolchain.chips.xylo.simulate import simulate as run
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph
+from toolchain.ir.peaks import state_peaks
+from toolchain.passes import fold_gain, match_rates, snap_decays
 from toolchain.passes import quantize as to_integers
-from toolchain.passes import snap_decays
 from toolchain.passes.quantize import Bits
 from toolchain.recording import LayerRecord, Recording
 
@@ -56,8 +57,12 @@ def shape(graph: Graph) -> Graph:
     return graph
 
 
-def quantize(graph: Graph, chip: XyloChip, peaks: Mapping[str, Array] | None) -> Graph:
-    """Bit-shift decays, and one scale a neuron for its weights, bias and threshold."""
+def quantize(graph: Graph, chip: XyloChip, calibration: Array | None) -> Graph:
+    """Bit-shift decays, and one scale a neuron for its weights, bias and threshold.
+
+    With calibration spikes, layers whose decays the chip cannot hold are brought back to the
+    firing rate they were trained for, and no state leaves its word.
+    """
     limits = chip.limits
     bits = Bits(
         weight=int(limits.weight_width.value),
@@ -66,7 +71,11 @@ def quantize(graph: Graph, chip: XyloChip, peaks: Mapping[str, Array] | None) ->
         state=int(limits.state_width.value),
     )
     snapped = snap_decays(graph, dash_bits=int(limits.dash_width.value))
-    return to_integers(snapped, bits=bits, per="neuron", peaks=peaks)
+    if calibration is None:
+        return to_integers(fold_gain(snapped), bits=bits, per="neuron")
+    matched = fold_gain(match_rates(snapped, graph, calibration))
+    peaks = state_peaks(matched, calibration)
+    return to_integers(matched, bits=bits, per="neuron", peaks=peaks)
 
 
 def place(program: XyloProgram, chip: XyloChip) -> tuple[XyloProgram, tuple[Diagnostic, ...]]:
@@ -116,8 +125,7 @@ def _row(
 
 def lag(graph: Graph) -> int:
     """One timestep for each hop between layers."""
-    layers = read_layers(graph)
-    return layers.lags()[layers.output]
+    return read_layers(graph).lag()
 
 
 def simulate(

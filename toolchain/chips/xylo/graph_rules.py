@@ -86,18 +86,22 @@ def own_weights(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
 
 def one_connection(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     """A pair of layers has one weight matrix between them."""
-    seen: dict[tuple[str, str], str] = {}
     for post in graph.of(Neuron):
-        for weight in _sources(graph, post):
+        seen: dict[str, str] = {}
+        weights = [name for name in _sources(graph, post) if isinstance(graph[name], Linear)]
+        for weight in weights:
             for pre in _sources(graph, weight):
-                first = seen.setdefault((pre, post), weight)
-                if first != weight:
-                    yield error(
-                        "one_connection",
-                        weight,
-                        f"joins {pre!r} and {post!r} as {first!r} does; {chip.name} holds one "
-                        "weight for each pair of neurons",
-                    )
+                if pre not in seen:
+                    seen[pre] = weight
+                    continue
+                first = seen[pre]
+                how = "twice" if first == weight else f"as {first!r} does"
+                yield error(
+                    "one_connection",
+                    weight,
+                    f"joins {pre!r} and {post!r} {how}; {chip.name} holds one weight for each "
+                    "pair of neurons",
+                )
 
 
 def readout_layer(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -106,6 +110,12 @@ def readout_layer(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     for name in more:
         yield error("readout_layer", name, f"is a second output; {chip.name} has one")
     if not isinstance(graph[output], Neuron):
+        yield error(
+            "readout_layer",
+            output,
+            f"is the network's output but no spiking layer; {chip.name} is read out at spiking "
+            "neurons",
+        )
         return
     if any(not isinstance(graph[edge.post], Output) for edge in graph.post(output)):
         yield error(
@@ -135,22 +145,26 @@ def path_lengths(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     for p in layers.projections:
         if p.post in lags and (p.pre in lags or p.pre == layers.input):
             late = layers.lag_after(p, lags) - lags[p.post]
+            steps = "timestep" if abs(late) == 1 else "timesteps"
             if late:
                 yield error(
                     "path_lengths",
                     p.post,
-                    f"gets {p.pre!r} through {p.name!r} {abs(late)} timesteps "
+                    f"gets {p.pre!r} through {p.name!r} {abs(late)} {steps} "
                     f"{'later' if late > 0 else 'earlier'} than its other inputs; each hop "
                     f"on {chip.name} takes one timestep",
                 )
 
 
-def _sources(graph: Graph, name: str) -> Iterator[str]:
-    """What feeds ``name``, looking through sums and a flattened input."""
+def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[str]:
+    """What feeds ``name``, looking through sums and a flattened input.
+
+    A sum that feeds itself, some timesteps later, is a source like any other.
+    """
     for edge in graph.pre(name):
         node = graph[edge.pre]
-        if isinstance(node, (Add, Flatten)):
-            yield from _sources(graph, edge.pre)
+        if isinstance(node, (Add, Flatten)) and edge.pre not in passed:
+            yield from _sources(graph, edge.pre, (*passed, edge.pre))
         else:
             yield edge.pre
 
@@ -188,9 +202,9 @@ def comparison(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
 
 
 def potentials(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """Membranes start and rest at 0, have no floor, and a spike counts 1."""
+    """Membranes start and rest at 0, have no floor and no gain, and a spike counts 1."""
     for name, node in graph.of(Neuron).items():
-        for field, usual in (("v_leak", 0), ("v_init", 0), ("spike_scale", 1)):
+        for field, usual in (("v_leak", 0), ("v_init", 0), ("spike_scale", 1), ("gain", 1)):
             if np.any(getattr(node, field) != usual):
                 yield error(
                     "potentials", name, f"{field} is not {usual}, which {chip.name} cannot hold"
@@ -221,6 +235,13 @@ def synapse(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
                 limit,
                 chip,
             )
+        if node.synapses and node.syn_order != "add_decay":
+            yield error(
+                "synapse",
+                name,
+                f"decays its current before the input is added, {chip.name} after it; the weights "
+                "could not take up the difference",
+            )
 
 
 def time_constants(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -234,23 +255,27 @@ def time_constants(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
             worst = float(shifts.max() if shifts.max() > top + 0.5 else shifts.min())
             if top + 0.5 >= worst > 0:
                 continue
-            what = "never decays" if np.isinf(worst) else f"needs a bit shift of {worst:.1f}"
             yield error(
                 "time_constants",
                 name,
-                f"{field} {_in_time(alpha, shifts, worst, graph.dt)}{what}, {chip.name} has "
+                f"{field} {_need(alpha, shifts, worst, graph.dt)}, {chip.name} has shifts of "
                 f"1 to {top}",
-                worst,
+                None if np.isinf(worst) else worst,
                 chip.limits.dash_width,
                 chip,
                 limit=top,
             )
 
 
-def _in_time(alpha: Array, shifts: Array, worst: float, dt: float | None) -> str:
-    if dt is None or np.isinf(worst) or worst <= 0:
-        return ""
-    return f"{float(time_constant(alpha[shifts == worst].flat[0], dt)):g} s "
+def _need(alpha: Array, shifts: Array, worst: float, dt: float | None) -> str:
+    if np.isinf(worst):
+        return "is infinite, the state never decays"
+    if worst <= 0:
+        return "is 0, the state is cleared every step"
+    text = f"needs a bit shift of {worst:.1f}"
+    if dt is None:
+        return text
+    return f"{float(time_constant(alpha[shifts == worst].flat[0], dt)):g} s {text}"
 
 
 def linear_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:

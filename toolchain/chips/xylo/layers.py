@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
-from toolchain.ir import Add, Array, Flatten, Graph, Input, Linear, Neuron
+from toolchain.ir import Add, Array, Flatten, Graph, Input, Linear, Neuron, Output
 
 __all__ = ["Layers", "Projection", "read_layers"]
 
@@ -44,6 +45,7 @@ class Layers:
         neurons: populations by name, producers first.
         projections: all connections.
         output: the population whose spikes leave the network.
+        output_delay: timesteps between such a spike and the graph's output.
     """
 
     input: str
@@ -51,6 +53,7 @@ class Layers:
     neurons: Mapping[str, Neuron]
     projections: tuple[Projection, ...]
     output: str
+    output_delay: int
 
     def into(self, name: str) -> tuple[Projection, ...]:
         """The projections that end at population ``name``."""
@@ -78,6 +81,10 @@ class Layers:
             waiting = [name for name in waiting if name not in lags]
         return lags
 
+    def lag(self) -> int:
+        """Timesteps by which the chip's output is later than the graph's."""
+        return self.lags()[self.output] - self.output_delay
+
     def _known(self, projection: Projection, lags: Mapping[str, int]) -> bool:
         return projection.pre == self.input or projection.pre in lags
 
@@ -93,15 +100,14 @@ def read_layers(graph: Graph) -> Layers:
 
     Requires: the rules on a graph's topology hold (``rules.TOPOLOGY``).
     """
-    inputs = 1
-    for size in graph.shape(graph.input):
-        inputs *= size
+    (edge,) = graph.pre(next(iter(graph.of(Output))))
     return Layers(
         input=graph.input,
-        inputs=inputs,
+        inputs=prod(graph.shape(graph.input)),
         neurons=graph.of(Neuron),
         projections=tuple(p for name in graph.of(Neuron) for p in _projections(graph, name)),
-        output=graph.outputs[0],
+        output=edge.pre,
+        output_delay=edge.delay,
     )
 
 

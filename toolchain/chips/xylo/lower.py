@@ -18,16 +18,19 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
     """The integers of ``graph``, with neuron ids allocated for ``chip``.
 
     Requires: the rules on topology hold, weights and thresholds are integers. Time constants
-    that the chip cannot hold are clipped here; the rules on neurons have refused them.
+    that the chip cannot hold are clipped here and synapses beyond the second left out; the rules
+    on neurons have refused them.
     Ensures: the program's outputs are the graph's, ``Layers.lags`` later, but for the chip's
-    integer arithmetic. A network too large for the chip still gives a program.
+    integer arithmetic and for biases, which act during the lag as well. A network too large for
+    the chip still gives a program.
     """
     layers = read_layers(graph)
     populations = allocate(layers, chip)
     places = {p.name: p for p in populations}
     hidden = max((p.stop for p in populations if p.role == "hidden"), default=0)
     outputs = places[layers.output].stop
-    synapses = max([1, *(node.synapses for node in layers.neurons.values())])
+    hungriest = max(node.synapses for node in layers.neurons.values())
+    synapses = min(max(1, hungriest), 2)
     top = 2 ** int(chip.limits.dash_width.value) - 1
     return XyloProgram(
         chip=chip.name,
@@ -59,6 +62,7 @@ def _weights(
         post = places[projection.post]
         n = post.stop - post.start
         block = projection.weight.reshape(n, -1, projection.weight.shape[1]).transpose(2, 0, 1)
+        block = block[..., :synapses]
         if projection.pre == layers.input:
             into["weights_in"][:, post.start : post.stop, : block.shape[2]] = block
             continue
@@ -85,8 +89,8 @@ def _constants(
         suffix = "_out" if place.role == "output" else ""
         ids = slice(place.start, place.stop)
         fields["dash_mem" + suffix][ids] = _dash(node.alpha_mem, node, top)
-        fields["threshold" + suffix][ids] = np.broadcast_to(node.v_threshold, node.shape)
-        fields["bias" + suffix][ids] = np.broadcast_to(node.bias, node.shape)
+        fields["threshold" + suffix][ids] = _each(node.v_threshold, node)
+        fields["bias" + suffix][ids] = _each(node.bias, node)
         if node.alpha_syn is not None:
             fields["dash_syn" + suffix][ids] = _dash(node.alpha_syn[..., 0], node, top)
             if node.synapses > 1 and not suffix:
@@ -95,4 +99,9 @@ def _constants(
 
 
 def _dash(alpha: Array, node: Neuron, top: int) -> Array:
-    return np.broadcast_to(np.clip(np.rint(dashes(alpha)), 0, top).astype(np.int64), node.shape)
+    return _each(np.clip(np.rint(dashes(alpha)), 0, top).astype(np.int64), node)
+
+
+def _each(value: Array, node: Neuron) -> Array:
+    """``value`` for every neuron of the layer, in one row."""
+    return np.broadcast_to(value, node.shape).ravel()

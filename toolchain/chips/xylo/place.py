@@ -10,6 +10,8 @@ Source: Rockpool documentation, Xylo family overview.
 
 from __future__ import annotations
 
+from math import prod
+
 from toolchain.chips.xylo.layers import Layers
 from toolchain.chips.xylo.program import Population
 from toolchain.hardware import XyloChip
@@ -27,16 +29,18 @@ def allocate(layers: Layers, chip: XyloChip) -> tuple[Population, ...]:
     populations: list[Population] = []
     start = 0
     for name in names:
-        stop = start + layers.neurons[name].shape[0]
+        stop = start + prod(layers.neurons[name].shape)
         populations.append(Population(name=name, role="hidden", start=start, stop=stop))
         start = stop
-    outputs = layers.neurons[layers.output].shape[0]
+    outputs = prod(layers.neurons[layers.output].shape)
     populations.append(Population(name=layers.output, role="output", start=0, stop=outputs))
     return tuple(populations)
 
 
 def _rank(layers: Layers, name: str) -> int:
-    """0 for what only the input reads, 1 for the middle, 2 for what the outputs read."""
-    if any(p.post == layers.output for p in layers.out_of(name)):
-        return 2
-    return 0 if any(p.pre == layers.input for p in layers.into(name)) else 1
+    """0 behind the input, 1 in the middle, 3 before the outputs, 2 for both of these at once."""
+    from_input = any(p.pre == layers.input for p in layers.into(name))
+    to_output = any(p.post == layers.output for p in layers.out_of(name))
+    if to_output:
+        return 2 if from_input else 3
+    return 0 if from_input else 1

@@ -13,13 +13,21 @@ Source: the chip's file for each constant; ``cycles.py`` for the cycles.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate import simulate
-from toolchain.estimate import Activity, Estimate, Figure, LayerActivity, weakest
+from toolchain.estimate import (
+    Activity,
+    Estimate,
+    Figure,
+    LayerActivity,
+    check_rates,
+    weakest,
+)
 from toolchain.hardware import Rail, XyloChip
 from toolchain.ir import Array
 
@@ -33,16 +41,18 @@ NOT_PRICED = (
 
 
 def activity(program: XyloProgram, spikes: Array) -> Activity:
-    """Counts of a simulated run on ``spikes`` (batch, time, inputs)."""
-    run = simulate(program, spikes, record=True)
+    """Counts of a simulated run on ``spikes`` (batch, time, *features)."""
+    given = np.asarray(spikes)
+    given = given.reshape(*given.shape[:2], prod(given.shape[2:]))
+    run = simulate(program, given, record=True)
     assert run.hidden_spikes is not None
     fired = {"hidden": np.asarray(run.hidden_spikes), "output": np.asarray(run.spikes)}
-    layers = [_counted(program.input_name, np.asarray(spikes), 0.0)]
-    per_step = {"input": _mean(np.asarray(spikes)), "hidden": _mean(fired["hidden"])}
+    layers = [_counted(program.input_name, given, 0.0)]
+    per_step = {"input": _mean(given), "hidden": _mean(fired["hidden"])}
     for p in program.populations:
         own = fired[p.role][..., p.start : p.stop]
         layers.append(_counted(p.name, own, _synops(program, p, per_step)))
-    return Activity(layers=tuple(layers), steps=spikes.shape[1], dt=_dt(program))
+    return Activity(layers=tuple(layers), steps=given.shape[1], dt=_dt(program))
 
 
 def activity_at(program: XyloProgram, rates: Mapping[str, float], steps: int) -> Activity:
@@ -54,8 +64,12 @@ def activity_at(program: XyloProgram, rates: Mapping[str, float], steps: int) ->
         steps: timesteps of one inference.
 
     A neuron is taken to spike at most once in a step, which overestimates how often it is active.
+
+    Raises:
+        ValueError: rates that are missing, unknown or no numbers >= 0, or a program without dt.
     """
     dt = _dt(program)
+    check_rates(rates, [program.input_name, *(p.name for p in program.populations)])
     per_step = {
         "input": np.full(program.inputs, rates[program.input_name] * dt),
         "hidden": np.zeros(program.hidden),
@@ -82,36 +96,83 @@ def estimate(
         counted: how busy it is.
         clock_hz: main clock, Hz; None takes the chip's low-power clock, at which most of its
             readings were made.
+
+    Raises:
+        ValueError: a clock that the chip does not have.
     """
-    clock = chip.clock.low_power_clock.to("Hz") if clock_hz is None else clock_hz
+    clock = _clock(chip, clock_hz)
     typical = _cycles(program, chip, counted)
     worst = cycles_per_step(program, chip, input_active=1.0, hidden_active=1.0)
-    hops = max(1, len(program.populations) - 1)
-    source = chip.cite(chip.clock.low_power_clock)
     return Estimate(
         chip=chip.name,
         clock_hz=clock,
         activity=counted,
         idle={name: _idle(rail, chip, clock) for name, rail in chip.power.rails.items()},
         dynamic=_dynamic(chip, typical / counted.dt, clock),
-        latency=Figure(
-            low=(hops * counted.dt + typical / clock) * 1e3,
-            nominal=(hops * counted.dt + typical / clock) * 1e3,
-            high=(hops * counted.dt + worst / clock) * 1e3,
-            unit="ms",
-            basis="derived",
-            source="one timestep for each layer passed, and the cycle model",
-        ),
+        latency=_latency(program, counted.dt, typical / clock, worst / clock),
         load=Figure(
             low=typical / (clock * counted.dt),
             nominal=typical / (clock * counted.dt),
             high=worst / (clock * counted.dt),
             unit="fraction",
             basis="derived",
-            source=f"the cycle model; {source}",
+            source="the cycle model",
         ),
         not_priced=NOT_PRICED + ((chip.power.note,) if chip.power.note else ()),
     )
+
+
+def _clock(chip: XyloChip, clock_hz: float | None) -> float:
+    """The main clock, Hz, within the chip's range."""
+    if clock_hz is None:
+        return chip.clock.low_power_clock.to("Hz")
+    if not 0 < clock_hz < np.inf:
+        raise ValueError(f"clock_hz must be > 0 Hz, got {clock_hz}")
+    least, most = chip.clock.min_clock, chip.clock.max_clock
+    below = least is not None and clock_hz < least.to("Hz")
+    above = most is not None and clock_hz > most.to("Hz")
+    if below or above:
+        end = least if below else most
+        assert end is not None
+        raise ValueError(
+            f"clock_hz {clock_hz:g} Hz is {'below' if below else 'above'} the {end.value:g} "
+            f"{end.unit} of {chip.name} ({chip.cite(end)})"
+        )
+    return clock_hz
+
+
+def _latency(program: XyloProgram, dt: float, typical: float, worst: float) -> Figure | None:
+    """A timestep for each hidden layer passed, then one step's work, s; None if there is no way."""
+    hops = _hops(program)
+    if hops is None:
+        return None
+    return Figure(
+        low=(hops * dt + typical) * 1e3,
+        nominal=(hops * dt + typical) * 1e3,
+        high=(hops * dt + worst) * 1e3,
+        unit="ms",
+        basis="derived",
+        source="one timestep for each hidden layer passed, and the cycle model",
+    )
+
+
+def _hops(program: XyloProgram) -> int | None:
+    """Hidden neurons in a row on the shortest way from the input to an output.
+
+    A spike reaches aliases within the timestep, and all other neurons in the next one.
+    """
+    joined = np.asarray(program.weights_rec.any(axis=2))
+    reading = program.weights_out.any(axis=1)
+    reached = np.zeros(program.hidden, bool)
+    found = program.weights_in.any(axis=(0, 2))
+    for hops in range(1, program.hidden + 1):
+        reached |= found
+        for source, targets in enumerate(program.aliases):
+            reached[list(targets)] |= reached[source]
+        if np.any(reached & reading):
+            return hops
+        found = joined[reached].any(axis=0)
+    return None
 
 
 def _idle(rail: Rail, chip: XyloChip, clock: float) -> Figure:
@@ -163,11 +224,8 @@ def _dt(program: XyloProgram) -> float:
 
 def _mean(spikes: Array) -> Array:
     """Spikes of each neuron in a mean step."""
-    return (
-        np.asarray(spikes.reshape(-1, spikes.shape[-1]).mean(axis=0))
-        if spikes.size
-        else (np.zeros(spikes.shape[-1]))
-    )
+    flat = spikes.reshape(-1, spikes.shape[-1])
+    return np.asarray(flat.sum(axis=0) / max(1, len(flat)))
 
 
 def _synops(program: XyloProgram, p: Population, per_step: Mapping[str, Array]) -> float:
@@ -194,8 +252,6 @@ def _counted(name: str, spikes: Array, synops: float) -> LayerActivity:
 
 
 def _assumed(name: str, neurons: int, per_step: float, synops: float) -> LayerActivity:
-    if not 0 <= per_step < np.inf:
-        raise ValueError(f"rate of {name!r} must be a number of spikes per second >= 0")
     return LayerActivity(
         name=name,
         neurons=neurons,

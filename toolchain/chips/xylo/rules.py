@@ -53,6 +53,8 @@ def synapses(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
 
 def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
     """The input reaches only the first hidden neurons."""
+    if _everywhere(chip, chip.limits.input_expansion):
+        return
     reached = np.flatnonzero(program.weights_in.any(axis=(0, 2)))
     need = int(reached[-1]) + 1 if len(reached) else 0
     where = _owner(program, need - 1) if need else program.input_name
@@ -61,6 +63,8 @@ def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic
 
 def output_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
     """The outputs are reached only from the last hidden neurons."""
+    if _everywhere(chip, chip.limits.output_expansion):
+        return
     reading = np.flatnonzero(program.weights_out.any(axis=1))
     need = program.hidden - int(reading[0]) if len(reading) else 0
     where = _owner(program, int(reading[0])) if need else "network"
@@ -84,9 +88,13 @@ def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
 
 def alias_targets(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
     """A neuron has no more aliases than the chip stores."""
-    for source, targets in enumerate(program.aliases):
-        where = _owner(program, source)
-        yield from _at_most(alias_targets, program, chip, where, len(targets), "alias_targets")
+    for population in program.populations:
+        if population.role == "hidden":
+            own = program.aliases[population.start : population.stop]
+            need = max(len(targets) for targets in own)
+            yield from _at_most(
+                alias_targets, program, chip, population.name, need, "alias_targets"
+            )
 
 
 def thresholds(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -211,6 +219,11 @@ def _at_most(
     )
 
 
+def _everywhere(chip: XyloChip, reach: Quantity) -> bool:
+    """Whether every hidden neuron is within reach; then the rule on hidden neurons says it all."""
+    return reach.value >= chip.limits.hidden_neurons.value
+
+
 def _siblings(chip: XyloChip) -> list[str]:
     """The other chips of the family."""
     return [n for n in list_chips() if n != chip.name and load_chip(n).family == chip.family]
@@ -234,8 +247,6 @@ def _by_population(program: XyloProgram, field: str) -> Iterator[tuple[Populatio
 
 
 def _signed_bits(values: Array) -> int:
-    """Width of the smallest signed word that holds every value."""
-    return max(
-        int(v).bit_length() + 1
-        for v in (values.max(), -1 - int(values.min()) if values.min() < 0 else 0)
-    )
+    """Width of the smallest signed word that holds every value: 8 for -128 and for 127."""
+    low, high = int(values.min()), int(values.max())
+    return 1 + max((v if v >= 0 else -1 - v).bit_length() for v in (low, high))

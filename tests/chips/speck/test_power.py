@@ -1,0 +1,267 @@
+"""Counts of a Speck program, and what they cost."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.chips.speck.graphs import branching
+from tests.chips.speck.networks import chain
+from toolchain.chips.speck import Destination, face
+from toolchain.chips.speck.lower import lower
+from toolchain.chips.speck.power import activity, activity_at, estimate
+from toolchain.chips.speck.simulate import simulate
+from toolchain.hardware import load_chip
+
+SPECK, OLD, KIT = map(load_chip, ("speck2f", "speck2e", "dynapcnn"))
+
+
+def network(**fields):
+    return chain(
+        (1, 8, 8),
+        {"outputs": 2, "kernel": 3, "padding": (1, 1), "pool": 2},
+        {"outputs": 3, "kernel": 2, "stride": (2, 1)},
+        **fields,
+    )
+
+
+RATES = {"input": 10.0, "spk0": 5.0, "spk1": 1.0}
+
+
+def cost(chip=SPECK, rates=None, program=None, clock_hz=None):
+    program = program or network()
+    return estimate(program, chip, activity_at(program, rates or RATES, 100), clock_hz)
+
+
+def span(figure):
+    return figure.low, figure.nominal, figure.high
+
+
+# ---- counting ----
+
+
+def brute(program, name, sent):
+    """Synops of one core: each spike walks over the kernel and finds the neurons it lies on."""
+    core, found = program[name], 0
+    outputs, _, height, width = core.weight.shape
+    _, rows, columns = core.output_shape
+    for source, target in program.sources(name):
+        counts = sent["input" if source is None else source.name].sum(axis=(0, 1))
+        for (_, y, x), count in np.ndenumerate(counts):
+            y, x = y // target.pooling, x // target.pooling
+            if y >= core.input_shape[1] or x >= core.input_shape[2]:
+                continue
+            for ky in range(height):
+                for kx in range(width):
+                    down, over = y + core.padding[0] - ky, x + core.padding[1] - kx
+                    if down % core.stride[0] or over % core.stride[1]:
+                        continue
+                    row, column = down // core.stride[0], over // core.stride[1]
+                    if 0 <= row < rows and 0 <= column < columns:
+                        found += int(count) * outputs
+    return found
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_synops_are_the_neurons_that_each_spike_finds(seed):
+    rng = np.random.default_rng(seed)
+    graph = branching(rng, size=int(rng.integers(6, 10)))
+    program = lower(face.quantize(graph, SPECK, None), SPECK)
+    spikes = rng.poisson(0.3, (2, 6, *program.input_shape))
+    run = simulate(program, spikes, record=True)
+    sent = {"input": spikes, **{name: layer.spikes for name, layer in run.layers.items()}}
+    found = activity(program, spikes)
+    assert found.layers[0].synops_per_step == 0
+    for layer in found.layers[1:]:
+        assert round(layer.synops_per_step * 12) == brute(program, layer.name, sent)
+    for layer in found.layers:
+        assert layer.spikes_per_step == pytest.approx(sent[layer.name].sum() / 12)
+    assert (found.steps, found.dt) == (6, 1e-3)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_even_spikes_cost_what_their_rate_says(seed):
+    """A layer that spikes everywhere alike: rates give exactly the counts of the simulation."""
+    rng = np.random.default_rng(seed)
+    graph = branching(rng, size=8)
+    program = lower(face.quantize(graph, SPECK, None), SPECK)
+    even = np.broadcast_to(rng.integers(0, 3, (1, 5, 1, 1, 1)), (1, 5, *program.input_shape))
+    sent = {"input": even}
+    rates = {"input": even.mean() / 1e-3}
+    for core in program.cores:
+        sent[core.name] = np.full((1, 5, *core.output_shape), int(rng.integers(0, 3)))
+        rates[core.name] = sent[core.name].mean() / 1e-3
+    found = activity_at(program, rates, steps=5)
+    for layer in found.layers[1:]:
+        assert layer.synops_per_step * 5 == pytest.approx(brute(program, layer.name, sent))
+    for layer in found.layers:
+        assert layer.spikes_per_step * 5 == pytest.approx(sent[layer.name].sum())
+
+
+def test_spikes_that_pooling_leaves_out_cost_nothing():
+    program = chain(
+        (1, 3, 3),
+        {"outputs": 1, "kernel": 1, "input_shape": (1, 1, 1)},
+        inputs=(Destination(layer="spk0", pooling=2),),
+    )
+    found = activity_at(program, {"input": 1000.0, "spk0": 0.0}, steps=1)
+    assert found.layers[0].spikes_per_step == pytest.approx(9)
+    assert found.layers[1].synops_per_step == pytest.approx(4)
+    assert activity(program, np.ones((1, 1, 1, 3, 3), int)).layers[1].synops_per_step == 4
+
+
+def test_the_input_may_have_a_name_of_its_own():
+    rates = {"pixels": 10.0, "spk0": 5.0, "spk1": 1.0}
+    renamed, usual = activity_at(network(), rates, 1), activity_at(network(), RATES, 1)
+    assert renamed.layers[0].name == "pixels"
+    assert renamed.layers[1:] == usual.layers[1:]
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (
+            {"input": 1.0, "spk0": 1.0},
+            "rates need input, spk0, spk1; missing or unknown: spk1",
+        ),
+        (
+            {"spk0": 1.0, "spk1": 1.0},
+            "rates need input, spk0, spk1; missing or unknown: input",
+        ),
+        (
+            {**RATES, "spk2": 1.0},
+            "rates need input, spk0, spk1; missing or unknown: spk2",
+        ),
+        (
+            {**RATES, "spk1": -2.0},
+            "rate of 'spk1' must be a number of spikes per second >= 0, got -2.0",
+        ),
+        (
+            {**RATES, "input": float("nan")},
+            "rate of 'input' must be a number of spikes per second >= 0, got nan",
+        ),
+    ],
+)
+def test_rates_that_are_none_are_refused(rates, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        activity_at(network(), rates, steps=1)
+
+
+@pytest.mark.parametrize(
+    "count",
+    [lambda p: activity(p, np.zeros((1, 1, 1, 8, 8), int)), lambda p: activity_at(p, RATES, 1)],
+)
+def test_a_program_without_dt_cannot_be_counted(count):
+    with pytest.raises(ValueError, match=r"^an estimate needs the length of a timestep: deploy"):
+        count(network(dt=None))
+
+
+# ---- what it costs ----
+
+
+def test_idle_is_the_reading_of_each_rail():
+    found = cost()
+    assert span(found.idle["logic"]) == (254.8, 366.991, 366.991)
+    assert found.idle_power.nominal == pytest.approx(1170, abs=1)
+    assert found.idle_power.basis == "measured"
+    assert list(found.idle) == ["io", "ram", "logic", "pixel_digital", "pixel_analog"]
+
+
+def test_a_price_that_is_assumed_stays_a_range():
+    found = cost()
+    assert found.dynamic_power.nominal is None
+    assert found.power.nominal is None
+    assert found.basis == "assumed"
+    per_second = found.synops_per_second
+    assert span(found.dynamic_power) == pytest.approx(
+        (10e-6 * per_second, None, 930e-6 * per_second)
+    )
+
+
+def test_synops_are_paid_by_two_rails_in_their_shares():
+    found = cost()
+    assert list(found.dynamic) == ["ram", "logic"]
+    assert found.dynamic["ram"].high == pytest.approx(0.36 * found.dynamic_power.high)
+    assert found.dynamic["logic"].low == pytest.approx(0.64 * found.dynamic_power.low)
+    assert found.power_by_rail["io"] == found.idle["io"]
+    assert found.power_by_rail["ram"].low == pytest.approx(
+        found.idle["ram"].low + found.dynamic["ram"].low
+    )
+
+
+def test_silence_adds_nothing():
+    found = cost(rates=dict.fromkeys(RATES, 0.0))
+    assert span(found.dynamic_power) == (0, None, 0)
+    assert found.power.low == found.idle_power.low
+
+
+def test_all_of_a_chip_whose_rails_are_taken_over_is_assumed():
+    found = cost(OLD)
+    assert found.idle_power.basis == "assumed"
+    assert found.idle_power.nominal is None
+    assert found.idle_power.low == pytest.approx(cost().idle_power.low)
+
+
+def test_a_chip_that_nobody_measured_has_no_power():
+    found = cost(KIT)
+    assert found.power_by_rail == {}
+    for name in ("power", "idle_power", "dynamic_power", "energy_per_inference"):
+        figure = getattr(found, name)
+        assert str(figure) == "unknown"
+        assert (figure.nominal, figure.basis) == (None, "unknown")
+    assert "No measurement of this board was found" in "\n".join(found.not_priced)
+    assert found.latency is None
+    assert found.load is None
+    assert found.keeps_up is None
+    assert found.synops_per_second > 0
+
+
+def test_counts_a_step_a_second_and_an_inference_are_one():
+    found = cost()
+    assert found.synops_per_second == pytest.approx(found.activity.synops_per_step / 1e-3)
+    assert found.synops_per_inference == pytest.approx(found.activity.synops_per_step * 100)
+    assert found.energy_per_inference.low == pytest.approx(found.power.low * 0.1)
+
+
+def test_there_is_no_clock_to_set():
+    message = "^speck2f is asynchronous and has no main clock; leave clock_hz out$"
+    with pytest.raises(ValueError, match=message):
+        cost(clock_hz=1e6)
+
+
+def test_latency_adds_up_along_the_cores():
+    found = cost().latency
+    assert found.nominal == pytest.approx(1e-3 * (1.58 + 0.2225))
+    assert found.unit == "ms"
+    nine = chain((1, 4, 4), *[{"outputs": 1, "kernel": 1}] * 9)
+    rates = {"input": 1.0, **{core.name: 1.0 for core in nine.cores}}
+    assert cost(program=nine, rates=rates).latency.nominal == pytest.approx(3.36e-3)
+
+
+def test_cores_side_by_side_do_not_add_to_the_latency():
+    side = chain((1, 4, 4), *[{"outputs": 1, "kernel": 1}] * 3)
+    to_last = (Destination(layer="spk2"),)
+    first, second, last = side.cores
+    both = replace(
+        side,
+        cores=(replace(first, destinations=to_last), replace(second, destinations=to_last), last),
+        inputs=(Destination(layer="spk0"), Destination(layer="spk1")),
+    )
+    rates = dict.fromkeys(["input", "spk0", "spk1", "spk2"], 1.0)
+    assert cost(program=both, rates=rates).latency == cost().latency
+
+
+def test_the_load_is_that_of_the_busiest_core():
+    found = cost(OLD)
+    busiest = max(layer.synops_per_step for layer in found.activity.layers)
+    assert found.load.nominal == pytest.approx(busiest / 1e-3 / 10e6)
+    assert found.load.basis == "assumed"
+    assert found.keeps_up is True
+    assert cost(OLD, rates={**RATES, "input": 1e6}).keeps_up is False
+
+
+def test_what_is_not_in_the_figures_is_said():
+    told = "\n".join(cost().not_priced)
+    assert "leak (bias) ticks of the slow clock" in told
+    assert "what a switched-off sensor saves" in told

@@ -1,0 +1,301 @@
+"""Counts of a Xylo program, and what they cost."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.chips.xylo.graphs import layered
+from tests.chips.xylo.programs import quiet
+from tests.chips.xylo.test_cycles import residual
+from tests.chips.xylo.test_lower import integers
+from toolchain.chips.xylo.cycles import cycles_per_step
+from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.power import activity, activity_at, estimate
+from toolchain.chips.xylo.simulate import simulate
+from toolchain.hardware import load_chip
+
+A2, IMU, A3 = map(load_chip, ("xylo_a2", "xylo_imu", "xylo_a3"))
+RATES = {"input": 100.0, "hidden": 50.0, "output": 10.0}
+
+
+def program(**changes):
+    """Two inputs, two hidden neurons, one output, all joined."""
+    fields = {
+        "inputs": 2,
+        "weights_in": np.ones((2, 2, 1), int),
+        "weights_rec": np.array([[[0], [3]], [[0], [0]]]),
+        "weights_out": np.array([[0], [2]]),
+        "dt": 1e-3,
+    }
+    return quiet(**fields | changes)
+
+
+def cost(chip, clock_hz=None, rates=None, **changes):
+    found = program(**changes)
+    return estimate(found, chip, activity_at(found, rates or RATES, 100), clock_hz)
+
+
+def span(figure):
+    return figure.low, figure.nominal, figure.high
+
+
+# ---- counting ----
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_synops_are_the_connections_that_spikes_pass(seed):
+    rng = np.random.default_rng(seed)
+    graph, connections = layered(rng, synapses=1 + seed % 2)
+    made = lower(integers(rng, graph, connections), A3)
+    spikes = rng.poisson(1.0, (3, 20, made.inputs)).clip(0, 15)
+    run = simulate(made, spikes, record=True)
+    want = dict.fromkeys([p.name for p in made.populations], 0)
+    joined = {
+        "input": [made.weights_in[..., s] for s in range(made.synapses)],
+        "hidden": [made.weights_rec[..., s] for s in range(made.synapses)],
+        "output": [made.weights_out],
+    }
+    for p in made.populations:
+        for post in range(p.start, p.stop):
+            for source, fired in (("input", spikes), ("hidden", run.hidden_spikes)):
+                kind = "output" if (p.role, source) == ("output", "hidden") else source
+                if p.role == "output" and source == "input":
+                    continue
+                for matrix in joined[kind]:
+                    for pre in np.flatnonzero(matrix[:, post]):
+                        want[p.name] += int(fired[..., pre].sum(dtype=int))
+    found = activity(made, spikes)
+    assert {la.name: la.synops_per_step * 60 for la in found.layers[1:]} == pytest.approx(want)
+    assert found.synops_per_step * 60 == pytest.approx(sum(want.values()))
+    assert (found.steps, found.dt) == (20, made.dt)
+
+
+def test_spikes_and_active_neurons_are_counted_a_step():
+    found = activity(program(), np.array([[[2, 0], [1, 1], [0, 0], [0, 3]]]))
+    entry = found.layers[0]
+    assert (entry.name, entry.neurons, entry.spikes_per_step) == ("input", 2, 7 / 4)
+    assert entry.active == 4 / 8
+    assert entry.synops_per_step == 0
+
+
+def test_an_image_at_the_input_is_counted_as_its_row():
+    spikes = np.array([[[2, 0], [1, 1]]])
+    flat = activity(program(), spikes)
+    assert activity(program(), spikes.reshape(1, 2, 1, 2)) == flat
+    assert activity(program(), (spikes > 0)).layers[0].spikes_per_step == 1.5
+
+
+def test_nothing_is_counted_of_no_steps():
+    found = activity(program(), np.zeros((1, 0, 2), int))
+    assert found.synops_per_step == 0
+    assert all(layer.spikes_per_step == 0 for layer in found.layers)
+
+
+def test_rates_are_spikes_a_second_of_each_neuron():
+    found = activity_at(program(), RATES, steps=100)
+    by_name = {layer.name: layer for layer in found.layers}
+    assert by_name["input"].spikes_per_step == pytest.approx(0.2)
+    assert by_name["input"].active == pytest.approx(0.1)
+    assert by_name["hidden"].spikes_per_step == pytest.approx(0.1)
+    assert by_name["hidden"].synops_per_step == pytest.approx(0.1 * 4 + 0.05)
+    assert by_name["output"].synops_per_step == pytest.approx(0.05)
+
+
+def test_a_neuron_is_active_at_most_once_a_step():
+    found = activity_at(program(), {**RATES, "input": 5000.0}, steps=1)
+    assert found.layers[0].active == 1.0
+    assert found.layers[0].spikes_per_step == 10
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ({"input": 1.0}, "rates need input, hidden, output; missing or unknown: hidden, output"),
+        (
+            {**RATES, "hiden": 1.0},
+            "rates need input, hidden, output; missing or unknown: hiden",
+        ),
+        (
+            {**RATES, "hidden": -1.0},
+            "rate of 'hidden' must be a number of spikes per second >= 0, got -1.0",
+        ),
+        (
+            {**RATES, "input": float("nan")},
+            "rate of 'input' must be a number of spikes per second >= 0, got nan",
+        ),
+        (
+            {**RATES, "output": float("inf")},
+            "rate of 'output' must be a number of spikes per second >= 0, got inf",
+        ),
+    ],
+)
+def test_rates_that_are_none_are_refused(rates, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        activity_at(program(), rates, steps=1)
+
+
+@pytest.mark.parametrize(
+    "count", [lambda p: activity(p, np.zeros((1, 1, 2), int)), lambda p: activity_at(p, RATES, 1)]
+)
+def test_a_program_without_dt_cannot_be_counted(count):
+    with pytest.raises(ValueError, match=r"^an estimate needs the length of a timestep: deploy"):
+        count(program(dt=None))
+
+
+# ---- idle draw ----
+
+
+def test_at_the_clock_of_the_reading_the_idle_draw_is_the_reading():
+    found = cost(A2).idle
+    assert span(found["io"]) == (99.8, 99.8, 99.8)
+    assert span(found["snn_core"]) == (216, 250.1, 250.1)
+    assert {f.basis for f in found.values()} == {"measured"}
+    assert cost(A2).clock_hz == 6.25e6
+
+
+@pytest.mark.parametrize(
+    ("clock_hz", "low", "high"), [(50e6, 216, 250.1 * 8), (3.125e6, 216 / 2, 250.1)]
+)
+def test_at_another_clock_it_is_a_range_that_is_assumed(clock_hz, low, high):
+    core = cost(A2, clock_hz).idle["snn_core"]
+    assert span(core) == (pytest.approx(low), None, pytest.approx(high))
+    assert core.basis == "assumed"
+    assert core.source.endswith("read at 6.25 MHz only")
+    assert cost(A2, clock_hz).power.nominal is None
+    assert cost(A2, clock_hz).basis == "assumed"
+
+
+@pytest.mark.parametrize("mhz", [6.25, 12.5, 25.0, 50.0])
+def test_where_the_static_draw_is_known_the_clock_adds_its_slope(mhz):
+    found = cost(A3, mhz * 1e6).idle
+    assert span(found["digital"]) == pytest.approx(
+        (141 + 25.3 * mhz, 141 + 28 * mhz, 152.1 + 68 * mhz)
+    )
+    assert span(found["io"]) == pytest.approx((9 + 4.55 * mhz, 10 + 4.55 * mhz, 11 + 9.65 * mhz))
+    assert span(found["analog"]) == (12.3, 13, 19)
+    assert found["digital"].basis == "derived"
+
+
+@pytest.mark.parametrize(("mhz", "read"), [(6.25, 327), (12.5, 501), (25.0, 852), (50.0, 1550)])
+def test_the_readings_of_a_mapped_network_lie_in_the_range(mhz, read):
+    digital = cost(A3, mhz * 1e6).idle["digital"]
+    assert digital.low < read < digital.high
+    assert digital.nominal == pytest.approx(read, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("clock_hz", "message"),
+    [
+        (0, "clock_hz must be > 0 Hz, got 0"),
+        (-1.0, "clock_hz must be > 0 Hz, got -1.0"),
+        (float("nan"), "clock_hz must be > 0 Hz, got nan"),
+        (
+            51e6,
+            "clock_hz 5.1e+07 Hz is above the 50 MHz of xylo_a2 (xylo_a2.yaml, Rockpool, "
+            "devices/xylo/syns61201/xa2_devkit_utils.py (derived))",
+        ),
+    ],
+)
+def test_a_clock_that_the_chip_does_not_have_is_refused(clock_hz, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        cost(A2, clock_hz)
+
+
+# ---- what activity adds ----
+
+
+def test_activity_costs_its_cycles_on_the_core_rail():
+    found = cost(IMU)
+    cycles = cycles_per_step(program(), IMU, input_active=0.1, hidden_active=0.05)
+    per_second = cycles / 1e-3
+    assert list(found.dynamic) == ["core"]
+    assert span(found.dynamic["core"]) == pytest.approx(
+        tuple(pj * 1e-6 * per_second for pj in (8, 12, 17))
+    )
+    assert found.dynamic["core"].unit == "µW"
+
+
+def test_a_core_cannot_be_busier_than_its_clock():
+    found = cost(IMU, dt=1e-6)
+    assert found.load.nominal > 1
+    assert found.keeps_up is False
+    assert found.dynamic["core"].nominal == pytest.approx(12 * 6.25)
+
+
+def test_silence_costs_the_updates_of_neurons_and_never_less_than_nothing():
+    silent = cost(A2, rates=dict.fromkeys(RATES, 0.0))
+    assert 0 < silent.dynamic_power.low < cost(A2).dynamic_power.low
+    assert silent.activity.synops_per_step == 0
+
+
+def test_the_documentations_network_draws_about_what_was_read():
+    found = residual(15)
+    made = quiet(
+        **{f: getattr(found, f) for f in ("weights_in", "weights_rec", "weights_out", "aliases")},
+        inputs=15,
+        hidden=8,
+        outputs=2,
+        dt=5e-3,
+    )
+    rates = {"input": 0.4 / 5e-3, "hidden": 40.0, "output": 0.0}
+    core = estimate(made, IMU, activity_at(made, rates, 1), None).power_by_rail["core"]
+    assert core.low < 201.1 < core.high * 1.05
+    assert core.nominal == pytest.approx(201.1, rel=0.1)
+
+
+# ---- latency, load, totals ----
+
+
+def test_latency_is_a_step_a_hidden_layer_and_the_work_of_one():
+    found = cost(A2)
+    typical = cycles_per_step(program(), A2, input_active=0.1, hidden_active=0.05)
+    worst = cycles_per_step(program(), A2, input_active=1, hidden_active=1)
+    want = [1e3 * (1e-3 + cycles / 6.25e6) for cycles in (typical, typical, worst)]
+    assert span(found.latency) == pytest.approx(tuple(want))
+
+
+def hops(**changes):
+    made = program(**changes)
+    found = estimate(made, A2, activity_at(made, RATES, 1), 50e6).latency
+    return None if found is None else round(found.low)
+
+
+def test_latency_follows_the_shortest_way():
+    first = np.array([[[1], [0]], [[0], [0]]])
+    assert hops() == 1
+    assert hops(weights_in=first) == 2
+    assert hops(weights_in=first, aliases=((1,), ())) == 1
+    assert hops(weights_in=first, weights_rec=np.zeros((2, 2, 1), int)) is None
+
+
+def test_load_is_the_share_of_the_timestep():
+    found = cost(A2)
+    typical = cycles_per_step(program(), A2, input_active=0.1, hidden_active=0.05)
+    assert found.load.nominal == pytest.approx(typical / 6250)
+    assert found.load.low <= found.load.nominal <= found.load.high
+    assert found.load.unit == "fraction"
+    assert found.keeps_up is True
+
+
+def test_counts_a_step_a_second_and_an_inference_are_one():
+    found = cost(A2)
+    assert found.synops_per_second == pytest.approx(found.activity.synops_per_step / 1e-3)
+    assert found.synops_per_inference == pytest.approx(found.activity.synops_per_step * 100)
+    assert found.energy_per_inference.nominal == pytest.approx(found.power.nominal * 0.1)
+    assert found.energy_per_inference.unit == "µJ"
+    assert found.dynamic_energy_per_inference.low == pytest.approx(found.dynamic_power.low * 0.1)
+
+
+def test_rails_add_up():
+    found = cost(A3)
+    assert sum(f.nominal for f in found.power_by_rail.values()) == pytest.approx(
+        found.power.nominal
+    )
+    assert found.power.low <= found.power.nominal <= found.power.high
+
+
+def test_what_is_not_in_the_figures_is_said():
+    told = "\n".join(cost(IMU).not_priced)
+    assert "state recording" in told
+    assert "Only the sum of static and clocked draw is known" in told

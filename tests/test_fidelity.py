@@ -1,0 +1,89 @@
+import numpy as np
+
+from toolchain.fidelity import changes, measured
+from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
+from toolchain.passes import quantize, snap_decays
+from toolchain.passes.quantize import Bits
+from toolchain.recording import Recording
+
+BITS = Bits(weight=8, bias=8, threshold=16, state=16)
+
+
+def net(weight, dt=1e-3, **neuron):
+    weight = np.asarray(weight, dtype=float)
+    nodes = {
+        "input": Input(shape=weight.shape[1:]),
+        "fc": Linear(weight=weight),
+        "lif": Neuron(**{"shape": weight.shape[:1], "v_threshold": 1.0, **neuron}),
+        "output": Output(),
+    }
+    return Graph.chain(nodes, dt=dt)
+
+
+def told(before, after):
+    return [(d.severity.value, d.rule, d.where, d.message) for d in changes(before, after)]
+
+
+def test_a_time_constant_that_changes_is_a_warning_with_its_size():
+    graph = net([[0.5]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]))
+    after = snap_decays(graph, dash_bits=4)
+    assert told(graph, after)[:2] == [
+        ("warning", "time_constants", "lif", "tau_mem 10 ms becomes 7.49 ms (-25.1 %)"),
+        ("warning", "time_constants", "lif", "tau_syn 5 ms becomes 3.48 ms (-30.5 %)"),
+    ]
+
+
+def test_the_neuron_that_changes_most_is_the_one_that_is_told():
+    graph = net([[0.5], [0.5]], alpha_mem=[0.75, np.exp(-0.1)], dt=None)
+    after = snap_decays(graph, dash_bits=4)
+    assert told(graph, after)[0][3] == "tau_mem 10 steps becomes 7.49 steps (-25.1 % at most)"
+
+
+def test_a_time_constant_that_the_chip_holds_is_not_mentioned():
+    graph = net([[0.5]], alpha_mem=np.float32(0.75))
+    assert [d.rule for d in changes(graph, snap_decays(graph, dash_bits=4))] == ["rounding"]
+
+
+def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
+    graph = net([[127.0, 0.5]], v_threshold=100.0)
+    after = quantize(graph, bits=BITS, per="neuron")
+    assert told(graph, after) == [
+        (
+            "info",
+            "rounding",
+            "fc",
+            "weights use 127 of 127 levels and move by 0.39 % rms; smallest threshold 100",
+        )
+    ]
+
+
+def test_weights_that_are_integers_already_do_not_move():
+    graph = net([[127.0, 3.0], [0.0, 0.0]])
+    after = quantize(graph, bits=BITS, per="layer")
+    assert "move by 0 % rms" in changes(graph, after)[0].message
+
+
+def test_convolutions_are_judged_too():
+    nodes = {
+        "input": Input(shape=(1, 3, 3)),
+        "conv": Conv2d(weight=np.random.default_rng(0).normal(size=(2, 1, 3, 3))),
+        "if": Neuron(shape=(2, 1, 1), v_threshold=1.0),
+        "output": Output(),
+    }
+    graph = Graph.chain(nodes)
+    (found,) = changes(graph, quantize(graph, bits=BITS, per="layer"))
+    assert found.where == "conv"
+
+
+def test_the_measured_effect_is_taken_with_the_lag_undone():
+    wanted = np.zeros((1, 5, 2))
+    wanted[0, 0, 0] = wanted[0, 4, 1] = 1
+    late = np.zeros((1, 5, 2), int)
+    late[0, 2, 0] = 1
+    found = measured(
+        Recording(spikes=wanted), Recording(spikes=late, saturations={"a": 2, "b": 1}), lag=2
+    )
+    assert found.message == (
+        "on the calibration spikes the outputs spike 1 times in floats and 1 times on the chip; "
+        "100.0 % of the counts are equal; 3 states saturated"
+    )

@@ -1,0 +1,150 @@
+"""What the core's registers can hold, and every way in which a program can be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from toolchain.chips.xylo.program import Population, XyloProgram
+
+__all__ = [
+    "CAPS",
+    "REGISTERS",
+    "SHIFTS",
+    "Register",
+    "alias_targets",
+    "integers",
+    "population_faults",
+    "refusal",
+    "scalar_faults",
+    "shape_faults",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One array of the program: its axes, the least and the greatest value it holds.
+
+    Source: the ranges are those of the int8, int16 and 4-bit fields of the Xylo register and
+    memory maps (rockpool's documentation of the family); xylosim takes the same thresholds.
+    """
+
+    axes: str
+    low: int
+    high: int
+    dtype: type[np.signedinteger[Any]]
+
+
+WEIGHT = (-128, 127, np.int8)
+DASH = (0, 15, np.int8)
+WORD = (-32768, 32767, np.int16)
+REGISTERS = {
+    "weights_in": Register("inputs hidden synapses", *WEIGHT),
+    "weights_rec": Register("hidden hidden synapses", *WEIGHT),
+    "weights_out": Register("hidden outputs", *WEIGHT),
+    "dash_mem": Register("hidden", *DASH),
+    "dash_syn": Register("hidden", *DASH),
+    "dash_syn_2": Register("hidden", *DASH),
+    "dash_mem_out": Register("outputs", *DASH),
+    "dash_syn_out": Register("outputs", *DASH),
+    "threshold": Register("hidden", *WORD),
+    "threshold_out": Register("outputs", *WORD),
+    "bias": Register("hidden", *WORD),
+    "bias_out": Register("outputs", *WORD),
+}
+# A shift of 16 or more leaves nothing of a 16-bit word. The chips' fields have 3 bits (0..7),
+# which is for the rules to say.
+SHIFTS = dict.fromkeys(("weight_shift_in", "weight_shift_rec", "weight_shift_out"), (0, 15))
+CAPS = dict.fromkeys(("max_input_spikes", "max_hidden_spikes", "max_output_spikes"), (1, 127))
+
+
+def refusal(chip: str, faults: Iterable[str]) -> ValueError:
+    """Every fault under one headline."""
+    return ValueError("\n  ".join([f"this is no {chip} program:", *faults]))
+
+
+def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
+    """``value`` as an array within its register's range, or the fault that it is not."""
+    register = REGISTERS[name]
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        faults.append(f"{name}: must hold integers, got {array.dtype}")
+        return array
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (np.trunc(array) == array)
+        if not whole.all():
+            faults.append(f"{name}: must hold whole numbers, got {array[~whole][0]:g}")
+            return array
+    if array.size and (array.min() < register.low or array.max() > register.high):
+        faults.append(
+            f"{name}: must lie in {register.low}..{register.high}, "
+            f"got {array.min():g}..{array.max():g}"
+        )
+    return array
+
+
+def shape_faults(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
+    """What does not belong together; sizes are those of ``weights_in`` and ``weights_out``."""
+    first, last = arrays["weights_in"].shape, arrays["weights_out"].shape
+    if len(first) != 3 or first[2] not in (1, 2) or 0 in first:
+        return [f"weights_in: must be (inputs, hidden, 1 or 2), none empty, got shape {first}"]
+    if len(last) != 2 or 0 in last:
+        return [f"weights_out: must be (hidden, outputs), none empty, got shape {last}"]
+    sizes = dict(zip(("inputs", "hidden", "synapses"), first, strict=True), outputs=last[1])
+    faults = []
+    for name, register in REGISTERS.items():
+        wanted = tuple(sizes[axis] for axis in register.axes.split())
+        if arrays[name].shape != wanted:
+            axes = ", ".join(register.axes.split())
+            faults.append(f"{name}: must be ({axes}) = {wanted}, got shape {arrays[name].shape}")
+    return faults
+
+
+def scalar_faults(program: XyloProgram) -> list[str]:
+    """What is wrong with the fields that are no arrays."""
+    faults = []
+    for name, (low, high) in (SHIFTS | CAPS).items():
+        value = getattr(program, name)
+        if isinstance(value, bool) or not np.isscalar(value) or value not in range(low, high + 1):
+            faults.append(f"{name}: must be a whole number in {low}..{high}, got {value!r}")
+    if program.core not in ("v1", "v2"):
+        faults.append(f"core: must be 'v1' or 'v2', got {program.core!r}")
+    dt = program.dt
+    if dt is not None and not (isinstance(dt, (int, float)) and 0 < dt < float("inf")):
+        faults.append(f"dt: must be > 0 s or None, got {dt!r}")
+    return faults
+
+
+def alias_targets(value: Any, hidden: int, faults: list[str]) -> tuple[tuple[int, ...], ...]:
+    """One tuple of targets a hidden neuron."""
+    if len(value) != hidden:
+        faults.append(f"aliases: must have one entry a hidden neuron = {hidden}, got {len(value)}")
+    for source, targets in enumerate(value):
+        if wrong := [t for t in targets if t not in range(hidden)]:
+            faults.append(
+                f"aliases: neuron {source} names {wrong[0]!r}, hidden neurons are 0..{hidden - 1}"
+            )
+    return () if faults else tuple(tuple(int(t) for t in targets) for targets in value)
+
+
+def population_faults(populations: Iterable[Population], hidden: int, outputs: int) -> list[str]:
+    """Populations that share a name, overlap, or leave neurons out."""
+    populations = tuple(populations)
+    faults = []
+    names = [p.name for p in populations]
+    if len(set(names)) < len(names):
+        faults.append(f"populations: names must differ, got {', '.join(names)}")
+    for role, size in (("hidden", hidden), ("output", outputs)):
+        spans = sorted((p.start, p.stop) for p in populations if p.role == role)
+        ends = [0, *(stop for _, stop in spans)]
+        starts = [*(start for start, _ in spans), size]
+        if starts != ends or any(stop <= start for start, stop in spans):
+            faults.append(
+                f"populations: {role} neurons 0..{size - 1} must each be in one, got {spans}"
+            )
+    return faults

@@ -1,0 +1,109 @@
+"""What changed between the float network and the chip, with its size: questions, no rewriting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.ir import Array, Conv2d, Graph, Linear, Membrane, Neuron, time_constant
+from toolchain.recording import Recording
+
+__all__ = ["changes", "measured"]
+
+
+def changes(before: Graph, after: Graph) -> tuple[Diagnostic, ...]:
+    """What quantization changed, layer by layer.
+
+    Args:
+        before: the float graph in the chip's layers.
+        after: the same graph in integers, under the same names.
+    """
+    return (*time_constants(before, after), *rounding(before, after))
+
+
+def time_constants(before: Graph, after: Graph) -> Iterator[Diagnostic]:
+    """A warning for each time constant that the chip cannot hold, with what it became."""
+    for name, node in before.of(Membrane).items():
+        other = after[name]
+        assert isinstance(other, Membrane)
+        for field in ("mem", "syn"):
+            old: Array | None = getattr(node, f"alpha_{field}")
+            new: Array | None = getattr(other, f"alpha_{field}")
+            if old is None or new is None or np.allclose(old, new, rtol=1e-6, atol=0):
+                continue
+            yield Diagnostic(
+                rule="time_constants",
+                severity=Severity.WARNING,
+                where=name,
+                message=_changed_tau(field, old, new, before.dt),
+            )
+
+
+def _changed_tau(field: str, old: Array, new: Array, dt: float | None) -> str:
+    """``tau_mem 10 ms becomes 7.49 ms (-25 %)``, for the neuron that changes most."""
+    step = 1.0 if dt is None else dt
+    was, now = time_constant(old, step).ravel(), time_constant(new, step).ravel()
+    was, now = np.broadcast_arrays(was, now)
+    worst = int(np.argmax(np.abs(np.log(now / was))))
+    scale, unit = (1.0, "steps") if dt is None else (1e3, "ms")
+    percent = 100 * (now[worst] / was[worst] - 1)
+    most = " at most" if len(was) > 1 and np.ptp(was) else ""
+    return (
+        f"tau_{field} {was[worst] * scale:.3g} {unit} becomes {now[worst] * scale:.3g} {unit} "
+        f"({percent:+.1f} %{most})"
+    )
+
+
+def rounding(before: Graph, after: Graph) -> Iterator[Diagnostic]:
+    """How far rounding moved the weights and thresholds of each layer."""
+    for kind in (Linear, Conv2d):
+        for name, node in before.of(kind).items():
+            other = after[name]
+            assert isinstance(node, (Linear, Conv2d))
+            assert isinstance(other, (Linear, Conv2d))
+            then = after.after(name)
+            threshold = after[then] if then is not None else None
+            levels = count(int(np.abs(other.weight).max(initial=0)))
+            told = f"weights use {levels} of 127 levels and move by {_moved(node, other):.2g} % rms"
+            if isinstance(threshold, Neuron):
+                told += f"; smallest threshold {count(int(threshold.v_threshold.min()))}"
+            yield Diagnostic(rule="rounding", severity=Severity.INFO, where=name, message=told)
+
+
+def _moved(node: Linear | Conv2d, other: Linear | Conv2d) -> float:
+    """Distance of the integer weights from the nearest multiple of the float ones, row by row, %.
+
+    Relative to the weights of the whole layer.
+    """
+    old = node.weight.reshape(len(node.weight), -1)
+    new = other.weight.reshape(len(other.weight), -1)
+    squares = (old * old).sum(axis=1, keepdims=True)
+    scale = (new * old).sum(axis=1, keepdims=True) / np.where(squares > 0, squares, 1)
+    rest = np.divide(new, scale, out=np.zeros_like(old), where=scale > 0) - old
+    total = float(squares.sum())
+    return 100 * float(np.sqrt((rest**2).sum() / total)) if total else 0.0
+
+
+def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
+    """What all changes together did to the output spikes of one run.
+
+    Args:
+        reference: the float network, (batch, time, outputs).
+        chip: the same spikes through the chip.
+        lag: timesteps by which the chip is later; the steps that one of them lacks are left out.
+    """
+    steps = reference.spikes.shape[1] - lag
+    wanted, got = reference.spikes[:, :steps], chip.spikes[:, lag:]
+    per_neuron = wanted.sum(axis=1), got.sum(axis=1)
+    equal = float((per_neuron[0] == per_neuron[1]).mean()) if per_neuron[0].size else 1.0
+    clamped = sum(chip.saturations.values())
+    return Diagnostic(
+        rule="calibration",
+        severity=Severity.INFO,
+        where="network",
+        message=f"on the calibration spikes the outputs spike {count(float(wanted.sum()))} times "
+        f"in floats and {count(float(got.sum()))} times on the chip; {100 * equal:.1f} % of the "
+        f"counts are equal; {count(clamped)} states saturated",
+    )
