@@ -1,9 +1,11 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
 
-from toolchain.nn import IAF, CubaLIF, FlattenTime, IAFRecurrent, IAFSqueeze, UnflattenTime
-from toolchain.synops import SNNAnalyzer
+from toolchain.nn import IAF, CubaLIF, FlattenTime, IAFRecurrent, IAFSqueeze, SynNet, UnflattenTime
+from toolchain.synops import SNNAnalyzer, register_synops_hooks
 
 
 def eye_model():
@@ -108,6 +110,26 @@ def test_averages_can_be_differentiated_pass_after_pass():
         figures = analyzer.get_model_statistics(average=True)
         (figures["synops"] + figures["firing_rate"]).backward()
     assert model[0].weight.grad.abs().sum() > 0
+
+
+def test_a_model_that_is_analyzed_can_be_copied():
+    model = nn.Sequential(nn.Linear(4, 4), IAF())
+    analyzer = SNNAnalyzer(model)
+    model(torch.ones(1, 8, 4))
+    copy.deepcopy(model)(torch.zeros(1, 8, 4))
+    assert analyzer.get_model_statistics()["synops"].item() == 128
+
+
+def test_layers_that_give_state_and_record_too_are_analyzed():
+    model = SynNet(2, 3, size_hidden_layers=[4], time_constants_per_layer=[2])
+    with SNNAnalyzer(model) as analyzer, register_synops_hooks(model) as hooks:
+        model(torch.ones(2, 5, 3))
+    layers = analyzer.get_layer_statistics()
+    synops = {path: layer["synops"].item() / 5 for path, layer in layers["parameter"].items()}
+    found = hooks.average()["synops_per_timestep"]
+    assert synops == pytest.approx({path: one.item() for path, one in found.items()})
+    assert next(iter(synops.values())) == 12
+    assert [layer["output"].shape for layer in layers["spiking"].values()] == [(2, 5, 4), (2, 5, 2)]
 
 
 def test_a_removed_analyzer_keeps_what_it_has():

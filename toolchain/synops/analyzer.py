@@ -123,6 +123,18 @@ class SNNAnalyzer:
     def __exit__(self, *_: object) -> None:
         self.remove()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # hooks are copied along with their model, and torch refuses to copy what is in a graph
+        parameters = {
+            path: _Parameter(last.synops.detach(), last.num_timesteps)
+            for path, last in self._parameters.items()
+        }
+        spiking = {
+            path: _Spiking(last.input.detach(), last.output.detach())
+            for path, last in self._spiking.items()
+        }
+        return {**self.__dict__, "_parameters": parameters, "_spiking": spiking, "_pass": _Pass()}
+
     def reset(self) -> None:
         """Forget the passes so far."""
         self._pass = _Pass()

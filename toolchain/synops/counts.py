@@ -46,16 +46,13 @@ class Cost:
         """Synops of all rows, ()."""
         return self._weighed(self.spikes)
 
-    def both(self) -> tuple[Tensor, Tensor]:
-        """Synops of all rows, not always part of the graph, and their mean over the rows; both ().
+    def mean(self) -> Tensor:
+        """Synops a time step, mean over the rows, ().
 
-        With one fan-out for all, the mean divides before it sums: the order of sinabs' hooks,
-        which gives the same float32 number.
+        Divides before it adds: the order of sinabs' hooks in dense layers, which gives the same
+        float32 number.
         """
-        if isinstance(self.fan_out, int):
-            return self._weighed(self.spikes.detach()), self._weighed(self.spikes / self.rows)
-        total = self._weighed(self.spikes)
-        return total, total / self.rows
+        return self._weighed(self.spikes / self.rows)
 
     def _weighed(self, spikes: Tensor) -> Tensor:
         if isinstance(self.fan_out, int):

@@ -1,7 +1,8 @@
 """Hooks on a model that tell, pass by pass, what each of its layers costs.
 
 A pass is one call of the model itself. Where average pools lead is looked up by running the pass
-under :class:`PoolFactors`; a pass of known input shapes that has met none is not watched again.
+under :class:`PoolFactors`, and inputs of layers are checked on the way; a pass whose input shapes
+were seen before, in the same mode and without any pool, is only counted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Sink(Protocol):
     """Who wants to know."""
 
     def begin(self) -> None:
-        """A pass starts."""
+        """A pass starts, or starts over; what was told since the last ``end`` does not count."""
 
     def cost(self, path: str, cost: Cost) -> None:
         """The layer at ``path`` was called; ``cost.rows`` is 0 inside a recurrent layer."""
@@ -58,8 +59,8 @@ class Watch:
         self._fed_back = {path for inner in layers.feedback.values() for path in inner}
         self._maps: dict[str, tuple[Any, Tensor]] = {}
         self._before: dict[str, Any] = {}
+        self._factors: dict[str, float] = {}
         self._without_pools: set[Any] = set()
-        self._accepted: dict[str, Any] = {}
         self._signature: Any = None
         self._open = False
         self._tracing: PoolFactors | None = None
@@ -77,7 +78,6 @@ class Watch:
         for module in self._layers.feedback:
             yield module.register_forward_pre_hook(self._feeds_back, with_kwargs=True)
         for module in self._layers.weighted.values():
-            yield module.register_forward_pre_hook(self._check, with_kwargs=True)
             yield module.register_forward_hook(self._weighted, with_kwargs=True)
         for module in self._layers.recurrent.values():
             yield module.register_forward_pre_hook(self._remember)
@@ -97,8 +97,7 @@ class Watch:
 
     def _enter(self, model: nn.Module, args: Any, kwargs: Any) -> None:
         self._abandon()
-        shapes = tuple(tuple(tensor.shape) for tensor in tensors((args, kwargs)))
-        self._signature = (shapes, model.training)
+        self._signature = (model.training, *(tensor.shape for tensor in tensors((args, kwargs))))
         self._open = True
         self._sink.begin()
         if self._signature not in self._without_pools:
@@ -113,6 +112,7 @@ class Watch:
         tracing = self._tracing
         self._abandon()
         if out is None:  # the forward has failed
+            self._sink.begin()
             return
         if tracing is not None and not tracing.pooled:
             self._without_pools.add(self._signature)
@@ -121,6 +121,7 @@ class Watch:
     def _abandon(self) -> None:
         self._open = False
         self._before.clear()
+        self._factors.clear()
         for handle in self._traced:
             handle.remove()
         self._traced = []
@@ -130,26 +131,20 @@ class Watch:
 
     # ---- the layers ----
 
-    def _check(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        path, data = self._paths[module], _first(args, kwargs)
-        if not isinstance(data, Tensor) or data.shape != self._accepted.get(path):
-            check_input(module, data, path)
-            self._accepted[path] = data.shape
-
     def _weighted(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         if not self._open:
             return
         path, data = self._paths[module], _first(args, kwargs)
-        fan_out: Tensor | int
         rows = as_rows(module, data)
+        fan_out: Tensor | int
         steps = 0
         if isinstance(module, CONVOLUTIONS):
-            fan_out = self._conv_map(path, module, data, _first(out, {}), rows)
+            fan_out = self._conv_map(path, module, data, out, rows)
         else:
             steps = data.shape[1] if data.dim() == 3 else 0
             fan_out = dense_map(module, rows, self._skip_zero_weights)
         counted = 0 if path in self._fed_back else rows.shape[0]
-        factor = self._before.pop(path, 1.0)
+        factor = self._factors.pop(path, 1.0)
         self._sink.cost(path, Cost(rows.sum(0), fan_out, counted, factor, steps))
 
     def _conv_map(
@@ -192,7 +187,7 @@ class Watch:
         for path in self._layers.feedback[module]:
             self._sink.rows(path, rows, steps)
 
-    # ---- while a pass is watched for average pools ----
+    # ---- while a pass is watched ----
 
     def _starts(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         tracing = self._tracing
@@ -200,7 +195,9 @@ class Watch:
             return
         path = self._paths.get(module)
         if path in self._layers.weighted:
-            self._before[path] = tracing.factor(_first(args, kwargs), path)
+            data = _first(args, kwargs)
+            check_input(module, data, path)
+            self._factors[path] = tracing.factor(data, path)
         tracing.hidden.append(True)
 
     def _ends(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
