@@ -98,8 +98,11 @@ def test_recurrent_weights_are_parameter_layers(layer, path):
     found = analyzer.get_layer_statistics()["parameter"][path]
     assert found["num_timesteps"] == 6
     assert found["synops"].item() == pytest.approx(out[:, :-1].sum().item() * 3 / 2)
-    model(torch.zeros(2, 6, 3))
-    analyzer.get_layer_statistics(average=True)
+    model(torch.zeros(2, 1, 3))
+    fed_back = 3 * out[:, -1].sum().item() / 2 if path == "0" else 0
+    assert analyzer.get_model_statistics()["synops"].item() == pytest.approx(fed_back)
+    average = analyzer.get_model_statistics(average=True)["synops"].item()
+    assert average == pytest.approx((found["synops"].item() + fed_back) / 2)
 
 
 def test_averages_can_be_differentiated_pass_after_pass():

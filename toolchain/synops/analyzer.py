@@ -104,7 +104,7 @@ class SNNAnalyzer:
         layers = survey(model, ignore)
         self._dt = dt
         self._paths = {module: path for path, module in layers.spiking.items()}
-        self._names = [*layers.weighted, *layers.recurrent]
+        self._modules = {**layers.weighted, **layers.recurrent}
         self.reset()
         self._watch = Watch(model, layers, self, skip_zero_weights)
         self._handles = [
@@ -214,7 +214,7 @@ class SNNAnalyzer:
 
     def end(self) -> None:
         """Turn what was told into figures."""
-        for path in self._names:
+        for path in self._modules:
             costs = self._pass.costs.get(path, [])
             rows, steps = self._pass.fed_back.get(path, (0, 0))
             if costs or rows:
@@ -231,7 +231,10 @@ class SNNAnalyzer:
         else:
             rows = sum(cost.rows for cost in costs)
             steps = len(costs) * (costs[0].steps or self._steps(path, costs[0].rows))
-        total = torch.stack([cost.total() for cost in costs] or [torch.zeros(())]).sum()
+        if costs:
+            total = torch.stack([cost.total() for cost in costs]).sum()
+        else:  # a recurrent weight in a single step, which feeds nothing back
+            total = torch.zeros((), device=next(self._modules[path].parameters()).device)
         return _Parameter(total / (rows / steps), steps)
 
     def _steps(self, path: str, rows: int) -> int:

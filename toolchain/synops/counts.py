@@ -46,13 +46,18 @@ class Cost:
         """Synops of all rows, ()."""
         return self._weighed(self.spikes)
 
-    def mean(self) -> Tensor:
-        """Synops a time step, mean over the rows, ().
+    def mean(self) -> tuple[Tensor, Tensor, float]:
+        """Synops a time step, mean over the rows, (); and what adds up to those of all rows.
 
-        Divides before it adds: the order of sinabs' hooks in dense layers, which gives the same
-        float32 number.
+        The latter are a tensor cut from the graph and a factor on its sum, so that the sums of
+        many passes can be taken at once. With one fan-out for all, the mean divides before it
+        adds: the order of sinabs' hooks, which gives the same float32 number.
         """
-        return self._weighed(self.spikes / self.rows)
+        if isinstance(self.fan_out, int):
+            mean = self._weighed(self.spikes / self.rows)
+            return mean, self.spikes.detach(), self.fan_out * self.factor
+        total = self._weighed(self.spikes)
+        return total / self.rows, total.detach(), 1.0
 
     def _weighed(self, spikes: Tensor) -> Tensor:
         if isinstance(self.fan_out, int):

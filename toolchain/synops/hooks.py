@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from toolchain.synops.counts import Cost, check_input
 from toolchain.synops.data import hook_data
-from toolchain.synops.layers import CONVOLUTIONS, TRANSPOSED, is_squeezed, keys, survey
+from toolchain.synops.layers import CONVOLUTIONS, TRANSPOSED, Key, is_squeezed, keys, survey
 from toolchain.synops.watch import Watch
 
 __all__ = [
@@ -131,21 +131,16 @@ class SynopsHooks:
         """
         if not self._steps:
             raise ValueError("no pass to average over; call the model first")
-        for ran in list(self._kept):
-            self._add_up(ran)
-        sums = dict.fromkeys(self._steps, torch.zeros((), dtype=torch.float64))
-        for ran, synops in self._sums.items():
-            for path, one in zip(ran, synops, strict=True):
-                sums[path] = sums[path] + one
-        steps = torch.tensor([*self._steps.values()])
-        return self._figures(tuple(sums), torch.stack([*sums.values()]) / steps.to(one), {})
+        for path, _ in list(self._kept):
+            self._add_up(path)
+        return self._figures({path: self._sums[path] / n for path, n in self._steps.items()})
 
     def reset(self) -> None:
         """Forget the passes so far."""
+        self._sums: dict[str, Tensor] = {}
         self._steps: dict[str, int] = {}
-        # by the layers that ran; the last passes are added up only once there are some of them
-        self._sums: dict[tuple[str, ...], Tensor] = {}
-        self._kept: dict[tuple[str, ...], list[Tensor]] = {}
+        # of the last passes, not yet in the sums: adding up many at once costs as much as one
+        self._kept: dict[tuple[str, float], list[Tensor]] = {}
 
     # ---- what the watch tells ----
 
@@ -166,15 +161,8 @@ class SynopsHooks:
 
     def end(self) -> None:
         """Leave the figures in ``hook_data``."""
-        ran = tuple(path for path in self._modules if path in self._costs or path in self._rows)
-        if not ran:
-            return
-        steps = [self._steps_of(path) for path in ran]
-        totals = torch.stack([self._total(path) for path in ran])
-        self._keep(ran, totals.detach(), steps)
-        alike = len(set(steps)) == 1
-        means = totals / (steps[0] if alike else torch.tensor(steps).to(totals))
-        figures = self._figures(ran, means, self._dense_means(ran))
+        ran = [path for path in self._modules if path in self._costs or path in self._rows]
+        figures = self._figures({path: self._close(path) for path in ran})
         self._shown = [hook_data(self._model)]
         self._shown[0].update(figures)
         for path in ran:
@@ -185,58 +173,44 @@ class SynopsHooks:
             self._shown.append(data)
         self._costs = {}
 
-    def _steps_of(self, path: str) -> int:
-        """Time steps of all samples over which a layer's synops of this pass are."""
+    def _close(self, path: str) -> Tensor:
+        """Synops a time step of a layer in this pass, ()."""
         costs, rows = self._costs.get(path, []), self._rows.get(path, 0)
-        if rows or self._branches or len(costs) == 1:
-            return rows or costs[0].rows
-        return sum(cost.rows for cost in costs)
-
-    def _total(self, path: str) -> Tensor:
-        """Synops of a layer in this pass, ()."""
-        costs = self._costs.get(path)
-        if costs is None:  # a single step, which feeds nothing back
-            return torch.zeros((), device=next(self._modules[path].parameters()).device)
-        if len(costs) == 1:
-            return costs[0].total()
-        return torch.stack([cost.total() for cost in costs]).sum()
-
-    def _dense_means(self, ran: tuple[str, ...]) -> dict[str, Tensor]:
-        calls = {path: self._costs[path] for path in ran if path not in self._rows}
-        return {
-            path: costs[0].mean()
-            for path, costs in calls.items()
-            if len(costs) == 1 and isinstance(costs[0].fan_out, int)
-        }
-
-    def _keep(self, ran: tuple[str, ...], totals: Tensor, steps: list[int]) -> None:
-        for path, n in zip(ran, steps, strict=True):
-            self._steps[path] = self._steps.get(path, 0) + n
-        kept = self._kept.setdefault(ran, [])
-        kept.append(totals)
+        if len(costs) == 1 and not rows:
+            rows = costs[0].rows
+            mean, total, scale = costs[0].mean()
+        else:
+            rows = rows or (costs[0].rows if self._branches else sum(cost.rows for cost in costs))
+            summed = torch.stack([cost.total() for cost in costs] or [self._nothing(path)]).sum()
+            mean, total, scale = summed / rows, summed.detach(), 1.0
+        self._steps[path] = self._steps.get(path, 0) + rows
+        kept = self._kept.setdefault((path, scale), [])
+        kept.append(total)
         if len(kept) == _KEEP:
-            self._add_up(ran)
+            self._add_up(path)
+        return mean
 
-    def _add_up(self, ran: tuple[str, ...]) -> None:
-        synops = torch.stack(self._kept.pop(ran)).sum(0, dtype=torch.float64)
-        before = self._sums.get(ran)
-        self._sums[ran] = synops if before is None else before + synops
+    def _nothing(self, path: str) -> Tensor:
+        # of a recurrent weight in a single step, which feeds nothing back
+        return torch.zeros((), device=next(self._modules[path].parameters()).device)
 
-    def _figures(
-        self, ran: tuple[str, ...], means: Tensor, instead: dict[str, Tensor]
-    ) -> dict[str, Any]:
-        """Contents of ``hook_data``: of the layers that ran, with other tensors for some."""
-        by_path = dict(zip(ran, means.unbind(), strict=True)) | instead
-        per_step = {self._keys[path]: by_path[path] for path in ran}
-        found: dict[str, Any] = {
-            "synops_per_timestep": per_step,
-            "total_synops_per_timestep": means.sum(),
-        }
+    def _add_up(self, path: str) -> None:
+        for name, scale in [key for key in self._kept if key[0] == path]:
+            kept = torch.cat([one.reshape(-1) for one in self._kept.pop((name, scale))])
+            before = self._sums.get(path, torch.zeros((), dtype=torch.float64))
+            self._sums[path] = before + kept.double().sum() * scale
+
+    def _figures(self, by_path: dict[str, Tensor]) -> dict[str, Any]:
+        per_step = {self._keys[path]: synops for path, synops in by_path.items()}
+        found = _with_total("timestep", per_step)
         if self._dt is not None:
-            per_second = {key: synops / self._dt for key, synops in per_step.items()}
-            found["synops_per_second"] = per_second
-            found["total_synops_per_second"] = torch.stack([*per_second.values()]).sum()
+            found |= _with_total("second", {key: x / self._dt for key, x in per_step.items()})
         return found
+
+
+def _with_total(unit: str, synops: dict[Key, Tensor]) -> dict[str, Any]:
+    total = torch.stack([*synops.values()]).sum() if synops else torch.zeros(())
+    return {f"synops_per_{unit}": synops, f"total_synops_per_{unit}": total}
 
 
 def firing_rate_hook(module: nn.Module, given: Any, out: Tensor) -> None:
