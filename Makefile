@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 CONFORMANCE := .venv-conformance
 
-.PHONY: demo test check conformance vectors clean
+.PHONY: demo test check conformance vectors bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -27,6 +27,11 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/speck_vectors.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
+
+# Ratios to other projects' simulators and hooks, each in one interleaved run.
+bench: $(CONFORMANCE)/.ready
+	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
 
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)
