@@ -386,3 +386,11 @@ def test_two_synapses_a_neuron_walk_to_xylo():
     assert chip.layers["lif1"].i_syn_2 is not None
     wanted = reference.layers["lif1"].spikes.sum()
     assert abs(chip.layers["lif1"].spikes.sum() - wanted) < 0.1 * wanted
+
+
+def test_a_bias_that_acts_before_the_input_arrives_is_a_warning():
+    d = deploy(leaky(bias=0.01), chip="xylo")
+    found = {f.where: f.message for f in d.diagnostics if f.rule == "early_bias"}
+    assert list(found) == ["lif1", "lif2"]
+    assert found["lif2"].startswith("its bias acts 2 timesteps before its input arrives")
+    assert not [f for f in deploy(leaky(), chip="xylo").diagnostics if f.rule == "early_bias"]

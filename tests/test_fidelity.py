@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
 from toolchain.fidelity import changes, measured
 from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
-from toolchain.passes import quantize, snap_decays
+from toolchain.passes import fold_gain, quantize, snap_decays
 from toolchain.passes.quantize import Bits
 from toolchain.recording import Recording
 
@@ -87,3 +88,23 @@ def test_the_measured_effect_is_taken_with_the_lag_undone():
         "on the calibration spikes the outputs spike 1 times in floats and 1 times on the chip; "
         "100.0 % of the counts are equal; 3 states saturated"
     )
+
+
+def test_weights_that_make_up_for_decays_are_a_warning_with_their_size():
+    graph = net([[0.5, 1.0], [2.0, 0.0]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]))
+    snapped = snap_decays(graph, dash_bits=4)
+    after = quantize(fold_gain(snapped), bits=BITS, per="neuron")
+    gain = float(snapped["lif"].gain)
+    (found,) = [d for d in changes(graph, after) if d.rule == "drives"]
+    assert gain > 1.3
+    assert found.severity.value == "warning"
+    assert found.where == "lif"
+    # to the step that rounding weights and threshold leaves
+    told_gain = float(found.message.split()[2])
+    assert told_gain == pytest.approx(gain, rel=0.02)
+
+
+def test_weights_are_not_mentioned_where_no_decay_changes():
+    graph = net([[0.5, 1.0]], alpha_mem=0.75, alpha_syn=[0.5])
+    after = quantize(fold_gain(snap_decays(graph, dash_bits=4)), bits=BITS, per="neuron")
+    assert [d.rule for d in changes(graph, after)] == ["rounding"]

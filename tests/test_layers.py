@@ -20,7 +20,7 @@ ALLOWED = {
     "synops": {"ir", "nn"},
     "frontends": {"diagnostics", "ir", "nn"},
     "estimate": {"hardware"},
-    "fidelity": {"diagnostics", "ir", "recording"},
+    "fidelity": {"diagnostics", "ir", "passes", "recording"},
     "chips": {"diagnostics", "estimate", "hardware", "ir", "passes", "recording"},
     "deploy": {
         "artifact",

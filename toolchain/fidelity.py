@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.ir import Array, Conv2d, Graph, Linear, Membrane, Neuron, time_constant
+from toolchain.ir import Array, Conv2d, Graph, Linear, Membrane, Neuron, Node, time_constant
+from toolchain.passes.weights import weights_of
 from toolchain.recording import Recording
 
 __all__ = ["changes", "measured"]
@@ -20,7 +21,7 @@ def changes(before: Graph, after: Graph) -> tuple[Diagnostic, ...]:
         before: the float graph in the chip's layers.
         after: the same graph in integers, under the same names.
     """
-    return (*time_constants(before, after), *rounding(before, after))
+    return (*time_constants(before, after), *drives(before, after), *rounding(before, after))
 
 
 def time_constants(before: Graph, after: Graph) -> Iterator[Diagnostic]:
@@ -39,6 +40,39 @@ def time_constants(before: Graph, after: Graph) -> Iterator[Diagnostic]:
                 where=name,
                 message=_changed_tau(field, old, new, before.dt),
             )
+
+
+def drives(before: Graph, after: Graph) -> Iterator[Diagnostic]:
+    """A warning where weights grew or shrank against thresholds, to make up for new decays."""
+    for name, node in before.of(Neuron).items():
+        other = after[name]
+        assert isinstance(other, Neuron)
+        ratios = _drive(before, after, name)
+        if node.decays_as(other) or not len(ratios):
+            continue
+        low, high = float(ratios.min()), float(ratios.max())
+        span = f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
+        yield Diagnostic(
+            rule="drives",
+            severity=Severity.WARNING,
+            where=name,
+            message=f"weights become {span} times as large against the thresholds, which "
+            "compensates for the time constants",
+        )
+
+
+def _drive(before: Graph, after: Graph, name: str) -> Array:
+    """For each neuron with weights, the scale of its weights by the scale of its threshold."""
+    old, new = before[name], after[name]
+    assert isinstance(old, Neuron)
+    assert isinstance(new, Neuron)
+    pairs = [(before[w], after[w]) for w in weights_of(before, name) or ()]
+    scales = [_row_scales(a, b) for a, b in pairs if isinstance(a, Linear)]
+    if not scales:
+        return np.zeros(0)
+    threshold = np.broadcast_to(new.v_threshold / old.v_threshold, old.shape).ravel()
+    rows = np.repeat(threshold, max(1, old.synapses))
+    return np.concatenate([(scale / rows)[scale > 0] for scale in scales])
 
 
 def _changed_tau(field: str, old: Array, new: Array, dt: float | None) -> str:
@@ -79,11 +113,20 @@ def _moved(node: Linear | Conv2d, other: Linear | Conv2d) -> float:
     """
     old = node.weight.reshape(len(node.weight), -1)
     new = other.weight.reshape(len(other.weight), -1)
-    squares = (old * old).sum(axis=1, keepdims=True)
-    scale = (new * old).sum(axis=1, keepdims=True) / np.where(squares > 0, squares, 1)
+    scale = _row_scales(node, other)[:, None]
     rest = np.divide(new, scale, out=np.zeros_like(old), where=scale > 0) - old
-    total = float(squares.sum())
+    total = float((old * old).sum())
     return 100 * float(np.sqrt((rest**2).sum() / total)) if total else 0.0
+
+
+def _row_scales(node: Node, other: Node) -> Array:
+    """For each output the factor that brings its float weights nearest to the integer ones."""
+    assert isinstance(node, (Linear, Conv2d))
+    assert isinstance(other, (Linear, Conv2d))
+    old = node.weight.reshape(len(node.weight), -1)
+    new = other.weight.reshape(len(other.weight), -1)
+    squares = (old * old).sum(axis=1)
+    return np.asarray((new * old).sum(axis=1) / np.where(squares > 0, squares, 1))
 
 
 def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:

@@ -33,23 +33,11 @@ def match_rates(changed: Graph, trained: Graph, spikes: Array) -> Graph:
     """
     wanted = interpret(trained, spikes, record=True).layers
     for name, node in changed.of(Neuron).items():
-        target = float(wanted[name].spikes.sum())
-        if target and not _same_decays(node, trained[name]):
+        target, original = float(wanted[name].spikes.sum()), trained[name]
+        assert isinstance(original, Neuron)
+        if target and not node.decays_as(original):
             changed = changed.replace({name: _matched(node, name, trained, spikes, target)})
     return changed
-
-
-def _same_decays(node: Neuron, other: object) -> bool:
-    """Whether nothing changed beyond what float32 rounds off."""
-    assert isinstance(other, Neuron)
-    return all(
-        one is two
-        or (one is not None and two is not None and np.allclose(one, two, rtol=1e-6, atol=0))
-        for one, two in (
-            (node.alpha_mem, other.alpha_mem),
-            (node.alpha_syn, other.alpha_syn),
-        )
-    )
 
 
 def _matched(node: Neuron, name: str, trained: Graph, spikes: Array, target: float) -> Neuron:

@@ -7,6 +7,7 @@ them ends in that layer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -37,39 +38,25 @@ def weights_of(graph: Graph, neuron: str) -> tuple[str, ...] | None:
     None where the layer's drive is not a sum of weights alone, or where one of them also drives
     something else.
     """
-    found: set[str] = set()
-    seen: set[str] = set()
-    waiting = [edge.pre for edge in graph.pre(neuron)]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if isinstance(graph[name], WEIGHTS):
-            found.add(name)
-        elif isinstance(graph[name], TRANSPARENT):
-            waiting += [edge.pre for edge in graph.pre(name)]
-        else:
+    found = _ends(neuron, lambda name: [edge.pre for edge in graph.pre(name)], graph)
+    if not all(isinstance(graph[name], WEIGHTS) for name in found):
+        return None
+    for name in found:
+        if _ends(name, lambda name: [edge.post for edge in graph.post(name)], graph) != {neuron}:
             return None
-    alone = all(_drives(graph, name) == {neuron} for name in found)
-    return tuple(sorted(found)) if alone else None
+    return tuple(sorted(found))
 
 
-def _drives(graph: Graph, weight: str) -> set[str]:
-    """Names of everything that is not transparent and reached from ``weight``."""
-    ends: set[str] = set()
+def _ends(start: str, onward: Callable[[str], list[str]], graph: Graph) -> set[str]:
+    """The first nodes from ``start`` on, ``onward`` each, that are not transparent."""
     seen: set[str] = set()
-    waiting = [edge.post for edge in graph.post(weight)]
+    waiting = onward(start)
     while waiting:
         name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if isinstance(graph[name], TRANSPARENT):
-            waiting += [edge.post for edge in graph.post(name)]
-        else:
-            ends.add(name)
-    return ends
+        if name not in seen:
+            seen.add(name)
+            waiting += onward(name) if isinstance(graph[name], TRANSPARENT) else []
+    return {name for name in seen if not isinstance(graph[name], TRANSPARENT)}
 
 
 def to_rows(neuron: Membrane, factor: Array) -> Array:

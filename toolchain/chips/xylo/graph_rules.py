@@ -27,7 +27,7 @@ def check_graph(graph: Graph, chip: XyloChip) -> tuple[Diagnostic, ...]:
     """Every finding about what the network is made of, in rule order."""
     rules = (*TOPOLOGY, *NEURONS)
     if topology_is_sound(graph, chip):
-        rules = (*rules, path_lengths)
+        rules = (*rules, path_lengths, early_bias)
     return tuple(found for rule in rules for found in rule(graph, chip))
 
 
@@ -154,6 +154,22 @@ def path_lengths(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
                     f"{'later' if late > 0 else 'earlier'} than its other inputs; each hop "
                     f"on {chip.name} takes one timestep",
                 )
+
+
+def early_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """A layer that hears its input later than in the graph has its bias from the first step on."""
+    for name, lag in read_layers(graph).lags().items():
+        node = graph[name]
+        assert isinstance(node, Neuron)
+        if lag > 0 and np.any(node.bias):
+            yield Diagnostic(
+                rule="early_bias",
+                severity=Severity.WARNING,
+                where=name,
+                message=f"its bias acts {lag} {'timestep' if lag == 1 else 'timesteps'} before "
+                f"its input arrives, since each hop on {chip.name} takes one; the first spikes "
+                "may differ",
+            )
 
 
 def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[str]:

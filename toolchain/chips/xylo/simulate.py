@@ -113,7 +113,7 @@ def simulate(
     Source: see :mod:`toolchain.chips.xylo.twin`.
     """
     # numba takes a third of a second to import; a program alone needs none of it
-    from toolchain.chips.xylo import kernel
+    from toolchain.chips.xylo import kernel, tables
 
     counts = as_counts(program, raster)
     batch, steps = counts.shape[:2]
@@ -122,12 +122,12 @@ def simulate(
     if workers < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
     spikes = np.zeros((batch, steps, program.outputs), np.int8)
-    tables = kernel.tables(program)
-    arrays = kernel.State(*(getattr(end, f.name) for f in fields(end)))
-    traces = kernel.Traces(**_empty_traces(program, batch, steps)) if record else None
+    table = tables.tables(program)
+    arrays = tables.State(*(getattr(end, f.name) for f in fields(end)))
+    traces = tables.Traces(**_empty_traces(program, batch, steps)) if record else None
 
     def run(samples: range) -> None:
-        kernel.run(tables, samples, counts, spikes, arrays, traces)
+        kernel.run(table, samples, counts, spikes, arrays, traces)
 
     parts = _split(batch, workers)
     if len(parts) == 1:
