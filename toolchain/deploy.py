@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +33,8 @@ def deploy(
     sample: Any = None,
     dt: float | None = None,
     calibration: Array | None = None,
+    quantizer: str | None = None,
+    allow: Collection[str] = (),
 ) -> Deployment:
     """Take a trained network onto a chip.
 
@@ -46,16 +47,20 @@ def deploy(
         calibration: spikes (batch, time, *features) that the quantizer listens to: no state
             leaves its word on them, and layers whose time constants the chip cannot hold keep
             their firing rate. Without it all scales come from the weights alone.
+        quantizer: how integers are found, one of the family's own; its default unless given.
+        allow: approximations that are accepted, by the names that refusals give. Each is told as
+            a warning, and ``calibration`` measures what all of them do.
 
     Raises:
         DeployError: the network does not fit; holds every finding.
         ExtractError: the model cannot be turned into a Graph.
-        ValueError: an unknown chip, or calibration of another shape.
+        ValueError: an unknown chip, quantizer or approximation, or calibration of another shape.
     """
     from toolchain.hardware import load_chip
 
     spec = load_chip(chip)
     family = load_family(spec.family)
+    method = _one_of(family.QUANTIZERS, quantizer)
     graph = _as_graph(model, sample, dt)
     to_floats: list[Pass] = [
         drop_identities,
@@ -65,14 +70,14 @@ def deploy(
         family.shape,
     ]
     shaped = _walk(graph, to_floats)
-    findings = family.check_graph(shaped, spec)
+    shaped, findings = family.approximate(shaped, spec, allow)
+    findings += family.check_graph(shaped, spec)
     if not family.can_lower(shaped, spec):
         raise _refused(spec.name, findings)
     heard = None if calibration is None else _fitted(shaped, calibration, "calibration")
-    to_integers: list[Pass] = [partial(family.quantize, chip=spec, calibration=heard)]
-    quantized = _walk(shaped, to_integers)
+    quantized, told = family.quantize(shaped, spec, heard, method)
     program = family.lower(quantized, spec)
-    findings += changes(shaped, quantized) + family.check(program, spec)
+    findings += changes(shaped, quantized) + told + family.check(program, spec)
     program, unplaced = family.place(program, spec)
     findings += unplaced
     if any(finding.severity is Severity.ERROR for finding in findings):
@@ -94,6 +99,12 @@ def _walk(graph: Graph, steps: list[Pass]) -> Graph:
     for step in steps:
         graph = step(graph)
     return graph
+
+
+def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
+    if wanted is not None and wanted not in names:
+        raise ValueError(f"no quantizer {wanted!r}; there are {', '.join(names)}")
+    return names[0] if wanted is None else wanted
 
 
 def _as_graph(model: Any, sample: Any, dt: float | None) -> Graph:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Protocol, TypeAlias, cast
@@ -48,10 +48,25 @@ class Resource:
 
 
 class Family(Protocol):
-    """The face of a chip family."""
+    """The face of a chip family.
+
+    Attributes:
+        QUANTIZERS: names that ``quantize`` takes, the default first.
+    """
+
+    QUANTIZERS: tuple[str, ...]
 
     def shape(self, graph: Graph) -> Graph:
         """The float graph rewritten into the family's layers, exactly."""
+
+    def approximate(
+        self, graph: Graph, chip: ChipOf, allow: Collection[str]
+    ) -> tuple[Graph, tuple[Diagnostic, ...]]:
+        """The shaped graph with the approximations named in ``allow``, and what each changed.
+
+        ValueError lists the names that there are. What is not named is left for
+        ``check_graph`` to refuse.
+        """
 
     def check_graph(self, graph: Graph, chip: ChipOf) -> tuple[Diagnostic, ...]:
         """Every finding about what the shaped float graph asks for."""
@@ -59,8 +74,13 @@ class Family(Protocol):
     def can_lower(self, graph: Graph, chip: ChipOf) -> bool:
         """Whether ``lower`` makes sense of the shaped graph, fitting or not."""
 
-    def quantize(self, graph: Graph, chip: ChipOf, calibration: Array | None) -> Graph:
-        """The shaped graph in integers; ``calibration`` spikes are (batch, time, *features)."""
+    def quantize(
+        self, graph: Graph, chip: ChipOf, calibration: Array | None, method: str
+    ) -> tuple[Graph, tuple[Diagnostic, ...]]:
+        """The shaped graph in integers, and what limits each scale.
+
+        ``calibration`` spikes are (batch, time, *features); ``method`` is one of QUANTIZERS.
+        """
 
     def lower(self, graph: Graph, chip: ChipOf) -> Program:
         """The program of a quantized graph."""

@@ -150,19 +150,19 @@ def test_a_neuron_that_the_chip_lacks_is_refused_and_still_lowered(changes, text
     graph = one(changes)
     assert errors(graph) == [text]
     assert topology_is_sound(graph, CHIP)
-    face.lower(face.quantize(graph, CHIP, None), CHIP)
+    face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
 
 
 def test_groups_are_refused_and_still_lowered():
     graph = one(weight=Conv2d(weight=np.ones((4, 1, 3, 3)), groups=2), shape=(2, 5, 5))
     assert errors(graph) == ["error[plain_convolution] conv: has 2 groups, speck2f 1"]
-    assert face.lower(face.quantize(graph, CHIP, None), CHIP).cores[0].weight.shape[1] == 2
+    assert face.lower(face.quantize(graph, CHIP, None)[0], CHIP).cores[0].weight.shape[1] == 2
 
 
 def test_dilation_is_refused_and_still_lowered():
     graph = one(weight=conv(1, 1, 2, dilation=(1, 3)))
     assert errors(graph) == ["error[plain_convolution] conv: has dilation (1, 3), speck2f (1, 1)"]
-    assert face.lower(face.quantize(graph, CHIP, None), CHIP).cores[0].weight.shape[2:] == (2, 4)
+    assert face.lower(face.quantize(graph, CHIP, None)[0], CHIP).cores[0].weight.shape[2:] == (2, 4)
 
 
 def test_a_bias_of_the_weights_is_taken():
@@ -203,7 +203,7 @@ def test_pools_are_squares_side_by_side(node, text):
     assert errors(graph) == [
         f"error[square_pooling] n2: {text}; speck2f pools squares with the stride of their side"
     ]
-    face.lower(face.quantize(graph, CHIP, None), CHIP)
+    face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
 
 
 def test_a_pool_before_the_output_is_refused():
@@ -378,7 +378,7 @@ def test_a_sound_network_is_lowered_whatever_its_neurons(seed):
     }
     graph = graph.replace(changed)
     assert topology_is_sound(graph, CHIP)
-    program = face.lower(face.quantize(graph, CHIP, None), CHIP)
+    program = face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
     assert {core.name for core in program.cores} == set(changed)
     face.check(program, CHIP)
     face.place(program, CHIP)
@@ -414,7 +414,7 @@ def test_any_network_is_refused_with_reasons_or_lowered():
         graph = tangle(np.random.default_rng(seed))
         found = check_graph(graph, CHIP)
         if topology_is_sound(graph, CHIP):
-            program = face.lower(face.quantize(graph, CHIP, None), CHIP)
+            program = face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
             assert len(program.cores) == len(graph.of(Neuron))
             lowered += 1
         else:

@@ -18,7 +18,7 @@ CHIP = load_chip("speck2f")
 
 
 def lowered(graph):
-    return lower(face.quantize(face.shape(graph), CHIP, None), CHIP)
+    return lower(face.quantize(face.shape(graph), CHIP, None)[0], CHIP)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -27,7 +27,7 @@ def test_the_program_spikes_as_the_quantized_network(seed):
     graph = branching(rng, biases=seed % 2 == 1)
     errors = [f for f in check_graph(graph, CHIP) if f.severity is Severity.ERROR]
     assert errors == []
-    quantized = face.quantize(graph, CHIP, None)
+    quantized = face.quantize(graph, CHIP, None)[0]
     program = lower(quantized, CHIP)
     spikes = rng.poisson(0.3, (2, 12, *graph.shape("input")))
     wanted = interpret(quantized, spikes, record=True)
@@ -54,7 +54,7 @@ def test_neurons_that_the_chip_has_spike_as_in_the_network(changes):
     rng = np.random.default_rng(0)
     graph = one(changes, conv(1, 1, 3, rng, padding=1))
     assert check_graph(graph, CHIP) == ()
-    quantized = face.quantize(graph, CHIP, None)
+    quantized = face.quantize(graph, CHIP, None)[0]
     spikes = rng.poisson(0.5, (2, 30, 1, 4, 4))
     wanted = interpret(quantized, spikes, record=True).layers["spk"]
     program = lower(quantized, CHIP)
@@ -158,7 +158,7 @@ def test_gaps_of_groups_and_dilation_are_zeros_in_the_kernel(groups, dilation):
     weight = Conv2d(
         weight=rng.normal(0.2, 1, (4, 4 // groups, 3, 2)), groups=groups, dilation=dilation
     )
-    quantized = face.quantize(one(weight=weight, shape=(4, 7, 7)), CHIP, None)
+    quantized = face.quantize(one(weight=weight, shape=(4, 7, 7)), CHIP, None)[0]
     spikes = rng.poisson(0.4, (1, 10, 4, 7, 7))
     got = face.simulate(lower(quantized, CHIP), spikes, record=False, timing="clocked")
     wanted = interpret(quantized, spikes).spikes

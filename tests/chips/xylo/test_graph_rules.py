@@ -181,7 +181,7 @@ def test_a_neuron_that_the_chip_lacks_is_refused_and_still_lowered(changes, text
     assert errors(graph) == [text]
     assert topology_is_sound(graph, A2)
     if changes.get("synapses", 1) == 1:
-        face.lower(face.quantize(graph, A2, None), A2)
+        face.lower(face.quantize(graph, A2, None)[0], A2)
 
 
 def test_a_time_constant_without_dt_is_told_in_shifts():
@@ -337,7 +337,7 @@ def test_weights_that_read_two_layers_are_taken():
     nodes |= {"both": Add(), "v": dense(), "out": readout(2), "output": Output()}
     graph = Graph(nodes, [*edges, ("both", "v"), ("v", "out"), ("out", "output")])
     assert rules_of(graph) == []
-    program = face.lower(face.quantize(graph, A2, None), A2)
+    program = face.lower(face.quantize(graph, A2, None)[0], A2)
     assert program.weights_out.tolist() == [[127, 0], [0, 127], [127, 0], [0, 127]]
 
 
@@ -501,7 +501,7 @@ def test_a_sound_network_is_lowered_whatever_its_neurons(chip, seed):
         changed[name] = kind(node.shape[0], **variant)
     graph = graph.replace(changed)
     assert topology_is_sound(graph, chip)
-    program = face.lower(face.quantize(graph, chip, None), chip)
+    program = face.lower(face.quantize(graph, chip, None)[0], chip)
     assert {p.name for p in program.populations} == set(changed)
     face.check(program, chip)
 
@@ -551,7 +551,7 @@ def test_any_network_is_refused_with_reasons_or_lowered():
         found = check_graph(graph, A2)
         if topology_is_sound(graph, A2):
             face.lag(graph)
-            program = face.lower(face.quantize(graph, A2, None), A2)
+            program = face.lower(face.quantize(graph, A2, None)[0], A2)
             assert program.hidden == 2 * (len(graph.of(Neuron)) - 1)
             lowered += 1
         else:

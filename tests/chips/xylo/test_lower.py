@@ -21,7 +21,7 @@ A2, IMU, A3 = map(load_chip, CHIPS)
 
 
 def lowered(graph, chip=A2):
-    return lower(face.quantize(graph, chip, None), chip)
+    return lower(face.quantize(graph, chip, None)[0], chip)
 
 
 def ids(program):
@@ -220,7 +220,7 @@ def test_the_chip_agrees_with_the_float_reference_where_leaks_hardly_round():
     layers = {"a": lif(40, v_threshold=12.0), "out": readout(8, v_threshold=40.0)}
     weights = [rng.normal(0.2, 1, (40, 8)), rng.normal(0, 0.1, (40, 40)), rng.normal(0, 1, (8, 40))]
     connections = [("input", "a", weights[0]), ("a", "a", weights[1], 1), ("a", "out", weights[2])]
-    quantized = face.quantize(wired(8, layers, connections), A2, None)
+    quantized = face.quantize(wired(8, layers, connections), A2, None)[0]
     spikes = rng.poisson(0.7, (8, 100, 8)).clip(0, 15)
     wanted = interpret(quantized, spikes, record=True)
     got = face.simulate(lower(quantized, A2), spikes, record=True, timing="clocked")
@@ -243,6 +243,28 @@ def test_the_slow_twin_and_the_kernel_agree_on_a_lowered_network():
     fast, slow = simulate(program, raster, record=True), simulate_slow(program, raster)
     np.testing.assert_array_equal(fast.spikes, slow.spikes)
     np.testing.assert_array_equal(fast.v_mem, slow.v_mem)
+
+
+# ---- weight shifts ----
+
+
+def in_integers(weight_in, weight_out):
+    """One hidden layer of integers, as a quantizer gives it."""
+    layers = {"a": lif(2), "out": readout(1)}
+    connections = [("input", "a", np.array(weight_in)), ("a", "out", np.array(weight_out))]
+    return lower(wired(2, layers, connections), A2)
+
+
+def test_weights_wider_than_the_chips_become_a_shift_of_their_matrix():
+    program = in_integers([[1016, -8], [0, 16]], [[254, -256]])
+    assert (program.weight_shift_in, program.weight_shift_out) == (3, 1)
+    np.testing.assert_array_equal(program.weights_in[..., 0].T, [[127, -1], [0, 2]])
+    np.testing.assert_array_equal(program.weights_out.T, [[127, -128]])
+
+
+def test_weights_that_no_shift_makes_short_are_refused():
+    with pytest.raises(ValueError, match="weights_in need more than 8 bit"):
+        in_integers([[1016, -7], [0, 16]], [[1, 1]])
 
 
 # ---- lags ----

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -27,8 +27,10 @@ from toolchain.passes.quantize import Bits
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
+    "QUANTIZERS",
     "activity",
     "activity_at",
+    "approximate",
     "can_lower",
     "check",
     "check_graph",
@@ -46,6 +48,8 @@ __all__ = [
     "unpack",
 ]
 
+QUANTIZERS = ("auto",)
+
 can_lower = topology_is_sound
 
 
@@ -54,12 +58,25 @@ def shape(graph: Graph) -> Graph:
     return linear_to_conv(graph)
 
 
-def quantize(graph: Graph, chip: SpeckChip, calibration: Array | None) -> Graph:
+def approximate(
+    graph: Graph, chip: SpeckChip, allow: Collection[str]
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
+    """Speck knows no approximation yet."""
+    del chip
+    if allow:
+        raise ValueError(f"no approximation {', '.join(sorted(allow))} on Speck; there is none")
+    return graph, ()
+
+
+def quantize(
+    graph: Graph, chip: SpeckChip, calibration: Array | None, method: str = "auto"
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
     """One scale a layer for weights, biases, threshold and floor.
 
     Biases use the 16 bit that the chip has; the vendor's tool gives them 8, which costs weights
     their resolution.
     """
+    del method
     limits = chip.limits
     bits = Bits(
         weight=int(limits.weight_width.value),
@@ -68,7 +85,7 @@ def quantize(graph: Graph, chip: SpeckChip, calibration: Array | None) -> Graph:
         state=int(limits.state_width.value),
     )
     peaks = None if calibration is None else state_peaks(graph, calibration)
-    return to_integers(graph, bits=bits, per="layer", peaks=peaks)
+    return to_integers(graph, bits=bits, per="layer", peaks=peaks), ()
 
 
 def place(program: SpeckProgram, chip: SpeckChip) -> tuple[SpeckProgram, tuple[Diagnostic, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import prod
 from typing import Any, Literal
 
@@ -29,8 +29,10 @@ from toolchain.passes.quantize import Bits
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
+    "QUANTIZERS",
     "activity",
     "activity_at",
+    "approximate",
     "can_lower",
     "check",
     "check_graph",
@@ -48,6 +50,8 @@ __all__ = [
     "unpack",
 ]
 
+QUANTIZERS = ("auto",)
+
 can_lower = topology_is_sound
 emit = configuration
 
@@ -57,12 +61,25 @@ def shape(graph: Graph) -> Graph:
     return graph
 
 
-def quantize(graph: Graph, chip: XyloChip, calibration: Array | None) -> Graph:
+def approximate(
+    graph: Graph, chip: XyloChip, allow: Collection[str]
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
+    """Xylo knows no approximation yet."""
+    del chip
+    if allow:
+        raise ValueError(f"no approximation {', '.join(sorted(allow))} on Xylo; there is none")
+    return graph, ()
+
+
+def quantize(
+    graph: Graph, chip: XyloChip, calibration: Array | None, method: str = "auto"
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
     """Bit-shift decays, and one scale a neuron for its weights, bias and threshold.
 
     With calibration spikes, layers whose decays the chip cannot hold are brought back to the
     firing rate they were trained for, and no state leaves its word.
     """
+    del method
     limits = chip.limits
     bits = Bits(
         weight=int(limits.weight_width.value),
@@ -72,10 +89,10 @@ def quantize(graph: Graph, chip: XyloChip, calibration: Array | None) -> Graph:
     )
     snapped = snap_decays(graph, dash_bits=int(limits.dash_width.value))
     if calibration is None:
-        return to_integers(fold_gain(snapped), bits=bits, per="neuron")
+        return to_integers(fold_gain(snapped), bits=bits, per="neuron"), ()
     matched = fold_gain(match_rates(snapped, graph, calibration))
     peaks = state_peaks(matched, calibration)
-    return to_integers(matched, bits=bits, per="neuron", peaks=peaks)
+    return to_integers(matched, bits=bits, per="neuron", peaks=peaks), ()
 
 
 def place(program: XyloProgram, chip: XyloChip) -> tuple[XyloProgram, tuple[Diagnostic, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from toolchain.chips.xylo.layers import Layers, read_layers
@@ -17,7 +19,9 @@ __all__ = ["lower"]
 def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
     """The integers of ``graph``, with neuron ids allocated for ``chip``.
 
-    Requires: the rules on topology hold, weights and thresholds are integers. Time constants
+    Requires: the rules on topology hold, weights and thresholds are integers; weights wider than
+    the chip's are whole multiples of a power of two, which becomes the shift of their matrix.
+    Time constants
     that the chip cannot hold are clipped here and synapses beyond the second left out; the rules
     on neurons have refused them.
     Ensures: the program's outputs are the graph's, ``Layers.lags`` later, but for the chip's
@@ -36,11 +40,8 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
         chip=chip.name,
         core=chip.integer_core,
         dt=graph.dt,
-        **_weights(layers, places, hidden, outputs, synapses),
+        **_shifted(_weights(layers, places, hidden, outputs, synapses), chip),
         **_constants(layers, places, hidden, outputs, top),
-        weight_shift_in=0,
-        weight_shift_rec=0,
-        weight_shift_out=0,
         aliases=((),) * hidden,
         max_input_spikes=int(chip.limits.input_spikes.value),
         max_hidden_spikes=int(chip.limits.hidden_spikes.value),
@@ -75,9 +76,25 @@ def _weights(
     return into
 
 
+def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:
+    """The matrices in the chip's words, each with the smallest left shift that gives it back."""
+    most = 2 ** (int(chip.limits.weight_width.value) - 1)
+    top = 2 ** int(chip.limits.weight_shift_width.value) - 1
+    fields: dict[str, Any] = {}
+    for name, weights in matrices.items():
+        wide = (s for s in range(top) if -most <= weights.min() >> s and weights.max() >> s < most)
+        shift = next(wide, top)
+        if np.any(weights % 2**shift):
+            raise ValueError(
+                f"{name} need more than {most.bit_length()} bit and are no multiples of {2**shift}"
+            )
+        fields |= {name: weights >> shift, name.replace("weights", "weight_shift"): shift}
+    return fields
+
+
 def _constants(
     layers: Layers, places: dict[str, Population], hidden: int, outputs: int, top: int
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     fields = {
         name + suffix: np.full(size, start, np.int64)
         for suffix, size in (("", hidden), ("_out", outputs))
