@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from toolchain.ir.nodes import Array
 
-__all__ = ["LayerRecord", "Recording"]
+__all__ = ["LayerRecord", "Recording", "count_agreement"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,3 +45,19 @@ class Recording:
     layers: Mapping[str, LayerRecord] = field(default_factory=dict)
     saturations: Mapping[str, int] = field(default_factory=dict)
     dt: float | None = None
+
+
+def count_agreement(wanted: Array, got: Array) -> float:
+    r"""How far two sets of spike trains agree in their counts, 0..1.
+
+    .. math:: 1 - \frac{\sum |n - m|}{\sum \max(n, m)}
+
+    over all samples and neurons, with n and m the spikes of one neuron in one sample; 1 where
+    nobody spikes.
+
+    Args:
+        wanted, got: spikes, (batch, time, *features), of one shape.
+    """
+    n, m = wanted.sum(axis=1), got.sum(axis=1)
+    most = float(np.maximum(n, m).sum())
+    return 1.0 - float(np.abs(n - m).sum()) / most if most else 1.0
