@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 CONFORMANCE := .venv-conformance
 
-.PHONY: demo test check conformance vectors bench clean
+.PHONY: demo test check conformance vectors bench compare clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -24,6 +24,7 @@ conformance: $(CONFORMANCE)/.ready
 # Records anew what `make test` replays; needs the other projects' simulators.
 vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/xylo_vectors.py
+	$(CONFORMANCE)/bin/python tests/oracles/xylo_ram_files.py
 	$(CONFORMANCE)/bin/python tests/oracles/speck_vectors.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
@@ -32,6 +33,10 @@ vectors: $(CONFORMANCE)/.ready
 bench: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
+
+# Quantizers for Xylo beside rockpool's; --record writes what tests and documentation stand on.
+compare: $(CONFORMANCE)/.ready
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/xylo_quantizers.py --record
 
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)

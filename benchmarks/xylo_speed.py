@@ -4,17 +4,25 @@
 
 Four networks, each at a low and a high firing rate, over 1000 timesteps. ``one`` is a single
 sample with every state recorded, which xylosim always does; ``batch`` is a sample out of 64
-different ones, outputs only, on all usable cores. Times are the least of the repeats. Needs
-xylosim, which `make conformance` installs in an environment of its own.
+different ones, outputs only, on all usable cores. Times are the least of the repeats; before they
+are taken, the output spikes of both are compared. Last comes what a first simulation costs in a
+new process whose compiled code is kept from an earlier one. Needs xylosim, which
+`make conformance` installs in an environment of its own.
 """
 
+import os
+import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "oracles"))
 
@@ -98,46 +106,107 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Print the table."""
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    rng = np.random.default_rng(2)
-    rasters = (rng.random((BATCH, STEPS, INPUTS)) < 0.05).astype(np.uint8)
-    print(f"{'network':22} {'rate':>6} {'xylosim':>10} {'one':>9} {'':>6} {'batch':>9}")
-    ratios = []
-    for name, shape in networks().items():
-        for rate in RATES.values():
-            program = tuned(shape, rasters[:1], rate)
-            ratios.append(compare(name, program, rasters, repeats))
-    for what, column in zip(("one", "batch"), zip(*ratios, strict=True), strict=True):
-        mean = np.exp(np.mean(np.log(column)))
-        print(f"{what}: {mean:.0f}x geometric mean, {min(column):.0f}x at worst")
-
-
-def compare(
-    name: str, program: XyloProgram, rasters: np.ndarray, repeats: int
-) -> tuple[float, float]:
-    """One row: how many times faster one sample and a sample of a batch are."""
+def compare(program: XyloProgram, rasters: np.ndarray, repeats: int) -> tuple[float, ...]:
+    """Firing rate of the hidden neurons, then seconds a sample: xylosim, one, batch."""
     layer, lists = xylosim_oracle.build("v2", arrays(program))
     one = rasters[0].tolist()
     wanted = np.array(layer.evolve(one))
-    assert np.array_equal(simulate(program, rasters[0]).spikes[0], wanted)
+    if not np.array_equal(simulate(program, rasters[0]).spikes[0], wanted):
+        raise SystemExit("the output spikes differ from xylosim's")
     rate = float(np.mean(np.asarray(layer.rec_recurrent_spikes)))
     times = [
         (
             seconds(lambda: layer.evolve(one)),
             seconds(lambda: simulate(program, rasters[0], record=True)),
-            seconds(lambda: simulate(program, rasters)) / BATCH,
+            seconds(lambda: simulate(program, rasters)) / len(rasters),
         )
         for _ in range(repeats)
     ]
-    reference, single, batch = (min(column) for column in zip(*times, strict=True))
     del lists
-    print(
-        f"{name:22} {100 * rate:5.1f}% {1e3 * reference:7.2f} ms {1e3 * single:6.2f} ms "
-        f"{reference / single:5.0f}x {reference / batch:8.0f}x"
+    return (rate, *(min(column) for column in zip(*times, strict=True)))
+
+
+FIRST = """
+import time
+start = time.perf_counter()
+import sys
+import numpy as np
+from toolchain.chips.xylo import XyloProgram, simulate
+imported = time.perf_counter()
+program = XyloProgram.from_specification(
+    "xylo_a2", weights_in=np.full((16, 63), 9), weights_out=np.full((63, 8), 9), dash_mem=4,
+    dash_syn=4, dash_mem_out=4, dash_syn_out=4, threshold=500, threshold_out=500,
+)
+built = time.perf_counter()
+simulate(program, np.ones((100, 16), np.uint8), record=True)
+done = time.perf_counter()
+print(imported - start, built - imported, done - built, done - start, "torch" in sys.modules)
+"""
+
+
+def first_call(repeats: int) -> str:
+    """What a new process spends until it has simulated, in a line."""
+    command = [sys.executable, "-c", FIRST]
+    # the first of these may have to compile
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(repeats + 1)
+    ][1:]
+    imports, build, run, whole = (min(float(r[i]) for r in runs) for i in range(4))
+    torch = "with" if any(r[4] == "True" for r in runs) else "without"
+    return (
+        f"first simulation in a new process, {torch} torch: {whole:.2f} s "
+        f"(import {imports:.2f} s, program {build:.2f} s, simulate {run:.2f} s)"
     )
-    return reference / single, reference / batch
+
+
+def circumstances() -> str:
+    """What the figures depend on, in a line."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    names = ("xylosim", "numba", "numpy")
+    return (
+        f"{processor()}, {cores} cores, load {load}; Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in names)
+    )
+
+
+def processor() -> str:
+    """The processor's own name where Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def main() -> None:
+    """Print the table."""
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    console = Console(width=100, highlight=False)
+    console.print(circumstances())
+    table = Table("network", title=f"Time of a sample of {STEPS} steps, least of {repeats}")
+    for name in ("rate", "xylosim", "one", "", "batch", ""):
+        table.add_column(name, justify="right")
+    rng = np.random.default_rng(2)
+    rasters = (rng.random((BATCH, STEPS, INPUTS)) < 0.05).astype(np.uint8)
+    ratios = []
+    for name, shape in networks().items():
+        for wanted in RATES.values():
+            program = tuned(shape, rasters[:1], wanted)
+            rate, reference, one, batch = compare(program, rasters, repeats)
+            ratios.append((reference / one, reference / batch))
+            cells = [f"{1e3 * t:.2f} ms" for t in (reference, one, batch)]
+            table.add_row(
+                name, f"{100 * rate:.1f} %", cells[0],
+                cells[1], f"{ratios[-1][0]:.0f}x", cells[2], f"{ratios[-1][1]:.0f}x",
+            )  # fmt: skip
+    console.print(table)
+    texts = ("one, every state recorded", f"of a batch of {BATCH}, outputs only")
+    for text, column in zip(texts, zip(*ratios, strict=True), strict=True):
+        mean = np.exp(np.mean(np.log(column)))
+        console.print(f"{text}: {mean:.0f}x geometric mean, {min(column):.0f}x at worst")
+    console.print(first_call(5), soft_wrap=True)
+    console.print(circumstances())
 
 
 if __name__ == "__main__":

@@ -263,6 +263,14 @@ def test_it_prints_as_tables(xylo, speck):
         assert "not priced" in str(d.estimate(spikes(x)))
 
 
+def test_what_limits_each_scale_is_told(speck, xylo):
+    told = {f.where: f.message for f in speck.diagnostics if f.rule == "levels"}
+    assert {*told} == {"if1", "if2", "if3", "if4", "if5"}
+    most = int(abs(speck.quantized["fc2"].weight).max())
+    assert told["if5"].startswith(f"weights use {most} of 127 levels; limited by ")
+    assert {f.where for f in xylo.diagnostics if f.rule == "levels"} == {"fc0", "fc1", "fc2"}
+
+
 # ---- what is refused ----
 
 

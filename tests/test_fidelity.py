@@ -29,15 +29,43 @@ def test_a_time_constant_that_changes_is_a_warning_with_its_size():
     graph = net([[0.5]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]))
     after = snap_decays(graph, dash_bits=4)
     assert told(graph, after)[:2] == [
-        ("warning", "time_constants", "lif", "tau_mem 10 ms becomes 7.49 ms (-25.1 %)"),
-        ("warning", "time_constants", "lif", "tau_syn 5 ms becomes 3.48 ms (-30.5 %)"),
+        (
+            "warning",
+            "time_constants",
+            "lif",
+            "tau_mem 10 ms becomes 7.49 ms (-25.1 %): dash 3, as by both formulas",
+        ),
+        (
+            "warning",
+            "time_constants",
+            "lif",
+            "tau_syn 5 ms becomes 3.48 ms (-30.5 %): dash 2, as by both formulas",
+        ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("tau", "text"),
+    [
+        (2.5, "+39.0 %): dash 2, as by -log2(1 - alpha); log2(tau/dt) gives 1"),
+        (11.5, "+34.7 %): dash 4, as by both formulas"),
+        (1.2, "+20.2 %): dash 1, as by -log2(1 - alpha); log2(tau/dt) gives 0"),
+        (0.4, "+260.7 %): dash 1; log2(tau/dt) gives -1; -log2(1 - alpha) gives 0"),
+    ],
+)
+def test_the_dash_is_told_with_those_of_the_formulas_in_use(tau, text):
+    graph = net([[0.5]], alpha_mem=np.exp(-1 / tau))
+    (found, *_) = told(graph, snap_decays(graph, dash_bits=4))
+    assert found[3].endswith(text)
 
 
 def test_the_neuron_that_changes_most_is_the_one_that_is_told():
     graph = net([[0.5], [0.5]], alpha_mem=[0.75, np.exp(-0.1)], dt=None)
     after = snap_decays(graph, dash_bits=4)
-    assert told(graph, after)[0][3] == "tau_mem 10 steps becomes 7.49 steps (-25.1 % at most)"
+    assert (
+        told(graph, after)[0][3]
+        == "tau_mem 10 steps becomes 7.49 steps (-25.1 % at most): dash 3, as by both formulas"
+    )
 
 
 def test_a_time_constant_that_the_chip_holds_is_not_mentioned():
@@ -53,7 +81,7 @@ def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
             "info",
             "rounding",
             "fc",
-            "weights use 127 of 127 levels and move by 0.39 % rms; smallest threshold 100",
+            "weights move by 0.39 % rms; smallest threshold 100",
         )
     ]
 

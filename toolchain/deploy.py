@@ -44,9 +44,10 @@ def deploy(
         sample: an input as the model's own forward takes it; needed for a torch module.
         dt: length of a timestep, s. Needed where the model does not know it and a time matters:
             for estimates, and on Speck for biases.
-        calibration: spikes (batch, time, *features) that the quantizer listens to: no state
-            leaves its word on them, and layers whose time constants the chip cannot hold keep
-            their firing rate. Without it all scales come from the weights alone.
+        calibration: spikes (batch, time, *features) that the quantizer listens to: scales follow
+            the states reached on them, and on Xylo all that the chip cannot hold is chosen by how
+            well the spikes still agree. Without it scales come from the weights alone or, on
+            Xylo, from random spikes.
         quantizer: how integers are found, one of the family's own; its default unless given.
         allow: approximations that are accepted, by the names that refusals give. Each is told as
             a warning, and ``calibration`` measures what all of them do.

@@ -7,7 +7,7 @@ Exceptions, and when they occur::
     ├── ExtractError      the model cannot be turned into a Graph; names the layer and the operation
     ├── GraphError        a Graph breaks a rule of the IR
     ├── ChipFileError     a chip specification is wrong; holds every fault with its line
-    └── ArtifactError     a saved deployment is damaged, foreign or of another version
+    └── ArtifactError     a saved deployment or configuration is damaged, foreign or too new or old
     RuntimeError
     └── VendorError       the vendor's SDK was asked for and is not usable
 
@@ -105,7 +105,7 @@ class ChipFileError(ValueError):
 
 
 class ArtifactError(ValueError):
-    """A saved deployment is damaged, foreign, or of a version this release cannot read."""
+    """A saved deployment or configuration is damaged, foreign, or of another version."""
 
 
 class VendorError(RuntimeError):

@@ -8,6 +8,7 @@ import numpy as np
 
 from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.ir import Array, Conv2d, Graph, Linear, Membrane, Neuron, Node, time_constant
+from toolchain.passes.snap_decays import dashes, formulas
 from toolchain.passes.weights import weights_of
 from toolchain.recording import Recording
 
@@ -78,20 +79,33 @@ def _drive(before: Graph, after: Graph, name: str) -> Array:
 def _changed_tau(field: str, old: Array, new: Array, dt: float | None) -> str:
     """``tau_mem 10 ms becomes 7.49 ms (-25 %)``, for the neuron that changes most."""
     step = 1.0 if dt is None else dt
-    was, now = time_constant(old, step).ravel(), time_constant(new, step).ravel()
-    was, now = np.broadcast_arrays(was, now)
+    old, new = (alpha.ravel() for alpha in np.broadcast_arrays(old, new))
+    was, now = time_constant(old, step), time_constant(new, step)
     worst = int(np.argmax(np.abs(np.log(now / was))))
     scale, unit = (1.0, "steps") if dt is None else (1e3, "ms")
     percent = 100 * (now[worst] / was[worst] - 1)
     most = " at most" if len(was) > 1 and np.ptp(was) else ""
     return (
         f"tau_{field} {was[worst] * scale:.3g} {unit} becomes {now[worst] * scale:.3g} {unit} "
-        f"({percent:+.1f} %{most})"
+        f"({percent:+.1f} %{most}): {_chosen(old[worst], dashes(new[worst]))}"
     )
 
 
+def _chosen(alpha: Array, dash: Array) -> str:
+    """The bit shift that was chosen for a decay factor, and what the two formulas give."""
+    given = formulas(alpha)
+    same = [name for name, shift in given.items() if shift == np.rint(dash)]
+    others = [f"{name} gives {int(shift)}" for name, shift in given.items() if name not in same]
+    if not others:
+        return f"dash {dash:g}, as by both formulas"
+    return "; ".join([f"dash {dash:g}{''.join(f', as by {name}' for name in same)}", *others])
+
+
 def rounding(before: Graph, after: Graph) -> Iterator[Diagnostic]:
-    """How far rounding moved the weights and thresholds of each layer."""
+    """How far rounding moved the weights of each layer, and what is left of its threshold.
+
+    Levels and shifts are told by the family's quantizer, which knows them.
+    """
     for kind in (Linear, Conv2d):
         for name, node in before.of(kind).items():
             other = after[name]
@@ -99,8 +113,7 @@ def rounding(before: Graph, after: Graph) -> Iterator[Diagnostic]:
             assert isinstance(other, (Linear, Conv2d))
             then = after.after(name)
             threshold = after[then] if then is not None else None
-            levels = count(int(np.abs(other.weight).max(initial=0)))
-            told = f"weights use {levels} of 127 levels and move by {_moved(node, other):.2g} % rms"
+            told = f"weights move by {_moved(node, other):.2g} % rms"
             if isinstance(threshold, Neuron):
                 told += f"; smallest threshold {count(int(threshold.v_threshold.min()))}"
             yield Diagnostic(rule="rounding", severity=Severity.INFO, where=name, message=told)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chips.speck.networks import chain
 from tests.chips.xylo.programs import quiet
+from tests.chips.xylo.surfaces import classes, plain
 from toolchain.chips import vendor
 from toolchain.chips.speck.emit import configuration as speck_tree
 from toolchain.chips.vendor import assign, to_samna
@@ -76,68 +77,124 @@ def test_a_distribution_without_list_of_files_is_refused(install, tmp_path):
         to_samna({}, A2)
 
 
-SURFACE = '''
-class Part:
-    def __init__(self, **fields):
-        self.__dict__.update(fields)
+CHIPS = tuple(map(load_chip, ("xylo_1", "xylo_a2", "xylo_imu", "xylo_a3")))
+SURFACE = """
+from tests.chips.xylo.surfaces import classes
+configuration = classes("samna.{0}")
+"""
+STRANGER = "configuration = object()\n"
 
-class OperationMode:
-    """Members are attributes of the type."""
 
-OperationMode.Manual = OperationMode()
-OperationMode.AcceleratedTime = OperationMode()
-
-def matrix():
-    return Part(weights=[], weight_bit_shift=0, syn2_weights=[])
-
-class ReservoirNeuron(Part):
-    def __init__(self):
-        super().__init__(i_syn_decay=0, i_syn2_decay=0, v_mem_decay=0, threshold=0,
-                         v_mem_bias=0, alias_target=None)
-
-class OutputNeuron(Part):
-    def __init__(self):
-        super().__init__(i_syn_decay=0, v_mem_decay=0, threshold=0, v_mem_bias=0)
-
-class XyloConfiguration(Part):
-    def __init__(self):
-        reservoir, readout = matrix(), matrix()
-        reservoir.neurons, reservoir.aliasing, readout.neurons = [], False, []
-        clocks = ("isyn_clock_enable isyn2_clock_enable ra_clock_enable bias_clock_enable "
-                  "hm_clock_enable ram_power_enable")
-        super().__init__(input=matrix(), reservoir=reservoir, readout=readout, bias_enable=False,
-                         synapse2_enable=False, enable_hibernation_mode=True,
-                         operation_mode=OperationMode.Manual,
-                         debug=Part(**dict.fromkeys(clocks.split(), False)))
-'''
-LIBRARY = {
-    "samna/__init__.py": "",
-    "samna/samna.so": "",
-    "samna/xyloCore2/__init__.py": "",
-    "samna/xyloCore2/configuration.py": SURFACE,
-}
+def stands_in(*modules):
+    """The files of a library with these modules, each with its recorded surface."""
+    files = {"samna/__init__.py": "", "samna/samna.so": ""}
+    return files | {f"samna/{m}/__init__.py": SURFACE.format(m) for m in modules}
 
 
 @pytest.fixture
 def library(install):
-    files = dict(LIBRARY)
-    files["samna/xyloCore2/__init__.py"] = "from samna.xyloCore2 import configuration\n"
-    install(files)
+    install(stands_in("xyloCore2"))
 
 
-def test_every_value_of_a_xylo_tree_is_set(library):
-    made = quiet(hidden=3, threshold=np.array([5, 6, 7]), aliases=((), (2,), ()))
-    tree = xylo_tree(made, A2)
-    live = to_samna(tree, A2)
+def rich(chip):
+    """A program that uses all that the chip has."""
+    rng = np.random.default_rng(0)
+    synapses = int(chip.limits.hidden_synapses.value)
+    with_bias = chip.limits.bias_width is not None
+    return quiet(
+        inputs=3,
+        hidden=4,
+        outputs=2,
+        synapses=synapses,
+        core=chip.integer_core,
+        weights_in=rng.integers(-128, 128, (3, 4, synapses)),
+        weights_rec=rng.integers(-128, 128, (4, 4, synapses)),
+        weights_out=rng.integers(-128, 128, (4, 2)),
+        dash_syn_2=np.array([3, 4, 5, 6]),
+        bias=np.array([25, -128, 127, 0]) * with_bias,
+        bias_out=np.array([-3, 4]) * with_bias,
+        weight_shift_in=7,
+        aliases=((), (0,), (), (2,)),
+        dt=5e-3,
+    )
+
+
+def held(live, tree):
+    """The part of ``live`` that ``tree`` names."""
+    if isinstance(tree, dict):
+        return {name: held(live[name], part) for name, part in tree.items()}
+    if isinstance(tree, list) and tree and isinstance(tree[0], dict):
+        return [held(*pair) for pair in zip(live, tree, strict=True)]
+    return live
+
+
+@pytest.mark.parametrize("mode", ["AcceleratedTime", "RealTime"])
+@pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
+def test_every_value_of_a_xylo_tree_is_set_on_the_chips_own_surface(install, chip, mode):
+    install(stands_in(chip.vendor_module.rpartition(".")[2]))
+    tree = xylo_tree(rich(chip), chip, operation_mode=mode)
+    live = to_samna(tree, chip)
     assert type(live).__name__ == "XyloConfiguration"
-    assert live.enable_hibernation_mode is False
-    assert live.operation_mode is type(live.operation_mode).AcceleratedTime
-    assert live.input.weights == tree["input"]["weights"]
-    assert [n.threshold for n in live.reservoir.neurons] == [5, 6, 7]
-    assert [n.alias_target for n in live.reservoir.neurons] == [None, 2, None]
-    assert {type(n).__name__ for n in live.reservoir.neurons} == {"ReservoirNeuron"}
-    assert [type(n).__name__ for n in live.readout.neurons] == ["OutputNeuron"]
-    assert live.debug.ram_power_enable is True
+    assert held(plain(live), tree) == tree
+
+
+@pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
+def test_what_a_xylo_tree_does_not_name_stays_as_the_vendor_has_it(chip):
+    module = classes(chip.vendor_module)
+    before = plain(module.XyloConfiguration())
+    live = plain(assign(module.XyloConfiguration(), {"readout": {"weight_bit_shift": 3}}, module))
+    assert live["readout"].pop("weight_bit_shift") == 3
+    before["readout"].pop("weight_bit_shift")
+    assert live == before
+
+
+@pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
+def test_the_hidden_neurons_are_of_the_vendors_class(chip):
+    module = classes(chip.vendor_module)
+    live = assign(module.XyloConfiguration(), xylo_tree(rich(chip), chip), module)
+    part = "reservoir" if chip.name in ("xylo_1", "xylo_a2") else "hidden"
+    neurons = getattr(live, part).neurons
+    assert {type(n).__name__ for n in neurons} == {f"{part.title()}Neuron"}
+    assert [n.alias_target for n in neurons] == [None, 0, None, 2]
+    assert {type(n).__name__ for n in live.readout.neurons} == {"OutputNeuron"}
+
+
+@pytest.mark.parametrize(
+    ("made_for", "loaded_on", "message"),
+    [
+        (
+            "xylo_a2",
+            "xylo_imu",
+            r"has no attribute (synapse2_enable|reservoir|input\.syn2_weights)",
+        ),
+        ("xylo_imu", "xylo_a2", r"has no attribute (hidden|imu_if_input_enable)"),
+        ("xylo_a3", "xylo_imu", r"has no attribute (input\.syn2_weights|synapse2_enable)"),
+        ("xylo_a2", "xylo_1", r"has no attribute (enable_hibernation_mode|bias_enable)"),
+    ],
+)
+def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
+    chip, module = load_chip(made_for), classes(load_chip(loaded_on).vendor_module)
+    with pytest.raises(VendorError, match=f"^the vendor's configuration {message}$"):
+        assign(module.XyloConfiguration(), xylo_tree(rich(chip), chip), module)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"bias_enable": 1}, "bias_enable does not take its value"),
+        ({"input": {"weights": [[128]]}}, r"input\.weights does not take its value"),
+        ({"input": {"weight_bit_shift": True}}, r"input\.weight_bit_shift does not take its value"),
+        (
+            {"hidden": {"neurons": [{"threshold": 1}, {"threshold": 2.0}]}},
+            r"hidden\.neurons\[1\]\.threshold does not take its value",
+        ),
+        ({"input_source": "Radio"}, "input_source: the vendor's InputSource has no Radio"),
+    ],
+)
+def test_a_value_of_another_type_is_not_taken(values, message):
+    module = classes(A3.vendor_module)
+    with pytest.raises(VendorError, match=f"^{message}"):
+        assign(module.XyloConfiguration(), values, module)
 
 
 def test_a_library_without_this_chip_is_refused(library):
@@ -150,9 +207,7 @@ def test_a_library_without_this_chip_is_refused(library):
 
 
 def test_a_module_without_a_known_configuration_is_refused(install):
-    empty = {"samna/speck2f/configuration.py": ""}
-    start = {"samna/speck2f/__init__.py": "from samna.speck2f import configuration\n"}
-    install({"samna/__init__.py": "", "samna/a.so": "", **start, **empty})
+    install({**stands_in(), "samna/speck2f/__init__.py": STRANGER})
     message = "^samna.speck2f.configuration has none of XyloConfiguration, SpeckConfiguration"
     with pytest.raises(VendorError, match=message):
         to_samna({}, SPECK)

@@ -11,7 +11,7 @@ SPECS = Path(__file__).parents[2] / "hardware_specs"
 GOOD = (SPECS / "xylo_a2.yaml").read_text(encoding="utf-8")
 SPECK = (SPECS / "speck2f.yaml").read_text(encoding="utf-8")
 FAN_OUT = "fan_out:             {value: 64, unit: neuron, source: overview, basis: published}"
-SOURCES = "the file lists overview, limits, xylosim, registers, intro"
+SOURCES = "the file lists overview, limits, xylosim, registers, from_config, intro"
 
 
 def line_of(text, part):
@@ -147,8 +147,8 @@ def test_a_missing_section_is_reported_at_the_top(report):
 
 
 def test_the_source_of_an_erratum_is_checked(report):
-    text = GOOD.replace("    source: xylosim\n\n", "    source: nobody\n\n")
-    line = line_of(GOOD, "    source: xylosim\n\n")
+    text = GOOD.replace("    source: xylosim\n  - id", "    source: nobody\n  - id")
+    line = line_of(GOOD, "    source: xylosim\n  - id")
     assert f"  line {line}: errata[0].source: unknown source 'nobody'" in report(text)
 
 
@@ -238,3 +238,29 @@ def test_numbers_follow_yaml_1_2(tmp_path, report):
     path = tmp_path / "xylo_a2.yaml"
     path.write_text(GOOD.replace("{value: 50, unit: MHz", "{value: 5e1, unit: MHz"), "utf-8")
     assert load_chip(path).clock.main_clock.value == 50.0
+
+
+NBRAM = "    width: {value: 8, unit: bit, source: xylosim, basis: derived}"
+WORDS = "    words: {value: 8000, unit: word, source: registers, basis: derived}"
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "message"),
+    [
+        (WORDS, "unit: word", "unit: entry", "words: is given in 'entry', needs 'word'"),
+        (WORDS, "value: 8000", "value: 0", "words: must be a whole number >= 1, got 0 word"),
+        (WORDS, "words:", "size:", "size: is not a field of a specification"),
+        (NBRAM, "unit: bit", "unit: word", "width: is given in 'word', needs 'bit'"),
+        (NBRAM, "xylosim", "hearsay", f"width.source: unknown source 'hearsay'; {SOURCES}"),
+    ],
+)
+def test_a_fault_of_a_memory_is_named(report, part, old, new, message):
+    where = "memories.owtram" if part == WORDS else "memories.nbram"
+    text = GOOD.replace(part, part.replace(old, new))
+    assert f"  line {line_of(GOOD, part)}: {where}.{message}" in report(text)
+
+
+def test_the_step_of_real_time_is_a_time(report):
+    imu = (SPECS / "xylo_imu.yaml").read_text(encoding="utf-8")
+    text = imu.replace("value: 5\n    unit: ms", "value: 5\n    unit: MHz")
+    assert "clock.real_time_step: is given in 'MHz', needs 'ms'" in report(text, "xylo_imu")

@@ -1,6 +1,7 @@
 """The chips that come with the toolchain."""
 
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,27 +12,39 @@ from toolchain.hardware import (
     Choice,
     Quantity,
     SpeckChip,
-    XyloChip,
     list_chips,
     load_chip,
 )
+from toolchain.hardware.xylo import XyloLimits
 from toolchain.hardware.yaml_file import read_yaml
 
 SPECS = Path(__file__).parents[2] / "hardware_specs"
-CHIPS = ("dynapcnn", "speck2e", "speck2f", "xylo_a2", "xylo_a3", "xylo_imu")
+CHIPS = ("dynapcnn", "speck2e", "speck2f", "xylo_1", "xylo_a2", "xylo_a3", "xylo_imu")
+XYLOS = ("xylo_1", "xylo_a2", "xylo_imu", "xylo_a3")
 
 XYLO = {
-    "hidden_neurons": {"xylo_a2": 1000, "xylo_imu": 496, "xylo_a3": 992},
-    "output_neurons": {"xylo_a2": 8, "xylo_imu": 16, "xylo_a3": 32},
-    "hidden_synapses": {"xylo_a2": 2, "xylo_imu": 1, "xylo_a3": 2},
-    "input_expansion": {"xylo_a2": 1000, "xylo_imu": 128, "xylo_a3": 128},
-    "output_expansion": {"xylo_a2": 1000, "xylo_imu": 128, "xylo_a3": 128},
-    "fan_out": {"xylo_a2": 64, "xylo_imu": 512, "xylo_a3": 1024},
-    "fan_out_memory": {"xylo_a2": 32000, "xylo_imu": 31744, "xylo_a3": 31744},
-    "input_spikes": dict.fromkeys(("xylo_a2", "xylo_imu", "xylo_a3"), 15),
-    "hidden_spikes": dict.fromkeys(("xylo_a2", "xylo_imu", "xylo_a3"), 31),
-    "bias_width": dict.fromkeys(("xylo_a2", "xylo_imu", "xylo_a3"), 8),
+    "hidden_neurons": (1000, 1000, 496, 992),
+    "output_neurons": (8, 8, 16, 32),
+    "hidden_synapses": (2, 2, 1, 2),
+    "output_synapses": (1, 1, 1, 1),
+    "input_expansion": (1000, 1000, 128, 128),
+    "output_expansion": (1000, 1000, 128, 128),
+    "fan_out": (64, 64, 512, 1024),
+    "fan_out_memory": (32000, 32000, 31744, 31744),
+    "alias_targets": (1, 1, 1, 1),
+    "input_channels": (16, 16, 16, 16),
+    "input_spikes": (15, 15, 15, 15),
+    "input_spike_width": (4, 4, 4, 4),
+    "hidden_spikes": (31, 31, 31, 31),
+    "output_spikes": (1, 1, 1, 1),
+    "weight_width": (8, 8, 8, 8),
+    "weight_shift_width": (3, 3, 3, 3),
+    "dash_width": (4, 4, 4, 4),
+    "threshold_width": (16, 16, 16, 16),
+    "state_width": (16, 16, 16, 16),
+    "bias_width": (None, 8, 8, 8),
 }
+"""Of ``XYLOS``, in their order."""
 
 
 def numbers(part) -> Iterator[Quantity | Choice]:
@@ -81,6 +94,9 @@ def test_a_chip_is_read_once(name):
     [
         ("xylo", "xylo_a2"),
         ("speck", "speck2f"),
+        ("xylo1", "xylo_1"),
+        ("SYNS61300", "xylo_1"),
+        ("pollen", "xylo_1"),
         ("syns61201", "xylo_a2"),
         ("SYNS63300", "xylo_imu"),
         ("syns65302", "xylo_a3"),
@@ -111,8 +127,8 @@ def test_an_unknown_name_lists_the_known_and_the_closest():
         load_chip("xylo_a4")
     assert str(caught.value) == (
         "unknown chip 'xylo_a4', did you mean 'xylo_a3'?"
-        " Known are dynapcnn, speck2e, speck2f, xylo_a2, xylo_a3, xylo_imu;"
-        " aliases speck, xylo, xylo_audio_2, xylo_audio_3, xyloimu;"
+        " Known are dynapcnn, speck2e, speck2f, xylo_1, xylo_a2, xylo_a3, xylo_imu;"
+        " aliases speck, xylo, xylo1, xylo_audio_2, xylo_audio_3, xyloimu;"
         " vendor ids; and paths of specification files."
     )
 
@@ -124,10 +140,198 @@ def test_an_unknown_name_that_is_close_to_none_gets_no_suggestion():
 
 @pytest.mark.parametrize("limit", XYLO)
 def test_xylo_limits(limit):
-    for name, value in XYLO[limit].items():
-        chip = load_chip(name)
-        assert isinstance(chip, XyloChip)
-        assert getattr(chip.limits, limit).value == value
+    found = [getattr(chip.limits, limit) for chip in map(load_chip, XYLOS)]
+    assert tuple(None if number is None else number.value for number in found) == XYLO[limit]
+
+
+def test_every_xylo_limit_is_looked_up():
+    assert set(XYLO) == set(XyloLimits.model_fields)
+
+
+def test_xylo_1_has_the_old_core_without_bias_and_hibernation():
+    found = {
+        name: (c.integer_core, c.hibernation)
+        for name, c in zip(XYLOS, map(load_chip, XYLOS), strict=True)
+    }
+    assert found == {"xylo_1": ("v1", False)} | dict.fromkeys(XYLOS[1:], ("v2", True))
+
+
+def test_what_was_inferred_about_xylo_1_says_from_what():
+    limits = load_chip("xylo_1").limits
+    assert (limits.fan_out.basis, limits.fan_out_memory.basis) == ("derived", "derived")
+    assert "Stated for Audio 2 only" in limits.fan_out.conditions
+    assert limits.weight_shift_width.basis == "assumed"
+    assert "not known" in load_chip("xylo_1").vendor_note
+
+
+# ---- what the memories hold, from the limits ----
+
+
+def inputs(c):
+    return c.input_channels.value * c.input_expansion.value
+
+
+def hidden(c):
+    return c.hidden_neurons.value
+
+
+def neurons(c):
+    return c.hidden_neurons.value + c.output_neurons.value
+
+
+def entries(c):
+    return c.fan_out_memory.value
+
+
+def outputs(c):
+    return c.output_expansion.value * c.output_neurons.value
+
+
+MEMORIES = {
+    "iwtram": inputs,
+    "iwt2ram": inputs,
+    "nscram": neurons,
+    "?sc2ram": hidden,
+    "nmpram": neurons,
+    "ndsram": neurons,
+    "?ds2ram": hidden,
+    "ndmram": neurons,
+    "nbram": neurons,
+    "nthram": neurons,
+    "?cram": hidden,
+    "?aram": hidden,
+    "?spkram": hidden,
+    "?efocram": hidden,
+    "?foram": entries,
+    "?wtram": entries,
+    "?wt2ram": entries,
+    "owtram": outputs,
+}
+"""The letter for the hidden layer is r (reservoir) or h."""
+
+
+@pytest.mark.parametrize(("name", "letter"), [("xylo_1", "r"), ("xylo_a2", "r"), ("xylo_a3", "h")])
+def test_a_memory_has_a_word_for_all_that_the_limits_allow(name, letter):
+    chip = load_chip(name)
+    wanted = {key.replace("?", letter): size(chip.limits) for key, size in MEMORIES.items()}
+    if chip.limits.bias_width is None:
+        del wanted["nbram"]
+    assert {key: memory.words.value for key, memory in chip.memories.items()} == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("xylo_1", 0x22020 + 8000 - 0x100),
+        ("xylo_a2", 0x22020 + 8000 - 0x100 + 1008),
+        ("xylo_a3", 0x1C540 - 0x200),
+    ],
+)
+def test_memories_add_up_to_the_span_of_the_memory_map(name, total):
+    assert sum(memory.words.value for memory in load_chip(name).memories.values()) == total
+
+
+def test_of_xylo_imu_no_memory_map_is_known():
+    assert not load_chip("xylo_imu").memories
+
+
+@pytest.mark.parametrize("name", XYLOS)
+def test_words_are_as_wide_as_the_registers_they_hold(name):
+    chip = load_chip(name)
+    widths = {"weight": "weight_width", "decay": "dash_width", "threshold": "threshold_width"}
+    widths |= {"membrane": "state_width", "current": "state_width", "bias": "bias_width"}
+    for memory in chip.memories.values():
+        for word, limit in widths.items():
+            if re.match(rf"(input |output )?{word}", memory.holds):
+                assert memory.width.value == getattr(chip.limits, limit).value
+        if memory.width is not None:
+            assert memory.width.range("bit")[0] >= 2
+
+
+@pytest.mark.parametrize("name", XYLOS)
+def test_a_word_of_ids_can_hold_every_id(name):
+    chip = load_chip(name)
+    bits = (int(chip.limits.hidden_neurons.value) - 1).bit_length()
+    found = [m for m in chip.memories.values() if "target of each" in m.holds]
+    assert all(memory.width.range("bit")[0] == bits for memory in found)
+    assert len(found) <= 2
+
+
+@pytest.mark.parametrize("name", XYLOS)
+def test_an_input_field_holds_the_spikes_of_a_step(name):
+    limits = load_chip(name).limits
+    assert 2**limits.input_spike_width.value - 1 == limits.input_spikes.value
+
+
+# ---- clocks ----
+
+
+@pytest.mark.parametrize("name", ["xylo_a2", "xylo_imu"])
+@pytest.mark.parametrize(
+    ("clock_hz", "possible"),
+    [
+        (50e6, True),
+        (25e6, True),
+        (50e6 / 3, True),
+        (6.25e6, True),
+        (1e6, True),
+        (100e6, False),
+        (50.1e6, False),
+        (20e6, False),
+        (49.9e6, False),
+    ],
+)
+def test_the_divider_makes_some_clocks(name, clock_hz, possible):
+    assert load_chip(name).clock.makes(clock_hz) is possible
+
+
+def test_without_a_known_divider_any_clock_may_be():
+    clock = load_chip("xylo_a3").clock
+    assert clock.divided_clock is None
+    assert clock.makes(12.34e6)
+
+
+def test_a_clock_has_two_ends():
+    ends = {"min_clock": load_chip("xylo_a2").clock.low_power_clock, "divided_clock": None}
+    clock = load_chip("xylo_a2").clock.model_copy(update=ends)
+    asked = [6.25e6, 6.24e6, 50e6, 50.1e6]
+    assert [clock.makes(hz) for hz in asked] == [True, False, True, False]
+
+
+def test_only_the_imu_sets_the_step_of_real_time():
+    steps = {name: load_chip(name).clock.real_time_step for name in XYLOS}
+    assert steps.pop("xylo_imu").to("s") == pytest.approx(1 / 200)
+    assert set(steps.values()) == {None}
+
+
+def test_sensors_have_clocks_of_their_own():
+    assert load_chip("xylo_imu").clock.sensor_clock.to("Hz") == 50e3
+    audio = load_chip("xylo_a3").clock
+    assert audio.sensor_clock.to("Hz") == audio.main_clock.to("Hz") / 32
+
+
+# ---- errata ----
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("xylo_1", {"alias_marks", "state_readout_buffer", "consecutive_fan_out"}),
+        ("xylo_a2", {"consecutive_fan_out", "alias_to_neuron_0", "memory_reader_addresses"}),
+        ("xylo_imu", {"consecutive_fan_out", "alias_to_neuron_0"}),
+        (
+            "xylo_a3",
+            {"consecutive_fan_out", "alias_to_neuron_0", "second_synapse_unread", "reset_state"},
+        ),
+    ],
+)
+def test_xylo_errata(name, ids):
+    errata = load_chip(name).errata
+    assert {erratum.id for erratum in errata} == ids
+    assert len(errata) == len(ids)
+
+
+# ---- power ----
 
 
 @pytest.mark.parametrize("name", ["speck2e", "speck2f", "dynapcnn"])
@@ -191,11 +395,19 @@ def test_a_synop_has_no_measured_price():
     assert high > nominal * 4
 
 
-def test_a_chip_without_measurements_says_so():
-    power = load_chip("dynapcnn").power
+@pytest.mark.parametrize("name", ["dynapcnn", "xylo_1"])
+def test_a_chip_without_measurements_says_so(name):
+    power = load_chip(name).power
     assert not power.rails
-    assert power.energy_per_synop is None
+    price = power.energy_per_synop if name == "dynapcnn" else power.energy_per_cycle
+    assert price is None
     assert "No measurement" in power.note
+
+
+def test_xylo_1_has_no_clock_at_which_it_was_measured():
+    clock = load_chip("xylo_1").clock
+    assert clock.low_power_clock is None
+    assert clock.main_clock.basis == "assumed"
 
 
 @pytest.mark.parametrize("name", CHIPS)

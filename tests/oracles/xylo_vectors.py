@@ -1,4 +1,4 @@
-"""Records what xylosim does with small random networks, for tests that run without it.
+"""Records what xylosim does with small networks, for tests that run without it.
 
 Run in an environment with numpy and xylosim (``requirements-xylosim.txt``), from this folder::
 
@@ -14,29 +14,48 @@ import numpy as np
 
 DATA = Path(__file__).parent / "data" / "xylo_v2.npz"
 CORES = ("v1", "v2")
-SEEDS = range(24)
-STEPS = 20
+NETWORKS = 60
+"""A core: those made by hand, ``LARGE``, and random ones for the rest."""
+
+LARGE = ((1000, 5), (500, 6), (250, 8))
+"""Hidden neurons and steps."""
+
+STEPS = (10, 31)
 MOST_HIDDEN = 20
+
+
+def cases(core):
+    """``(network, raster, calls)`` of each recording."""
+    # found beside this script when it is run, not where its constants are read
+    import xylo_networks
+
+    for make in xylo_networks.SPECIAL:
+        yield make(core)
+    for seed in range(NETWORKS - len(xylo_networks.SPECIAL)):
+        rng = np.random.default_rng([seed, CORES.index(core), 4])
+        if seed < len(LARGE):
+            hidden, steps = LARGE[seed]
+            sizes = {"least_hidden": hidden, "most_hidden": hidden, "densities": [4 / hidden]}
+        else:
+            steps, sizes = int(rng.integers(*STEPS)), {"most_hidden": MOST_HIDDEN}
+        net, raster, calls = xylo_networks.random_case(rng, core, steps, **sizes)
+        for offset, which in enumerate(("in", "rec", "out")):
+            net[f"weight_shift_{which}"] = (seed + 3 * offset) % 10
+        yield net, raster, calls
 
 
 def record():
     """One dict of arrays a network: what it is, what it is given, what every state was."""
-    # found beside this script when it is run, not where its constants are read
-    import xylo_networks
     import xylosim_oracle
 
     for core in CORES:
-        for seed in SEEDS:
-            rng = np.random.default_rng([seed, CORES.index(core)])
-            net = xylo_networks.random_network(rng, core, MOST_HIDDEN)
-            raster = xylo_networks.random_raster(rng, net, STEPS)
-            states = xylosim_oracle.run(core, net, raster)
+        for net, raster, calls in cases(core):
+            states = xylosim_oracle.run(core, net, raster, calls)
             pairs = [(pre, post) for pre, targets in enumerate(net["aliases"]) for post in targets]
             net["aliases"] = np.array(pairs, int).reshape(-1, 2)
             yield (
                 net
-                | {"core": int(core[1])}
-                | {"raster": raster}
+                | {"core": int(core[1]), "raster": raster, "calls": np.array(calls, int)}
                 | {f"want_{name}": array for name, array in states.items()}
             )
 
@@ -81,6 +100,7 @@ def unpack(path=DATA):
         found["core"] = f"v{int(found['core'])}"
         for name in ("weight_shift_in", "weight_shift_rec", "weight_shift_out"):
             found[name] = int(found[name])
+        found["calls"] = [(a, b, bool(reset)) for a, b, reset in found["calls"].tolist()]
     return records
 
 

@@ -13,10 +13,8 @@ def synapse_lists(module, weights):
     """One list of synapses a source, from weights ``(pre, post, synapses)`` that are not 0."""
     return [
         [
-            module.XyloSynapse(int(post), int(which), int(row[post, which]))
-            for post in range(row.shape[0])
-            for which in range(row.shape[1])
-            if row[post, which]
+            module.XyloSynapse(post, which, int(row[post, which]))
+            for post, which in np.argwhere(row).tolist()
         ]
         for row in np.asarray(weights)
     ]
@@ -55,9 +53,23 @@ def build(core, net):
     return layer, lists
 
 
-def run(core, net, raster):
-    """Every state of ``net`` over ``raster (T, Nin)``: a dict of arrays, time first."""
+def run(core, net, raster, calls=None):
+    """Every state of ``net`` over ``raster (T, Nin)``: a dict of arrays, time first.
+
+    ``calls`` are ``(first step, last step + 1, whether reset before)``; one call unless given.
+    """
     layer, lists = build(core, net)
+    parts = []
+    for first, stop, reset in calls or [(0, len(raster), True)]:
+        if reset:
+            layer.reset_all()
+        parts.append(_evolve(core, net, layer, raster[first:stop]))
+    del lists
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _evolve(core, net, layer, raster):
+    """Every state of one call."""
     spikes = layer.evolve(np.asarray(raster).tolist())
     found = {
         "spikes": np.array(spikes, dtype=np.int16),
@@ -72,5 +84,4 @@ def run(core, net, raster):
         found["i_syn_2"] = np.array(layer.rec_i_syn2, dtype=np.int16).T
     if core == "v2":
         found["hibernation"] = np.array(layer.rec_hibernation_mode, dtype=bool)
-    del lists
     return found

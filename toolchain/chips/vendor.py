@@ -19,7 +19,7 @@ from typing import Any
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import Chip
 
-__all__ = ["assign", "to_samna"]
+__all__ = ["assign", "library", "to_samna"]
 
 CONFIGURATIONS = ("XyloConfiguration", "SpeckConfiguration", "DynapcnnConfiguration")
 NEURONS = {
@@ -37,8 +37,7 @@ def to_samna(config: Mapping[str, Any], chip: Chip) -> Any:
         VendorError: samna is absent or a stub, has nothing for this chip, or its object does not
             take a value of ``config``.
     """
-    _require_samna()
-    import_module("samna")
+    library()
     try:
         classes = import_module(chip.vendor_module).configuration
     except (ImportError, AttributeError):
@@ -52,6 +51,16 @@ def to_samna(config: Mapping[str, Any], chip: Chip) -> Any:
             f"{chip.vendor_module}.configuration has none of {', '.join(CONFIGURATIONS)}"
         )
     return assign(getattr(classes, name)(), config, classes)
+
+
+def library() -> Any:
+    """The vendor's library, imported only once it is sure not to be the stub.
+
+    Raises:
+        VendorError: samna is absent or a stub.
+    """
+    _require_samna()
+    return import_module("samna")
 
 
 def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "") -> Any:

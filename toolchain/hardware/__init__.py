@@ -9,7 +9,7 @@ from toolchain.hardware.load import Chip, list_chips, load_chip
 from toolchain.hardware.power import Rail, SpeckPower, XyloPower
 from toolchain.hardware.quantity import Choice, Quantity
 from toolchain.hardware.speck import SpeckChip, SpeckCoreSpec, SpeckLimits, SpeckTiming
-from toolchain.hardware.xylo import XyloChip, XyloClock, XyloLimits
+from toolchain.hardware.xylo import XyloChip, XyloClock, XyloLimits, XyloMemory
 
 __all__ = [
     "Chip",
@@ -26,6 +26,7 @@ __all__ = [
     "XyloChip",
     "XyloClock",
     "XyloLimits",
+    "XyloMemory",
     "XyloPower",
     "list_chips",
     "load_chip",

@@ -28,7 +28,7 @@ class Source(SpecModel):
 
 
 class Erratum(SpecModel):
-    """Something the silicon does that its design does not mean to.
+    """Something that the silicon, or a tool that reads its configuration, should not do.
 
     Attributes:
         id: short name, stable.
@@ -51,7 +51,7 @@ class SpecBase(SpecModel):
         vendor_ids: names the vendor's tools have for the chip and its boards, lower case.
         vendor_module: the vendor's configuration module.
         sources: the documents that the numbers refer to.
-        errata: known silicon faults.
+        errata: known faults of the silicon and of tools that read its configuration.
     """
 
     name: Name

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from toolchain.hardware.chip import SpecBase
 from toolchain.hardware.power import XyloPower
-from toolchain.hardware.quantity import Quantity, SpecModel, counted_in, measured_in
+from toolchain.hardware.quantity import (
+    FrozenMap,
+    Quantity,
+    SpecModel,
+    Table,
+    counted_in,
+    measured_in,
+)
 
-__all__ = ["XyloChip", "XyloClock", "XyloLimits"]
+__all__ = ["XyloChip", "XyloClock", "XyloLimits", "XyloMemory"]
 
 Bits = Annotated[Quantity, counted_in("bit")]
 Clock = Annotated[Quantity, measured_in("MHz")]
@@ -34,6 +43,7 @@ class XyloLimits(SpecModel):
         weight_width, bias_width, threshold_width, state_width: signed integers, bit.
             ``bias_width`` is None on a chip without biases.
         weight_shift_width, dash_width: unsigned integers, bit.
+        input_spike_width: of an input channel's field in the input registers, bit.
     """
 
     input_channels: Annotated[Quantity, counted_in("channel")]
@@ -54,7 +64,23 @@ class XyloLimits(SpecModel):
     dash_width: Bits
     threshold_width: Bits
     state_width: Bits
+    input_spike_width: Bits
     bias_width: Bits | None = None
+
+
+class XyloMemory(SpecModel):
+    """One memory of the chip.
+
+    Attributes:
+        holds: what its words are, in the order in which they lie.
+        words: its size, word.
+        width: of a word, bit; a range where only the field in the vendor's files is known, None
+            where that cannot be, either.
+    """
+
+    holds: str
+    words: Annotated[Quantity, counted_in("word")]
+    width: Bits | None = None
 
 
 class XyloClock(SpecModel):
@@ -62,31 +88,53 @@ class XyloClock(SpecModel):
 
     Attributes:
         main_clock: default of the development kit.
-        low_power_clock: the setting that vendor measurements use.
+        low_power_clock: the setting that vendor measurements use; None where there are none.
+        divided_clock: what the main clock is divided from: a whole ``w >= 0`` gives
+            ``divided_clock / (2 (w + 1))``; None where the chip sets it otherwise.
         min_clock, max_clock: ends of the range, None where unknown.
+        sensor_clock: what the chip's own front end needs; None where there is none or unknown.
+        real_time_step: the only duration of a timestep in real time, ms; None where it is free.
     """
 
     main_clock: Clock
-    low_power_clock: Clock
+    low_power_clock: Clock | None = None
+    divided_clock: Clock | None = None
     min_clock: Clock | None = None
     max_clock: Clock | None = None
+    sensor_clock: Clock | None = None
+    real_time_step: Annotated[Quantity, measured_in("ms")] | None = None
+
+    def makes(self, clock_hz: float) -> bool:
+        """Whether the main clock can be ``clock_hz``, Hz > 0, as far as is known."""
+        if self.max_clock is not None and clock_hz > self.max_clock.to("Hz"):
+            return False
+        if self.min_clock is not None and clock_hz < self.min_clock.to("Hz"):
+            return False
+        if self.divided_clock is None:
+            return True
+        halves = self.divided_clock.to("Hz") / (2 * clock_hz)
+        return round(halves) >= 1 and abs(halves - round(halves)) < 1e-9 * halves
 
 
 class XyloChip(SpecBase):
     """One revision of the Xylo family.
 
     Attributes:
+        vendor_note: what is uncertain about ``vendor_module``.
         integer_core: version of the integer dynamics; ``v1`` has no bias and adds saturations up
             in another order.
         sensor: what the chip's own front end listens to.
         hibernation: whether the core can sleep through steps without activity.
+        memories: the chip's own name of each memory to its size; empty where no map is known.
         limits, clock, power: see there.
     """
 
     family: Literal["xylo"]
+    vendor_note: str = ""
     integer_core: Literal["v1", "v2"]
     sensor: str
     hibernation: bool
     limits: XyloLimits
+    memories: Table[XyloMemory] = Field(default_factory=lambda: FrozenMap({}))
     clock: XyloClock
     power: XyloPower

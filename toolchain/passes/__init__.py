@@ -6,19 +6,19 @@ and ensures. What a pass cannot rewrite it leaves in place; the rules of the chi
 
 from toolchain.passes.batch_norm import fuse_batch_norm
 from toolchain.passes.canonicalize import drop_identities, fold_gain
+from toolchain.passes.carry_bias import carry_bias
 from toolchain.passes.linear_to_conv import linear_to_conv
-from toolchain.passes.match_rates import match_rates
 from toolchain.passes.pooling import fold_average_pool
 from toolchain.passes.quantize import quantize
 from toolchain.passes.snap_decays import snap_decays
 
 __all__ = [
+    "carry_bias",
     "drop_identities",
     "fold_average_pool",
     "fold_gain",
     "fuse_batch_norm",
     "linear_to_conv",
-    "match_rates",
     "quantize",
     "snap_decays",
 ]

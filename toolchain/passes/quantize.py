@@ -18,7 +18,7 @@ import numpy as np
 from toolchain.ir import Array, Conv2d, Graph, Linear, Neuron, Node
 from toolchain.passes.weights import scaled, to_rows, weights_of
 
-__all__ = ["Bits", "Scale", "quantize", "scales"]
+__all__ = ["Bits", "Scale", "quantize", "rounded", "scales"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,12 @@ def quantize(
     Ensures: every value fits its word; a threshold is never below 1. The response is the float
     network's up to rounding.
     """
-    for name, scale in scales(graph, bits=bits, per=per, peaks=peaks).items():
+    return rounded(graph, scales(graph, bits=bits, per=per, peaks=peaks))
+
+
+def rounded(graph: Graph, found: Mapping[str, Scale]) -> Graph:
+    """Each layer of ``found`` multiplied by its scale and rounded, a threshold to 1 at least."""
+    for name, scale in found.items():
         node = graph[name]
         assert isinstance(node, Neuron)
         changes: dict[str, Node] = {

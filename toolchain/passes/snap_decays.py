@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.ir import Array, Graph, Membrane
 
-__all__ = ["dashes", "snap_decays"]
+__all__ = ["dashes", "formulas", "ratio", "response", "snap_decays"]
 
 
 def snap_decays(graph: Graph, *, dash_bits: int) -> Graph:
@@ -17,7 +17,7 @@ def snap_decays(graph: Graph, *, dash_bits: int) -> Graph:
     Nearest in time constant: the dash whose ``-1 / ln(1 - 2**-dash)`` has the smallest ratio to
     the wanted one. ``dash`` runs from 1 to ``2**dash_bits - 1``. A slower state also piles up
     more, so the gain is changed with it: spikes without order move the membrane as much as
-    before, by the root of the summed squares of its response to one spike (:func:`_response`).
+    before, by the root of the summed squares of its response to one spike (:func:`response`).
     A constant bias moves it as far as before.
 
     Requires: gains are folded into weights afterwards (``fold_gain``).
@@ -36,12 +36,12 @@ def _snapped(node: Membrane, top: int) -> Membrane:
     new_mem, new_syn = _snap(mem, top), None if syn is None else _snap(syn, top)
     gain = node.gain
     if syn is None or new_syn is None or node.synapses == 1:
-        gain = gain * _ratio(_response(mem, syn), _response(new_mem, new_syn))
-    bias = node.bias * _ratio(1 - new_mem, 1 - mem)
+        gain = gain * ratio(response(mem, syn), response(new_mem, new_syn))
+    bias = node.bias * ratio(1 - new_mem, 1 - mem)
     return replace(node, alpha_mem=new_mem, alpha_syn=new_syn, gain=gain, bias=bias)
 
 
-def _response(mem: Array, syn: Array | None) -> Array:
+def response(mem: Array, syn: Array | None) -> Array:
     r"""Root of the summed squares of the membrane's response to one spike; 0 if it never ends.
 
     .. math:: \sum_t \Big(\sum_{k \le t} a^{t-k} b^{k+1}\Big)^2
@@ -52,10 +52,10 @@ def _response(mem: Array, syn: Array | None) -> Array:
     a, b = mem, np.zeros(()) if syn is None else syn[..., 0]
     gain = np.ones(()) if syn is None else b**2
     rest = (1 - a**2) * (1 - b**2) * (1 - a * b)
-    return np.asarray(np.sqrt(_ratio(gain * (1 + a * b), rest) * (rest > 0)))
+    return np.asarray(np.sqrt(ratio(gain * (1 + a * b), rest) * (rest > 0)))
 
 
-def _ratio(above: Array, below: Array) -> Array:
+def ratio(above: Array, below: Array) -> Array:
     """``above / below``; 1 where either is 0, which the rules refuse."""
     fine = (above > 0) & (below > 0)
     return np.divide(above, below, out=np.ones(np.shape(fine)), where=fine)
@@ -65,6 +65,19 @@ def dashes(alpha: Array) -> Array:
     """``-log2(1 - alpha)``: the bit shift of a decay factor, whole after :func:`snap_decays`."""
     with np.errstate(divide="ignore"):
         return np.asarray(-np.log2(1 - alpha))
+
+
+def formulas(alpha: Array) -> dict[str, Array]:
+    """The bit shifts that the two formulas in use give for a decay factor, by formula.
+
+    They disagree for some time constants, as for 2.29 to 2.83 timesteps. :func:`snap_decays` is
+    never further off than either, in ratio.
+
+    Source: Rockpool documentation: the mapper of Xylo, and the decays of its neurons.
+    """
+    with np.errstate(divide="ignore"):
+        tau = -1 / np.log(alpha)
+        return {"log2(tau/dt)": np.rint(np.log2(tau)), "-log2(1 - alpha)": np.rint(dashes(alpha))}
 
 
 def _snap(alpha: Array, top: int) -> Array:

@@ -1,8 +1,10 @@
 """Programs for the tests of the Xylo room."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from toolchain.chips.xylo import XyloProgram
+from toolchain.chips.xylo import XyloProgram, XyloState
 
 CAPS = {"max_input_spikes": 15, "max_hidden_spikes": 31, "max_output_spikes": 1}
 STATES = (
@@ -43,6 +45,23 @@ def quiet(inputs=1, hidden=2, outputs=1, synapses=1, core="v2", **changes):
         "aliases": ((),) * hidden,
     }
     return as_program(fields | changes, core)
+
+
+def replay(run, program, raster, calls):
+    """Every state of ``raster`` given to ``run`` in ``calls``: ``(first, stop, reset before)``.
+
+    A dict of the states that ``run`` records, of one sample, time first. As xylosim does, each
+    call begins awake, which the hibernation trace of a program with a bias shows in its first step.
+    """
+    state, parts = XyloState.zeros(program, 1), []
+    for first, stop, reset in calls:
+        if reset:
+            state = XyloState.zeros(program, 1)
+        awake = replace(state, hibernating=np.zeros_like(state.hibernating))
+        got = run(program, raster[first:stop], state=awake)
+        state = got.state
+        parts.append({n: getattr(got, n) for n in STATES if getattr(got, n) is not None})
+    return {name: np.concatenate([part[name][0] for part in parts]) for name in parts[0]}
 
 
 def assert_equal_recordings(got, want):

@@ -1,19 +1,31 @@
 """The program of a network: every weight in its place, every layer on time."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
 
-from tests.chips.xylo.graphs import layered, lif, readout, sequence, wired
+from tests.chips.xylo.graphs import (
+    in_network_order,
+    in_whole_numbers,
+    integers,
+    layered,
+    lif,
+    readout,
+    residual,
+    sequence,
+    wired,
+)
 from toolchain.chips.xylo import face, simulate
 from toolchain.chips.xylo.graph_rules import check_graph
 from toolchain.chips.xylo.layers import read_layers
 from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.place import arrange
 from toolchain.chips.xylo.twin import simulate_slow
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
-from toolchain.ir import Edge, Flatten, Graph, Input, Linear, Neuron
+from toolchain.ir import Edge, Flatten, Graph, Input, Linear
 from toolchain.ir.interpret import interpret
 
 CHIPS = ("xylo_a2", "xylo_imu", "xylo_a3")
@@ -21,7 +33,7 @@ A2, IMU, A3 = map(load_chip, CHIPS)
 
 
 def lowered(graph, chip=A2):
-    return lower(face.quantize(graph, chip, None)[0], chip)
+    return lower(in_whole_numbers(graph), chip)
 
 
 def ids(program):
@@ -35,7 +47,7 @@ def test_a_random_network_is_free_of_errors_and_every_weight_is_in_its_place(chi
     spec = load_chip(chip)
     graph, connections = layered(rng, synapses=1 if chip == "xylo_imu" else 1 + seed % 2)
     assert [f for f in check_graph(graph, spec) if f.severity is Severity.ERROR] == []
-    quantized = integers(rng, graph, connections)
+    quantized = integers(rng, graph)
     program = lower(quantized, spec)
     want = {
         "weights_in": np.zeros_like(program.weights_in),
@@ -142,6 +154,82 @@ def test_the_rows_of_the_readout_are_the_last_ids(chip):
     assert np.flatnonzero(program.weights_in.any(axis=(0, 2))).tolist() == [*range(7)]
 
 
+def test_what_is_between_goes_where_there_is_room_for_it():
+    """``both`` needs the first 128 ids and the last 128, and the rest divides up around it."""
+    sizes = {"first": 20, "both": 70, "last": 8, "m0": 30, "m1": 30, "m2": 20}
+    graph = joined(sizes, reads=("first", "both"), feeds=("both", "last"))
+    order = [p.name for p in lowered(graph, A3).populations]
+    assert order == ["first", "m0", "both", "m1", "m2", "last", "out"]
+    assert within(graph, A3)
+    assert not within(joined(sizes | {"m2": 21}, reads=("first", "both"), feeds=("both", "last")))
+
+
+def joined(sizes, reads, feeds):
+    """Hidden layers of those sizes, some read by the input and some by the outputs.
+
+    Those that hear no input hear the first that does, those that feed no outputs feed nothing.
+    """
+    layers = {name: lif(size) for name, size in sizes.items()} | {"out": readout(1)}
+    connections = [("input", name, np.ones((sizes[name], 1))) for name in reads]
+    connections += [
+        (reads[0], name, np.ones((sizes[name], sizes[reads[0]])))
+        for name in sizes
+        if name not in reads
+    ]
+    connections += [(name, "out", np.ones((1, sizes[name]))) for name in feeds]
+    return wired(1, layers, connections)
+
+
+def reach(layers, order):
+    """Ids that the input needs from the first on, and the outputs up to the last."""
+    sizes = {name: node.shape[0] for name, node in layers.neurons.items()}
+    heard = {p.post for p in layers.projections if p.pre == layers.input}
+    read = {p.pre for p in layers.projections if p.post == layers.output}
+    last = max(k for k, name in enumerate(order) if name in heard)
+    first = min(k for k, name in enumerate(order) if name in read)
+    return sum(sizes[n] for n in order[: last + 1]), sum(sizes[n] for n in order[first:])
+
+
+def within(graph, chip=A3):
+    """Whether the ids that layers get are within both windows."""
+    arranged = arrange(read_layers(graph), chip)
+    order = [p.name for p in arranged.populations if p.role == "hidden"]
+    return max(reach(arranged.layers, order)) <= chip.limits.input_expansion.value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_if_any_order_of_layers_is_within_both_windows_so_is_theirs(seed):
+    rng = np.random.default_rng(seed)
+    names = [f"l{k}" for k in range(int(rng.integers(2, 7)))]
+    sizes = {name: int(rng.integers(5, 90 // len(names) * 3)) for name in names}
+    reads = [n for n in names if rng.random() < 0.4] or names[:1]
+    feeds = [n for n in names if rng.random() < 0.4] or names[-1:]
+    graph = joined(sizes, reads, feeds)
+    layers = read_layers(graph)
+    possible = any(max(reach(layers, order)) <= 128 for order in permutations(names))
+    assert within(graph) == possible
+
+
+def test_both_answers_are_among_these_networks():
+    assert {within(joined({"l0": size, "l1": 60}, ["l0"], ["l0", "l1"])) for size in (68, 69)} == {
+        True,
+        False,
+    }
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_aliases_never_take_a_network_out_of_the_windows(seed):
+    rng = np.random.default_rng(seed)
+    graph = residual(rng, depth=int(rng.integers(2, 7)), size=int(rng.integers(20, 70)))
+    layers = read_layers(graph)
+    names = [name for name in layers.neurons if name != "out"]
+    possible = any(max(reach(layers, order)) <= 128 for order in permutations(names))
+    assert within(graph) >= possible
+    places = ids(lowered(graph, A3))
+    for source, target in arrange(layers, A3).aliases.items():
+        assert places[source][1] < places[target][1]
+
+
 def test_a_network_too_large_for_the_chip_still_gives_a_program():
     program = lowered(sequence(20, 1001, 9))
     assert (program.inputs, program.hidden, program.outputs) == (20, 1001, 9)
@@ -150,63 +238,14 @@ def test_a_network_too_large_for_the_chip_still_gives_a_program():
 # ---- it does on the chip what it does in the network, each layer late by its lag ----
 
 
-def integers(rng, graph, connections):
-    """The same network in whole numbers."""
-    sources = {}
-    for _, post, weight, _ in connections:
-        sources[post] = sources.get(post, 0) + weight.shape[1]
-    graph = graph.map(
-        Linear, lambda _, node: Linear(weight=rng.integers(-16, 32, node.weight.shape))
-    )
-
-    def raised(name, node):
-        return replace(node, v_threshold=np.array(12 * sources[name]))
-
-    return graph.map(Neuron, raised)
-
-
-def leaked(state, dash):
-    """What is left of whole numbers after a step: at least 1 is lost of what is above 0."""
-    lost = state >> dash
-    return state - np.where((lost == 0) & (state > 0), 1, lost)
-
-
-def in_network_order(graph, connections, spikes):
-    """Spikes of every layer (time, neurons) with the chip's arithmetic and the graph's timing.
-
-    They end before the step in which a state would leave 16 bit.
-    """
-    layers = graph.of(Neuron)
-    dashes = {n: int(np.rint(-np.log2(1 - node.alpha_mem))) for n, node in layers.items()}
-    syn = {n: np.rint(-np.log2(1 - node.alpha_syn)).astype(int) for n, node in layers.items()}
-    current = {n: np.zeros((node.shape[0], node.synapses), int) for n, node in layers.items()}
-    v = {n: np.zeros(node.shape, int) for n, node in layers.items()}
-    fired = {"input": spikes, **{n: np.zeros((len(spikes), *v[n].shape), int) for n in v}}
-    for t in range(len(spikes)):
-        for name, node in layers.items():
-            for pre, post, _, delay in connections:
-                if post == name and t >= delay:
-                    drive = graph[f"{pre}_{post}"].weight @ fired[pre][t - delay]
-                    current[name] += drive.reshape(current[name].shape)
-            current[name] = leaked(current[name], syn[name])
-            v[name] = leaked(v[name], dashes[name]) + current[name].sum(axis=1)
-            theta = node.v_threshold
-            n = np.clip(v[name] // theta, 0, node.max_spikes)
-            v[name] -= n * theta
-            fired[name][t] = n
-            if max(np.abs(state).max() for state in (current[name], v[name] + n * theta)) > 20000:
-                return {name: spikes[:t] for name, spikes in fired.items()}
-    return fired
-
-
 @pytest.mark.parametrize("seed", range(24))
 def test_every_layer_spikes_on_the_chip_as_in_the_network_after_its_lag(seed):
     rng = np.random.default_rng(seed)
-    graph, connections = layered(rng, synapses=1 + seed % 2, density=0.4)
-    graph = integers(rng, graph, connections)
+    graph, _ = layered(rng, synapses=1 + seed % 2, density=0.4)
+    graph = integers(rng, graph)
     program = lower(graph, [A2, A3][seed // 2 % 2])
     spikes = rng.poisson(1.0, (80, program.inputs)).clip(0, 15)
-    wanted = in_network_order(graph, connections, spikes)
+    wanted = in_network_order(graph, spikes)
     got = face.simulate(program, spikes[None], record=True, timing="clocked")
     steps = len(wanted["out"])
     assert sum(layer.any() for layer in wanted.values()) > 2
@@ -220,7 +259,7 @@ def test_the_chip_agrees_with_the_float_reference_where_leaks_hardly_round():
     layers = {"a": lif(40, v_threshold=12.0), "out": readout(8, v_threshold=40.0)}
     weights = [rng.normal(0.2, 1, (40, 8)), rng.normal(0, 0.1, (40, 40)), rng.normal(0, 1, (8, 40))]
     connections = [("input", "a", weights[0]), ("a", "a", weights[1], 1), ("a", "out", weights[2])]
-    quantized = face.quantize(wired(8, layers, connections), A2, None)[0]
+    quantized = in_whole_numbers(wired(8, layers, connections))
     spikes = rng.poisson(0.7, (8, 100, 8)).clip(0, 15)
     wanted = interpret(quantized, spikes, record=True)
     got = face.simulate(lower(quantized, A2), spikes, record=True, timing="clocked")

@@ -5,10 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from tests.chips.xylo.graphs import layered
+from tests.chips.xylo.graphs import integers, layered
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.test_cycles import residual
-from tests.chips.xylo.test_lower import integers
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.lower import lower
 from toolchain.chips.xylo.power import activity, activity_at, estimate
@@ -46,8 +45,8 @@ def span(figure):
 @pytest.mark.parametrize("seed", range(8))
 def test_synops_are_the_connections_that_spikes_pass(seed):
     rng = np.random.default_rng(seed)
-    graph, connections = layered(rng, synapses=1 + seed % 2)
-    made = lower(integers(rng, graph, connections), A3)
+    graph, _ = layered(rng, synapses=1 + seed % 2)
+    made = lower(integers(rng, graph), A3)
     spikes = rng.poisson(1.0, (3, 20, made.inputs)).clip(0, 15)
     run = simulate(made, spikes, record=True)
     want = dict.fromkeys([p.name for p in made.populations], 0)

@@ -95,13 +95,58 @@ def test_every_wrong_value_is_named_at_once():
         dt=0.0,
     )
     assert faults == [
-        "weights_in: must lie in -128..127, got 128..128",
-        "weights_out: must hold whole numbers, got 0.5",
-        "dash_mem: must lie in 0..15, got 16..16",
-        "threshold: must lie in -32768..32767, got 40000..40000",
-        "bias: must hold whole numbers, got nan",
+        "weights_in: must lie in -128..127 (8 bit), got 128..128 (6 of 6 values, the first at "
+        "[0, 0, 0])",
+        "weights_out: must hold whole numbers, got 0.5 (3 of 3 values, the first at [0, 0])",
+        "dash_mem: must lie in 0..15 (4 bit, for time constants up to 32 768 steps), got 16..16 "
+        "(3 of 3 values, the first at [0])",
+        "threshold: must lie in -32768..32767 (16 bit), got 40000..40000 (3 of 3 values, the first "
+        "at [0])",
+        "bias: must hold whole numbers, got nan (3 of 3 values, the first at [0])",
         "weight_shift_in: must be a whole number in 0..15, got -1",
         "dt: must be > 0 s or None, got 0.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "text"),
+    [
+        ("dash_syn", 15, 16, "0..15 (4 bit, for time constants up to 32 768 steps), got 3..16"),
+        ("dash_mem", 0, -1, "0..15 (4 bit, for time constants up to 32 768 steps), got -1..3"),
+        ("threshold", 32767, 32768, "-32768..32767 (16 bit), got 3..32768"),
+        ("threshold", -32768, -32769, "-32768..32767 (16 bit), got -32769..3"),
+        ("bias", 32767, 32768, "-32768..32767 (16 bit), got 3..32768"),
+    ],
+)
+def test_a_register_takes_its_limits_and_nothing_beyond(name, good, bad, text):
+    values = np.array([3, 3, good])
+    assert getattr(program(**{name: values}), name).tolist() == [3, 3, good]
+    values[2] = bad
+    assert refusal(program, **{name: values}) == [
+        f"{name}: must lie in {text} (1 of 3 values, the first at [2])"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "shown"),
+    [("weights_in", (1, 2), "[1, 2, 0]"), ("weights_out", (2, 0), "[2, 0]")],
+)
+def test_a_weight_takes_its_limits_and_nothing_beyond(name, place, shown):
+    weights = np.array(SPEC[name])
+    for good in (-128, 127):
+        weights[place] = good
+        assert getattr(program(**{name: weights}), name)[place] == good
+    for bad, span in ((-129, "-129..1"), (128, "1..128")):
+        weights[place] = bad
+        assert refusal(program, **{name: weights}) == [
+            f"{name}: must lie in -128..127 (8 bit), got {span} (1 of {weights.size} values, the "
+            f"first at {shown})"
+        ]
+
+
+def test_an_infinite_weight_is_no_whole_number():
+    assert refusal(program, weights_out=np.array([[1], [np.inf], [1]])) == [
+        "weights_out: must hold whole numbers, got inf (1 of 3 values, the first at [1, 0])"
     ]
 
 

@@ -1,13 +1,18 @@
 """The Xylo simulator: equal to its slow twin, right on worked examples, clear about bad input."""
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import toolchain
 from tests.chips.xylo.programs import as_program, assert_equal_recordings, quiet
 from tests.oracles.xylo_networks import random_network, random_raster
 from toolchain.chips.xylo import XyloState, simulate
@@ -40,7 +45,7 @@ def started(program, **states):
 # -- the twin -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 2**32), core=st.sampled_from(["v1", "v2"]))
 def test_kernel_and_twin_agree_in_every_state(seed, core):
     rng = np.random.default_rng(seed)
@@ -232,6 +237,27 @@ def test_two_halves_with_the_state_in_between_give_the_whole(network):
     np.testing.assert_array_equal(second.state.i_syn, whole.state.i_syn)
 
 
+def test_a_call_without_a_state_starts_from_a_reset(network):
+    program, raster = network
+    first = simulate(program, raster, record=True)
+    assert first.state.v_mem.any()
+    assert_equal_recordings(simulate(program, raster, record=True), first)
+    zeros = XyloState.zeros(program, len(raster))
+    assert_equal_recordings(simulate(program, raster, record=True, state=zeros), first)
+    continued = simulate(program, raster, record=True, state=first.state)
+    assert (continued.v_mem != first.v_mem).any()
+
+
+def test_a_core_that_sleeps_goes_on_sleeping_in_the_next_call():
+    # a bias of 1 is the least decay, so that the membrane comes to rest
+    program = quiet(bias=[1, 1])
+    whole = simulate(program, np.zeros((9, 1)), record=True).hibernation[0].tolist()
+    first = simulate(program, np.zeros((5, 1)), record=True)
+    second = simulate(program, np.zeros((4, 1)), record=True, state=first.state)
+    assert first.hibernation[0].tolist() + second.hibernation[0].tolist() == whole
+    assert whole[5]
+
+
 def test_the_state_that_is_passed_in_stays_as_it_is(network):
     program, raster = network
     state = simulate(program, raster).state
@@ -244,7 +270,7 @@ def test_the_state_that_is_passed_in_stays_as_it_is(network):
 def test_the_number_of_threads_changes_nothing(network, record):
     program, raster = network
     one = simulate(program, raster, record=record, threads=1)
-    for threads in (2, 5, None):
+    for threads in (2, 5, 100, None):
         more = simulate(program, raster, record=record, threads=threads)
         assert_equal_recordings(more, one)
 
@@ -255,6 +281,14 @@ def test_a_sample_does_not_feel_the_others(network):
     together = simulate(program, raster, record=True)
     np.testing.assert_array_equal(alone.v_mem[0], together.v_mem[4])
     assert alone.spikes.shape == (1, 30, program.outputs)
+
+
+def test_a_large_batch_is_its_samples_one_by_one(network):
+    program, raster = network
+    order = np.random.default_rng(5).integers(0, len(raster), 4000)
+    together, alone = simulate(program, raster[order, :12]), simulate(program, raster[:, :12])
+    np.testing.assert_array_equal(together.spikes, alone.spikes[order])
+    np.testing.assert_array_equal(together.state.v_mem, alone.state.v_mem[order])
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (3, 0), (0, 0)])
@@ -279,10 +313,20 @@ def test_counts_of_any_real_type_are_the_same_counts(network, kind):
 
 def test_a_raster_of_any_layout_is_read_by_its_indices(network):
     program, raster = network
-    turned = np.asfortranarray(raster)[::-1][::-1]
-    np.testing.assert_array_equal(
-        simulate(program, turned).spikes, simulate(program, raster).spikes
+    want = simulate(program, raster).spikes
+    wide = np.repeat(np.repeat(raster, 2, axis=1), 3, axis=2)
+    readonly = raster.astype(np.uint8)
+    readonly.flags.writeable = False
+    layouts = (
+        np.asfortranarray(raster),
+        raster[::-1][::-1],
+        wide[:, ::2, ::3],
+        raster.transpose(2, 0, 1).copy().transpose(1, 2, 0),
+        raster.astype(raster.dtype.newbyteorder()),
+        readonly,
     )
+    for layout in layouts:
+        np.testing.assert_array_equal(simulate(program, layout).spikes, want)
 
 
 # -- bad input ----------------------------------------------------------------------------------
@@ -368,16 +412,66 @@ def test_no_threads_are_refused():
         simulate(quiet(), np.zeros((3, 1)), threads=0)
 
 
-# -- what it does not need ----------------------------------------------------------------------
+# -- in a process of its own --------------------------------------------------------------------
+
+PREPARE = """
+import signal, sys, threading
+from pathlib import Path
+import numpy as np
+import toolchain
+from tests.chips.xylo.programs import quiet
+from toolchain.chips.xylo import simulate
+program = quiet(hidden=1000, weights_in=np.full((1, 1000, 1), 9), threshold=np.full(1000, 7))
+def run(batch):
+    return simulate(program, np.ones((batch, 500, 1), np.uint8), threads=2)
+"""
+
+
+def in_a_process(code, **options):
+    """What a new interpreter prints."""
+    command = [sys.executable, "-c", PREPARE + code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert not done.returncode, done.stderr
+    return done.stdout
 
 
 def test_simulating_imports_neither_torch_nor_a_framework():
-    code = (
-        "import sys, numpy as np\n"
-        "from tests.chips.xylo.programs import quiet\n"
-        "from toolchain.chips.xylo import simulate\n"
-        "simulate(quiet(), np.zeros((3, 1)))\n"
-        "heavy = {'torch', 'sinabs', 'rockpool', 'snntorch', 'norse', 'samna', 'nir', 'xylosim'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    modules = in_a_process("run(1); print(*sys.modules)").split()
+    heavy = {"torch", "sinabs", "rockpool", "snntorch", "norse", "samna", "nir", "xylosim"}
+    assert not heavy & set(modules)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs the timer of POSIX")
+def test_an_interrupted_run_leaves_no_thread_behind_and_the_next_one_is_whole():
+    code = """
+before = run(2)
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    run(1000)
+except KeyboardInterrupt:
+    print("interrupted,", threading.active_count(), "thread")
+signal.setitimer(signal.ITIMER_REAL, 0)
+print((run(2).state.v_mem == before.state.v_mem).all())
+"""
+    assert in_a_process(code) == "interrupted, 1 thread\nTrue\n"
+
+
+def test_where_no_compiled_code_can_be_kept_it_is_compiled_anew(tmp_path):
+    source = Path(toolchain.__file__).parent
+    shutil.copytree(source, tmp_path / "toolchain", ignore=shutil.ignore_patterns("__pycache__"))
+    # files in the way of folders: permissions would not stop an administrator
+    (tmp_path / "toolchain/chips/xylo/__pycache__").touch()
+    nowhere = tmp_path / "nowhere"
+    nowhere.touch()
+    env = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    env |= {
+        "HOME": str(nowhere),
+        "XDG_CACHE_HOME": str(nowhere),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]),
+    }
+    code = "print(Path(toolchain.__file__).parents[1], run(1).spikes.shape)"
+    assert in_a_process(code, env=env, cwd=tmp_path) == f"{tmp_path} (1, 500, 1)\n"
+    assert nowhere.read_bytes() == b""

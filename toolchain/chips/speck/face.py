@@ -17,13 +17,13 @@ from toolchain.chips.speck.power import estimate as cost
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules import check
 from toolchain.chips.speck.simulate import simulate as run
-from toolchain.diagnostics import Diagnostic
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Graph
+from toolchain.ir import Array, Conv2d, Graph, Linear
 from toolchain.ir.peaks import state_peaks
 from toolchain.passes import linear_to_conv
-from toolchain.passes import quantize as to_integers
-from toolchain.passes.quantize import Bits
+from toolchain.passes.quantize import Bits, Scale, rounded, scales
+from toolchain.passes.weights import weights_of
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
@@ -85,7 +85,23 @@ def quantize(
         state=int(limits.state_width.value),
     )
     peaks = None if calibration is None else state_peaks(graph, calibration)
-    return to_integers(graph, bits=bits, per="layer", peaks=peaks), ()
+    found = scales(graph, bits=bits, per="layer", peaks=peaks)
+    made = rounded(graph, found)
+    most = 2 ** (bits.weight - 1) - 1
+    return made, tuple(_levels(made, name, scale, most) for name, scale in found.items())
+
+
+def _levels(made: Graph, name: str, scale: Scale, most: int) -> Diagnostic:
+    """Levels that the weights of layer ``name`` use, and what allows no more."""
+    weights = [made[weight] for weight in weights_of(made, name) or ()]
+    dense = [w.weight for w in weights if isinstance(w, (Conv2d, Linear))]
+    used = max((int(np.abs(weight).max(initial=0)) for weight in dense), default=0)
+    return Diagnostic(
+        rule="levels",
+        severity=Severity.INFO,
+        where=name,
+        message=f"weights use {used} of {most} levels; limited by {scale.limited_by}",
+    )
 
 
 def place(program: SpeckProgram, chip: SpeckChip) -> tuple[SpeckProgram, tuple[Diagnostic, ...]]:

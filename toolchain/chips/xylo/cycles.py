@@ -1,18 +1,51 @@
-"""Clock cycles of one timestep, from the program and how active it is.
+"""Clock cycles of one timestep, from the program and how active it is, and the clock they ask for.
+
+Several spikes of one channel or neuron in one step cost what one does. Nothing about the accuracy
+of this model on silicon is published.
 
 Source: Rockpool documentation, Xylo cycle model (facts restated); golden values 757, 562 and 555
-cycles of the documentation's networks are in the tests. Several spikes of one channel in one step
-cost what one does. Nothing about its accuracy on silicon is published.
+cycles and 0.18 and 0.07 MHz of the documentation's networks are in the tests.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.simulate import XyloRecording, as_counts
 from toolchain.hardware import XyloChip
 
-__all__ = ["cycles_per_step"]
+__all__ = [
+    "Clock",
+    "cycles_per_step",
+    "least_dt_s",
+    "measured_cycles",
+    "second_synapse_operations",
+    "suggested_clock",
+    "worst_case_cycles",
+]
+
+MARGIN = 0.2
+"""What the documentation adds to the worst case when it suggests a clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """A main clock for real time.
+
+    Attributes:
+        needed_hz: the slowest that does the work in time, Hz.
+        reachable_hz: the slowest that the chip's divider makes and that is not below
+            ``needed_hz``, Hz; None where the divider is not known, or where even the fastest
+            clock is too slow. How far down the divider goes is not known.
+    """
+
+    needed_hz: float
+    reachable_hz: float | None
 
 
 def cycles_per_step(
@@ -27,25 +60,148 @@ def cycles_per_step(
         input_active, hidden_active: fraction of channels and hidden neurons with at least one
             spike in a step, 0..1.
     """
+    return float(_cycles(program, chip, input_active, hidden_active, hidden_active))
+
+
+def worst_case_cycles(program: XyloProgram, chip: XyloChip) -> float:
+    """Clock cycles of a timestep in which every channel and hidden neuron spikes, cycle."""
+    return cycles_per_step(program, chip, input_active=1.0, hidden_active=1.0)
+
+
+def measured_cycles(
+    program: XyloProgram, chip: XyloChip, raster: npt.ArrayLike, recording: XyloRecording
+) -> npt.NDArray[np.float64]:
+    """Clock cycles of each timestep of a recorded run, ``(B, T)``, cycle.
+
+    Spikes of hidden neurons are delivered in the step after the one in which they were fired; those
+    pending when the recording starts are not in it and count as none.
+
+    Args:
+        program: what is loaded.
+        chip: as for :func:`cycles_per_step`.
+        raster: the input of the run, ``(T, Nin)`` or ``(B, T, Nin)`` counts.
+        recording: what ``simulate(..., record=True)`` gave for it.
+
+    Raises:
+        ValueError: a recording without hidden spikes, or of another raster.
+    """
+    counts = as_counts(program, raster)
+    fired = recording.hidden_spikes
+    if fired is None:
+        raise ValueError("the recording has no hidden spikes: simulate with record=True")
+    wanted = (*counts.shape[:2], program.hidden)
+    if fired.shape != wanted:
+        raise ValueError(f"the raster asks for hidden spikes {wanted}, recorded are {fired.shape}")
+    firing = (fired > 0).mean(axis=2)
+    arriving = np.zeros_like(firing)
+    arriving[:, 1:] = firing[:, :-1]
+    cycles = _cycles(program, chip, (counts > 0).mean(axis=2), arriving, firing)
+    return np.asarray(cycles, np.float64)
+
+
+def second_synapse_operations(
+    program: XyloProgram, chip: XyloChip, *, input_active: float, hidden_active: float
+) -> float | None:
+    """Mean operations on second synapses in a timestep; they run in parallel and take no cycles.
+
+    None on chips other than those where every hidden neuron is within reach (Audio 2): nothing is
+    published about them. 0 where the program has one synapse.
+    """
+    if not _all_within_reach(chip):
+        return None
+    if program.synapses == 1:
+        return 0.0
+    hidden, fan_out = program.hidden, _mean_fan_out(program)
+    walked = 1.5 * input_active * program.inputs * hidden
+    return float(walked + 5 * fan_out * hidden_active * hidden + hidden)
+
+
+def suggested_clock(
+    program: XyloProgram, chip: XyloChip, dt: float | None = None, margin: float = MARGIN
+) -> Clock:
+    """The slowest main clock at which the worst case still fits a timestep.
+
+    Args:
+        program: what is loaded.
+        chip: its divider, and see :func:`cycles_per_step`.
+        dt: duration of a timestep, s; that of the program unless given.
+        margin: added to the worst case, as a fraction of it.
+
+    Raises:
+        ValueError: no ``dt`` here nor in the program, or numbers out of range.
+    """
+    seconds = program.dt if dt is None else dt
+    if seconds is None:
+        raise ValueError("a clock needs the duration of a timestep: the program has none, give dt")
+    if not 0 < seconds < np.inf:
+        raise ValueError(f"dt must be > 0 s, got {seconds}")
+    needed = _with_margin(program, chip, margin) / seconds
+    return Clock(needed_hz=needed, reachable_hz=_divided(chip, needed))
+
+
+def least_dt_s(
+    program: XyloProgram, chip: XyloChip, *, clock_hz: float, margin: float = MARGIN
+) -> float:
+    """The shortest timestep that a main clock keeps in real time in the worst case, s.
+
+    Raises:
+        ValueError: a clock that the chip does not make, or a negative margin.
+    """
+    if not 0 < clock_hz < np.inf or not chip.clock.makes(clock_hz):
+        raise ValueError(f"{chip.name} has no main clock of {clock_hz:g} Hz")
+    return _with_margin(program, chip, margin) / clock_hz
+
+
+def _with_margin(program: XyloProgram, chip: XyloChip, margin: float) -> float:
+    if not 0 <= margin < np.inf:
+        raise ValueError(f"margin must be a fraction >= 0, got {margin}")
+    return worst_case_cycles(program, chip) * (1 + margin)
+
+
+def _divided(chip: XyloChip, needed_hz: float) -> float | None:
+    """The slowest clock ``divided_clock / (2 (w + 1))`` not below ``needed_hz``."""
+    if chip.clock.divided_clock is None:
+        return None
+    half = chip.clock.divided_clock.to("Hz") / 2
+    # a clock that is needed exactly must not be missed by the last bit of a quotient
+    dividers = int(np.floor(half / needed_hz * (1 + 1e-12)))
+    if dividers < 1 or not chip.clock.makes(half / dividers):
+        return None
+    return half / dividers
+
+
+def _cycles(program: XyloProgram, chip: XyloChip, incoming: Any, arriving: Any, firing: Any) -> Any:
+    """Cycles for fractions of channels, of neurons whose spikes arrive, and of neurons that fire.
+
+    Numbers or arrays of one shape.
+    """
     hidden, outputs = program.hidden, program.outputs
-    everywhere = chip.limits.input_expansion.value >= chip.limits.hidden_neurons.value
+    everywhere = _all_within_reach(chip)
     reached = hidden if everywhere else int(program.weights_in.any(axis=(0, 2)).sum())
     reading = hidden if everywhere else int(program.weights_out.any(axis=1).sum())
-    fan_out = float(np.count_nonzero(program.weights_rec[..., 0], axis=1).mean())
     aliased = np.array([len(targets) for targets in program.aliases])
     source = float((aliased > 0).mean())
     target = float(aliased.sum() / hidden)
     update = (
         19
-        + 2 * max(hidden_active, target * source)
-        + 3 * max(hidden_active * target, target * source)
-        + hidden_active
-        + max(hidden_active, target) * source
+        + 2 * np.maximum(firing, target * source)
+        + 3 * np.maximum(firing * target, target * source)
+        + firing
+        + np.maximum(firing, target) * source
     )
     return (
-        program.inputs * (3.5 * input_active * reached + 1)
-        + hidden * (7 * fan_out * hidden_active + 3)
-        + reading * hidden_active * (1 + 8 * outputs)
+        program.inputs * (3.5 * incoming * reached + 1)
+        + hidden * (7 * _mean_fan_out(program) * arriving + 3)
+        + reading * arriving * (1 + 8 * outputs)
         + hidden * update
         + 12 * outputs
     )
+
+
+def _all_within_reach(chip: XyloChip) -> bool:
+    return chip.limits.input_expansion.value >= chip.limits.hidden_neurons.value
+
+
+def _mean_fan_out(program: XyloProgram) -> float:
+    """Recurrent connections of first synapses, a hidden neuron."""
+    return float(np.count_nonzero(program.weights_rec[..., 0], axis=1).mean())

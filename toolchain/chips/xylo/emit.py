@@ -2,47 +2,76 @@
 
 The field names are those of ``XyloConfiguration`` in ``samna.xyloCore2``, ``samna.xyloImu`` and
 ``samna.xyloAudio3`` as others' recordings of that surface show them. The vendor's library was not
-at hand, so its own ``validate_configuration`` has not seen these trees.
+at hand, so its own ``validate_configuration`` has not seen these trees. Xylo 1 has the layout of
+``xyloCore2`` without biases and with one switch for all clocks.
+
+A field that is too small is never filled with a part of its value: a program that the chip has no
+room for is refused, whatever asked for its configuration.
 
 Source: Rockpool documentation and released behaviour; ``hardware_specs`` for which module is whose.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 import numpy as np
 
 from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.rules import RULES
+from toolchain.diagnostics import DeployError
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array
 
-__all__ = ["configuration"]
+__all__ = ["configuration", "require_room"]
 
 
-def configuration(program: XyloProgram, chip: XyloChip) -> dict[str, Any]:
+def configuration(
+    program: XyloProgram,
+    chip: XyloChip,
+    *,
+    operation_mode: str = "AcceleratedTime",
+    clock_hz: float | None = None,
+    hibernation: bool = False,
+) -> dict[str, Any]:
     """The attribute tree of ``program``: JSON-able lists, integers and booleans.
 
-    On Audio 2 the hidden layer is called ``reservoir`` and matrices have full height. On IMU and
-    Audio 3 it is ``hidden``, ``input.weights`` holds the first columns the input can reach and
-    ``readout.weights`` the last rows the outputs can reach. Spikes come from the host, steps run as
-    fast as they can: the sensors' inputs and real time stay off.
+    On Xylo 1 and Audio 2 the hidden layer is called ``reservoir`` and matrices have full height.
+    On IMU and Audio 3 it is ``hidden``, ``input.weights`` holds the first columns the input can
+    reach and ``readout.weights`` the last rows the outputs can reach. Spikes come from the host:
+    the sensors' inputs stay off.
+
+    Args:
+        program: what is loaded.
+        chip: on what.
+        operation_mode: member of the vendor's enumeration. In ``"AcceleratedTime"`` steps run as
+            fast as they can, in ``"RealTime"`` each takes the program's ``dt``.
+        clock_hz: main clock in real time, Hz; None is the chip's default.
+        hibernation: whether the core sleeps through steps without activity; outputs are the same.
+
+    Raises:
+        DeployError: the configuration has no room for the program; holds every finding.
+        ValueError: a mode, clock or dt that the chip does not have, or hibernation where it has
+            none.
     """
+    require_room(program, chip)
+    surface = _surface(chip)
+    limits = chip.limits
     second = program.synapses > 1
-    full = chip.limits.input_expansion.value >= chip.limits.hidden_neurons.value
-    reach = None if full else int(chip.limits.input_expansion.value)
-    rows = 0 if full else max(0, program.hidden - int(chip.limits.output_expansion.value))
-    surface = chip.vendor_module.rpartition(".")[2]
-    hidden = "reservoir" if surface == "xyloCore2" else "hidden"
+    everywhere = limits.input_expansion.value >= limits.hidden_neurons.value
+    reach = None if everywhere else int(limits.input_expansion.value)
+    rows = 0 if everywhere else max(0, program.hidden - int(limits.output_expansion.value))
     tree: dict[str, Any] = {
-        "bias_enable": program.has_bias,
-        "enable_hibernation_mode": False,
-        "operation_mode": "AcceleratedTime",
+        **_timing(program, chip, operation_mode, clock_hz),
+        **_hibernation(chip, hibernation),
         "input": {
             "weights": _plain(program.weights_in[:, :reach, 0]),
             "weight_bit_shift": program.weight_shift_in,
         },
-        hidden: {
+        surface.hidden: {
             "weights": _plain(program.weights_rec[..., 0]),
             "weight_bit_shift": program.weight_shift_rec,
             "aliasing": any(program.aliases),
@@ -54,12 +83,120 @@ def configuration(program: XyloProgram, chip: XyloChip) -> dict[str, Any]:
             "neurons": [_output(program, n) for n in range(program.outputs)],
         },
     }
-    if chip.limits.hidden_synapses.value > 1:
+    if limits.bias_width is not None:
+        tree["bias_enable"] = program.has_bias
+    if limits.hidden_synapses.value > 1:
         tree["synapse2_enable"] = second
     if second:
         tree["input"]["syn2_weights"] = _plain(program.weights_in[:, :reach, 1])
-        tree[hidden]["syn2_weights"] = _plain(program.weights_rec[..., 1])
-    return tree | SWITCHES[surface](program) if surface in SWITCHES else tree
+        tree[surface.hidden]["syn2_weights"] = _plain(program.weights_rec[..., 1])
+    return tree | surface.switches(program)
+
+
+# ---- what does not fit ----
+
+
+def require_room(program: XyloProgram, chip: XyloChip) -> None:
+    """Refuse a program of which a part would be lost, cut or computed otherwise on ``chip``.
+
+    Raises:
+        DeployError: holds every finding.
+    """
+    found = [f for rule in RULES if rule.__name__ in ROOM for f in rule(program, chip)]
+    if found:
+        raise DeployError(f"the configuration of {chip.name} has no room for this program:", found)
+
+
+ROOM = (
+    "same_core",
+    "input_channels",
+    "hidden_neurons",
+    "output_neurons",
+    "synapses",
+    "input_expansion",
+    "output_expansion",
+    "alias_targets",
+    "biases",
+    "weight_shifts",
+    "widths",
+)
+"""Rules whose findings a configuration would hide. What it states and the chip refuses or runs
+badly, a fan-out that is too large or a threshold of 0, is for the other rules to say.
+"""
+
+
+# ---- time ----
+
+
+def _timing(
+    program: XyloProgram, chip: XyloChip, mode: str, clock_hz: float | None
+) -> dict[str, Any]:
+    """The mode, and in real time the clock cycles of a step: the whole part of dt times clock."""
+    modes = _surface(chip).modes
+    if mode not in modes:
+        raise ValueError(f"{chip.name} has operation modes {', '.join(modes)}, got {mode!r}")
+    if mode != "RealTime":
+        if clock_hz is not None:
+            raise ValueError(f"clock_hz is for RealTime; in {mode} no field depends on it")
+        return {"operation_mode": mode}
+    dt = _real_dt(program, chip)
+    clock = chip.clock.main_clock.to("Hz") if clock_hz is None else clock_hz
+    if not (0 < clock < float("inf") and chip.clock.makes(clock)):
+        raise ValueError(f"{chip.name} cannot set its main clock to {clock} Hz{_divider(chip)}")
+    wrap = floor(dt * clock + 1e-6)  # the product of 0.009994 s and 50 MHz is a whole number
+    if wrap < 1:
+        raise ValueError(f"dt {dt:g} s is shorter than a cycle of {clock:g} Hz")
+    return {"operation_mode": mode, "time_resolution_wrap": wrap}
+
+
+def _real_dt(program: XyloProgram, chip: XyloChip) -> float:
+    """The program's dt, s, if the chip can keep it."""
+    if program.dt is None:
+        raise ValueError("RealTime needs the length of a timestep; this program has no dt")
+    step = chip.clock.real_time_step
+    if step is not None and abs(program.dt / step.to("s") - 1) > 1e-9:
+        raise ValueError(
+            f"dt is {program.dt:g} s, in real time {chip.name} has {step.value:g} {step.unit} "
+            f"({chip.cite(step)})"
+        )
+    return program.dt
+
+
+def _divider(chip: XyloChip) -> str:
+    divided = chip.clock.divided_clock
+    return "" if divided is None else f"; it has {divided.value:g} / (2 (w + 1)) {divided.unit}"
+
+
+def _hibernation(chip: XyloChip, wanted: bool) -> dict[str, Any]:
+    if chip.hibernation:
+        return {"enable_hibernation_mode": wanted}
+    if wanted:
+        raise ValueError(f"{chip.name} has no hibernation")
+    return {}
+
+
+# ---- what differs between the chips ----
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The names that only one vendor module has.
+
+    Attributes:
+        hidden: what the hidden layer is called.
+        modes: members of its enumeration of operation modes.
+        switches: what else it needs before it runs.
+    """
+
+    hidden: str
+    modes: tuple[str, ...]
+    switches: Callable[[XyloProgram], dict[str, Any]]
+
+
+def _xylo_1(program: XyloProgram) -> dict[str, Any]:
+    """One clock switch for all stages."""
+    del program
+    return {"debug": {"clock_enable": True, "ram_power_enable": True}}
 
 
 def _audio_2(program: XyloProgram) -> dict[str, Any]:
@@ -88,8 +225,25 @@ def _audio_3(program: XyloProgram) -> dict[str, Any]:
     return {"input_source": "SpikeEvents", "debug": {"always_update_omp_stat": True}}
 
 
-SWITCHES = {"xyloCore2": _audio_2, "xyloImu": _imu, "xyloAudio3": _audio_3}
-"""What else each surface needs before it runs, by the last part of the vendor's module."""
+MODES = ("Manual", "AcceleratedTime", "RealTime")
+SURFACES = {
+    "samna.xylo": Surface("reservoir", MODES, _xylo_1),
+    "samna.xyloCore2": Surface("reservoir", MODES, _audio_2),
+    "samna.xyloImu": Surface("hidden", MODES, _imu),
+    "samna.xyloAudio3": Surface("hidden", (*MODES, "Recording"), _audio_3),
+}
+
+
+def _surface(chip: XyloChip) -> Surface:
+    if chip.vendor_module not in SURFACES:
+        raise ValueError(
+            f"the configuration of {chip.vendor_module} is not known, only those of "
+            f"{', '.join(SURFACES)}"
+        )
+    return SURFACES[chip.vendor_module]
+
+
+# ---- parts ----
 
 
 def _plain(array: Array) -> list[Any]:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
 from toolchain.chips.family import Resource
+from toolchain.chips.xylo.aliases import own_spikes
+from toolchain.chips.xylo.approximations import approximate as rewritten
 from toolchain.chips.xylo.emit import configuration
 from toolchain.chips.xylo.graph_rules import check_graph, topology_is_sound
 from toolchain.chips.xylo.layers import read_layers
 from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.neuron_rules import neuron_bias
 from toolchain.chips.xylo.power import activity, activity_at
 from toolchain.chips.xylo.power import estimate as cost
 from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.quantize import METHODS
+from toolchain.chips.xylo.quantize import quantize as to_integers
 from toolchain.chips.xylo.rules import check
 from toolchain.chips.xylo.simulate import XyloRecording
 from toolchain.chips.xylo.simulate import simulate as run
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph
-from toolchain.ir.peaks import state_peaks
-from toolchain.passes import fold_gain, match_rates, snap_decays
-from toolchain.passes import quantize as to_integers
-from toolchain.passes.quantize import Bits
+from toolchain.passes import carry_bias
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
@@ -50,49 +53,33 @@ __all__ = [
     "unpack",
 ]
 
-QUANTIZERS = ("auto",)
+QUANTIZERS = METHODS
 
-can_lower = topology_is_sound
 emit = configuration
 
 
+def can_lower(graph: Graph, chip: XyloChip) -> bool:
+    """Whether layers are joined soundly, and no bias is left that the chip's core lacks."""
+    return topology_is_sound(graph, chip) and not any(neuron_bias(graph, chip))
+
+
 def shape(graph: Graph) -> Graph:
-    """Xylo has dense layers of neurons, as the graph does."""
-    return graph
+    """Xylo has dense layers of neurons, as the graph does, and biases on neurons alone."""
+    return carry_bias(graph)
 
 
 def approximate(
     graph: Graph, chip: XyloChip, allow: Collection[str]
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """Xylo knows no approximation yet."""
-    del chip
-    if allow:
-        raise ValueError(f"no approximation {', '.join(sorted(allow))} on Xylo; there is none")
-    return graph, ()
+    """Rewrites accepted by name; see ``approximations``."""
+    return rewritten(graph, chip, allow)
 
 
 def quantize(
     graph: Graph, chip: XyloChip, calibration: Array | None, method: str = "auto"
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """Bit-shift decays, and one scale a neuron for its weights, bias and threshold.
-
-    With calibration spikes, layers whose decays the chip cannot hold are brought back to the
-    firing rate they were trained for, and no state leaves its word.
-    """
-    del method
-    limits = chip.limits
-    bits = Bits(
-        weight=int(limits.weight_width.value),
-        bias=None if limits.bias_width is None else int(limits.bias_width.value),
-        threshold=int(limits.threshold_width.value),
-        state=int(limits.state_width.value),
-    )
-    snapped = snap_decays(graph, dash_bits=int(limits.dash_width.value))
-    if calibration is None:
-        return to_integers(fold_gain(snapped), bits=bits, per="neuron"), ()
-    matched = fold_gain(match_rates(snapped, graph, calibration))
-    peaks = state_peaks(matched, calibration)
-    return to_integers(matched, bits=bits, per="neuron", peaks=peaks), ()
+    """Integers by the method named; see ``toolchain.chips.xylo.quantize``."""
+    return to_integers(graph, chip, calibration, method)
 
 
 def place(program: XyloProgram, chip: XyloChip) -> tuple[XyloProgram, tuple[Diagnostic, ...]]:
@@ -102,8 +89,17 @@ def place(program: XyloProgram, chip: XyloChip) -> tuple[XyloProgram, tuple[Diag
 
 
 def placement(program: XyloProgram) -> dict[str, str]:
-    """Layer to neuron ids, ``hidden 0..59``."""
-    return {p.name: f"{p.role} {p.start}..{p.stop - 1}" for p in program.populations}
+    """Layer to neuron ids, ``hidden 0..59``, and to those that it is an alias for."""
+    return {
+        p.name: f"{p.role} {p.start}..{p.stop - 1}{_aliased(program, p)}"
+        for p in program.populations
+    }
+
+
+def _aliased(program: XyloProgram, p: Population) -> str:
+    own = program.aliases[p.start : p.stop] if p.role == "hidden" else ()
+    ids = [target for targets in own for target in targets]
+    return f" -> {ids[0]}..{ids[-1]}" if ids else ""
 
 
 def resources(program: XyloProgram, chip: XyloChip) -> tuple[Resource, ...]:
@@ -158,6 +154,8 @@ def simulate(
     spikes = np.asarray(spikes)
     flat = spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
     result = run(program, flat, record=record)
+    if result.hidden_spikes is not None:
+        result = replace(result, hidden_spikes=own_spikes(program, result.hidden_spikes))
     layers = {p.name: _layer(result, p) for p in program.populations} if record else {}
     return Recording(
         spikes=result.spikes,

@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One array of the program: its axes, the least and the greatest value it holds.
+    """One array of the program: its axes, the least and the greatest value it holds, its field.
 
     Source: the ranges are those of the int8, int16 and 4-bit fields of the Xylo register and
     memory maps (rockpool's documentation of the family); xylosim takes the same thresholds.
@@ -38,11 +38,12 @@ class Register:
     low: int
     high: int
     dtype: type[np.signedinteger[Any]]
+    field: str
 
 
-WEIGHT = (-128, 127, np.int8)
-DASH = (0, 15, np.int8)
-WORD = (-32768, 32767, np.int16)
+WEIGHT = (-128, 127, np.int8, "8 bit")
+DASH = (0, 15, np.int8, "4 bit, for time constants up to 32 768 steps")
+WORD = (-32768, 32767, np.int16, "16 bit")
 REGISTERS = {
     "weights_in": Register("inputs hidden synapses", *WEIGHT),
     "weights_rec": Register("hidden hidden synapses", *WEIGHT),
@@ -78,14 +79,23 @@ def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
     if array.dtype.kind == "f":
         whole = np.isfinite(array) & (np.trunc(array) == array)
         if not whole.all():
-            faults.append(f"{name}: must hold whole numbers, got {array[~whole][0]:g}")
+            faults.append(
+                f"{name}: must hold whole numbers, got {array[~whole][0]:g}{_which(~whole)}"
+            )
             return array
-    if array.size and (array.min() < register.low or array.max() > register.high):
+    outside = (array < register.low) | (array > register.high)
+    if outside.any():
         faults.append(
-            f"{name}: must lie in {register.low}..{register.high}, "
-            f"got {array.min():g}..{array.max():g}"
+            f"{name}: must lie in {register.low}..{register.high} ({register.field}), "
+            f"got {array.min():g}..{array.max():g}{_which(outside)}"
         )
     return array
+
+
+def _which(wrong: npt.NDArray[np.bool_]) -> str:
+    """How many values are wrong and where the first of them is."""
+    first = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
+    return f" ({int(wrong.sum())} of {wrong.size} values, the first at [{first}])"
 
 
 def shape_faults(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:

@@ -1,11 +1,20 @@
-"""An error found in a network, with the number of the specification that it breaks."""
+"""What a rule of the Xylo family is, and how it says what it found."""
 
 from __future__ import annotations
 
-from toolchain.diagnostics import Diagnostic, Severity
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.hardware import Quantity, XyloChip
 
-__all__ = ["error"]
+if TYPE_CHECKING:
+    from toolchain.chips.xylo.program import XyloProgram
+
+__all__ = ["Rule", "error", "some", "warning"]
+
+Rule: TypeAlias = Callable[["XyloProgram", XyloChip], Iterator[Diagnostic]]
+"""A question to a program about a chip; it yields what it finds and changes nothing."""
 
 
 def error(
@@ -28,3 +37,30 @@ def error(
         limit=quantity.value if limit is None and quantity is not None else limit,
         source=chip.cite(quantity) if chip is not None and quantity is not None else "",
     )
+
+
+def warning(
+    rule: str,
+    where: str,
+    message: str,
+    source: str,
+    need: float | None = None,
+    limit: float | None = None,
+) -> Diagnostic:
+    """A finding of severity warning: the chip runs it, and does something else than one thinks."""
+    return Diagnostic(
+        rule=rule,
+        severity=Severity.WARNING,
+        where=where,
+        message=message,
+        need=need,
+        limit=limit,
+        source=source,
+    )
+
+
+def some(number: int, of: int, what: str) -> str:
+    """``17 of 60 neurons``, ``all 60 neurons``, ``the only neuron``."""
+    if of == 1:
+        return f"the only {what}"
+    return f"{f'all {count(of)}' if number == of else f'{count(number)} of {count(of)}'} {what}s"

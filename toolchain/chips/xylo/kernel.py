@@ -16,6 +16,7 @@ What it works on is laid out in :mod:`toolchain.chips.xylo.tables`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
@@ -31,12 +32,21 @@ __all__ = ["run"]
 F = TypeVar("F", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 
-compiled = cast("Callable[[F], F]", numba.njit(cache=True, nogil=True, error_model="numpy"))
+CACHE_LINE = 64
+
+
+def compiled(function: F, **inlining: bool) -> F:
+    """``function`` as machine code, kept on disk where anything may be written."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **inlining}
+    try:
+        return cast("F", numba.njit(cache=True, **options)(function))
+    except RuntimeError:
+        # neither the package's folder nor the user's takes a file: compiled anew each time
+        return cast("F", numba.njit(**options)(function))
+
+
 # numba would inline these late or not at all, and pass vectors through memory
-inlined = cast(
-    "Callable[[F], F]",
-    numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True),
-)
+inlined = partial(compiled, forceinline=True)
 
 
 class Cells(NamedTuple):
@@ -95,6 +105,14 @@ def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, count
         lanes.store(i_syn, offset + j, new)
         if counting and lanes.nonzero(hit) != 0:
             lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
+
+
+@inlined
+def _fetch(rows: Rows, row: int) -> None:
+    """Asks for a row of weights before it is needed: a thousand rows do not fit a near cache."""
+    weights, base = rows.weights, row * rows.width
+    for j in range(rows.spans[row, 0], rows.spans[row, 1], CACHE_LINE):
+        lanes.prefetch(weights, base + j)
 
 
 @inlined
@@ -243,7 +261,13 @@ def _send_hidden(
     program: Tables, sources: Array, hidden: Cells, output: Cells, counting: bool
 ) -> None:
     """Delivers the hidden spikes of the step before."""
-    for source in sources:
+    for i in range(sources.size):
+        if i + 1 < sources.size:
+            following = sources[i + 1]
+            for s in range(program.synapses):
+                _fetch(program.rows_rec, following * program.synapses + s)
+            _fetch(program.rows_out, following)
+        source = sources[i]
         count = int(hidden.spikes[source])
         for s in range(program.synapses):
             row = source * program.synapses + s

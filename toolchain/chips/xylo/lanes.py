@@ -38,6 +38,7 @@ __all__ = [
     "lowest",
     "nonzero",
     "not_equal",
+    "prefetch",
     "shift_left",
     "store",
     "subtract",
@@ -131,6 +132,23 @@ def store(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, _lanes), codegen
+
+
+@_intrinsic
+def prefetch(typingctx: Any, array: Any, at: Any) -> Any:
+    """Asks for the cache line of ``array[at]`` in an int8 array, without waiting for it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        name = "llvm.prefetch.p0"
+        flags = [_i32, _i32, _i32]
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), *flags])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        where = _address(context, builder, ir.IntType(8), signature.args[0], *args)
+        # to read, into the nearest cache, as data
+        builder.call(function, [where, _i32(0), _i32(3), _i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
 
 
 @_intrinsic

@@ -98,7 +98,7 @@ class Layers:
 def read_layers(graph: Graph) -> Layers:
     """``graph`` as populations and projections.
 
-    Requires: the rules on a graph's topology hold (``rules.TOPOLOGY``).
+    Requires: the rules on a graph's topology hold (``TOPOLOGY``).
     """
     (edge,) = graph.pre(next(iter(graph.of(Output))))
     return Layers(

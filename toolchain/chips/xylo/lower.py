@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from toolchain.chips.xylo.layers import Layers, read_layers
-from toolchain.chips.xylo.place import allocate
+from toolchain.chips.xylo.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Neuron
@@ -25,11 +26,12 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
     that the chip cannot hold are clipped here and synapses beyond the second left out; the rules
     on neurons have refused them.
     Ensures: the program's outputs are the graph's, ``Layers.lags`` later, but for the chip's
-    integer arithmetic and for biases, which act during the lag as well. A network too large for
-    the chip still gives a program.
+    integer arithmetic and for biases, which act during the lag as well. Where layers are summed,
+    aliases take the place of connections (``aliases``). A network too large for the chip still
+    gives a program.
     """
-    layers = read_layers(graph)
-    populations = allocate(layers, chip)
+    arranged = arrange(read_layers(graph), chip)
+    layers, populations = arranged.layers, arranged.populations
     places = {p.name: p for p in populations}
     hidden = max((p.stop for p in populations if p.role == "hidden"), default=0)
     outputs = places[layers.output].stop
@@ -42,7 +44,7 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
         dt=graph.dt,
         **_shifted(_weights(layers, places, hidden, outputs, synapses), chip),
         **_constants(layers, places, hidden, outputs, top),
-        aliases=((),) * hidden,
+        aliases=_aliases(arranged.aliases, places, hidden),
         max_input_spikes=int(chip.limits.input_spikes.value),
         max_hidden_spikes=int(chip.limits.hidden_spikes.value),
         max_output_spikes=int(chip.limits.output_spikes.value),
@@ -74,6 +76,18 @@ def _weights(
             rows = into["weights_rec"][pre.start : pre.stop]
             rows[:, post.start : post.stop, : block.shape[2]] = block
     return into
+
+
+def _aliases(
+    aliases: Mapping[str, str], places: dict[str, Population], hidden: int
+) -> tuple[tuple[int, ...], ...]:
+    """Neuron i of each source to neuron i of its target."""
+    targets: list[tuple[int, ...]] = [()] * hidden
+    for source, target in aliases.items():
+        start, ids = places[target].start, places[source]
+        for i in range(ids.stop - ids.start):
+            targets[ids.start + i] = (start + i,)
+    return tuple(targets)
 
 
 def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:

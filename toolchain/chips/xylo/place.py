@@ -1,46 +1,153 @@
-"""Which neuron ids a layer gets.
+"""Which neuron ids a layer gets, and which layers hand their spikes on through aliases.
 
-Hidden layers take consecutive ids. On Audio 2 any order will do, and the network's own is kept. On
-IMU and Audio 3 the input reaches only the first ids and the outputs are reached only from the
-last, so layers read by the input go first and layers read by the outputs last. Output neurons
-are counted on their own.
+Hidden layers take consecutive ids. On Audio 2 any order will do, and the network's own is kept but
+for aliases, whose source comes before its target. On IMU and Audio 3 the input reaches only the
+first ids and the outputs are reached only from the last. There the order is
+
+    read by the input | some of the rest | read by both | others of the rest | read by the outputs
+
+Layers read by the input alone come first and those read by the outputs alone last: to move one of
+them there from elsewhere widens neither window. What is free is on which side of the layers that
+need both windows the rest stands; there it counts against one window or the other. All sums that
+the rest can make are tried, so if any order of whole layers is within both windows, this one is.
+Output neurons are counted on their own.
 
 Source: Rockpool documentation, Xylo family overview.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 
+from toolchain.chips.xylo.aliases import find_aliases, without_copies
 from toolchain.chips.xylo.layers import Layers
 from toolchain.chips.xylo.program import Population
 from toolchain.hardware import XyloChip
 
-__all__ = ["allocate"]
+__all__ = ["Arrangement", "allocate", "arrange"]
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def allocate(layers: Layers, chip: XyloChip) -> tuple[Population, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arrangement:
+    """Where layers go and how they are joined.
+
+    Attributes:
+        layers: the network without the projections that aliases stand for.
+        aliases: layer to the layer that sends its spikes on, neuron by neuron.
+        populations: ids; each alias leads to a higher one.
+    """
+
+    layers: Layers
+    aliases: Mapping[str, str]
+    populations: tuple[Population, ...]
+
+
+def arrange(layers: Layers, chip: XyloChip) -> Arrangement:
+    """Aliases and ids for ``layers``.
+
+    An alias whose source would have to come after its target, to be within reach of the outputs,
+    is left out; its connections stay.
+    """
+    aliases = find_aliases(layers, chip)
+    while True:
+        sparse = without_copies(layers, aliases)
+        populations = allocate(sparse, chip, aliases)
+        start = {p.name: p.start for p in populations}
+        forward = {a: b for a, b in aliases.items() if start[a] < start[b]}
+        if forward == aliases:
+            return Arrangement(layers=sparse, aliases=aliases, populations=populations)
+        aliases = forward
+
+
+def allocate(
+    layers: Layers, chip: XyloChip, aliases: Mapping[str, str] = NONE
+) -> tuple[Population, ...]:
     """One population a layer, hidden ones in the order of their ids, then the output."""
-    limits = chip.limits
-    anywhere = min(limits.input_expansion.value, limits.output_expansion.value)
-    names = [name for name in layers.neurons if name != layers.output]
-    if anywhere < limits.hidden_neurons.value:
-        names.sort(key=lambda name: _rank(layers, name))
     populations: list[Population] = []
     start = 0
-    for name in names:
-        stop = start + prod(layers.neurons[name].shape)
+    for name in _order(layers, chip, aliases):
+        stop = start + _size(layers, name)
         populations.append(Population(name=name, role="hidden", start=start, stop=stop))
         start = stop
-    outputs = prod(layers.neurons[layers.output].shape)
+    outputs = _size(layers, layers.output)
     populations.append(Population(name=layers.output, role="output", start=0, stop=outputs))
     return tuple(populations)
 
 
-def _rank(layers: Layers, name: str) -> int:
-    """0 behind the input, 1 in the middle, 3 before the outputs, 2 for both of these at once."""
+def _order(layers: Layers, chip: XyloChip, aliases: Mapping[str, str]) -> list[str]:
+    names = _sources_first([n for n in layers.neurons if n != layers.output], aliases)
+    limits = chip.limits
+    reach_in, reach_out = int(limits.input_expansion.value), int(limits.output_expansion.value)
+    if min(reach_in, reach_out) >= limits.hidden_neurons.value:
+        return names
+    first, both, rest, last = (
+        [name for name in names if _windows(layers, name) == windows]
+        for windows in ((True, False), (True, True), (False, False), (False, True))
+    )
+    before = rest
+    if both:
+        needed = _total(layers, both)
+        before = _part(
+            {name: _size(layers, name) for name in rest},
+            least=_total(layers, rest) + needed + _total(layers, last) - reach_out,
+            most=reach_in - _total(layers, first) - needed,
+        )
+    after = [name for name in rest if name not in before]
+    return [*first, *before, *both, *after, *last]
+
+
+def _sources_first(names: list[str], aliases: Mapping[str, str]) -> list[str]:
+    """``names`` in their order, but each after the layers that hand it their spikes."""
+    ordered: list[str] = []
+    while names:
+        waiting = {aliases[name] for name in names if name in aliases}
+        name = next(name for name in names if name not in waiting)
+        names = [other for other in names if other != name]
+        ordered.append(name)
+    return ordered
+
+
+def _windows(layers: Layers, name: str) -> tuple[bool, bool]:
+    """Whether the input reads into a layer, and whether the outputs read from it."""
     from_input = any(p.pre == layers.input for p in layers.into(name))
     to_output = any(p.post == layers.output for p in layers.out_of(name))
-    if to_output:
-        return 2 if from_input else 3
-    return 0 if from_input else 1
+    return from_input, to_output
+
+
+def _part(sizes: Mapping[str, int], least: int, most: int) -> list[str]:
+    """Some of the layers, ``least`` to ``most`` neurons together and as many as can be.
+
+    All of them where no choice is within these bounds. Of layers of one size the first are taken,
+    so that aliases, whose ends have one size, still lead forward.
+    """
+    sums: dict[int, tuple[int, ...]] = {0: ()}
+    for size in sizes.values():
+        sums |= {
+            total + size: (*parts, size)
+            for total, parts in sums.items()
+            if total + size <= most and total + size not in sums
+        }
+    best = max(sums)
+    if not least <= best <= most:
+        return [*sizes]
+    quota = Counter(sums[best])
+    chosen = []
+    for name, size in sizes.items():
+        if quota[size]:
+            quota[size] -= 1
+            chosen.append(name)
+    return chosen
+
+
+def _size(layers: Layers, name: str) -> int:
+    return prod(layers.neurons[name].shape)
+
+
+def _total(layers: Layers, names: list[str]) -> int:
+    return sum(_size(layers, name) for name in names)

@@ -77,6 +77,8 @@ def activity_at(program: XyloProgram, rates: Mapping[str, float], steps: int) ->
     for p in program.populations:
         if p.role == "hidden":
             per_step["hidden"][p.start : p.stop] = rates[p.name] * dt
+    for source, targets in enumerate(program.aliases):
+        per_step["hidden"][list(targets)] += per_step["hidden"][source]
     layers = [_assumed(program.input_name, program.inputs, rates[program.input_name] * dt, 0.0)]
     layers += [
         _assumed(p.name, p.stop - p.start, rates[p.name] * dt, _synops(program, p, per_step))
@@ -95,7 +97,7 @@ def estimate(
         chip: gives the costs.
         counted: how busy it is.
         clock_hz: main clock, Hz; None takes the chip's low-power clock, at which most of its
-            readings were made.
+            readings were made, or else its default.
 
     Raises:
         ValueError: a clock that the chip does not have.
@@ -125,7 +127,7 @@ def estimate(
 def _clock(chip: XyloChip, clock_hz: float | None) -> float:
     """The main clock, Hz, within the chip's range."""
     if clock_hz is None:
-        return chip.clock.low_power_clock.to("Hz")
+        return (chip.clock.low_power_clock or chip.clock.main_clock).to("Hz")
     if not 0 < clock_hz < np.inf:
         raise ValueError(f"clock_hz must be > 0 Hz, got {clock_hz}")
     least, most = chip.clock.min_clock, chip.clock.max_clock

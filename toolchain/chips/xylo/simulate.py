@@ -9,9 +9,9 @@ an input spike arrives in its own step.
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,6 +23,9 @@ from toolchain.chips.xylo.program import XyloProgram
 
 __all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate"]
 
+LARGEST_PART = 20_000_000
+"""Neurons times steps between two looks at interrupts: well under a second."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class XyloState:
@@ -33,7 +36,8 @@ class XyloState:
         v_mem: int16 ``(B, Nhid)`` membrane potentials, after reset.
         i_syn_out, v_mem_out: int16 ``(B, Nout)``.
         pending_spikes: int8 ``(B, Nhid)`` hidden spikes that arrive in the next step.
-        hibernating: bool ``(B,)`` whether nothing moved in the last step (core v2).
+        hibernating: bool ``(B,)`` whether nothing moved in the last step (core v2). Only the
+            hibernation trace of a program with a bias reads it; xylosim forgets it between calls.
     """
 
     i_syn: npt.NDArray[np.int16]
@@ -97,14 +101,23 @@ def simulate(
 ) -> XyloRecording:
     """The program's answer to ``raster``, bit-exact.
 
+    Every call starts from a reset core, whatever ran before: nothing is kept in the program. To
+    go on where a call ended, hand its state to the next; to reset, leave it out::
+
+        first = simulate(program, morning)
+        second = simulate(program, noon, state=first.state)  # as morning and noon in one raster
+        fresh = simulate(program, noon)  # after a reset
+
     Args:
         program: what is loaded.
         raster: input spikes a step, ``(T, Nin)`` for one sample or ``(B, T, Nin)``; whole numbers
             in ``0 .. program.max_input_spikes``, of a boolean, integer or float type.
-        record: keep every state of every step.
+        record: keep every state of every step; output spikes and the last state only otherwise.
         state: where to start; zeros unless given. Not changed.
         threads: samples worked on at a time; one for each usable processor unless given. The
             result does not depend on it.
+
+    An interrupt (Ctrl-C) ends the run within the time of a few samples.
 
     Raises:
         ValueError: a raster that is no such counts, a state that is not of this program and batch,
@@ -129,13 +142,7 @@ def simulate(
     def run(samples: range) -> None:
         kernel.run(table, samples, counts, spikes, arrays, traces)
 
-    parts = _split(batch, workers)
-    if len(parts) == 1:
-        run(parts[0])
-    elif parts:
-        # a pool of its own: one that is kept would not survive a fork
-        with ThreadPoolExecutor(min(workers, len(parts))) as pool:
-            list(pool.map(run, parts))
+    _share(run, _split(batch, steps * (program.hidden + program.outputs), workers), workers)
     if traces is None:
         return XyloRecording(spikes=spikes, state=end)
     kept = traces._asdict()
@@ -148,7 +155,7 @@ def simulate(
 
 
 def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-    """``raster`` as contiguous counts ``(B, T, Nin)``.
+    """``raster`` as contiguous counts ``(B, T, Nin)``, a copy where it must be.
 
     Raises:
         ValueError: it is no array of counts that the program's input takes.
@@ -170,7 +177,8 @@ def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uin
     limit = program.max_input_spikes
     if array.size and not _all_counts(array, limit):
         raise ValueError(_count_fault(array, limit, program.chip))
-    return np.ascontiguousarray(array, dtype=np.uint8)
+    # numba would compile the kernel a second time for arrays that are read-only
+    return np.require(array, dtype=np.uint8, requirements=["C", "W"])
 
 
 def initial_state(program: XyloProgram, batch: int, state: XyloState | None) -> XyloState:
@@ -259,13 +267,42 @@ def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict
     }
 
 
-def _split(batch: int, workers: int) -> list[range]:
-    """The samples in even parts, a few for each worker so that none waits long for another."""
-    if not batch:
-        return []
-    parts = 1 if workers == 1 else min(batch, 4 * workers)
-    edges = [batch * i // parts for i in range(parts + 1)]
-    return [range(a, b) for a, b in itertools.pairwise(edges)]
+def _split(batch: int, size: int, workers: int) -> list[range]:
+    """The samples in even parts, for workers that wait neither for each other nor for long.
+
+    ``size`` is the work of one sample in neurons times steps.
+    """
+    parts = 1 if workers == 1 else 4 * workers
+    parts = min(batch, max(parts, -(-batch * size // LARGEST_PART)))
+    return [range(batch * i // parts, batch * (i + 1) // parts) for i in range(parts)]
+
+
+def _share(run: Callable[[range], None], parts: list[range], workers: int) -> None:
+    """Runs every part, one thread of ``workers`` being the caller's own."""
+    waiting = deque(parts)
+
+    def drain() -> None:
+        while waiting:
+            try:
+                part = waiting.popleft()
+            except IndexError:  # another thread took the last
+                return
+            run(part)
+
+    helpers = min(workers, len(parts)) - 1
+    if helpers < 1:
+        drain()
+        return
+    # a pool of its own: one that is kept would not survive a fork
+    with ThreadPoolExecutor(helpers) as pool:
+        others = [pool.submit(drain) for _ in range(helpers)]
+        try:
+            drain()
+        finally:
+            # after an interrupt nobody starts another part
+            waiting.clear()
+    for other in others:
+        other.result()
 
 
 def _usable_processors() -> int:

@@ -70,11 +70,12 @@ class Neuron:
 
     def receive(self, synapse: int, weight: int, spikes: int) -> None:
         """Adds ``weight`` once for each spike, each time within 16 bits."""
-        hit = False
+        current, hit = self.i_syn[synapse], False
         for _ in range(spikes):
-            total = self.i_syn[synapse] + weight
-            self.i_syn[synapse] = clamp(total)
-            hit |= clamp(total) != total
+            current += weight
+            if not LOW <= current <= HIGH:
+                current, hit = clamp(current), True
+        self.i_syn[synapse] = current
         self.clamped += hit
 
     def add(self, a: int, b: int) -> int:
@@ -130,8 +131,10 @@ class Core:
         targets: list[Neuron],
     ) -> None:
         """Sends every source's spikes down its row, sources in id order."""
-        for row, spikes in zip(weights.tolist(), counts, strict=True):
-            for neuron, synapses in zip(targets, row, strict=True):
+        for row, spikes in zip(weights, counts, strict=True):
+            if not spikes:
+                continue
+            for neuron, synapses in zip(targets, row.tolist(), strict=True):
                 for which, weight in enumerate(synapses):
                     neuron.receive(which, wrap(weight << shift), spikes)
 

@@ -1,0 +1,471 @@
+"""The quantizers of Xylo: the two known ones without their faults, and the search."""
+
+import io
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.chips.xylo.graphs import layered, lif, readout, sequence, wired
+from tests.oracles.rockpool_quantizers import specification, told
+from tests.oracles.xylo_compared import agreement, random_case
+from toolchain import deploy, load_chip
+from toolchain.chips.xylo import XyloProgram, simulate
+from toolchain.chips.xylo.layers import read_layers
+from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.quantize import METHODS, measure, quantize
+from toolchain.chips.xylo.quantize.auto import guessed_spikes
+from toolchain.chips.xylo.quantize.choice import Words
+from toolchain.chips.xylo.quantize.decays import snap
+from toolchain.chips.xylo.quantize.progress import steps
+from toolchain.chips.xylo.quantize.scale import scaled
+from toolchain.chips.xylo.quantize.trial import MOST, Trial
+from toolchain.chips.xylo.quantize.tune import tuned
+from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
+from toolchain.passes.snap_decays import dashes
+
+CHIP = load_chip("xylo_a2")
+UNBIASED = [i for i in range(24) if i % 3 != 2]
+WEIGHTS = ("weights_in", "weights_rec", "weights_out")
+REGISTERS = (
+    *WEIGHTS,
+    "dash_mem",
+    "dash_syn",
+    "dash_mem_out",
+    "dash_syn_out",
+    "threshold",
+    "threshold_out",
+    "bias",
+    "bias_out",
+)
+
+
+def spikes(shape, rate=0.1, seed=0):
+    return np.random.default_rng(seed).poisson(rate, shape)
+
+
+def biased(scale=0.02, **changes):
+    """Two layers, each neuron with a bias of its own."""
+    rng = np.random.default_rng(5)
+
+    def some(n):
+        return rng.normal(0, scale, n)
+
+    layers = {"h": lif(6, bias=some(6), **changes), "out": readout(3, bias=some(3))}
+    connections = [("input", "h", rng.normal(0, 1, (6, 4))), ("h", "out", rng.normal(0, 3, (3, 6)))]
+    return wired(4, layers, connections)
+
+
+def made(graph, method, calibration=None, chip=CHIP):
+    return quantize(graph, chip, calibration, method)[0]
+
+
+def found(graph, method, calibration=None, chip=CHIP):
+    return [(f.rule, f.where, f.message) for f in quantize(graph, chip, calibration, method)[1]]
+
+
+# ---- the known ones ----
+
+
+@pytest.mark.parametrize("method", ["global", "channel"])
+@pytest.mark.parametrize("index", UNBIASED)
+def test_without_biases_the_integers_are_rockpools(index, method):
+    graph = random_case(index).graph
+    theirs = XyloProgram.from_specification(CHIP.name, **told(method, specification(graph)))
+    ours = lower(made(graph, method), CHIP)
+    for name in REGISTERS:
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+
+
+@pytest.mark.parametrize("method", ["global", "channel"])
+def test_a_bias_keeps_its_part_of_the_threshold(method):
+    graph = biased()
+    after = made(graph, method)
+    for name in ("h", "out"):
+        wanted = graph[name].bias / graph[name].v_threshold
+        step = 1 / after[name].v_threshold
+        assert np.all(np.abs(after[name].bias / after[name].v_threshold - wanted) <= step)
+
+
+@pytest.mark.parametrize("method", ["global", "channel"])
+def test_a_bias_never_outgrows_its_word(method):
+    program = lower(made(biased(scale=30.0), method), CHIP)
+    assert np.abs(program.bias).max() == 127
+    assert np.abs(program.bias_out).max() == 127
+
+
+def test_hidden_neurons_share_one_scale_and_outputs_another():
+    graph = sequence(4, 8, 6, 3)
+    after = made(graph, "global")
+    scale = {n: float(after[n].v_threshold.max() / graph[n].v_threshold) for n in ("l0", "l1")}
+    assert scale["l0"] == scale["l1"] != float(after["l2"].v_threshold.max())
+
+
+def test_a_threshold_of_the_outputs_that_is_too_large_leaves_other_weights_alone():
+    graph = sequence(4, 8, 3)
+    large = graph.replace({"l1": replace(graph["l1"], v_threshold=np.array(1e4))})
+    one, other = made(graph, "global"), made(large, "global")
+    np.testing.assert_array_equal(one["input_l0"].weight, other["input_l0"].weight)
+    assert other["l1"].v_threshold == 32767
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_neuron_without_weights_stays_silent(method):
+    graph = sequence(4, 8, 3)
+    weight = graph["input_l0"].weight.copy()
+    weight[2] = 0
+    low = np.full(8, 0.3)
+    graph = graph.replace(
+        {"input_l0": Linear(weight=weight), "l0": replace(graph["l0"], v_threshold=low)}
+    )
+    x = spikes((2, 40, 4), 0.3)
+    run = simulate(lower(made(graph, method, x), CHIP), x, record=True)
+    assert run.hidden_spikes.any()
+    assert not run.hidden_spikes[..., 2].any()
+
+
+@pytest.mark.parametrize("method", ["global", "channel"])
+@pytest.mark.parametrize(("tau", "dash"), [(1.01, 1), (2.8, 1), (2.9, 2), (40000.0, 15)])
+def test_decays_go_by_log2_of_tau_and_never_to_0(method, tau, dash):
+    graph = biased(alpha_mem=np.exp(-1 / tau))
+    assert set(lower(made(graph, method), CHIP).dash_mem) == {dash}
+
+
+@pytest.mark.parametrize("method", ["global", "channel"])
+def test_calibration_is_not_listened_to(method):
+    graph = sequence(4, 8, 3)
+    assert str(made(graph, method, spikes((2, 20, 4)))) == str(made(graph, method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(seed=st.integers(0, 10_000))
+@settings(deadline=None, max_examples=15)
+def test_all_integers_fit_and_the_input_is_untouched(method, seed):
+    rng = np.random.default_rng(seed)
+    bias = float(rng.choice([0.0, 0.01, 10.0]))
+    graph, _ = layered(rng, synapses=int(rng.integers(1, 3)), bias=np.array(bias))
+    graph = graph.map(
+        Linear, lambda _, node: Linear(weight=node.weight * 10.0 ** rng.integers(-5, 4))
+    )
+    before = str(graph)
+    x = spikes((2, 30, *graph.shape(graph.input)), 0.3, seed)
+    after = made(graph, method, x if rng.random() < 0.7 else None)
+    program = lower(after, CHIP)
+    for name in WEIGHTS:
+        assert np.abs(getattr(program, name).astype(int)).max(initial=0) <= 127
+    for name in ("weight_shift_in", "weight_shift_rec", "weight_shift_out"):
+        assert 0 <= getattr(program, name) <= 7
+    for ids in ("", "_out"):
+        assert getattr(program, f"threshold{ids}").min() >= 1
+        assert np.abs(getattr(program, f"bias{ids}")).max() <= 127
+    assert str(graph) == before
+
+
+# ---- the search ----
+
+
+@pytest.mark.parametrize("index", [0, 5, 9, 10, 16, 23])
+def test_auto_is_never_worse_than_the_known_ones_on_its_calibration(index):
+    case = random_case(index)
+    programs = {m: lower(made(case.graph, m, case.calibration), CHIP) for m in METHODS}
+    got = {m: agreement(case.graph, programs[m], case.calibration) for m in METHODS}
+    assert got["auto"] >= max(got["channel"], got["global"])
+    assert got["auto"] > 0.5
+
+
+@pytest.mark.parametrize("index", [1, 3, 7, 17, 21])
+def test_auto_is_far_better_on_new_spikes_where_the_chip_has_other_decays(index):
+    case = random_case(index)
+    programs = {m: lower(made(case.graph, m, case.calibration), CHIP) for m in METHODS}
+    got = {m: agreement(case.graph, programs[m], case.held_out) for m in METHODS}
+    assert 1 - got["auto"] < 0.6 * (1 - max(got["channel"], got["global"]))
+
+
+def test_the_same_spikes_give_the_same_integers():
+    case = random_case(9)
+    one, other = (quantize(case.graph, CHIP, case.calibration, "auto") for _ in range(2))
+    assert str(one[0]) == str(other[0])
+    assert one[1] == other[1]
+
+
+def test_decays_that_the_chip_holds_are_kept():
+    case = random_case(20)  # time constants of shifts 1, 2, ...
+    program = lower(made(case.graph, "auto", case.calibration), CHIP)
+    for name in ("h0", "h1"):
+        wanted = dashes(case.graph[name].alpha_syn[:, 0])
+        place = next(p for p in program.populations if p.name == name)
+        np.testing.assert_array_equal(program.dash_syn[place.start : place.stop], wanted)
+
+
+def test_other_decays_go_up_or_down_by_less_than_a_shift():
+    case = random_case(17)
+    trial = Trial(case.graph, CHIP, case.calibration)
+    for name, cells in trial.cells.items():
+        snapped = snap(cells, trial.heard(name), 15)
+        assert np.all(np.abs(snapped.dash_mem - dashes(cells.alpha_mem)) < 1)
+        assert np.all(np.abs(snapped.dash_syn - dashes(cells.alpha_syn)) < 1)
+
+
+def test_neurons_of_one_kind_choose_one_decay():
+    case = random_case(1)
+    program = lower(made(case.graph, "auto", case.calibration), CHIP)
+    for p in program.populations:
+        ids = slice(p.start, p.stop)
+        dash = program.dash_syn if p.role == "hidden" else program.dash_syn_out
+        assert len(set(dash[ids].tolist())) == 1
+
+
+def test_two_synapses_a_shared_weight_and_a_residual_sum_can_be_searched():
+    rng = np.random.default_rng(2)
+    nodes = {
+        "input": Input(shape=(6,)),
+        "both": Add(),
+        "shared": Linear(weight=rng.normal(0, 0.08, (12, 6))),  # of the input and of h itself
+        "h": lif(6, synapses=2, alpha_mem=0.85),
+        "w1": Linear(weight=rng.normal(0.1, 0.5, (6, 6))),
+        "res": lif(6, alpha_mem=0.85),
+        "sum": Add(),
+        "w2": Linear(weight=rng.normal(0.1, 0.5, (3, 6))),
+        "out": readout(3),
+        "output": Output(),
+    }
+    edges = [
+        Edge("input", "both"),
+        Edge("h", "both", 1),
+        Edge("both", "shared"),
+        Edge("shared", "h"),
+        Edge("h", "w1"),
+        Edge("w1", "res"),
+        Edge("h", "sum"),
+        Edge("res", "sum", 1),
+        Edge("sum", "w2"),
+        Edge("w2", "out"),
+        Edge("out", "output"),
+    ]
+    graph = Graph(nodes, edges, dt=1e-3)
+    x = spikes((6, 80, 6), 0.15)
+    d = deploy(graph, chip="xylo", calibration=x)
+    assert d.program.synapses == 2
+    assert any(d.program.aliases)
+    shared = d.quantized["shared"].weight
+    assert np.all(shared % 2 ** max(d.program.weight_shift_in, d.program.weight_shift_rec) == 0)
+    assert agreement(graph, d.program, spikes((12, 80, 6), 0.15, seed=1)) > 0.85
+
+
+def test_a_network_that_is_refused_is_still_quantized():
+    graph = sequence(4, 8, 3, hidden=lambda n: lif(n, reset="value"))
+    assert str(made(graph, "auto", spikes((2, 20, 4)))) == str(made(graph, "channel"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"), [(-1, "got -1 at"), (0.5, "got 0.5 at"), (16, "16 spikes at .* at most 15")]
+)
+def test_calibration_that_is_no_spike_counts_is_refused(bad, message):
+    x = np.zeros((3, 10, 4))
+    x[1, 5, 2] = bad
+    with pytest.raises(ValueError, match=message):
+        quantize(sequence(4, 8, 3), CHIP, x, "auto")
+
+
+@pytest.mark.parametrize("x", [np.zeros((3, 20, 4)), np.zeros((1, 1, 4)), np.ones((1, 1, 4))])
+def test_calibration_without_a_word_to_say_is_no_fault(x):
+    program = lower(made(sequence(4, 8, 3), "auto", x), CHIP)
+    run = simulate(program, spikes((2, 50, 4), 0.2), record=True)
+    assert run.hidden_spikes.any()
+
+
+@pytest.mark.parametrize("x", [None, np.zeros((0, 20, 4)), np.zeros((3, 0, 4))])
+def test_without_calibration_no_state_leaves_its_word_on_the_spikes_that_are_told(x):
+    graph = sequence(4, 12, 3)
+    findings = found(graph, "auto", x)
+    assert findings[-1] == (
+        "no_calibration",
+        "network",
+        "scales are set on random spikes, 2 to 40 % a timestep and channel, 200 steps each; states "
+        "stay in their words on these (give calibration= for scales and thresholds that follow "
+        "your data)",
+    )
+    program = lower(made(graph, "auto", x), CHIP)
+    run = simulate(program, guessed_spikes(graph), record=True)
+    assert sum(run.saturations.values()) == 0
+    assert program.threshold.min() > 100
+
+
+def test_more_calibration_than_is_looked_at_is_taken_from_all_of_it():
+    graph = sequence(4, 100, 3)
+    x = np.repeat(np.arange(10)[:, None, None], 100, axis=0).repeat(200, axis=1).repeat(4, axis=2)
+    trial = Trial(graph, CHIP, np.minimum(x, 15))
+    samples, steps_ = trial.spikes.shape[:2]
+    assert 103 * samples * steps_ <= MOST
+    assert steps_ == 200
+    assert set(trial.spikes[:, 0, 0]) == {*range(10)}
+    long = Trial(graph, CHIP, np.zeros((2, MOST // 100, 4), int))
+    assert long.spikes.shape == (1, MOST // 103, 4)
+
+
+# ---- its parts ----
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(deadline=None, max_examples=25)
+def test_neurons_by_themselves_spike_as_on_the_chip_where_no_state_is_cut(seed):
+    rng = np.random.default_rng(seed)
+    synapses = int(rng.integers(1, 3))
+    mem, syn = 1 - 2.0 ** -rng.integers(1, 8, 5), 1 - 2.0 ** -rng.integers(1, 8, (5, synapses))
+    hidden = lif(
+        5,
+        synapses=synapses,
+        alpha_mem=mem,
+        alpha_syn=syn,
+        v_threshold=rng.integers(20, 300, 5),
+        bias=rng.integers(-3, 4, 5),
+    )
+    weights = rng.integers(-100, 120, (5 * synapses, 4))
+    out = rng.integers(-50, 50, (2, 5))
+    graph = wired(4, {"h": hidden, "out": readout(2)}, [("input", "h", weights), ("h", "out", out)])
+    x = spikes((3, 40, 4), 0.2, seed)
+    run = simulate(lower(graph, CHIP), x, record=True)
+    trial = Trial(graph, CHIP, x)
+    cells, heard = trial.cells["h"], trial.heard("h")
+    arriving = measure.drive(cells, heard, {s.name: s.weight for s in cells.sources})
+    shifts = (dashes(mem), dashes(syn))
+    threshold, bias = cells.threshold[:, None], cells.bias[:, None]
+    alone = measure.respond(cells, heard, arriving, shifts, threshold, bias, 32767)
+    wanted = measure.windowed(np.moveaxis(run.hidden_spikes, 2, 0), heard.window)
+    if not run.saturations["h"]:
+        np.testing.assert_array_equal(alone.counts[:, 0], wanted)
+        states = [run.v_mem, run.i_syn, *([run.i_syn_2] if synapses == 2 else [])]
+        seen = np.max([np.abs(s.astype(int)).max(axis=(0, 1)) for s in states], axis=0)
+        assert np.all(alone.peaks >= seen)
+
+
+def test_several_thresholds_at_once_are_what_each_is_alone():
+    case = random_case(3)
+    trial = Trial(case.graph, CHIP, case.calibration)
+    cells, heard = trial.cells["h0"], trial.heard("h0")
+    choice = _scaled(trial, "h0")
+    arriving = measure.drive(cells, heard, choice.weights)
+    shifts = (choice.dash_mem, choice.dash_syn)
+    tries = np.rint(choice.threshold[:, None] * [0.8, 1.0, 1.3])
+    bias = choice.bias[:, None]
+    together = measure.respond(cells, heard, arriving, shifts, tries, bias, 32767).counts
+    for k in range(3):
+        alone = measure.respond(cells, heard, arriving, shifts, tries[:, k : k + 1], bias, 32767)
+        np.testing.assert_array_equal(alone.counts[:, 0], together[:, k])
+    assert together[:, 0].sum() > together[:, 2].sum() > 0
+
+
+def _scaled(trial, name, **options):
+    cells = trial.cells[name]
+    snapped = snap(cells, trial.heard(name), 15)
+    return scaled(cells, snapped, {"in": 7, "rec": 7, "out": 7}, Words.of(CHIP), **options)
+
+
+def test_a_state_that_may_be_cut_leaves_a_larger_scale():
+    case = random_case(10)
+    trial = Trial(case.graph, CHIP, case.calibration)
+    whole, cut = _scaled(trial, "h0"), _scaled(trial, "h0", depth=8.0)
+    assert np.all(cut.scale >= whole.scale)
+    assert cut.scale.max() > whole.scale.max()
+    assert np.all(cut.nominal * 8 <= 32767 * 1.001)
+
+
+def test_thresholds_are_tuned_no_further_than_they_may_and_do_not_get_worse():
+    case = random_case(0)
+    trial = Trial(case.graph, CHIP, case.calibration)
+    words = Words.of(CHIP)
+    for name, cells in trial.cells.items():
+        choice, heard = _scaled(trial, name), trial.heard(name)
+        after = tuned(cells, heard, choice, words, reach=0.1)
+        assert np.all(np.abs(after.threshold / choice.threshold - 1) <= 0.1 + 1 / choice.threshold)
+        assert _apart(cells, heard, after) <= _apart(cells, heard, choice)
+
+
+def _apart(cells, heard, choice):
+    arriving = measure.drive(cells, heard, choice.weights)
+    shifts = (choice.dash_mem, choice.dash_syn)
+    threshold, bias = choice.threshold[:, None], choice.bias[:, None]
+    counts = measure.respond(cells, heard, arriving, shifts, threshold, bias, 32767).counts
+    return measure.apart(heard.wanted, counts).sum()
+
+
+def test_spikes_apart_are_counted_in_samples_and_windows():
+    wanted = np.array([[[2, 0]]])
+    counts = np.array([[[[0, 2]], [[2, 1]], [[2, 0]]]])
+    assert measure.apart(wanted, counts).tolist() == [[2.0, 1.5, 0.0]]
+
+
+# ---- what is told ----
+
+
+def test_what_limits_a_scale_is_told_with_the_levels_that_are_left():
+    graph = biased(scale=30.0)
+    after = made(graph, "global")
+    levels = int(np.abs(after["input_h"].weight).max())
+    assert levels < 127
+    assert found(graph, "global")[0] == (
+        "levels",
+        "input_h",
+        f"weights use {levels} of 127 levels; the bias limits the scale of 'h'",
+    )
+
+
+def test_the_shift_of_each_matrix_is_told_as_the_program_has_it():
+    case = random_case(4)
+    after, findings = quantize(case.graph, CHIP, case.calibration, "auto")
+    program = lower(after, CHIP)
+    (message,) = [f.message for f in findings if f.rule == "weight_shifts"]
+    assert message == (
+        f"weights are shifted left by {program.weight_shift_in} from the input, by "
+        f"{program.weight_shift_rec} between hidden neurons, by {program.weight_shift_out} to the "
+        "output"
+    )
+    assert any(getattr(program, n.replace("weights", "weight_shift")) for n in WEIGHTS)
+
+
+def test_the_agreement_that_is_told_is_that_of_the_chip():
+    case = random_case(1)
+    after, findings = quantize(case.graph, CHIP, case.calibration, "auto")
+    got = agreement(case.graph, lower(after, CHIP), case.calibration)
+    message = findings[-1].message
+    assert findings[-1].rule == "agreement"
+    assert message.startswith(f"output spike counts agree to {100 * got:.1f} % with")
+    assert "by 'channel'" in message
+    assert "by 'global'" in message
+
+
+def test_how_far_thresholds_move_is_told():
+    case = random_case(1)
+    after, findings = quantize(case.graph, CHIP, case.calibration, "auto")
+    moved = {f.where for f in findings if f.rule == "thresholds"}
+    assert moved <= {*after.of(Neuron)}
+    assert moved
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_shown_to_a_terminal_alone(monkeypatch):
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with steps(2) as step:
+            step()
+            step()
+        assert ("finding integers" in stream.getvalue()) is shown
+
+
+def test_the_lag_is_undone_before_spikes_are_compared():
+    graph = sequence(4, 8, 6, 3, rng=np.random.default_rng(3))
+    x = spikes((2, 60, 4), 0.2)
+    trial = Trial(graph, CHIP, x)
+    fired = trial.on_chip(made(graph, "channel"))
+    run = simulate(lower(made(graph, "channel"), CHIP), x)
+    lag = read_layers(graph).lag()
+    assert lag == 2
+    early = np.moveaxis(fired["l2"], 0, 2)[:, : 60 - lag]
+    np.testing.assert_array_equal(early, run.spikes[:, lag:])

@@ -1,0 +1,119 @@
+"""Aliases: layers whose spikes count as spikes of another layer, neuron by neuron.
+
+A residual block is a sum of the spikes of two layers before a weight. Written out, each of them has
+connections of its own to everything behind that weight. Where one layer feeds all that the other
+feeds, through the same weights, its neurons can instead hand their spikes to those of the other in
+the same timestep, which sends them on with its own: the same drive, for half the connections.
+
+It is the same but for two things: the chip's cap of spikes a step then holds for the sum, and the
+order in which spikes arrive is another, which matters only in states that saturate.
+
+Source: Rockpool documentation (residual blocks on Xylo), xylosim 0.1.3 as observed (order, cap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from toolchain.chips.xylo.layers import Layers, Projection
+from toolchain.chips.xylo.program import XyloProgram
+from toolchain.hardware import XyloChip
+from toolchain.ir import Array
+
+__all__ = ["find_aliases", "own_spikes", "received_by", "saved_entries", "without_copies"]
+
+
+def find_aliases(layers: Layers, chip: XyloChip) -> dict[str, str]:
+    """Each layer that can hand its spikes to another, with that other; no loops.
+
+    The other has as many neurons, and all it feeds the first feeds too, through the same weights.
+    A layer that hears itself is only fit for one that it hears in the same way. Of several the
+    one that feeds most is taken, of equals the first in the network.
+
+    Delays are not compared: paths that the chip can keep agree on them (``path_lengths``).
+    """
+    if chip.limits.alias_targets.value < 1:
+        return {}
+    hidden = [name for name in layers.neurons if name != layers.output]
+    fed = {name: _fed_by(layers, name) for name in hidden}
+    found: dict[str, str] = {}
+    for place, source in enumerate(hidden):
+        fit = [
+            target
+            for there, target in enumerate(hidden)
+            if fed[target]
+            and _size(layers, target) == _size(layers, source)
+            and (fed[target] < fed[source] or (fed[target] == fed[source] and there > place))
+        ]
+        if fit:
+            found[source] = max(fit, key=lambda name: _reach(layers, fed[name]))
+    return found
+
+
+def without_copies(layers: Layers, aliases: Mapping[str, str]) -> Layers:
+    """``layers`` without the projections that ``aliases``, source to target, stand for."""
+    spared = {
+        (source, *projection)
+        for source, target in aliases.items()
+        for projection in _fed_by(layers, target)
+    }
+    kept = tuple(p for p in layers.projections if (p.pre, p.name, p.post) not in spared)
+    return replace(layers, projections=kept)
+
+
+def received_by(name: str, aliases: Mapping[str, str]) -> tuple[str, ...]:
+    """The layers whose spikes end up in those of ``name``, through chains too, sorted."""
+    direct = [source for source, target in aliases.items() if target == name]
+    return tuple(sorted({*direct, *(s for d in direct for s in received_by(d, aliases))}))
+
+
+def saved_entries(layers: Layers, target: str) -> tuple[int, int]:
+    """Recurrent entries and output weights that an alias to layer ``target`` stands for.
+
+    Of the weights as they are: those that quantization rounds to 0 would have cost nothing.
+    """
+    totals = [0, 0]
+    for projection in layers.out_of(target):
+        totals[projection.post == layers.output] += _entries(layers, projection)
+    return totals[0], totals[1]
+
+
+def own_spikes(program: XyloProgram, spikes: Array) -> Array:
+    """Recorded hidden spikes (..., hidden) without those received through aliases.
+
+    Requires: aliases to higher ids, as those made here are; the chip counts these first, up to
+    its cap.
+    """
+    pairs = [(pre, post) for pre, targets in enumerate(program.aliases) for post in targets]
+    if not pairs:
+        return spikes
+    received = np.zeros(spikes.shape, np.int64)
+    for pre, post in pairs:
+        received[..., post] += spikes[..., pre]
+    own = spikes - np.minimum(received, program.max_hidden_spikes)
+    return np.asarray(own.astype(spikes.dtype))
+
+
+def _fed_by(layers: Layers, name: str) -> frozenset[tuple[str, str]]:
+    return frozenset((p.name, p.post) for p in layers.out_of(name))
+
+
+def _size(layers: Layers, name: str) -> int:
+    return prod(layers.neurons[name].shape)
+
+
+def _reach(layers: Layers, fed: frozenset[tuple[str, str]]) -> int:
+    """Neurons that are fed."""
+    return sum(_size(layers, post) for _, post in fed)
+
+
+def _entries(layers: Layers, projection: Projection) -> int:
+    """Pairs of neurons that are joined, on one synapse or on both."""
+    pairs = projection.weight.reshape(
+        _size(layers, projection.post), -1, projection.weight.shape[1]
+    )
+    return int(pairs.any(axis=1).sum())

@@ -1,0 +1,67 @@
+"""How a float network becomes Xylo's integers: ``auto``, ``channel`` and ``global``.
+
+``channel`` and ``global`` are the two known quantizers (:mod:`.known`). ``auto`` searches, on
+calibration spikes, for integers with which the chip spikes as the float network does
+(:mod:`.auto`), and is never worse than these two on the spikes that it looked at. A network that
+the chip refuses in any case is quantized by ``channel``, so that its sizes can be judged.
+"""
+
+from __future__ import annotations
+
+from toolchain.chips.xylo.graph_rules import check_graph
+from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.quantize import report
+from toolchain.chips.xylo.quantize.auto import guessed_spikes, search
+from toolchain.chips.xylo.quantize.known import channel, one_scale
+from toolchain.chips.xylo.quantize.trial import Trial
+from toolchain.chips.xylo.rules import check
+from toolchain.chips.xylo.simulate import as_counts
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.hardware import XyloChip
+from toolchain.ir import Array, Graph
+
+__all__ = ["METHODS", "quantize"]
+
+METHODS = ("auto", "channel", "global")
+
+
+def quantize(
+    graph: Graph, chip: XyloChip, calibration: Array | None, method: str
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
+    """``graph`` in integers, and what limits each scale.
+
+    Args:
+        graph: floats, in the chip's layers (gains folded, synapses that add before they decay).
+        chip: where it goes.
+        calibration: spikes (batch, time, *features), or None; heard by ``auto`` alone.
+        method: one of ``METHODS``.
+
+    Raises:
+        ValueError: calibration that is no spike counts the chip takes.
+    """
+    known = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
+    told = {name: (made, report.known(made, scales)) for name, (made, scales) in known.items()}
+    if method in told:
+        return told[method]
+    made, findings = told["channel"]
+    if not _fits(graph, made, chip):
+        return made, findings
+    if calibration is None or not calibration.size:
+        trial = Trial(graph, chip, guessed_spikes(graph))
+        found = search(trial, {}, fit=False)
+        shifts = report.shifts(lower(found.graph, chip))
+        return found.graph, (*report.searched(found), shifts, report.guessed())
+    as_counts(lower(made, chip), calibration.reshape(*calibration.shape[:2], -1))
+    rivals = {name: rival for name, (rival, _) in told.items()}
+    found = search(Trial(graph, chip, calibration), rivals, fit=True)
+    own = report.searched(found) if found.chosen == "auto" else told[found.chosen][1]
+    shifts = report.shifts(lower(found.graph, chip))
+    return found.graph, (*own, shifts, report.compared(found))
+
+
+def _fits(graph: Graph, made: Graph, chip: XyloChip) -> bool:
+    """Whether nothing is refused of the float graph, and of its integers ``made``."""
+    findings = check_graph(graph, chip)
+    if any(found.severity is Severity.ERROR for found in findings):
+        return False
+    return not any(f.severity is Severity.ERROR for f in check(lower(made, chip), chip))

@@ -1,0 +1,121 @@
+"""What a search chooses for each population, and the graph that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from toolchain.chips.xylo.quantize.populations import Matrix
+from toolchain.hardware import XyloChip
+from toolchain.ir import Array, Graph, Linear, Neuron, Node
+
+__all__ = ["Choice", "Plan", "Words", "integers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Largest values of the chip's integers.
+
+    Attributes:
+        weight, bias, threshold, state: largest magnitude; ``bias`` is 0 on a chip without.
+        shift, dash: largest weight shift and largest decay.
+    """
+
+    weight: int
+    bias: int
+    threshold: int
+    state: int
+    shift: int
+    dash: int
+
+    @classmethod
+    def of(cls, chip: XyloChip) -> Words:
+        """The words of ``chip``; symmetric, so that -128 is never needed."""
+        limits = chip.limits
+        bias = 1 if limits.bias_width is None else int(limits.bias_width.value)
+        return cls(
+            weight=2 ** (int(limits.weight_width.value) - 1) - 1,
+            bias=2 ** (bias - 1) - 1,
+            threshold=2 ** (int(limits.threshold_width.value) - 1) - 1,
+            state=2 ** (int(limits.state_width.value) - 1) - 1,
+            shift=2 ** int(limits.weight_shift_width.value) - 1,
+            dash=2 ** int(limits.dash_width.value) - 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """How one population becomes integers.
+
+    Attributes:
+        dash_mem: int (neurons,).
+        dash_syn: int (neurons, synapses).
+        scale: (neurons,) integer steps a unit of the float membrane.
+        limited_by: the word that allows most of its neurons no larger scale.
+        depth: states beyond this many thresholds are cut at the edge of their word; inf if none.
+        weights: int (neurons, synapses, pre neurons), shift included, by the user's name.
+        steps: between the integers of each weight, by the user's name.
+        nominal: (neurons,) thresholds at this scale, before rounding.
+        threshold, bias: int (neurons,).
+    """
+
+    dash_mem: Array
+    dash_syn: Array
+    scale: Array
+    limited_by: str
+    depth: float
+    weights: Mapping[str, Array]
+    steps: Mapping[str, int]
+    nominal: Array
+    threshold: Array
+    bias: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """A choice for every population, and the shift of each matrix."""
+
+    choices: Mapping[str, Choice]
+    shifts: Mapping[Matrix, int]
+
+    def but(self, name: str, choice: Choice) -> Plan:
+        """The same with another choice for one population."""
+        return replace(self, choices={**self.choices, name: choice})
+
+
+def integers(graph: Graph, plan: Plan) -> Graph:
+    """``graph`` with the integers of ``plan``."""
+    changes: dict[str, Node] = {}
+    for name, choice in plan.choices.items():
+        for weight, held in choice.weights.items():
+            node = graph[weight]
+            assert isinstance(node, Linear)
+            bias = None if node.bias is None else np.zeros(node.bias.shape, np.int64)
+            changes[weight] = replace(node, weight=held.reshape(node.weight.shape), bias=bias)
+        neuron = graph[name]
+        assert isinstance(neuron, Neuron)
+        changes[name] = _neuron(neuron, choice)
+    return graph.replace(changes)
+
+
+def _neuron(node: Neuron, choice: Choice) -> Neuron:
+    threshold = choice.threshold.reshape(node.shape)
+    syn = 1 - 2.0**-choice.dash_syn
+    return replace(
+        node,
+        alpha_mem=_compact((1 - 2.0**-choice.dash_mem).reshape(node.shape)),
+        alpha_syn=syn[0] if np.all(syn == syn[0]) else syn.reshape(*node.shape, -1),
+        v_threshold=threshold,
+        reset_amount=None if node.reset_amount is None else threshold,
+        bias=_compact(choice.bias.reshape(node.shape)),
+        v_init=np.zeros((), np.int64),
+        v_leak=np.zeros((), np.int64),
+    )
+
+
+def _compact(values: Array) -> Array:
+    """One number where all are the same."""
+    same = values.size and np.all(values == values.flat[0])
+    return np.asarray(values.flat[0]) if same else values

@@ -1,0 +1,150 @@
+"""Decays that the chip holds, chosen by what they do to the spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import product
+
+import numpy as np
+
+from toolchain.chips.xylo.quantize import measure
+from toolchain.chips.xylo.quantize.measure import Heard
+from toolchain.chips.xylo.quantize.populations import Cells
+from toolchain.ir import Array
+from toolchain.passes.snap_decays import dashes, ratio, response
+
+__all__ = ["Snapped", "snap"]
+
+FINE = 2**16
+"""Integer steps of a threshold while decays are chosen: too many for rounding to matter."""
+RAIL = 2**29
+"""Largest state meanwhile: a few thousand thresholds."""
+GAINS = 2.0 ** np.linspace(-0.6, 0.6, 25)
+"""Factors on thresholds that are tried with decays other than the trained ones."""
+HELD = 0.01
+"""A decay this near to a whole bit shift is held by the chip: its time constant is off by less
+than a percent."""
+DOUBT = 0.01
+"""What a doubled threshold has to win, as part of a neuron's spikes, to be preferred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapped:
+    """One population with the chip's decays, in floats and still without a scale.
+
+    Attributes:
+        dash_mem: int (neurons,).
+        dash_syn: int (neurons, synapses).
+        rows: (neurons, synapses) factor on the weights.
+        threshold, bias: (neurons,).
+        peaks: (neurons,) largest magnitude of any of its states.
+    """
+
+    dash_mem: Array
+    dash_syn: Array
+    rows: Array
+    threshold: Array
+    bias: Array
+    peaks: Array
+
+
+def snap(cells: Cells, heard: Heard, top: int) -> Snapped:
+    """The decays, 1 to ``top``, that disagree least with the trained ones.
+
+    Each decay that is no bit shift is tried with the next smaller and the next larger shift, in
+    all combinations of membrane and synapses: one that is too slow can make up for one that is
+    too fast. Neurons with the same decays choose together. A slower state piles up more; the
+    weights take that back by the size of the response to one spike, a constant bias by what it
+    settles at, and what is left a factor on the threshold, found on the data.
+    """
+    group, groups = _kinds(cells)
+    scale = (FINE / cells.threshold)[:, None, None]
+    arriving = measure.drive(
+        cells, heard, {s.name: np.rint(s.weight * scale) for s in cells.sources}
+    )
+    least = np.full(groups, np.inf)
+    best: Snapped | None = None
+    for tried in _candidates(cells, top):
+        factors, scores, peaks = _judged(cells, heard, arriving, tried, group, groups)
+        gain = factors[group]
+        tried = replace(
+            tried, threshold=tried.threshold * gain, bias=tried.bias * gain, peaks=peaks
+        )
+        best = tried if best is None else _merged(best, tried, (scores < least)[group])
+        least = np.minimum(scores, least)
+    assert best is not None
+    return best
+
+
+def _kinds(cells: Cells) -> tuple[Array, int]:
+    """For each neuron the number of its kind of decays, and how many kinds there are."""
+    decays = np.column_stack([cells.alpha_mem, cells.alpha_syn])
+    _, group = np.unique(decays, axis=0, return_inverse=True)
+    return group.reshape(-1), int(group.max()) + 1
+
+
+def _candidates(cells: Cells, top: int) -> Iterator[Snapped]:
+    """Shifts next to those wanted, in all combinations of columns, weights made up for."""
+    trained = np.column_stack([cells.alpha_mem, cells.alpha_syn])
+    wanted = dashes(trained)
+    held = np.abs(wanted - np.rint(wanted)) < HELD
+    low = np.where(held, np.rint(wanted), np.floor(wanted)).clip(1, top)
+    high = np.where(held, np.rint(wanted), np.ceil(wanted)).clip(1, top)
+    for up in product(
+        *([False, True] if open_ else [False] for open_ in (low != high).any(axis=0))
+    ):
+        dash = np.where(up, high, low).astype(np.int64)
+        kept = 1 - 2.0**-dash
+        rows = ratio(
+            response(trained[:, :1], trained[:, 1:, None]),
+            response(kept[:, :1], kept[:, 1:, None]),
+        )
+        settles = ratio(1 - kept[:, 0], 1 - trained[:, 0])
+        yield Snapped(
+            dash_mem=dash[:, 0],
+            dash_syn=dash[:, 1:],
+            rows=np.where(held[:, :1] & held[:, 1:], 1.0, rows),
+            threshold=cells.threshold,
+            bias=cells.bias * np.where(held[:, 0], 1.0, settles),
+            peaks=np.zeros(cells.neurons),
+        )
+
+
+def _judged(
+    cells: Cells, heard: Heard, arriving: Array, tried: Snapped, group: Array, groups: int
+) -> tuple[Array, Array, Array]:
+    """For each kind the best factor on its thresholds and its score; for each neuron its peak."""
+    factors = GAINS if _differs(cells, tried) else np.ones(1)
+    fine = FINE / cells.threshold
+    scaled = (arriving * tried.rows[:, :, None, None]).astype(np.int32)
+    found = measure.respond(
+        cells,
+        heard,
+        scaled,
+        (tried.dash_mem, tried.dash_syn),
+        np.rint(FINE * factors)[None].repeat(cells.neurons, axis=0),
+        np.rint((tried.bias * fine)[:, None] * factors),
+        RAIL,
+    )
+    spikes = heard.wanted.sum(axis=(1, 2))
+    doubt = (0.5 + DOUBT * spikes)[:, None] * np.abs(np.log2(factors))
+    scores = np.zeros((groups, len(factors)))
+    np.add.at(scores, group, measure.apart(heard.wanted, found.counts) + doubt)
+    return factors[scores.argmin(axis=1)], scores.min(axis=1), found.peaks / fine
+
+
+def _differs(cells: Cells, tried: Snapped) -> bool:
+    """Whether any decay is not the trained one."""
+    mem = np.abs(dashes(cells.alpha_mem) - tried.dash_mem)
+    syn = np.abs(dashes(cells.alpha_syn) - tried.dash_syn)
+    return bool(np.any(mem >= HELD) or np.any(syn >= HELD))
+
+
+def _merged(one: Snapped, other: Snapped, take: Array) -> Snapped:
+    """``other`` for the neurons of ``take``, else ``one``."""
+    chosen = {}
+    for f in fields(Snapped):
+        a, b = getattr(one, f.name), getattr(other, f.name)
+        chosen[f.name] = np.where(take.reshape(-1, *(1,) * (a.ndim - 1)), b, a)
+    return Snapped(**chosen)

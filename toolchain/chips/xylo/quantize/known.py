@@ -1,0 +1,85 @@
+"""The two known quantizers, without their faults.
+
+Both leave the shape of the network alone: weights, biases and thresholds are multiplied and
+rounded half to even, bit shifts are the nearest in ``log2(tau / dt)``, nothing makes up for
+decays that the chip cannot hold, no weight is shifted, and no data is looked at.
+
+Source: Rockpool documentation (``global_quantize``, ``channel_quantize``), rockpool 3.1.0 as
+observed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.chips.xylo.quantize.choice import Words
+from toolchain.hardware import XyloChip
+from toolchain.ir import Array, Graph, Membrane
+from toolchain.passes.quantize import Bits, Scale, rounded, scales
+from toolchain.passes.snap_decays import formulas
+
+__all__ = ["channel", "one_scale"]
+
+
+def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
+    """One scale a neuron, for all its weights on both synapses, its bias and its threshold.
+
+    Rockpool's ``channel_quantize`` differs in that it leaves hidden biases unscaled where neurons
+    have one synapse, lets a bias outgrow its 8 bit, rounds the threshold of a neuron without
+    weights at a scale of 1 (0.3 becomes 0, at which it fires without end), raises an IndexError
+    for some large thresholds, and changes the arrays it is given.
+
+    Returns:
+        Integers, and the scale of each layer with what limits it.
+    """
+    found = scales(graph, bits=_bits(chip), per="neuron")
+    return rounded(nearest_shifts(graph, chip), found), found
+
+
+def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
+    """One scale for all hidden neurons, one for the outputs (``global``).
+
+    Rockpool's ``global_quantize`` differs in that it scales the biases of the outputs as hidden
+    ones, scales recurrent weights again where a threshold of the outputs outgrows 16 bit, leaves
+    biases behind where a hidden one does, and rounds twice in these cases.
+
+    Returns:
+        Integers, and the scale of each layer with what limits it.
+    """
+    found = scales(graph, bits=_bits(chip), per="layer")
+    hidden = [name for name in found if name not in graph.outputs]
+    if hidden:
+        tightest = found[min(hidden, key=lambda name: float(found[name].factor))]
+        found |= dict.fromkeys(hidden, tightest)
+    return rounded(nearest_shifts(graph, chip), found), found
+
+
+def nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
+    """Decays as the vendor's flow rounds them, by ``log2(tau / dt)``, but never to a shift of 0.
+
+    Decay factors of 0 and 1 are left for the rules to refuse.
+    """
+    top = Words.of(chip).dash
+
+    def held(alpha: Array) -> Array:
+        inside = (alpha > 0) & (alpha < 1)
+        shift = formulas(np.where(inside, alpha, 0.5))["log2(tau/dt)"].clip(1, top)
+        return np.where(inside, 1 - 2.0**-shift, alpha)
+
+    def snapped(_: str, node: Membrane) -> Membrane:
+        syn = None if node.alpha_syn is None else held(node.alpha_syn)
+        return replace(node, alpha_mem=held(node.alpha_mem), alpha_syn=syn)
+
+    return graph.map(Membrane, snapped)
+
+
+def _bits(chip: XyloChip) -> Bits:
+    limits = chip.limits
+    return Bits(
+        weight=int(limits.weight_width.value),
+        bias=None if limits.bias_width is None else int(limits.bias_width.value),
+        threshold=int(limits.threshold_width.value),
+        state=int(limits.state_width.value),
+    )

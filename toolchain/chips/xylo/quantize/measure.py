@@ -1,0 +1,116 @@
+"""How a population responds to given spikes, and how far that is from what was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.chips.xylo.quantize.populations import Cells
+from toolchain.ir import Array
+
+__all__ = ["WINDOWS", "Heard", "Response", "apart", "drive", "respond", "windowed"]
+
+WINDOWS = 10
+"""Spikes are compared in this many stretches of a sample, and as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heard:
+    """What one population hears and should do.
+
+    Attributes:
+        spikes: for each source of its cells, float32 (pre neurons, samples, time), as late as the
+            graph delays them.
+        wanted: int32 (neurons, samples, windows) spikes of the trained network.
+        window: timesteps in a window.
+    """
+
+    spikes: tuple[Array, ...]
+    wanted: Array
+    window: int
+
+    def part(self, samples: int) -> Heard:
+        """The first samples alone."""
+        spikes = tuple(np.ascontiguousarray(s[:, :samples]) for s in self.spikes)
+        return Heard(spikes=spikes, wanted=self.wanted[:, :samples], window=self.window)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Response:
+    """Spikes int32 (neurons, tries, samples, windows); peaks (neurons,) of all states."""
+
+    counts: Array
+    peaks: Array
+
+
+def drive(cells: Cells, heard: Heard, weights: Mapping[str, Array]) -> Array:
+    """int32 (neurons, synapses, samples, time): what arrives, by weights of whole numbers."""
+    samples, steps = heard.spikes[0].shape[1:]
+    rows = cells.neurons * cells.alpha_syn.shape[1]
+    total = np.zeros((rows, samples * steps), np.float32)
+    for source, spikes in zip(cells.sources, heard.spikes, strict=True):
+        # float32 is exact up to 2**24; no state of the chip holds as much
+        weight = weights[source.name].reshape(rows, -1).astype(np.float32)
+        total += weight @ spikes.reshape(len(spikes), -1)
+    most = np.float32(2**28)
+    shape = (cells.neurons, cells.alpha_syn.shape[1], samples, steps)
+    return np.clip(total, -most, most).astype(np.int32).reshape(shape)
+
+
+def respond(
+    cells: Cells,
+    heard: Heard,
+    arriving: Array,
+    dashes: tuple[Array, Array],
+    threshold: Array,
+    bias: Array,
+    rail: int,
+) -> Response:
+    """What the neurons do with several thresholds and biases.
+
+    Args:
+        cells, heard: the population and its samples.
+        arriving: see ``drive``.
+        dashes: of the membranes (neurons,) and of the synapses (neurons, synapses).
+        threshold, bias: whole numbers, (neurons, tries) or what broadcasts to it.
+        rail: largest state.
+    """
+    # numba takes a third of a second to import; other quantizers and chips need none of it
+    from toolchain.chips.xylo.quantize import kernel
+
+    threshold, bias = np.broadcast_arrays(threshold, bias)
+    counts = np.zeros((*threshold.shape, *heard.wanted.shape[1:]), np.int32)
+    peaks = np.zeros(cells.neurons, np.int32)
+    kernel.respond(
+        arriving,
+        np.ascontiguousarray(dashes[1], np.int32),
+        np.ascontiguousarray(dashes[0], np.int32),
+        np.ascontiguousarray(threshold, np.int32),
+        np.ascontiguousarray(bias, np.int32),
+        cells.cap,
+        rail,
+        heard.window,
+        counts,
+        peaks,
+    )
+    return Response(counts=counts, peaks=peaks)
+
+
+def apart(wanted: Array, counts: Array) -> Array:
+    """(neurons, tries) spikes too many or too few, in whole samples and, at half weight, windows.
+
+    Args:
+        wanted: (neurons, samples, windows).
+        counts: (neurons, tries, samples, windows).
+    """
+    missing = counts - wanted[:, None]
+    whole = np.abs(missing.sum(axis=3)).sum(axis=2)
+    return np.asarray(whole + 0.5 * np.abs(missing).sum(axis=(2, 3)))
+
+
+def windowed(spikes: Array, window: int) -> Array:
+    """``(neurons, samples, time)`` as counts, int32 (neurons, samples, windows)."""
+    starts = np.arange(0, spikes.shape[2], window)
+    return np.asarray(np.add.reduceat(spikes, starts, axis=2).astype(np.int32))

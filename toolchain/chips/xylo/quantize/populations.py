@@ -1,0 +1,123 @@
+"""A float graph as plain arrays, one population after the other: what the search works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from toolchain.chips.xylo.layers import Layers, Projection
+from toolchain.ir import Array, Neuron
+
+__all__ = ["MATRICES", "Cells", "Matrix", "Source", "read_cells"]
+
+Matrix: TypeAlias = Literal["in", "rec", "out"]
+"""One of the chip's three weight memories, each with one shift for all its weights."""
+
+MATRICES: tuple[Matrix, ...] = ("in", "rec", "out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Source:
+    """One projection into a population.
+
+    Attributes:
+        name: the user's name of the weight.
+        pre: the population, or the input, whose spikes arrive.
+        matrix: the memory that holds it.
+        weight: float (neurons, synapses, pre neurons).
+        delay: timesteps between a spike and its effect in the graph.
+    """
+
+    name: str
+    pre: str
+    matrix: Matrix
+    weight: Array
+    delay: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cells:
+    """One population in floats, one entry a neuron.
+
+    Attributes:
+        name: the user's name of the layer.
+        sources: what drives it.
+        alpha_mem: (neurons,) factor the membrane keeps over a step.
+        alpha_syn: (neurons, synapses).
+        threshold, bias: (neurons,).
+        cap: most spikes a neuron and step.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    alpha_mem: Array
+    alpha_syn: Array
+    threshold: Array
+    bias: Array
+    cap: int
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return len(self.threshold)
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The memories that its weights are in."""
+        return tuple(m for m in MATRICES if any(s.matrix == m for s in self.sources))
+
+    def largest(self, matrix: Matrix) -> Array:
+        """(neurons, synapses) largest ``|weight|`` among those in ``matrix``."""
+        found = [np.abs(s.weight).max(axis=2) for s in self.sources if s.matrix == matrix]
+        return np.asarray(np.max(found, axis=0))
+
+    def grid(self, name: str, shifts: Mapping[Matrix, int], most: int) -> tuple[int, int]:
+        """Step between the integers of weight ``name``, and the largest of them in steps.
+
+        A weight that lies in several matrices at once is held by all of their shifts.
+        """
+        held = [shifts[s.matrix] for s in self.sources if s.name == name]
+        return 2 ** max(held), (most * 2 ** min(held)) // 2 ** max(held)
+
+
+def read_cells(layers: Layers, *, hidden_cap: int, output_cap: int) -> dict[str, Cells]:
+    """Every population of a graph that the chip's rules on neurons accept, producers first."""
+    return {
+        name: _cells(name, node, layers, output_cap if name == layers.output else hidden_cap)
+        for name, node in layers.neurons.items()
+    }
+
+
+def _cells(name: str, node: Neuron, layers: Layers, cap: int) -> Cells:
+    assert node.alpha_syn is not None
+    each = (*node.shape, node.synapses)
+    return Cells(
+        name=name,
+        sources=tuple(_sources(name, node, layers)),
+        alpha_mem=_flat(node.alpha_mem, node),
+        alpha_syn=np.broadcast_to(node.alpha_syn, each).reshape(-1, node.synapses),
+        threshold=_flat(node.v_threshold, node),
+        bias=_flat(node.bias, node),
+        cap=cap,
+    )
+
+
+def _sources(name: str, node: Neuron, layers: Layers) -> Iterator[Source]:
+    for p in layers.into(name):
+        weight = p.weight.reshape(-1, node.synapses, p.weight.shape[1])
+        yield Source(
+            name=p.name, pre=p.pre, matrix=_matrix(p, layers), weight=weight, delay=p.delay
+        )
+
+
+def _matrix(projection: Projection, layers: Layers) -> Matrix:
+    if projection.pre == layers.input:
+        return "in"
+    return "out" if projection.post == layers.output else "rec"
+
+
+def _flat(value: Array, node: Neuron) -> Array:
+    return np.broadcast_to(value, node.shape).reshape(-1)

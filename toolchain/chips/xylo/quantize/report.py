@@ -1,0 +1,120 @@
+"""What there is to say of a network's integers: questions, no rewriting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.quantize.auto import GUESSED_RATES, GUESSED_STEPS, Found
+from toolchain.chips.xylo.quantize.choice import Choice
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.ir import Graph, Linear
+from toolchain.passes.quantize import Scale
+from toolchain.passes.weights import weights_of
+
+__all__ = ["compared", "guessed", "known", "searched", "shifts"]
+
+LEVELS = 127
+"""Of a weight of 8 bit, on either side of 0."""
+LIMITS = {
+    "bias": "the bias limits",
+    "state": "states limit",
+    "states": "states limit",
+    "threshold": "the threshold limits",
+    "v_min": "the floor limits",
+    "weights": "weights limit",
+    "weights in": "weights of the input limit",
+    "weights out": "weights of the output limit",
+    "weights rec": "weights between neurons limit",
+}
+"""How a word limits a scale."""
+
+
+def known(made: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
+    """Levels of each weight and what limits them, in steps of 1."""
+    return tuple(
+        _levels(weight, int(np.abs(node.weight).max(initial=0)), 1, name, scale.limited_by)
+        for name, scale in scales.items()
+        for weight in weights_of(made, name) or ()
+        if isinstance(node := made[weight], Linear)
+    )
+
+
+def searched(found: Found) -> tuple[Diagnostic, ...]:
+    """Levels of each weight, cut states and moved thresholds of each layer."""
+    return tuple(
+        told
+        for name, choice in found.plan.choices.items()
+        for told in (*_weights(name, choice), *_states(name, choice))
+    )
+
+
+def shifts(program: XyloProgram) -> Diagnostic:
+    """The shift of each matrix."""
+    return _info(
+        "weight_shifts",
+        "network",
+        f"weights are shifted left by {program.weight_shift_in} from the input, by "
+        f"{program.weight_shift_rec} between hidden neurons, by {program.weight_shift_out} to the "
+        "output",
+    )
+
+
+def compared(found: Found) -> Diagnostic:
+    """How well the outputs agree, beside the known quantizers."""
+    figures = {name: f"{100 * value:.1f} %" for name, value in found.agreements.items()}
+    others = ", ".join(
+        f"to {figures[name]} by {name!r}" for name in sorted(set(figures) - {"auto"})
+    )
+    taken = "" if found.chosen == "auto" else f"; the integers of {found.chosen!r} were taken"
+    return _info(
+        "agreement",
+        "network",
+        f"output spike counts agree to {figures['auto']} with the float network's on the "
+        f"calibration spikes; {others}{taken}",
+    )
+
+
+def guessed() -> Diagnostic:
+    """That there were no spikes to listen to."""
+    low, high = (f"{100 * rate:.0f}" for rate in (min(GUESSED_RATES), max(GUESSED_RATES)))
+    return _info(
+        "no_calibration",
+        "network",
+        f"scales are set on random spikes, {low} to {high} % a timestep and channel, "
+        f"{GUESSED_STEPS} steps each; states stay in their words on these (give calibration= "
+        "for scales and thresholds that follow your data)",
+    )
+
+
+def _weights(name: str, choice: Choice) -> Iterator[Diagnostic]:
+    for weight, held in choice.weights.items():
+        step = choice.steps[weight]
+        levels = int(np.abs(held).max(initial=0)) // step
+        yield _levels(weight, levels, step, name, choice.limited_by)
+
+
+def _states(name: str, choice: Choice) -> Iterator[Diagnostic]:
+    if np.isfinite(choice.depth):
+        yield _info(
+            "cut_states",
+            name,
+            f"states beyond {choice.depth:g} thresholds are cut, which leaves its integers finer",
+        )
+    moved = 100 * (choice.threshold / choice.nominal - 1)
+    if np.abs(moved).max() >= 0.05:
+        span = f"{moved.min():+.1f} to {moved.max():+.1f} %"
+        yield _info("thresholds", name, f"thresholds move by {span} to keep each neuron's firing")
+
+
+def _levels(weight: str, levels: int, step: int, layer: str, limited_by: str) -> Diagnostic:
+    steps = f" in steps of {step}" if step > 1 else ""
+    full = levels == LEVELS and limited_by.startswith("weights")
+    limit = "" if full else f"; {LIMITS[limited_by]} the scale of {layer!r}"
+    return _info("levels", weight, f"weights use {levels} of {LEVELS} levels{steps}{limit}")
+
+
+def _info(rule: str, where: str, message: str) -> Diagnostic:
+    return Diagnostic(rule=rule, severity=Severity.INFO, where=where, message=message)

@@ -1,0 +1,129 @@
+"""The shift of each weight matrix.
+
+A large shift makes states large, so that the chip's decays, which take whole numbers off them, are
+true to the trained ones; too large a one leaves weights only few of their levels. All populations
+behind a matrix share its shift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from toolchain.chips.xylo.quantize import measure
+from toolchain.chips.xylo.quantize.choice import Choice, Plan, Words
+from toolchain.chips.xylo.quantize.decays import Snapped
+from toolchain.chips.xylo.quantize.measure import Heard
+from toolchain.chips.xylo.quantize.populations import MATRICES, Cells, Matrix
+from toolchain.chips.xylo.quantize.progress import Step
+from toolchain.chips.xylo.quantize.scale import scaled, state_room
+from toolchain.ir import Array
+
+__all__ = ["PASSES", "ShiftSearch"]
+
+MOST = 1_500_000
+"""Neurons of the network times timesteps times samples on which each population is tried."""
+DEPTHS = (np.inf, 2048.0, 512.0, 128.0, 64.0, 32.0, 16.0, 8.0, 4.0)
+"""Thresholds within which no state may be cut, the first preferred."""
+PASSES = 2
+"""Times that each matrix is looked at, since the best shift of one depends on the others."""
+WORTH = 0.9
+"""Cutting them has to bring disagreement below this part of what it is without."""
+HOPELESS = 1.5
+"""Where cutting brings it above that many times, cutting more will not help."""
+FACTORS = np.linspace(0.92, 1.08, 9)
+"""On the thresholds of a whole population, so that a wrong rate is not held against a shift."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShiftSearch:
+    """Populations that are tried by themselves, each hearing what it was trained on.
+
+    Attributes:
+        cells, heard, snapped: populations by name, what they hear, and their decays.
+        words: of the chip.
+    """
+
+    cells: Mapping[str, Cells]
+    heard: Mapping[str, Heard]
+    snapped: Mapping[str, Snapped]
+    words: Words
+    _known: dict[tuple[str, tuple[int, ...]], tuple[float, Choice]] = field(default_factory=dict)
+
+    def plan(self, *, cut: bool, step: Step) -> Plan:
+        """The shifts with which the populations disagree least with the trained ones.
+
+        One matrix after the other, each shift it can have, twice. With ``cut`` states may be
+        cut where that helps.
+        """
+        used = [m for m in MATRICES if any(m in c.matrices for c in self.cells.values())]
+        shifts = {m: self._first(m) for m in used}
+
+        def cost() -> float:
+            return sum(self._best(name, shifts, cut)[0] for name in self.cells)
+
+        for _ in range(PASSES):
+            for matrix in used:
+                costs = []
+                for shift in range(self.words.shift + 1):
+                    shifts[matrix] = shift
+                    costs.append(cost())
+                    step()
+                shifts[matrix] = int(np.argmin(costs))
+        choices = {name: self._best(name, shifts, cut)[1] for name in self.cells}
+        return Plan(choices=choices, shifts=shifts)
+
+    def _first(self, matrix: Matrix) -> int:
+        """The shift at which weights fill their word when states do, in most neurons."""
+        wanted: list[Array] = []
+        for name, c in self.cells.items():
+            if matrix in c.matrices:
+                largest = (c.largest(matrix) * self.snapped[name].rows).max(axis=1)
+                levels = state_room(self.snapped[name], self.words) * largest
+                wanted.append(np.log2(levels[largest > 0] / self.words.weight))
+        found = np.concatenate(wanted)
+        return int(np.clip(np.rint(np.median(found)), 0, self.words.shift)) if found.size else 0
+
+    def _best(self, name: str, shifts: Mapping[Matrix, int], cut: bool) -> tuple[float, Choice]:
+        """The best depth of one population at these shifts: its disagreement, its integers."""
+        key = name, tuple(shifts[m] for m in self.cells[name].matrices)
+        if key not in self._known:
+            self._known[key] = self._deepest(name, shifts, DEPTHS if cut else DEPTHS[:1])
+        return self._known[key]
+
+    def _deepest(
+        self, name: str, shifts: Mapping[Matrix, int], depths: tuple[float, ...]
+    ) -> tuple[float, Choice]:
+        cells, snapped = self.cells[name], self.snapped[name]
+        tries = [scaled(cells, snapped, shifts, self.words, depth=depth) for depth in depths]
+        best = tries[0]
+        least = self._judged(name, best)
+        for before, tried in pairwise(tries):
+            if np.array_equal(tried.scale, before.scale):
+                continue
+            found = self._judged(name, tried)
+            if found > HOPELESS * least:
+                break
+            if found < WORTH * least:
+                least, best = found, tried
+        return least, best
+
+    def _judged(self, name: str, choice: Choice) -> float:
+        cells = self.cells[name]
+        steps = self.heard[name].spikes[0].shape[2]
+        neurons = sum(c.neurons for c in self.cells.values())
+        heard = self.heard[name].part(max(1, MOST // (steps * neurons)))
+        found = measure.respond(
+            cells,
+            heard,
+            measure.drive(cells, heard, choice.weights),
+            (choice.dash_mem, choice.dash_syn),
+            np.maximum(1, np.rint(choice.threshold[:, None] * FACTORS)),
+            choice.bias[:, None],
+            self.words.state,
+        )
+        apart = measure.apart(heard.wanted, found.counts).sum(axis=0).min()
+        return float(apart) / max(1.0, float(heard.wanted.sum()))

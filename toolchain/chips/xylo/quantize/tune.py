@@ -1,0 +1,52 @@
+"""Thresholds a little higher or lower, to bring each neuron back to its firing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.chips.xylo.quantize import measure
+from toolchain.chips.xylo.quantize.choice import Choice, Words
+from toolchain.chips.xylo.quantize.measure import Heard
+from toolchain.chips.xylo.quantize.populations import Cells
+from toolchain.ir import Array
+
+__all__ = ["tuned"]
+
+TRIES = 21
+DOUBT = 0.06
+"""What a neuron has to win, as part of its spikes, to go as far as it may from the others."""
+
+
+def tuned(cells: Cells, heard: Heard, choice: Choice, words: Words, *, reach: float) -> Choice:
+    """``choice`` with thresholds, each by up to ``reach`` of itself, nearest to what is wanted.
+
+    A threshold has 16 bit and takes up what rounding and the chip's integer decays do to a
+    neuron's rate. Neurons move together unless their own spikes speak clearly: these are few, and
+    others will come.
+    """
+    factors = np.linspace(1 - reach, 1 + reach, TRIES)
+    tried = np.rint(choice.threshold[:, None] * factors).clip(1, words.threshold)
+    found = measure.respond(
+        cells,
+        heard,
+        measure.drive(cells, heard, choice.weights),
+        (choice.dash_mem, choice.dash_syn),
+        tried,
+        choice.bias[:, None],
+        words.state,
+    )
+    apart = _smooth(measure.apart(heard.wanted, found.counts))
+    common = int(apart.sum(axis=0).argmin())
+    spikes = heard.wanted.sum(axis=(1, 2))
+    far = np.abs(np.arange(TRIES) - common) / TRIES
+    best = (apart + (1 + DOUBT * spikes)[:, None] * far).argmin(axis=1)
+    threshold = np.take_along_axis(tried, best[:, None], axis=1)[:, 0].astype(np.int64)
+    return replace(choice, threshold=threshold)
+
+
+def _smooth(apart: Array) -> Array:
+    """Each with its neighbours, which are nearly the same threshold: less is left to accident."""
+    padded = np.pad(apart, ((0, 0), (1, 1)), mode="edge")
+    return np.asarray((padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4)

@@ -1,0 +1,212 @@
+"""Rules on where spikes go in a Xylo program: aliases, and neurons that nothing reaches.
+
+An alias hands all spikes of a neuron to another one within the step, in which neurons take their
+turns in the order of their ids. Forward, the target counts them towards its own limit and hands
+them on. Backward, the target has had its turn: it passes them to its connections in the next step,
+and that is all. Round a loop, spikes come back to the neuron that fired them and count once more.
+
+Source: xylosim 0.1.3 as observed (both cores). What the silicon does with loops is not published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.xylo.findings import some, warning
+from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.hardware import XyloChip
+
+__all__ = [
+    "alias_loops",
+    "alias_order",
+    "loops_of",
+    "never_fires",
+    "never_read",
+    "silent_neurons",
+    "unread_channels",
+    "unread_neurons",
+]
+
+OBSERVED = "xylosim 0.1.3 as observed"
+Mask = npt.NDArray[np.bool_]
+
+
+def alias_loops(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Spikes do not come back to the neuron that fired them, by way of aliases."""
+    loops = loops_of(program)
+    for p in program.populations:
+        own = [way for way in loops if p.role == "hidden" and p.start <= way[0] < p.stop]
+        if own:
+            names = [_name(program, n) for n in (*own[0], own[0][0])]
+            shown = names if len(names) <= 5 else [*names[:3], "...", names[-1]]
+            first = f"{len(own)} loops of aliases, the first" if len(own) > 1 else "loop of aliases"
+            yield warning(
+                "alias_loops",
+                p.name,
+                f"{first} {' -> '.join(shown)}: spikes come back within the step to the neuron "
+                "that fired them and count again; nothing published says that "
+                f"{chip.name} does the same",
+                OBSERVED,
+            )
+
+
+def alias_order(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """An alias leads to a neuron that has its turn later in the step; loops are told apart."""
+    loops = _loops(_alias_graph(program))
+    for p in program.populations:
+        if p.role == "output":
+            continue
+        back = [
+            (pre, post)
+            for pre in range(p.start, p.stop)
+            for post in program.aliases[pre]
+            if post < pre and not any({pre, post} <= loop for loop in loops)
+        ]
+        if back:
+            pre, post = (_name(program, n) for n in back[0])
+            many = f"{len(back)} aliases, the first" if len(back) > 1 else "the alias"
+            lead = "lead" if len(back) > 1 else "leads"
+            yield warning(
+                "alias_order",
+                p.name,
+                f"{many} {pre} -> {post}, {lead} back to a lower neuron id, whose turn in the "
+                "step is over: it sends these spikes on, but they do not count towards its own "
+                f"limit of {program.max_hidden_spikes} and its own alias does not get them",
+                OBSERVED,
+            )
+
+
+def silent_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Every neuron can fire: something drives it up, or its bias does.
+
+    An output that never fires is a class that is never seen, and a warning.
+    """
+    del chip
+    hidden, outputs = never_fires(program)
+    for p in program.populations:
+        silent = outputs if p.role == "output" else hidden
+        many = int(silent[p.start : p.stop].sum())
+        if many:
+            yield Diagnostic(
+                rule="silent_neurons",
+                severity=Severity.WARNING if p.role == "output" else Severity.INFO,
+                where=p.name,
+                message=f"{some(many, p.stop - p.start, 'neuron')} can never fire: no positive "
+                "weight on the way from the input, no positive bias",
+                need=many,
+                limit=0,
+            )
+
+
+def unread_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Every hidden neuron has a way to an output."""
+    del chip
+    unread = never_read(program)
+    for p in program.populations:
+        many = int(unread[p.start : p.stop].sum()) if p.role == "hidden" else 0
+        if many:
+            yield Diagnostic(
+                rule="unread_neurons",
+                severity=Severity.INFO,
+                where=p.name,
+                message=f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no "
+                "weight and no alias leads there",
+                need=many,
+                limit=0,
+            )
+
+
+def unread_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Every input channel reaches a neuron."""
+    del chip
+    many = int((~program.weights_in.any(axis=(1, 2))).sum())
+    if many:
+        yield Diagnostic(
+            rule="unread_channels",
+            severity=Severity.INFO,
+            where=program.input_name,
+            message=f"{some(many, program.inputs, 'channel')} without any weight: spikes there "
+            "change nothing",
+            need=many,
+            limit=0,
+        )
+
+
+def loops_of(program: XyloProgram) -> list[list[int]]:
+    """One way round each group of neurons that reach one another by aliases, lowest id first."""
+    graph = _alias_graph(program)
+    return [
+        [int(edge[0]) for edge in nx.find_cycle(graph.subgraph(loop), min(loop))]
+        for loop in sorted(_loops(graph), key=min)
+    ]
+
+
+def never_fires(program: XyloProgram) -> tuple[Mask, Mask]:
+    """Hidden and output neurons, as masks, whose membrane can never rise to its threshold.
+
+    Sufficient, not necessary: some that are not listed do not fire either.
+    """
+    into = _pushes(program.weights_in, program.weight_shift_in)
+    between = _pushes(program.weights_rec, program.weight_shift_rec)
+    out = _pushes(program.weights_out[..., None], program.weight_shift_out)
+    start = into.any(axis=0) | (program.bias > 0) | (program.threshold < 1)
+    fires = _reachable(start, between | _aliases(program))
+    outputs = out[fires].any(axis=0) | (program.bias_out > 0) | (program.threshold_out < 1)
+    return ~fires, ~outputs
+
+
+def never_read(program: XyloProgram) -> Mask:
+    """Hidden neurons, as a mask, from which no connection leads to an output."""
+    joined = program.weights_rec.any(axis=2) | _aliases(program)
+    reading = np.asarray(program.weights_out.any(axis=1))
+    return ~_reachable(reading, joined.T)
+
+
+def _pushes(weights: npt.NDArray[np.int8], shift: int) -> Mask:
+    """Whether the shifted weight, in the word of 16 bits it is added in, is positive."""
+    shifted = np.left_shift(weights.astype(np.int16), np.int16(shift))
+    return np.asarray((shifted > 0).any(axis=-1))
+
+
+def _aliases(program: XyloProgram) -> Mask:
+    """``(hidden, hidden)`` source by target."""
+    joined = np.zeros((program.hidden, program.hidden), bool)
+    for source, targets in enumerate(program.aliases):
+        joined[source, list(targets)] = True
+    return joined
+
+
+def _reachable(start: Mask, joined: Mask) -> Mask:
+    """``start`` and all that can be reached from there."""
+    reached, new = start.copy(), start
+    while new.any():
+        new = joined[new].any(axis=0) & ~reached
+        reached |= new
+    return reached
+
+
+def _alias_graph(program: XyloProgram) -> nx.DiGraph[int]:
+    pairs = ((pre, post) for pre, targets in enumerate(program.aliases) for post in targets)
+    return nx.DiGraph(pairs)
+
+
+def _loops(graph: nx.DiGraph[int]) -> list[set[int]]:
+    """Neurons that reach one another, or themselves, by aliases alone."""
+    parts = nx.strongly_connected_components(graph)
+    return [part for part in parts if len(part) > 1 or graph.has_edge(min(part), min(part))]
+
+
+def _layer(program: XyloProgram, hidden_id: int) -> Population:
+    hidden = (p for p in program.populations if p.role == "hidden")
+    return next(p for p in hidden if p.start <= hidden_id < p.stop)
+
+
+def _name(program: XyloProgram, hidden_id: int) -> str:
+    """``fc1[3]``: the neuron counted within the user's layer."""
+    layer = _layer(program, hidden_id)
+    return f"{layer.name}[{hidden_id - layer.start}]"

@@ -1,0 +1,212 @@
+"""Rules on single registers of a Xylo program, and on how long a step may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from toolchain.chips.xylo.cycles import cycles_per_step
+from toolchain.chips.xylo.findings import error, some, warning
+from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.diagnostics import Diagnostic, count
+from toolchain.hardware import XyloChip
+from toolchain.ir import Array
+
+__all__ = [
+    "biases",
+    "decays",
+    "real_time",
+    "real_time_step",
+    "same_core",
+    "shifts_of",
+    "thresholds",
+    "weight_shifts",
+    "widths",
+]
+
+CAPS = {
+    "max_input_spikes": ("input_spikes", "an input channel"),
+    "max_hidden_spikes": ("hidden_spikes", "a hidden neuron"),
+    "max_output_spikes": ("output_spikes", "an output neuron"),
+}
+FIELDS = ("weights_in", "weights_rec", "weights_out", "threshold", "threshold_out")
+DECAYS = ("dash_mem", "dash_syn", "dash_syn_2", "dash_mem_out", "dash_syn_out")
+
+
+def thresholds(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """A threshold is at least 1; at 0 a neuron fires as often as it may, every step."""
+    for population, values in _by_population(program, "threshold"):
+        low = int((values < 1).sum())
+        if low:
+            yield error(
+                "thresholds",
+                population.name,
+                f"threshold {values.min()} in {some(low, len(values), 'neuron')} fires every "
+                f"step, {chip.name} needs at least 1",
+                float(values.min()),
+                chip.limits.threshold_width,
+                chip,
+                limit=1,
+            )
+
+
+def biases(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """A bias fits its field."""
+    width = chip.limits.bias_width
+    for population, values in _by_population(program, "bias"):
+        biased = int(np.count_nonzero(values))
+        if width is None and biased:
+            yield error(
+                "biases",
+                population.name,
+                f"{some(biased, len(values), 'neuron')} with a bias, {chip.name} has none",
+                biased,
+                limit=0,
+            )
+        elif width is not None and (need := _signed_bits(values)) > width.value:
+            yield error(
+                "biases",
+                population.name,
+                f"biases of {_span(values)} need {need} bit, {chip.name} has {width.value}",
+                need,
+                width,
+                chip,
+            )
+
+
+def weight_shifts(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """A weight shift fits its field."""
+    width = chip.limits.weight_shift_width
+    top = 2 ** int(width.value) - 1
+    for where, name in shifts_of(program).items():
+        need = getattr(program, name)
+        if need > top:
+            message = f"{name} is {need}, {chip.name} has 0 to {top}"
+            yield error("weight_shifts", where, message, need, width, chip, limit=top)
+
+
+def shifts_of(program: XyloProgram) -> dict[str, str]:
+    """Whose weights are shifted, and the name of that shift."""
+    (output,) = (p.name for p in program.populations if p.role == "output")
+    return {
+        program.input_name: "weight_shift_in",
+        "network": "weight_shift_rec",
+        output: "weight_shift_out",
+    }
+
+
+def widths(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Weights, thresholds and decays fit a chip whose fields are narrower than the program's."""
+    limits = chip.limits
+    signed = [
+        (name, limits.weight_width if "weights" in name else limits.threshold_width)
+        for name in FIELDS
+    ]
+    needs = [(name, _signed_bits(getattr(program, name)), width) for name, width in signed]
+    needs += [(n, int(getattr(program, n).max()).bit_length(), limits.dash_width) for n in DECAYS]
+    for name, need, width in needs:
+        if need > width.value:
+            values = _span(getattr(program, name))
+            message = f"{name} of {values} needs {need} bit, {chip.name} has {width.value}"
+            yield error("widths", "network", message, need, width, chip)
+
+
+def same_core(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """What is simulated is what the chip does: its core, and its spikes a step."""
+    if program.core != chip.integer_core:
+        message = f"is a program for core {program.core}, {chip.name} has core {chip.integer_core}"
+        yield error("same_core", "network", message)
+    for name, (limit, who) in CAPS.items():
+        quantity, need = getattr(chip.limits, limit), getattr(program, name)
+        if need != quantity.value:
+            message = f"{name} is {need}, {who} of {chip.name} carries {quantity.value} a step"
+            yield error("same_core", "network", message, need, quantity, chip)
+
+
+def decays(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """No state is cleared every step: a current with dash 0 is gone before it is added.
+
+    A current that no weight feeds may have any dash.
+    """
+    fed = (program.weights_in != 0).any(axis=0) | (program.weights_rec != 0).any(axis=0)
+    heard = {
+        "dash_mem": np.ones(program.hidden, bool),
+        "dash_syn": fed[:, 0],
+        "dash_syn_2": fed[:, 1] if program.synapses > 1 else np.zeros(program.hidden, bool),
+        "dash_mem_out": np.ones(program.outputs, bool),
+        "dash_syn_out": program.weights_out.any(axis=0),
+    }
+    for p in program.populations:
+        told = []
+        for name in (n for n in DECAYS if n.endswith("_out") == (p.role == "output")):
+            cleared = (heard[name] & (getattr(program, name) == 0))[p.start : p.stop]
+            if cleared.any():
+                where = some(int(cleared.sum()), len(cleared), "neuron")
+                told.append(f"{name} 0 in {where} clears {_what(name)}")
+        if told:
+            source = chip.cite(chip.limits.dash_width)
+            yield warning("decays", p.name, "; ".join(told), source, need=0, limit=1)
+
+
+def _what(name: str) -> str:
+    if "mem" in name:
+        return "the membrane every step, which then holds no more than that step's current"
+    return "the current every step before the membrane hears it: no spike arrives there"
+
+
+def real_time(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """One timestep's work ends before the next begins, even if everything spikes at once.
+
+    ``Estimate.load`` says the same of the data at hand.
+    """
+    if program.dt is None:
+        return
+    clock = chip.clock.main_clock
+    need = cycles_per_step(program, chip, input_active=1.0, hidden_active=1.0)
+    limit = clock.to("Hz") * program.dt
+    if need > limit:
+        yield warning(
+            "real_time",
+            "network",
+            f"needs {count(round(need))} cycles a step if every neuron spikes, "
+            f"{clock.value:g} {clock.unit} and dt {program.dt:g} s give {count(round(limit))}; "
+            "see estimate() for the load of your data",
+            chip.cite(clock),
+            need,
+            limit,
+        )
+
+
+def real_time_step(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+    """In real time the sensor's interface may set the length of a timestep."""
+    step = chip.clock.real_time_step
+    if program.dt is None or step is None or np.isclose(program.dt, step.to("s"), rtol=1e-6):
+        return
+    yield warning(
+        "real_time_step",
+        "network",
+        f"dt is {program.dt * 1e3:g} ms, in real time {chip.name} steps every {step.value:g} "
+        f"{step.unit}: this program runs in accelerated time only",
+        chip.cite(step),
+        program.dt,
+        step.to("s"),
+    )
+
+
+def _by_population(program: XyloProgram, field: str) -> Iterator[tuple[Population, Array]]:
+    for population in program.populations:
+        values = getattr(program, field + ("_out" if population.role == "output" else ""))
+        yield population, values[population.start : population.stop]
+
+
+def _span(values: Array) -> str:
+    """``-3 to 300``."""
+    low, high = int(values.min()), int(values.max())
+    return f"{low} to {high}" if low < high else f"{low}"
+
+
+def _signed_bits(values: Array) -> int:
+    """Width of the smallest signed word that holds every value: 8 for -128 and for 127."""
+    low, high = int(values.min()), int(values.max())
+    return 1 + max((v if v >= 0 else -1 - v).bit_length() for v in (low, high))

@@ -1,0 +1,93 @@
+"""When and where spikes arrive on Xylo: rules on graphs that read as layers and projections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from toolchain.chips.xylo.aliases import saved_entries
+from toolchain.chips.xylo.findings import error
+from toolchain.chips.xylo.layers import read_layers
+from toolchain.chips.xylo.place import arrange
+from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.hardware import XyloChip
+from toolchain.ir import Graph, Neuron
+
+__all__ = ["TIMING"]
+
+
+def path_lengths(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """All paths to a layer take equally many timesteps, one for each hidden layer passed."""
+    layers = read_layers(graph)
+    lags = layers.lags()
+    for p in layers.projections:
+        if p.post in lags and (p.pre in lags or p.pre == layers.input):
+            late = layers.lag_after(p, lags) - lags[p.post]
+            if late:
+                yield error(
+                    "path_lengths",
+                    p.post,
+                    f"gets {p.pre!r} through {p.name!r} {_steps(abs(late))} "
+                    f"{'later' if late > 0 else 'earlier'} than its other inputs; each hop "
+                    f"on {chip.name} takes one timestep",
+                )
+
+
+def early_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """A layer that hears its input later than in the graph has its bias from the first step on."""
+    for name, lag in read_layers(graph).lags().items():
+        node = graph[name]
+        assert isinstance(node, Neuron)
+        if not lag or not np.any(node.bias):
+            continue
+        when = (
+            f"acts {_steps(lag)} before its input arrives, since each hop on {chip.name} takes one"
+            if lag > 0
+            else f"acts {_steps(-lag)} less before its input arrives, since {chip.name} does not "
+            "wait as the network does"
+        )
+        yield Diagnostic(
+            rule="early_bias",
+            severity=Severity.WARNING,
+            where=name,
+            message=f"its bias {when}; the first spikes may differ",
+        )
+
+
+def aliases(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Layers whose spikes another layer passes on as its own, and what that saves."""
+    layers = read_layers(graph)
+    for source, target in arrange(layers, chip).aliases.items():
+        recurrent, output = saved_entries(layers, target)
+        saved = [f"{count(recurrent)} recurrent entries"] * (recurrent > 0)
+        saved += [f"{count(output)} output weights"] * (output > 0)
+        yield Diagnostic(
+            rule="aliases",
+            severity=Severity.INFO,
+            where=source,
+            message=f"passes its spikes on through aliases of {target!r}, which saves up to "
+            f"{' and '.join(saved) or 'no entries'}",
+        )
+
+
+def lag(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """How much later than the network the outputs are."""
+    late = read_layers(graph).lag()
+    if not late or any(path_lengths(graph, chip)):
+        return
+    why = "one for each hop" if late > 0 else f"since {chip.name} does not wait as the network does"
+    yield Diagnostic(
+        rule="lag",
+        severity=Severity.INFO,
+        where="network",
+        message=f"outputs are {_steps(abs(late))} {'late' if late > 0 else 'early'}, {why}; "
+        "comparisons take this back (Deployment.lag)",
+    )
+
+
+def _steps(number: int) -> str:
+    return f"{number} {'timestep' if number == 1 else 'timesteps'}"
+
+
+TIMING = (path_lengths, early_bias, aliases, lag)
