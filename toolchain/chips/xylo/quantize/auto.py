@@ -69,8 +69,8 @@ def search(trial: Trial, rivals: Mapping[str, Graph], *, fit: bool) -> Found:
         for name, cells in trial.cells.items():
             snapped[name] = snap(cells, heard[name], words.dash)
             step()
-        shifts = ShiftSearch(cells=trial.cells, heard=heard, snapped=snapped, words=words)
-        plan = shifts.plan(cut=fit, step=step)
+        shifts = ShiftSearch(cells=trial.cells, heard=heard, snapped=snapped, words=words, cut=fit)
+        plan = shifts.plan(step)
         if not fit:
             return Found(graph=integers(trial.graph, plan), chosen="auto", plan=plan, agreements={})
         return _best(trial, plan, words, rivals, step)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -26,8 +25,8 @@ __all__ = ["PASSES", "ShiftSearch"]
 
 MOST = 1_500_000
 """Neurons of the network times timesteps times samples on which each population is tried."""
-DEPTHS = (np.inf, 2048.0, 512.0, 128.0, 64.0, 32.0, 16.0, 8.0, 4.0)
-"""Thresholds within which no state may be cut, the first preferred."""
+DEPTHS = (2048.0, 512.0, 128.0, 64.0, 32.0, 16.0, 8.0, 4.0)
+"""Thresholds within which states stay uncut, from the most on."""
 PASSES = 2
 """Times that each matrix is looked at, since the best shift of one depends on the others."""
 WORTH = 0.9
@@ -45,25 +44,26 @@ class ShiftSearch:
     Attributes:
         cells, heard, snapped: populations by name, what they hear, and their decays.
         words: of the chip.
+        cut: whether states may be cut where that helps.
     """
 
     cells: Mapping[str, Cells]
     heard: Mapping[str, Heard]
     snapped: Mapping[str, Snapped]
     words: Words
-    _known: dict[tuple[str, tuple[int, ...]], tuple[float, Choice]] = field(default_factory=dict)
+    cut: bool
+    _known: dict[tuple[str, tuple[int, ...]], tuple[float, float]] = field(default_factory=dict)
 
-    def plan(self, *, cut: bool, step: Step) -> Plan:
+    def plan(self, step: Step) -> Plan:
         """The shifts with which the populations disagree least with the trained ones.
 
-        One matrix after the other, each shift it can have, twice. With ``cut`` states may be
-        cut where that helps.
+        One matrix after the other, each shift it can have, twice.
         """
         used = [m for m in MATRICES if any(m in c.matrices for c in self.cells.values())]
         shifts = {m: self._first(m) for m in used}
 
         def cost() -> float:
-            return sum(self._best(name, shifts, cut)[0] for name in self.cells)
+            return sum(self._best(name, shifts)[0] for name in self.cells)
 
         for _ in range(PASSES):
             for matrix in used:
@@ -73,7 +73,7 @@ class ShiftSearch:
                     costs.append(cost())
                     step()
                 shifts[matrix] = int(np.argmin(costs))
-        choices = {name: self._best(name, shifts, cut)[1] for name in self.cells}
+        choices = {n: self._scaled(n, shifts, self._best(n, shifts)[1]) for n in self.cells}
         return Plan(choices=choices, shifts=shifts)
 
     def _first(self, matrix: Matrix) -> int:
@@ -87,29 +87,30 @@ class ShiftSearch:
         found = np.concatenate(wanted)
         return int(np.clip(np.rint(np.median(found)), 0, self.words.shift)) if found.size else 0
 
-    def _best(self, name: str, shifts: Mapping[Matrix, int], cut: bool) -> tuple[float, Choice]:
-        """The best depth of one population at these shifts: its disagreement, its integers."""
+    def _best(self, name: str, shifts: Mapping[Matrix, int]) -> tuple[float, float]:
+        """The least disagreement of one population at these shifts, and the depth it has it at."""
         key = name, tuple(shifts[m] for m in self.cells[name].matrices)
         if key not in self._known:
-            self._known[key] = self._deepest(name, shifts, DEPTHS if cut else DEPTHS[:1])
+            self._known[key] = self._deepest(name, shifts)
         return self._known[key]
 
-    def _deepest(
-        self, name: str, shifts: Mapping[Matrix, int], depths: tuple[float, ...]
-    ) -> tuple[float, Choice]:
-        cells, snapped = self.cells[name], self.snapped[name]
-        tries = [scaled(cells, snapped, shifts, self.words, depth=depth) for depth in depths]
-        best = tries[0]
-        least = self._judged(name, best)
-        for before, tried in pairwise(tries):
+    def _deepest(self, name: str, shifts: Mapping[Matrix, int]) -> tuple[float, float]:
+        before = self._scaled(name, shifts, np.inf)
+        least, best = self._judged(name, before), np.inf
+        for depth in DEPTHS if self.cut else ():
+            tried = self._scaled(name, shifts, depth)
             if np.array_equal(tried.scale, before.scale):
                 continue
             found = self._judged(name, tried)
             if found > HOPELESS * least:
                 break
             if found < WORTH * least:
-                least, best = found, tried
+                least, best = found, depth
+            before = tried
         return least, best
+
+    def _scaled(self, name: str, shifts: Mapping[Matrix, int], depth: float) -> Choice:
+        return scaled(self.cells[name], self.snapped[name], shifts, self.words, depth=depth)
 
     def _judged(self, name: str, choice: Choice) -> float:
         cells = self.cells[name]
