@@ -12,7 +12,7 @@ from tests.chips.xylo.surfaces import classes, plain
 from toolchain.chips import vendor
 from toolchain.chips.speck.emit import configuration as speck_tree
 from toolchain.chips.vendor import assign, to_samna
-from toolchain.chips.xylo.emit import configuration as xylo_tree
+from toolchain.chips.xylo.emit.tree import configuration as xylo_tree
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import load_chip
 

@@ -8,7 +8,7 @@ import pytest
 from tests.chips.xylo.programs import as_program
 from tests.oracles.xylo_networks import random_network, random_raster
 from tests.oracles.xylo_ram_files import representable, written
-from toolchain.chips.xylo.ram_files import write_ram_files
+from toolchain.chips.xylo.emit.ram_files import write_ram_files
 
 pytestmark = pytest.mark.conformance
 

@@ -13,7 +13,7 @@ from tests.chips.xylo.features import features, required
 from tests.chips.xylo.programs import STATES, as_program, assert_equal_recordings, replay
 from tests.oracles.xylo_networks import SPECIAL, random_case, random_network, random_raster
 from toolchain.chips.xylo import simulate
-from toolchain.chips.xylo.twin import simulate_slow
+from toolchain.chips.xylo.simulate.twin import simulate_slow
 
 pytestmark = pytest.mark.conformance
 

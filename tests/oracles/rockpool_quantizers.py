@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.place import allocate
+from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.lower.place import allocate
 from toolchain.hardware import load_chip
 from toolchain.ir import Array, Graph, Neuron
 

@@ -15,13 +15,13 @@ from tests.chips.xylo.graphs import (
 )
 from toolchain import deploy
 from toolchain.chips.xylo import face, simulate
-from toolchain.chips.xylo.aliases import received_by
 from toolchain.chips.xylo.approximations import approximate
-from toolchain.chips.xylo.graph_rules import check_graph
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.lower import lower
-from toolchain.chips.xylo.place import arrange
-from toolchain.chips.xylo.twin import simulate_slow
+from toolchain.chips.xylo.lower.aliases import received_by
+from toolchain.chips.xylo.lower.integers import lower
+from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.lower.place import arrange
+from toolchain.chips.xylo.rules.graph import check_graph
+from toolchain.chips.xylo.simulate.twin import simulate_slow
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import Linear

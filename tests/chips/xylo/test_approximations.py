@@ -16,9 +16,9 @@ from tests.chips.xylo.graphs import (
 from toolchain import DeployError, deploy
 from toolchain.chips.xylo import face
 from toolchain.chips.xylo.approximations import APPROXIMATIONS, approximate
-from toolchain.chips.xylo.graph_rules import REMEDIES, check_graph
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.lower.integers import lower
+from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.rules.graph import REMEDIES, check_graph
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import Edge, Graph, Linear

@@ -1,13 +1,11 @@
 """The NIR paper's Braille network: its file is read with care, and it goes onto the chip."""
 
-import os
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
 
 from examples import braille
+from tests.genuine import genuine
 from toolchain import deploy
 from toolchain.ir import Linear, Neuron
 from toolchain.ir.interpret import interpret
@@ -17,10 +15,7 @@ FILE = "braille_noDelay_noBias_subtract.nir"
 
 @pytest.fixture
 def published():
-    path = Path(os.environ.get("SNN_TEST_DATA", ".")) / FILE
-    if not path.is_file():
-        pytest.skip(f"no {FILE} (github.com/neuromorphs/NIR, paper/03_rnn) in $SNN_TEST_DATA")
-    return braille.read(path)
+    return braille.read(genuine(FILE, "github.com/neuromorphs/NIR, paper/03_rnn"))
 
 
 @pytest.fixture

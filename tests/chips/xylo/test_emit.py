@@ -9,8 +9,8 @@ import pytest
 
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.surfaces import SURFACES
-from toolchain.chips.xylo.emit import ROOM, configuration, require_room
-from toolchain.chips.xylo.rules import RULES
+from toolchain.chips.xylo.emit.tree import ROOM, configuration, require_room
+from toolchain.chips.xylo.rules.program import RULES
 from toolchain.diagnostics import DeployError
 from toolchain.hardware import load_chip
 

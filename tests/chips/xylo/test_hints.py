@@ -10,9 +10,10 @@ from tests.chips.xylo.graphs import lif, readout, sequence, wired
 from tests.chips.xylo.programs import as_program, quiet
 from tests.oracles.xylo_networks import random_network, random_raster
 from toolchain import DeployError, deploy
-from toolchain.chips.xylo import Population, edits, simulate
-from toolchain.chips.xylo.rules import RULES, check
-from toolchain.chips.xylo.rules_paths import never_fires, never_read
+from toolchain.chips.xylo import Population, simulate
+from toolchain.chips.xylo.rules import edits
+from toolchain.chips.xylo.rules.paths import never_fires, never_read
+from toolchain.chips.xylo.rules.program import RULES, check
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 

@@ -9,9 +9,9 @@ from tests.chips.xylo.graphs import integers, layered
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.test_cycles import residual
 from toolchain.chips.xylo.cycles import cycles_per_step
-from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.power import activity, activity_at, estimate
-from toolchain.chips.xylo.simulate import simulate
+from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.hardware import load_chip
 
 A2, IMU, A3 = map(load_chip, ("xylo_a2", "xylo_imu", "xylo_a3"))

@@ -14,8 +14,8 @@ from tests.oracles.rockpool_quantizers import specification, told
 from tests.oracles.xylo_compared import agreement, random_case
 from toolchain import deploy, load_chip
 from toolchain.chips.xylo import XyloProgram, simulate
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.lower.integers import lower
+from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.quantize import METHODS, measure, quantize
 from toolchain.chips.xylo.quantize.auto import guessed_spikes
 from toolchain.chips.xylo.quantize.choice import Words

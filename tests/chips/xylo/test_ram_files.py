@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from tests.chips.xylo.programs import as_program, quiet
 from tests.oracles.xylo_ram_files import CORES, DATA, SEEDS, unpack
 from toolchain.chips.xylo import simulate
-from toolchain.chips.xylo.ram_files import memory_files, run_files, write_ram_files
+from toolchain.chips.xylo.emit.ram_files import memory_files, run_files, write_ram_files
 
 RECORDS = unpack()
 

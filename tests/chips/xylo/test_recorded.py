@@ -10,7 +10,7 @@ from tests.chips.xylo.features import features, required
 from tests.chips.xylo.programs import as_program, replay
 from tests.oracles.xylo_vectors import CORES, DATA, NETWORKS, unpack
 from toolchain.chips.xylo import simulate
-from toolchain.chips.xylo.twin import simulate_slow
+from toolchain.chips.xylo.simulate.twin import simulate_slow
 
 RECORDS = unpack()
 

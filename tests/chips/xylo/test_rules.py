@@ -13,8 +13,8 @@ from tests.oracles.xylo_networks import random_network, random_raster
 from toolchain import DeployError, deploy
 from toolchain.chips.xylo import Population, XyloProgram, simulate
 from toolchain.chips.xylo.cycles import cycles_per_step
-from toolchain.chips.xylo.rules import RULES, check
-from toolchain.chips.xylo.rules_paths import never_fires
+from toolchain.chips.xylo.rules.paths import never_fires
+from toolchain.chips.xylo.rules.program import RULES, check
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 

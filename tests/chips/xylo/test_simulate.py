@@ -16,7 +16,7 @@ import toolchain
 from tests.chips.xylo.programs import as_program, assert_equal_recordings, quiet
 from tests.oracles.xylo_networks import random_network, random_raster
 from toolchain.chips.xylo import XyloState, simulate
-from toolchain.chips.xylo.twin import simulate_slow
+from toolchain.chips.xylo.simulate.twin import simulate_slow
 
 
 def spike_at(step, steps, count=1):

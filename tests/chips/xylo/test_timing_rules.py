@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.chips.xylo.graphs import lif, readout, sequence, wired
-from toolchain.chips.xylo.graph_rules import check_graph
+from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 

@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.chips.xylo.programs import quiet
-from toolchain.chips.xylo import read_config, vendor_document, write_config
-from toolchain.chips.xylo.vendor_json import DEFAULTS, dumps, loads, parse
+from tests.genuine import genuine
+from toolchain.chips.xylo import read_config, write_config
+from toolchain.chips.xylo.emit import vendor_document
+from toolchain.chips.xylo.emit.vendor_json import DEFAULTS, dumps, loads, parse
 from toolchain.diagnostics import ArtifactError, DeployError
 from toolchain.hardware import load_chip
 
 A2, A3, ONE = map(load_chip, ("xylo_a2", "xylo_a3", "xylo_1"))
-GENUINE = Path(__file__).parents[3].parent / "shared" / "data" / "samna_xylocore2_config.json"
 
 
 def matrix(rows):
@@ -194,28 +194,26 @@ def test_one_synapse_has_zeros_for_the_second():
 
 
 @pytest.fixture
-def genuine():
-    if not GENUINE.is_file():
-        pytest.skip(f"the vendor's own file is not here ({GENUINE.name}); it is not ours to copy")
-    return GENUINE
+def vendors():
+    return genuine("samna_xylocore2_config.json", "written by the vendor's library")
 
 
-def test_the_genuine_file_read_and_written_is_the_same_bytes(genuine, tmp_path):
-    found = read_config(genuine)
+def test_the_genuine_file_read_and_written_is_the_same_bytes(vendors, tmp_path):
+    found = read_config(vendors)
     path = write_config(found.program, tmp_path / "again.json", found.settings)
-    assert path.read_bytes() == genuine.read_bytes()
+    assert path.read_bytes() == vendors.read_bytes()
 
 
-def test_the_genuine_files_settings_are_the_defaults(genuine):
-    found = read_config(genuine)
-    assert dumps(found.program) == genuine.read_text()
+def test_the_genuine_files_settings_are_the_defaults(vendors):
+    found = read_config(vendors)
+    assert dumps(found.program) == vendors.read_text()
     assert {name: found.settings[name] for name in DEFAULTS} == DEFAULTS
 
 
-def test_the_genuine_file_holds_its_network(genuine):
-    made = read_config(genuine).program
+def test_the_genuine_file_holds_its_network(vendors):
+    made = read_config(vendors).program
     assert (made.inputs, made.hidden, made.outputs, made.synapses) == (3, 5, 2, 2)
-    tree = json.loads(genuine.read_text())["value0"]
+    tree = json.loads(vendors.read_text())["value0"]
     assert made.weights_in[..., 0].ravel().tolist() == tree["input"]["weights"]["values"]
     assert made.weights_rec[..., 1].ravel().tolist() == tree["reservoir"]["syn2Weights"]["values"]
     assert made.weights_out.ravel().tolist() == tree["readout"]["weights"]["values"]

@@ -1,13 +1,15 @@
 """SynSense Xylo: integer spiking cores with 4-bit decays and 16-bit states.
 
-Rooms: ``program`` (what is loaded), ``simulate`` (what it does, bit for bit), ``kernel`` and
-``lanes`` (how that is fast), ``twin`` (the same, slow and obvious), ``vendor_json`` (files of the
-vendor's library for Audio 2).
+What is loaded is a ``program`` (``specification`` builds one from the well-known dictionary,
+``faults`` says what no register holds). A network gets there through ``approximations`` (what a
+user may allow), ``quantize`` and ``lower``; ``rules`` say what the chip refuses. From there on
+``simulate``, ``cycles`` and ``power``, ``emit`` and ``live``. ``face`` is what ``deploy`` sees.
 """
 
+from toolchain.chips.xylo.emit.ram_files import write_ram_files
+from toolchain.chips.xylo.emit.vendor_json import read_config, write_config
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.simulate import XyloRecording, XyloState, simulate
-from toolchain.chips.xylo.vendor_json import read_config, write_config
+from toolchain.chips.xylo.simulate.run import XyloRecording, XyloState, simulate
 
 __all__ = [
     "Population",
@@ -17,4 +19,5 @@ __all__ = [
     "read_config",
     "simulate",
     "write_config",
+    "write_ram_files",
 ]

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.topology_rules import topology_is_sound
+from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Edge, Graph, Linear, Membrane, Neuron, Output, time_constant

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate import XyloRecording, as_counts
+from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts
 from toolchain.hardware import XyloChip
 
 __all__ = [

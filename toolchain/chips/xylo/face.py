@@ -10,21 +10,21 @@ from typing import Any, Literal
 import numpy as np
 
 from toolchain.chips.family import Resource
-from toolchain.chips.xylo.aliases import own_spikes
 from toolchain.chips.xylo.approximations import approximate as rewritten
-from toolchain.chips.xylo.emit import configuration
-from toolchain.chips.xylo.graph_rules import check_graph, topology_is_sound
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.lower import lower
-from toolchain.chips.xylo.neuron_rules import neuron_bias
+from toolchain.chips.xylo.emit.tree import configuration
+from toolchain.chips.xylo.lower.aliases import own_spikes
+from toolchain.chips.xylo.lower.integers import lower
+from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.power import activity, activity_at
 from toolchain.chips.xylo.power import estimate as cost
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.quantize import METHODS
 from toolchain.chips.xylo.quantize import quantize as to_integers
-from toolchain.chips.xylo.rules import check
-from toolchain.chips.xylo.simulate import XyloRecording
-from toolchain.chips.xylo.simulate import simulate as run
+from toolchain.chips.xylo.rules.graph import check_graph, topology_is_sound
+from toolchain.chips.xylo.rules.neurons import neuron_bias
+from toolchain.chips.xylo.rules.program import check
+from toolchain.chips.xylo.simulate.run import XyloRecording
+from toolchain.chips.xylo.simulate.run import simulate as run
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph

@@ -19,7 +19,7 @@ import numpy as np
 
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.simulate import simulate
+from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.estimate import (
     Activity,
     Estimate,

@@ -8,14 +8,14 @@ the chip refuses in any case is quantized by ``channel``, so that its sizes can 
 
 from __future__ import annotations
 
-from toolchain.chips.xylo.graph_rules import check_graph
-from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
 from toolchain.chips.xylo.quantize.auto import guessed_spikes, search
 from toolchain.chips.xylo.quantize.known import channel, one_scale
 from toolchain.chips.xylo.quantize.trial import Trial
-from toolchain.chips.xylo.rules import check
-from toolchain.chips.xylo.simulate import as_counts
+from toolchain.chips.xylo.rules.graph import check_graph
+from toolchain.chips.xylo.rules.program import check
+from toolchain.chips.xylo.simulate.run import as_counts
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph

@@ -1,9 +1,9 @@
 """Neurons without connections, compiled: how many times each spikes on a given drive.
 
 What a neuron does with its drive is the chip's integer arithmetic
-(:mod:`toolchain.chips.xylo.twin`), except that all spikes of a step are added at once, so that the
-two differ where a state is cut at the edge of its word. Several thresholds and biases of one
-neuron are tried side by side, because its currents are the same for all of them.
+(:mod:`toolchain.chips.xylo.simulate.twin`), except that all spikes of a step are added at once, so
+that the two differ where a state is cut at the edge of its word. Several thresholds and biases of
+one neuron are tried side by side, because its currents are the same for all of them.
 """
 
 from __future__ import annotations

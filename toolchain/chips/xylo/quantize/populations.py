@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from toolchain.chips.xylo.layers import Layers, Projection
+from toolchain.chips.xylo.lower.layers import Layers, Projection
 from toolchain.ir import Array, Neuron
 
 __all__ = ["MATRICES", "Cells", "Matrix", "Source", "read_cells"]

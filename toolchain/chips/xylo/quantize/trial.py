@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from toolchain.chips.xylo.aliases import own_spikes
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.lower import lower
+from toolchain.chips.xylo.lower.aliases import own_spikes
+from toolchain.chips.xylo.lower.integers import lower
+from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.measure import Heard
 from toolchain.chips.xylo.quantize.populations import read_cells
-from toolchain.chips.xylo.simulate import simulate
+from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph
 from toolchain.ir.interpret import interpret

@@ -15,21 +15,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from toolchain.chips.xylo.emit import require_room
-from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.vendor_document import (
+from toolchain.chips.xylo.emit.tree import require_room
+from toolchain.chips.xylo.emit.vendor_document import (
     MOST_CHARACTERS,
     Document,
     read_document,
     refuse,
     write_document,
 )
-from toolchain.chips.xylo.vendor_program import (
+from toolchain.chips.xylo.emit.vendor_program import (
     MONITORS,
     program_faults,
     program_of,
     tree_of,
 )
+from toolchain.chips.xylo.program import XyloProgram
 from toolchain.diagnostics import ArtifactError
 from toolchain.hardware import XyloChip, load_chip
 

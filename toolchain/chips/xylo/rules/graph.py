@@ -2,7 +2,7 @@
 
 ``TOPOLOGY`` asks how layers are joined, ``NEURONS`` what the neurons compute, ``TIMING`` when
 spikes arrive. Each rule is a small function that yields findings. Sizes and integer ranges are
-asked of the program, in ``rules``. A hint is given only where the finding's rule, run again with
+asked in ``program``. A hint is given only where the finding's rule, run again with
 the hint applied, had no more to say of that layer.
 """
 
@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from toolchain.chips.xylo.approximations import approximate
-from toolchain.chips.xylo.neuron_rules import NEURONS
-from toolchain.chips.xylo.timing_rules import TIMING
-from toolchain.chips.xylo.topology_rules import TOPOLOGY, topology_is_sound
+from toolchain.chips.xylo.rules.neurons import NEURONS
+from toolchain.chips.xylo.rules.timing import TIMING
+from toolchain.chips.xylo.rules.topology import TOPOLOGY, topology_is_sound
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip, list_chips, load_chip
 from toolchain.ir import Graph

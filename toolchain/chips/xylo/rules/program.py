@@ -1,7 +1,7 @@
 """What a Xylo chip refuses of a program: one small function a limit, each yielding findings.
 
-Each limit is read from the chip's specification. ``rules_values`` asks about single registers,
-``rules_paths`` about where spikes go; what the network is made of is asked in ``graph_rules``.
+Each limit is read from the chip's specification. ``values`` asks about single registers,
+``paths`` about where spikes go; what the network is made of is asked in ``graph``.
 
 What has no rule cannot be in a program: values that no register holds (``faults`` refuses them),
 a second synapse of an output neuron, and two entries of one neuron for the same target, since a
@@ -15,17 +15,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolchain.chips.xylo.findings import Rule, error
-from toolchain.chips.xylo.hints import advised
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules_paths import (
+from toolchain.chips.xylo.rules.findings import Rule, error
+from toolchain.chips.xylo.rules.hints import advised
+from toolchain.chips.xylo.rules.paths import (
     alias_loops,
     alias_order,
     silent_neurons,
     unread_channels,
     unread_neurons,
 )
-from toolchain.chips.xylo.rules_values import (
+from toolchain.chips.xylo.rules.values import (
     biases,
     decays,
     real_time,

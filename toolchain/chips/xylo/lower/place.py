@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
 
-from toolchain.chips.xylo.aliases import find_aliases, without_copies
-from toolchain.chips.xylo.layers import Layers
+from toolchain.chips.xylo.lower.aliases import find_aliases, without_copies
+from toolchain.chips.xylo.lower.layers import Layers
 from toolchain.chips.xylo.program import Population
 from toolchain.hardware import XyloChip
 

@@ -2,7 +2,7 @@
 
 Reached only when a user asks, with the vendor's own library. It has not met the real library: it
 was written against its documentation and against recordings of its attribute surface, so the first
-run on a board should be compared with :func:`toolchain.chips.xylo.simulate`.
+run on a board should be compared with :func:`toolchain.chips.xylo.simulate.run`.
 
 Source: samna documentation (device models, accelerated mode of Xylo IMU and Xylo Audio 3, power
 measurements of Xylo Audio 3); Rockpool documentation for the end of a run on Xylo Audio 2.
@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.vendor import assign, library
-from toolchain.chips.xylo.boards import (
+from toolchain.chips.xylo.emit.tree import configuration
+from toolchain.chips.xylo.live.boards import (
     Board,
     Kind,
     check_versions,
@@ -30,9 +31,8 @@ from toolchain.chips.xylo.boards import (
     part,
     xylo,
 )
-from toolchain.chips.xylo.emit import configuration
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate import as_counts
+from toolchain.chips.xylo.simulate.run import as_counts
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import XyloChip
 

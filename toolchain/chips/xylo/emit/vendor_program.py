@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.chips.xylo.emit.vendor_document import Document, Matrix, Neuron
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.vendor_document import Document, Matrix, Neuron
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array
 

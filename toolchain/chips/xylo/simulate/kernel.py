@@ -1,6 +1,6 @@
 """The Xylo core, compiled: one function for the whole run of a sample.
 
-What it computes is in :mod:`toolchain.chips.xylo.twin`. Why it may be turned inside out:
+What it computes is in :mod:`toolchain.chips.xylo.simulate.twin`. Why it may be turned inside out:
 
 - The order in which spikes arrive matters only to the neuron that receives them, and it is that
   of the source ids. A loop over the sources that spiked, all targets of one source at once, keeps
@@ -10,7 +10,7 @@ What it computes is in :mod:`toolchain.chips.xylo.twin`. Why it may be turned in
 - Aliases pass on spike counts and touch neither currents nor membranes, so that all neurons can
   integrate first; those that take part in an alias fire again afterwards, in id order.
 
-What it works on is laid out in :mod:`toolchain.chips.xylo.tables`.
+What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,17 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.xylo import lanes
-from toolchain.chips.xylo.lanes import LANES
-from toolchain.chips.xylo.tables import NO_TRACES, Aliases, Layer, Rows, State, Tables, Traces
+from toolchain.chips.xylo.simulate import lanes
+from toolchain.chips.xylo.simulate.lanes import LANES
+from toolchain.chips.xylo.simulate.tables import (
+    NO_TRACES,
+    Aliases,
+    Layer,
+    Rows,
+    State,
+    Tables,
+    Traces,
+)
 
 __all__ = ["run"]
 

@@ -19,7 +19,7 @@ from math import prod
 
 import numpy as np
 
-from toolchain.chips.xylo.layers import Layers, Projection
+from toolchain.chips.xylo.lower.layers import Layers, Projection
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.rules import RULES
+from toolchain.chips.xylo.rules.program import RULES
 from toolchain.diagnostics import DeployError
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array

@@ -1,7 +1,7 @@
 """A Xylo program over time, bit for bit as the chip's integer core computes it.
 
-Spike counts in, spike counts out, every state on request. The arithmetic is in
-:mod:`toolchain.chips.xylo.kernel`, its plain explanation in :mod:`toolchain.chips.xylo.twin`.
+Spike counts in, spike counts out, every state on request. The arithmetic is in ``kernel``, its
+plain explanation in ``twin``.
 
 A spike of a hidden neuron arrives, at other hidden neurons and at the outputs, in the next step;
 an input spike arrives in its own step.
@@ -123,10 +123,10 @@ def simulate(
         ValueError: a raster that is no such counts, a state that is not of this program and batch,
             ``threads`` below 1.
 
-    Source: see :mod:`toolchain.chips.xylo.twin`.
+    Source: see :mod:`toolchain.chips.xylo.simulate.twin`.
     """
     # numba takes a third of a second to import; a program alone needs none of it
-    from toolchain.chips.xylo import kernel, tables
+    from toolchain.chips.xylo.simulate import kernel, tables
 
     counts = as_counts(program, raster)
     batch, steps = counts.shape[:2]

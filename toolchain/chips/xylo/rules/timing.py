@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolchain.chips.xylo.aliases import saved_entries
-from toolchain.chips.xylo.findings import error
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.place import arrange
+from toolchain.chips.xylo.lower.aliases import saved_entries
+from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.lower.place import arrange
+from toolchain.chips.xylo.rules.findings import error
 from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Graph, Neuron

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.chips.xylo.layers import Layers, read_layers
-from toolchain.chips.xylo.place import arrange
+from toolchain.chips.xylo.lower.layers import Layers, read_layers
+from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Neuron

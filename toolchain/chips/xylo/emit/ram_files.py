@@ -52,7 +52,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate import XyloRecording, as_counts, simulate
+from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts, simulate
 
 __all__ = ["memory_files", "run_files", "write_ram_files"]
 

@@ -16,8 +16,8 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.xylo.findings import some, warning
 from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.rules.findings import some, warning
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from toolchain.chips.xylo.findings import error
+from toolchain.chips.xylo.rules.findings import error
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output

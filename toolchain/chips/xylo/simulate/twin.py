@@ -1,7 +1,7 @@
 """What the kernel must do: one neuron, one spike and one synapse at a time, in plain Python.
 
-Slow on purpose. Read this to learn what a Xylo core computes; :mod:`toolchain.chips.xylo.kernel`
-is the same with the loops turned inside out, and the tests hold them equal bit for bit.
+Slow on purpose. Read this to learn what a Xylo core computes; ``kernel`` is the same with the loops
+turned inside out, and the tests hold them equal bit for bit.
 
 Source: rockpool's documentation of the Xylo dynamics and the observed behaviour of xylosim 0.1.3
 (``v1`` and ``v2``), with which every state of random networks was compared.
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate import (
+from toolchain.chips.xylo.simulate.run import (
     XyloRecording,
     XyloState,
     as_counts,
@@ -207,7 +207,7 @@ def simulate_slow(
 ) -> XyloRecording:
     """As ``simulate(program, raster, record=True, state=state)``, in plain Python.
 
-    Raises: as :func:`toolchain.chips.xylo.simulate`.
+    Raises: as :func:`toolchain.chips.xylo.simulate.run`.
     """
     counts = as_counts(program, raster)
     start = initial_state(program, counts.shape[0], state)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolchain.chips.xylo.aliases import received_by
-from toolchain.chips.xylo.findings import error
-from toolchain.chips.xylo.layers import read_layers
-from toolchain.chips.xylo.place import arrange
-from toolchain.chips.xylo.topology_rules import topology_is_sound
+from toolchain.chips.xylo.lower.aliases import received_by
+from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.lower.place import arrange
+from toolchain.chips.xylo.rules.findings import error
+from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Linear, Neuron, time_constant
