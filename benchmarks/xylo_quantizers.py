@@ -7,7 +7,7 @@
 float network and the same chip; ``auto`` and the others of this project hear the calibration
 spikes, which rockpool's take no notice of. The table gives the agreement of output spike counts
 (``count_agreement``, the lag undone) on held-out spikes. ``--series`` draws other random networks:
-what holds of the table should hold there too. ``--record`` runs the table and two further series,
+what holds of the table should hold there too. ``--record`` runs the table and three further series,
 keeps the figures for the tests and puts them into docs/xylo.md. Needs rockpool, which
 `make compare` installs in an environment of its own.
 """
@@ -36,7 +36,7 @@ CHIP = "xylo_a2"
 OURS = ("global", "channel", "auto")
 THEIRS = tuple(f"rockpool {method}" for method in rockpool_quantizers.METHODS)
 COLUMNS = (*THEIRS, *OURS)
-OTHERS = (1, 2)
+OTHERS = (1, 2, 3)
 """Series of random networks, beside the table's, that ``--record`` runs too."""
 RECORD = ROOT / "tests" / "oracles" / "data" / "xylo_quantizers.json"
 PAGE = ROOT / "docs" / "xylo.md"
