@@ -31,6 +31,7 @@ vectors: $(CONFORMANCE)/.ready
 # Ratios to other projects' simulators and hooks, each in one interleaved run.
 bench: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/speck_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
 
 $(VENV)/bin/python:

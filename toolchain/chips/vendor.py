@@ -19,7 +19,10 @@ from typing import Any
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import Chip
 
-__all__ = ["assign", "to_samna"]
+__all__ = ["NOTES", "assign", "library", "to_samna"]
+
+NOTES = "notes"
+"""Key in a configuration's plain data of what the vendor's tree has no place for."""
 
 CONFIGURATIONS = ("XyloConfiguration", "SpeckConfiguration", "DynapcnnConfiguration")
 NEURONS = {
@@ -37,8 +40,7 @@ def to_samna(config: Mapping[str, Any], chip: Chip) -> Any:
         VendorError: samna is absent or a stub, has nothing for this chip, or its object does not
             take a value of ``config``.
     """
-    _require_samna()
-    import_module("samna")
+    library()
     try:
         classes = import_module(chip.vendor_module).configuration
     except (ImportError, AttributeError):
@@ -54,6 +56,16 @@ def to_samna(config: Mapping[str, Any], chip: Chip) -> Any:
     return assign(getattr(classes, name)(), config, classes)
 
 
+def library() -> Any:
+    """The vendor's library, imported only once it is sure not to be the stub.
+
+    Raises:
+        VendorError: samna is absent or a stub.
+    """
+    _require_samna()
+    return import_module("samna")
+
+
 def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "") -> Any:
     """Set ``values`` on ``target``, attribute by attribute, and return it.
 
@@ -62,7 +74,7 @@ def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "")
         values: by name of the attribute, or by index in the list as text. A mapping is set inside
             the object that is there, a list of mappings inside the objects of the list that is
             there, or in new ones (``NEURONS``); text is the name of a member of an enumeration.
-            An empty list leaves what is there.
+            An empty list leaves what is there. What stands under ``NOTES`` is not for the vendor.
         classes: the vendor's ``configuration`` module, for new objects.
         path: where ``target`` is, for messages.
 
@@ -71,6 +83,8 @@ def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "")
     """
     for name, value in values.items():
         where = path + name
+        if where == NOTES:
+            continue
         inner = _part(target, name, where)
         if isinstance(value, Mapping):
             assign(inner, value, classes, f"{where}.")
