@@ -32,6 +32,7 @@ vectors: $(CONFORMANCE)/.ready
 # Ratios to other projects' simulators and hooks, each in one interleaved run.
 bench: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/speck_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
 
 # Quantizers for Xylo beside rockpool's; --record writes what tests and documentation stand on.

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain import DeployError, Deployment, deploy, extract, list_chips, load_chip
+from toolchain import DeployError, Deployment, deploy, extract, ir, list_chips, load_chip
+from toolchain.chips.speck import to_events
 from toolchain.ir import AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, decay
 from toolchain.nn import CubaLIF, FlattenTime, IAFSqueeze, SumPool2d, SynNet
 
@@ -89,7 +90,7 @@ def test_a_torch_module_walks_to_speck():
     x = spikes((3, 10, 2, 10, 10), 0.3)
     d = deploy(model, chip="speck2f", sample=torch.as_tensor(x).float(), dt=DT, calibration=x)
     assert d.chip.name == "speck2f"
-    assert d.placement == {"3": "core 0", "8": "core 1"}
+    assert d.placement == {"3": "core 0", "8": "core 7"}
     assert d.simulate(x).spikes.shape == (3, 10, 3)
 
 
@@ -308,11 +309,14 @@ def test_a_network_too_large_for_any_core_says_which_layer_and_by_how_much():
         "the network does not fit speck2f: 3 errors\n"
         "error[kernel_memory] fc1: needs 262 144 words, the largest core of speck2f has 65 536\n"
         "  source: speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)\n"
-        "  hint: 2000 -> 500 output channels fits core 5 or 6\n"
+        "  hint: 2000 -> 512 output channels fits core 5 or 6; or sum pooling of 4 before fc1 "
+        "fits\n"
         "error[channels] fc1: 2 000 output channels, speck2f takes at most 1 024\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
+        "  hint: 2000 -> 1024 output channels of fc1 are taken\n"
         "error[channels] fc2: 2 000 input channels, speck2f takes at most 1 024\n"
-        "  source: speck2f.yaml, sinabs documentation, Speck overview (published)"
+        "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
+        "  hint: 2000 -> 1024 output channels of fc1 are taken"
     )
 
 
@@ -402,3 +406,128 @@ def test_a_bias_that_acts_before_the_input_arrives_is_a_warning():
     assert list(found) == ["lif1", "lif2"]
     assert found["lif2"].startswith("its bias acts 2 timesteps before its input arrives")
     assert not [f for f in deploy(leaky(), chip="xylo").diagnostics if f.rule == "early_bias"]
+
+
+# ---- placement by hand ----
+
+
+def small_images(dt=DT):
+    """Two cores: 2 x 8 x 8 -> 4 x 4 x 4 (pooled) -> 3, with weights below the threshold."""
+    rng = np.random.default_rng(2)
+    nodes = {
+        "input": Input(shape=(2, 8, 8)),
+        "conv": Conv2d(weight=rng.normal(0.1, 0.3, (4, 2, 3, 3)), padding=1),
+        "if1": Neuron(shape=(4, 8, 8), v_threshold=1.0, v_min=-1.0),
+        "pool": ir.SumPool2d(kernel=2, stride=2),
+        "flatten": Flatten(),
+        "fc": Linear(weight=rng.normal(0.05, 0.2, (3, 64))),
+        "if2": Neuron(shape=(3,), v_threshold=1.0, v_min=-1.0),
+        "output": Output(),
+    }
+    return Graph.chain(nodes, dt=dt)
+
+
+def test_layers_go_where_they_are_put_and_the_others_around_them():
+    d = deploy(small_images(), chip="speck", placement={"if1": 5})
+    assert d.placement["if1"] == "core 5"
+    assert d.placement["if2"] not in ("core 5", "core 0", "core 1")
+    everywhere = deploy(small_images(), chip="speck", placement={"if1": 2, "if2": 8})
+    assert everywhere.placement == {"if1": "core 2", "if2": "core 8"}
+    x = spikes((2, 10, 2, 8, 8), 0.2)
+    np.testing.assert_array_equal(d.simulate(x).spikes, everywhere.simulate(x).spikes)
+    assert set(everywhere.config()["cnn_layers"]) == {"2", "8"}
+
+
+def test_an_empty_placement_leaves_all_to_the_placer():
+    placed = deploy(small_images(), chip="speck", placement={}).placement
+    assert placed == deploy(small_images(), chip="speck").placement
+
+
+@pytest.mark.parametrize(
+    ("placement", "message"),
+    [
+        ({"if1": 9}, "if1: placed on core 9, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"),
+        ({"if1": -1}, "if1: placed on core -1"),
+        ({"if1": "core 3"}, "if1: placed on core core 3"),
+        ({"conv9": 3}, "conv9: placed on core 3, but is no layer; there are if1, if2"),
+        ({"if1": 3, "if2": 3}, "if1: placed on core 3 together with if2"),
+    ],
+)
+def test_a_placement_that_cannot_be_is_refused_like_any_other_finding(placement, message):
+    with pytest.raises(DeployError, match=message) as refusal:
+        deploy(small_images(), chip="speck", placement=placement)
+    assert {finding.rule for finding in refusal.value.diagnostics} == {"placement"}
+
+
+def test_a_layer_put_where_it_has_no_room_is_told_where_it_has():
+    with pytest.raises(DeployError) as refusal:
+        deploy(image_net(), chip="speck", placement={"if4": 0})
+    assert "placed on core 0, needs 32 768 kernel words, that core has 16 384" in str(refusal.value)
+    assert "hint: core 3, 4, 5 or 6 is free and large enough" in str(refusal.value)
+
+
+def test_xylo_takes_no_placement():
+    with pytest.raises(ValueError, match="Xylo allocates ids itself"):
+        deploy(leaky(), chip="xylo", placement={"lif0": 3})
+
+
+# ---- events ----
+
+
+def events_of(raster, dt=DT):
+    """The spikes of one sample (time, channels, y, x) as an event array."""
+    (stream,) = to_events(raster[None], raster.shape[1:], dt)
+    return stream
+
+
+def test_events_and_the_raster_of_them_give_the_same_everywhere():
+    d = deploy(small_images(), chip="speck")
+    x = spikes((2, 10, 2, 8, 8), 0.2)
+    x[:, -1, 0, 0, 0] = 1
+    streams = [events_of(sample) for sample in x]
+    for timing in ("clocked", "event"):
+        one, other = (d.simulate(given, timing=timing, record=True) for given in (x, streams))
+        np.testing.assert_array_equal(one.spikes, other.spikes)
+        np.testing.assert_array_equal(one.layers["if1"].spikes, other.layers["if1"].spikes)
+    for run in (d.reference, d.reference_quantized):
+        np.testing.assert_array_equal(run(x).spikes, run(streams).spikes)
+    assert d.estimate(x) == d.estimate(streams)
+    assert d.compare(x) == d.compare(streams)
+    single = d.simulate(streams[0])
+    np.testing.assert_array_equal(single.spikes, d.simulate(x[:1]).spikes)
+    assert single.spikes.any()
+
+
+def test_events_calibrate_as_their_raster_does():
+    x = spikes((1, 30, 2, 8, 8), 0.2)
+    x[:, -1, 0, 0, 0] = 1
+    one = deploy(small_images(), chip="speck", calibration=x)
+    other = deploy(small_images(), chip="speck", calibration=[events_of(x[0])])
+    assert str(one.program) == str(other.program)
+    assert one.diagnostics == other.diagnostics
+
+
+def test_events_need_a_timestep():
+    x = events_of(spikes((5, 2, 8, 8), 0.2))
+    d = deploy(small_images(dt=None), chip="speck")
+    for verb in (d.simulate, d.reference, d.compare):
+        with pytest.raises(ValueError, match=r"dt=... in s"):
+            verb(x)
+
+
+def test_bad_events_are_refused_by_every_verb():
+    d = deploy(small_images(), chip="speck")
+    beyond = events_of(spikes((5, 2, 8, 8), 0.2))
+    beyond["x"][3] = 8
+    for verb in (d.simulate, d.reference, d.compare, d.estimate):
+        with pytest.raises(ValueError, match="event 3 of sample 0 is x = 8"):
+            verb(beyond)
+
+
+def test_xylo_takes_no_event_arrays(xylo):
+    x = events_of(spikes((5, 2, 8, 8), 0.2))
+    for verb in (xylo.simulate, xylo.reference, xylo.compare, xylo.estimate):
+        with pytest.raises(ValueError, match=r"spikes must be counts .* takes no event arrays"):
+            verb(x)
+    with pytest.raises(ValueError, match="calibration must be counts"):
+        deploy(leaky(), chip="xylo", calibration=[x])

@@ -64,3 +64,11 @@ def test_the_spiking_tutorial_prints_its_own_figures_before_and_after(tmp_path):
 def test_an_example_runs_and_draws(tmp_path, name, picture, words):
     assert words in run(name, tmp_path, "--epochs", "1")
     assert (tmp_path / picture).is_file()
+
+
+def test_bars_are_told_apart_event_by_event(tmp_path):
+    printed = run("events", tmp_path)
+    told = re.findall(r"^(\w+) +\[.*\]  -> (\w+)$", printed, re.MULTILINE)
+    assert told == [(name, name) for name in ("right", "left", "down", "up")]
+    assert "spikes over 6 orders of simultaneous events" in printed
+    assert (tmp_path / "comparison.png").is_file()

@@ -15,16 +15,19 @@ ALLOWED = {
     "hardware": {"diagnostics"},
     "ir": {"diagnostics", "recording"},
     "recording": {"ir"},
+    "spikes": {"ir"},
     "passes": {"ir"},
     "nn": set(),
     "synops": {"ir", "nn"},
     "frontends": {"diagnostics", "ir", "nn"},
     "estimate": {"hardware"},
     "fidelity": {"diagnostics", "ir", "passes", "recording"},
-    "chips": {"diagnostics", "estimate", "hardware", "ir", "passes", "recording"},
+    "chips": {"diagnostics", "estimate", "hardware", "ir", "passes", "recording", "spikes"},
+    "compare": {"chips", "ir", "recording"},
     "deploy": {
         "artifact",
         "chips",
+        "compare",
         "diagnostics",
         "estimate",
         "fidelity",
@@ -33,15 +36,16 @@ ALLOWED = {
         "ir",
         "passes",
         "recording",
+        "spikes",
         "tables",
     },
     "artifact": {"chips", "deploy", "diagnostics", "hardware", "ir"},
-    "tables": {"chips", "deploy", "diagnostics", "estimate"},
-    "plots": {"chips", "recording"},
+    "tables": {"chips", "compare", "deploy", "diagnostics", "estimate"},
+    "plots": {"chips", "compare", "recording"},
     "__init__": {"deploy", "diagnostics", "hardware"},
 }
-# estimates print as tables, through a late import
-LATE = {("estimate", "tables")}
+# these print as tables, through a late import
+LATE = {("estimate", "tables"), ("compare", "tables")}
 MODULES = sorted(ROOT.rglob("*.py"))
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolchain.chips.family import Family, Program, Resource, load_family
+from toolchain.chips.family import (
+    Family,
+    OrderSpread,
+    Program,
+    Resource,
+    Timing,
+    load_family,
+    takes_events,
+)
+from toolchain.compare import Comparison, compare
 from toolchain.diagnostics import DeployError, Diagnostic, Severity
 from toolchain.fidelity import changes, measured
 from toolchain.frontends import extract
@@ -17,6 +26,7 @@ from toolchain.ir import Array, Graph
 from toolchain.ir.interpret import interpret
 from toolchain.passes import drop_identities, fold_average_pool, fold_gain, fuse_batch_norm
 from toolchain.recording import Recording
+from toolchain.spikes import Spikes, are_events, fitted
 
 if TYPE_CHECKING:
     from toolchain.estimate import Estimate
@@ -32,9 +42,10 @@ def deploy(
     *,
     sample: Any = None,
     dt: float | None = None,
-    calibration: Array | None = None,
+    calibration: Spikes | None = None,
     quantizer: str | None = None,
     allow: Collection[str] = (),
+    placement: Mapping[str, int] | None = None,
 ) -> Deployment:
     """Take a trained network onto a chip.
 
@@ -51,11 +62,14 @@ def deploy(
         quantizer: how integers are found, one of the family's own; its default unless given.
         allow: approximations that are accepted, by the names that refusals give. Each is told as
             a warning, and ``calibration`` measures what all of them do.
+        placement: core ids by layer, for layers that are to be there; the others are placed
+            around them, and all of it is held against the same rules. On Speck.
 
     Raises:
         DeployError: the network does not fit; holds every finding.
         ExtractError: the model cannot be turned into a Graph.
-        ValueError: an unknown chip, quantizer or approximation, or calibration of another shape.
+        ValueError: an unknown chip, quantizer or approximation, calibration of another shape, or
+            a placement on a chip that allocates ids itself.
     """
     from toolchain.hardware import load_chip
 
@@ -75,11 +89,11 @@ def deploy(
     findings += family.check_graph(shaped, spec)
     if not family.can_lower(shaped, spec):
         raise _refused(spec.name, findings)
-    heard = None if calibration is None else _fitted(shaped, calibration, "calibration")
+    heard = None if calibration is None else _counts(family, shaped, calibration, "calibration")
     quantized, told = family.quantize(shaped, spec, heard, method)
     program = family.lower(quantized, spec)
     findings += changes(shaped, quantized) + told + family.check(program, spec)
-    program, unplaced = family.place(program, spec)
+    program, unplaced = family.place(program, spec, placement)
     findings += unplaced
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise _refused(spec.name, findings)
@@ -89,7 +103,7 @@ def deploy(
     return deployment if calibration is None else _measured(deployment, calibration)
 
 
-def _measured(deployment: Deployment, calibration: Array) -> Deployment:
+def _measured(deployment: Deployment, calibration: Spikes) -> Deployment:
     """The same deployment, knowing what it does to the calibration spikes."""
     chip = deployment.simulate(calibration, record=True)
     effect = measured(deployment.reference(calibration), chip, deployment.lag)
@@ -125,16 +139,17 @@ def _refused(chip: str, findings: tuple[Diagnostic, ...]) -> DeployError:
     )
 
 
-def _fitted(graph: Graph, spikes: Array, what: str) -> Array:
-    """``spikes`` with the axes of length 1 that the graph's input has; ValueError otherwise."""
-    spikes = np.asarray(spikes)
-    wanted = graph.shape(graph.input)
-    plain = tuple(size for size in wanted if size != 1)
-    if spikes.ndim < 2 or tuple(size for size in spikes.shape[2:] if size != 1) != plain:
-        raise ValueError(
-            f"{what} must be (batch, time, {', '.join(map(str, wanted))}), got shape {spikes.shape}"
-        )
-    return spikes.reshape(*spikes.shape[:2], *wanted)
+def _counts(family: Family, graph: Graph, spikes: Spikes, what: str) -> Array:
+    """``spikes`` as counts in the shape of the graph's input; ValueError where they are none."""
+    if are_events(spikes):
+        if not takes_events(family):
+            raise ValueError(
+                f"{what} must be counts (batch, time, *features): this chip takes no event arrays"
+            )
+        if graph.dt is None:
+            raise ValueError("event arrays need the length of a timestep: deploy with dt=... in s")
+        spikes = family.counts(spikes, graph.shape(graph.input), graph.dt)
+    return fitted(graph, spikes, what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -172,15 +187,18 @@ class Deployment:
 
     def simulate(
         self,
-        spikes: Array,
+        spikes: Spikes,
         *,
         record: bool = False,
-        timing: Literal["clocked", "event"] = "clocked",
+        timing: Timing = "clocked",
     ) -> Recording:
         """What the chip computes, bit for bit, from a fresh state.
 
         Args:
-            spikes: non-negative integer counts, (batch, time, *input shape).
+            spikes: non-negative integer counts, (batch, time, *input shape). On Speck also event
+                arrays, structured, with fields ``x, y, t, p`` (column, row, µs, channel), one or
+                a list of them, one a sample: no raster is built of them, steps are of the
+                deployment's dt and end with the last event.
             record: also keep spikes and states of every layer, and count saturations.
             timing: ``event`` is for chips that take events one by one.
 
@@ -194,23 +212,68 @@ class Deployment:
             self.program, self._for_chip(spikes), record=record, timing=timing
         )
 
-    def reference(self, spikes: Array, *, record: bool = False) -> Recording:
-        """What the trained network computes, in float64, in the shapes of the Graph."""
-        fitted = _fitted(self.graph, spikes, "spikes")
-        return _flat_output(interpret(self.graph, fitted, record=record))
+    def reference(self, spikes: Spikes, *, record: bool = False) -> Recording:
+        """What the trained network computes, in float64, in the shapes of the Graph.
 
-    def reference_quantized(self, spikes: Array, *, record: bool = False) -> Recording:
+        Of event arrays, the network gets the counts of each timestep.
+        """
+        counts = self._counts(spikes, self.graph)
+        return _flat_output(interpret(self.graph, counts, record=record))
+
+    def reference_quantized(self, spikes: Spikes, *, record: bool = False) -> Recording:
         """The quantized graph in float64: its integers, without the chip's integer arithmetic."""
-        return _flat_output(interpret(self.quantized, self._for_chip(spikes), record=record))
+        counts = self._counts(spikes, self.quantized)
+        return _flat_output(interpret(self.quantized, counts, record=record))
 
-    def _for_chip(self, spikes: Array) -> Array:
-        """``spikes`` in the shape of the chip's input."""
-        fitted = _fitted(self.graph, spikes, "spikes")
-        return fitted.reshape(*fitted.shape[:2], *self.quantized.shape(self.quantized.input))
+    def compare(self, spikes: Spikes, *, permutations: int = 0) -> Comparison:
+        """Where the chip leaves the trained network: all ways of computing it, side by side.
+
+        The trained network, the quantized graph, the chip and, on Speck, the chip in event timing,
+        layer by layer, the chip's lag undone.
+
+        Args:
+            spikes: as ``simulate`` takes them; best those that the quantizer has not heard.
+            permutations: on Speck, in how many random orders simultaneous events are tried too.
+
+        Raises:
+            ValueError: no such spikes, or permutations on a chip that takes no single events.
+        """
+        counts, given = self._counts(spikes, self.graph), self._for_chip(spikes)
+        runs = {
+            "reference": self.reference(counts, record=True),
+            "quantized": self.reference_quantized(counts, record=True),
+        }
+        for timing in self.family.TIMINGS:
+            runs[timing] = self.simulate(given, record=True, timing=timing)
+        return compare(
+            self.chip.title,
+            runs,
+            outputs=self.quantized.outputs,
+            lags=self.family.lags(self.quantized),
+            lag=self.lag,
+            orders=self._order_spread(given, permutations) if permutations else None,
+        )
+
+    def _order_spread(self, given: Spikes, permutations: int) -> OrderSpread:
+        family = self.family
+        if not takes_events(family):
+            raise ValueError(f"{self.chip.name} is clocked: there is no order of events to permute")
+        return family.order_spread(self.program, given, permutations)
+
+    def _counts(self, spikes: Spikes, graph: Graph) -> Array:
+        """``spikes`` as counts in the shape of that graph's input."""
+        counts = _counts(self.family, self.graph, spikes, "spikes")
+        return counts.reshape(*counts.shape[:2], *graph.shape(graph.input))
+
+    def _for_chip(self, spikes: Spikes) -> Spikes:
+        """``spikes`` as the chip takes them: events as they are, counts in its input's shape."""
+        if are_events(spikes) and takes_events(self.family):
+            return spikes
+        return self._counts(spikes, self.quantized)
 
     def estimate(
         self,
-        spikes: Array | None = None,
+        spikes: Spikes | None = None,
         rates: Mapping[str, float] | None = None,
         clock_hz: float | None = None,
         *,
@@ -219,7 +282,7 @@ class Deployment:
         """Synops, power by rail, energy and latency.
 
         Args:
-            spikes: input spikes to count on, (batch, time, *input shape); or
+            spikes: input spikes to count on, as ``simulate`` takes them; or
             rates: mean rates in spike/s a neuron, by layer name, the input's included, together
                 with ``steps``.
             clock_hz: main clock, Hz, on a chip that has one.

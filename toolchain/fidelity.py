@@ -10,7 +10,7 @@ from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.ir import Array, Conv2d, Graph, Linear, Membrane, Neuron, Node, time_constant
 from toolchain.passes.snap_decays import dashes, formulas
 from toolchain.passes.weights import weights_of
-from toolchain.recording import Recording
+from toolchain.recording import Recording, aligned
 
 __all__ = ["changes", "measured"]
 
@@ -150,8 +150,7 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
         chip: the same spikes through the chip.
         lag: timesteps by which the chip is later; the steps that one of them lacks are left out.
     """
-    steps = reference.spikes.shape[1] - lag
-    wanted, got = reference.spikes[:, :steps], chip.spikes[:, lag:]
+    wanted, got = aligned(reference.spikes, chip.spikes, lag)
     per_neuron = wanted.sum(axis=1), got.sum(axis=1)
     equal = float((per_neuron[0] == per_neuron[1]).mean()) if per_neuron[0].size else 1.0
     clamped = sum(chip.saturations.values())

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolchain.chips.family import Resource
+from toolchain.compare import Comparison
 from toolchain.recording import Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_raster", "plot_resources"]
+__all__ = ["plot_comparison", "plot_raster", "plot_resources"]
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 
@@ -63,3 +64,22 @@ def plot_resources(axes: Axes, resources: Sequence[Resource]) -> None:
     axes.set_xlim(0, max(100.0, *shares) * 1.25)
     axes.axvline(100, color="0.3", linewidth=0.8)
     axes.set_xlabel("% of the chip's limit")
+
+
+def plot_comparison(axes: Axes, comparison: Comparison) -> None:
+    """How far each layer's spike counts agree with the trained network's, a bar a run."""
+    layers = comparison.layers
+    runs = list(comparison.agreement)
+    width = 0.8 / max(1, len(runs))
+    for number, run in enumerate(runs):
+        axes.bar(
+            np.arange(len(layers)) + (number - (len(runs) - 1) / 2) * width,
+            [100 * layer.agreement[run] for layer in layers],
+            width=width,
+            color=COLOURS[number],
+            label=run,
+        )
+    axes.set_xticks(np.arange(len(layers)), [layer.name for layer in layers])
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("agreement of spike counts, %")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(runs), frameon=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from toolchain.ir.nodes import Array
 
-__all__ = ["LayerRecord", "Recording", "count_agreement"]
+__all__ = ["LayerRecord", "Recording", "aligned", "count_agreement"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,3 +61,18 @@ def count_agreement(wanted: Array, got: Array) -> float:
     n, m = wanted.sum(axis=1), got.sum(axis=1)
     most = float(np.maximum(n, m).sum())
     return 1.0 - float(np.abs(n - m).sum()) / most if most else 1.0
+
+
+def aligned(wanted: Array, got: Array, lag: int) -> tuple[Array, Array]:
+    """The timesteps of two runs that answer each other, of ``wanted`` and of ``got``.
+
+    Args:
+        wanted, got: (batch, time, *features), of one length.
+        lag: timesteps by which ``got`` is later; negative where it is earlier. Steps that one of
+            them lacks are left out.
+    """
+    if lag < 0:
+        got, wanted = aligned(got, wanted, -lag)
+        return wanted, got
+    steps = wanted.shape[1]
+    return wanted[:, : max(0, steps - lag)], got[:, min(lag, steps) :]

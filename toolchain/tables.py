@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any
 
@@ -10,6 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from toolchain.chips.family import OrderSpread
+from toolchain.compare import Comparison, LayerComparison
 from toolchain.deploy import Deployment
 from toolchain.diagnostics import count
 from toolchain.estimate import Estimate
@@ -86,3 +89,61 @@ def _layers(result: Estimate) -> Table:
             f"{layer.synops_per_step:.4g}",
         )
     return rows
+
+
+RUNS = {
+    "reference": "trained",
+    "quantized": "quantized",
+    "clocked": "chip",
+    "event": "event by event",
+}
+"""What the runs of a comparison are called in tables."""
+
+
+@table.register
+def _comparison(result: Comparison) -> RenderableType:
+    title = (
+        f"{result.chip}, {count(result.samples)} sample{'s' * (result.samples != 1)} of "
+        f"{count(result.steps)} steps: spikes, and how far their counts agree with the trained ones"
+    )
+    rows = Table(box=None)
+    rows.add_column("layer")
+    runs = list(result.layers[0].spikes) if result.layers else []
+    for heading in ("neurons", *(RUNS[run] for run in runs), "chip differs"):
+        rows.add_column(heading, justify="right")
+    for layer in result.layers:
+        step = "" if layer.differs_at is None else f"step {layer.differs_at}"
+        rows.add_row(layer.name, count(layer.neurons), *_spikes(layer), step)
+    outputs = (f"{RUNS[run]} {100 * part:.1f} %" for run, part in result.agreement.items())
+    lines = [f"output counts agree: {', '.join(outputs)}"]
+    if result.decisions:
+        same = (f"{RUNS[run]} {100 * part:.1f} %" for run, part in result.decisions.items())
+        lines.append(f"decisions are the trained network's: {', '.join(same)}")
+    return Group(Text(title), rows, *(Text(line) for line in (*lines, *_remarks(result))))
+
+
+def _spikes(layer: LayerComparison) -> Iterator[str]:
+    for run, spikes in layer.spikes.items():
+        part = layer.agreement.get(run)
+        yield count(spikes) + ("" if part is None else f" ({100 * part:.1f} %)")
+
+
+def _remarks(result: Comparison) -> Iterator[str]:
+    if result.departure is None:
+        yield "the chip spikes as the quantized graph does"
+    else:
+        yield f"the chip leaves the quantized graph in {result.departure}"
+    for run, clamped in result.saturations.items():
+        states = ", ".join(f"{name} {count(number)}" for name, number in clamped.items())
+        yield f"states clamped, {RUNS[run]}: {states}"
+    if result.orders is not None:
+        yield from _orders(result.orders)
+
+
+def _orders(found: OrderSpread) -> Iterator[str]:
+    spans = (
+        f"{name} {count(found.fewest[name])} to {count(found.most[name])}" for name in found.fewest
+    )
+    yield f"spikes over {count(found.orders)} orders of simultaneous events: {', '.join(spans)}"
+    if found.decisions is not None:
+        yield f"decisions as in the order given: {100 * found.decisions:.1f} %"

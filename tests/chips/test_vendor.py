@@ -231,7 +231,8 @@ def speck_surface(cores=9):
         )
         plain = (
             "weights biases leak_enable neurons_initial_value threshold_high threshold_low "
-            "return_to_zero monitor_enable"
+            "return_to_zero monitor_enable input_congestion_balancer_enable "
+            "output_decimator_enable leak_internal_slow_clk_enable"
         )
         fields = dict.fromkeys(plain.split())
         return SimpleNamespace(dimensions=dimensions, destinations=target, **fields)
@@ -239,6 +240,7 @@ def speck_surface(cores=9):
     return SimpleNamespace(
         cnn_layers=[layer() for _ in range(cores)],
         dvs_layer=SimpleNamespace(pass_sensor_events=True),
+        readout=SimpleNamespace(enable=True),
     )
 
 
@@ -281,7 +283,7 @@ def test_an_attribute_that_is_not_there_is_named():
 def test_too_short_a_list_is_named():
     live = speck_surface()
     live.cnn_layers[7].destinations = []
-    with pytest.raises(VendorError, match=r"^cnn_layers\.7\.destinations holds 0 items, needs 1$"):
+    with pytest.raises(VendorError, match=r"^cnn_layers\.7\.destinations holds 0 items, needs 2$"):
         assign(live, placed(), None)
 
 

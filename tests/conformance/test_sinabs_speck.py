@@ -1,10 +1,12 @@
 """The compiled simulation, its twin and sinabs' layers give the same spikes and membranes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.oracles.speck_networks import random_case
-from toolchain.chips.speck import simulate
+from tests.oracles.speck_networks import random_case, random_event_case
+from toolchain.chips.speck import Destination, simulate
 from toolchain.chips.speck.twin import simulate_densely
 
 SEEDS = range(120)
@@ -39,3 +41,31 @@ def test_compiled_simulation_twin_and_sinabs_agree_on_every_layer(seed):
 def test_at_least_a_hundred_cases_stay_within_16_bits_and_are_held_against_sinabs():
     results = [simulate(*random_case(seed, branches=seed % 5 == 0)) for seed in SEEDS]
     assert sum(not any(result.saturations.values()) for result in results) >= 100
+
+
+@pytest.mark.parametrize("seed", SEEDS[:40])
+def test_event_timing_is_sinabs_with_an_event_a_step_where_no_weight_passes_the_threshold(seed):
+    """Then a neuron fires in the step that its event is in, or not at all."""
+    from tests.oracles import sinabs_oracle
+
+    program, streams, *_ = random_event_case(seed)
+    core = next(core for core in program.cores if core.input_shape == program.input_shape)
+    most = max(1, int(np.abs(core.weight.astype(int)).max()))
+    core = replace(
+        core, bias=None, initial=None, threshold_high=most, destinations=(), monitor=True
+    )
+    single = replace(
+        program,
+        cores=(core,),
+        inputs=(Destination(layer=core.name),),
+        outputs=(core.name,),
+    )
+    for stream in streams:
+        apart = stream.copy()
+        apart["t"] = 1000 * np.arange(stream.size)
+        raster = np.zeros((1, stream.size, *program.input_shape), np.uint8)
+        raster[0, np.arange(stream.size), stream["p"], stream["y"], stream["x"]] = 1
+        found = simulate(single, apart, timing="event", dt=1e-3, steps=stream.size, record=True)
+        spikes, v_mem = sinabs_oracle.run(single, raster)
+        np.testing.assert_array_equal(found.layers[core.name].spikes, spikes[core.name])
+        np.testing.assert_array_equal(found.layers[core.name].v_mem, v_mem[core.name])

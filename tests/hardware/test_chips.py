@@ -19,7 +19,17 @@ from toolchain.hardware.xylo import XyloLimits
 from toolchain.hardware.yaml_file import read_yaml
 
 SPECS = Path(__file__).parents[2] / "hardware_specs"
-CHIPS = ("dynapcnn", "speck2e", "speck2f", "xylo_1", "xylo_a2", "xylo_a3", "xylo_imu")
+CHIPS = (
+    "dynapcnn",
+    "speck2c_mini",
+    "speck2d_mini",
+    "speck2e",
+    "speck2f",
+    "xylo_1",
+    "xylo_a2",
+    "xylo_a3",
+    "xylo_imu",
+)
 XYLOS = ("xylo_1", "xylo_a2", "xylo_imu", "xylo_a3")
 
 XYLO = {
@@ -107,6 +117,8 @@ def test_a_chip_is_read_once(name):
         ("speck2edevkit", "speck2e"),
         ("Speck2eTestBoard", "speck2e"),
         ("dynapcnndevkit", "dynapcnn"),
+        ("speck2cmini", "speck2c_mini"),
+        ("speck2dmini", "speck2d_mini"),
     ],
 )
 def test_aliases_and_vendor_ids_name_a_chip_in_any_case(other, name):
@@ -127,7 +139,8 @@ def test_an_unknown_name_lists_the_known_and_the_closest():
         load_chip("xylo_a4")
     assert str(caught.value) == (
         "unknown chip 'xylo_a4', did you mean 'xylo_a3'?"
-        " Known are dynapcnn, speck2e, speck2f, xylo_1, xylo_a2, xylo_a3, xylo_imu;"
+        " Known are dynapcnn, speck2c_mini, speck2d_mini, speck2e, speck2f, xylo_1, xylo_a2,"
+        " xylo_a3, xylo_imu;"
         " aliases speck, xylo, xylo1, xylo_audio_2, xylo_audio_3, xyloimu;"
         " vendor ids; and paths of specification files."
     )
@@ -350,9 +363,52 @@ def test_speck_cores(name):
     assert [core.id for core in chip.cores if not core.deterministic] == [0, 1]
 
 
-@pytest.mark.parametrize("name", ["speck2e", "speck2f", "dynapcnn"])
+@pytest.mark.parametrize("name", ["speck2c_mini", "speck2d_mini"])
+def test_small_specks_have_five_cores_and_biases_on_two(name):
+    chip = load_chip(name)
+    ki = 1024
+    assert [core.id for core in chip.cores] == list(range(5))
+    assert [c.kernel_memory.value for c in chip.cores] == [k * ki for k in (16, 32, 32, 64, 16)]
+    assert [c.neuron_memory.value for c in chip.cores] == [n * ki for n in (64, 32, 32, 16, 16)]
+    assert [core.bias_memory.value for core in chip.cores] == [0, 0, 0, 1024, 1024]
+    assert not chip.readout
+    assert not chip.power.rails
+    assert "what the chip draws is unknown" in chip.power.note
+
+
+def test_chips_that_no_tool_supports_any_more_say_so():
+    assert [
+        c.name for c in map(load_chip, CHIPS) if isinstance(c, SpeckChip) and c.vendor_note
+    ] == [
+        "dynapcnn",
+        "speck2c_mini",
+        "speck2d_mini",
+    ]
+
+
+SPECK = ("speck2e", "speck2f", "dynapcnn", "speck2c_mini", "speck2d_mini")
+
+
+@pytest.mark.parametrize("name", SPECK)
+def test_what_speck_silicon_gets_wrong_is_on_file(name):
+    errata = {erratum.id for erratum in load_chip(name).errata}
+    assert errata >= {
+        "threshold_low_zero",
+        "parallel_cores",
+        "recurrent_deadlock",
+        "one_spike_per_update",
+        "core_overload",
+    }
+    assert ("readout_channels" in errata) == load_chip(name).readout
+    assert ("bias_memory" in errata) == (not load_chip(name).cores[0].bias_memory.value)
+
+
+@pytest.mark.parametrize("name", SPECK)
 def test_speck_limits(name):
     limits = load_chip(name).limits
+    assert (limits.destinations.value, limits.channels.value) == (2, 1024)
+    assert (limits.kernel_size.value, limits.padding.value) == (16, 7)
+    assert (limits.state_width.value, limits.threshold_width.value) == (16, 16)
     assert limits.strides.values == (1, 2, 4, 8)
     assert limits.pooling.values == (1, 2, 4)
     assert limits.threshold_low_max.value == -1

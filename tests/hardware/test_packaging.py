@@ -58,7 +58,7 @@ def wheel(source, tmp_path_factory):
 
 def test_a_wheel_carries_the_specifications(wheel, tmp_path):
     name, number, folder = answer(wheel, tmp_path)
-    assert (name, number) == ("xylo_a2", "7")
+    assert (name, number) == ("xylo_a2", "9")
     assert Path(folder) == wheel / "toolchain" / "hardware_specs"
 
 
@@ -69,7 +69,7 @@ def test_a_wheel_puts_nothing_beside_the_package(wheel):
 
 def test_the_source_tree_is_found_from_anywhere(tmp_path):
     name, number, folder = answer(ROOT, tmp_path)
-    assert (name, number) == ("xylo_a2", "7")
+    assert (name, number) == ("xylo_a2", "9")
     assert Path(folder) == ROOT / "hardware_specs"
 
 
@@ -94,7 +94,7 @@ def test_an_editable_install_finds_the_source_tree(source, tmp_path):
         check=True,
     )
     name, number, folder = done.stdout.split()
-    assert (name, number) == ("xylo_a2", "7")
+    assert (name, number) == ("xylo_a2", "9")
     assert Path(folder) == source / "hardware_specs"
 
 

@@ -27,6 +27,37 @@ def run(program, raster):
     return spikes, v_mem
 
 
+class Network:
+    """The same layers as a user of sinabs runs them: 32-bit floats, no gradients, no recording.
+
+    32-bit floats hold the sums of small networks exactly; who compares times compares spikes too.
+    """
+
+    def __init__(self, program, raster):
+        self.program, self.batch = program, raster.shape[0]
+        self.raster = torch.as_tensor(raster, dtype=torch.float32)
+        self.weights = {core.name: _convolution(core).float() for core in program.cores}
+        self.neurons = {
+            core.name: _neurons(core, self.batch, dtype=torch.float32, record=False)
+            for core in program.cores
+        }
+
+    def run(self):
+        """Spikes of the last core, (batch, steps, channels); every run starts from zero."""
+        with torch.no_grad():
+            sent = {None: self.raster.flatten(0, 1)}
+            for core in self.program.cores:
+                neurons = self.neurons[core.name]
+                neurons.reset_states()
+                arriving = sum(
+                    _pool(sent[source.name if source else None], target.pooling)
+                    for source, target in self.program.sources(core.name)
+                )
+                sent[core.name] = neurons(self.weights[core.name](arriving))
+        last = sent[self.program.cores[-1].name]
+        return last.reshape(self.batch, -1, last.shape[1]).numpy()
+
+
 def _convolution(core):
     outputs, inputs, *kernel = core.weight.shape
     layer = torch.nn.Conv2d(
@@ -38,13 +69,13 @@ def _convolution(core):
     return layer.requires_grad_(False)
 
 
-def _neurons(core, batch):
+def _neurons(core, batch, *, dtype=torch.float64, record=True):
     layer = sl.IAFSqueeze(
         batch_size=batch,
-        spike_threshold=torch.tensor(float(core.threshold_high), dtype=torch.float64),
+        spike_threshold=torch.tensor(float(core.threshold_high), dtype=dtype),
         min_v_mem=float(core.threshold_low),
         reset_fn=MembraneReset() if core.return_to_zero else MembraneSubtract(),
-        record_states=True,
+        record_states=record,
     )
     layer.init_state_with_shape((batch, *core.output_shape))
     layer.reset_states()

@@ -9,14 +9,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, cast
 
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Activity, Estimate
-from toolchain.ir import Array, Graph
+from toolchain.ir import Array, Graph, Shape
 from toolchain.recording import Recording
+from toolchain.spikes import Spikes
 
-__all__ = ["Family", "Program", "Resource", "load_family"]
+__all__ = [
+    "EventFamily",
+    "Family",
+    "OrderSpread",
+    "Program",
+    "Resource",
+    "Timing",
+    "load_family",
+    "takes_events",
+]
 
 FAMILIES = {"xylo": "toolchain.chips.xylo.face", "speck": "toolchain.chips.speck.face"}
 
@@ -25,6 +35,9 @@ Program: TypeAlias = Any
 
 ChipOf: TypeAlias = Any
 """The family's own chip specification."""
+
+
+Timing: TypeAlias = Literal["clocked", "event"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +60,34 @@ class Resource:
     unit: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSpread:
+    """What the order of simultaneous events does to a run, all samples together.
+
+    Attributes:
+        orders: how many were tried, the one given among them.
+        fewest, most: spikes of each layer over these orders.
+        decisions: share of the orders in which the most active output is that of the order given,
+            0..1; None where there is a single output.
+    """
+
+    orders: int
+    fewest: Mapping[str, int]
+    most: Mapping[str, int]
+    decisions: float | None
+
+
 class Family(Protocol):
     """The face of a chip family.
 
     Attributes:
         QUANTIZERS: names that ``quantize`` takes, the default first.
+        TIMINGS: timings that ``simulate`` takes, the default first. One with ``"event"`` is an
+            ``EventFamily``.
     """
 
     QUANTIZERS: tuple[str, ...]
+    TIMINGS: tuple[Timing, ...]
 
     def shape(self, graph: Graph) -> Graph:
         """The float graph rewritten into the family's layers, exactly."""
@@ -88,8 +121,14 @@ class Family(Protocol):
     def check(self, program: Program, chip: ChipOf) -> tuple[Diagnostic, ...]:
         """Every finding about the program."""
 
-    def place(self, program: Program, chip: ChipOf) -> tuple[Program, tuple[Diagnostic, ...]]:
-        """The program with its places on the chip, or the findings why there are none."""
+    def place(
+        self, program: Program, chip: ChipOf, by_hand: Mapping[str, int] | None = None
+    ) -> tuple[Program, tuple[Diagnostic, ...]]:
+        """The program with its places on the chip, or the findings why there are none.
+
+        ``by_hand``: core ids by layer, for layers that are to be there; ValueError from a family
+        that has no such choice.
+        """
 
     def placement(self, program: Program) -> dict[str, str]:
         """The user's layer names to core or neuron ids."""
@@ -100,17 +139,20 @@ class Family(Protocol):
     def lag(self, graph: Graph) -> int:
         """Timesteps by which the chip's output is later than the graph's."""
 
+    def lags(self, graph: Graph) -> Mapping[str, int]:
+        """The same of each layer; negative where the chip is earlier."""
+
     def simulate(
         self,
         program: Program,
-        spikes: Array,
+        spikes: Spikes,
         *,
         record: bool,
-        timing: Literal["clocked", "event"],
+        timing: Timing,
     ) -> Recording:
-        """Run the program on (batch, time, *features) counts, bit for bit as the chip."""
+        """Run the program on spikes, bit for bit as the chip."""
 
-    def activity(self, program: Program, spikes: Array) -> Activity:
+    def activity(self, program: Program, spikes: Spikes) -> Activity:
         """Counts on the spikes given."""
 
     def activity_at(self, program: Program, rates: Mapping[str, float], steps: int) -> Activity:
@@ -131,6 +173,24 @@ class Family(Protocol):
         """The program that ``pack`` took apart; ValueError where it is none."""
 
 
+class EventFamily(Family, Protocol):
+    """A family whose chips take events one by one."""
+
+    def counts(self, events: Spikes, shape: Shape, dt: float) -> Array:
+        """Event arrays as counts (batch, time, *shape) in steps of ``dt`` s, up to the last event.
+
+        ValueError names the first event at fault.
+        """
+
+    def order_spread(self, program: Program, spikes: Spikes, permutations: int) -> OrderSpread:
+        """Event timing with simultaneous events as given, and in so many random orders."""
+
+
 def load_family(name: str) -> Family:
     """The face of family ``name``."""
     return cast(Family, import_module(FAMILIES[name]))
+
+
+def takes_events(family: Family) -> TypeGuard[EventFamily]:
+    """Whether its chips take events one by one."""
+    return "event" in family.TIMINGS

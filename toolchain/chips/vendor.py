@@ -19,7 +19,10 @@ from typing import Any
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import Chip
 
-__all__ = ["assign", "library", "to_samna"]
+__all__ = ["NOTES", "assign", "library", "to_samna"]
+
+NOTES = "notes"
+"""Key in a configuration's plain data of what the vendor's tree has no place for."""
 
 CONFIGURATIONS = ("XyloConfiguration", "SpeckConfiguration", "DynapcnnConfiguration")
 NEURONS = {
@@ -71,7 +74,7 @@ def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "")
         values: by name of the attribute, or by index in the list as text. A mapping is set inside
             the object that is there, a list of mappings inside the objects of the list that is
             there, or in new ones (``NEURONS``); text is the name of a member of an enumeration.
-            An empty list leaves what is there.
+            An empty list leaves what is there. What stands under ``NOTES`` is not for the vendor.
         classes: the vendor's ``configuration`` module, for new objects.
         path: where ``target`` is, for messages.
 
@@ -80,6 +83,8 @@ def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "")
     """
     for name, value in values.items():
         where = path + name
+        if where == NOTES:
+            continue
         inner = _part(target, name, where)
         if isinstance(value, Mapping):
             assign(inner, value, classes, f"{where}.")

@@ -10,7 +10,7 @@ from torch import nn as torch_nn
 from toolchain import nn
 from toolchain.frontends.adapter import Axes, Fragment, Layer, UnsupportedError, array, pair
 from toolchain.frontends.torch_layers import identity, linear
-from toolchain.ir import Add, Edge, Linear, Neuron, Node, Readout, Shape, SumPool2d
+from toolchain.ir import Add, Edge, Linear, Neuron, Node, Readout, Sensor, Shape, SumPool2d
 from toolchain.nn.spiking import MembraneLayer, SpikingLayer
 
 __all__ = ["NATIVE_LAYERS", "NATIVE_REFUSED"]
@@ -129,6 +129,21 @@ def _sum_pool2d(name: str, module: nn.SumPool2d, features: Shape) -> Fragment:
     return Fragment.of(name, SumPool2d(kernel=pair(module.kernel_size), stride=pair(module.stride)))
 
 
+def _dvs(name: str, module: nn.DVSLayer, features: Shape) -> Fragment:
+    (top, bottom), (left, right) = module.get_roi()
+    node = Sensor(
+        merge=module.merge_polarities,
+        pool=module.get_pooling(),
+        origin=(top, left),
+        size=(bottom - top, right - left),
+        flip_y=module.flip_layer.flip_y,
+        flip_x=module.flip_layer.flip_x,
+        swap_xy=module.flip_layer.swap_xy,
+        pixel_array=not module.disable_pixel_array,
+    )
+    return Fragment.of(name, node)
+
+
 def _merge(name: str, module: nn.Merge, features: Shape) -> Fragment:
     return Fragment.of(name, Add())
 
@@ -151,6 +166,7 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
     nn.LIFSqueeze: Layer(_spiking, Axes.SQUEEZED, stateful=True),
     nn.ExpLeakSqueeze: Layer(_readout, Axes.SQUEEZED, stateful=True),
     nn.SumPool2d: Layer(_sum_pool2d, Axes.IMAGE),
+    nn.DVSLayer: Layer(_dvs, Axes.IMAGE),
     nn.Merge: Layer(_merge, Axes.ANY),
     nn.FlattenTime: Layer(_no_adapter, Axes.RESHAPE),
     nn.UnflattenTime: Layer(_no_adapter, Axes.RESHAPE),

@@ -191,15 +191,15 @@ def measured_in(unit: str, *, signed: bool = False) -> AfterValidator:
     return AfterValidator(check)
 
 
-def counted_in(unit: str) -> AfterValidator:
-    """The field holds a whole number >= 1 of exactly ``unit``, or a Choice of such numbers."""
+def counted_in(unit: str, *, least: int = 1) -> AfterValidator:
+    """The field holds a whole number >= ``least`` of exactly ``unit``, or a Choice of them."""
 
     def check(field: Specified) -> Specified:
         if field.unit != unit:
             raise ValueError(f"is given in {field.unit!r}, needs {unit!r}")
         for value in field.values if isinstance(field, Choice) else (field.value,):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"must be a whole number >= 1, got {value} {unit}")
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"must be a whole number >= {least}, got {value} {unit}")
         return field
 
     return AfterValidator(check)

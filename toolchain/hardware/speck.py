@@ -12,12 +12,20 @@ from toolchain.hardware.chip import SpecBase
 from toolchain.hardware.power import SpeckPower
 from toolchain.hardware.quantity import Choice, Quantity, SpecModel, counted_in, measured_in
 
-__all__ = ["SpeckChip", "SpeckCoreGroup", "SpeckCoreSpec", "SpeckLimits", "SpeckTiming"]
+__all__ = [
+    "SpeckChip",
+    "SpeckCoreGroup",
+    "SpeckCoreSpec",
+    "SpeckLimits",
+    "SpeckSensorLimits",
+    "SpeckTiming",
+]
 
 Bits = Annotated[Quantity, counted_in("bit")]
 Pixels = Annotated[Quantity, counted_in("px")]
 PixelChoice = Annotated[Choice, counted_in("px")]
 Words = Annotated[Quantity, counted_in("word")]
+BiasWords = Annotated[Quantity, counted_in("word", least=0)]
 Time = Annotated[Quantity, measured_in("µs")]
 
 
@@ -43,14 +51,14 @@ class SpeckCoreGroup(SpecModel):
 
     Attributes:
         ids: the vendor's numbers of them.
-        kernel_memory, neuron_memory, bias_memory: of each core, word.
+        kernel_memory, neuron_memory, bias_memory: of each core, word; some have no biases.
         deterministic: whether each handles events in the order they arrive.
     """
 
     ids: tuple[NonNegativeInt, ...]
     kernel_memory: Words
     neuron_memory: Words
-    bias_memory: Words
+    bias_memory: BiasWords
     deterministic: bool
 
 
@@ -76,6 +84,7 @@ class SpeckLimits(SpecModel):
         threshold_low_max: the largest lower threshold that works, lsb.
         readout_classes: classes of the readout block, class; None where there is none.
         synop_rate: synaptic operations of one core, synop/s; None where unknown.
+        event_rate: events that one core takes in, spike/s; None where unknown.
     """
 
     input_size: Pixels
@@ -93,6 +102,27 @@ class SpeckLimits(SpecModel):
     threshold_low_max: Annotated[Quantity, measured_in("lsb", signed=True)]
     readout_classes: Annotated[Quantity, counted_in("class")] | None = None
     synop_rate: Annotated[Quantity, measured_in("synop/s")] | None = None
+    event_rate: Annotated[Quantity, measured_in("spike/s")] | None = None
+
+
+class SpeckSensorLimits(SpecModel):
+    """What the event camera and its pre-processing can be set to.
+
+    Attributes:
+        size: side of the square of pixels, px.
+        polarities: channels of its events, channel.
+        pooling: what addresses are divided by, each axis on its own, px.
+        destinations: cores that it sends to, core.
+        filter_size: largest side of the event filter's window, px.
+        filter_time_width: of the event filter's unsigned threshold, bit.
+    """
+
+    size: Pixels
+    polarities: Annotated[Quantity, counted_in("channel")]
+    pooling: PixelChoice
+    destinations: Annotated[Quantity, counted_in("core")]
+    filter_size: Pixels
+    filter_time_width: Bits
 
 
 class SpeckTiming(SpecModel):
@@ -111,18 +141,23 @@ class SpeckChip(SpecBase):
     """One revision of the Speck family.
 
     Attributes:
+        vendor_note: what is uncertain about ``vendor_module``, and whether the vendor's tools
+            still know a board of the chip; empty where they do.
         core_groups: the cores as written in the file; ``cores`` has them one by one.
         readout: whether the readout block can be used.
         kill_bits: whether the configuration has a bit per weight, bias and neuron that disables it.
         limits, power: see there.
+        sensor: see there; None where there is none, or none that is known of.
         timing: see there; None where unknown.
     """
 
     family: Literal["speck"]
+    vendor_note: str = ""
     core_groups: Annotated[tuple[SpeckCoreGroup, ...], AfterValidator(_all_ids_once)]
     readout: bool
     kill_bits: bool
     limits: SpeckLimits
+    sensor: SpeckSensorLimits | None = None
     power: SpeckPower
     timing: SpeckTiming | None = None
 

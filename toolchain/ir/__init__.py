@@ -1,7 +1,7 @@
 """The intermediate representation: what a trained network computes.
 
-``nodes`` and ``neuron`` hold the frozen node types, ``graph`` joins them, ``interpret`` says in
-floats what a Graph means.
+``nodes``, ``neuron`` and ``sensor`` hold the frozen node types, ``graph`` joins them, ``interpret``
+says in floats what a Graph means.
 """
 
 from toolchain.ir.graph import Edge, Graph
@@ -21,6 +21,7 @@ from toolchain.ir.nodes import (
     Shape,
     SumPool2d,
 )
+from toolchain.ir.sensor import Sensor
 
 __all__ = [
     "Add",
@@ -39,6 +40,7 @@ __all__ = [
     "Node",
     "Output",
     "Readout",
+    "Sensor",
     "Shape",
     "SumPool2d",
     "decay",

@@ -25,6 +25,7 @@ from toolchain.ir.nodes import (
     Shape,
     SumPool2d,
 )
+from toolchain.ir.sensor import Sensor, sense
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = ["evaluate", "interpret"]
@@ -39,7 +40,8 @@ def interpret(graph: Graph, spikes: Array, *, record: bool = False) -> Recording
         record: also keep spikes, membrane and current of every neuron layer.
 
     Returns:
-        A Recording of float64 arrays. With several outputs ``spikes`` is the first one's.
+        A Recording of float64 arrays. The features of several outputs are flattened and lie side
+        by side in ``spikes``, in the order of ``graph.outputs``.
 
     Raises:
         ValueError: ``spikes`` is not of that shape.
@@ -66,7 +68,7 @@ class _Run:
         self.graph = graph
         self.steps = [(name, node, graph.pre(name)) for name, node in graph.nodes.items()]
         self.states = {name: _State(n, batch, record) for name, n in graph.of(Membrane).items()}
-        self.output = graph.outputs[0]
+        self.outputs = tuple(dict.fromkeys(graph.outputs))
         self.out: list[Array] = []
         self.held = {
             (e.pre, e.post): [np.zeros((batch, 1, *graph.shape(e.pre)))] * e.delay
@@ -89,15 +91,23 @@ class _Run:
             values[name] = state.run(inputs[0]) if state else evaluate(node, inputs)
         for pre, post in self.held:
             self.held[pre, post].append(values[pre])
-        self.out.append(values[self.output])
+        self.out.append(_side_by_side([values[name] for name in self.outputs]))
 
     def recording(self, batch: Shape, record: bool) -> Recording:
-        empty = np.zeros((*batch, 0, *self.graph.shape(self.output)))
+        shapes = [self.graph.shape(name) for name in self.outputs]
+        empty = _side_by_side([np.zeros((*batch, 0, *shape)) for shape in shapes])
         return Recording(
             spikes=np.concatenate(self.out, axis=1) if self.out else empty,
             layers={name: s.record() for name, s in self.states.items()} if record else {},
             dt=self.graph.dt,
         )
+
+
+def _side_by_side(values: list[Array]) -> Array:
+    """One array as it is; several flattened, (batch, time, all features)."""
+    if len(values) == 1:
+        return values[0]
+    return np.concatenate([v.reshape(*v.shape[:2], prod(v.shape[2:])) for v in values], axis=2)
 
 
 # ---- nodes without state ----
@@ -114,6 +124,8 @@ def evaluate(node: Node, inputs: list[Array]) -> Array:
         return _conv2d(node, x)
     if isinstance(node, SumPool2d):
         return _pool(node, x)
+    if isinstance(node, Sensor):
+        return sense(node, x)
     if isinstance(node, Flatten):
         return x.reshape(*x.shape[:2], prod(x.shape[2:]))
     if isinstance(node, BatchNorm):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.ir import neuron, nodes
+from toolchain.ir import neuron, nodes, sensor
 from toolchain.ir.graph import Edge, Graph
 from toolchain.ir.nodes import Array, Node
 
@@ -23,7 +23,7 @@ def _kinds(module: types.ModuleType) -> dict[str, type[Node]]:
     return {k: v for k, v in named.items() if isinstance(v, type) and issubclass(v, Node)}
 
 
-KINDS = {**_kinds(nodes), **_kinds(neuron)}
+KINDS = {**_kinds(nodes), **_kinds(neuron), **_kinds(sensor)}
 
 
 def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -19,6 +19,7 @@ from toolchain.nn.adaptive import ALIF
 from toolchain.nn.convert import Network, from_model
 from toolchain.nn.cuba import CubaLIF
 from toolchain.nn.dropout import TimeStepDropout
+from toolchain.nn.dvs import Crop2d, DVSLayer, FlipDims
 from toolchain.nn.lif_torch import LIFTorch
 from toolchain.nn.linear import LinearTorch
 from toolchain.nn.merge import Merge
@@ -50,10 +51,13 @@ __all__ = [
     "LIF",
     "Boxcar",
     "Constant",
+    "Crop2d",
     "CubaLIF",
+    "DVSLayer",
     "ExpLeak",
     "ExpLeakSqueeze",
     "FlattenTime",
+    "FlipDims",
     "Heaviside",
     "IAFRecurrent",
     "IAFSqueeze",

@@ -10,6 +10,7 @@ from toolchain.passes.carry_bias import carry_bias
 from toolchain.passes.linear_to_conv import linear_to_conv
 from toolchain.passes.pooling import fold_average_pool
 from toolchain.passes.quantize import quantize
+from toolchain.passes.sensor import fold_sensor_pool
 from toolchain.passes.snap_decays import snap_decays
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "drop_identities",
     "fold_average_pool",
     "fold_gain",
+    "fold_sensor_pool",
     "fuse_batch_norm",
     "linear_to_conv",
     "quantize",

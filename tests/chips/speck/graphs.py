@@ -26,7 +26,7 @@ def one(neuron=None, weight=None, shape=(1, 4, 4), dt=1e-3):
 
 
 def branching(rng, *, size=8, dt=1e-3, biases=False):
-    """A random network: cores that read one or more others or the input, pooled or not.
+    """A random network: cores that read the input or one or more others, these pooled or not.
 
     Layers are called ``spk0`` and on, each behind its ``conv``; maps are square.
     """
@@ -35,7 +35,7 @@ def branching(rng, *, size=8, dt=1e-3, biases=False):
     for index in range(int(rng.integers(1, 5))):
         sent = {}
         for name, (channels, side, _) in shapes.items():
-            for pooling in (1, 2, 4):
+            for pooling in (1,) if name == "input" else (1, 2, 4):
                 if side // pooling >= 1:
                     sent.setdefault((channels, side // pooling), []).append((name, pooling))
         keys = sorted(sent)

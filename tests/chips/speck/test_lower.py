@@ -1,18 +1,26 @@
 """The program of a network: a core a layer, and the same spikes."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from tests.chips.speck.branched import branched
 from tests.chips.speck.graphs import branching, conv, iaf, one
-from toolchain.chips.speck import Destination, face
+from tests.chips.speck.networks import chain
+from toolchain.chips.speck import Destination, EventOptions, face, simulate
+from toolchain.chips.speck.event_twin import simulate_singly
 from toolchain.chips.speck.graph_rules import check_graph
 from toolchain.chips.speck.lower import lower
+from toolchain.chips.speck.rules import check
+from toolchain.chips.speck.simulate import check_wiring
+from toolchain.chips.speck.twin import simulate_densely
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
-from toolchain.ir import Add, Conv2d, Flatten, Graph, Input, Linear, Output, SumPool2d
+from toolchain.ir import Add, AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Output, SumPool2d
 from toolchain.ir.interpret import interpret
+from toolchain.passes import drop_identities, fold_average_pool, fold_gain, fuse_batch_norm
 
 CHIP = load_chip("speck2f")
 
@@ -127,8 +135,10 @@ def test_dense_layers_read_maps_in_their_own_order():
     weight = np.arange(12.0)[None]
     nodes |= {"fc": Linear(weight=weight), "spk": iaf((1,)), "output": Output()}
     (core,) = lowered(Graph.chain(nodes)).cores
-    assert core.weight.shape == (1, 2, 2, 3)
-    assert core.weight.ravel().tolist() == np.rint(weight[0] * 127 / 11).tolist()
+    # a kernel of 2x3 is written as 3x3, with zeros above and as much padding
+    assert (core.weight.shape, core.padding) == ((1, 2, 3, 3), (1, 0))
+    assert not core.weight[:, :, 0].any()
+    assert (np.diff(core.weight[:, :, 1:].ravel().astype(int)) > 0).all()
 
 
 def test_a_row_of_inputs_is_a_map_of_one_point():
@@ -168,3 +178,173 @@ def test_gaps_of_groups_and_dilation_are_zeros_in_the_kernel(groups, dilation):
 def test_a_network_too_large_for_the_chip_still_gives_a_program():
     graph = one(weight=conv(2, 1, 17, stride=3), shape=(1, 200, 200))
     assert lowered(graph).cores[0].weight.shape == (2, 1, 17, 17)
+
+
+SEEDS = range(150)
+
+
+def quantized_as_deployed(graph):
+    """Through the steps of ``deploy``: (shaped, quantized)."""
+    for step in (drop_identities, fuse_batch_norm, fold_average_pool, fold_gain, face.shape):
+        graph = step(graph)
+    return graph, face.quantize(graph, CHIP, None)[0]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_branched_networks_spike_as_their_quantized_graph(seed):
+    shaped, quantized = quantized_as_deployed(branched(seed))
+    errors = [f for f in check_graph(shaped, CHIP) if f.severity is Severity.ERROR]
+    assert errors == []
+    program = lower(quantized, CHIP)
+    spikes = np.random.default_rng(seed).poisson(0.25, (2, 10, *shaped.shape("input")))
+    wanted = interpret(quantized, spikes, record=True)
+    got = face.simulate(program, spikes, record=True, timing="clocked")
+    assert not any(got.saturations.values())
+    np.testing.assert_array_equal(got.spikes, wanted.spikes.reshape(*got.spikes.shape))
+    for name, layer in wanted.layers.items():
+        np.testing.assert_array_equal(got.layers[name].spikes, layer.spikes, err_msg=name)
+        np.testing.assert_array_equal(got.layers[name].v_mem, layer.v_mem, err_msg=name)
+
+
+def traits(program):
+    """What of a program's parts the random networks are meant to have."""
+    targets = [target for core in program.cores for target in core.destinations]
+    sent = [[t.pooling for t in core.destinations] for core in program.cores]
+    yield "several destinations", any(len(to) > 1 for to in sent)
+    yield "destinations pooled differently", any(len({*to}) > 1 for to in sent)
+    yield "one pooled, one not", any(1 in to and {*to} != {1} for to in sent)
+    yield "pooled by 4", any(target.pooling == 4 for target in targets)
+    yield "merges", any(len([*program.sources(core.name)]) > 1 for core in program.cores)
+    yield "several outputs", len(program.outputs) > 1
+    yield "initial state", any(core.initial is not None for core in program.cores)
+    yield "both resets", {core.return_to_zero for core in program.cores} == {True, False}
+    yield "no floor", any(core.threshold_low == -32768 for core in program.cores)
+    yield "leaks", any(core.bias is not None for core in program.cores)
+    yield "dense", any(core.output_shape[1:] == (1, 1) for core in program.cores)
+    yield "not square", any(core.input_shape[1] != core.input_shape[2] for core in program.cores)
+
+
+def test_the_branched_networks_have_everything():
+    programs = [lower(quantized_as_deployed(branched(seed))[1], CHIP) for seed in SEEDS]
+    seen = {}
+    for program in programs:
+        for trait, there in traits(program):
+            seen[trait] = seen.get(trait, 0) + there
+    assert min(seen.values()) >= 20, seen
+
+
+def test_several_outputs_lie_side_by_side():
+    graph = nested()
+    graph = Graph({**graph.nodes, "too": Output()}, [*graph.edges, ("a", "too")])
+    quantized = face.quantize(graph, CHIP, None)[0]
+    program = lower(quantized, CHIP)
+    spikes = np.random.default_rng(0).poisson(0.3, (2, 9, 1, 8, 8))
+    got = face.simulate(program, spikes, record=True, timing="clocked")
+    parts = [got.layers[name].spikes.reshape(2, 9, -1) for name in program.outputs]
+    np.testing.assert_array_equal(got.spikes, np.concatenate(parts, axis=2))
+    np.testing.assert_array_equal(got.spikes, interpret(quantized, spikes).spikes)
+    assert got.spikes.shape == (2, 9, 2 * 8 * 8 + 1)
+
+
+def meeting(*pools, kernel=1):
+    """The same neurons, behind each of these chains of pools, added up and read by a weight."""
+    rng = np.random.default_rng(len(pools))
+    nodes = {"input": Input(shape=(1, 8, 8)), "both": Add(), "wc": conv(2, 2, kernel, rng)}
+    edges = []
+    for number, chain_of in enumerate(pools):
+        nodes[f"w{number}"] = conv(2, 1, 1, rng)
+        nodes[f"n{number}"] = iaf((2, 8, 8))
+        names = ["input", f"w{number}", f"n{number}"]
+        for place, (kind, side) in enumerate(chain_of):
+            names.append(f"pool{number}_{place}")
+            nodes[names[-1]] = kind(kernel=(side, side), stride=(side, side))
+        edges += [*pairwise([*names, "both"])]
+    nodes |= {"c": iaf(nodes["wc"].output_shape((2, 2, 2))), "output": Output()}
+    for name in [name for name in nodes if name[0] == "w"]:  # so that they fire
+        nodes[name] = replace(nodes[name], weight=np.abs(nodes[name].weight))
+    return Graph(nodes, [*edges, *pairwise(["both", "wc", "c", "output"])], dt=1e-3)
+
+
+AVERAGE, SUM = (AvgPool2d, 2), (SumPool2d, 2)
+
+
+@pytest.mark.parametrize(
+    ("pools", "divisor"),
+    [
+        ([[(AvgPool2d, 4)], [(AvgPool2d, 4)]], 16),
+        ([[AVERAGE, AVERAGE], [(AvgPool2d, 4)], [AVERAGE, AVERAGE]], 16),
+        ([[SUM, AVERAGE], [AVERAGE, SUM]], 4),
+    ],
+)
+def test_averages_of_one_size_that_meet_are_divided_by_the_next_weights(pools, divisor):
+    graph = meeting(*pools)
+    folded = fold_average_pool(graph)
+    assert not folded.of(AvgPool2d)
+    np.testing.assert_allclose(folded["wc"].weight, graph["wc"].weight / divisor)
+    spikes = np.random.default_rng(0).poisson(0.5, (2, 12, 1, 8, 8))
+    wanted, got = (interpret(g, spikes, record=True).layers["c"] for g in (graph, folded))
+    np.testing.assert_allclose(got.v_mem, wanted.v_mem, atol=1e-12)
+    assert wanted.spikes.any()
+    assert [f for f in check_graph(folded, CHIP) if f.severity is Severity.ERROR] == []
+    program = lower(face.quantize(folded, CHIP, None)[0], CHIP)
+    assert {target.pooling for core in program.cores for target in core.destinations} == {4}
+
+
+@pytest.mark.parametrize(
+    ("pools", "left"),
+    [
+        ([[(AvgPool2d, 4)], [SUM, SUM]], ["pool0_0"]),
+        ([[AVERAGE, AVERAGE], [AVERAGE, SUM]], ["pool0_0", "pool0_1", "pool1_0"]),
+    ],
+)
+def test_averages_that_meet_what_is_divided_otherwise_are_refused_by_name(pools, left):
+    folded = fold_average_pool(meeting(*pools))
+    assert sorted(folded.of(AvgPool2d)) == left
+    found = [f for f in check_graph(folded, CHIP) if f.severity is Severity.ERROR]
+    assert sorted(f.where for f in found if f.rule == "node_kinds") == left
+
+
+def beside(shift, weight):
+    """Two layers into a third: the second's channels behind the first's, or on them."""
+    rng = np.random.default_rng(0)
+    first = {"outputs": 2, "kernel": 3, "weight": rng.integers(-50, 90, (2, 2, 3, 3)), "pool": 2}
+    network = chain((2, 6, 6), first, {"outputs": 3, "kernel": 1, "weight": weight,
+                                       "input_shape": (weight.shape[1], 2, 2)})  # fmt: skip
+    one, last = network.cores
+    to = (Destination(layer="spk1", pooling=2, feature_shift=shift),)
+    other = replace(one, name="other", weight=one.weight[::-1], destinations=to)
+    inputs = (Destination(layer="spk0"), Destination(layer="other"))
+    return replace(network, cores=(one, other, last), inputs=inputs)
+
+
+@pytest.mark.parametrize("timing", ["clocked", "event"])
+@pytest.mark.parametrize("seed", range(10))
+def test_channels_that_are_shifted_lie_beside_the_others(seed, timing):
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(-50, 90, (3, 2, 1, 1))
+    spikes = rng.poisson(0.4, (2, 12, 2, 6, 6))
+    added = simulate(beside(0, weight), spikes, timing=timing)
+    apart = simulate(beside(2, np.tile(weight, (1, 2, 1, 1))), spikes, timing=timing)
+    assert added.spikes.any()
+    np.testing.assert_array_equal(apart.spikes, added.spikes)
+    unlike = beside(2, rng.integers(-50, 90, (3, 4, 1, 1)))
+    if timing == "clocked":
+        slow = simulate_densely(unlike, spikes)
+        np.testing.assert_array_equal(simulate(unlike, spikes).spikes, slow.outputs["spk1"])
+        return
+    events = [(t, t, c, y, x) for t, c, y, x in np.argwhere(spikes[0]).tolist()]
+    slow = simulate_singly(unlike, events, 12, EventOptions())
+    fast = simulate(unlike, spikes[:1] > 0, timing="event", record=True)
+    np.testing.assert_array_equal(fast.layers["spk1"].v_mem[0], slow.v_mem["spk1"])
+
+
+def test_channels_that_nobody_sends_are_refused():
+    network = chain((1, 2, 2), {"outputs": 2, "kernel": 1}, {"outputs": 1, "kernel": 1})
+    first, last = network.cores
+    wide = replace(last, weight=np.ones((1, 4, 1, 1), int), input_shape=(4, 2, 2))
+    for shift in (0, 1, 2, 3):
+        to = (Destination(layer="spk1", feature_shift=shift),)
+        program = replace(network, cores=(replace(first, destinations=to), wide))
+        assert "destination_shape" in [found.rule for found in check(program, CHIP)]
+        with pytest.raises(ValueError, match="spk0 sends"):
+            check_wiring(program)

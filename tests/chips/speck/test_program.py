@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,3 +156,45 @@ def test_word_counts_round_addresses_up_as_documented():
         weight=np.zeros((65, 64, 3, 3), int), input_shape=(64, 19, 7), bias=np.zeros(65, int)
     )
     assert (odd.kernel_words, odd.neuron_words, odd.bias_words) == (131072, 65 * 32 * 8, 65)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"pooling": 0}, "pooling to 'spk' must be an integer >= 1, got 0"),
+        ({"pooling": 1.0}, "pooling to 'spk' must be an integer >= 1, got 1.0"),
+        ({"feature_shift": -1}, "feature_shift to 'spk' must be an integer >= 0, got -1"),
+        ({"feature_shift": True}, "feature_shift to 'spk' must be an integer >= 0, got True"),
+    ],
+)
+def test_a_destination_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Destination(layer="spk", **fields)
+
+
+def shifted():
+    network = chain((1, 4, 4), {"outputs": 2, "kernel": 1}, {"outputs": 1, "kernel": 1})
+    first, last = network.cores
+    beside = Destination(layer="spk1", pooling=2, feature_shift=1)
+    wide = replace(last, weight=np.ones((1, 3, 1, 1), int), input_shape=(3, 2, 2))
+    inputs = (Destination(layer="spk0"), Destination(layer="spk1", pooling=2))
+    return replace(network, cores=(replace(first, destinations=(beside,)), wide), inputs=inputs)
+
+
+def test_shifted_channels_stand_in_the_text_and_are_stored():
+    program = shifted()
+    assert "to spk1 (sum 2, channels +1)" in str(program)
+    arrays, metadata = program.to_arrays()
+    back = SpeckProgram.from_arrays(arrays, json.loads(json.dumps(metadata)))
+    assert back.cores[0].destinations == program.cores[0].destinations
+
+
+def test_maps_find_their_place_where_all_channels_are_reached():
+    program = shifted()
+    straight, beside = program.inputs[1], program.cores[0].destinations[0]
+    assert program.takes(straight, (1, 4, 4))
+    assert program.takes(beside, (2, 5, 4))  # the fifth row is lost in pooling
+    assert not program.takes(beside, (3, 4, 4))
+    assert not program.takes(beside, (2, 6, 4))
+    alone = replace(program, inputs=program.inputs[:1])
+    assert not alone.takes(beside, (2, 4, 4))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
-from toolchain.chips.speck import Destination, SpeckProgram, simulate
+from toolchain.chips.speck import Destination, EventOptions, SpeckProgram, simulate
 from toolchain.chips.speck.twin import simulate_densely
 
 
@@ -103,6 +103,63 @@ def test_sums_beyond_32_bits_are_exact():
         np.testing.assert_array_equal(fast.layers[name].v_mem, slow.layers[name].v_mem)
         np.testing.assert_array_equal(fast.layers[name].spikes, slow.layers[name].spikes)
     assert fast.saturations == slow.saturations
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_networks_at_the_ends_of_16_bits_equal_the_twin(seed):
+    """Some need 32 bits, some of those in the middle of a run; some only a better bound."""
+    rng = np.random.default_rng(seed)
+    threshold = int(rng.choice([300, 16000, 32767, 40000]))
+    low = int(rng.choice([-300, -16000, -32768, -40000]))
+    program = chain(
+        (2, 6, 7),
+        {
+            "outputs": 5,
+            "kernel": 3,
+            "stride": (1, 2),
+            "padding": (1, 2),
+            "weight": rng.integers(-128, 128, (5, 2, 3, 3)),
+            "threshold_high": threshold,
+            "threshold_low": low,
+            "bias": rng.integers(-3000, 3000, 5) if seed % 2 else None,
+            "initial": rng.integers(-32768, 32768, (5, 6, 5)) if seed % 3 else None,
+        },
+        {"outputs": 40, "kernel": None, "weight": rng.integers(-128, 128, (40, 5, 6, 5))},
+    )
+    raster = rng.integers(0, rng.choice([2, 20, 200]), (2, 12, 2, 6, 7))
+    fast, slow = simulate(program, raster, record=True), simulate_densely(program, raster)
+    assert fast.saturations == slow.saturations
+    for name, layer in slow.layers.items():
+        np.testing.assert_array_equal(fast.layers[name].spikes, layer.spikes)
+        np.testing.assert_array_equal(fast.layers[name].v_mem, layer.v_mem)
+        np.testing.assert_array_equal(fast.synops[name], slow.synops[name])
+        np.testing.assert_array_equal(fast.spike_counts[name], slow.spike_counts[name])
+
+
+def test_sixteen_bits_hold_exactly_what_they_hold():
+    full = neuron(weight=127, threshold=32767, low=-32768)
+    assert traces(full, 258, 0) == ([0, 0], [32766, 32766])
+    up = neuron(weight=1, threshold=40000, low=-32768, initial=[[[32766]]])
+    run = simulate(up, counts(1, 1), record=True)
+    assert run.layers["spk0"].v_mem.ravel().tolist() == [32767, 32767]
+    assert run.saturations == {"spk0": 1}
+    down = neuron(weight=-1, low=-40000, initial=[[[-32767]]])
+    run = simulate(down, counts(1, 1), record=True)
+    assert run.layers["spk0"].v_mem.ravel().tolist() == [-32768, -32768]
+    assert run.saturations == {"spk0": 1}
+
+
+def test_a_record_larger_than_memory_is_refused():
+    program = chain((1, 64, 64), {"outputs": 1024, "kernel": 1})
+    late = np.array([(0, 0, 10**8, 0)], [(name, "i8") for name in "xytp"])
+    with pytest.raises(ValueError, match=r"100001 steps of 4194304 neurons .* record less"):
+        simulate(program, late)
+
+
+def test_a_core_that_the_tables_cannot_point_into_is_refused():
+    program = chain((1, 256, 256), {"outputs": 2**15, "kernel": 1})
+    with pytest.raises(ValueError, match="'spk0' is too large to simulate"):
+        simulate(program, np.zeros((1, 1, 256, 256), np.uint8))
 
 
 def test_pooling_drops_what_no_full_window_covers():
@@ -213,9 +270,11 @@ def test_a_state_that_is_no_membrane_of_these_cores_is_refused(state, message):
         simulate(neuron(), counts(1), state=state)
 
 
-def test_other_timings_and_no_threads_are_refused():
-    with pytest.raises(ValueError, match="timing 'event' is not available in this release"):
-        simulate(neuron(), counts(1), timing="event")
+def test_other_timings_choices_without_effect_and_no_threads_are_refused():
+    with pytest.raises(ValueError, match="timing is 'clocked' or 'event', got 'clock'"):
+        simulate(neuron(), counts(1), timing="clock")
+    with pytest.raises(ValueError, match="options are of timing='event' only"):
+        simulate(neuron(), counts(1), options=EventOptions())
     with pytest.raises(ValueError, match="threads must be >= 1, got 0"):
         simulate(neuron(), counts(1), threads=0)
 

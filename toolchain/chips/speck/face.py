@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-import numpy as np
-
-from toolchain.chips.family import Resource
+from toolchain.chips.family import OrderSpread, Resource
 from toolchain.chips.speck import place as placing
+from toolchain.chips.speck.addresses import to_raster
 from toolchain.chips.speck.emit import configuration
 from toolchain.chips.speck.graph_rules import check_graph, topology_is_sound
+from toolchain.chips.speck.hints import advised, advised_pins
 from toolchain.chips.speck.lower import lower
+from toolchain.chips.speck.order import order_sensitivity
 from toolchain.chips.speck.power import activity, activity_at
 from toolchain.chips.speck.power import estimate as cost
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.rules import check
+from toolchain.chips.speck.quantize import QUANTIZERS
+from toolchain.chips.speck.quantize import quantize as to_integers
+from toolchain.chips.speck.readout import flat_outputs, own_channels
+from toolchain.chips.speck.rules import RULES, check
+from toolchain.chips.speck.rules_cores import event_order
 from toolchain.chips.speck.simulate import simulate as run
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Conv2d, Graph, Linear
-from toolchain.ir.peaks import state_peaks
-from toolchain.passes import linear_to_conv
-from toolchain.passes.quantize import Bits, Scale, rounded, scales
-from toolchain.passes.weights import weights_of
+from toolchain.ir import Array, Graph, Neuron, Shape
+from toolchain.passes import fold_sensor_pool, linear_to_conv
 from toolchain.recording import LayerRecord, Recording
+from toolchain.spikes import Spikes
 
 __all__ = [
     "QUANTIZERS",
+    "TIMINGS",
     "activity",
     "activity_at",
     "approximate",
@@ -35,9 +39,12 @@ __all__ = [
     "check",
     "check_graph",
     "cost",
+    "counts",
     "emit",
     "lag",
+    "lags",
     "lower",
+    "order_spread",
     "pack",
     "place",
     "placement",
@@ -48,14 +55,14 @@ __all__ = [
     "unpack",
 ]
 
-QUANTIZERS = ("auto",)
+TIMINGS = ("clocked", "event")
 
 can_lower = topology_is_sound
 
 
 def shape(graph: Graph) -> Graph:
-    """Every dense layer as a convolution."""
-    return linear_to_conv(graph)
+    """Every dense layer as a convolution, and what pools the sensor's events inside it."""
+    return fold_sensor_pool(linear_to_conv(graph))
 
 
 def approximate(
@@ -71,46 +78,27 @@ def approximate(
 def quantize(
     graph: Graph, chip: SpeckChip, calibration: Array | None, method: str = "auto"
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """One scale a layer for weights, biases, threshold and floor.
+    """Integers by the method named; see ``toolchain.chips.speck.quantize``."""
+    return to_integers(graph, chip, calibration, method)
 
-    Biases use the 16 bit that the chip has; the vendor's tool gives them 8, which costs weights
-    their resolution.
+
+def place(
+    program: SpeckProgram, chip: SpeckChip, by_hand: Mapping[str, int] | None = None
+) -> tuple[SpeckProgram, tuple[Diagnostic, ...]]:
+    """A core for each layer; what the rules say of a layer is not said again.
+
+    ``by_hand``: hardware id by name of the layer; the other layers are placed around these.
     """
-    del method
-    limits = chip.limits
-    bits = Bits(
-        weight=int(limits.weight_width.value),
-        bias=int(limits.bias_width.value),
-        threshold=int(limits.threshold_width.value),
-        state=int(limits.state_width.value),
-    )
-    peaks = None if calibration is None else state_peaks(graph, calibration)
-    found = scales(graph, bits=bits, per="layer", peaks=peaks)
-    made = rounded(graph, found)
-    most = 2 ** (bits.weight - 1) - 1
-    return made, tuple(_levels(made, name, scale, most) for name, scale in found.items())
-
-
-def _levels(made: Graph, name: str, scale: Scale, most: int) -> Diagnostic:
-    """Levels that the weights of layer ``name`` use, and what allows no more."""
-    weights = [made[weight] for weight in weights_of(made, name) or ()]
-    dense = [w.weight for w in weights if isinstance(w, (Conv2d, Linear))]
-    used = max((int(np.abs(weight).max(initial=0)) for weight in dense), default=0)
-    return Diagnostic(
-        rule="levels",
-        severity=Severity.INFO,
-        where=name,
-        message=f"weights use {used} of {most} levels; limited by {scale.limited_by}",
-    )
-
-
-def place(program: SpeckProgram, chip: SpeckChip) -> tuple[SpeckProgram, tuple[Diagnostic, ...]]:
-    """A core for each layer; what the memory rules say of a layer is not said again."""
-    placement = placing.place(program, chip)
+    placement = placing.place(program, chip, cores=by_hand)
     if placement.cores is not None:
-        return program.placed(placement.cores), ()
+        placed = program.placed(placement.cores)
+        return placed, tuple(event_order(placed, chip))
+    if by_hand:
+        return program, advised_pins(placement.findings, program, chip, by_hand)
     told = {core.name for core in program.cores if placing.fits_no_memory(core, chip)}
-    return program, tuple(f for f in placement.findings if f.where not in told)
+    too_many = len(program.cores) if len(program.cores) > len(chip.cores) else None
+    findings = tuple(f for f in placement.findings if f.where not in told and f.need != too_many)
+    return program, advised(findings, program, chip, RULES)
 
 
 def placement(program: SpeckProgram) -> dict[str, str]:
@@ -147,20 +135,30 @@ def lag(graph: Graph) -> int:
     return 0
 
 
+def lags(graph: Graph) -> dict[str, int]:
+    """None for any layer."""
+    return dict.fromkeys(graph.of(Neuron), 0)
+
+
 def simulate(
     program: SpeckProgram,
-    spikes: Array,
+    spikes: Spikes,
     *,
     record: bool,
     timing: Literal["clocked", "event"],
 ) -> Recording:
-    """The integer cores on (batch, time, channels, height, width) counts."""
+    """The integer cores on (batch, time, channels, height, width) counts, or on event arrays.
+
+    Several outputs lie side by side in ``spikes``; ``readout_table`` tells whose is which.
+    """
     result = run(program, spikes, record=record, timing=timing)
-    out = result.outputs[program.outputs[0]]
     return Recording(
-        spikes=out.reshape(*out.shape[:2], int(np.prod(out.shape[2:]))),
+        spikes=flat_outputs(program, result.outputs),
         layers={
-            name: LayerRecord(spikes=layer.spikes, v_mem=layer.v_mem)
+            name: LayerRecord(
+                spikes=own_channels(program, name, layer.spikes),
+                v_mem=own_channels(program, name, layer.v_mem),
+            )
             for name, layer in result.layers.items()
         },
         saturations=dict(result.saturations),
@@ -168,10 +166,28 @@ def simulate(
     )
 
 
+def counts(events: Spikes, shape: Shape, dt: float) -> Array:
+    """Event arrays as a raster of counts."""
+    channels, height, width = (*shape, 1, 1)[:3]
+    return to_raster(events, (channels, height, width), dt)
+
+
+def order_spread(program: SpeckProgram, spikes: Spikes, permutations: int) -> OrderSpread:
+    """See ``order_sensitivity``; of several outputs the one that decides least reliably counts."""
+    found = order_sensitivity(program, spikes, permutations=permutations)
+    totals = {name: layer.sum(axis=1) for name, layer in found.layers.items()}
+    wide = [name for name in program.outputs if found.outputs[name][0, 0].size > 1]
+    return OrderSpread(
+        orders=permutations + 1,
+        fewest={name: int(total.min()) for name, total in totals.items()},
+        most={name: int(total.max()) for name, total in totals.items()},
+        decisions=min((float(found.decisions(name).mean()) for name in wide), default=None),
+    )
+
+
 def emit(program: SpeckProgram, chip: SpeckChip) -> dict[str, Any]:
     """The vendor's attribute tree."""
-    del chip
-    return configuration(program)
+    return configuration(program, chip)
 
 
 def pack(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:

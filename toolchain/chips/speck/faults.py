@@ -92,6 +92,8 @@ def of_program(program: SpeckProgram) -> Iterator[str]:
     shape = as_ints(program.input_shape, 3)
     if shape is None or min(shape) < 1:
         yield f"input_shape must be 3 integers >= 1, got {program.input_shape!r}"
+    elif program.sensor is not None:
+        yield from program.sensor.beyond(shape[1:])
     if program.dt is not None and not 0 < program.dt < float("inf"):
         yield f"dt must be > 0 s, got {program.dt!r}"
     if not program.cores:

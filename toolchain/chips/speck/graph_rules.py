@@ -2,16 +2,23 @@
 
 ``TOPOLOGY`` asks how layers are joined, ``LAYERS`` what each computes. Each rule is a small
 function that yields findings. Sizes and integer ranges are asked of the program, in ``rules``.
+
+Max pooling has no rule: no Graph holds it, so extraction refuses it by the layer's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.chips.speck.dense import dense
+from toolchain.chips.speck.faults import by
+from toolchain.chips.speck.graph_hints import GraphRule, advised
+from toolchain.chips.speck.graph_rules_sensor import input_pooling, sensor_first
 from toolchain.chips.speck.lower import sources
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.chips.speck.program import kernel_words
+from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.hardware import SpeckChip
 from toolchain.ir import (
     Add,
@@ -22,17 +29,16 @@ from toolchain.ir import (
     Input,
     Neuron,
     Output,
+    Sensor,
     SumPool2d,
 )
 
 __all__ = ["LAYERS", "TOPOLOGY", "check_graph", "topology_is_sound"]
 
-GraphRule = Callable[[Graph, SpeckChip], Iterator[Diagnostic]]
-
 
 def check_graph(graph: Graph, chip: SpeckChip) -> tuple[Diagnostic, ...]:
-    """Every finding about what the network is made of, in rule order."""
-    return tuple(found for rule in (*TOPOLOGY, *LAYERS) for found in rule(graph, chip))
+    """Every finding about what the network is made of, in rule order, with its hint."""
+    return advised(graph, chip, (*TOPOLOGY, *LAYERS))
 
 
 def topology_is_sound(graph: Graph, chip: SpeckChip) -> bool:
@@ -52,10 +58,9 @@ def node_kinds(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
             yield _error(
                 "node_kinds",
                 name,
-                "is an average whose factor no following weight can take; "
-                f"{chip.name} only sums (use SumPool2d)",
+                f"is an average whose factor no following weight can take; {chip.name} only sums",
             )
-        elif not isinstance(node, (Input, Output, Conv2d, SumPool2d, Add, Neuron)):
+        elif not isinstance(node, (Input, Output, Sensor, Conv2d, SumPool2d, Add, Neuron)):
             yield _error(
                 "node_kinds",
                 name,
@@ -113,7 +118,7 @@ def spikes_between_cores(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
             continue
         read = [source for source, _ in sources(graph, name)]
         for source in read:
-            if not isinstance(graph[source], (Neuron, Input)):
+            if not isinstance(graph[source], (Neuron, Input, Sensor)):
                 yield _error(
                     "spikes_between_cores",
                     name,
@@ -145,6 +150,8 @@ TOPOLOGY: tuple[GraphRule, ...] = (
     feature_maps,
     weight_then_neuron,
     spikes_between_cores,
+    sensor_first,
+    input_pooling,
     feed_forward,
 )
 
@@ -158,13 +165,13 @@ def integrate_and_fire(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
             yield _error(
                 "integrate_and_fire",
                 name,
-                f"decays exponentially; neurons of {chip.name} only integrate (use IAF)",
+                f"decays exponentially; neurons of {chip.name} only integrate",
             )
         if node.alpha_syn is not None:
             yield _error(
                 "integrate_and_fire",
                 name,
-                f"has a synaptic current; neurons of {chip.name} have none (use IAF)",
+                f"has a synaptic current; neurons of {chip.name} have none",
             )
 
 
@@ -230,20 +237,41 @@ def plain_neurons(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
             yield _error(
                 "plain_neurons",
                 name,
-                f"is capped at {node.max_spikes} spikes a step; {chip.name} has no such cap (use "
-                "MultiSpike)",
+                f"is capped at {node.max_spikes} spikes a step; {chip.name} has no such cap",
             )
 
 
-def plain_convolution(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
-    """A core has no field for groups or dilation."""
+def dense_kernel(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """A core has no field for groups, dilation and a second side; zeros say the same, at a cost."""
     for name, node in graph.of(Conv2d).items():
-        if node.groups != 1:
-            yield _error("plain_convolution", name, f"has {node.groups} groups, {chip.name} 1")
-        if node.dilation != (1, 1):
-            yield _error(
-                "plain_convolution", name, f"has dilation {node.dilation}, {chip.name} (1, 1)"
-            )
+        kernel = dense(node, graph.input_shape_of(name), chip.limits)
+        own, made = node.weight.shape, kernel.weight.shape
+        if own == made:
+            continue
+        message = (
+            f"{_unusual(node)} written as one dense {made[2]}x{made[3]} kernel, exactly: "
+            f"{count(kernel.weight.size - node.weight.size)} of {count(kernel.weight.size)} "
+            f"weights are zeros. It takes {count(kernel_words(made))} kernel words, of which "
+            f"{count(kernel_words(own))} would hold the weights, and on {chip.name} each zero is "
+            "an update too"
+        )
+        yield Diagnostic(
+            rule="dense_kernel",
+            severity=Severity.INFO,
+            where=name,
+            message=message,
+            need=kernel_words(made),
+            source=chip.cite(chip.limits.kernel_size),
+        )
+
+
+def _unusual(node: Conv2d) -> str:
+    """What a core has no field for: ``2 groups and dilation 1x3``."""
+    height, width = node.weight.shape[2:]
+    found = [f"{node.groups} groups"] * (node.groups != 1)
+    found += [f"dilation {by(node.dilation)}"] * (node.dilation != (1, 1))
+    found += [f"kernel {height}x{width}"] * (height != width)
+    return " and ".join(found)
 
 
 def square_pooling(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -265,7 +293,7 @@ LAYERS: tuple[GraphRule, ...] = (
     one_number_a_core,
     membrane_floor,
     plain_neurons,
-    plain_convolution,
+    dense_kernel,
     square_pooling,
 )
 

@@ -1,19 +1,23 @@
-"""The compiled clocked simulation: the whole network and the whole raster in one call.
+"""The compiled clocked simulation: the whole network and the whole input in one call.
 
 It works event by event. A spike is turned into additions of weights at once, into the membranes
-of each core it is sent to, and a core looks only at rows of neurons that something was added to.
+of each core it is sent to, and a core looks only at lines of neurons that something was added to.
 The order of additions cannot matter: sums are exact integers and are clamped once, after the last.
 
 Layouts, chosen so that one event touches few, long, contiguous runs:
 
-- membranes [y][x][channel], one array for all cores, 32-bit or 64-bit (``simulate`` proves which
-  is wide enough);
+- membranes [y][margin, x, margin][channel], one array for all cores. What an event at the border
+  adds beyond it falls into the margins, which nobody looks at, so that every run is whole;
 - weights [input channel][kernel y][phase][kernel x reversed][output channel]. With a stride s an
   event reaches only every s-th kernel column, those of one *phase*; kept together and reversed,
-  they lie in the order of the neurons they are added to. Stride 1 has one phase;
-- pooling is an integer division of a spike's address on its way.
+  they lie in the order of the neurons they are added to. Stride 1 has one phase. Each such run is
+  filled up with zeros to whole vectors;
+- pooling, strides and padding are in tables: for each connection, what a row and what a column of
+  the source reaches.
 
-Everything about a core is a row of integers, ``CORE``, so that any number of cores is one type.
+Membranes have 16, 32 or 64 bits. For each line the kernel carries a bound on its sums along, looks
+for the true one when the bound leaves the type, and gives up if that leaves it too: the caller
+then takes the next type. So 16 bits do wherever nothing is clamped.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -22,262 +26,195 @@ Everything about a core is a row of integers, ``CORE``, so that any number of co
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-__all__ = ["CORE_FIELDS", "TARGET_FIELDS", "Core", "Target", "find_events", "run", "survey"]
+from toolchain.chips.speck.lanes import (
+    LANES,
+    add,
+    below,
+    compiled,
+    count,
+    inline,
+    load,
+    load_as,
+    lowest,
+    raised,
+    reached,
+    store,
+    times,
+)
+from toolchain.chips.speck.tables import Column, Core, Row, Target
 
+__all__ = ["keep", "run"]
 
-class Core(IntEnum):
-    """Columns of the table of cores; offsets are into the flat arrays, -1 for none."""
-
-    HEIGHT = 0
-    WIDTH = 1
-    OUTPUTS = 2
-    KERNEL_Y = 3
-    KERNEL_X = 4
-    STRIDE_Y = 5
-    STRIDE_X = 6
-    PADDING_Y = 7
-    PADDING_X = 8
-    THRESHOLD = 9
-    FLOOR = 10
-    RETURN_TO_ZERO = 11
-    MEMBRANE_AT = 12
-    WEIGHT_AT = 13
-    PHASE_AT = 14
-    BIAS_AT = 15
-    ROW_AT = 16
-    FIRST_TARGET = 17
-    LAST_TARGET = 18
-    SPIKES_AT = 19
-    HISTORY_AT = 20
-
-
-class Target(IntEnum):
-    """Columns of the table of connections."""
-
-    CORE = 0
-    POOLING = 1
-    HEIGHT = 2
-    WIDTH = 3
-
-
-CORE_FIELDS = len(Core)
-TARGET_FIELDS = len(Target)
+INLINED = "d242c2586c55"
+"""Digest of lanes.py and tables.py; see ``lanes``."""
 
 # Plain integers: to the compiler a member of an enumeration is a type of its own.
-_HEIGHT, _WIDTH, _OUTPUTS = int(Core.HEIGHT), int(Core.WIDTH), int(Core.OUTPUTS)
-_KERNEL_Y, _KERNEL_X = int(Core.KERNEL_Y), int(Core.KERNEL_X)
-_STRIDE_Y, _STRIDE_X = int(Core.STRIDE_Y), int(Core.STRIDE_X)
-_PADDING_Y, _PADDING_X = int(Core.PADDING_Y), int(Core.PADDING_X)
+_HEIGHT, _LINE, _PITCH = int(Core.HEIGHT), int(Core.LINE), int(Core.PITCH)
 _THRESHOLD, _FLOOR, _TO_ZERO = int(Core.THRESHOLD), int(Core.FLOOR), int(Core.RETURN_TO_ZERO)
-_MEMBRANE, _WEIGHT, _PHASE = int(Core.MEMBRANE_AT), int(Core.WEIGHT_AT), int(Core.PHASE_AT)
-_BIAS, _ROW = int(Core.BIAS_AT), int(Core.ROW_AT)
+_REST, _MEMBRANE, _LINES = int(Core.REST), int(Core.MEMBRANE_AT), int(Core.LINE_AT)
+_BIAS, _BIAS_PEAK = int(Core.BIAS_AT), int(Core.BIAS_PEAK)
 _FIRST, _LAST = int(Core.FIRST_TARGET), int(Core.LAST_TARGET)
 _SPIKES, _HISTORY = int(Core.SPIKES_AT), int(Core.HISTORY_AT)
-_TO, _POOLING = int(Target.CORE), int(Target.POOLING)
-_POOLED_HEIGHT, _POOLED_WIDTH = int(Target.HEIGHT), int(Target.WIDTH)
+_WEIGHT, _WEIGHT_STEP = int(Core.WEIGHT_AT), int(Core.WEIGHT_STEP)
+_TO, _TO_ROW, _TO_COLUMN = int(Target.CORE), int(Target.ROW_AT), int(Target.COLUMN_AT)
+_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(Row.FIRST), int(Row.COUNT), int(Row.WEIGHT)
+_AT_WEIGHT, _AT_MEMBRANE = int(Column.WEIGHT), int(Column.MEMBRANE)
+_VECTORS, _SYNOPS, _PEAK = int(Column.VECTORS), int(Column.SYNOPS), int(Column.PEAK)
 
 _LOWEST, _HIGHEST = -32768, 32767
-_CHUNK = 64
-"""Neurons or inputs looked at together: long enough for vector instructions, short enough that
-most chunks are quiet.
-"""
-
-# Nothing is allocated in here, so numba may leave out the counting of references to arrays: it
-# costs more than the work of a small event, and threads would wait for each other's counts.
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-_compile: Any = njit(**_OPTIONS)
 
 
-@_compile
-def survey(raster):
-    """(non-zeros, lowest, highest, whether all are whole numbers) of a flat raster, not empty."""
-    count, lowest, highest, whole = 0, raster[0], raster[0], True
-    for value in raster:
-        count += value != 0
-        lowest = min(lowest, value)
-        highest = max(highest, value)
-        whole &= np.floor(value) == value
-    return count, lowest, highest, whole
+@inline
+def _magnitude(membranes, start, length):
+    """The largest magnitude of a line of neurons."""
+    largest, smallest = np.int64(0), np.int64(0)
+    for i in range(start, start + length):
+        largest = max(largest, np.int64(membranes[i]))
+        smallest = min(smallest, np.int64(membranes[i]))
+    return max(largest, -smallest)
 
 
-@_compile
-def find_events(raster, events):
-    """The non-zeros of a raster (steps, addresses), in order, as columns of (step, address, count).
-
-    ``events`` (3, non-zeros) is filled. Chunks of zeros are passed over together.
-    """
-    steps, addresses = raster.shape
-    found = 0
-    for step in range(steps):
-        for start in range(0, addresses, _CHUNK):
-            first, stop = np.uint64(start), np.uint64(min(start + _CHUNK, addresses))
-            busy = 0
-            for address in range(first, stop):
-                busy += raster[step, address] != 0
-            if busy == 0:
-                continue
-            for address in range(first, stop):
-                if raster[step, address] != 0:
-                    events[0, found] = step
-                    events[1, found] = address
-                    events[2, found] = np.int64(raster[step, address])
-                    found += 1
+@inline
+def _widen(line, start, length, more, limit, state):
+    """Let the bound of a line grow by ``more``; False where its sums may leave the type."""
+    bound = state.bounds[line] + more
+    if bound > limit:
+        bound = _magnitude(state.membranes, start, length) + more
+    state.bounds[line] = min(bound, limit)
+    return bound <= limit
 
 
-@_compile
-def _deliver(cores, to, phases, weights, membranes, touched, channel, y, x, spikes):
-    """Add ``spikes`` times the weights of one input address; gives the synaptic operations."""
-    outputs, width = cores[to, _OUTPUTS], cores[to, _WIDTH]
-    kernel_x, stride_y, stride_x = cores[to, _KERNEL_X], cores[to, _STRIDE_Y], cores[to, _STRIDE_X]
-    y += cores[to, _PADDING_Y]
-    x += cores[to, _PADDING_X]
-    phase = cores[to, _PHASE] + 2 * (x % stride_x)
-    right = x // stride_x
-    left = right - phases[phase] + 1
-    column = phases[phase + 1] + max(0, -left)
-    left = max(0, left)
-    run = (min(right, width - 1) - left + 1) * outputs
-    top = max(0, (y - cores[to, _KERNEL_Y] + stride_y) // stride_y)
-    bottom = min(y // stride_y, cores[to, _HEIGHT] - 1)
-    if run <= 0 or bottom < top:
-        return 0
-    factor, length = membranes.dtype.type(spikes), np.uint64(run)
-    for row in range(top, bottom + 1):
-        kernel_row = channel * cores[to, _KERNEL_Y] + y - row * stride_y
-        source = np.uint64(cores[to, _WEIGHT] + (kernel_row * kernel_x + column) * outputs)
-        sums = np.uint64(cores[to, _MEMBRANE] + (row * width + left) * outputs)
-        for i in range(length):
-            membranes[sums + i] += weights[source + i] * factor
-        touched[cores[to, _ROW] + row] = 1
-    return (bottom - top + 1) * run * spikes
+@inline
+def _deliver(target, y, column, spikes, limit, tables, state):
+    """Add ``spikes`` times the weights of one source address; False where they do not fit."""
+    core = tables.targets[target, _TO]
+    to = tables.cores[core]
+    row = tables.rows[tables.targets[target, _TO_ROW] + y]
+    run = tables.columns[tables.targets[target, _TO_COLUMN] + column]
+    length, lines, fits = run[_VECTORS] * LANES, np.int64(row[_ROW_COUNT]), True
+    if length == 0 or lines == 0:
+        return True
+    weight = to[_WEIGHT] + row[_ROW_WEIGHT] + run[_AT_WEIGHT]
+    start = to[_MEMBRANE] + row[_ROW_FIRST] * to[_PITCH]
+    more = spikes * run[_PEAK]
+    for line in range(to[_LINES] + row[_ROW_FIRST], to[_LINES] + row[_ROW_FIRST] + lines):
+        if state.bounds[line] + more > limit:
+            fits &= _widen(line, start, to[_LINE], more, limit, state)
+        else:
+            state.bounds[line] += more
+        state.touched[line] = 1
+        for i in range(0, length, LANES):
+            weights = load_as(tables.weights, weight + i, state.membranes)
+            if spikes != 1:
+                weights = times(weights, spikes)
+            at = start + run[_AT_MEMBRANE] + i
+            store(state.membranes, at, add(load(state.membranes, at), weights))
+        weight -= to[_WEIGHT_STEP]
+        start += to[_PITCH]
+    state.synops[core] += lines * run[_SYNOPS] * spikes
+    return fits
 
 
-@_compile
-def _send(first, last, cores, targets, phases, weights, membranes, touched, synops, c, y, x, n):
-    """Hand ``n`` spikes at (c, y, x) to every core they are addressed to, pooled on the way."""
-    for index in range(first, last):
-        row, column = y // targets[index, _POOLING], x // targets[index, _POOLING]
-        if row < targets[index, _POOLED_HEIGHT] and column < targets[index, _POOLED_WIDTH]:
-            to = targets[index, _TO]
-            synops[to] += _deliver(
-                cores, to, phases, weights, membranes, touched, c, row, column, n
-            )
-
-
-@_compile
-def _raise_to_floor(membranes, start, stop, floor):
-    """Finish the neurons that do not fire: (largest sum, how many were clamped from below)."""
-    lowest, highest = membranes[start], membranes[start]
-    for i in range(start, stop):
-        lowest = min(lowest, membranes[i])
-        highest = max(highest, membranes[i])
-    clamped = 0
-    if lowest < _LOWEST:
-        for i in range(start, stop):
-            clamped += membranes[i] < _LOWEST
-    if lowest < floor:
-        bound = membranes.dtype.type(floor)
-        for i in range(start, stop):
-            membranes[i] = max(membranes[i], bound)
-    return highest, clamped
-
-
-@_compile
-def _fire(
-    step, core, row, start, chunk, stop, cores, targets, phases, weights,
-    membranes, touched, spikes_out, saturations, synops, counts,
-):  # fmt: skip
-    """Let the neurons ``chunk`` to ``stop`` fire, of a line that begins at ``start``."""
-    threshold, outputs = cores[core, _THRESHOLD], cores[core, _OUTPUTS]
-    for at in range(chunk, stop):
-        value = np.int64(membranes[at])
-        if value < threshold and value <= _HIGHEST:
-            continue
-        saturations[core] += value > _HIGHEST
+@inline
+def _fire(bits, core, step, row, start, offset, limit, tables, state):
+    """Let the neurons fire whose bits are set, of a line that begins at ``start``."""
+    properties = tables.cores[core]
+    threshold, fits = properties[_THRESHOLD], True
+    while bits:
+        column = offset + lowest(bits)
+        bits &= bits - 1
+        value = np.int64(state.membranes[start + column])
+        state.saturations[core] += value > _HIGHEST
         value = min(value, np.int64(_HIGHEST))
+        state.membranes[start + column] = value
         if value < threshold:
-            membranes[at] = value
             continue
-        fired = value // threshold
-        membranes[at] = 0 if cores[core, _TO_ZERO] else value - fired * threshold
-        counts[core] += fired
-        place = np.int64(at - start)
-        if cores[core, _SPIKES] >= 0:
-            lines = step * cores[core, _HEIGHT] + row
-            spikes_out[cores[core, _SPIKES] + lines * cores[core, _WIDTH] * outputs + place] = fired
-        _send(
-            cores[core, _FIRST], cores[core, _LAST], cores, targets, phases, weights,
-            membranes, touched, synops, place % outputs, row, place // outputs, fired,
-        )  # fmt: skip
+        fired = np.int64(1) if value < 2 * threshold else value // threshold
+        state.membranes[start + column] = 0 if properties[_TO_ZERO] else value - fired * threshold
+        state.counts[core] += fired
+        if properties[_SPIKES] >= 0:
+            line = (step * properties[_HEIGHT] + row) * properties[_LINE]
+            state.spikes[properties[_SPIKES] + line + column] = fired
+        for target in range(properties[_FIRST], properties[_LAST]):
+            fits &= _deliver(target, row, column, fired, limit, tables, state)
+    return fits
 
 
-@_compile
-def _finish_line(
-    step, core, row, start, line, cores, targets, phases, weights, biases,
-    membranes, touched, spikes_out, saturations, synops, counts,
-):  # fmt: skip
+@inline
+def _settle(core, at, size, threshold, tables, state):
+    """Raise (at most 32) neurons to the floor; the bits of those that fire."""
+    mine = (1 << max(0, min(size, LANES))) - 1
+    v = load(state.membranes, at)
+    state.saturations[core] += count(below(v, _LOWEST) & mine)
+    v = raised(v, tables.cores[core, _FLOOR])
+    store(state.membranes, at, v)
+    return reached(v, threshold) & mine
+
+
+@inline
+def _finish_line(core, step, row, limit, tables, state):
     """Everything that happens to one line of neurons after the last weight was added."""
-    if cores[core, _BIAS] >= 0:
-        leak = np.uint64(cores[core, _BIAS])
-        for i in range(np.uint64(line)):
-            membranes[start + i] += biases[leak + i]
-    threshold = cores[core, _THRESHOLD]
-    for offset in range(0, line, _CHUNK):
-        chunk = start + np.uint64(offset)
-        stop = start + np.uint64(min(line, offset + _CHUNK))
-        highest, clamped = _raise_to_floor(membranes, chunk, stop, cores[core, _FLOOR])
-        saturations[core] += clamped
-        if highest >= threshold or highest > _HIGHEST:
-            _fire(
-                step, core, row, start, chunk, stop, cores, targets, phases, weights,
-                membranes, touched, spikes_out, saturations, synops, counts,
-            )  # fmt: skip
+    properties = tables.cores[core]
+    length, fits = properties[_LINE], True
+    start = properties[_MEMBRANE] + row * properties[_PITCH]
+    bound = properties[_LINES] + row
+    if properties[_BIAS] >= 0:
+        fits = _widen(bound, start, length, properties[_BIAS_PEAK], limit, state)
+        for i in range(length):
+            state.membranes[start + i] += tables.biases[properties[_BIAS] + i]
+    threshold = min(properties[_THRESHOLD], np.int64(_HIGHEST))
+    for offset in range(0, length, 2 * LANES):
+        at = start + offset
+        bits = _settle(core, at, length - offset, threshold, tables, state)
+        bits |= (
+            _settle(core, at + LANES, length - offset - LANES, threshold, tables, state) << LANES
+        )
+        if bits:
+            fits &= _fire(bits, core, step, row, start, offset, limit, tables, state)
+    state.bounds[bound] = min(state.bounds[bound], properties[_REST])
+    return fits
 
 
-@_compile
-def run(
-    steps, events, shape, inputs, cores, targets, phases, weights, biases,
-    membranes, touched, spikes_out, history, saturations, synops, counts,
-):  # fmt: skip
-    """Simulate one sample; fills ``membranes`` (start to end state) and the arrays after it.
+@inline
+def keep(core, step, tables, state):
+    """The membranes of a core into its history."""
+    properties = tables.cores[core]
+    to = properties[_HISTORY] + step * properties[_HEIGHT] * properties[_LINE]
+    for row in range(properties[_HEIGHT]):
+        start = properties[_MEMBRANE] + row * properties[_PITCH]
+        for i in range(properties[_LINE]):
+            state.history[to + i] = state.membranes[start + i]
+        to += properties[_LINE]
 
-    events: (3, n) of (step, address in ``shape``, count), steps ascending.
-    shape: (channels, height, width) of the input; inputs: (first, last) row of ``targets``.
-    touched: a one for each line of neurons.
-    spikes_out, history: (steps, neurons) of the recorded cores, laid out like membranes, flat.
-    saturations, synops, counts: one number a core; added to.
+
+@compiled
+def run(steps, events, limit, tables, state):
+    """Simulate one sample; fills ``state``. False where a sum may have left the membranes' type.
+
+    events: (4, n) of step, y, channel * width + x, and count; steps ascending.
+    limit: largest magnitude that the type of ``state.membranes`` holds.
     """
-    event, plane = 0, shape[1] * shape[2]
+    event, fits = 0, True
     for step in range(steps):
         while event < events.shape[1] and events[0, event] == step:
-            address = np.int64(events[1, event])
-            channel, place = address // plane, address % plane
-            _send(
-                inputs[0], inputs[1], cores, targets, phases, weights, membranes, touched, synops,
-                channel, place // shape[2], place % shape[2], np.int64(events[2, event]),
-            )  # fmt: skip
+            y, column = np.int64(events[1, event]), np.int64(events[2, event])
+            for target in range(tables.inputs[0], tables.inputs[1]):
+                fits &= _deliver(
+                    target, y, column, np.int64(events[3, event]), limit, tables, state
+                )
             event += 1
-        for core in range(cores.shape[0]):
-            line = cores[core, _WIDTH] * cores[core, _OUTPUTS]
-            for row in range(cores[core, _HEIGHT]):
-                at = cores[core, _ROW] + row
-                if not touched[at]:
+        for core in range(tables.cores.shape[0]):
+            lines = tables.cores[core, _LINES]
+            for row in range(tables.cores[core, _HEIGHT]):
+                if not state.touched[lines + row]:
                     continue
                 # What nothing was added to keeps still; with a bias no neuron is left alone.
-                touched[at] = cores[core, _BIAS] >= 0
-                _finish_line(
-                    step, core, row, np.uint64(cores[core, _MEMBRANE] + row * line), line,
-                    cores, targets, phases, weights, biases,
-                    membranes, touched, spikes_out, saturations, synops, counts,
-                )  # fmt: skip
-            if cores[core, _HISTORY] >= 0:
-                size = cores[core, _HEIGHT] * line
-                to, start = cores[core, _HISTORY] + step * size, cores[core, _MEMBRANE]
-                for i in range(size):
-                    history[to + i] = membranes[start + i]
+                state.touched[lines + row] = tables.cores[core, _BIAS] >= 0
+                fits &= _finish_line(core, step, row, limit, tables, state)
+            if tables.cores[core, _HISTORY] >= 0:
+                keep(core, step, tables, state)
+        if not fits:
+            return False
+    return True

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.chips.speck.dense import dense
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
+from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.hardware import SpeckChip
-from toolchain.ir import Add, Array, Conv2d, Graph, Neuron, SumPool2d
+from toolchain.ir import Add, Conv2d, Graph, Neuron, Sensor, SumPool2d
 
 __all__ = ["lower", "sources"]
 
@@ -17,31 +19,33 @@ __all__ = ["lower", "sources"]
 def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
     """One core for each convolution with the neurons behind it.
 
-    Requires: the rules on topology hold; weights, biases and thresholds are integers. Groups and
-    dilation are written out as one dense kernel, and a floor above 0 becomes 0; the rules on
-    layers have refused both.
-    Ensures: a clocked run of the program is the graph's, but for saturation of 16-bit membranes.
+    Requires: the rules on topology hold; weights, biases and thresholds are integers. A
+    floor above 0 becomes 0; the rules on layers have refused it.
+    Ensures: a clocked run of the program is the graph's, but for saturation of 16-bit membranes;
+    what a core has no field for is written as a dense square kernel (see ``dense``).
     A network too large for the chip still gives a program.
     """
     wiring: dict[str, list[Destination]] = {name: [] for name in graph.of(Neuron)}
     inputs: list[Destination] = []
+    sensors = graph.of(Sensor)
     for name in graph.of(Neuron):
         for source, pooling in sources(graph, graph.before(name)):
             target = Destination(layer=name, pooling=pooling)
-            (inputs if source == graph.input else wiring[source]).append(target)
+            (inputs if source in (graph.input, *sensors) else wiring[source]).append(target)
     channels, height, width = graph.shape(graph.input)
     return SpeckProgram(
         chip=chip.name,
         dt=graph.dt,
         input_shape=(channels, height, width),
-        cores=tuple(_core(graph, name, tuple(wiring[name])) for name in graph.of(Neuron)),
+        sensor=next((SpeckSensor.of(node, name) for name, node in sensors.items()), None),
+        cores=tuple(_core(graph, chip, name, tuple(wiring[name])) for name in graph.of(Neuron)),
         inputs=tuple(inputs),
         outputs=tuple(dict.fromkeys(graph.outputs)),
     )
 
 
 def sources(graph: Graph, weight: str, passed: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:
-    """What ``weight`` reads through sums and pools: (neuron layer or input, side of the pool).
+    """What ``weight`` reads through sums and pools: (neuron layer, sensor or input; side of pool).
 
     A sum or pool that feeds itself, some timesteps later, is a source like any other.
     """
@@ -55,13 +59,16 @@ def sources(graph: Graph, weight: str, passed: tuple[str, ...] = ()) -> Iterator
             yield source, pooling * side
 
 
-def _core(graph: Graph, name: str, destinations: tuple[Destination, ...]) -> SpeckCore:
+def _core(
+    graph: Graph, chip: SpeckChip, name: str, destinations: tuple[Destination, ...]
+) -> SpeckCore:
     node = graph[name]
     weight_name = graph.before(name)
     weight = graph[weight_name]
     assert isinstance(node, Neuron)
     assert isinstance(weight, Conv2d)
     channels, height, width = graph.input_shape_of(weight_name)
+    kernel = dense(weight, (channels, height, width), chip.limits)
     optional: dict[str, Any] = {}
     if np.any(node.v_init):
         optional["initial"] = np.broadcast_to(node.v_init, node.shape)
@@ -72,9 +79,9 @@ def _core(graph: Graph, name: str, destinations: tuple[Destination, ...]) -> Spe
     return SpeckCore(
         name=name,
         weight_name=weight_name,
-        weight=_dense(weight),
-        stride=weight.stride,
-        padding=weight.padding,
+        weight=kernel.weight,
+        stride=kernel.stride,
+        padding=kernel.padding,
         input_shape=(channels, height, width),
         threshold_high=int(node.v_threshold.flat[0]),
         return_to_zero=node.reset != "subtract",
@@ -82,15 +89,3 @@ def _core(graph: Graph, name: str, destinations: tuple[Destination, ...]) -> Spe
         monitor=name in graph.outputs,
         **optional,
     )
-
-
-def _dense(node: Conv2d) -> Array:
-    """The kernel with zeros where groups and dilation leave gaps: (outputs, inputs, y, x)."""
-    outputs, inputs, *sides = node.weight.shape
-    spans = [d * (k - 1) + 1 for k, d in zip(sides, node.dilation, strict=True)]
-    dense = np.zeros((outputs, inputs * node.groups, *spans), node.weight.dtype)
-    for group in range(node.groups):
-        to = slice(group * outputs // node.groups, (group + 1) * outputs // node.groups)
-        into = dense[to, group * inputs : (group + 1) * inputs]
-        into[..., :: node.dilation[0], :: node.dilation[1]] = node.weight[to]
-    return dense

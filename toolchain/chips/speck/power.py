@@ -41,14 +41,14 @@ NOT_PRICED = (
 
 
 def activity(program: SpeckProgram, spikes: Array) -> Activity:
-    """Counts of a simulated run on ``spikes`` (batch, time, channels, height, width)."""
+    """Counts of a simulated run on a raster (batch, time, channels, height, width) or events."""
     run = simulate(program, spikes)
-    steps = max(1, spikes.shape[0] * spikes.shape[1])
+    steps = max(1, run.input_counts.size * run.steps)
     layers = [
         LayerActivity(
             name=INPUT,
             neurons=int(np.prod(program.input_shape)),
-            spikes_per_step=float(np.sum(spikes) / steps),
+            spikes_per_step=float(run.input_counts.sum() / steps),
             active=None,
             synops_per_step=0.0,
         )
@@ -63,7 +63,7 @@ def activity(program: SpeckProgram, spikes: Array) -> Activity:
         )
         for core in program.cores
     ]
-    return Activity(layers=tuple(layers), steps=spikes.shape[1], dt=_dt(program))
+    return Activity(layers=tuple(layers), steps=run.steps, dt=_dt(program))
 
 
 def activity_at(program: SpeckProgram, rates: Mapping[str, float], steps: int) -> Activity:
@@ -190,11 +190,15 @@ def _expected_synops(
     )
     found = 0.0
     for source, target in program.sources(core.name):
-        name, shape = (
-            (entry, program.input_shape) if source is None else (source.name, source.output_shape)
-        )
-        # each cell of the pooled map stands for pooling**2 cells of the source
-        found += per_step[name] * fan_out * target.pooling**2 / (shape[1] * shape[2])
+        name, shape, window = entry, program.input_shape, target.pooling**2
+        if source is not None:
+            name, shape = source.name, source.output_shape
+        elif program.sensor is not None:
+            shape = (program.input_map[0], *shape[1:])
+            window *= int(np.prod(program.sensor.pooling))
+        # each cell of the pooled map stands for a window of cells of the source
+        part = shape[0] / core.input_shape[0]  # channels of the core that this source reaches
+        found += per_step[name] * fan_out * part * window / (shape[1] * shape[2])
     return found
 
 

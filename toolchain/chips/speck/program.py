@@ -20,24 +20,37 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.speck import faults
+from toolchain.chips.speck.readout import Readout
+from toolchain.chips.speck.sensor import SpeckSensor
 
-__all__ = ["Destination", "SpeckCore", "SpeckProgram"]
+__all__ = ["Destination", "SpeckCore", "SpeckProgram", "kernel_words"]
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where spikes go: the name of a core, and the side of the square pooled on the way (>= 1)."""
+    """Where spikes go.
+
+    Attributes:
+        layer: name of the core.
+        pooling: side of the square pooled on the way, >= 1.
+        feature_shift: what is added to a spike's channel on the way, >= 0, so that several
+            sources lie side by side in one destination.
+    """
 
     layer: str
     pooling: int = 1
+    feature_shift: int = 0
 
     def __post_init__(self) -> None:
-        if faults.as_int(self.pooling) is None or self.pooling < 1:
-            raise ValueError(
-                f"pooling to {self.layer!r} must be an integer >= 1, got {self.pooling!r}"
-            )
+        for name, least in (("pooling", 1), ("feature_shift", 0)):
+            value = faults.as_int(getattr(self, name))
+            if value is None or value < least:
+                raise ValueError(
+                    f"{name} to {self.layer!r} must be an integer >= {least}, "
+                    f"got {getattr(self, name)!r}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,8 +122,7 @@ class SpeckCore:
 
         Source: sinabs documentation, "Speck: memory constraints"; Speck Dev Kit Datasheet.
         """
-        outputs, inputs, height, width = self.weight.shape
-        return int(inputs << (_address_bits(height * width) + _address_bits(outputs)))
+        return kernel_words(self.weight.shape)
 
     @property
     def neuron_words(self) -> int:
@@ -154,30 +166,44 @@ class SpeckProgram:
         chip: name of the chip specification it is meant for.
         dt: length of a simulated step, s; None when the network has no time step.
         input_shape: (channels, y, x) of the input events.
+        sensor: what is done to their addresses first; None sends them to the cores as they are.
         cores: in topological order: destinations come later.
         inputs: the cores that input events are sent to.
         outputs: names of the monitored cores that are the network's result.
+        readout: how the readout block is set; None leaves it off. See ``with_readout``.
 
     Raises:
         ValueError: with every fault: names used twice or unknown, a destination that is not
             later in the order, a core that nothing is sent to, an output that is not monitored,
-            two layers on one hardware core.
+            two layers on one hardware core, a readout of a layer that is not spread.
     """
 
     chip: str
     dt: float | None = None
     input_shape: tuple[int, int, int]
+    sensor: SpeckSensor | None = None
     cores: tuple[SpeckCore, ...]
     inputs: tuple[Destination, ...]
     outputs: tuple[str, ...]
+    readout: Readout | None = None
 
     def __post_init__(self) -> None:
         for name in ("cores", "inputs", "outputs"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         found = [*faults.of_program(self), *faults.of_wiring(self)]
+        found += [] if self.readout is None else self.readout.faults_in(self)
         if found:
             raise ValueError("SpeckProgram: " + "; ".join(found))
         object.__setattr__(self, "input_shape", faults.as_ints(self.input_shape, 3))
+
+    @property
+    def input_map(self) -> tuple[int, int, int]:
+        """(channels, y, x) that the ``inputs`` are sent: behind the sensor, if there is one."""
+        return self.sensor.output_shape(self.input_shape) if self.sensor else self.input_shape
+
+    def behind_sensor(self) -> SpeckProgram:
+        """The cores alone: the program for events that the sensor has sent on."""
+        return replace(self, sensor=None, input_shape=self.input_map)
 
     def __getitem__(self, name: str) -> SpeckCore:
         """The core of that name."""
@@ -190,6 +216,27 @@ class SpeckProgram:
         """Who sends events to that core: (core, or None for the input; how they are pooled)."""
         for source, targets in [(None, self.inputs), *((c, c.destinations) for c in self.cores)]:
             yield from ((source, target) for target in targets if target.layer == name)
+
+    def takes(self, target: Destination, shape: tuple[int, int, int]) -> bool:
+        """Whether spikes of a map (channels, y, x) find their place in what they are sent to.
+
+        The map is pooled and its channels are shifted on the way. All sources of a core together
+        must reach each of its channels.
+        """
+        wanted = self[target.layer].input_shape
+        sides = tuple(side // target.pooling for side in shape[1:])
+        return (
+            sides == wanted[1:]
+            and target.feature_shift + shape[0] <= wanted[0]
+            and self._channels_reached(target.layer) == set(range(wanted[0]))
+        )
+
+    def _channels_reached(self, name: str) -> set[int]:
+        found: set[int] = set()
+        for source, target in self.sources(name):
+            channels = self.input_map[0] if source is None else source.weight.shape[0]
+            found.update(range(target.feature_shift, target.feature_shift + channels))
+        return found
 
     def placed(self, mapping: Mapping[str, int]) -> SpeckProgram:
         """The same program with layer ``name`` on hardware core ``mapping[name]``.
@@ -224,8 +271,10 @@ class SpeckProgram:
             [
                 f"SpeckProgram for {self.chip}, dt {dt}",
                 f"  input {faults.by(self.input_shape)} to {', '.join(map(_arrow, self.inputs))}",
+                *([f"  {self.sensor}"] if self.sensor else []),
                 *(f"  {core}" for core in self.cores),
                 f"  output {', '.join(self.outputs)}",
+                *([f"  readout {self.readout}"] if self.readout else []),
             ]
         )
 
@@ -247,6 +296,12 @@ def _normalise(core: SpeckCore) -> None:
     object.__setattr__(core, "destinations", tuple(core.destinations))
 
 
+def kernel_words(shape: tuple[int, ...]) -> int:
+    """8-bit words of a kernel of that shape, (outputs, inputs, y, x); see ``SpeckCore``."""
+    outputs, inputs, height, width = shape
+    return int(inputs << (_address_bits(height * width) + _address_bits(outputs)))
+
+
 def _address_bits(count: int) -> int:
     """Address bits for ``count`` things: the logarithm to base 2, rounded up."""
     return (count - 1).bit_length()
@@ -260,4 +315,6 @@ def _digest(array: Array | None) -> str:
 
 
 def _arrow(target: Destination) -> str:
-    return target.layer if target.pooling == 1 else f"{target.layer} (sum {target.pooling})"
+    on_the_way = [f"sum {target.pooling}"] * (target.pooling > 1)
+    on_the_way += [f"channels +{target.feature_shift}"] * (target.feature_shift > 0)
+    return f"{target.layer} ({', '.join(on_the_way)})" if on_the_way else target.layer

@@ -1,34 +1,98 @@
-"""Spike rasters from outside: what is refused, and how one becomes a list of events."""
+"""Spike rasters from outside: what is refused, and how one becomes lists of events."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.speck import kernel
+from toolchain.chips.speck import scan
 
-__all__ = ["MOST_SPIKES", "as_batch", "events_of"]
+__all__ = ["MOST_SPIKES", "Rasters", "Samples"]
 
 Array = npt.NDArray[Any]
 
 MOST_SPIKES = 32767
-"""Largest count of one address in one step. A bound of the simulator, which proves with it that
-its sums cannot overflow; the chip takes events one by one and has none.
+"""Largest count of one address in one step. A bound of the simulator, which keeps its sums within
+64 bits with it; the chip takes events one by one and has none.
 """
 
 _WORKING = {"i1": "i2", "u2": "i4", "u4": "i8", "f2": "f4"}
 """Types that are widened first, so that few versions of the scan need compiling."""
 
 
-def as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
-    """(batch, steps, channels, y, x), contiguous, of a plain numeric type.
+class Samples(Protocol):
+    """What is simulated, sample by sample."""
+
+    @property
+    def steps(self) -> int:
+        """Simulated steps, the same for each sample."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def events(self, sample: int) -> Array:
+        """Integers (4, n): step, y, channel * width + x, and count; steps ascending."""
+
+    def times(self, sample: int, events: Array) -> Array:
+        """Time of each of these events, µs; int64 (n,)."""
+
+    def counts(self) -> Array:
+        """Spikes of each sample, int64 (batch,)."""
+
+
+class Rasters:
+    """A batch of rasters (batch, steps, channels, y, x), contiguous, of a plain numeric type.
+
+    Args:
+        raster: (steps, channels, y, x), or a batch of them.
+        shape: (channels, y, x) that is wanted.
+        dt: length of a step, µs, or 0 where nobody knows it.
 
     Raises:
-        ValueError: something else than numbers, or not (steps, *shape) or (batch, steps, *shape).
+        ValueError: something else than numbers, or another shape.
     """
+
+    def __init__(self, raster: npt.ArrayLike, shape: tuple[int, int, int], dt: int = 0) -> None:
+        self._batch = _as_batch(raster, shape)
+        self._dt = dt
+        self._counts = np.zeros(len(self._batch), np.int64)
+
+    @property
+    def steps(self) -> int:
+        """Simulated steps."""
+        return int(self._batch.shape[1])
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self._batch)
+
+    def events(self, sample: int) -> Array:
+        """Events of one sample, by step, channel, y and x.
+
+        Raises:
+            ValueError: counts that are negative, not whole, not finite or above ``MOST_SPIKES``.
+        """
+        batch = self._batch
+        flat = batch[sample].reshape(-1)
+        events = np.empty((4, scan.count_events(flat)), np.int32)
+        if not scan.find_events(flat, self.steps, *batch.shape[3:], MOST_SPIKES, events):
+            raise ValueError(_complaint(batch[sample], sample))
+        self._counts[sample] = events[3].sum(dtype=np.int64)
+        return events
+
+    def times(self, sample: int, events: Array) -> Array:
+        """When the steps begin."""
+        del sample
+        return np.asarray(events[0].astype(np.int64) * self._dt)
+
+    def counts(self) -> Array:
+        """Spikes of the samples whose events were asked for."""
+        return self._counts.copy()
+
+
+def _as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
     array = np.asarray(raster)
     if array.dtype.kind not in "buif":
         raise ValueError(f"a raster holds spike counts as integers, got dtype {array.dtype}")
@@ -44,23 +108,6 @@ def as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
     working = _WORKING.get(array.dtype.str[1:], array.dtype.str[1:])
     array = np.ascontiguousarray(array, dtype=working)
     return array if array.ndim == 5 else array[None]
-
-
-def events_of(batch: Array, sample: int) -> tuple[Array, int]:
-    """Events (3, n) of one sample as (step, address, count), and its largest count.
-
-    Raises:
-        ValueError: counts that are negative, not whole, not finite or above ``MOST_SPIKES``.
-    """
-    steps = batch[sample].reshape(batch.shape[1], math.prod(batch.shape[2:]))
-    if steps.size == 0:
-        return np.zeros((3, 0), np.int32), 0
-    found, lowest, highest, whole = kernel.survey(steps.reshape(-1))
-    if not (whole and lowest >= 0 and highest <= MOST_SPIKES):
-        raise ValueError(_complaint(batch[sample], sample))
-    events = np.empty((3, found), np.int32)
-    kernel.find_events(steps, events)
-    return events, int(highest)
 
 
 def _complaint(steps: Array, sample: int) -> str:

@@ -41,6 +41,12 @@ class SpeckRecording:
         synops: synaptic operations, int64 (batch,): weights added to membranes, a weight counted
             once for each spike, those that are zero included.
         spike_counts: spikes of all neurons over all steps, int64 (batch,).
+        input_counts: spikes that went in, int64 (batch,).
+        steps: simulated steps.
+        events: in event timing, the spikes of each output core one by one: event arrays with
+            fields ``x, y, t, p``, one a sample, ``t`` in µs that of the input event that caused
+            the spike, or the moment of the clock's tick. Empty where ``dt`` is
+            unknown or no whole number of µs.
         layers: with ``record=True`` every layer step by step, otherwise empty.
     """
 
@@ -49,6 +55,9 @@ class SpeckRecording:
     saturations: Mapping[str, int]
     synops: Mapping[str, Array]
     spike_counts: Mapping[str, Array]
+    input_counts: Array
+    steps: int
+    events: Mapping[str, tuple[Array, ...]]
     layers: Mapping[str, SpeckLayerRecord]
 
     @property

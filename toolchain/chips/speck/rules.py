@@ -10,8 +10,15 @@ errata"; Speck Dev Kit manual. Each finding cites its own limit.
 
 from __future__ import annotations
 
-from toolchain.chips.speck import rules_cores, rules_shapes, rules_values
+from toolchain.chips.speck import (
+    rules_cores,
+    rules_readout,
+    rules_sensor,
+    rules_shapes,
+    rules_values,
+)
 from toolchain.chips.speck.finding import Rule
+from toolchain.chips.speck.hints import advised
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
@@ -19,6 +26,10 @@ from toolchain.hardware import SpeckChip
 __all__ = ["RULES", "check"]
 
 RULES: tuple[Rule, ...] = (
+    rules_sensor.sensor,
+    rules_sensor.sensor_destinations,
+    rules_sensor.input_pooling,
+    rules_sensor.event_filter,
     rules_cores.kernel_memory,
     rules_cores.neuron_memory,
     rules_cores.bias_memory,
@@ -37,8 +48,12 @@ RULES: tuple[Rule, ...] = (
     rules_values.threshold_low,
     rules_values.weight_range,
     rules_values.bias_range,
+    rules_values.state_range,
     rules_cores.core_count,
     rules_values.readout_classes,
+    rules_readout.readout_block,
+    rules_readout.readout_size,
+    rules_readout.readout_destinations,
     rules_values.single_spike,
     rules_values.bias_leak,
     rules_cores.assigned_core,
@@ -48,5 +63,9 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(program: SpeckProgram, chip: SpeckChip) -> tuple[Diagnostic, ...]:
-    """Every finding of every rule; whether the layers find cores is ``place``'s question."""
-    return tuple(finding for rule in RULES for finding in rule(program, chip))
+    """Every finding of every rule, with the hints that were tried.
+
+    Whether the layers find cores is ``place``'s question.
+    """
+    found = tuple(finding for rule in RULES for finding in rule(program, chip))
+    return advised(found, program, chip, RULES)

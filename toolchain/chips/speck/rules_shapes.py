@@ -142,7 +142,7 @@ def destination_shape(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagno
     for source, target, (sent, height, width) in _connections(program):
         pooled = (sent, height // target.pooling, width // target.pooling)
         wanted = program[target.layer].input_shape
-        if pooled != wanted:
+        if not program.takes(target, (sent, height, width)):
             message = f"sends {by(pooled)} to {target.layer}, which takes {by(wanted)}"
             yield find(chip, "destination_shape", source, message, None, chip.limits.destinations)
 
@@ -151,7 +151,7 @@ def _connections(
     program: SpeckProgram,
 ) -> Iterator[tuple[str, Destination, tuple[int, int, int]]]:
     """(who sends, to whom, a map of which shape before pooling)."""
-    yield from (("input", target, program.input_shape) for target in program.inputs)
+    yield from (("input", target, program.input_map) for target in program.inputs)
     for core in program.cores:
         yield from ((core.name, target, core.output_shape) for target in core.destinations)
 

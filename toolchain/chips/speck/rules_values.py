@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from toolchain.chips.speck.finding import Rule, find
-from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.chips.speck.finding import find
+from toolchain.chips.speck.program import SpeckProgram
 from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.hardware import Quantity, SpeckChip
 
@@ -15,6 +14,7 @@ __all__ = [
     "bias_range",
     "readout_classes",
     "single_spike",
+    "state_range",
     "threshold_low",
     "threshold_range",
     "weight_range",
@@ -40,13 +40,10 @@ def threshold_low(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic
     limit = chip.limits.threshold_low_max
     for core in program.cores:
         if core.threshold_low > limit.value:
-            changed = replace(core, threshold_low=int(limit.value))
-            helps = _helps(threshold_low, program, chip, changed)
             yield find(
                 chip, "threshold_low", core.name,
                 f"threshold_low {core.threshold_low}, on {chip.name} it works up to {limit.value}",
                 core.threshold_low, limit,
-                hint=f"threshold_low {core.threshold_low} -> {limit.value}" if helps else "",
             )  # fmt: skip
 
 
@@ -60,10 +57,18 @@ def bias_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
     yield from _array_range("bias", chip.limits.bias_width, program, chip)
 
 
+def state_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """Membranes to start from beyond the width of the neuron memory."""
+    yield from _array_range("initial", chip.limits.state_width, program, chip)
+
+
 def readout_classes(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
     """More outputs than the readout block distinguishes; monitored spikes have no such limit."""
     limit = chip.limits.readout_classes
+    read = None if program.readout is None else program.readout.layer
     for name in program.outputs:
+        if name == read:
+            continue
         number = program[name].output_shape[0]
         if limit is not None and number > limit.value:
             message = (
@@ -104,13 +109,6 @@ def bias_leak(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
                         chip.limits.bias_width, severity=Severity.INFO)  # fmt: skip
 
 
-def _helps(rule: Rule, program: SpeckProgram, chip: SpeckChip, changed: SpeckCore) -> bool:
-    """Whether the rule is content with this core once it is changed."""
-    cores = tuple(changed if core.name == changed.name else core for core in program.cores)
-    findings = rule(replace(program, cores=cores), chip)
-    return changed.name not in {finding.where for finding in findings}
-
-
 def _array_range(
     part: str, width: Quantity, program: SpeckProgram, chip: SpeckChip
 ) -> Iterator[Diagnostic]:
@@ -119,12 +117,15 @@ def _array_range(
         values = getattr(core, part)
         if values is None or (values.min() >= lowest and values.max() <= highest):
             continue
+        what = "initial membranes" if part == "initial" else part
         message = (
-            f"{part} of {count(int(values.min()))} to {count(int(values.max()))}, {chip.name} "
+            f"{what} of {count(int(values.min()))} to {count(int(values.max()))}, {chip.name} "
             f"holds {count(lowest)} to {count(highest)}"
         )
         need = max(int(values.max()), -int(values.min()) - 1).bit_length() + 1
-        yield find(chip, f"{part}_range", core.weight_name, message, need, width)
+        rule = "state_range" if part == "initial" else f"{part}_range"
+        where = core.name if part == "initial" else core.weight_name
+        yield find(chip, rule, where, message, need, width)
 
 
 def _signed(width: Quantity) -> tuple[int, int]:

@@ -1,40 +1,50 @@
-"""The clocked simulation of a Speck program: integers all the way, threads over samples."""
+"""The two simulations of a Speck program: integers all the way, threads over samples."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.speck import kernel
-from toolchain.chips.speck.pack import Tables, largest_sum, pack
+from toolchain.chips.speck.clocked import clocked
+from toolchain.chips.speck.event import simulate_events
+from toolchain.chips.speck.events import EventArrays, are_events, in_microseconds
+from toolchain.chips.speck.options import EventOptions
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.raster import as_batch, events_of
-from toolchain.chips.speck.recording import SpeckLayerRecord, SpeckRecording, squeeze_map
+from toolchain.chips.speck.raster import Rasters, Samples
+from toolchain.chips.speck.recording import SpeckRecording
+from toolchain.chips.speck.run import Run
+from toolchain.chips.speck.sensor import Sensed
 
 __all__ = ["check_wiring", "simulate", "start_state"]
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
+
+TIMINGS = ("clocked", "event")
 
 
 def simulate(
     program: SpeckProgram,
-    raster: npt.ArrayLike,
+    raster: Any,
     *,
     record: bool = False,
     timing: str = "clocked",
     state: Mapping[str, Array] | None = None,
     threads: int | None = None,
+    dt: float | None = None,
+    steps: int | None = None,
+    options: EventOptions | None = None,
 ) -> SpeckRecording:
-    r"""What the program does with a raster of spikes, step by step.
+    r"""What the program does with spikes.
 
-    In each step, core after core in the order of the program:
+    In **clocked** timing, in each step, core after core in the order of the program:
 
     .. math::
         v &\leftarrow \mathrm{sat}_{16}\bigl(v + b + \textstyle\sum w\,n_{in}\bigr), \quad
@@ -43,52 +53,94 @@ def simulate(
         \text{(return to zero: } v \leftarrow \max(0, v_{low}) \text{ where } n > 0)
 
     with an exact sum that is clamped once. Spikes are summed in windows of the destination's
-    pooling; rows and columns beyond the last full window are dropped.
+    pooling; rows and columns beyond the last full window are dropped. Where no saturation is
+    reported this is sinabs' ``IAFSqueeze`` with the same integers.
 
-    Where no saturation is reported this is sinabs' ``IAFSqueeze`` with the same integers. It is
-    not what silicon does event by event: a core updates a neuron, and fires at most once, for
-    each incoming spike. The bias is added once a step, so it stands for the chip's leak only if
-    the chip's slow clock ticks once in ``dt``.
+    In **event** timing, for each event one after the other, each neuron that the event reaches:
+
+    .. math::
+        v \leftarrow \max(\mathrm{sat}_{16}(v + w),\ v_{low}), \quad
+        \text{and if } v \ge \theta: \text{ one spike, } v \leftarrow v - \theta
+        \text{ (return to zero: } 0)
+
+    A residue at or above the threshold waits for the neuron's next event. The spikes of one event
+    are the next core's events, before any later one. This is what the chip's documentation says
+    of its cores; what it leaves open is in ``options``.
+
+    Biases are the chip's leak: in clocked timing part of the sum of each step, in event timing
+    a tick of the slow clock in each step. Both stand for a slow clock with a period of ``dt``.
 
     Args:
-        program: at most what a chip holds; it need not be placed.
+        program: at most what a chip holds; it need not be placed. Its sensor's event filter is
+            not simulated.
         raster: counts (steps, channels, y, x) or (batch, steps, channels, y, x): integers, truth
             values or whole floats from 0 to 32767 (a bound of this simulator, not of the chip).
+            Or events: a structured array with the fields ``x, y, t, p`` (column, row, time in µs,
+            channel), sorted by time, or a list of them, one a sample. In event timing the spikes
+            of a raster come by step, channel, y and x, those of one address together.
         record: keep spikes and membranes of every layer at every step.
-        timing: ``"clocked"``.
+        timing: ``"clocked"`` or ``"event"``.
         state: membranes to start from, int16 (batch, channels, y, x) or (channels, y, x) by core;
             cores left out start from their ``initial``, or from zero.
         threads: at most this many samples at a time; by default as many as there are processors.
+        dt: length of a step, s; by default the program's. Event arrays need whole µs, and
+            only then does a raster in event timing give ``events``.
+        steps: of events, how many to simulate; by default up to the last event.
+        options: of event timing; see ``EventOptions``.
 
     Raises:
-        ValueError: a raster, state or timing other than the above, or connected layers whose
-            shapes disagree.
+        ValueError: input, state or timing other than the above, a network that runs away in event
+            timing, or connected layers whose shapes disagree.
 
-    Source: sinabs documentation, layers IAFSqueeze and SumPool2d; Speck Dev Kit manual, sections
-    3.2.4.4 to 3.2.4.6.
+    Source: sinabs documentation, layers IAFSqueeze and SumPool2d, and its pages on Speck; Speck
+    Dev Kit manual, sections 3.2.4.4 to 3.2.4.6.
     """
-    if timing != "clocked":
-        raise ValueError(f"timing {timing!r} is not available in this release: use 'clocked'")
+    if timing not in TIMINGS:
+        raise ValueError(f"timing is {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be >= 1, got {threads}")
+    if options is not None and timing != "event":
+        raise ValueError("options are of timing='event' only")
     check_wiring(program)
-    batch = as_batch(raster, program.input_shape)
-    names = [core.name for core in program.cores]
-    tables = pack(
-        program,
-        steps=batch.shape[1],
-        spikes=names if record else program.outputs,
-        history=names if record else (),
-    )
-    run = _Run.of(program, tables, batch, start_state(program, batch.shape[0], state))
-    workers = min(threads or _processors(), max(batch.shape[0], 1))
-    if workers == 1:
-        for sample in range(batch.shape[0]):
-            run.sample(sample)
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(run.sample, range(batch.shape[0])))
-    return run.recording(record=record)
+    samples, length = _samples(program, raster, dt, steps)
+    if program.sensor is not None:
+        samples = Sensed(samples, program.sensor, program.input_shape)
+        program = program.behind_sensor()
+    start = start_state(program, len(samples), state)
+    if timing == "clocked":
+        run = Run.of(program, samples, start, record=record)
+        _each(partial(clocked, run), len(samples), threads)
+        return run.recording()
+    options = options or EventOptions()
+    drop = options.partial_windows == "drop"
+    run = Run.of(program, samples, start, record=record, drop=drop)
+    work = partial(simulate_events, run, options=options, dt=length)
+    sent = _each(work, len(samples), threads)
+    names = program.outputs if length else ()
+    return run.recording({name: tuple(events[name] for events in sent) for name in names})
+
+
+def _samples(
+    program: SpeckProgram, spikes: Any, dt: float | None, steps: int | None
+) -> tuple[Samples, int]:
+    """The input, checked, and the length of a step in µs (0: unknown)."""
+    dt = program.dt if dt is None else dt
+    if are_events(spikes):
+        if dt is None:
+            raise ValueError("events need the length of a step: dt=... in s")
+        length = in_microseconds(dt)
+        return EventArrays(spikes, program.input_shape, length, steps), length
+    if steps is not None:
+        raise ValueError("steps is for events; a raster has its own")
+    length = 0 if dt is None else _whole(dt)
+    return Rasters(spikes, program.input_shape, length), length
+
+
+def _whole(dt: float) -> int:
+    """A length in s as µs, 0 where it is no whole number of them."""
+    if not (isinstance(dt, int | float) and 0 < dt < math.inf):
+        raise ValueError(f"dt must be > 0 s, got {dt!r}")
+    return round(dt * 1e6) if abs(dt * 1e6 - round(dt * 1e6)) < 1e-6 * dt * 1e6 else 0
 
 
 def check_wiring(program: SpeckProgram) -> None:
@@ -100,9 +152,9 @@ def check_wiring(program: SpeckProgram) -> None:
     faults = []
     for core in program.cores:
         for source, target in program.sources(core.name):
-            channels, height, width = program.input_shape if source is None else source.output_shape
+            channels, height, width = program.input_map if source is None else source.output_shape
             sent = (channels, height // target.pooling, width // target.pooling)
-            if sent != core.input_shape:
+            if not program.takes(target, (channels, height, width)):
                 sender = "the input" if source is None else source.name
                 faults.append(
                     f"{sender} sends {sent} to {core.name}, which takes {core.input_shape}"
@@ -136,96 +188,13 @@ def start_state(
     return start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Run:
-    """One call of ``simulate``: the inputs, and room for what comes out of each sample."""
-
-    program: SpeckProgram
-    tables: Tables
-    batch: Array
-    membranes: Array
-    spikes: Array
-    history: Array
-    saturations: Array
-    synops: Array
-    counts: Array
-
-    @classmethod
-    def of(
-        cls, program: SpeckProgram, tables: Tables, batch: Array, start: Mapping[str, Array]
-    ) -> _Run:
-        samples = batch.shape[0]
-        lines = [start[core.name].transpose(0, 2, 3, 1) for core in program.cores]
-        # Lines of their own in the cache: threads that count side by side would wait on each other.
-        counters = np.zeros((3, samples, -(-len(program.cores) // 16) * 16), np.int64)
-        return cls(
-            program=program,
-            tables=tables,
-            batch=batch,
-            membranes=np.concatenate(
-                [n.reshape(samples, math.prod(n.shape[1:])) for n in lines], 1
-            ),
-            spikes=np.zeros((samples, _length(tables.spikes)), np.int32),
-            history=np.zeros((samples, _length(tables.history)), np.int16),
-            saturations=counters[0],
-            synops=counters[1],
-            counts=counters[2],
-        )
-
-    def sample(self, index: int) -> None:
-        """Simulate one sample; others may be under way in other threads."""
-        events, peak = events_of(self.batch, index)
-        narrow = largest_sum(self.program, peak) < 2**31
-        membranes = self.membranes[index].astype(np.int32 if narrow else np.int64)
-        tables = self.tables
-        kernel.run(
-            self.batch.shape[1],
-            events,
-            tables.shape,
-            tables.inputs,
-            tables.cores,
-            tables.targets,
-            tables.phases,
-            tables.weights,
-            tables.biases,
-            membranes,
-            np.ones(tables.lines, np.uint8),
-            self.spikes[index],
-            self.history[index],
-            self.saturations[index],
-            self.synops[index],
-            self.counts[index],
-        )
-        self.membranes[index] = membranes
-
-    def recording(self, *, record: bool) -> SpeckRecording:
-        names = [core.name for core in self.program.cores]
-        tables, steps = self.tables, self.batch.shape[1]
-        spikes = {n: self._maps(n, self.spikes[:, at], steps) for n, at in tables.spikes.items()}
-        v_mem = {n: self._maps(n, self.history[:, at], steps) for n, at in tables.history.items()}
-        state = {n: self._maps(n, self.membranes[:, at], 1) for n, at in tables.membranes.items()}
-        return SpeckRecording(
-            outputs={name: squeeze_map(spikes[name]) for name in self.program.outputs},
-            state={name: value[:, 0] for name, value in state.items()},
-            saturations=dict(zip(names, self.saturations.sum(0).tolist(), strict=False)),
-            synops=dict(zip(names, self.synops.T.copy(), strict=False)),
-            spike_counts=dict(zip(names, self.counts.T.copy(), strict=False)),
-            layers={
-                name: SpeckLayerRecord(spikes=spikes[name], v_mem=v_mem[name])
-                for name in names
-                if record
-            },
-        )
-
-    def _maps(self, name: str, flat: Array, steps: int) -> Array:
-        """(batch, steps, channels, y, x) of values that lie as [step][y][x][channel]."""
-        channels, height, width = self.program[name].output_shape
-        maps = flat.reshape(flat.shape[0], steps, height, width, channels)
-        return np.ascontiguousarray(maps.transpose(0, 1, 4, 2, 3))
-
-
-def _length(places: Mapping[str, slice]) -> int:
-    return max((place.stop for place in places.values()), default=0)
+def _each(work: Callable[[int], T], samples: int, threads: int | None) -> list[T]:
+    """What ``work`` gives for every sample, on so many threads."""
+    workers = min(threads or _processors(), max(samples, 1))
+    if workers == 1:
+        return [work(sample) for sample in range(samples)]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, range(samples)))
 
 
 def _processors() -> int:

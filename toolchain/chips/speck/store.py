@@ -7,10 +7,12 @@ checks of the constructors again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
+from toolchain.chips.speck import sensor
 from toolchain.chips.speck.program import Array, Destination, SpeckCore, SpeckProgram
+from toolchain.chips.speck.readout import Readout
 
 __all__ = ["FORMAT", "from_arrays", "to_arrays"]
 
@@ -33,9 +35,11 @@ def to_arrays(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:
         "chip": program.chip,
         "dt": program.dt,
         "input_shape": list(program.input_shape),
+        "sensor": None if program.sensor is None else sensor.plain(program.sensor),
         "cores": [_plain(core) for core in program.cores],
         "inputs": [_plain(target) for target in program.inputs],
         "outputs": list(program.outputs),
+        "readout": None if program.readout is None else asdict(program.readout),
     }
     return arrays, metadata
 
@@ -54,8 +58,11 @@ def from_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Spe
     try:
         cores = tuple(_core_from_plain(entry, arrays) for entry in rest.pop("cores"))
         inputs = tuple(Destination(**entry) for entry in rest.pop("inputs"))
-        shape = tuple(rest.pop("input_shape"))
-        program = SpeckProgram(**rest, input_shape=shape, cores=cores, inputs=inputs)
+        rest["input_shape"] = tuple(rest.pop("input_shape"))
+        rest["sensor"] = sensor.from_plain(rest.pop("sensor", None))
+        if rest.get("readout") is not None:
+            rest["readout"] = Readout(**rest["readout"])
+        program = SpeckProgram(**rest, cores=cores, inputs=inputs)
     except (KeyError, TypeError) as error:
         raise ValueError(f"damaged Speck program: {error}") from error
     if unused := sorted(set(arrays) - set(program.to_arrays()[0])):

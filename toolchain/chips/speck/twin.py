@@ -23,6 +23,9 @@ def simulate_densely(
     program: SpeckProgram, raster: Array, *, state: Mapping[str, Array] | None = None
 ) -> SpeckRecording:
     """The recording, with every layer, of a raster (batch, steps, channels, y, x) of counts."""
+    sent = raster.sum((1, 2, 3, 4), dtype=np.int64)
+    if program.sensor is not None:
+        raster = program.sensor.of_raster(raster)
     batch, steps = raster.shape[:2]
     membranes = {core.name: _start(core, batch, state or {}) for core in program.cores}
     spikes = {n: np.zeros((batch, steps, *v.shape[1:]), np.int32) for n, v in membranes.items()}
@@ -54,6 +57,9 @@ def simulate_densely(
         saturations=saturations,
         synops=synops,
         spike_counts={n: s.sum((1, 2, 3, 4), dtype=np.int64) for n, s in spikes.items()},
+        input_counts=sent,
+        steps=steps,
+        events={},
         layers={n: SpeckLayerRecord(spikes=spikes[n], v_mem=v_mem[n]) for n in membranes},
     )
 
@@ -69,9 +75,9 @@ def _arriving(
     """Counts (batch, channels, y, x) that the core is sent, of all its sources together."""
     total = np.zeros((len(raster), *core.input_shape), np.int64)
     for source, target in program.sources(core.name):
-        total += _sum_pool(
-            raster if source is None else spikes[source.name][:, step], target.pooling
-        )
+        sent = raster if source is None else spikes[source.name][:, step]
+        pooled = _sum_pool(sent, target.pooling)
+        total[:, target.feature_shift : target.feature_shift + pooled.shape[1]] += pooled
     return total
 
 

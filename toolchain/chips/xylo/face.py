@@ -33,6 +33,7 @@ from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
     "QUANTIZERS",
+    "TIMINGS",
     "activity",
     "activity_at",
     "approximate",
@@ -42,6 +43,7 @@ __all__ = [
     "cost",
     "emit",
     "lag",
+    "lags",
     "lower",
     "pack",
     "place",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 QUANTIZERS = METHODS
+TIMINGS = ("clocked",)
 
 emit = configuration
 
@@ -82,9 +85,12 @@ def quantize(
     return to_integers(graph, chip, calibration, method)
 
 
-def place(program: XyloProgram, chip: XyloChip) -> tuple[XyloProgram, tuple[Diagnostic, ...]]:
+def place(
+    program: XyloProgram, chip: XyloChip, by_hand: Mapping[str, int] | None = None
+) -> tuple[XyloProgram, tuple[Diagnostic, ...]]:
     """Ids were allocated when the program was made; whether they fit is asked by the rules."""
-    del chip
+    if by_hand is not None:
+        raise ValueError(f"{chip.name} has one core, and Xylo allocates ids itself: no placement=")
     return program, ()
 
 
@@ -139,6 +145,11 @@ def _row(
 def lag(graph: Graph) -> int:
     """One timestep for each hop between layers."""
     return read_layers(graph).lag()
+
+
+def lags(graph: Graph) -> dict[str, int]:
+    """The same of each layer."""
+    return read_layers(graph).lags()
 
 
 def simulate(

@@ -1,0 +1,24 @@
+"""Compiled code that is kept on disk belongs to the sources it was compiled from."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from toolchain.chips.speck import event_kernel, kernel, scan
+
+ROOM = Path(kernel.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("module", "inlined"),
+    [
+        (scan, ["lanes.py"]),
+        (kernel, ["lanes.py", "tables.py"]),
+        (event_kernel, ["kernel.py", "lanes.py", "tables.py"]),
+    ],
+)
+def test_a_compiled_file_changes_with_what_it_inlines(module, inlined):
+    """numba compiles again when the contents of the one file change, and only then."""
+    sources = b"".join((ROOM / name).read_bytes() for name in inlined)
+    assert hashlib.sha256(sources).hexdigest()[:12] == module.INLINED

@@ -1,0 +1,80 @@
+"""The tables of ``docs/speck.md`` are what their files say, and what is measured."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.oracles import nmnist
+from toolchain import deploy
+from toolchain.chips.speck.events import event_array
+from toolchain.diagnostics import count
+from toolchain.hardware import list_chips, load_chip
+
+PAGE = (Path(__file__).parent.parent / "docs" / "speck.md").read_text(encoding="utf-8")
+
+
+def words(memory):
+    """The sum over all cores, with thin groups."""
+
+    def total(spec):
+        return f"{int(sum(getattr(core, memory).value for core in spec.cores)):,}".replace(",", " ")
+
+    return total
+
+
+ROW = {
+    "vendor's board": lambda spec: spec.vendor_ids[0],
+    "cores": lambda spec: str(len(spec.cores)),
+    "of them in no fixed order": lambda spec: ", ".join(
+        str(core.id) for core in spec.cores if not core.deterministic
+    ),
+    "kernel words": words("kernel_memory"),
+    "neuron words": words("neuron_memory"),
+    "bias words": words("bias_memory"),
+    "classes of the readout block": lambda spec: (
+        str(int(spec.limits.readout_classes.value)) if spec.readout else "none"
+    ),
+    "bits that disable weights": lambda spec: "yes" if spec.kill_bits else "no",
+    "still known to the vendor's tools": lambda spec: "no" if spec.vendor_note else "yes",
+}
+
+
+def test_the_table_of_chips_is_what_their_files_say():
+    lines = PAGE[PAGE.index("| chip |") :].split("\n\n")[0].splitlines()
+    heading, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    specs = [load_chip(name) for name in list_chips() if load_chip(name).family == "speck"]
+    assert heading[1:] == [f"`{spec.name}`" for spec in specs]
+    said = {row[0]: row[1:] for row in body}
+    assert set(said) == set(ROW)
+    for name, cells in said.items():
+        assert cells == [ROW[name](spec) for spec in specs], name
+
+
+def test_the_default_is_the_one_it_names():
+    assert load_chip("speck").name == "speck2f"
+    assert "`speck` means `speck2f`" in PAGE
+
+
+def recorded_events():
+    """The real recording one event at a time: five bytes each, as ``nmnist.recording`` says."""
+    data = np.frombuffer(nmnist.RECORDING.read_bytes(), np.uint8).reshape(-1, 5).astype(np.int64)
+    times = (data[:, 2] & 127) << 16 | data[:, 3] << 8 | data[:, 4]
+    events = event_array(data[:, 0], data[:, 1], times, data[:, 2] >> 7)
+    return events[np.argsort(events["t"], kind="stable")]
+
+
+@pytest.mark.skipif(
+    bool(nmnist.MISSING), reason=f"files of others that are not there: {nmnist.MISSING}"
+)
+def test_the_published_network_spikes_as_the_page_says():
+    d = deploy(nmnist.network(), chip="speck2f", calibration=nmnist.recording())
+    found = d.compare(recorded_events(), permutations=10)
+    for layer in found.layers:
+        cells = [layer.name, count(layer.spikes["reference"])]
+        for run in ("quantized", "clocked", "event"):
+            cells.append(f"{count(layer.spikes[run])} ({100 * layer.agreement[run]:.1f} %)")
+        assert f"| {' | '.join(cells)} |" in PAGE
+    assert set(found.decisions.values()) == {1.0}
+    first = found.layers[0].name
+    assert found.orders.most[first] - found.orders.fewest[first] == 3

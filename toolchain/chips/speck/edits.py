@@ -1,0 +1,220 @@
+"""A Speck program with something changed, and all that follows from it. Hints are tried on these.
+
+Each function gives a new program, or None where the change cannot be made. Layers behind a changed
+one are fitted to what they are then sent: they lose input channels, and a kernel as large as its
+input map shrinks with the map. Nothing is placed afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
+from toolchain.chips.speck.sensor import SpeckSensor
+from toolchain.hardware import SpeckChip
+
+__all__ = [
+    "clipped",
+    "copied",
+    "moved",
+    "narrower",
+    "padded",
+    "pooled",
+    "rescaled",
+    "split",
+    "squared",
+    "strided",
+    "with_floor",
+    "without_bias",
+]
+
+
+def narrower(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram | None:
+    """The first ``outputs`` output channels of a layer."""
+    core = program[name]
+    return _with(
+        program,
+        name,
+        weight=core.weight[:outputs],
+        bias=None if core.bias is None else core.bias[:outputs],
+        initial=None if core.initial is None else core.initial[:outputs],
+    )
+
+
+def strided(program: SpeckProgram, name: str, stride: tuple[int, int]) -> SpeckProgram | None:
+    """A layer with another stride."""
+    return _with(program, name, stride=stride, initial=None)
+
+
+def padded(program: SpeckProgram, name: str, padding: tuple[int, int]) -> SpeckProgram | None:
+    """A layer with another padding."""
+    return _with(program, name, padding=padding, initial=None)
+
+
+def squared(program: SpeckProgram, name: str) -> SpeckProgram | None:
+    """A layer with zeros behind the shorter side of its kernel; the map may become smaller."""
+    weight = program[name].weight
+    side = max(weight.shape[2:])
+    border = [(0, 0), (0, 0), *((0, side - length) for length in weight.shape[2:])]
+    return _with(program, name, weight=np.pad(weight, border), initial=None)
+
+
+def pooled(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | None:
+    """A layer all of whose events come sum-pooled by ``pooling``, the input's by the sensor."""
+    sensor = program.sensor
+    if any(target.layer == name for target in program.inputs):
+        sensor = _pooling(program, pooling)
+        if sensor is None:
+            return None
+
+    def changed(targets: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        return tuple(replace(t, pooling=pooling) if t.layer == name else t for t in targets)
+
+    cores = tuple(replace(c, destinations=changed(c.destinations)) for c in program.cores)
+    try:
+        return _refitted(replace(program, sensor=sensor, cores=cores))
+    except ValueError:  # nothing is left of the map for a kernel
+        return None
+
+
+def _pooling(program: SpeckProgram, pooling: int) -> SpeckSensor | None:
+    """The program's sensor with so much more pooling; None where it is not so easy."""
+    sensor = program.sensor
+    if sensor is None or len(program.inputs) > 1:
+        return None
+    rows, columns = (side // pooling for side in sensor.size)
+    if any((*sensor.origin, sensor.mirror_y, sensor.mirror_x)) or not rows or not columns:
+        return None
+    by_y, by_x = sensor.pooling
+    return replace(sensor, pooling=(by_y * pooling, by_x * pooling), cut=(rows - 1, columns - 1))
+
+
+def copied(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
+    """A layer on two cores: the first sends to its first ``kept`` destinations, the other to more.
+
+    Exact: both compute the same.
+    """
+    core = program[name]
+    first = replace(core, destinations=core.destinations[:kept])
+    copy = replace(
+        core, name=f"{name} (copy)", destinations=core.destinations[kept:], monitor=False
+    )
+    return _parted(program, first, copy)
+
+
+def split(program: SpeckProgram, name: str) -> SpeckProgram:
+    """A layer on two cores, each with half of its output channels.
+
+    Exact: their spikes lie side by side in whatever the layer sends to.
+    """
+    core = program[name]
+    half = core.weight.shape[0] // 2
+    parts = []
+    for part in (slice(0, half), slice(half, None)):
+        shift = int(part.start)
+        parts.append(
+            replace(
+                core,
+                name=name + " (rest)" * (shift > 0),
+                weight=core.weight[part],
+                bias=None if core.bias is None else core.bias[part],
+                initial=None if core.initial is None else core.initial[part],
+                destinations=tuple(
+                    replace(target, feature_shift=target.feature_shift + shift)
+                    for target in core.destinations
+                ),
+            )
+        )
+    return _parted(program, *parts)
+
+
+def _parted(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> SpeckProgram:
+    """The program with two cores for one; ``first`` has its name. Both are sent the same."""
+    cores: list[SpeckCore] = []
+    for core in program.cores:
+        if core.name == first.name:
+            cores += [replace(first, core=None), replace(second, core=None)]
+        else:
+            cores.append(_doubling(core, first.name, second.name))
+    inputs = [replace(t, layer=second.name) for t in program.inputs if t.layer == first.name]
+    return replace(program, cores=tuple(cores), inputs=(*program.inputs, *inputs))
+
+
+def rescaled(program: SpeckProgram, name: str, factor: int) -> SpeckProgram | None:
+    """A layer's integers divided by ``factor``, rounded half to even."""
+    core = program[name]
+    changes: dict[str, Any] = {
+        part: np.rint(value / factor).astype(np.int64)
+        for part in ("weight", "bias", "initial")
+        if (value := getattr(core, part)) is not None
+    }
+    changes["threshold_high"] = max(1, round(core.threshold_high / factor))
+    changes["threshold_low"] = min(0, round(core.threshold_low / factor))
+    return _with(program, name, **changes)
+
+
+def with_floor(program: SpeckProgram, name: str, threshold_low: int) -> SpeckProgram | None:
+    """A layer with another floor of its membranes."""
+    return _with(program, name, threshold_low=threshold_low)
+
+
+def clipped(program: SpeckProgram, name: str, top: int) -> SpeckProgram | None:
+    """A layer without weights above ``top``."""
+    return _with(program, name, weight=np.minimum(program[name].weight, top))
+
+
+def without_bias(program: SpeckProgram, name: str) -> SpeckProgram | None:
+    """A layer without biases."""
+    return _with(program, name, bias=None)
+
+
+def moved(program: SpeckProgram, chip: SpeckChip) -> SpeckProgram:
+    """The program for another chip of the family."""
+    cores = tuple(replace(core, core=None) for core in program.cores)
+    return replace(program, chip=chip.name, cores=cores)
+
+
+def _doubling(core: SpeckCore, name: str, second: str) -> SpeckCore:
+    """A core that sends to ``second`` what it sends to ``name``."""
+    more = [replace(target, layer=second) for target in core.destinations if target.layer == name]
+    return replace(core, destinations=(*core.destinations, *more), core=None)
+
+
+def _with(program: SpeckProgram, name: str, **changes: Any) -> SpeckProgram | None:
+    try:
+        return _refitted(_exchanged(program, replace(program[name], **changes)))
+    except ValueError:  # no such program exists on any chip: a kernel larger than its map
+        return None
+
+
+def _exchanged(program: SpeckProgram, core: SpeckCore) -> SpeckProgram:
+    cores = (core if other.name == core.name else other for other in program.cores)
+    return replace(program, cores=tuple(replace(c, core=None) for c in cores))
+
+
+def _refitted(program: SpeckProgram) -> SpeckProgram | None:
+    """Every layer as what it is sent wants it; None where its sources do not go together."""
+    for name in [core.name for core in program.cores]:
+        sent, sides = set[int](), set[tuple[int, ...]]()
+        for source, target in program.sources(name):
+            shape = program.input_map if source is None else source.output_shape
+            sent.update(range(target.feature_shift, target.feature_shift + shape[0]))
+            sides.add(tuple(side // target.pooling for side in shape[1:]))
+        if len(sides) != 1 or sent != set(range(len(sent))):
+            return None
+        height, width = sides.pop()
+        program = _exchanged(program, _fitted(program[name], (len(sent), height, width)))
+    return program
+
+
+def _fitted(core: SpeckCore, shape: tuple[int, int, int]) -> SpeckCore:
+    if shape == core.input_shape:
+        return core
+    channels, height, width = shape
+    weight = core.weight[:, :channels]
+    if weight.shape[2:] == core.input_shape[1:] and core.padding == (0, 0):
+        weight = weight[..., :height, :width]
+    return replace(core, weight=weight, input_shape=shape, initial=None)

@@ -1,0 +1,65 @@
+"""Layers on cores as a problem on graphs: the cheapest matching, and why there may be none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import networkx as nx
+
+__all__ = ["cheapest", "crowds"]
+
+
+def cheapest(costs: Sequence[Mapping[int, int]]) -> dict[int, int] | None:
+    """A core of its own for every layer, at the least total cost; None if there is no way.
+
+    Args:
+        costs: of each layer, what each core that it may go on costs; integers >= 0 of any size.
+
+    Returns:
+        Core by index of the layer. Of several with the same cost it is the one in which the first
+        layer has the lowest id, then the second, and so on: the answer is unique.
+    """
+    # digits that are worth less than any cost, the first layer's worth most
+    base = 1 + max((core for options in costs for core in options), default=0)
+    whole = base ** len(costs)
+    network: nx.DiGraph[Any] = nx.DiGraph()
+    network.add_nodes_from(["source", "sink"])
+    for layer, options in enumerate(costs):
+        network.add_edge("source", (layer, "layer"), capacity=1)
+        digit = base ** (len(costs) - 1 - layer)
+        for core, cost in options.items():
+            price = cost * whole + core * digit
+            network.add_edge((layer, "layer"), (core, "core"), capacity=1, weight=price)
+            network.add_edge((core, "core"), "sink", capacity=1)
+    flow = nx.max_flow_min_cost(network, "source", "sink")
+    if sum(flow["source"].values()) < len(costs):
+        return None
+    return {
+        layer: next(core for core in options if flow[layer, "layer"][core, "core"])
+        for layer, options in enumerate(costs)
+    }
+
+
+def crowds(candidates: Sequence[Collection[int]]) -> Iterator[tuple[set[int], set[int]]]:
+    """Layers and the too few cores they share, one set of layers for each set of cores.
+
+    A largest matching leaves layers over. From one of these, follow its cores to the layers on
+    them, and on: all these layers fit no other cores, and are one more than them (Hall's condition
+    broken). The set is smallest: without any one of them the others have a core each.
+    """
+    graph: nx.Graph[int] = nx.Graph()
+    layers = [-1 - layer for layer in range(len(candidates))]  # numbers that no core has
+    graph.add_nodes_from(layers)
+    graph.add_edges_from((-1 - i, core) for i, cores in enumerate(candidates) for core in cores)
+    matched = nx.bipartite.hopcroft_karp_matching(graph, top_nodes=layers)
+    ways = nx.DiGraph((i, core) for i in layers for core in graph[i])
+    ways.add_nodes_from(layers)
+    ways.add_edges_from((core, matched[core]) for core in graph if core >= 0 and core in matched)
+    told: set[frozenset[int]] = set()
+    for left_over in (i for i in layers if i not in matched):
+        reached = {left_over, *nx.descendants(ways, left_over)}
+        cores = frozenset(node for node in reached if node >= 0)
+        if cores not in told:
+            told.add(cores)
+            yield {-1 - node for node in reached if node < 0}, set(cores)

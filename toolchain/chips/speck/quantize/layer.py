@@ -1,0 +1,150 @@
+"""A core's weights and neurons in floats, and the integers that one scale makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from toolchain.hardware import SpeckChip
+from toolchain.ir import Array, Conv2d, Graph, Neuron, Node
+
+__all__ = ["Integers", "Layer", "Words", "applied", "integers", "read_layers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Largest values of the chip's signed words.
+
+    Attributes:
+        weight, bias, threshold, state: largest value; the smallest is one further from 0.
+        floor: the floor nearest to 0 that works, lsb.
+    """
+
+    weight: int
+    bias: int
+    threshold: int
+    state: int
+    floor: int
+
+    @classmethod
+    def of(cls, chip: SpeckChip) -> Words:
+        """The words of ``chip``."""
+        limits = chip.limits
+        return cls(
+            weight=2 ** (int(limits.weight_width.value) - 1) - 1,
+            bias=2 ** (int(limits.bias_width.value) - 1) - 1,
+            threshold=2 ** (int(limits.threshold_width.value) - 1) - 1,
+            state=2 ** (int(limits.state_width.value) - 1) - 1,
+            floor=int(limits.threshold_low_max.value),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layer:
+    """A convolution and the neurons behind it.
+
+    Attributes:
+        name, weight_name: the user's names of the neurons and of the convolution.
+        conv, neuron: what they are in floats.
+    """
+
+    name: str
+    weight_name: str
+    conv: Conv2d
+    neuron: Neuron
+
+    @property
+    def threshold(self) -> float:
+        """The largest threshold; a core has one."""
+        return float(self.neuron.v_threshold.max())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Integers:
+    """How a layer is loaded.
+
+    Attributes:
+        scale: integer steps a unit of the float network.
+        weight, bias: like those of the convolution.
+        threshold, floor, initial: like those of the neurons; floor None for the word's own end.
+        limited_by: the word that allows no larger scale.
+    """
+
+    scale: float
+    weight: Array
+    bias: Array | None
+    threshold: Array
+    floor: Array | None
+    initial: Array
+    limited_by: str
+
+    @property
+    def levels(self) -> int:
+        """The largest magnitude of a weight."""
+        return int(np.abs(self.weight).max(initial=0))
+
+
+def read_layers(graph: Graph) -> tuple[Layer, ...]:
+    """Every core of a shaped graph, in order; neurons without a convolution are left out."""
+    found = []
+    for name, neuron in graph.of(Neuron).items():
+        weight_name = graph.before(name)
+        conv = graph[weight_name]
+        if isinstance(conv, Conv2d):
+            found.append(Layer(name=name, weight_name=weight_name, conv=conv, neuron=neuron))
+    return tuple(found)
+
+
+def integers(layer: Layer, scale: float, words: Words, *, limited_by: str) -> Integers:
+    """Each number times ``scale``, rounded half to even and cut at the ends of its word.
+
+    A threshold is 1 at least, and a floor below 0 stays below 0.
+    """
+    conv, neuron = layer.conv, layer.neuron
+    floor = None
+    if neuron.v_min is not None:
+        floor = _word(neuron.v_min * scale, -words.state - 1, words.state)
+        floor = np.where(neuron.v_min < 0, np.minimum(floor, words.floor), floor)
+    return Integers(
+        scale=scale,
+        weight=_word(conv.weight * scale, -words.weight, words.weight),
+        bias=None if conv.bias is None else _word(conv.bias * scale, -words.bias, words.bias),
+        threshold=_word(neuron.v_threshold * scale, 1, words.threshold),
+        floor=floor,
+        initial=_word(neuron.v_init * scale, -words.state - 1, words.state),
+        limited_by=limited_by,
+    )
+
+
+def _word(value: Array, lowest: int, highest: int) -> Array:
+    return np.asarray(np.clip(np.rint(value), lowest, highest).astype(np.int64))
+
+
+def applied(graph: Graph, found: Mapping[str, Integers]) -> Graph:
+    """``graph`` with the integers of each layer, by the name of its neurons."""
+    changes: dict[str, Node] = {}
+    for layer in read_layers(graph):
+        held = found[layer.name]
+        changes[layer.weight_name] = replace(layer.conv, weight=held.weight, bias=held.bias)
+        changes[layer.name] = _loaded(layer.neuron, held)
+    return graph.replace(changes)
+
+
+def _loaded(neuron: Neuron, held: Integers) -> Neuron:
+    amount = neuron.reset_amount
+    return replace(
+        neuron,
+        v_threshold=held.threshold,
+        reset_amount=None if amount is None else _scaled(amount, held),
+        bias=_scaled(neuron.bias, held),
+        v_init=held.initial,
+        v_leak=_scaled(neuron.v_leak, held),
+        v_min=held.floor,
+    )
+
+
+def _scaled(value: Array, held: Integers) -> Array:
+    """What no core holds, in the same unit: the rules refuse it unless it is 0 or the threshold."""
+    return np.asarray(np.rint(value * held.scale).astype(np.int64))

@@ -1,0 +1,137 @@
+"""What each layer of the float network hears and says, and one layer alone on the chip.
+
+A layer is judged on the spikes that the float network sends it, so that the errors of others do
+not hide its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.chips.speck.lower import lower
+from toolchain.chips.speck.quantize.layer import Integers, Layer, applied, read_layers
+from toolchain.chips.speck.raster import MOST_SPIKES
+from toolchain.chips.speck.simulate import simulate
+from toolchain.hardware import SpeckChip
+from toolchain.ir import Array, Conv2d, Graph, Input, Neuron, Output
+from toolchain.ir.interpret import evaluate, interpret
+from toolchain.recording import LayerRecord, count_agreement
+
+__all__ = ["Heard", "excerpt", "hear", "network_outputs", "outputs_of", "respond"]
+
+MOST = 20_000_000
+"""Membranes times steps of the calibration spikes that layers are judged on; the first so many
+steps, and samples spread evenly, are taken of longer ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heard:
+    """One layer in the float network.
+
+    Attributes:
+        arriving: int32 (batch, time, channels, y, x), spikes that reach the convolution; at most
+            as many at an address in a step as the simulator takes.
+        said: int32 (batch, time, channels, y, x), spikes of the neurons.
+        peak: the largest magnitude of a membrane, before it was reset.
+    """
+
+    arriving: Array
+    said: Array
+    peak: float
+
+
+def excerpt(graph: Graph, spikes: Array) -> Array:
+    """The part of ``spikes`` (batch, time, *features) that layers are judged on."""
+    neurons = max(1, sum(int(np.prod(node.shape)) for node in graph.of(Neuron).values()))
+    spikes = spikes[:, : max(1, MOST // neurons)]
+    most = max(1, MOST // (neurons * max(1, spikes.shape[1])))
+    if len(spikes) > most:
+        spikes = spikes[np.linspace(0, len(spikes) - 1, most).astype(int)]
+    return spikes
+
+
+def hear(graph: Graph, spikes: Array) -> dict[str, Heard]:
+    """Every layer of the float network on ``spikes``, by the name of its neurons."""
+    parts: dict[str, list[Heard]] = {layer.name: [] for layer in read_layers(graph)}
+    for sample in range(len(spikes)):  # one by one: the reference keeps every state in 64 bits
+        for name, heard in _hear_one(graph, spikes[sample : sample + 1]):
+            parts[name].append(heard)
+    return {
+        name: Heard(
+            arriving=np.concatenate([heard.arriving for heard in each]),
+            said=np.concatenate([heard.said for heard in each]),
+            peak=max(heard.peak for heard in each),
+        )
+        for name, each in parts.items()
+    }
+
+
+def _hear_one(graph: Graph, spikes: Array) -> Iterator[tuple[str, Heard]]:
+    records = interpret(graph, spikes, record=True).layers
+    values = {graph.input: np.asarray(spikes, dtype=np.float64)}
+    for name, node in graph.nodes.items():
+        if name in records:
+            values[name] = records[name].spikes
+        elif not isinstance(node, (Input, Conv2d, Output)):
+            values[name] = evaluate(node, [values[edge.pre] for edge in graph.pre(name)])
+    for layer in read_layers(graph):
+        yield (
+            layer.name,
+            Heard(
+                arriving=_counts(values[graph.before(layer.weight_name)], MOST_SPIKES),
+                said=_counts(records[layer.name].spikes, 2**31 - 1),
+                peak=_peak(layer, records[layer.name]),
+            ),
+        )
+
+
+def _counts(spikes: Array, most: int) -> Array:
+    """In 32 bits; only a network that runs away has more than ``most``."""
+    return np.minimum(spikes, most).astype(np.int32)
+
+
+def _peak(layer: Layer, record: LayerRecord) -> float:
+    before = record.v_mem + record.spikes * layer.threshold
+    return float(max(np.abs(record.v_mem).max(initial=0), np.abs(before).max(initial=0)))
+
+
+def outputs_of(graph: Graph, heard: Mapping[str, Heard]) -> Array:
+    """Spikes of all output layers of the float network, (batch, time, neurons)."""
+    return _side_by_side([heard[name].said for name in output_layers(graph)])
+
+
+def output_layers(graph: Graph) -> tuple[str, ...]:
+    """The layers whose spikes leave the network, each once."""
+    return tuple(dict.fromkeys(graph.outputs))
+
+
+def network_outputs(graph: Graph, spikes: Array, chip: SpeckChip) -> Array:
+    """Spikes of all output layers of the quantized ``graph`` on its chip, like ``outputs_of``."""
+    run = simulate(lower(graph, chip), spikes)
+    return _side_by_side([run.outputs[name] for name in output_layers(graph)])
+
+
+def _side_by_side(each: list[Array]) -> Array:
+    """(batch, time, *features) each, as (batch, time, neurons)."""
+    return np.concatenate([x.reshape(*x.shape[:2], -1) for x in each], axis=2)
+
+
+def respond(layer: Layer, held: Integers, heard: Heard, chip: SpeckChip) -> tuple[float, int]:
+    """The layer alone on its chip: agreement of its counts with the float ones, saturations."""
+    # the ends get names that no layer has
+    first, last = (f"{end} of {layer.weight_name}, {layer.name}" for end in ("start", "end"))
+    chain = Graph.chain(
+        {
+            first: Input(shape=heard.arriving.shape[2:]),
+            layer.weight_name: layer.conv,
+            layer.name: layer.neuron,
+            last: Output(),
+        }
+    )
+    program = lower(applied(chain, {layer.name: held}), chip)
+    run = simulate(program, heard.arriving)
+    said = run.spikes.reshape(heard.said.shape)
+    return count_agreement(heard.said, said), run.saturations[layer.name]

@@ -1,0 +1,74 @@
+"""What limits the scale of each layer, and how well the integers repeat the float network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from toolchain.chips.speck.finding import find
+from toolchain.chips.speck.quantize.auto import Judged, Outcome
+from toolchain.chips.speck.quantize.layer import Integers, Layer, Words
+from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.hardware import SpeckChip
+
+__all__ = ["agreements", "scale_limits"]
+
+
+def scale_limits(
+    layers: tuple[Layer, ...],
+    found: Mapping[str, Integers],
+    chip: SpeckChip,
+    outcome: Outcome | None = None,
+) -> Iterator[Diagnostic]:
+    """For each layer the word that limits its scale, and what that leaves to the weights."""
+    words = Words.of(chip)
+    for layer in layers:
+        held = found[layer.name]
+        most = max(words.weight, held.levels)  # a lowest weight of -128 is one more
+        message = (
+            f"{held.limited_by} limit{'s' * (held.limited_by != 'weights')} its scale to "
+            f"{held.scale:.4g}: weights use {held.levels} of {most} levels"
+            + _cut(layer, held, words)
+        )
+        if outcome is not None:
+            message += _alone(outcome.layers[layer.name], outcome.common[layer.name])
+        yield find(
+            chip, "scale", layer.weight_name, message, held.levels, chip.limits.weight_width,
+            severity=Severity.INFO, bound=most,
+        )  # fmt: skip
+
+
+def _cut(layer: Layer, held: Integers, words: Words) -> str:
+    """How many weights lie beyond the word."""
+    weights = np.abs(layer.conv.weight * held.scale)
+    beyond = int((np.rint(weights) > words.weight + 1).sum())
+    if not beyond:
+        return ""
+    percentile = 100 * (1 - beyond / weights.size)
+    are = "is" if beyond == 1 else "are"
+    return f"; {count(beyond)} of {count(weights.size)} {are} cut (percentile {percentile:.4g})"
+
+
+def _alone(mine: Judged, common: Judged) -> str:
+    told = (
+        f"; on the float network's spikes it repeats {_percent(mine.agreement)} of their counts, "
+        f"with common {_percent(common.agreement)}"
+    )
+    if mine.saturations:
+        told += f"; {count(mine.saturations)} states saturate"
+    return told
+
+
+def agreements(outcome: Outcome) -> Diagnostic:
+    """How far the outputs agree, with what was found and with the sinabs scales."""
+    both = f"{_percent(outcome.agreement)} of the output counts on the calibration spikes"
+    if outcome.fell_back:
+        message = f"auto takes the scales of common, which repeat {both}, more than its own"
+    else:
+        message = f"auto repeats {both}, common {_percent(outcome.common_agreement)}"
+    return Diagnostic(rule="quantizer", severity=Severity.INFO, where="network", message=message)
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.1f} %"

@@ -1,0 +1,103 @@
+"""Whether cores keep up with their events. One that does not stalls the whole chip, unannounced.
+
+Nobody publishes what a core can do. A limit is the user's own, from measurements or caution, or the
+chip file's, where it says how little is known about it.
+
+Source: sinabs documentation, "Tips for training".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.estimate import Activity
+from toolchain.hardware import Quantity, SpeckChip
+
+__all__ = ["RateLimits", "check_rates"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """What one core can do, on average.
+
+    Attributes:
+        synops_per_second: synaptic operations, synop/s > 0; None for no limit.
+        events_per_second: events that come in, spike/s > 0; None for no limit.
+        source: who says so.
+
+    Raises:
+        ValueError: a limit that is not above 0.
+    """
+
+    synops_per_second: float | None = None
+    events_per_second: float | None = None
+    source: str = "limit given by the user"
+
+    def __post_init__(self) -> None:
+        for name in ("synops_per_second", "events_per_second"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be a number > 0 or None, got {value!r}")
+
+    @classmethod
+    def of(cls, chip: SpeckChip) -> RateLimits:
+        """What the chip's file knows, which may be nothing."""
+        synops, events = chip.limits.synop_rate, chip.limits.event_rate
+        return cls(
+            synops_per_second=_in(synops, "synop/s"),
+            events_per_second=_in(events, "spike/s"),
+            source="; ".join(chip.cite(limit) for limit in (synops, events) if limit is not None),
+        )
+
+
+def check_rates(
+    program: SpeckProgram, activity: Activity, limits: RateLimits
+) -> Iterator[Diagnostic]:
+    """A warning for each layer whose mean rates are above a limit; peaks may be far higher.
+
+    Args:
+        program: what is loaded.
+        activity: what was counted, or assumed, of this program.
+        limits: of one core.
+    """
+    layers = {layer.name: layer for layer in activity.layers}
+    sent = {name: layer.spikes_per_step / activity.dt for name, layer in layers.items()}
+    entry = activity.layers[0].name
+    for core in program.cores:
+        synops = layers[core.name].synops_per_step / activity.dt
+        yield from _above(
+            core, "synop_rate", synops, limits.synops_per_second, "synop/s", limits.source
+        )
+        events = sum(
+            sent[entry if source is None else source.name]
+            for source, _ in program.sources(core.name)
+        )
+        yield from _above(
+            core, "event_rate", events, limits.events_per_second, "event/s", limits.source
+        )
+
+
+def _above(
+    core: SpeckCore, rule: str, need: float, limit: float | None, unit: str, source: str
+) -> Iterator[Diagnostic]:
+    if limit is not None and need > limit:
+        yield Diagnostic(
+            rule=rule,
+            severity=Severity.WARNING,
+            where=core.name,
+            message=(
+                f"{count(round(need))} {unit} on average, the limit of a core is "
+                f"{count(round(limit))}: {need / limit:.3g} times as much, which would stall the "
+                "whole chip"
+            ),
+            need=need,
+            limit=limit,
+            source=source,
+        )
+
+
+def _in(quantity: Quantity | None, unit: str) -> float | None:
+    return None if quantity is None else quantity.to(unit)

@@ -1,0 +1,126 @@
+r"""What the readout block makes of the spikes that it is sent, tick by tick of the slow clock.
+
+.. math:: a_k(t) = \lfloor \tfrac1w \textstyle\sum_{u=t-w+1}^{t} n_k(u) \rfloor
+
+for class k with n spikes in tick u and a window of w ticks. The class of the largest average is
+named, and it counts where that average is **above** the threshold.
+
+The documentation leaves open, and this assumes: fractions of an average are dropped; spikes before
+the first tick are none; counts and averages stop at 65535; of classes with the same average the
+lowest is the largest; where nobody has an average above 0 the index is 0; bit k of a comparison is
+class k; a value tells of the tick that ends with it. It has not been compared with a chip.
+
+Source: Speck Dev Kit Datasheet, sec. 3.2.5 and tab. 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.speck.readout import MODES, Readout
+
+__all__ = ["MOST", "ReadoutRecord", "ReadoutWord", "read_out", "unpack_word"]
+
+Array = npt.NDArray[Any]
+
+MOST = 0xFFFF
+"""The largest count or average, 16 bit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadoutRecord:
+    """What leaves the block at every tick.
+
+    Attributes:
+        averages: int32 (batch, ticks, classes).
+        index: uint8 (batch, ticks): the class with the largest average, 0 where all are 0.
+        pins: uint8 (batch, ticks): the class that the pins show, 0 where none is above the
+            threshold.
+        values: uint32 (batch, ticks): the 21-bit word; ``unpack_word`` takes it apart.
+    """
+
+    averages: Array
+    index: Array
+    pins: Array
+    values: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadoutWord:
+    """A value of the block.
+
+    Attributes:
+        valid: in mode ``"max"`` whether the largest average is above the threshold, else True.
+        index: the class with the largest average.
+        payload: see ``Readout.mode``.
+    """
+
+    valid: bool
+    index: int
+    payload: int
+
+
+def read_out(readout: Readout, spikes: npt.ArrayLike) -> ReadoutRecord:
+    """The block's answer to spikes of the classes.
+
+    Args:
+        readout: how it is set.
+        spikes: counts >= 0 (batch, ticks, classes) in each tick of the slow clock, class 1 first.
+            A clocked simulation gives them where the slow clock's period is its ``dt``.
+
+    Raises:
+        ValueError: other shapes, no whole counts, or a class selected that is not there.
+    """
+    counts = _checked(readout, spikes)
+    averages = _averages(np.minimum(counts, MOST), readout.window)
+    largest = averages.max(axis=2)
+    leader = averages.argmax(axis=2) + 1
+    above = largest > readout.threshold
+    index = np.where(largest > 0, leader, 0)
+    payload = _payload(readout, averages, largest)
+    valid = above if readout.mode == "max" else np.ones_like(above)
+    words = valid.astype(np.uint32) << 20 | index.astype(np.uint32) << 16 | payload
+    return ReadoutRecord(
+        averages=averages.astype(np.int32),
+        index=index.astype(np.uint8),
+        pins=(index if readout.always else np.where(above, leader, 0)).astype(np.uint8),
+        values=np.where(readout.mode == MODES[0], 0, words).astype(np.uint32),
+    )
+
+
+def unpack_word(value: int) -> ReadoutWord:
+    """Bit 20, bits 19 to 16 and bits 15 to 0 of a readout value; ValueError beyond 21 bit."""
+    if not 0 <= int(value) < 1 << 21:
+        raise ValueError(f"a readout value has 21 bit, got {value}")
+    value = int(value)
+    return ReadoutWord(valid=bool(value >> 20), index=value >> 16 & 0xF, payload=value & MOST)
+
+
+def _checked(readout: Readout, spikes: npt.ArrayLike) -> Array:
+    counts = np.asarray(spikes)
+    if counts.ndim != 3 or not 1 <= counts.shape[2] <= 15:
+        raise ValueError(f"spikes are (batch, ticks, 1 to 15 classes), got shape {counts.shape}")
+    if counts.dtype.kind not in "bui" or (counts.size and counts.min() < 0):
+        raise ValueError("spikes are whole counts, 0 or more, in an array of integers")
+    if readout.selected is not None and readout.selected > counts.shape[2]:
+        raise ValueError(f"class {readout.selected} is selected, there are {counts.shape[2]}")
+    return counts.astype(np.int64)
+
+
+def _averages(counts: Array, window: int) -> Array:
+    sums = np.cumsum(counts, axis=1)
+    sums[:, window:] -= sums[:, :-window].copy()
+    return np.asarray(sums // window)
+
+
+def _payload(readout: Readout, averages: Array, largest: Array) -> Array:
+    if readout.mode == "compare":
+        bits = 2 << np.arange(averages.shape[2])
+        return np.asarray(((averages > readout.threshold) * bits).sum(axis=2)).astype(np.uint32)
+    if readout.selected is not None:
+        return np.asarray(averages[..., readout.selected - 1]).astype(np.uint32)
+    return np.asarray(largest).astype(np.uint32)

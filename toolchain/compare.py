@@ -1,0 +1,245 @@
+"""Where a deployment goes wrong: the trained network and its ways onto the chip, side by side.
+
+The runs of one comparison, each on the same spikes, are
+
+- ``reference``: the trained network in floats;
+- ``quantized``: the same with the chip's integers, in arithmetic without limits;
+- ``clocked``: the chip, all events of a timestep at once;
+- ``event``: the chip, one event at a time, where it works that way.
+
+Between the first two lies what quantization changed; then what 16-bit states and the chip's own
+arithmetic change; then what taking events one by one changes. The chip's lag is undone for each
+layer; steps without a counterpart are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from toolchain.chips.family import OrderSpread
+from toolchain.ir import Array
+from toolchain.recording import Recording, aligned, count_agreement
+
+__all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
+
+REFERENCE, QUANTIZED, CLOCKED = "reference", "quantized", "clocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerComparison:
+    """Spikes of one layer, all samples together.
+
+    Attributes:
+        name: the user's own name.
+        neurons: how many.
+        lag: timesteps by which the chip is later; already undone here.
+        spikes: by run, see ``toolchain.compare``.
+        agreement: of each neuron's spike counts with the reference's, 0..1, by run; see
+            ``toolchain.recording.count_agreement``.
+        differs_at: the first timestep in which the clocked chip does not spike as the quantized
+            graph does, on the graph's time; None if there is none.
+    """
+
+    name: str
+    neurons: int
+    lag: int
+    spikes: Mapping[str, int]
+    agreement: Mapping[str, float]
+    differs_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """The first spike that the clocked chip has and the quantized graph has not, or the reverse.
+
+    Attributes:
+        layer: the user's own name; of several in this timestep the first on the way.
+        step: timestep, on the graph's time.
+        sample: of the batch.
+        neuron: its index on the chip, (channel, y, x) or (number,).
+        quantized, clocked: spikes of that neuron in that step.
+    """
+
+    layer: str
+    step: int
+    sample: int
+    neuron: tuple[int, ...]
+    quantized: int
+    clocked: int
+
+    def __str__(self) -> str:
+        """``if2, step 3: neuron (0, 4, 1) of sample 0 spikes once, in the quantized graph ...``."""
+        return (
+            f"{self.layer}, step {self.step}: neuron {self.neuron} of sample {self.sample} spikes "
+            f"{_times(self.clocked)}, in the quantized graph {_times(self.quantized)}"
+        )
+
+
+def _times(number: int) -> str:
+    return {0: "not at all", 1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All runs on the same spikes; see ``toolchain.compare`` for their names.
+
+    Attributes:
+        chip: its title.
+        samples, steps: of the spikes.
+        layers: every neuron layer, in order.
+        agreement: of the outputs' spike counts with the reference's, 0..1, by run.
+        decisions: share of the samples in which the most active output is the reference's, 0..1,
+            by run; the lowest of equally active ones counts. Empty where there is a single output
+            neuron.
+        departure: where the clocked chip leaves the quantized graph; None if it never does.
+        saturations: how often a state was clamped, by run and layer; layers without are left out.
+        orders: what the order of simultaneous events does; None if it was not asked for.
+    """
+
+    chip: str
+    samples: int
+    steps: int
+    layers: tuple[LayerComparison, ...]
+    agreement: Mapping[str, float]
+    decisions: Mapping[str, float]
+    departure: Departure | None
+    saturations: Mapping[str, Mapping[str, int]]
+    orders: OrderSpread | None
+
+    def __getitem__(self, name: str) -> LayerComparison:
+        """The layer of that name; KeyError lists what there is."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self.layers)
+        raise KeyError(f"no layer {name!r}; there are {names}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """A table for people; see ``toolchain.tables``."""
+        from toolchain.tables import render
+
+        return render(self)
+
+
+def compare(
+    chip: str,
+    runs: Mapping[str, Recording],
+    *,
+    outputs: tuple[str, ...],
+    lags: Mapping[str, int],
+    lag: int,
+    orders: OrderSpread | None = None,
+) -> Comparison:
+    """What the runs say.
+
+    Args:
+        chip: its title.
+        runs: recorded with every layer, under the names above, in their order; the ``reference``,
+            the ``quantized`` graph and at least the ``clocked`` chip.
+        outputs: names of the layers that leave the network.
+        lags: timesteps by which each layer of the chip is later; those not named are on time.
+        lag: the same of the outputs.
+        orders: passed on.
+    """
+    samples, steps = runs[REFERENCE].spikes.shape[:2]
+    late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers}
+    trains = {name: _trains(runs, name, late[name]) for name in late}
+    layers = tuple(_layer(name, each, late[name]) for name, each in trains.items())
+    found = {run: _flat(recording.spikes) for run, recording in runs.items()}
+    return Comparison(
+        chip=chip,
+        samples=samples,
+        steps=steps,
+        layers=layers,
+        agreement=_agreement(_aligned(found, lag)),
+        decisions=_decisions([trains[name] for name in outputs]),
+        departure=_departure(layers, trains, runs),
+        saturations={
+            run: clamped
+            for run, recording in runs.items()
+            if (clamped := {name: n for name, n in recording.saturations.items() if n})
+        },
+        orders=orders,
+    )
+
+
+def _flat(spikes: Array) -> Array:
+    """(batch, time, neurons)."""
+    return spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
+
+
+def _trains(runs: Mapping[str, Recording], name: str, lag: int) -> dict[str, Array]:
+    """Spikes of a layer by run, (batch, time, neurons), of timesteps that answer each other."""
+    return _aligned({run: _flat(r.layers[name].spikes) for run, r in runs.items()}, lag)
+
+
+def _aligned(trains: dict[str, Array], lag: int) -> dict[str, Array]:
+    on_time = {run: aligned(spikes, spikes, lag) for run, spikes in trains.items()}
+    return {run: pair[run not in (REFERENCE, QUANTIZED)] for run, pair in on_time.items()}
+
+
+def _layer(name: str, trains: Mapping[str, Array], lag: int) -> LayerComparison:
+    differs = np.any(trains[QUANTIZED] != trains[CLOCKED], axis=(0, 2))
+    return LayerComparison(
+        name=name,
+        neurons=trains[CLOCKED].shape[2],
+        lag=lag,
+        spikes={run: round(float(spikes.sum())) for run, spikes in trains.items()},
+        agreement=_agreement(trains),
+        differs_at=int(differs.argmax()) + max(0, -lag) if differs.any() else None,
+    )
+
+
+def _agreement(trains: Mapping[str, Array]) -> dict[str, float]:
+    return {
+        run: count_agreement(trains[REFERENCE], spikes)
+        for run, spikes in trains.items()
+        if run != REFERENCE
+    }
+
+
+def _decisions(outputs: list[dict[str, Array]]) -> dict[str, float]:
+    """By run; where several layers leave the network, all of them have to decide alike."""
+    wide = [trains for trains in outputs if trains[REFERENCE].shape[2] > 1]
+    if not wide or not len(wide[0][REFERENCE]):
+        return {}
+    runs = [run for run in wide[0] if run != REFERENCE]
+    same = {
+        run: [_most(trains[run]) == _most(trains[REFERENCE]) for trains in wide] for run in runs
+    }
+    return {run: float(np.all(equal, axis=0).mean()) for run, equal in same.items()}
+
+
+def _most(spikes: Array) -> Array:
+    return np.asarray(spikes.sum(axis=1).argmax(axis=1))
+
+
+def _departure(
+    layers: tuple[LayerComparison, ...],
+    trains: Mapping[str, Mapping[str, Array]],
+    runs: Mapping[str, Recording],
+) -> Departure | None:
+    found = [(at, layer) for layer in layers if (at := layer.differs_at) is not None]
+    if not found:
+        return None
+    step, layer = min(found, key=lambda pair: pair[0])
+    index = step - max(0, -layer.lag)
+    wanted, got = (trains[layer.name][run][:, index] for run in (QUANTIZED, CLOCKED))
+    sample, neuron = map(int, np.argwhere(wanted != got)[0])
+    shape = runs[CLOCKED].layers[layer.name].spikes.shape[2:]
+    return Departure(
+        layer=layer.name,
+        step=step,
+        sample=sample,
+        neuron=tuple(map(int, np.unravel_index(neuron, shape))),
+        quantized=round(float(wanted[sample, neuron])),
+        clocked=int(got[sample, neuron]),
+    )

@@ -1,0 +1,39 @@
+"""Input spikes from outside: counts a timestep, or events with a time and an address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeGuard
+
+import numpy as np
+
+from toolchain.ir import Array, Graph
+
+__all__ = ["Spikes", "are_events", "fitted"]
+
+Spikes: TypeAlias = Array | Sequence[Array]
+"""Counts (batch, time, *features); or, for a chip that takes events, event arrays: structured,
+with fields ``x, y, t, p`` (column, row, µs, channel), one or a list of them, one a sample.
+"""
+
+
+def are_events(spikes: Any) -> TypeGuard[Spikes]:
+    """Whether that is a structured array, or a list or tuple with one in it."""
+    parts = spikes if isinstance(spikes, list | tuple) else [spikes]
+    return any(isinstance(part, np.ndarray) and part.dtype.names is not None for part in parts)
+
+
+def fitted(graph: Graph, spikes: Any, what: str) -> Array:
+    """Counts with the axes of length 1 that the graph's input has.
+
+    Raises:
+        ValueError: they have another shape; ``what`` says what they are.
+    """
+    spikes = np.asarray(spikes)
+    wanted = graph.shape(graph.input)
+    plain = tuple(size for size in wanted if size != 1)
+    if spikes.ndim < 2 or tuple(size for size in spikes.shape[2:] if size != 1) != plain:
+        raise ValueError(
+            f"{what} must be (batch, time, {', '.join(map(str, wanted))}), got shape {spikes.shape}"
+        )
+    return np.asarray(spikes.reshape(*spikes.shape[:2], *wanted))
