@@ -60,7 +60,7 @@ def main() -> None:
     show("six others, not heard", others[1::2], {"common": common, "auto, others": trained})
     print(f"deployed with auto in {seconds:.1f} s")
     for finding in auto.diagnostics:
-        if finding.rule in ("scale", "quantizer"):
+        if finding.rule in ("levels", "agreement"):
             print(finding)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.oracles import nmnist
 from toolchain import deploy
-from toolchain.chips.speck.events import event_array
+from toolchain.chips.speck.simulate.events import event_array
 from toolchain.diagnostics import count
 from toolchain.hardware import list_chips, load_chip
 

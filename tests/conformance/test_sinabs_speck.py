@@ -7,7 +7,7 @@ import pytest
 
 from tests.oracles.speck_networks import random_case, random_event_case
 from toolchain.chips.speck import Destination, simulate
-from toolchain.chips.speck.twin import simulate_densely
+from toolchain.chips.speck.simulate.twin import simulate_densely
 
 SEEDS = range(120)
 

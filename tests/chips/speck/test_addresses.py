@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case, random_event_case
 from toolchain.chips.speck import Destination, simulate
-from toolchain.chips.speck.addresses import (
+from toolchain.chips.speck.emit.addresses import (
     SPIKES,
     from_board,
     pack_address,

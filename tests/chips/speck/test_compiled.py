@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.chips.speck import event_kernel, kernel, scan
+from toolchain.chips.speck.simulate import event_kernel, kernel, scan
 
 ROOM = Path(kernel.__file__).parent
 

@@ -5,8 +5,8 @@ import pytest
 
 from tests.chips.speck.graphs import iaf
 from toolchain.chips.speck import simulate
-from toolchain.chips.speck.dense import dense
-from toolchain.chips.speck.lower import lower
+from toolchain.chips.speck.lower.dense import dense
+from toolchain.chips.speck.lower.integers import lower
 from toolchain.hardware import load_chip
 from toolchain.ir import Conv2d, Graph, Input, Output
 from toolchain.ir.interpret import interpret

@@ -10,7 +10,7 @@ from tests.chips.speck.networks import chain
 from tests.chips.speck.test_simulate import counts, neuron
 from tests.oracles.speck_networks import random_event_case
 from toolchain.chips.speck import Destination, EventOptions, simulate
-from toolchain.chips.speck.event_twin import simulate_singly
+from toolchain.chips.speck.simulate.event_twin import simulate_singly
 
 
 def traces(program, *values, **options):

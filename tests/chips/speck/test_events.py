@@ -6,7 +6,7 @@ import pytest
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case, random_event_case
 from toolchain.chips.speck import face, simulate
-from toolchain.chips.speck.events import MOST_STEPS
+from toolchain.chips.speck.simulate.events import MOST_STEPS
 
 KINDS = [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")]
 SMALL = chain((2, 4, 5), {"outputs": 1, "kernel": 3})

@@ -5,7 +5,7 @@ import pytest
 
 from tests.chips.speck.graphs import branching, conv, iaf, one
 from toolchain.chips.speck import face
-from toolchain.chips.speck.graph_rules import LAYERS, TOPOLOGY, check_graph, topology_is_sound
+from toolchain.chips.speck.rules.graph import LAYERS, TOPOLOGY, check_graph, topology_is_sound
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import (

@@ -17,9 +17,9 @@ from tests.chips.speck.networks import chain
 from tests.chips.speck.surfaces import configuration_class
 from toolchain.chips import vendor
 from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
-from toolchain.chips.speck.addresses import to_events
-from toolchain.chips.speck.extras import Extras
-from toolchain.chips.speck.live import RAILS, find_boards, read_power, run
+from toolchain.chips.speck.emit.addresses import to_events
+from toolchain.chips.speck.emit.extras import Extras
+from toolchain.chips.speck.live.session import RAILS, find_boards, read_power, run
 from toolchain.chips.speck.readout import with_readout
 from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.diagnostics import DeployError, VendorError

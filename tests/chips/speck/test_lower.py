@@ -10,12 +10,12 @@ from tests.chips.speck.branched import branched
 from tests.chips.speck.graphs import branching, conv, iaf, one
 from tests.chips.speck.networks import chain
 from toolchain.chips.speck import Destination, EventOptions, face, simulate
-from toolchain.chips.speck.event_twin import simulate_singly
-from toolchain.chips.speck.graph_rules import check_graph
-from toolchain.chips.speck.lower import lower
-from toolchain.chips.speck.rules import check
-from toolchain.chips.speck.simulate import check_wiring
-from toolchain.chips.speck.twin import simulate_densely
+from toolchain.chips.speck.lower.integers import lower
+from toolchain.chips.speck.rules.graph import check_graph
+from toolchain.chips.speck.rules.program import check
+from toolchain.chips.speck.simulate.event_twin import simulate_singly
+from toolchain.chips.speck.simulate.run import check_wiring
+from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import Add, AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Output, SumPool2d

@@ -7,9 +7,9 @@ import pytest
 
 from tests.chips.speck.networks import chain, cnn_sinabs, gesture, lenet, nmnist
 from toolchain.chips.speck import Destination, face
-from toolchain.chips.speck.matching import cheapest, crowds
-from toolchain.chips.speck.place import cores_that_fit, place
-from toolchain.chips.speck.rules import check
+from toolchain.chips.speck.lower.matching import cheapest, crowds
+from toolchain.chips.speck.lower.place import cores_that_fit, place
+from toolchain.chips.speck.rules.program import check
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 

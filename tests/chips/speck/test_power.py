@@ -9,9 +9,9 @@ import pytest
 from tests.chips.speck.graphs import branching
 from tests.chips.speck.networks import chain
 from toolchain.chips.speck import Destination, face
-from toolchain.chips.speck.lower import lower
+from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.power import activity, activity_at, estimate
-from toolchain.chips.speck.simulate import simulate
+from toolchain.chips.speck.simulate.run import simulate
 from toolchain.hardware import load_chip
 
 SPECK, OLD, KIT = map(load_chip, ("speck2f", "speck2e", "dynapcnn"))

@@ -100,7 +100,7 @@ def test_common_without_a_floor_is_common_with_one_that_limits_nothing(case):
 )
 def test_common_says_which_word_limits_a_scale(graph, message):
     _, found = quantized(graph, "common")
-    assert found["scale", "conv"].message == message
+    assert found["levels", "conv"].message == message
 
 
 def test_a_bias_of_127_steps_costs_common_nothing_and_a_larger_one_does():
@@ -117,7 +117,7 @@ def test_auto_gives_a_bias_sixteen_bits():
     done, found = quantized(layer_of(weights(0.25, -0.5, bias=[-2.0])))
     assert done["conv"].weight.ravel().tolist() == [61, -122]
     assert done["conv"].bias == -488
-    assert found["scale", "conv"].message == (
+    assert found["levels", "conv"].message == (
         "weights limit its scale to 244: weights use 122 of 127 levels"
     )
 
@@ -126,7 +126,7 @@ def test_auto_gives_a_bias_sixteen_bits():
 def test_auto_keeps_a_bias_within_sixteen_bits(bias, word):
     done, found = quantized(layer_of(weights(1.0, bias=[bias])))
     assert abs(int(done["conv"].bias[0])) <= 32767
-    assert found["scale", "conv"].message.startswith(f"{word} limit")
+    assert found["levels", "conv"].message.startswith(f"{word} limit")
 
 
 @pytest.mark.parametrize("floor", [None, -1.0, -1000.0])
@@ -197,7 +197,7 @@ def test_a_weight_that_nothing_reaches_is_cut_and_that_is_said():
     spikes = counts((4, 60, 4, 2, 2))
     spikes[:, :, 3] = 0
     done, found = quantized(graph, "auto", spikes)
-    message = found["scale", "conv"].message
+    message = found["levels", "conv"].message
     assert "; 1 of 144 is cut (percentile 99.31)" in message
     known, _ = quantized(graph, "common")
     assert agreement(graph, done, spikes) > agreement(graph, known, spikes)
@@ -222,7 +222,7 @@ def test_auto_hears_every_kind_of_neuron_that_speck_has(neuron):
     spikes = counts((2, 40, 2, 5, 5))
     done, found = quantized(graph, "auto", spikes)
     assert agreement(graph, done, spikes) > 0.95
-    assert "on the float network's spikes it repeats" in found["scale", "conv"].message
+    assert "on the float network's spikes it repeats" in found["levels", "conv"].message
 
 
 @pytest.mark.parametrize("form", [{"groups": 2}, {"dilation": 2}, {"groups": 2, "dilation": 2}])
@@ -289,7 +289,7 @@ def test_a_membrane_that_only_falls_does_not_eat_the_weights_of_the_others():
     done, found = quantized(graph, "auto", spikes)
     assert np.abs(done["conv"].weight).max() > 100
     assert agreement(graph, done, spikes) > 0.99
-    assert "states saturate" in found["scale", "conv"].message
+    assert "states saturate" in found["levels", "conv"].message
 
 
 def test_a_network_that_the_rules_refuse_gets_integers_from_its_weights():
@@ -309,7 +309,7 @@ def test_calibration_without_spikes_to_hear_is_none(shape):
 def test_calibration_in_silence_still_gives_integers():
     done, found = quantized(one(), "auto", np.zeros((1, 10, 1, 4, 4), np.int64))
     assert done["spk"].v_threshold >= 1
-    assert "100.0 %" in found["quantizer", "network"].message
+    assert "100.0 %" in found["agreement", "network"].message
 
 
 def test_a_network_that_runs_away_is_quantized_all_the_same():

@@ -4,7 +4,7 @@ import pytest
 
 from tests.chips.speck.networks import chain
 from toolchain.chips.speck.power import activity_at
-from toolchain.chips.speck.rates import RateLimits, check_rates
+from toolchain.chips.speck.rules.rates import RateLimits, check_rates
 from toolchain.hardware import load_chip
 
 

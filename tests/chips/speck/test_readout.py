@@ -10,8 +10,8 @@ from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
 from toolchain.chips.speck import Destination, SpeckProgram, face, simulate
 from toolchain.chips.speck.readout import OutputNeuron, Readout, readout_table, with_readout
-from toolchain.chips.speck.readout_model import MOST, read_out, unpack_word
-from toolchain.chips.speck.rules import check
+from toolchain.chips.speck.rules.program import check
+from toolchain.chips.speck.simulate.readout import MOST, read_out, unpack_word
 from toolchain.hardware import load_chip
 
 CHIP = load_chip("speck2f")

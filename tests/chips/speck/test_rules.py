@@ -7,7 +7,7 @@ import pytest
 
 from tests.chips.speck.networks import chain, lenet
 from toolchain.chips.speck import Destination
-from toolchain.chips.speck.rules import RULES, check
+from toolchain.chips.speck.rules.program import RULES, check
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 
@@ -367,7 +367,7 @@ def test_a_chip_with_narrower_memories_refuses_what_does_not_fit(part, rule, uni
 
 
 def test_every_rule_has_a_case():
-    files = ("rules_cores", "rules_shapes", "rules_values")
+    files = ("rules.cores", "rules.shapes", "rules.values")
     own = {name for name, rule in RULE.items() if rule.__module__.endswith(files)}
     assert {case[1] for case in CASES} | {case[1] for case in NARROW} == own
 

@@ -22,13 +22,13 @@ from toolchain.chips.speck import (
     order_sensitivity,
     simulate,
 )
-from toolchain.chips.speck.emit import configuration
-from toolchain.chips.speck.events import event_array
-from toolchain.chips.speck.graph_rules import check_graph
-from toolchain.chips.speck.hints import advised
+from toolchain.chips.speck.emit.tree import configuration
 from toolchain.chips.speck.power import activity, activity_at
-from toolchain.chips.speck.rules import RULES, check
-from toolchain.chips.speck.twin import simulate_densely
+from toolchain.chips.speck.rules.graph import check_graph
+from toolchain.chips.speck.rules.hints import advised
+from toolchain.chips.speck.rules.program import RULES, check
+from toolchain.chips.speck.simulate.events import event_array
+from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.deploy import Deployment
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip

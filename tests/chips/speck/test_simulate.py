@@ -7,7 +7,7 @@ import pytest
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
 from toolchain.chips.speck import Destination, EventOptions, SpeckProgram, simulate
-from toolchain.chips.speck.twin import simulate_densely
+from toolchain.chips.speck.simulate.twin import simulate_densely
 
 
 def neuron(weight=1, threshold=10, low=-10, **fields):

@@ -1,15 +1,21 @@
-"""SynSense Speck and DynapCNN: what is loaded on the chip, and its exact simulation."""
+"""SynSense Speck and DynapCNN: cores that convolve, integrate and fire, and sum-pool, by events.
 
-from toolchain.chips.speck.addresses import to_events, to_raster
-from toolchain.chips.speck.options import EventOptions
-from toolchain.chips.speck.order import OrderSensitivity, order_sensitivity
+What is loaded is a ``program`` with its ``sensor`` and ``readout`` (``faults``: what has no meaning
+on any chip; ``store``: how it is kept). A network gets there through ``quantize`` and ``lower``;
+``rules`` say what the chip refuses. From there on ``simulate``, ``power``, ``emit`` and ``live``.
+``face`` is what ``deploy`` sees.
+"""
+
+from toolchain.chips.speck.emit.addresses import to_events, to_raster
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
-from toolchain.chips.speck.rates import RateLimits, check_rates
 from toolchain.chips.speck.readout import Readout, readout_table, with_readout
-from toolchain.chips.speck.readout_model import read_out
-from toolchain.chips.speck.recording import SpeckLayerRecord, SpeckRecording
+from toolchain.chips.speck.rules.rates import RateLimits, check_rates
 from toolchain.chips.speck.sensor import EventFilter, SpeckSensor
-from toolchain.chips.speck.simulate import simulate
+from toolchain.chips.speck.simulate.options import EventOptions
+from toolchain.chips.speck.simulate.order import OrderSensitivity, order_sensitivity
+from toolchain.chips.speck.simulate.readout import read_out
+from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
+from toolchain.chips.speck.simulate.run import simulate
 
 __all__ = [
     "Destination",

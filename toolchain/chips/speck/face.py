@@ -6,22 +6,22 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from toolchain.chips.family import OrderSpread, Resource
-from toolchain.chips.speck import place as placing
-from toolchain.chips.speck.addresses import to_raster
-from toolchain.chips.speck.emit import configuration
-from toolchain.chips.speck.graph_rules import check_graph, topology_is_sound
-from toolchain.chips.speck.hints import advised, advised_pins
-from toolchain.chips.speck.lower import lower
-from toolchain.chips.speck.order import order_sensitivity
+from toolchain.chips.speck.emit.addresses import to_raster
+from toolchain.chips.speck.emit.tree import configuration
+from toolchain.chips.speck.lower import place as placing
+from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.power import activity, activity_at
 from toolchain.chips.speck.power import estimate as cost
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.quantize import QUANTIZERS
 from toolchain.chips.speck.quantize import quantize as to_integers
 from toolchain.chips.speck.readout import flat_outputs, own_channels
-from toolchain.chips.speck.rules import RULES, check
-from toolchain.chips.speck.rules_cores import event_order
-from toolchain.chips.speck.simulate import simulate as run
+from toolchain.chips.speck.rules.cores import event_order
+from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
+from toolchain.chips.speck.rules.hints import advised, advised_pins
+from toolchain.chips.speck.rules.program import RULES, check
+from toolchain.chips.speck.simulate.order import order_sensitivity
+from toolchain.chips.speck.simulate.run import simulate as run
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Graph, Neuron, Shape

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
-from toolchain.chips.speck.simulate import simulate
+from toolchain.chips.speck.simulate.run import simulate
 from toolchain.estimate import (
     Activity,
     Estimate,

@@ -5,8 +5,8 @@ and hand its spikes on to at most a few other cores, sum-pooled on the way. A li
 convolution whose kernel is as large as its input map.
 
 A program may break the limits of the chip it names: it holds what was asked for, and
-``toolchain.chips.speck.rules`` says what the chip refuses. What the constructors here refuse has
-no meaning on any chip of the family.
+``rules`` say what the chip refuses. What the constructors here refuse has no meaning on any chip of
+the family.
 """
 
 from __future__ import annotations

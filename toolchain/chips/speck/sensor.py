@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.speck import faults
-from toolchain.chips.speck.events import FIELDS, event_array
-from toolchain.chips.speck.raster import Samples
+from toolchain.chips.speck.simulate.events import FIELDS, event_array
+from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.ir import Sensor
 from toolchain.ir.sensor import sense
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.chips.speck.lower import lower
+from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.quantize.layer import Integers, Layer, applied, read_layers
-from toolchain.chips.speck.raster import MOST_SPIKES
-from toolchain.chips.speck.simulate import simulate
+from toolchain.chips.speck.simulate.raster import MOST_SPIKES
+from toolchain.chips.speck.simulate.run import simulate
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Conv2d, Graph, Input, Neuron, Output
 from toolchain.ir.interpret import evaluate, interpret

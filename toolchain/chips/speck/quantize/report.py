@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from toolchain.chips.speck.finding import find
 from toolchain.chips.speck.quantize.auto import Judged, Outcome
 from toolchain.chips.speck.quantize.layer import Integers, Layer, Words
+from toolchain.chips.speck.rules.finding import find
 from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.hardware import SpeckChip
 
@@ -34,7 +34,7 @@ def scale_limits(
         if outcome is not None:
             message += _alone(outcome.layers[layer.name], outcome.common[layer.name])
         yield find(
-            chip, "scale", layer.weight_name, message, held.levels, chip.limits.weight_width,
+            chip, "levels", layer.weight_name, message, held.levels, chip.limits.weight_width,
             severity=Severity.INFO, bound=most,
         )  # fmt: skip
 
@@ -67,7 +67,7 @@ def agreements(outcome: Outcome) -> Diagnostic:
         message = f"auto takes the scales of common, which repeat {both}, more than its own"
     else:
         message = f"auto repeats {both}, common {_percent(outcome.common_agreement)}"
-    return Diagnostic(rule="quantizer", severity=Severity.INFO, where="network", message=message)
+    return Diagnostic(rule="agreement", severity=Severity.INFO, where="network", message=message)
 
 
 def _percent(part: float) -> str:

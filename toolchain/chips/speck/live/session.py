@@ -1,0 +1,272 @@
+"""A program on a board: find it, load it, send events, read spikes and power.
+
+Reached only when a user asks, with the vendor's own library. It has not met the real library: it
+was written against the manual, sinabs' documentation and what others' programs for these boards are
+seen to call, so the first run on a board should be compared with
+:func:`toolchain.chips.speck.simulate.run`.
+
+Source: Speck Dev Kit Datasheet, sec. 3.2; sinabs documentation, "Power monitoring" and "Leak
+neuron"; samna documentation (device controller, Speck models).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.speck.emit.addresses import SPIKES, from_board, to_board
+from toolchain.chips.speck.emit.extras import Extras
+from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
+from toolchain.chips.speck.live.boards import Board, find_boards, opened, part, speck
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.simulate.events import EventArrays
+from toolchain.chips.vendor import assign, library
+from toolchain.diagnostics import VendorError
+from toolchain.hardware import SpeckChip
+
+__all__ = ["RAILS", "Board", "LiveRun", "find_boards", "read_power", "run"]
+
+Array = npt.NDArray[Any]
+
+RAILS = ("io", "ram", "logic", "pixel_digital", "pixel_analog")
+"""Names of the board's power channels, in order, as in the chip's specification.
+
+Source: Speck Dev Kit Datasheet tab. 7; sinabs documentation, "Power monitoring".
+"""
+
+PAUSE_S = 0.001
+"""Between two looks for events, s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LiveRun:
+    """What a board did.
+
+    Attributes:
+        board: its name.
+        spikes: by name of each monitored layer, an event array ``x, y, t, p``; t in µs on the
+            board's clock, which was set to 0 before the first event was sent.
+        pins: what the readout's pins showed, int64 (n, 2) of class and time in µs.
+        values: the words that the readout sent, int64 (n,); ``simulate.readout.unpack_word`` takes
+            one apart.
+        power_w: mean power of each rail during the run, W; empty unless asked for.
+    """
+
+    board: str
+    spikes: Mapping[str, Array]
+    pins: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
+    power_w: dict[str, float]
+
+
+def run(
+    program: SpeckProgram,
+    events: Array,
+    *,
+    board: str | None = None,
+    quiet_s: float = 0.5,
+    timeout_s: float = 30.0,
+    power_hz: float | None = None,
+    extras: Extras | None = None,
+    samna: Any = None,
+) -> LiveRun:
+    """The board's answer to ``events``, from the membranes that its configuration sets.
+
+    Biases and the readout need a slow clock: the board's is set to one tick in ``dt`` of the
+    program, and runs freely, so that ticks and events do not keep step as in a simulation.
+
+    Args:
+        program: what is loaded, placed; its chip decides which boards will do.
+        events: input ``x, y, t, p``, t in µs from 0 on; see ``addresses.to_events`` for rasters.
+        board: name of the board; needed where several are free.
+        quiet_s: a run is over when nothing has come for so long after the last event's time, s.
+        timeout_s: and at the latest so long after that, s.
+        power_hz: readings of the power a second, at most 100; None measures none.
+        extras: blocks that are not simulated.
+        samna: the vendor's library; the installed one unless given.
+
+    Raises:
+        DeployError: the chip has no field for a part of the program.
+        ValueError: events that are none; layers without a core; no dt where a slow clock is needed.
+        VendorError: samna is absent or a stub; no board, several, or only others are free; the
+            library refuses the configuration, lacks what is documented, or the board does not stop
+            to send spikes.
+    """
+    chip = speck(program.chip)
+    tree = configuration(program, chip, extras=extras)
+    clock = _clock_hz(program, extras)
+    length = _last_time(program, events)
+    sent = to_board(program, events) if program.sensor is None else events
+    vendor = library() if samna is None else samna
+    with opened(vendor, chip, board) as (name, device):
+        _load(vendor, chip, device, tree, clock)
+        source = part(vendor, "graph.source_to")(part(device, "get_model_sink_node")())
+        sink = part(vendor, "graph.sink_from")(part(device, "get_model_source_node")())
+        sink.get_events()  # what came while it was loaded
+        with _measured(vendor, device, power_hz) as power:
+            _start_clock(device)
+            source.write(_as_vendors(_surface(vendor, chip), sent))
+            came = _collect(sink, length * 1e-6, quiet_s, timeout_s)
+    surface = _surface(vendor, chip)
+    return LiveRun(
+        board=name,
+        spikes=from_board(program, _came(surface, "Spike", came, SPIKES.names or ())),
+        pins=_came(surface, "ReadoutPinValue", came, ("index", "timestamp")),
+        values=_came(surface, "ReadoutValue", came, ("value",))[:, 0],
+        power_w=power,
+    )
+
+
+def read_power(
+    program: SpeckProgram,
+    *,
+    seconds: float = 1.0,
+    rate_hz: float = 100.0,
+    board: str | None = None,
+    extras: Extras | None = None,
+    samna: Any = None,
+) -> dict[str, float]:
+    """Mean power of each rail with ``program`` loaded and nothing sent to it, W.
+
+    The board's monitor is off by up to 50 µW a rail (Speck Dev Kit Datasheet).
+
+    Args:
+        program: what is loaded, placed.
+        seconds: how long to measure, s.
+        rate_hz: readings a second, at most 100.
+        board, extras, samna: as for :func:`run`.
+
+    Raises:
+        DeployError, ValueError, VendorError: as for :func:`run`.
+    """
+    chip = speck(program.chip)
+    tree = configuration(program, chip, extras=extras)
+    clock = _clock_hz(program, extras)
+    vendor = library() if samna is None else samna
+    with opened(vendor, chip, board) as (_, device):
+        _load(vendor, chip, device, tree, clock)
+        with _measured(vendor, device, rate_hz) as power:
+            time.sleep(seconds)
+    return power
+
+
+# ---- what it does ----
+
+
+def _clock_hz(program: SpeckProgram, extras: Extras | None) -> float | None:
+    """What the board's slow clock is set to; None leaves it off."""
+    if extras is not None and extras.slow_clock_divider is not None:
+        return None
+    leaks = any(core.bias is not None and core.bias.any() for core in program.cores)
+    if program.dt is None and (leaks or program.readout is not None):
+        raise ValueError("biases and the readout need a slow clock: the program has no dt")
+    return slow_clock_hz(program)
+
+
+def _last_time(program: SpeckProgram, events: Array) -> int:
+    """Of the last event, µs; ValueError where the events are none of the program's input."""
+    checked = EventArrays([events], program.input_shape, 2**62, 1)
+    times = checked.times(0, events)
+    return int(times[-1]) if len(times) else 0
+
+
+def _load(
+    vendor: Any, chip: SpeckChip, device: Any, tree: Mapping[str, Any], clock: float | None
+) -> None:
+    """Configure the chip on ``device`` with ``tree``, and start the slow clock if there is one."""
+    surface = _surface(vendor, chip)
+    classes = part(surface, "configuration")
+    live = assign(part(classes, "SpeckConfiguration")(), tree, classes)
+    valid, why = part(surface, "validate_configuration")(live)
+    if not valid:
+        raise VendorError(f"samna refuses the configuration: {why}")
+    part(part(device, "get_model")(), "apply_configuration")(live)
+    module = part(device, "get_io_module")()
+    if clock is not None:
+        part(module, "set_slow_clk_rate")(clock)
+    part(module, "set_slow_clk")(clock is not None)
+
+
+def _start_clock(device: Any) -> None:
+    """Times of events count from here."""
+    watch = part(device, "get_stop_watch")()
+    part(watch, "set_enable_value")(True)
+    part(watch, "reset")()
+
+
+def _as_vendors(surface: Any, sent: Array) -> list[Any]:
+    """The vendor's events: spikes for cores, or those of a camera."""
+    if "layer" in (sent.dtype.names or ()):
+        kind, names = part(surface, "event.Spike"), {n: n for n in SPIKES.names or ()}
+    else:
+        kind = part(surface, "event.DvsEvent")
+        names = {"x": "x", "y": "y", "p": "p", "timestamp": "t"}
+    made = []
+    for row in sent:
+        event = kind()
+        for attribute, column in names.items():
+            setattr(event, attribute, int(row[column]))
+        made.append(event)
+    return made
+
+
+def _collect(sink: Any, length_s: float, quiet_s: float, timeout_s: float) -> list[Any]:
+    """Everything that comes until nothing has come for ``quiet_s`` after the input's end."""
+    came: list[Any] = []
+    end = last = time.monotonic() + length_s
+    while (now := time.monotonic()) < last + quiet_s:
+        if now > end + timeout_s:
+            raise VendorError(f"the board still sends events {timeout_s:g} s after its last input")
+        if found := sink.get_events():
+            came += found
+            last = max(end, now)
+        else:
+            time.sleep(PAUSE_S)
+    return came
+
+
+def _came(surface: Any, kind: str, came: list[Any], names: tuple[str, ...]) -> Array:
+    """What came of one kind: rows of the named attributes, int64 (n, names), or ``SPIKES``."""
+    wanted = part(surface, f"event.{kind}")
+    rows = [
+        tuple(int(part(event, name)) for name in names)
+        for event in came
+        if isinstance(event, wanted)
+    ]
+    if kind == "Spike":
+        return np.array(rows, SPIKES)
+    return np.array(rows, np.int64).reshape(len(rows), len(names))
+
+
+@contextmanager
+def _measured(vendor: Any, device: Any, rate_hz: float | None) -> Iterator[dict[str, float]]:
+    """Fills the dictionary with mean power by rail, W, at the end; not without a rate."""
+    means: dict[str, float] = {}
+    if rate_hz is None:
+        yield means
+        return
+    monitor = part(device, "get_power_monitor")()
+    sink = part(vendor, "graph.sink_from")(part(monitor, "get_source_node")())
+    part(monitor, "start_auto_power_measurement")(rate_hz)
+    try:
+        yield means
+    finally:
+        part(monitor, "stop_auto_power_measurement")()
+    readings: dict[int, list[float]] = {}
+    for event in sink.get_events():
+        channel = int(part(event, "channel"))
+        readings.setdefault(channel, []).append(float(part(event, "value")))
+    for channel, values in sorted(readings.items()):
+        name = RAILS[channel] if channel < len(RAILS) else f"channel {channel}"
+        means[name] = float(np.mean(values))
+
+
+def _surface(vendor: Any, chip: SpeckChip) -> Any:
+    """The part of the library for this chip."""
+    return part(vendor, chip.vendor_module.partition(".")[2])

@@ -1,0 +1,282 @@
+"""Which layer goes on which core.
+
+Among all placements in which every layer fits its core, the one taken is, in this order:
+
+1. as few layers as possible on cores that take events in no fixed order, unless they read the
+   input: there the vendor means these fast cores to be used;
+2. layers that read the input on these cores, the busiest first where that is known;
+3. the smallest cores that will do, so that large ones stay free;
+4. the lowest ids, the first layer's first. So the same program always gets the same cores.
+
+How far apart two cores are is not published, so traffic between them is no criterion. sinabs takes
+any placement and prefers none; a placement of sinabs or of one's own is taken with ``cores``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from toolchain.chips.speck import faults
+from toolchain.chips.speck.lower.matching import cheapest, crowds
+from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.hardware import Quantity, SpeckChip, SpeckCoreSpec
+
+__all__ = [
+    "Placement",
+    "cores_that_fit",
+    "crowded",
+    "fits_no_memory",
+    "memories",
+    "obstacles",
+    "place",
+    "text_of_ids",
+    "wrong_core",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A core for every layer, or why there is none.
+
+    Attributes:
+        cores: hardware id by name of the layer; None if not every layer has one.
+        findings: errors; empty exactly if ``cores`` is there.
+    """
+
+    cores: Mapping[str, int] | None
+    findings: tuple[Diagnostic, ...]
+
+
+def place(
+    program: SpeckProgram,
+    chip: SpeckChip,
+    *,
+    cores: Mapping[str, int] | None = None,
+    synops: Mapping[str, float] | None = None,
+) -> Placement:
+    """A core for every layer of the program, whatever its cores are set to now.
+
+    Args:
+        program: what is to be placed.
+        chip: its specification.
+        cores: hardware id by name of the layer, for layers that are not to be placed elsewhere;
+            the others are placed around them.
+        synops: how busy each layer is, synop/step by its name, where that is known.
+
+    Errors are a core in ``cores`` that cannot be, a layer that fits no core, and each smallest set
+    of layers that share fewer cores than they are.
+    """
+    pinned = cores or {}
+    findings = [*_wrong_pins(program, chip, pinned)] or [*obstacles(program, chip, pinned)]
+    if findings:
+        return Placement(cores=None, findings=tuple(findings))
+    candidates = [_options(core, chip, pinned) for core in program.cores]
+    matched = cheapest(_costs(program, chip, candidates, synops or {}))
+    assert matched is not None, "no set of layers lacks cores, so there is a placement"
+    return Placement(
+        cores={core.name: matched[layer] for layer, core in enumerate(program.cores)}, findings=()
+    )
+
+
+def obstacles(
+    program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int] | None = None
+) -> Iterator[Diagnostic]:
+    """Why there is no placement; nothing exactly if there is one."""
+    for core in program.cores:
+        if not cores_that_fit(core, chip):
+            yield _fits_nowhere(core, chip)
+    for layers, cores in crowded(program, chip, pinned or {}):
+        yield _crowded(layers, chip, pinned or {}, cores)
+
+
+def crowded(
+    program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int]
+) -> Iterator[tuple[list[SpeckCore], set[int]]]:
+    """Smallest sets of layers that fit too few cores, in the program's order, and these cores."""
+    housed = [core for core in program.cores if cores_that_fit(core, chip)]
+    for layers, cores in crowds([_options(core, chip, pinned) for core in housed]):
+        yield [housed[index] for index in sorted(layers)], cores
+
+
+def fits_no_memory(core: SpeckCore, chip: SpeckChip) -> bool:
+    """Whether one of the layer's memories alone exceeds every core, as the memory rules say."""
+    return any(
+        all(need > limit.value for need, limit in column)
+        for column in zip(
+            *([(need, limit) for _, need, limit in memories(core, spec)] for spec in chip.cores),
+            strict=True,
+        )
+    )
+
+
+def memories(core: SpeckCore, spec: SpeckCoreSpec) -> Iterator[tuple[str, int, Quantity]]:
+    """(memory, words the layer needs, what the core has) of each of the three memories."""
+    yield "kernel", core.kernel_words, spec.kernel_memory
+    yield "neuron", core.neuron_words, spec.neuron_memory
+    yield "bias", core.bias_words, spec.bias_memory
+
+
+def cores_that_fit(core: SpeckCore, chip: SpeckChip) -> list[int]:
+    """Ids of the cores with room for the layer in all three memories, ascending."""
+    return [
+        spec.id
+        for spec in chip.cores
+        if all(need <= limit.value for _, need, limit in memories(core, spec))
+    ]
+
+
+def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """Why hardware core ``number`` cannot hold the layer: it does not exist or is too small."""
+    specs = {spec.id: spec for spec in chip.cores}
+    spec = specs.get(-1 if (index := faults.as_int(number)) is None else index)
+    if spec is None:
+        message = f"placed on core {number}, {chip.name} has {text_of_ids([*specs])}"
+        memory = chip.cores[0].kernel_memory
+        yield _error(core.name, message, index, len(specs) - 1, chip.cite(memory))
+        return
+    for memory_name, need, limit in memories(core, spec):
+        if need > limit.value:
+            message = (
+                f"placed on core {number}, needs {count(need)} {memory_name} words, that core has "
+                f"{count(limit.value)}"
+            )
+            yield _error(core.name, message, need, limit.value, chip.cite(limit))
+
+
+# ---- what it costs ----
+
+
+def _costs(
+    program: SpeckProgram,
+    chip: SpeckChip,
+    candidates: Sequence[Sequence[int]],
+    synops: Mapping[str, float],
+) -> list[dict[int, int]]:
+    """Of each layer on each of its cores: three numbers in one, the first worth most."""
+    specs = {spec.id: spec for spec in chip.cores}
+    entries = {target.layer for target in program.inputs}
+    busy = {name: 1 + round(1000 * synops.get(name, 0.0)) for name in entries}
+    most_bits = 1 + sum(map(_bits, chip.cores))
+    most_busy = 1 + sum(busy.values())
+    costs = []
+    for core, options in zip(program.cores, candidates, strict=True):
+        entry, found = core.name in entries, {}
+        for number in options:
+            orderly = specs[number].deterministic
+            unsafe = int(not entry and not orderly)
+            slow = busy[core.name] if entry and orderly else 0
+            found[number] = (unsafe * most_busy + slow) * most_bits + _bits(specs[number])
+        costs.append(found)
+    return costs
+
+
+def _bits(spec: SpeckCoreSpec) -> int:
+    """Memory of a core, bit: kernel words have 8, the others 16.
+
+    Source: Speck Dev Kit Datasheet, tables 1 and 3.
+    """
+    words = 8 * spec.kernel_memory.value + 16 * (spec.neuron_memory.value + spec.bias_memory.value)
+    return int(words)
+
+
+# ---- what is wrong ----
+
+
+def _options(core: SpeckCore, chip: SpeckChip, pinned: Mapping[str, int]) -> list[int]:
+    return [pinned[core.name]] if core.name in pinned else cores_that_fit(core, chip)
+
+
+def _wrong_pins(
+    program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int]
+) -> Iterator[Diagnostic]:
+    """Everything that a hand-made placement gets wrong on its own."""
+    layers = {core.name: core for core in program.cores}
+    source = chip.cite(chip.cores[0].kernel_memory)
+    for name, number in pinned.items():
+        if name in layers:
+            yield from wrong_core(layers[name], number, chip)
+        else:
+            message = f"placed on core {number}, but is no layer; there are {', '.join(layers)}"
+            yield _error(name, message, None, None, source)
+    for number in dict.fromkeys(pinned.values()):
+        sharing = [name for name, other in pinned.items() if other == number]
+        if len(sharing) > 1:
+            message = f"placed on core {number} together with {', '.join(sharing[1:])}"
+            yield _error(sharing[0], message, len(sharing), 1, source)
+
+
+def _fits_nowhere(core: SpeckCore, chip: SpeckChip) -> Diagnostic:
+    """The memories that are too small in every core, or all if it is their combination."""
+    rooms = [{name: limit for name, _, limit in memories(core, spec)} for spec in chip.cores]
+    needs = {name: need for name, need, _ in memories(core, chip.cores[0])}
+    largest = {name: max((r[name] for r in rooms), key=lambda q: q.value) for name in needs}
+    tight = [name for name in needs if needs[name] > largest[name].value]
+    asked = _words(core, tight or [name for name in needs if needs[name]])
+    given = " and ".join(f"{count(largest[name].value)}" for name in tight)
+    lack = f"the largest cores of {chip.name} have {given}"
+    if not tight:
+        lack = f"no core of {chip.name} has all of them; {_nearest(core, chip)}"
+    name = next(iter(tight or needs))
+    return _error(
+        core.name, f"needs {asked}, {lack}", needs[name], largest[name].value,
+        chip.cite(largest[name]),
+    )  # fmt: skip
+
+
+def _nearest(core: SpeckCore, chip: SpeckChip) -> str:
+    """The core that lacks least, and how much."""
+    lacking = {
+        spec.id: {m: n - int(q.value) for m, n, q in memories(core, spec) if n > q.value}
+        for spec in chip.cores
+    }
+    width = {"kernel": 8, "neuron": 16, "bias": 16}
+    number = min(lacking, key=lambda i: sum(width[m] * n for m, n in lacking[i].items()))
+    short = " and ".join(f"{count(words)} {memory}" for memory, words in lacking[number].items())
+    return f"core {number} comes closest, {short} words short"
+
+
+def _crowded(
+    members: Sequence[SpeckCore], chip: SpeckChip, pinned: Mapping[str, int], cores: set[int]
+) -> Diagnostic:
+    names = ", ".join(core.name for core in members)
+    fit = f"core {text_of_ids(cores)}" if len(cores) == 1 else f"cores {text_of_ids(cores)}"
+    words = "; ".join(
+        f"{core.name} {_words(core, ['kernel', 'neuron', *['bias'] * (core.bias_words > 0)])}"
+        + f", to be on core {pinned.get(core.name)}" * (core.name in pinned)
+        for core in members
+    )
+    message = (
+        f"{len(members)} layers ({names}) need a core each, of {chip.name} they fit only {fit} "
+        f"({words})"
+    )
+    source = chip.cite(chip.cores[0].kernel_memory)
+    return _error(members[0].name, message, len(members), len(cores), source)
+
+
+def _words(core: SpeckCore, names: Sequence[str]) -> str:
+    """``512 kernel, 64 neuron and 2 bias words``."""
+    needs = {"kernel": core.kernel_words, "neuron": core.neuron_words, "bias": core.bias_words}
+    *first, last = [f"{count(needs[name])} {name}" for name in names]
+    return f"{', '.join(first)} and {last} words" if first else f"{last} words"
+
+
+def _error(
+    where: str, message: str, need: float | None, limit: float | None, source: str
+) -> Diagnostic:
+    return Diagnostic(
+        rule="placement",
+        severity=Severity.ERROR,
+        where=where,
+        message=message,
+        need=need,
+        limit=limit,
+        source=source,
+    )
+
+
+def text_of_ids(ids: set[int] | Sequence[int], joint: str = "and") -> str:
+    """``0, 1 and 4``."""
+    *first, last = [str(number) for number in sorted(ids)]
+    return f"{', '.join(first)} {joint} {last}" if first else last

@@ -1,0 +1,107 @@
+"""Rules about what a core has room for, and which core a layer is on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from toolchain.chips.speck.lower.place import (
+    cores_that_fit,
+    memories,
+    obstacles,
+    text_of_ids,
+    wrong_core,
+)
+from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.chips.speck.rules.finding import find
+from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.hardware import SpeckChip
+
+__all__ = [
+    "assigned_core",
+    "bias_memory",
+    "core_count",
+    "event_order",
+    "kernel_memory",
+    "neuron_memory",
+]
+
+
+def kernel_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """No core is large enough for the weights."""
+    yield from _memory("kernel_memory", 0, program, chip)
+
+
+def neuron_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """No core is large enough for the membranes."""
+    yield from _memory("neuron_memory", 1, program, chip)
+
+
+def bias_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """No core is large enough for the biases."""
+    yield from _memory("bias_memory", 2, program, chip)
+
+
+def core_count(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """More layers than cores."""
+    need, limit = len(program.cores), len(chip.cores)
+    if need > limit:
+        message = f"{need} layers with weights, {chip.name} has {limit} cores"
+        yield Diagnostic(
+            rule="core_count", severity=Severity.ERROR, where="network", message=message,
+            need=need, limit=limit, source=chip.cite(chip.cores[0].kernel_memory),
+        )  # fmt: skip
+
+
+def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """A layer was put on a core that is not there, or that it does not fit."""
+    taken = {core.core for core in program.cores}
+    for core in program.cores:
+        if core.core is None:
+            continue
+        free = [number for number in cores_that_fit(core, chip) if number not in taken]
+        hint = f"core {text_of_ids(free, 'or')} fits" if free else ""
+        for finding in wrong_core(core, core.core, chip):
+            yield replace(finding, rule="assigned_core", hint=hint)
+
+
+def event_order(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """The layer is on a core that may take events out of order.
+
+    The vendor means these cores for what reads the input; elsewhere it is a warning.
+    """
+    entries = {target.layer for target in program.inputs}
+    unordered = {spec.id: spec for spec in chip.cores if not spec.deterministic}
+    for core in sorted((c for c in program.cores if c.core in unordered), key=_id):
+        spec = unordered[_id(core)]
+        others = [
+            number
+            for number in cores_that_fit(core, chip)
+            if number not in unordered and not [*obstacles(program, chip, {core.name: number})]
+        ]
+        message = (
+            f"core {spec.id} of {chip.name} takes events in no fixed order: two runs may differ"
+        )
+        yield find(
+            chip, "event_order", core.name, message, None, spec.kernel_memory,
+            severity=Severity.INFO if core.name in entries else Severity.WARNING,
+            hint=f"core {text_of_ids(others, 'or')} keeps the order" if others else "",
+        )  # fmt: skip
+
+
+def _id(core: SpeckCore) -> int:
+    assert core.core is not None
+    return core.core
+
+
+def _memory(rule: str, index: int, program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    for core in program.cores:
+        rooms = [[*memories(core, spec)][index] for spec in chip.cores]
+        _, need, limit = max(rooms, key=lambda room: room[2].value)
+        if need > limit.value:
+            where = core.name if rule == "neuron_memory" else core.weight_name
+            message = (
+                f"needs {count(need)} words, the largest core of {chip.name} has "
+                f"{count(limit.value)}"
+            )
+            yield find(chip, rule, where, message, need, limit)

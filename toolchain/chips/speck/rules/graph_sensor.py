@@ -1,0 +1,111 @@
+"""What the camera of a Speck chip asks of the network behind it: rules on the real-valued graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from toolchain.chips.speck.lower.integers import sources
+from toolchain.chips.speck.rules.sensor import beyond_limits
+from toolchain.chips.speck.sensor import SpeckSensor
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.hardware import SpeckChip
+from toolchain.ir import Edge, Graph, Sensor, SumPool2d
+from toolchain.passes import fold_sensor_pool
+
+__all__ = ["input_pooling", "sensor_first"]
+
+
+def sensor_first(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """There is one camera, in front of everything."""
+    sensors = graph.of(Sensor)
+    for name in sensors:
+        if len(sensors) > 1:
+            yield _error("sensor_first", name, f"is one of {len(sensors)} sensors, a chip has one")
+        before = graph.before(name)
+        if before != graph.input or graph.pre(name)[0].delay:
+            yield _error(
+                "sensor_first", name, f"is fed by {before!r}; {chip.name}'s sensor is first"
+            )
+    past = [edge.post for edge in graph.post(graph.input) if edge.post not in sensors]
+    for name in past if sensors else ():
+        yield _error(
+            "sensor_first",
+            name,
+            f"reads the input past {', '.join(map(repr, sensors))}; all events of {chip.name} come "
+            "through its sensor",
+        )
+
+
+def input_pooling(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """Events are pooled by the camera, before its crop and for all that reads it alike."""
+    for name in graph.of(SumPool2d):
+        read = {source for source, _ in sources(graph, name)}
+        if graph.input in read:
+            yield replace(
+                _error(
+                    "input_pooling",
+                    name,
+                    f"pools the input; {chip.name} pools between cores and in its sensor, but not "
+                    "what is sent to a core from outside",
+                ),
+                hint=_with_a_sensor(graph, name, chip),
+            )
+        for sensor in read & graph.of(Sensor).keys():
+            found = _error("input_pooling", name, _why_not(graph, name, sensor, chip))
+            yield replace(found, hint=_another_crop(graph, name, sensor))
+
+
+def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
+    """Why a pool behind a sensor was not folded into it."""
+    pool, node = graph[name], graph[sensor]
+    assert isinstance(pool, SumPool2d)
+    assert isinstance(node, Sensor)
+    others = [edge.post for edge in graph.post(sensor) if edge.post != name]
+    fact = f"pools {pool.kernel} of {sensor!r}, which {chip.name} can only do inside it"
+    if pool.stride != pool.kernel:
+        return f"{fact}, and with stride {pool.stride} its windows overlap or leave gaps"
+    if others:
+        return f"{fact}, for all that reads it alike: {', '.join(map(repr, others))} reads it, too"
+    return (
+        f"{fact}, before its crop and mirrors; of what is kept, {node.size} from {node.origin} on, "
+        "its windows are not the sensor's"
+    )
+
+
+def _another_crop(graph: Graph, pool: str, sensor: str) -> str:
+    """The nearest crop with which the pool is folded and nothing behind it changes its shape."""
+    window, node = graph[pool], graph[sensor]
+    assert isinstance(window, SumPool2d)
+    assert isinstance(node, Sensor)
+    k_y, k_x = window.kernel[::-1] if node.swap_xy else window.kernel
+    (top, left), (height, width) = node.origin, node.size
+    top, left = top - top % k_y, left - left % k_x
+    height, width = height - height % k_y, width - width % k_x
+    moved = replace(node, origin=(top, left), size=(height, width))
+    if pool in fold_sensor_pool(graph.replace({sensor: moved})):
+        return ""
+    return f"crop=(({top}, {top + height}), ({left}, {left + width})) in {sensor!r} is taken"
+
+
+def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> str:
+    """The layer that takes the pool over, if it does."""
+    channels, height, width = graph.shape(graph.input)
+    merge = channels == 1
+    name = "sensor"
+    while name in graph:
+        name += "#"
+    nodes = {**graph.nodes, name: Sensor(merge=merge, size=(height, width))}
+    edges = [replace(e, pre=name) if e.pre == graph.input else e for e in graph.edges]
+    tried = fold_sensor_pool(Graph(nodes, [Edge(graph.input, name), *edges]))
+    made = tried[name]
+    assert isinstance(made, Sensor)
+    shape = (channels, height, width)
+    if pool in tried or any(beyond_limits(SpeckSensor.of(made, name), shape, chip)):
+        return ""
+    merged = ", merge_polarities=True" * merge
+    return f"toolchain.nn.DVSLayer(({height}, {width}){merged}) before it takes its pooling over"
+
+
+def _error(rule: str, where: str, message: str) -> Diagnostic:
+    return Diagnostic(rule=rule, severity=Severity.ERROR, where=where, message=message)

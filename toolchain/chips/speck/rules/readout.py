@@ -1,0 +1,49 @@
+"""Rules about the readout block; a program without one has nothing to fear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.readout import readout_table
+from toolchain.chips.speck.rules.finding import find
+from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.hardware import SpeckChip
+
+__all__ = ["readout_block", "readout_destinations", "readout_size"]
+
+
+def readout_block(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """The chip has no readout that can be used."""
+    if program.readout is not None and not chip.readout:
+        yield Diagnostic(
+            rule="readout_block",
+            severity=Severity.ERROR,
+            where=program.readout.layer,
+            message=f"is sent to the readout block, {chip.name} has none that can be used",
+        )
+
+
+def readout_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """More classes than the readout tells apart."""
+    limit = chip.limits.readout_classes
+    if program.readout is None or limit is None:
+        return
+    number = sum(neuron.readout_class is not None for neuron in readout_table(program))
+    if number > limit.value:
+        message = f"{count(number)} classes, the readout of {chip.name} tells {limit.value} apart"
+        yield find(chip, "readout_size", program.readout.layer, message, number, limit)
+
+
+def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """A core sends to the readout and to too many other cores."""
+    limit = chip.limits.destinations
+    if program.readout is None:
+        return
+    number = len(program[program.readout.layer].destinations)
+    if number + 1 > limit.value:
+        message = (
+            f"sends to {number} layers and to the readout, a core of {chip.name} to at most "
+            f"{limit.value}"
+        )
+        yield find(chip, "readout_destinations", program.readout.layer, message, number + 1, limit)

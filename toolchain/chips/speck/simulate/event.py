@@ -1,0 +1,141 @@
+"""The event simulation of one sample: core after core, each with its whole stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.simulate.buffers import Run
+from toolchain.chips.speck.simulate.event_kernel import Arrival, Cursor, Rules, Spike, run_core
+from toolchain.chips.speck.simulate.events import event_array
+from toolchain.chips.speck.simulate.options import EventOptions
+from toolchain.chips.speck.simulate.tables import Core, State, Tables
+
+__all__ = ["Moments", "simulate_events"]
+
+Array = npt.NDArray[Any]
+
+
+class Moments:
+    """The order of everything that happens to a sample from outside: events, and a tick a step.
+
+    Attributes:
+        first: the first moment of each step, and one more, int64 (steps + 1,).
+        of_events: the moment of each input event, ascending, int64 (n,).
+        times: of each moment, µs, int64.
+        groups: a number of each moment that rises where the time does, and around each tick.
+    """
+
+    def __init__(self, step: Array, times: Array, steps: int, dt: int, *, leak_first: bool) -> None:
+        before = np.searchsorted(step, np.arange(steps + 1))
+        self.first = before + np.arange(steps + 1)
+        self.of_events = np.arange(step.size) + step + leak_first
+        ticks = self.first[:-1] if leak_first else self.first[1:] - 1
+        self.times = np.zeros(step.size + steps, np.int64)
+        self.times[self.of_events] = times
+        self.times[ticks] = (np.arange(steps) + (not leak_first)) * dt
+        new = np.ones(self.times.size, bool)
+        new[self.of_events[1:]] = (np.diff(times) > 0) | (np.diff(step) > 0)
+        new[ticks] = True
+        new[np.minimum(ticks + 1, new.size - 1)] = True
+        self.groups = np.cumsum(new)
+
+
+def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> dict[str, Array]:
+    """Simulate a sample event by event; the output cores' spikes, an event array each.
+
+    Raises:
+        ValueError: a core spikes more often than ``options.most_spikes``.
+    """
+    program, tables = run.program, run.packed.tables
+    counted = run.samples.events(sample)
+    times = run.samples.times(sample, counted)
+    step, y, column = (np.repeat(row, counted[3]).astype(np.int64) for row in counted[:3])
+    moments = Moments(
+        step,
+        np.repeat(times, counted[3]),
+        run.samples.steps,
+        dt,
+        leak_first=options.leak_first,
+    )
+    state = run.state(sample, np.int32)
+    sent: dict[str | None, Array] = {None: np.array([moments.of_events, y, column], np.int32)}
+    rules = Rules(
+        by_channel=options.spike_order == "channel",
+        wrap=options.overflow == "wrap",
+        zero_weights=options.zero_weights,
+        leak_fires=options.leak_fires,
+        leak_first=options.leak_first,
+    )
+    for index, core in enumerate(program.cores):
+        arrivals = _arrivals(program, core.name, sent, moments, options)
+        spikes, end = _take(index, arrivals, moments, rules, tables, state, options.most_spikes)
+        if spikes.shape[1] > options.most_spikes:
+            raise ValueError(
+                f"{core.name!r} spikes more than {options.most_spikes} times in sample {sample}, "
+                f"up to step {end} of {run.samples.steps}; the network runs away, or most_spikes "
+                "is to be raised"
+            )
+        sent[core.name] = spikes
+    run.finish(sample, state)
+    return {name: _as_events(program, name, sent, moments) for name in program.outputs if dt}
+
+
+def _take(
+    core: int,
+    arrivals: Array,
+    moments: Moments,
+    rules: Rules,
+    tables: Tables,
+    state: State,
+    most: int,
+) -> tuple[Array, int]:
+    """Spikes of one core, rows of ``Spike``, and the step it came to: the end, or over ``most``."""
+    cursor = np.zeros(len(Cursor), np.int64)
+    neurons = int(tables.cores[core, Core.HEIGHT] * tables.cores[core, Core.LINE])
+    spikes = np.empty((len(Spike), 2 * neurons + arrivals.shape[1]), np.int32)
+    first = moments.first
+    while not run_core(core, arrivals, first, rules, tables, state, spikes, cursor):
+        if cursor[Cursor.FOUND] > most:
+            break
+        spikes = np.concatenate([spikes, np.empty_like(spikes)], 1)
+    return spikes[:, : cursor[Cursor.FOUND]], int(cursor[Cursor.STEP])
+
+
+def _arrivals(
+    program: SpeckProgram,
+    name: str,
+    sent: Mapping[str | None, Array],
+    moments: Moments,
+    options: EventOptions,
+) -> Array:
+    """Everything that a core is sent, in order; rows of ``Arrival``."""
+    parts = []
+    for index, (source, layer) in enumerate(_connections(program)):
+        if layer == name:
+            spikes = sent[source]
+            parts.append(np.concatenate([np.full((1, spikes.shape[1]), index), spikes], 0))
+    together = np.concatenate(parts, 1)
+    if len(parts) > 1:
+        key = together[Arrival.MOMENT]
+        key = moments.groups[key] if options.merging == "time" else key
+        together = together[:, np.argsort(key, kind="stable")]
+    return together.astype(np.int32)
+
+
+def _connections(program: SpeckProgram) -> list[tuple[str | None, str]]:
+    """(source, or None for the input; core) in the order of the table of targets."""
+    from_input = [(None, target.layer) for target in program.inputs]
+    return from_input + [(c.name, target.layer) for c in program.cores for target in c.destinations]
+
+
+def _as_events(
+    program: SpeckProgram, name: str, sent: Mapping[str | None, Array], moments: Moments
+) -> Array:
+    moment, y, column = sent[name]
+    x, channel = np.divmod(column, program[name].output_shape[0])
+    return event_array(x, y, moments.times[moment], channel)

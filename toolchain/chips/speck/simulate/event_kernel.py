@@ -1,0 +1,257 @@
+"""The compiled event simulation: one core, one event after the other, a whole stream in a call.
+
+Cores are fed forward, so a core can take its whole stream before the next one starts; streams are
+kept in the order of the input events that caused them.
+
+A core finishes an event before the next. Each neuron that the event reaches is updated once and
+fires at most once, so its neurons can be updated together, 32 at a time, and only those that fire
+or leave 16 bits are looked at singly.
+
+Layouts are those of ``kernel``; membranes have 32 bits, so that no sum is lost.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# ruff: noqa: ANN001, ANN201, ANN202
+# No annotations on compiled functions: numba infers the types.
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.speck.simulate.kernel import keep
+from toolchain.chips.speck.simulate.lanes import (
+    LANES,
+    add,
+    below,
+    blend,
+    compiled,
+    inline,
+    load,
+    load_as,
+    lowest,
+    raised,
+    reached,
+    store,
+)
+from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
+
+__all__ = ["Arrival", "Cursor", "Rules", "Spike", "run_core"]
+
+Array = npt.NDArray[Any]
+
+INLINED = "897a9c86e1f4"
+"""Digest of kernel.py, lanes.py and tables.py; see ``lanes``."""
+
+
+class Arrival(IntEnum):
+    """Rows of the table of events that a core is sent: the row of ``targets``, when, and where."""
+
+    TARGET = 0
+    MOMENT = 1
+    Y = 2
+    COLUMN = 3
+
+
+class Spike(IntEnum):
+    """Rows of the table of spikes that a core sends: when, and which neuron of which line."""
+
+    MOMENT = 0
+    Y = 1
+    COLUMN = 2
+
+
+class Cursor(IntEnum):
+    """How far a core has come."""
+
+    STEP = 0
+    TICKED = 1
+    ARRIVAL = 2
+    FOUND = 3
+
+
+class Rules(NamedTuple):
+    """``EventOptions`` in the kernel's terms."""
+
+    by_channel: bool
+    wrap: bool
+    zero_weights: bool
+    leak_fires: bool
+    leak_first: bool
+
+
+_LINE, _PITCH, _HEIGHT = int(Core.LINE), int(Core.PITCH), int(Core.HEIGHT)
+_THRESHOLD, _FLOOR, _TO_ZERO = int(Core.THRESHOLD), int(Core.FLOOR), int(Core.RETURN_TO_ZERO)
+_MEMBRANE, _BIAS, _CHANNELS = int(Core.MEMBRANE_AT), int(Core.BIAS_AT), int(Core.CHANNELS)
+_WEIGHT, _WEIGHT_STEP = int(Core.WEIGHT_AT), int(Core.WEIGHT_STEP)
+_SPIKES, _HISTORY = int(Core.SPIKES_AT), int(Core.HISTORY_AT)
+_TO_ROW, _TO_COLUMN = int(Target.ROW_AT), int(Target.COLUMN_AT)
+_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(Row.FIRST), int(Row.COUNT), int(Row.WEIGHT)
+_AT_WEIGHT, _AT_MEMBRANE, _SYNOPS = int(Column.WEIGHT), int(Column.MEMBRANE), int(Column.SYNOPS)
+_TARGET, _MOMENT, _Y, _X = (int(field) for field in Arrival)
+_OUT_MOMENT, _OUT_Y, _OUT_X = (int(field) for field in Spike)
+_STEP, _TICKED, _ARRIVAL, _FOUND = (int(field) for field in Cursor)
+
+_LOWEST, _HIGHEST = -32768, 32767
+
+
+@inline
+def _limited(value, core, rules, state):
+    """A sum as 16 bits hold it; counts those that they do not."""
+    if _LOWEST <= value <= _HIGHEST:
+        return value
+    state.saturations[core] += 1
+    if rules.wrap:
+        return (value + 32768) % 65536 - 32768
+    return min(max(value, np.int64(_LOWEST)), np.int64(_HIGHEST))
+
+
+@inline
+def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
+    """One neuron fires once."""
+    properties = tables.cores[core]
+    if properties[_TO_ZERO]:
+        state.membranes[at] = 0
+    else:
+        state.membranes[at] -= properties[_THRESHOLD]
+    found = cursor[_FOUND]
+    spikes[_OUT_MOMENT, found] = moment
+    spikes[_OUT_Y, found] = row
+    spikes[_OUT_X, found] = column
+    cursor[_FOUND] = found + 1
+    state.counts[core] += 1
+    if properties[_SPIKES] >= 0:
+        line = (step * properties[_HEIGHT] + row) * properties[_LINE]
+        state.spikes[properties[_SPIKES] + line + column] += 1
+
+
+@inline
+def _singly(core, at, mine, weight, rules, tables, state):
+    """The sums of some of 32 neurons one by one, because some leave 16 bits."""
+    while mine:
+        i = lowest(mine)
+        mine &= mine - 1
+        value = np.int64(state.membranes[at + i]) + np.int64(tables.weights[weight + i])
+        value = _limited(value, core, rules, state)
+        state.membranes[at + i] = max(value, tables.cores[core, _FLOOR])
+
+
+@inline
+def _update(core, step, moment, row, column, weight, size, rules, tables, state, spikes, cursor):
+    """Add ``size`` weights to the neurons of a line from ``column`` on, and let them fire."""
+    properties = tables.cores[core]
+    start = properties[_MEMBRANE] + row * properties[_PITCH]
+    for offset in range(column, column + size, LANES):
+        mine = (1 << min(column + size - offset, LANES)) - 1
+        weights = load_as(tables.weights, weight, state.membranes)
+        if not rules.zero_weights:
+            mine &= below(weights, 0) | reached(weights, 1)
+        at = start + offset
+        before = load(state.membranes, at)
+        sums = add(before, weights)
+        if (below(sums, _LOWEST) | reached(sums, _HIGHEST + 1)) & mine:
+            _singly(core, at, mine, weight, rules, tables, state)
+        else:
+            store(state.membranes, at, blend(mine, raised(sums, properties[_FLOOR]), before))
+        bits = reached(load(state.membranes, at), properties[_THRESHOLD]) & mine
+        while bits:
+            i = lowest(bits)
+            bits &= bits - 1
+            _spike(core, step, moment, row, offset + i, at + i, tables, state, spikes, cursor)
+        weight += LANES
+
+
+@inline
+def _sort_by_channel(spikes, first, last, channels):
+    """Put a few spikes of one moment into the order of channel, y and x."""
+    for i in range(first + 1, last):
+        y, column = spikes[_OUT_Y, i], spikes[_OUT_X, i]
+        j = i
+        while j > first and spikes[_OUT_X, j - 1] % channels > column % channels:
+            spikes[_OUT_Y, j] = spikes[_OUT_Y, j - 1]
+            spikes[_OUT_X, j] = spikes[_OUT_X, j - 1]
+            j -= 1
+        spikes[_OUT_Y, j], spikes[_OUT_X, j] = y, column
+
+
+@inline
+def _take(core, step, arrival, rules, tables, state, spikes, cursor):
+    """One event, on all neurons that it reaches."""
+    properties, target = tables.cores[core], tables.targets[arrival[_TARGET]]
+    row = tables.rows[target[_TO_ROW] + arrival[_Y]]
+    run = tables.columns[target[_TO_COLUMN] + arrival[_X]]
+    size, lines, first = np.int64(run[_SYNOPS]), np.int64(row[_ROW_COUNT]), cursor[_FOUND]
+    if size == 0 or lines == 0:
+        return
+    column = max(np.int64(0), np.int64(run[_AT_MEMBRANE]))
+    weight = properties[_WEIGHT] + row[_ROW_WEIGHT] + run[_AT_WEIGHT] + column - run[_AT_MEMBRANE]
+    for line in range(row[_ROW_FIRST], row[_ROW_FIRST] + lines):
+        _update(
+            core, step, arrival[_MOMENT], line, column, weight, size,
+            rules, tables, state, spikes, cursor,
+        )  # fmt: skip
+        weight -= properties[_WEIGHT_STEP]
+    state.synops[core] += lines * size
+    if rules.by_channel:
+        _sort_by_channel(spikes, first, cursor[_FOUND], properties[_CHANNELS])
+
+
+@inline
+def _tick(core, step, moment, rules, tables, state, spikes, cursor):
+    """The slow clock: every neuron gets the bias of its channel."""
+    properties = tables.cores[core]
+    passes = properties[_CHANNELS] if rules.by_channel else np.int64(1)
+    for single in range(passes):
+        for row in range(properties[_HEIGHT]):
+            start = properties[_MEMBRANE] + row * properties[_PITCH]
+            for column in range(single, properties[_LINE], passes):
+                bias = np.int64(tables.biases[properties[_BIAS] + column])
+                value = np.int64(state.membranes[start + column]) + bias
+                value = max(_limited(value, core, rules, state), properties[_FLOOR])
+                state.membranes[start + column] = value
+                if rules.leak_fires and value >= properties[_THRESHOLD]:
+                    _spike(
+                        core, step, moment, row, column, start + column,
+                        tables, state, spikes, cursor,
+                    )  # fmt: skip
+
+
+@compiled
+def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
+    """Go on with one core; False where ``spikes`` may have no room for another event or tick.
+
+    arrivals: (4, n) of ``Arrival``, in order.
+    moments: the first moment of each step, and one more; a step's tick is its first or its last.
+    spikes: (3, room) of ``Spike``, filled from ``cursor`` on; ``room`` above the neurons.
+    cursor: of ``Cursor``, zeros at the start.
+    """
+    neurons = tables.cores[core, _HEIGHT] * tables.cores[core, _LINE]
+    room = spikes.shape[1] - neurons
+    while cursor[_STEP] < moments.size - 1:
+        step = cursor[_STEP]
+        stop = moments[step + 1]
+        tick = moments[step] if rules.leak_first else stop - 1
+        at = cursor[_ARRIVAL]
+        while at < arrivals.shape[1] and arrivals[_MOMENT, at] < stop:
+            if not cursor[_TICKED] and arrivals[_MOMENT, at] >= tick:
+                break
+            if cursor[_FOUND] > room:
+                return False
+            _take(core, step, arrivals[:, at], rules, tables, state, spikes, cursor)
+            at += 1
+            cursor[_ARRIVAL] = at
+        if not cursor[_TICKED]:
+            if cursor[_FOUND] > room:
+                return False
+            if tables.cores[core, _BIAS] >= 0:
+                _tick(core, step, tick, rules, tables, state, spikes, cursor)
+            cursor[_TICKED] = 1
+            continue
+        if tables.cores[core, _HISTORY] >= 0:
+            keep(core, step, tables, state)
+        cursor[_TICKED] = 0
+        cursor[_STEP] = step + 1
+    return True

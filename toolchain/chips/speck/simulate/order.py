@@ -1,0 +1,157 @@
+"""How much depends on the order of simultaneous events, and on the timing that is assumed.
+
+A chip takes events one by one, and nothing says in which order those of one time arrive, nor
+whether two cores that feed a third take turns. Where results depend on it, a simulation of one
+order is one of several things that the chip may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.simulate.events import are_events, event_array
+from toolchain.chips.speck.simulate.options import EventOptions
+from toolchain.chips.speck.simulate.raster import Rasters
+from toolchain.chips.speck.simulate.run import simulate
+
+__all__ = ["OrderSensitivity", "order_sensitivity"]
+
+Array = npt.NDArray[Any]
+
+_RASTER_DT = 1e-3
+"""Length of a step of a raster without one, s; only tells the steps apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OrderSensitivity:
+    """Spike counts of a sample under several orders of its events.
+
+    Attributes:
+        outputs: spikes of each output neuron, by output core, int64
+            (orders, batch, channels[, y, x]); the first order is the one given.
+        layers: spikes of each core, by name, int64 (orders, batch).
+        clocked_outputs, clocked_layers: the same of the clocked simulation, which knows no order,
+            without the first axis.
+    """
+
+    outputs: Mapping[str, Array]
+    layers: Mapping[str, Array]
+    clocked_outputs: Mapping[str, Array]
+    clocked_layers: Mapping[str, Array]
+
+    def spread(self, name: str) -> Array:
+        """Most less fewest spikes of core ``name`` over the orders, int64 (batch,)."""
+        return np.asarray(np.ptp(self.layers[name], axis=0))
+
+    def decisions(self, name: str) -> Array:
+        """Share of the orders with the decision of the first, of an output core; float (batch,).
+
+        The decision is the neuron with the most spikes, the lowest of several.
+        """
+        counts = self.outputs[name]
+        most = counts.reshape(*counts.shape[:2], -1).argmax(2)
+        return np.asarray((most == most[0]).mean(0))
+
+    def from_clocked(self, name: str) -> Array:
+        """Spikes of core ``name`` in event timing, mean of the orders, less clocked ones."""
+        return np.asarray(self.layers[name].mean(0) - self.clocked_layers[name])
+
+    def __str__(self) -> str:
+        """A line a core: spikes, all samples together."""
+        lines = [f"{'core':16} {'clocked':>9} {'as given':>9} {'fewest':>9} {'most':>9}"]
+        for name, counts in self.layers.items():
+            orders = counts.sum(1)
+            lines.append(
+                f"{name:16} {self.clocked_layers[name].sum():9} {orders[0]:9} "
+                f"{orders.min():9} {orders.max():9}"
+            )
+        for name in self.outputs:
+            kept = self.decisions(name)
+            lines.append(f"decision of {name}: the same in {100 * kept.mean():.1f} % of the orders")
+        return "\n".join(lines)
+
+
+def order_sensitivity(
+    program: SpeckProgram,
+    spikes: Any,
+    *,
+    permutations: int = 10,
+    seed: int = 0,
+    dt: float | None = None,
+    steps: int | None = None,
+    options: EventOptions | None = None,
+    threads: int | None = None,
+) -> OrderSensitivity:
+    """Simulate as given and with simultaneous events shuffled, and clocked.
+
+    Args:
+        program: what is loaded.
+        spikes: a raster or events, as ``simulate`` takes them. Simultaneous are the events of one
+            time, in a raster those of one step.
+        permutations: how many random orders besides the one given, >= 1.
+        seed: of the random orders; the same seed gives the same orders.
+        dt, steps, options, threads: as of ``simulate``.
+
+    Raises:
+        ValueError: as ``simulate``, or fewer than one permutation.
+    """
+    if type(permutations) is not int or permutations < 1:
+        raise ValueError(f"permutations must be an integer >= 1, got {permutations!r}")
+    clocked = simulate(program, spikes, dt=dt, steps=steps, threads=threads)
+    dt = program.dt if dt is None else dt
+    if not are_events(spikes):
+        dt, steps = _RASTER_DT, clocked.steps
+        spikes = _as_events(program, spikes)
+    streams: Sequence[Array] = spikes if isinstance(spikes, list | tuple) else [spikes]
+    rng = np.random.default_rng(seed)
+    runs = []
+    for order in range(permutations + 1):
+        shuffled = [_shuffled(stream, rng) if order else stream for stream in streams]
+        runs.append(
+            simulate(
+                program,
+                shuffled,
+                timing="event",
+                dt=dt,
+                steps=steps,
+                options=options,
+                threads=threads,
+            )
+        )
+    return OrderSensitivity(
+        outputs={
+            name: np.stack([run.outputs[name].sum(1, dtype=np.int64) for run in runs])
+            for name in program.outputs
+        },
+        layers={
+            core.name: np.stack([run.spike_counts[core.name] for run in runs])
+            for core in program.cores
+        },
+        clocked_outputs={
+            name: spikes.sum(1, dtype=np.int64) for name, spikes in clocked.outputs.items()
+        },
+        clocked_layers=clocked.spike_counts,
+    )
+
+
+def _as_events(program: SpeckProgram, raster: npt.ArrayLike) -> list[Array]:
+    """Rasters as event arrays, one time a step."""
+    samples = Rasters(raster, program.input_shape, round(_RASTER_DT * 1e6))
+    streams = []
+    for sample in range(len(samples)):
+        events = samples.events(sample)
+        channel, x = np.divmod(events[2], program.input_shape[2])
+        t = samples.times(sample, events)
+        streams.append(np.repeat(event_array(x, events[1], t, channel), events[3]))
+    return streams
+
+
+def _shuffled(stream: Array, rng: np.random.Generator) -> Array:
+    """The events in a random order within each time."""
+    return np.asarray(stream[np.lexsort((rng.random(len(stream)), stream["t"]))])

@@ -1,0 +1,121 @@
+"""Spike rasters from outside: what is refused, and how one becomes lists of events."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.speck.simulate import scan
+
+__all__ = ["MOST_SPIKES", "Rasters", "Samples"]
+
+Array = npt.NDArray[Any]
+
+MOST_SPIKES = 32767
+"""Largest count of one address in one step. A bound of the simulator, which keeps its sums within
+64 bits with it; the chip takes events one by one and has none.
+"""
+
+_WORKING = {"i1": "i2", "u2": "i4", "u4": "i8", "f2": "f4"}
+"""Types that are widened first, so that few versions of the scan need compiling."""
+
+
+class Samples(Protocol):
+    """What is simulated, sample by sample."""
+
+    @property
+    def steps(self) -> int:
+        """Simulated steps, the same for each sample."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def events(self, sample: int) -> Array:
+        """Integers (4, n): step, y, channel * width + x, and count; steps ascending."""
+
+    def times(self, sample: int, events: Array) -> Array:
+        """Time of each of these events, µs; int64 (n,)."""
+
+    def counts(self) -> Array:
+        """Spikes of each sample, int64 (batch,)."""
+
+
+class Rasters:
+    """A batch of rasters (batch, steps, channels, y, x), contiguous, of a plain numeric type.
+
+    Args:
+        raster: (steps, channels, y, x), or a batch of them.
+        shape: (channels, y, x) that is wanted.
+        dt: length of a step, µs, or 0 where nobody knows it.
+
+    Raises:
+        ValueError: something else than numbers, or another shape.
+    """
+
+    def __init__(self, raster: npt.ArrayLike, shape: tuple[int, int, int], dt: int = 0) -> None:
+        self._batch = _as_batch(raster, shape)
+        self._dt = dt
+        self._counts = np.zeros(len(self._batch), np.int64)
+
+    @property
+    def steps(self) -> int:
+        """Simulated steps."""
+        return int(self._batch.shape[1])
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self._batch)
+
+    def events(self, sample: int) -> Array:
+        """Events of one sample, by step, channel, y and x.
+
+        Raises:
+            ValueError: counts that are negative, not whole, not finite or above ``MOST_SPIKES``.
+        """
+        batch = self._batch
+        flat = batch[sample].reshape(-1)
+        events = np.empty((4, scan.count_events(flat)), np.int32)
+        if not scan.find_events(flat, self.steps, *batch.shape[3:], MOST_SPIKES, events):
+            raise ValueError(_complaint(batch[sample], sample))
+        self._counts[sample] = events[3].sum(dtype=np.int64)
+        return events
+
+    def times(self, sample: int, events: Array) -> Array:
+        """When the steps begin."""
+        del sample
+        return np.asarray(events[0].astype(np.int64) * self._dt)
+
+    def counts(self) -> Array:
+        """Spikes of the samples whose events were asked for."""
+        return self._counts.copy()
+
+
+def _as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
+    array = np.asarray(raster)
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"a raster holds spike counts as integers, got dtype {array.dtype}")
+    if array.ndim not in (4, 5) or array.shape[-3:] != shape:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(
+            f"a raster has shape (steps, {wanted}) or (batch, steps, {wanted}), got {array.shape}"
+        )
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8)
+    elif array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    working = _WORKING.get(array.dtype.str[1:], array.dtype.str[1:])
+    array = np.ascontiguousarray(array, dtype=working)
+    return array if array.ndim == 5 else array[None]
+
+
+def _complaint(steps: Array, sample: int) -> str:
+    with np.errstate(invalid="ignore"):
+        good = (steps >= 0) & (steps <= MOST_SPIKES) & (np.floor(steps) == steps)
+    step, channel, y, x = np.argwhere(~good)[0].tolist()
+    return (
+        f"a raster holds whole spike counts from 0 to {MOST_SPIKES}, got "
+        f"{steps[step, channel, y, x]} at sample {sample}, step {step}, "
+        f"channel {channel}, y {y}, x {x}"
+    )

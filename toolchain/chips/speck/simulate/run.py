@@ -1,0 +1,204 @@
+"""The two simulations of a Speck program: integers all the way, threads over samples."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.sensor import Sensed
+from toolchain.chips.speck.simulate.buffers import Run
+from toolchain.chips.speck.simulate.clocked import clocked
+from toolchain.chips.speck.simulate.event import simulate_events
+from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
+from toolchain.chips.speck.simulate.options import EventOptions
+from toolchain.chips.speck.simulate.raster import Rasters, Samples
+from toolchain.chips.speck.simulate.recording import SpeckRecording
+
+__all__ = ["check_wiring", "simulate", "start_state"]
+
+Array = npt.NDArray[Any]
+T = TypeVar("T")
+
+TIMINGS = ("clocked", "event")
+
+
+def simulate(
+    program: SpeckProgram,
+    raster: Any,
+    *,
+    record: bool = False,
+    timing: str = "clocked",
+    state: Mapping[str, Array] | None = None,
+    threads: int | None = None,
+    dt: float | None = None,
+    steps: int | None = None,
+    options: EventOptions | None = None,
+) -> SpeckRecording:
+    r"""What the program does with spikes.
+
+    In **clocked** timing, in each step, core after core in the order of the program:
+
+    .. math::
+        v &\leftarrow \mathrm{sat}_{16}\bigl(v + b + \textstyle\sum w\,n_{in}\bigr), \quad
+        n = \lfloor v / \theta \rfloor \text{ if } v \ge \theta \text{ else } 0, \\
+        v &\leftarrow \max(v - n\,\theta,\ v_{low}) \quad
+        \text{(return to zero: } v \leftarrow \max(0, v_{low}) \text{ where } n > 0)
+
+    with an exact sum that is clamped once. Spikes are summed in windows of the destination's
+    pooling; rows and columns beyond the last full window are dropped. Where no saturation is
+    reported this is sinabs' ``IAFSqueeze`` with the same integers.
+
+    In **event** timing, for each event one after the other, each neuron that the event reaches:
+
+    .. math::
+        v \leftarrow \max(\mathrm{sat}_{16}(v + w),\ v_{low}), \quad
+        \text{and if } v \ge \theta: \text{ one spike, } v \leftarrow v - \theta
+        \text{ (return to zero: } 0)
+
+    A residue at or above the threshold waits for the neuron's next event. The spikes of one event
+    are the next core's events, before any later one. This is what the chip's documentation says
+    of its cores; what it leaves open is in ``options``.
+
+    Biases are the chip's leak: in clocked timing part of the sum of each step, in event timing
+    a tick of the slow clock in each step. Both stand for a slow clock with a period of ``dt``.
+
+    Args:
+        program: at most what a chip holds; it need not be placed. Its sensor's event filter is
+            not simulated.
+        raster: counts (steps, channels, y, x) or (batch, steps, channels, y, x): integers, truth
+            values or whole floats from 0 to 32767 (a bound of this simulator, not of the chip).
+            Or events: a structured array with the fields ``x, y, t, p`` (column, row, time in µs,
+            channel), sorted by time, or a list of them, one a sample. In event timing the spikes
+            of a raster come by step, channel, y and x, those of one address together.
+        record: keep spikes and membranes of every layer at every step.
+        timing: ``"clocked"`` or ``"event"``.
+        state: membranes to start from, int16 (batch, channels, y, x) or (channels, y, x) by core;
+            cores left out start from their ``initial``, or from zero.
+        threads: at most this many samples at a time; by default as many as there are processors.
+        dt: length of a step, s; by default the program's. Event arrays need whole µs, and
+            only then does a raster in event timing give ``events``.
+        steps: of events, how many to simulate; by default up to the last event.
+        options: of event timing; see ``EventOptions``.
+
+    Raises:
+        ValueError: input, state or timing other than the above, a network that runs away in event
+            timing, or connected layers whose shapes disagree.
+
+    Source: sinabs documentation, layers IAFSqueeze and SumPool2d, and its pages on Speck; Speck
+    Dev Kit manual, sections 3.2.4.4 to 3.2.4.6.
+    """
+    if timing not in TIMINGS:
+        raise ValueError(f"timing is {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be >= 1, got {threads}")
+    if options is not None and timing != "event":
+        raise ValueError("options are of timing='event' only")
+    check_wiring(program)
+    samples, length = _samples(program, raster, dt, steps)
+    if program.sensor is not None:
+        samples = Sensed(samples, program.sensor, program.input_shape)
+        program = program.behind_sensor()
+    start = start_state(program, len(samples), state)
+    if timing == "clocked":
+        run = Run.of(program, samples, start, record=record)
+        _each(partial(clocked, run), len(samples), threads)
+        return run.recording()
+    options = options or EventOptions()
+    drop = options.partial_windows == "drop"
+    run = Run.of(program, samples, start, record=record, drop=drop)
+    work = partial(simulate_events, run, options=options, dt=length)
+    sent = _each(work, len(samples), threads)
+    names = program.outputs if length else ()
+    return run.recording({name: tuple(events[name] for events in sent) for name in names})
+
+
+def _samples(
+    program: SpeckProgram, spikes: Any, dt: float | None, steps: int | None
+) -> tuple[Samples, int]:
+    """The input, checked, and the length of a step in µs (0: unknown)."""
+    dt = program.dt if dt is None else dt
+    if are_events(spikes):
+        if dt is None:
+            raise ValueError("events need the length of a step: dt=... in s")
+        length = in_microseconds(dt)
+        return EventArrays(spikes, program.input_shape, length, steps), length
+    if steps is not None:
+        raise ValueError("steps is for events; a raster has its own")
+    length = 0 if dt is None else _whole(dt)
+    return Rasters(spikes, program.input_shape, length), length
+
+
+def _whole(dt: float) -> int:
+    """A length in s as µs, 0 where it is no whole number of them."""
+    if not (isinstance(dt, int | float) and 0 < dt < math.inf):
+        raise ValueError(f"dt must be > 0 s, got {dt!r}")
+    return round(dt * 1e6) if abs(dt * 1e6 - round(dt * 1e6)) < 1e-6 * dt * 1e6 else 0
+
+
+def check_wiring(program: SpeckProgram) -> None:
+    """Refuse a program in which a core is sent a map of another shape than it takes.
+
+    Raises:
+        ValueError: naming every such connection.
+    """
+    faults = []
+    for core in program.cores:
+        for source, target in program.sources(core.name):
+            channels, height, width = program.input_map if source is None else source.output_shape
+            sent = (channels, height // target.pooling, width // target.pooling)
+            if not program.takes(target, (channels, height, width)):
+                sender = "the input" if source is None else source.name
+                faults.append(
+                    f"{sender} sends {sent} to {core.name}, which takes {core.input_shape}"
+                )
+    if faults:
+        raise ValueError("; ".join(faults))
+
+
+def start_state(
+    program: SpeckProgram, samples: int, state: Mapping[str, Array] | None
+) -> dict[str, Array]:
+    """Membranes int16 (batch, channels, y, x) by core before the first step.
+
+    Raises:
+        ValueError: a name that is no core, another shape, or values that int16 does not hold.
+    """
+    given = dict(state or {})
+    start = {}
+    for core in program.cores:
+        shape = (samples, *core.output_shape)
+        value = np.asarray(given.pop(core.name, 0 if core.initial is None else core.initial))
+        if value.ndim and value.shape not in (shape, core.output_shape):
+            raise ValueError(f"state of {core.name!r} has shape {shape}, got {value.shape}")
+        if value.dtype.kind not in "iu" or (
+            value.size and not (value.min() >= -32768 and value.max() <= 32767)
+        ):
+            raise ValueError(f"state of {core.name!r} holds integers from -32768 to 32767")
+        start[core.name] = np.broadcast_to(value.astype(np.int16), shape)
+    if given:
+        raise ValueError(f"state of unknown cores: {', '.join(sorted(given))}")
+    return start
+
+
+def _each(work: Callable[[int], T], samples: int, threads: int | None) -> list[T]:
+    """What ``work`` gives for every sample, on so many threads."""
+    workers = min(threads or _processors(), max(samples, 1))
+    if workers == 1:
+        return [work(sample) for sample in range(samples)]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, range(samples)))
+
+
+def _processors() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
