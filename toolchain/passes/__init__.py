@@ -10,7 +10,6 @@ from toolchain.passes.carry_bias import carry_bias
 from toolchain.passes.linear_to_conv import linear_to_conv
 from toolchain.passes.pooling import fold_average_pool
 from toolchain.passes.quantize import quantize
-from toolchain.passes.snap_decays import snap_decays
 
 __all__ = [
     "carry_bias",
@@ -20,5 +19,4 @@ __all__ = [
     "fuse_batch_norm",
     "linear_to_conv",
     "quantize",
-    "snap_decays",
 ]
