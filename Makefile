@@ -26,6 +26,8 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/xylo_vectors.py
 	$(CONFORMANCE)/bin/python tests/oracles/xylo_ram_files.py
 	$(CONFORMANCE)/bin/python tests/oracles/speck_vectors.py
+	$(CONFORMANCE)/bin/python tests/oracles/speck_quantizers.py
+	$(CONFORMANCE)/bin/python tests/oracles/dvs_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from toolchain.fidelity import changes, measured
 from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
-from toolchain.passes import fold_gain, quantize, snap_decays
+from toolchain.passes import fold_gain, quantize
 from toolchain.passes.quantize import Bits
 from toolchain.recording import Recording
 
@@ -21,14 +23,21 @@ def net(weight, dt=1e-3, **neuron):
     return Graph.chain(nodes, dt=dt)
 
 
+def shifted(graph, mem, syn=None, **changes):
+    """The network with the decays of these bit shifts."""
+    decays = {"alpha_mem": 1 - 2.0**-mem}
+    if syn is not None:
+        decays["alpha_syn"] = np.array([1 - 2.0**-syn])
+    return graph.replace({"lif": replace(graph["lif"], **decays, **changes)})
+
+
 def told(before, after):
     return [(d.severity.value, d.rule, d.where, d.message) for d in changes(before, after)]
 
 
 def test_a_time_constant_that_changes_is_a_warning_with_its_size():
     graph = net([[0.5]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]))
-    after = snap_decays(graph, dash_bits=4)
-    assert told(graph, after)[:2] == [
+    assert told(graph, shifted(graph, 3, 2))[:2] == [
         (
             "warning",
             "time_constants",
@@ -45,23 +54,23 @@ def test_a_time_constant_that_changes_is_a_warning_with_its_size():
 
 
 @pytest.mark.parametrize(
-    ("tau", "text"),
+    ("tau", "dash", "text"),
     [
-        (2.5, "+39.0 %): dash 2, as by -log2(1 - alpha); log2(tau/dt) gives 1"),
-        (11.5, "+34.7 %): dash 4, as by both formulas"),
-        (1.2, "+20.2 %): dash 1, as by -log2(1 - alpha); log2(tau/dt) gives 0"),
-        (0.4, "+260.7 %): dash 1; log2(tau/dt) gives -1; -log2(1 - alpha) gives 0"),
+        (2.5, 2, "+39.0 %): dash 2, as by -log2(1 - alpha); log2(tau/dt) gives 1"),
+        (11.5, 4, "+34.7 %): dash 4, as by both formulas"),
+        (1.2, 1, "+20.2 %): dash 1, as by -log2(1 - alpha); log2(tau/dt) gives 0"),
+        (0.4, 1, "+260.7 %): dash 1; log2(tau/dt) gives -1; -log2(1 - alpha) gives 0"),
     ],
 )
-def test_the_dash_is_told_with_those_of_the_formulas_in_use(tau, text):
+def test_the_dash_is_told_with_those_of_the_formulas_in_use(tau, dash, text):
     graph = net([[0.5]], alpha_mem=np.exp(-1 / tau))
-    (found, *_) = told(graph, snap_decays(graph, dash_bits=4))
+    (found, *_) = told(graph, shifted(graph, dash))
     assert found[3].endswith(text)
 
 
 def test_the_neuron_that_changes_most_is_the_one_that_is_told():
     graph = net([[0.5], [0.5]], alpha_mem=[0.75, np.exp(-0.1)], dt=None)
-    after = snap_decays(graph, dash_bits=4)
+    after = shifted(graph, np.array([2, 3]))
     assert (
         told(graph, after)[0][3]
         == "tau_mem 10 steps becomes 7.49 steps (-25.1 % at most): dash 3, as by both formulas"
@@ -70,7 +79,7 @@ def test_the_neuron_that_changes_most_is_the_one_that_is_told():
 
 def test_a_time_constant_that_the_chip_holds_is_not_mentioned():
     graph = net([[0.5]], alpha_mem=np.float32(0.75))
-    assert [d.rule for d in changes(graph, snap_decays(graph, dash_bits=4))] == ["rounding"]
+    assert [d.rule for d in changes(graph, shifted(graph, 2))] == ["rounding"]
 
 
 def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
@@ -120,19 +129,17 @@ def test_the_measured_effect_is_taken_with_the_lag_undone():
 
 def test_weights_that_make_up_for_decays_are_a_warning_with_their_size():
     graph = net([[0.5, 1.0], [2.0, 0.0]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]))
-    snapped = snap_decays(graph, dash_bits=4)
+    snapped = shifted(graph, 3, 2, gain=np.array(1.5))
     after = quantize(fold_gain(snapped), bits=BITS, per="neuron")
-    gain = float(snapped["lif"].gain)
     (found,) = [d for d in changes(graph, after) if d.rule == "drives"]
-    assert gain > 1.3
     assert found.severity.value == "warning"
     assert found.where == "lif"
     # to the step that rounding weights and threshold leaves
     told_gain = float(found.message.split()[2])
-    assert told_gain == pytest.approx(gain, rel=0.02)
+    assert told_gain == pytest.approx(1.5, rel=0.02)
 
 
 def test_weights_are_not_mentioned_where_no_decay_changes():
     graph = net([[0.5, 1.0]], alpha_mem=0.75, alpha_syn=[0.5])
-    after = quantize(fold_gain(snap_decays(graph, dash_bits=4)), bits=BITS, per="neuron")
+    after = quantize(graph, bits=BITS, per="neuron")
     assert [d.rule for d in changes(graph, after)] == ["rounding"]

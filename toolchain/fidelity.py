@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.ir import Array, Conv2d, Graph, Linear, Membrane, Neuron, Node, time_constant
-from toolchain.passes.snap_decays import dashes, formulas
+from toolchain.passes.dashes import dashes, formulas
 from toolchain.passes.weights import weights_of
 from toolchain.recording import Recording, aligned
 

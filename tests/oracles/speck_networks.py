@@ -19,6 +19,11 @@ def random_case(seed, *, branches=False, batch=2, steps=24):
     return program, counts.astype(rng.choice(["u1", "i4", "i8"]))
 
 
+def many_case(seed):
+    """A third of them branched, over 50 steps: those that only digests are kept of."""
+    return random_case(seed, branches=seed % 3 == 0, batch=1, steps=50)
+
+
 def random_program(rng, input_shape, layers, *, branches=False):
     names = [f"spk{index}" for index in range(layers)]
     cores, shape = [], input_shape

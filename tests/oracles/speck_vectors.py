@@ -1,10 +1,12 @@
 """Small networks with what sinabs' layers did, for tests that run without sinabs.
 
-``python tests/oracles/speck_vectors.py`` writes the file anew; it needs requirements-sinabs.txt.
+``python tests/oracles/speck_vectors.py`` writes both files anew; it needs requirements-sinabs.txt.
+Of many more networks only digests are kept: those in ``speck_digests.json``.
 An archive of plain arrays: ``<case>.program`` (JSON as bytes), ``<case>.raster``, and for each core
 ``<case>.<core>.<weight | bias | initial | spikes | v_mem>``.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,6 +16,27 @@ from toolchain.chips.speck import SpeckProgram, simulate
 
 FILE = Path(__file__).parent / "data" / "speck_clocked.npz"
 SEEDS = range(1000, 1030)
+DIGESTS = Path(__file__).parent / "data" / "speck_digests.json"
+MANY = range(2000, 2220)
+
+
+def digest(*arrays):
+    """Short hash of whole numbers, whatever their type."""
+    return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()[:16]
+
+
+def write_digests():
+    """By seed and layer, for every case of ``MANY`` that stays within 16 bits."""
+    import sinabs_oracle
+    import speck_networks
+
+    found = {}
+    for seed in MANY:
+        program, raster = speck_networks.many_case(seed)
+        if not any(simulate(program, raster).saturations.values()):
+            spikes, v_mem = sinabs_oracle.run(program, raster)
+            found[seed] = {name: digest(spikes[name], v_mem[name]) for name in spikes}
+    DIGESTS.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
 
 
 def write():
@@ -56,3 +79,4 @@ def read():
 
 if __name__ == "__main__":
     write()
+    write_digests()

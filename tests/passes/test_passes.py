@@ -16,7 +16,6 @@ from toolchain.ir import (
     Linear,
     Neuron,
     Output,
-    Readout,
     SumPool2d,
 )
 from toolchain.ir.interpret import interpret
@@ -26,9 +25,8 @@ from toolchain.passes import (
     fold_gain,
     fuse_batch_norm,
     linear_to_conv,
-    snap_decays,
 )
-from toolchain.passes.snap_decays import dashes, formulas
+from toolchain.passes.dashes import formulas
 from toolchain.passes.weights import weights_of
 
 
@@ -249,46 +247,6 @@ def test_a_layer_driven_by_spikes_directly_has_no_weights():
     assert weights_of(Graph.chain(nodes), "lif") is None
 
 
-def with_alpha(alpha):
-    nodes = {
-        "input": Input(shape=(1,)),
-        "out": Readout(shape=(1,), alpha_mem=alpha),
-        "output": Output(),
-    }
-    return Graph.chain(nodes)
-
-
-@pytest.mark.parametrize("dash", range(1, 16))
-def test_a_decay_that_the_chip_holds_is_kept(dash):
-    alpha = 1 - 2.0**-dash
-    assert snap_decays(with_alpha(alpha), dash_bits=4)["out"].alpha_mem == alpha
-
-
-@pytest.mark.parametrize(
-    ("tau", "dash"),
-    # tau in steps; the middle between two dashes is geometric in tau: 1.44, 3.48, 7.49, 15.49
-    [(0.5, 1), (2.0, 1), (2.3, 2), (5.0, 2), (5.2, 3), (20.0, 4), (25.0, 5)],
-)
-def test_a_decay_goes_to_the_nearest_time_constant(tau, dash):
-    snapped = snap_decays(with_alpha(np.exp(-1 / tau)), dash_bits=4)["out"]
-    assert dashes(snapped.alpha_mem) == dash
-
-
-@given(st.floats(0.3, 2**16))
-def test_a_decay_moves_no_further_than_by_either_formula(tau):
-    alpha = np.exp(-1 / np.array(tau))
-    tried = [*formulas(alpha).values()]
-    moved = [_moved(tau, np.clip(dash, 1, 15)) for dash in tried]
-    chosen = dashes(snap_decays(with_alpha(alpha), dash_bits=4)["out"].alpha_mem)
-    if tau < 46000:
-        assert _moved(tau, chosen) <= min(moved) + 1e-9
-
-
-def _moved(tau, dash):
-    """Ratio of the time constant of ``dash`` to ``tau``, as a logarithm without sign."""
-    return abs(np.log(-1 / np.log(1 - 2.0**-dash) / tau))
-
-
 @pytest.mark.parametrize(
     ("tau", "by_tau", "by_alpha"), [(2.25, 1, 1), (2.3, 1, 2), (2.8, 1, 2), (2.9, 2, 2), (10, 3, 3)]
 )
@@ -297,63 +255,9 @@ def test_the_two_formulas_in_use_disagree_between_2_29_and_2_83_steps(tau, by_ta
     assert given_by == {"log2(tau/dt)": by_tau, "-log2(1 - alpha)": by_alpha}
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1.0, 1 - 2.0**-17])
-def test_a_decay_out_of_reach_is_left_for_the_rules(alpha):
-    assert snap_decays(with_alpha(alpha), dash_bits=4)["out"].alpha_mem == alpha
-
-
 def test_pools_that_sum_are_left_alone():
     graph = image_net(norm=False, pool=SumPool2d)
     np.testing.assert_allclose(fold_average_pool(graph)["fc"].weight, graph["fc"].weight / 9)
-
-
-def leaky(tau_mem, tau_syn, seed=0):
-    """Two layers with time constants in steps, driven hard enough to spike."""
-    rng = np.random.default_rng(seed)
-    neuron = {
-        "v_threshold": 1.0,
-        "alpha_mem": np.exp(-1 / tau_mem),
-        "alpha_syn": np.exp(-1 / np.array([tau_syn])),
-    }
-    nodes = {
-        "input": Input(shape=(8,)),
-        "fc1": Linear(weight=rng.normal(0.03, 0.2, (12, 8))),
-        "lif1": Neuron(shape=(12,), **neuron),
-        "fc2": Linear(weight=rng.normal(0.02, 0.1, (6, 12))),
-        "lif2": Neuron(shape=(6,), bias=0.01, **neuron),
-        "output": Output(),
-    }
-    return Graph.chain(nodes)
-
-
-def response_power(node, steps=4000):
-    """Summed squares of the membrane after one spike, counted out."""
-    graph = Graph.chain(
-        {
-            "input": Input(shape=(1,)),
-            "out": Readout(
-                shape=(1,), alpha_mem=node.alpha_mem, alpha_syn=node.alpha_syn, gain=node.gain
-            ),
-            "output": Output(),
-        }
-    )
-    x = np.zeros((1, steps, 1))
-    x[0, 0] = 1
-    return float((interpret(graph, x).spikes ** 2).sum())
-
-
-def test_snapping_keeps_the_size_of_the_response_to_a_spike():
-    graph = leaky(11.0, 5.0)
-    snapped = snap_decays(graph, dash_bits=4)
-    before, after = response_power(graph["lif1"]), response_power(snapped["lif1"])
-    assert after == pytest.approx(before, rel=1e-9)
-
-
-def test_snapping_keeps_how_far_a_constant_bias_moves_the_membrane():
-    graph = leaky(11.0, 5.0)
-    one, other = graph["lif2"], snap_decays(graph, dash_bits=4)["lif2"]
-    reached = [float(node.bias / (1 - node.alpha_mem)) for node in (one, other)]
-    assert reached[0] == pytest.approx(reached[1], rel=1e-12)
 
 
 def two_synapses(order="add_decay"):

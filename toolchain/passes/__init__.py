@@ -11,7 +11,6 @@ from toolchain.passes.linear_to_conv import linear_to_conv
 from toolchain.passes.pooling import fold_average_pool
 from toolchain.passes.quantize import quantize
 from toolchain.passes.sensor import fold_sensor_pool
-from toolchain.passes.snap_decays import snap_decays
 
 __all__ = [
     "carry_bias",
@@ -22,5 +21,4 @@ __all__ = [
     "fuse_batch_norm",
     "linear_to_conv",
     "quantize",
-    "snap_decays",
 ]

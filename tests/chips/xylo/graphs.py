@@ -5,11 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from toolchain.chips.xylo.quantize.known import channel
+from toolchain.hardware import load_chip
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
-from toolchain.passes import fold_gain, quantize, snap_decays
-from toolchain.passes.quantize import Bits
+from toolchain.passes import fold_gain
 
-BITS = Bits(weight=8, bias=8, threshold=16, state=16)
+CHIP = load_chip("xylo_a2")
 
 
 def lif(size, *, synapses=1, **changes):
@@ -107,8 +108,7 @@ def layered(rng, *, synapses=1, density=0.5, **changes):
 
 def in_whole_numbers(graph):
     """The network with the decays that the chip has, and one scale a neuron."""
-    snapped = fold_gain(snap_decays(graph, dash_bits=4))
-    return quantize(snapped, bits=BITS, per="neuron")
+    return channel(fold_gain(graph), CHIP)[0]
 
 
 def integers(rng, graph, *, weights=(-16, 32), threshold=12):

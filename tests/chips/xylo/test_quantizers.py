@@ -19,13 +19,13 @@ from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.quantize import METHODS, measure, quantize
 from toolchain.chips.xylo.quantize.auto import guessed_spikes
 from toolchain.chips.xylo.quantize.choice import Words
-from toolchain.chips.xylo.quantize.decays import snap
+from toolchain.chips.xylo.quantize.decays import response, snap
 from toolchain.chips.xylo.quantize.progress import steps
 from toolchain.chips.xylo.quantize.scale import scaled
 from toolchain.chips.xylo.quantize.trial import MOST, Trial
 from toolchain.chips.xylo.quantize.tune import tuned
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
-from toolchain.passes.snap_decays import dashes
+from toolchain.passes.dashes import dashes
 
 CHIP = load_chip("xylo_a2")
 UNBIASED = [i for i in range(24) if i % 3 != 2]
@@ -135,6 +135,27 @@ def test_decays_go_by_log2_of_tau_and_never_to_0(method, tau, dash):
 
 
 @pytest.mark.parametrize("method", ["global", "channel"])
+def test_the_known_ones_keep_decays_that_the_chip_holds(method):
+    dash = np.arange(1, 16)
+    layer = lif(15, synapses=2, alpha_mem=1 - 2.0**-dash)
+    held = replace(layer, alpha_syn=1 - 2.0 ** -np.stack([dash, dash[::-1]], axis=1))
+    weights = np.random.default_rng(0).normal(size=(30, 4)), np.ones((3, 15))
+    connections = [("input", "h", weights[0]), ("h", "out", weights[1])]
+    after = made(wired(4, {"h": held, "out": readout(3)}, connections), method)
+    np.testing.assert_array_equal(after["h"].alpha_mem, held.alpha_mem)
+    np.testing.assert_array_equal(after["h"].alpha_syn, held.alpha_syn)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_a_state_that_never_decays_or_keeps_nothing_is_left_for_the_rules(method, alpha):
+    graph = biased(alpha_mem=np.array([0.75, alpha, 0.9, 0.9, 0.9, 0.9]))
+    after = made(graph, method, spikes((2, 20, 4)))["h"].alpha_mem
+    assert after[1] == alpha
+    assert after[0] == 0.75
+
+
+@pytest.mark.parametrize("method", ["global", "channel"])
 def test_calibration_is_not_listened_to(method):
     graph = sequence(4, 8, 3)
     assert str(made(graph, method, spikes((2, 20, 4)))) == str(made(graph, method))
@@ -207,6 +228,38 @@ def test_other_decays_go_up_or_down_by_less_than_a_shift():
         snapped = snap(cells, trial.heard(name), 15)
         assert np.all(np.abs(snapped.dash_mem - dashes(cells.alpha_mem)) < 1)
         assert np.all(np.abs(snapped.dash_syn - dashes(cells.alpha_syn)) < 1)
+
+
+@pytest.mark.parametrize(
+    ("mem", "syn"), [(0.0, 0.5), (0.5, 0.5), (0.9, 0.7), (0.95, 0.99), (1 - 2.0**-6, 0.9)]
+)
+def test_the_size_of_a_response_is_that_of_the_membrane_counted_out(mem, syn):
+    v = i = total = 0.0
+    for t in range(10_000):
+        i = syn * (i + (t == 0))
+        v = mem * v + i
+        total += v * v
+    assert float(response(np.array(mem), np.array(syn))) == pytest.approx(np.sqrt(total))
+
+
+def test_a_response_that_never_ends_has_no_size():
+    assert response(np.array([1.0, 0.9]), np.array([0.9, 1.0])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("index", [1, 3, 17])
+def test_other_decays_keep_the_size_of_responses_and_where_a_bias_settles(index):
+    case = random_case(index)
+    graph = case.graph.map(Neuron, lambda _, node: replace(node, bias=np.full(node.shape, 0.01)))
+    trial = Trial(graph, CHIP, case.calibration)
+    for name, cells in trial.cells.items():
+        after = snap(cells, trial.heard(name), 15)
+        mem, syn = 1 - 2.0**-after.dash_mem, 1 - 2.0**-after.dash_syn
+        before = response(cells.alpha_mem[:, None], cells.alpha_syn)
+        np.testing.assert_allclose(after.rows * response(mem[:, None], syn), before, rtol=0.02)
+        # against the threshold, which takes a factor from the data
+        settled = after.bias / after.threshold / (1 - mem)
+        wanted = cells.bias / cells.threshold / (1 - cells.alpha_mem)
+        np.testing.assert_allclose(settled, wanted, rtol=0.02)
 
 
 def test_neurons_of_one_kind_choose_one_decay():

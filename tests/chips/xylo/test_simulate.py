@@ -463,7 +463,8 @@ def test_where_no_compiled_code_can_be_kept_it_is_compiled_anew(tmp_path):
     source = Path(toolchain.__file__).parent
     shutil.copytree(source, tmp_path / "toolchain", ignore=shutil.ignore_patterns("__pycache__"))
     # files in the way of folders: permissions would not stop an administrator
-    (tmp_path / "toolchain/chips/xylo/__pycache__").touch()
+    for room in ("simulate", "quantize"):
+        (tmp_path / "toolchain/chips/xylo" / room / "__pycache__").touch()
     nowhere = tmp_path / "nowhere"
     nowhere.touch()
     env = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
@@ -472,6 +473,9 @@ def test_where_no_compiled_code_can_be_kept_it_is_compiled_anew(tmp_path):
         "XDG_CACHE_HOME": str(nowhere),
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]),
     }
-    code = "print(Path(toolchain.__file__).parents[1], run(1).spikes.shape)"
+    code = """
+from toolchain.chips.xylo.quantize import kernel
+print(Path(toolchain.__file__).parents[1], run(1).spikes.shape)
+"""
     assert in_a_process(code, env=env, cwd=tmp_path) == f"{tmp_path} (1, 500, 1)\n"
     assert nowhere.read_bytes() == b""

@@ -19,7 +19,7 @@ from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Edge, Graph, Linear, Membrane, Neuron, Output, time_constant
 from toolchain.passes.carry_bias import carry_bias, settled
-from toolchain.passes.snap_decays import dashes
+from toolchain.passes.dashes import dashes
 from toolchain.passes.weights import weights_of
 
 __all__ = ["APPROXIMATIONS", "approximate"]

@@ -12,7 +12,7 @@ from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Neuron
-from toolchain.passes.snap_decays import dashes
+from toolchain.passes.dashes import dashes
 
 __all__ = ["lower"]
 

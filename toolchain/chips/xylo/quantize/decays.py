@@ -12,9 +12,9 @@ from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.measure import Heard
 from toolchain.chips.xylo.quantize.populations import Cells
 from toolchain.ir import Array
-from toolchain.passes.snap_decays import dashes, ratio, response
+from toolchain.passes.dashes import dashes
 
-__all__ = ["Snapped", "snap"]
+__all__ = ["Snapped", "response", "snap"]
 
 FINE = 2**16
 """Integer steps of a threshold while decays are chosen: too many for rounding to matter."""
@@ -96,11 +96,8 @@ def _candidates(cells: Cells, top: int) -> Iterator[Snapped]:
     ):
         dash = np.where(up, high, low).astype(np.int64)
         kept = 1 - 2.0**-dash
-        rows = ratio(
-            response(trained[:, :1], trained[:, 1:, None]),
-            response(kept[:, :1], kept[:, 1:, None]),
-        )
-        settles = ratio(1 - kept[:, 0], 1 - trained[:, 0])
+        rows = _ratio(response(trained[:, :1], trained[:, 1:]), response(kept[:, :1], kept[:, 1:]))
+        settles = _ratio(1 - kept[:, 0], 1 - trained[:, 0])
         yield Snapped(
             dash_mem=dash[:, 0],
             dash_syn=dash[:, 1:],
@@ -109,6 +106,25 @@ def _candidates(cells: Cells, top: int) -> Iterator[Snapped]:
             bias=cells.bias * np.where(held[:, 0], 1.0, settles),
             peaks=np.zeros(cells.neurons),
         )
+
+
+def response(mem: Array, syn: Array) -> Array:
+    r"""Root of the summed squares of the membrane's response to one spike; 0 if it never ends.
+
+    .. math:: \sum_t \Big(\sum_{k \le t} a^{t-k} b^{k+1}\Big)^2
+              = \frac{b^2 (1 + a b)}{(1 - a^2)(1 - b^2)(1 - a b)}
+
+    with a for the membrane and b for the synapse.
+    """
+    a, b = mem, syn
+    rest = (1 - a**2) * (1 - b**2) * (1 - a * b)
+    return np.asarray(np.sqrt(_ratio(b**2 * (1 + a * b), rest) * (rest > 0)))
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    """``above / below``; 1 where either is 0, which the rules refuse."""
+    fine = (above > 0) & (below > 0)
+    return np.divide(above, below, out=np.ones(np.shape(fine)), where=fine)
 
 
 def _judged(

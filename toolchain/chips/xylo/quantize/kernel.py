@@ -8,19 +8,19 @@ one neuron are tried side by side, because its currents are the same for all of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.xylo.compiled import compiled
+
 __all__ = ["respond"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-Array = npt.NDArray[Any]
+INLINED = "4b600950d6a1"
+"""Digest of compiled.py; see ``compiled``."""
 
-compiled = cast("Callable[[F], F]", numba.njit(cache=True, nogil=True, error_model="numpy"))
+Array = npt.NDArray[Any]
 
 
 @compiled

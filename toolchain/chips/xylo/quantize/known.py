@@ -17,8 +17,8 @@ import numpy as np
 from toolchain.chips.xylo.quantize.choice import Words
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Membrane
+from toolchain.passes.dashes import formulas
 from toolchain.passes.quantize import Bits, Scale, rounded, scales
-from toolchain.passes.snap_decays import formulas
 
 __all__ = ["channel", "one_scale"]
 

@@ -14,7 +14,7 @@ from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Linear, Neuron, time_constant
-from toolchain.passes.snap_decays import dashes
+from toolchain.passes.dashes import dashes
 
 __all__ = ["NEURONS", "neuron_bias"]
 

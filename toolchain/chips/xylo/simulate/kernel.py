@@ -15,14 +15,13 @@ What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.xylo.compiled import compiled
 from toolchain.chips.xylo.simulate import lanes
 from toolchain.chips.xylo.simulate.lanes import LANES
 from toolchain.chips.xylo.simulate.tables import (
@@ -37,20 +36,12 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+INLINED = "ee5df596396c"
+"""Digest of compiled.py, lanes.py and tables.py; see ``compiled``."""
+
 Array = npt.NDArray[Any]
 
 CACHE_LINE = 64
-
-
-def compiled(function: F, **inlining: bool) -> F:
-    """``function`` as machine code, kept on disk where anything may be written."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **inlining}
-    try:
-        return cast("F", numba.njit(cache=True, **options)(function))
-    except RuntimeError:
-        # neither the package's folder nor the user's takes a file: compiled anew each time
-        return cast("F", numba.njit(**options)(function))
 
 
 # numba would inline these late or not at all, and pass vectors through memory

@@ -8,8 +8,8 @@ the machine at hand (one AVX-512 register, two of AVX2, four of NEON).
 The functions work inside ``numba.njit`` code only. ``load``, ``load_bytes`` and ``store`` take
 contiguous arrays with 32 elements from the offset on; nothing checks it.
 
-numba looks for changes in the file of the compiled function only: after a change here, touch
-``kernel.py`` or its cached code stays in use.
+They are compiled into the kernel: its ``INLINED`` changes with this file
+(:mod:`toolchain.chips.xylo.compiled`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ and 5 % of the connections a row of zeros is still cheaper than a scattered addi
 Rows and states are padded to whole vectors; a neuron of the padding has no weights and the
 largest threshold.
 
-numba keeps the compiled kernel for as long as ``kernel.py`` is unchanged: touch that file after
-changing a type here.
+The types are compiled into the kernel: its ``INLINED`` changes with this file
+(:mod:`toolchain.chips.xylo.compiled`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,30 @@
+"""The bit shift of a decay factor: how a chip whose states decay by shifts writes it down."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolchain.ir import Array
+
+__all__ = ["dashes", "formulas"]
+
+
+def dashes(alpha: Array) -> Array:
+    """``-log2(1 - alpha)``: the bit shift of a decay factor, whole where shifts can hold it.
+
+    Source: Xylo decays by ``v -= v >> dash``, which keeps ``1 - 2**-dash`` of a large v.
+    """
+    with np.errstate(divide="ignore"):
+        return np.asarray(-np.log2(1 - alpha))
+
+
+def formulas(alpha: Array) -> dict[str, Array]:
+    """The bit shifts that the two formulas in use give for a decay factor, by formula.
+
+    They disagree for some time constants, as for 2.29 to 2.83 timesteps.
+
+    Source: Rockpool documentation: the mapper of Xylo, and the decays of its neurons.
+    """
+    with np.errstate(divide="ignore"):
+        tau = -1 / np.log(alpha)
+        return {"log2(tau/dt)": np.rint(np.log2(tau)), "-log2(1 - alpha)": np.rint(dashes(alpha))}
