@@ -2,16 +2,18 @@
 
 Both are others' work and not part of this project: ``cnn_sinabs.nir`` (paper/02_cnn of
 github.com/neuromorphs/NIR) and ``sample_nmnist.bin`` (tests of github.com/neuromorphs/tonic). They
-are looked for in ``shared/data`` beside the checkout.
+are looked for in the folder that ``SNN_TEST_DATA`` names, else in ``shared/data`` beside the checkout.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, SumPool2d
 
-FOLDER = Path(__file__).parents[3] / "shared" / "data"
+BESIDE = Path(__file__).parents[3] / "shared" / "data"
+FOLDER = Path(os.environ.get("SNN_TEST_DATA", BESIDE))
 NETWORK, RECORDING = FOLDER / "cnn_sinabs.nir", FOLDER / "sample_nmnist.bin"
 MISSING = [str(path) for path in (NETWORK, RECORDING) if not path.exists()]
 
