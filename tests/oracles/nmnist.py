@@ -2,7 +2,8 @@
 
 Both are others' work and not part of this project: ``cnn_sinabs.nir`` (paper/02_cnn of
 github.com/neuromorphs/NIR) and ``sample_nmnist.bin`` (tests of github.com/neuromorphs/tonic). They
-are looked for in the folder that ``SNN_TEST_DATA`` names, else in ``shared/data`` beside the checkout.
+are looked for in the folder that ``SNN_TEST_DATA`` names, else in ``shared/data`` beside the
+checkout.
 """
 
 import os
