@@ -103,7 +103,7 @@ def shrunk(spec, layer, size):
 def test_a_layer_of_the_size_told_fits_and_one_neuron_more_does_not(rule, chip, sizes, layer, kept):
     spec = plain(np.random.default_rng(0), *sizes)
     size = int(layer[2:])
-    text = f"{layer} {sizes[size]} -> {kept} neurons fits"
+    text = f"{layer!r} {sizes[size]} -> {kept} neurons fits"
     assert text in hints(quiet(**spec), chip, rule)
     assert not found(quiet(**shrunk(spec, layer, kept)), chip, rule)
     assert found(quiet(**shrunk(spec, layer, kept + 1)), chip, rule)
@@ -125,7 +125,7 @@ def test_neurons_without_effect_are_offered_first_and_the_outputs_stay():
     assert hints(quiet(**spec), chip, "hidden_neurons") == [
         "the program fits xylo_a3 or xylo_imu",
         text,
-        "fc1 40 -> 10 neurons fits",
+        "'fc1' 40 -> 10 neurons fits",
     ]
     keep = [*range(10, 30), *range(30, 35), *range(60, 70)]
     smaller = spec | {

@@ -151,7 +151,7 @@ def size_cases():
             hidden(limit + 1, core=chip.integer_core),
             f"error[hidden_neurons] hidden: needs {over} hidden neurons, {chip.name} has {least}",
             ("overview", "published"),
-            f"{hint}hidden {over} -> {least} neurons fits",
+            f"{hint}'hidden' {over} -> {least} neurons fits",
         )
     for chip, limit, hint in (
         (X1, 8, f"{fits} xylo_a3 or xylo_imu"),
@@ -213,7 +213,7 @@ def path_cases():
             "error[input_expansion] hidden: needs 129 hidden neurons within reach of the input, "
             f"{chip.name} has 128",
             ("overview", "published"),
-            f"{fits}; or {numbered}; or hidden 300 -> 128 neurons fits",
+            f"{fits}; or {numbered}; or 'hidden' 300 -> 128 neurons fits",
         )
         yield (
             "input_expansion",
@@ -223,7 +223,7 @@ def path_cases():
             "error[input_expansion] hidden: needs 129 hidden neurons within reach of the input, "
             f"{chip.name} has 128",
             ("overview", "published"),
-            f"{fits}; or hidden 300 -> 128 neurons fits",
+            f"{fits}; or 'hidden' 300 -> 128 neurons fits",
         )
         yield (
             "output_expansion",
@@ -233,7 +233,7 @@ def path_cases():
             "error[output_expansion] hidden: needs 129 hidden neurons within reach of the "
             f"outputs, {chip.name} has 128",
             ("overview", "published"),
-            f"{fits}; or {numbered}; or hidden 300 -> 299 neurons fits",
+            f"{fits}; or {numbered}; or 'hidden' 300 -> 299 neurons fits",
         )
     for chip, limit, size, hint in (
         (X1, 64, 140, "the program fits xylo_a3; or "),
@@ -251,7 +251,7 @@ def path_cases():
             f"{least}; 1 of its {told_number(size)} neurons needs more than that",
             ("registers", "derived") if chip is X1 else ("overview", "published"),
             f"{hint}prune each neuron's smallest weights between hidden layers: the largest "
-            f"removed is 1 of 127; or hidden {told_number(size)} -> {least} neurons fits",
+            f"removed is 1 of 127; or 'hidden' {told_number(size)} -> {least} neurons fits",
         )
     for chip, limit, source, hint in (
         (X1, 32000, ("registers", "derived"), ""),
@@ -269,7 +269,7 @@ def path_cases():
             f"{chip.name} has {least}",
             source,
             f"{hint}prune the smallest weight between hidden layers: the largest removed is 1 of "
-            f"127; or hidden 1 000 -> {limit // 64} neurons fits",
+            f"127; or 'hidden' 1 000 -> {limit // 64} neurons fits",
         )
     for chip in (X1, A2, IMU, A3):
         yield (
@@ -732,7 +732,7 @@ def test_a_network_that_breaks_five_rules_is_refused_with_all_five():
         f"{overview}(published)",
         "error[hidden_neurons] fc1, fc2: needs 1 200 hidden neurons, xylo_a2 has 1 000 "
         f"(fc1 900, fc2 300){overview}(published)"
-        "\n  hint: fc1 900 -> 700 neurons fits",
+        "\n  hint: 'fc1' 900 -> 700 neurons fits",
         f"error[output_neurons] out: needs 12 output neurons, xylo_a2 has 8{overview}(published)"
         "\n  hint: xylo_a3 or xylo_imu has enough of these",
         f"error[fan_out] fc1: needs 300 hidden targets a neuron, xylo_a2 has 64"

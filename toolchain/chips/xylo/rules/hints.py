@@ -151,7 +151,7 @@ def fewer_neurons(case: Case) -> Iterator[tuple[str, XyloProgram]]:
             over = middle
     smaller = edits.narrower(case.program, layer, kept) if kept else None
     if smaller is not None:
-        yield f"{layer.name} {count(size)} -> {count(kept)} neurons fits", smaller
+        yield f"{layer.name!r} {count(size)} -> {count(kept)} neurons fits", smaller
 
 
 def _layer_to_cut(case: Case) -> Population:
