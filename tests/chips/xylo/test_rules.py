@@ -739,11 +739,11 @@ def test_a_network_that_breaks_five_rules_is_refused_with_all_five():
         f"{overview}(published)"
         "\n  hint: xylo_a3 or xylo_imu has enough of these; or prune up to 236 of each neuron's "
         "smallest weights between hidden layers: the largest removed is N of 127; or "
-        "fc2 300 -> 64 neurons fits",
+        "'fc2' 300 -> 64 neurons fits",
         "error[fan_out_memory] network: needs 270 000 connections between hidden neurons, xylo_a2 "
         f"has 32 000{overview}(derived)"
         "\n  hint: prune the 238 000 smallest weights between hidden layers: the largest removed "
-        "is N of 127; or fc1 900 -> 106 neurons fits",
+        "is N of 127; or 'fc1' 900 -> 106 neurons fits",
     ]
 
 
