@@ -364,11 +364,11 @@ def test_the_board_that_is_named_is_opened():
 
 A2 = "XyloA2TestBoard"
 REFUSED = [
-    ((), None, "no XyloA2TestBoard, the board of xylo_a2, is free; free boards: none"),
+    ((), None, "no XyloA2TestBoard, a board of xylo_a2, is free; free boards: none"),
     (
         ("XyloImuTestBoard", "XyloAudio3TestBoard"),
         None,
-        "no XyloA2TestBoard, the board of xylo_a2, is free; free boards: XyloImuTestBoard:0, "
+        "no XyloA2TestBoard, a board of xylo_a2, is free; free boards: XyloImuTestBoard:0, "
         "XyloAudio3TestBoard:0",
     ),
     (
@@ -379,7 +379,7 @@ REFUSED = [
     (
         (A2, "XyloImuTestBoard"),
         "XyloImuTestBoard:0",
-        "XyloImuTestBoard:0 is no XyloA2TestBoard, the board of xylo_a2; free boards: "
+        "XyloImuTestBoard:0 is no XyloA2TestBoard, a board of xylo_a2; free boards: "
         "XyloA2TestBoard:0, XyloImuTestBoard:0",
     ),
     ((A2,), f"{A2}:1", "XyloA2TestBoard:1 is not free; free boards: XyloA2TestBoard:0"),

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.boards import Board, opened, part
 from toolchain.chips.speck.emit.addresses import SPIKES, from_board, to_board
 from toolchain.chips.speck.emit.extras import Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
-from toolchain.chips.speck.live.boards import Board, find_boards, opened, part, speck
+from toolchain.chips.speck.live.boards import find_boards, kinds_of, speck
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EventArrays
 from toolchain.chips.vendor import assign, library
@@ -104,7 +105,7 @@ def run(
     length = _last_time(program, events)
     sent = to_board(program, events) if program.sensor is None else events
     vendor = library() if samna is None else samna
-    with opened(vendor, chip, board) as (name, device):
+    with opened(vendor, kinds_of(chip), chip, board) as (name, device):
         _load(vendor, chip, device, tree, clock)
         source = part(vendor, "graph.source_to")(part(device, "get_model_sink_node")())
         sink = part(vendor, "graph.sink_from")(part(device, "get_model_source_node")())
@@ -149,7 +150,7 @@ def read_power(
     tree = configuration(program, chip, extras=extras)
     clock = _clock_hz(program, extras)
     vendor = library() if samna is None else samna
-    with opened(vendor, chip, board) as (_, device):
+    with opened(vendor, kinds_of(chip), chip, board) as (_, device):
         _load(vendor, chip, device, tree, clock)
         with _measured(vendor, device, rate_hz) as power:
             time.sleep(seconds)

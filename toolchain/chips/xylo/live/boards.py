@@ -7,16 +7,18 @@ the boards' type names and their least versions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from toolchain.chips import boards
+from toolchain.chips.boards import Board, connected, part
 from toolchain.chips.vendor import library
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import XyloChip, load_chip
 
-__all__ = ["Board", "Kind", "check_versions", "find_boards", "kind_of", "opened", "part", "xylo"]
+__all__ = ["Kind", "check_versions", "find_boards", "kind_of", "opened", "xylo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +62,6 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """A board that is connected and not opened by anyone.
-
-    Attributes:
-        name: its type and its number among those of its type, ``"XyloA2TestBoard:0"``.
-        info: the vendor's description of it.
-    """
-
-    name: str
-    info: Any
-
-
 def find_boards(chip: str | XyloChip, *, samna: Any = None) -> tuple[Board, ...]:
     """The free boards of ``chip``, perhaps none.
 
@@ -87,7 +76,7 @@ def find_boards(chip: str | XyloChip, *, samna: Any = None) -> tuple[Board, ...]
     found = xylo(chip)
     kind = kind_of(found)
     vendor = library() if samna is None else samna
-    return tuple(b for b in _connected(vendor) if b.name.startswith(f"{kind.device}:"))
+    return connected(vendor, (kind.device,))
 
 
 def check_versions(chip: str | XyloChip, versions: Mapping[str, str]) -> None:
@@ -132,47 +121,12 @@ def kind_of(chip: XyloChip) -> Kind:
     return KINDS[chip.vendor_module]
 
 
-def _connected(vendor: Any) -> Iterator[Board]:
-    """Every free board, numbered within its type."""
-    seen: dict[str, int] = {}
-    for info in part(vendor, "device.get_unopened_devices")():
-        device = str(part(info, "device_type_name"))
-        number = seen.get(device, 0)
-        seen[device] = number + 1
-        yield Board(name=f"{device}:{number}", info=info)
-
-
-@contextmanager
-def opened(vendor: Any, chip: XyloChip, name: str | None) -> Iterator[tuple[str, Any]]:
-    """The name and the vendor's object of the one board that is meant; closed afterwards."""
+def opened(
+    vendor: Any, chip: XyloChip, name: str | None
+) -> AbstractContextManager[tuple[str, Any]]:
+    """As ``toolchain.chips.boards.opened``; VendorError also where the library is too old."""
     check_versions(chip, {"samna": str(part(vendor, "__version__"))})
-    board = _choose([*_connected(vendor)], chip, name)
-    try:
-        device = part(vendor, "device.open_device")(board.info)
-    except RuntimeError as fault:
-        raise VendorError(f"{board.name} cannot be opened: {fault}") from None
-    try:
-        yield board.name, device
-    finally:
-        part(vendor, "device.close_device")(device)
-
-
-def _choose(every: list[Board], chip: XyloChip, name: str | None) -> Board:
-    """The board that is named, or the only one that will do."""
-    wanted = kind_of(chip).device
-    own = [b for b in every if b.name.startswith(f"{wanted}:")]
-    free = ", ".join(b.name for b in every) or "none"
-    if name is not None and not name.startswith(f"{wanted}:"):
-        raise VendorError(f"{name} is no {wanted}, the board of {chip.name}; free boards: {free}")
-    if not own:
-        raise VendorError(f"no {wanted}, the board of {chip.name}, is free; free boards: {free}")
-    if name is None and len(own) > 1:
-        several = ", ".join(b.name for b in own)
-        raise VendorError(f"{len(own)} boards of {chip.name} are free, name one: {several}")
-    found = next((b for b in own if name in (None, b.name)), None)
-    if found is None:
-        raise VendorError(f"{name} is not free; free boards: {free}")
-    return found
+    return boards.opened(vendor, (kind_of(chip).device,), chip, name)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -181,18 +135,3 @@ def _numbers(version: str) -> tuple[int, ...]:
     if found is None:
         raise VendorError(f"{version!r} is no version")
     return tuple(map(int, found.group().split(".")))
-
-
-def part(whole: Any, path: str) -> Any:
-    """An attribute of the vendor's, or of a part of it.
-
-    Raises:
-        VendorError: it is not there.
-    """
-    part = whole
-    for name in path.split("."):
-        if not hasattr(part, name):
-            where = getattr(whole, "__name__", type(whole).__name__)
-            raise VendorError(f"the samna that is installed has no {where}.{path}")
-        part = getattr(part, name)
-    return part

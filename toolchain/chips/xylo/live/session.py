@@ -19,16 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.boards import Board, part
 from toolchain.chips.vendor import assign, library
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.live.boards import (
-    Board,
     Kind,
     check_versions,
     find_boards,
     kind_of,
     opened,
-    part,
     xylo,
 )
 from toolchain.chips.xylo.program import XyloProgram
