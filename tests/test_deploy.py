@@ -531,3 +531,31 @@ def test_xylo_takes_no_event_arrays(xylo):
             verb(x)
     with pytest.raises(ValueError, match="calibration must be counts"):
         deploy(leaky(), chip="xylo", calibration=[x])
+
+
+# ---- readout ----
+
+
+def test_the_chip_reads_out_what_the_network_puts_out(speck):
+    heard = spikes((2, 20, 2, 34, 34), 0.02)
+    read = deploy(image_net(), "speck", calibration=heard, readout={"window": 16, "threshold": 0})
+    assert read.program.readout.window == 16
+    x = spikes((2, 20, 2, 34, 34), 0.02, seed=5)
+    np.testing.assert_array_equal(read.simulate(x).spikes, speck.simulate(x).spikes)
+    table = read.config()["notes"]["outputs"]
+    assert table["readout_class"] == [*range(1, 11)]
+
+
+def test_a_chip_without_a_readout_block_refuses_one():
+    with pytest.raises(ValueError, match="xylo_a2 has no readout block"):
+        deploy(leaky(), "xylo", readout={})
+
+
+def test_more_classes_than_the_readout_block_has_are_refused():
+    nodes = dict(image_net().nodes)
+    rng = np.random.default_rng(0)
+    nodes["fc2"] = Linear(weight=rng.normal(0, 0.1, (16, 256)))
+    nodes["if5"] = Neuron(shape=(16,), v_threshold=1.0, v_min=-1.0)
+    with pytest.raises(DeployError) as caught:
+        deploy(Graph.chain(nodes, dt=DT), "speck", readout={})
+    assert "if5" in {f.where for f in caught.value.diagnostics}

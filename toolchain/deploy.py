@@ -46,6 +46,7 @@ def deploy(
     quantizer: str | None = None,
     allow: Collection[str] = (),
     placement: Mapping[str, int] | None = None,
+    readout: Mapping[str, Any] | None = None,
 ) -> Deployment:
     """Take a trained network onto a chip.
 
@@ -64,12 +65,15 @@ def deploy(
             a warning, and ``calibration`` measures what all of them do.
         placement: core ids by layer, for layers that are to be there; the others are placed
             around them, and all of it is held against the same rules. On Speck.
+        readout: settings of the block that names the class that fires most, fields of
+            ``toolchain.chips.speck.Readout``, and ``layer`` where there are several outputs.
+            ``{}`` for the usual ones. On Speck.
 
     Raises:
         DeployError: the network does not fit; holds every finding.
         ExtractError: the model cannot be turned into a Graph.
         ValueError: an unknown chip, quantizer or approximation, calibration of another shape, or
-            a placement on a chip that allocates ids itself.
+            a placement or a readout on a chip that has no such thing.
     """
     from toolchain.hardware import load_chip
 
@@ -92,6 +96,8 @@ def deploy(
     heard = None if calibration is None else _counts(family, shaped, calibration, "calibration")
     quantized, told = family.quantize(shaped, spec, heard, method)
     program = family.lower(quantized, spec)
+    if readout is not None:
+        program = family.with_readout(program, readout)
     findings += changes(shaped, quantized) + told + family.check(program, spec)
     program, unplaced = family.place(program, spec, placement)
     findings += unplaced

@@ -121,6 +121,9 @@ class Family(Protocol):
     def check(self, program: Program, chip: ChipOf) -> tuple[Diagnostic, ...]:
         """Every finding about the program."""
 
+    def with_readout(self, program: Program, settings: Mapping[str, Any]) -> Program:
+        """The program read out by the chip itself; ValueError from a family that cannot."""
+
     def place(
         self, program: Program, chip: ChipOf, by_hand: Mapping[str, int] | None = None
     ) -> tuple[Program, tuple[Diagnostic, ...]]:

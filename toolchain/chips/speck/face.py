@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from toolchain.chips.family import OrderSpread, Resource
+from toolchain.chips.speck import readout
 from toolchain.chips.speck.emit.addresses import to_raster
 from toolchain.chips.speck.emit.tree import configuration
 from toolchain.chips.speck.lower import place as placing
@@ -53,6 +54,7 @@ __all__ = [
     "shape",
     "simulate",
     "unpack",
+    "with_readout",
 ]
 
 TIMINGS = ("clocked", "event")
@@ -80,6 +82,11 @@ def quantize(
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
     """Integers by the method named; see ``toolchain.chips.speck.quantize``."""
     return to_integers(graph, chip, calibration, method)
+
+
+def with_readout(program: SpeckProgram, settings: Mapping[str, Any]) -> SpeckProgram:
+    """The output layer spread over the channels that the readout block hears."""
+    return readout.with_readout(program, **settings)
 
 
 def place(

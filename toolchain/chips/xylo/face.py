@@ -53,6 +53,7 @@ __all__ = [
     "shape",
     "simulate",
     "unpack",
+    "with_readout",
 ]
 
 QUANTIZERS = METHODS
@@ -83,6 +84,12 @@ def quantize(
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
     """Integers by the method named; see ``toolchain.chips.xylo.quantize``."""
     return to_integers(graph, chip, calibration, method)
+
+
+def with_readout(program: XyloProgram, settings: Mapping[str, Any]) -> XyloProgram:
+    """Xylo's outputs are read as they are."""
+    del settings
+    raise ValueError(f"{program.chip} has no readout block: no readout=")
 
 
 def place(
