@@ -323,22 +323,6 @@ def test_a_network_that_runs_away_is_quantized_all_the_same():
     assert done["spk1"].v_threshold == 1
 
 
-def test_progress_is_drawn_on_a_terminal_on_stderr(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
-    quantized(one(), "auto", counts((1, 10, 1, 4, 4)))
-    drawn = capsys.readouterr()
-    assert drawn.out == ""
-    assert "quantizing for speck2f" in drawn.err
-
-
-def test_nothing_is_drawn_where_nobody_watches(capsys, monkeypatch):
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    quantized(one(), "auto", counts((1, 10, 1, 4, 4)))
-    assert capsys.readouterr() == ("", "")
-
-
 @pytest.mark.parametrize("method", face.QUANTIZERS)
 def test_a_deployment_takes_each_quantizer(method):
     graph = branching(np.random.default_rng(3), biases=True)

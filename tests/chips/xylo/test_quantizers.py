@@ -1,7 +1,5 @@
 """The quantizers of Xylo: the two known ones without their faults, and the search."""
 
-import io
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +18,6 @@ from toolchain.chips.xylo.quantize import METHODS, measure, quantize
 from toolchain.chips.xylo.quantize.auto import guessed_spikes
 from toolchain.chips.xylo.quantize.choice import Words
 from toolchain.chips.xylo.quantize.decays import response, snap
-from toolchain.chips.xylo.quantize.progress import steps
 from toolchain.chips.xylo.quantize.scale import scaled
 from toolchain.chips.xylo.quantize.trial import MOST, Trial
 from toolchain.chips.xylo.quantize.tune import tuned
@@ -496,20 +493,6 @@ def test_how_far_thresholds_move_is_told():
     moved = {f.where for f in findings if f.rule == "thresholds"}
     assert moved <= {*after.of(Neuron)}
     assert moved
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_progress_is_shown_to_a_terminal_alone(monkeypatch):
-    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
-        monkeypatch.setattr(sys, "stderr", stream)
-        with steps(2) as step:
-            step()
-            step()
-        assert ("finding integers" in stream.getvalue()) is shown
 
 
 def test_the_lag_is_undone_before_spikes_are_compared():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.chips.progress import steps
 from toolchain.chips.speck.quantize.candidates import candidates
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.joint import MOST_TAPS, moments
@@ -25,7 +26,6 @@ from toolchain.chips.speck.quantize.listen import (
     outputs_of,
     respond,
 )
-from toolchain.chips.speck.quantize.progress import progress
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Graph
 from toolchain.recording import count_agreement
@@ -80,7 +80,7 @@ def auto(graph: Graph, chip: SpeckChip, calibration: Array) -> Outcome:
     spikes = excerpt(graph, calibration)
     layers, heard = read_layers(graph), hear(graph, spikes)
     whole = Network(graph=graph, chip=chip, spikes=spikes, wanted=outputs_of(graph, heard))
-    with progress("quantizing for " + chip.name, 2 * len(layers)) as done:
+    with steps("quantizing for " + chip.name, 2 * len(layers)) as done:
         tried, known = {}, {}
         for layer in layers:
             tried[layer.name], known[layer.name] = _tried(layer, heard[layer.name], chip)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.chips.progress import Step, steps
 from toolchain.chips.xylo.quantize.choice import Plan, Words, integers
 from toolchain.chips.xylo.quantize.decays import snap
-from toolchain.chips.xylo.quantize.progress import Step, steps
 from toolchain.chips.xylo.quantize.shifts import PASSES, ShiftSearch
 from toolchain.chips.xylo.quantize.trial import Trial
 from toolchain.chips.xylo.quantize.tune import tuned
@@ -63,7 +63,7 @@ def search(trial: Trial, rivals: Mapping[str, Graph], *, fit: bool) -> Found:
             where they allow it.
     """
     words = Words.of(trial.chip)
-    with steps(_work(trial, words, fit)) as step:
+    with steps("finding integers", _work(trial, words, fit)) as step:
         heard = {name: trial.heard(name) for name in trial.cells}
         snapped = {}
         for name, cells in trial.cells.items():

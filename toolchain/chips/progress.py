@@ -14,8 +14,8 @@ Step: TypeAlias = Callable[[], None]
 
 
 @contextmanager
-def steps(total: int) -> Iterator[Step]:
-    """A bar of ``total`` steps on stderr if that is a terminal, and nothing elsewhere."""
+def steps(what: str, total: int) -> Iterator[Step]:
+    """A bar of ``total`` steps of ``what`` on stderr if that is a terminal; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda: None
         return
@@ -24,5 +24,5 @@ def steps(total: int) -> Iterator[Step]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("finding integers", total=total)
+        task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
