@@ -148,8 +148,8 @@ def test_a_torch_module_needs_a_sample():
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(ValueError, match="takes a torch module or a Graph, got str"):
-        deploy("net.nir", chip="xylo")
+    with pytest.raises(ValueError, match="the path of a file, got int"):
+        deploy(3, chip="xylo")
 
 
 def test_an_unknown_chip_is_refused_with_those_there_are():

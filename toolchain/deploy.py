@@ -22,6 +22,7 @@ from toolchain.compare import Comparison, compare
 from toolchain.diagnostics import DeployError, Diagnostic, Severity
 from toolchain.fidelity import changes, measured
 from toolchain.frontends import extract
+from toolchain.frontends.source import as_graph
 from toolchain.ir import Array, Graph
 from toolchain.ir.interpret import interpret
 from toolchain.passes import drop_identities, fold_average_pool, fold_gain, fuse_batch_norm
@@ -42,6 +43,8 @@ def deploy(
     *,
     sample: Any = None,
     dt: float | None = None,
+    dialect: str | None = None,
+    reset: str | None = None,
     calibration: Spikes | None = None,
     quantizer: str | None = None,
     allow: Collection[str] = (),
@@ -51,11 +54,12 @@ def deploy(
     """Take a trained network onto a chip.
 
     Args:
-        model: a torch module, or a Graph.
+        model: a torch module, a Graph, a ``nir.NIRGraph``, or the path of a file.
         chip: name, alias or vendor id; see ``list_chips()``.
         sample: an input as the model's own forward takes it; needed for a torch module.
         dt: length of a timestep, s. Needed where the model does not know it and a time matters:
-            for estimates, and on Speck for biases.
+            for estimates, on Speck for biases, and for NIR, whose time constants are in s.
+        dialect, reset: how a NIR graph is to be read; see ``toolchain.frontends.nir``.
         calibration: spikes (batch, time, *features) that the quantizer listens to: scales follow
             the states reached on them, and on Xylo all that the chip cannot hold is chosen by how
             well the spikes still agree. Without it scales come from the weights alone or, on
@@ -72,6 +76,7 @@ def deploy(
     Raises:
         DeployError: the network does not fit; holds every finding.
         ExtractError: the model cannot be turned into a Graph.
+        ModelFileError: the file is damaged, or leaves open what it means.
         ValueError: an unknown chip, quantizer or approximation, calibration of another shape, or
             a placement or a readout on a chip that has no such thing.
     """
@@ -80,7 +85,7 @@ def deploy(
     spec = load_chip(chip)
     family = load_family(spec.family)
     method = _one_of(family.QUANTIZERS, quantizer)
-    graph = _as_graph(model, sample, dt)
+    graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
     to_floats: list[Pass] = [
         drop_identities,
         fuse_batch_norm,
@@ -126,16 +131,6 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
     if wanted is not None and wanted not in names:
         raise ValueError(f"no quantizer {wanted!r}; there are {', '.join(names)}")
     return names[0] if wanted is None else wanted
-
-
-def _as_graph(model: Any, sample: Any, dt: float | None) -> Graph:
-    if isinstance(model, Graph):
-        return model if dt is None else model.with_dt(dt)
-    if not callable(getattr(model, "forward", None)):
-        raise ValueError(f"deploy takes a torch module or a Graph, got {type(model).__name__}")
-    if sample is None:
-        raise ValueError("a torch module needs sample=, an input as its own forward takes it")
-    return extract(model, sample, dt=dt)
 
 
 def _refused(chip: str, findings: tuple[Diagnostic, ...]) -> DeployError:

@@ -6,6 +6,7 @@ Exceptions, and when they occur::
     ├── DeployError       the network cannot go onto the chip; holds every finding at once
     ├── ExtractError      the model cannot be turned into a Graph; names the layer and the operation
     ├── GraphError        a Graph breaks a rule of the IR
+    ├── ModelFileError    a file with a model is damaged, hostile, or leaves open what it means
     ├── ChipFileError     a chip specification is wrong; holds every fault with its line
     └── ArtifactError     a saved deployment or configuration is damaged, foreign or too new or old
     RuntimeError
@@ -28,6 +29,7 @@ __all__ = [
     "Diagnostic",
     "ExtractError",
     "GraphError",
+    "ModelFileError",
     "Severity",
     "VendorError",
     "count",
@@ -98,6 +100,10 @@ class ExtractError(ValueError):
 
 class GraphError(ValueError):
     """A Graph breaks a rule of the IR."""
+
+
+class ModelFileError(ValueError):
+    """A file with a model is damaged, hostile or too large, or leaves open what it means."""
 
 
 class ChipFileError(ValueError):

@@ -283,9 +283,9 @@ def test_a_tie_of_rounding_is_explained():
 
 
 def test_layers_of_other_frameworks_are_known_by_name():
-    foreign = type("IAFSqueeze", (torch_nn.Module,), {"forward": lambda self, x: x})
+    foreign = type("NewNeuron", (torch_nn.Module,), {"forward": lambda self, x: x})
     foreign.__module__ = "sinabs.layers.iaf"
-    assert "layer '0' (IAFSqueeze): layers of sinabs are not read" in message(net(foreign()))
+    assert "layer '0' (NewNeuron): a layer of sinabs that is not known" in message(net(foreign()))
 
 
 def test_what_cannot_be_copied_or_has_no_shape_yet_is_refused():

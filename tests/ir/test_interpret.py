@@ -84,6 +84,13 @@ def neuron(**rest):
             [1, 0],
             [1.5, 0],
         ),
+        # snnTorch without delay: what is above the threshold after its reset resets once more
+        (
+            neuron(compare="gt", max_spikes=1, alpha_mem=0.5, reset_when="next_corrected"),
+            [2.5, 0.25, 0],
+            [1, 0, 0],
+            [1.5, 1.0, 0.5],
+        ),
     ],
 )
 def test_a_neuron_computes_what_its_fields_say(node, inputs, spikes, membranes):

@@ -27,8 +27,10 @@ class Axes(enum.Enum):
     """What a layer takes the leading axes of its input for.
 
     ``ANY``: every axis alike. ``LAST``: features are the last axis. ``IMAGE``: rows, channels,
-    height, width. ``ROWS``: rows, features. ``TIME``: batch, time, features. ``SQUEEZED``: rows,
-    which it cuts into batch and time itself. ``RESHAPE``: it only moves axes.
+    height, width. ``ROWS``: rows, features. ``TIME``: batch, time, features. ``TIME_FIRST``: time,
+    batch, features. ``STEP``: batch, features of a single timestep; the layer is called once in
+    each. ``SQUEEZED``: rows, which it cuts into batch and time itself. ``RESHAPE``: it only moves
+    axes.
     """
 
     ANY = "any"
@@ -36,6 +38,8 @@ class Axes(enum.Enum):
     IMAGE = "image"
     ROWS = "rows"
     TIME = "time"
+    TIME_FIRST = "time_first"
+    STEP = "step"
     SQUEEZED = "squeezed"
     RESHAPE = "reshape"
 
@@ -68,11 +72,28 @@ Adapter: TypeAlias = Callable[[str, Any, Shape], Fragment]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A supported kind of layer: its adapter, its axes, and whether it has state over time."""
+    """A supported kind of layer.
+
+    Attributes:
+        adapter: what turns it into nodes.
+        axes: what it takes the axes of its input for; a function of the module where an option
+            of the module decides.
+        stateful: whether it has state over time.
+        reset: makes the module forget its state, of whatever batch size, in place; needed where
+            the module keeps its state from call to call.
+        membrane: where in the tuple that the module gives its membrane is, so that a network may
+            return membranes; None where it gives none.
+    """
 
     adapter: Adapter
-    axes: Axes
+    axes: Axes | Callable[[Any], Axes]
     stateful: bool = False
+    reset: Callable[[Any], None] | None = None
+    membrane: int | None = None
+
+    def axes_of(self, module: Any) -> Axes:
+        """What ``module`` takes the axes of its input for."""
+        return self.axes if isinstance(self.axes, Axes) else self.axes(module)
 
 
 def array(tensor: Tensor) -> Array:

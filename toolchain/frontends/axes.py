@@ -92,7 +92,7 @@ def _claims(call: Call) -> Iterator[Grid]:
     if not isinstance(call.layer, Layer) or not call.inputs or not call.outputs:
         return
     shape, module = call.inputs[0].shape, call.module
-    if call.layer.axes is Axes.TIME or isinstance(module, nn.FlattenTime):
+    if call.layer.axes_of(module) is Axes.TIME or isinstance(module, nn.FlattenTime):
         yield Grid(*shape[:2])
     elif isinstance(module, nn.Squeeze):
         yield Grid(*module.batch_and_time(shape[0]))

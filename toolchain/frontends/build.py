@@ -178,12 +178,13 @@ class _Walk:
                 f"is called {self.called[module]} times in one forward; it has state, so each "
                 "call needs a layer of its own"
             )
-        if layer.axes is Axes.RESHAPE:
+        axes = layer.axes_of(module)
+        if axes is Axes.RESHAPE:
             return self._reshape(call, inputs[0])
         if isinstance(module, nn.Merge):
             return self._sum(call, inputs, call.name)
         (signal,), (value,) = inputs, call.inputs
-        check_axes(layer.axes, value.shape, signal.timed)
+        check_axes(axes, value.shape, signal.timed)
         name = self._name(call.name, call)
         fragment = layer.adapter(name, module, value.shape[2 if signal.timed else 1 :])
         self.nodes |= fragment.nodes

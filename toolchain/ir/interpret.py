@@ -218,9 +218,12 @@ class _State:
         node = self.node
         assert isinstance(node, Neuron)
         n = _spike_count(node, v)
-        self.fired = n
+        self.fired, last = n, self.fired
         if node.reset_when == "same":
             v = _reset(node, v, n)
+        elif node.reset_when == "next_corrected":
+            v = v + (last - n) * _amount(node)
+            self.fired = _spike_count(node, v)
         if node.v_min is not None:
             v = np.maximum(v, node.v_min)
         return v, np.asarray(n * node.spike_scale)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from toolchain.ir.nodes import Array, Node, Shape
 
-__all__ = ["Membrane", "Neuron", "Readout", "decay", "time_constant"]
+__all__ = ["Membrane", "Neuron", "Readout", "ResetWhen", "decay", "time_constant"]
+
+ResetWhen: TypeAlias = Literal["same", "next_undecayed", "next_erase_all", "next_corrected"]
 
 
 def _zero() -> Array:
@@ -139,7 +141,10 @@ class Neuron(Membrane):
         v_reset: potential after a ``value`` reset.
         reset_when: ``same`` step; ``next_undecayed``: subtracted in the next step, un-decayed,
             or for ``value`` from the membrane only (snnTorch Leaky); ``next_erase_all``: the next
-            step's whole value, input included, is erased (snnTorch Synaptic, ``zero``).
+            step's whole value, input included, is erased (snnTorch Synaptic, ``zero``);
+            ``next_corrected``: as ``next_undecayed`` for the comparison, after which the step's
+            own spike is subtracted in place of the last one's (snnTorch, ``reset_delay=False``);
+            a membrane that is above its threshold even then counts as a spike in the next step.
         v_min: floor applied after the reset, or None.
         spike_scale: what one spike counts downstream.
 
@@ -152,7 +157,7 @@ class Neuron(Membrane):
     reset: Literal["subtract", "value", "additive", "none"] = "subtract"
     reset_amount: Array | None = None
     v_reset: Array = field(default_factory=_zero)
-    reset_when: Literal["same", "next_undecayed", "next_erase_all"] = "same"
+    reset_when: ResetWhen = "same"
     v_min: Array | None = None
     spike_scale: Array = field(default_factory=_one)
     ARRAYS: ClassVar[tuple[str, ...]] = (
@@ -173,6 +178,8 @@ class Neuron(Membrane):
             )
         if self.max_spikes is not None and self.max_spikes < 1:
             raise ValueError(f"Neuron.max_spikes starts at 1, got {self.max_spikes}")
+        if self.reset_when == "next_corrected" and self.reset != "subtract":
+            raise ValueError("Neuron.reset_when 'next_corrected' is for reset 'subtract'")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

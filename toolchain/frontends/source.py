@@ -1,0 +1,60 @@
+"""Whatever a user holds, as a Graph: a torch module, a Graph, a NIR graph or a file.
+
+Imports late, so that a Graph or a file needs neither torch nor a framework.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from toolchain.ir import Graph
+
+__all__ = ["as_graph"]
+
+
+def as_graph(
+    model: Any,
+    *,
+    sample: Any = None,
+    dt: float | None = None,
+    dialect: str | None = None,
+    reset: str | None = None,
+) -> Graph:
+    """The Graph of ``model``.
+
+    Args:
+        model: a torch module, a Graph, a ``nir.NIRGraph``, or the path of a file.
+        sample: an input as a torch module's own forward takes it.
+        dt: length of a timestep, s.
+        dialect, reset: how a NIR graph is to be read; see ``toolchain.frontends.nir``.
+
+    Raises:
+        ExtractError: the module cannot be turned into a Graph.
+        ModelFileError: the file or the NIR graph cannot, or leaves something open.
+        ValueError: something else was given, or a module without ``sample``.
+    """
+    if isinstance(model, Graph):
+        return model if dt is None else model.with_dt(dt)
+    if isinstance(model, str | Path):
+        from toolchain.frontends.files import load
+
+        return load(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
+    if _package(model) == "nir":
+        from toolchain.frontends.nir import from_object, to_graph
+
+        return to_graph(from_object(model), dt=dt, dialect=dialect, reset=reset)
+    if not callable(getattr(model, "forward", None)):
+        raise ValueError(
+            "takes a torch module, a Graph, a NIR graph or the path of a file, got "
+            f"{type(model).__name__}"
+        )
+    if sample is None:
+        raise ValueError("a torch module needs sample=, an input as its own forward takes it")
+    from toolchain.frontends import extract
+
+    return extract(model, sample, dt=dt)
+
+
+def _package(model: object) -> str:
+    return type(model).__module__.split(".", maxsplit=1)[0]
