@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.ir import Conv2d, Graph, Input, Output
+from toolchain.ir import Conv1d, Conv2d, Graph, Input, Output
 from toolchain.ir.fan_out import conv_fan_out, reach
 from toolchain.ir.interpret import interpret
 
@@ -57,6 +57,21 @@ def test_the_fan_out_of_a_position_is_what_one_spike_there_reaches(
     one_each = np.eye(int(np.prod(shape))).reshape(-1, 1, *shape)
     reached = interpret(graph, one_each).spikes.reshape(len(one_each), -1).sum(axis=1)
     assert (reached.reshape(shape) == found).all()
+
+
+@given(st.integers(4, 9), st.integers(1, 3), small, st.integers(0, 2), st.integers(1, 2))
+def test_the_fan_out_along_one_axis_is_what_one_spike_reaches(
+    size, kernel, stride, padding, dilation
+):
+    if dilation * (kernel - 1) >= size + 2 * padding:
+        return
+    weight = np.ones((3, 2, kernel))
+    node = Conv1d(weight=weight, stride=stride, padding=padding, dilation=dilation)
+    graph = Graph.chain({"in": Input(shape=(2, size)), "conv": node, "out": Output()})
+    found = conv_fan_out((2, size), weight.shape, (stride,), (padding,), (dilation,))
+    one_each = np.eye(2 * size).reshape(-1, 1, 2, size)
+    reached = interpret(graph, one_each).spikes.reshape(2 * size, -1).sum(axis=1)
+    assert (reached.reshape(2, size) == found).all()
 
 
 def test_an_inner_position_reaches_every_output_channel_at_every_kernel_position():

@@ -8,15 +8,18 @@ from toolchain.ir import (
     Add,
     AvgPool2d,
     BatchNorm,
+    Conv1d,
     Conv2d,
     Edge,
     Flatten,
     Graph,
+    Identity,
     Input,
     Linear,
     Neuron,
     Output,
     Readout,
+    Scale,
     SumPool2d,
 )
 from toolchain.ir.interpret import evaluate, interpret
@@ -177,6 +180,50 @@ def test_convolution_is_that_of_torch(groups, stride, padding, dilation, kernel,
     got = evaluate(node, [x])
     np.testing.assert_array_equal(got.reshape(wanted.shape), wanted.numpy())
     assert got.shape[2:] == node.output_shape((4, 7, 8))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    groups=st.sampled_from([1, 2]),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    dilation=st.integers(1, 2),
+    kernel=st.integers(1, 3),
+    seed=st.integers(0, 100),
+)
+def test_convolution_along_one_axis_is_that_of_torch(
+    groups, stride, padding, dilation, kernel, seed
+):
+    rng = np.random.default_rng(seed)
+    weight, bias = rng.normal(size=(4, 4 // groups, kernel)), rng.normal(size=4)
+    x = rng.normal(size=(2, 3, 4, 8))
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    wanted = torch.nn.functional.conv1d(
+        torch.as_tensor(x).flatten(0, 1), torch.as_tensor(weight), torch.as_tensor(bias), **how
+    )
+    found = evaluate(Conv1d(weight=weight, bias=bias, **how), [x])
+    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, atol=1e-12)
+
+
+def test_a_scale_multiplies_feature_by_feature():
+    x = np.ones((1, 1, 2, 3))
+    assert evaluate(Scale(scale=2.0), [x])[0, 0].tolist() == [[2, 2, 2], [2, 2, 2]]
+    assert evaluate(Scale(scale=[[2], [3]]), [x])[0, 0].tolist() == [[2, 2, 2], [3, 3, 3]]
+
+
+def test_a_neuron_without_memory_is_a_threshold():
+    threshold = neuron(alpha_mem=0.0, compare="gt", max_spikes=1, reset="none")
+    spikes, _ = run(threshold, [1.0, 1.5, 0.9, 7.0, 0.0])
+    assert spikes == [0, 1, 0, 1, 0]
+
+
+def test_what_leaves_the_network_may_be_late_too():
+    nodes = {"in": Input(shape=(1,)), "id": Identity(was="Delay")}
+    nodes |= {"now": Output(), "late": Output()}
+    edges = [Edge("in", "id"), Edge("id", "now"), Edge("id", "late", 2)]
+    x = np.arange(1.0, 5).reshape(1, 4, 1)
+    found = interpret(Graph(nodes, edges), x).spikes[0]
+    assert sorted(found.T.tolist()) == [[0, 0, 1, 2], [1, 2, 3, 4]]
 
 
 def test_pools_leave_out_what_fills_no_window():

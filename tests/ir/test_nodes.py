@@ -5,10 +5,12 @@ import pytest
 
 from toolchain.ir import (
     BatchNorm,
+    Conv1d,
     Conv2d,
     Linear,
     Neuron,
     Readout,
+    Scale,
     SumPool2d,
     decay,
     time_constant,
@@ -43,6 +45,12 @@ def test_integers_stay_integers_and_everything_else_becomes_float64():
         (lambda: Conv2d(weight=np.ones((2, 3))), r"\(out, in / groups, y, x\)"),
         (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=2), "leaves a rest"),
         (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(0, 1)), "start at 1"),
+        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=0), "leaves a rest"),
+        (lambda: Conv1d(weight=np.ones((2, 3))), r"\(out, in / groups, kernel\), got shape"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), groups=2), "leaves a rest"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), stride=0), "start at 1"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), padding=-1), "padding at 0"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), bias=np.ones(2)), "its weight makes 3"),
         (lambda: SumPool2d(kernel=(0, 2), stride=(2, 2)), "start at 1"),
         (lambda: Neuron(shape=(2,), v_threshold=0.0), "must be > 0"),
         (lambda: Neuron(shape=(2,), v_threshold=[1, 1, 1]), "incompatible|broadcast"),
@@ -58,6 +66,10 @@ def test_what_makes_no_sense_is_refused(build, message):
 @pytest.mark.parametrize(
     ("node", "given", "made"),
     [
+        (Conv1d(weight=np.ones((3, 2, 4)), stride=2, padding=1), (2, 9), (3, 4)),
+        (Conv1d(weight=np.ones((3, 2, 4))), (2, 4), (3, 1)),
+        (Scale(scale=2.0), (2, 9), (2, 9)),
+        (Scale(scale=np.ones((2, 1))), (2, 9), (2, 9)),
         (Linear(weight=np.ones((4, 3))), (3,), (4,)),
         (Conv2d(weight=np.ones((4, 2, 3, 5))), (2, 8, 8), (4, 6, 4)),
         (Conv2d(weight=np.ones((4, 1, 3, 3)), groups=2, stride=2, padding=1), (2, 7, 8), (4, 4, 4)),
@@ -90,3 +102,17 @@ def test_an_input_that_does_not_fit_is_refused(node, given):
 def test_decay_and_time_constant_are_inverse():
     assert time_constant(decay(20e-3, 1e-3), 1e-3) == pytest.approx(20e-3)
     assert time_constant(np.ones(()), 1e-3) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("node", "given", "message"),
+    [
+        (Conv1d(weight=np.ones((3, 2, 4))), (2, 3), r"a kernel of 4 exceeds \(2, 3\)"),
+        (Conv1d(weight=np.ones((3, 2, 4))), (3, 9), r"takes shape \(2, length\), got \(3, 9\)"),
+        (Scale(scale=np.ones(3)), (2,), r"does not broadcast to \(2,\)"),
+        (Scale(scale=np.ones((2, 3))), (3,), r"does not broadcast to \(3,\)"),
+    ],
+)
+def test_a_map_that_does_not_fit_is_refused(node, given, message):
+    with pytest.raises(ValueError, match=message):
+        node.output_shape(given)

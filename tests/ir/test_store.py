@@ -5,6 +5,7 @@ import pytest
 
 from toolchain.ir import (
     Add,
+    Conv1d,
     Conv2d,
     Edge,
     Flatten,
@@ -14,6 +15,7 @@ from toolchain.ir import (
     Linear,
     Neuron,
     Output,
+    Scale,
     SumPool2d,
 )
 from toolchain.ir.store import pack_graph, unpack_graph
@@ -53,6 +55,22 @@ def test_a_graph_comes_back_as_it_was(graph):
     assert again.provenance == graph.provenance
 
 
+def test_layers_along_one_axis_and_scales_come_back():
+    nodes = {
+        "input": Input(shape=(2, 9)),
+        "conv": Conv1d(weight=np.ones((4, 1, 3)), bias=np.arange(4.0), stride=2, groups=2),
+        "scale": Scale(scale=np.arange(4.0)[:, None]),
+        "output": Output(),
+    }
+    one_axis = Graph.chain(nodes)
+    arrays, data = pack_graph(one_axis)
+    assert str(unpack_graph(arrays, json.loads(json.dumps(data)))) == str(one_axis)
+
+
+def _fields(data, name):
+    return next(item["fields"] for item in data["nodes"] if item["name"] == name)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -60,6 +78,8 @@ def test_a_graph_comes_back_as_it_was(graph):
         lambda data: data["nodes"][1].update(kind="Popen"),
         lambda data: data["nodes"][1]["fields"].update(extra=1),
         lambda data: data["nodes"].pop(),
+        lambda data: _fields(data, "lif").update(compare="lt"),
+        lambda data: _fields(data, "lif").update(reset_when="never"),
         lambda data: data.update(edges=[["input", "nowhere", 0]]),
         lambda data: data.update(edges=[["input"]]),
         lambda data: data.update(dt=-1.0),

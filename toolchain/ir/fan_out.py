@@ -8,6 +8,7 @@ or three dimensions is the product of the tables of the axes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -91,22 +92,25 @@ def fan_out(synapses: Array, axes: Sequence[Array]) -> Array:
 
 
 def conv_fan_out(
-    input_shape: tuple[int, int, int],
-    weight_shape: tuple[int, ...],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int] = (1, 1),
+    input_shape: Sequence[int],
+    weight_shape: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int] | None = None,
     groups: int = 1,
 ) -> Array:
-    """Outputs reached by one spike at each position (y, x) of a convolution's input, exactly.
+    """Outputs reached by one spike at each position of a convolution's input, exactly.
 
     The same for every input channel: the outputs in space times the output channels a channel
     is connected to, ``weight_shape[0] / groups``. Weights of zero count.
+
+    Args:
+        input_shape: (channels, *sizes), of one axis or two.
+        weight_shape: (outputs, inputs / groups, *kernel).
+        stride, padding, dilation: one number an axis.
+        groups: parts into which the channels fall.
     """
-    rows, columns = (
-        reach(size, k, s, p, d)
-        for size, k, s, p, d in zip(
-            input_shape[1:], weight_shape[2:], stride, padding, dilation, strict=True
-        )
-    )
-    return np.asarray(weight_shape[0] // groups * np.outer(rows, columns))
+    sizes, kernel = input_shape[1:], weight_shape[2:]
+    spread = (1,) * len(sizes) if dilation is None else dilation
+    axes = [reach(*axis) for axis in zip(sizes, kernel, stride, padding, spread, strict=True)]
+    return np.asarray(weight_shape[0] // groups * reduce(np.multiply.outer, axes))

@@ -18,10 +18,13 @@ from toolchain.ir.nodes import (
     Array,
     AvgPool2d,
     BatchNorm,
+    Conv1d,
     Conv2d,
     Flatten,
     Linear,
     Node,
+    Output,
+    Scale,
     Shape,
     SumPool2d,
 )
@@ -68,7 +71,7 @@ class _Run:
         self.graph = graph
         self.steps = [(name, node, graph.pre(name)) for name, node in graph.nodes.items()]
         self.states = {name: _State(n, batch, record) for name, n in graph.of(Membrane).items()}
-        self.outputs = tuple(dict.fromkeys(graph.outputs))
+        self.outputs = _outputs(graph)
         self.out: list[Array] = []
         self.held = {
             (e.pre, e.post): [np.zeros((batch, 1, *graph.shape(e.pre)))] * e.delay
@@ -103,6 +106,15 @@ class _Run:
         )
 
 
+def _outputs(graph: Graph) -> tuple[str, ...]:
+    """The Output nodes, one for each signal that leaves the network."""
+    found: dict[tuple[str, int], str] = {}
+    for name in graph.of(Output):
+        (edge,) = graph.pre(name)
+        found.setdefault((edge.pre, edge.delay), name)
+    return tuple(found.values())
+
+
 def _side_by_side(values: list[Array]) -> Array:
     """One array as it is; several flattened, (batch, time, all features)."""
     if len(values) == 1:
@@ -120,8 +132,10 @@ def evaluate(node: Node, inputs: list[Array]) -> Array:
         return np.asarray(sum(inputs[1:], start=inputs[0]))
     if isinstance(node, Linear):
         return x @ node.weight.T + (0.0 if node.bias is None else node.bias)
-    if isinstance(node, Conv2d):
-        return _conv2d(node, x)
+    if isinstance(node, Scale):
+        return x * node.scale
+    if isinstance(node, (Conv1d, Conv2d)):
+        return _conv1d(node, x) if isinstance(node, Conv1d) else _conv2d(node, x)
     if isinstance(node, SumPool2d):
         return _pool(node, x)
     if isinstance(node, Sensor):
@@ -154,6 +168,19 @@ def _conv2d(node: Conv2d, x: Array) -> Array:
     ]
     y = np.concatenate(parts, axis=2)
     return y if node.bias is None else np.asarray(y + node.bias[:, None, None])
+
+
+def _conv1d(node: Conv1d, x: Array) -> Array:
+    """As a convolution over maps one row high."""
+    flat = Conv2d(
+        weight=node.weight[:, :, None],
+        bias=node.bias,
+        stride=(1, node.stride),
+        padding=(0, node.padding),
+        dilation=(1, node.dilation),
+        groups=node.groups,
+    )
+    return _conv2d(flat, x[:, :, :, None])[:, :, :, 0]
 
 
 def _pool(node: SumPool2d, x: Array) -> Array:

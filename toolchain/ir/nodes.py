@@ -22,6 +22,7 @@ __all__ = [
     "Array",
     "AvgPool2d",
     "BatchNorm",
+    "Conv1d",
     "Conv2d",
     "Flatten",
     "Identity",
@@ -29,6 +30,7 @@ __all__ = [
     "Linear",
     "Node",
     "Output",
+    "Scale",
     "Shape",
     "SumPool2d",
 ]
@@ -145,11 +147,84 @@ class Linear(Node):
         return (self.weight.shape[0],)
 
 
-def _check_bias(node: Linear | Conv2d, outputs: int) -> None:
+def _check_bias(node: Linear | Conv1d | Conv2d, outputs: int) -> None:
     if node.bias is not None and node.bias.shape != (outputs,):
         raise ValueError(
             f"{type(node).__name__}.bias has shape {node.bias.shape}, its weight makes {outputs}"
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Scale(Node):
+    """``y = scale x``, feature by feature.
+
+    Attributes:
+        scale: a scalar, or of a shape that broadcasts to the features.
+
+    Source: NIR, primitive ``Scale``.
+    """
+
+    scale: Array
+    ARRAYS: ClassVar[tuple[str, ...]] = ("scale",)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The input's shape, which ``scale`` must not widen."""
+        try:
+            widened = np.broadcast_shapes(self.scale.shape, input_shape)
+        except ValueError:
+            widened = ()
+        if widened != input_shape:
+            raise ValueError(
+                f"Scale.scale has shape {self.scale.shape}, which does not broadcast to "
+                f"{input_shape}"
+            )
+        return input_shape
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Conv1d(Node):
+    """Cross-correlation with zero padding, as ``torch.nn.Conv1d`` computes it.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kernel).
+        bias: (out_channels,) added every timestep, or None.
+        stride, padding, dilation, groups: as in torch.
+    """
+
+    weight: Array
+    bias: Array | None = None
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+    ARRAYS: ClassVar[tuple[str, ...]] = ("weight", "bias")
+
+    def __post_init__(self) -> None:
+        """Check shapes."""
+        Node.__post_init__(self)
+        if self.weight.ndim != 3:
+            raise ValueError(
+                f"Conv1d.weight is (out, in / groups, kernel), got shape {self.weight.shape}"
+            )
+        if self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise ValueError(
+                f"Conv1d: {self.weight.shape[0]} channels in {self.groups} groups leaves a rest"
+            )
+        if min(self.stride, self.dilation) < 1 or self.padding < 0:
+            raise ValueError("Conv1d: stride and dilation start at 1, padding at 0")
+        _check_bias(self, self.weight.shape[0])
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """``(out_channels, length)``."""
+        outputs, inputs, kernel = self.weight.shape
+        wanted = inputs * self.groups
+        if len(input_shape) != 2 or input_shape[0] != wanted:
+            raise ValueError(f"Conv1d takes shape ({wanted}, length), got {input_shape}")
+        padded = input_shape[1] + 2 * self.padding
+        length = (padded - self.dilation * (kernel - 1) - 1) // self.stride + 1
+        if length < 1:
+            raise ValueError(f"Conv1d: a kernel of {kernel} exceeds {input_shape}")
+        return (outputs, length)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -179,7 +254,7 @@ class Conv2d(Node):
             raise ValueError(
                 f"Conv2d.weight is (out, in / groups, y, x), got shape {self.weight.shape}"
             )
-        if self.weight.shape[0] % self.groups:
+        if self.groups < 1 or self.weight.shape[0] % self.groups:
             raise ValueError(
                 f"Conv2d: {self.weight.shape[0]} channels in {self.groups} groups leaves a rest"
             )

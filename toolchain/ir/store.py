@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -24,6 +24,14 @@ def _kinds(module: types.ModuleType) -> dict[str, type[Node]]:
 
 
 KINDS = {**_kinds(nodes), **_kinds(neuron), **_kinds(sensor)}
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "compare": ("ge", "gt"),
+    "reset": ("subtract", "value", "additive", "none"),
+    "reset_when": get_args(neuron.ResetWhen),
+    "syn_order": ("add_decay", "decay_add"),
+}
+"""Fields that hold one of a few words."""
 
 
 def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -71,4 +79,7 @@ def _node(item: Mapping[str, Any], arrays: Mapping[str, Array]) -> Node:
     given = {**item["fields"], **own}
     if not given.keys() <= known:
         raise ValueError(f"unknown fields {sorted(given.keys() - known)} in {item['name']!r}")
+    for key in WORDS.keys() & given.keys():
+        if given[key] not in WORDS[key]:
+            raise ValueError(f"{key} {given[key]!r} in {item['name']!r}")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})

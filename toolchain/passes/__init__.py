@@ -10,15 +10,22 @@ from toolchain.passes.carry_bias import carry_bias
 from toolchain.passes.linear_to_conv import linear_to_conv
 from toolchain.passes.pooling import fold_average_pool
 from toolchain.passes.quantize import quantize
+from toolchain.passes.resting import empty_at_once, rest_at_zero
+from toolchain.passes.scale import fold_scale
 from toolchain.passes.sensor import fold_sensor_pool
+from toolchain.passes.unroll import unroll
 
 __all__ = [
     "carry_bias",
     "drop_identities",
+    "empty_at_once",
     "fold_average_pool",
     "fold_gain",
+    "fold_scale",
     "fold_sensor_pool",
     "fuse_batch_norm",
     "linear_to_conv",
     "quantize",
+    "rest_at_zero",
+    "unroll",
 ]

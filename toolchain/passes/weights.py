@@ -16,6 +16,7 @@ from toolchain.ir import (
     Add,
     Array,
     AvgPool2d,
+    Conv1d,
     Conv2d,
     Flatten,
     Graph,
@@ -28,7 +29,7 @@ from toolchain.ir import (
 
 __all__ = ["scaled", "to_rows", "weights_of"]
 
-WEIGHTS = (Linear, Conv2d)
+WEIGHTS = (Linear, Conv1d, Conv2d)
 TRANSPARENT = (Add, SumPool2d, AvgPool2d, Flatten, Identity)
 
 
@@ -84,7 +85,7 @@ def scaled(node: Node, factor: Array) -> Node:
     return replace(node, weight=weight, bias=bias)
 
 
-def _per_output(node: Linear | Conv2d, factor: Array) -> Array:
+def _per_output(node: Linear | Conv1d | Conv2d, factor: Array) -> Array:
     outputs = node.weight.shape[0]
     if factor.ndim <= 1:
         return np.broadcast_to(factor, (outputs,))

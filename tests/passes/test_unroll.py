@@ -1,0 +1,194 @@
+"""Maps as dense weights, and factors folded into what is beside them."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolchain.ir import (
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Edge,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    Neuron,
+    Output,
+    Readout,
+    Scale,
+    SumPool2d,
+)
+from toolchain.ir.interpret import interpret
+from toolchain.passes import fold_scale, unroll
+
+
+def respond(graph, x):
+    y = interpret(graph, x).spikes
+    return y.reshape(*y.shape[:2], -1)
+
+
+def maps(seed, pool=SumPool2d):
+    """Two dimensions, whole numbers, with a recurrent and a late connection."""
+    rng = np.random.default_rng(seed)
+
+    def whole(*shape):
+        return rng.integers(-3, 4, shape).astype(float)
+
+    nodes = {
+        "input": Input(shape=(2, 6, 5)),
+        "conv": Conv2d(weight=whole(4, 1, 3, 2), bias=whole(4), padding=(1, 0), groups=2),
+        "scale": Scale(scale=whole(4, 1, 1)),
+        "lif": Neuron(shape=(4, 6, 4), v_threshold=1 + rng.random((4, 1, 1)), v_min=-4.0),
+        "pool": pool(kernel=2, stride=2),
+        "flat": Flatten(),
+        "fc": Linear(weight=whole(3, 24)),
+        "add": Add(),
+        "out": Neuron(shape=(3,), v_threshold=4.0, alpha_syn=np.full((3, 1), 0.5)),
+        "rec": Linear(weight=whole(3, 3)),
+        "output": Output(),
+    }
+    chain = ("input", "conv", "scale", "lif", "pool", "flat", "fc", "add", "out", "output")
+    edges = [Edge(a, b) for a, b in pairwise(chain)]
+    edges += [Edge("out", "rec", 1), Edge("rec", "add")]
+    return Graph(nodes, edges, dt=1e-3, provenance={"framework": "torch"})
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_unrolling_keeps_the_response(seed):
+    graph = maps(seed)
+    before = str(graph)
+    x = np.random.default_rng(seed).integers(0, 3, (2, 12, 2, 6, 5))
+    unrolled = unroll(graph)
+    np.testing.assert_array_equal(respond(unrolled, x), respond(graph, x))
+    assert str(graph) == before
+    assert str(unroll(unrolled)) == str(unrolled)
+    assert not [n for n in unrolled.nodes.values() if isinstance(n, (Conv2d, SumPool2d, Scale))]
+    assert unrolled.dt == graph.dt
+    assert unrolled.provenance == graph.provenance
+
+
+def test_the_layers_keep_their_names_and_the_input_its_shape():
+    unrolled = unroll(maps(0, AvgPool2d))
+    assert unrolled.shape("input") == (2, 6, 5)
+    assert unrolled.shape("input.flatten") == (60,)
+    assert unrolled.shape("lif") == (96,)
+    assert unrolled["pool"].weight.sum() == pytest.approx(24)
+    assert unrolled["lif"].v_min.shape == ()
+    assert unrolled["lif"].v_threshold.shape == (96,)
+
+
+def test_a_convolution_along_one_axis_becomes_dense():
+    rng = np.random.default_rng(0)
+    nodes = {
+        "input": Input(shape=(2, 9)),
+        "conv": Conv1d(weight=rng.normal(size=(3, 2, 3)), bias=rng.normal(size=3), stride=2),
+        "leak": Readout(shape=(3, 4), alpha_mem=0.5, gain=rng.random((3, 4))),
+        "output": Output(),
+    }
+    graph = Graph.chain(nodes)
+    x = rng.normal(size=(2, 7, 2, 9))
+    np.testing.assert_allclose(respond(unroll(graph), x), respond(graph, x), rtol=1e-12)
+
+
+def test_whole_weights_stay_whole():
+    weight = np.arange(-4, 5, dtype=np.int8).reshape(1, 1, 3, 3)
+    nodes = {"input": Input(shape=(1, 4, 4)), "conv": Conv2d(weight=weight), "output": Output()}
+    assert unroll(Graph.chain(nodes))["conv"].weight.dtype == np.int8
+
+
+def test_what_is_too_large_or_unknown_is_left_as_it_is():
+    graph = maps(0)
+    assert str(unroll(graph, most=60 * 96 - 1)) == str(graph)
+    assert str(unroll(graph, most=96 * 96)) != str(graph)
+    norm = BatchNorm(mean=[0.0], var=[1.0], gamma=[1.0], beta=[0.0], eps=0.0)
+    nodes = {"input": Input(shape=(1, 4, 4)), "norm": norm, "output": Output()}
+    assert str(unroll(Graph.chain(nodes))) == str(Graph.chain(nodes))
+
+
+# ---- factors ----
+
+FACTOR = np.array([0.5, 2.0, 4.0])
+
+
+def chain(**nodes):
+    first, last = {"input": Input(shape=(3,))}, {"output": Output()}
+    return Graph.chain(first | nodes | last)
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        chain(fc=Linear(weight=np.eye(3), bias=np.ones(3)), scale=Scale(scale=FACTOR)),
+        chain(scale=Scale(scale=FACTOR), fc=Linear(weight=np.ones((2, 3)), bias=np.ones(2))),
+        chain(scale=Scale(scale=FACTOR), lif=Neuron(shape=(3,), v_threshold=1.0, gain=2.0)),
+        chain(scale=Scale(scale=2.0), lif=Neuron(shape=(3,), v_threshold=1.0, alpha_syn=[0.5])),
+    ],
+    ids=["weight before", "weight behind", "neuron behind", "synapse behind"],
+)
+def test_a_factor_moves_into_its_neighbour(graph):
+    before = str(graph)
+    folded = fold_scale(graph)
+    assert not folded.of(Scale)
+    assert str(graph) == before
+    x = np.random.default_rng(0).integers(0, 3, (2, 20, 3))
+    np.testing.assert_array_equal(respond(folded, x), respond(graph, x))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_factor_of_each_channel_moves_into_a_convolution(groups, first):
+    rng = np.random.default_rng(0)
+    conv = Conv2d(weight=rng.integers(-4, 5, (4, 4 // groups, 2, 2)) / 4, groups=groups)
+    scale = Scale(scale=np.array([1.0, 2, 4, 8]).reshape(4, 1, 1))
+    pair = {"scale": scale, "conv": conv} if first else {"conv": conv, "scale": scale}
+    graph = Graph.chain({"input": Input(shape=(4, 3, 3))} | pair | {"output": Output()})
+    x = rng.integers(0, 3, (2, 5, 4, 3, 3))
+    assert not fold_scale(graph).of(Scale)
+    np.testing.assert_array_equal(respond(fold_scale(graph), x), respond(graph, x))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        chain(scale=Scale(scale=FACTOR)),
+        Graph.chain(
+            {
+                "input": Input(shape=(1, 2, 2)),
+                "scale": Scale(scale=np.arange(1.0, 5).reshape(1, 2, 2)),
+                "conv": Conv2d(weight=np.ones((1, 1, 1, 1))),
+                "output": Output(),
+            }
+        ),
+        Graph.chain(
+            {
+                "input": Input(shape=(4,)),
+                "scale": Scale(scale=[1.0, 2, 3, 4]),
+                "lif": Neuron(shape=(2,), v_threshold=1.0, alpha_syn=[0.5, 0.7]),
+                "output": Output(),
+            }
+        ),
+    ],
+    ids=["no neighbour", "differs within a channel", "two synapses"],
+)
+def test_a_factor_without_a_place_stays(graph):
+    assert str(fold_scale(graph)) == str(graph)
+
+
+def test_a_factor_stays_where_one_of_its_readers_cannot_take_it():
+    nodes = {
+        "input": Input(shape=(3,)),
+        "scale": Scale(scale=FACTOR),
+        "fc": Linear(weight=np.ones((3, 3))),
+        "add": Add(),
+        "output": Output(),
+    }
+    edges = [("input", "scale"), ("scale", "fc"), ("fc", "add"), ("scale", "add")]
+    graph = Graph(nodes, [*edges, ("add", "output")])
+    assert str(fold_scale(graph)) == str(graph)
