@@ -3,8 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 CONFORMANCE := .venv-conformance
+CONFORMANCE_FILES := $(patsubst %,tests/oracles/requirements-%.txt,rockpool sinabs xylosim)
+# Frameworks whose networks walk in, each in an environment of its own: their pins conflict.
+ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
+ORACLE := tests.oracles.frameworks
+ORACLE_MODE := --check
 
-.PHONY: demo test check conformance vectors bench compare clean
+.PHONY: demo test check conformance vectors oracles bench compare clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -31,6 +36,25 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 
+# The conformance matrix of the frameworks: extracts every case anew and compares it with the
+# recorded one. `make oracles ORACLE_MODE=--record` writes what `make test` replays; one framework:
+# `make oracle-sinabs`.
+oracle-%: export OMP_NUM_THREADS = 1
+oracles: $(patsubst %,oracle-%,$(ORACLES))
+
+oracle-nir%: .venv-oracles/nir%/.ready
+	.venv-oracles/nir$*/bin/python -m $(ORACLE).nir_files $(ORACLE_MODE)
+
+oracle-rockpool: oracle-rockpool-files
+
+oracle-rockpool-files: .venv-oracles/rockpool/.ready
+	.venv-oracles/rockpool/bin/python -m $(ORACLE).rockpool_json $(ORACLE_MODE)
+
+oracle-%: .venv-oracles/%/.ready
+	.venv-oracles/$*/bin/python -m $(ORACLE).$* $(ORACLE_MODE)
+	.venv-oracles/$*/bin/python -m $(ORACLE).nir_importers $* $(ORACLE_MODE)
+	.venv-oracles/$*/bin/python -m pytest -q -p no:cacheprovider tests/test_docs_frameworks.py
+
 # Ratios to other projects' simulators and hooks, each in one interleaved run.
 bench: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
@@ -52,13 +76,24 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python $(PIP) -c constraints.txt -e '.[test]'
 	touch $@ $(VENV)/.demo
 
-$(CONFORMANCE)/.ready: pyproject.toml constraints.txt $(wildcard tests/oracles/requirements-*.txt)
+$(CONFORMANCE)/.ready: pyproject.toml constraints.txt $(CONFORMANCE_FILES)
 	python3 -m venv $(CONFORMANCE)
 	$(CONFORMANCE)/bin/python $(PIP) -c constraints.txt -e '.[test]'
-	for file in tests/oracles/requirements-*.txt; do \
+	for file in $(CONFORMANCE_FILES); do \
 		$(CONFORMANCE)/bin/python $(PIP) --no-deps -r $$file || exit 1; \
 	done
 	touch $@
 
+# torch, numpy and this project come from $(VENV), by way of a .pth file
+.venv-oracles/%/.ready: tests/oracles/requirements-%.txt | $(VENV)/.test
+	$(BIN)/python -m venv .venv-oracles/$*
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" \
+		% sysconfig.get_path("purelib"))' \
+		> $$(echo .venv-oracles/$*/lib/python3*/site-packages)/project.pth
+	.venv-oracles/$*/bin/python $(PIP) --no-deps -r $<
+	touch $@
+
+.PRECIOUS: .venv-oracles/%/.ready
+
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) build dist out *.egg-info
+	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles build dist out *.egg-info

@@ -86,11 +86,18 @@ class Diagnostic:
 
 
 class DeployError(ValueError):
-    """The network does not fit the chip; ``diagnostics`` holds every finding at once."""
+    """The network does not fit the chip; ``diagnostics`` holds every finding at once.
 
-    def __init__(self, headline: str, diagnostics: Iterable[Diagnostic]) -> None:
+    ``ledger`` is the ``toolchain.ledger.Ledger`` of the network as far as it came, with what is
+    unsupported; None where nobody kept one.
+    """
+
+    def __init__(
+        self, headline: str, diagnostics: Iterable[Diagnostic], ledger: Any = None
+    ) -> None:
         """``headline`` says what was refused, ``diagnostics`` why."""
         self.diagnostics = tuple(diagnostics)
+        self.ledger = ledger
         super().__init__("\n".join([headline, *map(str, self.diagnostics)]))
 
 

@@ -291,7 +291,7 @@ def test_layers_of_other_frameworks_are_known_by_name():
 def test_what_cannot_be_copied_or_has_no_shape_yet_is_refused():
     assert "run the model once" in message(net(torch_nn.LazyLinear(3), nn.IAF()))
     model = net(nn.IAF())
-    model.cache = torch.ones(2, requires_grad=True) * 2
+    model.batches = (batch for batch in ())
     assert "Sequential cannot be copied" in message(model)
 
 

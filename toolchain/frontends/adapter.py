@@ -8,7 +8,7 @@ fact where the layer cannot be said in the IR. :class:`Layer` adds which axes th
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -83,13 +83,21 @@ class Layer:
             the module keeps its state from call to call.
         membrane: where in the tuple that the module gives its membrane is, so that a network may
             return membranes; None where it gives none.
+        aside: the tensors that the module has put aside when it returns, and that a network may
+            return; ``membrane`` counts them after those that it gives.
+        grid: where only the layer knows batch and time: both, told from the module and the shapes
+            of its input and output.
+        sums: whether it is the sum of all its inputs.
     """
 
     adapter: Adapter
     axes: Axes | Callable[[Any], Axes]
     stateful: bool = False
-    reset: Callable[[Any], None] | None = None
+    reset: Callable[[Any], object] | None = None
     membrane: int | None = None
+    aside: Callable[[Any], Sequence[Tensor]] | None = None
+    grid: Callable[[Any, Shape, Shape], tuple[int, int]] | None = None
+    sums: bool = False
 
     def axes_of(self, module: Any) -> Axes:
         """What ``module`` takes the axes of its input for."""

@@ -1,24 +1,68 @@
 """Which axes of a recorded tensor are batch and time.
 
-A tensor is either *timed*, ``(batch, time, *features)``, or in *rows*, ``(batch * time,
-*features)``. How long batch and time are is known from the layers that cut or keep them; all of
-them have to agree.
+Frameworks lay them out in five ways, a :class:`Layout` each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import enum
 from dataclasses import dataclass
 from math import prod
 
 from torch import nn as torch_nn
 
-from toolchain import nn
-from toolchain.frontends.adapter import Axes, Layer, UnsupportedError
-from toolchain.frontends.record import Call
-from toolchain.ir import Shape
+from toolchain.frontends.adapter import Axes, UnsupportedError
+from toolchain.ir import Array, Shape
 
-__all__ = ["Grid", "batch_and_time", "check_axes"]
+__all__ = ["Grid", "Layout", "check_axes"]
+
+
+class Layout(enum.Enum):
+    """What the leading axes of a tensor are.
+
+    Rows are batch-major (sinabs) or time-major (what SpikingJelly's ``flatten(0, 1)`` makes of
+    time, batch). A ``STEP`` is the batch of a single timestep.
+    """
+
+    BATCH_TIME = "(batch, time, ...)"
+    TIME_BATCH = "(time, batch, ...)"
+    ROWS = "(batch * time, ...)"
+    ROWS_TIME_MAJOR = "(time * batch, ...)"
+    STEP = "(batch, ...)"
+
+    @property
+    def timed(self) -> bool:
+        """Whether batch and time are axes of their own."""
+        return self in (Layout.BATCH_TIME, Layout.TIME_BATCH)
+
+    @property
+    def lead(self) -> int:
+        """How many axes come before the features."""
+        return 2 if self.timed else 1
+
+    def features(self, shape: Shape) -> Shape:
+        """The axes of ``shape`` that are features."""
+        return shape[self.lead :]
+
+    @property
+    def swapped(self) -> Layout | None:
+        """With batch and time in the other order."""
+        return _SWAPPED.get(self)
+
+    @property
+    def joined(self) -> Layout:
+        """With batch and time as one axis, or as two where they are one; memory stays as it is."""
+        return _JOINED[self]
+
+
+_SWAPPED = {Layout.BATCH_TIME: Layout.TIME_BATCH, Layout.TIME_BATCH: Layout.BATCH_TIME}
+_JOINED = {
+    Layout.BATCH_TIME: Layout.ROWS,
+    Layout.ROWS: Layout.BATCH_TIME,
+    Layout.TIME_BATCH: Layout.ROWS_TIME_MAJOR,
+    Layout.ROWS_TIME_MAJOR: Layout.TIME_BATCH,
+    Layout.STEP: Layout.STEP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,76 +72,53 @@ class Grid:
     batch: int
     time: int
 
-    def lead(self, timed: bool) -> Shape:
+    def lead(self, layout: Layout) -> Shape:
         """The leading axes of a tensor."""
-        return (self.batch, self.time) if timed else (self.batch * self.time,)
+        if layout is Layout.BATCH_TIME:
+            return (self.batch, self.time)
+        if layout is Layout.TIME_BATCH:
+            return (self.time, self.batch)
+        return (self.batch,) if layout is Layout.STEP else (self.batch * self.time,)
 
-    def readings(self, shape: Shape) -> list[bool]:
-        """Which ways of reading ``shape`` (timed or not) are possible."""
-        return [t for t in (True, False) if shape[: 2 if t else 1] == self.lead(t)]
+    def readings(self, shape: Shape) -> list[Layout]:
+        """Which layouts a whole sequence of ``shape`` may have, the usual first."""
+        return [layout for layout in _WHOLE if shape[: layout.lead] == self.lead(layout)]
 
-    def reshaped(self, given: Shape, timed: bool, made: Shape) -> tuple[bool, bool] | None:
-        """Whether ``made`` is timed, and whether its features were flattened; None if neither."""
-        features = given[2 if timed else 1 :]
-        for kept in (timed, not timed):
+    def reshaped(self, given: Shape, layout: Layout, made: Shape) -> tuple[Layout, bool] | None:
+        """The layout of ``made``, and whether its features were flattened; None if neither."""
+        features = layout.features(given)
+        for kept in (layout, layout.joined):
             for flat, shape in ((False, features), (True, (prod(features),))):
                 if made == (*self.lead(kept), *shape):
                     return kept, flat
         return None
 
+    def of_step(self, given: Shape, layout: Layout, made: Shape) -> tuple[Layout, bool] | None:
+        """As :meth:`reshaped`, of a single timestep with or without a time axis of length 1."""
+        features = layout.features(given)
+        alone = Grid(self.batch, 1)
+        for kept in (layout, Layout.STEP, Layout.TIME_BATCH, Layout.BATCH_TIME):
+            for flat, shape in ((False, features), (True, (prod(features),))):
+                if made == (*alone.lead(kept), *shape):
+                    return kept, flat
+        return None
+
     def flattened(
-        self, module: torch_nn.Flatten, given: Shape, timed: bool
-    ) -> tuple[bool, bool] | None:
+        self, module: torch_nn.Flatten, given: Shape, layout: Layout
+    ) -> tuple[Layout, bool] | None:
         """As :meth:`reshaped`, from the axes that an ``nn.Flatten`` joins."""
         start, end = (axis % len(given) for axis in (module.start_dim, module.end_dim))
-        features = 2 if timed else 1
         if start == end:
-            return timed, False
-        if timed and (start, end) == (0, 1):
-            return False, False
-        return (timed, True) if (start, end) == (features, len(given) - 1) else None
+            return layout, False
+        if layout.timed and (start, end) == (0, 1):
+            return layout.joined, False
+        return (layout, True) if (start, end) == (layout.lead, len(given) - 1) else None
 
-
-def batch_and_time(calls: Iterable[Call], sample: Shape) -> Grid:
-    """The sizes that the layers agree on; the sample's first two axes if none of them tells.
-
-    Raises:
-        UnsupportedError: two layers disagree, or the sample does not go with them.
-    """
-    claims = {str(call): grid for call in calls for grid in _claims(call)}
-    if len(set(claims.values())) > 1:
-        told = "; ".join(
-            f"{name}: batch {grid.batch}, time {grid.time}" for name, grid in claims.items()
-        )
-        raise UnsupportedError(
-            f"the layers disagree about batch and time: {told}. Layers on (batch, time, ...) and "
-            "layers on (batch * time, ...) are joined by FlattenTime and UnflattenTime"
-        )
-    for grid in claims.values():
-        if not grid.readings(sample):
-            raise UnsupportedError(
-                f"the sample has shape {sample}, but the spiking layers see batch {grid.batch} and "
-                f"time {grid.time}; it should start with (batch, time) or with batch * time"
-            )
-        return grid
-    if len(sample) < 3:
-        raise UnsupportedError(
-            f"cannot tell batch and time of a sample of shape {sample}; give it as "
-            "(batch, time, *features)"
-        )
-    return Grid(*sample[:2])
-
-
-def _claims(call: Call) -> Iterator[Grid]:
-    if not isinstance(call.layer, Layer) or not call.inputs or not call.outputs:
-        return
-    shape, module = call.inputs[0].shape, call.module
-    if call.layer.axes_of(module) is Axes.TIME or isinstance(module, nn.FlattenTime):
-        yield Grid(*shape[:2])
-    elif isinstance(module, nn.Squeeze):
-        yield Grid(*module.batch_and_time(shape[0]))
-    elif isinstance(module, nn.UnflattenTime):
-        yield Grid(*call.outputs[0].shape[:2])
+    def batch_first(self, numbers: Array, layout: Layout) -> Array:
+        """A whole sequence as (batch, time, *features)."""
+        timed = layout if layout.timed else layout.joined
+        array = numbers.reshape(*self.lead(timed), *layout.features(numbers.shape))
+        return array.swapaxes(0, 1) if timed is Layout.TIME_BATCH else array
 
 
 _RANK = {Axes.LAST: 1, Axes.ROWS: 1, Axes.IMAGE: 3}
@@ -106,25 +127,49 @@ _TAKES = {
     Axes.ROWS: "(batch * time, features)",
     Axes.IMAGE: "(batch * time, channels, height, width)",
     Axes.TIME: "(batch, time, ...)",
+    Axes.TIME_FIRST: "(time, batch, ...)",
+    Axes.STEP: "(batch, ...) of one timestep",
     Axes.SQUEEZED: "(batch * time, ...)",
 }
+_LAYOUTS = {
+    Axes.ROWS: {Layout.ROWS, Layout.ROWS_TIME_MAJOR, Layout.STEP},
+    Axes.IMAGE: {Layout.ROWS, Layout.ROWS_TIME_MAJOR, Layout.STEP},
+    Axes.TIME: {Layout.BATCH_TIME},
+    Axes.TIME_FIRST: {Layout.TIME_BATCH},
+    Axes.STEP: {Layout.STEP},
+    Axes.SQUEEZED: {Layout.ROWS},
+}
+_WHOLE = tuple(layout for layout in Layout if layout is not Layout.STEP)
 
 
-def check_axes(axes: Axes, shape: Shape, timed: bool) -> None:
+def check_axes(axes: Axes, shape: Shape, layout: Layout) -> None:
     """Refuse a layer that would take time for channels, or the other way round."""
-    takes, found = _TAKES.get(axes, ""), f"{_read(timed)} of shape {shape}"
-    if axes is Axes.TIME and not timed:
-        raise UnsupportedError(
-            f"takes {takes}, got {found}; put UnflattenTime before it or use Squeeze"
-        )
-    if axes in (Axes.IMAGE, Axes.ROWS, Axes.SQUEEZED) and timed:
-        raise UnsupportedError(
-            f"takes {takes}, got {found}; put toolchain.nn.FlattenTime before it"
-        )
+    takes, found = _TAKES.get(axes, ""), f"{layout.value} of shape {shape}"
+    if layout not in _LAYOUTS.get(axes, Layout):
+        raise UnsupportedError(f"takes {takes}, got {found}; {_remedy(axes, layout)}")
     rank = _RANK.get(axes)
-    if rank is not None and len(shape) - (2 if timed else 1) != rank:
+    if rank is not None and len(layout.features(shape)) != rank:
         raise UnsupportedError(f"takes {takes}, got {found}; a Flatten may be missing")
 
 
-def _read(timed: bool) -> str:
-    return "(batch, time, ...)" if timed else "(batch * time, ...)"
+def _remedy(axes: Axes, layout: Layout) -> str:
+    """What would bring ``layout`` to where ``axes`` can take it."""
+    if axes is Axes.STEP:
+        return "call it once in each step of a loop over time"
+    if layout is Layout.STEP:
+        return "call it once, on the whole sequence"
+    if axes in (Axes.TIME, Axes.TIME_FIRST):
+        return _TO_TIMED[layout]
+    if layout is Layout.BATCH_TIME:
+        return "put toolchain.nn.FlattenTime before it"
+    if axes is Axes.SQUEEZED:
+        return "it cuts rows sample by sample; hand it (batch, time, ...) flattened"
+    return "put flatten(0, 1) before it"
+
+
+_TO_TIMED = {
+    Layout.BATCH_TIME: "put transpose(0, 1) before it",
+    Layout.TIME_BATCH: "put transpose(0, 1) before it",
+    Layout.ROWS: "put UnflattenTime before it or use Squeeze",
+    Layout.ROWS_TIME_MAJOR: "unflatten its rows to (time, batch, ...) first",
+}

@@ -76,4 +76,4 @@ def _changed(module: nn.Module, subclasses: tuple[type, ...], base: type) -> str
 
 def _computes(name: str) -> bool:
     special = name.startswith("__") and name.endswith("__") and name != "__call__"
-    return not special and name != "extra_repr"
+    return not special and name not in ("extra_repr", "_abc_impl")  # the latter is Python's own

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,90 +19,33 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.adapter import Layer
+from toolchain.frontends.adapter import Axes, Layer
+from toolchain.frontends.calls import Call, Run, Value, Zeros
 from toolchain.frontends.kinds import kind
 
-__all__ = ["Call", "Run", "Value", "record", "tensors"]
+__all__ = ["record", "tensors"]
 
 _SKIPPED = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
-@dataclass(slots=True, eq=False)
-class Value:
-    """A tensor that depends on the sample.
+def record(
+    model: nn.Module, sample: Tensor, what: str, forward: Callable[[Tensor], Any] | None = None
+) -> Run:
+    """Run ``model`` once on ``sample`` and write down every call.
 
-    Attributes:
-        tensor: the tensor itself, for its identity; a later ``+=`` may have changed its numbers.
-        numbers: its numbers as they were made; a copy where a later step compares them.
-        shape: its shape.
-        version: how often it had been changed in place.
-        call: what made it, None for the sample itself.
-    """
-
-    tensor: Tensor
-    numbers: Tensor
-    shape: tuple[int, ...]
-    version: int
-    call: Call | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """A layer or a torch function at work.
-
-    Attributes:
-        name: the layer's own dotted name, or that of the module in whose forward it happened.
-        op: name of the torch function; empty for a layer.
-        module, layer: the layer and its kind, or why it is refused.
-        inputs: what it was given of the tensors that depend on the sample, in order.
-        others: its other arguments.
-        outputs: the tensors it gave.
-        where: file, line and text in the user's code; empty for a layer.
-    """
-
-    name: str
-    op: str = ""
-    module: nn.Module | None = None
-    layer: Layer | str | None = None
-    inputs: list[Value] = field(default_factory=list)
-    others: list[Any] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
-    where: str = ""
-
-    @property
-    def function(self) -> str:
-        """``op`` without its module: ``add_``, ``reshape``, ``T``."""
-        return self.op.removesuffix(".__get__").rsplit(".", maxsplit=1)[-1]
-
-    def __str__(self) -> str:
-        """``layer 'conv1' (Conv2d)`` or ``torch.mul at model.py:12 (y = 2 * x)``."""
-        if self.module is not None:
-            return f"layer {self.name!r} ({type(self.module).__name__})"
-        return f"{self.op} at {self.where}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What was seen: every call in order, the sample, and what the model gave."""
-
-    calls: list[Call]
-    sample: Value
-    output: Value
-    problems: list[str]
-    layers: Mapping[str, nn.Module]
-
-
-def record(model: nn.Module, sample: Tensor, what: str) -> Run:
-    """Run ``model`` once on ``sample`` and write down every call; ``what`` names the sample.
+    Args:
+        model: whose layers are watched.
+        sample: what it is given.
+        what: what the sample is called in messages.
+        forward: what runs the model, where that is not its own forward alone.
 
     Raises:
-        ExtractError: the model fails, gives something other than one tensor, or gives one that
-            does not depend on the sample.
+        ExtractError: the model fails, or gives nothing that depends on the sample.
     """
     recorder = _Recorder(model, sample)
     with torch.no_grad(), recorder.hooks(), recorder:
         try:
-            out = model(sample)
+            out = (forward or model)(sample)
         except ExtractError:
             raise
         except Exception as fault:
@@ -173,11 +115,14 @@ class _Recorder(TorchFunctionMode):
 
     def _layer_called(self, module: nn.Module, layer: Layer | str, given: Any, out: Any) -> Any:
         call = Call(self._name(module), module=module, layer=layer)
-        self._note_inputs(call, given)
+        call.given = [self._noted(call, item) for item in _leaves(given)]
+        if _hands_zeros_on(call, out):
+            return out
         made, *rest = out if _evolved(out) else (out,)
         if isinstance(made, Tensor) and any(made is value.tensor for value in call.inputs):
             made = made.view_as(made)  # a layer that hands its input on still gets its own tensor
-        self._note_outputs(call, made)
+        aside = layer.aside if isinstance(layer, Layer) else None
+        self._note_outputs(call, (made, *aside(module)) if aside else made)
         return (made, *rest) if rest else made
 
     def _name(self, module: nn.Module) -> str:
@@ -189,45 +134,48 @@ class _Recorder(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Call ``func`` and write it down, unless a layer is at work."""
-        kwargs = kwargs or {}
-        if self.depth:
-            return func(*args, **kwargs)
-        func, args, kwargs = _in_double(func, args, kwargs)
-        if not any(id(tensor) in self.values for tensor in tensors((args, kwargs))):
-            return func(*args, **kwargs)
+        func, args, kwargs = _in_double(func, args, kwargs or {})
+        constant = func.__name__ in _CONSTANT
+        known = not constant and any(id(t) in self.values for t in tensors((args, kwargs)))
+        if self.depth or not known:
+            return _doubled(func(*args, **kwargs))
         inside = self.names[self.stack[-1]] if self.stack else ""
         call = Call(inside, op=resolve_name(func) or func.__name__, where=_user_line())
-        self._note_inputs(call, (args, kwargs))
-        out = func(*args, **kwargs)
+        call.given = [self._noted(call, item) for item in _leaves((args, kwargs))]
+        call.options = kwargs
+        out = _doubled(func(*args, **kwargs))
         self._note_outputs(call, args[0] if func.__name__ == "__setitem__" else out)
         return out
 
     # ---- keeping account ----
 
-    def _keep(self, tensor: Tensor, call: Call | None) -> Value:
-        compared = call is None or (isinstance(call.layer, Layer) and call.layer.stateful)
-        numbers = tensor.clone() if compared else tensor
-        value = Value(tensor, numbers, tuple(tensor.shape), tensor._version, call)
+    def _keep(self, tensor: Tensor, call: Call | None, index: int = 0) -> Value:
+        numbers = tensor.clone() if call is None or call.stateful else tensor
+        value = Value(tensor, numbers, tuple(tensor.shape), tensor._version, call, index)
         self.values[id(tensor)] = value
         self.kept.append(value)
         return value
 
-    def _note_inputs(self, call: Call, given: Any) -> None:
-        for item in _leaves(given):
-            value = self.values.get(id(item))
-            if value is None or value.tensor is not item:
-                call.others.append(item)
-                continue
-            call.inputs.append(value)
-            if call.module is None and call.op.endswith(".__get__"):
-                continue  # asking for a shape reads no numbers
-            if value.version != item._version:
-                self.problems.append(f"{call}: its input was changed in place by way of a view")
+    def _noted(self, call: Call, item: Any) -> Any:
+        """What ``call`` was given, as :class:`Call` keeps it."""
+        value = self.values.get(id(item))
+        if value is None or value.tensor is not item:
+            zeros = isinstance(item, Tensor) and not item.any()
+            return Zeros(tuple(item.shape)) if zeros else item
+        # asking for a shape reads no numbers
+        changed = value.version != item._version and not call.op.endswith(".__get__")
+        problem = f"{call}: its input was changed in place by way of a view"
+        if changed and problem not in self.problems:
+            self.problems.append(problem)
+        return value
 
     def _note_outputs(self, call: Call, out: Any) -> None:
-        found = list(tensors(out))
+        found: dict[int, Value] = {}
+        for index, tensor in enumerate(tensors(out)):
+            known = found.get(id(tensor))
+            found[id(tensor)] = known or self._keep(tensor, call, index)
+            call.outputs.append(found[id(tensor)])
         if found:
-            call.outputs = [self._keep(tensor, call) for tensor in found]
             self.calls.append(call)
 
     def place(self) -> str:
@@ -238,21 +186,31 @@ class _Recorder(TorchFunctionMode):
         """What was seen, once the model has given ``out``."""
         what = type(self.model).__name__
         out = out[0] if _evolved(out) else out
-        if not isinstance(out, Tensor):
+        returned = [] if isinstance(out, Mapping) else list(tensors(out))
+        if not returned:
             raise ExtractError(
                 f"{what} returns {_described(out)}; return the one tensor that leaves the network"
             )
-        value = self.values.get(id(out))
-        if value is None:
+        known = [self.values[id(tensor)] for tensor in returned if id(tensor) in self.values]
+        if not known:
             raise ExtractError(f"the output of {what} does not depend on the sample")
-        layers = {self.names[m]: m for m, found in self.kinds.items() if found is not None}
         return Run(
+            model=what,
             calls=self.calls,
             sample=self.sample,
-            output=value,
+            returned=known,
+            described=_described(out),
             problems=self.problems,
-            layers=layers,
+            layers={self.names[m]: m for m, found in self.kinds.items() if found is not None},
         )
+
+
+def _hands_zeros_on(call: Call, out: Any) -> bool:
+    """Whether a layer only moved or copied zeros, which are nothing that depends on the sample."""
+    layer = call.layer
+    if call.inputs or not isinstance(layer, Layer) or not isinstance(out, Tensor) or out.any():
+        return False
+    return not layer.stateful and layer.axes_of(call.module) in (Axes.ANY, Axes.RESHAPE)
 
 
 def _evolved(out: Any) -> bool:
@@ -264,14 +222,24 @@ def _evolved(out: Any) -> bool:
     )
 
 
+_CONSTANT = {f"{what}_like" for what in ("zeros", "ones", "full", "empty", "rand", "randn")}
+_CONSTANT |= {f"new_{what}" for what in ("zeros", "ones", "full", "empty", "tensor")}
+"""Functions that take no more than the shape of what they are given."""
+
+
 def _in_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:
     """A cast to float32 inside the model stays in double, as the rest of the run."""
     if func.__name__ == "float":
         return Tensor.double, args, kwargs
     if func.__name__ in ("to", "type"):
         args = tuple(torch.float64 if item is torch.float32 else item for item in args)
-        kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
+    kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
     return func, args, kwargs
+
+
+def _doubled(out: Any) -> Any:
+    """What a function made in single precision, in double; it may have made it from nothing."""
+    return out.double() if isinstance(out, Tensor) and out.dtype is torch.float32 else out
 
 
 def _leaves(given: Any) -> Iterator[Any]:
@@ -289,9 +257,13 @@ def tensors(given: Any) -> Iterator[Tensor]:
     return (item for item in _leaves(given) if isinstance(item, Tensor))
 
 
+_SHOWN = 4  # items of a list in a message
+
+
 def _described(out: Any) -> str:
     if isinstance(out, tuple | list):
-        return f"a {type(out).__name__} of {', '.join(map(_described, out)) or 'nothing'}"
+        shown = [_described(item) for item in out[:_SHOWN]] + ["..."] * (len(out) > _SHOWN)
+        return f"a {type(out).__name__} of {', '.join(shown) or 'nothing'}"
     if isinstance(out, Mapping):
         items = ", ".join(f"{key!r}: {_described(value)}" for key, value in out.items())
         return f"a dictionary of {items}"

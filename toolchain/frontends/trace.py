@@ -8,8 +8,8 @@ to give the same spikes in every layer.
 
 from __future__ import annotations
 
-import copy
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,12 +17,17 @@ from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError, GraphError, count
 from toolchain.frontends.build import Built, build
+from toolchain.frontends.calls import Run
+from toolchain.frontends.one_step import STEPS, driver, is_one_step
 from toolchain.frontends.record import record
 from toolchain.frontends.selfcheck import self_check
+from toolchain.frontends.twin import reset, twin_of
+from toolchain.frontends.versions import frameworks
 from toolchain.ir import Graph
-from toolchain.nn.state import reset_states
 
 __all__ = ["extract"]
+
+_Forward: TypeAlias = Callable[[Tensor], Any] | None
 
 
 def extract(
@@ -36,10 +41,12 @@ def extract(
     """The Graph of what ``model`` computes, under the model's own layer names.
 
     Args:
-        model: layers of torch and of ``toolchain.nn``, joined by containers, sums and reshapes.
-            It is copied and never changed.
+        model: layers of torch, ``toolchain.nn`` and the frameworks, joined by containers, sums,
+            reshapes and loops over time. It is copied and never changed.
         sample: an input as the model's own forward takes it, tensor or array: (batch, time,
-            *features), or (batch * time, *features) where the model's layers cut batch and time.
+            *features), (time, batch, *features), or (batch * time, *features) where the model's
+            layers cut batch and time; (batch, *features) where the model loops over time and shows
+            each step the same frame, or is itself one step.
         dt: length of a timestep, s; needed only where no layer knows it.
         check: run the Graph on the sample and on random spikes and compare every spike.
         seed: of the random spikes.
@@ -50,17 +57,25 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    twin, inputs = _twin(model), _inputs(sample)
-    first = _traced(twin, inputs, dt, "the sample")
-    second = _traced(twin, _random_spikes(inputs, seed), dt, "random spikes")
+    twin, inputs = twin_of(model), _inputs(sample)
+    run, forward, told = _run(twin, inputs, "the sample"), None, {}
+    if is_one_step(run):
+        forward, inputs = driver(twin), inputs.repeat(STEPS, *[1] * inputs.dim())
+        told = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
+        run = _run(twin, inputs, "the sample", forward)
+    first = _built(twin, run, dt, told)
+    random = _run(twin, _random_spikes(inputs, seed), "random spikes", forward)
+    second = _built(twin, random, dt, told)
     _same_graph(first.graph, second.graph)
-    told = "not run"
-    if check:
-        spikes = self_check(first, "the sample") + self_check(second, "random spikes")
-        told = f"0 of {count(spikes)} spikes differ on sample and random spikes"
+    checked = _checked(first, second) if check else "not run"
     graph = first.graph
-    provenance = {**graph.provenance, "self_check": told}
+    provenance = {**graph.provenance, "self_check": checked}
     return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
+
+
+def _checked(first: Built, second: Built) -> str:
+    spikes = self_check(first, "the sample") + self_check(second, "random spikes")
+    return f"0 of {count(spikes)} spikes differ on sample and random spikes"
 
 
 def _inputs(sample: Any) -> Tensor:
@@ -78,27 +93,15 @@ def _inputs(sample: Any) -> Tensor:
     return sample.detach().cpu().to(torch.float64, copy=True)
 
 
-def _twin(model: nn.Module) -> nn.Module:
-    """A copy to run: on the CPU, in evaluation mode, in double precision."""
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ExtractError("a scripted model has no layers to read; extract the original")
-    original = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    for name, value in original.named_parameters():
-        if isinstance(value, nn.parameter.UninitializedParameter):
-            raise ExtractError(f"{name} has no shape yet; run the model once before extracting it")
-    try:
-        twin: nn.Module = copy.deepcopy(original)
-    except Exception as fault:
-        what = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
-        raise ExtractError(what) from fault
-    return twin.cpu().double().eval()
+def _run(twin: nn.Module, inputs: Tensor, what: str, forward: _Forward = None) -> Run:
+    reset(twin)
+    return record(twin, inputs, what, forward)
 
 
-def _traced(twin: nn.Module, inputs: Tensor, dt: float | None, what: str) -> Built:
-    reset_states(twin)
-    provenance = {"framework": f"torch {torch.__version__}", "model": type(twin).__name__}
+def _built(twin: nn.Module, run: Run, dt: float | None, told: dict[str, str]) -> Built:
+    provenance = {"framework": frameworks(twin), "model": type(twin).__name__, **told}
     try:
-        return build(record(twin, inputs, what), dt, provenance)
+        return build(run, dt, provenance)
     except GraphError as fault:
         raise ExtractError(f"{type(twin).__name__}: {fault}") from fault
 

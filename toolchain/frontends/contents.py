@@ -1,0 +1,216 @@
+"""What kind of file something is, by its first bytes and never by its name.
+
+A file is looked at before it is read: whether it is a regular file, how large it is, and how it
+starts. What cannot be read here is refused by what it is, with what to do instead.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain.diagnostics import ModelFileError, count
+
+__all__ = ["MOST_BYTES", "Content", "Kind", "look"]
+
+MOST_BYTES = 128 * 2**20
+"""Largest file that is read into memory: 32 million float32 weights, more than any chip holds."""
+_HEAD = 512
+
+
+class Kind(enum.Enum):
+    """What can be read."""
+
+    NIR = "a NIR file"
+    JSON = "a JSON file"
+    SAFETENSORS = "a safetensors file"
+    TORCH = "a file of torch.save"
+    TORCH_LEGACY = "a file of torch.save from before torch 1.6"
+    DEPLOYMENT = "a saved deployment"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file that can be read: where it is, its kind, and its bytes.
+
+    NIR files and folders are read where they are; their ``data`` is empty.
+    """
+
+    path: Path
+    kind: Kind
+    data: bytes = b""
+
+
+def look(path: Path) -> Content:
+    """What is at ``path``.
+
+    Raises:
+        ModelFileError: nothing, something that is no regular file, too large, or of a kind that
+            is not read.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return _folder(path)
+        if not stat.S_ISREG(mode):
+            raise ModelFileError(f"{path}: is no regular file")
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            kind = _kind(path, head)
+            if kind is Kind.NIR:
+                return Content(path, kind)
+            # one byte more than allowed tells, whatever the directory says about the size
+            data = head + file.read(MOST_BYTES + 1 - len(head))
+    except (OSError, ValueError) as fault:
+        if isinstance(fault, ModelFileError):
+            raise
+        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+        raise ModelFileError(f"{path}: {reason}") from None
+    if len(data) > MOST_BYTES:
+        raise ModelFileError(
+            f"{path}: has more than {count(MOST_BYTES)} bytes, which is more than any chip holds; "
+            "if optimizer states are saved with the weights, save the weights alone"
+        )
+    return Content(path, kind or _zip_kind(path, data), data)
+
+
+def _folder(path: Path) -> Content:
+    if (path / "manifest.json").is_file():
+        return Content(path, Kind.DEPLOYMENT)
+    raise ModelFileError(
+        f"{path}: is a folder, and no saved deployment: it has no manifest.json. Give the file "
+        "in it that holds the network"
+    )
+
+
+# ---- by first bytes ----
+
+_ZIP = b"PK\x03\x04"
+_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"
+_SAVE = "save it with torch.save(model.state_dict(), ...) or as safetensors"
+_UNPACK = "unpack it first"
+_REFUSED: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"PK\x05\x06", "an empty zip archive"),
+    (0, b"\x93NUMPY", f"one array of numpy, which does not say what network it is of; {_SAVE}"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS; fetch the file itself: git lfs pull"),
+    (0, b"\x1f\x8b", f"compressed with gzip; {_UNPACK}"),
+    (0, b"BZh", f"compressed with bzip2; {_UNPACK}"),
+    (0, b"\xfd7zXZ\x00", f"compressed with xz; {_UNPACK}"),
+    (0, b"(\xb5/\xfd", f"compressed with zstd; {_UNPACK}"),
+    (0, b"7z\xbc\xaf\x27\x1c", f"a 7z archive; {_UNPACK}"),
+    (257, b"ustar", f"a tar archive; {_UNPACK}, and if torch before 0.1.10 wrote it, {_SAVE}"),
+    (4, b"TFL3", "a TensorFlow Lite model, which holds no spiking neurons"),
+    (0, b"GGUF", "a GGUF model, which holds no spiking neurons"),
+    (0, b"\x89PNG", "an image (PNG)"),
+    (0, b"\xff\xd8\xff", "an image (JPEG)"),
+    (0, b"GIF8", "an image (GIF)"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MZ", "a program"),
+)
+_ONNX = (
+    "an ONNX model, which holds no spiking neurons with state; give the torch module itself, or "
+    "export it to NIR"
+)
+_PICKLE = (
+    f"a plain pickle, which runs code when it is read; {_SAVE}, and load it with factory= and "
+    "sample="
+)
+_PAGE = "a web page; a download may have failed"
+
+
+def _kind(path: Path, head: bytes) -> Kind | None:
+    """The kind of a file that starts so; None for a zip archive, whose entries tell.
+
+    Raises:
+        ModelFileError: a kind that is not read.
+    """
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    known: tuple[tuple[bool, Kind | None], ...] = (
+        (head.startswith(b"\x89HDF\r\n\x1a\n"), Kind.NIR),
+        (head.startswith(_LEGACY), Kind.TORCH_LEGACY),
+        (head.startswith(_ZIP), None),
+        # eight bytes of length, of which no file here needs the upper four, then JSON
+        (head[4:9] == b"\0\0\0\0{", Kind.SAFETENSORS),
+        (text.startswith(b"{"), Kind.JSON),
+    )
+    for found, kind in known:
+        if found:
+            return kind
+    raise ModelFileError(f"{path}: {_told(head, text)}")
+
+
+def _told(head: bytes, text: bytes) -> str:
+    if not head:
+        return "is empty"
+    for offset, signature, what in _REFUSED:
+        if head.startswith(signature, offset):
+            return f"is {what}"
+    if not text:
+        return "holds nothing but white space"
+    if text[:9].lower().startswith((b"<!doctype", b"<html")):
+        return f"is {_PAGE}"
+    if head[0] == 0x80 and head[1:2] in b"\x02\x03\x04\x05" and len(head) > 1:
+        return f"is {_PICKLE}"
+    if head[0] == 0x08 and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
+        return f"is {_ONNX}"
+    return _unknown(head, text)
+
+
+def _unknown(head: bytes, text: bytes) -> str:
+    known = "known are NIR, rockpool's JSON, safetensors, files of torch.save, saved deployments"
+    if b"\0" not in head and all(byte >= 0x20 or byte in b"\t\n\f\r" for byte in head):
+        first = text.splitlines()[0][:40].decode("utf-8", "replace")
+        return f"is text that starts with {json.dumps(first)}, and no model; {known}"
+    return f"is of an unknown kind (starts with {head[:8].hex(' ')}); {known}"
+
+
+# ---- zip archives ----
+
+
+def _zip_kind(path: Path, data: bytes) -> Kind:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as fault:
+        raise ModelFileError(f"{path}: is a damaged zip archive: {fault}") from None
+    for told, what in _ARCHIVES:
+        if told(names):
+            if what is None:
+                return Kind.TORCH
+            raise ModelFileError(f"{path}: is {what}")
+    raise ModelFileError(f"{path}: is a zip archive without a model that torch.save wrote")
+
+
+def _ends(*suffixes: str) -> Callable[[Iterable[str]], bool]:
+    return lambda names: any(name.endswith(suffixes) for name in names)
+
+
+def _inside(folder: str) -> Callable[[Iterable[str]], bool]:
+    return lambda names: any(folder in f"/{name}" for name in names)
+
+
+_SCRIPT = (
+    "a TorchScript archive, which has no layers to read; give the original module, or save its "
+    "weights with torch.save(model.state_dict(), ...) and load them with factory= and sample="
+)
+_EXPORTED = (
+    "a program of torch.export, which has no layers to read; give the original module, or save "
+    "its weights with torch.save(model.state_dict(), ...) and load them with factory= and sample="
+)
+_ARCHIVES: tuple[tuple[Callable[[Iterable[str]], bool], str | None], ...] = (
+    (_ends("/constants.pkl"), _SCRIPT),
+    (_inside("/code/"), _SCRIPT),
+    (_ends("archive_format", "serialized_exported_program.json"), _EXPORTED),
+    (_ends("/data.pkl"), None),
+    (_ends("model.weights.h5"), "a Keras model, which holds no spiking neurons"),
+    (_ends(".npy"), f"arrays of numpy, which do not say what network they are of; {_SAVE}"),
+    (_ends("[Content_Types].xml"), "an office document"),
+)
+"""What an archive is, by a name of an entry; None for one that is read."""

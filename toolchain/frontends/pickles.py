@@ -1,0 +1,276 @@
+"""What a pickle of ``torch.save`` says, read without running it.
+
+A pickle is a program for a small stack machine, and its danger is in three of its instructions:
+they import a name, call it, and set attributes. Here an import is a name looked up in a table, a
+call fills in a record or is refused, and attributes are left out. So nothing that a file says is
+ever run, and nothing in it is copied: what is built is no larger than the file.
+
+Source: Python's ``pickletools`` for the instructions; the names are those that ``torch.save``
+writes for a ``state_dict``, as observed in torch 2.13.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from toolchain.diagnostics import count
+
+__all__ = ["StoredTensor", "foreign_globals", "read", "stream_globals"]
+
+MOST_BYTES = 2**19
+"""Largest pickle: some 3000 tensors, whose numbers are stored elsewhere in the archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where in an archive the numbers of a tensor are.
+
+    Attributes:
+        storage: name of the entry under ``data/``.
+        kind: torch's name for what is stored, ``FloatStorage``.
+        offset: of the first number, in numbers.
+        size, strides: by axis, in numbers.
+    """
+
+    storage: str
+    kind: str
+    offset: int
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+Op: TypeAlias = tuple[str, Any]
+
+
+def _ops(data: bytes | io.BytesIO) -> Iterator[Op]:
+    """The instructions up to the first end; ValueError at whatever is none."""
+    return ((op.name, argument) for op, argument, _ in pickletools.genops(data))
+
+
+def _bounded(data: bytes) -> bytes:
+    if len(data) > MOST_BYTES:
+        raise ValueError(
+            f"lists {count(len(data))} bytes of names and values beside its tensors, the limit is "
+            f"{count(MOST_BYTES)}; save the weights alone"
+        )
+    return data
+
+
+def foreign_globals(data: bytes) -> tuple[str, ...]:
+    """Names that the pickle imports and that no ``state_dict`` needs, ``module.name``, sorted.
+
+    Names that it puts together while it runs are told as the last two texts before them: a file
+    that hides what it imports shows less here, and is refused by :func:`read` all the same.
+
+    Raises:
+        ValueError: no pickle.
+    """
+    return tuple(sorted(_imported(_ops(_bounded(data))) - set(_KNOWN)))
+
+
+def stream_globals(data: bytes, pickles: int) -> tuple[str, ...]:
+    """Every name that the first ``pickles`` pickles in ``data``, one after the other, import.
+
+    Raises:
+        ValueError: fewer pickles.
+    """
+    stream = io.BytesIO(data)
+    return tuple(sorted(set().union(*(_imported(_ops(stream)) for _ in range(pickles)))))
+
+
+def _imported(ops: Iterable[Op]) -> set[str]:
+    found: set[str] = set()
+    texts: list[str] = []
+    for name, argument in ops:
+        if name in ("GLOBAL", "INST"):
+            found.add(argument.replace(" ", ".", 1))
+        elif name == "STACK_GLOBAL":
+            found.add(".".join(texts[-2:]))
+        elif isinstance(argument, str):
+            texts.append(argument)
+    return found
+
+
+def read(data: bytes) -> Any:
+    """What was saved: dictionaries, lists, numbers, texts and :class:`StoredTensor`.
+
+    Raises:
+        ValueError: no pickle, or one that says anything else.
+    """
+    machine = _Machine()
+    try:
+        for name, argument in _ops(_bounded(data)):
+            if name == "STOP":
+                return machine.result()
+            machine.take(name, argument)
+    except (IndexError, KeyError, TypeError) as fault:
+        raise ValueError(f"a pickle that does not hold together: {fault!r}") from None
+    raise ValueError("a pickle without an end")
+
+
+@dataclass(frozen=True, slots=True)
+class _Global:
+    """A name that the pickle imports."""
+
+    name: str
+
+
+_MARK = object()
+
+
+@dataclass(slots=True)
+class _Machine:
+    """The stack machine, with every instruction that torch.save uses and no other."""
+
+    stack: list[Any] = field(default_factory=list)
+    memo: dict[int, Any] = field(default_factory=dict)
+
+    def take(self, name: str, argument: Any) -> None:
+        if name in _PUSHED:
+            self.stack.append(argument)
+        elif name in _MADE:
+            self.stack.append(_MADE[name]())
+        elif name in _STEPS:
+            _STEPS[name](self, argument)
+        else:
+            raise ValueError(f"a pickle with {name}, which no state_dict needs")
+
+    def result(self) -> Any:
+        (made,) = self.stack
+        return made
+
+    def _put(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def _get(self, index: int) -> None:
+        self.stack.append(self.memo[index])
+
+    def _import(self, name: str) -> None:
+        full = name.replace(" ", ".", 1)
+        if full not in _KNOWN:
+            raise ValueError(f"a pickle that imports {full}, which no state_dict needs")
+        self.stack.append(_Global(full))
+
+    def _since_mark(self) -> list[Any]:
+        marks = (n for n in reversed(range(len(self.stack))) if self.stack[n] is _MARK)
+        start = next(marks, None)
+        if start is None:
+            raise IndexError("no mark")
+        items = self.stack[start + 1 :]
+        del self.stack[start:]
+        return items
+
+    def _tuple(self, items: int | None) -> None:
+        made = self._since_mark() if items is None else self.stack[len(self.stack) - items :]
+        if items is not None:
+            del self.stack[len(self.stack) - items :]
+        self.stack.append(tuple(made))
+
+    def _set(self, items: list[Any]) -> None:
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self.stack[-1][_text_or_number(key)] = value
+
+    def _setitem(self) -> None:
+        items = self.stack[-2:]
+        del self.stack[-2:]
+        self._set(items)
+
+    def _extend(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], list):
+            raise TypeError("items for something that is no list")
+        self.stack[-1] += items
+
+    def _stored(self) -> None:
+        """A storage: ``("storage", kind, name of the entry, device, numbers)``."""
+        what, kind, entry, _device, _numbers = self.stack.pop()
+        if what != "storage" or not isinstance(kind, _Global) or not isinstance(entry, str):
+            raise TypeError("a storage that is none")
+        self.stack.append(StoredTensor(entry, kind.name.removeprefix("torch."), 0, (), ()))
+
+    def _attributes(self) -> None:
+        """Left out: what torch.save notes beside a state_dict is the version of its layers."""
+        self.stack.pop()
+
+    def _call(self) -> None:
+        given, function = self.stack.pop(), self.stack.pop()
+        if not isinstance(function, _Global) or not isinstance(given, tuple):
+            raise TypeError("a call of something that is no function")
+        self.stack.append(_KNOWN[function.name](*given))
+
+
+def _text_or_number(key: Any) -> str | int:
+    if not isinstance(key, str | int):
+        raise TypeError("a key that is neither text nor number")
+    return key
+
+
+def _sizes(given: Any) -> tuple[int, ...]:
+    if not isinstance(given, tuple) or not all(type(n) is int and n >= 0 for n in given):
+        raise TypeError("a shape that is none")
+    return given
+
+
+def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *rest: Any) -> StoredTensor:
+    if not isinstance(storage, StoredTensor):
+        raise TypeError("a tensor without storage")
+    (first,) = _sizes((offset,))
+    return StoredTensor(storage.storage, storage.kind, first, _sizes(size), _sizes(strides))
+
+
+def _parameter(tensor: Any, *rest: Any) -> StoredTensor:
+    if not isinstance(tensor, StoredTensor):
+        raise TypeError("a parameter without tensor")
+    return tensor
+
+
+def _empty_dict() -> dict[str | int, Any]:
+    return {}
+
+
+def _not_called(*given: Any) -> None:
+    raise TypeError("a storage that is called")
+
+
+_STORAGES = "BFloat16 Bool Byte Char Double Float Half Int Long Short"
+_KNOWN: Mapping[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _empty_dict,
+    "torch.Size": lambda size: size,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    **dict.fromkeys((f"torch.{kind}Storage" for kind in _STORAGES.split()), _not_called),
+}
+"""What a call of a name that a pickle imports fills in."""
+
+_PUSHED = {"BINFLOAT", "BININT", "BININT1", "BININT2", "BINUNICODE", "LONG1", "SHORT_BINSTRING"}
+_MADE: Mapping[str, Callable[[], Any]] = {
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict,
+    "EMPTY_LIST": list,
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "MARK": lambda: _MARK,
+}
+_STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
+    "PROTO": lambda machine, version: None,
+    "BINPUT": _Machine._put,
+    "LONG_BINPUT": _Machine._put,
+    "BINGET": _Machine._get,
+    "LONG_BINGET": _Machine._get,
+    "GLOBAL": _Machine._import,
+    "TUPLE": lambda machine, _: machine._tuple(None),
+    "TUPLE1": lambda machine, _: machine._tuple(1),
+    "TUPLE2": lambda machine, _: machine._tuple(2),
+    "TUPLE3": lambda machine, _: machine._tuple(3),
+    "SETITEM": lambda machine, _: machine._setitem(),
+    "SETITEMS": lambda machine, _: machine._set(machine._since_mark()),
+    "APPEND": lambda machine, _: machine._extend([machine.stack.pop()]),
+    "APPENDS": lambda machine, _: machine._extend(machine._since_mark()),
+    "BINPERSID": lambda machine, _: machine._stored(),
+    "REDUCE": lambda machine, _: machine._call(),
+    "BUILD": lambda machine, _: machine._attributes(),
+}
