@@ -7,11 +7,14 @@ checkout.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, SumPool2d
+from toolchain.frontends.nir import to_graph
+from toolchain.frontends.nir.read import read
+from toolchain.ir import Graph, Neuron
 
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
 FOLDER = Path(os.environ.get("SNN_TEST_DATA", BESIDE))
@@ -21,21 +24,6 @@ MISSING = [str(path) for path in (NETWORK, RECORDING) if not path.exists()]
 DT = 1e-3  # s
 SHAPE = (2, 34, 34)
 LARGEST = 1 << 20  # bytes of a file that is opened at all
-LAYERS = {  # NIR node: shape of its weight, or of its neurons, or None
-    "0": (16, 2, 5, 5),
-    "1": (16, 16, 16),
-    "2": (16, 16, 3, 3),
-    "3": (16, 16, 16),
-    "4": None,
-    "5": (8, 16, 3, 3),
-    "6": (8, 8, 8),
-    "7": None,
-    "8": None,
-    "9": (256, 128),
-    "10": (256,),
-    "11": (10, 256),
-    "12": (10,),
-}
 # Spike counts of the five layers that sinabs gives for the recording: in floats, and in the
 # integers of its quantizer, with their thresholds.
 FLOAT_COUNTS = (10938, 26286, 22088, 24210, 1730)
@@ -45,44 +33,9 @@ DIGIT = 4
 
 
 def network(floor: float | None = -1.0) -> Graph:
-    """The trained network; sinabs trains with a floor of -1, which NIR has no word for."""
-    import h5py
-
-    _check_size(NETWORK)
-    nodes = {"input": Input(shape=SHAPE)}
-    with h5py.File(NETWORK) as file:
-        for name, shape in LAYERS.items():
-            nodes[name] = _node(file[f"node/nodes/{name}"], shape, floor)
-    return Graph.chain(nodes | {"output": Output()}, dt=DT)
-
-
-def _node(group, shape, floor):
-    kind = group["type"][()].decode()
-    if kind == "Flatten":
-        return Flatten()
-    if kind == "SumPool2d":
-        return SumPool2d(kernel=_pair(group, "kernel_size"), stride=_pair(group, "stride"))
-    if kind == "IF":
-        return Neuron(shape=shape, v_threshold=_array(group, "v_threshold", shape), v_min=floor)
-    weight, bias = _array(group, "weight", shape), _array(group, "bias", shape[:1])
-    bias = bias if bias.any() else None
-    if kind == "Affine":
-        return Linear(weight=weight, bias=bias)
-    assert kind == "Conv2d", f"unexpected {kind}"
-    stride, padding = _pair(group, "stride"), _pair(group, "padding")
-    return Conv2d(weight=weight, bias=bias, stride=stride, padding=padding)
-
-
-def _pair(group, name):
-    first, second = _array(group, name, (2,))
-    return int(first), int(second)
-
-
-def _array(group, name, shape):
-    found = group[name]
-    assert found.shape == shape, f"{name} has shape {found.shape}"
-    assert found.dtype.kind in "fi", f"{name} holds {found.dtype}"
-    return found[()]
+    """The trained network as its NIR file says; a floor of -1 is what sinabs reads it with."""
+    read_in = to_graph(read(NETWORK), dt=DT, dialect="sinabs")
+    return read_in.map(Neuron, lambda _, node: replace(node, v_min=floor))
 
 
 def recording() -> np.ndarray:

@@ -1,27 +1,12 @@
-"""NIR in and out: files and ``nir.NIRGraph`` objects; needs neither the nir package nor torch."""
+"""NIR in and out: files and ``nir.NIRGraph`` objects; needs neither the nir package nor torch.
 
-from __future__ import annotations
+``read`` and ``from_object`` give a ``NirFile``, which is what is written there and no more;
+``to_graph`` says what it computes, ``from_graph`` and ``save`` go the other way.
+"""
 
-from typing import Any
-
-from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.nir.from_graph import from_graph, save
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
-from toolchain.ir import Graph
+from toolchain.frontends.nir.objects import from_object
+from toolchain.frontends.nir.to_graph import to_graph
 
-__all__ = ["NirFile", "NirGraph", "NirNode", "from_object", "to_graph"]
-
-
-def from_object(graph: Any) -> NirFile:
-    """What a ``nir.NIRGraph`` in memory says."""
-    raise ModelFileError("not read yet")
-
-
-def to_graph(
-    file: NirFile,
-    *,
-    dt: float | None = None,
-    dialect: str | None = None,
-    reset: str | None = None,
-) -> Graph:
-    """The Graph of a NIR file."""
-    raise ModelFileError(f"{file.where}: not read yet")
+__all__ = ["NirFile", "NirGraph", "NirNode", "from_graph", "from_object", "save", "to_graph"]

@@ -1,0 +1,115 @@
+"""One NIR file, five importers, five answers: told a dialect, ours is that framework's own.
+
+What the frameworks gave is recorded; see tests/oracles/frameworks/nir_importers.py.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.oracles import nir_cases
+from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.nir import to_graph
+from toolchain.frontends.nir.read import read
+from toolchain.ir.interpret import interpret
+
+RECORDED = Path(__file__).parents[2] / "oracles" / "data" / "frameworks" / "nir_importers.npz"
+IMPORTED = [(f, name) for f, cases in nir_cases.CASES.items() for name in cases]
+EXPORTED = [(f, name) for f, cases in nir_cases.EXPORTED.items() for name in cases]
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    with np.load(RECORDED) as data:
+        return dict(data)
+
+
+def run(graph, size):
+    return interpret(graph, nir_cases.drive(size)[None]).spikes[0]
+
+
+def test_every_framework_was_run(recorded):
+    versions = {f: str(recorded[f"{f}/version"]) for f in nir_cases.CASES}
+    assert versions == {
+        "sinabs": "3.1.3",
+        "norse": "1.1.0",
+        "snntorch": "1.0.0",
+        "spikingjelly": "2.0.0",
+        "rockpool": "3.1.0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("framework", "spikes"), [("sinabs", 400), ("norse", 11), ("snntorch", 1), ("spikingjelly", 11)]
+)
+def test_the_same_layer_spikes_as_often_as_its_framework_says(framework, spikes, recorded):
+    layer, told = nir_cases.CASES[framework]["five"]
+    graph = to_graph(nir_cases.as_file(layer), dialect=framework, **told)
+    assert run(graph, 1).sum() == recorded[f"{framework}/five"].sum() == spikes
+
+
+def test_the_layer_that_rockpool_fails_on_is_refused_by_name(recorded):
+    assert "'LIF' object has no attribute 'tau_mem'" in str(recorded["rockpool/five"])
+    layer, told = nir_cases.CASES["rockpool"]["five"]
+    with pytest.raises(ModelFileError, match=r"neuron: in dialect 'rockpool': LIF: rockpool"):
+        to_graph(nir_cases.as_file(layer), dialect="rockpool", **told)
+
+
+@pytest.mark.parametrize(("dt", "spikes"), [(1e-3, 11), (1e-4, 1)])
+def test_eulers_rule_depends_on_the_step(dt, spikes):
+    graph = to_graph(nir_cases.as_file(nir_cases.FIVE), dialect="euler", dt=dt)
+    assert run(graph, 1).sum() == spikes
+
+
+@pytest.mark.parametrize("dt", [None, 1e-3])
+def test_where_no_dialect_is_told_it_is_asked_for(dt):
+    with pytest.raises(ModelFileError, match="which framework's steps the file means is open"):
+        to_graph(nir_cases.as_file(nir_cases.FIVE), dt=dt)
+
+
+@pytest.mark.parametrize(("framework", "name"), [c for c in IMPORTED if c[0] != "rockpool"])
+def test_our_reading_is_that_of_the_frameworks_own_importer(framework, name, recorded):
+    layer, told = nir_cases.CASES[framework][name]
+    graph = to_graph(nir_cases.as_file(layer), dialect=framework, **told)
+    wanted, got = recorded[f"{framework}/{name}"], run(graph, len(layer[1]["r"]))
+    if layer[0] == "LI":
+        np.testing.assert_allclose(got, wanted, atol=1e-4)  # theirs are float32
+        return
+    np.testing.assert_array_equal(got, wanted)
+    assert wanted.any()
+
+
+@pytest.mark.parametrize(("framework", "name"), EXPORTED)
+def test_an_exported_network_spikes_as_it_did_in_its_framework(framework, name, recorded, tmp_path):
+    told, dialect = nir_cases.EXPORTED[framework][name]
+    path = tmp_path / "exported.nir"
+    path.write_bytes(recorded[f"{framework}/{name}/file"].tobytes())
+    graph = to_graph(read(path), dialect=dialect, **told)
+    wanted = recorded[f"{framework}/{name}/native"]
+    np.testing.assert_array_equal(run(graph, nir_cases.NEURONS), wanted)
+    assert wanted.sum() > 200
+
+
+@pytest.mark.parametrize(
+    ("framework", "name", "told"),
+    [
+        ("rockpool", "LIFTorch", {}),
+        ("snntorch", "Leaky", None),
+        ("sinabs", "LIF", {}),
+        ("spikingjelly", "IFNode", {"dt": 1e-3}),
+    ],
+)
+def test_what_a_framework_exported_is_known_by_its_constants(
+    framework, name, told, recorded, tmp_path
+):
+    path = tmp_path / "exported.nir"
+    path.write_bytes(recorded[f"{framework}/{name}/file"].tobytes())
+    if told is None:  # v_reset is 0 in the file, and the network subtracts
+        with pytest.raises(ModelFileError, match="fits snntorch and spikingjelly"):
+            to_graph(read(path))
+        return
+    graph = to_graph(read(path), **told)
+    assert graph.provenance["nir_dialect"].startswith(f"{framework} (inferred")
+    wanted = recorded[f"{framework}/{name}/native"]
+    np.testing.assert_array_equal(run(graph, nir_cases.NEURONS), wanted)

@@ -1,0 +1,121 @@
+"""Whether a Graph computes what the equations of its NIR file say: run both, compare all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+
+from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.nir.integrate import Track, Wiring, integrate
+from toolchain.frontends.nir.loops import looped
+from toolchain.frontends.nir.neurons import Reading
+from toolchain.frontends.nir.nodes import NirNode
+from toolchain.ir import Array, Graph, Linear, Neuron
+from toolchain.ir.interpret import interpret
+
+__all__ = ["check"]
+
+TOLERANCE = 1e-9
+"""Allowed difference of membranes, relative to the largest of the layer."""
+PRODUCTS, NUMBERS = 2**25, 2**23
+"""What one run of the check may take, about: multiplications, and numbers that layers give."""
+FEWEST, MOST = 2, 100
+"""Steps of a run, whatever it takes."""
+FACTORS = (1.0, 16.0, 256.0)
+"""Spikes of the input count this much, one after the other until every layer has fired."""
+
+
+def check(
+    graph: Graph,
+    nodes: Mapping[str, NirNode],
+    late: Mapping[tuple[str, str], int],
+    reading: Reading,
+    where: str,
+) -> Graph:
+    """``graph`` with the result of the check in its provenance.
+
+    Raises:
+        ModelFileError: a difference; the first layer, step and neuron that has one.
+    """
+    edges = _edges(graph, nodes)
+    wiring = Wiring(
+        nodes={name: nodes[name] for name in graph.nodes if name in nodes},
+        edges=edges,
+        late=late,
+        shapes={name: graph.shape(name) for name in nodes},
+        looped=looped(nodes, edges),
+    )
+    x = _spikes(graph)
+    compared = fired = 0
+    for factor in FACTORS:
+        recording = interpret(graph, factor * x, record=True)
+        given, tracks = integrate(wiring, reading, factor * x)
+        for name in wiring.nodes:
+            if name in tracks:
+                layer, fires = f"{where}: layer {name!r}", isinstance(graph[name], Neuron)
+                record = recording.layers[name]
+                _compare(layer, record.spikes, record.v_mem, tracks[name], fires)
+        _same(f"{where}: the output", "value", recording.spikes, given, TOLERANCE)
+        spikes = [recording.layers[name].spikes for name in graph.of(Neuron)]
+        compared += sum(each.size for each in spikes)
+        fired += sum(int(np.count_nonzero(each)) for each in spikes)
+        if all(np.any(each) for each in spikes):
+            break
+    said = f"0 of {compared} spike counts differ from the file's equations; {fired} are not 0"
+    provenance = {**graph.provenance, "self_check": said}
+    return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
+
+
+def _edges(graph: Graph, nodes: Mapping[str, NirNode]) -> list[tuple[str, str]]:
+    """Edges between the file's own nodes, through the sums that the Graph has for them."""
+    found = []
+    for edge in graph.edges:
+        if edge.pre in nodes:
+            post = edge.post if edge.post in nodes else graph.post(edge.post)[0].post
+            found.append((edge.pre, post))
+    return found
+
+
+def _spikes(graph: Graph) -> Array:
+    """Two samples, one sparse and one dense, as long as the budgets allow."""
+    shape = graph.shape(graph.input)
+    products = sum(_cost(graph, name) for name in graph.nodes)
+    numbers = sum(prod(graph.shape(name)) for name in graph.nodes)
+    most = min(PRODUCTS // (2 * products), NUMBERS // (2 * numbers))
+    steps = int(np.clip(most, FEWEST, MOST))
+    rng = np.random.default_rng(0)
+    rates = np.array([0.1, 1.0]).reshape(2, *(1,) * (1 + len(shape)))
+    return rng.poisson(rates, (2, steps, *shape)).astype(np.float64)
+
+
+def _cost(graph: Graph, name: str) -> int:
+    node = graph[name]
+    if isinstance(node, Linear):
+        return int(node.weight.size)
+    kernel = getattr(node, "weight", np.zeros((1, 1)))
+    return prod(graph.shape(name)) * prod(kernel.shape[1:])
+
+
+def _compare(where: str, spikes: Array, v_mem: Array, track: Track, fires: bool) -> None:
+    given, membranes = (np.stack(each, axis=1) for each in (track.given, track.membranes))
+    what, tolerance = ("spike count", 0.0) if fires else ("value", TOLERANCE)
+    _same(where, what, spikes, given, tolerance)
+    _same(where, "membrane", v_mem, membranes, TOLERANCE)
+
+
+def _same(where: str, what: str, graph: Array, file: Array, tolerance: float) -> None:
+    scale = np.abs(file).max(initial=0.0)
+    wrong = ~(np.abs(graph - file) <= tolerance * scale)
+    if graph.shape == file.shape and not wrong.any():
+        return
+    places = np.argwhere(wrong)
+    sample, step, *neuron = (int(n) for n in places[np.argmin(places[:, 1])])
+    here = (sample, step, *neuron)
+    raise ModelFileError(
+        f"{where} differs first in step {step}, neuron {tuple(neuron)}: a {what} of "
+        f"{file[here]:.12g} by the file's equations, {graph[here]:.12g} by the Graph "
+        f"({len(places)} of {wrong.size} differ); where two ways of rounding can decide a spike, "
+        "weights in float32 do not leave it open"
+    )

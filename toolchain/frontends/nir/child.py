@@ -1,0 +1,89 @@
+"""The program that reads HDF5 files where nothing can be harmed; run by ``sandbox``, not imported.
+
+It is told on its standard input, as JSON, which files to read and within which limits, and
+answers each in turn on its standard output: eight bytes with the length of a JSON text, the text,
+and the bytes of the arrays that it lists. What it cannot answer for, because the HDF5 library
+crashed, hung or ran out of memory, ends the process, and the missing answer says so.
+
+The packages above stand in bare: their own ``__init__`` would import what is not needed here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import types
+from typing import Any, BinaryIO
+
+POSIX = os.name == "posix"  # elsewhere only the wall clock of the process above ends this one
+
+
+def main() -> None:
+    """Answer for each file that the standard input names."""
+    task = json.loads(sys.stdin.buffer.read())
+    _confine(task)
+    _make_importable(task)
+    from toolchain.frontends.nir import hdf5
+    from toolchain.frontends.nir.limits import Limits
+
+    limits = Limits(**task["limits"])
+    for path in task["paths"]:
+        _alarm(limits.seconds)
+        found = hdf5.contents(path, limits)
+        _alarm(0)
+        _answer(found, sys.stdout.buffer)
+
+
+def _confine(task: dict[str, Any]) -> None:
+    """Bound memory, time, what is written, and leave no core file, as far as the system can."""
+    if not POSIX:
+        return
+    import resource
+
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    bounds = {
+        resource.RLIMIT_AS: task["limits"]["memory_bytes"],
+        resource.RLIMIT_CPU: task["processor_seconds"],
+        resource.RLIMIT_FSIZE: task["answer_bytes"],
+        resource.RLIMIT_CORE: 0,
+    }
+    for which, bound in bounds.items():
+        _, hard = resource.getrlimit(which)
+        allowed = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+        with contextlib.suppress(OSError, ValueError):  # macOS has no bound on address space
+            resource.setrlimit(which, (allowed, hard))
+
+
+def _make_importable(task: dict[str, Any]) -> None:
+    sys.path.extend(task["folders"])
+    for name, folder in task["packages"]:
+        package = types.ModuleType(name)
+        package.__path__ = [folder]
+        sys.modules[name] = package
+
+
+def _alarm(seconds: float) -> None:
+    """End this process after so much processor time, even within a call of a library."""
+    if POSIX:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _answer(found: Any, out: BinaryIO) -> None:
+    header = {
+        "tree": found.tree,
+        "arrays": [[array.dtype.str, list(array.shape)] for array in found.arrays],
+        "faults": found.faults,
+    }
+    text = json.dumps(header).encode()
+    out.write(len(text).to_bytes(8, "little"))
+    out.write(text)
+    for array in found.arrays:
+        out.write(array)
+    out.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,350 @@
+"""What a NIR file leaves open, settled: told by the user, or read off where the file decides it.
+
+Every framework writes its constants in a pattern of its own. Where exactly one of them fits, that
+is taken, logged and kept for the graph's provenance; where none or several do, the user is asked
+(``choices``). What is told is held against what the file says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isclose, isfinite
+
+import numpy as np
+
+from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.nir.choices import ask_dialect, ask_dt, ask_reset
+from toolchain.frontends.nir.dialects import DIALECTS, DYNAMIC, Dialect
+from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.neurons import Reading, fields_of
+from toolchain.frontends.nir.nodes import NirNode
+from toolchain.frontends.nir.steps import snapped_by, step_of_gain
+from toolchain.ir import Array
+
+__all__ = ["LOG", "settle"]
+
+LOG = logging.getLogger("toolchain.nir")
+NEAR = 1e-5
+"""Relative difference of two steps that are taken for one; float32 constants leave 1e-6."""
+SCALING = ("euler", "snntorch", "spikingjelly", "norse")
+TAUS = ("tau", "tau_mem", "tau_syn")
+FIRING = ("CubaLIF", "IF", "LIF")
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A dialect whose pattern fits, the dt that it says, and why."""
+
+    name: str
+    dt: float | None
+    why: str
+
+
+def settle(
+    nodes: Mapping[str, NirNode],
+    where: str,
+    *,
+    dt: float | None = None,
+    dialect: str | None = None,
+    reset: str | None = None,
+) -> Reading:
+    """How the file is to be read.
+
+    Args:
+        nodes: of the graph without graphs in it.
+        where: the file, for messages.
+        dt, dialect, reset: what the user says; None where nothing is said.
+
+    Raises:
+        ModelFileError: something is neither told nor decided by the file, or the two disagree.
+    """
+    _check_words(dt, dialect, reset)
+    dynamic = {name: node for name, node in nodes.items() if node.type in DYNAMIC}
+    if not dynamic:
+        return Reading(dialect=DIALECTS["euler"], dt=dt, reset=reset or "subtract")
+    case = _Case(where, dynamic, dt, reset)
+    if faults := [fault for name in dynamic for fault in _field_faults(name, case.fields[name])]:
+        raise file_error(where, faults)
+    row = case.settle_dialect(dialect)
+    refused = [(name, node.type) for name, node in dynamic.items() if node.type in row.refused]
+    if refused:
+        how = f"in dialect {row.name!r}"
+        raise file_error(where, [(n, f"{how}: {kind}: {row.refused[kind]}") for n, kind in refused])
+    case.settle_dt(row)
+    word = case.settle_reset(row)
+    case.tell(row)
+    return Reading(dialect=row, dt=case.dt, reset=word, said=case.said)
+
+
+def _check_words(dt: float | None, dialect: str | None, reset: str | None) -> None:
+    if dialect is not None and dialect not in DIALECTS:
+        raise ModelFileError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
+    words = sorted({word for row in DIALECTS.values() for word in row.resets})
+    if reset is not None and reset not in words:
+        raise ModelFileError(f"no reset {reset!r}; there are {', '.join(words)}")
+    if dt is not None and not (isfinite(dt) and dt > 0):
+        raise ModelFileError(f"dt must be > 0 s, got {dt}")
+
+
+def _field_faults(name: str, fields: Mapping[str, Array]) -> Iterator[Fault]:
+    for key in TAUS:
+        if key in fields and not np.all(fields[key] > 0):
+            yield name, f"{key} must be > 0, got {fields[key].min():g}"
+    shapes = {key: value.shape for key, value in fields.items()}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        yield name, f"fields of different shape: {shapes}"
+
+
+class _Case:
+    """One file with what is known of it so far."""
+
+    def __init__(
+        self, where: str, nodes: dict[str, NirNode], dt: float | None, reset: str | None
+    ) -> None:
+        self.where, self.nodes, self.dt, self.reset = where, nodes, dt, reset
+        self.fields = {name: fields_of(node) for name, node in nodes.items()}
+        self.said = {} if dt is None else {"nir_dt": f"{dt:g} s (told)"}
+        self.inferred = False
+
+    def infer(self, key: str, value: str, why: str) -> None:
+        """Tell the user once, and keep it."""
+        self.said[key] = f"{value} (inferred: {why})"
+        LOG.warning("%s: %s is taken to be %s: %s", self.where, key, value, why)
+
+    def tell(self, row: Dialect) -> None:
+        """What else the dialect means for this file."""
+        if row.loses:
+            self.said["nir_lost"] = f"{row.loses}: not in files that {row.name} writes"
+        if row.floored and any(node.type == "IF" for node in self.nodes.values()):
+            self.said["nir_floor"] = f"IF layers stop at -v_threshold, as {row.name} reads them"
+        if row.name in SCALING and self.dt is not None:
+            away = max(snapped_by(fields, self.dt) for fields in self.fields.values())
+            if away:
+                self.said["nir_gains"] = f"gains up to {away:.1g} away from 1 are taken for 1"
+
+    # ---- dialect ----
+
+    def settle_dialect(self, told: str | None) -> Dialect:
+        if told is not None:
+            self.said["nir_dialect"] = f"{told} (told)"
+            return DIALECTS[told]
+        found = [guess for pattern in PATTERNS if (guess := pattern(self)) is not None]
+        if len(found) != 1:
+            raise ModelFileError(
+                ask_dialect(self.where, self.nodes, self.dt, [guess.name for guess in found])
+            )
+        (guess,) = found
+        self.inferred = True
+        self.infer("nir_dialect", guess.name, guess.why)
+        return DIALECTS[guess.name]
+
+    # ---- dt ----
+
+    def settle_dt(self, row: Dialect) -> None:
+        says = _dt_of(row.name, self) or row.dt
+        if self.dt is not None:
+            if says is not None and not isclose(self.dt, says, rel_tol=1e-4):
+                raise ModelFileError(
+                    f"{self.where}: dt = {self.dt:g} s is told, but read as {row.name} the file "
+                    f"says {says:g} s; leave dt= away, or name another dialect"
+                )
+            return
+        if says is not None:
+            self.dt = says
+            self.infer("nir_dt", f"{says:g} s", _DT_WHY[row.name])
+        elif row.needs_dt:
+            raise ModelFileError(ask_dt(self.where, self.nodes, row))
+
+    # ---- reset ----
+
+    def settle_reset(self, row: Dialect) -> str:
+        firing = {n: self.fields[n] for n, node in self.nodes.items() if node.type in FIRING}
+        if self.reset is not None:
+            if self.reset not in row.resets:
+                raise ModelFileError(
+                    f"{self.where}: reset {self.reset!r} is told; dialect {row.name!r} has "
+                    f"{', '.join(row.resets)}"
+                )
+            self.said["nir_reset"] = f"{self.reset} (told)"
+            return self.reset
+        if not firing:
+            return "subtract"
+        targets = [fields["v_reset"] for fields in firing.values() if "v_reset" in fields]
+        decided = self._reset_of(row, targets, len(firing))
+        if decided is None:
+            raise ModelFileError(ask_reset(self.where, self.nodes, row, self.dt))
+        return decided
+
+    def _reset_of(self, row: Dialect, targets: list[Array], firing: int) -> str | None:
+        zero = bool(targets) and not any(np.any(target) for target in targets)
+        open_ = self.inferred and zero and len(row.resets) > 1
+        if row.reset is not None and not open_:
+            self.said["nir_reset"] = f"{row.reset} (that of {row.name} where nothing is told)"
+            return row.reset
+        if not targets:
+            why = "no v_reset in the file, which is from before nir had one"
+            if "subtract-late" in row.resets:
+                why += "; 'subtract-late' is snnTorch's reset_delay=True, 'subtract-corrected' its "
+                why += "reset_delay=False, which files do not keep"
+            self.infer("nir_reset", "subtract", why)
+            return "subtract"
+        if len(targets) == firing and all(np.all(target != 0) for target in targets):
+            self.infer("nir_reset", "value", "v_reset is not 0")
+            return "value"
+        return None
+
+
+# ---- the patterns of the exporters ----
+
+
+def _one(values: list[Array]) -> float | None:
+    """The number that all of ``values`` are, within what float32 rounds off."""
+    flat = np.concatenate([np.ravel(value) for value in values]) if values else np.zeros(0)
+    if not flat.size or not np.all(np.isfinite(flat)) or flat[0] <= 0:
+        return None
+    return _round(float(np.median(flat))) if np.allclose(flat, flat[0], rtol=NEAR, atol=0) else None
+
+
+def _round(dt: float) -> float:
+    """The number of few digits that ``dt`` is but for float32 constants."""
+    for digits in (1, 2, 3, 4):
+        short = float(f"{dt:.{digits - 1}e}")
+        if isclose(short, dt, rel_tol=NEAR):
+            return short
+    return dt
+
+
+def _kinds(case: _Case) -> set[str]:
+    return {node.type for node in case.nodes.values()}
+
+
+def _scaled_dt(case: _Case) -> float | None:
+    """Dt where every gain is a time constant over one dt, as snnTorch and SpikingJelly write."""
+    found = []
+    for name, node in case.nodes.items():
+        of = case.fields[name]
+        if node.type == "IF":
+            found.append(1 / np.maximum(of["r"], 1e-300))
+        elif node.type == "LIF":
+            found.append(_ratio(of["tau"], of["r"]))
+        elif node.type == "CubaLIF":
+            found += [_ratio(of["tau_mem"], of["r"]), _ratio(of["tau_syn"], of["w_in"])]
+    dt = _one(found)
+    return dt if dt is not None and _all_longer(case, dt) else None
+
+
+def _ratio(tau: Array, gain: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(tau / gain)
+
+
+def _all_longer(case: _Case, dt: float) -> bool:
+    """Whether every time constant is longer than dt, so that a gain of 1 is no pattern."""
+    taus = [of[name] for of in case.fields.values() for name in TAUS if name in of]
+    return all(np.all(tau > dt * (1 + NEAR)) for tau in taus)
+
+
+def _resets_to(case: _Case) -> list[bool]:
+    """Of each layer that fires, whether the file has its v_reset."""
+    return ["v_reset" in case.fields[n] for n, node in case.nodes.items() if node.type in FIRING]
+
+
+def _snntorch(case: _Case) -> Guess | None:
+    dt = _scaled_dt(case) if _kinds(case) <= {"LIF", "CubaLIF"} else None
+    leaks = any(np.any(of["v_leak"]) for of in case.fields.values() if "v_leak" in of)
+    targets = [of["v_reset"] for of in case.fields.values() if "v_reset" in of]
+    if dt is None or not _is_snntorch(dt) or leaks or np.any(targets):
+        return None
+    return Guess("snntorch", dt, "r = tau / dt, with the dt of 0.0001 s that snnTorch has")
+
+
+def _spikingjelly(case: _Case) -> Guess | None:
+    dt = _scaled_dt(case) if _kinds(case) <= {"IF", "LIF", "CubaLIF"} else None
+    if dt is None or not all(_resets_to(case)):
+        return None
+    if not (_several(case) or _told(case, dt) or _is_snntorch(dt)):
+        return None
+    for of in case.fields.values():
+        if "v_leak" in of and not np.allclose(of["v_leak"], of["v_reset"], rtol=NEAR, atol=0):
+            return None
+    return Guess("spikingjelly", dt, f"r = tau / dt with dt = {dt:g} s, and v_reset is there")
+
+
+def _rockpool(case: _Case) -> Guess | None:
+    if not _kinds(case) <= {"CubaLIF", "LI"}:
+        return None
+    dt = _rockpool_dt(case)
+    plain = all(
+        np.all(of.get("w_in", np.ones(())) == 1) and not np.any(of["v_leak"])
+        for of in case.fields.values()
+    )
+    if dt is None or not plain or not _all_longer(case, dt):
+        return None
+    if not (_several(case) or _told(case, dt) or float(f"{dt:.1e}") == dt):
+        return None
+    return Guess("rockpool", dt, f"r = tau exp(-dt / tau) / dt with dt = {dt:g} s")
+
+
+def _rockpool_dt(case: _Case) -> float | None:
+    fields = [of for of in case.fields.values() if "tau" in of or "tau_mem" in of]
+    return _one([step_of_gain(of["tau" if "tau" in of else "tau_mem"], of["r"]) for of in fields])
+
+
+def _sinabs(case: _Case) -> Guess | None:
+    for name, node in case.nodes.items():
+        of = case.fields[name]
+        if node.type not in ("IF", "LIF", "LI") or np.any(of["r"] != 1):
+            return None
+        if node.type == "IF" and not of["r"].ndim:  # Norse writes one number for the layer
+            return None
+        if "tau" in of and (np.any(of["tau"] < 1) or np.any(of["v_leak"])):
+            return None
+    return Guess("sinabs", None, "r is 1, and no time constant is below 1")
+
+
+def _several(case: _Case) -> bool:
+    """Whether there are constants enough that a pattern is no accident."""
+    taus = [np.ravel(of[name]) for of in case.fields.values() for name in TAUS if name in of]
+    return bool(taus) and np.unique(np.concatenate(taus)).size > 1
+
+
+def _is_snntorch(dt: float) -> bool:
+    return isclose(dt, DIALECTS["snntorch"].dt or 0.0, rel_tol=NEAR)
+
+
+def _told(case: _Case, dt: float) -> bool:
+    return case.dt is not None and isclose(case.dt, dt, rel_tol=NEAR)
+
+
+PATTERNS = (_sinabs, _rockpool, _snntorch, _spikingjelly)
+
+
+def _dt_of(dialect: str, case: _Case) -> float | None:
+    """The dt that a file of that dialect says, or None."""
+    if dialect == "snntorch":
+        return _scaled_dt(case)
+    if dialect == "rockpool":
+        return _rockpool_dt(case)
+    return _spikingjelly_dt(case) if dialect == "spikingjelly" else None
+
+
+def _spikingjelly_dt(case: _Case) -> float | None:
+    """As ``_scaled_dt``, but a LIF layer may have a gain of 1 and say nothing."""
+    silent = [
+        name
+        for name, node in case.nodes.items()
+        if node.type == "LIF" and np.all(case.fields[name]["r"] == 1)
+    ]
+    rest = {name: node for name, node in case.nodes.items() if name not in silent}
+    return _scaled_dt(_Case(case.where, rest, None, None)) if rest else None
+
+
+_DT_WHY = {
+    "snntorch": "what snnTorch writes NIR with",
+    "rockpool": "r is tau exp(-dt / tau) / dt",
+    "spikingjelly": "r is tau / dt",
+}

@@ -1,0 +1,166 @@
+"""A NIR primitive without a state as a node of the IR: the same in every dialect.
+
+Biases that are zero everywhere are left out, since nir's convolutions always have one. Numbers
+become float64: whole numbers are the IR's mark of a quantized graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from toolchain.frontends.nir.nodes import NirNode, Value
+from toolchain.ir import (
+    Array,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Linear,
+    Node,
+    Scale,
+    Shape,
+    SumPool2d,
+)
+
+__all__ = ["LAYERS", "layer"]
+
+Fields = Mapping[str, Value]
+
+
+def layer(node: NirNode, shape: Shape) -> Node:
+    """What ``node`` computes from features of ``shape``.
+
+    Raises:
+        ValueError: its fields do not fit each other or the shape, or the IR has no word for it.
+    """
+    return LAYERS[node.type](node.fields, shape)
+
+
+def _numbers(fields: Fields, name: str) -> Array:
+    return np.asarray(fields[name], dtype=np.float64)
+
+
+def _bias(fields: Fields) -> Array | None:
+    if "bias" not in fields:
+        return None
+    bias, outputs = _numbers(fields, "bias"), len(np.asarray(fields["weight"]))
+    if bias.shape != (outputs,):
+        raise ValueError(f"bias has shape {bias.shape}, the weight makes {outputs}")
+    return bias if np.any(bias) else None
+
+
+def _whole(fields: Fields, name: str) -> int:
+    value = np.asarray(fields[name])
+    if value.size != 1:
+        raise ValueError(f"{name} is one whole number, got {value.tolist()}")
+    return int(value.reshape(()))
+
+
+def _pair(fields: Fields, name: str) -> tuple[int, int]:
+    value = np.asarray(fields[name]).reshape(-1)
+    if value.size not in (1, 2):
+        raise ValueError(f"{name} is (y, x), got {value.tolist()}")
+    return int(value[0]), int(value[-1])
+
+
+def _linear(fields: Fields, shape: Shape) -> Linear:
+    return Linear(weight=_numbers(fields, "weight"), bias=_bias(fields))
+
+
+def _scale(fields: Fields, shape: Shape) -> Scale:
+    return Scale(scale=_numbers(fields, "scale"))
+
+
+def _padding(fields: Fields, axis: int, size: int, stride: int, dilation: int) -> int:
+    """Zeros on either side along one axis of a kernel of that size."""
+    given = fields["padding"]
+    if not isinstance(given, str):
+        values = np.asarray(given).reshape(-1)
+        if values.size > np.asarray(fields["weight"]).ndim - 2:
+            raise ValueError(f"padding has {values.size} numbers")
+        return int(values[min(axis, values.size - 1)])
+    if given == "valid":
+        return 0
+    added = dilation * (size - 1)
+    if stride != 1:
+        raise ValueError(f"padding 'same' needs a stride of 1, got {stride}")
+    if added % 2:
+        raise ValueError(
+            f"padding 'same' with a kernel of {size} adds one more zero behind than before, which "
+            "no chip has; use a kernel of odd size"
+        )
+    return added // 2
+
+
+def _conv1d(fields: Fields, shape: Shape) -> Conv1d:
+    weight = _numbers(fields, "weight")
+    stride, dilation = _whole(fields, "stride"), _whole(fields, "dilation")
+    return Conv1d(
+        weight=weight,
+        bias=_bias(fields),
+        stride=stride,
+        padding=_padding(fields, 0, weight.shape[2], stride, dilation),
+        dilation=dilation,
+        groups=_whole(fields, "groups"),
+    )
+
+
+def _conv2d(fields: Fields, shape: Shape) -> Conv2d:
+    weight = _numbers(fields, "weight")
+    stride, dilation = _pair(fields, "stride"), _pair(fields, "dilation")
+    first, second = (
+        _padding(fields, axis, weight.shape[2 + axis], stride[axis], dilation[axis])
+        for axis in (0, 1)
+    )
+    return Conv2d(
+        weight=weight,
+        bias=_bias(fields),
+        stride=stride,
+        padding=(first, second),
+        dilation=dilation,
+        groups=_whole(fields, "groups"),
+    )
+
+
+def _pool(kind: type[SumPool2d]) -> Callable[[Fields, Shape], SumPool2d]:
+    def made(fields: Fields, shape: Shape) -> SumPool2d:
+        if np.any(np.asarray(fields["padding"])):
+            raise ValueError(f"padding {_pair(fields, 'padding')}; takes pools without padding")
+        return kind(kernel=_pair(fields, "kernel_size"), stride=_pair(fields, "stride"))
+
+    return made
+
+
+def _flatten(fields: Fields, shape: Shape) -> Flatten:
+    """Dims count without batch, or with it where ``input_type`` has an axis more."""
+    start, end = _whole(fields, "start_dim"), _whole(fields, "end_dim")
+    axes = len(shape)
+    with_batch = "input_type" in fields and np.size(fields["input_type"]) == axes + 1
+    first, last = (_axis(dim, axes, with_batch) for dim in (start, end))
+    if first > 0 or last < axes - 1:
+        raise ValueError(
+            f"flattens axes {start} to {end} of {shape}; takes the flattening of all features "
+            f"(axes 0 to {axes - 1}, or -1)"
+        )
+    return Flatten()
+
+
+def _axis(dim: int, axes: int, with_batch: bool) -> int:
+    if dim < 0:
+        return axes + dim
+    return dim - 1 if with_batch else dim
+
+
+LAYERS: Mapping[str, Callable[[Fields, Shape], Node]] = {
+    "Affine": _linear,
+    "AvgPool2d": _pool(AvgPool2d),
+    "Conv1d": _conv1d,
+    "Conv2d": _conv2d,
+    "Flatten": _flatten,
+    "Linear": _linear,
+    "Scale": _scale,
+    "SumPool2d": _pool(SumPool2d),
+}
+"""What makes a node of each primitive, by its name."""

@@ -1,0 +1,182 @@
+"""``nir.NIRGraph`` objects of nir 1.0.4 or 1.0.8, by the names of their attributes.
+
+nir itself is not imported. An object has every field of its class, so a ``v_reset`` that 1.0.8
+filled in with zeros cannot be told from one that was meant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.limits import DEFAULT
+from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.schema import GRAPH, PRIMITIVES, graph_faults
+from toolchain.ir import Array
+
+__all__ = ["from_object"]
+
+ROOT = "graph"
+_PORTS = {
+    ("Input", "shape"): ("input_type", "input"),
+    ("Output", "shape"): ("output_type", "output"),
+    ("Flatten", "input_type"): ("input_type", "input"),
+}
+"""Fields that an object keeps in a dict of its own, by type and name."""
+
+
+def from_object(graph: Any) -> NirFile:
+    """What a ``nir.NIRGraph`` in memory says; its arrays are copied.
+
+    Raises:
+        ModelFileError: it is no NIRGraph, contains itself, or has nodes, fields or metadata that
+            are not known; the message lists all of it.
+    """
+    where = f"{type(graph).__module__.split('.')[0]}.{type(graph).__qualname__}"
+    reading = _Reading()
+    if type(graph).__qualname__ != GRAPH:
+        raise file_error(where, [("", f"takes a {GRAPH}, which every NIR model is outermost")])
+    found = reading.graph(graph, ROOT, ())
+    faults = reading.faults or list(graph_faults(found, ROOT))
+    if faults:
+        raise file_error(where, faults)
+    return NirFile(graph=found, version=_version(graph), where=where)
+
+
+def _version(graph: Any) -> str | None:
+    package = sys.modules.get(type(graph).__module__.split(".")[0])
+    version = getattr(package, "__version__", None)
+    return str(version) if version else None
+
+
+class _Reading:
+    """Objects turned into nodes, with what was wrong on the way."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.count = 0
+
+    def graph(self, graph: Any, place: str, above: tuple[int, ...]) -> NirGraph:
+        """A graph; ``above`` are the identities of those around it."""
+        nodes, edges = getattr(graph, "nodes", None), getattr(graph, "edges", None)
+        self.count += len(nodes) if isinstance(nodes, Mapping) else 0
+        if id(graph) in above:
+            self.faults.append((place, "the graph contains itself"))
+        elif len(above) >= DEFAULT.graph_depth:
+            self.faults.append((place, f"lies more than {DEFAULT.graph_depth} graphs deep"))
+        elif not isinstance(nodes, Mapping):
+            self.faults.append((f"{place}/nodes", "is no dict"))
+        elif self.count > DEFAULT.nodes:
+            self.faults.append((place, f"more than {DEFAULT.nodes} nodes"))
+        else:
+            inside = (*above, id(graph))
+            return NirGraph(
+                nodes={
+                    str(name): self.member(node, f"{place}/nodes/{name}", inside)
+                    for name, node in nodes.items()
+                },
+                edges=self.edges(edges, place),
+                metadata=self.metadata(graph, place),
+            )
+        return NirGraph(nodes={}, edges=())
+
+    def member(self, node: Any, place: str, above: tuple[int, ...]) -> NirNode | NirGraph:
+        kind = type(node).__qualname__
+        if kind == GRAPH:
+            return self.graph(node, place, above)
+        fields: dict[str, Value] = {}
+        for name in PRIMITIVES.get(kind, ()):
+            value = self.value(_attribute(node, kind, name), f"{place}/{name}")
+            if value is not None:
+                fields[name] = value
+        return NirNode(type=kind, fields=fields, metadata=self.metadata(node, place))
+
+    def value(self, value: Any, place: str) -> Value | None:
+        if value is None or isinstance(value, str):
+            return value
+        array = _array(value)
+        if array is None:
+            self.faults.append((place, f"is a {type(value).__name__}; takes numbers or one text"))
+        return array
+
+    def edges(self, edges: Any, place: str) -> tuple[tuple[str, str], ...]:
+        try:
+            return tuple((str(pre), str(post)) for pre, post in edges)
+        except (TypeError, ValueError):
+            self.faults.append((f"{place}/edges", "is no list of pairs of names"))
+            return ()
+
+    def metadata(self, node: Any, place: str) -> dict[str, Any]:
+        found = getattr(node, "metadata", None) or {}
+        if isinstance(found, Mapping):
+            return self.plain(found, f"{place}/metadata", 0)
+        self.faults.append((f"{place}/metadata", "is no dict"))
+        return {}
+
+    def plain(self, found: Mapping[Any, Any], place: str, depth: int) -> dict[str, Any]:
+        return {
+            str(name): self.plain_value(value, f"{place}/{name}", depth + 1)
+            for name, value in found.items()
+        }
+
+    def plain_value(self, value: Any, place: str, depth: int) -> Any:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, Mapping) and depth < DEFAULT.graph_depth:
+            return self.plain(value, place, depth)
+        texts = _texts(value)
+        if texts is not None:
+            return texts
+        array = None if isinstance(value, Mapping) else _array(value)
+        if array is None:
+            self.faults.append(
+                (place, f"is a {type(value).__name__}; takes texts, numbers, lists and dicts")
+            )
+            return None
+        return array.tolist()
+
+
+def _attribute(node: Any, kind: str, name: str) -> Any:
+    """A field of an object; those that are a port's shape lie in a dict."""
+    attribute, port = _PORTS.get((kind, name), (name, None))
+    found = getattr(node, attribute, None)
+    return found.get(port) if port is not None and isinstance(found, Mapping) else found
+
+
+def _texts(value: Any) -> list[str] | None:
+    """A list of texts; nir gives back those it read as bytes."""
+    items = value.tolist() if isinstance(value, np.ndarray) and value.dtype == object else value
+    if not isinstance(items, list | tuple) or not items:
+        return None
+    if not all(isinstance(item, str | bytes) for item in items):
+        return None
+    return [item if isinstance(item, str) else item.decode("utf-8", "replace") for item in items]
+
+
+def _array(value: Any) -> Array | None:
+    """A read-only array of numbers or bools, of whatever makes one."""
+    if hasattr(value, "detach"):  # a torch tensor, which may stand on a device and have a gradient
+        value = value.detach().cpu().numpy()
+    if not isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
+        return None
+    if isinstance(value, list | tuple) and not _is_even(value):
+        return None
+    array = np.array(value)
+    if array.dtype.kind not in "biuf":
+        return None
+    array.flags.writeable = False
+    return array
+
+
+def _is_even(items: Iterable[Any]) -> bool:
+    """Whether lists within lists have one length at each level, and numbers at the last."""
+    items = list(items)
+    if not any(isinstance(item, list | tuple) for item in items):
+        return all(isinstance(item, bool | int | float | np.number | np.bool_) for item in items)
+    if not all(isinstance(item, list | tuple) for item in items):
+        return False
+    return len({len(item) for item in items}) == 1 and all(_is_even(item) for item in items)

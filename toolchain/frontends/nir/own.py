@@ -1,0 +1,138 @@
+"""What this toolchain writes beside NIR's own fields, and reading it back.
+
+The metadata ``toolchain`` of the outermost graph is one text, JSON: the Graph as ``ir.store`` packs
+it, without the arrays that NIR has fields for. A file is taken as our own only where the Graph
+that comes of it, written again, gives the same nodes and edges; where they differ, something has
+changed the file since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from math import isclose
+from typing import Any
+
+import numpy as np
+
+from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.nir.from_graph import plain_graph
+from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.ir import Array, Graph
+from toolchain.ir.store import pack_graph, unpack_graph
+
+__all__ = ["KEY", "metadata", "own_graph"]
+
+KEY = "toolchain"
+FORMAT = "snn-nir/1"
+IN_FIELDS = ("weight", "bias")
+"""Arrays of weights, which NIR has under the same names."""
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What data of the wrong form raises on its way to a Graph."""
+DTYPES = ("int8", "int16", "int32", "int64", "float64")
+
+
+def metadata(graph: Graph) -> dict[str, str]:
+    """What goes into the outermost graph's metadata."""
+    arrays, data = pack_graph(graph)
+    weights, rest = [], {}
+    for key, value in arrays.items():
+        if _in_fields(graph, key):
+            weights.append(key)
+        else:
+            rest[key] = _listed(value)
+    return {KEY: json.dumps({"format": FORMAT, "graph": data, "fields": weights, "arrays": rest})}
+
+
+def _in_fields(graph: Graph, key: str) -> bool:
+    name, _, field = key.rpartition("/")
+    return field in IN_FIELDS and hasattr(graph[name], "weight")
+
+
+def _listed(value: Array) -> dict[str, Any]:
+    shape, numbers = list(value.shape), value.reshape(-1).tolist()
+    return {"dtype": value.dtype.name, "shape": shape, "numbers": numbers}
+
+
+def own_graph(file: NirFile, dt: float | None = None, reset: str | None = None) -> Graph | None:
+    """The Graph that was written into ``file``; None where nothing of ours is in it.
+
+    Args:
+        file: as read.
+        dt, reset: what the user says, which must not differ from the file.
+
+    Raises:
+        ModelFileError: what is there is damaged, disagrees with the file's nodes, or with what the
+            user says.
+    """
+    text = file.graph.metadata.get(KEY)
+    if text is None:
+        return None
+    how = f"; name a dialect to read the nodes without the metadata {KEY!r}"
+    try:
+        graph = _unpacked(file.graph, text)
+        written = plain_graph(graph)
+    except DAMAGE as fault:
+        raise ModelFileError(f"{file.where}: metadata {KEY!r}: {fault}{how}") from None
+    changed = next(_differences(file.graph, written), None)
+    if changed is not None:
+        raise ModelFileError(f"{file.where}: {changed} since this toolchain wrote the file{how}")
+    if reset is not None:
+        raise ModelFileError(f"{file.where}: holds its own resets; leave reset= away{how}")
+    if dt is not None and graph.dt is not None and not isclose(dt, graph.dt, rel_tol=1e-9):
+        raise ModelFileError(f"{file.where}: says dt = {graph.dt:g} s, told is {dt:g} s{how}")
+    said = {
+        **graph.provenance,
+        "nir_dialect": "euler (the toolchain's own file)",
+        "self_check": "written again, it gives the same nodes and edges",
+    }
+    own_dt = dt if graph.dt is None else graph.dt
+    return Graph(graph.nodes, graph.edges, dt=own_dt, provenance=said)
+
+
+def _unpacked(found: NirGraph, text: object) -> Graph:
+    data = json.loads(text) if isinstance(text, str) else None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ValueError(f"is not of format {FORMAT!r}")
+    arrays = {str(key): _array(value) for key, value in data["arrays"].items()}
+    for key in data["fields"]:
+        name, _, field = str(key).rpartition("/")
+        node = found.nodes[name]
+        if not isinstance(node, NirNode) or field not in IN_FIELDS:
+            raise ValueError(f"no weights at {key!r}")
+        arrays[str(key)] = np.asarray(node.fields[field])
+    packed = data["graph"]
+    said = {str(key): str(value) for key, value in packed["provenance"].items()}
+    return unpack_graph(arrays, {**packed, "provenance": said})
+
+
+def _array(value: Mapping[str, Any]) -> Array:
+    if value["dtype"] not in DTYPES:
+        raise ValueError(f"numbers of type {value['dtype']!r}")
+    return np.array(value["numbers"], dtype=value["dtype"]).reshape(value["shape"])
+
+
+def _differences(found: NirGraph, written: NirGraph) -> Iterator[str]:
+    if set(found.nodes) != set(written.nodes):
+        names = sorted(set(found.nodes) ^ set(written.nodes))
+        yield f"nodes were added or taken away ({', '.join(names[:5])})"
+    elif sorted(found.edges) != sorted(written.edges):
+        yield "edges were changed"
+    else:
+        for name, node in written.nodes.items():
+            there = found.nodes[name]
+            assert isinstance(node, NirNode)
+            if not isinstance(there, NirNode) or not _same(there, node):
+                yield f"node {name!r} was changed"
+
+
+def _same(one: NirNode, other: NirNode) -> bool:
+    return (
+        one.type == other.type
+        and one.fields.keys() == other.fields.keys()
+        and all(_equal(one.fields[key], value) for key, value in other.fields.items())
+    )
+
+
+def _equal(one: Value, other: Value) -> bool:
+    return np.shape(one) == np.shape(other) and bool(np.all(np.asarray(one) == np.asarray(other)))

@@ -1,0 +1,154 @@
+"""Reads ``.nir`` files, of whichever version of nir and whatever may be in them.
+
+Layout, the same from nir 0.2.0 to 1.0.8: a text ``version`` and a group ``node``, the outermost
+graph. A graph has a text ``type``, a group ``nodes`` and the (edges, 2) texts ``edges``; a
+primitive has ``type`` and its fields. Either may have a group ``metadata``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.limits import DEFAULT, Limits
+from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.sandbox import Group, read_trees
+from toolchain.frontends.nir.schema import GRAPH, graph_faults
+from toolchain.ir import Array
+
+__all__ = ["read", "read_several"]
+
+OUTERMOST = "/node"
+
+
+def read(path: str | Path, *, limits: Limits = DEFAULT) -> NirFile:
+    """What the NIR file at ``path`` says.
+
+    Raises:
+        ModelFileError: there is no such file, it is damaged, too large or no NIR file; the message
+            lists what is wrong and where in the file.
+    """
+    (found,) = read_several([Path(path)], limits=limits)
+    if isinstance(found, ModelFileError):
+        raise found
+    return found
+
+
+def read_several(
+    paths: Sequence[Path], *, limits: Limits = DEFAULT
+) -> Iterator[NirFile | ModelFileError]:
+    """Each file as :func:`read` gives it, or the error that it would raise; one start for all."""
+    for path, tree in zip(paths, read_trees(paths, limits), strict=True):
+        yield _file(str(path), tree, limits)
+
+
+def _file(where: str, tree: Group | list[Fault], limits: Limits) -> NirFile | ModelFileError:
+    if isinstance(tree, list):
+        return file_error(where, tree)
+    reading = _Reading()
+    outermost = tree.get("node")
+    if not isinstance(outermost, dict):
+        return file_error(where, [(OUTERMOST, f"no such group; the file has {_listed(tree)}")])
+    kind = reading.type_of(outermost, OUTERMOST)
+    if kind not in (GRAPH, ""):
+        reading.faults.append((f"{OUTERMOST}/type", f"{kind[:40]!r}; takes a {GRAPH} outermost"))
+    version = tree.get("version")
+    if version is not None and not isinstance(version, str):
+        reading.faults.append(("/version", "is no text"))
+    reading.surplus(tree, {"node", "version"}, "")
+    if not reading.faults:
+        graph = reading.graph(outermost, OUTERMOST)
+        faults = reading.faults or list(graph_faults(graph, OUTERMOST, limits))
+        if not faults:
+            return NirFile(graph=graph, version=str(version) if version else None, where=where)
+        return file_error(where, faults)
+    return file_error(where, reading.faults)
+
+
+class _Reading:
+    """Groups turned into nodes, with what was wrong on the way."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def graph(self, group: Group, place: str) -> NirGraph:
+        self.surplus(group, {"type", "nodes", "edges", "metadata"}, place)
+        nodes = group.get("nodes")
+        if not isinstance(nodes, dict):
+            self.faults.append((f"{place}/nodes", f"no such group; there is {_listed(group)}"))
+            nodes = {}
+        members: dict[str, NirNode | NirGraph] = {}
+        for name, member in nodes.items():
+            here = f"{place}/nodes/{name}"
+            if isinstance(member, dict):
+                members[name] = self.member(member, here)
+            else:
+                self.faults.append((here, "is a value; takes a group for each node"))
+        return NirGraph(
+            nodes=members,
+            edges=self.edges(group.get("edges"), f"{place}/edges"),
+            metadata=self.metadata(group, place),
+        )
+
+    def member(self, group: Group, place: str) -> NirNode | NirGraph:
+        kind = self.type_of(group, place)
+        if kind == GRAPH:
+            return self.graph(group, place)
+        fields: dict[str, Value] = {}
+        for name, value in group.items():
+            if name in ("type", "metadata"):
+                continue
+            if isinstance(value, dict) or (not isinstance(value, str) and value.dtype == object):
+                self.faults.append((f"{place}/{name}", "takes numbers or one text"))
+            else:
+                fields[name] = value
+        return NirNode(type=kind, fields=fields, metadata=self.metadata(group, place))
+
+    def type_of(self, group: Group, place: str) -> str:
+        kind = group.get("type")
+        if isinstance(kind, str) and kind:
+            return kind
+        text = "no such text" if kind is None else "is no text"
+        self.faults.append((f"{place}/type", text))
+        return ""
+
+    def edges(self, found: Group | Array | str | None, place: str) -> tuple[tuple[str, str], ...]:
+        if found is None or isinstance(found, str | dict):
+            self.faults.append((place, "no such data set of texts (edges, 2)"))
+        elif not found.size:
+            return ()
+        elif found.dtype != object or found.ndim != 2 or found.shape[1] != 2:
+            self.faults.append((place, f"{found.dtype} {found.shape}; takes texts (edges, 2)"))
+        else:
+            return tuple((str(pre), str(post)) for pre, post in found)
+        return ()
+
+    def metadata(self, group: Group, place: str) -> dict[str, Any]:
+        found = group.get("metadata", {})
+        if isinstance(found, dict):
+            return _plain(found)
+        self.faults.append((f"{place}/metadata", "is a value; takes a group"))
+        return {}
+
+    def surplus(self, group: Group, known: set[str], place: str) -> None:
+        for name in sorted(group.keys() - known):
+            text = f"is not known here; takes {', '.join(sorted(known))}"
+            self.faults.append((f"{place}/{name}", text))
+
+
+def _listed(group: Group) -> str:
+    return ", ".join(sorted(group)) or "nothing"
+
+
+def _plain(group: Group) -> dict[str, Any]:
+    """Metadata as numbers, texts, lists and dicts."""
+    return {name: _plain_value(value) for name, value in group.items()}
+
+
+def _plain_value(value: Group | Array | str) -> Any:
+    if isinstance(value, dict):
+        return _plain(value)
+    return value if isinstance(value, str) else value.tolist()

@@ -1,0 +1,195 @@
+"""Reads HDF5 files in a process of its own, since damaged ones can crash or hang the library.
+
+The process has bounded memory and time, imports numpy and h5py and nothing else, runs without the
+user's environment and shell, and hands back plain bytes. Whatever happens to it becomes a fault of
+the file. Several files may share a process; after a crash the next one gets a fresh one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from math import ceil, prod
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+
+from toolchain.frontends.nir.faults import Fault
+from toolchain.frontends.nir.limits import Limits
+from toolchain.ir import Array
+
+__all__ = ["Group", "read_trees"]
+
+Group: TypeAlias = "dict[str, Group | Array | str]"
+"""A group of the file by name; arrays are read-only, those of texts have objects in them."""
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HERE = Path(__file__).parent
+NEEDED = ("numpy", "h5py")
+QUIET = {
+    "HDF5_PLUGIN_PRELOAD": "::",  # no filter is loaded from anywhere
+    "OMP_NUM_THREADS": "1",  # a thread costs address space
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+LEAST_SECONDS = 20.0  # for the start, on the wall clock of a busy machine
+
+
+def read_trees(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[Fault]]:
+    """What each file holds, or what is wrong with it, in order."""
+    checked = [(path, _refused(path, limits)) for path in paths]
+    answers = _answers([path for path, fault in checked if fault is None], limits)
+    for _, fault in checked:
+        yield [("", fault)] if fault is not None else next(answers)
+
+
+def _refused(path: Path, limits: Limits) -> str | None:
+    """Why a file is not even opened by the library, if so."""
+    try:
+        if not path.is_file():
+            return "is no file" if path.exists() else "is not there"
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(len(SIGNATURE))
+    except OSError as fault:
+        return str(fault.strerror)
+    if size > limits.file_bytes:
+        return f"has {size} bytes; takes at most {limits.file_bytes}"
+    return None if start == SIGNATURE else "is no HDF5 file: it does not start like one"
+
+
+def _answers(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[Fault]]:
+    """One answer a file, with as many processes as it takes."""
+    left = list(paths)
+    while left:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
+            end = _run(left, limits, out, told)
+            out.seek(0)
+            for answer in _frames(out):
+                del left[0]
+                yield answer
+            if left:
+                del left[0]
+                yield [("", end or f"could not be read: {_last_line(told)}")]
+
+
+def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], told: IO[bytes]) -> str | None:
+    """Run the program; how it ended, where that says why the next answer is missing."""
+    seconds = LEAST_SECONDS + 4 * limits.seconds * len(paths)
+    task = {
+        "paths": [str(path.absolute()) for path in paths],
+        "limits": asdict(limits),
+        "folders": _folders(),
+        "packages": _packages(),
+        "processor_seconds": ceil(LEAST_SECONDS + limits.seconds * len(paths)),
+        "answer_bytes": (limits.data_bytes + 2**26) * len(paths),
+    }
+    command = [sys.executable, "-I", "-S", "-B", str(HERE / "child.py")]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(task).encode(),
+            stdout=out,
+            stderr=told,
+            env=_environment(),
+            cwd=os.sep,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"could not be read within {seconds:g} s"
+    return _ending(done.returncode, limits)
+
+
+def _ending(code: int, limits: Limits) -> str | None:
+    if code >= 0:
+        return None
+    if -code in (signal.SIGPROF, signal.SIGXCPU):
+        return f"is damaged: takes more than {limits.seconds:g} s of processor time to read"
+    return f"is damaged: the HDF5 library ends with {signal.Signals(-code).name} on it"
+
+
+def _environment() -> dict[str, str]:
+    """The user's, without what steers Python or HDF5."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "HDF5_", "LD_PRELOAD", "MALLOC_"))
+    }
+    return {**kept, **QUIET}
+
+
+def _folders() -> list[str]:
+    """Where the libraries lie that the program imports, wherever this process found them."""
+    found = []
+    for name in NEEDED:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"no {name}", name=name)
+        found.append(str(Path(spec.origin).absolute().parent.parent))
+    return list(dict.fromkeys(found))
+
+
+def _packages() -> list[tuple[str, str]]:
+    """The package of this module and those above it, outermost first, with their folders."""
+    names = __name__.split(".")[:-1]
+    folders = [HERE, *HERE.parents][: len(names)]
+    return [
+        (".".join(names[: depth + 1]), str(folder))
+        for depth, folder in enumerate(reversed(folders))
+    ]
+
+
+def _frames(out: IO[bytes]) -> Iterator[Group | list[Fault]]:
+    """The answers that are complete."""
+    while True:
+        header = out.read(int.from_bytes(out.read(8), "little"))
+        if not header:
+            return
+        try:
+            said = json.loads(header)
+            arrays = [_array(out, *described) for described in said["arrays"]]
+        except (ValueError, EOFError):  # it ended while writing
+            return
+        faults = [(str(place), str(text)) for place, text in said["faults"]]
+        yield faults or _group(said["tree"], arrays)
+
+
+def _array(out: IO[bytes], kind: str, shape: list[int]) -> Array:
+    dtype = np.dtype(kind)
+    wanted = dtype.itemsize * prod(shape)
+    data = out.read(wanted)
+    if len(data) < wanted:
+        raise EOFError
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _group(tree: dict[str, Any], arrays: list[Array]) -> Group:
+    return {
+        name: _group(value, arrays) if isinstance(value, dict) else _value(value, arrays)
+        for name, value in tree.items()
+    }
+
+
+def _value(leaf: list[Any], arrays: list[Array]) -> Array | str:
+    if leaf[0] == "array":
+        array: Array = arrays[leaf[1]]
+        return array
+    if leaf[0] == "text":
+        return str(leaf[1])
+    texts = np.array(leaf[2], dtype=object).reshape(leaf[1])
+    texts.flags.writeable = False
+    return texts
+
+
+def _last_line(told: IO[bytes]) -> str:
+    told.seek(0)
+    lines = told.read(2**16).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:200] if lines else "the reader gave no answer"
