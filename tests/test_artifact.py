@@ -47,6 +47,7 @@ def test_everything_comes_back(deployment, saved):
     assert str(again.program) == str(deployment.program)
     assert again.config() == deployment.config()
     assert again.diagnostics == deployment.diagnostics
+    assert again.ledger == deployment.ledger
     assert again.placement == deployment.placement
 
 
@@ -126,6 +127,7 @@ NAMES = (
     "diagnostics.json",
     "graph.json",
     "graph.safetensors",
+    "ledger.json",
     "program.json",
     "program.safetensors",
     "quantized.json",
@@ -154,9 +156,13 @@ def test_a_missing_file_is_refused_by_name(saved, name):
     [
         ("", "manifest.json: Expecting value"),
         ("[]", "manifest.json: holds no object"),
-        ('{"format": "snn-deployment/9"}', "this reads 'snn-deployment/1'"),
+        ('{"format": "snn-deployment/9"}', "this reads 'snn-deployment/2'$"),
+        (
+            '{"format": "snn-deployment/1"}',
+            "format 'snn-deployment/1', this reads 'snn-deployment/2'; deploy the network again$",
+        ),
         ("[" * 100_000, "manifest.json: "),
-        ('{"format": "snn-deployment/1", "sha256": 3}', "its hash differs"),
+        ('{"format": "snn-deployment/2", "sha256": 3}', "its hash differs"),
     ],
 )
 def test_a_damaged_manifest_is_refused(saved, manifest, message):
@@ -192,6 +198,14 @@ def edited(saved, name, change):
         ("graph.json", lambda data: data["data"]["nodes"][0].update(kind="Popen")),
         ("diagnostics.json", lambda data: data["diagnostics"].append({"rule": "x"})),
         ("diagnostics.json", lambda data: data.pop("diagnostics")),
+        ("ledger.json", lambda data: data.pop("layers")),
+        ("ledger.json", lambda data: data.update(provenance={"dt": 3})),
+        ("ledger.json", lambda data: data.update(samples="many")),
+        ("ledger.json", lambda data: data["layers"][0].update(kind=3)),
+        ("ledger.json", lambda data: data["layers"][0].update(effect={"trained": 1})),
+        ("ledger.json", lambda data: data["layers"][1]["changes"][0].update(fidelity="fine")),
+        ("ledger.json", lambda data: data["layers"][1]["changes"][0].update(before=[1])),
+        ("ledger.json", lambda data: data["layers"][1]["changes"][0].update(error="0")),
     ],
 )
 def test_a_tampered_file_with_the_right_hash_is_refused_all_the_same(saved, name, change):

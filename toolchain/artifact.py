@@ -6,6 +6,7 @@
     graph.safetensors     the float network, graph.json
     quantized.safetensors the integer network, quantized.json
     diagnostics.json      warnings and remarks
+    ledger.json           how far each layer is what was trained, and where the network came from
 
 The folder is written beside its place and renamed into it, so that a crash leaves the old folder
 or none. Nothing is pickled, and nothing is read that the manifest does not name with its hash.
@@ -32,10 +33,13 @@ from toolchain.diagnostics import ArtifactError, Diagnostic, Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import Array
 from toolchain.ir.store import pack_graph, unpack_graph
+from toolchain.ledger import Ledger
 
 __all__ = ["load", "save"]
 
-FORMAT = "snn-deployment/1"
+FORMAT = "snn-deployment/2"
+FORMER = ("snn-deployment/1",)
+"""Formats without a ledger, which cannot be made up for."""
 MOST_BYTES = 512 * 2**20
 PARTS = ("program", "graph", "quantized")
 T = TypeVar("T")
@@ -71,18 +75,23 @@ def load(folder: Path) -> Deployment:
     """
     manifest = _json(_read(folder, "manifest.json"), "manifest.json")
     if manifest.get("format") != FORMAT:
-        raise ArtifactError(f"{folder}: format {manifest.get('format')!r}, this reads {FORMAT!r}")
+        again = "; deploy the network again" if manifest.get("format") in FORMER else ""
+        raise ArtifactError(
+            f"{folder}: format {manifest.get('format')!r}, this reads {FORMAT!r}{again}"
+        )
     files = {name: _verified(folder, name, manifest) for name in _names()}
     chip = _told(folder, "chip", lambda: load_chip(str(manifest["chip"])))
     family = load_family(chip.family)
     packed = {part: _unpacked(files, part) for part in PARTS}
     found = _json(files["diagnostics.json"], "diagnostics.json")
+    entries = _json(files["ledger.json"], "ledger.json")
     return Deployment(
         chip=chip,
         program=_told(folder, "program", lambda: family.unpack(*packed["program"])),
         graph=_told(folder, "graph", lambda: unpack_graph(*packed["graph"])),
         quantized=_told(folder, "quantized", lambda: unpack_graph(*packed["quantized"])),
         diagnostics=_told(folder, "diagnostics", lambda: _diagnostics(found)),
+        ledger=_told(folder, "ledger", lambda: Ledger.from_dict(entries)),
     )
 
 
@@ -91,7 +100,7 @@ def load(folder: Path) -> Deployment:
 
 def _names() -> tuple[str, ...]:
     parts = [f"{part}.{suffix}" for part in PARTS for suffix in ("safetensors", "json")]
-    return (*parts, "config.json", "diagnostics.json")
+    return (*parts, "config.json", "diagnostics.json", "ledger.json")
 
 
 def _files(deployment: Deployment) -> dict[str, bytes]:
@@ -114,6 +123,7 @@ def _files(deployment: Deployment) -> dict[str, bytes]:
     files["config.json"] = _dumped(deployment.config())
     found = [finding.as_dict() for finding in deployment.diagnostics]
     files["diagnostics.json"] = _dumped({"diagnostics": found})
+    files["ledger.json"] = _dumped(deployment.ledger.as_dict())
     return files
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolchain.chips.allow import accepted_names
 from toolchain.chips.family import (
     Family,
     OrderSpread,
@@ -20,12 +22,30 @@ from toolchain.chips.family import (
 )
 from toolchain.compare import Comparison, compare
 from toolchain.diagnostics import DeployError, Diagnostic, Severity
-from toolchain.fidelity import changes, measured
+from toolchain.fidelity import (
+    Book,
+    Heard,
+    accepted,
+    changes,
+    entered,
+    heard,
+    measured,
+    rounded,
+    written_otherwise,
+)
 from toolchain.frontends import extract
 from toolchain.frontends.source import as_graph
 from toolchain.ir import Array, Graph
 from toolchain.ir.interpret import interpret
-from toolchain.passes import drop_identities, fold_average_pool, fold_gain, fuse_batch_norm
+from toolchain.ledger import Ledger
+from toolchain.passes import (
+    drop_identities,
+    empty_at_once,
+    fold_average_pool,
+    fold_gain,
+    fuse_batch_norm,
+    rest_at_zero,
+)
 from toolchain.recording import Recording
 from toolchain.spikes import Spikes, are_events, fitted
 
@@ -65,8 +85,9 @@ def deploy(
             well the spikes still agree. Without it scales come from the weights alone or, on
             Xylo, from random spikes.
         quantizer: how integers are found, one of the family's own; its default unless given.
-        allow: approximations that are accepted, by the names that refusals give. Each is told as
-            a warning, and ``calibration`` measures what all of them do.
+        allow: approximations that are accepted, by the names that refusals give and
+            ``toolchain.chips.allow`` lists. Each is told as a warning and entered in the ledger,
+            and ``calibration`` measures what all of them do.
         placement: core ids by layer, for layers that are to be there; the others are placed
             around them, and all of it is held against the same rules. On Speck.
         readout: settings of the block that names the class that fires most, fields of
@@ -91,34 +112,66 @@ def deploy(
         fuse_batch_norm,
         fold_average_pool,
         fold_gain,
+        rest_at_zero,
+        empty_at_once,
         family.shape,
     ]
     shaped = _walk(graph, to_floats)
-    shaped, findings = family.approximate(shaped, spec, allow)
-    findings += family.check_graph(shaped, spec)
-    if not family.can_lower(shaped, spec):
-        raise _refused(spec.name, findings)
-    heard = None if calibration is None else _counts(family, shaped, calibration, "calibration")
-    quantized, told = family.quantize(shaped, spec, heard, method)
+    book = Book(
+        graph=graph, shaped=shaped, chip=spec.name, found=(written_otherwise(graph, shaped),)
+    )
+    floats, findings, book = _approximated(family, shaped, spec, allow, book)
+    findings += family.check_graph(floats, spec)
+    if not family.can_lower(floats, spec):
+        raise _refused(findings, book)
+    counts = None if calibration is None else _counts(family, floats, calibration, "calibration")
+    quantized, told = family.quantize(floats, spec, counts, method)
     program = family.lower(quantized, spec)
     if readout is not None:
         program = family.with_readout(program, readout)
-    findings += changes(shaped, quantized) + told + family.check(program, spec)
+    findings += changes(floats, quantized) + told + family.check(program, spec)
     program, unplaced = family.place(program, spec, placement)
     findings += unplaced
+    book = book.with_(rounded(floats, quantized), entered(findings, family.DIFFERENCES))
     if any(finding.severity is Severity.ERROR for finding in findings):
-        raise _refused(spec.name, findings)
-    deployment = Deployment(
-        chip=spec, graph=graph, quantized=quantized, program=program, diagnostics=findings
+        raise _refused(findings, book)
+    made = Deployment(
+        chip=spec,
+        graph=graph,
+        quantized=quantized,
+        program=program,
+        diagnostics=findings,
+        ledger=book.closed(),
     )
-    return deployment if calibration is None else _measured(deployment, calibration)
+    return _judged(made, floats, book, calibration)
 
 
-def _measured(deployment: Deployment, calibration: Spikes) -> Deployment:
-    """The same deployment, knowing what it does to the calibration spikes."""
-    chip = deployment.simulate(calibration, record=True)
-    effect = measured(deployment.reference(calibration), chip, deployment.lag)
-    return replace(deployment, diagnostics=(*deployment.diagnostics, effect))
+def _approximated(
+    family: Family, graph: Graph, chip: Any, allow: Collection[str], book: Book
+) -> tuple[Graph, tuple[Diagnostic, ...], Book]:
+    """The graph with what is accepted, one approximation after the other."""
+    findings: tuple[Diagnostic, ...] = ()
+    for name in accepted_names(family.TITLE, family.APPROXIMATIONS, allow):
+        after, told = family.approximate(graph, chip, (name,))
+        findings, book = findings + told, book.with_(accepted(graph, after, name))
+        graph = after
+    return graph, findings, book
+
+
+def _judged(
+    deployment: Deployment, floats: Graph, book: Book, calibration: Spikes | None
+) -> Deployment:
+    """The same deployment with its ledger, knowing what it does to the calibration spikes."""
+    listened = None if calibration is None else deployment._heard(calibration)
+    effects = None if listened is None else listened.effects
+    family = deployment.family
+    held = family.conditions(floats, deployment.quantized, deployment.chip, effects)
+    findings = deployment.diagnostics
+    if listened is not None:
+        findings += (measured(listened.reference, listened.chip, deployment.lag),)
+    return replace(
+        deployment, diagnostics=findings, ledger=book.with_(held).closed(listened=listened)
+    )
 
 
 def _walk(graph: Graph, steps: list[Pass]) -> Graph:
@@ -133,10 +186,12 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
     return names[0] if wanted is None else wanted
 
 
-def _refused(chip: str, findings: tuple[Diagnostic, ...]) -> DeployError:
+def _refused(findings: tuple[Diagnostic, ...], book: Book) -> DeployError:
     errors = [f for f in findings if f.severity is Severity.ERROR]
     return DeployError(
-        f"the network does not fit {chip}: {len(errors)} error{'s' * (len(errors) != 1)}", errors
+        f"the network does not fit {book.chip}: {len(errors)} error{'s' * (len(errors) != 1)}",
+        errors,
+        book.closed(findings),
     )
 
 
@@ -163,6 +218,8 @@ class Deployment:
         quantized: the same in the chip's layers and integers, before it is lowered.
         program: what is loaded, in integers; simulation, estimate and configuration all read it.
         diagnostics: warnings and remarks; errors never get this far.
+        ledger: layer by layer, how far all this is what was trained, and where the network came
+            from.
     """
 
     chip: Any
@@ -170,6 +227,7 @@ class Deployment:
     quantized: Graph
     program: Program
     diagnostics: tuple[Diagnostic, ...]
+    ledger: Ledger
 
     @property
     def family(self) -> Family:
@@ -253,6 +311,19 @@ class Deployment:
             lags=self.family.lags(self.quantized),
             lag=self.lag,
             orders=self._order_spread(given, permutations) if permutations else None,
+        )
+
+    def _heard(self, spikes: Spikes) -> Heard:
+        """What each layer makes of ``spikes``, on the chip and in the network as it came."""
+        chip = partial(self.simulate, record=True)
+        return heard(
+            self.graph,
+            self.quantized,
+            self._counts(spikes, self.graph),
+            reference=partial(self.reference, record=True),
+            chip=chip,
+            one_by_one=partial(chip, timing="event") if takes_events(self.family) else None,
+            lags=self.family.lags(self.quantized),
         )
 
     def _order_spread(self, given: Spikes, permutations: int) -> OrderSpread:

@@ -16,6 +16,7 @@ from toolchain.compare import Comparison, LayerComparison
 from toolchain.deploy import Deployment
 from toolchain.diagnostics import count
 from toolchain.estimate import Estimate
+from toolchain.ledger import Change, Effect, Entry, Fidelity, Ledger, percent, shown
 
 __all__ = ["render", "table"]
 
@@ -47,7 +48,75 @@ def _deployment(result: Deployment) -> RenderableType:
         share = f"{100 * row.used / row.limit:.1f} %" if row.limit else ""
         rows.add_row(*first, row.resource, count(row.used), count(row.limit), share)
         last = row.layer
-    return Group(rows, *(Text(str(finding)) for finding in result.diagnostics))
+    findings = (Text(str(finding)) for finding in result.diagnostics)
+    return Group(rows, _entries(result.ledger), *_origin(result.ledger), *findings)
+
+
+@table.register
+def _ledger(result: Ledger) -> RenderableType:
+    return Group(_entries(result, whole=True), *_origin(result))
+
+
+def _entries(result: Ledger, *, whole: bool = False) -> Table:
+    """A line a layer, or one for each of its changes and one for its effect."""
+    on = ""
+    if result.samples is not None:
+        on = f", {count(result.samples)} sample{'s' * (result.samples != 1)} of "
+        on += f"{count(result.steps or 0)} steps"
+    rows = Table(title=f"fidelity on {result.chip}{on}", title_justify="left", box=None)
+    for heading in ("layer", "fidelity"):
+        rows.add_column(heading, no_wrap=True)
+    rows.add_column("changes")
+    measured = result.samples is not None and not whole
+    for heading in ("trained", "chip", "agree") if measured else ():
+        rows.add_column(heading, justify="right", no_wrap=True)
+    for entry in result.entries:
+        cells = [*_lines(entry)] if whole else [Text(", ".join(_short(entry)))]
+        beside = _effect(entry.effect) if measured else ()
+        rows.add_row(entry.layer, entry.fidelity.value, *cells[:1], *beside)
+        for cell in cells[1:]:
+            rows.add_row("", "", cell)
+    return rows
+
+
+def _lines(entry: Entry) -> Iterator[Text]:
+    yield from map(_text, entry.changes)
+    if entry.effect is not None and entry.kind != "Input":
+        trained, chip, agreement = _effect(entry.effect)
+        yield Text(f"spikes: {trained} as trained, {chip} on the chip; counts agree to {agreement}")
+
+
+def _text(change: Change) -> Text:
+    return Text(f"{change}" if change.fidelity is Fidelity.EXACT else f"{change} [{_mark(change)}]")
+
+
+def _mark(change: Change) -> str:
+    return change.fidelity.value.replace("_", " ")
+
+
+def _short(entry: Entry) -> Iterator[str]:
+    """The changes of the layer's own fidelity, in few words: the others are no worse."""
+    for change in entry.changes:
+        if change.fidelity is not entry.fidelity:
+            continue
+        told = change.what
+        if change.error is not None and change.fidelity is not Fidelity.EXACT:
+            told += f" {percent(change.error)}"
+        elif change.after is not None and change.fidelity is not Fidelity.UNSUPPORTED:
+            told += f" {shown(change.after)}"
+        yield told
+
+
+def _effect(effect: Effect | None) -> tuple[str, ...]:
+    if effect is None:
+        return ()
+    return count(effect.trained), count(effect.chip), f"{100 * effect.agreement:.1f} %"
+
+
+def _origin(result: Ledger) -> Iterator[Text]:
+    """Where the network came from, one fact a line."""
+    for name, value in result.provenance.items():
+        yield Text(f"{name}: {value}")
 
 
 @table.register

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, cast
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Activity, Estimate
 from toolchain.ir import Array, Graph, Shape
+from toolchain.ledger import Changes, Effect
 from toolchain.recording import Recording
 from toolchain.spikes import Spikes
 
@@ -81,13 +82,21 @@ class Family(Protocol):
     """The face of a chip family.
 
     Attributes:
+        TITLE: the family's name, for people.
         QUANTIZERS: names that ``quantize`` takes, the default first.
         TIMINGS: timings that ``simulate`` takes, the default first. One with ``"event"`` is an
             ``EventFamily``.
+        APPROXIMATIONS: names that ``approximate`` takes, in the order in which it takes them;
+            what each means is in ``toolchain.chips.allow``.
+        DIFFERENCES: rules whose findings tell of something that the network does not do; they
+            are entered in the ledger.
     """
 
+    TITLE: str
     QUANTIZERS: tuple[str, ...]
     TIMINGS: tuple[Timing, ...]
+    APPROXIMATIONS: tuple[str, ...]
+    DIFFERENCES: tuple[str, ...]
 
     def shape(self, graph: Graph) -> Graph:
         """The float graph rewritten into the family's layers, exactly."""
@@ -103,6 +112,20 @@ class Family(Protocol):
 
     def check_graph(self, graph: Graph, chip: ChipOf) -> tuple[Diagnostic, ...]:
         """Every finding about what the shaped float graph asks for."""
+
+    def conditions(
+        self,
+        graph: Graph,
+        quantized: Graph,
+        chip: ChipOf,
+        effects: Mapping[str, Effect] | None,
+    ) -> Changes:
+        """What the chip does otherwise than any network, by layer, for the ledger.
+
+        ``graph`` is what the quantizer was given and ``quantized`` what it gave; ``effects`` is
+        what calibration samples did, by layer, None without: each condition on data is then
+        checked, and its margin told.
+        """
 
     def can_lower(self, graph: Graph, chip: ChipOf) -> bool:
         """Whether ``lower`` makes sense of the shaped graph, fitting or not."""

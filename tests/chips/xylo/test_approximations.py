@@ -19,6 +19,7 @@ from toolchain.chips.xylo.approximations import APPROXIMATIONS, approximate
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.rules.graph import REMEDIES, check_graph
+from toolchain.chips.xylo.simulate.twin import simulate_slow
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import Edge, Graph, Linear
@@ -51,7 +52,9 @@ def errors(graph, chip=A2):
 
 
 def test_an_unknown_name_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match=r"no approximation skip on Xylo; there are gt->ge, no_le"):
+    with pytest.raises(
+        ValueError, match=r"no approximation skip on Xylo; there are gt->ge, delaye"
+    ):
         deploy(one(), chip="xylo", allow=("skip",))
 
 
@@ -70,7 +73,7 @@ def test_only_what_is_named_is_changed():
 
 
 def test_every_remedy_of_a_rule_is_an_approximation():
-    assert set(REMEDIES.values()) == set(APPROXIMATIONS)
+    assert {name for names in REMEDIES.values() for name in names} == set(APPROXIMATIONS)
 
 
 # ---- comparison and leak ----
@@ -115,6 +118,155 @@ def test_a_synapse_can_have_the_slowest_leak_too():
 def test_the_last_dash_that_the_chip_has_is_no_approximation():
     graph = one(alpha_mem=1 - 2.0**-15)
     assert str(changed(graph, "no_leak->slowest_leak")[0]) == str(graph)
+
+
+# ---- resets ----
+
+
+@pytest.mark.parametrize("reset", ["value", "additive"])
+def test_a_membrane_that_returns_to_zero_keeps_the_rest(reset):
+    after, told = changed(one(reset=reset, v_threshold=[1.0, 0.5]), "reset_to_zero->subtract")
+    assert (after["h"].reset, after["h"].reset_when) == ("subtract", "same")
+    assert told == [
+        "h: returns to 0 after a spike, on xylo_a2 it loses its threshold and keeps the rest, up "
+        "to 200 % of it after one input spike"
+    ]
+    assert errors(after) == []
+
+
+def test_weights_that_only_inhibit_leave_nothing_that_could_be_told():
+    graph = one(reset="value").replace({"input_h": Linear(weight=-SQUARE)})
+    assert changed(graph, "reset_to_zero->subtract")[1][0].endswith("keeps the rest")
+
+
+@pytest.mark.parametrize("fields", [{"reset": "value", "v_reset": 0.1}, {"reset": "none"}])
+def test_other_resets_are_left_for_the_rules(fields):
+    graph = one(**fields)
+    for name in ("reset_to_zero->subtract", "delayed_reset->same_step"):
+        assert changed(graph, name)[1] == []
+    assert [f.hint for f in errors(graph)] == [""]
+
+
+LATE = {
+    "undecayed": (
+        {"reset_when": "next_undecayed", "alpha_mem": [0.9, 0.75]},
+        "what it takes off decays with the membrane by then, which leaves up to 25 % of the "
+        "threshold more after each spike",
+    ),
+    "corrected": (
+        {"reset_when": "next_corrected"},
+        "this differs where a membrane is above its threshold right after a spike",
+    ),
+    "erased": (
+        {"reset_when": "next_erase_all", "reset": "value"},
+        "the input of that timestep counts, which the network erases",
+    ),
+    "emptied": (
+        {"reset_when": "next_undecayed", "reset": "value"},
+        "a membrane that is emptied later has been decaying meanwhile",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "text"), LATE.values(), ids=LATE)
+def test_a_late_reset_is_done_at_once(fields, text):
+    after, told = changed(one(**fields), "delayed_reset->same_step")
+    assert after["h"].reset_when == "same"
+    assert told == [f"h: is reset in the timestep after a spike and on xylo_a2 at once: {text}"]
+
+
+def test_a_late_reset_differs_by_what_is_said():
+    """The first spike at t; one step later the membranes are apart by (1 - alpha) thresholds."""
+    graph = one(reset_when="next_undecayed", alpha_mem=0.75, alpha_syn=[0.5], max_spikes=1)
+    after, _ = changed(graph, "delayed_reset->same_step")
+    spikes = np.zeros((1, 3, 2))
+    spikes[0, 0] = 1
+    late, at_once = (interpret(g, spikes, record=True).layers["h"] for g in (graph, after))
+    assert late.spikes[0, 0].tolist() == at_once.spikes[0, 0].tolist() == [1, 1]
+    np.testing.assert_allclose(at_once.v_mem[0, 1] - late.v_mem[0, 1], 0.25)
+
+
+# ---- caps, floors, starts ----
+
+
+def test_a_cap_becomes_the_chips():
+    graph = one(max_spikes=3)
+    after, told = changed(graph, "spike_cap->chip_cap")
+    assert [after[name].max_spikes for name in ("h", "out")] == [31, 1]
+    assert told == ["h: spikes 3 times a timestep at most, on xylo_a2 31"]
+    for cap in (None, 31, 40):
+        assert changed(one(max_spikes=cap), "spike_cap->chip_cap")[1] == []
+
+
+def test_a_floor_is_left_out():
+    after, told = changed(one(v_min=[-1.0, -0.5], v_threshold=[1.0, 2.0]), "v_min->none")
+    assert after["h"].v_min is None
+    assert told == [
+        "h: keeps its membranes at -0.25 times the threshold or above, on xylo_a2 they fall as "
+        "far as 16 bit let them"
+    ]
+
+
+def test_membranes_start_at_zero():
+    after, told = changed(one(v_init=[-0.5, 0.25]), "v_init->zero")
+    assert not np.any(after["h"].v_init)
+    assert told == [
+        "h: starts at up to 50 % of its threshold, on xylo_a2 at 0; the first spikes may differ"
+    ]
+
+
+# ---- no synapse ----
+
+
+def test_input_without_synapse_goes_through_the_fastest():
+    after, told = changed(one(alpha_syn=None), "no_synapse->fastest_synapse")
+    np.testing.assert_array_equal(after["h"].alpha_syn, [0.5])
+    assert errors(after) == []
+    assert told == [
+        "h: hears its input at once, on xylo_a2 through a synapse: half of it in the same "
+        "timestep, a quarter in the next, and so on, 1 timestep later on average and in the end "
+        "all of it"
+    ]
+
+
+def test_the_fastest_synapse_hands_on_everything_one_step_later_on_average():
+    after, _ = changed(one(alpha_syn=None, v_threshold=1e9), "no_synapse->fastest_synapse")
+    spikes = np.zeros((1, 60, 2))
+    spikes[0, 0, 0] = 1
+    current = interpret(after, spikes, record=True).layers["h"].i_syn[0, :, 0]
+    np.testing.assert_allclose(current.sum(), 1)
+    np.testing.assert_allclose(current @ np.arange(60), 1)
+    assert current[0] == 0.5
+
+
+# ---- all the way ----
+
+ROADS = {
+    "gt->ge": {"compare": "gt"},
+    "delayed_reset->same_step": {"reset_when": "next_undecayed"},
+    "reset_to_zero->subtract": {"reset": "value"},
+    "spike_cap->chip_cap": {"max_spikes": 2},
+    "v_min->none": {"v_min": -1.0},
+    "v_init->zero": {"v_init": 0.5},
+    "no_synapse->fastest_synapse": {"alpha_syn": None},
+    "no_leak->slowest_leak": {"alpha_mem": 1.0},
+}
+
+
+@pytest.mark.parametrize(("name", "fields"), ROADS.items(), ids=ROADS)
+def test_what_is_accepted_is_told_entered_and_simulated_bit_for_bit(name, fields):
+    graph = one(v_threshold=3.0, **fields)
+    with pytest.raises(DeployError) as refused:
+        deploy(graph, chip="xylo")
+    assert all(f'allow=("{name}",)' in f.hint for f in refused.value.diagnostics)
+    assert refused.value.ledger["h"].fidelity.value == "unsupported"
+    spikes = np.random.default_rng(0).poisson(0.5, (3, 40, 2))
+    d = deploy(graph, chip="xylo", allow=[name], calibration=spikes)
+    assert [(f.rule, f.where) for f in d.diagnostics if f.rule == name] == [(name, "h")]
+    assert {change.allowed for change in d.ledger["h"].changes} == {"", name}
+    assert all(change.allowed != name for change in d.ledger["out"].changes)
+    slow = simulate_slow(d.program, spikes)
+    np.testing.assert_array_equal(d.simulate(spikes).spikes, slow.spikes)
 
 
 # ---- biases of weights ----

@@ -76,18 +76,32 @@ REFUSED = [
     (
         "reset to a value",
         {"reset": "value"},
-        "error[reset] h: resets by 'value', xylo_a2 only by 'subtract'",
+        "error[reset] h: resets by 'value', xylo_a2 only by 'subtract'"
+        + HINT.format("reset_to_zero->subtract"),
     ),
     (
         "additive reset",
         {"reset": "additive"},
-        "error[reset] h: resets by 'additive', xylo_a2 only by 'subtract'",
+        "error[reset] h: resets by 'additive', xylo_a2 only by 'subtract'"
+        + HINT.format("reset_to_zero->subtract"),
+    ),
+    (
+        "reset to zero in the next step",
+        {"reset": "value", "reset_when": "next_erase_all"},
+        "error[reset] h: resets by 'value, next_erase_all', xylo_a2 only by 'subtract'"
+        + HINT.format('reset_to_zero->subtract", "delayed_reset->same_step').replace(",)", ")"),
+    ),
+    (
+        "reset to another value",
+        {"reset": "value", "v_reset": 0.1},
+        "error[reset] h: resets by 'value', xylo_a2 only by 'subtract'",
     ),
     ("no reset", {"reset": "none"}, "error[reset] h: resets by 'none', xylo_a2 only by 'subtract'"),
     (
         "reset in the next step",
         {"reset_when": "next_undecayed"},
-        "error[reset] h: resets by 'subtract, next_undecayed', xylo_a2 only by 'subtract'",
+        "error[reset] h: resets by 'subtract, next_undecayed', xylo_a2 only by 'subtract'"
+        + HINT.format("delayed_reset->same_step"),
     ),
     (
         "reset of another size",
@@ -109,7 +123,8 @@ REFUSED = [
     (
         "start elsewhere",
         {"v_init": 0.5},
-        "error[potentials] h: v_init is not 0, which xylo_a2 cannot hold",
+        "error[potentials] h: v_init is not 0, which xylo_a2 cannot hold"
+        + HINT.format("v_init->zero"),
     ),
     (
         "spikes of another size",
@@ -124,13 +139,14 @@ REFUSED = [
     (
         "a floor",
         {"v_min": -1.0},
-        "error[potentials] h: has a membrane floor (v_min), xylo_a2 has none",
+        "error[potentials] h: has a membrane floor (v_min), xylo_a2 has none"
+        + HINT.format("v_min->none"),
     ),
     (
         "no synapse",
         {"alpha_syn": None},
         "error[synapse] h: has no synaptic current; xylo_a2 cannot switch its own off (train with "
-        "tau_syn)",
+        "tau_syn)" + HINT.format("no_synapse->fastest_synapse"),
     ),
     (
         "three synapses",
@@ -172,7 +188,8 @@ REFUSED = [
         "one spike a step",
         {"max_spikes": 1},
         "error[spike_caps] h: is capped at 1 spikes a step, xylo_a2 at 31"
-        + LIMITS.format("xylo_a2"),
+        + LIMITS.format("xylo_a2")
+        + HINT.format("spike_cap->chip_cap"),
     ),
 ]
 

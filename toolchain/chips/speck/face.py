@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from toolchain.chips.family import OrderSpread, Resource
-from toolchain.chips.speck import readout
+from toolchain.chips.speck import approximations, readout
+from toolchain.chips.speck.conditions import DIFFERENCES, conditions
 from toolchain.chips.speck.emit.addresses import to_raster
 from toolchain.chips.speck.emit.tree import configuration
 from toolchain.chips.speck.lower import place as placing
@@ -31,14 +32,18 @@ from toolchain.recording import LayerRecord, Recording
 from toolchain.spikes import Spikes
 
 __all__ = [
+    "APPROXIMATIONS",
+    "DIFFERENCES",
     "QUANTIZERS",
     "TIMINGS",
+    "TITLE",
     "activity",
     "activity_at",
     "approximate",
     "can_lower",
     "check",
     "check_graph",
+    "conditions",
     "cost",
     "counts",
     "emit",
@@ -58,6 +63,8 @@ __all__ = [
 ]
 
 TIMINGS = ("clocked", "event")
+TITLE = "Speck"
+APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
 
 can_lower = topology_is_sound
 
@@ -70,11 +77,8 @@ def shape(graph: Graph) -> Graph:
 def approximate(
     graph: Graph, chip: SpeckChip, allow: Collection[str]
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """Speck knows no approximation yet."""
-    del chip
-    if allow:
-        raise ValueError(f"no approximation {', '.join(sorted(allow))} on Speck; there is none")
-    return graph, ()
+    """Rewrites accepted by name; see ``approximations``."""
+    return approximations.approximate(graph, chip, allow)
 
 
 def quantize(

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 
+from toolchain.chips.allow import (
+    Changed,
+    accepted_names,
+    fire_at_threshold,
+    lift_caps,
+    reset_at_once,
+    warning,
+)
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.rules.topology import topology_is_sound
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Edge, Graph, Linear, Membrane, Neuron, Output, time_constant
 from toolchain.passes.carry_bias import carry_bias, settled
@@ -24,8 +31,6 @@ from toolchain.passes.weights import weights_of
 
 __all__ = ["APPROXIMATIONS", "approximate"]
 
-Changed: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
-
 
 def approximate(graph: Graph, chip: XyloChip, allow: Collection[str]) -> Changed:
     """``graph`` with the approximations named in ``allow``, and what each changed.
@@ -33,31 +38,108 @@ def approximate(graph: Graph, chip: XyloChip, allow: Collection[str]) -> Changed
     Raises:
         ValueError: a name that is none; lists those there are.
     """
-    if wrong := sorted(set(allow) - set(APPROXIMATIONS)):
-        raise ValueError(
-            f"no approximation {', '.join(wrong)} on Xylo; there are {', '.join(APPROXIMATIONS)}"
-        )
     findings: tuple[Diagnostic, ...] = ()
-    for name, rewrite in APPROXIMATIONS.items():
-        if name in allow:
-            graph, told = rewrite(graph, chip)
-            findings += told
+    for name in accepted_names("Xylo", APPROXIMATIONS, allow):
+        graph, told = APPROXIMATIONS[name](graph, chip)
+        findings += told
     return graph, findings
 
 
-def fire_at_threshold(graph: Graph, chip: XyloChip) -> Changed:
-    """Neurons that fire only above their threshold fire at it."""
-    above = {name: node for name, node in graph.of(Neuron).items() if node.compare == "gt"}
+def subtract(graph: Graph, chip: XyloChip) -> Changed:
+    """Neurons that return to 0 after a spike keep what was above their threshold."""
+    found = {name: node for name, node in graph.of(Neuron).items() if _to_zero(node)}
     told = (
-        _warning(
-            "gt->ge",
+        warning(
+            "reset_to_zero->subtract",
             name,
-            f"fires above its threshold and on {chip.name} at it; this adds a spike where a "
-            "membrane equals its threshold exactly",
+            f"returns to 0 after a spike, on {chip.name} it loses its threshold and keeps the "
+            f"rest{_rest(graph, name, node)}",
         )
-        for name in above
+        for name, node in found.items()
     )
-    changes = {name: replace(node, compare="ge") for name, node in above.items()}
+    changes = {
+        name: replace(node, reset="subtract", reset_amount=None) for name, node in found.items()
+    }
+    return graph.replace(changes), tuple(told)
+
+
+def _to_zero(node: Neuron) -> bool:
+    return node.reset in ("value", "additive") and not np.any(node.v_reset)
+
+
+def _rest(graph: Graph, name: str, node: Neuron) -> str:
+    """How much one input spike may leave, from a membrane that was just below its threshold."""
+    weights = [graph[weight] for weight in weights_of(graph, name) or ()]
+    largest = max(
+        (float(w.weight.max(initial=0)) for w in weights if isinstance(w, Linear)), default=0
+    )
+    part = 100 * largest / float(node.v_threshold.min())
+    return f", up to {part:.3g} % of it after one input spike" if part > 0 else ""
+
+
+def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
+    """Neurons that spike at most so often spike up to the chip's own cap."""
+    limits = chip.limits
+    caps = {
+        name: int((limits.output_spikes if name in graph.outputs else limits.hidden_spikes).value)
+        for name in graph.of(Neuron)
+    }
+    return lift_caps(graph, caps, chip.name)
+
+
+def no_floor(graph: Graph, chip: XyloChip) -> Changed:
+    """Membranes with a floor have none."""
+    found = {name: node for name, node in graph.of(Neuron).items() if node.v_min is not None}
+    told = (
+        warning(
+            "v_min->none",
+            name,
+            f"keeps its membranes at {_highest_floor(node):.3g} times the threshold or above, on "
+            f"{chip.name} they fall as far as 16 bit let them",
+        )
+        for name, node in found.items()
+    )
+    changes = {name: replace(node, v_min=None) for name, node in found.items()}
+    return graph.replace(changes), tuple(told)
+
+
+def _highest_floor(node: Neuron) -> float:
+    assert node.v_min is not None
+    return float(np.max(node.v_min / node.v_threshold))
+
+
+def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
+    """Membranes that start elsewhere start at 0."""
+    found = {name: node for name, node in graph.of(Neuron).items() if np.any(node.v_init)}
+    told = (
+        warning(
+            "v_init->zero",
+            name,
+            f"starts at up to {100 * float(np.max(np.abs(node.v_init / node.v_threshold))):.3g} % "
+            f"of its threshold, on {chip.name} at 0; the first spikes may differ",
+        )
+        for name, node in found.items()
+    )
+    changes = {name: replace(node, v_init=np.zeros(())) for name, node in found.items()}
+    return graph.replace(changes), tuple(told)
+
+
+def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
+    """Input that acts on the membrane at once goes through a synapse of dash 1.
+
+    ``i = (i + x) / 2`` hands on all of x in the end: a half, a quarter, an eighth, and so on.
+    """
+    found = {name: node for name, node in graph.of(Neuron).items() if not node.synapses}
+    text = (
+        f"hears its input at once, on {chip.name} through a synapse: half of it in the same "
+        "timestep, a quarter in the next, and so on, 1 timestep later on average and in the end "
+        "all of it"
+    )
+    told = (warning("no_synapse->fastest_synapse", name, text) for name in found)
+    changes = {
+        name: replace(node, alpha_syn=np.array([0.5]), syn_order="add_decay")
+        for name, node in found.items()
+    }
     return graph.replace(changes), tuple(told)
 
 
@@ -75,7 +157,7 @@ def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
             step, unit = (1.0, "steps") if graph.dt is None else (graph.dt, "s")
             was, now = float(time_constant(old, step).max()), float(time_constant(new, step).max())
             told.append(
-                _warning(
+                warning(
                     "no_leak->slowest_leak",
                     name,
                     f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
@@ -109,7 +191,7 @@ def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
                 continue
             part = np.abs(node.gain * settled(node, old.bias) / node.v_threshold).max()
             steps = _steps_to_settle(node)
-            yield _warning(
+            yield warning(
                 "linear_bias->neuron_bias",
                 weight,
                 f"its bias acts at once on the membranes of {name!r}, {chip.name} has no other, "
@@ -169,7 +251,7 @@ def _shifted(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
     for p in read_layers(before).projections:
         late = delays[p.name, p.pre, p.post] - p.delay
         if late:
-            yield _warning(
+            yield warning(
                 "delays->hops",
                 p.post,
                 f"gets {p.pre!r} through {p.name!r} {abs(late)} {_steps(abs(late))} "
@@ -182,12 +264,14 @@ def _steps(number: int) -> str:
     return "timestep" if number == 1 else "timesteps"
 
 
-def _warning(rule: str, where: str, message: str) -> Diagnostic:
-    return Diagnostic(rule=rule, severity=Severity.WARNING, where=where, message=message)
-
-
 APPROXIMATIONS: dict[str, Callable[[Graph, XyloChip], Changed]] = {
-    "gt->ge": fire_at_threshold,
+    "gt->ge": lambda graph, chip: fire_at_threshold(graph, chip.name),
+    "delayed_reset->same_step": lambda graph, chip: reset_at_once(graph, chip.name),
+    "reset_to_zero->subtract": subtract,
+    "spike_cap->chip_cap": chip_caps,
+    "v_min->none": no_floor,
+    "v_init->zero": start_at_zero,
+    "no_synapse->fastest_synapse": fastest_synapse,
     "no_leak->slowest_leak": slowest_leak,
     "linear_bias->neuron_bias": settle_biases,
     "delays->hops": keep_hops,

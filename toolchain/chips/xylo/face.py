@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from toolchain.chips.family import Resource
-from toolchain.chips.xylo.approximations import approximate as rewritten
+from toolchain.chips.xylo import approximations
+from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.lower.integers import lower
@@ -32,14 +33,18 @@ from toolchain.passes import carry_bias
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
+    "APPROXIMATIONS",
+    "DIFFERENCES",
     "QUANTIZERS",
     "TIMINGS",
+    "TITLE",
     "activity",
     "activity_at",
     "approximate",
     "can_lower",
     "check",
     "check_graph",
+    "conditions",
     "cost",
     "emit",
     "lag",
@@ -58,6 +63,8 @@ __all__ = [
 
 QUANTIZERS = METHODS
 TIMINGS = ("clocked",)
+TITLE = "Xylo"
+APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
 
 emit = configuration
 
@@ -76,7 +83,7 @@ def approximate(
     graph: Graph, chip: XyloChip, allow: Collection[str]
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
     """Rewrites accepted by name; see ``approximations``."""
-    return rewritten(graph, chip, allow)
+    return approximations.approximate(graph, chip, allow)
 
 
 def quantize(

@@ -1,8 +1,8 @@
 """What would help against a finding about the float network: remedies that were tried.
 
 A remedy is a layer written otherwise. What it computes is not the same, so the network has to be
-trained with it. It becomes a hint if all rules, run again on the network with it, no longer say
-what they said of that layer, and nothing new.
+trained with it, or an approximation that a user may accept. It becomes a hint if all rules, run
+again on the network with it, no longer say what they said of that layer, and nothing new.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from toolchain.chips.allow import accepting
+from toolchain.chips.speck.approximations import approximate
 from toolchain.diagnostics import Diagnostic, GraphError, Severity
 from toolchain.hardware import SpeckChip
 from toolchain.ir import AvgPool2d, Graph, Neuron, Node, SumPool2d
@@ -29,7 +31,29 @@ Remedy: TypeAlias = Callable[[Node], tuple[str, Node] | None]
 def advised(graph: Graph, chip: SpeckChip, rules: tuple[GraphRule, ...]) -> tuple[Diagnostic, ...]:
     """Every finding of ``rules`` in their order, errors with a hint where a remedy helped."""
     found = tuple(finding for rule in rules for finding in rule(graph, chip))
-    return tuple(replace(f, hint=_hint(f, found, graph, chip, rules)) for f in found)
+    tried: dict[tuple[str, ...], tuple[Diagnostic, ...]] = {}
+
+    def accepting_all(names: tuple[str, ...]) -> tuple[Diagnostic, ...]:
+        if names not in tried:
+            tried[names] = _errors(approximate(graph, chip, names)[0], chip, rules)
+        return tried[names]
+
+    def hints(finding: Diagnostic) -> str:
+        if finding.severity is not Severity.ERROR:
+            return finding.hint
+        names = ACCEPTED.get(finding.rule, ())
+        told = (
+            _hint(finding, found, graph, chip, rules),
+            accepting(finding, names, accepting_all),
+        )
+        return "; or ".join(filter(None, told))
+
+    return tuple(replace(finding, hint=hints(finding)) for finding in found)
+
+
+def _errors(graph: Graph, chip: SpeckChip, rules: tuple[GraphRule, ...]) -> tuple[Diagnostic, ...]:
+    found = (finding for rule in rules for finding in rule(graph, chip))
+    return tuple(finding for finding in found if finding.severity is Severity.ERROR)
 
 
 def _hint(
@@ -40,13 +64,13 @@ def _hint(
     rules: tuple[GraphRule, ...],
 ) -> str:
     remedy = REMEDIES.get(finding.rule)
-    if remedy is None or finding.severity is not Severity.ERROR:
+    if remedy is None:
         return finding.hint
     tried = remedy(graph[finding.where])
     changed = None if tried is None else _exchanged(graph, finding.where, tried[1])
     if tried is None or changed is None:
         return ""
-    left = [f for rule in rules for f in rule(changed, chip) if f.severity is Severity.ERROR]
+    left = _errors(changed, chip, rules)
     known = {(f.rule, f.where) for f in found}
     gone = all((f.rule, f.where) != (finding.rule, finding.where) for f in left)
     return tried[0] if gone and all((f.rule, f.where) in known for f in left) else ""
@@ -114,6 +138,14 @@ def lower_floor(node: Node) -> tuple[str, Node] | None:
     floor = -float(node.v_threshold.mean())
     return f"v_min {floor:g} is taken", replace(node, v_min=np.asarray(floor))
 
+
+ACCEPTED = {
+    "integrate_and_fire": ("exponential_leak->linear_leak",),
+    "reset": ("delayed_reset->same_step",),
+    "comparison": ("gt->ge",),
+    "plain_neurons": ("spike_cap->chip_cap",),
+}
+"""The approximations that may help against the findings of a rule."""
 
 REMEDIES: dict[str, Remedy] = {
     "node_kinds": as_sum,

@@ -51,8 +51,16 @@ def early_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
             rule="early_bias",
             severity=Severity.WARNING,
             where=name,
-            message=f"its bias {when}; the first spikes may differ",
+            message=f"its bias {when}; by then membranes are up to "
+            f"{100 * _gathered(node, abs(lag)):.3g} % of the threshold "
+            f"{'ahead' if lag > 0 else 'behind'}, and the first spikes may differ",
         )
+
+
+def _gathered(node: Neuron, steps: int) -> float:
+    """What a bias makes of a membrane at rest in so many timesteps, in thresholds."""
+    kept = sum(np.power(node.alpha_mem, step) for step in range(steps))
+    return float(np.max(np.abs(node.bias * kept / node.v_threshold)))
 
 
 def aliases(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""What changed between the float network and the chip, with its size: questions, no rewriting."""
+"""Findings on what quantization changed, with its size, and on what all changes did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toolchain.passes.dashes import dashes, formulas
 from toolchain.passes.weights import weights_of
 from toolchain.recording import Recording, aligned
 
-__all__ = ["changes", "measured"]
+__all__ = ["changes", "drive", "measured", "moved", "row_scales"]
 
 
 def changes(before: Graph, after: Graph) -> tuple[Diagnostic, ...]:
@@ -48,7 +48,7 @@ def drives(before: Graph, after: Graph) -> Iterator[Diagnostic]:
     for name, node in before.of(Neuron).items():
         other = after[name]
         assert isinstance(other, Neuron)
-        ratios = _drive(before, after, name)
+        ratios = drive(before, after, name)
         if node.decays_as(other) or not len(ratios):
             continue
         low, high = float(ratios.min()), float(ratios.max())
@@ -62,13 +62,13 @@ def drives(before: Graph, after: Graph) -> Iterator[Diagnostic]:
         )
 
 
-def _drive(before: Graph, after: Graph, name: str) -> Array:
+def drive(before: Graph, after: Graph, name: str) -> Array:
     """For each neuron with weights, the scale of its weights by the scale of its threshold."""
     old, new = before[name], after[name]
     assert isinstance(old, Neuron)
     assert isinstance(new, Neuron)
     pairs = [(before[w], after[w]) for w in weights_of(before, name) or ()]
-    scales = [_row_scales(a, b) for a, b in pairs if isinstance(a, Linear)]
+    scales = [row_scales(a, b) for a, b in pairs if isinstance(a, Linear)]
     if not scales:
         return np.zeros(0)
     threshold = np.broadcast_to(new.v_threshold / old.v_threshold, old.shape).ravel()
@@ -113,26 +113,26 @@ def rounding(before: Graph, after: Graph) -> Iterator[Diagnostic]:
             assert isinstance(other, (Linear, Conv2d))
             then = after.after(name)
             threshold = after[then] if then is not None else None
-            told = f"weights move by {_moved(node, other):.2g} % rms"
+            told = f"weights move by {moved(node, other):.2g} % rms"
             if isinstance(threshold, Neuron):
                 told += f"; smallest threshold {count(int(threshold.v_threshold.min()))}"
             yield Diagnostic(rule="rounding", severity=Severity.INFO, where=name, message=told)
 
 
-def _moved(node: Linear | Conv2d, other: Linear | Conv2d) -> float:
+def moved(node: Linear | Conv2d, other: Linear | Conv2d) -> float:
     """Distance of the integer weights from the nearest multiple of the float ones, row by row, %.
 
     Relative to the weights of the whole layer.
     """
     old = node.weight.reshape(len(node.weight), -1)
     new = other.weight.reshape(len(other.weight), -1)
-    scale = _row_scales(node, other)[:, None]
+    scale = row_scales(node, other)[:, None]
     rest = np.divide(new, scale, out=np.zeros_like(old), where=scale > 0) - old
     total = float((old * old).sum())
     return 100 * float(np.sqrt((rest**2).sum() / total)) if total else 0.0
 
 
-def _row_scales(node: Node, other: Node) -> Array:
+def row_scales(node: Node, other: Node) -> Array:
     """For each output the factor that brings its float weights nearest to the integer ones."""
     assert isinstance(node, (Linear, Conv2d))
     assert isinstance(other, (Linear, Conv2d))

@@ -1,0 +1,95 @@
+"""Names of approximations: one vocabulary, and what a user hears who gives another."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolchain import deploy
+from toolchain.chips.allow import NAMES, accepted_names, accepting
+from toolchain.chips.family import FAMILIES, load_family
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.ir import Graph, Input, Linear, Neuron, Output
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "fidelity.md").read_text(encoding="utf-8")
+OWN = {name: load_family(name).APPROXIMATIONS for name in FAMILIES}
+
+
+def small():
+    lif = {"alpha_mem": 0.875, "alpha_syn": [0.75], "v_threshold": 1.0}
+    nodes = {"input": Input(shape=(2,)), "w": Linear(weight=np.eye(2))}
+    nodes["h"] = Neuron(shape=(2,), max_spikes=31, **lif)
+    nodes |= {"v": Linear(weight=np.eye(2)), "out": Neuron(shape=(2,), max_spikes=1, **lif)}
+    return Graph.chain({**nodes, "output": Output()}, dt=1e-3)
+
+
+def test_every_name_is_in_the_vocabulary_and_some_family_has_it():
+    assert {name for names in OWN.values() for name in names} == set(NAMES)
+
+
+def test_the_documentation_lists_each_with_its_families_and_meaning():
+    for name, meaning in NAMES.items():
+        titles = [load_family(f).TITLE for f in FAMILIES if name in OWN[f]]
+        assert f"| `{name}` | {' and '.join(titles)} | {meaning} |\n" in PAGE
+    for family, names in OWN.items():
+        page = (DOCS / f"{family}.md").read_text(encoding="utf-8")
+        assert all(f"`{name}`" in page for name in names)
+
+
+def test_an_unknown_name_lists_those_there_are():
+    with pytest.raises(ValueError, match=r"^no approximation skip on Speck; there are gt->ge, del"):
+        deploy(small(), "speck", allow=["skip"])
+
+
+def test_a_name_of_another_family_is_said_to_be_one():
+    text = (
+        r"^delays->hops is no approximation on Speck but on chips of another family; there are "
+        r"gt->ge, delayed_reset->same_step, spike_cap->chip_cap, exponential_leak->linear_leak$"
+    )
+    with pytest.raises(ValueError, match=text):
+        deploy(small(), "speck", allow=["gt->ge", "delays->hops"])
+    with pytest.raises(
+        ValueError, match=r"^exponential_leak->linear_leak is no approximation on X"
+    ):
+        deploy(small(), "xylo", allow=["exponential_leak->linear_leak"])
+
+
+def test_names_come_in_the_familys_order_and_one_may_stand_for_itself():
+    known = OWN["xylo"]
+    assert accepted_names("Xylo", known, [*reversed(known)]) == known
+    assert accepted_names("Xylo", known, "gt->ge") == ("gt->ge",)
+    assert accepted_names("Xylo", known, ()) == ()
+
+
+def test_names_that_change_nothing_change_nothing():
+    plain, allowed = deploy(small(), "xylo"), deploy(small(), "xylo", allow=OWN["xylo"])
+    assert allowed.ledger == plain.ledger
+    assert str(allowed.program) == str(plain.program)
+
+
+# ---- hints: the fewest names that were tried and help ----
+
+
+def fault(rule, where="h", message="is wrong"):
+    return Diagnostic(rule=rule, severity=Severity.ERROR, where=where, message=message)
+
+
+A, B, C = fault("a"), fault("b"), fault("c", message="new")
+
+
+def hint(cures, finding=A, names=("x", "y")):
+    """The hint where accepting these names leaves these errors."""
+    return accepting(finding, names, lambda chosen: cures.get(chosen, (A, B)))
+
+
+def test_the_fewest_names_that_help_are_named():
+    assert hint({("y",): (B,), ("x", "y"): ()}) == 'accept an approximation: allow=("y",)'
+    assert hint({("x", "y"): (B,)}) == 'accept an approximation: allow=("x", "y")'
+
+
+@pytest.mark.parametrize(
+    "left", [(A, B), (A,), (B, C), (fault("a", message="is wrong still"),)], ids=str
+)
+def test_names_that_do_not_help_or_bring_something_new_are_not_named(left):
+    assert hint(dict.fromkeys([("x",), ("y",), ("x", "y")], left)) == ""

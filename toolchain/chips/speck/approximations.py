@@ -1,0 +1,98 @@
+"""What Speck cannot do and does nearly: rewrites that a user accepts by name (``allow``).
+
+See ``toolchain.chips.allow`` for what they give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.chips.allow import (
+    Changed,
+    accepted_names,
+    fire_at_threshold,
+    lift_caps,
+    reset_at_once,
+    warning,
+)
+from toolchain.diagnostics import Diagnostic
+from toolchain.hardware import SpeckChip
+from toolchain.ir import Array, Conv2d, Graph, Neuron, Node
+
+__all__ = ["APPROXIMATIONS", "approximate"]
+
+FLOOR = 2.0**-20
+"""Of a threshold: below 0, so that the quantizer takes the highest floor that works, -1 lsb."""
+
+
+def approximate(graph: Graph, chip: SpeckChip, allow: Collection[str]) -> Changed:
+    """``graph`` with the approximations named in ``allow``, and what each changed.
+
+    Raises:
+        ValueError: a name that is none; lists those there are.
+    """
+    findings: tuple[Diagnostic, ...] = ()
+    for name in accepted_names("Speck", APPROXIMATIONS, allow):
+        graph, told = APPROXIMATIONS[name](graph, chip)
+        findings += told
+    return graph, findings
+
+
+def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
+    """Membranes that lose a part in each timestep lose a constant, down to 0.
+
+    The chip's leak is a bias of the convolution, added once a timestep, and a floor just below 0
+    stops it. The constant is what the membrane loses at half its threshold. Layers that are not
+    alone behind a convolution, or whose channels leak differently within, are left to the rules.
+    """
+    told: list[Diagnostic] = []
+    for name, node in graph.of(Neuron).items():
+        weight = graph[graph.before(name)]
+        loss = _loss(node)
+        if not np.any(loss) or node.synapses or not isinstance(weight, Conv2d):
+            continue
+        each = _by_channel(loss, node.shape)
+        if each is None or graph.after(graph.before(name)) != name:
+            continue
+        bias = -each if weight.bias is None else weight.bias - each
+        changes: dict[str, Node] = {
+            graph.before(name): replace(weight, bias=bias),
+            name: replace(node, alpha_mem=np.ones(()), v_min=-FLOOR * node.v_threshold),
+        }
+        graph = graph.replace(changes)
+        part = 100 * float(np.max(1 - node.alpha_mem))
+        told.append(
+            warning(
+                "exponential_leak->linear_leak",
+                name,
+                f"loses {part:.3g} % of its membrane a timestep, on {chip.name} {part / 2:.3g} % "
+                "of its threshold whatever it holds, and keeps nothing below 0",
+            )
+        )
+    return graph, tuple(told)
+
+
+def _loss(node: Neuron) -> Array:
+    """What a membrane at half the threshold loses in a timestep."""
+    return np.asarray((1 - node.alpha_mem) * node.v_threshold / 2)
+
+
+def _by_channel(value: Array, shape: tuple[int, ...]) -> Array | None:
+    """One number a channel; None where it differs within one."""
+    each = np.broadcast_to(value, shape).reshape(shape[0], -1)
+    return each[:, 0] if np.all(each == each[:, :1]) else None
+
+
+def _lift_caps(graph: Graph, chip: SpeckChip) -> Changed:
+    return lift_caps(graph, dict.fromkeys(graph.of(Neuron)), chip.name)
+
+
+APPROXIMATIONS: dict[str, Callable[[Graph, SpeckChip], Changed]] = {
+    "gt->ge": lambda graph, chip: fire_at_threshold(graph, chip.name),
+    "delayed_reset->same_step": lambda graph, chip: reset_at_once(graph, chip.name),
+    "spike_cap->chip_cap": _lift_caps,
+    "exponential_leak->linear_leak": linear_leak,
+}

@@ -1,0 +1,69 @@
+"""What Speck does otherwise than any network: for the ledger, beside what the road changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from toolchain.chips.conditions import state_word
+from toolchain.hardware import SpeckChip
+from toolchain.ir import Conv2d, Graph, Neuron
+from toolchain.ledger import UNCHECKED, Change, Effect, Fidelity, percent
+
+__all__ = ["DIFFERENCES", "conditions"]
+
+DIFFERENCES = ("pooling_divides", "single_spike", "event_order")
+"""Rules whose findings tell of something that the network does not do."""
+
+
+def conditions(
+    graph: Graph, quantized: Graph, chip: SpeckChip, effects: Mapping[str, Effect] | None
+) -> dict[str, list[Change]]:
+    """Changes by layer that hold of every network: words, events one by one, the slow clock.
+
+    Args:
+        graph: floats, as the quantizer was given them.
+        quantized: the same in integers.
+        chip: where they are.
+        effects: what calibration samples did, by layer; None without.
+    """
+    del graph
+    heard = effects or {}
+    found: dict[str, list[Change]] = {
+        name: [*_clock(node)] for name, node in quantized.of(Conv2d).items()
+    }
+    for name in quantized.of(Neuron):
+        found[name] = [
+            state_word(heard.get(name), chip.limits.state_width),
+            _timing(heard.get(name)),
+        ]
+    return found
+
+
+def _clock(node: Conv2d) -> Iterator[Change]:
+    if node.bias is not None and np.any(node.bias):
+        yield Change(
+            what="bias",
+            fidelity=Fidelity.EXACT,
+            before="once a timestep",
+            after="once a tick",
+            note="the slow clock has to tick once a timestep",
+        )
+
+
+def _timing(effect: Effect | None) -> Change:
+    """The chip's cores take events one by one."""
+    agreement = None if effect is None else effect.one_by_one
+    fidelity = Fidelity.EXACT_ON_DATA if agreement == 1 else Fidelity.APPROXIMATED
+    note = UNCHECKED
+    if agreement is not None:
+        note = f"counts agree to {percent(agreement)} with all at once"
+    return Change(
+        what="timing",
+        fidelity=fidelity,
+        before="all events of a timestep at once",
+        after="one by one",
+        error=None if agreement is None else agreement - 1,
+        note=note,
+    )

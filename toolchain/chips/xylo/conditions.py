@@ -1,0 +1,118 @@
+"""What Xylo does otherwise than any network: for the ledger, beside what the road changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from toolchain.chips.conditions import state_word
+from toolchain.chips.xylo.lower.aliases import received_by
+from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.lower.place import arrange
+from toolchain.hardware import XyloChip
+from toolchain.ir import Graph, Neuron
+from toolchain.ledger import UNCHECKED, Change, Effect, Fidelity
+
+__all__ = ["DIFFERENCES", "conditions"]
+
+DIFFERENCES = ("early_bias", "alias_order", "alias_loops")
+"""Rules whose findings tell of something that the network does not do."""
+
+
+def conditions(
+    graph: Graph, quantized: Graph, chip: XyloChip, effects: Mapping[str, Effect] | None
+) -> dict[str, list[Change]]:
+    """Changes by layer that hold of every network: caps, words, arithmetic, lags.
+
+    Args:
+        graph: floats, as the quantizer was given them.
+        quantized: the same in integers.
+        chip: where they are.
+        effects: what calibration samples did, by layer; None without.
+    """
+    layers = read_layers(quantized)
+    lags, aliases = layers.lags(), arrange(layers, chip).aliases
+    heard = effects or {}
+    found = {graph.input: [_input_cap(chip, heard.get(graph.input))]}
+    for name, node in quantized.of(Neuron).items():
+        trained = graph[name]
+        assert isinstance(trained, Neuron)
+        effect = heard.get(name)
+        others = [heard[other] for other in received_by(name, aliases) if other in heard]
+        found[name] = [
+            *_lag(lags.get(name, 0)),
+            _arithmetic(node, chip),
+            *_cap(trained, _limit(quantized, name, chip), effect, others, name in aliases.values()),
+            state_word(effect, chip.limits.state_width),
+        ]
+    return found
+
+
+def _input_cap(chip: XyloChip, effect: Effect | None) -> Change:
+    limit = int(chip.limits.input_spikes.value)
+    return Change(
+        what="input spikes",
+        fidelity=Fidelity.APPROXIMATED if effect is None else Fidelity.EXACT_ON_DATA,
+        before="any number",
+        after=limit,
+        unit="a channel and timestep",
+        note=UNCHECKED if effect is None else f"at most {effect.chip_most} on the data",
+    )
+
+
+def _lag(lag: int) -> Iterator[Change]:
+    if lag:
+        yield Change(
+            what="lag",
+            fidelity=Fidelity.EXACT,
+            before=0,
+            after=lag,
+            unit="timesteps",
+            note="a hop between layers takes one; comparisons take it back",
+        )
+
+
+def _arithmetic(node: Neuron, chip: XyloChip) -> Change:
+    """States are whole numbers and lose at least 1 a step."""
+    least = float(np.min(node.v_threshold))
+    return Change(
+        what="decay",
+        fidelity=Fidelity.APPROXIMATED,
+        before="a part of a state",
+        after="whole numbers, at least 1",
+        error=1 / least,
+        note=f"of the threshold a timestep: {chip.name} decays by bit shifts",
+    )
+
+
+def _limit(graph: Graph, name: str, chip: XyloChip) -> int:
+    limits = chip.limits
+    return int((limits.output_spikes if name in graph.outputs else limits.hidden_spikes).value)
+
+
+def _cap(
+    node: Neuron, limit: int, effect: Effect | None, others: list[Effect], shared: bool
+) -> Iterator[Change]:
+    """A cap where the network has none, or a wider one, or where others' spikes count as well."""
+    if node.max_spikes == limit and not shared:
+        return
+    with_others = " with those that it passes on" if shared else ""
+    if effect is None:
+        fidelity, note = Fidelity.APPROXIMATED, UNCHECKED
+    else:
+        # the network's own largest counts; one that the chip cut shows in what was held back
+        most = sum(max(e.trained_most, e.chip_most) for e in (effect, *others))
+        held = effect.held_back == 0 and most <= limit
+        fidelity = Fidelity.EXACT_ON_DATA if held else Fidelity.APPROXIMATED
+        note = f"at most {most}{with_others} on the data"
+        if effect.held_back:
+            note += f", held back {effect.held_back} times"
+    yield Change(
+        what="spike cap",
+        fidelity=fidelity,
+        before="none" if node.max_spikes is None else node.max_spikes,
+        after=limit,
+        unit="spikes a timestep",
+        note=note,
+    )

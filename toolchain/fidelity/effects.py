@@ -1,0 +1,168 @@
+"""What a deployment does on calibration samples, layer by layer, a few samples at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+
+import numpy as np
+
+from toolchain.ir import Array, Graph, Neuron
+from toolchain.ledger import Effect
+from toolchain.recording import LayerRecord, Recording, aligned
+
+__all__ = ["Heard", "heard"]
+
+MOST = 4_000_000
+"""States of all layers in all timesteps that are held at once: tens of megabytes."""
+
+Run = Callable[[Array], Recording]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heard:
+    """What came of the samples.
+
+    Attributes:
+        effects: by layer, the input among them.
+        reference, chip: outputs, (batch, time, outputs), and saturations of the whole.
+        samples, steps: how many.
+    """
+
+    effects: Mapping[str, Effect]
+    reference: Recording
+    chip: Recording
+    samples: int
+    steps: int
+
+
+def heard(
+    graph: Graph,
+    quantized: Graph,
+    spikes: Array,
+    *,
+    reference: Run,
+    chip: Run,
+    one_by_one: Run | None,
+    lags: Mapping[str, int],
+) -> Heard:
+    """Every layer on ``spikes``, against the network as it came.
+
+    Args:
+        graph: the network as it came.
+        quantized: in the chip's integers; its thresholds are those of the chip.
+        spikes: (batch, time, *input shape) counts.
+        reference, chip, one_by_one: runs that record all layers; of the network as it came, of the
+            chip, and of the chip taking events one by one, where it does.
+        lags: timesteps by which each layer of the chip is later.
+    """
+    tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in _layers(quantized)}
+    outputs: tuple[list[Array], list[Array]] = [], []
+    samples, steps = spikes.shape[:2]
+    held = max(1, steps * sum(prod(graph.shape(name)) for name, _ in _layers(quantized)))
+    size = max(1, MOST // held)
+    for start in range(0, max(1, samples), size):
+        part = spikes[start : start + size]
+        trained, made = reference(part), chip(part)
+        singly = None if one_by_one is None else one_by_one(part)
+        for name, tally in tallies.items():
+            tally.add(trained.layers[name], made, None if singly is None else singly.layers[name])
+        outputs[0].append(trained.spikes)
+        outputs[1].append(made.spikes)
+    effects = {graph.input: _input(spikes)} | {n: t.effect() for n, t in tallies.items()}
+    return Heard(
+        effects=effects,
+        reference=Recording(spikes=np.concatenate(outputs[0])),
+        chip=Recording(
+            spikes=np.concatenate(outputs[1]),
+            saturations={name: effects[name].saturations for name in tallies},
+        ),
+        samples=samples,
+        steps=steps,
+    )
+
+
+def _layers(quantized: Graph) -> list[tuple[str, Neuron]]:
+    return [*quantized.of(Neuron).items()]
+
+
+def _input(spikes: Array) -> Effect:
+    total, most = round(float(spikes.sum())), round(float(spikes.max(initial=0)))
+    return Effect(trained=total, chip=total, agreement=1.0, trained_most=most, chip_most=most)
+
+
+@dataclass(slots=True, eq=False)
+class _Tally:
+    """One layer, added up over samples."""
+
+    name: str
+    node: Neuron
+    lag: int
+    apart: float = 0.0
+    larger: float = 0.0
+    singly: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    one_by_one: bool = False
+    so_far: Effect = field(
+        default_factory=lambda: Effect(
+            trained=0, chip=0, agreement=1.0, trained_most=0, chip_most=0
+        )
+    )
+
+    def add(self, trained: LayerRecord, made: Recording, singly: LayerRecord | None) -> None:
+        """Some samples more."""
+        record = made.layers[self.name]
+        wanted, got = aligned(_flat(trained.spikes), _flat(record.spikes), self.lag)
+        n, m = wanted.sum(axis=1), got.sum(axis=1)
+        self.apart += float(np.abs(n - m).sum())
+        self.larger += float(np.maximum(n, m).sum())
+        if singly is not None:
+            self._add_singly(_flat(record.spikes), _flat(singly.spikes))
+        v, fired = _flat(record.v_mem), _flat(record.spikes) > 0
+        threshold = np.broadcast_to(self.node.v_threshold, self.node.shape).ravel()
+        was = self.so_far
+        self.so_far = replace(
+            was,
+            trained=was.trained + round(float(n.sum())),
+            chip=was.chip + round(float(m.sum())),
+            trained_most=max(was.trained_most, _most(trained.spikes)),
+            chip_most=max(was.chip_most, _most(record.spikes)),
+            held_back=was.held_back + int((v >= threshold).sum()),
+            ties=was.ties + int((fired & (v == 0)).sum()),
+            lowest=min(was.lowest, float((v / threshold).min(initial=0.0))),
+            peak=max(was.peak, *map(_peak, (record.v_mem, record.i_syn, record.i_syn_2))),
+            saturations=was.saturations + made.saturations.get(self.name, 0),
+        )
+
+    def _add_singly(self, clocked: Array, singly: Array) -> None:
+        n, m = clocked.sum(axis=1), singly.sum(axis=1)
+        self.singly[0] += float(np.abs(n - m).sum())
+        self.singly[1] += float(np.maximum(n, m).sum())
+        self.one_by_one = True
+
+    def effect(self) -> Effect:
+        """All of it."""
+        return replace(
+            self.so_far,
+            agreement=_agreement(self.apart, self.larger),
+            one_by_one=_agreement(*self.singly) if self.one_by_one else None,
+        )
+
+
+def _agreement(apart: float, larger: float) -> float:
+    return 1.0 - apart / larger if larger else 1.0
+
+
+def _flat(spikes: Array) -> Array:
+    return spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
+
+
+def _most(spikes: Array) -> int:
+    return round(float(spikes.max(initial=0)))
+
+
+def _peak(states: Array | None) -> int:
+    # in a wider word: the largest magnitude of 16 bits has none in 16 bits
+    if states is None or not states.size:
+        return 0
+    return max(int(states.max()), -int(states.min()))
