@@ -8,6 +8,7 @@ with its size for each layer it changed, under its own name.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -78,9 +79,6 @@ def warning(name: str, where: str, message: str) -> Diagnostic:
 
 # ---- hints ----
 
-Finding: TypeAlias = tuple[str, str, str]
-"""Rule, place and message."""
-
 
 def accepting(
     finding: Diagnostic,
@@ -94,18 +92,26 @@ def accepting(
         names: approximations that may help, tried one by one and then together.
         errors: everything that stops the network with these approximations accepted.
     """
-    before = {_key(f) for f in errors(())}
+    before = errors(())
     for number in range(1, len(names) + 1):
         for chosen in combinations(names, number):
-            after = {_key(f) for f in errors(chosen)}
-            if after < before and _key(finding) not in after:
+            if _helps(finding, before, errors(chosen)):
                 quoted = ", ".join(f'"{name}"' for name in chosen)
                 return f"accept an approximation: allow=({quoted}{',' * (number == 1)})"
     return ""
 
 
-def _key(finding: Diagnostic) -> Finding:
-    return finding.rule, finding.where, finding.message
+def _helps(
+    finding: Diagnostic, before: Collection[Diagnostic], after: Collection[Diagnostic]
+) -> bool:
+    """Whether ``finding`` is gone and no rule finds more anywhere; wordings may change."""
+    were, are = (Counter((f.rule, f.where) for f in found) for found in (before, after))
+    place = (finding.rule, finding.where)
+    return (
+        are <= were
+        and are[place] < were[place]
+        and finding.message not in {f.message for f in after if (f.rule, f.where) == place}
+    )
 
 
 # ---- what several families do alike ----

@@ -7,6 +7,16 @@
 from toolchain.frontends.nir.from_graph import from_graph, save
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.objects import from_object
+from toolchain.frontends.nir.read import read
 from toolchain.frontends.nir.to_graph import to_graph
 
-__all__ = ["NirFile", "NirGraph", "NirNode", "from_graph", "from_object", "save", "to_graph"]
+__all__ = [
+    "NirFile",
+    "NirGraph",
+    "NirNode",
+    "from_graph",
+    "from_object",
+    "read",
+    "save",
+    "to_graph",
+]
