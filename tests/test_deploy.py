@@ -6,8 +6,9 @@ import torch
 
 from toolchain import DeployError, Deployment, deploy, extract, ir, list_chips, load_chip
 from toolchain.chips.speck import to_events
+from toolchain.diagnostics import ModelFileError
 from toolchain.ir import AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, decay
-from toolchain.nn import CubaLIF, FlattenTime, IAFSqueeze, SumPool2d, SynNet
+from toolchain.nn import IAF, CubaLIF, FlattenTime, IAFSqueeze, SumPool2d, SynNet
 
 DT = 1e-3
 
@@ -143,8 +144,26 @@ def test_a_synnet_that_gives_its_membrane_is_refused_by_xylo():
 
 
 def test_a_torch_module_needs_a_sample():
-    with pytest.raises(ValueError, match="needs sample="):
-        deploy(torch.nn.Linear(2, 2), chip="xylo")
+    net = SynNet(n_channels=16, n_classes=2)
+    with pytest.raises(ValueError, match="needs sample=") as refused:
+        deploy(net, chip="xylo")
+    assert str(refused.value) == (
+        "a torch module needs sample=, an input as its own forward takes it, such as "
+        "torch.rand(2, 100, 16) where that is (batch, time, features)"
+    )
+    assert deploy(net, chip="xylo", sample=torch.rand(2, 100, 16)).program.outputs == 2
+
+
+def test_weights_without_their_network_are_told_how_they_come_here(tmp_path):
+    torch.save(SynNet(n_channels=16, n_classes=2).state_dict(), tmp_path / "w.pt")
+    for sample in (None, torch.rand(2, 100, 16)):
+        with pytest.raises(ModelFileError) as refused:
+            deploy(tmp_path / "w.pt", chip="xylo", sample=sample)
+        assert str(refused.value) == (
+            f"{tmp_path / 'w.pt'}: holds weights, which do not say what network they are of; "
+            "toolchain.load(path, factory='module:function', sample=...) runs that function, which "
+            "has to build the network, and gives a Graph, which deploy takes"
+        )
 
 
 def test_what_is_no_model_is_refused():
@@ -559,3 +578,13 @@ def test_more_classes_than_the_readout_block_has_are_refused():
     with pytest.raises(DeployError) as caught:
         deploy(Graph.chain(nodes, dt=DT), "speck", readout={})
     assert "if5" in {f.where for f in caught.value.diagnostics}
+
+
+def test_a_layer_that_stayed_silent_in_the_self_check_is_told():
+    torch.manual_seed(0)
+    firing, silent = IAF(), IAF(spike_threshold=1e9)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 6), firing, torch.nn.Linear(6, 3), silent)
+    d = deploy(model, "speck", sample=torch.ones(2, 10, 4), dt=1e-3)
+    (told,) = (f for f in d.diagnostics if f.rule == "self_check")
+    assert (told.where, told.severity.value) == ("3", "info")
+    assert "gave nothing when the Graph was compared with the model" in told.message

@@ -122,7 +122,7 @@ def test_the_measured_effect_is_taken_with_the_lag_undone():
         Recording(spikes=wanted), Recording(spikes=late, saturations={"a": 2, "b": 1}), lag=2
     )
     assert found.message == (
-        "on the calibration spikes the outputs spike 1 times in floats and 1 times on the chip; "
+        "on the calibration spikes the outputs spike once in floats and once on the chip; "
         "100.0 % of the counts are equal; 3 states saturated"
     )
 

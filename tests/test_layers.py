@@ -33,7 +33,7 @@ ALLOWED = {
         "recording",
         "spikes",
     },
-    "compare": {"chips", "ir", "recording"},
+    "compare": {"chips", "diagnostics", "ir", "recording"},
     "deploy": {
         "artifact",
         "chips",

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.chips.family import OrderSpread
+from toolchain.diagnostics import times
 from toolchain.ir import Array
 from toolchain.recording import Recording, aligned, count_agreement
 
@@ -75,12 +76,8 @@ class Departure:
         """``if2, step 3: neuron (0, 4, 1) of sample 0 spikes once, in the quantized graph ...``."""
         return (
             f"{self.layer}, step {self.step}: neuron {self.neuron} of sample {self.sample} spikes "
-            f"{_times(self.clocked)}, in the quantized graph {_times(self.quantized)}"
+            f"{times(self.clocked)}, in the quantized graph {times(self.quantized)}"
         )
-
-
-def _times(number: int) -> str:
-    return {0: "not at all", 1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

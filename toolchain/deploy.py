@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ from toolchain.passes import (
     empty_at_once,
     fold_average_pool,
     fold_gain,
+    fold_scale,
     fuse_batch_norm,
     rest_at_zero,
 )
@@ -109,6 +110,7 @@ def deploy(
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
     to_floats: list[Pass] = [
         drop_identities,
+        fold_scale,
         fuse_batch_norm,
         fold_average_pool,
         fold_gain,
@@ -121,10 +123,10 @@ def deploy(
         graph=graph, shaped=shaped, chip=spec.name, found=(written_otherwise(graph, shaped),)
     )
     floats, findings, book = _approximated(family, shaped, spec, allow, book)
-    findings += family.check_graph(floats, spec)
+    findings += (*_unproven(graph), *family.check_graph(floats, spec))
     if not family.can_lower(floats, spec):
         raise _refused(findings, book)
-    counts = None if calibration is None else _counts(family, floats, calibration, "calibration")
+    counts = None if calibration is None else _listened_to(family, floats, calibration)
     quantized, told = family.quantize(floats, spec, counts, method)
     program = family.lower(quantized, spec)
     if readout is not None:
@@ -193,6 +195,31 @@ def _refused(findings: tuple[Diagnostic, ...], book: Book) -> DeployError:
         errors,
         book.closed(findings),
     )
+
+
+def _unproven(graph: Graph) -> Iterator[Diagnostic]:
+    """A remark on each layer that was silent whenever model and Graph were compared."""
+    silent = graph.provenance.get("silent_in_self_check", "").split(", ")
+    for name in graph.nodes:
+        if name in silent:
+            yield Diagnostic(
+                rule="self_check",
+                severity=Severity.INFO,
+                where=name,
+                message="gave nothing when the Graph was compared with the model, so its threshold "
+                "and its reset were read and not tried",
+            )
+
+
+def _listened_to(family: Family, graph: Graph, calibration: Spikes) -> Array:
+    """Calibration spikes as counts; ValueError where they are none, or hold nothing."""
+    counts = _counts(family, graph, calibration, "calibration")
+    if not counts.size:
+        raise ValueError(
+            f"calibration has shape {counts.shape}, which holds no timestep: give one sample or "
+            "more, or leave calibration= away"
+        )
+    return counts
 
 
 def _counts(family: Family, graph: Graph, spikes: Spikes, what: str) -> Array:

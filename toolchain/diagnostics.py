@@ -33,6 +33,7 @@ __all__ = [
     "Severity",
     "VendorError",
     "count",
+    "times",
 ]
 
 
@@ -128,3 +129,8 @@ class VendorError(RuntimeError):
 def count(number: float) -> str:
     """``131072`` as ``131 072``: thin groups, no unit, whole numbers without decimals."""
     return f"{number:,.0f}".replace(",", " ") if float(number).is_integer() else f"{number:g}"
+
+
+def times(number: int) -> str:
+    """How often: ``once``, ``twice``, ``3 times``."""
+    return {0: "not at all", 1: "once", 2: "twice"}.get(number, f"{count(number)} times")

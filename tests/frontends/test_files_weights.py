@@ -105,7 +105,11 @@ def test_what_the_factory_raises_is_the_users_own(tmp_path):
 
 def test_weights_need_a_factory_and_a_sample(tmp_path):
     torch.save(network().state_dict(), tmp_path / "w")
-    assert "give factory='module:function'" in refusal(tmp_path / "w", factory=None)
+    assert refusal(tmp_path / "w", factory=None) == (
+        "holds weights, which do not say what network they are of; "
+        "toolchain.load(path, factory='module:function', sample=...) runs that function, which "
+        "has to build the network, and gives a Graph, which deploy takes"
+    )
     with pytest.raises(ModelFileError, match="needs sample="):
         load(tmp_path / "w", factory="my_network:build")
 

@@ -440,3 +440,28 @@ def test_a_model_of_one_step_that_calls_a_layer_twice():
         "layer '0' (Leaky): is called 40 times in 20 timesteps; it has state, so each call within "
         "a step needs a layer of its own"
     )
+
+
+# ---- what no timestep of the sample shows ----
+
+
+def feedback_of_two_steps_before(net, x):
+    out = []
+    for t, step in enumerate(x):
+        last = out[t - 2] if t > 1 else torch.zeros(3, 4)
+        out.append(net.cell(net.fc(step) + last))
+    return torch.stack(out)
+
+
+def test_feedback_that_is_later_than_the_sample_is_long_is_refused():
+    model = Net(feedback_of_two_steps_before)
+    found = message(model, spikes(2, 3, 4))
+    assert "adds zeros in each of 2 timesteps that come from no layer" in found
+    assert any(edge.delay == 2 for edge in extract(model, spikes(5, 3, 4)).edges)
+
+
+def test_what_a_silent_layer_gives_by_way_of_numpy_is_refused():
+    def past_torch(net, x):
+        return torch.stack([net.cell(net.fc(s) + torch.from_numpy(0 * s.numpy())) for s in x])
+
+    assert "adds zeros in each of 10 timesteps that come from no layer" in message(Net(past_torch))

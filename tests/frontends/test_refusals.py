@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn as torch_nn
@@ -171,7 +172,7 @@ def test_what_changes_shapes_is_told_before_what_follows_from_it():
 
 def test_a_stateful_layer_called_twice_is_refused():
     found = message(Follows(lambda self, x: self.spike(self.spike(x))))
-    assert "layer 'spike' (IAF): is called 2 times in one forward" in found
+    assert "layer 'spike' (IAF): is called twice in one forward" in found
 
 
 def test_a_layer_fed_from_elsewhere_is_refused():
@@ -311,3 +312,45 @@ def test_a_state_or_record_used_as_a_signal_is_refused():
             return self.out(out + record["vmem"])[0]
 
     assert "adds a tensor that no layer of the network gives" in message(Net())
+
+
+# ---- layers that stay silent ----
+
+
+def test_zeros_that_come_from_no_layer_are_refused():
+    zeros = torch_nn.Parameter(torch.zeros(4))
+    found = message(Follows(lambda self, x: self.out(self.spike(x) + zeros)))
+    assert "adds zeros in all of it that come from no layer" in found
+
+
+def test_a_layer_that_is_silent_on_spikes_is_driven_harder():
+    model = net(torch_nn.Linear(4, 4), nn.IAF(spike_threshold=500.0))
+    graph = extract(model, spikes(2, 9, 4))
+    assert graph.provenance["self_check"].endswith(
+        "on sample, random spikes and strong random input"
+    )
+    assert "silent_in_self_check" not in graph.provenance
+    model[1].register_forward_hook(lambda module, given, made: 2 * made)
+    assert "on strong random input: layer '1' differs first in" in message(model)
+
+
+def test_a_layer_that_never_fires_is_told():
+    model = net(torch_nn.Linear(4, 4), nn.IAF(), nn.IAF(spike_threshold=1e9))
+    assert extract(model, spikes(2, 9, 4)).provenance["silent_in_self_check"] == "2"
+    assert "silent_in_self_check" not in extract(model[:2], spikes(2, 9, 4)).provenance
+
+
+@pytest.mark.parametrize(
+    ("sample", "wanted"),
+    [
+        (
+            np.array([[None] * 4]),
+            "got ndarray of object, no real numbers",
+        ),
+        (np.ones((2, 9, 4), complex), "got ndarray of complex128"),
+        (torch.ones(2, 9, 4, dtype=torch.complex64), "got Tensor of torch.complex64"),
+        (np.full((2, 9, 4), np.nan), "the sample holds numbers that are not finite"),
+    ],
+)
+def test_a_sample_that_holds_no_numbers_is_refused(sample, wanted):
+    assert wanted in message(net(nn.IAF()), sample)

@@ -22,6 +22,7 @@ from toolchain.ir import (
     Output,
     Readout,
     Scale,
+    Sensor,
     SumPool2d,
 )
 from toolchain.ir.interpret import interpret
@@ -105,11 +106,39 @@ def test_whole_weights_stay_whole():
 
 def test_what_is_too_large_or_unknown_is_left_as_it_is():
     graph = maps(0)
-    assert str(unroll(graph, most=60 * 96 - 1)) == str(graph)
-    assert str(unroll(graph, most=96 * 96)) != str(graph)
-    norm = BatchNorm(mean=[0.0], var=[1.0], gamma=[1.0], beta=[0.0], eps=0.0)
-    nodes = {"input": Input(shape=(1, 4, 4)), "norm": norm, "output": Output()}
-    assert str(unroll(Graph.chain(nodes))) == str(Graph.chain(nodes))
+    numbers = 60 * 96 + 96 * 96 + 96 * 24
+    assert str(unroll(graph, most=numbers - 1)) == str(graph)
+    assert str(unroll(graph, most=numbers)) != str(graph)
+    nodes = {"input": Input(shape=(1, 4, 4)), "camera": Sensor(size=(4, 4))}
+    graph = Graph.chain({**nodes, "conv": Conv2d(weight=np.ones((1, 1, 1, 1))), "output": Output()})
+    assert str(unroll(graph)) == str(graph)
+
+
+def test_a_batch_norm_between_maps_becomes_a_diagonal():
+    rng = np.random.default_rng(1)
+    norm = BatchNorm(**{k: rng.random(2) for k in ("mean", "var", "gamma", "beta")}, eps=1e-3)
+    nodes = {"input": Input(shape=(2, 3, 2)), "norm": norm, "output": Output()}
+    graph = Graph.chain(nodes)
+    x = rng.normal(size=(2, 7, 2, 3, 2))
+    np.testing.assert_allclose(respond(unroll(graph), x), respond(graph, x), rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_convolution_is_written_out(data):
+    def pair(low, high):
+        return tuple(data.draw(st.integers(low, high)) for _ in range(2))
+
+    groups, size = data.draw(st.integers(1, 3)), pair(3, 6)
+    kernel, stride, dilation, padding = pair(1, 3), pair(1, 3), pair(1, 2), pair(1, 3)
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    weight = rng.integers(-3, 4, (2 * groups, 2, *kernel)).astype(float)
+    rest = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    conv = Conv2d(weight=weight, bias=rng.integers(0, 3, 2 * groups).astype(float), **rest)
+    input_ = Input(shape=(2 * groups, *size))
+    graph = Graph.chain({"input": input_, "conv": conv, "output": Output()})
+    x = rng.integers(0, 3, (1, 2, *input_.shape))
+    np.testing.assert_array_equal(respond(unroll(graph), x), respond(graph, x))
 
 
 # ---- factors ----
@@ -127,10 +156,8 @@ def chain(**nodes):
     [
         chain(fc=Linear(weight=np.eye(3), bias=np.ones(3)), scale=Scale(scale=FACTOR)),
         chain(scale=Scale(scale=FACTOR), fc=Linear(weight=np.ones((2, 3)), bias=np.ones(2))),
-        chain(scale=Scale(scale=FACTOR), lif=Neuron(shape=(3,), v_threshold=1.0, gain=2.0)),
-        chain(scale=Scale(scale=2.0), lif=Neuron(shape=(3,), v_threshold=1.0, alpha_syn=[0.5])),
     ],
-    ids=["weight before", "weight behind", "neuron behind", "synapse behind"],
+    ids=["weight before", "weight behind"],
 )
 def test_a_factor_moves_into_its_neighbour(graph):
     before = str(graph)
@@ -154,6 +181,30 @@ def test_a_factor_of_each_channel_moves_into_a_convolution(groups, first):
     np.testing.assert_array_equal(respond(fold_scale(graph), x), respond(graph, x))
 
 
+@pytest.mark.parametrize("factor", [FACTOR.reshape(3, 1, 1), np.arange(1.0, 28).reshape(3, 3, 3)])
+def test_a_factor_passes_pools_and_flattening(factor):
+    rng = np.random.default_rng(0)
+    pools = {"pool": SumPool2d(kernel=2, stride=1)} if factor.size == 3 else {}
+    inputs = 12 if pools else 27
+    nodes = {"input": Input(shape=(3, 3, 3)), "scale": Scale(scale=factor), **pools}
+    nodes |= {"flat": Flatten(), "fc": Linear(weight=rng.integers(-3, 4, (2, inputs)))}
+    graph = Graph.chain({**nodes, "output": Output()})
+    x = rng.integers(0, 3, (2, 5, 3, 3, 3))
+    assert not fold_scale(graph).of(Scale)
+    np.testing.assert_array_equal(respond(fold_scale(graph), x), respond(graph, x))
+
+
+def test_a_factor_of_each_pixel_does_not_pass_a_pool():
+    nodes = {
+        "input": Input(shape=(1, 2, 2)),
+        "scale": Scale(scale=np.arange(1.0, 5).reshape(1, 2, 2)),
+        "pool": SumPool2d(kernel=2, stride=2),
+        "conv": Conv2d(weight=np.ones((1, 1, 1, 1))),
+        "output": Output(),
+    }
+    assert str(fold_scale(Graph.chain(nodes))) == str(Graph.chain(nodes))
+
+
 @pytest.mark.parametrize(
     "graph",
     [
@@ -166,16 +217,9 @@ def test_a_factor_of_each_channel_moves_into_a_convolution(groups, first):
                 "output": Output(),
             }
         ),
-        Graph.chain(
-            {
-                "input": Input(shape=(4,)),
-                "scale": Scale(scale=[1.0, 2, 3, 4]),
-                "lif": Neuron(shape=(2,), v_threshold=1.0, alpha_syn=[0.5, 0.7]),
-                "output": Output(),
-            }
-        ),
+        chain(scale=Scale(scale=FACTOR), lif=Neuron(shape=(3,), v_threshold=1.0)),
     ],
-    ids=["no neighbour", "differs within a channel", "two synapses"],
+    ids=["no neighbour", "differs within a channel", "neurons behind"],
 )
 def test_a_factor_without_a_place_stays(graph):
     assert str(fold_scale(graph)) == str(graph)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic, Severity, times
 from toolchain.ir import Graph, Neuron
 
 __all__ = [
@@ -167,21 +167,16 @@ def _lateness(node: Neuron) -> str:
 def lift_caps(graph: Graph, caps: Mapping[str, int | None], chip: str) -> Changed:
     """Neurons capped below ``caps``, by layer, spike as often as these; None is no cap."""
     found: dict[str, Neuron] = {}
+    told = []
     for name, node in graph.of(Neuron).items():
-        cap = caps[name]
-        if node.max_spikes is not None and (cap is None or node.max_spikes < cap):
-            found[name] = node
-    told = (
-        warning(
-            "spike_cap->chip_cap",
-            name,
-            f"spikes {node.max_spikes} times a timestep at most, on {chip} "
-            f"{'as often as its membrane has the threshold' if caps[name] is None else caps[name]}",
-        )
-        for name, node in found.items()
-    )
-    changes = {name: replace(node, max_spikes=caps[name]) for name, node in found.items()}
-    return graph.replace(changes), tuple(told)
+        most, cap = node.max_spikes, caps[name]
+        if most is None or (cap is not None and cap <= most):
+            continue
+        found[name] = replace(node, max_spikes=cap)
+        often = "as often as its membrane has the threshold" if cap is None else times(cap)
+        text = f"spikes {times(most)} a timestep at most, on {chip} {often}"
+        told.append(warning("spike_cap->chip_cap", name, text))
+    return graph.replace(found), tuple(told)
 
 
 def _changed(graph: Graph, found: Mapping[str, Neuron], **fields: Any) -> Graph:

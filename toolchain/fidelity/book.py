@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic, Severity, times
 from toolchain.fidelity.effects import Heard
 from toolchain.ir import Graph, Neuron, Node, Output
 from toolchain.ledger import Change, Changes, Effect, Entry, Fidelity, Ledger
@@ -157,7 +157,8 @@ def _no_ties(node: Neuron, effect: Effect) -> str | None:
 def _never_more(node: Neuron, effect: Effect) -> str | None:
     if node.max_spikes is None or effect.chip_most > node.max_spikes:
         return None
-    return f"no neuron of the chip spiked more than {effect.chip_most} times a step"
+    often = f" more than {times(effect.chip_most)} a step" if effect.chip_most else ""
+    return f"no neuron of the chip spiked{often}"
 
 
 def _never_lower(node: Neuron, effect: Effect) -> str | None:

@@ -6,16 +6,17 @@ not the step told of it. What has no words of its own is told by the name of its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from toolchain.fidelity.fields import by_layer, differing, finite, value_of
 from toolchain.fidelity.findings import drive, moved, row_scales
 from toolchain.ir import (
     Array,
     BatchNorm,
+    Conv1d,
     Conv2d,
     Flatten,
     Graph,
@@ -23,21 +24,25 @@ from toolchain.ir import (
     Linear,
     Neuron,
     Node,
+    Scale,
+    Sensor,
     SumPool2d,
     time_constant,
 )
-from toolchain.ledger import Change, Changes, Fidelity, Value
+from toolchain.ledger import Change, Changes, Fidelity
+from toolchain.passes.unroll import UNROLLED
 
 __all__ = ["accepted", "rounded", "written_otherwise"]
 
 EXACT = 1e-9
 """Relative difference up to which integers are a multiple of the trained numbers."""
 WEIGHTS = (Linear, Conv2d)
+MULTIPLIED = (Linear, Conv1d, Conv2d, Scale, SumPool2d)
+"""What is left out where a product of weights does the same."""
 LEFT_OUT = {
     Identity: "does nothing at inference",
     Flatten: "a matter of addresses",
     BatchNorm: "in the weights before it",
-    SumPool2d: "done by the sensor",
 }
 """Where a layer went that the chip's layers do without."""
 FOLDED = {
@@ -64,13 +69,13 @@ def written_otherwise(before: Graph, after: Graph) -> Changes:
         before: the network as it came.
         after: in the chip's layers; names are kept, layers may be gone.
     """
-    return _by_layer(before, lambda name, node: _exactly(name, node, after))
+    return by_layer(before, lambda name, node: _exactly(name, node, after))
 
 
 def _exactly(name: str, node: Node, after: Graph) -> Iterator[Change]:
     exact = Fidelity.EXACT
     if name not in after:
-        why = next((text for kind, text in LEFT_OUT.items() if isinstance(node, kind)), "")
+        why = _why_left_out(node, after)
         was = f", was {node.was}" if isinstance(node, Identity) else ""
         kind = type(node).__name__
         yield Change(
@@ -80,37 +85,50 @@ def _exactly(name: str, node: Node, after: Graph) -> Iterator[Change]:
     other = after[name]
     if type(node) is not type(other):
         kinds = type(node).__name__, type(other).__name__
-        yield Change(what="kind", fidelity=exact, before=kinds[0], after=kinds[1])
-    for field in _differing(node, other):
+        dense = isinstance(node, UNROLLED) and isinstance(other, Linear)
+        what, note = ("dense", "written out as one matrix") if dense else ("kind", "")
+        yield Change(what=what, fidelity=exact, before=kinds[0], after=kinds[1], note=note)
+    for field in differing(node, other):
         old, new = getattr(node, field), getattr(other, field)
         if field == "weight":
-            yield _scaled(node, other) if _rows_alike(node, other) else _written_out(old, new)
+            yield _reweighted(node, other)
             continue
         yield Change(
             what=field,
             fidelity=exact,
-            before=_value(old),
-            after=_value(new),
+            before=value_of(old),
+            after=value_of(new),
             note=FOLDED.get(field, ""),
         )
 
 
-def _rows_alike(node: Node, other: Node) -> bool:
-    """Whether both are weights of as many outputs, each with as many inputs."""
-    if not isinstance(node, WEIGHTS) or not isinstance(other, WEIGHTS):
-        return False
-    return len(node.weight) == len(other.weight) and node.weight.size == other.weight.size
+def _why_left_out(node: Node, after: Graph) -> str:
+    if isinstance(node, SumPool2d) and after.of(Sensor):
+        return "done by the sensor"
+    if isinstance(node, MULTIPLIED):
+        return "multiplied into the weights beside it"
+    return next((text for kind, text in LEFT_OUT.items() if isinstance(node, kind)), "")
 
 
-def _written_out(old: Array, new: Array) -> Change:
-    """Weights as a matrix of another shape."""
+def _reweighted(node: Node, other: Node) -> Change:
+    """Weights as a matrix of another shape, times factors, or times other weights."""
+    if isinstance(node, Conv1d):
+        node = Linear(weight=node.weight.reshape(len(node.weight), -1))
+    assert isinstance(node, WEIGHTS)
+    assert isinstance(other, WEIGHTS)
+    if node.weight.size != other.weight.size or len(node.weight) != len(other.weight):
+        return Change(
+            what="weights",
+            fidelity=Fidelity.EXACT,
+            before=int(node.weight.size),
+            after=int(other.weight.size),
+            unit="numbers",
+            note="written out",
+        )
+    if moved(node, other) / 100 <= EXACT:
+        return _scaled(node, other)
     return Change(
-        what="weights",
-        fidelity=Fidelity.EXACT,
-        before=int(old.size),
-        after=int(new.size),
-        unit="numbers",
-        note="written out",
+        what="weights", fidelity=Fidelity.EXACT, note="multiplied with those of its neighbours"
     )
 
 
@@ -118,7 +136,7 @@ def _scaled(node: Node, other: Node) -> Change:
     """Weights that took up a factor of their neighbours."""
     scales = row_scales(node, other)
     scales = scales[scales != 0]
-    span = _value(scales) if scales.size else 1.0
+    span = value_of(scales) if scales.size else 1.0
     note = "takes up factors of its neighbours"
     return Change(
         what="weights", fidelity=Fidelity.EXACT, before=1.0, after=span, unit="times", note=note
@@ -130,7 +148,7 @@ def _scaled(node: Node, other: Node) -> Change:
 
 def accepted(before: Graph, after: Graph, name: str) -> Changes:
     """What the approximation ``name`` did: fields of layers, and delays on the way to them."""
-    found = _by_layer(before, lambda layer, node: _otherwise(node, after[layer], before.dt))
+    found = by_layer(before, lambda layer, node: _otherwise(node, after[layer], before.dt))
     for changes in found.values():
         changes[:] = [_allowed(change, name) for change in changes]
     delays = {(edge.pre, edge.post): edge.delay for edge in after.edges}
@@ -150,7 +168,7 @@ def accepted(before: Graph, after: Graph, name: str) -> Changes:
 
 
 def _otherwise(node: Node, other: Node, dt: float | None) -> Iterator[Change]:
-    for field in _differing(node, other):
+    for field in differing(node, other):
         old, new = getattr(node, field), getattr(other, field)
         if field in ("alpha_mem", "alpha_syn") and old is not None and new is not None:
             yield _tau(field, old, new, dt, Fidelity.APPROXIMATED)
@@ -158,8 +176,8 @@ def _otherwise(node: Node, other: Node, dt: float | None) -> Iterator[Change]:
         yield Change(
             what=field,
             fidelity=Fidelity.APPROXIMATED,
-            before=_value(old),
-            after=_value(new),
+            before=value_of(old),
+            after=value_of(new),
         )
 
 
@@ -187,12 +205,12 @@ def rounded(before: Graph, after: Graph) -> Changes:
         elif isinstance(node, Neuron) and isinstance(other, Neuron):
             yield from _neurons(before, after, name)
             told = {"alpha_mem", "alpha_syn", *POTENTIALS}
-        fields = [field for field in _differing(node, other) if field not in told]
+        fields = [field for field in differing(node, other) if field not in told]
         for field in fields:
-            old, new = _value(getattr(node, field)), _value(getattr(other, field))
+            old, new = value_of(getattr(node, field)), value_of(getattr(other, field))
             yield Change(what=field, fidelity=Fidelity.APPROXIMATED, before=old, after=new)
 
-    return _by_layer(before, one)
+    return by_layer(before, one)
 
 
 POTENTIALS = ("v_threshold", "bias", "v_min", "v_init", "v_leak", "reset_amount", "v_reset")
@@ -227,7 +245,7 @@ def _neurons(before: Graph, after: Graph, name: str) -> Iterator[Change]:
         old, new = getattr(node, field), getattr(other, field)
         if old is None or new is None or not (np.any(old) or np.any(new)):
             if (old is None) != (new is None):
-                change = Change(what=field, fidelity=Fidelity.APPROXIMATED, before=_value(old))
+                change = Change(what=field, fidelity=Fidelity.APPROXIMATED, before=value_of(old))
                 yield change
             continue
         if field == "reset_amount" and np.array_equal(new, other.v_threshold):
@@ -291,53 +309,8 @@ def _tau(field: str, old: Array, new: Array, dt: float | None, fidelity: Fidelit
     return Change(
         what=f"tau_{field.removeprefix('alpha_')}",
         fidelity=fidelity,
-        before=_finite(float(was[worst])),
-        after=_finite(float(now[worst])),
+        before=finite(float(was[worst])),
+        after=finite(float(now[worst])),
         unit=unit,
         error=float(now[worst] / was[worst] - 1) if known else None,
     )
-
-
-# ---- comparing ----
-
-
-def _by_layer(
-    graph: Graph, told: Callable[[str, Node], Iterator[Change]]
-) -> dict[str, list[Change]]:
-    found = {name: [*told(name, node)] for name, node in graph.nodes.items()}
-    return {name: changes for name, changes in found.items() if changes}
-
-
-def _differing(node: Node, other: Node) -> Iterator[str]:
-    """Fields that both have and that differ, but for axes of length 1; shapes are not fields."""
-    mine, theirs = node.parameters(), other.parameters()
-    for field, old in mine.items():
-        if field != "shape" and field in theirs and not _same(old, theirs[field]):
-            yield field
-
-
-def _same(old: Any, new: Any) -> bool:
-    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
-        if old.size != new.size:
-            uniform = bool(np.all(old == new.flat[0])) if new.size else not old.size
-            return uniform and bool(np.all(new == new.flat[0]))
-        return np.array_equal(old.ravel(), new.ravel())
-    return type(old) is type(new) and bool(old == new)
-
-
-def _value(value: Any) -> Value:
-    """A field as data: a number where all neurons share one, ``0.1 to 0.3``, or its text."""
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if not isinstance(value, np.ndarray):
-        return str(value)
-    if not value.size:
-        return None
-    low, high = float(value.min()), float(value.max())
-    if f"{low:.3g}" == f"{high:.3g}":
-        return _finite(low)
-    return f"{low:.3g} to {high:.3g}"
-
-
-def _finite(value: float) -> Value:
-    return value if np.isfinite(value) else "infinite"

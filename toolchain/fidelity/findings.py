@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity, count, times
 from toolchain.ir import Array, Conv2d, Graph, Linear, Membrane, Neuron, Node, time_constant
 from toolchain.passes.dashes import dashes, formulas
 from toolchain.passes.weights import weights_of
@@ -158,7 +158,7 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
         rule="calibration",
         severity=Severity.INFO,
         where="network",
-        message=f"on the calibration spikes the outputs spike {count(float(wanted.sum()))} times "
-        f"in floats and {count(float(got.sum()))} times on the chip; {100 * equal:.1f} % of the "
+        message=f"on the calibration spikes the outputs spike {times(round(wanted.sum()))} "
+        f"in floats and {times(round(got.sum()))} on the chip; {100 * equal:.1f} % of the "
         f"counts are equal; {count(clamped)} states saturated",
     )

@@ -37,6 +37,11 @@ class Built:
     layers: dict[str, Array]
     output: Array
 
+    @property
+    def silent(self) -> set[str]:
+        """The layers that gave nothing but zeros."""
+        return {name for name, given in self.layers.items() if not given.any()}
+
 
 def build(run: Run, dt: float | None, provenance: dict[str, str]) -> Built:
     """The Graph of a run.

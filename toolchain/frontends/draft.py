@@ -52,6 +52,7 @@ class Draft:
     steps: Steps = field(default_factory=Steps)
     reserved: set[str] = field(default_factory=set)
     _placed: dict[Hashable, Fragment] = field(default_factory=dict)
+    _absent: dict[Hashable, Call] = field(default_factory=dict)
 
     def name(self, name: str, call: Call | None = None) -> str:
         """``name``, or with a number behind it if it is taken; a layer's own name is its first."""
@@ -104,6 +105,14 @@ class Draft:
             fed = [(source.node, source.step) if source else None for source in sources]
             self.steps.feed(fragment.entry, call, like.step, fed, kind)
         return Signal(fragment.exit, like.layout, like.step)
+
+    def absent(self, call: Call, what: Hashable, step: int | None) -> None:
+        """A sum that is none in this timestep, since one operand is zero there."""
+        self._absent.setdefault((what, 0) if step is None else self.steps.place(what, step), call)
+
+    def never_there(self) -> list[Call]:
+        """The sums of which one operand is zero in every timestep."""
+        return [call for key, call in self._absent.items() if key not in self._placed]
 
     def _join(self, source: Signal | None, post: str) -> None:
         if source is not None and source.node:

@@ -206,9 +206,9 @@ def _built(given: _Given) -> nn.Module:
 
     if given.factory is None:
         raise ModelFileError(
-            "holds weights, which do not say what network they are of; give factory="
-            "'module:function', which builds it and is run for that, and sample= to "
-            "toolchain.load, and its Graph to deploy"
+            "holds weights, which do not say what network they are of; "
+            "toolchain.load(path, factory='module:function', sample=...) runs that function, "
+            "which has to build the network, and gives a Graph, which deploy takes"
         )
     if given.sample is None:
         raise ModelFileError("needs sample=, an input as the network's own forward takes it")

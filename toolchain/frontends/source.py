@@ -50,7 +50,10 @@ def as_graph(
             f"{type(model).__name__}"
         )
     if sample is None:
-        raise ValueError("a torch module needs sample=, an input as its own forward takes it")
+        raise ValueError(
+            "a torch module needs sample=, an input as its own forward takes it, such as "
+            "torch.rand(2, 100, 16) where that is (batch, time, features)"
+        )
     from toolchain.frontends import extract
 
     return extract(model, sample, dt=dt)

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from toolchain.diagnostics import times
 from toolchain.frontends.adapter import Layer, UnsupportedError
 from toolchain.frontends.calls import Call, Value, Zeros
 from toolchain.frontends.outputs import origin
@@ -17,11 +18,11 @@ from toolchain.frontends.outputs import origin
 __all__ = ["called_again", "check_states", "given_tensors"]
 
 
-def called_again(times: int) -> str:
+def called_again(number: int) -> str:
     """Why a layer that takes whole sequences may not be called several times."""
     return (
-        f"is called {times} times in one forward; it has state, so each call needs a layer of its "
-        "own"
+        f"is called {times(number)} in one forward; it has state, so each call needs a layer of "
+        "its own"
     )
 
 

@@ -19,7 +19,10 @@ def summed(call: Call, inputs: Sequence[Signal], draft: Draft) -> Signal:
     """The sum of what ``call`` was given."""
     others = [item for item in call.others if item is not None]
     shapes = {value.shape for value in (*call.inputs, *call.outputs)}
+    what = call.module or (call.op, call.where)
     if len(inputs) == 1 and all(map(_nothing, others)) and len(shapes) == 1:
+        if any(isinstance(item, Zeros) for item in others):
+            draft.absent(call, what, inputs[0].step)
         return inputs[0]  # nothing has fired yet, or what Python's sum() starts with
     if others or len(inputs) != 2:
         things = ", ".join(map(_thing, others)) or "something"
@@ -32,7 +35,6 @@ def summed(call: Call, inputs: Sequence[Signal], draft: Draft) -> Signal:
     _check_two(one, two)
     steps = [signal.step for signal in inputs if signal.step is not None]
     like = replace(one, step=max(steps, default=None))
-    what = call.module or (call.op, call.where)
     return draft.place(call, what, inputs, like, lambda name: Fragment.of(name, Add()), "add")
 
 

@@ -3,13 +3,14 @@
 Neither the source nor the order of registration says what a network computes; a run does. A copy
 of the model, in double precision and evaluation mode, is run on the sample and on random spikes.
 Both runs have to give the same Graph, which finds branches that depend on data, and the Graph has
-to give the same spikes in every layer.
+to give the same spikes in every layer. A layer that stays silent proves nothing, so that stronger
+input follows as long as there is one; what is silent even then is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from toolchain.frontends.build import Built, build
 from toolchain.frontends.calls import Run
 from toolchain.frontends.one_step import STEPS, driver, is_one_step
 from toolchain.frontends.record import record
+from toolchain.frontends.remedies import remedy
 from toolchain.frontends.selfcheck import self_check
 from toolchain.frontends.twin import reset, twin_of
 from toolchain.frontends.versions import frameworks
@@ -28,6 +30,9 @@ from toolchain.ir import Graph
 __all__ = ["extract"]
 
 _Forward: TypeAlias = Callable[[Tensor], Any] | None
+
+STRONGER = (10.0, 100.0, 1000.0)
+"""Size of the random input for layers that were silent before, one after the other."""
 
 
 def extract(
@@ -57,39 +62,82 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    twin, inputs = twin_of(model), _inputs(sample)
+    twin, inputs, forward, told, first = _seen_or_told(model, _inputs(sample), dt)
+
+    def on(given: Tensor, what: str) -> Built:
+        built = _built(twin, _run(twin, given, what, forward), dt, told)
+        _same_graph(first.graph, built.graph, what)
+        return built
+
+    second = on(_random_spikes(inputs, seed), "random spikes")
+    checked = {"self_check": "not run"}
+    if check:
+        stronger = (on(_strong(inputs, size, seed), "strong random input") for size in STRONGER)
+        checked = _checked(first, second, stronger)
+    graph = first.graph
+    provenance = {**graph.provenance, **checked}
+    return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
+
+
+class _Seen(NamedTuple):
+    """The first run: the copy that is run, on what, by what, what is told of it, and the Graph."""
+
+    twin: nn.Module
+    inputs: Tensor
+    forward: _Forward
+    told: dict[str, str]
+    built: Built
+
+
+def _seen_or_told(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
+    """The model on its sample; where it is refused, what would help is told."""
+    try:
+        return _seen(model, inputs, dt)
+    except ExtractError as fault:
+        helps = remedy(model, inputs, lambda net, given: _seen(net, given, dt).told)
+        if helps:
+            raise ExtractError(helps) from fault
+        raise
+
+
+def _seen(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
+    """The model on its sample, step by step where its forward is one timestep."""
+    twin = twin_of(model)
     run, forward, told = _run(twin, inputs, "the sample"), None, {}
     if is_one_step(run):
         forward, inputs = driver(twin), inputs.repeat(STEPS, *[1] * inputs.dim())
         told = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
         run = _run(twin, inputs, "the sample", forward)
-    first = _built(twin, run, dt, told)
-    random = _run(twin, _random_spikes(inputs, seed), "random spikes", forward)
-    second = _built(twin, random, dt, told)
-    _same_graph(first.graph, second.graph)
-    checked = _checked(first, second) if check else "not run"
-    graph = first.graph
-    provenance = {**graph.provenance, "self_check": checked}
-    return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
+    return _Seen(twin, inputs, forward, told, _built(twin, run, dt, told))
 
 
-def _checked(first: Built, second: Built) -> str:
+def _checked(first: Built, second: Built, stronger: Iterator[Built]) -> dict[str, str]:
+    """What was compared, and which layers were silent throughout."""
     spikes = self_check(first, "the sample") + self_check(second, "random spikes")
-    return f"0 of {count(spikes)} spikes differ on sample and random spikes"
+    silent, what = first.silent & second.silent, "sample and random spikes"
+    while silent and (built := next(stronger, None)) is not None:
+        spikes += self_check(built, "strong random input")
+        silent, what = silent & built.silent, "sample, random spikes and strong random input"
+    told = {"self_check": f"0 of {count(spikes)} spikes differ on {what}"}
+    names = ", ".join(name for name in first.layers if name in silent)
+    return told | {"silent_in_self_check": names} if silent else told
 
 
 def _inputs(sample: Any) -> Tensor:
-    if isinstance(sample, np.ndarray):
+    if isinstance(sample, np.ndarray) and sample.dtype.kind in "biuf":
         sample = torch.as_tensor(sample)
-    if not isinstance(sample, Tensor):
+    if not isinstance(sample, Tensor) or sample.is_complex():
+        of = f" of {sample.dtype}, no real numbers" if hasattr(sample, "dtype") else ""
         raise ExtractError(
-            f"the sample must be one tensor or array, as the model's forward takes it, "
-            f"got {type(sample).__name__}"
+            "the sample must be one tensor or array, as the model's forward takes it, got "
+            f"{type(sample).__name__}{of}"
         )
     if sample.dim() < 2 or sample.numel() == 0:
         raise ExtractError(
             f"the sample must hold (batch, time, *features), got shape {tuple(sample.shape)}"
         )
+    if not sample.isfinite().all():
+        raise ExtractError("the sample holds numbers that are not finite")
     return sample.detach().cpu().to(torch.float64, copy=True)
 
 
@@ -112,13 +160,19 @@ def _random_spikes(like: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(rng.poisson(rng.uniform(0, 2, like.shape)).astype(np.float64))
 
 
-def _same_graph(one: Graph, other: Graph) -> None:
+def _strong(like: Tensor, size: float, seed: int) -> Tensor:
+    """Numbers of either sign of the shape of ``like``; no count, so that hardly a sum is a tie."""
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.normal(0.0, size, like.shape))
+
+
+def _same_graph(one: Graph, other: Graph, what: str) -> None:
     """Refuse a model whose structure depends on its input."""
     texts = str(one).splitlines(), str(other).splitlines()
     if texts[0] == texts[1]:
         return
     only = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
     raise ExtractError(
-        "the model computes something else on random spikes than on the sample; a branch in its "
+        f"the model computes something else on {what} than on the sample; a branch in its "
         f"forward depends on the data. Only one of the two has: {'; '.join(only)}"
     )

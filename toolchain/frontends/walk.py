@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn as torch_nn
 
+from toolchain.diagnostics import times
 from toolchain.frontends.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.axes import Grid, Layout, check_axes
 from toolchain.frontends.calls import Call, Run, Value, Zeros
@@ -70,8 +71,11 @@ class Walk:
         self.signals[self.run.sample] = Signal(entry, self.layout)
         for call in path:
             self._take(call)
-        for name, site in self.draft.steps.sites.items() if not self.problems else ():
-            self._try(site.call, self.draft.steps.check, name)
+        if not self.problems:
+            for name, site in self.draft.steps.sites.items():
+                self._try(site.call, self.draft.steps.check, name)
+            for call in self.draft.never_there():
+                self._try(call, self._refuse_zeros)
         if output.call is not None:
             self._try(output.call, self._leave, output)
         return self
@@ -85,6 +89,14 @@ class Walk:
                 self._refused.add(str(call))
                 self.problems.append(f"{call}: {fault}")
             return None
+
+    def _refuse_zeros(self) -> None:
+        """A sum with zeros throughout: what would have been there later cannot be seen."""
+        raise UnsupportedError(
+            f"adds zeros in {f'each of {self.grid.time} timesteps' if self.loops else 'all of it'} "
+            "that come from no layer; leave them out or, where spikes of an earlier timestep "
+            "would come there, give a longer sample"
+        )
 
     def _take(self, call: Call) -> None:
         made = self._try(call, self._signals, call)
@@ -179,15 +191,16 @@ class Walk:
         if source is not None:
             check_axes(Axes.STEP, shape, source.layout)
         calls, steps = self._calls[module], self.grid.time
+        timesteps = f"{steps} timestep{'s' * (steps != 1)}"
         if calls > steps:
             raise UnsupportedError(
-                f"is called {calls} times in {steps} timesteps; it has state, so each call within "
-                "a step needs a layer of its own"
+                f"is called {times(calls)} in {timesteps}; it has state, so each call within a "
+                "step needs a layer of its own"
             )
         if calls < steps:
             raise UnsupportedError(
-                f"is called {'once' if calls == 1 else f'{calls} times'} in {steps} timesteps; a "
-                "loop over time has to call it once in each"
+                f"is called {times(calls)} in {timesteps}; a loop over time has to call it once in "
+                "each"
             )
         last, before = self._last.get(module, (-1, None))
         step = last + 1

@@ -8,6 +8,7 @@ from toolchain.passes.batch_norm import fuse_batch_norm
 from toolchain.passes.canonicalize import drop_identities, fold_gain
 from toolchain.passes.carry_bias import carry_bias
 from toolchain.passes.linear_to_conv import linear_to_conv
+from toolchain.passes.merge import merge_weights
 from toolchain.passes.pooling import fold_average_pool
 from toolchain.passes.quantize import quantize
 from toolchain.passes.resting import empty_at_once, rest_at_zero
@@ -25,6 +26,7 @@ __all__ = [
     "fold_sensor_pool",
     "fuse_batch_norm",
     "linear_to_conv",
+    "merge_weights",
     "quantize",
     "rest_at_zero",
     "unroll",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.ir import Array, Flatten, Graph, Identity, Membrane, Node
-from toolchain.passes.weights import scaled, to_rows, weights_of
+from toolchain.passes.weights import scalable, scaled, to_rows, weights_of
 
 __all__ = ["drop_identities", "fold_gain"]
 
@@ -30,7 +30,8 @@ def fold_gain(graph: Graph) -> Graph:
 
     ``i = a i + x`` is ``i = a (i + x / a)``, and a gain on the current is a gain on the weights.
 
-    Requires: weights that feed that neuron layer alone; other layers are left as they are.
+    Requires: weights that feed that neuron layer alone, and factors that are the same all over a
+    channel of a convolution; other layers are left as they are.
     Ensures: the spikes are unchanged in exact arithmetic (rounding of float64 aside); ``i_syn``
     is scaled by the gain.
     """
@@ -38,7 +39,10 @@ def fold_gain(graph: Graph) -> Graph:
         found = weights_of(graph, name)
         if found is None or not _needs_folding(node):
             continue
-        changes: dict[str, Node] = {w: scaled(graph[w], _factor(node)) for w in found}
+        factor = _factor(node)
+        if not all(scalable(graph[w], factor) for w in found):
+            continue
+        changes: dict[str, Node] = {w: scaled(graph[w], factor) for w in found}
         changes[name] = replace(node, gain=np.ones(()), syn_order="add_decay")
         graph = graph.replace(changes)
     return graph

@@ -11,6 +11,8 @@ import numpy as np
 from toolchain.ir import (
     Add,
     Array,
+    AvgPool2d,
+    BatchNorm,
     Conv1d,
     Conv2d,
     Edge,
@@ -26,24 +28,24 @@ from toolchain.ir import (
     Shape,
     SumPool2d,
 )
-from toolchain.ir.interpret import evaluate
 
-__all__ = ["unroll"]
+__all__ = ["UNROLLED", "unroll"]
 
-UNROLLED = (Conv1d, Conv2d, SumPool2d, Scale)
+UNROLLED = (BatchNorm, Conv1d, Conv2d, Scale, SumPool2d)
+"""What is linear in its input, up to a bias, and becomes a ``Linear``; an average is a pool."""
 TAKEN = (*UNROLLED, Add, Flatten, Identity, Input, Linear, Membrane, Output)
 
 
 def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
-    """Every convolution, pool and ``Scale`` a ``Linear``; all features in rows, in C order.
+    """Every node of ``UNROLLED`` a ``Linear``; all features in rows, in C order.
 
     An input of several axes keeps its shape and is flattened first; what leaves the network is
     in rows.
 
-    Requires: no layers other than these, dense ones, neurons and sums, and no weight of more than
-    ``most`` numbers; any other graph is left as it is.
-    Ensures: no ``Conv1d``, ``Conv2d``, pool, ``Scale`` or ``Flatten`` but that of the input is
-    left; the response is unchanged, exactly but for the order of sums.
+    Requires: no layers other than these, dense ones, neurons and sums, and no more than ``most``
+    numbers in all weights that are made; any other graph is left as it is.
+    Ensures: none of these nodes and no ``Flatten`` but that of the input is left; the response is
+    unchanged, exactly but for the order of sums.
     """
     sizes = [
         prod(graph.shape(name)) * prod(graph.input_shape_of(name))
@@ -52,7 +54,7 @@ def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
     ]
     taken = all(isinstance(node, TAKEN) for node in graph.nodes.values())
     maps = [name for name, node in graph.of(Membrane).items() if len(node.shape) > 1]
-    if not taken or not (sizes or maps) or max(sizes, default=0) > most:
+    if not taken or not (sizes or maps) or sum(sizes) > most:
         return graph
     nodes = {
         name: _in_rows(node, () if isinstance(node, Input) else graph.input_shape_of(name))
@@ -87,23 +89,67 @@ def _inputs(graph: Graph, name: str) -> list[Edge]:
 
 def _in_rows(node: Node, shape: Shape) -> Node:
     """``node``, which receives ``shape``, between rows of features."""
-    if isinstance(node, UNROLLED):
-        return _dense(node, shape)
+    if isinstance(node, (BatchNorm, Scale)):
+        return _diagonal(node, shape)
+    if isinstance(node, (Conv1d, Conv2d, SumPool2d)):
+        return _dense(_convolution(node, shape), shape)
     return _row_of_neurons(node) if isinstance(node, Membrane) else node
 
 
-def _dense(node: Conv1d | Conv2d | SumPool2d | Scale, shape: Shape) -> Linear:
-    """The matrix whose columns are the responses to single features."""
-    bias = node.bias if isinstance(node, (Conv1d, Conv2d)) else None
-    bare = replace(node, bias=None) if isinstance(node, (Conv1d, Conv2d)) else node
-    features = prod(shape)
-    units = np.eye(features).reshape(1, features, *shape)
-    weight = evaluate(bare, [units]).reshape(features, -1).T
-    if isinstance(node, (Conv1d, Conv2d)) and np.issubdtype(node.weight.dtype, np.integer):
-        weight = weight.astype(node.weight.dtype)
-    if bias is not None:
-        bias = np.repeat(bias, len(weight) // len(bias))
-    return Linear(weight=weight, bias=bias)
+def _diagonal(node: BatchNorm | Scale, shape: Shape) -> Linear:
+    """Each feature times a factor of its own, and a shift."""
+    if isinstance(node, Scale):
+        return Linear(weight=np.diag(np.broadcast_to(node.scale, shape).ravel()))
+    each = prod(shape[1:])
+    scale = node.gamma / np.sqrt(node.var + node.eps)
+    shift = node.beta - node.mean * scale
+    return Linear(weight=np.diag(np.repeat(scale, each)), bias=np.repeat(shift, each))
+
+
+def _convolution(node: Conv1d | Conv2d | SumPool2d, shape: Shape) -> Conv2d:
+    """The same as a convolution over maps, which are one row high where they have one axis."""
+    if isinstance(node, Conv1d):
+        return Conv2d(
+            weight=node.weight[:, :, None],
+            bias=node.bias,
+            stride=(1, node.stride),
+            padding=(0, node.padding),
+            dilation=(1, node.dilation),
+            groups=node.groups,
+        )
+    if isinstance(node, Conv2d):
+        return node
+    window = np.ones((shape[0], 1, *node.kernel))
+    if isinstance(node, AvgPool2d):
+        window /= prod(node.kernel)
+    return Conv2d(weight=window, stride=node.stride, groups=shape[0])
+
+
+def _dense(node: Conv2d, shape: Shape) -> Linear:
+    """The matrix of a convolution that reads ``shape``, filled tap by tap."""
+    channels, height, width = (shape[0], *(1,) * (3 - len(shape)), *shape[1:])
+    to = node.output_shape((channels, height, width))
+    matrix = np.zeros((*to, channels, height, width), node.weight.dtype)
+    outputs, inputs = len(node.weight) // node.groups, node.weight.shape[1]
+    for y, x in np.ndindex(*node.weight.shape[2:]):
+        rows = _positions(node, 0, y, to[1], height)
+        columns = _positions(node, 1, x, to[2], width)
+        for group in range(node.groups):
+            o = slice(group * outputs, (group + 1) * outputs)
+            c = slice(group * inputs, (group + 1) * inputs)
+            # positions stand first where they are apart: (rows, columns, outputs, inputs)
+            matrix[o, rows[0][:, None], columns[0], c, rows[1][:, None], columns[1]] = node.weight[
+                o, :, y, x
+            ]
+    bias = None if node.bias is None else np.repeat(node.bias, prod(to[1:]))
+    return Linear(weight=matrix.reshape(prod(to), prod(shape)), bias=bias)
+
+
+def _positions(node: Conv2d, axis: int, tap: int, outputs: int, inputs: int) -> tuple[Array, Array]:
+    """Output positions along an axis that see something at a tap, and the input positions there."""
+    seen = np.arange(outputs) * node.stride[axis] + tap * node.dilation[axis] - node.padding[axis]
+    inside = (seen >= 0) & (seen < inputs)
+    return np.flatnonzero(inside), seen[inside]
 
 
 def _row_of_neurons(node: Membrane) -> Membrane:

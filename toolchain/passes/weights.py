@@ -27,7 +27,7 @@ from toolchain.ir import (
     SumPool2d,
 )
 
-__all__ = ["scaled", "to_rows", "weights_of"]
+__all__ = ["scalable", "scaled", "to_rows", "weights_of"]
 
 WEIGHTS = (Linear, Conv1d, Conv2d)
 TRANSPARENT = (Add, SumPool2d, AvgPool2d, Flatten, Identity)
@@ -83,6 +83,15 @@ def scaled(node: Node, factor: Array) -> Node:
     weight = node.weight * per_output.reshape(-1, *(1,) * (node.weight.ndim - 1))
     bias = None if node.bias is None else node.bias * per_output
     return replace(node, weight=weight, bias=bias)
+
+
+def scalable(node: Node, factor: Array) -> bool:
+    """Whether ``scaled`` can: whether ``factor`` is the same all over each output channel."""
+    assert isinstance(node, WEIGHTS)
+    if len(np.atleast_1d(factor)) not in (1, len(node.weight)):
+        return False
+    rows = factor.reshape(len(factor), -1) if factor.ndim > 1 else np.zeros((1, 1))
+    return bool(np.all(rows == rows[:, :1]))
 
 
 def _per_output(node: Linear | Conv1d | Conv2d, factor: Array) -> Array:

@@ -44,7 +44,7 @@ def test_a_cap_is_lifted():
     after, told = changed(one({"max_spikes": 2}), "spike_cap->chip_cap")
     assert after["spk"].max_spikes is None
     assert told == [
-        "spk: spikes 2 times a timestep at most, on speck2f as often as its membrane has the "
+        "spk: spikes twice a timestep at most, on speck2f as often as its membrane has the "
         "threshold"
     ]
 

@@ -22,6 +22,7 @@ from toolchain.ir import (
     Neuron,
     Output,
     Readout,
+    Scale,
     SumPool2d,
 )
 
@@ -160,7 +161,7 @@ REFUSED = [
     (
         "one spike a step",
         {"max_spikes": 1},
-        "error[plain_neurons] spk: is capped at 1 spikes a step; speck2f has no such cap\n"
+        "error[plain_neurons] spk: is capped at 1 spike a step; speck2f has no such cap\n"
         "  hint: trained with any number of spikes a step (MultiSpike) it is taken"
         + OR_ACCEPT.format("spike_cap->chip_cap"),
     ),
@@ -335,6 +336,14 @@ def test_what_no_pass_removed_is_refused_by_name(node):
         "and fire, and sum-pool"
     )
     assert text in errors(chain(conv(1, 1), FULL, node))
+
+
+def test_a_factor_that_no_weight_can_take_is_refused_by_name():
+    factor = Scale(scale=np.arange(1.0, 65).reshape(1, 8, 8))
+    assert errors(chain(conv(1, 1), factor, FULL))[0] == (
+        "error[node_kinds] n1: is a factor that no weight beside it can take; speck2f has no "
+        "factors"
+    )
 
 
 def test_rows_of_inputs_are_no_maps():

@@ -193,7 +193,10 @@ def test_a_cap_becomes_the_chips():
     graph = one(max_spikes=3)
     after, told = changed(graph, "spike_cap->chip_cap")
     assert [after[name].max_spikes for name in ("h", "out")] == [31, 1]
-    assert told == ["h: spikes 3 times a timestep at most, on xylo_a2 31"]
+    assert told == ["h: spikes 3 times a timestep at most, on xylo_a2 31 times"]
+    assert changed(one(max_spikes=1), "spike_cap->chip_cap")[1] == [
+        "h: spikes once a timestep at most, on xylo_a2 31 times"
+    ]
     for cap in (None, 31, 40):
         assert changed(one(max_spikes=cap), "spike_cap->chip_cap")[1] == []
 

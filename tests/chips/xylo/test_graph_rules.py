@@ -187,7 +187,7 @@ REFUSED = [
     (
         "one spike a step",
         {"max_spikes": 1},
-        "error[spike_caps] h: is capped at 1 spikes a step, xylo_a2 at 31"
+        "error[spike_caps] h: is capped at 1 spike a step, xylo_a2 at 31"
         + LIMITS.format("xylo_a2")
         + HINT.format("spike_cap->chip_cap"),
     ),
@@ -231,7 +231,7 @@ def test_two_synapses_are_for_hidden_neurons_of_audio_chips():
 def test_an_output_neuron_spikes_once_a_step():
     assert remarks(one()) == []
     assert remarks(one(last={"max_spikes": None})) == [
-        "info[spike_caps] out: exact while no neuron spikes more than 1 times a step"
+        "info[spike_caps] out: exact while no neuron spikes more than once a step"
         + LIMITS.format("xylo_a2")
     ]
 
@@ -287,11 +287,18 @@ def test_a_convolution_is_refused_by_name():
         "out": readout(1),
         "output": Output(),
     }
-    assert [text for text in errors(Graph.chain(nodes)) if "node_kinds" in text] == [
+    assert errors(Graph.chain(nodes)) == [
         "error[node_kinds] conv: Conv2d does not exist on xylo_a2, which has dense weights and "
-        "spiking neurons",
+        "spiking neurons; written out it would be 4 x 4 weights"
+    ]
+
+
+def test_a_flattening_within_the_network_is_refused_by_name():
+    nodes = {"input": Input(shape=(4,)), "w": Linear(weight=np.ones((4, 4)))}
+    nodes |= {"spikes": lif(4), "flat": Flatten(), "fc": Linear(weight=np.ones((1, 4)))}
+    assert errors(Graph.chain({**nodes, "out": readout(1), "output": Output()})) == [
         "error[node_kinds] flat: Flatten does not exist on xylo_a2, which has dense weights and "
-        "spiking neurons",
+        "spiking neurons"
     ]
 
 

@@ -540,8 +540,8 @@ def test_an_installed_package_reads_without_its_source_tree(tmp_path, path):
     shutil.copytree(ROOT / "toolchain", site / "toolchain", ignore=ignore)
     path.write_bytes(samples.whole()[2])
     code = (
-        "import sys; from toolchain.frontends.nir import read; "
-        f"print(read.__file__, read.read({str(path)!r}).version)"
+        "import toolchain; from toolchain.frontends.nir.read import read; "
+        f"print(toolchain.__file__, read({str(path)!r}).version)"
     )
     # numpy and h5py are here found by PYTHONPATH alone
     folders = [str(site), *sandbox._folders()]

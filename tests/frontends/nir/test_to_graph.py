@@ -141,6 +141,12 @@ def test_constants_of_another_shape_are_refused():
         to_graph(chain((2, 6, 6), (2, 3, 3), p=pool(), n=layer), **EULER)
 
 
+def test_constants_for_another_number_of_neurons_are_refused():
+    layer = node("IF", r=np.ones(3), v_threshold=np.ones(3))
+    with pytest.raises(ModelFileError, match=r"n: r has shape \(3,\), the layer \(4,\)"):
+        to_graph(chain((4,), (4,), n=layer), **EULER)
+
+
 def test_whole_numbers_become_floats():
     graph = to_graph(chain(n=node("Linear", weight=np.eye(3, dtype=np.int64))))
     assert graph["n"].weight.dtype == np.float64

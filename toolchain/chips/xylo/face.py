@@ -16,6 +16,7 @@ from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
+from toolchain.chips.xylo.lower.maps import without_maps
 from toolchain.chips.xylo.power import activity, activity_at
 from toolchain.chips.xylo.power import estimate as cost
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -29,7 +30,7 @@ from toolchain.chips.xylo.simulate.run import simulate as run
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph
-from toolchain.passes import carry_bias
+from toolchain.passes import carry_bias, fold_gain
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
@@ -75,8 +76,8 @@ def can_lower(graph: Graph, chip: XyloChip) -> bool:
 
 
 def shape(graph: Graph) -> Graph:
-    """Xylo has dense layers of neurons, as the graph does, and biases on neurons alone."""
-    return carry_bias(graph)
+    """Xylo has dense layers of neurons, without maps, and biases on neurons alone."""
+    return carry_bias(fold_gain(without_maps(graph)))
 
 
 def approximate(

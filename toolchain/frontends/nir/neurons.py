@@ -74,7 +74,9 @@ def _fitted(name: str, value: Array, shape: Shape) -> Array:
     """One number, or one for each neuron of ``shape``."""
     if value.size == 1:
         return value.reshape(())
-    fits = value.ndim == len(shape) and np.broadcast_shapes(value.shape, shape) == shape
+    fits = value.ndim == len(shape) and all(
+        has in (1, wanted) for has, wanted in zip(value.shape, shape, strict=True)
+    )
     if not fits:
         raise ValueError(f"{name} has shape {value.shape}, the layer {shape}")
     return value

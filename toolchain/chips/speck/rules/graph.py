@@ -29,6 +29,7 @@ from toolchain.ir import (
     Input,
     Neuron,
     Output,
+    Scale,
     Sensor,
     SumPool2d,
 )
@@ -59,6 +60,12 @@ def node_kinds(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
                 "node_kinds",
                 name,
                 f"is an average whose factor no following weight can take; {chip.name} only sums",
+            )
+        elif isinstance(node, Scale):
+            yield _error(
+                "node_kinds",
+                name,
+                f"is a factor that no weight beside it can take; {chip.name} has no factors",
             )
         elif not isinstance(node, (Input, Output, Sensor, Conv2d, SumPool2d, Add, Neuron)):
             yield _error(
@@ -237,7 +244,8 @@ def plain_neurons(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
             yield _error(
                 "plain_neurons",
                 name,
-                f"is capped at {node.max_spikes} spikes a step; {chip.name} has no such cap",
+                f"is capped at {node.max_spikes} spike{'s' * (node.max_spikes != 1)} a step; "
+                f"{chip.name} has no such cap",
             )
 
 

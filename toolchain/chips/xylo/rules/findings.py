@@ -11,7 +11,7 @@ from toolchain.hardware import Quantity, XyloChip
 if TYPE_CHECKING:
     from toolchain.chips.xylo.program import XyloProgram
 
-__all__ = ["Rule", "error", "some", "warning"]
+__all__ = ["Rule", "at_most", "error", "parts", "some", "warning"]
 
 Rule: TypeAlias = Callable[["XyloProgram", XyloChip], Iterator[Diagnostic]]
 """A question to a program about a chip; it yields what it finds and changes nothing."""
@@ -64,3 +64,21 @@ def some(number: int, of: int, what: str) -> str:
     if of == 1:
         return f"the only {what}"
     return f"{f'all {count(of)}' if number == of else f'{count(number)} of {count(of)}'} {what}s"
+
+
+def at_most(
+    rule: str, chip: XyloChip, where: str, need: int, what: str, limit: Quantity, note: str = ""
+) -> Iterator[Diagnostic]:
+    """One finding if ``need`` exceeds the limit; ``note`` says whose need it is."""
+    if need > limit.value:
+        message = f"needs {count(need)} {what}, {chip.name} has {count(limit.value)}{note}"
+        yield error(rule, where, message, need, limit, chip)
+
+
+def parts(sizes: list[tuple[str, int]], most: int = 4) -> str:
+    """`` (fc1 700, fc2 301)``, the first few; nothing where there is one part only."""
+    if len(sizes) < 2:
+        return ""
+    told = [f"{name} {count(size)}" for name, size in sizes[:most]]
+    rest = [f"{len(sizes) - most} more"] if len(sizes) > most else []
+    return f" ({', '.join(told + rest)})"

@@ -11,7 +11,7 @@ from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.findings import error
 from toolchain.chips.xylo.rules.topology import topology_is_sound
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic, Severity, times
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Linear, Neuron, time_constant
 from toolchain.passes.dashes import dashes
@@ -148,7 +148,7 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
             yield error(
                 "spike_caps",
                 name,
-                f"is capped at {cap} spikes a step, {chip.name} at {limit.value}",
+                f"is capped at {cap} spike{'s' * (cap != 1)} a step, {chip.name} at {limit.value}",
                 cap,
                 limit,
                 chip,
@@ -158,7 +158,7 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
                 rule="spike_caps",
                 severity=Severity.INFO,
                 where=name,
-                message=f"exact while no neuron spikes more than {limit.value} times a step"
+                message=f"exact while no neuron spikes more than {times(int(limit.value))} a step"
                 + (f", those of {_listed(others)} that it passes on included" if others else ""),
                 limit=limit.value,
                 source=chip.cite(limit),

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules.findings import Rule, error
+from toolchain.chips.xylo.rules.findings import Rule, at_most, parts
 from toolchain.chips.xylo.rules.hints import advised
 from toolchain.chips.xylo.rules.paths import (
     alias_loops,
@@ -77,7 +77,7 @@ def input_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     """The input has no more channels than the chip."""
     limit = chip.limits.input_channels
     where = program.input_name
-    yield from _at_most("input_channels", chip, where, program.inputs, "input channels", limit)
+    yield from at_most("input_channels", chip, where, program.inputs, "input channels", limit)
 
 
 def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -86,8 +86,8 @@ def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     layers = [p for p in program.populations if p.role == "hidden"]
     where = ", ".join(p.name for p in layers)
     sizes = [(p.name, p.stop - p.start) for p in layers]
-    yield from _at_most(
-        "hidden_neurons", chip, where, program.hidden, "hidden neurons", limit, _parts(sizes)
+    yield from at_most(
+        "hidden_neurons", chip, where, program.hidden, "hidden neurons", limit, parts(sizes)
     )
 
 
@@ -95,7 +95,7 @@ def output_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     """The readout layer fits."""
     limit = chip.limits.output_neurons
     where = ", ".join(p.name for p in program.populations if p.role == "output")
-    yield from _at_most("output_neurons", chip, where, program.outputs, "output neurons", limit)
+    yield from at_most("output_neurons", chip, where, program.outputs, "output neurons", limit)
 
 
 def synapses(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -106,7 +106,7 @@ def synapses(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
     using = [p.name for p in _hidden(program) if second[p.start : p.stop].any()]
     where = ", ".join(using) or "network"
     what = "synaptic currents a neuron"
-    yield from _at_most("synapses", chip, where, program.synapses, what, limit)
+    yield from at_most("synapses", chip, where, program.synapses, what, limit)
 
 
 def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -118,7 +118,7 @@ def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic
     need = int(reached[-1]) + 1
     where = _owner(program, need - 1)
     what = "hidden neurons within reach of the input"
-    yield from _at_most("input_expansion", chip, where, need, what, limit)
+    yield from at_most("input_expansion", chip, where, need, what, limit)
 
 
 def output_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -130,7 +130,7 @@ def output_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnosti
     need = program.hidden - int(reading[0])
     where = _owner(program, int(reading[0]))
     what = "hidden neurons within reach of the outputs"
-    yield from _at_most("output_expansion", chip, where, need, what, limit)
+    yield from at_most("output_expansion", chip, where, need, what, limit)
 
 
 def fan_out(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -146,9 +146,9 @@ def fan_out(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
         split = [
             (post.name, int(widest[post.start : post.stop].sum())) for post in _hidden(program)
         ]
-        note = _parts([(name, n) for name, n in split if n]) + _breaking(own, limit)
+        note = parts([(name, n) for name, n in split if n]) + _breaking(own, limit)
         what = "hidden targets a neuron"
-        yield from _at_most("fan_out", chip, p.name, int(own.max()), what, limit, note)
+        yield from at_most("fan_out", chip, p.name, int(own.max()), what, limit, note)
 
 
 def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -171,7 +171,7 @@ def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     ]
     largest = sorted([b for b in blocks if b[1]], key=lambda block: -block[1])
     what = "connections between hidden neurons"
-    yield from _at_most("fan_out_memory", chip, "network", need, what, limit, _parts(largest))
+    yield from at_most("fan_out_memory", chip, "network", need, what, limit, parts(largest))
 
 
 def alias_targets(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -180,7 +180,7 @@ def alias_targets(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
     for p in _hidden(program):
         own = np.array([len(targets) for targets in program.aliases[p.start : p.stop]])
         note = _breaking(own, limit)
-        yield from _at_most(
+        yield from at_most(
             "alias_targets", chip, p.name, int(own.max()), "aliases a neuron", limit, note
         )
 
@@ -211,24 +211,6 @@ RULES: tuple[Rule, ...] = (
 )
 
 # ---- what the rules share ----
-
-
-def _at_most(
-    rule: str, chip: XyloChip, where: str, need: int, what: str, limit: Quantity, note: str = ""
-) -> Iterator[Diagnostic]:
-    """One finding if ``need`` exceeds the limit; ``note`` says whose need it is."""
-    if need > limit.value:
-        message = f"needs {count(need)} {what}, {chip.name} has {count(limit.value)}{note}"
-        yield error(rule, where, message, need, limit, chip)
-
-
-def _parts(sizes: list[tuple[str, int]], most: int = 4) -> str:
-    """`` (fc1 700, fc2 301)``, the first few; nothing where there is one part only."""
-    if len(sizes) < 2:
-        return ""
-    told = [f"{name} {count(size)}" for name, size in sizes[:most]]
-    rest = [f"{len(sizes) - most} more"] if len(sizes) > most else []
-    return f" ({', '.join(told + rest)})"
 
 
 def _breaking(values: Array, limit: Quantity) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
-from toolchain.chips.xylo.rules.findings import error
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.chips.xylo.rules.findings import at_most, error, parts
+from toolchain.diagnostics import Diagnostic, Severity, count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
+from toolchain.passes.unroll import UNROLLED
 from toolchain.passes.weights import weights_of
 
 __all__ = ["TOPOLOGY", "topology_is_sound"]
+
+WEIGHTS = (Linear, *UNROLLED)
+"""What drives neurons; all but the first is refused by name, where it is left."""
 
 
 def topology_is_sound(graph: Graph, chip: XyloChip) -> bool:
@@ -23,21 +28,58 @@ def topology_is_sound(graph: Graph, chip: XyloChip) -> bool:
 def node_kinds(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     """Only dense weights, sums of them and spiking neurons exist on the core."""
     for name, node in graph.nodes.items():
-        on_input = isinstance(node, Flatten) and isinstance(graph[graph.before(name)], Input)
-        if on_input or isinstance(node, (Input, Output, Linear, Add, Neuron)):
+        if isinstance(node, (Input, Output, Linear, Add, Neuron)) or _passed(graph, name):
             continue
         yield error(
             "node_kinds",
             name,
             f"{type(node).__name__} does not exist on {chip.name}, which has dense weights and "
-            "spiking neurons",
+            f"spiking neurons{_written_out(graph, name)}",
         )
+
+
+def _passed(graph: Graph, name: str) -> bool:
+    """Whether that flattens the input, or maps of which is said already that they are left."""
+    on_input = isinstance(graph[graph.before(name)], Input)
+    return isinstance(graph[name], Flatten) and (on_input or _on_maps(graph))
+
+
+def _on_maps(graph: Graph) -> bool:
+    return any(isinstance(node, UNROLLED) for node in graph.nodes.values())
+
+
+def _written_out(graph: Graph, name: str) -> str:
+    """What a layer on maps would take; small ones were written out before any rule is asked."""
+    if not isinstance(graph[name], UNROLLED):
+        return ""
+    rows, columns = prod(graph.shape(name)), prod(graph.input_shape_of(name))
+    return f"; written out it would be {count(rows)} x {count(columns)} weights"
+
+
+def size_of_maps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """A network on maps that was not written out, counted as if it had been.
+
+    Other networks are lowered, and then the program's own rules count.
+    """
+    if not _on_maps(graph):
+        return
+    limits, rule = chip.limits, "size_of_maps"
+    sizes = {name: prod(graph.shape(name)) for name in (graph.input, *graph.of(Neuron))}
+    inputs = sizes.pop(graph.input)
+    yield from at_most(rule, chip, graph.input, inputs, "input channels", limits.input_channels)
+    outputs = {name: sizes.pop(name) for name in graph.outputs if name in sizes}
+    for name, size in outputs.items():
+        yield from at_most(rule, chip, name, size, "output neurons", limits.output_neurons)
+    hidden = [*sizes.items()]
+    where, need = ", ".join(sizes), sum(sizes.values())
+    limit, note = limits.hidden_neurons, parts(hidden)
+    yield from at_most(rule, chip, where, need, "hidden neurons", limit, note)
 
 
 def weights_before_neurons(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     """Every neuron is driven by weights alone, and weights by spikes alone."""
     for name, node in graph.nodes.items():
-        for kind, wanted in ((Neuron, Linear), (Linear, (Neuron, Input))):
+        for kind, wanted in ((Neuron, WEIGHTS), (Linear, (Neuron, Input, *UNROLLED))):
             if not isinstance(node, kind):
                 continue
             for source in _sources(graph, name):
@@ -132,6 +174,7 @@ def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[
 
 TOPOLOGY = (
     node_kinds,
+    size_of_maps,
     weights_before_neurons,
     own_weights,
     one_connection,
