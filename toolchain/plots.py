@@ -9,12 +9,13 @@ import numpy as np
 
 from toolchain.chips.family import Resource
 from toolchain.compare import Comparison
+from toolchain.estimate import Estimate, Figure
 from toolchain.recording import Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_comparison", "plot_raster", "plot_resources"]
+__all__ = ["plot_comparison", "plot_power", "plot_raster", "plot_resources"]
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 
@@ -83,3 +84,35 @@ def plot_comparison(axes: Axes, comparison: Comparison) -> None:
     axes.set_ylim(0, 100)
     axes.set_ylabel("agreement of spike counts, %")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(runs), frameon=False)
+
+
+def plot_power(axes: Axes, estimate: Estimate) -> None:
+    """A bar a rail, idle and dynamic end to end, with the range of both together.
+
+    A bar is as long as the nominal value, or as the low end of a range without one. Where the
+    range has no end nothing but the known part is drawn.
+
+    Raises:
+        ValueError: nothing is known of the chip's power.
+    """
+    rails = estimate.power_by_rail
+    if not rails:
+        raise ValueError(f"nothing to draw: no power of {estimate.chip} is known")
+    places, start = np.arange(len(rails)), np.zeros(len(rails))
+    for kind, colour in (("idle", COLOURS[0]), ("dynamic", COLOURS[1])):
+        part = getattr(estimate, kind)
+        lengths = np.array([_length(part.get(rail)) for rail in rails])
+        axes.barh(places, lengths, left=start, color=colour, label=kind)
+        start = start + lengths
+    ends = [(f.low, f.high if np.isfinite(f.high) else f.low) for f in rails.values()]
+    axes.hlines(places, *zip(*ends, strict=True), color="0.2", linewidth=1.5, label="range")
+    axes.set_yticks(places, [f"{rail}\n{figure}" for rail, figure in rails.items()], size=7)
+    axes.invert_yaxis()
+    axes.set_xlabel("µW")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+
+
+def _length(figure: Figure | None) -> float:
+    if figure is None:
+        return 0.0
+    return figure.low if figure.nominal is None else figure.nominal

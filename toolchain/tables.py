@@ -126,36 +126,69 @@ def _estimate(result: Estimate) -> RenderableType:
     figures = Table(title=title, title_justify="left", box=None)
     figures.add_column("figure")
     figures.add_column("estimate")
-    for rail, figure in result.power_by_rail.items():
-        figures.add_row(f"power, rail {rail}", str(figure))
-    figures.add_row("power, idle", str(result.idle_power))
-    figures.add_row("power, dynamic", str(result.dynamic_power))
-    figures.add_row("power", str(result.power))
-    figures.add_row("energy per inference", str(result.energy_per_inference))
-    figures.add_row("  of it dynamic", str(result.dynamic_energy_per_inference))
-    if result.latency is not None:
-        figures.add_row("latency", str(result.latency))
-    if result.load is not None:
-        figures.add_row("load", str(result.load))
-    synops = f"{result.activity.synops_per_step:.4g} per step, {result.synops_per_second:.4g} per s"
-    figures.add_row("synops", f"{synops}, {result.synops_per_inference:.4g} per inference")
-    for line in result.not_priced:
-        figures.add_row("not priced", line)
+    for name, text in (*_powers(result), *_energies(result), *_speeds(result)):
+        figures.add_row(name, text)
+    for item in result.not_priced:
+        figures.add_row("not priced", str(item))
+    for suggestion in result.suggestions:
+        figures.add_row("suggestion", str(suggestion))
     return Group(figures, _layers(result))
+
+
+def _powers(result: Estimate) -> Iterator[tuple[str, str]]:
+    for switch, setting in result.modes.items():
+        yield switch, setting or "not said; every mode that was measured"
+    for rail, figure in result.power_by_rail.items():
+        yield f"power, rail {rail}", str(figure)
+    yield "power, idle", str(result.idle_power)
+    yield "power, dynamic", str(result.dynamic_power)
+    yield "power", str(result.power)
+    yield "weakest basis", result.basis
+
+
+def _energies(result: Estimate) -> Iterator[tuple[str, str]]:
+    yield "energy per step", str(result.energy_per_step)
+    yield "energy per second of input", str(result.energy_per_second_of_input)
+    yield "energy per inference", str(result.energy_per_inference)
+    yield "  of it dynamic", str(result.dynamic_energy_per_inference)
+
+
+def _speeds(result: Estimate) -> Iterator[tuple[str, str]]:
+    if result.latency is not None:
+        yield "latency", str(result.latency)
+    if result.duty_cycle is not None:
+        yield "load", str(result.load)
+        yield "duty cycle", str(result.duty_cycle)
+        yield "keeps up", _keeps_up(result)
+    synops = f"{result.activity.synops_per_step:.4g} per step, {result.synops_per_second:.4g} per s"
+    yield "synops", f"{synops}, {result.synops_per_inference:.4g} per inference"
+
+
+def _keeps_up(result: Estimate) -> str:
+    slow = [pace.where for pace in result.pace if not pace.keeps_up]
+    if slow:
+        return f"no: {', '.join(slow)}; the power is that of a core which never rests"
+    worst = {True: "in the worst case too", False: "not in the worst case", None: "worst unknown"}
+    margin = max(pace.margin for pace in result.pace)
+    spare = f", {100 * margin:.0f} % to spare" if margin else ""
+    return f"yes{spare}; {worst[result.always_keeps_up]}"
 
 
 def _layers(result: Estimate) -> Table:
     rows = Table(box=None)
     rows.add_column("layer")
-    for heading in ("neurons", "spikes/step", "active", "synops/step"):
+    headings = ("neurons", "spikes/step", "active", "synops/step", "dynamic power", "share")
+    for heading in headings:
         rows.add_column(heading, justify="right")
-    for layer in result.activity.layers:
+    for layer, cost in zip(result.activity.layers, result.layers, strict=True):
         rows.add_row(
             layer.name,
             count(layer.neurons),
             f"{layer.spikes_per_step:.4g}",
             "" if layer.active is None else f"{100 * layer.active:.2f} %",
             f"{layer.synops_per_step:.4g}",
+            str(cost.dynamic_power) if cost.dynamic_share else "",
+            f"{100 * cost.dynamic_share:.1f} %" if cost.dynamic_share else "",
         )
     return rows
 

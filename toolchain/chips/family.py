@@ -185,9 +185,14 @@ class Family(Protocol):
         """Counts for assumed mean rates, spike/s a neuron, by layer and input name."""
 
     def cost(
-        self, program: Program, chip: ChipOf, activity: Activity, clock_hz: float | None
+        self,
+        program: Program,
+        chip: ChipOf,
+        activity: Activity,
+        clock_hz: float | None,
+        modes: Mapping[str, str],
     ) -> Estimate:
-        """Counts times the chip's costs."""
+        """Counts times the chip's costs, in the modes of ``chip.power.switches`` that are said."""
 
     def emit(self, program: Program, chip: ChipOf) -> dict[str, Any]:
         """The vendor's attribute tree as plain data."""
