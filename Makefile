@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 CONFORMANCE := .venv-conformance
 
-.PHONY: demo test check conformance vectors bench compare clean
+.PHONY: demo test check validation conformance vectors bench compare clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -16,6 +16,10 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Power estimates beside published readings; fails where one is off, and writes docs/power.md.
+validation: $(VENV)/.test
+	$(BIN)/python -m validation --record
 
 # Compares with other projects' simulators, in an environment of their own.
 conformance: $(CONFORMANCE)/.ready
@@ -31,11 +35,13 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 
-# Ratios to other projects' simulators and hooks, each in one interleaved run.
+# Ratios to other projects' simulators and hooks, each in one interleaved run, and what an estimate
+# costs beside its simulation; fails where that is more than a tenth.
 bench: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/speck_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/estimate_cost.py
 
 # Quantizers for Xylo beside rockpool's; --record writes what tests and documentation stand on.
 compare: $(CONFORMANCE)/.ready

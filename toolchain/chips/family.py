@@ -50,6 +50,7 @@ class Resource:
         resource: what is used.
         used, limit: in ``unit``.
         unit: of both.
+        shared: whether all layers share the limit, so that what they use adds up.
     """
 
     layer: str
@@ -58,6 +59,7 @@ class Resource:
     used: int
     limit: int
     unit: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +86,12 @@ class Family(Protocol):
         QUANTIZERS: names that ``quantize`` takes, the default first.
         TIMINGS: timings that ``simulate`` takes, the default first. One with ``"event"`` is an
             ``EventFamily``.
+        APPROXIMATIONS: names that ``approximate`` takes, in the order in which it takes them.
     """
 
     QUANTIZERS: tuple[str, ...]
     TIMINGS: tuple[Timing, ...]
+    APPROXIMATIONS: tuple[str, ...]
 
     def shape(self, graph: Graph) -> Graph:
         """The float graph rewritten into the family's layers, exactly."""

@@ -31,6 +31,7 @@ from toolchain.recording import LayerRecord, Recording
 from toolchain.spikes import Spikes
 
 __all__ = [
+    "APPROXIMATIONS",
     "QUANTIZERS",
     "TIMINGS",
     "activity",
@@ -58,6 +59,7 @@ __all__ = [
 ]
 
 TIMINGS = ("clocked", "event")
+APPROXIMATIONS = ()
 
 can_lower = topology_is_sound
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from toolchain.chips.family import Resource
-from toolchain.chips.xylo.approximations import approximate as rewritten
+from toolchain.chips.xylo import approximations
 from toolchain.chips.xylo.counts import activity, activity_at, of_run
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.lower.aliases import own_spikes
@@ -32,6 +32,7 @@ from toolchain.passes import carry_bias
 from toolchain.recording import LayerRecord, Recording
 
 __all__ = [
+    "APPROXIMATIONS",
     "QUANTIZERS",
     "TIMINGS",
     "activity",
@@ -58,6 +59,7 @@ __all__ = [
 
 QUANTIZERS = METHODS
 TIMINGS = ("clocked",)
+APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
 
 emit = configuration
 
@@ -76,7 +78,7 @@ def approximate(
     graph: Graph, chip: XyloChip, allow: Collection[str]
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
     """Rewrites accepted by name; see ``approximations``."""
-    return rewritten(graph, chip, allow)
+    return approximations.approximate(graph, chip, allow)
 
 
 def quantize(
@@ -131,11 +133,13 @@ def resources(program: XyloProgram, chip: XyloChip) -> tuple[Resource, ...]:
     for p in program.populations:
         hidden = p.role == "hidden"
         limit = limits.hidden_neurons if hidden else limits.output_neurons
-        rows.append(_row(program, p, f"{p.role} neurons", p.stop - p.start, int(limit.value)))
+        neurons = _row(program, p, f"{p.role} neurons", p.stop - p.start, int(limit.value))
+        rows.append(replace(neurons, shared=True))
         if hidden:
             entries = int(fan_out[p.start : p.stop].sum())
             most = int(limits.fan_out_memory.value)
-            rows.append(_row(program, p, "recurrent entries", entries, most, "entry"))
+            entered = _row(program, p, "recurrent entries", entries, most, "entry")
+            rows.append(replace(entered, shared=True))
             widest = int(fan_out[p.start : p.stop].max())
             most = int(limits.fan_out.value)
             rows.append(_row(program, p, "widest fan-out", widest, most))
