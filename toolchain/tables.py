@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from functools import singledispatch
+from math import isinf
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from toolchain.across_chips import ChipComparison, ChipRow
 from toolchain.chips.family import OrderSpread
 from toolchain.compare import Comparison, LayerComparison
 from toolchain.deploy import Deployment
 from toolchain.diagnostics import count
-from toolchain.estimate import Estimate
+from toolchain.estimate import Estimate, Figure
 from toolchain.ledger import Change, Effect, Entry, Fidelity, Ledger, percent, shown
 
 __all__ = ["render", "table"]
@@ -249,3 +251,108 @@ def _orders(found: OrderSpread) -> Iterator[str]:
     yield f"spikes over {count(found.orders)} orders of simultaneous events: {', '.join(spans)}"
     if found.decisions is not None:
         yield f"decisions as in the order given: {100 * found.decisions:.1f} %"
+
+
+# ---- several chips ----
+
+
+@table.register
+def _across_chips(result: ChipComparison) -> RenderableType:
+    rows = Table(title=f"{len(result.fitting)} of {len(result.rows)} chips take the network")
+    rows.title_justify, rows.box, rows.pad_edge = "left", None, False
+    rows.add_column("chip", no_wrap=True)
+    rows.add_column("fits", no_wrap=True)
+    rows.add_column("tightest resource, or what is in the way")
+    for row in result.rows:
+        rows.add_row(row.chip, "yes" if row.fits else "no", Text(_tightest(row) or _refusal(row)))
+    told = (Text(line) for line in (*_clocks(result), *_allowed(result), *_left_open(result)))
+    measured = result.counted_on is not None and result.fitting
+    return Group(rows, *([_measured(result)] if measured else []), *told)
+
+
+def _tightest(row: ChipRow) -> str:
+    most = row.tightest
+    if most is None:
+        return ""
+    where = f"{most.layer} ({most.place})" if most.place else most.layer
+    part = 100 * most.used / most.limit
+    return f"{part:.3g} % of {most.resource}, {where}: {count(most.used)} of {count(most.limit)}"
+
+
+def _refusal(row: ChipRow) -> str:
+    if row.blocker is None:
+        return ""
+    error = row.blocker
+    others = f"; {row.other_errors} more error{'s' * (row.other_errors != 1)}"
+    return f"{error.where}: {error.message} [{error.rule}]{others if row.other_errors else ''}"
+
+
+def _measured(result: ChipComparison) -> Table:
+    title = (
+        f"on {result.counted_on}: {count(result.samples)} sample{'s' * (result.samples != 1)} of "
+        f"{count(result.steps)} steps of {1e3 * result.dt:g} ms"
+    )
+    rows = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    rows.add_column("chip", no_wrap=True)
+    for heading in ("agree", "power, µW", "µJ/inference", "latency, ms"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("basis", "keeps up"):
+        rows.add_column(heading)
+    for row in result.rows:
+        if row.fits:
+            rows.add_row(row.chip, *_on_spikes(row))
+    return rows
+
+
+def _on_spikes(row: ChipRow) -> Iterator[str]:
+    assert row.agreement is not None
+    assert row.power is not None
+    yield f"{100 * row.agreement:.1f} %"
+    for figure in (row.power, row.energy_per_inference, row.latency):
+        yield _spread(figure)
+    yield row.power.basis
+    on_average = "on average" if row.always_keeps_up is False else "yes"
+    yield {True: on_average, False: "no", None: "unknown"}[row.keeps_up]
+
+
+def _spread(figure: Figure | None) -> str:
+    """``444 (372 to 496)``, ``2.76 (to 8.23)``; of a range without nominal value ``372 to 496``."""
+    if figure is None or (isinf(figure.high) and not figure.low):
+        return "unknown"
+    if isinf(figure.high):
+        return f"at least {_digits(figure.low)}"
+    span = f"{_digits(figure.low)} to {_digits(figure.high)}"
+    if figure.nominal is None:
+        return span
+    nominal = _digits(figure.nominal)
+    if figure.low == figure.nominal:
+        return nominal if figure.low == figure.high else f"{nominal} (to {_digits(figure.high)})"
+    return f"{nominal} ({span})"
+
+
+def _digits(number: float) -> str:
+    """Three digits that count, no exponent: ``31 200``, ``0.00203``."""
+    return f"{float(f'{number:.3g}'):,.12g}".replace(",", " ")
+
+
+def _clocks(result: ChipComparison) -> Iterator[str]:
+    at: dict[float, list[str]] = {}
+    for row in result.rows:
+        if row.clock_hz is not None:
+            at.setdefault(row.clock_hz, []).append(row.chip)
+    for clock, chips in at.items():
+        yield f"main clock {clock / 1e6:g} MHz: {', '.join(chips)}"
+
+
+def _allowed(result: ChipComparison) -> Iterator[str]:
+    for name in result.allow:
+        took = ", ".join(row.chip for row in result.rows if name in row.took)
+        told = f"changes the network on {took}" if took else "changes it on no chip that takes it"
+        without = dict.fromkeys(row.family for row in result.rows if name in row.left_out)
+        known = f"; left out on {' and '.join(without)}, where there is none" if without else ""
+        yield f"allow {name}: {told}{known}"
+
+
+def _left_open(result: ChipComparison) -> Iterator[str]:
+    if result.counted_on is None:
+        yield "no spikes were given: agreement, power, energy and latency are left open"

@@ -57,7 +57,7 @@ def test_the_file_has_these_slopes():
     mapped = [s for state, s in by_state.items() if state.startswith("mapped")]
     others = [s for state, s in by_state.items() if not state.startswith("mapped")]
     assert slopes(digital, "mapped") == (
-        min(mapped),
+        25.3,  # a network of three neurons, below
         by_state["mapped, not triggered"],
         max(mapped),
     )
@@ -72,6 +72,11 @@ def test_the_static_draw_read_with_the_clock_off_is_where_the_lines_meet_the_axi
     assert nominal == 141
     assert high == max(intercept for _, _, intercept, _, _ in DIGITAL)
     assert low <= min(intercept for _, _, intercept, _, _ in DIGITAL)
+
+
+@pytest.mark.parametrize(("mhz", "read"), [(12.5, 458), (25, 777), (50, 1406)])
+def test_three_neurons_draw_as_if_nothing_were_mapped(mhz, read):
+    assert 141 + 25.3 * mhz == pytest.approx(read, rel=0.005)
 
 
 def test_open_memory_on_the_same_static_draw_is_held_out_at_the_fastest_clock():

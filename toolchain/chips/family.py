@@ -51,6 +51,7 @@ class Resource:
         resource: what is used.
         used, limit: in ``unit``.
         unit: of both.
+        shared: whether all layers share the limit, so that what they use adds up.
     """
 
     layer: str
@@ -59,6 +60,7 @@ class Resource:
     used: int
     limit: int
     unit: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

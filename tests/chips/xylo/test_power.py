@@ -266,7 +266,7 @@ def test_activity_costs_its_cycles_on_the_core_rail():
     per_second = cycles / 1e-3
     assert list(found.dynamic) == ["core"]
     assert span(found.dynamic["core"]) == pytest.approx(
-        tuple(pj * 1e-6 * per_second for pj in (8, 12, 17))
+        tuple(pj * 1e-6 * per_second for pj in (6, 10, 17))
     )
     assert found.dynamic["core"].unit == "µW"
 
@@ -275,7 +275,7 @@ def test_a_core_cannot_be_busier_than_its_clock():
     found = cost(IMU, dt=1e-6)
     assert found.load.nominal > 1
     assert found.keeps_up is False
-    assert found.dynamic["core"].nominal == pytest.approx(12 * 6.25)
+    assert found.dynamic["core"].nominal == pytest.approx(10 * 6.25)
     assert found.seconds_per_step == pytest.approx(1e-6 * found.load.nominal)
 
 

@@ -138,11 +138,13 @@ def resources(program: XyloProgram, chip: XyloChip) -> tuple[Resource, ...]:
     for p in program.populations:
         hidden = p.role == "hidden"
         limit = limits.hidden_neurons if hidden else limits.output_neurons
-        rows.append(_row(program, p, f"{p.role} neurons", p.stop - p.start, int(limit.value)))
+        neurons = _row(program, p, f"{p.role} neurons", p.stop - p.start, int(limit.value))
+        rows.append(replace(neurons, shared=True))
         if hidden:
             entries = int(fan_out[p.start : p.stop].sum())
             most = int(limits.fan_out_memory.value)
-            rows.append(_row(program, p, "recurrent entries", entries, most, "entry"))
+            entered = _row(program, p, "recurrent entries", entries, most, "entry")
+            rows.append(replace(entered, shared=True))
             widest = int(fan_out[p.start : p.stop].max())
             most = int(limits.fan_out.value)
             rows.append(_row(program, p, "widest fan-out", widest, most))
