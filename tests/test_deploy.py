@@ -622,3 +622,8 @@ def test_more_classes_than_the_readout_block_has_are_refused():
     with pytest.raises(DeployError) as caught:
         deploy(Graph.chain(nodes, dt=DT), "speck", readout={})
     assert "if5" in {f.where for f in caught.value.diagnostics}
+
+
+def test_a_layer_name_is_printed_as_it_is():
+    nodes = {name.replace("lif1", "[red]:x:"): node for name, node in leaky().nodes.items()}
+    assert "\n [red]:x:  hidden" in str(deploy(Graph.chain(nodes, dt=DT), "xylo"))
