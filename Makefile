@@ -9,7 +9,7 @@ ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
-.PHONY: demo test check conformance vectors oracles bench compare clean
+.PHONY: demo test check validation conformance vectors oracles bench compare clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -21,6 +21,10 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Power estimates beside published readings; fails where one is off, and writes docs/power.md.
+validation: $(VENV)/.test
+	$(BIN)/python -m validation --record
 
 # Compares with other projects' simulators, in an environment of their own.
 conformance: $(CONFORMANCE)/.ready
@@ -55,11 +59,13 @@ oracle-%: .venv-oracles/%/.ready
 	.venv-oracles/$*/bin/python -m $(ORACLE).nir_importers $* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m pytest -q -p no:cacheprovider tests/test_docs_frameworks.py
 
-# Ratios to other projects' simulators and hooks, each in one interleaved run.
+# Ratios to other projects' simulators and hooks, each in one interleaved run, and what an estimate
+# costs beside its simulation; fails where that is more than a tenth.
 bench: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/speck_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/estimate_cost.py
 
 # Quantizers for Xylo beside rockpool's; --record writes what tests and documentation stand on.
 compare: $(CONFORMANCE)/.ready

@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +9,7 @@ import torch
 from toolchain import DeployError, Deployment, deploy, extract, ir, list_chips, load_chip
 from toolchain.chips.speck import to_events
 from toolchain.diagnostics import ModelFileError
+from toolchain.estimate import Activity, Measurement, calibrate
 from toolchain.ir import AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, decay
 from toolchain.nn import IAF, CubaLIF, FlattenTime, IAFSqueeze, SumPool2d, SynNet
 
@@ -257,18 +260,78 @@ def test_the_configuration_holds_the_integers_that_are_simulated(xylo):
 def test_an_estimate_from_spikes_has_power_energy_and_synops(xylo):
     estimate = xylo.estimate(spikes((2, 50, 8)))
     assert estimate.power.low <= estimate.power.nominal <= estimate.power.high
-    assert estimate.energy_per_inference.unit == "µJ"
+    assert estimate.energy_per_inference.unit == "µJ/inference"
     assert estimate.activity.steps == 50
     assert estimate.as_dict()["power"]["unit"] == "µW"
 
 
 def test_an_estimate_wants_spikes_or_rates(xylo):
-    with pytest.raises(ValueError, match="give either spikes or rates"):
-        xylo.estimate()
+    with pytest.raises(
+        ValueError, match=r"^give only one of spikes, rates, recording and activity$"
+    ):
+        xylo.estimate(spikes((1, 5, 8)), rates={})
     with pytest.raises(ValueError, match="rates need steps"):
         xylo.estimate(rates={})
     with pytest.raises(ValueError, match=r"rates need input, lif0, lif1, lif2; missing or unknown"):
         xylo.estimate(rates={"input": 1.0}, steps=10)
+
+
+def test_an_estimate_from_a_recording_is_that_from_its_spikes(xylo, speck):
+    for d, x in ((xylo, spikes((3, 40, 8))), (speck, spikes((2, 6, 2, 34, 34), 0.02))):
+        recording = d.simulate(x, record=True)
+        assert recording.activity == d.estimate(x).activity
+        assert d.estimate(recording=recording).power == d.estimate(x).power
+
+
+def test_an_estimate_of_events_counts_the_recorded_events(speck):
+    events = to_events(spikes((1, 6, 2, 34, 34), 0.02), (2, 34, 34), DT)
+    recording = speck.simulate(events, record=True, timing="event")
+    found = speck.estimate(recording=recording)
+    assert found.activity.layers[0].spikes_per_step * found.activity.steps == pytest.approx(
+        sum(map(len, events))
+    )
+    assert found.activity.synops_per_step > 0
+
+
+def test_a_recording_without_counts_is_refused(xylo):
+    message = r"^the recording has no counts: simulate with record=True and a dt$"
+    for recording in (xylo.simulate(spikes((1, 5, 8))), xylo.reference(spikes((1, 5, 8)))):
+        with pytest.raises(ValueError, match=message):
+            xylo.estimate(recording=recording)
+
+
+def test_a_recording_of_another_network_is_refused(xylo, speck):
+    recording = speck.simulate(spikes((1, 5, 2, 34, 34), 0.02), record=True)
+    with pytest.raises(ValueError, match=r"^the counts are of .*, the program is input, lif0"):
+        xylo.estimate(recording=recording)
+
+
+def test_nothing_given_the_calibration_spikes_are_what_it_runs_on(xylo):
+    assert xylo.calibration_activity is not None
+    again = Activity.from_dict(json.loads(json.dumps(xylo.calibration_activity.as_dict())))
+    assert xylo.estimate().power == xylo.estimate(activity=again).power
+    without = replace(xylo, calibration_activity=None)
+    with pytest.raises(
+        ValueError, match=r"^give spikes or rates: there are no counts of calibration spikes$"
+    ):
+        without.estimate()
+
+
+def test_modes_and_constants_of_ones_own_reach_the_estimate(tmp_path):
+    d = deploy(leaky(), chip="xylo_a3", calibration=spikes((2, 30, 8)))
+    said = {"configuration": "ram_open", "microphone": "off"}
+    usual, opened = d.estimate(), d.estimate(modes=said)
+    assert opened.modes == said
+    assert opened.power.nominal > usual.power.nominal
+    readings = [
+        Measurement.of(d.estimate(modes=said, clock_hz=clock), {"digital": watts}, running=False)
+        for clock, watts in ((6.25e6, 500.0), (12.5e6, 860.0), (25e6, 1580.0))
+    ]
+    path = calibrate(d.chip, readings).write(tmp_path / "mine.yaml")
+    own = d.estimate(modes=said, overlay=path)
+    assert own.idle["digital"].nominal == pytest.approx(140 + 57.6 * 6.25)
+    assert own.idle["digital"].basis == "measured"
+    assert own.idle["io"] == opened.idle["io"]
 
 
 def test_an_estimate_on_speck_stays_a_range(speck):
@@ -588,3 +651,8 @@ def test_a_layer_that_stayed_silent_in_the_self_check_is_told():
     (told,) = (f for f in d.diagnostics if f.rule == "self_check")
     assert (told.where, told.severity.value) == ("3", "info")
     assert "gave nothing when the Graph was compared with the model" in told.message
+
+
+def test_a_layer_name_is_printed_as_it_is():
+    nodes = {name.replace("lif1", "[red]:x:"): node for name, node in leaky().nodes.items()}
+    assert "\n [red]:x:  hidden" in str(deploy(Graph.chain(nodes, dt=DT), "xylo"))

@@ -45,7 +45,7 @@ def test_the_files_and_commands_it_names_are_there(page):
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(re.findall(r"`make (\w+)", text)) <= set(targets)
     for name in re.findall(
-        r"`((?:toolchain|examples|tests|benchmarks|hardware_specs)/[^`]+)`", text
+        r"`((?:toolchain|examples|tests|benchmarks|hardware_specs|validation)/[^`]+)`", text
     ):
         assert (ROOT / name).exists(), name
     for name in re.findall(r"\]\((?!http)([^)#]+)", text):

@@ -26,7 +26,7 @@ from toolchain.ir import (
     Output,
     SumPool2d,
 )
-from toolchain.ledger import UNCHECKED, Change, Effect, Entry, Fidelity, Ledger, weakest
+from toolchain.ledger import UNCHECKED, Change, Entry, Fidelity, Ledger, weakest
 
 EXACT, ON_DATA, APPROXIMATED, UNSUPPORTED = Fidelity
 RNG = np.random.default_rng(0)

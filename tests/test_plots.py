@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from toolchain import deploy
-from toolchain.ir import Graph, Input, Linear, Neuron, Output
-from toolchain.plots import plot_raster, plot_resources
+from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
+from toolchain.plots import plot_power, plot_raster, plot_resources
 
 mpl.use("Agg")
 
@@ -45,3 +45,44 @@ def test_a_bar_stands_for_each_resource(deployment):
     ax = axes()
     plot_resources(ax, deployment.resources())
     assert len(ax.patches) == len(deployment.resources())
+
+
+def test_a_bar_stands_for_each_rail_and_a_line_for_its_range(deployment):
+    ax, found = axes(), deployment.estimate(np.ones((1, 10, 2)))
+    plot_power(ax, found)
+    idle, dynamic = ax.patches[:4], ax.patches[4:]
+    rails = found.power_by_rail
+    for bar, top, figure in zip(idle, dynamic, rails.values(), strict=True):
+        assert bar.get_width() + top.get_width() == pytest.approx(figure.nominal)
+        assert top.get_x() == pytest.approx(bar.get_width())
+    spans = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
+    assert spans == [[figure.low, figure.high] for figure in rails.values()]
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == [f"{rail}\n{figure}" for rail, figure in rails.items()]
+    assert ax.get_xlabel() == "µW"
+    legend = {text.get_text() for text in ax.get_legend().get_texts()}
+    assert legend == {"idle", "dynamic", "range"}
+
+
+def test_a_range_alone_is_drawn_from_its_low_end():
+    d = deploy(small_speck(), chip="speck2f")
+    ax, found = axes(), d.estimate(np.ones((1, 3, 1, 4, 4), int))
+    plot_power(ax, found)
+    logic = list(found.power_by_rail).index("logic")
+    assert ax.patches[5 + logic].get_width() == pytest.approx(found.dynamic["logic"].low)
+
+
+def test_a_chip_of_unknown_power_cannot_be_drawn():
+    d = deploy(small_speck(), chip="dynapcnn")
+    with pytest.raises(ValueError, match=r"^nothing to draw: no power of dynapcnn is known$"):
+        plot_power(axes(), d.estimate(np.ones((1, 3, 1, 4, 4), int)))
+
+
+def small_speck():
+    nodes = {
+        "input": Input(shape=(1, 4, 4)),
+        "conv": Conv2d(weight=np.ones((2, 1, 3, 3))),
+        "if": Neuron(shape=(2, 2, 2), v_threshold=1.0, v_min=-1.0),
+        "output": Output(),
+    }
+    return Graph.chain(nodes, dt=1e-3)

@@ -1,9 +1,14 @@
 """What the README says is what happens."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from tests.genuine import genuine
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +30,47 @@ def test_the_example_prints_what_is_printed_below_it(tmp_path):
     )
     assert done.stdout == printed
     assert (tmp_path / "out" / "example" / "manifest.json").is_file()
+
+
+def marked(command):
+    """The block that says which command printed it."""
+    found = re.search(
+        rf"<!-- {re.escape(command)} -->\n```text\n(.*?)^```\n<!-- end -->",
+        TEXT,
+        re.MULTILINE | re.DOTALL,
+    )
+    return found[1]
+
+
+def words_and_numbers(text):
+    """What of ``text`` is the same on every processor, and the numbers that may differ a little."""
+    joined = re.sub(r"(?<=\d) (?=\d{3}\b)", "", text)
+    number = r"(?<![\w.])\d+(?:\.\d+)?(?!\w)"
+    return re.sub(number, "#", joined).split(), [float(each) for each in re.findall(number, joined)]
+
+
+@pytest.mark.parametrize("networks", ["digits_speck digits_xylo", "braille"])
+def test_the_tables_over_all_chips_are_those_of_a_fresh_run(tmp_path, networks):
+    """Float32 training is not the same to the last digit on every processor."""
+    if networks == "braille":
+        genuine("braille_noDelay_noBias_subtract.nir", "the NIR paper's repository")
+    command = f"examples/compare_chips.py --only {networks}"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *command.split(), "--out", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    printed = "\n".join(line for line in lines if not line.startswith("picture: "))
+    words, numbers = words_and_numbers(printed)
+    wanted, expected = words_and_numbers(marked(command))
+    assert words == wanted
+    assert numbers == pytest.approx(expected, rel=0.1)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == networks.split()
 
 
 def test_the_folders_it_names_are_there():

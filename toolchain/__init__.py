@@ -5,10 +5,20 @@ it that can be used alone. Importing this package loads neither torch nor matplo
 framework nor a vendor SDK: each is imported by the function that needs it.
 """
 
+from toolchain.across_chips import compare_chips
 from toolchain.deploy import Deployment, deploy, extract
 from toolchain.diagnostics import DeployError
 from toolchain.frontends.files import load
 from toolchain.hardware import list_chips, load_chip
 
-__all__ = ["DeployError", "Deployment", "deploy", "extract", "list_chips", "load", "load_chip"]
+__all__ = [
+    "DeployError",
+    "Deployment",
+    "compare_chips",
+    "deploy",
+    "extract",
+    "list_chips",
+    "load",
+    "load_chip",
+]
 __version__ = "0.1.0.dev0"

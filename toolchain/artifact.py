@@ -7,6 +7,7 @@
     quantized.safetensors the integer network, quantized.json
     diagnostics.json      warnings and remarks
     ledger.json           how far each layer is what was trained, and where the network came from
+    activity.json         how busy the chip was on the calibration spikes
 
 The folder is written beside its place and renamed into it, so that a crash leaves the old folder
 or none. Nothing is pickled, and nothing is read that the manifest does not name with its hash.
@@ -30,6 +31,7 @@ import numpy as np
 from toolchain.chips.family import load_family
 from toolchain.deploy import Deployment
 from toolchain.diagnostics import ArtifactError, Diagnostic, Severity
+from toolchain.estimate import Activity
 from toolchain.hardware import load_chip
 from toolchain.ir import Array
 from toolchain.ir.store import pack_graph, unpack_graph
@@ -85,6 +87,7 @@ def load(folder: Path) -> Deployment:
     packed = {part: _unpacked(files, part) for part in PARTS}
     found = _json(files["diagnostics.json"], "diagnostics.json")
     entries = _json(files["ledger.json"], "ledger.json")
+    busy = _json(files["activity.json"], "activity.json")
     return Deployment(
         chip=chip,
         program=_told(folder, "program", lambda: family.unpack(*packed["program"])),
@@ -92,6 +95,7 @@ def load(folder: Path) -> Deployment:
         quantized=_told(folder, "quantized", lambda: unpack_graph(*packed["quantized"])),
         diagnostics=_told(folder, "diagnostics", lambda: _diagnostics(found)),
         ledger=_told(folder, "ledger", lambda: Ledger.from_dict(entries)),
+        calibration_activity=_told(folder, "activity", lambda: _activity(busy["activity"])),
     )
 
 
@@ -100,7 +104,7 @@ def load(folder: Path) -> Deployment:
 
 def _names() -> tuple[str, ...]:
     parts = [f"{part}.{suffix}" for part in PARTS for suffix in ("safetensors", "json")]
-    return (*parts, "config.json", "diagnostics.json", "ledger.json")
+    return (*parts, "config.json", "diagnostics.json", "ledger.json", "activity.json")
 
 
 def _files(deployment: Deployment) -> dict[str, bytes]:
@@ -124,6 +128,8 @@ def _files(deployment: Deployment) -> dict[str, bytes]:
     found = [finding.as_dict() for finding in deployment.diagnostics]
     files["diagnostics.json"] = _dumped({"diagnostics": found})
     files["ledger.json"] = _dumped(deployment.ledger.as_dict())
+    busy = deployment.calibration_activity
+    files["activity.json"] = _dumped({"activity": None if busy is None else busy.as_dict()})
     return files
 
 
@@ -231,6 +237,10 @@ def _diagnostics(data: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
         Diagnostic(**{**item, "severity": Severity(item["severity"])})
         for item in data["diagnostics"]
     )
+
+
+def _activity(data: Any) -> Activity | None:
+    return None if data is None else Activity.from_dict(data)
 
 
 def _told(folder: Path, part: str, read: Callable[[], T]) -> T:

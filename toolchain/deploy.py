@@ -51,7 +51,7 @@ from toolchain.recording import Recording
 from toolchain.spikes import Spikes, are_events, fitted
 
 if TYPE_CHECKING:
-    from toolchain.estimate import Estimate
+    from toolchain.estimate import Activity, Estimate
 
 __all__ = ["Deployment", "deploy", "extract"]
 
@@ -172,7 +172,10 @@ def _judged(
     if listened is not None:
         findings += (measured(listened.reference, listened.chip, deployment.lag),)
     return replace(
-        deployment, diagnostics=findings, ledger=book.with_(held).closed(listened=listened)
+        deployment,
+        diagnostics=findings,
+        ledger=book.with_(held).closed(listened=listened),
+        calibration_activity=None if listened is None else listened.chip.activity,
     )
 
 
@@ -247,6 +250,8 @@ class Deployment:
         diagnostics: warnings and remarks; errors never get this far.
         ledger: layer by layer, how far all this is what was trained, and where the network came
             from.
+        calibration_activity: how busy it was on the calibration spikes; None without these or
+            without dt.
     """
 
     chip: Any
@@ -255,6 +260,7 @@ class Deployment:
     program: Program
     diagnostics: tuple[Diagnostic, ...]
     ledger: Ledger
+    calibration_activity: Activity | None = None
 
     @property
     def family(self) -> Family:
@@ -377,29 +383,61 @@ class Deployment:
         clock_hz: float | None = None,
         *,
         steps: int | None = None,
+        recording: Recording | None = None,
+        activity: Activity | None = None,
+        modes: Mapping[str, str] | None = None,
+        overlay: str | Path | None = None,
     ) -> Estimate:
-        """Synops, power by rail, energy and latency.
+        """Power by rail, energy, latency, pace and synops, of spikes, rates or earlier counts.
+
+        Nothing given, of the calibration spikes.
 
         Args:
-            spikes: input spikes to count on, as ``simulate`` takes them; or
+            spikes: input spikes to count on, as ``simulate`` takes them.
             rates: mean rates in spike/s a neuron, by layer name, the input's included, together
                 with ``steps``.
+            activity: counts made earlier.
             clock_hz: main clock, Hz, on a chip that has one.
             steps: timesteps of one inference; taken from ``spikes`` where these are given.
+            recording: what ``simulate(..., record=True)`` gave; nothing is simulated again.
+            modes: setting by switch, ``{"configuration": "ram_open"}``; ``chip.power.switches`` of
+                a chip has all. Where one is not said, the range spans those that were measured.
+            overlay: file with constants of one's own; see ``toolchain.estimate.calibrate``.
 
         Raises:
-            ValueError: neither or both were given, or the deployment has no dt.
+            ValueError: several or none of these, or the deployment has no dt.
         """
-        if (spikes is None) == (rates is None):
-            raise ValueError("give either spikes or rates")
+        from toolchain.hardware import load_chip
+
+        counted = self._activity_of(spikes, rates, steps, recording, activity)
+        chip = self.chip if overlay is None else load_chip(self.chip.name, overlay=overlay)
+        return self.family.cost(self.program, chip, counted, clock_hz, modes or {})
+
+    def _activity_of(
+        self,
+        spikes: Spikes | None,
+        rates: Mapping[str, float] | None,
+        steps: int | None,
+        recording: Recording | None,
+        activity: Activity | None,
+    ) -> Activity:
+        given = [each for each in (spikes, rates, recording, activity) if each is not None]
+        if len(given) > 1:
+            raise ValueError("give only one of spikes, rates, recording and activity")
+        if spikes is not None:
+            return self.family.activity(self.program, self._for_chip(spikes))
         if rates is not None:
             if steps is None:
                 raise ValueError("rates need steps, the timesteps of one inference")
-            counted = self.family.activity_at(self.program, self._all_rates(rates), steps)
-        else:
-            assert spikes is not None
-            counted = self.family.activity(self.program, self._for_chip(spikes))
-        return self.family.cost(self.program, self.chip, counted, clock_hz)
+            return self.family.activity_at(self.program, self._all_rates(rates), steps)
+        if recording is not None:
+            if recording.activity is None:
+                raise ValueError("the recording has no counts: simulate with record=True and a dt")
+            return recording.activity
+        counted = activity or self.calibration_activity
+        if counted is None:
+            raise ValueError("give spikes or rates: there are no counts of calibration spikes")
+        return counted
 
     def _all_rates(self, rates: Mapping[str, float]) -> Mapping[str, float]:
         names = [self.graph.input, *self.placement]
@@ -453,4 +491,5 @@ def _flat_output(recording: Recording) -> Recording:
         layers=recording.layers,
         saturations=recording.saturations,
         dt=recording.dt,
+        activity=recording.activity,
     )

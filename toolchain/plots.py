@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from toolchain.across_chips import ChipComparison
 from toolchain.chips.family import Resource
 from toolchain.compare import Comparison
+from toolchain.estimate import Estimate, Figure
 from toolchain.recording import Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_comparison", "plot_raster", "plot_resources"]
+__all__ = ["plot_chips", "plot_comparison", "plot_power", "plot_raster", "plot_resources"]
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 
@@ -83,3 +85,65 @@ def plot_comparison(axes: Axes, comparison: Comparison) -> None:
     axes.set_ylim(0, 100)
     axes.set_ylabel("agreement of spike counts, %")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(runs), frameon=False)
+
+
+def plot_power(axes: Axes, estimate: Estimate) -> None:
+    """A bar a rail, idle and dynamic end to end, with the range of both together.
+
+    A bar is as long as the nominal value, or as the low end of a range without one. Where the
+    range has no end nothing but the known part is drawn.
+
+    Raises:
+        ValueError: nothing is known of the chip's power.
+    """
+    rails = estimate.power_by_rail
+    if not rails:
+        raise ValueError(f"nothing to draw: no power of {estimate.chip} is known")
+    places, start = np.arange(len(rails)), np.zeros(len(rails))
+    for kind, colour in (("idle", COLOURS[0]), ("dynamic", COLOURS[1])):
+        part = getattr(estimate, kind)
+        lengths = np.array([_length(part.get(rail)) for rail in rails])
+        axes.barh(places, lengths, left=start, color=colour, label=kind)
+        start = start + lengths
+    ends = [(f.low, f.high if np.isfinite(f.high) else f.low) for f in rails.values()]
+    axes.hlines(places, *zip(*ends, strict=True), color="0.2", linewidth=1.5, label="range")
+    axes.set_yticks(places, [f"{rail}\n{figure}" for rail, figure in rails.items()], size=7)
+    axes.invert_yaxis()
+    axes.set_xlabel("µW")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+
+
+def plot_chips(
+    axes: Axes,
+    comparison: ChipComparison,
+    what: Literal["power", "energy_per_inference", "latency"] = "energy_per_inference",
+) -> None:
+    """A bar a chip on a scale of tens, with its range; which chips have none stands beside it.
+
+    A bar is as long as the nominal value, or as the low end of a range without one.
+
+    Raises:
+        ValueError: of no chip anything is known.
+    """
+    figures = [getattr(row, what) for row in comparison.rows]
+    known = [(place, f) for place, f in enumerate(figures) if f is not None and f.low > 0]
+    if not known:
+        raise ValueError(f"nothing to draw: no {what.replace('_', ' ')} of any chip is known")
+    places, drawn = zip(*known, strict=True)
+    axes.barh(places, [_length(figure) for figure in drawn], color=COLOURS[0])
+    ends = [(f.low, f.high if np.isfinite(f.high) else f.low) for f in drawn]
+    axes.hlines(places, *zip(*ends, strict=True), color="0.2", linewidth=1.5)
+    labels = []
+    for row, figure in zip(comparison.rows, figures, strict=True):
+        told = "does not fit" if not row.fits else "unknown" if figure is None else str(figure)
+        labels.append(f"{row.chip}\n{told}")
+    axes.set_yticks(range(len(labels)), labels, size=7)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xscale("log")
+    axes.set_xlabel(f"{what.replace('_', ' ')}, {drawn[0].unit}")
+
+
+def _length(figure: Figure | None) -> float:
+    if figure is None:
+        return 0.0
+    return figure.low if figure.nominal is None else figure.nominal

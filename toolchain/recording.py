@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from toolchain.estimate.activity import Activity
 from toolchain.ir.nodes import Array
 
 __all__ = ["LayerRecord", "Recording", "aligned", "count_agreement"]
@@ -39,12 +40,14 @@ class Recording:
         layers: every neuron layer under the user's own name; empty unless recorded.
         saturations: how often a state was clamped at the edge of its word, by layer.
         dt: length of a step, s, or None.
+        activity: how busy the chip was, for an estimate; None unless recorded on a chip, with dt.
     """
 
     spikes: Array
     layers: Mapping[str, LayerRecord] = field(default_factory=dict)
     saturations: Mapping[str, int] = field(default_factory=dict)
     dt: float | None = None
+    activity: Activity | None = None
 
 
 def count_agreement(wanted: Array, got: Array) -> float:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from functools import singledispatch
+from math import isinf
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from toolchain.across_chips import ChipComparison, ChipRow
 from toolchain.chips.family import OrderSpread
 from toolchain.compare import Comparison, LayerComparison
 from toolchain.deploy import Deployment
 from toolchain.diagnostics import count
-from toolchain.estimate import Estimate
+from toolchain.estimate import Estimate, Figure
 from toolchain.ledger import Change, Effect, Entry, Fidelity, Ledger, percent, shown
 
 __all__ = ["render", "table"]
@@ -23,7 +25,8 @@ __all__ = ["render", "table"]
 
 def render(result: Any, width: int = 100) -> str:
     """``result`` as text of at most ``width`` columns."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+    # names are the user's own: "[red]" is a name and ":x:" no picture
+    console = Console(file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False)
     console.print(table(result))
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
@@ -126,36 +129,69 @@ def _estimate(result: Estimate) -> RenderableType:
     figures = Table(title=title, title_justify="left", box=None)
     figures.add_column("figure")
     figures.add_column("estimate")
-    for rail, figure in result.power_by_rail.items():
-        figures.add_row(f"power, rail {rail}", str(figure))
-    figures.add_row("power, idle", str(result.idle_power))
-    figures.add_row("power, dynamic", str(result.dynamic_power))
-    figures.add_row("power", str(result.power))
-    figures.add_row("energy per inference", str(result.energy_per_inference))
-    figures.add_row("  of it dynamic", str(result.dynamic_energy_per_inference))
-    if result.latency is not None:
-        figures.add_row("latency", str(result.latency))
-    if result.load is not None:
-        figures.add_row("load", str(result.load))
-    synops = f"{result.activity.synops_per_step:.4g} per step, {result.synops_per_second:.4g} per s"
-    figures.add_row("synops", f"{synops}, {result.synops_per_inference:.4g} per inference")
-    for line in result.not_priced:
-        figures.add_row("not priced", line)
+    for name, text in (*_powers(result), *_energies(result), *_speeds(result)):
+        figures.add_row(name, text)
+    for item in result.not_priced:
+        figures.add_row("not priced", str(item))
+    for suggestion in result.suggestions:
+        figures.add_row("suggestion", str(suggestion))
     return Group(figures, _layers(result))
+
+
+def _powers(result: Estimate) -> Iterator[tuple[str, str]]:
+    for switch, setting in result.modes.items():
+        yield switch, setting or "not said; every mode that was measured"
+    for rail, figure in result.power_by_rail.items():
+        yield f"power, rail {rail}", str(figure)
+    yield "power, idle", str(result.idle_power)
+    yield "power, dynamic", str(result.dynamic_power)
+    yield "power", str(result.power)
+    yield "weakest basis", result.basis
+
+
+def _energies(result: Estimate) -> Iterator[tuple[str, str]]:
+    yield "energy per step", str(result.energy_per_step)
+    yield "energy per second of input", str(result.energy_per_second_of_input)
+    yield "energy per inference", str(result.energy_per_inference)
+    yield "  of it dynamic", str(result.dynamic_energy_per_inference)
+
+
+def _speeds(result: Estimate) -> Iterator[tuple[str, str]]:
+    if result.latency is not None:
+        yield "latency", str(result.latency)
+    if result.duty_cycle is not None:
+        yield "load", str(result.load)
+        yield "duty cycle", str(result.duty_cycle)
+        yield "keeps up", _keeps_up(result)
+    synops = f"{result.activity.synops_per_step:.4g} per step, {result.synops_per_second:.4g} per s"
+    yield "synops", f"{synops}, {result.synops_per_inference:.4g} per inference"
+
+
+def _keeps_up(result: Estimate) -> str:
+    slow = [pace.where for pace in result.pace if not pace.keeps_up]
+    if slow:
+        return f"no: {', '.join(slow)}; the power is that of a core which never rests"
+    worst = {True: "in the worst case too", False: "not in the worst case", None: "worst unknown"}
+    margin = max(pace.margin for pace in result.pace)
+    spare = f", {100 * margin:.0f} % to spare" if margin else ""
+    return f"yes{spare}; {worst[result.always_keeps_up]}"
 
 
 def _layers(result: Estimate) -> Table:
     rows = Table(box=None)
     rows.add_column("layer")
-    for heading in ("neurons", "spikes/step", "active", "synops/step"):
+    headings = ("neurons", "spikes/step", "active", "synops/step", "dynamic power", "share")
+    for heading in headings:
         rows.add_column(heading, justify="right")
-    for layer in result.activity.layers:
+    for layer, cost in zip(result.activity.layers, result.layers, strict=True):
         rows.add_row(
             layer.name,
             count(layer.neurons),
             f"{layer.spikes_per_step:.4g}",
             "" if layer.active is None else f"{100 * layer.active:.2f} %",
             f"{layer.synops_per_step:.4g}",
+            str(cost.dynamic_power) if cost.dynamic_share else "",
+            f"{100 * cost.dynamic_share:.1f} %" if cost.dynamic_share else "",
         )
     return rows
 
@@ -216,3 +252,108 @@ def _orders(found: OrderSpread) -> Iterator[str]:
     yield f"spikes over {count(found.orders)} orders of simultaneous events: {', '.join(spans)}"
     if found.decisions is not None:
         yield f"decisions as in the order given: {100 * found.decisions:.1f} %"
+
+
+# ---- several chips ----
+
+
+@table.register
+def _across_chips(result: ChipComparison) -> RenderableType:
+    rows = Table(title=f"{len(result.fitting)} of {len(result.rows)} chips take the network")
+    rows.title_justify, rows.box, rows.pad_edge = "left", None, False
+    rows.add_column("chip", no_wrap=True)
+    rows.add_column("fits", no_wrap=True)
+    rows.add_column("tightest resource, or what is in the way")
+    for row in result.rows:
+        rows.add_row(row.chip, "yes" if row.fits else "no", Text(_tightest(row) or _refusal(row)))
+    told = (Text(line) for line in (*_clocks(result), *_allowed(result), *_left_open(result)))
+    measured = result.counted_on is not None and result.fitting
+    return Group(rows, *([_measured(result)] if measured else []), *told)
+
+
+def _tightest(row: ChipRow) -> str:
+    most = row.tightest
+    if most is None:
+        return ""
+    where = f"{most.layer} ({most.place})" if most.place else most.layer
+    part = 100 * most.used / most.limit
+    return f"{part:.3g} % of {most.resource}, {where}: {count(most.used)} of {count(most.limit)}"
+
+
+def _refusal(row: ChipRow) -> str:
+    if row.blocker is None:
+        return ""
+    error = row.blocker
+    others = f"; {row.other_errors} more error{'s' * (row.other_errors != 1)}"
+    return f"{error.where}: {error.message} [{error.rule}]{others if row.other_errors else ''}"
+
+
+def _measured(result: ChipComparison) -> Table:
+    title = (
+        f"on {result.counted_on}: {count(result.samples)} sample{'s' * (result.samples != 1)} of "
+        f"{count(result.steps)} steps of {1e3 * result.dt:g} ms"
+    )
+    rows = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    rows.add_column("chip", no_wrap=True)
+    for heading in ("agree", "power, µW", "µJ/inference", "latency, ms"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("basis", "keeps up"):
+        rows.add_column(heading)
+    for row in result.rows:
+        if row.fits:
+            rows.add_row(row.chip, *_on_spikes(row))
+    return rows
+
+
+def _on_spikes(row: ChipRow) -> Iterator[str]:
+    assert row.agreement is not None
+    assert row.power is not None
+    yield f"{100 * row.agreement:.1f} %"
+    for figure in (row.power, row.energy_per_inference, row.latency):
+        yield _spread(figure)
+    yield row.power.basis
+    on_average = "on average" if row.always_keeps_up is False else "yes"
+    yield {True: on_average, False: "no", None: "unknown"}[row.keeps_up]
+
+
+def _spread(figure: Figure | None) -> str:
+    """``444 (372 to 496)``, ``2.76 (to 8.23)``; of a range without nominal value ``372 to 496``."""
+    if figure is None or (isinf(figure.high) and not figure.low):
+        return "unknown"
+    if isinf(figure.high):
+        return f"at least {_digits(figure.low)}"
+    span = f"{_digits(figure.low)} to {_digits(figure.high)}"
+    if figure.nominal is None:
+        return span
+    nominal = _digits(figure.nominal)
+    if figure.low == figure.nominal:
+        return nominal if figure.low == figure.high else f"{nominal} (to {_digits(figure.high)})"
+    return f"{nominal} ({span})"
+
+
+def _digits(number: float) -> str:
+    """Three digits that count, no exponent: ``31 200``, ``0.00203``."""
+    return f"{float(f'{number:.3g}'):,.12g}".replace(",", " ")
+
+
+def _clocks(result: ChipComparison) -> Iterator[str]:
+    at: dict[float, list[str]] = {}
+    for row in result.rows:
+        if row.clock_hz is not None:
+            at.setdefault(row.clock_hz, []).append(row.chip)
+    for clock, chips in at.items():
+        yield f"main clock {clock / 1e6:g} MHz: {', '.join(chips)}"
+
+
+def _allowed(result: ChipComparison) -> Iterator[str]:
+    for name in result.allow:
+        took = ", ".join(row.chip for row in result.rows if name in row.took)
+        told = f"changes the network on {took}" if took else "changes it on no chip that takes it"
+        without = dict.fromkeys(row.family for row in result.rows if name in row.left_out)
+        known = f"; left out on {' and '.join(without)}, where there is none" if without else ""
+        yield f"allow {name}: {told}{known}"
+
+
+def _left_open(result: ChipComparison) -> Iterator[str]:
+    if result.counted_on is None:
+        yield "no spikes were given: agreement, power, energy and latency are left open"

@@ -161,8 +161,12 @@ def test_the_source_of_an_erratum_is_checked(report):
             "core_groups: core ids must be 0, 1, 2, ... each once, got [0, 1, 2, 3, 4, 5, 6, 7, 7]",
         ),
         ("[1, 2, 4, 8]", "[8, 4, 2, 1]", "limits.strides: values must be one or more, ascending"),
-        ("value: 0.36", "value: 0.26", "power: synop_share adds up to 0.9, needs 1"),
-        ("    logic: {value", "    loggia: {value", "power: synop_share names no rail: loggia"),
+        ("value: 0.36", "value: 0.26", "power.actions.synop: share adds up to 0.9, needs 1"),
+        (
+            "        logic: {value",
+            "        loggia: {value",
+            "power: action synop names no rail: loggia",
+        ),
         ("      role: io\n", "      role: pad\n", "power.rails.io.role: must be 'core', 'io' or"),
         (
             "      role: io\n      idle:",
@@ -178,7 +182,7 @@ def test_a_fault_in_a_speck_file(report, old, new, message):
 
 
 def test_a_rail_states_static_or_idle(report):
-    text = GOOD.replace("      idle: {value: 99.8,", "      static: {value: 99.8,")
+    text = GOOD.replace("      idle:\n        value: 99.8", "      static:\n        value: 99.8")
     line = line_of(GOOD, "    io:\n")
     assert f"  line {line}: power.rails.io: has idle_clock without idle" in report(text)
 

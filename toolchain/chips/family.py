@@ -51,6 +51,7 @@ class Resource:
         resource: what is used.
         used, limit: in ``unit``.
         unit: of both.
+        shared: whether all layers share the limit, so that what they use adds up.
     """
 
     layer: str
@@ -59,6 +60,7 @@ class Resource:
     used: int
     limit: int
     unit: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,9 +187,14 @@ class Family(Protocol):
         """Counts for assumed mean rates, spike/s a neuron, by layer and input name."""
 
     def cost(
-        self, program: Program, chip: ChipOf, activity: Activity, clock_hz: float | None
+        self,
+        program: Program,
+        chip: ChipOf,
+        activity: Activity,
+        clock_hz: float | None,
+        modes: Mapping[str, str],
     ) -> Estimate:
-        """Counts times the chip's costs."""
+        """Counts times the chip's costs, in the modes of ``chip.power.switches`` that are said."""
 
     def emit(self, program: Program, chip: ChipOf) -> dict[str, Any]:
         """The vendor's attribute tree as plain data."""

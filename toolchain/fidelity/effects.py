@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from toolchain.estimate.activity import Activity, mean_activity
 from toolchain.ir import Array, Graph, Neuron
 from toolchain.ledger import Effect
 from toolchain.recording import LayerRecord, Recording, aligned
@@ -26,7 +27,7 @@ class Heard:
 
     Attributes:
         effects: by layer, the input among them.
-        reference, chip: outputs, (batch, time, outputs), and saturations of the whole.
+        reference, chip: outputs, (batch, time, outputs), saturations, and how busy the chip was.
         samples, steps: how many.
     """
 
@@ -59,6 +60,7 @@ def heard(
     """
     tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in _layers(quantized)}
     outputs: tuple[list[Array], list[Array]] = [], []
+    busy: list[tuple[Activity, int]] = []
     samples, steps = spikes.shape[:2]
     held = max(1, steps * sum(prod(graph.shape(name)) for name, _ in _layers(quantized)))
     size = max(1, MOST // held)
@@ -70,6 +72,8 @@ def heard(
             tally.add(trained.layers[name], made, None if singly is None else singly.layers[name])
         outputs[0].append(trained.spikes)
         outputs[1].append(made.spikes)
+        if made.activity is not None:
+            busy.append((made.activity, len(part)))
     effects = {graph.input: _input(spikes)} | {n: t.effect() for n, t in tallies.items()}
     return Heard(
         effects=effects,
@@ -77,6 +81,7 @@ def heard(
         chip=Recording(
             spikes=np.concatenate(outputs[1]),
             saturations={name: effects[name].saturations for name in tallies},
+            activity=mean_activity(busy),
         ),
         samples=samples,
         steps=steps,

@@ -6,17 +6,22 @@ one.
 
 from toolchain.hardware.chip import Erratum, Source
 from toolchain.hardware.load import Chip, list_chips, load_chip
-from toolchain.hardware.power import Rail, SpeckPower, XyloPower
-from toolchain.hardware.quantity import Choice, Quantity
+from toolchain.hardware.overlay import Overlay, read_overlay, write_overlay
+from toolchain.hardware.power import ActionPrice, Rail, RailMode, SpeckPower, XyloPower
+from toolchain.hardware.quantity import Choice, Price, Quantity
 from toolchain.hardware.speck import SpeckChip, SpeckCoreSpec, SpeckLimits, SpeckTiming
 from toolchain.hardware.xylo import XyloChip, XyloClock, XyloLimits, XyloMemory
 
 __all__ = [
+    "ActionPrice",
     "Chip",
     "Choice",
     "Erratum",
+    "Overlay",
+    "Price",
     "Quantity",
     "Rail",
+    "RailMode",
     "Source",
     "SpeckChip",
     "SpeckCoreSpec",
@@ -30,4 +35,6 @@ __all__ = [
     "XyloPower",
     "list_chips",
     "load_chip",
+    "read_overlay",
+    "write_overlay",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from toolchain.hardware.quantity import Choice, Quantity, SourceKey, SpecModel, Table
+from toolchain.hardware.quantity import Choice, Price, Quantity, SourceKey, SpecModel, Table
 
 __all__ = ["Erratum", "Source", "SpecBase"]
 
@@ -62,6 +62,6 @@ class SpecBase(SpecModel):
     sources: Table[Source]
     errata: tuple[Erratum, ...] = ()
 
-    def cite(self, quantity: Quantity | Choice) -> str:
+    def cite(self, quantity: Quantity | Choice | Price) -> str:
         """Who says so: ``speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)``."""
         return f"{self.name}.yaml, {self.sources[quantity.source].title} ({quantity.basis})"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from toolchain.diagnostics import ChipFileError
+from toolchain.hardware.faults import Fault, dotted, report, text_of
+from toolchain.hardware.overlay import applied, read_overlay
 from toolchain.hardware.speck import SpeckChip
 from toolchain.hardware.xylo import XyloChip
 from toolchain.hardware.yaml_file import Document, Location, read_yaml
@@ -34,22 +38,30 @@ def list_chips() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
-def load_chip(name: str | os.PathLike[str]) -> XyloChip | SpeckChip:
+def load_chip(
+    name: str | os.PathLike[str], *, overlay: str | os.PathLike[str] | None = None
+) -> XyloChip | SpeckChip:
     """The specification of a chip.
 
     ``name`` is one of ``list_chips()``, an alias, a vendor's id, all in any case, or the path of a
-    specification file; text that ends in ``.yaml`` or holds a slash is a path.
+    specification file; text that ends in ``.yaml`` or holds a slash is a path. ``overlay`` is the
+    path of a file with constants of one's own, as ``toolchain.estimate.calibrate`` writes it.
 
     Raises:
         ValueError: no chip has that name.
-        ChipFileError: the file is wrong; the message lists every fault with its line.
+        ChipFileError: the file or the overlay is wrong; the message lists every fault with its
+            line.
     """
     if not isinstance(name, str) or name.endswith(".yaml") or {"/", os.sep} & set(name):
-        return _read(Path(name))
+        path = Path(name)
+        return _read(path) if overlay is None else _overlaid(path, Path(overlay))
     lower = name.lower()
     if lower not in list_chips() and lower not in _other_names():
         raise ValueError(_unknown(name))
-    return _built_in(_other_names()[lower] if lower not in list_chips() else lower)
+    known = _other_names()[lower] if lower not in list_chips() else lower
+    if overlay is not None:
+        return _overlaid(_folder() / f"{known}.yaml", Path(overlay))
+    return _built_in(known)
 
 
 def _unknown(name: str) -> str:
@@ -86,19 +98,36 @@ def _read(path: Path) -> XyloChip | SpeckChip:
     document = read_yaml(path)
     chip, faults = _validate(document, path.stem)
     if chip is None or faults:
-        raise ChipFileError(_report(path, faults))
+        raise ChipFileError(report(path, faults))
     return chip
 
 
-def _report(path: Path, faults: list[tuple[int, str]]) -> str:
-    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    lines = [f"  line {line}: {text}" for line, text in sorted(faults)]
-    return "\n".join([f"{path}: {number}", *lines])
+def _overlaid(path: Path, overlay: Path) -> XyloChip | SpeckChip:
+    """The chip of ``path`` with the constants of ``overlay``, which is to blame for the faults."""
+    _read(path)
+    document = read_yaml(path)
+    found, own = read_overlay(overlay)
+    data, faults = applied(document.data, found, own)
+    if not faults:
+        chip, wrong = _validate(replace(document, data=data), path.stem)
+        if chip is not None and not wrong:
+            return chip
+        places: dict[Location, str] = {
+            ("power", *name.split(".")): name for name in found.constants
+        }
+        faults = [(_line(own, places, text), text) for _, text in wrong]
+    raise ChipFileError(report(overlay, faults))
 
 
-def _validate(
-    document: Document, stem: str
-) -> tuple[XyloChip | SpeckChip | None, list[tuple[int, str]]]:
+def _line(own: Document, places: Mapping[Location, str], text: str) -> int:
+    """The line of the constant that a fault of the whole is about, or that of all of them."""
+    for place, name in places.items():
+        if text.startswith(dotted(place)):
+            return own.line(("constants", name))
+    return own.line(("constants",))
+
+
+def _validate(document: Document, stem: str) -> tuple[XyloChip | SpeckChip | None, list[Fault]]:
     faults = list(document.faults)
     data = document.data if isinstance(document.data, dict) else {}
     if "name" in data and data["name"] != stem:
@@ -123,10 +152,10 @@ def _adapter() -> TypeAdapter[Any]:
     return TypeAdapter(Chip)
 
 
-def _fault(detail: ErrorDetails, document: Document) -> tuple[int, str]:
+def _fault(detail: ErrorDetails, document: Document) -> Fault:
     location = _location(detail)
-    where = _dotted(location)
-    text = _text(detail)
+    where = dotted(location)
+    text = text_of(detail)
     return document.line(location), f"{where}: {text}" if where else text
 
 
@@ -134,24 +163,3 @@ def _location(detail: ErrorDetails) -> Location:
     if detail["type"].startswith("union_tag"):
         return ("family",)
     return detail["loc"][1:]  # the first is the family
-
-
-def _dotted(location: Location) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")
-
-
-def _text(detail: ErrorDetails) -> str:
-    match detail["type"]:
-        case "missing" | "union_tag_not_found":
-            return "is missing"
-        case "extra_forbidden":
-            return "is not a field of a specification"
-        case "value_error":
-            return str(detail["ctx"]["error"])
-        case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
-            return f"must be a mapping, got {detail['input']!r}"
-        case "union_tag_invalid":
-            return f"must be 'xylo' or 'speck', got {detail['ctx']['tag']!r}"
-    message = detail["msg"].removeprefix("Input should be ")
-    return f"must be {message}, got {detail['input']!r}"

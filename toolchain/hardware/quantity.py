@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    StringConstraints,
     ValidationInfo,
     model_validator,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Choice",
     "FrozenMap",
     "Number",
+    "Price",
     "Quantity",
     "Scope",
     "SourceKey",
@@ -150,6 +152,51 @@ class Quantity(SpecModel):
         return low * scale, self.value * scale, high * scale
 
 
+class Price(SpecModel):
+    """One constant of a chip's power model.
+
+    Attributes:
+        value: the likeliest, in ``unit``; None where only a range can be defended, which is so of
+            everything ``assumed``.
+        low, high: its range in ``unit``, around ``value``.
+        unit, source, basis: as of a Quantity.
+        scope: what it covers.
+        conditions: what was set when it was measured, or how it was found.
+    """
+
+    value: Number | None = None
+    low: Number
+    high: Number
+    unit: UnitName
+    source: SourceKey
+    basis: Basis
+    scope: Scope
+    conditions: Annotated[str, StringConstraints(min_length=1)]
+
+    @model_validator(mode="after")
+    def _range_holds_value(self) -> Price:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        if self.value is not None and not self.low <= self.value <= self.high:
+            raise ValueError(f"value {self.value:g} lies outside {self.low:g} to {self.high:g}")
+        if (self.value is None) != (self.basis == "assumed"):
+            raise ValueError("has a value exactly where it is not assumed: else a range alone")
+        return self
+
+    def range(self, unit: str) -> tuple[float, float | None, float]:
+        """Low, nominal (None where there is none) and high in ``unit``.
+
+        Raises:
+            ValueError: ``unit`` is unknown or measures something else.
+        """
+        scale = factor(self.unit, unit)
+        return (
+            self.low * scale,
+            None if self.value is None else self.value * scale,
+            (self.high * scale),
+        )
+
+
 class Choice(SpecModel):
     """The values a setting may take, ascending.
 
@@ -179,13 +226,17 @@ def _check_unit(unit: str, wanted: str) -> None:
         raise ValueError(f"is given in {unit!r}, needs {wanted!r}")
 
 
+Measured = TypeVar("Measured", Quantity, Price)
+
+
 def measured_in(unit: str, *, signed: bool = False) -> AfterValidator:
     """The field holds a number with the dimension of ``unit``, >= 0 unless ``signed``."""
 
-    def check(quantity: Quantity) -> Quantity:
+    def check(quantity: Measured) -> Measured:
         _check_unit(quantity.unit, unit)
-        if not signed and min(quantity.range(quantity.unit)) < 0:
-            raise ValueError(f"must not be negative, got {quantity.value:g} {quantity.unit}")
+        least = quantity.range(quantity.unit)[0]
+        if not signed and least < 0:
+            raise ValueError(f"must not be negative, got {least:g} {quantity.unit}")
         return quantity
 
     return AfterValidator(check)

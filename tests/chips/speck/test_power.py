@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.chips.speck.graphs import branching
 from tests.chips.speck.networks import chain
 from toolchain.chips.speck import Destination, face
 from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.power import activity, activity_at, estimate
+from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.chips.speck.simulate.run import simulate
 from toolchain.hardware import load_chip
 
@@ -160,11 +163,11 @@ def test_a_program_without_dt_cannot_be_counted(count):
 # ---- what it costs ----
 
 
-def test_idle_is_the_reading_of_each_rail():
+def test_idle_spans_the_readings_of_each_rail():
     found = cost()
-    assert span(found.idle["logic"]) == (254.8, 366.991, 366.991)
-    assert found.idle_power.nominal == pytest.approx(1170, abs=1)
-    assert found.idle_power.basis == "measured"
+    assert span(found.idle["logic"]) == (254.8, 306, 366.991)
+    assert found.idle_power.nominal == pytest.approx(1144)
+    assert found.idle_power.basis == "derived"
     assert list(found.idle) == ["io", "ram", "logic", "pixel_digital", "pixel_analog"]
 
 
@@ -210,7 +213,7 @@ def test_a_chip_that_nobody_measured_has_no_power():
         figure = getattr(found, name)
         assert str(figure) == "unknown"
         assert (figure.nominal, figure.basis) == (None, "unknown")
-    assert "No measurement of this board was found" in "\n".join(found.not_priced)
+    assert "No measurement of this board was found" in "\n".join(map(str, found.not_priced))
     assert found.latency is None
     assert found.load is None
     assert found.keeps_up is None
@@ -262,6 +265,77 @@ def test_the_load_is_that_of_the_busiest_core():
 
 
 def test_what_is_not_in_the_figures_is_said():
-    told = "\n".join(cost().not_priced)
-    assert "leak (bias) ticks of the slow clock" in told
-    assert "what a switched-off sensor saves" in told
+    told = "\n".join(map(str, cost().not_priced))
+    assert "input_event: 640 spike/s" in told
+    assert "output_event: " in told
+    assert "leak_update" not in told
+    assert "What a switched-off sensor saves was never measured" in told
+
+
+def test_leak_ticks_are_counted_and_have_no_price():
+    biased = chain(
+        (1, 8, 8), {"outputs": 2, "kernel": 3, "bias": np.array([1, 0], np.int16)}, dt=1e-3
+    )
+    counted = activity_at(biased, {"input": 10.0, "spk0": 5.0}, 1)
+    assert counted["spk0"].leak_updates_per_step == 2 * 6 * 6
+    assert counted["spk0"].updates_per_step == counted["spk0"].synops_per_step + 72
+    told = "\n".join(map(str, estimate(biased, SPECK, counted, None).not_priced))
+    assert "leak_update: 7.2e+04 neuron/s" in told
+
+
+def test_pixels_that_are_powered_down_save_between_nothing_and_all():
+    counted = activity_at(network(), RATES, 100)
+    usual, on, off = (
+        estimate(network(), SPECK, counted, None, modes)
+        for modes in ({}, {"dvs": "on"}, {"dvs": "off"})
+    )
+    assert usual.idle == on.idle
+    assert (usual.modes, off.modes) == ({"dvs": None}, {"dvs": "off"})
+    assert span(off.idle["pixel_analog"]) == (0, None, 740.25)
+    assert span(off.idle["pixel_digital"]) == (0, None, 78.871)
+    assert off.idle["logic"] == on.idle["logic"]
+    assert off.idle_power.basis == "assumed"
+
+
+def test_a_program_of_the_pixels_own_events_needs_them_powered():
+    sensor = SpeckSensor(cut=(7, 7), pixel_array=True)
+    seeing = replace(network(), sensor=sensor)
+    counted = activity_at(seeing, RATES, 1)
+    found = estimate(seeing, SPECK, counted, None)
+    assert "dvs_event: 640 spike/s" in map(str, found.not_priced)
+    message = "^the program takes the events of the chip's own pixels: dvs is on$"
+    with pytest.raises(ValueError, match=message):
+        estimate(seeing, SPECK, counted, None, {"dvs": "off"})
+
+
+def test_counts_of_another_program_are_refused():
+    other = chain((1, 8, 8), {"outputs": 2, "kernel": 3})
+    message = "^the counts are of spk0, spk1, the program is spk0$"
+    with pytest.raises(ValueError, match=message):
+        estimate(other, SPECK, activity_at(network(), RATES, 1), None)
+
+
+def test_each_core_has_its_share_of_the_synops():
+    entry, first, second = cost().layers
+    activity = cost().activity
+    assert entry.dynamic_share == 0
+    assert first.dynamic_share == pytest.approx(
+        activity["spk0"].synops_per_step / activity.synops_per_step
+    )
+    assert first.dynamic_share + second.dynamic_share == pytest.approx(1)
+
+
+def test_each_core_is_held_against_what_a_core_can_do():
+    found = cost(OLD)
+    assert [pace.where for pace in found.pace] == ["spk0", "spk1"]
+    assert {(pace.limit, pace.unit, pace.worst) for pace in found.pace} == {(1e7, "synop/s", None)}
+    assert found.always_keeps_up is None
+
+
+@given(st.floats(0, 1e4), st.floats(0, 1e4), st.sampled_from([SPECK, OLD]))
+def test_more_spikes_never_draw_less(rate, more, chip):
+    few = cost(chip, rates={**RATES, "input": rate})
+    many = cost(chip, rates={**RATES, "input": rate + more})
+    assert 0 <= few.dynamic_power.low <= many.dynamic_power.low
+    assert few.dynamic_power.high <= many.dynamic_power.high
+    assert few.power.low >= few.idle_power.low

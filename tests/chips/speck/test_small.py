@@ -41,7 +41,7 @@ def test_an_estimate_counts_and_says_that_power_is_unknown(chip):
     estimate = deployed.estimate(np.ones((1, 10, 1, 8, 8), int))
     assert estimate.activity.synops_per_step > 0
     assert (estimate.idle, estimate.dynamic, estimate.latency) == ({}, {}, None)
-    assert any("what the chip draws is unknown" in text for text in estimate.not_priced)
+    assert any("what the chip draws is unknown" in str(text) for text in estimate.not_priced)
     assert "what the chip draws is unknown" in str(estimate)
 
 

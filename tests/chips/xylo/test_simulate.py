@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import toolchain
 from tests.chips.xylo.programs import as_program, assert_equal_recordings, quiet
 from tests.oracles.xylo_networks import random_network, random_raster
-from toolchain.chips.xylo import XyloState, simulate
+from toolchain.chips.xylo import XyloProgram, XyloState, simulate
 from toolchain.chips.xylo.simulate.twin import simulate_slow
 
 
@@ -479,3 +479,26 @@ print(Path(toolchain.__file__).parents[1], run(1).spikes.shape)
 """
     assert in_a_process(code, env=env, cwd=tmp_path) == f"{tmp_path} (1, 500, 1)\n"
     assert nowhere.read_bytes() == b""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hidden_spikes_are_counted_as_they_are_recorded(seed):
+    rng = np.random.default_rng(seed)
+    program = XyloProgram.from_specification(
+        "xylo_a3",
+        weights_in=rng.integers(-60, 128, (3, 40)),
+        weights_rec=rng.integers(-40, 40, (40, 40)),
+        weights_out=rng.integers(-9, 9, (40, 2)),
+        dash_mem=np.full(40, 3),
+        dash_syn=np.full(40, 2),
+        dash_mem_out=np.full(2, 3),
+        dash_syn_out=np.full(2, 2),
+        threshold=np.full(40, 300),
+        threshold_out=np.full(2, 300),
+        aliases=[[20 + n] if n < 5 else [] for n in range(40)],
+    )
+    got = simulate(program, rng.poisson(0.5, (7, 30, 3)).clip(0, 15), record=True)
+    totals, steps = got.hidden_totals[:, 0], got.hidden_totals[:, 1]
+    assert totals.sum() > 0
+    np.testing.assert_array_equal(totals, got.hidden_spikes.sum(axis=1))
+    np.testing.assert_array_equal(steps, (got.hidden_spikes > 0).sum(axis=1))

@@ -65,7 +65,7 @@ def test_every_power_is_unknown_and_the_rest_is_estimated(deployed):
     assert found.load.nominal > 0
     assert found.latency.nominal > 1
     assert found.synops_per_second > 0
-    assert "No measurement of this chip was found" in found.not_priced[-1]
+    assert "No measurement of this chip was found" in str(found.not_priced[-1])
     assert "unknown" in str(found)
 
 

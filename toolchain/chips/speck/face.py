@@ -8,11 +8,11 @@ from typing import Any, Literal
 from toolchain.chips.family import OrderSpread, Resource
 from toolchain.chips.speck import approximations, readout
 from toolchain.chips.speck.conditions import DIFFERENCES, conditions
+from toolchain.chips.speck.counts import activity, activity_at, of_run
 from toolchain.chips.speck.emit.addresses import to_raster
 from toolchain.chips.speck.emit.tree import configuration
 from toolchain.chips.speck.lower import place as placing
 from toolchain.chips.speck.lower.integers import lower
-from toolchain.chips.speck.power import activity, activity_at
 from toolchain.chips.speck.power import estimate as cost
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.quantize import QUANTIZERS
@@ -174,6 +174,7 @@ def simulate(
         },
         saturations=dict(result.saturations),
         dt=program.dt,
+        activity=of_run(program, result) if record and program.dt is not None else None,
     )
 
 

@@ -10,20 +10,23 @@ cycles and 0.18 and 0.07 MHz of the documentation's networks are in the tests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts
+from toolchain.estimate import Activity
 from toolchain.hardware import XyloChip
 
 __all__ = [
     "Clock",
+    "cycles_by_layer",
     "cycles_per_step",
     "least_dt_s",
     "measured_cycles",
+    "reachable_clock",
     "second_synapse_operations",
     "suggested_clock",
     "worst_case_cycles",
@@ -158,6 +161,19 @@ def _with_margin(program: XyloProgram, chip: XyloChip, margin: float) -> float:
     return worst_case_cycles(program, chip) * (1 + margin)
 
 
+def reachable_clock(chip: XyloChip, needed_hz: float) -> float | None:
+    """The slowest main clock not below ``needed_hz`` that the chip is known to make, Hz.
+
+    Where the divider is not known, of the clocks that readings were made at. How far down a
+    divider goes is not known.
+    """
+    if chip.clock.divided_clock is not None:
+        return _divided(chip, needed_hz) if needed_hz else None
+    named = [chip.clock.main_clock, chip.clock.low_power_clock]
+    known = [clock.to("Hz") for clock in named if clock is not None]
+    return min((clock for clock in known if clock >= needed_hz), default=None)
+
+
 def _divided(chip: XyloChip, needed_hz: float) -> float | None:
     """The slowest clock ``divided_clock / (2 (w + 1))`` not below ``needed_hz``."""
     if chip.clock.divided_clock is None:
@@ -170,11 +186,67 @@ def _divided(chip: XyloChip, needed_hz: float) -> float | None:
     return half / dividers
 
 
+def cycles_by_layer(program: XyloProgram, chip: XyloChip, counted: Activity) -> dict[str, float]:
+    """Mean clock cycles of a timestep that each layer takes, the input's included, cycle.
+
+    They add up to those of ``cycles_per_step``, whose formula knows a mean hidden neuron only:
+    what hidden spikes cost on their way is divided by each layer's spikes and connections, what
+    the outputs read belongs to the outputs.
+
+    Args:
+        program: what is loaded.
+        chip: as for :func:`cycles_per_step`.
+        counted: with the active fraction of every layer.
+    """
+    first, *rest = counted.layers
+    roles = {p.name: p for p in program.populations}
+    hidden = [layer for layer in rest if roles[layer.name].role == "hidden"]
+    outputs = [layer for layer in rest if roles[layer.name].role == "output"]
+    busy = sum((layer.active or 0.0) * layer.neurons for layer in hidden) / program.hidden
+    stages = _stages(program, chip, first.active or 0.0, busy, busy)
+    joined = np.count_nonzero(program.weights_rec[..., 0], axis=1)
+    sent = {
+        layer.name: (layer.active or 0.0)
+        * float(joined[roles[layer.name].start : roles[layer.name].stop].mean())
+        * layer.neurons
+        for layer in hidden
+    }
+    neurons = {layer.name: float(layer.neurons) for layer in hidden}
+    reads = {layer.name: float(layer.neurons) for layer in outputs}
+    found = {first.name: float(stages.input)}
+    parts = (
+        (stages.spikes, sent if any(sent.values()) else neurons),
+        (stages.update, neurons),
+        (stages.readout, reads),
+    )
+    for cycles, weights in parts:
+        whole = sum(weights.values())
+        for name, weight in weights.items():
+            found[name] = found.get(name, 0.0) + float(cycles) * weight / whole
+    return {layer.name: found[layer.name] for layer in counted.layers}
+
+
+class _Stages(NamedTuple):
+    """Cycles of a timestep: input, hidden spikes on their way, hidden neurons, outputs."""
+
+    input: Any
+    spikes: Any
+    update: Any
+    readout: Any
+
+
 def _cycles(program: XyloProgram, chip: XyloChip, incoming: Any, arriving: Any, firing: Any) -> Any:
     """Cycles for fractions of channels, of neurons whose spikes arrive, and of neurons that fire.
 
     Numbers or arrays of one shape.
     """
+    stages = _stages(program, chip, incoming, arriving, firing)
+    return stages.input + stages.spikes + stages.readout + stages.update
+
+
+def _stages(
+    program: XyloProgram, chip: XyloChip, incoming: Any, arriving: Any, firing: Any
+) -> _Stages:
     hidden, outputs = program.hidden, program.outputs
     everywhere = _all_within_reach(chip)
     reached = hidden if everywhere else int(program.weights_in.any(axis=(0, 2)).sum())
@@ -189,12 +261,11 @@ def _cycles(program: XyloProgram, chip: XyloChip, incoming: Any, arriving: Any, 
         + firing
         + np.maximum(firing, target) * source
     )
-    return (
-        program.inputs * (3.5 * incoming * reached + 1)
-        + hidden * (7 * _mean_fan_out(program) * arriving + 3)
-        + reading * arriving * (1 + 8 * outputs)
-        + hidden * update
-        + 12 * outputs
+    return _Stages(
+        input=program.inputs * (3.5 * incoming * reached + 1),
+        spikes=hidden * 7 * _mean_fan_out(program) * arriving,
+        update=hidden * (3 + update),
+        readout=reading * arriving * (1 + 8 * outputs) + 12 * outputs,
     )
 
 

@@ -12,12 +12,12 @@ import numpy as np
 from toolchain.chips.family import Resource
 from toolchain.chips.xylo import approximations
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
+from toolchain.chips.xylo.counts import activity, activity_at, of_run
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.maps import without_maps
-from toolchain.chips.xylo.power import activity, activity_at
 from toolchain.chips.xylo.power import estimate as cost
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.quantize import METHODS
@@ -139,11 +139,13 @@ def resources(program: XyloProgram, chip: XyloChip) -> tuple[Resource, ...]:
     for p in program.populations:
         hidden = p.role == "hidden"
         limit = limits.hidden_neurons if hidden else limits.output_neurons
-        rows.append(_row(program, p, f"{p.role} neurons", p.stop - p.start, int(limit.value)))
+        neurons = _row(program, p, f"{p.role} neurons", p.stop - p.start, int(limit.value))
+        rows.append(replace(neurons, shared=True))
         if hidden:
             entries = int(fan_out[p.start : p.stop].sum())
             most = int(limits.fan_out_memory.value)
-            rows.append(_row(program, p, "recurrent entries", entries, most, "entry"))
+            entered = _row(program, p, "recurrent entries", entries, most, "entry")
+            rows.append(replace(entered, shared=True))
             widest = int(fan_out[p.start : p.stop].max())
             most = int(limits.fan_out.value)
             rows.append(_row(program, p, "widest fan-out", widest, most))
@@ -180,6 +182,7 @@ def simulate(
     spikes = np.asarray(spikes)
     flat = spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
     result = run(program, flat, record=record)
+    counted = of_run(program, flat, result) if record and program.dt is not None else None
     if result.hidden_spikes is not None:
         result = replace(result, hidden_spikes=own_spikes(program, result.hidden_spikes))
     layers = {p.name: _layer(result, p) for p in program.populations} if record else {}
@@ -188,6 +191,7 @@ def simulate(
         layers=layers,
         saturations=result.saturations or {},
         dt=program.dt,
+        activity=counted,
     )
 
 

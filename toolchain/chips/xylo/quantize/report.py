@@ -72,7 +72,7 @@ def compared(found: Found) -> Diagnostic:
     return _info(
         "agreement",
         "network",
-        f"output spike counts agree to {figures['auto']} with the float network's on the "
+        f"output spike counts agree to {figures['auto']} with the unquantized network's on the "
         f"calibration spikes; {others}{taken}",
     )
 

@@ -36,7 +36,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "ee5df596396c"
+INLINED = "51e1083147f5"
 """Digest of compiled.py, lanes.py and tables.py; see ``compiled``."""
 
 Array = npt.NDArray[Any]
@@ -320,6 +320,8 @@ def _record(
     """Keeps every state of a step; the spikes not mentioned are 0 already."""
     for source in sources:
         traces.hidden_spikes[b, t, source] = hidden.spikes[source]
+        traces.hidden_totals[b, 0, source] += hidden.spikes[source]
+        traces.hidden_totals[b, 1, source] += 1
     for n in range(program.hidden.neurons):
         traces.v_mem[b, t, n] = hidden.v_mem[n]
     for n in range(program.hidden.neurons):

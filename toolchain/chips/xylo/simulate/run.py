@@ -75,6 +75,8 @@ class XyloRecording:
         saturations: for each population the number of additions that a 16-bit limit cut off:
             all spikes of one source into one synapse in one step are one addition, and each
             addition to a membrane is one.
+        hidden_totals: int64 ``(B, 2, Nhid)``, spikes of each hidden neuron over all steps, those
+            received through aliases included, and steps in which it has any.
 
     All but ``spikes`` and ``state`` are None unless recorded.
     """
@@ -89,6 +91,7 @@ class XyloRecording:
     i_syn_out: npt.NDArray[np.int16] | None = None
     hibernation: npt.NDArray[np.bool_] | None = None
     saturations: dict[str, int] | None = None
+    hidden_totals: npt.NDArray[np.int64] | None = None
 
 
 def simulate(
@@ -232,6 +235,7 @@ def _empty_traces(program: XyloProgram, batch: int, steps: int) -> dict[str, npt
         "i_syn_out": np.empty(outputs, np.int16),
         "hibernation": np.zeros((batch, steps), np.bool_),
         "saturations": np.zeros((batch, program.hidden + program.outputs), np.int64),
+        "hidden_totals": np.zeros((batch, 2, program.hidden), np.int64),
     }
 
 

@@ -105,7 +105,7 @@ class State(NamedTuple):
 class Traces(NamedTuple):
     """Where a recording goes, batch first; ``i_syn_2`` is empty where there is one synapse.
 
-    ``saturations`` is int64 ``(B, Nhid + Nout)``.
+    ``saturations`` is int64 ``(B, Nhid + Nout)``, ``hidden_totals`` int64 ``(B, 2, Nhid)``.
     """
 
     hidden_spikes: Array
@@ -116,6 +116,7 @@ class Traces(NamedTuple):
     i_syn_out: Array
     hibernation: Array
     saturations: Array
+    hidden_totals: Array
 
 
 _nothing = np.empty((0, 0, 0), np.int16)
@@ -128,6 +129,7 @@ NO_TRACES = Traces(
     i_syn_out=_nothing,
     hibernation=np.empty((0, 0), np.bool_),
     saturations=np.empty((0, 0), np.int64),
+    hidden_totals=np.empty((0, 0, 0), np.int64),
 )
 
 

@@ -1,0 +1,51 @@
+"""Fast sums are sums."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolchain.chips.tally import active_of_each, spikes_of_each
+
+TYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "float64")
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("most", [1, 2, 15, 127])
+@pytest.mark.parametrize("shape", [(3, 50, 7), (40, 250, 60), (2, 3, 2, 5, 4), (5, 1000, 1)])
+def test_they_are_the_plain_sums(dtype, most, shape):
+    spikes = np.random.default_rng(0).integers(0, most + 1, shape).astype(dtype)
+    flat = spikes.reshape(-1, int(np.prod(shape[2:])))
+    assert spikes_of_each(spikes).tolist() == flat.sum(axis=0, dtype=np.int64).tolist()
+    assert active_of_each(spikes).tolist() == np.count_nonzero(flat, axis=0).tolist()
+
+
+@given(st.integers(0, 5), st.integers(0, 400), st.integers(1, 300), st.sampled_from(TYPES[1:8]))
+def test_no_sum_overflows(batch, steps, neurons, dtype):
+    spikes = np.full((batch, steps, neurons), np.iinfo(dtype).max, dtype)
+    want = batch * steps * int(np.iinfo(dtype).max)
+    if want < 2**63:
+        assert set(spikes_of_each(spikes).tolist()) <= {want}
+
+
+def test_slices_are_summed_as_they_lie():
+    whole = np.random.default_rng(1).integers(0, 5, (20, 300, 90)).astype(np.int8)
+    part = whole[..., 30:50]
+    assert spikes_of_each(part).tolist() == part.sum(axis=(0, 1), dtype=int).tolist()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.int8(-1), "spikes are counts >= 0"),
+        (np.nan, "spikes are counts >= 0"),
+        (0.5, "spikes are whole counts"),
+        (np.inf, "spikes are whole counts"),
+        (1j, "spikes are counts, got an array of type complex128"),
+    ],
+)
+def test_what_is_no_count_is_refused(value, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        spikes_of_each(np.full((1, 2, 3), value))

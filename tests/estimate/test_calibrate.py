@@ -1,0 +1,264 @@
+"""Prices fitted to readings: exact where the readings are, refused where they leave it open."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.chips.xylo.test_power import RATES, program
+from toolchain.chips.xylo.power import activity_at, estimate
+from toolchain.estimate import Measurement, calibrate, price
+from toolchain.estimate.fit import T_95
+from toolchain.hardware import load_chip
+
+A2, A3, SPECK = map(load_chip, ("xylo_a2", "xylo_a3", "speck2f"))
+MAPPED = {"configuration": "mapped", "microphone": "off"}
+STATIC, SLOPE = "rails.digital.static", "rails.digital.modes.mapped.clock_slope"
+CYCLE = "actions.cycle.energy"
+
+
+def busy(per_second):
+    return {"cycle": {"network": per_second}}
+
+
+def readings(static, slope, energy, noise=0.0, seed=0):
+    """What a chip with these prices would show on its digital rail."""
+    rng = np.random.default_rng(seed)
+    return [
+        Measurement(
+            power_uw={"digital": static + slope * mhz + energy * often + noise * rng.normal()},
+            clock_hz=mhz * 1e6,
+            modes=MAPPED,
+            counts=busy(often * 1e6),
+        )
+        for mhz in (6.25, 12.5, 25, 50)
+        for often in (0, 1, 5)
+    ]
+
+
+def by_name(found):
+    return {f.constant: f for f in found.fitted}
+
+
+@given(st.floats(1, 1000), st.floats(0.1, 100), st.floats(0.1, 100))
+def test_exact_readings_give_the_prices_back(static, slope, energy):
+    found = by_name(calibrate(A3, readings(static, slope, energy)))
+    got = [found[name].value for name in (STATIC, SLOPE, CYCLE)]
+    assert got == pytest.approx([static, slope, energy], rel=1e-6, abs=1e-6)
+    for fitted in found.values():
+        assert 0 <= fitted.low <= fitted.value <= fitted.high
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    truth = {STATIC: 150.0, SLOPE: 30.0, CYCLE: 20.0}
+    inside = [
+        fitted.low <= truth[name] <= fitted.high
+        for seed in range(200)
+        for name, fitted in by_name(
+            calibrate(A3, readings(*truth.values(), noise=3.0, seed=seed))
+        ).items()
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.03)
+
+
+def test_quantiles_fall_towards_the_normal_one():
+    assert len(T_95) == 30
+    assert list(T_95) == sorted(T_95, reverse=True)
+    assert T_95[-1] > 1.96
+
+
+def test_units_of_fitted_prices_are_those_of_the_model():
+    found = by_name(calibrate(A3, readings(150, 30, 20)))
+    units = {name: fitted.unit for name, fitted in found.items()}
+    assert units == {STATIC: "µW", SLOPE: "µW/MHz", CYCLE: "pJ/cycle"}
+    assert found[STATIC].before.nominal == 141
+    assert found[CYCLE].before.nominal == 25
+
+
+def test_only_what_is_named_is_fitted_and_the_rest_is_told():
+    found = calibrate(A3, readings(150, 27.96, 25), constants=[STATIC])
+    assert list(by_name(found)) == [STATIC]
+    assert found.kept == (SLOPE, CYCLE)
+    assert by_name(found)[STATIC].value == pytest.approx(150)
+    text = str(found)
+    assert "fitted rails.digital.static: 150 µW" in text
+    assert "before: 141 µW (141 to 152.1, measured)" in text
+    assert f"kept   {SLOPE}" in text
+    assert "measurement 12, digital: read " in text
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_a_measurement_of_an_estimate_reads_what_was_estimated():
+    made = program()
+    found = estimate(made, A3, activity_at(made, RATES, 1), 12.5e6, MAPPED)
+    measurement = Measurement.of(found, {"digital": 500.0})
+    terms, _ = price(A3, clock_hz=12.5e6, modes=measurement.modes, counts=measurement.counts)
+    assert terms == found.terms
+    idle = Measurement.of(found, {"digital": 500.0}, running=False)
+    assert idle.counts == {}
+    assert (idle.clock_hz, idle.modes) == (12.5e6, MAPPED)
+
+
+def test_a_synop_of_speck_gets_a_price_from_two_rails():
+    idle = {name: rail.idle.range("µW")[1] for name, rail in SPECK.power.rails.items()}
+    taken = [
+        Measurement(
+            power_uw={
+                "ram": idle["ram"] + 0.36 * 120 * often,
+                "logic": idle["logic"] + 0.64 * 120 * often,
+            },
+            counts={"synop": {"conv": often * 1e6}},
+        )
+        for often in (0.0, 2.0, 9.0)
+    ]
+    found = calibrate("speck2f", taken)
+    energy = by_name(found)["actions.synop.energy"]
+    assert energy.value == pytest.approx(120)
+    assert (energy.unit, energy.before.nominal) == ("pJ/synop", None)
+    assert found.degrees_of_freedom == 3
+
+
+def test_a_rail_with_its_idle_draw_alone_is_split_by_a_sweep():
+    sweep = [
+        Measurement(power_uw={"snn_core": 90 + 25 * mhz}, clock_hz=mhz * 1e6)
+        for mhz in (6.25, 12.5, 25)
+    ]
+    names = ["rails.snn_core.static", "rails.snn_core.clock_slope"]
+    found = by_name(calibrate(A2, sweep, constants=names))
+    assert [found[name].value for name in names] == pytest.approx([90, 25])
+    assert found[names[0]].before is None
+
+
+# ---- what is refused ----
+
+
+def refused(message, *arguments, **fields):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        calibrate(*arguments, **fields)
+
+
+def at(mhz, reading, rail="digital", modes=MAPPED, counts=None):
+    return Measurement(
+        power_uw={rail: reading}, clock_hz=mhz * 1e6, modes=modes, counts=counts or {}
+    )
+
+
+def test_too_few_readings_are_refused():
+    refused(
+        f"2 readings leave open {STATIC}, {SLOPE}: an interval needs at least 3",
+        A3,
+        [at(6.25, 300), at(12.5, 480)],
+    )
+    refused("0 readings leave open everything: an interval needs at least 1", A3, [])
+
+
+def test_constants_that_always_change_together_are_refused():
+    refused(
+        f"the readings cannot tell apart {STATIC}, {SLOPE}: vary the clock or the activity",
+        A3,
+        [at(6.25, 300), at(6.25, 301), at(6.25, 302)],
+    )
+
+
+def test_constants_that_can_be_told_apart_are_not_blamed():
+    always_as_busy = [at(mhz, 100 + 30 * mhz, counts=busy(1e6)) for mhz in (6.25, 12.5, 25.0, 50.0)]
+    refused(
+        f"the readings cannot tell apart {STATIC}, {CYCLE}: vary the clock or the activity",
+        A3,
+        always_as_busy,
+    )
+
+
+def test_prices_below_zero_are_refused():
+    with pytest.raises(ValueError, match=rf"^prices come out below 0: {STATIC} = -50 ± "):
+        calibrate(A3, [at(mhz, 100 * mhz - 50) for mhz in (6.25, 12.5, 25)])
+
+
+def test_a_constant_that_no_reading_depends_on_is_refused():
+    sweep = [at(mhz, 141 + 28 * mhz) for mhz in (6.25, 12.5, 25)]
+    refused(f"no reading depends on {CYCLE}", A3, sweep, constants=[CYCLE])
+    zero = [at(mhz, 141 + 28 * mhz, counts=busy(0.0)) for mhz in (6.25, 12.5, 25)]
+    refused(f"no reading depends on {CYCLE}", A3, zero, constants=[CYCLE])
+    refused(
+        f"xylo_a3 has no constant rails.digital.dynamic; readings tell of {STATIC}, {SLOPE}",
+        A3,
+        sweep,
+        constants=["rails.digital.dynamic"],
+    )
+
+
+def test_a_mode_has_to_be_said():
+    refused(
+        "measurement 1: digital depends on configuration; say which: mapped, unmapped, monitored, "
+        "ram_open",
+        A3,
+        [at(6.25, 300, modes={})],
+    )
+
+
+def test_a_rail_that_the_chip_has_not_is_refused():
+    refused(
+        "measurement 1: xylo_a3 has no rail 'core'; there are: io, analog, digital",
+        A3,
+        [at(6.25, 300, rail="core")],
+    )
+
+
+def test_an_idle_draw_is_not_used_at_another_clock():
+    refused(
+        "measurement 1: the idle draw of snn_core is on file at another clock only; fit "
+        "rails.snn_core.static and rails.snn_core.clock_slope instead",
+        A2,
+        [at(12.5, 300, rail="snn_core", modes={})],
+    )
+
+
+def test_a_slope_alone_is_refused_where_the_static_draw_is_not_on_file():
+    sweep = [at(mhz, 90 + 25 * mhz, rail="snn_core", modes={}) for mhz in (6.25, 6.25, 6.25)]
+    slope = "rails.snn_core.clock_slope"
+    with pytest.raises(ValueError, match=f"^{slope} needs rails.snn_core.static with it"):
+        calibrate(A2, sweep, constants=[slope])
+
+
+def test_a_price_that_is_a_range_alone_cannot_be_kept():
+    running = [
+        Measurement(power_uw={"logic": 400.0 + n}, counts={"synop": {"a": 1e6 * n}})
+        for n in range(4)
+    ]
+    refused(
+        "measurement 2, logic: actions.synop.energy has a range alone on file, so it has to be "
+        "fitted too",
+        SPECK,
+        running,
+        constants=["rails.logic.idle"],
+    )
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("reading", [-1.0, NAN, INF, "1"])
+def test_readings_that_are_none_are_refused(reading):
+    message = f"^reading of digital must be a number of µW >= 0, got {reading!r}$"
+    with pytest.raises(ValueError, match=message):
+        at(6.25, reading)
+    with pytest.raises(ValueError, match=r"^a measurement needs a reading of at least one rail$"):
+        Measurement(power_uw={})
+
+
+@pytest.mark.parametrize("often", [-1.0, NAN, INF])
+def test_counts_that_are_none_are_refused(often):
+    refused(
+        f"cycle of 'network' must be a number a second >= 0: {often}",
+        A3,
+        [at(6.25, 1.0, counts=busy(often))],
+    )
+
+
+@pytest.mark.parametrize("clock_hz", [-1.0, NAN, INF])
+def test_clocks_that_are_none_are_refused(clock_hz):
+    wrong = Measurement(power_uw={"digital": 1.0}, clock_hz=clock_hz, modes=MAPPED)
+    refused(f"clock_hz must be a number >= 0 Hz, got {clock_hz}", A3, [wrong])

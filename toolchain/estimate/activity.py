@@ -1,0 +1,158 @@
+"""How busy a program is: counts alone, without any price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from math import inf
+from typing import Any
+
+__all__ = ["Activity", "LayerActivity", "check_rates", "mean_activity"]
+
+MOST_LAYERS = 10_000
+"""In data from outside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerActivity:
+    """How busy one layer is, averaged over samples and timesteps.
+
+    Attributes:
+        name: the user's own name.
+        neurons: neurons, or channels of the input.
+        spikes_per_step: spikes of the whole layer, spike/step.
+        active: fraction of its neurons that spike at least once in a step, 0..1; None where the
+            chip's cost does not depend on it and it was not counted.
+        synops_per_step: synaptic operations that arrive at the layer, synop/step. Connections of
+            weight zero are counted where the chip walks over them.
+        updates_per_step: neurons whose state is read and written, neuron/step: one a synaptic
+            operation on an event-driven chip, every neuron on one that goes over all of them.
+        leak_updates_per_step: membranes that a tick of a leak's or bias's own clock changes,
+            neuron/step; 0 where leak and bias are part of every update.
+
+    Raises:
+        ValueError: counts that are negative, infinite or no numbers.
+    """
+
+    name: str
+    neurons: int
+    spikes_per_step: float
+    active: float | None
+    synops_per_step: float
+    updates_per_step: float = 0.0
+    leak_updates_per_step: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ValueError(f"a layer's name is text, got {self.name!r}")
+        counts = [f.name for f in fields(self) if f.name not in ("name", "active")]
+        for name in counts:
+            _count(f"{name} of {self.name!r}", getattr(self, name))
+        if self.active is not None and _count(f"active of {self.name!r}", self.active) > 1:
+            raise ValueError(f"active of {self.name!r} is a fraction, 0..1, got {self.active}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """How busy a program is.
+
+    Attributes:
+        layers: the input first, then every neuron layer.
+        steps: timesteps of one inference.
+        dt: s.
+
+    Raises:
+        ValueError: no layer, steps that are no whole number >= 0, or a dt that is not above 0.
+    """
+
+    layers: tuple[LayerActivity, ...]
+    steps: int
+    dt: float
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError("an activity needs at least the input's layer")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
+            raise ValueError(f"steps must be a whole number >= 0, got {self.steps!r}")
+        if not _count("dt", self.dt) > 0:
+            raise ValueError(f"dt must be > 0 s, got {self.dt}")
+
+    @property
+    def synops_per_step(self) -> float:
+        """Synaptic operations of the whole network, synop/step."""
+        return sum(layer.synops_per_step for layer in self.layers)
+
+    def __getitem__(self, name: str) -> LayerActivity:
+        """The layer of that name; KeyError lists what there is."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(f"no layer {name!r}; there are {', '.join(la.name for la in self.layers)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data, for ``from_dict``."""
+        return {**asdict(self), "layers": [asdict(layer) for layer in self.layers]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Activity:
+        """The activity that ``as_dict`` took apart.
+
+        Raises:
+            ValueError: fields missing or unknown, or values that are none.
+        """
+        layers = _fields(cls, data)["layers"]
+        if not isinstance(layers, list | tuple) or len(layers) > MOST_LAYERS:
+            raise ValueError(f"layers must be a list of at most {MOST_LAYERS} layers")
+        read = tuple(LayerActivity(**_fields(LayerActivity, layer)) for layer in layers)
+        return cls(layers=read, steps=data["steps"], dt=data["dt"])
+
+
+def mean_activity(parts: Sequence[tuple[Activity, int]]) -> Activity | None:
+    """One activity of several runs of a program, each with its number of samples; None of none."""
+    total = sum(samples for _, samples in parts)
+    if not total:
+        return parts[0][0] if parts else None
+    first = parts[0][0]
+    layers = zip(*(activity.layers for activity, _ in parts), strict=True)
+    weights = [samples / total for _, samples in parts]
+    return replace(first, layers=tuple(_mean_layer(same, weights) for same in layers))
+
+
+def _mean_layer(layers: Sequence[LayerActivity], weights: Sequence[float]) -> LayerActivity:
+    first = layers[0]
+    means = {
+        f.name: sum(getattr(layer, f.name) * w for layer, w in zip(layers, weights, strict=True))
+        for f in fields(first)
+        if f.name not in ("name", "neurons") and getattr(first, f.name) is not None
+    }
+    return replace(first, **means)
+
+
+def _fields(kind: type[Activity | LayerActivity], data: Any) -> dict[str, Any]:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{kind.__name__} must be a mapping, got {data!r:.80}")
+    if wrong := sorted({field.name for field in fields(kind)} ^ {str(key) for key in data}):
+        raise ValueError(f"{kind.__name__}: missing or unknown: {', '.join(wrong)}")
+    return dict(data)
+
+
+def _count(what: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
+        raise ValueError(f"{what} must be a number >= 0, got {value!r}")
+    return float(value)
+
+
+def check_rates(rates: Mapping[str, float], names: Iterable[str]) -> None:
+    """Refuse ``rates`` that are not one number >= 0, in spike/s, for each of ``names``.
+
+    Raises:
+        ValueError: names are missing or unknown, or a rate is negative, infinite or no number.
+    """
+    wanted = list(names)
+    if wrong := sorted(set(wanted) ^ set(rates)):
+        raise ValueError(f"rates need {', '.join(wanted)}; missing or unknown: {', '.join(wrong)}")
+    for name in wanted:
+        if not 0 <= rates[name] < inf:
+            raise ValueError(
+                f"rate of {name!r} must be a number of spikes per second >= 0, got {rates[name]}"
+            )

@@ -1,0 +1,261 @@
+r"""Prices fitted to power readings of one's own chip, and written where ``load_chip`` finds them.
+
+Each reading of a rail is one equation of the power model, :math:`P = \sum_c p_c x_c`, with the
+prices p to be found and the multipliers x known. Least squares over all readings; the interval of
+a price is that of Student's t at 95 % with the residuals' own variance, cut off at 0. What the
+readings cannot tell is refused by name: too few of them, constants that always change together,
+prices below 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+
+from toolchain.estimate.calibration import Calibration, Fitted, Residual
+from toolchain.estimate.figure import Figure
+from toolchain.estimate.fit import least_squares, refuse_negative
+from toolchain.estimate.pricing import AnyChip, Counts, check_modes, price
+from toolchain.estimate.result import Estimate
+from toolchain.hardware import load_chip
+
+__all__ = ["Measurement", "calibrate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Power readings of a chip in one state.
+
+    Attributes:
+        power_uw: rail to its mean draw, µW; not every rail needs a reading.
+        clock_hz: main clock, Hz; None on a chip without one.
+        modes: setting of each switch that a rail with a reading has.
+        counts: how often each action happened a second, by layer; empty if nothing ran.
+        label: for messages.
+
+    Raises:
+        ValueError: no reading, or one that is negative or no number.
+    """
+
+    power_uw: Mapping[str, float]
+    clock_hz: float | None = None
+    modes: Mapping[str, str] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.power_uw:
+            raise ValueError("a measurement needs a reading of at least one rail")
+        for rail, reading in self.power_uw.items():
+            if not (isinstance(reading, int | float) and 0 <= reading < inf):
+                raise ValueError(f"reading of {rail} must be a number of µW >= 0, got {reading!r}")
+
+    @classmethod
+    def of(
+        cls,
+        estimate: Estimate,
+        power_uw: Mapping[str, float],
+        *,
+        running: bool = True,
+        label: str = "",
+    ) -> Measurement:
+        """Readings of what was estimated, while it ran or (``running=False``) configured and idle.
+
+        The estimate has to say its modes: ``estimate(..., modes={...})``.
+        """
+        return cls(
+            power_uw=power_uw,
+            clock_hz=estimate.clock_hz,
+            modes={s: mode for s, mode in estimate.modes.items() if mode is not None},
+            counts=estimate.counts if running else {},
+            label=label,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Equation:
+    """One reading: its multipliers by constant."""
+
+    label: str
+    rail: str
+    read: float
+    columns: Mapping[str, float]
+
+
+def calibrate(
+    chip: str | AnyChip,
+    measurements: Sequence[Measurement],
+    *,
+    constants: Sequence[str] | None = None,
+) -> Calibration:
+    """The prices with which the power model says what was read.
+
+    Args:
+        chip: a name, or a specification.
+        measurements: of one chip; more readings than constants, and varied enough.
+        constants: names of those to be fitted; by default all that the readings depend on. The
+            others keep their nominal value. ``rails.X.static`` and ``rails.X.clock_slope`` may be
+            named where only the idle draw of rail X is on file.
+
+    Raises:
+        ValueError: readings that the model knows nothing of or that leave the constants open,
+            constants that come out negative; each is named.
+    """
+    spec = load_chip(chip) if isinstance(chip, str) else chip
+    split = _split(spec, constants or ())
+    equations = [
+        equation
+        for number, measurement in enumerate(measurements, 1)
+        for equation in _equations(spec, measurement, split, number)
+    ]
+    touched = list(dict.fromkeys(name for eq in equations for name in eq.columns))
+    wanted = touched if constants is None else list(dict.fromkeys(constants))
+    _check_wanted(spec, wanted, touched)
+    if len(equations) <= len(wanted):
+        raise ValueError(
+            f"{len(equations)} readings leave open {', '.join(wanted) or 'everything'}: an "
+            f"interval needs at least {len(wanted) + 1}"
+        )
+    on_file = _on_file(spec)
+    kept = [name for name in touched if name not in wanted]
+    rest = np.array([eq.read - _known(eq, kept, on_file) for eq in equations])
+    matrix = np.array([[eq.columns.get(name, 0.0) for name in wanted] for eq in equations])
+    values, half = least_squares(matrix, rest, wanted)
+    refuse_negative(wanted, values, half)
+    fitted_uw = [eq.read - left for eq, left in zip(equations, rest - matrix @ values, strict=True)]
+    return Calibration(
+        chip=spec.name,
+        fitted=tuple(
+            Fitted(
+                constant=name,
+                value=float(value),
+                low=max(0.0, float(value - width)),
+                high=float(value + width),
+                unit=_unit(spec, name),
+                before=on_file.get(name),
+            )
+            for name, value, width in zip(wanted, values, half, strict=True)
+        ),
+        kept=tuple(kept),
+        residuals=tuple(
+            Residual(label=eq.label, rail=eq.rail, read_uw=eq.read, fitted_uw=float(model))
+            for eq, model in zip(equations, fitted_uw, strict=True)
+        ),
+        degrees_of_freedom=len(equations) - len(wanted),
+        scopes={name: "incremental" if name.startswith("actions") else "idle" for name in wanted},
+    )
+
+
+# ---- equations ----
+
+
+def _equations(
+    chip: AnyChip, measurement: Measurement, split: set[str], number: int
+) -> list[_Equation]:
+    label = measurement.label or f"measurement {number}"
+    check_modes(chip, measurement.modes)
+    found = []
+    terms, _ = price(
+        chip,
+        clock_hz=measurement.clock_hz,
+        modes=measurement.modes,
+        counts=measurement.counts,
+    )
+    for rail, reading in measurement.power_uw.items():
+        _check_rail(chip, rail, measurement, label)
+        columns: dict[str, float] = {}
+        for term in terms:
+            if term.rail != rail:
+                continue
+            if f"rails.{rail}.static" in split and term.kind == "idle":
+                columns[f"rails.{rail}.static"] = 1.0
+                if f"rails.{rail}.clock_slope" in split:
+                    columns[f"rails.{rail}.clock_slope"] = (measurement.clock_hz or 0.0) / 1e6
+            elif term.times is None:
+                raise ValueError(
+                    f"{label}: the idle draw of {rail} is on file at another clock only; fit "
+                    f"rails.{rail}.static and rails.{rail}.clock_slope instead"
+                )
+            else:
+                columns[term.constant] = columns.get(term.constant, 0.0) + term.times
+        found.append(_Equation(label, rail, float(reading), columns))
+    return found
+
+
+def _check_rail(chip: AnyChip, rail: str, measurement: Measurement, label: str) -> None:
+    if rail not in chip.power.rails:
+        known = ", ".join(chip.power.rails) or "none"
+        raise ValueError(f"{label}: {chip.name} has no rail {rail!r}; there are: {known}")
+    switch = chip.power.rails[rail].switch
+    if switch and switch not in measurement.modes:
+        settings = ", ".join(chip.power.switches[switch])
+        raise ValueError(f"{label}: {rail} depends on {switch}; say which: {settings}")
+
+
+def _split(chip: AnyChip, constants: Sequence[str]) -> set[str]:
+    """Of the constants those that take the place of a rail's idle draw."""
+    found = {name for name in constants if _splits(chip, name)}
+    for name in sorted(found):
+        static = f"{name.rpartition('.')[0]}.static"
+        if static not in found:
+            raise ValueError(f"{name} needs {static} with it: only their sum is on file")
+    return found
+
+
+def _splits(chip: AnyChip, name: str) -> bool:
+    """Whether this is the static or the clocked part of a rail that has its idle draw alone."""
+    way, _, last = name.rpartition(".")
+    rail = chip.power.rails.get(way.removeprefix("rails."))
+    return rail is not None and rail.idle is not None and last in ("static", "clock_slope")
+
+
+def _on_file(chip: AnyChip) -> dict[str, Figure]:
+    """Every constant of the chip's power model."""
+    found = {}
+    for rail_name, rail in chip.power.rails.items():
+        for mode in (None, *rail.modes):
+            for draw in ("static", "clock_slope", "idle"):
+                place, constant = rail.price(draw, mode)
+                if constant is not None:
+                    found[f"rails.{rail_name}.{place}"] = constant
+    found |= {f"actions.{name}.energy": a.energy for name, a in chip.power.actions.items()}
+    return {name: Figure.of(p, _unit(chip, name), chip.cite(p)) for name, p in found.items()}
+
+
+def _unit(chip: AnyChip, name: str) -> str:
+    """What the terms of the power model take the constant in."""
+    kind, thing, *_ = name.split(".")
+    if kind == "actions":
+        return f"pJ/{chip.power.ACTIONS[thing]}"
+    return "µW/MHz" if name.endswith("clock_slope") else "µW"
+
+
+def _check_wanted(chip: AnyChip, wanted: Sequence[str], touched: Sequence[str]) -> None:
+    for name in wanted:
+        if name in touched:
+            continue
+        if name in _on_file(chip):
+            raise ValueError(f"no reading depends on {name}")
+        raise ValueError(f"{chip.name} has no constant {name}; readings tell of {_listed(touched)}")
+
+
+def _known(equation: _Equation, kept: Sequence[str], on_file: Mapping[str, Figure]) -> float:
+    """What the constants that are not fitted explain of a reading, µW."""
+    explained = 0.0
+    for name in kept:
+        times = equation.columns.get(name, 0.0)
+        nominal = on_file[name].nominal
+        if times and nominal is None:
+            raise ValueError(
+                f"{equation.label}, {equation.rail}: {name} has a range alone on file, so it has "
+                "to be fitted too"
+            )
+        explained += times * (nominal or 0.0)
+    return explained
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nothing"

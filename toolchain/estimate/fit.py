@@ -1,0 +1,67 @@
+"""Linear least squares with intervals, refusing what the equations leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["least_squares", "refuse_negative"]
+
+Array = npt.NDArray[Any]
+
+COLLINEAR = 1e-8
+"""Singular values below this part of the largest say that constants cannot be told apart."""
+
+T_95 = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+"""Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond, the last one is safe."""
+
+
+def least_squares(matrix: Array, rest: Array, names: Sequence[str]) -> tuple[Array, Array]:
+    """Values, and half the width of their 95 % intervals.
+
+    Raises:
+        ValueError: constants that no reading, or no difference between readings, tells of.
+    """
+    scale = np.linalg.norm(matrix, axis=0)
+    if empty := [name for name, size in zip(names, scale, strict=True) if not size]:
+        raise ValueError(f"no reading depends on {', '.join(empty)}")
+    _, sizes, directions = np.linalg.svd(matrix / scale, full_matrices=False)
+    if sizes[-1] < COLLINEAR * sizes[0]:
+        weak = np.abs(directions[sizes < COLLINEAR * sizes[0]]).max(axis=0) > 0.01
+        alike = [name for name, part in zip(names, weak, strict=True) if part]
+        raise ValueError(
+            f"the readings cannot tell apart {', '.join(alike)}: vary the clock or the activity"
+        )
+    scaled, *_ = np.linalg.lstsq(matrix / scale, rest, rcond=None)
+    values = scaled / scale
+    left = rest - matrix @ values
+    freedom = len(rest) - len(names)
+    inverse = (directions.T / sizes**2) @ directions
+    deviation = sqrt(float(left @ left) / freedom) * np.sqrt(np.diag(inverse)) / scale
+    return values, T_95[min(freedom, len(T_95)) - 1] * deviation
+
+
+def refuse_negative(names: Sequence[str], values: Array, half: Array) -> None:
+    """Refuse prices below 0, each by name.
+
+    Raises:
+        ValueError: there are such.
+    """
+    wrong = [
+        f"{name} = {value:.4g} ± {width:.2g}"
+        for name, value, width in zip(names, values, half, strict=True)
+        if not (value >= 0 and isfinite(width))
+    ]
+    if wrong:
+        raise ValueError(
+            f"prices come out below 0: {', '.join(wrong)}; the readings are of several states, or "
+            "too few to tell these constants apart"
+        )

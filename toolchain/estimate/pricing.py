@@ -1,0 +1,247 @@
+r"""Counts meet prices: each product of the power model as a term of its own.
+
+.. math:: P_{rail} = P_{static} + k_{mode} f_{clk} + \sum_{action} E_{action} \cdot rate
+
+A term keeps the name of its constant, so that a calibration can find what a reading tells about
+it. Which mode the chip is in moves its draw more than spikes do: where nobody said which, the
+nominal value is that of the usual mode and the range spans every mode that somebody measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import inf, isclose
+from typing import Literal, TypeAlias
+
+from toolchain.estimate.figure import Figure, total, weakest
+from toolchain.hardware import Price, Rail, SpeckChip, XyloChip
+
+__all__ = ["AnyChip", "Counts", "NotPriced", "Term", "check_modes", "price", "saved_by_clock"]
+
+AnyChip: TypeAlias = XyloChip | SpeckChip
+
+Counts: TypeAlias = Mapping[str, Mapping[str, float]]
+"""How often each action happens a second, by layer; actions as in the chip's ``power.ACTIONS``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One product of the power model.
+
+    Attributes:
+        constant: its name, ``rails.digital.static``; see ``toolchain.hardware.power``.
+        rail: that pays.
+        kind: drawn with nothing to do, or added by activity.
+        layer: whose activity it is; empty of idle terms.
+        times: what the constant is multiplied by, µW a unit of the constant; None where the term
+            is no product of it: an idle draw away from the clock it was read at.
+        power: the product, µW.
+    """
+
+    constant: str
+    rail: str
+    kind: Literal["idle", "dynamic"]
+    layer: str
+    times: float | None
+    power: Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPriced:
+    """What costs something and is not in the figures.
+
+    Attributes:
+        what: an action, or a sentence.
+        per_second: how often it happens, in ``unit`` a second; None where it was not counted.
+        unit: of what is counted.
+    """
+
+    what: str
+    per_second: float | None = None
+    unit: str = ""
+
+    def __str__(self) -> str:
+        """``leak_update: 1200 neuron/s``."""
+        counted = self.per_second is not None
+        return f"{self.what}: {self.per_second:.4g} {self.unit}/s" if counted else self.what
+
+
+def check_modes(chip: AnyChip, modes: Mapping[str, str]) -> None:
+    """Refuse modes that the chip's power model does not know.
+
+    Raises:
+        ValueError: an unknown switch or setting; says which there are.
+    """
+    switches = chip.power.switches
+    for switch, setting in modes.items():
+        if switch not in switches:
+            known = ", ".join(switches) or "none"
+            raise ValueError(f"{chip.name} has no switch {switch!r}; there are: {known}")
+        if setting not in switches[switch]:
+            known = ", ".join(switches[switch])
+            raise ValueError(f"{switch} of {chip.name} is one of {known}, got {setting!r}")
+
+
+def price(
+    chip: AnyChip, *, clock_hz: float | None, modes: Mapping[str, str], counts: Counts
+) -> tuple[tuple[Term, ...], tuple[NotPriced, ...]]:
+    """Every term of the power model, and the actions that have no price.
+
+    Args:
+        chip: gives the prices.
+        clock_hz: main clock, Hz; None on a chip without one.
+        modes: setting by switch, of those that are known; see ``chip.power.switches``.
+        counts: of what happens.
+
+    Raises:
+        ValueError: unknown modes or actions, counts or a clock that are negative or no numbers.
+    """
+    check_modes(chip, modes)
+    if clock_hz is not None and not 0 <= clock_hz < inf:
+        raise ValueError(f"clock_hz must be a number >= 0 Hz, got {clock_hz}")
+    terms = [
+        term
+        for name, rail in chip.power.rails.items()
+        for term in _idle(chip, name, rail, clock_hz, modes.get(rail.switch))
+    ]
+    missing = []
+    for action, by_layer in counts.items():
+        if action not in chip.power.ACTIONS:
+            raise ValueError(f"{chip.name} counts no {action!r}")
+        for layer, often in by_layer.items():
+            if not 0 <= often < inf:
+                raise ValueError(f"{action} of {layer!r} must be a number a second >= 0: {often}")
+        if action in chip.power.actions:
+            terms += _dynamic(chip, action, by_layer)
+        elif any(by_layer.values()):
+            unit = chip.power.ACTIONS[action]
+            often = sum(by_layer.values())
+            missing.append(NotPriced(what=action, per_second=often, unit=unit))
+    return tuple(terms), tuple(missing)
+
+
+def _idle(
+    chip: AnyChip, name: str, rail: Rail, clock_hz: float | None, mode: str | None
+) -> Iterable[Term]:
+    for draw in ("static", "clock_slope", "idle"):
+        found = _in_modes(chip, rail, draw, mode)
+        if found is None:
+            continue
+        place, figure = found
+        factor = (clock_hz or 0.0) / 1e6 if draw == "clock_slope" else 1.0
+        times: float | None = factor
+        power = figure.times(factor, "µW")
+        if draw == "idle" and not _as_read(rail, clock_hz):
+            times, power = None, _elsewhere(rail, power, clock_hz or 0.0)
+        yield Term(
+            constant=f"rails.{name}.{place}",
+            rail=name,
+            kind="idle",
+            layer="",
+            times=times,
+            power=power,
+        )
+
+
+def _in_modes(chip: AnyChip, rail: Rail, draw: str, mode: str | None) -> tuple[str, Figure] | None:
+    """Place and price of a draw; where no mode is named, over all that were measured."""
+    unit = "µW/MHz" if draw == "clock_slope" else "µW"
+    first, *others = [mode] if mode is not None or not rail.modes else rail.modes
+    place, price = rail.price(draw, first)
+    if price is None:
+        return None
+    figure = _figure(chip, price, unit)
+    for other in others:
+        there, found = rail.price(draw, other)
+        if there == place or found is None or found.basis == "assumed":
+            continue
+        figure = _spanning(figure, _figure(chip, found, unit))
+    return place, figure
+
+
+def _figure(chip: AnyChip, price: Price, unit: str) -> Figure:
+    return Figure.of(price, unit, chip.cite(price))
+
+
+def _spanning(figure: Figure, other: Figure) -> Figure:
+    """The figure, its range widened to that of another."""
+    sources = dict.fromkeys([*figure.source.split("; "), *other.source.split("; ")])
+    return Figure(
+        low=min(figure.low, other.low),
+        nominal=figure.nominal,
+        high=max(figure.high, other.high),
+        unit=figure.unit,
+        basis=weakest([figure.basis, other.basis]),
+        source="; ".join(sources),
+    )
+
+
+def _as_read(rail: Rail, clock_hz: float | None) -> bool:
+    """Whether an idle draw holds at this clock."""
+    if rail.idle_clock is None or clock_hz is None:
+        return True
+    return isclose(rail.idle_clock.to("Hz"), clock_hz, rel_tol=1e-5)
+
+
+def _elsewhere(rail: Rail, read: Figure, clock_hz: float) -> Figure:
+    """An idle draw at another clock: from nothing of it clocked to all of it."""
+    assert rail.idle_clock is not None
+    ends = sorted([1.0, clock_hz / rail.idle_clock.to("Hz")])
+    return Figure(
+        low=read.low * ends[0],
+        nominal=None,
+        high=read.high * ends[1],
+        unit="µW",
+        basis=weakest([read.basis, "assumed"]),
+        source=f"{read.source}, read at {rail.idle_clock.value:g} {rail.idle_clock.unit} only",
+    )
+
+
+def _dynamic(chip: AnyChip, action: str, by_layer: Mapping[str, float]) -> Iterable[Term]:
+    cost = chip.power.actions[action]
+    energy = _figure(chip, cost.energy, f"pJ/{chip.power.ACTIONS[action]}")
+    basis = weakest([energy.basis, *(part.basis for part in cost.share.values())])
+    nominal = None if basis == "assumed" else energy.nominal
+    energy = replace(energy, basis=basis, nominal=nominal)
+    for rail, part in cost.payers.items():
+        for layer, often in by_layer.items():
+            times = part * often * 1e-6  # pJ/s are 1e-6 µW
+            yield Term(
+                constant=f"actions.{action}.energy",
+                rail=rail,
+                kind="dynamic",
+                layer=layer,
+                times=times,
+                power=energy.times(times, "µW"),
+            )
+
+
+def saved_by_clock(
+    chip: AnyChip, *, clock_hz: float, slower_hz: float, modes: Mapping[str, str]
+) -> Figure:
+    """What a slower main clock saves on all rails, µW; what activity costs stays.
+
+    Where the share of the clock in an idle draw is not known it saves between nothing and all in
+    proportion.
+    """
+    saved = []
+    for rail in chip.power.rails.values():
+        slope = _in_modes(chip, rail, "clock_slope", modes.get(rail.switch))
+        if slope is not None:
+            saved.append(slope[1].times((clock_hz - slower_hz) / 1e6, "µW"))
+        elif rail.idle_clock is not None and rail.idle is not None:
+            most = _figure(chip, rail.idle, "µW").high * max(
+                1.0, clock_hz / rail.idle_clock.to("Hz")
+            )
+            saved.append(
+                Figure(
+                    low=0.0,
+                    nominal=None,
+                    high=most * (1 - slower_hz / clock_hz),
+                    unit="µW",
+                    basis="assumed",
+                    source=chip.cite(rail.idle),
+                )
+            )
+    return total(saved, "µW")

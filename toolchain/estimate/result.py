@@ -1,0 +1,328 @@
+"""What a program draws and how fast it is: power, energy, pace, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from toolchain.estimate.activity import Activity
+from toolchain.estimate.figure import Figure, total, unknown
+from toolchain.estimate.pricing import Counts, NotPriced, Term
+from toolchain.estimate.suggest import Suggestion, dominating_layers
+
+__all__ = ["Estimate", "LayerCost", "Pace"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Work against what can be done in real time, of one place on the chip.
+
+    Attributes:
+        where: a layer's name, or ``"network"``.
+        typical: what the counted activity asks for, in ``unit``.
+        worst: what it asks for if everything spikes in every step; None where that has no bound.
+        limit: what can be done.
+        unit: of all three, ``cycle/s`` or ``synop/s``.
+        margin: what is added to the work before it is held against the limit, a fraction of it.
+        basis: of the limit.
+        source: who says so.
+    """
+
+    where: str
+    typical: float
+    worst: float | None
+    limit: float
+    unit: str
+    margin: float
+    basis: str
+    source: str
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the counted work, with the margin, is done in time."""
+        return self.typical * (1 + self.margin) <= self.limit
+
+    @property
+    def always_keeps_up(self) -> bool | None:
+        """Whether the worst is; None where that has no bound."""
+        return None if self.worst is None else self.worst * (1 + self.margin) <= self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """What one layer does, and its part of what activity adds.
+
+    Attributes:
+        name: the user's own.
+        place: core or neurons, as text; empty of the input.
+        spikes_per_second, synops_per_second: of the whole layer, in real time.
+        dynamic_power: what its activity adds, µW; unknown where nothing of it has a price.
+        dynamic_share: its part of the dynamic power, 0..1; None where there is none.
+    """
+
+    name: str
+    place: str
+    spikes_per_second: float
+    synops_per_second: float
+    dynamic_power: Figure
+    dynamic_share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a program draws and how fast it is, before anyone owns the chip.
+
+    Every figure carries its unit; energies are of a step (``nJ/step``), of a second of input
+    (``µJ/s``) or of an inference (``µJ/inference``), and do not add up with each other.
+
+    Attributes:
+        chip: its name.
+        clock_hz: main clock, Hz, or None on a chip without one.
+        modes: setting of each switch of the chip; None where it was not said, so that the range
+            spans all that were measured.
+        activity: what was counted.
+        places: layer to core or neurons, as text.
+        terms: every product of the power model.
+        counts: how often each action happens a second, by layer.
+        latency: from an input spike to the output spike it causes, ms; None where nothing is
+            known.
+        pace: whether it keeps up, for every place with a limit.
+        clock_suggestions: main clocks that would do; see ``suggestions``.
+        not_priced: what costs something and is not in these figures.
+    """
+
+    chip: str
+    clock_hz: float | None
+    modes: Mapping[str, str | None]
+    activity: Activity
+    places: Mapping[str, str]
+    terms: tuple[Term, ...]
+    counts: Counts
+    latency: Figure | None
+    pace: tuple[Pace, ...]
+    clock_suggestions: tuple[Suggestion, ...]
+    not_priced: tuple[NotPriced, ...]
+
+    # ---- power ----
+
+    @property
+    def idle(self) -> dict[str, Figure]:
+        """Draw of each supply rail with nothing to do, µW; empty where none is known."""
+        return _by(self.terms, "idle", lambda term: term.rail)
+
+    @property
+    def dynamic(self) -> dict[str, Figure]:
+        """What activity adds on each rail, µW; empty where it has no price."""
+        return _by(self.terms, "dynamic", lambda term: term.rail)
+
+    @property
+    def idle_power(self) -> Figure:
+        """All rails with nothing to do, µW."""
+        return total(idle.values(), "µW") if (idle := self.idle) else unknown("µW")
+
+    @property
+    def dynamic_power(self) -> Figure:
+        """What activity adds, all rails, µW."""
+        return total(dynamic.values(), "µW") if (dynamic := self.dynamic) else unknown("µW")
+
+    @property
+    def power_by_rail(self) -> dict[str, Figure]:
+        """Idle and dynamic together, µW, by rail."""
+        parts = self.idle, self.dynamic
+        rails = dict.fromkeys([*parts[0], *parts[1]])
+        return {rail: total([p[rail] for p in parts if rail in p], "µW") for rail in rails}
+
+    @property
+    def power(self) -> Figure:
+        """All rails, idle and dynamic, µW."""
+        return self.idle_power + self.dynamic_power
+
+    @property
+    def basis(self) -> str:
+        """The weakest basis of all that went into the power."""
+        return self.power.basis
+
+    # ---- energy ----
+
+    @property
+    def seconds_per_step(self) -> float:
+        """What a step takes, s: its length in real time, or its work if the clock is too slow.
+
+        What a chip without a clock does with more than it can do is not known, and not stretched.
+        """
+        clocked = self.pace if self.clock_hz is not None else ()
+        return self.activity.dt * max([1.0, *(pace.typical / pace.limit for pace in clocked)])
+
+    @property
+    def energy_per_step(self) -> Figure:
+        """Idle and dynamic, nJ/step."""
+        return self.power.times(self.seconds_per_step * 1e3, "nJ/step")
+
+    @property
+    def energy_per_second_of_input(self) -> Figure:
+        """For one second of input, µJ/s: the power, unless the chip takes longer than that."""
+        return self.power.times(self.seconds_per_step / self.activity.dt, "µJ/s")
+
+    @property
+    def energy_per_inference(self) -> Figure:
+        """For the timesteps of one inference, µJ/inference."""
+        return self.power.times(self._seconds, "µJ/inference")
+
+    @property
+    def dynamic_energy_per_inference(self) -> Figure:
+        """The dynamic part of it, µJ/inference."""
+        return self.dynamic_power.times(self._seconds, "µJ/inference")
+
+    @property
+    def _seconds(self) -> float:
+        return self.activity.steps * self.seconds_per_step
+
+    # ---- work ----
+
+    @property
+    def synops_per_second(self) -> float:
+        """Synaptic operations, synop/s, in real time."""
+        return self.activity.synops_per_step / self.activity.dt
+
+    @property
+    def synops_per_inference(self) -> float:
+        """Synaptic operations of one inference, synop."""
+        return self.activity.synops_per_step * self.activity.steps
+
+    @property
+    def load(self) -> Figure | None:
+        """Work over what can be done in real time, at the busiest place; above 1 it is too slow.
+
+        From the counted activity to everything spiking at once. None where no limit is known.
+        """
+        if not self.pace:
+            return None
+        pace = max(self.pace, key=lambda each: each.typical / each.limit)
+        typical = pace.typical / pace.limit
+        return Figure(
+            low=typical,
+            nominal=typical,
+            high=typical if pace.worst is None else max(typical, pace.worst / pace.limit),
+            unit="fraction",
+            basis=pace.basis,
+            source=pace.source,
+        )
+
+    @property
+    def duty_cycle(self) -> Figure | None:
+        """Part of the time in which the chip computes, 0..1; None where no limit is known."""
+        load = self.load
+        if load is None:
+            return None
+        assert load.nominal is not None
+        return Figure(
+            low=min(1.0, load.low),
+            nominal=min(1.0, load.nominal),
+            high=min(1.0, load.high),
+            unit="fraction",
+            basis=load.basis,
+            source=load.source,
+        )
+
+    @property
+    def keeps_up(self) -> bool | None:
+        """Whether the counted work is done in time everywhere; None where no limit is known."""
+        return all(pace.keeps_up for pace in self.pace) if self.pace else None
+
+    @property
+    def always_keeps_up(self) -> bool | None:
+        """Whether the most there can be is; None where no limit or no most is known."""
+        found = [pace.always_keeps_up for pace in self.pace]
+        if False in found:
+            return False
+        return None if not found or None in found else True
+
+    @property
+    def layers(self) -> tuple[LayerCost, ...]:
+        """Each layer's work and its part of what activity adds."""
+        dynamic = _by(self.terms, "dynamic", lambda term: term.layer)
+        weights = {name: _weight(figure) for name, figure in dynamic.items()}
+        everything = sum(weights.values())
+        return tuple(
+            LayerCost(
+                name=layer.name,
+                place=self.places.get(layer.name, ""),
+                spikes_per_second=layer.spikes_per_step / self.activity.dt,
+                synops_per_second=layer.synops_per_step / self.activity.dt,
+                dynamic_power=dynamic.get(layer.name, unknown("µW")),
+                dynamic_share=(weights.get(layer.name, 0.0) / everything if everything else None),
+            )
+            for layer in self.activity.layers
+        )
+
+    @property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """What would draw less: another clock, and the layers to make quieter."""
+        layers = dominating_layers(self)
+        return self.clock_suggestions + (() if layers is None else (layers,))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "chip": self.chip,
+            "clock_hz": self.clock_hz,
+            "modes": dict(self.modes),
+            "activity": self.activity.as_dict(),
+            **{name: getattr(self, name).as_dict() for name in FIGURES},
+            **{name: _optional(getattr(self, name)) for name in ("latency", "load", "duty_cycle")},
+            **{name: _figures(getattr(self, name)) for name in ("idle", "dynamic")},
+            "power_by_rail": _figures(self.power_by_rail),
+            "layers": [
+                {**asdict(layer), "dynamic_power": layer.dynamic_power.as_dict()}
+                for layer in self.layers
+            ],
+            "pace": [asdict(pace) for pace in self.pace],
+            "seconds_per_step": self.seconds_per_step,
+            "synops_per_second": self.synops_per_second,
+            "synops_per_inference": self.synops_per_inference,
+            "keeps_up": self.keeps_up,
+            "always_keeps_up": self.always_keeps_up,
+            "suggestions": [suggestion.as_dict() for suggestion in self.suggestions],
+            "not_priced": [asdict(item) for item in self.not_priced],
+            "basis": self.basis,
+        }
+
+    def __str__(self) -> str:
+        """Tables for people; see ``toolchain.tables``."""
+        from toolchain.tables import render
+
+        return render(self)
+
+
+FIGURES = (
+    "power",
+    "idle_power",
+    "dynamic_power",
+    "energy_per_step",
+    "energy_per_second_of_input",
+    "energy_per_inference",
+    "dynamic_energy_per_inference",
+)
+
+
+def _by(terms: tuple[Term, ...], kind: str, key: Callable[[Term], str]) -> dict[str, Figure]:
+    """Sums of the terms of one kind by what ``key`` says."""
+    found: dict[str, list[Figure]] = {}
+    for term in terms:
+        if term.kind == kind:
+            found.setdefault(key(term), []).append(term.power)
+    return {name: total(figures, "µW") for name, figures in found.items()}
+
+
+def _weight(figure: Figure) -> float:
+    """What shares are computed of; of a range its upper end."""
+    return figure.high if figure.nominal is None else figure.nominal
+
+
+def _optional(figure: Figure | None) -> dict[str, Any] | None:
+    return None if figure is None else figure.as_dict()
+
+
+def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
+    return {name: figure.as_dict() for name, figure in figures.items()}

@@ -1,0 +1,47 @@
+"""What is wrong with a file, as lines for people: where, what was found, what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolchain.hardware.yaml_file import Location
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["Fault", "dotted", "report", "text_of"]
+
+Fault = tuple[int, str]
+"""The line, counted from 1, and what is wrong there."""
+
+
+def report(path: Path, faults: Iterable[Fault]) -> str:
+    """All faults of a file, in the order of their lines."""
+    lines = [f"  line {line}: {text}" for line, text in sorted(faults)]
+    number = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+    return "\n".join([f"{path}: {number}", *lines])
+
+
+def dotted(location: Location) -> str:
+    """``errata[0].source``."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def text_of(detail: ErrorDetails) -> str:
+    """What pydantic found, in the words of the other faults."""
+    match detail["type"]:
+        case "missing" | "union_tag_not_found":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not a field of a specification"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+        case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
+            return f"must be a mapping, got {detail['input']!r}"
+        case "union_tag_invalid":
+            return f"must be 'xylo' or 'speck', got {detail['ctx']['tag']!r}"
+    message = detail["msg"].removeprefix("Input should be ")
+    return f"must be {message}, got {detail['input']!r}"

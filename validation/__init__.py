@@ -1,0 +1,16 @@
+"""Published power readings, and what the estimator says of them: ``make validation``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from validation import rows_speck, rows_xylo
+from validation.lines import Line
+
+__all__ = ["all_lines"]
+
+
+def all_lines(folder: Path) -> list[Line]:
+    """Every line of the table, by row; ``folder`` may hold the networks that others published."""
+    found = [*rows_xylo.rows(folder), *rows_speck.rows()]
+    return sorted(found, key=lambda line: int(line.row.partition(" ")[0].removeprefix("V")))

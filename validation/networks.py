@@ -1,0 +1,101 @@
+"""The networks that readings were made of, as programs.
+
+Their weights were not kept where they were random: cycles depend on which connections there are,
+and all are where nothing else is said.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain import deploy
+from toolchain.chips.xylo import XyloProgram
+
+__all__ = ["braille", "braille_counted", "dense", "residual", "synnet"]
+
+Integers = npt.NDArray[np.int64]
+
+BRAILLE = "braille_noDelay_noBias_subtract.nir"
+ENTRIES = 1555
+"""Recurrent connections of the published network after quantization, 38.9 a neuron."""
+
+
+def _program(chip: str, weights: dict[str, Integers], **spec: object) -> XyloProgram:
+    hidden, outputs = weights["weights_out"].shape[0], weights["weights_out"].shape[1]
+    decays = {"dash_mem": np.full(hidden, 3), "dash_syn": np.full(hidden, 2)}
+    decays |= {"dash_mem_out": np.full(outputs, 3), "dash_syn_out": np.full(outputs, 2)}
+    thresholds = {"threshold": 1000, "threshold_out": 1000}
+    # dt: of no consequence, the load says how fast steps went by
+    return XyloProgram.from_specification(chip, **weights, **decays, **thresholds, dt=1e-3, **spec)
+
+
+def residual(chip: str, inputs: int, zeros: int = 0) -> XyloProgram:
+    """The documentation's inputs-(4+4)-2: four neurons, four recurrent ones, the sum of both.
+
+    The first four pass their spikes on to the other four through aliases.
+
+    Args:
+        chip: its name.
+        inputs: channels.
+        zeros: recurrent weights that quantization rounded to 0.
+    """
+    weights_in = np.zeros((inputs, 8), int)
+    weights_in[:, :4] = 1
+    weights_rec = np.zeros((8, 8), int)
+    weights_rec[:, 4:] = 1
+    weights_rec[0, 4 : 4 + zeros] = 0
+    weights_out = np.zeros((8, 2), int)
+    weights_out[4:] = 1
+    weights = {"weights_in": weights_in, "weights_rec": weights_rec, "weights_out": weights_out}
+    return _program(chip, weights, aliases=[[4], [5], [6], [7], [], [], [], []])
+
+
+def dense(chip: str, inputs: int, hidden: int, outputs: int) -> XyloProgram:
+    """One hidden layer without recurrence."""
+    return synnet(chip, inputs, (hidden,), outputs)
+
+
+def synnet(chip: str, inputs: int, layers: tuple[int, ...], outputs: int) -> XyloProgram:
+    """Hidden layers one after the other, each wholly joined to the next."""
+    ends = np.cumsum([0, *layers])
+    hidden = int(ends[-1])
+    weights_in = np.zeros((inputs, hidden), int)
+    weights_in[:, : layers[0]] = 1
+    weights_rec = np.zeros((hidden, hidden), int)
+    for first, middle, last in zip(ends, ends[1:], ends[2:], strict=False):
+        weights_rec[first:middle, middle:last] = 1
+    weights_out = np.zeros((hidden, outputs), int)
+    weights_out[ends[-2] :] = 1
+    return _program(
+        chip,
+        {"weights_in": weights_in, "weights_rec": weights_rec, "weights_out": weights_out},
+    )
+
+
+def braille(folder: Path) -> XyloProgram | None:
+    """The published network on Audio 2, one scale a neuron; None where its file is not there."""
+    from examples import braille as example
+
+    path = folder / BRAILLE
+    if not path.is_file():
+        return None
+    found = deploy(example.read(path), chip="xylo_a2", quantizer="channel").program
+    assert isinstance(found, XyloProgram)
+    return found
+
+
+def braille_counted() -> XyloProgram:
+    """A network of that shape with as many connections, which takes the same cycles."""
+    weights_rec = np.zeros(40 * 40, int)
+    weights_rec[:ENTRIES] = 1
+    return _program(
+        "xylo_a2",
+        {
+            "weights_in": np.ones((12, 40), int),
+            "weights_rec": weights_rec.reshape(40, 40),
+            "weights_out": np.ones((40, 7), int),
+        },
+    )

@@ -1,0 +1,66 @@
+"""Chips with constants that were found anew, from some readings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from toolchain.estimate import Measurement, calibrate
+from toolchain.hardware import Overlay, Price, Source, XyloChip, load_chip, write_overlay
+
+__all__ = ["as_read", "energy_of_a_cycle", "laid_over", "refitted"]
+
+HERE = "validation"
+
+
+def refitted(chip: XyloChip, taken: list[Measurement], *constants: str) -> XyloChip:
+    """The chip with these constants, and no others, fitted to ``taken``."""
+    found = calibrate(chip, taken, constants=constants)
+    return laid_over(chip, found.overlay(title="published readings"))
+
+
+def as_read(unit: str, read: Mapping[str, float]) -> Overlay:
+    """Constants that are one reading each, with nothing to fit."""
+    return _overlay(unit, {name: (value, value, value) for name, value in read.items()}, "idle")
+
+
+def energy_of_a_cycle(least: float, most: float) -> Overlay:
+    """The energy of a cycle, pJ, between two ends; nominal is the geometric middle of them."""
+    middle = (least * most) ** 0.5
+    ends = {"actions.cycle.energy": (least, middle, most)}
+    return _overlay("pJ/cycle", ends, "incremental")
+
+
+def _overlay(unit: str, ends: Mapping[str, tuple[float, float, float]], scope: str) -> Overlay:
+    prices = {
+        name: Price.model_validate(
+            {
+                "low": low,
+                "value": value,
+                "high": high,
+                "unit": unit,
+                "source": HERE,
+                "basis": "derived",
+                "scope": scope,
+                "conditions": "For the validation table alone.",
+            }
+        )
+        for name, (low, value, high) in ends.items()
+    }
+    sources = {HERE: Source(title="published readings", url="")}
+    return Overlay(chip="any", sources=sources, constants=prices)
+
+
+def laid_over(chip: XyloChip, *overlays: Overlay) -> XyloChip:
+    """The chip as its file has it, under all of these."""
+    merged = Overlay(
+        chip=chip.name,
+        sources={key: source for each in overlays for key, source in each.sources.items()},
+        constants={name: price for each in overlays for name, price in each.constants.items()},
+    )
+    with TemporaryDirectory() as folder:
+        path = write_overlay(merged, Path(folder) / "refitted.yaml")
+        found = load_chip(chip.name, overlay=path)
+    assert isinstance(found, XyloChip)
+    return found

@@ -1,0 +1,137 @@
+"""The rows of the table that are about Speck: idle draws, and what little is known of activity.
+
+No reading comes with the synops that it was made under. Where a row needs them it is not computed;
+what spike counts can show is shown, and called by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import sqrt
+
+from toolchain.estimate import Counts, Figure, price, total
+from toolchain.hardware import SpeckChip, load_chip
+from validation.lines import SHIPPED, Line, line
+from validation.readings import measurements
+
+__all__ = ["rows"]
+
+CHIP = "speck2f"
+BOARDS = {"2025": "speck_2025", "2023": "speck_2023", "of LENS": "speck_lens"}
+CORE_RAILS = ("ram", "logic")
+
+
+def rows() -> Iterator[Line]:
+    """All lines about Speck."""
+    yield from v12()
+    yield from v13()
+    yield from v14_by_spikes()
+    yield from v14_by_range()
+    yield from v16()
+
+
+def v12() -> Iterator[Line]:
+    """Idle draws: the chip file against each board, and each board against the others."""
+    rails = {name: _power((name,), {}) for name in _chip().power.rails}
+    for board in BOARDS:
+        yield from _board(board, rails, SHIPPED)
+    for board in BOARDS:
+        others = [other for other in BOARDS if other != board]
+        told = f"V12, boards {' and '.join(others)}"
+        for each in _board(board, {rail: _between(others, rail) for rail in rails}, told):
+            yield replace(each, kind="N")
+
+
+def _board(board: str, rails: dict[str, Figure], fitted_on: str) -> Iterator[Line]:
+    """Each rail of one board, and all together."""
+    reading = measurements().readings[BOARDS[board]]
+    read = reading.to("µW")
+    for rail, figure in rails.items():
+        what = f"board {board}, {rail}"
+        yield line("V12", CHIP, what, read[rail], reading.grade, figure, figure.nominal, fitted_on)
+    whole, what = total(rails.values(), "µW"), f"board {board}, all rails"
+    measured = sum(read.values())
+    yield line("V12 total", CHIP, what, measured, reading.grade, whole, whole.nominal, fitted_on)
+
+
+def _between(boards: list[str], rail: str) -> Figure:
+    """What other boards say of a rail, as the chip file says it: the geometric middle."""
+    read = [measurements().readings[BOARDS[board]].to("µW")[rail] for board in boards]
+    low, high = min(read), max(read)
+    return Figure(low=low, nominal=sqrt(low * high), high=high, unit="µW", basis="derived")
+
+
+def v13() -> Iterator[Line]:
+    """How what activity adds is divided between RAM and logic."""
+    quiet = measurements().readings["speck_lens"].to("µW")
+    mean = measurements().readings["lens_mean"].to("µW")
+    added = {rail: mean[rail] - quiet[rail] for rail in CORE_RAILS}
+    share = _chip().power.actions["synop"].payers["ram"]
+    figure = Figure(low=share, nominal=share, high=share, unit="of all", basis="derived")
+    measured = added["ram"] / sum(added.values())
+    yield line(
+        "V13", CHIP, "share of RAM in what activity adds", measured, "D", figure, None, SHIPPED
+    )
+
+
+def v14_by_spikes() -> Iterator[Line]:
+    """A price a spike, fitted to the three vanilla networks and held against the other three.
+
+    This is not the estimator's: it shows how far spike counts alone go on one network.
+    """
+    readings = measurements().readings
+    rest = readings["yao_rest"].to("µW")["rest"]
+    power, spikes = readings["yao_power"].to("µW"), readings["yao_spikes"].values
+    fit = [name for name in power if name.endswith("vanilla")]
+    each = sum(spikes[n] * (power[n] - rest) for n in fit) / sum(spikes[n] ** 2 for n in fit)
+    prices = [(power[name] - rest) / spikes[name] for name in fit]
+    for name in power:
+        if name not in fit:
+            figure = Figure(
+                low=rest + min(prices) * spikes[name],
+                nominal=rest + each * spikes[name],
+                high=rest + max(prices) * spikes[name],
+                unit="µW",
+                basis="derived",
+            )
+            told = "V14, the three vanilla networks"
+            what = f"{name}, a price a spike"
+            yield line("V14", CHIP, what, power[name], "A", figure, rest, told)
+
+
+def v14_by_range() -> Iterator[Line]:
+    """The range that the chip file gives an estimate of those six networks."""
+    readings = measurements().readings
+    power, seconds = readings["yao_power"].to("µW"), readings["yao_window"].only
+    idle = _power(CORE_RAILS, {}).nominal
+    most = 32 * 3 * 3  # synapses that a spike of this network reaches, fewer at stride 2
+    for name, spikes in readings["yao_spikes"].values.items():
+        ends = [
+            _power(CORE_RAILS, {"synop": {"network": spikes * reach / seconds}})
+            for reach in (most / 4, most)
+        ]
+        figure = replace(ends[0], high=ends[1].high)
+        what = f"{name}, energy of a synop as on file"
+        yield line("V14", CHIP, what, power[name], "A", figure, idle, SHIPPED, "N")
+
+
+def v16() -> Iterator[Line]:
+    """The idle draw of the core rails over the time of an inference."""
+    readings = measurements().readings
+    figure = _power(CORE_RAILS, {}).times(readings["richter_time"].only, "µJ")
+    for name, energy in readings["richter_energy"].to("µJ").items():
+        what = f"{name}, core rails idle for 300 ms"
+        yield line("V16", CHIP, what, energy, "B", figure, figure.nominal, "")
+
+
+def _chip() -> SpeckChip:
+    chip = load_chip(CHIP)
+    assert isinstance(chip, SpeckChip)
+    return chip
+
+
+def _power(rails: tuple[str, ...], counts: Counts) -> Figure:
+    """What these rails draw."""
+    terms, _ = price(_chip(), clock_hz=None, modes={}, counts=counts)
+    return total([term.power for term in terms if term.rail in rails], "µW")
