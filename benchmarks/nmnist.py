@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.oracles import nmnist
 from toolchain import deploy
-from toolchain.deploy import Deployment
+from toolchain.deployment import Deployment
 from toolchain.recording import Recording, count_agreement
 
 

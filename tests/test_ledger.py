@@ -292,7 +292,7 @@ def test_saturation_is_counted_and_its_absence_told_with_its_margin():
     assert f"{100 * peak / 32767:.2g} % of the word" in change.note
     loud = spikes(4, 50, 6, rate=12).clip(0, 15)
     full = deploy(dense({"v_threshold": 300.0}, weight=np.ones((8, 6))), "xylo", calibration=SPIKES)
-    clamped = full._heard(loud).effects["h"].saturations
+    clamped = full.heard(loud).effects["h"].saturations
     assert clamped == full.simulate(loud, record=True).saturations["h"]
 
 
@@ -328,7 +328,7 @@ def test_effects_are_measured_against_the_network_as_it_came_with_the_lag_undone
 def test_samples_are_heard_a_few_at_a_time_to_the_same_effect(monkeypatch):
     d = deploy(dense(), "xylo", calibration=SPIKES)
     monkeypatch.setattr("toolchain.fidelity.effects.MOST", 1)
-    again = d._heard(SPIKES)
+    again = d.heard(SPIKES)
     assert dict(again.effects) == {e.layer: e.effect for e in d.ledger.entries if e.effect}
     np.testing.assert_array_equal(again.chip.spikes, d.simulate(SPIKES).spikes)
 

@@ -6,7 +6,8 @@ framework nor a vendor SDK: each is imported by the function that needs it.
 """
 
 from toolchain.across_chips import compare_chips
-from toolchain.deploy import Deployment, deploy, extract
+from toolchain.deploy import deploy, extract
+from toolchain.deployment import Deployment
 from toolchain.diagnostics import DeployError
 from toolchain.frontends.files import load
 from toolchain.hardware import list_chips, load_chip

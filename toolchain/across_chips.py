@@ -16,7 +16,8 @@ import numpy as np
 
 from toolchain.chips.family import FAMILIES, Resource, load_family
 from toolchain.chips.progress import steps
-from toolchain.deploy import Deployment, deploy
+from toolchain.deploy import deploy
+from toolchain.deployment import Deployment
 from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.estimate import Figure
 from toolchain.frontends.source import as_graph

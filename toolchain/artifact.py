@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from toolchain.chips.family import load_family
-from toolchain.deploy import Deployment
+from toolchain.deployment import Deployment
 from toolchain.diagnostics import ArtifactError, Diagnostic, Severity
 from toolchain.estimate import Activity
 from toolchain.hardware import load_chip

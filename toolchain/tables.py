@@ -15,7 +15,7 @@ from rich.text import Text
 from toolchain.across_chips import ChipComparison, ChipRow
 from toolchain.chips.family import OrderSpread
 from toolchain.compare import Comparison, LayerComparison
-from toolchain.deploy import Deployment
+from toolchain.deployment import Deployment
 from toolchain.diagnostics import count
 from toolchain.estimate import Estimate, Figure
 from toolchain.ledger import Change, Effect, Entry, Fidelity, Ledger, percent, shown

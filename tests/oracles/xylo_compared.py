@@ -19,7 +19,7 @@ import numpy as np
 
 from toolchain.chips.xylo import XyloProgram, simulate
 from toolchain.chips.xylo.lower.layers import read_layers
-from toolchain.deploy import Deployment
+from toolchain.deployment import Deployment
 from toolchain.ir import Add, Array, Edge, Graph, Input, Linear, Neuron, Output
 from toolchain.ir.interpret import interpret
 from toolchain.recording import count_agreement

@@ -29,7 +29,7 @@ from toolchain.chips.speck.rules.hints import advised
 from toolchain.chips.speck.rules.program import RULES, check
 from toolchain.chips.speck.simulate.events import event_array
 from toolchain.chips.speck.simulate.twin import simulate_densely
-from toolchain.deploy import Deployment
+from toolchain.deployment import Deployment
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import Add, Edge, Graph, Input, Output, Sensor, SumPool2d
