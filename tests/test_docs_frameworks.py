@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.test_docs import BLOCK, PAGES
-from toolchain.frontends.native import NATIVE_LAYERS, NATIVE_REFUSED
+from toolchain.frontends.frameworks.native import NATIVE_LAYERS, NATIVE_REFUSED
+from toolchain.frontends.frameworks.torch_layers import TORCH_LAYERS
 from toolchain.frontends.nir.schema import PRIMITIVES
-from toolchain.frontends.torch_layers import TORCH_LAYERS
 
 ROOT = Path(__file__).parent.parent
 FOLDER = sorted((ROOT / "docs").glob("coming_from_*.md"))
@@ -96,7 +96,7 @@ def test_what_its_page_says_is_refused_is_refused(framework):
 
 
 def test_there_is_a_page_for_each_framework_and_it_is_run_here_only():
-    from toolchain.frontends.kinds import FRAMEWORKS as PACKAGES
+    from toolchain.frontends.frameworks.kinds import FRAMEWORKS as PACKAGES
 
     assert {*PACKAGES, "torch", "nir"} == set(FRAMEWORKS)
     assert not set(FOLDER) & set(PAGES)

@@ -16,7 +16,7 @@ SCRIPT = """
 import json, resource, sys, time
 from pathlib import Path
 import numpy as np
-from tests.frontends.damaged_files import damaged
+from tests.frontends.files.damaged_files import damaged
 from toolchain import load
 from toolchain.diagnostics import ModelFileError
 

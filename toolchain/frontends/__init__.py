@@ -1,4 +1,7 @@
-"""From a trained model to a Graph.
+"""From a trained model to a Graph: ``source`` takes whatever a user holds.
+
+``tracing`` runs a torch module once, ``frameworks`` knows its layers, ``nir`` reads NIR graphs, and
+``files`` whatever lies on disk.
 
 ``extract`` is here as a thin function so that importing the toolchain does not import torch.
 """
@@ -23,7 +26,7 @@ def extract(
     check: bool = True,
     seed: int = 0,
 ) -> Graph:
-    """The Graph of what ``model`` computes; see :func:`toolchain.frontends.trace.extract`."""
-    from toolchain.frontends.trace import extract as traced
+    """The Graph of what ``model`` computes; see ``toolchain.frontends.tracing.trace``."""
+    from toolchain.frontends.tracing.trace import extract as traced
 
     return traced(model, sample, dt, check=check, seed=seed)

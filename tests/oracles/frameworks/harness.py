@@ -24,9 +24,9 @@ from tests.oracles.frameworks import archive
 from tests.oracles.frameworks.snapshot import rebuilt, refused_leaves, watched
 from toolchain import extract
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.adapter import Layer
-from toolchain.frontends.kinds import kind
-from toolchain.frontends.outputs import without_spikes
+from toolchain.frontends.frameworks.adapter import Layer
+from toolchain.frontends.frameworks.kinds import kind
+from toolchain.frontends.tracing.outputs import without_spikes
 from toolchain.ir import Neuron, Readout
 from toolchain.ir.interpret import interpret
 from toolchain.ir.store import pack_graph

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolchain.frontends.kinds import FRAMEWORKS, kind
+from toolchain.frontends.frameworks.kinds import FRAMEWORKS, kind
 
 __all__ = ["leaf", "rebuilt", "refused_leaves", "watched"]
 

@@ -1,0 +1,202 @@
+"""A file is told by its content, and what is not read is refused by what it is."""
+
+import gzip
+import io
+import json
+import logging
+import os
+import pickle
+import tarfile
+import warnings
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save as safetensors_bytes
+from torch import nn as torch_nn
+
+import toolchain
+from tests.frontends.files.damaged_files import ROCKPOOL, packed, saved
+from toolchain import deploy, load, nn
+from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.files.contents import MOST_BYTES, Kind, look
+
+WEIGHTS = {"w": torch.ones(2)}
+
+
+def refusal(path, **given):
+    """The message without the path, which every message starts with."""
+    with pytest.raises(ModelFileError) as caught:
+        load(path, **given)
+    told = str(caught.value)
+    assert told.startswith(str(path))
+    return told.removeprefix(f"{path}: ")
+
+
+def hdf5():
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["version"] = "1"
+    return out.getvalue()
+
+
+KNOWN = {
+    Kind.NIR: hdf5(),
+    Kind.JSON: json.dumps(ROCKPOOL).encode(),
+    Kind.SAFETENSORS: safetensors_bytes(WEIGHTS),
+    Kind.TORCH: saved(WEIGHTS),
+}
+
+
+@pytest.mark.parametrize("kind", KNOWN, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("name", ["x.nir", "x.json", "x.safetensors", "x.pt", "x", "x.png"])
+def test_the_name_says_nothing(kind, name, tmp_path):
+    (tmp_path / name).write_bytes(KNOWN[kind])
+    assert look(tmp_path / name).kind is kind
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"\n \t", b"\r\n" * 200])
+def test_json_may_start_with_white_space(start, tmp_path):
+    (tmp_path / "x").write_bytes(start + b'{"a": 1}')
+    assert look(tmp_path / "x").kind is Kind.JSON
+
+
+def tar():
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("x"))
+    return out.getvalue()
+
+
+def npz():
+    out = io.BytesIO()
+    np.savez(out, np.ones(2))
+    return out.getvalue()
+
+
+def npy():
+    out = io.BytesIO()
+    np.save(out, np.ones(2))
+    return out.getvalue()
+
+
+def scripted():
+    out = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer versions of torch deprecate it
+        torch.jit.save(torch.jit.script(torch_nn.Linear(2, 2)), out)
+    return out.getvalue()
+
+
+def legacy(thing=WEIGHTS):
+    out = io.BytesIO()
+    torch.save(thing, out, _use_new_zipfile_serialization=False)
+    return out.getvalue()
+
+
+ONNX = b"\x08\x07\x12\x07pytorch\x1a\x051.0.0:\x02"
+FOREIGN = {
+    "is empty": b"",
+    "holds nothing but white space": b" \n\n",
+    "is a TorchScript archive": scripted,
+    "is a program of torch.export": lambda: packed([("x/archive_format", b"pt2")]),
+    "is a zip archive without a model": lambda: packed([("a.txt", b"")]),
+    "is an empty zip archive": lambda: packed([]),
+    "is a damaged zip archive": b"PK\x03\x04 and no more",
+    "is a Keras model": lambda: packed([("model.weights.h5", b"")]),
+    "is arrays of numpy": npz,
+    "is an office document": lambda: packed([("[Content_Types].xml", b"")]),
+    "is one array of numpy": npy,
+    "is a file of torch.save in the format from before torch 1.6": legacy,
+    "is a plain pickle, which runs code when it is read": lambda: pickle.dumps({"a": 1}),
+    "is an ONNX model": ONNX,
+    "is a TensorFlow Lite model": b"\x1c\0\0\0TFL3\0\0",
+    "is compressed with gzip; unpack it first": lambda: gzip.compress(b"x"),
+    "is a tar archive": tar,
+    "is a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
+    "is a web page; a download may have failed": b"\n<!DOCTYPE html><html>404</html>",
+    "is an image (PNG)": b"\x89PNG\r\n\x1a\n",
+    "is an image (JPEG)": b"\xff\xd8\xff\xe0",
+    "is a PDF document": b"%PDF-1.4",
+    "is a program": b"\x7fELF\x02",
+    'is text that starts with "import torch"': b"import torch\nnet = 3\n",
+    'is text that starts with "[1, 2]"': b"[1, 2]",
+    "is of an unknown kind (starts with 00 01 02)": b"\0\1\2",
+}
+
+
+@pytest.mark.parametrize("told", FOREIGN)
+def test_what_is_not_read_is_refused_by_what_it_is(told, tmp_path):
+    made = FOREIGN[told]
+    (tmp_path / "model.nir").write_bytes(made() if callable(made) else made)
+    assert refusal(tmp_path / "model.nir").startswith(told)
+
+
+def test_an_export_of_torch_is_told_apart_from_weights(tmp_path):
+    program = torch.export.export(torch_nn.Linear(2, 2), (torch.zeros(1, 2),))
+    torch.export.save(program, tmp_path / "x.pt2")
+    assert refusal(tmp_path / "x.pt2").startswith("is a program of torch.export")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    assert refusal(tmp_path / "none") == "No such file or directory"
+    assert refusal(tmp_path).startswith("is a folder, and no saved deployment")
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe") == "is no regular file"
+    with pytest.raises(ModelFileError, match="embedded null byte"):
+        load("a\0b")
+
+
+def test_a_file_is_not_read_beyond_the_limit(tmp_path):
+    for name, size in (("fits", MOST_BYTES), ("one_more", MOST_BYTES + 1)):
+        (tmp_path / name).write_bytes(b"{")
+        os.truncate(tmp_path / name, size)
+    assert look(tmp_path / "fits").kind is Kind.JSON
+    assert refusal(tmp_path / "one_more").startswith("has more than 134 217 728 bytes")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told"),
+    [
+        (Kind.JSON, {"dialect": "euler"}, "is a JSON file; dialect= is for a NIR file"),
+        (Kind.TORCH, {"reset": "value"}, "is a file of torch.save; reset= is for a NIR file"),
+        (Kind.NIR, {"factory": "a:b"}, "is a NIR file; factory= is for a JSON file and a safet"),
+    ],
+)
+def test_arguments_for_another_kind_of_file_are_refused(kind, given, told, tmp_path):
+    (tmp_path / "x").write_bytes(KNOWN[kind])
+    assert refusal(tmp_path / "x", **given).startswith(told)
+
+
+def test_a_saved_deployment_gives_its_float_graph(tmp_path):
+    torch.manual_seed(0)
+    model = torch_nn.Sequential(torch_nn.Linear(4, 3, bias=False), nn.IAF())
+    sample = torch.randint(0, 2, (1, 8, 4)).float()
+    deployment = deploy(model, "speck", sample=sample, dt=1e-3)
+    deployment.save(tmp_path / "net")
+    graph = load(tmp_path / "net")
+    assert str(graph) == str(deployment.graph)
+    assert load(tmp_path / "net", dt=2e-3).dt == 2e-3
+    (tmp_path / "net" / "graph.json").write_text("{}")
+    assert "its hash differs" in refusal(tmp_path / "net")
+
+
+def test_names_in_a_message_cannot_steer_a_terminal(tmp_path):
+    (tmp_path / "x").write_text('{"\\u001b[2J\\ud800": "1", "b": {"c": "1"}}')
+    assert r"(\x1b[2J\ud800)" in refusal(tmp_path / "x")
+
+
+def test_it_is_public_and_deploy_takes_a_path(tmp_path):
+    assert toolchain.load is load
+    (tmp_path / "x").write_bytes(b"")
+    with pytest.raises(ModelFileError, match="is empty"):
+        deploy(tmp_path / "x", "speck")
+
+
+def test_nothing_is_logged_about_a_file_that_is_not_unpickled(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG, "toolchain")
+    (tmp_path / "x").write_bytes(pickle.dumps(zipfile.ZipFile))
+    refusal(tmp_path / "x", trust_pickle=True)
+    assert not caplog.records

@@ -1,0 +1,357 @@
+"""What cannot be extracted is refused by name and line, and never skipped."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn as torch_nn
+
+from toolchain import nn
+from toolchain.diagnostics import ExtractError
+from toolchain.frontends import extract
+from toolchain.frontends.tracing import selfcheck
+
+
+def spikes(*shape):
+    torch.manual_seed(0)
+    return torch.randint(0, 3, shape).float()
+
+
+def net(*layers):
+    return torch_nn.Sequential(*layers)
+
+
+class Follows(torch_nn.Module):
+    """Any forward over a few layers of four neurons."""
+
+    def __init__(self, forward):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = torch_nn.Linear(4, 4)
+        self.spike = nn.IAF()
+        self.out = nn.IAF()
+        self.scale = torch_nn.Parameter(torch.ones(4))
+        self.run = forward
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def message(model, sample=None, **rest):
+    with pytest.raises(ExtractError) as caught:
+        extract(model, spikes(2, 9, 4) if sample is None else sample, **rest)
+    return str(caught.value)
+
+
+LAYERS = [
+    (torch_nn.ReLU(), "layer '1' (ReLU): not spiking; replace it by toolchain.nn.IAF"),
+    (nn.NeuromorphicReLU(), "layer '1' (NeuromorphicReLU): not spiking; convert the network with"),
+    (nn.ALIF(5.0, 9.0), "layer '1' (ALIF): its threshold moves with its spikes"),
+    (nn.CubaLIF(4, noise_std=0.1), "layer '1' (CubaLIF): noise_std is 0.1; a chip draws no noise"),
+    (torch_nn.Softmax(-1), "layer '1' (Softmax): apply it outside"),
+    (torch_nn.LayerNorm(4), "layer '1' (LayerNorm): has no counterpart on a spiking chip"),
+    (torch_nn.Flatten(1), "layer '1' (Flatten): makes (2, 36) of (2, 9, 4); supported is"),
+]
+
+
+@pytest.mark.parametrize(("layer", "wanted"), LAYERS, ids=lambda x: type(x).__name__)
+def test_layers_are_refused_by_name(layer, wanted):
+    assert wanted in message(net(nn.IAF(), layer))
+
+
+IMAGE_LAYERS = [
+    (torch_nn.MaxPool2d(2), "(MaxPool2d): a maximum is no sum of spikes; use toolchain.nn.SumPool"),
+    (torch_nn.AvgPool2d(2, ceil_mode=True), "(AvgPool2d): ceil_mode=True is not supported"),
+    (torch_nn.AvgPool2d(2, padding=1), "(AvgPool2d): padding=1 is not supported"),
+    (torch_nn.AvgPool2d(2, divisor_override=1), "divisor_override=1 is not supported"),
+    (torch_nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"), "only zero padding"),
+    (torch_nn.Conv2d(2, 2, 2, padding="same"), "pads one side more than the other"),
+    (torch_nn.BatchNorm2d(2, track_running_stats=False), "no running statistics"),
+    (torch_nn.Linear(4, 4), "(Linear): takes one axis of features, got (batch * time, ...)"),
+    (torch_nn.Flatten(2), "(Flatten): makes (6, 2, 16) of (6, 2, 4, 4)"),
+]
+
+
+# torch warns that an even kernel with padding='same' is slow
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize(("layer", "wanted"), IMAGE_LAYERS, ids=lambda x: str(x)[:40])
+def test_image_layers_are_refused_by_name(layer, wanted):
+    found = message(net(nn.IAFSqueeze(batch_size=2), layer), spikes(6, 2, 4, 4))
+    assert found.startswith("layer '1'")
+    assert wanted in found
+
+
+def doubles(self, x):
+    return self.out(2 * torch.relu(self.fc(x)))
+
+
+def adds_a_parameter(self, x):
+    return self.out(self.fc(x) + self.scale)
+
+
+def adds_a_number(self, x):
+    return self.out(self.fc(x) + 1)
+
+
+def sums_over_time(self, x):
+    return self.out(x).sum(1)
+
+
+def takes_a_step(self, x):
+    return self.out(x)[:, -1]
+
+
+def calls_a_function(self, x):
+    return self.out(torch.nn.functional.linear(x, self.fc.weight))
+
+
+def adds_to_itself(self, x):
+    return self.out(x + x)
+
+
+def transposes(self, x):
+    return self.out(x.transpose(1, 2))
+
+
+def regroups_features(self, x):
+    return self.out(x.reshape(2, 9, 2, 2))
+
+
+def writes_into(self, x):
+    y = self.fc(x)
+    y[:, 0] = 0
+    return self.out(y)
+
+
+def changes_a_view(self, x):
+    y = self.fc(x)
+    z = y.view(2, 9, 4)
+    z += x
+    return self.out(y)
+
+
+@pytest.mark.parametrize(
+    ("forward", "offset", "wanted"),
+    [
+        (doubles, 0, "torch.relu at .*not spiking(.|\n)*torch.Tensor.mul at .*only sums and resh"),
+        (adds_a_parameter, 0, "torch.Tensor.add at .*adds a tensor that no layer"),
+        (adds_a_number, 0, "torch.Tensor.add at .*adds 1 that no layer"),
+        (sums_over_time, 0, "torch.Tensor.sum at .*sum them over time outside"),
+        (takes_a_step, 0, "torch.Tensor.__getitem__ at .*whole sequence"),
+        (calls_a_function, 0, "torch.nn.functional.linear at .*use the layer"),
+        (adds_to_itself, 0, "torch.Tensor.add at .*adds a tensor to itself"),
+        (transposes, 0, "torch.Tensor.transpose at .*reorder axes outside"),
+        (regroups_features, 0, r"torch.Tensor.reshape at .*makes \(2, 9, 2, 2\) of \(2, 9, 4\)"),
+        (writes_into, 1, "torch.Tensor.__setitem__ at .*not supported"),
+    ],
+)
+def test_functions_are_refused_by_line(forward, offset, wanted):
+    found = message(Follows(forward))
+    assert re.search(wanted, found), found
+    line = forward.__code__.co_firstlineno + 1 + offset
+    assert f"{__file__}:{line} (" in found
+
+
+def test_a_change_through_a_view_is_noticed():
+    assert "its input was changed in place by way of a view" in message(Follows(changes_a_view))
+
+
+def test_every_problem_is_told_at_once():
+    model = net(torch_nn.Linear(4, 4), torch_nn.ReLU(), torch_nn.Tanh(), nn.IAF())
+    model.add_module("last", nn.IAF(reset_fn=lambda n, v, _: v - n))
+    found = message(model)
+    assert found.startswith("3 problems:")
+    assert all(name in found for name in ("'1' (ReLU)", "'2' (Tanh)", "'last' (IAF): reset_fn"))
+
+
+def test_what_changes_shapes_is_told_before_what_follows_from_it():
+    model = net(nn.IAF(), torch_nn.MaxPool2d(2), nn.IAF())
+    found = message(model, spikes(2, 8, 4, 4))
+    assert found.startswith("layer '1' (MaxPool2d)")
+
+
+def test_a_stateful_layer_called_twice_is_refused():
+    found = message(Follows(lambda self, x: self.spike(self.spike(x))))
+    assert "layer 'spike' (IAF): is called twice in one forward" in found
+
+
+def test_a_layer_fed_from_elsewhere_is_refused():
+    found = message(Follows(lambda self, x: self.out(x + self.spike(torch.ones(2, 9, 4)))))
+    assert found == "layer 'spike' (IAF): is not fed from the sample"
+
+
+@pytest.mark.parametrize(
+    ("result", "wanted"),
+    [
+        (lambda x: (x, x.sum(2)), "returns a tuple of (2, 9, 4), (2, 9); return the one tensor"),
+        (lambda x: {"spikes": x}, "returns a dictionary of 'spikes': (2, 9, 4)"),
+        (lambda x: None, "returns NoneType"),
+        (lambda x: torch.ones(1), "the output of Follows does not depend on the sample"),
+    ],
+)
+def test_a_model_returns_one_tensor(result, wanted):
+    assert wanted in message(Follows(lambda self, x: result(self.out(x))))
+
+
+def test_a_crash_in_the_model_names_the_layer_it_reached():
+    found = message(net(nn.IAF(), torch_nn.Linear(5, 2)))
+    assert "Sequential fails on the sample of shape (2, 9, 4) in '1': RuntimeError" in found
+
+
+@pytest.mark.parametrize(
+    ("sample", "wanted"),
+    [
+        ([[1, 2]], "must be one tensor or array, as the model's forward takes it, got list"),
+        (torch.ones(3), r"must hold (batch, time, *features), got shape (3,)"),
+        (torch.ones(0, 3, 4), "got shape (0, 3, 4)"),
+    ],
+)
+def test_samples_of_the_wrong_kind_are_refused(sample, wanted):
+    assert wanted in message(net(nn.IAF()), sample)
+
+
+def test_something_else_than_a_module_is_refused():
+    assert "must be a torch.nn.Module, got str" in message("model.pt")
+
+
+def test_time_taken_for_channels_is_refused():
+    model = net(torch_nn.Conv2d(9, 4, 1), nn.IAFSqueeze(batch_size=2))
+    found = message(net(nn.IAF(), torch_nn.Conv2d(9, 9, 1)), spikes(2, 9, 4, 4))
+    assert "takes (batch * time, channels, height, width), got (batch, time, ...)" in found
+    assert extract(model, spikes(2, 9, 4, 4)).shape("input") == (9, 4, 4)
+
+
+def test_rows_taken_for_batch_and_time_are_refused():
+    model = net(torch_nn.Conv2d(1, 3, 3), nn.IAF(), nn.IAFSqueeze(batch_size=2))
+    found = message(model, spikes(10, 1, 4, 4))
+    assert "the layers disagree about batch and time" in found
+    assert "layer '1' (IAF): batch 10, time 3; layer '2' (IAFSqueeze): batch 2, time 5" in found
+    alone = message(net(torch_nn.Conv2d(1, 3, 3), nn.IAF()), spikes(10, 1, 4, 4))
+    assert "the spiking layers see batch 10 and time 3" in alone
+
+
+def test_timesteps_that_disagree_are_refused_with_both_names():
+    model = net(nn.CubaLIF(4, dt=1e-3), nn.CubaLIF(4, dt=2e-3))
+    assert message(model) == "layer '0' says dt = 0.001 s, layer '1' says 0.002 s"
+    found = message(net(nn.CubaLIF(4, dt=1e-3)), dt=5e-3)
+    assert found == "the argument dt says dt = 0.005 s, layer '0' says 0.001 s"
+    assert "dt must be > 0 s" in message(net(nn.IAF()), dt=-1.0)
+
+
+def test_a_branch_on_the_data_is_noticed():
+    def forward(self, x):
+        return self.out(self.fc(x) if x.sum() > 0 else x)
+
+    found = message(Follows(forward), torch.zeros(2, 9, 4))
+    assert "a branch in its forward depends on the data" in found
+    assert "fc = Linear" in found
+
+
+def test_a_subclass_with_dynamics_of_its_own_is_refused():
+    class Leaky(nn.IAF):
+        def forward(self, data):
+            return super().forward(0.5 * data)
+
+    assert message(net(Leaky())) == "layer '0' (Leaky): IAF with a forward of its own"
+    patched = nn.IAF()
+    patched.forward = lambda data: data
+    assert "IAF with a forward of its own" in message(net(patched))
+
+
+def test_a_hook_that_changes_spikes_is_found_by_the_self_check():
+    model = net(torch_nn.Linear(4, 4), nn.IAF(), nn.IAF())
+    model[1].register_forward_hook(lambda module, args, out: out + 1)
+    assert message(model) == (
+        "the Graph computes something else than the model on the sample: layer '1' differs first "
+        "in sample 0, step 0, neuron (0,): 2 in the model, 1 in the Graph (72 of 72 values differ)"
+    )
+
+
+def test_a_readout_is_compared_too():
+    model = net(torch_nn.Linear(4, 4), nn.ExpLeak(5.0))
+    model[1].register_forward_hook(lambda module, args, out: out * (1 + 1e-6))
+    assert "layer '1' differs first" in message(model)
+    assert selfcheck.TOLERANCE == 1e-9
+
+
+def test_a_tie_of_rounding_is_explained():
+    model = net(torch_nn.Linear(1000, 50, bias=False), nn.IAF()).double()
+    with torch.no_grad():
+        model[0].weight.copy_((model[0].weight * 30).round() * 0.1)
+    sample = spikes(4, 50, 1000)
+    assert "the order of summing decides" in message(model, sample)
+    assert "0 of" in extract(model.float(), sample).provenance["self_check"]
+
+
+def test_layers_of_other_frameworks_are_known_by_name():
+    foreign = type("NewNeuron", (torch_nn.Module,), {"forward": lambda self, x: x})
+    foreign.__module__ = "sinabs.layers.iaf"
+    assert "layer '0' (NewNeuron): a layer of sinabs that is not known" in message(net(foreign()))
+
+
+def test_what_cannot_be_copied_or_has_no_shape_yet_is_refused():
+    assert "run the model once" in message(net(torch_nn.LazyLinear(3), nn.IAF()))
+    model = net(nn.IAF())
+    model.batches = (batch for batch in ())
+    assert "Sequential cannot be copied" in message(model)
+
+
+def test_recurrent_weights_other_than_linear_are_refused():
+    found = message(net(nn.IAFRecurrent(net(torch_nn.Linear(4, 4)))))
+    assert "layer '0' (IAFRecurrent): rec_connect is Sequential; only nn.Linear" in found
+
+
+def test_a_state_or_record_used_as_a_signal_is_refused():
+    class Net(torch_nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lif, self.out = nn.LIFTorch((4, 4)), nn.LIFTorch((4, 4))
+
+        def forward(self, x):
+            out, _, record = self.lif(x, record=True)
+            return self.out(out + record["vmem"])[0]
+
+    assert "adds a tensor that no layer of the network gives" in message(Net())
+
+
+# ---- layers that stay silent ----
+
+
+def test_zeros_that_come_from_no_layer_are_refused():
+    zeros = torch_nn.Parameter(torch.zeros(4))
+    found = message(Follows(lambda self, x: self.out(self.spike(x) + zeros)))
+    assert "adds zeros in all of it that come from no layer" in found
+
+
+def test_a_layer_that_is_silent_on_spikes_is_driven_harder():
+    model = net(torch_nn.Linear(4, 4), nn.IAF(spike_threshold=500.0))
+    graph = extract(model, spikes(2, 9, 4))
+    assert graph.provenance["self_check"].endswith(
+        "on sample, random spikes and strong random input"
+    )
+    assert "silent_in_self_check" not in graph.provenance
+    model[1].register_forward_hook(lambda module, given, made: 2 * made)
+    assert "on strong random input: layer '1' differs first in" in message(model)
+
+
+def test_a_layer_that_never_fires_is_told():
+    model = net(torch_nn.Linear(4, 4), nn.IAF(), nn.IAF(spike_threshold=1e9))
+    assert extract(model, spikes(2, 9, 4)).provenance["silent_in_self_check"] == "2"
+    assert "silent_in_self_check" not in extract(model[:2], spikes(2, 9, 4)).provenance
+
+
+@pytest.mark.parametrize(
+    ("sample", "wanted"),
+    [
+        (
+            np.array([[None] * 4]),
+            "got ndarray of object, no real numbers",
+        ),
+        (np.ones((2, 9, 4), complex), "got ndarray of complex128"),
+        (torch.ones(2, 9, 4, dtype=torch.complex64), "got Tensor of torch.complex64"),
+        (np.full((2, 9, 4), np.nan), "the sample holds numbers that are not finite"),
+    ],
+)
+def test_a_sample_that_holds_no_numbers_is_refused(sample, wanted):
+    assert wanted in message(net(nn.IAF()), sample)

@@ -1,0 +1,167 @@
+"""One layer of rockpool from what its file says: the fields of each class, and its nodes.
+
+The numbers go through the adapter of the layer in memory, on something with the layer's attributes,
+so that a file and the network it was saved from give one Graph.
+
+Source: files of rockpool 3.1.0 as observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError
+from toolchain.frontends.frameworks.rockpool import LAYERS, REFUSED
+from toolchain.ir import Array, Node, Shape
+
+__all__ = ["Saved", "Value", "fragment_of", "outputs_of"]
+
+Value: TypeAlias = Array | bool | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A layer: its name in the network, the name of its class, and its fields."""
+
+    name: str
+    kind: str
+    values: Mapping[str, Value]
+
+
+_STEPPED = {"noise_std", "dt"}
+_SPIKING = {*_STEPPED, "threshold", "bias", "max_spikes_per_dt", "learning_window"}
+_SPIKING |= {"spike_generation_fn"}
+_LEAKS = {
+    "taus": ("tau_mem", "tau_syn"),
+    "decays": ("alpha", "beta"),
+    "bitshifts": ("dash_mem", "dash_syn"),
+}
+_NEEDED: Mapping[str, set[str]] = {
+    "LinearTorch": {"weight"},
+    "LIFTorch": {*_SPIKING, "w_rec", "_has_rec", "leak_mode"},
+    "LIFNeuronTorch": {*_SPIKING, "tau_mem", "n_neurons"},
+    "ExpSynTorch": {*_STEPPED, "tau"},
+    "TimeStepDropout": {"training", "p"},
+}
+"""What each class saves; beside it a bias of LinearTorch, and the leaks of its leak_mode."""
+_PLAIN = {"noise_std", "dt", "max_spikes_per_dt", "learning_window", "n_neurons", "p"}
+_AXES = {
+    **dict.fromkeys(("weight", "w_rec"), (2, 2)),
+    **dict.fromkeys(("tau_syn", "beta", "dash_syn"), (2, 0)),
+    **dict.fromkeys(("threshold", "bias", "tau_mem", "alpha", "dash_mem", "tau"), (1, 0)),
+    **dict.fromkeys(_PLAIN, (0, 0)),
+}
+"""Most and fewest axes of what holds numbers."""
+
+_UNKNOWN = "is no layer that is read from a file"
+_LEFT_OUT = {
+    "LIFBitshiftTorch": "the decays that it computes with are not in the file; save it as a "
+    "LIFTorch with leak_mode='bitshifts', or give factory= and sample="
+}
+
+
+class StepPWL:
+    """In the place of a spike function, which a file does not hold."""
+
+    __module__ = "rockpool"
+
+
+def _unlike(kind: str, values: Mapping[str, Value]) -> str | None:
+    """How the fields differ from those that a class saves, if they do."""
+    needed, more = _NEEDED[kind], {"bias"} if kind == "LinearTorch" else set()
+    if "leak_mode" in needed:
+        mode = values.get("leak_mode")
+        if not isinstance(mode, str) or mode not in _LEAKS:
+            return f"leak_mode is {mode!r:.80}; known are {', '.join(_LEAKS)}"
+        needed = needed | set(_LEAKS[mode])
+    for what, names in (
+        ("lacks", needed - values.keys()),
+        ("has an unknown", values.keys() - needed - more),
+    ):
+        if names:
+            return f"{what} {', '.join(sorted(names))[:300]}"
+    return None
+
+
+def fragment_of(layer: Saved, features: Shape) -> tuple[Fragment, Shape]:
+    """The layer's nodes for an input of shape ``features``, and the shape of what it gives.
+
+    Raises:
+        ValueError: why the layer cannot be read.
+    """
+    known = LAYERS.get(layer.kind)
+    if known is None or layer.kind not in _NEEDED:
+        raise UnsupportedError({**REFUSED, **_LEFT_OUT}.get(layer.kind, _UNKNOWN))
+    unlike = _unlike(layer.kind, layer.values)
+    if unlike is not None:
+        raise UnsupportedError(f"{unlike}, unlike a {layer.kind} of rockpool 3.1.0")
+    fragment = known.adapter(layer.name, _stand_in(layer), features)
+    shape = features
+    for node in _path(fragment):
+        shape = node.output_shape(shape)
+    return fragment, shape
+
+
+def outputs_of(layer: Saved, features: Shape) -> Shape | None:
+    """What to go on with behind a layer that was refused; None where that cannot be said."""
+    weight = layer.values.get("weight", layer.values.get("w_rec"))
+    if weight is None:
+        return features
+    if isinstance(weight, np.ndarray) and weight.ndim == 2:
+        return (weight.shape[1 if "weight" in layer.values else 0],)
+    return None
+
+
+def _path(fragment: Fragment) -> Iterator[Node]:
+    """The nodes from entry to exit, within a timestep."""
+    name = fragment.entry
+    yield fragment.nodes[name]
+    while name != fragment.exit:
+        name = next(e.post for e in fragment.edges if e.pre == name and not e.delay)
+        yield fragment.nodes[name]
+
+
+def _stand_in(layer: Saved) -> object:
+    """Something with the attributes of the layer, for its adapter."""
+    made: dict[str, Any] = {"bias": None}
+    for name, value in layer.values.items():
+        made[name] = _attribute(name, value)
+    if "spike_generation_fn" in made:
+        made["spike_generation_fn"] = StepPWL
+    if "w_rec" in made:
+        neurons, columns = made["w_rec"].shape
+        if not neurons or columns % neurons:
+            raise UnsupportedError(f"w_rec of shape {(neurons, columns)}")
+        made |= {"n_neurons": neurons, "n_synapses": columns // neurons, **_decays(made)}
+    # of a class of the layer's name, which is what an Identity says it was
+    cls = type(layer.kind, (SimpleNamespace,), {})
+    return cls(**made)
+
+
+def _attribute(name: str, value: Value) -> Tensor | float | bool | str | None:
+    if name not in _AXES:
+        if isinstance(value, np.ndarray):
+            raise UnsupportedError(f"{name} holds numbers")
+        return value
+    most, least = _AXES[name]
+    if not isinstance(value, np.ndarray) or not least <= value.ndim <= most:
+        raise UnsupportedError(f"{name} is no array of {most} axes")
+    return float(value) if name in _PLAIN else torch.from_numpy(value)
+
+
+def _decays(layer: Mapping[str, Any]) -> dict[str, Tensor]:
+    """What membrane and current keep over a step, computed as rockpool computes it."""
+    mode = layer["leak_mode"]
+    mem, syn = (layer[name] for name in _LEAKS[mode])
+    if mode == "taus":
+        mem, syn = torch.exp(-layer["dt"] / mem), torch.exp(-layer["dt"] / syn)
+    elif mode == "bitshifts":
+        mem, syn = 1 - 1 / (2**mem), 1 - 1 / (2**syn)
+    return {"alpha": mem, "beta": syn}

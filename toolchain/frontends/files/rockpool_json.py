@@ -1,0 +1,278 @@
+"""The JSON that rockpool's ``module.save()`` writes, as a Graph; rockpool is not needed.
+
+The file holds the parameters of every layer by name, each a text of JSON in JSON. It does not hold
+how the layers are joined. Their names do in two cases, and only those are read: the numbers that
+``Sequential`` gives its layers, and the names in a ``SynNet``. Everything else needs the network
+itself, from a factory.
+
+A layer's numbers go through the same adapter as those of the layer in memory (``rockpool``).
+
+Source: files of rockpool 3.1.0 as observed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isclose
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from toolchain.diagnostics import GraphError, ModelFileError
+from toolchain.frontends.files.json_text import NUMBERS, number_array, parsed
+from toolchain.frontends.files.rockpool_fields import Saved, Value, fragment_of, outputs_of
+from toolchain.frontends.frameworks.adapter import Fragment
+from toolchain.ir import Edge, Graph, Input, Node, Output, Shape
+
+__all__ = ["Tree", "read_tree", "to_graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the file says about one layer, by the layer's own attribute names."""
+
+    values: Mapping[str, Value]
+
+
+Tree: TypeAlias = "Mapping[str, Tree] | Fields"
+"""Layers by name, groups of layers among them."""
+
+_MOST_LEVELS = 6
+_FACTORY = (
+    "give factory='module:function', which builds the network and whose load() then reads the "
+    "file, and sample="
+)
+
+# ---- the file ----
+
+
+def read_tree(data: bytes) -> Tree:
+    """What the file says, before anything is made of it.
+
+    Raises:
+        ValueError: damaged, too large, or not what ``module.save()`` writes.
+        ModelFileError: a module with values beside its layers.
+    """
+    return _tree(parsed(data.decode("utf-8-sig")), "", 0)
+
+
+def _tree(found: Any, path: str, level: int) -> Tree:
+    where = path or "the outermost object"
+    if not isinstance(found, dict) or not found:
+        raise ValueError(f"{where} holds no layers")
+    if level > _MOST_LEVELS:
+        raise ValueError(f"{where}: layers in more than {_MOST_LEVELS} groups within each other")
+    inner = {key: value for key, value in found.items() if isinstance(value, dict)}
+    if len(inner) == len(found):
+        return {key: _tree(value, _joined(path, key), level + 1) for key, value in found.items()}
+    if inner:
+        own = ", ".join(sorted(found.keys() - inner.keys()))
+        raise ModelFileError(
+            f"{where} has values of its own ({own[:200]}) beside its layers; what it computes "
+            f"with them is not in the file; {_FACTORY}"
+        )
+    return Fields({key: _value(_joined(path, key), value) for key, value in found.items()})
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _value(path: str, text: Any) -> Value:
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError(
+            f"{path[:200]} is {type(text).__name__}, and not the text that rockpool writes"
+        )
+    try:
+        if NUMBERS.fullmatch(text):
+            return number_array(text)
+        said = json.loads(text[:200])
+    except ValueError as fault:
+        raise ValueError(f"{path[:200]}: {fault}") from None
+    if not isinstance(said, bool | str):
+        raise ValueError(f"{path[:200]}: is neither numbers nor a name")
+    return said
+
+
+# ---- which layer comes after which ----
+
+_NUMBERED = re.compile(r"(\d{1,4})_(\w+)", re.ASCII)
+_SYNNET = {"linear": "LinearTorch", "neurons": "LIFTorch", "dropout": "TimeStepDropout"}
+
+
+def _chain(tree: Tree) -> list[Saved]:
+    """The layers in the order in which they compute."""
+    if isinstance(tree, Fields):
+        raise ModelFileError(
+            "holds one layer, and not of which class it is; save Sequential(...) of the layers"
+        )
+    inside = tree.get("seq")
+    if len(tree) == 1 and inside is not None and not isinstance(inside, Fields):
+        return list(_synnet(inside))
+    return list(_sequential(tree, ""))
+
+
+def _synnet(group: Mapping[str, Tree]) -> Iterator[Saved]:
+    """``0_linear, 0_neurons[, 0_dropout], 1_linear, ..., out_linear, out_neurons``."""
+    order: list[str] = []
+    hidden = 0
+    while f"{hidden}_linear" in group:
+        layers = [f"{hidden}_{layer}" for layer in _SYNNET]
+        order += [name for name in layers if name in group or not name.endswith("dropout")]
+        hidden += 1
+    order += ["out_linear", "out_neurons"]
+    if set(order) != group.keys():
+        raise ModelFileError(
+            f"seq: holds {', '.join(sorted(group))[:300]}, which are not the layers of a SynNet; "
+            f"how they are joined is not in the file; {_FACTORY}"
+        )
+    for name in order:
+        layer = group[name]
+        if not isinstance(layer, Fields):
+            raise ModelFileError(f"seq.{name}: is no layer")
+        yield Saved(f"seq.{name}", _SYNNET[name.rpartition("_")[2]], layer.values)
+
+
+def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[Saved]:
+    """``0_LinearTorch, 1_LIFTorch, ...``: what Sequential calls its layers."""
+    found = {name: _NUMBERED.fullmatch(name) for name in group}
+    numbers = {int(match[1]): name for name, match in found.items() if match is not None}
+    if len(numbers) < len(group) or sorted(numbers) != list(range(len(numbers))):
+        raise ModelFileError(
+            f"{path or 'the network'}: its layers are {', '.join(sorted(group))[:300]}; how they "
+            f"are joined is not in the file. Names that tell are those of Sequential "
+            f"(0_LinearTorch, 1_LIFTorch, ...) and of SynNet; {_FACTORY}"
+        )
+    for _, name in sorted(numbers.items()):
+        layer, match, where = group[name], found[name], _joined(path, name)
+        assert match is not None
+        if isinstance(layer, Fields):
+            yield Saved(where, match[2], layer.values)
+        elif match[2] == "TorchSequential":
+            yield from _sequential(layer, where)
+        else:
+            raise ModelFileError(
+                f"{where}: is a {match[2]}; what it does with its layers is not in the file; "
+                f"{_FACTORY}"
+            )
+
+
+# ---- layers ----
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Along the layers, with the nodes made so far."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    dts: dict[str, float] = field(default_factory=dict)
+    last: str = ""
+
+    def take(self, layer: Saved, features: Shape) -> Shape | None:
+        """The next layer, or why not; gives the shape of what comes out of it, where known."""
+        try:
+            fragment, made = fragment_of(layer, features)
+        except ValueError as fault:
+            self.problems.append(f"{layer.name}: {fault}")
+            return outputs_of(layer, features)
+        self.add(layer.name, fragment)
+        return made
+
+    def add(self, name: str, fragment: Fragment) -> None:
+        """The nodes of the next layer, behind those of the one before."""
+        self.nodes |= fragment.nodes
+        self.edges += [*fragment.edges, Edge(self.last, fragment.entry)]
+        self.last = fragment.exit
+        if fragment.dt is not None:
+            self.dts[name] = fragment.dt
+
+
+def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
+    """The Graph of a file, equal to that of the network in memory.
+
+    Args:
+        tree: what ``read_tree`` gave.
+        where: the file's name, for the provenance.
+        dt: length of a timestep, s; the file says it where a layer has one.
+
+    Raises:
+        ModelFileError: everything that the file leaves open or that is not supported, at once.
+    """
+    layers = _chain(tree)
+    features = _inputs(layers[0])
+    walk = _Walk(nodes={"input": Input(shape=features)}, last="input")
+    entered = features
+    for layer in layers:
+        taken = walk.take(layer, features)
+        if taken is None:
+            break
+        features = taken
+    walk.problems += _membrane(layers[-1])
+    _refuse(walk.problems)
+    if features == entered and not layers[0].name.startswith("seq."):
+        raise ModelFileError(
+            f"a chain of layers and a Residual around them are saved alike, and {features[0]} "
+            f"inputs and as many outputs would do for both; {_FACTORY}"
+        )
+    walk.add("output", Fragment.of("output", Output()))
+    provenance = {
+        "framework": "rockpool",
+        "file": where,
+        "topology": "in the order of the layers' names",
+        "self_check": "not run: a file holds no network to compare with",
+    }
+    try:
+        return Graph(walk.nodes, walk.edges, dt=_dt(walk.dts, dt), provenance=provenance)
+    except GraphError as fault:
+        raise ModelFileError(f"its layers do not fit each other: {fault}") from None
+
+
+def _inputs(first: Saved) -> Shape:
+    """The shape of what the first layer takes each timestep."""
+    sizes = {"weight": 0, "w_rec": 1, "threshold": 0, "tau_mem": 0, "tau": 0}
+    for name, axis in sizes.items():
+        value = first.values.get(name)
+        if isinstance(value, np.ndarray) and value.ndim > axis:
+            return (value.shape[axis],)
+    raise ModelFileError(
+        f"{first.name}: comes first, and how many inputs it takes is not in the file"
+    )
+
+
+_NEVER = 2**15 - 1
+
+
+def _membrane(last: Saved) -> Iterator[str]:
+    """What tells a SynNet that gives its membrane, which its file does not say otherwise."""
+    threshold = last.values.get("threshold")
+    never = isinstance(threshold, np.ndarray) and bool((threshold == _NEVER).all())
+    if last.name == "seq.out_neurons" and never:
+        yield (
+            f"{last.name}: its threshold is {_NEVER}, as in a SynNet with output='vmem', which "
+            "gives a membrane; build it with toolchain.nn.SynNet(..., output='vmem') and load its "
+            "weights"
+        )
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        told = problems if len(problems) == 1 else [f"{len(problems)} problems:", *problems]
+        raise ModelFileError("\n  ".join(told))
+
+
+def _dt(found: Mapping[str, float], given: float | None) -> float | None:
+    claims = {name or "the layer": dt for name, dt in found.items()}
+    if given is not None:
+        claims = {"the argument dt": given, **claims}
+    for (one, first), (other, second) in pairwise(claims.items()):
+        if not isclose(first, second, rel_tol=1e-9):
+            raise ModelFileError(f"{one} says dt = {first:g} s, {other} says {second:g} s")
+    return next(iter(claims.values()), None)

@@ -1,0 +1,1 @@
+"""Which layer a module is, and which nodes it becomes: one table a framework."""

@@ -1,0 +1,79 @@
+"""Which layer a module is, by its exact class.
+
+A module is a supported layer, a refused one, or transparent: a container or a module of the user's
+own, whose forward is followed. A subclass of a supported layer counts as that layer as long as it
+replaces nothing that computes; one that does is refused, because its constants would no longer
+say what it does.
+
+Layers of other frameworks are known by the names of their package and class, never by importing
+the framework. Each framework has a module here with ``LAYERS``, the supported classes by name, and
+``REFUSED``, classes with the reason why not; it is imported when a layer of the framework is met. A
+class of a framework that is in neither table is a container if it has layers inside, and refused
+otherwise.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
+
+from toolchain.frontends.frameworks.adapter import Layer
+from toolchain.frontends.frameworks.native import NATIVE_LAYERS, NATIVE_REFUSED
+from toolchain.frontends.frameworks.torch_layers import REFUSED, TORCH_LAYERS
+
+__all__ = ["FRAMEWORKS", "LAYERS", "kind"]
+
+LAYERS: dict[type[nn.Module], Layer] = {**TORCH_LAYERS, **NATIVE_LAYERS}
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
+"""Packages with a module of the same name here."""
+
+
+def kind(module: nn.Module) -> Layer | str | None:
+    """The Layer, the reason why it is refused, or None where its forward is to be followed."""
+    cls = type_before_parametrizations(module)
+    for depth, base in enumerate(cls.__mro__):
+        found = _listed(base)
+        if isinstance(found, Layer):
+            changed = _changed(module, cls.__mro__[:depth], base)
+            return f"{base.__name__} with a {changed} of its own" if changed else found
+        if found is not None:
+            return found
+    package = _package(cls)
+    if package in FRAMEWORKS and not any(module.children()):
+        return f"a layer of {package} that is not known; rebuild it with toolchain.nn"
+    if cls.__module__.startswith("torch.nn.modules.") and not issubclass(cls, _CONTAINERS):
+        return REFUSED.get(cls.__name__, "has no counterpart on a spiking chip")
+    return None
+
+
+def _package(cls: type) -> str:
+    return cls.__module__.split(".", maxsplit=1)[0]
+
+
+def _listed(cls: type) -> Layer | str | None:
+    """The Layer of a class or the reason why it is refused, if it is in any table."""
+    package = _package(cls)
+    if package not in FRAMEWORKS:
+        return NATIVE_REFUSED.get(cls, LAYERS.get(cls))
+    tables = import_module(f"toolchain.frontends.frameworks.{package}")
+    refused: dict[str, str] = tables.REFUSED
+    layers = cast(dict[str, Layer], tables.LAYERS)
+    return refused.get(cls.__qualname__, layers.get(cls.__qualname__))
+
+
+def _changed(module: nn.Module, subclasses: tuple[type, ...], base: type) -> str | None:
+    """The name of something that a subclass or the module itself replaces, if any."""
+    own = {name for cls in subclasses for name in vars(cls)}
+    own |= {name for name in vars(module) if callable(getattr(base, name, None))}
+    replaced = sorted(name for name in own if hasattr(base, name) and _computes(name))
+    return replaced[0] if replaced else None
+
+
+def _computes(name: str) -> bool:
+    special = name.startswith("__") and name.endswith("__") and name != "__call__"
+    return not special and name not in ("extra_repr", "_abc_impl")  # the latter is Python's own

@@ -1,0 +1,126 @@
+"""The Graph while it is being made: nodes, edges, and which names are still free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+from toolchain.frontends.frameworks.adapter import Fragment
+from toolchain.frontends.tracing.axes import Layout
+from toolchain.frontends.tracing.calls import Call
+from toolchain.frontends.tracing.steps import Steps
+from toolchain.ir import Edge, Node
+
+__all__ = ["Draft", "Signal"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """Where a tensor is in the graph, and what its leading axes are.
+
+    Attributes:
+        node: what gives it; empty behind something refused.
+        layout: its leading axes. A timed layout with a ``step`` has a time axis of length 1.
+        step: its timestep; None for a whole sequence, and for a frame that is the same in each.
+        state: whether it is a state of the node, and not what the node puts out.
+    """
+
+    node: str
+    layout: Layout
+    step: int | None = None
+    state: bool = False
+
+    @property
+    def sequence(self) -> bool:
+        """Whether it holds every timestep."""
+        return self.step is None and self.layout is not Layout.STEP
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """Nodes and edges so far.
+
+    Attributes:
+        nodes: by name.
+        edges: between whole sequences; those inside a loop over time are in ``steps``.
+        steps: the nodes of loops.
+        reserved: names of layers, which the nodes of functions leave to them.
+    """
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+    steps: Steps = field(default_factory=Steps)
+    reserved: set[str] = field(default_factory=set)
+    _placed: dict[Hashable, Fragment] = field(default_factory=dict)
+    _absent: dict[Hashable, Call] = field(default_factory=dict)
+
+    def name(self, name: str, call: Call | None = None) -> str:
+        """``name``, or with a number behind it if it is taken; a layer's own name is its first."""
+        own = call is not None and call.module is not None
+        taken = {*self.nodes} if own else {*self.nodes, *self.reserved}
+        count, free = 1, name
+        while free in taken:
+            count += 1
+            free = f"{name}#{count}"
+        return free
+
+    def put(self, name: str, node: Node, source: Signal | None = None) -> None:
+        """A node on whole sequences."""
+        self.nodes[name] = node
+        if source is not None:
+            self._join(source, name)
+
+    def place(
+        self,
+        call: Call,
+        what: Hashable,
+        sources: Sequence[Signal | None],
+        like: Signal,
+        make: Callable[[str], Fragment],
+        kind: str = "",
+    ) -> Signal:
+        """The nodes of a call: new ones, or those of the same call in another timestep.
+
+        Args:
+            call: the call.
+            what: the layer or the function with its place in the code.
+            sources: what feeds it, None for zeros.
+            like: layout and step of what it gives.
+            make: gives the nodes for a name.
+            kind: see :class:`Steps`.
+        """
+        key: Hashable = call
+        if not like.sequence:
+            nodes = tuple(source.node for source in sources if source)
+            key = (what, nodes) if like.step is None else self.steps.place(what, like.step)
+        fragment = self._placed.get(key)
+        if fragment is None:
+            fragment = self._placed[key] = make(self.name(_wanted(call, kind), call))
+            self.nodes |= fragment.nodes
+            self.edges += fragment.edges
+            if like.step is None:
+                for source in sources:
+                    self._join(source, fragment.entry)
+        if like.step is not None:
+            fed = [(source.node, source.step) if source else None for source in sources]
+            self.steps.feed(fragment.entry, call, like.step, fed, kind)
+        return Signal(fragment.exit, like.layout, like.step)
+
+    def absent(self, call: Call, what: Hashable, step: int | None) -> None:
+        """A sum that is none in this timestep, since one operand is zero there."""
+        self._absent.setdefault((what, 0) if step is None else self.steps.place(what, step), call)
+
+    def never_there(self) -> list[Call]:
+        """The sums of which one operand is zero in every timestep."""
+        return [call for key, call in self._absent.items() if key not in self._placed]
+
+    def _join(self, source: Signal | None, post: str) -> None:
+        if source is not None and source.node:
+            self.edges.append(Edge(source.node, post))
+
+
+def _wanted(call: Call, kind: str) -> str:
+    """The name that a node of ``call`` should have."""
+    if call.module is not None:
+        return call.name
+    return f"{call.name}.{kind}" if call.name else kind

@@ -1,0 +1,280 @@
+"""One real run of a model, with everything that made a tensor written down.
+
+Layers are seen through hooks, all that happens between them through a torch function mode. Tensors
+are joined by identity, which is why each one is kept alive until the graph is built: a freed
+tensor's id would be taken by the next. A tensor changed in place by way of another (a view) is
+noticed by its version counter.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from toolchain.diagnostics import ExtractError
+from toolchain.frontends.frameworks.adapter import Axes, Layer
+from toolchain.frontends.frameworks.kinds import kind
+from toolchain.frontends.tracing.calls import Call, Run, Value, Zeros
+
+__all__ = ["record", "tensors"]
+
+_SKIPPED = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
+
+
+def record(
+    model: nn.Module, sample: Tensor, what: str, forward: Callable[[Tensor], Any] | None = None
+) -> Run:
+    """Run ``model`` once on ``sample`` and write down every call.
+
+    Args:
+        model: whose layers are watched.
+        sample: what it is given.
+        what: what the sample is called in messages.
+        forward: what runs the model, where that is not its own forward alone.
+
+    Raises:
+        ExtractError: the model fails, or gives nothing that depends on the sample.
+    """
+    recorder = _Recorder(model, sample)
+    with torch.no_grad(), recorder.hooks(), recorder:
+        try:
+            out = (forward or model)(sample)
+        except ExtractError:
+            raise
+        except Exception as fault:
+            raise ExtractError(
+                f"{type(model).__name__} fails on {what} of shape {tuple(sample.shape)}"
+                f"{recorder.place()}: {type(fault).__name__}: {fault}"
+            ) from fault
+    return recorder.run(out)
+
+
+class _Hooks:
+    """Hooks that go when the block ends."""
+
+    def __init__(self, handles: list[Any]) -> None:
+        self.handles = handles
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+class _Recorder(TorchFunctionMode):
+    """Sees the layers through hooks and everything between them as a function mode."""
+
+    def __init__(self, model: nn.Module, sample: Tensor) -> None:
+        super().__init__()
+        self.model = model
+        self.names = {module: name for name, module in model.named_modules()}
+        self.kinds = {module: kind(module) for module in self.names}
+        self.calls: list[Call] = []
+        self.problems: list[str] = []
+        self.values: dict[int, Value] = {}
+        self.kept: list[Value] = []
+        self.stack: list[nn.Module] = []
+        self.depth = 0
+        self.sample = self._keep(sample, None)
+
+    # ---- layers ----
+
+    def hooks(self) -> _Hooks:
+        """Hooks before and after every module."""
+        handles: list[Any] = []
+        for module in self.names:
+            before = module.register_forward_pre_hook(self._before, prepend=True)
+            after = module.register_forward_hook(self._after, with_kwargs=True)
+            handles += [before, after]
+        return _Hooks(handles)
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self.stack.append(module)
+        if self.kinds[module] is not None:
+            self.depth += 1
+
+    def _after(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
+    ) -> Any:
+        layer = self.kinds[module]
+        if layer is not None:
+            if self.depth == 1:
+                out = self._layer_called(module, layer, (args, kwargs), out)
+            self.depth -= 1
+        self.stack.pop()
+        return out
+
+    def _layer_called(self, module: nn.Module, layer: Layer | str, given: Any, out: Any) -> Any:
+        call = Call(self._name(module), module=module, layer=layer)
+        call.given = [self._noted(call, item) for item in _leaves(given)]
+        if _hands_zeros_on(call, out):
+            return out
+        made, *rest = out if _evolved(out) else (out,)
+        if isinstance(made, Tensor) and any(made is value.tensor for value in call.inputs):
+            made = made.view_as(made)  # a layer that hands its input on still gets its own tensor
+        aside = layer.aside if isinstance(layer, Layer) else None
+        self._note_outputs(call, (made, *aside(module)) if aside else made)
+        return (made, *rest) if rest else made
+
+    def _name(self, module: nn.Module) -> str:
+        return self.names[module] or type(module).__name__
+
+    # ---- what happens between the layers ----
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call ``func`` and write it down, unless a layer is at work."""
+        func, args, kwargs = _in_double(func, args, kwargs or {})
+        constant = func.__name__ in _CONSTANT
+        known = not constant and any(id(t) in self.values for t in tensors((args, kwargs)))
+        if self.depth or not known:
+            return _doubled(func(*args, **kwargs))
+        inside = self.names[self.stack[-1]] if self.stack else ""
+        call = Call(inside, op=resolve_name(func) or func.__name__, where=_user_line())
+        call.given = [self._noted(call, item) for item in _leaves((args, kwargs))]
+        call.options = kwargs
+        out = _doubled(func(*args, **kwargs))
+        self._note_outputs(call, args[0] if func.__name__ == "__setitem__" else out)
+        return out
+
+    # ---- keeping account ----
+
+    def _keep(self, tensor: Tensor, call: Call | None, index: int = 0) -> Value:
+        numbers = tensor.clone() if call is None or call.stateful else tensor
+        value = Value(tensor, numbers, tuple(tensor.shape), tensor._version, call, index)
+        self.values[id(tensor)] = value
+        self.kept.append(value)
+        return value
+
+    def _noted(self, call: Call, item: Any) -> Any:
+        """What ``call`` was given, as :class:`Call` keeps it."""
+        value = self.values.get(id(item))
+        if value is None or value.tensor is not item:
+            zeros = isinstance(item, Tensor) and not item.any()
+            return Zeros(tuple(item.shape)) if zeros else item
+        # asking for a shape reads no numbers
+        changed = value.version != item._version and not call.op.endswith(".__get__")
+        problem = f"{call}: its input was changed in place by way of a view"
+        if changed and problem not in self.problems:
+            self.problems.append(problem)
+        return value
+
+    def _note_outputs(self, call: Call, out: Any) -> None:
+        found: dict[int, Value] = {}
+        for index, tensor in enumerate(tensors(out)):
+            known = found.get(id(tensor))
+            found[id(tensor)] = known or self._keep(tensor, call, index)
+            call.outputs.append(found[id(tensor)])
+        if found:
+            self.calls.append(call)
+
+    def place(self) -> str:
+        """Where the run is, for a message."""
+        return f" in {self._name(self.stack[-1])!r}" if self.stack[1:] else ""
+
+    def run(self, out: Any) -> Run:
+        """What was seen, once the model has given ``out``."""
+        what = type(self.model).__name__
+        out = out[0] if _evolved(out) else out
+        returned = [] if isinstance(out, Mapping) else list(tensors(out))
+        if not returned:
+            raise ExtractError(
+                f"{what} returns {_described(out)}; return the one tensor that leaves the network"
+            )
+        known = [self.values[id(tensor)] for tensor in returned if id(tensor) in self.values]
+        if not known:
+            raise ExtractError(f"the output of {what} does not depend on the sample")
+        return Run(
+            model=what,
+            calls=self.calls,
+            sample=self.sample,
+            returned=known,
+            described=_described(out),
+            problems=self.problems,
+            layers={self.names[m]: m for m, found in self.kinds.items() if found is not None},
+        )
+
+
+def _hands_zeros_on(call: Call, out: Any) -> bool:
+    """Whether a layer only moved or copied zeros, which are nothing that depends on the sample."""
+    layer = call.layer
+    if call.inputs or not isinstance(layer, Layer) or not isinstance(out, Tensor) or out.any():
+        return False
+    return not layer.stateful and layer.axes_of(call.module) in (Axes.ANY, Axes.RESHAPE)
+
+
+def _evolved(out: Any) -> bool:
+    """Whether ``out`` is an output with its state and record, of which only the output leaves."""
+    return (
+        isinstance(out, tuple)
+        and [isinstance(item, Mapping) for item in out] == [False, True, True]
+        and isinstance(out[0], Tensor)
+    )
+
+
+_CONSTANT = {f"{what}_like" for what in ("zeros", "ones", "full", "empty", "rand", "randn")}
+_CONSTANT |= {f"new_{what}" for what in ("zeros", "ones", "full", "empty", "tensor")}
+"""Functions that take no more than the shape of what they are given."""
+
+
+def _in_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:
+    """A cast to float32 inside the model stays in double, as the rest of the run."""
+    if func.__name__ == "float":
+        return Tensor.double, args, kwargs
+    if func.__name__ in ("to", "type"):
+        args = tuple(torch.float64 if item is torch.float32 else item for item in args)
+    kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
+    return func, args, kwargs
+
+
+def _doubled(out: Any) -> Any:
+    """What a function made in single precision, in double; it may have made it from nothing."""
+    return out.double() if isinstance(out, Tensor) and out.dtype is torch.float32 else out
+
+
+def _leaves(given: Any) -> Iterator[Any]:
+    if isinstance(given, Mapping):
+        given = tuple(given.values())
+    if isinstance(given, tuple | list):
+        for item in given:
+            yield from _leaves(item)
+    else:
+        yield given
+
+
+def tensors(given: Any) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists and dictionaries."""
+    return (item for item in _leaves(given) if isinstance(item, Tensor))
+
+
+_SHOWN = 4  # items of a list in a message
+
+
+def _described(out: Any) -> str:
+    if isinstance(out, tuple | list):
+        shown = [_described(item) for item in out[:_SHOWN]] + ["..."] * (len(out) > _SHOWN)
+        return f"a {type(out).__name__} of {', '.join(shown) or 'nothing'}"
+    if isinstance(out, Mapping):
+        items = ", ".join(f"{key!r}: {_described(value)}" for key, value in out.items())
+        return f"a dictionary of {items}"
+    return f"{tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+
+
+def _user_line() -> str:
+    """``file:line (text)`` of the innermost frame that is neither torch's nor of this package."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith((*_SKIPPED, "<frozen")) and frame.f_back is not None:
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, line).strip()
+    return f"{file}:{line}" + (f" ({text})" if text else "")

@@ -1,0 +1,80 @@
+"""Whether a Graph computes what the model computed: the proof that nothing was misread.
+
+Every layer with state is compared by name, spike for spike, and then what leaves the network.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolchain.diagnostics import ExtractError
+from toolchain.frontends.tracing.build import Built
+from toolchain.ir import Array, Neuron
+from toolchain.ir.interpret import interpret
+
+__all__ = ["TOLERANCE", "self_check"]
+
+TOLERANCE = 1e-9
+"""Allowed relative difference of values that are not spikes."""
+
+_TIE = (
+    ". The membrane is within rounding of the threshold there, so the order of summing decides; "
+    "float64 weights on a decimal grid do that, the same weights in float32 do not"
+)
+
+
+def self_check(built: Built, what: str) -> int:
+    """How many spike counts were compared, all of them equal.
+
+    Raises:
+        ExtractError: a difference, with the first layer, sample, step and neuron that has one.
+    """
+    graph = built.graph
+    recording = interpret(graph, built.sample, record=True)
+    compared = 0
+    for name, record in recording.layers.items():
+        node = graph[name]
+        ties = _ties(node, record.v_mem) if isinstance(node, Neuron) else None
+        _compare(f"layer {name!r}", built.layers[name], record.spikes, what, ties)
+        compared += record.spikes.size if isinstance(node, Neuron) else 0
+    _compare("the output", built.output, recording.spikes, what, None)
+    return compared
+
+
+def _ties(node: Neuron, v_mem: Array) -> Array:
+    """Where the membrane was within rounding of a multiple of the threshold."""
+    ratio = v_mem / node.v_threshold
+    near = np.abs(ratio - np.rint(ratio)) < TOLERANCE
+    return np.asarray(near & (node.reset == "subtract"))
+
+
+def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | None) -> None:
+    """Spikes, which come with their ties, have to be equal; other values nearly so."""
+    if model.shape != graph.shape:
+        raise ExtractError(
+            f"the Graph computes something else than the model on {what}: {where} has shape "
+            f"{model.shape} in the model and {graph.shape} in the Graph"
+        )
+    if ties is not None:
+        wrong = model != graph
+    else:
+        scale = max(np.abs(model).max(initial=0.0), np.finfo(np.float64).tiny)
+        wrong = ~(np.abs(model - graph) <= TOLERANCE * scale)
+    if wrong.any():
+        raise ExtractError(
+            f"the Graph computes something else than the model on {what}: {where} "
+            f"{_first(model, graph, wrong, ties)}"
+        )
+
+
+def _first(model: Array, graph: Array, wrong: Array, ties: Array | None) -> str:
+    places = np.argwhere(wrong)
+    place = places[np.argmin(places[:, 1])]
+    batch, step, *neuron = (int(n) for n in place)
+    here = tuple(place)
+    tie = _TIE if ties is not None and ties[here] else ""
+    return (
+        f"differs first in sample {batch}, step {step}, neuron {tuple(neuron)}: "
+        f"{model[here]:.12g} in the model, {graph[here]:.12g} in the Graph "
+        f"({len(places)} of {wrong.size} values differ){tie}"
+    )

@@ -1,0 +1,89 @@
+"""The states that a model hands to a layer in a loop over time.
+
+The Graph gives each layer its own state of the step before, and a start at rest. Whatever else a
+model does with states cannot be said in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from toolchain.diagnostics import times
+from toolchain.frontends.frameworks.adapter import Layer, UnsupportedError
+from toolchain.frontends.tracing.calls import Call, Value, Zeros
+from toolchain.frontends.tracing.outputs import origin
+
+__all__ = ["called_again", "check_states", "given_tensors"]
+
+
+def called_again(number: int) -> str:
+    """Why a layer that takes whole sequences may not be called several times."""
+    return (
+        f"is called {times(number)} in one forward; it has state, so each call needs a layer of "
+        "its own"
+    )
+
+
+def given_tensors(call: Call) -> list[Any]:
+    """What a layer was given, without options such as None."""
+    kinds = (Value, Zeros, Tensor, int, float)
+    return [x for x in call.given if isinstance(x, kinds) and not isinstance(x, bool)]
+
+
+def check_states(call: Call, before: Call | None) -> None:
+    """Refuse states other than zeros in the first call and the last call's own in the others.
+
+    Args:
+        call: a call of a layer with state, once in each timestep.
+        before: its call in the step before; None in the first.
+    """
+    states = given_tensors(call)[1:]
+    if before is None:
+        for state in states:
+            _check_start(state)
+        return
+    assert isinstance(call.layer, Layer)
+    if not states:
+        if call.layer.reset is None:
+            raise UnsupportedError(
+                "is called without its state of the step before; hand it what it returned then"
+            )
+        return
+    for state in states:
+        _check_own(state, call, before)
+    # by identity, not by number: a readout is both what leaves and a state
+    if [origin(state) for state in states] != before.outputs[-len(states) :]:
+        raise UnsupportedError("is given its states in another order than it returned them")
+
+
+def _check_start(state: Any) -> None:
+    if isinstance(state, Value):
+        raise UnsupportedError(f"is given what {_giver(state)} gave for its state")
+    if not _zero(state):
+        raise UnsupportedError(
+            "is given a state to start from that is not zero; a chip starts at rest, so give none "
+            "in the first step"
+        )
+
+
+def _check_own(state: Any, call: Call, before: Call) -> None:
+    if not isinstance(state, Value):
+        what = "zeros" if _zero(state) else "something that no layer gives"
+        raise UnsupportedError(f"is given {what} for its state after the first step")
+    source = origin(state).call
+    if source is before:
+        return
+    if source is not None and source.module is call.module:
+        raise UnsupportedError("is given its state of an earlier step than the one before")
+    raise UnsupportedError(f"is given what {_giver(state)} gave for its state")
+
+
+def _giver(value: Value) -> str:
+    call = origin(value).call
+    return "the sample" if call is None else str(call)
+
+
+def _zero(item: Any) -> bool:
+    return isinstance(item, Zeros) or (isinstance(item, int | float) and item == 0)

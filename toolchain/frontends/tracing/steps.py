@@ -1,0 +1,119 @@
+"""A loop over time, rolled up: what happens in each step has to be the same.
+
+In each step, the n-th call of a layer, or of a function at one line, is one node of the Graph. What
+feeds that node in the last step is its wiring: a value of step k - d that is used in step k is an
+edge of delay d. Every earlier step is held against that wiring; only what would come from before
+the first step may be absent there, or zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from toolchain.frontends.frameworks.adapter import UnsupportedError
+from toolchain.frontends.tracing.calls import Call
+from toolchain.ir import Edge
+
+__all__ = ["Source", "Steps"]
+
+Source: TypeAlias = tuple[str, int | None] | None
+"""A node and the step of its value, which is None where it is the same in each; None is zeros."""
+
+
+@dataclass(slots=True, eq=False)
+class _Site:
+    """A node of the loop.
+
+    Attributes:
+        call: its first call.
+        kind: an ``add`` gives the other operand where one is absent; a ``join`` of all steps is
+            no node.
+        sources: what fed it, by step.
+    """
+
+    call: Call
+    kind: str
+    sources: dict[int, tuple[Source, ...]] = field(default_factory=dict)
+
+    def wiring(self) -> list[tuple[str, int | None]]:
+        """Nodes with delays as of the last step; delay None: always there."""
+        last = max(self.sources)
+        return [
+            (node, None if step is None else last - step)
+            for node, step in filter(None, self.sources[last])
+        ]
+
+
+@dataclass(slots=True)
+class Steps:
+    """The nodes inside loops over time, with what fed them in each step."""
+
+    sites: dict[str, _Site] = field(default_factory=dict)
+    _counts: dict[Hashable, int] = field(default_factory=dict)
+
+    def place(self, what: Hashable, step: int | None) -> Hashable:
+        """The key of the next call of ``what`` in ``step``, the same in each step."""
+        n = self._counts[what, step] = self._counts.get((what, step), -1) + 1
+        return what, n
+
+    def feed(
+        self, name: str, call: Call, step: int, sources: Sequence[Source], kind: str = ""
+    ) -> None:
+        """What ``name`` was given in ``step``."""
+        site = self.sites.setdefault(name, _Site(call, kind))
+        site.sources[step] = tuple(sources)
+
+    def edges(self) -> Iterator[Edge]:
+        """The wiring of the loops."""
+        for name, site in self.sites.items():
+            for node, delay in site.wiring() if site.kind != "join" else []:
+                yield Edge(node, name, delay or 0)
+
+    def check(self, name: str) -> None:
+        """Refuse a node that is fed something else in one step than in another."""
+        site = self.sites[name]
+        last = max(site.sources)
+        wiring = site.wiring()
+        if len(wiring) < len(site.sources[last]):
+            raise UnsupportedError(f"is given zeros in step {last} and not what a layer gives")
+        for step, found in sorted(site.sources.items()):
+            wanted = [self._expected(source, step) for source in wiring]
+            if list(found) != wanted:
+                raise UnsupportedError(
+                    f"is fed from {_told(found, step)} in step {step}, but from "
+                    f"{_told(site.sources[last], last)} in step {last}; a loop over time has to do "
+                    "the same in each step"
+                )
+
+    def _expected(self, source: tuple[str, int | None], step: int) -> Source:
+        """Where the value on an edge comes from in ``step``."""
+        node, delay = source
+        if delay is None:
+            return node, None
+        if delay > step:
+            return None
+        then = step - delay
+        site = self.sites.get(node)
+        if site is None or site.kind != "add" or then in site.sources:
+            return node, then
+        given = [self._expected(operand, then) for operand in site.wiring()]
+        there = [operand for operand in given if operand is not None]
+        if not there:
+            return None
+        return there[0] if len(there) == 1 else (node, then)
+
+
+def _told(sources: Sequence[Source], step: int) -> str:
+    return " and ".join(_source(source, step) for source in sources) or "nothing"
+
+
+def _source(source: Source, step: int) -> str:
+    if source is None:
+        return "zeros"
+    node, then = source
+    if then is None or then == step:
+        return repr(node)
+    back = step - then
+    return f"{node!r} of {back} step{'s' if back > 1 else ''} before"

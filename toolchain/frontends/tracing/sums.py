@@ -1,0 +1,59 @@
+"""Sums, of two signals of the network or of one and nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError
+from toolchain.frontends.tracing.calls import Call, Zeros
+from toolchain.frontends.tracing.draft import Draft, Signal
+from toolchain.ir import Add
+
+__all__ = ["summed"]
+
+
+def summed(call: Call, inputs: Sequence[Signal], draft: Draft) -> Signal:
+    """The sum of what ``call`` was given."""
+    others = [item for item in call.others if item is not None]
+    shapes = {value.shape for value in (*call.inputs, *call.outputs)}
+    what = call.module or (call.op, call.where)
+    if len(inputs) == 1 and all(map(_nothing, others)) and len(shapes) == 1:
+        if any(isinstance(item, Zeros) for item in others):
+            draft.absent(call, what, inputs[0].step)
+        return inputs[0]  # nothing has fired yet, or what Python's sum() starts with
+    if others or len(inputs) != 2:
+        things = ", ".join(map(_thing, others)) or "something"
+        raise UnsupportedError(f"adds {things} that no layer of the network gives")
+    if len(shapes) > 1:
+        raise UnsupportedError(
+            f"adds different shapes: {', '.join(str(value.shape) for value in call.inputs)}"
+        )
+    one, two = inputs
+    _check_two(one, two)
+    steps = [signal.step for signal in inputs if signal.step is not None]
+    like = replace(one, step=max(steps, default=None))
+    return draft.place(call, what, inputs, like, lambda name: Fragment.of(name, Add()), "add")
+
+
+def _check_two(one: Signal, two: Signal) -> None:
+    if one.layout is not two.layout:
+        raise UnsupportedError(f"adds {one.layout.value} to {two.layout.value}")
+    if not one.node or one.node != two.node:
+        return
+    if one.step == two.step:
+        raise UnsupportedError("adds a tensor to itself; scale the weights before it instead")
+    raise UnsupportedError(
+        "adds what one node gives in different timesteps; return every step, joined with "
+        "torch.stack, and sum outside the network"
+    )
+
+
+def _nothing(item: object) -> bool:
+    return isinstance(item, Zeros) or (isinstance(item, int | float) and item == 0)
+
+
+def _thing(item: object) -> str:
+    return "a tensor" if isinstance(item, Tensor | Zeros) else repr(item)

@@ -1,0 +1,178 @@
+"""The concrete-run tracer: a model is run once, and what happened is the Graph.
+
+Neither the source nor the order of registration says what a network computes; a run does. A copy
+of the model, in double precision and evaluation mode, is run on the sample and on random spikes.
+Both runs have to give the same Graph, which finds branches that depend on data, and the Graph has
+to give the same spikes in every layer. A layer that stays silent proves nothing, so that stronger
+input follows as long as there is one; what is silent even then is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toolchain.diagnostics import ExtractError, GraphError, count
+from toolchain.frontends.tracing.build import Built, build
+from toolchain.frontends.tracing.calls import Run
+from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
+from toolchain.frontends.tracing.record import record
+from toolchain.frontends.tracing.remedies import remedy
+from toolchain.frontends.tracing.selfcheck import self_check
+from toolchain.frontends.tracing.twin import reset, twin_of
+from toolchain.frontends.tracing.versions import frameworks
+from toolchain.ir import Graph
+
+__all__ = ["extract"]
+
+_Forward: TypeAlias = Callable[[Tensor], Any] | None
+
+STRONGER = (10.0, 100.0, 1000.0)
+"""Size of the random input for layers that were silent before, one after the other."""
+
+
+def extract(
+    model: nn.Module,
+    sample: Any,
+    dt: float | None = None,
+    *,
+    check: bool = True,
+    seed: int = 0,
+) -> Graph:
+    """The Graph of what ``model`` computes, under the model's own layer names.
+
+    Args:
+        model: layers of torch, ``toolchain.nn`` and the frameworks, joined by containers, sums,
+            reshapes and loops over time. It is copied and never changed.
+        sample: an input as the model's own forward takes it, tensor or array: (batch, time,
+            *features), (time, batch, *features), or (batch * time, *features) where the model's
+            layers cut batch and time; (batch, *features) where the model loops over time and shows
+            each step the same frame, or is itself one step.
+        dt: length of a timestep, s; needed only where no layer knows it.
+        check: run the Graph on the sample and on random spikes and compare every spike.
+        seed: of the random spikes.
+
+    Raises:
+        ExtractError: everything that the Graph cannot say, by layer or by line; or a difference
+            between the model and the Graph.
+    """
+    if not isinstance(model, nn.Module):
+        raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+    twin, inputs, forward, told, first = _seen_or_told(model, _inputs(sample), dt)
+
+    def on(given: Tensor, what: str) -> Built:
+        built = _built(twin, _run(twin, given, what, forward), dt, told)
+        _same_graph(first.graph, built.graph, what)
+        return built
+
+    second = on(_random_spikes(inputs, seed), "random spikes")
+    checked = {"self_check": "not run"}
+    if check:
+        stronger = (on(_strong(inputs, size, seed), "strong random input") for size in STRONGER)
+        checked = _checked(first, second, stronger)
+    graph = first.graph
+    provenance = {**graph.provenance, **checked}
+    return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
+
+
+class _Seen(NamedTuple):
+    """The first run: the copy that is run, on what, by what, what is told of it, and the Graph."""
+
+    twin: nn.Module
+    inputs: Tensor
+    forward: _Forward
+    told: dict[str, str]
+    built: Built
+
+
+def _seen_or_told(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
+    """The model on its sample; where it is refused, what would help is told."""
+    try:
+        return _seen(model, inputs, dt)
+    except ExtractError as fault:
+        helps = remedy(model, inputs, lambda net, given: _seen(net, given, dt).told)
+        if helps:
+            raise ExtractError(helps) from fault
+        raise
+
+
+def _seen(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
+    """The model on its sample, step by step where its forward is one timestep."""
+    twin = twin_of(model)
+    run, forward, told = _run(twin, inputs, "the sample"), None, {}
+    if is_one_step(run):
+        forward, inputs = driver(twin), inputs.repeat(STEPS, *[1] * inputs.dim())
+        told = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
+        run = _run(twin, inputs, "the sample", forward)
+    return _Seen(twin, inputs, forward, told, _built(twin, run, dt, told))
+
+
+def _checked(first: Built, second: Built, stronger: Iterator[Built]) -> dict[str, str]:
+    """What was compared, and which layers were silent throughout."""
+    spikes = self_check(first, "the sample") + self_check(second, "random spikes")
+    silent, what = first.silent & second.silent, "sample and random spikes"
+    while silent and (built := next(stronger, None)) is not None:
+        spikes += self_check(built, "strong random input")
+        silent, what = silent & built.silent, "sample, random spikes and strong random input"
+    told = {"self_check": f"0 of {count(spikes)} spikes differ on {what}"}
+    names = ", ".join(name for name in first.layers if name in silent)
+    return told | {"silent_in_self_check": names} if silent else told
+
+
+def _inputs(sample: Any) -> Tensor:
+    if isinstance(sample, np.ndarray) and sample.dtype.kind in "biuf":
+        sample = torch.as_tensor(sample)
+    if not isinstance(sample, Tensor) or sample.is_complex():
+        of = f" of {sample.dtype}, no real numbers" if hasattr(sample, "dtype") else ""
+        raise ExtractError(
+            "the sample must be one tensor or array, as the model's forward takes it, got "
+            f"{type(sample).__name__}{of}"
+        )
+    if sample.dim() < 2 or sample.numel() == 0:
+        raise ExtractError(
+            f"the sample must hold (batch, time, *features), got shape {tuple(sample.shape)}"
+        )
+    if not sample.isfinite().all():
+        raise ExtractError("the sample holds numbers that are not finite")
+    return sample.detach().cpu().to(torch.float64, copy=True)
+
+
+def _run(twin: nn.Module, inputs: Tensor, what: str, forward: _Forward = None) -> Run:
+    reset(twin)
+    return record(twin, inputs, what, forward)
+
+
+def _built(twin: nn.Module, run: Run, dt: float | None, told: dict[str, str]) -> Built:
+    provenance = {"framework": frameworks(twin), "model": type(twin).__name__, **told}
+    try:
+        return build(run, dt, provenance)
+    except GraphError as fault:
+        raise ExtractError(f"{type(twin).__name__}: {fault}") from fault
+
+
+def _random_spikes(like: Tensor, seed: int) -> Tensor:
+    """Counts of the shape of ``like``, Poisson with rates from 0 to 2 spikes a step."""
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.poisson(rng.uniform(0, 2, like.shape)).astype(np.float64))
+
+
+def _strong(like: Tensor, size: float, seed: int) -> Tensor:
+    """Numbers of either sign of the shape of ``like``; no count, so that hardly a sum is a tie."""
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.normal(0.0, size, like.shape))
+
+
+def _same_graph(one: Graph, other: Graph, what: str) -> None:
+    """Refuse a model whose structure depends on its input."""
+    texts = str(one).splitlines(), str(other).splitlines()
+    if texts[0] == texts[1]:
+        return
+    only = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
+    raise ExtractError(
+        f"the model computes something else on {what} than on the sample; a branch in its "
+        f"forward depends on the data. Only one of the two has: {'; '.join(only)}"
+    )

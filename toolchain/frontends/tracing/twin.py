@@ -1,0 +1,80 @@
+"""The copy of a model that is run: on the CPU, in evaluation mode, in double precision."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.diagnostics import ExtractError
+from toolchain.frontends.frameworks.adapter import Layer
+from toolchain.frontends.frameworks.kinds import kind
+from toolchain.frontends.tracing.record import tensors
+
+__all__ = ["reset", "twin_of"]
+
+
+def twin_of(model: nn.Module) -> nn.Module:
+    """A copy to run; the model itself is never changed.
+
+    Raises:
+        ExtractError: the model cannot be copied, or has no numbers yet.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ExtractError("a scripted model has no layers to read; extract the original")
+    original = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    for name, value in original.named_parameters():
+        if isinstance(value, nn.parameter.UninitializedParameter):
+            raise ExtractError(f"{name} has no shape yet; run the model once before extracting it")
+    try:
+        twin = _copied(original)
+    except Exception as fault:
+        what = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
+        raise ExtractError(what) from fault
+    return _doubled(twin.cpu().double().eval())
+
+
+def reset(twin: nn.Module) -> None:
+    """Make every layer forget its state, which may be of another batch size."""
+    for module in _modules(twin):
+        layer = kind(module)
+        if isinstance(layer, Layer) and layer.reset is not None:
+            layer.reset(module)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A deep copy, also where a layer's own way of copying fails, as that of sinabs' recurrent.
+
+    States that are still part of a graph, which torch refuses to copy, are cut from it.
+    """
+    memo: dict[int, Any] = {}
+    for module in _modules(model):
+        for value in tensors((vars(module), module._buffers)):
+            if value.grad_fn is not None:
+                memo[id(value)] = value.detach().clone()
+    special = [module for module in _modules(model) if _copies_itself(module)]
+    for module in special:
+        memo[id(module)] = object.__new__(type(module))
+    for module in special:
+        memo[id(module)].__dict__.update(copy.deepcopy(vars(module), memo))
+    return copy.deepcopy(model, memo)
+
+
+def _copies_itself(module: nn.Module) -> bool:
+    return hasattr(module, "__deepcopy__") and not type(module).__module__.startswith("torch.")
+
+
+def _doubled(twin: nn.Module) -> nn.Module:
+    """With the tensors in double that are plain attributes, which torch does not convert."""
+    for module in _modules(twin):
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                module.__dict__[name] = value.double()
+    return twin
+
+
+def _modules(model: nn.Module) -> list[nn.Module]:
+    """Every module; rockpool's own ``modules()`` is a dictionary of some."""
+    return [module for _, module in model.named_modules()]

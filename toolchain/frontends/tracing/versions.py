@@ -1,0 +1,27 @@
+"""Which frameworks a model is made of, for its provenance; none of them is imported."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from torch import nn
+
+from toolchain.frontends.frameworks.kinds import FRAMEWORKS
+
+__all__ = ["frameworks"]
+
+
+def frameworks(model: nn.Module) -> str:
+    """``torch 2.13.0, snntorch 1.0.0``: those whose layers the model has, by their versions."""
+    found = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
+    return ", ".join(
+        [f"torch {torch.__version__}", *(_version(name) for name in FRAMEWORKS if name in found)]
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} of an unknown version"

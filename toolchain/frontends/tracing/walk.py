@@ -1,0 +1,313 @@
+"""Over the calls of a run, one after the other: each becomes a node, or a problem.
+
+Problems are collected and the walk goes on behind them as long as shapes allow, so that a user
+sees all of them at once. What cannot be said in the IR is never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from torch import nn as torch_nn
+
+from toolchain.diagnostics import times
+from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
+from toolchain.frontends.tracing.axes import Grid, Layout, check_axes
+from toolchain.frontends.tracing.calls import Call, Run, Value, Zeros
+from toolchain.frontends.tracing.claims import step_calls
+from toolchain.frontends.tracing.draft import Draft, Signal
+from toolchain.frontends.tracing.functions import ADD, REORDER, SAME, SLICE, STACK, unsupported
+from toolchain.frontends.tracing.moves import joined, reordered, reshaped, sliced
+from toolchain.frontends.tracing.outputs import membranes, without_spikes
+from toolchain.frontends.tracing.states import called_again, check_states, given_tensors
+from toolchain.frontends.tracing.sums import summed
+from toolchain.frontends.tracing.views import shows_all
+from toolchain.ir import Array, Flatten, Input, Output
+
+__all__ = ["Walk"]
+
+
+@dataclass(slots=True, eq=False)
+class Walk:
+    """The Graph so far, with the sample read as ``layout``.
+
+    Attributes:
+        problems: what is refused, and why.
+        layers: what each layer with state gave, by node: a whole sequence, or step by step.
+        dts: length of a timestep, s, by the layers that know it.
+        moved: layers that only move axes, which are no node.
+    """
+
+    run: Run
+    grid: Grid
+    layout: Layout
+    draft: Draft = field(default_factory=Draft)
+    problems: list[str] = field(default_factory=list)
+    layers: dict[str, list[Value]] = field(default_factory=dict)
+    dts: dict[str, float] = field(default_factory=dict)
+    moved: list[str] = field(default_factory=list)
+    signals: dict[Value, Signal | None] = field(default_factory=dict)
+    readouts: set[torch_nn.Module] = field(default_factory=set)
+    loops: bool = False
+    _refused: set[str] = field(default_factory=set)
+    _calls: dict[torch_nn.Module, int] = field(default_factory=dict)
+    _last: dict[torch_nn.Module, tuple[int, Call]] = field(default_factory=dict)
+    _on_zeros: dict[torch_nn.Module, int] = field(default_factory=dict)
+
+    def over(self, path: Sequence[Call], output: Value) -> Walk:
+        """The walk itself, along ``path`` to ``output``."""
+        self.problems += self.run.problems
+        self.draft.reserved = {call.name for call in path if call.module is not None}
+        self.readouts = membranes(path, output)
+        self.loops = bool(step_calls(path))
+        for call in self.run.calls:
+            if call.module is not None:
+                self._calls[call.module] = self._calls.get(call.module, 0) + 1
+        entry = self.draft.name("input")
+        self.draft.put(entry, Input(shape=self.layout.features(self.run.sample.shape)))
+        self.signals[self.run.sample] = Signal(entry, self.layout)
+        for call in path:
+            self._take(call)
+        if not self.problems:
+            for name, site in self.draft.steps.sites.items():
+                self._try(site.call, self.draft.steps.check, name)
+            for call in self.draft.never_there():
+                self._try(call, self._refuse_zeros)
+        if output.call is not None:
+            self._try(output.call, self._leave, output)
+        return self
+
+    def _try(self, call: Call, do: Callable[..., Any], *given: Any) -> Any:
+        """``do(*given)``, or one problem for each place in the user's code."""
+        try:
+            return do(*given)
+        except ValueError as fault:
+            if str(call) not in self._refused:
+                self._refused.add(str(call))
+                self.problems.append(f"{call}: {fault}")
+            return None
+
+    def _refuse_zeros(self) -> None:
+        """A sum with zeros throughout: what would have been there later cannot be seen."""
+        raise UnsupportedError(
+            f"adds zeros in {f'each of {self.grid.time} timesteps' if self.loops else 'all of it'} "
+            "that come from no layer; leave them out or, where spikes of an earlier timestep "
+            "would come there, give a longer sample"
+        )
+
+    def _take(self, call: Call) -> None:
+        made = self._try(call, self._signals, call)
+        for n, value in enumerate(call.outputs):
+            self.signals[value] = (made[n] if made else None) or self._guess(call, value)
+
+    def _guess(self, call: Call, value: Value) -> Signal | None:
+        """Behind a problem: a reading of the shape to go on with, without a node."""
+        for given in call.inputs:
+            like = self.signals[given]
+            if like is not None and value.shape[: like.layout.lead] == self.grid.lead(like.layout):
+                return replace(like, node="", state=False)
+        found = self.grid.readings(value.shape)
+        return Signal("", found[0]) if found else None
+
+    def _signals(self, call: Call) -> Sequence[Signal]:
+        """Where what a call gave is in the graph."""
+        if isinstance(call.layer, str):
+            raise UnsupportedError(call.layer)
+        inputs = [self.signals[value] for value in call.inputs]
+        known = [signal for signal in inputs if signal is not None]
+        if len(known) < len(inputs):
+            return []  # behind something that was refused; it is told there
+        if call.layer is None:
+            return self._function(call, known)
+        assert call.module is not None
+        if call.stateful and call.layer.axes_of(call.module) is Axes.STEP:
+            return self._step(call, call.layer, call.module)
+        return self._layer(call, call.layer, call.module, known)
+
+    def _leave(self, output: Value) -> None:
+        """The output node."""
+        end = self.signals[output]
+        if end is None:
+            return
+        if end.state:
+            raise UnsupportedError(
+                f"the membrane of layer {end.node!r} leaves the network, which uses its spikes as "
+                "well; return the spikes"
+            )
+        if not end.sequence:
+            which = "one frame" if end.step is None else f"timestep {end.step} alone"
+            raise UnsupportedError(
+                f"{which} leaves the network; return the whole sequence, which in a loop over time "
+                "is torch.stack of every step's output"
+            )
+        self.draft.put(self.draft.name("output"), Output(), end)
+
+    # ---- layers ----
+
+    def _layer(
+        self, call: Call, layer: Layer, module: torch_nn.Module, inputs: list[Signal]
+    ) -> Sequence[Signal]:
+        """A layer without state, or one that is given a whole sequence."""
+        if layer.stateful and self._calls[module] > 1:
+            raise UnsupportedError(called_again(self._calls[module]))
+        _only_outputs(inputs)
+        axes = layer.axes_of(module)
+        if axes is Axes.RESHAPE:
+            return [self._reshape(call, inputs[0])]
+        if layer.sums:
+            return [summed(call, inputs, self.draft)]
+        if layer.stateful:
+            check_states(call, None)
+        source, shape = self._source(call)
+        like = source or Signal("", Layout.STEP)
+        step = self._timestep(module, source)
+        check_axes(axes, shape, like.layout)
+        if axes in (Axes.TIME, Axes.TIME_FIRST) and step is not None:
+            raise UnsupportedError(
+                "is called on a single timestep; call it once, on the whole sequence"
+            )
+        like = replace(like, step=step)
+        made = self._place(call, layer, module, source, like, shape)
+        return self._given_out(call, layer, made)
+
+    def _given_out(self, call: Call, layer: Layer, made: Signal) -> Sequence[Signal]:
+        """What a layer gave: its output and its states, or its output as a list of timesteps."""
+        one = call.outputs[0]
+        steps = len(call.outputs) == self.grid.time and one.shape[:1] == (self.grid.batch,)
+        if made.sequence and one.shape[: made.layout.lead] != self.grid.lead(made.layout) and steps:
+            self.layers[made.node] = call.outputs
+            return [Signal(made.node, Layout.STEP, step) for step in range(self.grid.time)]
+        out = layer.membrane if call.module in self.readouts else 0
+        if layer.stateful:
+            self.layers[made.node] = [call.outputs[out or 0]]
+        return [replace(made, state=value.index != out) for value in call.outputs]
+
+    def _step(self, call: Call, layer: Layer, module: torch_nn.Module) -> Sequence[Signal]:
+        """A layer with state in one step of a loop."""
+        source, shape = self._source(call)
+        if source is not None:
+            check_axes(Axes.STEP, shape, source.layout)
+        calls, steps = self._calls[module], self.grid.time
+        timesteps = f"{steps} timestep{'s' * (steps != 1)}"
+        if calls > steps:
+            raise UnsupportedError(
+                f"is called {times(calls)} in {timesteps}; it has state, so each call within a "
+                "step needs a layer of its own"
+            )
+        if calls < steps:
+            raise UnsupportedError(
+                f"is called {times(calls)} in {timesteps}; a loop over time has to call it once in "
+                "each"
+            )
+        last, before = self._last.get(module, (-1, None))
+        step = last + 1
+        self._last[module] = step, call
+        check_states(call, before)
+        if source is not None and source.step is not None and source.step > step:
+            raise UnsupportedError(
+                f"is given timestep {source.step} in its call for timestep {step}; a loop over "
+                "time has to go through the steps in order"
+            )
+        made = self._place(call, layer, module, source, Signal("", Layout.STEP, step), shape)
+        out = layer.membrane if module in self.readouts else 0
+        found = [replace(made, state=value.index != out) for value in call.outputs]
+        self.layers.setdefault(made.node, []).append(call.outputs[out or 0])
+        return found
+
+    def _source(self, call: Call) -> tuple[Signal | None, tuple[int, ...]]:
+        """Where the input of a layer comes from, None for zeros in a loop, and its shape."""
+        given = given_tensors(call)
+        first = given[0] if given else None
+        if isinstance(first, Value):
+            signal = self.signals[first]
+            assert signal is not None
+            _only_outputs([signal])
+            if not call.stateful and len(call.inputs) > 1:
+                raise UnsupportedError(f"takes one tensor, is given {len(call.inputs)}")
+            return signal, first.shape
+        if isinstance(first, Zeros) and self.loops:
+            return None, first.shape
+        raise UnsupportedError("is not fed from the sample")
+
+    def _timestep(self, module: torch_nn.Module, source: Signal | None) -> int | None:
+        """The step of a call of a layer without state.
+
+        One that is called on zeros first, because nothing has fired yet, takes what an earlier
+        step gave in each later call.
+        """
+        zeros = self._on_zeros.get(module, 0)
+        if source is None:
+            self._on_zeros[module] = zeros + 1
+            return zeros
+        return None if source.step is None else source.step + zeros
+
+    def _place(
+        self,
+        call: Call,
+        layer: Layer,
+        module: torch_nn.Module,
+        source: Signal | None,
+        like: Signal,
+        shape: tuple[int, ...],
+    ) -> Signal:
+        def make(name: str) -> Fragment:
+            fragment = layer.adapter(name, module, like.layout.features(shape))
+            if fragment.dt is not None:
+                self.dts[name] = fragment.dt
+            return without_spikes(fragment) if module in self.readouts else fragment
+
+        return self.draft.place(call, module, [source], like, make)
+
+    # ---- functions ----
+
+    def _function(self, call: Call, inputs: list[Signal]) -> Sequence[Signal]:
+        reason = unsupported(call)
+        if reason is not None:
+            raise UnsupportedError(reason)
+        if call.function in SAME:
+            return inputs[:1]
+        if call.function in STACK:
+            return [joined(call, inputs, self.grid, self.draft)]
+        _only_outputs(inputs)
+        if call.function in SLICE and not (len(call.outputs) == 1 and shows_all(call)):
+            return sliced(call, inputs[0])
+        if call.function in REORDER:
+            return [reordered(inputs[0])]
+        if call.function in ADD:
+            return [summed(call, inputs, self.draft)]
+        return [self._reshape(call, inputs[0])]
+
+    def _reshape(self, call: Call, signal: Signal) -> Signal:
+        made, flat = reshaped(call, signal, self.grid)
+        if flat:
+            what = call.module or (call.op, call.where)
+            return self.draft.place(
+                call, what, [signal], made, lambda name: Fragment.of(name, Flatten()), "flatten"
+            )
+        moved = f"{call.name} ({type(call.module).__name__})"
+        if call.module is not None and moved not in self.moved:
+            self.moved.append(moved)
+        return made
+
+    # ---- what was seen ----
+
+    def sequence(self, values: Sequence[Value]) -> Array:
+        """The numbers of a whole sequence, or of all timesteps, as (batch, time, *features)."""
+        signal = self.signals[values[0]]
+        assert signal is not None
+        arrays = [value.numbers.numpy() for value in values]
+        if signal.layout is not Layout.STEP:
+            return self.grid.batch_first(arrays[0], signal.layout)
+        return np.stack(arrays if signal.step is not None else arrays * self.grid.time, axis=1)
+
+
+def _only_outputs(inputs: Sequence[Signal]) -> None:
+    for signal in inputs:
+        if signal.state:
+            raise UnsupportedError(
+                f"takes a state of layer {signal.node!r}; only what a layer puts out goes on, "
+                "spikes, or the membrane of a layer without reset whose spikes are not used"
+            )
