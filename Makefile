@@ -9,7 +9,7 @@ ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
-.PHONY: demo test check validation conformance vectors oracles bench compare clean
+.PHONY: demo test check validation fuzz conformance vectors oracles bench compare clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -25,6 +25,10 @@ check: $(VENV)/.test
 # Power estimates beside published readings; fails where one is off, and writes docs/power.md.
 validation: $(VENV)/.test
 	$(BIN)/python -m validation --record
+
+# Twice ten thousand damaged files, of which `make test` reads some hundreds.
+fuzz: $(VENV)/.test
+	$(BIN)/python -m pytest -s -m fuzz tests/fuzz -n 2
 
 # Compares with other projects' simulators, in an environment of their own.
 conformance: $(CONFORMANCE)/.ready

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.conformance
+pytestmark = pytest.mark.fuzz
 
 ROOT = Path(__file__).parents[2]
 FILES, SECONDS, BYTES = 10_000, 1.0, 500 * 2**20

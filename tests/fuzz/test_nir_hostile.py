@@ -12,7 +12,7 @@ import pytest
 
 from tests.frontends.nir.damage import damaged
 
-pytestmark = pytest.mark.conformance
+pytestmark = pytest.mark.fuzz
 
 FILES, AT_ONCE = 10_000, 500
 
