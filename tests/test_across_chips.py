@@ -341,11 +341,13 @@ def test_it_is_plain_data_too(xylo):
     assert (data["counted_on"], data["steps"], data["dt"]) == ("held-out spikes", 60, DT)
 
 
-def test_a_bar_a_chip_and_a_line_for_its_range(xylo):
+def test_a_line_a_chip_for_its_range_and_a_dot_for_its_likeliest_value(xylo):
     axes = Picture().subplots()
     plot_chips(axes, xylo, "power")
     known = [name for name in XYLO if name != "xylo_1"]
-    assert [bar.get_width() for bar in axes.patches] == [xylo[n].power.nominal for n in known]
+    (dots,) = axes.lines
+    assert [*dots.get_xdata()] == [xylo[n].power.nominal for n in known]
+    assert (axes.get_xscale(), axes.get_xlim()[0]) == ("linear", 0)
     spans = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
     assert spans == [[xylo[n].power.low, xylo[n].power.high] for n in known]
     labels = [label.get_text() for label in axes.get_yticklabels()]
@@ -353,6 +355,15 @@ def test_a_bar_a_chip_and_a_line_for_its_range(xylo):
     assert "xylo_1\nunknown" in labels
     assert f"xylo_a2\n{xylo['xylo_a2'].power}" in labels
     assert axes.get_xlabel() == "power, µW"
+
+
+def test_far_apart_figures_are_drawn_on_a_scale_of_tens():
+    found = compare_chips(images(), ["speck2f"], spikes=1000 * spikes((1, 20, 1, 6, 6)))
+    axes = Picture().subplots()
+    plot_chips(axes, found, "power")
+    assert found["speck2f"].power.high > 20 * found["speck2f"].power.low
+    assert axes.get_xscale() == "log"
+    assert len(axes.lines[0].get_xdata()) == 0, "a range without a likeliest value has no dot"
 
 
 def test_nothing_is_drawn_of_chips_that_nothing_is_known_of():

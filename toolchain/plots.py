@@ -118,9 +118,10 @@ def plot_chips(
     comparison: ChipComparison,
     what: Literal["power", "energy_per_inference", "latency"] = "energy_per_inference",
 ) -> None:
-    """A bar a chip on a scale of tens, with its range; which chips have none stands beside it.
+    """A line a chip from the low to the high end, and a dot at the nominal value if there is one.
 
-    A bar is as long as the nominal value, or as the low end of a range without one.
+    Which chips have no figure stands beside them. The axis starts at 0, or is one of tens where
+    the largest figure is more than twenty times the smallest; an end that is unknown is left out.
 
     Raises:
         ValueError: of no chip anything is known.
@@ -130,16 +131,22 @@ def plot_chips(
     if not known:
         raise ValueError(f"nothing to draw: no {what.replace('_', ' ')} of any chip is known")
     places, drawn = zip(*known, strict=True)
-    axes.barh(places, [_length(figure) for figure in drawn], color=COLOURS[0])
-    ends = [(f.low, f.high if np.isfinite(f.high) else f.low) for f in drawn]
-    axes.hlines(places, *zip(*ends, strict=True), color="0.2", linewidth=1.5)
+    low, high = zip(
+        *((f.low, f.high if np.isfinite(f.high) else f.low) for f in drawn), strict=True
+    )
+    axes.hlines(places, low, high, color=COLOURS[0], linewidth=4)
+    dots = [(f.nominal, place) for place, f in known if f.nominal is not None]
+    axes.plot([x for x, _ in dots], [y for _, y in dots], "o", color="0.2")
+    if max(high) > 20 * min(low):
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(0, 1.05 * max(high))
     labels = []
     for row, figure in zip(comparison.rows, figures, strict=True):
         told = "does not fit" if not row.fits else "unknown" if figure is None else str(figure)
         labels.append(f"{row.chip}\n{told}")
     axes.set_yticks(range(len(labels)), labels, size=7)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xscale("log")
     axes.set_xlabel(f"{what.replace('_', ' ')}, {drawn[0].unit}")
 
 
