@@ -74,7 +74,7 @@ def layers(framework):
         return {layer.__name__ for layer in [*TORCH_LAYERS, *NATIVE_LAYERS, *NATIVE_REFUSED]}
     if framework == "nir":
         return set(PRIMITIVES)
-    return set(import_module(f"toolchain.frontends.{framework}").LAYERS)
+    return set(import_module(f"toolchain.frontends.frameworks.{framework}").LAYERS)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -88,7 +88,7 @@ def test_what_its_page_says_is_refused_is_refused(framework):
     """The first cells of the table of refusals, by name."""
     text = FRAMEWORKS[framework].read_text(encoding="utf-8")
     _, table = text.split("| refused | why, and what instead |\n|---|---|\n")
-    refused = import_module(f"toolchain.frontends.{framework}").REFUSED
+    refused = import_module(f"toolchain.frontends.frameworks.{framework}").REFUSED
     rows = table.split("\n\n")[0].splitlines()
     names = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert names

@@ -32,7 +32,7 @@ _LEFT_OUT = object()
 @contextmanager
 def watched(framework):
     """A list that fills with a snapshot of each layer of ``framework`` that is extracted."""
-    tables = import_module(f"toolchain.frontends.{framework}").LAYERS
+    tables = import_module(f"toolchain.frontends.frameworks.{framework}").LAYERS
     original, found = dict(tables), {}
     try:
         for name, layer in original.items():
