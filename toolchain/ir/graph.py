@@ -46,7 +46,7 @@ class Graph:
         provenance: where the graph came from (framework, version, dropped layers), for people.
     """
 
-    __slots__ = ("_names", "_net", "_shapes", "dt", "provenance")
+    __slots__ = ("_input", "_names", "_net", "_shapes", "dt", "provenance")
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Graph:
     @property
     def input(self) -> str:
         """The name of the input node."""
-        return next(iter(self.of(Input)))
+        return self._input
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -233,7 +233,8 @@ class Graph:
         for kind in (Input, Output):
             if not self.of(kind):
                 raise GraphError(f"a graph needs an {kind.__name__}")
-        if len(self.of(Input)) > 1:
+        self._input, *others = self.of(Input)
+        if others:
             raise GraphError(f"more than one Input: {', '.join(self.of(Input))}")
         for name in order:
             self._verify_fan_in(name)
@@ -250,15 +251,17 @@ class Graph:
             raise GraphError(f"{name}: {type(node).__name__} takes {wanted} inputs, has {found}")
 
     def _infer_shapes(self, order: list[str]) -> dict[str, Shape]:
-        start = self.of(Input)[self.input]
-        shapes: dict[str, Shape] = {self.input: start.shape}
+        shapes: dict[str, Shape] = {self.input: self.of(Input)[self.input].shape}
         waiting = [name for name in order if name != self.input]
         while waiting:
-            known = [n for n in waiting if any(e.pre in shapes for e in self.pre(n))]
-            for name in known:
-                source = next(e.pre for e in self.pre(name) if e.pre in shapes)
-                shapes[name] = self._output_shape(name, shapes[source])
-            waiting = [name for name in waiting if name not in shapes]
+            behind_loops = []
+            for name in waiting:
+                source = next((e.pre for e in self.pre(name) if e.pre in shapes), None)
+                if source is None:
+                    behind_loops.append(name)
+                else:
+                    shapes[name] = self._output_shape(name, shapes[source])
+            waiting = behind_loops
         for name in order:
             for edge in self.pre(name):
                 self._output_shape(name, shapes[edge.pre])

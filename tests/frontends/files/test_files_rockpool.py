@@ -1,6 +1,7 @@
 """rockpool's JSON: recorded files give what their networks gave, and bad ones say what is wrong."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from tests.frontends.files.damaged_files import ROCKPOOL
 from tests.oracles.frameworks import archive
 from toolchain import load
 from toolchain.diagnostics import ModelFileError
+from toolchain.frontends.files import rockpool_json
+from toolchain.frontends.files.rockpool_check import checked
+from toolchain.frontends.files.rockpool_fields import Saved
 from toolchain.ir import Readout
 from toolchain.ir.interpret import interpret
 
@@ -17,6 +21,18 @@ RECORDED = archive.read("rockpool_json")
 CASES = RECORDED["cases"]
 PASSING = [name for name, entry in CASES.items() if "refused" not in entry]
 REFUSED = [name for name in CASES if name not in PASSING]
+LINEAR, LIF = ROCKPOOL
+NEURON = {
+    "threshold": "1",
+    "bias": "0",
+    "tau_mem": "0.01",
+    "n_neurons": "1",
+    "max_spikes_per_dt": "31",
+    "noise_std": "0",
+    "dt": "0.001",
+    "spike_generation_fn": None,
+    "learning_window": "0.5",
+}
 
 
 def read(path_or_tree, tmp_path, **given):
@@ -59,8 +75,117 @@ def test_provenance_says_what_the_file_does_not(tmp_path):
         "framework": "rockpool",
         "file": "net.json",
         "topology": "in the order of the layers' names",
-        "self_check": "not run: a file holds no network to compare with",
+        "self_check": "0 of 400 spike counts differ from the file's equations; 355 are not 0",
     }
+
+
+# ---- the check against rockpool's equations ----
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_every_load_of_a_recorded_file_is_checked(name):
+    said = load(FILES / f"{name}.json").provenance["self_check"]
+    compared, _, fired = said.removeprefix("0 of ").partition(
+        " spike counts differ from the file's equations; "
+    )
+    assert 0 < int(fired.removesuffix(" are not 0")) < int(compared)
+
+
+def slipped(monkeypatch, layer, change):
+    """The reader makes another node of one layer than its numbers say."""
+    right = rockpool_json.fragment_of
+
+    def wrong(saved, features):
+        fragment, made = right(saved, features)
+        if saved.name == layer:
+            fragment = replace(fragment, nodes={**fragment.nodes, layer: change(fragment)})
+        return fragment, made
+
+    monkeypatch.setattr(rockpool_json, "fragment_of", wrong)
+
+
+def test_a_graph_that_is_not_what_the_file_says_is_refused(monkeypatch, tmp_path):
+    slipped(monkeypatch, LIF, lambda made: replace(made.nodes[LIF], alpha_mem=np.array(0.9)))
+    assert refusal(ROCKPOOL, tmp_path) == (
+        "layer '1_LIFTorch' differs first in step 13, neuron (1,): a spike count of 4 by the "
+        "file's equations, 3 by the Graph (87 of 400 differ); where two ways of rounding can "
+        "decide a spike, weights in float32 do not leave it open"
+    )
+
+
+def saved_layers(path):
+    tree = rockpool_json.read_tree(path.read_bytes())
+    return [Saved(name, name.partition("_")[2], tree[name].values) for name in sorted(tree)]
+
+
+SLIPS = {
+    "taus": {"alpha_mem": 0.9, "v_threshold": 1.0, "bias": 0.0, "gain": 1.001},
+    "decays": {"alpha_syn": np.full((1, 1), 0.7001), "syn_order": "decay_add"},
+    "bitshifts": {"alpha_mem": 0.75, "alpha_syn": np.full((1, 1), 0.75), "v_leak": 0.01},
+    "two_synapses": {"alpha_syn": np.array([[0.9, 0.8]])},
+    "recurrent": {"reset": "none", "reset_when": "next_undecayed"},
+    "most_spikes": {"max_spikes": 3},
+    "LIFNeuronTorch": {"alpha_mem": 0.9, "max_spikes": 1},
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_slip_in_any_constant_is_found_in_its_layer(name):
+    path = FILES / f"{name}.json"
+    layers = saved_layers(path)
+    graph, hidden = load(path), layers[1].name
+    assert checked(graph, layers).provenance == graph.provenance
+    for field, value in SLIPS[name].items():
+        wrong = graph.replace({hidden: replace(graph[hidden], **{field: value})})
+        with pytest.raises(ModelFileError, match=rf"^layer '{hidden}' differs first in step \d+, "):
+            checked(wrong, layers)
+
+
+def test_a_slip_in_what_has_no_state_shows_behind_it(tmp_path):
+    path = FILES / "ExpSynTorch.json"
+    layers = saved_layers(path)
+    graph = load(path)
+    for at, field, seen in (
+        ("0_LinearTorch", "weight", "layer '1_LIFTorch'"),
+        ("2_ExpSynTorch", "alpha_syn", "layer '2_ExpSynTorch'"),
+    ):
+        node = graph[at]
+        wrong = graph.replace({at: replace(node, **{field: 0.999 * getattr(node, field)})})
+        with pytest.raises(ModelFileError, match=rf"^{seen} differs first in step \d+, "):
+            checked(wrong, layers)
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps({"0_LinearTorch": ROCKPOOL["0_LinearTorch"]}))
+    said = load(path).provenance["self_check"]
+    assert said == "0 of 400 values differ from the file's equations; 264 are not 0"
+
+
+def test_a_neuron_meets_its_threshold_exactly(monkeypatch, tmp_path):
+    """What tells >= from >."""
+    decays = {"leak_mode": '"decays"', "alpha": "0.5", "beta": "1"}
+    small = changed(LIF, **decays, tau_mem="gone", tau_syn="gone")
+    small[LINEAR] = {"weight": "[[1, 2], [1, 2], [1, 2]]"}
+    assert read(small, tmp_path)[LIF].compare == "ge"
+    slipped(monkeypatch, LIF, lambda made: replace(made.nodes[LIF], compare="gt"))
+    told = refusal(small, tmp_path)
+    assert "layer '1_LIFTorch' differs first in step 1, neuron (0,): a spike count of 1 by" in told
+
+
+def test_numbers_without_bounds_are_told_by_their_layer(tmp_path):
+    told = "0_LinearTorch: its numbers are so large that what it gives is not finite"
+    large = changed(LINEAR, weight="[[1e308, 1e308], [1e308, 1e308], [1e308, 1e308]]")
+    assert refusal(large, tmp_path) == told
+
+
+def test_a_part_of_a_spike_is_not_what_a_graph_can_give(tmp_path):
+    """rockpool would give 1.5 spikes."""
+    told = refusal(changed(LIF, max_spikes_per_dt="1.5"), tmp_path)
+    assert "a spike count of 1.5 by the file's equations, 1 by the Graph" in told
+
+
+def test_a_long_chain_is_checked_in_few_steps(tmp_path):
+    layers = {f"{n}_LIFNeuronTorch": NEURON for n in range(1, 300)}
+    said = read({"0_LinearTorch": {"weight": "[[2], [2]]"}, **layers}, tmp_path).provenance
+    assert said["self_check"].startswith("0 of 32292 spike counts differ")  # 54 steps, 2 samples
 
 
 def test_dt_is_that_of_the_layers(tmp_path):
@@ -79,7 +204,6 @@ def changed(layer, **fields):
     return {**ROCKPOOL, layer: {k: v for k, v in made.items() if v != "gone"}}
 
 
-LINEAR, LIF = ROCKPOOL
 UNLIKE = "unlike a LIFTorch of rockpool 3.1.0"
 FAULTS = {
     "weight": (changed(LINEAR, weight="[1.0]"), "0_LinearTorch: weight is no array of 2 axes"),

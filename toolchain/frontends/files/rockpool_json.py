@@ -5,7 +5,8 @@ how the layers are joined. Their names do in two cases, and only those are read:
 ``Sequential`` gives its layers, and the names in a ``SynNet``. Everything else needs the network
 itself, from a factory.
 
-A layer's numbers go through the same adapter as those of the layer in memory (``rockpool``).
+A layer's numbers go through the same adapter as those of the layer in memory (``rockpool``). What
+comes of it is held against rockpool's equations (``rockpool_check``).
 
 Source: files of rockpool 3.1.0 as observed.
 """
@@ -24,6 +25,7 @@ import numpy as np
 
 from toolchain.diagnostics import GraphError, ModelFileError
 from toolchain.frontends.files.json_text import NUMBERS, number_array, parsed
+from toolchain.frontends.files.rockpool_check import checked
 from toolchain.frontends.files.rockpool_fields import Saved, Value, fragment_of, outputs_of
 from toolchain.frontends.frameworks.adapter import Fragment
 from toolchain.ir import Edge, Graph, Input, Node, Output, Shape
@@ -204,7 +206,8 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
         dt: length of a timestep, s; the file says it where a layer has one.
 
     Raises:
-        ModelFileError: everything that the file leaves open or that is not supported, at once.
+        ModelFileError: everything that the file leaves open or that is not supported, at once; or
+            where the Graph first computes something else than the file's equations.
     """
     layers = _chain(tree)
     features = _inputs(layers[0])
@@ -227,12 +230,12 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
         "framework": "rockpool",
         "file": where,
         "topology": "in the order of the layers' names",
-        "self_check": "not run: a file holds no network to compare with",
     }
     try:
-        return Graph(walk.nodes, walk.edges, dt=_dt(walk.dts, dt), provenance=provenance)
+        graph = Graph(walk.nodes, walk.edges, dt=_dt(walk.dts, dt), provenance=provenance)
     except GraphError as fault:
         raise ModelFileError(f"its layers do not fit each other: {fault}") from None
+    return checked(graph, layers)
 
 
 def _inputs(first: Saved) -> Shape:
