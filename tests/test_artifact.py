@@ -57,6 +57,22 @@ def test_the_same_deployment_writes_the_same_bytes(deployment, saved, tmp_path):
         assert file.read_bytes() == (other / file.name).read_bytes()
 
 
+def test_a_layer_may_be_called_input_and_is_counted_by_itself():
+    rng = np.random.default_rng(0)
+    nodes = {
+        "camera": Input(shape=(1, 6, 6)),
+        "conv": Conv2d(weight=rng.normal(size=(2, 1, 3, 3))),
+        "input": Neuron(shape=(2, 4, 4), v_threshold=1.0),
+        "output": Output(),
+    }
+    d = deploy(Graph.chain(nodes, dt=1e-3), chip="speck2f")
+    first, layer = d.estimate(X).activity.layers
+    assert (first.name, first.spikes_per_step) == ("camera", X.sum() / 40)
+    assert (layer.name, layer.spikes_per_step) == ("input", d.simulate(X).spikes.sum() / 40)
+    rates = {"camera": 300.0, "input": 1.0}
+    assert d.estimate(rates=rates, steps=20).activity.layers[0].spikes_per_step == 0.3 * 36
+
+
 def test_loading_and_simulating_needs_no_torch(saved):
     code = (
         "import sys, numpy as np\n"
@@ -84,6 +100,31 @@ def test_a_folder_that_is_no_artifact_is_left_alone(deployment, tmp_path):
     with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
         deployment.save(tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        '{"name": "an extension", "manifest_version": 3}',
+        "[]",
+        "{",
+        '{"format": "snn-deployment/2"}',
+    ],
+)
+def test_a_folder_with_another_manifest_is_left_alone(deployment, tmp_path, manifest):
+    (tmp_path / "manifest.json").write_text(manifest)
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+        deployment.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_artifact_with_files_of_others_is_left_alone(deployment, saved):
+    (saved / "notes.txt").write_text("years of work")
+    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+        deployment.save(saved)
+    assert (saved / "notes.txt").read_text() == "years of work"
+    assert Deployment.load(saved)
 
 
 @pytest.mark.parametrize("moment", ["write", "rename"])

@@ -136,6 +136,7 @@ def test_a_chip_family_imports_no_other():
                     family,
                     "allow",
                     "boards",
+                    "compiled",
                     "conditions",
                     "family",
                     "progress",

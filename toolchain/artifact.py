@@ -54,7 +54,7 @@ def save(deployment: Deployment, folder: Path) -> Path:
         ArtifactError: ``folder`` exists and is not an artifact; it is left alone.
     """
     folder = folder.absolute()
-    if folder.exists() and not (folder / "manifest.json").is_file():
+    if folder.exists() and not _is_artifact(folder):
         raise ArtifactError(f"{folder} exists and is no saved deployment; it is left alone")
     files = _files(deployment)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -85,13 +85,16 @@ def load(folder: Path) -> Deployment:
     chip = _told(folder, "chip", lambda: load_chip(str(manifest["chip"])))
     family = load_family(chip.family)
     packed = {part: _unpacked(files, part) for part in PARTS}
+    graph = _told(folder, "graph", lambda: unpack_graph(*packed["graph"]))
+    # programs of earlier versions did not keep the name of their input
+    packed["program"][1].setdefault("input_name", graph.input)
     found = _json(files["diagnostics.json"], "diagnostics.json")
     entries = _json(files["ledger.json"], "ledger.json")
     busy = _json(files["activity.json"], "activity.json")
     return Deployment(
         chip=chip,
         program=_told(folder, "program", lambda: family.unpack(*packed["program"])),
-        graph=_told(folder, "graph", lambda: unpack_graph(*packed["graph"])),
+        graph=graph,
         quantized=_told(folder, "quantized", lambda: unpack_graph(*packed["quantized"])),
         diagnostics=_told(folder, "diagnostics", lambda: _diagnostics(found)),
         ledger=_told(folder, "ledger", lambda: Ledger.from_dict(entries)),
@@ -100,6 +103,24 @@ def load(folder: Path) -> Deployment:
 
 
 # ---- writing ----
+
+
+def _is_artifact(folder: Path) -> bool:
+    """Whether ``folder`` holds what ``save`` of some version wrote, and nothing else.
+
+    Other programs have a ``manifest.json`` too, so its format decides; what else lies in the
+    folder would be lost when the folder is replaced.
+    """
+    try:
+        manifest = _json(_read(folder, "manifest.json"), "manifest.json")
+    except ArtifactError:
+        return False
+    hashes = manifest.get("sha256")
+    if not str(manifest.get("format")).startswith("snn-deployment/") or not isinstance(
+        hashes, dict
+    ):
+        return False
+    return all(path.name in {"manifest.json", *hashes} for path in folder.iterdir())
 
 
 def _names() -> tuple[str, ...]:

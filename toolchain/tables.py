@@ -26,7 +26,15 @@ __all__ = ["render", "table"]
 def render(result: Any, width: int = 100) -> str:
     """``result`` as text of at most ``width`` columns."""
     # names are the user's own: "[red]" is a name and ":x:" no picture
-    console = Console(file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False)
+    # without force_jupyter=False a notebook shows the table and the file stays empty
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        color_system=None,
+        markup=False,
+        emoji=False,
+        force_jupyter=False,
+    )
     console.print(table(result))
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())

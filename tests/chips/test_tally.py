@@ -22,6 +22,12 @@ def test_they_are_the_plain_sums(dtype, most, shape):
     assert active_of_each(spikes).tolist() == np.count_nonzero(flat, axis=0).tolist()
 
 
+def test_narrow_floats_do_not_stop_counting():
+    assert spikes_of_each(np.ones((1, 3000, 2), np.float16)).tolist() == [3000, 3000]
+    many = np.ones((1, 2**24 + 5, 1), np.float32)
+    assert spikes_of_each(many).tolist() == [2**24 + 5]
+
+
 @given(st.integers(0, 5), st.integers(0, 400), st.integers(1, 300), st.sampled_from(TYPES[1:8]))
 def test_no_sum_overflows(batch, steps, neurons, dtype):
     spikes = np.full((batch, steps, neurons), np.iinfo(dtype).max, dtype)

@@ -33,9 +33,10 @@ def spikes_of_each(spikes: Array) -> Array:
     if not rows.min() >= 0:  # so that NaN is refused too
         raise ValueError("spikes are counts >= 0")
     if rows.dtype.kind == "f":
-        if not np.array_equal(rows, np.floor(rows)) or rows.max() > 2**31:
+        if not np.array_equal(rows, np.floor(rows)) or float(rows.max()) > 2**31:
             raise ValueError("spikes are whole counts")
-        return np.asarray(rows.sum(axis=0).astype(np.int64))
+        # a narrow float stops counting: 2048 + 1 is 2048 in float16
+        return np.asarray(rows.sum(axis=0, dtype=np.float64).astype(np.int64))
     return _added(rows, max(1, int(rows.max())))
 
 

@@ -116,7 +116,8 @@ def test_spikes_that_pooling_leaves_out_cost_nothing():
 
 def test_the_input_may_have_a_name_of_its_own():
     rates = {"pixels": 10.0, "spk0": 5.0, "spk1": 1.0}
-    renamed, usual = activity_at(network(), rates, 1), activity_at(network(), RATES, 1)
+    named = replace(network(), input_name="pixels")
+    renamed, usual = activity_at(named, rates, 1), activity_at(network(), RATES, 1)
     assert renamed.layers[0].name == "pixels"
     assert renamed.layers[1:] == usual.layers[1:]
 

@@ -22,7 +22,9 @@ from toolchain.chips.xylo.quantize.scale import scaled
 from toolchain.chips.xylo.quantize.trial import MOST, Trial
 from toolchain.chips.xylo.quantize.tune import tuned
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
+from toolchain.ir.interpret import interpret
 from toolchain.passes.dashes import dashes
+from toolchain.recording import count_agreement
 
 CHIP = load_chip("xylo_a2")
 UNBIASED = [i for i in range(24) if i % 3 != 2]
@@ -335,13 +337,38 @@ def test_without_calibration_no_state_leaves_its_word_on_the_spikes_that_are_tol
         "no_calibration",
         "network",
         "scales are set on random spikes, 2 to 40 % a timestep and channel, 200 steps each; states "
-        "stay in their words on these (give calibration= for scales and thresholds that follow "
-        "your data)",
+        "stay in their words on these; output counts on random spikes agree to 98.7 % by 'auto', "
+        "94.6 % by 'channel', 91.7 % by 'global' (give calibration= for scales and thresholds that "
+        "follow your data)",
     )
     program = lower(made(graph, "auto", x), CHIP)
     run = simulate(program, guessed_spikes(graph), record=True)
     assert sum(run.saturations.values()) == 0
     assert program.threshold.min() > 100
+
+
+def test_without_calibration_a_rival_is_taken_where_weights_would_round_to_zero():
+    rng = np.random.default_rng(0)
+    leaks = {"alpha_mem": 0.905, "alpha_syn": np.array([0.819]), "v_threshold": 1.0}
+    nodes = {
+        "input": Input(shape=(12,)),
+        "fc": Linear(weight=rng.uniform(-0.29, 0.29, (20, 12))),
+        "rec": Linear(weight=rng.uniform(-0.22, 0.22, (20, 20))),
+        "sum": Add(),
+        "lif": Neuron(shape=(20,), max_spikes=65536, **leaks),
+        "out": Linear(weight=rng.uniform(-0.22, 0.22, (4, 20))),
+        "lif2": Neuron(shape=(4,), max_spikes=1, **leaks),
+        "output": Output(),
+    }
+    edges = [("input", "fc"), ("fc", "sum"), ("sum", "lif"), Edge("lif", "rec", 1), ("rec", "sum")]
+    graph = Graph(nodes, [*edges, ("lif", "out"), ("out", "lif2"), ("lif2", "output")], dt=1e-3)
+    program = lower(made(graph, "auto", None), CHIP)
+    known = lower(made(graph, "channel", None), CHIP)
+    x = np.minimum(np.random.default_rng(1).poisson(0.2, (8, 70, 12)), 15)
+    wanted = interpret(graph, x).spikes
+    agreements = [count_agreement(wanted, simulate(p, x).spikes) for p in (program, known)]
+    assert program.weights_out.any()
+    assert agreements[0] >= agreements[1] - 0.05 > 0.3
 
 
 def test_more_calibration_than_is_looked_at_is_taken_from_all_of_it():

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from toolchain.chips.speck.counts import INPUT, activity, activity_at
+from toolchain.chips.speck.counts import activity, activity_at
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.estimate import Activity, Estimate, Figure, NotPriced, Pace, price, total
 from toolchain.hardware import Quantity, SpeckChip
 
-__all__ = ["INPUT", "activity", "activity_at", "estimate"]
+__all__ = ["activity", "activity_at", "estimate"]
 
 NOT_PRICED = ("read-out and monitoring",)
 AS_USUAL: Mapping[str, str] = MappingProxyType({})
@@ -74,7 +74,7 @@ def estimate(
 
 
 def _check(program: SpeckProgram, counted: Activity) -> None:
-    """Refuse counts of another network; the input may have any name."""
+    """Refuse counts of another network; earlier versions called every input ``input``."""
     wanted = [core.name for core in program.cores]
     if (found := [layer.name for layer in counted.layers[1:]]) != wanted:
         raise ValueError(

@@ -165,6 +165,7 @@ class SpeckProgram:
     Attributes:
         chip: name of the chip specification it is meant for.
         dt: length of a simulated step, s; None when the network has no time step.
+        input_name: the user's own name of the input.
         input_shape: (channels, y, x) of the input events.
         sensor: what is done to their addresses first; None sends them to the cores as they are.
         cores: in topological order: destinations come later.
@@ -180,6 +181,7 @@ class SpeckProgram:
 
     chip: str
     dt: float | None = None
+    input_name: str = "input"
     input_shape: tuple[int, int, int]
     sensor: SpeckSensor | None = None
     cores: tuple[SpeckCore, ...]

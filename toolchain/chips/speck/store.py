@@ -34,6 +34,7 @@ def to_arrays(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:
         "format": FORMAT,
         "chip": program.chip,
         "dt": program.dt,
+        "input_name": program.input_name,
         "input_shape": list(program.input_shape),
         "sensor": None if program.sensor is None else sensor.plain(program.sensor),
         "cores": [_plain(core) for core in program.cores],

@@ -36,6 +36,7 @@ def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
     return SpeckProgram(
         chip=chip.name,
         dt=graph.dt,
+        input_name=graph.input,
         input_shape=(channels, height, width),
         sensor=next((SpeckSensor.of(node, name) for name, node in sensors.items()), None),
         cores=tuple(_core(graph, chip, name, tuple(wiring[name])) for name in graph.of(Neuron)),

@@ -195,7 +195,8 @@ def square_kernel(case: Case) -> Iterator[tuple[str, SpeckProgram | None]]:
 def allowed_pooling(case: Case) -> Iterator[tuple[str, SpeckProgram | None]]:
     """The largest pooling that there is, for each layer that asks for another."""
     allowed = case.chip.limits.pooling.values
-    targets = case.program.inputs if case.finding.where == "input" else case.core.destinations
+    at_input = case.finding.where == case.program.input_name
+    targets = case.program.inputs if at_input else case.core.destinations
     for target in targets:
         if target.pooling not in allowed:
             smaller = max(step for step in allowed if step <= target.pooling)

@@ -80,7 +80,7 @@ def input_pooling(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic
                 f"sum pooling of {target.pooling} to {target.layer}; {chip.name} pools between "
                 "cores and in its sensor, but not what is sent to a core from outside"
             )
-            yield find(chip, "input_pooling", "input", message, target.pooling,
+            yield find(chip, "input_pooling", program.input_name, message, target.pooling,
                         chip.limits.pooling, bound=1)  # fmt: skip
 
 

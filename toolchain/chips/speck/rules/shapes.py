@@ -151,7 +151,7 @@ def _connections(
     program: SpeckProgram,
 ) -> Iterator[tuple[str, Destination, tuple[int, int, int]]]:
     """(who sends, to whom, a map of which shape before pooling)."""
-    yield from (("input", target, program.input_map) for target in program.inputs)
+    yield from ((program.input_name, target, program.input_map) for target in program.inputs)
     for core in program.cores:
         yield from ((core.name, target, core.output_shape) for target in core.destinations)
 

@@ -43,7 +43,7 @@ __all__ = ["Arrival", "Cursor", "Rules", "Spike", "run_core"]
 
 Array = npt.NDArray[Any]
 
-INLINED = "897a9c86e1f4"
+INLINED = "2bd9d2794d7d"
 """Digest of kernel.py, lanes.py and tables.py; see ``lanes``."""
 
 

@@ -18,11 +18,14 @@ Therefore each such file holds a digest of the files whose functions and constan
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, models, register_model
+
+from toolchain.chips.compiled import cache
 
 __all__ = [
     "CHUNK",
@@ -51,9 +54,8 @@ ir: Any = import_module("llvmlite.ir")  # it has no types
 # Nothing is allocated in compiled functions, so numba may leave out the counting of references to
 # arrays: it costs more than the work of a small event, and threads would wait for each other's
 # counts.
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-compiled: Any = njit(cache=True, **_OPTIONS)
-inline: Any = njit(forceinline=True, **_OPTIONS)
+compiled: Any = partial(cache.compiled, _nrt=False)
+inline: Any = partial(cache.inline, _nrt=False)
 
 # called with other arguments than it is written with, which no type can say
 _intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic

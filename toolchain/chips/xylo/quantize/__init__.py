@@ -46,17 +46,18 @@ def quantize(
     made, findings = told["channel"]
     if not _fits(graph, made, chip):
         return made, findings
+    rivals = {name: rival for name, (rival, _) in told.items()}
     if calibration is None or not calibration.size:
         trial = Trial(graph, chip, guessed_spikes(graph))
-        found = search(trial, {}, fit=False)
-        shifts = report.shifts(lower(found.graph, chip))
-        return found.graph, (*report.searched(found), shifts, report.guessed())
-    as_counts(lower(made, chip), calibration.reshape(*calibration.shape[:2], -1))
-    rivals = {name: rival for name, (rival, _) in told.items()}
-    found = search(Trial(graph, chip, calibration), rivals, fit=True)
+        found = search(trial, rivals, fit=False)
+        last = report.guessed(found)
+    else:
+        as_counts(lower(made, chip), calibration.reshape(*calibration.shape[:2], -1))
+        found = search(Trial(graph, chip, calibration), rivals, fit=True)
+        last = report.compared(found)
     own = report.searched(found) if found.chosen == "auto" else told[found.chosen][1]
     shifts = report.shifts(lower(found.graph, chip))
-    return found.graph, (*own, shifts, report.compared(found))
+    return found.graph, (*own, shifts, last)
 
 
 def _fits(graph: Graph, made: Graph, chip: XyloChip) -> bool:

@@ -24,7 +24,7 @@ from toolchain.chips.xylo.quantize.trial import Trial
 from toolchain.chips.xylo.quantize.tune import tuned
 from toolchain.ir import Array, Graph
 
-__all__ = ["Found", "guessed_spikes", "search"]
+__all__ = ["Found", "guessed_counts", "guessed_spikes", "search"]
 
 ROUNDS = 2
 """Times that thresholds are set by what is heard on the chip."""
@@ -33,6 +33,8 @@ REACH = 0.1
 GUESSED_RATES = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Spikes a step and channel that are assumed where nobody gives any."""
 GUESSED_STEPS = 200
+GUESSED_COUNTS = (1.0, 3.0)
+"""Mean counts a step and channel of busier inputs, on which integers found by guess are tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,7 +74,7 @@ def search(trial: Trial, rivals: Mapping[str, Graph], *, fit: bool) -> Found:
         shifts = ShiftSearch(cells=trial.cells, heard=heard, snapped=snapped, words=words, cut=fit)
         plan = shifts.plan(step)
         if not fit:
-            return Found(graph=integers(trial.graph, plan), chosen="auto", plan=plan, agreements={})
+            return _safest(trial, plan, rivals)
         return _best(trial, plan, words, rivals, step)
 
 
@@ -82,6 +84,30 @@ def guessed_spikes(graph: Graph) -> Array:
     rates = np.reshape(GUESSED_RATES, (-1, *(1,) * (1 + len(graph.shape(graph.input)))))
     shape = (len(GUESSED_RATES), GUESSED_STEPS, *graph.shape(graph.input))
     return (rng.random(shape) < rates).astype(np.int64)
+
+
+def guessed_counts(graph: Graph, most: int) -> Array:
+    """As ``guessed_spikes``, followed by samples with ``GUESSED_COUNTS`` up to ``most`` a step."""
+    calm = guessed_spikes(graph)
+    means = np.reshape(GUESSED_COUNTS, (-1, *(1,) * (calm.ndim - 1)))
+    busy = np.random.default_rng(0).poisson(means, (len(means), *calm.shape[1:]))
+    return np.concatenate([calm, np.minimum(busy, most)])
+
+
+def _safest(trial: Trial, plan: Plan, rivals: Mapping[str, Graph]) -> Found:
+    """``plan`` or the rival that agrees best over inputs of all rates.
+
+    Scales of ``plan`` keep states within their words at guessed rates, which can leave so few
+    levels that every weight rounds to 0; the rivals set scales by the weights alone.
+    """
+    limits = trial.chip.limits
+    wide = Trial(
+        trial.graph, trial.chip, guessed_counts(trial.graph, int(limits.input_spikes.value))
+    )
+    graphs = {"auto": integers(trial.graph, plan), **rivals}
+    agreements = {name: wide.agreement(wide.on_chip(graph)) for name, graph in graphs.items()}
+    chosen = max(agreements, key=lambda name: agreements[name])
+    return Found(graph=graphs[chosen], chosen=chosen, plan=plan, agreements=agreements)
 
 
 def _best(trial: Trial, plan: Plan, words: Words, rivals: Mapping[str, Graph], step: Step) -> Found:

@@ -77,14 +77,21 @@ def compared(found: Found) -> Diagnostic:
     )
 
 
-def guessed() -> Diagnostic:
-    """That there were no spikes to listen to."""
+def guessed(found: Found) -> Diagnostic:
+    """Report that no calibration spikes were given, and which integers were taken without."""
     low, high = (f"{100 * rate:.0f}" for rate in (min(GUESSED_RATES), max(GUESSED_RATES)))
-    return _info(
-        "no_calibration",
-        "network",
+    figures = ", ".join(f"{100 * value:.1f} % by {n!r}" for n, value in found.agreements.items())
+    scales = (
         f"scales are set on random spikes, {low} to {high} % a timestep and channel, "
-        f"{GUESSED_STEPS} steps each; states stay in their words on these (give calibration= "
+        f"{GUESSED_STEPS} steps each; states stay in their words on these"
+        if found.chosen == "auto"
+        else f"integers of {found.chosen!r} were taken: scales from the weights alone"
+    )
+    return Diagnostic(
+        rule="no_calibration",
+        severity=Severity.WARNING,
+        where="network",
+        message=f"{scales}; output counts on random spikes agree to {figures} (give calibration= "
         "for scales and thresholds that follow your data)",
     )
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.xylo.compiled import compiled
+from toolchain.chips.compiled.cache import compiled
 from toolchain.chips.xylo.simulate import lanes
 from toolchain.chips.xylo.simulate.lanes import LANES
 from toolchain.chips.xylo.simulate.tables import (
@@ -36,7 +36,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "51e1083147f5"
+INLINED = "1e52fd254c33"
 """Digest of compiled.py, lanes.py and tables.py; see ``compiled``."""
 
 Array = npt.NDArray[Any]

@@ -9,7 +9,7 @@ The functions work inside ``numba.njit`` code only. ``load``, ``load_bytes`` and
 contiguous arrays with 32 elements from the offset on; nothing checks it.
 
 They are compiled into the kernel: its ``INLINED`` changes with this file
-(:mod:`toolchain.chips.xylo.compiled`).
+(:mod:`toolchain.chips.compiled.cache`).
 """
 
 from __future__ import annotations

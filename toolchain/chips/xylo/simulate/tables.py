@@ -6,7 +6,7 @@ Rows and states are padded to whole vectors; a neuron of the padding has no weig
 largest threshold.
 
 The types are compiled into the kernel: its ``INLINED`` changes with this file
-(:mod:`toolchain.chips.xylo.compiled`).
+(:mod:`toolchain.chips.compiled.cache`).
 """
 
 from __future__ import annotations
