@@ -30,6 +30,8 @@ def fitted(graph: Graph, spikes: Any, what: str) -> Array:
         ValueError: they have another shape; ``what`` says what they are.
     """
     spikes = np.asarray(spikes)
+    if spikes.dtype.kind == "f":  # sums of narrow floats are not exact: 2048 + 1 is 2048
+        spikes = spikes.astype(np.float64, copy=False)
     wanted = graph.shape(graph.input)
     plain = tuple(size for size in wanted if size != 1)
     if spikes.ndim < 2 or tuple(size for size in spikes.shape[2:] if size != 1) != plain:
