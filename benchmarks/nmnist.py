@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.oracles import nmnist
 from toolchain import deploy
 from toolchain.deployment import Deployment
-from toolchain.recording import Recording, count_agreement
+from toolchain.runs.recording import Recording, count_agreement
 
 
 def row(table: Table, name: str, run: Recording, wanted: Recording) -> None:

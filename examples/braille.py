@@ -25,8 +25,8 @@ from rich.table import Table
 
 from toolchain import Deployment, deploy
 from toolchain.chips.xylo.approximations import approximate
-from toolchain.ir.interpret import interpret
-from toolchain.recording import Recording, aligned, count_agreement
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import Recording, aligned, count_agreement
 
 Ints = NDArray[np.int64]
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from toolchain import deploy
+from toolchain.chips.speck import SpeckOptions
 from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, Sensor
 from toolchain.plots import plot_comparison
 
@@ -83,12 +84,17 @@ def main() -> None:
     out: Path = parser.parse_args().out
     rng = np.random.default_rng(0)
     recordings = [moving_bar(direction, rng) for direction in DIRECTIONS * 3]
-    d = deploy(detectors(), chip="speck2f", calibration=recordings[:4], placement={"direction": 3})
+    d = deploy(
+        detectors(),
+        chip="speck2f",
+        calibration=recordings[:4],
+        options=SpeckOptions(placement={"direction": 3}),
+    )
     print(d)
     counts = d.simulate(recordings[4:], timing="event").spikes.sum(axis=1)
     for direction, row in zip(DIRECTIONS, counts, strict=False):
         print(f"{direction:6} {row}  -> {DIRECTIONS[row.argmax()]}")
-    found = d.compare(recordings[4:], permutations=5)
+    found = d.compare(recordings[4:], options=SpeckOptions(permutations=5))
     print(found)
     figure = Figure(figsize=(6, 3), layout="constrained")
     plot_comparison(figure.subplots(), found)

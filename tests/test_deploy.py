@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from toolchain import DeployError, Deployment, deploy, extract, ir, list_chips, load_chip
-from toolchain.chips.speck import to_events
+from toolchain.chips.contract import Options
+from toolchain.chips.speck import SpeckOptions, to_events
 from toolchain.diagnostics import ModelFileError
-from toolchain.estimate import Activity, Measurement, calibrate
+from toolchain.estimate import Measurement, calibrate
 from toolchain.ir import AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Neuron, Output, decay
 from toolchain.nn import IAF, CubaLIF, FlattenTime, IAFSqueeze, SumPool2d, SynNet
+from toolchain.runs import Activity
 
 DT = 1e-3
 
@@ -510,10 +512,12 @@ def small_images(dt=DT):
 
 
 def test_layers_go_where_they_are_put_and_the_others_around_them():
-    d = deploy(small_images(), chip="speck", placement={"if1": 5})
+    d = deploy(small_images(), chip="speck", options=SpeckOptions(placement={"if1": 5}))
     assert d.placement["if1"] == "core 5"
     assert d.placement["if2"] not in ("core 5", "core 0", "core 1")
-    everywhere = deploy(small_images(), chip="speck", placement={"if1": 2, "if2": 8})
+    everywhere = deploy(
+        small_images(), chip="speck", options=SpeckOptions(placement={"if1": 2, "if2": 8})
+    )
     assert everywhere.placement == {"if1": "core 2", "if2": "core 8"}
     x = spikes((2, 10, 2, 8, 8), 0.2)
     np.testing.assert_array_equal(d.simulate(x).spikes, everywhere.simulate(x).spikes)
@@ -521,7 +525,7 @@ def test_layers_go_where_they_are_put_and_the_others_around_them():
 
 
 def test_an_empty_placement_leaves_all_to_the_placer():
-    placed = deploy(small_images(), chip="speck", placement={}).placement
+    placed = deploy(small_images(), chip="speck", options=SpeckOptions(placement={})).placement
     assert placed == deploy(small_images(), chip="speck").placement
 
 
@@ -537,20 +541,41 @@ def test_an_empty_placement_leaves_all_to_the_placer():
 )
 def test_a_placement_that_cannot_be_is_refused_like_any_other_finding(placement, message):
     with pytest.raises(DeployError, match=message) as refusal:
-        deploy(small_images(), chip="speck", placement=placement)
+        deploy(small_images(), chip="speck", options=SpeckOptions(placement=placement))
     assert {finding.rule for finding in refusal.value.diagnostics} == {"placement"}
 
 
 def test_a_layer_put_where_it_has_no_room_is_told_where_it_has():
     with pytest.raises(DeployError) as refusal:
-        deploy(image_net(), chip="speck", placement={"if4": 0})
+        deploy(image_net(), chip="speck", options=SpeckOptions(placement={"if4": 0}))
     assert "placed on core 0, needs 32 768 kernel words, that core has 16 384" in str(refusal.value)
     assert "hint: core 3, 4, 5 or 6 is free and large enough" in str(refusal.value)
 
 
-def test_xylo_takes_no_placement():
-    with pytest.raises(ValueError, match="Xylo allocates ids itself"):
-        deploy(leaky(), chip="xylo", placement={"lif0": 3})
+def test_options_of_another_family_are_refused():
+    with pytest.raises(ValueError, match="xylo_a2 takes no options, got SpeckOptions"):
+        deploy(leaky(), chip="xylo", options=SpeckOptions(placement={"lif0": 3}))
+    with pytest.raises(ValueError, match="speck2f takes options of type SpeckOptions, got Options"):
+        deploy(small_images(), chip="speck", options=Options())
+
+
+def test_keywords_that_became_options_still_work_and_say_what_to_write():
+    with pytest.warns(DeprecationWarning, match=r"^placement= is deprecated; give options=Speck"):
+        d = deploy(small_images(), chip="speck", placement={"if1": 5})
+    assert d.placement["if1"] == "core 5"
+    with pytest.warns(DeprecationWarning, match=r"^readout= is deprecated") as caught:
+        d = deploy(small_images(), chip="speck", readout={})
+    assert d.program.readout is not None
+    assert caught[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match=r"^permutations= is deprecated") as caught:
+        found = d.compare(spikes((1, 5, 2, 8, 8)), permutations=2)
+    assert found.orders.orders == 3
+    assert caught[0].filename == __file__
+    for keyword in ("placement", "readout"):
+        with pytest.raises(
+            ValueError, match=f"^xylo_a2 takes no {keyword}=: chips of Xylo have no"
+        ):
+            deploy(leaky(), chip="xylo", **{keyword: {}})
 
 
 # ---- events ----
@@ -620,7 +645,12 @@ def test_xylo_takes_no_event_arrays(xylo):
 
 def test_the_chip_reads_out_what_the_network_puts_out(speck):
     heard = spikes((2, 20, 2, 34, 34), 0.02)
-    read = deploy(image_net(), "speck", calibration=heard, readout={"window": 16, "threshold": 0})
+    read = deploy(
+        image_net(),
+        "speck",
+        calibration=heard,
+        options=SpeckOptions(readout={"window": 16, "threshold": 0}),
+    )
     assert read.program.readout.window == 16
     x = spikes((2, 20, 2, 34, 34), 0.02, seed=5)
     np.testing.assert_array_equal(read.simulate(x).spikes, speck.simulate(x).spikes)
@@ -629,8 +659,8 @@ def test_the_chip_reads_out_what_the_network_puts_out(speck):
 
 
 def test_a_chip_without_a_readout_block_refuses_one():
-    with pytest.raises(ValueError, match="xylo_a2 has no readout block"):
-        deploy(leaky(), "xylo", readout={})
+    with pytest.raises(ValueError, match="xylo_a2 takes no options, got SpeckOptions"):
+        deploy(leaky(), "xylo", options=SpeckOptions(readout={}))
 
 
 def test_more_classes_than_the_readout_block_has_are_refused():
@@ -639,7 +669,7 @@ def test_more_classes_than_the_readout_block_has_are_refused():
     nodes["fc2"] = Linear(weight=rng.normal(0, 0.1, (16, 256)))
     nodes["if5"] = Neuron(shape=(16,), v_threshold=1.0, v_min=-1.0)
     with pytest.raises(DeployError) as caught:
-        deploy(Graph.chain(nodes, dt=DT), "speck", readout={})
+        deploy(Graph.chain(nodes, dt=DT), "speck", options=SpeckOptions(readout={}))
     assert "if5" in {f.where for f in caught.value.diagnostics}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.hardware import list_chips, load_chip
+from toolchain.chips.load import list_chips, load_chip
 
 ROOT = Path(__file__).parent.parent
 ALL_PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -7,9 +7,10 @@ import pytest
 
 from tests.oracles import nmnist
 from toolchain import deploy
+from toolchain.chips.load import list_chips, load_chip
+from toolchain.chips.speck import SpeckOptions
 from toolchain.chips.speck.simulate.events import event_array
 from toolchain.diagnostics import count
-from toolchain.hardware import list_chips, load_chip
 
 PAGE = (Path(__file__).parent.parent / "docs" / "speck.md").read_text(encoding="utf-8")
 
@@ -69,7 +70,7 @@ def recorded_events():
 )
 def test_the_published_network_spikes_as_the_page_says():
     d = deploy(nmnist.network(), chip="speck2f", calibration=nmnist.recording())
-    found = d.compare(recorded_events(), permutations=10)
+    found = d.compare(recorded_events(), options=SpeckOptions(permutations=10))
     for layer in found.layers:
         cells = [layer.name, count(layer.spikes["reference"])]
         cells += [

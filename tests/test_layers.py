@@ -1,155 +1,166 @@
-"""Who may import whom: the table of the architecture, held against every module."""
+"""Who may import whom: one order of the packages, held against every import of every module."""
 
 import ast
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
-import pytest
+import networkx as nx
 
 ROOT = Path(__file__).parent.parent / "toolchain"
-
-# A room may import from itself and from these. Root modules are rooms of one file.
-ALLOWED = {
-    "diagnostics": set(),
-    "hardware": {"diagnostics"},
-    "ir": {"diagnostics", "recording"},
-    "recording": {"estimate", "ir"},
-    "spikes": {"ir"},
-    "passes": {"ir"},
-    "nn": set(),
-    "synops": {"ir", "nn"},
-    "frontends": {"diagnostics", "ir", "nn"},
-    "estimate": {"hardware"},
-    "ledger": set(),
-    "fidelity": {"diagnostics", "estimate", "ir", "ledger", "passes", "recording"},
-    "chips": {
-        "diagnostics",
-        "estimate",
-        "hardware",
-        "ir",
-        "ledger",
-        "passes",
-        "recording",
-        "spikes",
-    },
-    "compare": {"chips", "diagnostics", "ir", "recording"},
-    "deployment": {
-        "artifact",
-        "chips",
-        "compare",
-        "diagnostics",
-        "estimate",
-        "fidelity",
-        "hardware",
-        "ir",
-        "ledger",
-        "recording",
-        "spikes",
-        "tables",
-    },
-    "deploy": {
-        "chips",
-        "deployment",
-        "diagnostics",
-        "fidelity",
-        "frontends",
-        "hardware",
-        "ir",
-        "passes",
-        "spikes",
-    },
-    "across_chips": {
-        "chips",
-        "deploy",
-        "deployment",
-        "diagnostics",
-        "estimate",
-        "frontends",
-        "hardware",
-        "ir",
-        "recording",
-        "spikes",
-    },
-    "artifact": {"chips", "deployment", "diagnostics", "estimate", "hardware", "ir", "ledger"},
-    "tables": {
-        "across_chips",
-        "chips",
-        "compare",
-        "deployment",
-        "diagnostics",
-        "estimate",
-        "ledger",
-    },
-    "plots": {"across_chips", "chips", "compare", "estimate", "recording"},
-    "__init__": {"across_chips", "deploy", "deployment", "diagnostics", "frontends", "hardware"},
-}
-# through a late import: these print as tables, and a saved deployment holds a Graph to load
-LATE = {
-    ("across_chips", "tables"),
-    ("estimate", "tables"),
-    ("compare", "tables"),
-    ("frontends", "artifact"),
-    ("ledger", "tables"),
-}
 MODULES = sorted(ROOT.rglob("*.py"))
+
+# From the ground up: a package or module imports itself and what stands before it, wherever in the
+# file, for types too. There are no exceptions.
+ORDER = (
+    "arrays",
+    "report",
+    "atomic",
+    "diagnostics",
+    "ir",
+    "nn",
+    "synops",
+    "hardware",
+    "runs",
+    "passes",
+    "estimate",
+    "fidelity",
+    "archive",
+    "chips",
+    "frontends",
+    "deployment",
+    "deploy",
+    "across_chips",
+    "plots",
+    "__init__",
+)
+# Families import each other never, and nothing else of chips/ imports a family.
+FAMILIES = ("speck", "xylo")
+# What names both families on purpose: the table of what is built in.
+TABLE = ROOT / "chips" / "plugins.py"
 
 
 def room(path):
-    first = path.relative_to(ROOT).parts[0]
-    return first.removesuffix(".py")
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def imports(path):
-    """Dotted names of everything ``path`` imports, wherever in the file."""
+    """Modules of the project that ``path`` imports, as paths, and everything else as names."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (target(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            for alias in node.names:
+                found = target(f"{node.module}.{alias.name}")
+                yield found if isinstance(found, Path) else target(node.module)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_the_way_the_table_says(path):
-    here = room(path)
-    found = {name.split(".")[1] for name in imports(path) if name.startswith("toolchain.")}
-    late = {target for source, target in LATE if source == here}
-    assert found - late <= ALLOWED[here] | {here}
+def target(name):
+    if name.split(".")[0] != "toolchain":
+        return name
+    place = ROOT.parent.joinpath(*name.split("."))
+    module = place.with_suffix(".py")
+    return module if module.is_file() else place / "__init__.py" if place.is_dir() else name
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_torch_stays_at_the_edges(path):
-    if room(path) not in ("nn", "synops", "frontends"):
-        assert not [name for name in imports(path) if name.split(".")[0] == "torch"]
+def of_project(path):
+    return (found for found in imports(path) if isinstance(found, Path))
 
 
-def test_a_chip_family_imports_no_other():
-    for family in ("xylo", "speck"):
-        for path in (ROOT / "chips" / family).rglob("*.py"):
-            others = [
-                name
-                for name in imports(path)
-                if name.startswith("toolchain.chips.")
-                and name.split(".")[2]
-                not in (
-                    family,
-                    "allow",
-                    "boards",
-                    "compiled",
-                    "conditions",
-                    "family",
-                    "progress",
-                    "tally",
-                    "vendor",
-                )
-            ]
-            assert not others
+def test_every_package_stands_in_the_order():
+    assert {room(path) for path in MODULES} == set(ORDER)
+
+
+def test_imports_point_down_the_order():
+    upward = [
+        f"{path.relative_to(ROOT)} imports {found.relative_to(ROOT)}"
+        for path in MODULES
+        for found in of_project(path)
+        if ORDER.index(room(found)) > ORDER.index(room(path))
+    ]
+    assert not upward, "\n".join(upward)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = nx.DiGraph((path, found) for path in MODULES for found in of_project(path))
+    circles = [c for c in nx.strongly_connected_components(graph) if len(c) > 1]
+    assert not circles, "\n".join(
+        ", ".join(sorted(str(path.relative_to(ROOT)) for path in circle)) for circle in circles
+    )
+    assert not [*nx.selfloop_edges(graph)]
+
+
+def test_late_imports_are_for_weight_alone():
+    """A module that is imported late is heavy itself, or imports something heavy."""
+    heavy = {
+        "h5py",
+        "matplotlib",
+        "numba",
+        "rich",
+        "ruamel",
+        "safetensors",
+        "torch",
+        "platformdirs",
+    }
+    graph = nx.DiGraph()
+    for path in MODULES:
+        for found in imports(path):
+            name = found if isinstance(found, Path) else found.split(".")[0]
+            graph.add_edge(path, name)
+    light = []
+    for path in MODULES:
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolchain"):
+                    for alias in node.names:
+                        found = target(f"{node.module}.{alias.name}")
+                        found = found if isinstance(found, Path) else target(node.module)
+                        if not heavy & {*nx.descendants(graph, found)}:
+                            light.append(f"{path.relative_to(ROOT)}: {node.module}.{alias.name}")
+    assert not light, "\n".join(light)
+
+
+def test_torch_stays_at_the_edges():
+    for path in MODULES:
+        if room(path) not in ("nn", "synops", "frontends"):
+            assert "torch" not in {str(name).split(".")[0] for name in imports(path)}, path
+
+
+def test_a_chip_family_imports_no_other_and_nothing_neutral_imports_one():
+    wrong = []
+    for path in MODULES:
+        own = path.relative_to(ROOT).parts[1:2] if room(path) == "chips" else ()
+        for found in of_project(path):
+            parts = found.relative_to(ROOT).parts
+            family = parts[1] if parts[0] == "chips" and parts[1] in FAMILIES else None
+            if family is not None and own != (family,):
+                wrong.append(f"{path.relative_to(ROOT)} imports {found.relative_to(ROOT)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_neutral_module_names_no_chip_family():
+    """In code and messages; a docstring may cite a source or show a call."""
+    named = []
+    for path in MODULES:
+        if {*path.relative_to(ROOT).parts[1:2]} & {*FAMILIES, "synsense"} or path == TABLE:
+            continue
+        with path.open("rb") as file:
+            for token in tokenize.tokenize(file.readline):
+                text = token.string.lower()
+                docs = token.type == tokenize.STRING and text.startswith(('"""', 'r"""'))
+                said = token.type != tokenize.COMMENT and not docs
+                if said and any(family in text for family in FAMILIES):
+                    named.append(f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}")
+    assert not named, "\n".join(named)
 
 
 def test_no_module_imports_the_vendor_sdk_by_name():
     for path in MODULES:
-        assert not [name for name in imports(path) if name.split(".")[0] in ("samna", "samnagui")]
+        assert not {str(name).split(".")[0] for name in imports(path)} & {"samna", "samnagui"}
 
 
 def fresh(code):
@@ -165,6 +176,15 @@ def test_importing_the_package_loads_neither_torch_nor_matplotlib_nor_a_framewor
     heavy = {"h5py", "matplotlib", "norse", "numba", "rich", "rockpool", "samna", "sinabs"}
     heavy |= {"snntorch", "spikingjelly", "torch", "pint"}
     assert heavy.isdisjoint(loaded)
+
+
+def test_importing_the_package_loads_no_chip_family():
+    loaded = fresh("import sys, toolchain; toolchain.list_chips(); print(*sys.modules)").split()
+    assert not [
+        name
+        for name in loaded
+        if name.startswith(("toolchain.chips.xylo", "toolchain.chips.speck"))
+    ]
 
 
 def test_importing_the_package_takes_less_than_half_a_second():

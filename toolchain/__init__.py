@@ -6,11 +6,11 @@ framework nor a vendor SDK: each is imported by the function that needs it.
 """
 
 from toolchain.across_chips import compare_chips
+from toolchain.chips.load import list_chips, load_chip
 from toolchain.deploy import deploy, extract
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import DeployError
 from toolchain.frontends.files import load
-from toolchain.hardware import list_chips, load_chip
 
 __all__ = [
     "DeployError",

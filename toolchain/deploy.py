@@ -1,17 +1,17 @@
-"""The road from a trained network to a chip, as one list of steps."""
+"""From a trained network to a chip, as the literal list of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
+from toolchain.arrays import Array
 from toolchain.chips.allow import accepted_names
-from toolchain.chips.family import (
-    Family,
-    load_family,
-)
-from toolchain.deployment import Deployment, counts_of
+from toolchain.chips.contract import Family, Options
+from toolchain.chips.load import family_of, load_chip
+from toolchain.chips.options import merged
+from toolchain.deployment import Deployment
+from toolchain.deployment.inputs import counts_of
 from toolchain.diagnostics import DeployError, Diagnostic, Severity
 from toolchain.fidelity import (
     Book,
@@ -24,7 +24,7 @@ from toolchain.fidelity import (
 )
 from toolchain.frontends import extract
 from toolchain.frontends.source import as_graph
-from toolchain.ir import Array, Graph
+from toolchain.ir import Graph
 from toolchain.passes import (
     drop_identities,
     empty_at_once,
@@ -34,14 +34,20 @@ from toolchain.passes import (
     fuse_batch_norm,
     rest_at_zero,
 )
-from toolchain.spikes import Spikes
-
-if TYPE_CHECKING:
-    pass
+from toolchain.runs import Spikes
 
 __all__ = ["deploy", "extract"]
 
-Pass = Callable[[Graph], Graph]
+EXACT_PASSES = (
+    drop_identities,
+    fold_scale,
+    fuse_batch_norm,
+    fold_average_pool,
+    fold_gain,
+    rest_at_zero,
+    empty_at_once,
+)
+"""Rewrites that any family wants, in their order; all of them are exact in real numbers."""
 
 
 def deploy(
@@ -55,120 +61,105 @@ def deploy(
     calibration: Spikes | None = None,
     quantizer: str | None = None,
     allow: Collection[str] = (),
+    options: Options | None = None,
     placement: Mapping[str, int] | None = None,
     readout: Mapping[str, Any] | None = None,
 ) -> Deployment:
-    """Take a trained network onto a chip.
+    """Deploy a trained network to a chip.
 
     Args:
         model: a torch module, a Graph, a ``nir.NIRGraph``, or the path of a file.
         chip: name, alias or vendor id; see ``list_chips()``.
         sample: an input as the model's own forward takes it; needed for a torch module.
         dt: length of a timestep, s. Needed where the model does not know it and a time matters:
-            for estimates, on Speck for biases, and for NIR, whose time constants are in s.
+            for estimates, for biases on chips whose slow clock adds them, and for NIR, whose time
+            constants are in s.
         dialect, reset: how a NIR graph is to be read; see ``toolchain.frontends.nir``.
-        calibration: spikes (batch, time, *features) that the quantizer listens to: scales follow
-            the states reached on them, and on Xylo all that the chip cannot hold is chosen by how
-            well the spikes still agree. Without it scales come from the weights alone or, on
-            Xylo, from random spikes.
+        calibration: spikes (batch, time, *features) for the quantizer: scales follow the states
+            reached on them, and what the chip cannot hold is chosen by how well the spikes still
+            agree. Without it scales come from the weights alone or from random spikes.
         quantizer: how integers are found, one of the family's own; its default unless given.
         allow: approximations that are accepted, by the names that refusals give and
-            ``toolchain.chips.allow`` lists. Each is told as a warning and entered in the ledger,
-            and ``calibration`` measures what all of them do.
-        placement: core ids by layer, for layers that are to be there; the others are placed
-            around them, and all of it is held against the same rules. On Speck.
-        readout: settings of the block that names the class that fires most, fields of
-            ``toolchain.chips.speck.Readout``, and ``layer`` where there are several outputs.
-            ``{}`` for the usual ones. On Speck.
+            ``toolchain.chips.allow`` lists. Each is reported as a warning and entered in the
+            ledger, and ``calibration`` measures what all of them do.
+        options: settings that only the chip's family knows, such as
+            ``toolchain.chips.speck.SpeckOptions``.
+        placement, readout: deprecated, options of the family.
 
     Raises:
         DeployError: the network does not fit; holds every finding.
         ExtractError: the model cannot be turned into a Graph.
         ModelFileError: the file is damaged, or leaves open what it means.
         ValueError: an unknown chip, quantizer or approximation, calibration of another shape, or
-            a placement or a readout on a chip that has no such thing.
+            options that the chip does not have.
     """
-    from toolchain.hardware import load_chip
-
-    spec = load_chip(chip)
-    family = load_family(spec.family)
+    family = family_of(load_chip(chip))
     method = _one_of(family.QUANTIZERS, quantizer)
+    chosen = merged(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
-    to_floats: list[Pass] = [
-        drop_identities,
-        fold_scale,
-        fuse_batch_norm,
-        fold_average_pool,
-        fold_gain,
-        rest_at_zero,
-        empty_at_once,
-        family.shape,
-    ]
-    shaped = _walk(graph, to_floats)
+    shaped = family.shape(_rewritten(graph))
     book = Book(
-        graph=graph, shaped=shaped, chip=spec.name, found=(written_otherwise(graph, shaped),)
+        graph=graph, shaped=shaped, chip=family.chip, found=(written_otherwise(graph, shaped),)
     )
-    floats, findings, book = _approximated(family, shaped, spec, allow, book)
-    findings += (*_unproven(graph), *family.check_graph(floats, spec))
-    if not family.can_lower(floats, spec):
+    floats, findings, book = _approximated(family, shaped, allow, book)
+    findings += (*_unproven(graph), *family.check_graph(floats))
+    if not family.can_lower(floats):
         raise _refused(findings, book)
-    counts = None if calibration is None else _listened_to(family, floats, calibration)
-    quantized, told = family.quantize(floats, spec, counts, method)
-    program = family.lower(quantized, spec)
-    if readout is not None:
-        program = family.with_readout(program, readout)
-    findings += changes(floats, quantized) + told + family.check(program, spec)
-    program, unplaced = family.place(program, spec, placement)
+    counts = None if calibration is None else _calibration_counts(family, floats, calibration)
+    quantized, scales = family.quantize(floats, counts, method)
+    on_chip = family.lower(quantized, chosen)
+    findings += changes(floats, quantized) + scales + on_chip.check()
+    on_chip, unplaced = on_chip.place(chosen)
     findings += unplaced
     book = book.with_(rounded(floats, quantized), entered(findings, family.DIFFERENCES))
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise _refused(findings, book)
-    made = Deployment(
-        chip=spec,
+    deployment = Deployment(
+        on_chip=on_chip,
         graph=graph,
         quantized=quantized,
-        program=program,
         diagnostics=findings,
         ledger=book.closed(),
     )
-    return _judged(made, floats, book, calibration)
+    return _with_effects(deployment, floats, book, calibration)
+
+
+def _rewritten(graph: Graph) -> Graph:
+    for step in EXACT_PASSES:
+        graph = step(graph)
+    return graph
 
 
 def _approximated(
-    family: Family, graph: Graph, chip: Any, allow: Collection[str], book: Book
+    family: Family, graph: Graph, allow: Collection[str], book: Book
 ) -> tuple[Graph, tuple[Diagnostic, ...], Book]:
-    """The graph with what is accepted, one approximation after the other."""
+    """Apply what is accepted, one approximation after the other."""
     findings: tuple[Diagnostic, ...] = ()
     for name in accepted_names(family.TITLE, family.APPROXIMATIONS, allow):
-        after, told = family.approximate(graph, chip, (name,))
-        findings, book = findings + told, book.with_(accepted(graph, after, name))
+        after, found = family.approximate(graph, (name,))
+        findings, book = findings + found, book.with_(accepted(graph, after, name))
         graph = after
     return graph, findings, book
 
 
-def _judged(
+def _with_effects(
     deployment: Deployment, floats: Graph, book: Book, calibration: Spikes | None
 ) -> Deployment:
-    """The same deployment with its ledger, knowing what it does to the calibration spikes."""
-    listened = None if calibration is None else deployment.heard(calibration)
-    effects = None if listened is None else listened.effects
-    family = deployment.family
-    held = family.conditions(floats, deployment.quantized, deployment.chip, effects)
+    """Return the deployment with what it does to the calibration spikes in its ledger."""
+    trace = None if calibration is None else deployment.heard(calibration)
+    effects = None if trace is None else trace.effects
+    conditions = deployment.family.conditions(floats, deployment.quantized, effects)
     findings = deployment.diagnostics
-    if listened is not None:
-        findings += (measured(listened.reference, listened.chip, deployment.lag),)
-    return replace(
-        deployment,
+    if trace is not None:
+        findings += (measured(trace.reference, trace.chip, deployment.lag),)
+    return Deployment(
+        on_chip=deployment.on_chip,
+        graph=deployment.graph,
+        quantized=deployment.quantized,
         diagnostics=findings,
-        ledger=book.with_(held).closed(listened=listened),
-        calibration_activity=None if listened is None else listened.chip.activity,
+        ledger=book.with_(conditions).closed(listened=trace),
+        calibration_activity=None if trace is None else trace.chip.activity,
     )
-
-
-def _walk(graph: Graph, steps: list[Pass]) -> Graph:
-    for step in steps:
-        graph = step(graph)
-    return graph
 
 
 def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
@@ -180,14 +171,14 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
 def _refused(findings: tuple[Diagnostic, ...], book: Book) -> DeployError:
     errors = [f for f in findings if f.severity is Severity.ERROR]
     return DeployError(
-        f"the network does not fit {book.chip}: {len(errors)} error{'s' * (len(errors) != 1)}",
+        f"the network does not fit {book.chip.name}: {len(errors)} error{'s' * (len(errors) != 1)}",
         errors,
         book.closed(findings),
     )
 
 
 def _unproven(graph: Graph) -> Iterator[Diagnostic]:
-    """A remark on each layer that was silent whenever model and Graph were compared."""
+    """Report each layer that was silent whenever model and Graph were compared."""
     silent = graph.provenance.get("silent_in_self_check", "").split(", ")
     for name in graph.nodes:
         if name in silent:
@@ -200,8 +191,8 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
             )
 
 
-def _listened_to(family: Family, graph: Graph, calibration: Spikes) -> Array:
-    """Calibration spikes as counts; ValueError where they are none, or hold nothing."""
+def _calibration_counts(family: Family, graph: Graph, calibration: Spikes) -> Array:
+    """Return calibration spikes as counts; ValueError where they have no timestep."""
     counts = counts_of(family, graph, calibration, "calibration")
     if not counts.size:
         raise ValueError(

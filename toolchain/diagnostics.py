@@ -10,7 +10,10 @@ Exceptions, and when they occur::
     ├── ChipFileError     a chip specification is wrong; holds every fault with its line
     └── ArtifactError     a saved deployment or configuration is damaged, foreign or too new or old
     RuntimeError
+    ├── PluginError       an installed plug-in cannot be imported, or breaks the contract
     └── VendorError       the vendor's SDK was asked for and is not usable
+    UserWarning
+    └── PluginWarning     a plug-in or a chip file was skipped; names it and the reason
 
 A fault in this project itself is an ``AssertionError``.
 """
@@ -30,6 +33,8 @@ __all__ = [
     "ExtractError",
     "GraphError",
     "ModelFileError",
+    "PluginError",
+    "PluginWarning",
     "Severity",
     "VendorError",
     "count",
@@ -89,8 +94,8 @@ class Diagnostic:
 class DeployError(ValueError):
     """The network does not fit the chip; ``diagnostics`` holds every finding at once.
 
-    ``ledger`` is the ``toolchain.ledger.Ledger`` of the network as far as it came, with what is
-    unsupported; None where nobody kept one.
+    ``ledger`` is the ``toolchain.fidelity.Ledger`` of the network as far as it came, with what is
+    unsupported; None where none was kept.
     """
 
     def __init__(
@@ -120,6 +125,14 @@ class ChipFileError(ValueError):
 
 class ArtifactError(ValueError):
     """A saved deployment or configuration is damaged, foreign, or of another version."""
+
+
+class PluginError(RuntimeError):
+    """An installed plug-in cannot be imported, or breaks the contract; names its package."""
+
+
+class PluginWarning(UserWarning):
+    """A plug-in or a chip file was skipped; names it and the reason."""
 
 
 class VendorError(RuntimeError):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from toolchain.across_chips import ChipComparison
-from toolchain.chips.family import Resource
-from toolchain.compare import Comparison
+from toolchain.chips.contract import Resource
 from toolchain.estimate import Estimate, Figure
-from toolchain.recording import Recording
+from toolchain.runs.compare import Comparison
+from toolchain.runs.recording import Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

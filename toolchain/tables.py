@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from toolchain.across_chips import ChipComparison, ChipRow
-from toolchain.chips.family import OrderSpread
-from toolchain.compare import Comparison, LayerComparison
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import count
 from toolchain.estimate import Estimate, Figure
-from toolchain.ledger import Change, Effect, Entry, Fidelity, Ledger, percent, shown
+from toolchain.fidelity.ledger import Change, Effect, Entry, Fidelity, Ledger, percent, shown
+from toolchain.runs.compare import Comparison, LayerComparison
+from toolchain.runs.order import OrderSpread
 
 __all__ = ["render", "table"]
 

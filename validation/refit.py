@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from toolchain.chips.load import load_chip
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.estimate import Measurement, calibrate
-from toolchain.hardware import Overlay, Price, Source, XyloChip, load_chip, write_overlay
+from toolchain.hardware import Overlay, Price, Source, write_overlay
 
 __all__ = ["as_read", "energy_of_a_cycle", "laid_over", "refitted"]
 

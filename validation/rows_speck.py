@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import sqrt
 
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.estimate import Counts, Figure, price, total
-from toolchain.hardware import SpeckChip, load_chip
 from validation.lines import SHIPPED, Line, line
 from validation.readings import measurements
 

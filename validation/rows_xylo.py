@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import XyloProgram
 from toolchain.chips.xylo.cycles import worst_case_cycles
 from toolchain.chips.xylo.power import activity_at, estimate
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.estimate import Estimate, Figure, Measurement, calibrate, price, total
-from toolchain.hardware import XyloChip, load_chip
 from validation import networks
 from validation.lines import SHIPPED, Line, line
 from validation.readings import Kind, Load, measurements

@@ -10,11 +10,11 @@ from tests.chips.speck.networks import chain
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.surfaces import classes, plain
 from toolchain.chips import vendor
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck.emit.tree import configuration as speck_tree
 from toolchain.chips.vendor import assign, to_samna
 from toolchain.chips.xylo.emit.tree import configuration as xylo_tree
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import load_chip
 
 A2, A3, SPECK = load_chip("xylo_a2"), load_chip("xylo_a3"), load_chip("speck2f")
 STUB = "raise RuntimeError('the stub was imported')\n"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.oracles.speck_quantizers import assert_integers, by_sinabs, graph_of, random_layer
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck.quantize import quantize
-from toolchain.hardware import load_chip
 
 pytestmark = [
     pytest.mark.conformance,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chips.xylo.test_power import RATES, program
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.power import activity_at, estimate
 from toolchain.estimate import Measurement, calibrate, price
 from toolchain.estimate.fit import T_95
-from toolchain.hardware import load_chip
 
 A2, A3, SPECK = map(load_chip, ("xylo_a2", "xylo_a3", "speck2f"))
 MAPPED = {"configuration": "mapped", "microphone": "off"}
@@ -114,7 +114,7 @@ def test_a_synop_of_speck_gets_a_price_from_two_rails():
         )
         for often in (0.0, 2.0, 9.0)
     ]
-    found = calibrate("speck2f", taken)
+    found = calibrate(load_chip("speck2f"), taken)
     energy = by_name(found)["actions.synop.energy"]
     assert energy.value == pytest.approx(120)
     assert (energy.unit, energy.before.nominal) == ("pJ/synop", None)

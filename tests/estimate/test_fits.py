@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from toolchain.chips.load import load_chip
 from toolchain.estimate import Measurement, calibrate
-from toolchain.hardware import load_chip
 
 A3 = load_chip("xylo_a3")
 CLOCKS = np.array([6.25, 12.5, 25.0, 50.0])

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from toolchain.chips.load import load_chip
 from toolchain.estimate import Figure, price, saved_by_clock, total
-from toolchain.hardware import load_chip
 
 A2, A3, SPECK, BARE = map(load_chip, ("xylo_a2", "xylo_a3", "speck2f", "xylo_1"))
 

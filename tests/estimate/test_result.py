@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.estimate import (
-    Activity,
-    Estimate,
-    Figure,
-    LayerActivity,
-    NotPriced,
-    Pace,
-    Suggestion,
-    Term,
-)
+from toolchain.estimate import Estimate, Figure, NotPriced, Pace, Suggestion, Term
+from toolchain.runs import Activity, LayerActivity
 
 
 def figure(low, nominal, high, basis="measured"):

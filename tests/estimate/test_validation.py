@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.genuine import FOLDER, genuine
+from toolchain.chips.load import list_chips, load_chip
 from toolchain.chips.xylo.cycles import worst_case_cycles
 from toolchain.estimate import Figure
-from toolchain.hardware import list_chips, load_chip
 from validation import all_lines, networks, refit, rows_speck, rows_xylo
 from validation.__main__ import FIRST, LAST, PAGE
 from validation.lines import SHIPPED, line

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from toolchain.chips.load import load_chip
 from toolchain.diagnostics import ChipFileError
-from toolchain.hardware import load_chip
 
 SPECS = Path(__file__).parents[2] / "hardware_specs"
 GOOD = (SPECS / "xylo_a2.yaml").read_text(encoding="utf-8")

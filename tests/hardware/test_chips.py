@@ -8,15 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from toolchain.hardware import (
-    Choice,
-    Price,
-    Quantity,
-    SpeckChip,
-    list_chips,
-    load_chip,
-)
-from toolchain.hardware.xylo import XyloLimits
+from toolchain.chips.load import list_chips, load_chip
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.chips.xylo.spec import XyloLimits
+from toolchain.hardware import Choice, Price, Quantity
 from toolchain.hardware.yaml_file import read_yaml
 
 SPECS = Path(__file__).parents[2] / "hardware_specs"

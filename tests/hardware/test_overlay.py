@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from toolchain.chips.load import load_chip
 from toolchain.diagnostics import ChipFileError
 from toolchain.estimate import Measurement, calibrate
-from toolchain.hardware import load_chip, read_overlay
+from toolchain.hardware import read_overlay
 
 PRICE = (
     "{value: 150, low: 146, high: 154.5, unit: µW, source: own, basis: measured, scope: idle, "
@@ -54,7 +55,7 @@ def test_a_constant_replaces_the_one_of_its_name_and_no_other(overlay):
 
 
 def test_what_a_calibration_found_is_what_is_loaded(tmp_path):
-    found = calibrate("xylo_a3", sweep())
+    found = calibrate(load_chip("xylo_a3"), sweep())
     path = found.write(tmp_path / "mine.yaml", title="board 7", note="cold day")
     chip = load_chip("syns65302", overlay=path)
     digital = chip.power.rails["digital"]
@@ -73,7 +74,7 @@ def test_a_rail_of_one_reading_is_split(tmp_path):
         for mhz in (6.25, 12.5, 25)
     ]
     names = ["rails.snn_core.clock_slope", "rails.snn_core.static"]
-    path = calibrate("xylo_a2", readings, constants=names).write(tmp_path / "a2.yaml")
+    path = calibrate(load_chip("xylo_a2"), readings, constants=names).write(tmp_path / "a2.yaml")
     rail = load_chip("xylo_a2", overlay=path).power.rails["snn_core"]
     assert (rail.idle, rail.idle_clock) == (None, None)
     assert rail.static.value == pytest.approx(90)
@@ -87,15 +88,15 @@ def test_a_calibrated_synop_has_a_nominal_value(tmp_path):
         Measurement(power_uw={"logic": idle + 64.0 * n}, counts={"synop": {"a": 1e6 * n}})
         for n in range(4)
     ]
-    path = calibrate("speck2f", readings).write(tmp_path / "mine.yaml")
+    path = calibrate(load_chip("speck2f"), readings).write(tmp_path / "mine.yaml")
     energy = load_chip("speck2f", overlay=path).power.actions["synop"].energy
     assert energy.value == pytest.approx(100)
     assert energy.basis == "measured"
 
 
 def test_writing_again_replaces_an_overlay_of_the_same_chip_alone(tmp_path):
-    path = calibrate("xylo_a3", sweep()).write(tmp_path / "mine.yaml")
-    calibrate("xylo_a3", sweep(static=200)).write(path)
+    path = calibrate(load_chip("xylo_a3"), sweep()).write(tmp_path / "mine.yaml")
+    calibrate(load_chip("xylo_a3"), sweep(static=200)).write(path)
     static = load_chip("xylo_a3", overlay=path).power.rails["digital"].static
     assert static.value == pytest.approx(200, abs=2)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
@@ -105,7 +106,7 @@ def test_writing_again_replaces_an_overlay_of_the_same_chip_alone(tmp_path):
 def test_another_file_in_its_place_is_left_alone(overlay, there):
     path = overlay(there)
     with pytest.raises(ChipFileError):
-        calibrate("xylo_a3", sweep()).write(path)
+        calibrate(load_chip("xylo_a3"), sweep()).write(path)
     assert path.read_text(encoding="utf-8") == there
 
 

@@ -12,8 +12,8 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).parents[2]
 ASK = (
-    "import toolchain.hardware as h, toolchain.hardware.load as l;"
-    "print(h.load_chip('xylo').name, len(h.list_chips()), l._folder())"
+    "import toolchain.chips.load as l;"
+    "print(l.load_chip('xylo').name, len(l.list_chips()), l._folder())"
 )
 
 

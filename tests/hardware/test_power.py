@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from toolchain.chips.load import list_chips, load_chip
 from toolchain.diagnostics import ChipFileError
-from toolchain.hardware import Price, list_chips, load_chip
+from toolchain.hardware import Price
 from toolchain.hardware.power import DRAWS
 
 SPECS = Path(__file__).parents[2] / "hardware_specs"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from toolchain.ir import Conv1d, Conv2d, Graph, Input, Output
 from toolchain.ir.fan_out import conv_fan_out, reach
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 small = st.integers(1, 4)
 pairs = st.tuples(small, small)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from toolchain.diagnostics import GraphError
 from toolchain.ir import Graph, Input, Output, Sensor
-from toolchain.ir.interpret import interpret
 from toolchain.ir.store import pack_graph, unpack_graph
+from toolchain.runs.interpret import interpret
 
 FLAGS = ("merge", "flip_y", "flip_x", "swap_xy")
 

@@ -6,7 +6,7 @@ from torch import nn as torch_nn
 from toolchain import nn
 from toolchain.frontends import extract
 from toolchain.ir import Neuron
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 
 def test_the_tutorial_network_gives_its_published_spike_counts():

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from toolchain import Deployment, deploy
+from toolchain.chips.speck import SpeckOptions
 from toolchain.ir import (
     Add,
     Conv2d,
@@ -95,7 +96,13 @@ def deployments() -> Iterator[tuple[str, Deployment]]:
     for method in ("auto", "common"):
         yield (
             f"speck2f-{method}",
-            deploy(images, "speck2f", calibration=seen, quantizer=method, readout={}),
+            deploy(
+                images,
+                "speck2f",
+                calibration=seen,
+                quantizer=method,
+                options=SpeckOptions(readout={}),
+            ),
         )
     yield "speck2e-auto", deploy(images, "speck2e")
 

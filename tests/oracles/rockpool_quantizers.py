@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import allocate
-from toolchain.hardware import load_chip
-from toolchain.ir import Array, Graph, Neuron
+from toolchain.ir import Graph, Neuron
 
 METHODS = ("global", "channel")
 WEIGHT, THRESHOLD = 127, 32767

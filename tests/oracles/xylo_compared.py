@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo import XyloProgram, simulate
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.deployment import Deployment
-from toolchain.ir import Add, Array, Edge, Graph, Input, Linear, Neuron, Output
-from toolchain.ir.interpret import interpret
-from toolchain.recording import count_agreement
+from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import count_agreement
 
 KINDS = ("feed-forward", "recurrent", "time constants")
 EACH = 8

@@ -28,7 +28,7 @@ import toolchain.nn
 from examples import digits
 from tests.oracles.xylo_compared import Case
 from toolchain import extract
-from toolchain.ir import Array
+from toolchain.arrays import Array
 from toolchain.nn import CubaLIF, LIFTorch, SynNet, detach_states, reset_states
 
 CALIBRATION, HELD_OUT = 32, 96

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.ir import Add, Conv2d, Edge, Flatten, Graph, Input, Linear, Neuron, Output, Readout
-from toolchain.ir.interpret import interpret
 from toolchain.passes import carry_bias
 from toolchain.passes.carry_bias import settled
+from toolchain.runs.interpret import interpret
 
 
 def net(rng, *, delay_in=0, delay_out=0, **neuron):

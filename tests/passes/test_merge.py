@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
-from toolchain.ir.interpret import interpret
 from toolchain.passes import merge_weights
+from toolchain.runs.interpret import interpret
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 3, (2, 8, 3))

@@ -18,7 +18,6 @@ from toolchain.ir import (
     Output,
     SumPool2d,
 )
-from toolchain.ir.interpret import interpret
 from toolchain.passes import (
     drop_identities,
     fold_average_pool,
@@ -28,6 +27,7 @@ from toolchain.passes import (
 )
 from toolchain.passes.dashes import formulas
 from toolchain.passes.weights import weights_of
+from toolchain.runs.interpret import interpret
 
 
 def kinds(graph):

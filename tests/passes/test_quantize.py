@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
-from toolchain.ir.interpret import interpret
 from toolchain.passes import quantize
 from toolchain.passes.quantize import Bits, scales
+from toolchain.runs.interpret import interpret
 
 SPECK = Bits(weight=8, bias=16, threshold=16, state=16)
 

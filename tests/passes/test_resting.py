@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from toolchain.ir import Graph, Input, Linear, Neuron, Output, Readout
-from toolchain.ir.interpret import interpret
 from toolchain.passes import empty_at_once, rest_at_zero
+from toolchain.runs.interpret import interpret
 
 SPIKES = np.random.default_rng(0).poisson(0.4, (4, 60, 6))
 

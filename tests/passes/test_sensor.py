@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.ir.test_sensor import sensors
 from toolchain.ir import Add, AvgPool2d, Conv2d, Graph, Input, Output, Sensor, SumPool2d
-from toolchain.ir.interpret import interpret
 from toolchain.passes import fold_average_pool, fold_sensor_pool
+from toolchain.runs.interpret import interpret
 
 
 def pool(kernel, stride=None):

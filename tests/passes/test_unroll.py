@@ -25,8 +25,8 @@ from toolchain.ir import (
     Sensor,
     SumPool2d,
 )
-from toolchain.ir.interpret import interpret
 from toolchain.passes import fold_scale, unroll
+from toolchain.runs.interpret import interpret
 
 
 def respond(graph, x):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import Any, Literal, TypeAlias
 
-from toolchain.chips.family import Resource
+from toolchain.chips.contract import Resource
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Figure
 

@@ -9,27 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from toolchain.across_chips.rows import ChipComparison, ChipRow, Source, most_telling, tightest
-from toolchain.chips.family import FAMILIES, load_family
+from toolchain.arrays import Array
+from toolchain.chips.load import families, family_of, list_chips, load_chip
 from toolchain.chips.progress import steps
 from toolchain.deploy import deploy
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import DeployError
 from toolchain.frontends.source import as_graph
-from toolchain.hardware import list_chips, load_chip
-from toolchain.ir import Array, Graph
-from toolchain.ir.interpret import interpret
-from toolchain.recording import aligned, count_agreement
-from toolchain.spikes import are_events, fitted
+from toolchain.hardware import SpecBase
+from toolchain.ir import Graph
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import aligned, count_agreement
+from toolchain.runs.spikes import are_events, fitted
 
 __all__ = ["compare_chips"]
-
-AnyChip: TypeAlias = Any
-"""A chip of any family."""
 
 
 def compare_chips(
@@ -122,11 +120,11 @@ class _Asked:
     modes: Mapping[str, str]
 
 
-def _specs(chips: str | Collection[str] | None) -> dict[str, AnyChip]:
+def _specs(chips: str | Collection[str] | None) -> dict[str, SpecBase]:
     """What ``deploy`` knows each chip by, to its specification; no chip twice."""
     if chips is None:
         chips = list_chips()
-    found: dict[str, tuple[str, AnyChip]] = {}
+    found: dict[str, tuple[str, SpecBase]] = {}
     for name in [chips] if isinstance(chips, str) else chips:
         spec = load_chip(name)
         found.setdefault(spec.name, (name, spec))
@@ -138,8 +136,7 @@ def _specs(chips: str | Collection[str] | None) -> dict[str, AnyChip]:
 def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
     """Names of approximations that some family knows; ValueError for one that none does."""
     wanted = [allow] if isinstance(allow, str) else list(dict.fromkeys(allow))
-    families = map(load_family, FAMILIES)
-    known = list(dict.fromkeys(name for family in families for name in family.APPROXIMATIONS))
+    known = list(dict.fromkeys(name for family in families() for name in family.APPROXIMATIONS))
     if wrong := [str(name) for name in wanted if name not in known]:
         raise ValueError(
             f"no approximation {', '.join(wrong)} on any chip; there are {', '.join(known)}"
@@ -148,11 +145,11 @@ def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
 
 
 def _check_settings(
-    specs: Mapping[str, AnyChip], clock_hz: float | None, modes: Mapping[str, str]
+    specs: Mapping[str, SpecBase], clock_hz: float | None, modes: Mapping[str, str]
 ) -> None:
     """ValueError for a clock or a mode that none of the chips has."""
     names = ", ".join(spec.name for spec in specs.values())
-    if clock_hz is not None and not any(map(_has_clock, specs.values())):
+    if clock_hz is not None and not any(spec.clocked for spec in specs.values()):
         raise ValueError(f"none of {names} has a main clock; leave clock_hz out")
     for switch, setting in modes.items():
         settings = {each for spec in specs.values() for each in _settings(spec, switch)}
@@ -163,11 +160,7 @@ def _check_settings(
             raise ValueError(f"{switch} is one of {known}, got {setting!r}")
 
 
-def _has_clock(spec: AnyChip) -> bool:
-    return getattr(spec, "clock", None) is not None
-
-
-def _settings(spec: AnyChip, switch: str) -> tuple[str, ...]:
+def _settings(spec: SpecBase, switch: str) -> tuple[str, ...]:
     return tuple(spec.power.switches.get(switch, ()))
 
 
@@ -194,8 +187,8 @@ def _source(held_out: Array | None, calibration: Array | None) -> Source | None:
 # ---- a row ----
 
 
-def _row(asked: _Asked, name: str, spec: AnyChip) -> ChipRow:
-    known = load_family(spec.family).APPROXIMATIONS
+def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
+    known = family_of(spec).APPROXIMATIONS
     row = ChipRow(
         chip=spec.name,
         title=spec.title,
@@ -224,7 +217,7 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     run = d.simulate(asked.counted, record=True)
     estimate = d.estimate(
         recording=run,
-        clock_hz=asked.clock_hz if _has_clock(d.chip) else None,
+        clock_hz=asked.clock_hz if d.chip.clocked else None,
         modes={k: v for k, v in asked.modes.items() if v in _settings(d.chip, k)},
     )
     return replace(

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import Chip
 
 __all__ = ["Board", "connected", "opened", "part"]
 
@@ -36,7 +36,7 @@ def connected(vendor: Any, kinds: tuple[str, ...]) -> tuple[Board, ...]:
 
 @contextmanager
 def opened(
-    vendor: Any, kinds: tuple[str, ...], chip: Chip, name: str | None
+    vendor: Any, kinds: tuple[str, ...], chip: SynSenseChip, name: str | None
 ) -> Iterator[tuple[str, Any]]:
     """The name and the vendor's object of the one board that is meant; closed afterwards.
 
@@ -85,7 +85,9 @@ def _every(vendor: Any) -> Iterator[Board]:
         yield Board(name=f"{device}:{number}", info=info)
 
 
-def _choose(every: list[Board], kinds: tuple[str, ...], chip: Chip, name: str | None) -> Board:
+def _choose(
+    every: list[Board], kinds: tuple[str, ...], chip: SynSenseChip, name: str | None
+) -> Board:
     """The board that is named, or the only one that will do."""
     wanted = " or ".join(kinds)
     own = [board for board in every if _type(board.name) in kinds]

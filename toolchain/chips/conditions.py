@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity
 from toolchain.hardware import Quantity
-from toolchain.ledger import UNCHECKED, Change, Effect, Fidelity
 
 __all__ = ["state_word"]
 

@@ -16,8 +16,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
+from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import Chip
 
 __all__ = ["NOTES", "assign", "library", "to_samna"]
 
@@ -33,7 +33,7 @@ NEURONS = {
 """Lists that start empty, and the class in ``configuration`` of what they hold."""
 
 
-def to_samna(config: Mapping[str, Any], chip: Chip) -> Any:
+def to_samna(config: Mapping[str, Any], chip: SynSenseChip) -> Any:
     """A live vendor configuration with every value of ``config`` set on it.
 
     Raises:

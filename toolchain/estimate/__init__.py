@@ -1,6 +1,6 @@
 """Counts times costs: power, energy, latency and pace, each figure with its range and basis.
 
-Counts come from a program and its spikes (``activity``), prices from the chip's specification;
+Counts come from a program and its spikes (``runs.Activity``), prices from the chip's specification;
 they meet in ``pricing`` and nowhere else. A figure whose price nobody measured has a range and no
 nominal value: it is not collapsed to one number. A figure about which nothing is known is
 ``unknown``, never 0, and so is every upper end of what it is a part of. The estimate carries the
@@ -8,7 +8,6 @@ weakest basis of all that went into it, and lists what it could not price. ``cal
 prices to readings of one's own.
 """
 
-from toolchain.estimate.activity import Activity, LayerActivity, check_rates
 from toolchain.estimate.calibrate import Measurement, calibrate
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
 from toolchain.estimate.figure import BASES, Figure, total, unknown, weakest
@@ -18,13 +17,11 @@ from toolchain.estimate.suggest import Suggestion, dominating_layers, slower_clo
 
 __all__ = [
     "BASES",
-    "Activity",
     "Calibration",
     "Counts",
     "Estimate",
     "Figure",
     "Fitted",
-    "LayerActivity",
     "LayerCost",
     "Measurement",
     "NotPriced",
@@ -33,7 +30,6 @@ __all__ = [
     "Suggestion",
     "Term",
     "calibrate",
-    "check_rates",
     "dominating_layers",
     "price",
     "saved_by_clock",

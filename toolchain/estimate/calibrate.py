@@ -18,9 +18,9 @@ import numpy as np
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
 from toolchain.estimate.figure import Figure
 from toolchain.estimate.fit import least_squares, refuse_negative
-from toolchain.estimate.pricing import AnyChip, Counts, check_modes, price
+from toolchain.estimate.pricing import Counts, check_modes, price
 from toolchain.estimate.result import Estimate
-from toolchain.hardware import load_chip
+from toolchain.hardware import SpecBase
 
 __all__ = ["Measurement", "calibrate"]
 
@@ -86,7 +86,7 @@ class _Equation:
 
 
 def calibrate(
-    chip: str | AnyChip,
+    chip: SpecBase | str,
     measurements: Sequence[Measurement],
     *,
     constants: Sequence[str] | None = None,
@@ -94,7 +94,7 @@ def calibrate(
     """The prices with which the power model says what was read.
 
     Args:
-        chip: a name, or a specification.
+        chip: its specification, as ``load_chip`` gives it; a name is refused.
         measurements: of one chip; more readings than constants, and varied enough.
         constants: names of those to be fitted; by default all that the readings depend on. The
             others keep their nominal value. ``rails.X.static`` and ``rails.X.clock_slope`` may be
@@ -102,24 +102,25 @@ def calibrate(
 
     Raises:
         ValueError: readings that the model knows nothing of or that leave the constants open,
-            constants that come out negative; each is named.
+            constants that come out negative; each is named. A name instead of a specification.
     """
-    spec = load_chip(chip) if isinstance(chip, str) else chip
-    split = _split(spec, constants or ())
+    if isinstance(chip, str):
+        raise ValueError(f"calibrate takes a chip's specification: load_chip({chip!r})")
+    split = _split(chip, constants or ())
     equations = [
         equation
         for number, measurement in enumerate(measurements, 1)
-        for equation in _equations(spec, measurement, split, number)
+        for equation in _equations(chip, measurement, split, number)
     ]
     touched = list(dict.fromkeys(name for eq in equations for name in eq.columns))
     wanted = touched if constants is None else list(dict.fromkeys(constants))
-    _check_wanted(spec, wanted, touched)
+    _check_wanted(chip, wanted, touched)
     if len(equations) <= len(wanted):
         raise ValueError(
             f"{len(equations)} readings leave open {', '.join(wanted) or 'everything'}: an "
             f"interval needs at least {len(wanted) + 1}"
         )
-    on_file = _on_file(spec)
+    on_file = _on_file(chip)
     kept = [name for name in touched if name not in wanted]
     rest = np.array([eq.read - _known(eq, kept, on_file) for eq in equations])
     matrix = np.array([[eq.columns.get(name, 0.0) for name in wanted] for eq in equations])
@@ -127,14 +128,14 @@ def calibrate(
     refuse_negative(wanted, values, half)
     fitted_uw = [eq.read - left for eq, left in zip(equations, rest - matrix @ values, strict=True)]
     return Calibration(
-        chip=spec.name,
+        chip=chip.name,
         fitted=tuple(
             Fitted(
                 constant=name,
                 value=float(value),
                 low=max(0.0, float(value - width)),
                 high=float(value + width),
-                unit=_unit(spec, name),
+                unit=_unit(chip, name),
                 before=on_file.get(name),
             )
             for name, value, width in zip(wanted, values, half, strict=True)
@@ -153,7 +154,7 @@ def calibrate(
 
 
 def _equations(
-    chip: AnyChip, measurement: Measurement, split: set[str], number: int
+    chip: SpecBase, measurement: Measurement, split: set[str], number: int
 ) -> list[_Equation]:
     label = measurement.label or f"measurement {number}"
     check_modes(chip, measurement.modes)
@@ -185,7 +186,7 @@ def _equations(
     return found
 
 
-def _check_rail(chip: AnyChip, rail: str, measurement: Measurement, label: str) -> None:
+def _check_rail(chip: SpecBase, rail: str, measurement: Measurement, label: str) -> None:
     if rail not in chip.power.rails:
         known = ", ".join(chip.power.rails) or "none"
         raise ValueError(f"{label}: {chip.name} has no rail {rail!r}; there are: {known}")
@@ -195,7 +196,7 @@ def _check_rail(chip: AnyChip, rail: str, measurement: Measurement, label: str) 
         raise ValueError(f"{label}: {rail} depends on {switch}; say which: {settings}")
 
 
-def _split(chip: AnyChip, constants: Sequence[str]) -> set[str]:
+def _split(chip: SpecBase, constants: Sequence[str]) -> set[str]:
     """Of the constants those that take the place of a rail's idle draw."""
     found = {name for name in constants if _splits(chip, name)}
     for name in sorted(found):
@@ -205,14 +206,14 @@ def _split(chip: AnyChip, constants: Sequence[str]) -> set[str]:
     return found
 
 
-def _splits(chip: AnyChip, name: str) -> bool:
+def _splits(chip: SpecBase, name: str) -> bool:
     """Whether this is the static or the clocked part of a rail that has its idle draw alone."""
     way, _, last = name.rpartition(".")
     rail = chip.power.rails.get(way.removeprefix("rails."))
     return rail is not None and rail.idle is not None and last in ("static", "clock_slope")
 
 
-def _on_file(chip: AnyChip) -> dict[str, Figure]:
+def _on_file(chip: SpecBase) -> dict[str, Figure]:
     """Every constant of the chip's power model."""
     found = {}
     for rail_name, rail in chip.power.rails.items():
@@ -225,7 +226,7 @@ def _on_file(chip: AnyChip) -> dict[str, Figure]:
     return {name: Figure.of(p, _unit(chip, name), chip.cite(p)) for name, p in found.items()}
 
 
-def _unit(chip: AnyChip, name: str) -> str:
+def _unit(chip: SpecBase, name: str) -> str:
     """What the terms of the power model take the constant in."""
     kind, thing, *_ = name.split(".")
     if kind == "actions":
@@ -233,7 +234,7 @@ def _unit(chip: AnyChip, name: str) -> str:
     return "µW/MHz" if name.endswith("clock_slope") else "µW"
 
 
-def _check_wanted(chip: AnyChip, wanted: Sequence[str], touched: Sequence[str]) -> None:
+def _check_wanted(chip: SpecBase, wanted: Sequence[str], touched: Sequence[str]) -> None:
     for name in wanted:
         if name in touched:
             continue

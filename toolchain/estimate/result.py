@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from toolchain.estimate.activity import Activity
 from toolchain.estimate.figure import Figure, total, unknown
 from toolchain.estimate.pricing import Counts, NotPriced, Term
 from toolchain.estimate.suggest import Suggestion, dominating_layers
+from toolchain.runs.activity import Activity
 
 __all__ = ["Estimate", "LayerCost", "Pace"]
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolchain.estimate.figure import Figure
-from toolchain.estimate.pricing import AnyChip, saved_by_clock
+from toolchain.estimate.pricing import saved_by_clock
+from toolchain.hardware import SpecBase
 
 if TYPE_CHECKING:
     from toolchain.estimate.result import Estimate
@@ -46,7 +47,7 @@ class Suggestion:
 
 
 def slower_clock(
-    chip: AnyChip,
+    chip: SpecBase,
     *,
     clock_hz: float,
     modes: Mapping[str, str],

@@ -9,8 +9,9 @@ import numpy as np
 
 from toolchain.diagnostics import Diagnostic, Severity, times
 from toolchain.fidelity.effects import Heard
+from toolchain.fidelity.ledger import Change, Changes, Effect, Entry, Fidelity, Ledger
+from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, Neuron, Node, Output
-from toolchain.ledger import Change, Changes, Effect, Entry, Fidelity, Ledger
 
 __all__ = ["Book", "entered", "joined", "kept"]
 
@@ -22,13 +23,13 @@ class Book:
     Attributes:
         graph: the network as it came.
         shaped: the same in the chip's layers, exactly.
-        chip: the chip's name.
+        chip: the chip's specification.
         found: changes by layer, in the order of the road.
     """
 
     graph: Graph
     shaped: Graph
-    chip: str
+    chip: SpecBase
     found: tuple[Changes, ...] = ()
 
     def with_(self, *found: Changes) -> Book:
@@ -45,7 +46,7 @@ class Book:
 def kept(
     graph: Graph,
     shaped: Graph,
-    chip: str,
+    chip: SpecBase,
     found: Iterable[Changes],
     *,
     findings: Iterable[Diagnostic] = (),
@@ -56,7 +57,7 @@ def kept(
     Args:
         graph: the network as it came, under the user's names.
         shaped: the same in the chip's layers, exactly.
-        chip: the chip's name.
+        chip: the chip's specification.
         found: changes by layer, in the order of the road.
         findings: what was found about the network; errors make a layer unsupported.
         heard: what calibration samples did.
@@ -68,7 +69,7 @@ def kept(
     for name in effects:
         changes[name] = [_settled(c, effects[name], shaped[name]) for c in changes.get(name, ())]
     return Ledger(
-        chip=chip,
+        chip=chip.name,
         entries=tuple(
             Entry(
                 layer=name,
@@ -78,7 +79,7 @@ def kept(
             )
             for name, kind in names.items()
         ),
-        provenance=_provenance(graph),
+        provenance=_provenance(graph, chip),
         samples=None if heard is None else heard.samples,
         steps=None if heard is None else heard.steps,
     )
@@ -132,9 +133,10 @@ def _refusals(findings: Iterable[Diagnostic]) -> Changes:
     )
 
 
-def _provenance(graph: Graph) -> dict[str, str]:
+def _provenance(graph: Graph, chip: SpecBase) -> dict[str, str]:
     dt = "none" if graph.dt is None else f"{graph.dt:g} s"
-    return {**graph.provenance, "dt": dt}
+    own = {"chip_file": chip.origin} if chip.origin else {}
+    return {**graph.provenance, "dt": dt, **own}
 
 
 # ---- approximations that made no difference on the data ----

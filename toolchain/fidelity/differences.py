@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.fidelity.fields import by_layer, differing, finite, value_of
 from toolchain.fidelity.findings import drive, moved, row_scales
+from toolchain.fidelity.ledger import Change, Changes, Fidelity
 from toolchain.ir import (
-    Array,
     BatchNorm,
     Conv1d,
     Conv2d,
@@ -29,7 +30,6 @@ from toolchain.ir import (
     SumPool2d,
     time_constant,
 )
-from toolchain.ledger import Change, Changes, Fidelity
 from toolchain.passes.unroll import UNROLLED
 
 __all__ = ["accepted", "rounded", "written_otherwise"]

@@ -8,10 +8,11 @@ from math import prod
 
 import numpy as np
 
-from toolchain.estimate.activity import Activity, mean_activity
-from toolchain.ir import Array, Graph, Neuron
-from toolchain.ledger import Effect
-from toolchain.recording import LayerRecord, Recording, aligned
+from toolchain.arrays import Array
+from toolchain.fidelity.ledger import Effect
+from toolchain.ir import Graph, Neuron
+from toolchain.runs.activity import Activity, mean_activity
+from toolchain.runs.recording import LayerRecord, Recording, aligned
 
 __all__ = ["Heard", "heard"]
 

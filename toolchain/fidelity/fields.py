@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.fidelity.ledger import Change, Value
 from toolchain.ir import Graph, Node
-from toolchain.ledger import Change, Value
 
 __all__ = ["by_layer", "differing", "finite", "value_of"]
 

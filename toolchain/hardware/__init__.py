@@ -1,40 +1,25 @@
-"""Chips as data: one YAML file a revision, each number with unit, source and basis.
+"""Chips as data: what every chip file holds, each number with unit, source and basis.
 
-``load_chip("xylo")`` gives the typed view of a file; ``hardware_specs/README.md`` says how to add
-one.
+A family derives the model of its files from ``SpecBase``; ``toolchain.chips.load`` reads them.
 """
 
-from toolchain.hardware.chip import Erratum, Source
-from toolchain.hardware.load import Chip, list_chips, load_chip
+from toolchain.hardware.chip import Erratum, Source, SpecBase
 from toolchain.hardware.overlay import Overlay, read_overlay, write_overlay
-from toolchain.hardware.power import ActionPrice, Rail, RailMode, SpeckPower, XyloPower
+from toolchain.hardware.power import ActionPrice, Power, Rail, RailMode
 from toolchain.hardware.quantity import Choice, Price, Quantity
-from toolchain.hardware.speck import SpeckChip, SpeckCoreSpec, SpeckLimits, SpeckTiming
-from toolchain.hardware.xylo import XyloChip, XyloClock, XyloLimits, XyloMemory
 
 __all__ = [
     "ActionPrice",
-    "Chip",
     "Choice",
     "Erratum",
     "Overlay",
+    "Power",
     "Price",
     "Quantity",
     "Rail",
     "RailMode",
     "Source",
-    "SpeckChip",
-    "SpeckCoreSpec",
-    "SpeckLimits",
-    "SpeckPower",
-    "SpeckTiming",
-    "XyloChip",
-    "XyloClock",
-    "XyloLimits",
-    "XyloMemory",
-    "XyloPower",
-    "list_chips",
-    "load_chip",
+    "SpecBase",
     "read_overlay",
     "write_overlay",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import PrivateAttr, StringConstraints
+from typing_extensions import Self
 
+from toolchain.hardware.power import Power
 from toolchain.hardware.quantity import Choice, Price, Quantity, SourceKey, SpecModel, Table
 
-__all__ = ["Erratum", "Source", "SpecBase"]
+__all__ = ["Erratum", "Name", "Source", "SpecBase"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
@@ -46,21 +48,43 @@ class SpecBase(SpecModel):
 
     Attributes:
         name: the file's name without its suffix.
+        family: name of the chip family.
         title: the name people use.
         aliases: other names that mean this chip, lower case; one alias names one chip only.
-        vendor_ids: names the vendor's tools have for the chip and its boards, lower case.
-        vendor_module: the vendor's configuration module.
         sources: the documents that the numbers refer to.
         errata: known faults of the silicon and of tools that read its configuration.
+        power: what it draws; a family narrows the type, which names the actions that it counts.
     """
 
     name: Name
+    family: str
     title: str
     aliases: tuple[Name, ...] = ()
-    vendor_ids: tuple[Name, ...]
-    vendor_module: str
     sources: Table[Source]
     errata: tuple[Erratum, ...] = ()
+    power: Power
+    _origin: str = PrivateAttr(default="")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Other names that ``load_chip`` takes for the chip, its aliases among them."""
+        return self.aliases
+
+    @property
+    def clocked(self) -> bool:
+        """Whether the chip has a main clock, so that estimates take ``clock_hz``."""
+        return False
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, with a digest; empty for one that is built in."""
+        return self._origin
+
+    def from_origin(self, origin: str) -> Self:
+        """Return the same chip with its origin."""
+        chip = self.model_copy()
+        chip._origin = origin
+        return chip
 
     def cite(self, quantity: Quantity | Choice | Price) -> str:
         """Who says so: ``speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)``."""

@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import copy
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from toolchain.atomic import write_file
 from toolchain.diagnostics import ChipFileError
 from toolchain.hardware.chip import Name, Source
 from toolchain.hardware.faults import Fault, dotted, report, text_of
@@ -134,14 +133,4 @@ def write_overlay(overlay: Overlay, path: Path) -> Path:
     writer.width, writer.allow_unicode = 100, True
     text = io.StringIO()
     writer.dump(overlay.model_dump(exclude_none=True), text)
-    handle, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(fresh).replace(path)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise
-    return path
+    return write_file(path, text.getvalue().encode())

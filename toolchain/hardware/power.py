@@ -20,7 +20,7 @@ from pydantic import Field, StringConstraints, model_validator
 from toolchain.hardware.quantity import FrozenMap, Price, Quantity, SpecModel, Table, measured_in
 from toolchain.hardware.units import same_dimension
 
-__all__ = ["DRAWS", "ActionPrice", "Power", "Rail", "RailMode", "SpeckPower", "XyloPower"]
+__all__ = ["DRAWS", "ActionPrice", "Power", "Rail", "RailMode"]
 
 Draw = Annotated[Price, measured_in("µW")]
 Slope = Annotated[Price, measured_in("µW/MHz")]
@@ -167,30 +167,3 @@ class Power(SpecModel):
                     f"energy of {name} is given in {action.energy.unit!r}, needs {wanted!r}"
                 )
         return self
-
-
-class XyloPower(Power):
-    """Power of a clocked chip. A ``cycle`` is what a busy clock cycle adds to an idle one."""
-
-    ACTIONS: ClassVar[Mapping[str, str]] = {
-        "cycle": "cycle",
-        "second_synapse": "synop",
-        "input_event": "spike",
-        "output_event": "spike",
-    }
-
-
-class SpeckPower(Power):
-    """Power of an event-driven chip.
-
-    A ``synop`` is one weight added to one membrane, with the reading and writing of both; a
-    ``leak_update`` one membrane that a tick of the slow clock changes.
-    """
-
-    ACTIONS: ClassVar[Mapping[str, str]] = {
-        "synop": "synop",
-        "leak_update": "neuron",
-        "input_event": "spike",
-        "dvs_event": "spike",
-        "output_event": "spike",
-    }

@@ -1,14 +1,12 @@
 """The intermediate representation: what a trained network computes.
 
-``nodes``, ``neuron`` and ``sensor`` hold the frozen node types, ``graph`` joins them, ``interpret``
-says in floats what a Graph means.
+``nodes``, ``neuron`` and ``sensor`` hold the frozen node types, ``graph`` joins them.
 """
 
 from toolchain.ir.graph import Edge, Graph
 from toolchain.ir.neuron import Membrane, Neuron, Readout, decay, time_constant
 from toolchain.ir.nodes import (
     Add,
-    Array,
     AvgPool2d,
     BatchNorm,
     Conv1d,
@@ -20,14 +18,12 @@ from toolchain.ir.nodes import (
     Node,
     Output,
     Scale,
-    Shape,
     SumPool2d,
 )
 from toolchain.ir.sensor import Sensor
 
 __all__ = [
     "Add",
-    "Array",
     "AvgPool2d",
     "BatchNorm",
     "Conv1d",
@@ -45,7 +41,6 @@ __all__ = [
     "Readout",
     "Scale",
     "Sensor",
-    "Shape",
     "SumPool2d",
     "decay",
     "time_constant",

@@ -12,7 +12,7 @@ from functools import reduce
 
 import numpy as np
 
-from toolchain.ir.nodes import Array
+from toolchain.arrays import Array
 
 __all__ = ["conv_fan_out", "conv_outputs", "fan_out", "reach", "synapses", "taps"]
 

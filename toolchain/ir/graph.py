@@ -21,8 +21,9 @@ from typing import Any, TypeVar
 import networkx as nx
 import numpy as np
 
+from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError
-from toolchain.ir.nodes import Input, Node, Output, Shape
+from toolchain.ir.nodes import Input, Node, Output
 
 __all__ = ["Edge", "Graph"]
 

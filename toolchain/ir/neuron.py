@@ -16,7 +16,8 @@ from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from toolchain.ir.nodes import Array, Node, Shape
+from toolchain.arrays import Array, Shape
+from toolchain.ir.nodes import Node
 
 __all__ = ["Membrane", "Neuron", "Readout", "ResetWhen", "decay", "time_constant"]
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import prod
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
+
+from toolchain.arrays import Array, Shape
 
 __all__ = [
     "Add",
-    "Array",
     "AvgPool2d",
     "BatchNorm",
     "Conv1d",
@@ -31,12 +31,8 @@ __all__ = [
     "Node",
     "Output",
     "Scale",
-    "Shape",
     "SumPool2d",
 ]
-
-Array: TypeAlias = npt.NDArray[Any]
-Shape: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.ir.nodes import Array, Node, Shape
+from toolchain.arrays import Array, Shape
+from toolchain.ir.nodes import Node
 
 __all__ = ["Sensor", "sense"]
 

@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.ir import neuron, nodes, sensor
 from toolchain.ir.graph import Edge, Graph
-from toolchain.ir.nodes import Array, Node
+from toolchain.ir.nodes import Node
 
 __all__ = ["pack_graph", "unpack_graph"]
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.ir import Array, Flatten, Graph, Identity, Membrane, Node
+from toolchain.arrays import Array
+from toolchain.ir import Flatten, Graph, Identity, Membrane, Node
 from toolchain.passes.weights import scalable, scaled, to_rows, weights_of
 
 __all__ = ["drop_identities", "fold_gain"]

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.ir import Add, Array, Graph, Linear, Membrane, Node
+from toolchain.arrays import Array
+from toolchain.ir import Add, Graph, Linear, Membrane, Node
 from toolchain.passes.weights import weights_of
 
 __all__ = ["carry_bias", "settled"]

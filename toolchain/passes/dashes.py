@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolchain.ir import Array
+from toolchain.arrays import Array
 
 __all__ = ["dashes", "formulas"]
 

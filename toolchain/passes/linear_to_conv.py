@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toolchain.ir import Array, Conv2d, Flatten, Graph, Input, Linear, Membrane, Node, Shape
+from toolchain.arrays import Array, Shape
+from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Membrane, Node
 
 __all__ = ["linear_to_conv"]
 

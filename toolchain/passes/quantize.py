@@ -15,7 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from toolchain.ir import Array, Conv2d, Graph, Linear, Neuron, Node
+from toolchain.arrays import Array
+from toolchain.ir import Conv2d, Graph, Linear, Neuron, Node
 from toolchain.passes.weights import scaled, to_rows, weights_of
 
 __all__ = ["Bits", "Scale", "quantize", "rounded", "scales"]

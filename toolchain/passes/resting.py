@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.ir import Array, Graph, Membrane, Neuron
+from toolchain.arrays import Array
+from toolchain.ir import Graph, Membrane, Neuron
 
 __all__ = ["empty_at_once", "rest_at_zero"]
 

@@ -6,17 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.ir import (
-    Array,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Graph,
-    Linear,
-    Node,
-    Scale,
-    SumPool2d,
-)
+from toolchain.arrays import Array
+from toolchain.ir import Conv1d, Conv2d, Flatten, Graph, Linear, Node, Scale, SumPool2d
 from toolchain.passes.weights import scaled
 
 __all__ = ["fold_scale"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array, Shape
 from toolchain.ir import (
     Add,
-    Array,
     AvgPool2d,
     BatchNorm,
     Conv1d,
@@ -25,7 +25,6 @@ from toolchain.ir import (
     Node,
     Output,
     Scale,
-    Shape,
     SumPool2d,
 )
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.ir import (
     Add,
-    Array,
     AvgPool2d,
     Conv1d,
     Conv2d,

@@ -5,13 +5,13 @@ import pytest
 
 from tests.chips.speck.graphs import conv, iaf, one
 from toolchain import DeployError, deploy
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck.approximations import APPROXIMATIONS, approximate
 from toolchain.chips.speck.rules.graph import check_graph
 from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import Add, Graph, Input, Output
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 CHIP = load_chip("speck2f")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.chips.speck.graphs import iaf
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck import simulate
 from toolchain.chips.speck.lower.dense import dense
 from toolchain.chips.speck.lower.integers import lower
-from toolchain.hardware import load_chip
 from toolchain.ir import Conv2d, Graph, Input, Output
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 CHIP = load_chip("speck2f")
 

@@ -7,13 +7,13 @@ import pytest
 
 from tests.chips.speck.networks import chain
 from tests.chips.speck.surfaces import SURFACES, files, holds, plain
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination
 from toolchain.chips.speck.emit.extras import DECIMATOR, Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
 from toolchain.chips.speck.readout import with_readout
 from toolchain.chips.vendor import NOTES, to_samna
 from toolchain.diagnostics import DeployError
-from toolchain.hardware import load_chip
 
 CHIPS = ["speck2e", "speck2f", "speck2c_mini", "speck2d_mini", "dynapcnn"]
 OFF = {"enable": False}

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.chips.speck import contract
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case, random_event_case
-from toolchain.chips.speck import face, simulate
+from toolchain.chips.speck import simulate
 from toolchain.chips.speck.simulate.events import MOST_STEPS
 
 KINDS = [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")]
@@ -157,8 +158,8 @@ def test_a_raster_needs_no_length_of_a_step_but_a_sensible_one():
 def test_activity_and_the_common_recording_take_events_too():
     streams = [stream((1, 2, 0, 1), (1, 2, 10, 1)), stream((4, 3, 1500, 0))]
     raster = as_raster(streams, SMALL.input_shape, 2, 1000)
-    assert face.activity(SMALL, streams) == face.activity(SMALL, raster)
-    assert face.activity(SMALL, streams).layers[0].spikes_per_step == 3 / 4
+    assert contract.activity(SMALL, streams) == contract.activity(SMALL, raster)
+    assert contract.activity(SMALL, streams).layers[0].spikes_per_step == 3 / 4
     for timing in ("clocked", "event"):
-        told = face.simulate(SMALL, streams, record=True, timing=timing)
+        told = contract.simulate(SMALL, streams, record=True, timing=timing)
         assert told.spikes.shape == (2, 2, 6)

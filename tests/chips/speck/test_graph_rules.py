@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from tests.chips.speck import contract
 from tests.chips.speck.graphs import branching, conv, iaf, one
-from toolchain.chips.speck import face
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck.rules.graph import LAYERS, TOPOLOGY, check_graph, topology_is_sound
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -175,7 +175,7 @@ def test_a_neuron_that_the_chip_lacks_is_refused_and_still_lowered(changes, text
     graph = one(changes)
     assert errors(graph) == [text]
     assert topology_is_sound(graph, CHIP)
-    face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
+    contract.lower(contract.quantize(graph, CHIP, None)[0], CHIP)
 
 
 GAPS = [
@@ -217,7 +217,7 @@ def test_what_a_core_has_no_field_for_is_written_out_and_its_cost_told(name, con
         f"info[dense_kernel] conv: {text}, and on {name} each zero is an update too\n"
         f"  source: {chip.cite(chip.limits.kernel_size)}"
     )
-    core = face.lower(face.quantize(graph, chip, None)[0], chip).cores[0]
+    core = contract.lower(contract.quantize(graph, chip, None)[0], chip).cores[0]
     assert core.kernel_words == finding.need
     assert core.weight.shape[2] == core.weight.shape[3]
     assert core.output_shape == graph.shape("spk")
@@ -226,8 +226,8 @@ def test_what_a_core_has_no_field_for_is_written_out_and_its_cost_told(name, con
 def test_a_kernel_that_has_no_square_stays_for_the_rules_to_refuse():
     graph = one(weight=Conv2d(weight=np.ones((1, 1, 3, 2))), shape=(1, 5, 5))
     assert errors(graph) == []
-    program = face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
-    assert [str(f) for f in face.check(program, CHIP)] == [
+    program = contract.lower(contract.quantize(graph, CHIP, None)[0], CHIP)
+    assert [str(f) for f in contract.check(program, CHIP)] == [
         "error[square_kernel] conv: kernel 3x2, speck2f takes square kernels only\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
         "  hint: a 3x3 kernel is taken, with a map of 3x3"
@@ -301,7 +301,7 @@ def test_pools_are_squares_side_by_side(node, text):
     assert errors(graph) == [
         f"error[square_pooling] n2: {text}; speck2f pools squares with the stride of their side"
     ]
-    face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
+    contract.lower(contract.quantize(graph, CHIP, None)[0], CHIP)
 
 
 def test_a_pool_before_the_output_is_refused():
@@ -352,7 +352,7 @@ def test_rows_of_inputs_are_no_maps():
     assert (
         "error[feature_maps] input: has shape (2,); speck2f takes (channels, height, width)"
     ) in errors(graph)
-    assert errors(face.shape(graph)) == []
+    assert errors(contract.shape(graph)) == []
 
 
 def test_neurons_stand_behind_weights_of_their_own():
@@ -439,7 +439,7 @@ def test_a_sum_that_feeds_itself_is_refused():
 def test_two_synapses_a_neuron_are_refused_with_reasons():
     nodes = {"input": Input(shape=(2,)), "fc": Linear(weight=np.ones((4, 2)))}
     nodes["spk"] = iaf((2,), alpha_syn=[0.5, 0.25])
-    graph = face.shape(Graph.chain({**nodes, "output": Output()}))
+    graph = contract.shape(Graph.chain({**nodes, "output": Output()}))
     assert ("integrate_and_fire", "spk") in rules_of(graph)
     assert not topology_is_sound(graph, CHIP)
 
@@ -484,10 +484,10 @@ def test_a_sound_network_is_lowered_whatever_its_neurons(seed):
     }
     graph = graph.replace(changed)
     assert topology_is_sound(graph, CHIP)
-    program = face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
+    program = contract.lower(contract.quantize(graph, CHIP, None)[0], CHIP)
     assert {core.name for core in program.cores} == set(changed)
-    face.check(program, CHIP)
-    face.place(program, CHIP)
+    contract.check(program, CHIP)
+    contract.place(program, CHIP)
 
 
 def tangle(rng):
@@ -520,7 +520,7 @@ def test_any_network_is_refused_with_reasons_or_lowered():
         graph = tangle(np.random.default_rng(seed))
         found = check_graph(graph, CHIP)
         if topology_is_sound(graph, CHIP):
-            program = face.lower(face.quantize(graph, CHIP, None)[0], CHIP)
+            program = contract.lower(contract.quantize(graph, CHIP, None)[0], CHIP)
             assert len(program.cores) == len(graph.of(Neuron))
             lowered += 1
         else:

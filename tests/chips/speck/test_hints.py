@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.chips.speck.networks import chain, gesture, lenet
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination, simulate
 from toolchain.chips.speck.lower.place import cores_that_fit, place
 from toolchain.chips.speck.rules import edits
 from toolchain.chips.speck.rules.program import RULES, check
 from toolchain.chips.speck.rules.trial import errors
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 
 CHIP, MINI = load_chip("speck2f"), load_chip("speck2d_mini")
 LAST = {"outputs": 2, "kernel": None}

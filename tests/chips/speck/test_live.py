@@ -16,6 +16,7 @@ import pytest
 from tests.chips.speck.networks import chain
 from tests.chips.speck.surfaces import configuration_class
 from toolchain.chips import vendor
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
 from toolchain.chips.speck.emit.addresses import to_events
 from toolchain.chips.speck.emit.extras import Extras
@@ -23,7 +24,6 @@ from toolchain.chips.speck.live.session import RAILS, find_boards, read_power, r
 from toolchain.chips.speck.readout import with_readout
 from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.diagnostics import DeployError, VendorError
-from toolchain.hardware import load_chip
 
 TYPES = {
     "Speck2eTestBoard": "speck2e",

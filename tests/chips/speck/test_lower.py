@@ -6,10 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.chips.speck import contract
 from tests.chips.speck.branched import branched
 from tests.chips.speck.graphs import branching, conv, iaf, one
 from tests.chips.speck.networks import chain
-from toolchain.chips.speck import Destination, EventOptions, face, simulate
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck import Destination, EventOptions, simulate
 from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.rules.graph import check_graph
 from toolchain.chips.speck.rules.program import check
@@ -17,16 +19,15 @@ from toolchain.chips.speck.simulate.event_twin import simulate_singly
 from toolchain.chips.speck.simulate.run import check_wiring
 from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import Add, AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Output, SumPool2d
-from toolchain.ir.interpret import interpret
 from toolchain.passes import drop_identities, fold_average_pool, fold_gain, fuse_batch_norm
+from toolchain.runs.interpret import interpret
 
 CHIP = load_chip("speck2f")
 
 
 def lowered(graph):
-    return lower(face.quantize(face.shape(graph), CHIP, None)[0], CHIP)
+    return lower(contract.quantize(contract.shape(graph), CHIP, None)[0], CHIP)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -35,11 +36,11 @@ def test_the_program_spikes_as_the_quantized_network(seed):
     graph = branching(rng, biases=seed % 2 == 1)
     errors = [f for f in check_graph(graph, CHIP) if f.severity is Severity.ERROR]
     assert errors == []
-    quantized = face.quantize(graph, CHIP, None)[0]
+    quantized = contract.quantize(graph, CHIP, None)[0]
     program = lower(quantized, CHIP)
     spikes = rng.poisson(0.3, (2, 12, *graph.shape("input")))
     wanted = interpret(quantized, spikes, record=True)
-    got = face.simulate(program, spikes, record=True, timing="clocked")
+    got = contract.simulate(program, spikes, record=True, timing="clocked")
     assert not any(got.saturations.values())
     for name, layer in wanted.layers.items():
         np.testing.assert_array_equal(got.layers[name].spikes, layer.spikes, err_msg=name)
@@ -62,11 +63,11 @@ def test_neurons_that_the_chip_has_spike_as_in_the_network(changes):
     rng = np.random.default_rng(0)
     graph = one(changes, conv(1, 1, 3, rng, padding=1))
     assert check_graph(graph, CHIP) == ()
-    quantized = face.quantize(graph, CHIP, None)[0]
+    quantized = contract.quantize(graph, CHIP, None)[0]
     spikes = rng.poisson(0.5, (2, 30, 1, 4, 4))
     wanted = interpret(quantized, spikes, record=True).layers["spk"]
     program = lower(quantized, CHIP)
-    got = face.simulate(program, spikes, record=True, timing="clocked").layers["spk"]
+    got = contract.simulate(program, spikes, record=True, timing="clocked").layers["spk"]
     assert wanted.spikes.any()
     np.testing.assert_array_equal(got.spikes, wanted.spikes)
     np.testing.assert_array_equal(got.v_mem, wanted.v_mem)
@@ -168,9 +169,9 @@ def test_gaps_of_groups_and_dilation_are_zeros_in_the_kernel(groups, dilation):
     weight = Conv2d(
         weight=rng.normal(0.2, 1, (4, 4 // groups, 3, 2)), groups=groups, dilation=dilation
     )
-    quantized = face.quantize(one(weight=weight, shape=(4, 7, 7)), CHIP, None)[0]
+    quantized = contract.quantize(one(weight=weight, shape=(4, 7, 7)), CHIP, None)[0]
     spikes = rng.poisson(0.4, (1, 10, 4, 7, 7))
-    got = face.simulate(lower(quantized, CHIP), spikes, record=False, timing="clocked")
+    got = contract.simulate(lower(quantized, CHIP), spikes, record=False, timing="clocked")
     wanted = interpret(quantized, spikes).spikes
     np.testing.assert_array_equal(got.spikes, wanted.reshape(1, 10, -1))
 
@@ -185,9 +186,9 @@ SEEDS = range(150)
 
 def quantized_as_deployed(graph):
     """Through the steps of ``deploy``: (shaped, quantized)."""
-    for step in (drop_identities, fuse_batch_norm, fold_average_pool, fold_gain, face.shape):
+    for step in (drop_identities, fuse_batch_norm, fold_average_pool, fold_gain, contract.shape):
         graph = step(graph)
-    return graph, face.quantize(graph, CHIP, None)[0]
+    return graph, contract.quantize(graph, CHIP, None)[0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -198,7 +199,7 @@ def test_branched_networks_spike_as_their_quantized_graph(seed):
     program = lower(quantized, CHIP)
     spikes = np.random.default_rng(seed).poisson(0.25, (2, 10, *shaped.shape("input")))
     wanted = interpret(quantized, spikes, record=True)
-    got = face.simulate(program, spikes, record=True, timing="clocked")
+    got = contract.simulate(program, spikes, record=True, timing="clocked")
     assert not any(got.saturations.values())
     np.testing.assert_array_equal(got.spikes, wanted.spikes.reshape(*got.spikes.shape))
     for name, layer in wanted.layers.items():
@@ -236,10 +237,10 @@ def test_the_branched_networks_have_everything():
 def test_several_outputs_lie_side_by_side():
     graph = nested()
     graph = Graph({**graph.nodes, "too": Output()}, [*graph.edges, ("a", "too")])
-    quantized = face.quantize(graph, CHIP, None)[0]
+    quantized = contract.quantize(graph, CHIP, None)[0]
     program = lower(quantized, CHIP)
     spikes = np.random.default_rng(0).poisson(0.3, (2, 9, 1, 8, 8))
-    got = face.simulate(program, spikes, record=True, timing="clocked")
+    got = contract.simulate(program, spikes, record=True, timing="clocked")
     parts = [got.layers[name].spikes.reshape(2, 9, -1) for name in program.outputs]
     np.testing.assert_array_equal(got.spikes, np.concatenate(parts, axis=2))
     np.testing.assert_array_equal(got.spikes, interpret(quantized, spikes).spikes)
@@ -286,7 +287,7 @@ def test_averages_of_one_size_that_meet_are_divided_by_the_next_weights(pools, d
     np.testing.assert_allclose(got.v_mem, wanted.v_mem, atol=1e-12)
     assert wanted.spikes.any()
     assert [f for f in check_graph(folded, CHIP) if f.severity is Severity.ERROR] == []
-    program = lower(face.quantize(folded, CHIP, None)[0], CHIP)
+    program = lower(contract.quantize(folded, CHIP, None)[0], CHIP)
     assert {target.pooling for core in program.cores for target in core.destinations} == {4}
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.oracles import nmnist
 from toolchain import deploy
-from toolchain.recording import count_agreement
+from toolchain.runs.recording import count_agreement
 
 pytestmark = pytest.mark.skipif(
     bool(nmnist.MISSING), reason=f"files of others that are not there: {nmnist.MISSING}"

@@ -5,13 +5,14 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from tests.chips.speck import contract
 from tests.chips.speck.networks import chain, cnn_sinabs, gesture, lenet, nmnist
-from toolchain.chips.speck import Destination, face
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck import Destination
 from toolchain.chips.speck.lower.matching import cheapest, crowds
 from toolchain.chips.speck.lower.place import cores_that_fit, place
 from toolchain.chips.speck.rules.program import check
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 
 CHIP = load_chip("speck2f")
 MINI = load_chip("speck2c_mini")
@@ -144,7 +145,7 @@ def test_only_what_fits_nowhere_else_goes_to_a_core_without_order():
     network = chain((2, 64, 64), SMALL, WIDE, WIDE)
     placed = place(network, CHIP).cores
     assert placed == {"spk0": 0, "spk1": 1, "spk2": 2}
-    found, told = face.place(network, CHIP)
+    found, told = contract.place(network, CHIP)
     assert [str(f) for f in told] == [
         "info[event_order] spk0: core 0 of speck2f takes events in no fixed order: two runs may "
         "differ" + TABLE + "\n  hint: core 2, 3, 4, 5, 6, 7 or 8 keeps the order",
@@ -201,7 +202,7 @@ def test_a_layer_too_large_for_every_core_is_named_with_need_and_limit():
 
 def test_a_layer_that_needs_two_memories_of_different_cores_is_named_with_what_it_lacks():
     network = chain((64, 64, 64), {"outputs": 64, "kernel": 3, "padding": (1, 1), "stride": (2, 2)})
-    placed, findings = face.place(network, CHIP)
+    placed, findings = contract.place(network, CHIP)
     assert placed is network
     assert [str(finding) for finding in findings] == [
         "error[placement] spk0: needs 65 536 kernel and 65 536 neuron words, no core of speck2f "
@@ -213,7 +214,7 @@ def test_a_layer_that_needs_two_memories_of_different_cores_is_named_with_what_i
 
 def test_layers_that_share_too_few_cores_are_a_smallest_such_set_with_what_helps():
     network = chain((2, 64, 64), WIDE, WIDE, WIDE, WIDE, {"outputs": 2, "kernel": 1})
-    _, (finding,) = face.place(network, CHIP)
+    _, (finding,) = contract.place(network, CHIP)
     assert (finding.need, finding.limit) == (4, 3)
     assert str(finding) == (
         "error[placement] spk0: 4 layers (spk0, spk1, spk2, spk3) need a core each, of speck2f "
@@ -232,7 +233,7 @@ def test_a_program_for_a_larger_chip_is_sent_there():
     (count,) = [f for f in check(network, MINI) if f.severity is Severity.ERROR]
     assert count.rule == "core_count"
     assert count.hint == "the program fits speck2e or speck2f"
-    assert face.place(network, MINI)[1] == ()  # said already
+    assert contract.place(network, MINI)[1] == ()  # said already
 
 
 # ---- by hand ----
@@ -280,7 +281,7 @@ def test_every_fault_of_a_hand_made_placement_is_told(cores, texts):
 
 def test_a_wrong_core_comes_with_those_that_are_free():
     network = chain((1, 64, 64), SMALL, WIDE, {"outputs": 1, "kernel": 1})
-    _, (finding,) = face.place(network, CHIP, {"spk1": 5, "spk2": 1})
+    _, (finding,) = contract.place(network, CHIP, {"spk1": 5, "spk2": 1})
     assert finding.hint == "core 0 or 2 is free and large enough"
 
 

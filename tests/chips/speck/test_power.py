@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chips.speck import contract
 from tests.chips.speck.graphs import branching
 from tests.chips.speck.networks import chain
-from toolchain.chips.speck import Destination, face
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck import Destination
 from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.power import activity, activity_at, estimate
 from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.chips.speck.simulate.run import simulate
-from toolchain.hardware import load_chip
 
 SPECK, OLD, KIT = map(load_chip, ("speck2f", "speck2e", "dynapcnn"))
 
@@ -70,7 +71,7 @@ def brute(program, name, sent):
 def test_synops_are_the_neurons_that_each_spike_finds(seed):
     rng = np.random.default_rng(seed)
     graph = branching(rng, size=int(rng.integers(6, 10)))
-    program = lower(face.quantize(graph, SPECK, None)[0], SPECK)
+    program = lower(contract.quantize(graph, SPECK, None)[0], SPECK)
     spikes = rng.poisson(0.3, (2, 6, *program.input_shape))
     run = simulate(program, spikes, record=True)
     sent = {"input": spikes, **{name: layer.spikes for name, layer in run.layers.items()}}
@@ -88,7 +89,7 @@ def test_even_spikes_cost_what_their_rate_says(seed):
     """A layer that spikes everywhere alike: rates give exactly the counts of the simulation."""
     rng = np.random.default_rng(seed)
     graph = branching(rng, size=8)
-    program = lower(face.quantize(graph, SPECK, None)[0], SPECK)
+    program = lower(contract.quantize(graph, SPECK, None)[0], SPECK)
     even = np.broadcast_to(rng.integers(0, 3, (1, 5, 1, 1, 1)), (1, 5, *program.input_shape))
     sent = {"input": even}
     rates = {"input": even.mean() / 1e-3}

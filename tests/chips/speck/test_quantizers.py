@@ -3,19 +3,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.chips.speck import contract
 from tests.chips.speck.graphs import branching, conv, iaf, one
 from tests.oracles.speck_quantizers import assert_integers, graph_of, read
 from toolchain import deploy
-from toolchain.chips.speck import face
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck.quantize import candidates as tries
 from toolchain.chips.speck.quantize import joint, listen
 from toolchain.chips.speck.quantize.auto import Judged, Network, auto, better
 from toolchain.chips.speck.quantize.layer import Words, applied, integers, read_layers
 from toolchain.chips.speck.quantize.report import agreements
-from toolchain.hardware import load_chip
 from toolchain.ir import Conv2d, Graph, Input, Output, Sensor
-from toolchain.ir.interpret import interpret
-from toolchain.recording import count_agreement
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import count_agreement
 
 CHIP = load_chip("speck2f")
 WORDS = Words.of(CHIP)
@@ -33,7 +33,7 @@ def layer_of(weight, neuron=None):
 
 def quantized(graph, method="auto", calibration=None):
     """The integers, and the findings by rule and layer."""
-    done, found = face.quantize(graph, CHIP, calibration, method)
+    done, found = contract.quantize(graph, CHIP, calibration, method)
     return done, {(f.rule, f.where): f for f in found}
 
 
@@ -57,7 +57,7 @@ def agreement(graph, done, spikes):
 @pytest.mark.parametrize("case", RECORDED)
 def test_common_makes_the_integers_recorded_from_sinabs(case):
     layer, wanted = RECORDED[case]
-    done, _ = face.quantize(graph_of(layer), CHIP, None, "common")
+    done, _ = contract.quantize(graph_of(layer), CHIP, None, "common")
     assert_integers(done, wanted)
 
 
@@ -183,7 +183,7 @@ def test_the_same_data_give_the_same_integers_and_leave_the_input_alone():
     graph = branching(np.random.default_rng(5), biases=True)
     spikes = counts((2, 30, *graph.shape("input")))
     before = str(graph)
-    first, second = (face.quantize(graph, CHIP, spikes, "auto") for _ in range(2))
+    first, second = (contract.quantize(graph, CHIP, spikes, "auto") for _ in range(2))
     assert str(first[0]) == str(second[0])
     assert first[1] == second[1]
     assert str(graph) == before
@@ -323,7 +323,7 @@ def test_a_network_that_runs_away_is_quantized_all_the_same():
     assert done["spk1"].v_threshold == 1
 
 
-@pytest.mark.parametrize("method", face.QUANTIZERS)
+@pytest.mark.parametrize("method", contract.QUANTIZERS)
 def test_a_deployment_takes_each_quantizer(method):
     graph = branching(np.random.default_rng(3), biases=True)
     spikes = counts((2, 20, *graph.shape("input")))
@@ -335,7 +335,7 @@ def test_a_deployment_takes_each_quantizer(method):
 
 
 def test_auto_is_the_default():
-    assert face.QUANTIZERS == ("auto", "common")
+    assert contract.QUANTIZERS == ("auto", "common")
 
 
 def judged(held):

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.chips.speck.networks import chain
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck.power import activity_at
 from toolchain.chips.speck.rules.rates import RateLimits, check_rates
-from toolchain.hardware import load_chip
 
 
 def busy():

@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.chips.speck import contract
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
-from toolchain.chips.speck import Destination, SpeckProgram, face, simulate
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck import Destination, SpeckProgram, simulate
 from toolchain.chips.speck.readout import OutputNeuron, Readout, readout_table, with_readout
 from toolchain.chips.speck.rules.program import check
 from toolchain.chips.speck.simulate.readout import MOST, read_out, unpack_word
-from toolchain.hardware import load_chip
 
 CHIP = load_chip("speck2f")
 
@@ -54,8 +55,8 @@ def test_spreading_changes_no_output(seed, timing):
     bias, start = np.arange(-2, 4), np.arange(6).reshape(6, 1, 1) * 30
     program = classifier(6, seed, bias=bias, initial=start)
     read = with_readout(program)
-    wanted = face.simulate(program, raster(seed), record=True, timing=timing)
-    got = face.simulate(read, raster(seed), record=True, timing=timing)
+    wanted = contract.simulate(program, raster(seed), record=True, timing=timing)
+    got = contract.simulate(read, raster(seed), record=True, timing=timing)
     assert wanted.spikes.any()
     np.testing.assert_array_equal(got.spikes, wanted.spikes)
     np.testing.assert_array_equal(got.layers["spk1"].v_mem, wanted.layers["spk1"].v_mem)
@@ -67,7 +68,7 @@ def test_spreading_changes_no_output(seed, timing):
 def test_a_readout_unplaces_what_was_placed():
     read = with_readout(classifier(3).placed({"spk0": 2, "spk1": 3}))
     assert [core.core for core in read.cores] == [None, None]
-    placed, findings = face.place(read, CHIP)
+    placed, findings = contract.place(read, CHIP)
     assert {core.core for core in placed.cores} <= set(range(9))
     assert check(placed, CHIP) == findings
 
@@ -208,7 +209,7 @@ def test_the_table_says_where_each_output_of_a_simulation_comes_from(seed):
     program, counts = random_case(seed, branches=True)
     cores = tuple(replace(core, monitor=True) for core in program.cores)
     program = replace(program, cores=cores, outputs=tuple(core.name for core in cores))
-    got = face.simulate(program, counts, record=True, timing="clocked")
+    got = contract.simulate(program, counts, record=True, timing="clocked")
     table = readout_table(program)
     assert got.spikes.shape[2] == len(table)
     for neuron in table:

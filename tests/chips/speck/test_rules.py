@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.chips.speck.networks import chain, lenet
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination
 from toolchain.chips.speck.rules.program import RULES, check
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 
 CHIP = load_chip("speck2f")
 CHIPS = [load_chip(n) for n in ("speck2f", "speck2e", "speck2c_mini", "speck2d_mini", "dynapcnn")]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from toolchain import DeployError, deploy
+from toolchain.fidelity.ledger import Fidelity
 from toolchain.ir import (
     AvgPool2d,
     Conv2d,
@@ -15,7 +16,6 @@ from toolchain.ir import (
     Output,
     Scale,
 )
-from toolchain.ledger import Fidelity
 
 
 def image(factor, *, behind=False):

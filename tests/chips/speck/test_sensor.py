@@ -14,6 +14,7 @@ from tests.chips.speck.networks import chain
 from tests.ir.test_sensor import sensors
 from tests.oracles import nn_cases
 from toolchain import DeployError, deploy, extract, nn
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck import (
     Destination,
     EventFilter,
@@ -31,7 +32,6 @@ from toolchain.chips.speck.simulate.events import event_array
 from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import Add, Edge, Graph, Input, Output, Sensor, SumPool2d
 from toolchain.passes import fold_sensor_pool
 

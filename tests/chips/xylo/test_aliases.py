@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import (
     in_network_order,
     in_whole_numbers,
@@ -14,7 +15,8 @@ from tests.chips.xylo.graphs import (
     wired,
 )
 from toolchain import deploy
-from toolchain.chips.xylo import face, simulate
+from toolchain.chips.load import load_chip
+from toolchain.chips.xylo import simulate
 from toolchain.chips.xylo.approximations import approximate
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.integers import lower
@@ -23,10 +25,9 @@ from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.simulate.twin import simulate_slow
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import Linear
-from toolchain.ir.interpret import interpret
 from toolchain.nn import CubaLIF, Merge
+from toolchain.runs.interpret import interpret
 
 A2, IMU, A3 = map(load_chip, ("xylo_a2", "xylo_imu", "xylo_a3"))
 SQUARE, ROWS = np.eye(2), np.ones((2, 2))
@@ -169,7 +170,7 @@ def both(graph, chip=A2):
 
 
 def run(program, raster):
-    return face.simulate(program, raster, record=True, timing="clocked")
+    return contract.simulate(program, raster, record=True, timing="clocked")
 
 
 @pytest.mark.parametrize("chip", [A2, IMU, A3], ids=lambda chip: chip.name)
@@ -232,7 +233,7 @@ def test_in_numbers_that_hardly_round_the_chip_is_the_float_network():
     spikes[0, [0, 2, 3, 5, 6, 7, 8, 15, 16, 17], 0] = 1
     spikes[0, [1, 7, 20], 1] = 1
     wanted = interpret(graph, spikes, record=True)
-    got = face.simulate(program, spikes, record=True, timing="clocked")
+    got = contract.simulate(program, spikes, record=True, timing="clocked")
     assert not any(got.saturations.values())
     for name, lag in read_layers(graph).lags().items():
         late, want = got.layers[name], wanted.layers[name]
@@ -293,13 +294,13 @@ def test_a_weight_of_both_synapses_is_one_entry_and_a_zero_is_none():
 def test_placement_says_where_spikes_are_passed_on():
     graph = on_time(net(BLOCK))
     program = lower(in_whole_numbers(graph), A2)
-    assert face.placement(program) == {
+    assert contract.placement(program) == {
         "a": "hidden 0..1 -> 2..3",
         "b": "hidden 2..3",
         "c": "hidden 4..5",
         "out": "output 0..1",
     }
-    assert [r.used for r in face.resources(program, A2) if r.resource == "widest fan-out"] == [
+    assert [r.used for r in contract.resources(program, A2) if r.resource == "widest fan-out"] == [
         2,
         2,
         0,
@@ -311,8 +312,8 @@ def test_as_many_weights_are_passed_with_aliases_as_without():
     spikes = np.random.default_rng(0).poisson(0.7, (2, 60, 2))
     rates = {"input": 50.0, "a": 20.0, "b": 30.0, "c": 10.0, "d": 40.0, "out": 5.0}
     programs = [lower(graph, chip) for chip in (A2, without(A2))]
-    counted = [face.activity(program, spikes).synops_per_step for program in programs]
-    assumed = [face.activity_at(program, rates, 100).synops_per_step for program in programs]
+    counted = [contract.activity(program, spikes).synops_per_step for program in programs]
+    assumed = [contract.activity_at(program, rates, 100).synops_per_step for program in programs]
     assert counted[0] == pytest.approx(counted[1])
     assert assumed[0] == pytest.approx(assumed[1])
     assert counted[0] > 0
@@ -331,7 +332,7 @@ def test_a_block_before_the_outputs_is_within_reach_of_them_alone(chip):
 
 def refused(graph, chip):
     program = lower(in_whole_numbers(graph), chip)
-    return [f for f in face.check(program, chip) if f.severity is Severity.ERROR]
+    return [f for f in contract.check(program, chip) if f.severity is Severity.ERROR]
 
 
 def test_a_wide_block_has_half_the_fan_out():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import (
     in_network_order,
     integers,
@@ -14,16 +15,15 @@ from tests.chips.xylo.graphs import (
     wired,
 )
 from toolchain import DeployError, deploy
-from toolchain.chips.xylo import face
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.approximations import APPROXIMATIONS, approximate
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.rules.graph import REMEDIES, check_graph
 from toolchain.chips.xylo.simulate.twin import simulate_slow
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import Edge, Graph, Linear
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 A2, IMU, A3 = map(load_chip, ("xylo_a2", "xylo_imu", "xylo_a3"))
 SQUARE = np.eye(2)
@@ -370,7 +370,7 @@ def test_what_goes_around_a_layer_keeps_its_time_and_the_block_is_late():
         "out: gets 'b' through 'b_out' 1 timestep later than in the network, since each hop on "
         "xylo_a2 takes one"
     ]
-    assert face.lag(after) == 1
+    assert contract.lag(after) == 1
 
 
 def test_a_skip_that_waits_already_is_kept():
@@ -423,7 +423,8 @@ def test_any_network_becomes_one_that_the_chip_keeps(seed):
     assert graph.nodes.keys() == after.nodes.keys()
     spikes = np.random.default_rng(0).poisson(1.0, (2, 50, 3))
     runs = [
-        face.simulate(lower(g, A2), spikes, record=False, timing="clocked") for g in (graph, after)
+        contract.simulate(lower(g, A2), spikes, record=False, timing="clocked")
+        for g in (graph, after)
     ]
     np.testing.assert_array_equal(runs[0].spikes, runs[1].spikes)
 
@@ -446,7 +447,7 @@ def test_what_is_rewritten_is_what_the_chip_computes(chip, seed):
     program = lower(graph, chip)
     spikes = np.random.default_rng(seed).poisson(1.0, (80, program.inputs)).clip(0, 15)
     wanted = in_network_order(graph, spikes)
-    got = face.simulate(program, spikes[None], record=True, timing="clocked")
+    got = contract.simulate(program, spikes[None], record=True, timing="clocked")
     steps = min(len(wanted["out"]), _capped(got, program))
     assert steps > 20
     for name, lag in read_layers(graph).lags().items():

@@ -9,12 +9,12 @@ import pytest
 from examples import braille
 from tests.genuine import genuine
 from toolchain import DeployError, deploy, load
+from toolchain.fidelity.ledger import Fidelity
 from toolchain.frontends.nir import NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.write import write
 from toolchain.ir import Linear, Neuron
-from toolchain.ir.interpret import interpret
-from toolchain.ledger import Fidelity
-from toolchain.recording import count_agreement
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import count_agreement
 
 FILE = "braille_noDelay_noBias_subtract.nir"
 

@@ -18,8 +18,8 @@ from tests.oracles.xylo_trained import FIXTURES, RECIPES, trained_case
 from toolchain import deploy
 from toolchain.chips.xylo import XyloProgram
 from toolchain.ir import Neuron
-from toolchain.ir.interpret import interpret
 from toolchain.ir.neuron import time_constant
+from toolchain.runs.interpret import interpret
 
 RECORD = Path(__file__).parents[2] / "oracles" / "data" / "xylo_quantizers.json"
 FOUND = json.loads(RECORD.read_text(encoding="utf-8"))

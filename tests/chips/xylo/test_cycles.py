@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.chips.xylo.programs import quiet
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import simulate
 from toolchain.chips.xylo.cycles import (
     cycles_per_step,
@@ -13,7 +14,6 @@ from toolchain.chips.xylo.cycles import (
     suggested_clock,
     worst_case_cycles,
 )
-from toolchain.hardware import load_chip
 
 A2, IMU, A3 = map(load_chip, ("xylo_a2", "xylo_imu", "xylo_a3"))
 

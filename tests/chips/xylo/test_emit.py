@@ -9,10 +9,10 @@ import pytest
 
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.surfaces import SURFACES
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.emit.tree import ROOM, configuration, require_room
 from toolchain.chips.xylo.rules.program import RULES
 from toolchain.diagnostics import DeployError
-from toolchain.hardware import load_chip
 
 ONE, A2, IMU, A3 = map(load_chip, ("xylo_1", "xylo_a2", "xylo_imu", "xylo_a3"))
 CHIPS = (ONE, A2, IMU, A3)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import in_whole_numbers, layered, lif, readout, sequence, wired
-from toolchain.chips.xylo import face
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.rules.graph import TOPOLOGY, check_graph, topology_is_sound
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -202,7 +202,7 @@ def test_a_neuron_that_the_chip_lacks_is_refused_and_still_lowered(changes, text
     assert errors(graph) == [text]
     assert topology_is_sound(graph, A2)
     if changes.get("synapses", 1) == 1:
-        face.lower(face.quantize(graph, A2, None)[0], A2)
+        contract.lower(contract.quantize(graph, A2, None)[0], A2)
 
 
 def test_a_time_constant_without_dt_is_told_in_shifts():
@@ -367,7 +367,7 @@ def test_weights_that_read_two_layers_are_taken():
     nodes |= {"both": Add(), "v": dense(), "out": readout(2), "output": Output()}
     graph = Graph(nodes, [*edges, ("both", "v"), ("v", "out"), ("out", "output")])
     assert rules_of(graph) == []
-    program = face.lower(in_whole_numbers(graph), A2)
+    program = contract.lower(in_whole_numbers(graph), A2)
     assert program.weights_out.tolist() == [[0, 0], [0, 0], [127, 0], [0, 127]]
     assert program.aliases == ((2,), (3,), (), ())
 
@@ -487,9 +487,9 @@ def test_a_sound_network_is_lowered_whatever_its_neurons(chip, seed):
         changed[name] = kind(node.shape[0], **variant)
     graph = graph.replace(changed)
     assert topology_is_sound(graph, chip)
-    program = face.lower(face.quantize(graph, chip, None)[0], chip)
+    program = contract.lower(contract.quantize(graph, chip, None)[0], chip)
     assert {p.name for p in program.populations} == set(changed)
-    face.check(program, chip)
+    contract.check(program, chip)
 
 
 def tangle(rng):
@@ -536,8 +536,8 @@ def test_any_network_is_refused_with_reasons_or_lowered():
             continue
         found = check_graph(graph, A2)
         if topology_is_sound(graph, A2):
-            face.lag(graph)
-            program = face.lower(in_whole_numbers(graph), A2)
+            contract.lag(graph)
+            program = contract.lower(in_whole_numbers(graph), A2)
             assert program.hidden == 2 * (len(graph.of(Neuron)) - 1)
             lowered += 1
         else:

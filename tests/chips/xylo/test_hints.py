@@ -10,12 +10,12 @@ from tests.chips.xylo.graphs import lif, readout, sequence, wired
 from tests.chips.xylo.programs import as_program, quiet
 from tests.oracles.xylo_networks import random_network, random_raster
 from toolchain import DeployError, deploy
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import Population, simulate
 from toolchain.chips.xylo.rules import edits
 from toolchain.chips.xylo.rules.paths import never_fires, never_read
 from toolchain.chips.xylo.rules.program import RULES, check
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 
 A2, IMU, A3 = map(load_chip, ("xylo_a2", "xylo_imu", "xylo_a3"))
 

@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import (
     in_network_order,
     in_whole_numbers,
@@ -17,16 +18,16 @@ from tests.chips.xylo.graphs import (
     sequence,
     wired,
 )
-from toolchain.chips.xylo import face, simulate
+from toolchain.chips.load import load_chip
+from toolchain.chips.xylo import simulate
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.simulate.twin import simulate_slow
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 from toolchain.ir import Edge, Flatten, Graph, Input, Linear
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 CHIPS = ("xylo_a2", "xylo_imu", "xylo_a3")
 A2, IMU, A3 = map(load_chip, CHIPS)
@@ -246,7 +247,7 @@ def test_every_layer_spikes_on_the_chip_as_in_the_network_after_its_lag(seed):
     program = lower(graph, [A2, A3][seed // 2 % 2])
     spikes = rng.poisson(1.0, (80, program.inputs)).clip(0, 15)
     wanted = in_network_order(graph, spikes)
-    got = face.simulate(program, spikes[None], record=True, timing="clocked")
+    got = contract.simulate(program, spikes[None], record=True, timing="clocked")
     steps = len(wanted["out"])
     assert sum(layer.any() for layer in wanted.values()) > 2
     for name, lag in read_layers(graph).lags().items():
@@ -262,7 +263,7 @@ def test_the_chip_agrees_with_the_float_reference_where_leaks_hardly_round():
     quantized = in_whole_numbers(wired(8, layers, connections))
     spikes = rng.poisson(0.7, (8, 100, 8)).clip(0, 15)
     wanted = interpret(quantized, spikes, record=True)
-    got = face.simulate(lower(quantized, A2), spikes, record=True, timing="clocked")
+    got = contract.simulate(lower(quantized, A2), spikes, record=True, timing="clocked")
     assert wanted.layers["a"].spikes.mean() > 0.05
     for name, lag in (("a", 0), ("out", 1)):
         a, b = wanted.layers[name].spikes.sum(axis=1), got.layers[name].spikes.sum(axis=1)
@@ -312,7 +313,7 @@ def test_weights_that_no_shift_makes_short_are_refused():
 def test_each_hidden_layer_passed_costs_a_step():
     graph = sequence(2, 3, 3, 3, 1)
     assert read_layers(graph).lags() == {"l0": 0, "l1": 1, "l2": 2, "l3": 3}
-    assert face.lag(graph) == 3
+    assert contract.lag(graph) == 3
 
 
 def test_recurrence_costs_nothing():
@@ -324,10 +325,10 @@ def test_recurrence_costs_nothing():
 def test_a_delay_in_the_network_is_a_step_that_the_chip_need_not_wait():
     layers = {"a": lif(2), "out": readout(1)}
     connections = [("input", "a", np.eye(2), 3), ("a", "out", [[1.0, 1.0]], 1)]
-    assert face.lag(wired(2, layers, connections)) == -3
+    assert contract.lag(wired(2, layers, connections)) == -3
 
 
 def test_a_delay_before_the_output_counts():
     graph = sequence(2, 3, 1)
     edges = [Edge(e.pre, e.post, int(e.post == "output")) for e in graph.edges]
-    assert face.lag(Graph(graph.nodes, edges, dt=graph.dt)) == 0
+    assert contract.lag(Graph(graph.nodes, edges, dt=graph.dt)) == 0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.chips.xylo.graphs import integers, layered
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.test_cycles import residual
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.cycles import (
     cycles_by_layer,
     cycles_per_step,
@@ -19,7 +20,6 @@ from toolchain.chips.xylo.cycles import (
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.power import activity, activity_at, estimate
 from toolchain.chips.xylo.simulate.run import simulate
-from toolchain.hardware import load_chip
 
 A2, IMU, A3 = map(load_chip, ("xylo_a2", "xylo_imu", "xylo_a3"))
 RATES = {"input": 100.0, "hidden": 50.0, "output": 10.0}

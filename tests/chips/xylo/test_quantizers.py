@@ -22,9 +22,9 @@ from toolchain.chips.xylo.quantize.scale import scaled
 from toolchain.chips.xylo.quantize.trial import MOST, Trial
 from toolchain.chips.xylo.quantize.tune import tuned
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
-from toolchain.ir.interpret import interpret
 from toolchain.passes.dashes import dashes
-from toolchain.recording import count_agreement
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import count_agreement
 
 CHIP = load_chip("xylo_a2")
 UNBIASED = [i for i in range(24) if i % 3 != 2]

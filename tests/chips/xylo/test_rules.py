@@ -11,12 +11,12 @@ from tests.chips.xylo.graphs import lif, readout, wired
 from tests.chips.xylo.programs import as_program, quiet
 from tests.oracles.xylo_networks import random_network, random_raster
 from toolchain import DeployError, deploy
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import Population, XyloProgram, simulate
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.rules.paths import never_fires
 from toolchain.chips.xylo.rules.program import RULES, check
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 
 X1, A2, IMU, A3 = map(load_chip, ("xylo_1", "xylo_a2", "xylo_imu", "xylo_a3"))
 RULE = {rule.__name__: rule for rule in RULES}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.chips.xylo.graphs import lif, readout, sequence, wired
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.diagnostics import Severity
-from toolchain.hardware import load_chip
 
 A2 = load_chip("xylo_a2")
 SQUARE = np.eye(2)

@@ -6,11 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import CHIP, leaked, lif, readout
 from tests.frontends.nir import graphs as nir
 from toolchain import DeployError, Deployment, deploy
-from toolchain.chips.xylo import face
 from toolchain.chips.xylo.lower import maps
+from toolchain.fidelity.ledger import Fidelity
 from toolchain.frontends.nir.write import write
 from toolchain.ir import (
     Add,
@@ -29,8 +30,7 @@ from toolchain.ir import (
     SumPool2d,
 )
 from toolchain.ir.fan_out import conv_fan_out
-from toolchain.ir.interpret import evaluate, interpret
-from toolchain.ledger import Fidelity
+from toolchain.runs.interpret import evaluate, interpret
 
 
 def chain(**nodes):
@@ -117,14 +117,16 @@ def on_maps(graph, spikes):
 @pytest.mark.parametrize("seed", range(8))
 def test_every_map_spikes_on_the_chip_as_in_the_network(seed):
     graph = whole(seed)
-    dense = face.shape(graph).map(
+    dense = contract.shape(graph).map(
         Linear, lambda _, node: replace(node, weight=np.rint(node.weight).astype(int))
     )
     spikes = np.random.default_rng(seed).poisson(0.6, (50, 2, 3, 2)).clip(0, 15)
     wanted = on_maps(graph, spikes)
-    got = face.simulate(face.lower(dense, CHIP), spikes[None], record=True, timing="clocked")
+    got = contract.simulate(
+        contract.lower(dense, CHIP), spikes[None], record=True, timing="clocked"
+    )
     assert all(wanted[name].any() for name in ("lif1", "lif2", "out"))
-    for name, lag in face.lags(dense).items():
+    for name, lag in contract.lags(dense).items():
         late = got.layers[name].spikes[0, lag:]
         np.testing.assert_array_equal(late, wanted[name].reshape(50, -1)[: 50 - lag], name)
 
@@ -132,7 +134,7 @@ def test_every_map_spikes_on_the_chip_as_in_the_network(seed):
 @pytest.mark.parametrize("pool", [SumPool2d, AvgPool2d])
 def test_the_float_network_stays_what_it_is(pool):
     graph = small(pool=pool)
-    dense = face.shape(graph)
+    dense = contract.shape(graph)
     assert {type(node) for node in dense.nodes.values()} == {Input, Flatten, Linear, Neuron, Output}
     wanted, got = (interpret(g, SPIKES, record=True) for g in (graph, dense))
     for name in graph.of(Neuron):
@@ -157,7 +159,7 @@ def test_a_sum_of_maps_that_is_pooled_is_written_out():
     edges = [("input", "a"), ("input", "b"), ("a", "sum"), ("b", "sum")]
     edges += pairwise(("sum", "pool", "h", "flat", "fc", "out", "output"))
     graph = Graph(nodes, edges, dt=1e-3)
-    wanted, got = (interpret(g, SPIKES).spikes for g in (graph, face.shape(graph)))
+    wanted, got = (interpret(g, SPIKES).spikes for g in (graph, contract.shape(graph)))
     np.testing.assert_array_equal(got, wanted)
 
 
@@ -167,7 +169,7 @@ def test_a_gain_of_each_pixel_moves_into_the_dense_weights():
     graph = graph.replace({"lif1": replace(graph["lif1"], gain=gain)})
     d = deploy(graph, "xylo", quantizer="channel")
     assert np.all(d.quantized["lif1"].gain == 1)
-    wanted, got = (interpret(g, SPIKES).spikes for g in (graph, face.shape(graph)))
+    wanted, got = (interpret(g, SPIKES).spikes for g in (graph, contract.shape(graph)))
     np.testing.assert_array_equal(got, wanted)
 
 
@@ -336,7 +338,7 @@ def test_what_is_far_too_large_is_counted_and_not_written_out(monkeypatch):
 
 def test_what_is_written_out_is_bounded():
     def dense(inputs, hidden):
-        return not face.shape(wide(inputs, hidden, 1)).of(Conv1d)
+        return not contract.shape(wide(inputs, hidden, 1)).of(Conv1d)
 
     assert dense(15, (272, 15))  # 4 096 neurons
     assert not dense(15, (272, 16))

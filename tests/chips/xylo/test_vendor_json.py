@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tests.chips.xylo.programs import quiet
 from tests.genuine import genuine
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import read_config, write_config
 from toolchain.chips.xylo.emit import vendor_document
 from toolchain.chips.xylo.emit.vendor_json import DEFAULTS, dumps, loads, parse
 from toolchain.diagnostics import ArtifactError, DeployError
-from toolchain.hardware import load_chip
 
 A2, A3, ONE = map(load_chip, ("xylo_a2", "xylo_a3", "xylo_1"))
 

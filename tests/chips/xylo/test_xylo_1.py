@@ -8,9 +8,9 @@ import pytest
 from tests.chips.xylo.programs import quiet
 from tests.test_deploy import leaky, spikes
 from toolchain import DeployError, deploy
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.power import activity_at, estimate
 from toolchain.chips.xylo.simulate.run import simulate
-from toolchain.hardware import load_chip
 
 ONE, A2 = load_chip("xylo_1"), load_chip("xylo_a2")
 

@@ -14,7 +14,7 @@ from toolchain.frontends.files import rockpool_json
 from toolchain.frontends.files.rockpool_check import checked
 from toolchain.frontends.files.rockpool_fields import Saved
 from toolchain.ir import Readout
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 FILES = archive.DATA / "rockpool_json"
 RECORDED = archive.read("rockpool_json")

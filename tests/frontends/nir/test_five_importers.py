@@ -12,7 +12,7 @@ from tests.oracles import nir_cases
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir import to_graph
 from toolchain.frontends.nir.read import read
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 RECORDED = Path(__file__).parents[2] / "oracles" / "data" / "frameworks" / "nir_importers.npz"
 IMPORTED = [(f, name) for f, cases in nir_cases.CASES.items() for name in cases]

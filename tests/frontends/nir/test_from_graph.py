@@ -31,7 +31,7 @@ from toolchain.ir import (
     Sensor,
     SumPool2d,
 )
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 DT = 1e-3
 

@@ -9,7 +9,7 @@ from toolchain import deploy
 from toolchain.frontends.nir import to_graph
 from toolchain.frontends.nir.read import read
 from toolchain.ir import Neuron
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 
 @pytest.fixture

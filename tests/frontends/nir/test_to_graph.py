@@ -9,7 +9,7 @@ from tests.frontends.nir.graphs import chain, conv2d, cuba, ends, file, lif, nod
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir import NirGraph, to_graph
 from toolchain.ir import Edge
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 DT = 1e-3
 EULER = {"dialect": "euler", "dt": DT}

@@ -14,7 +14,7 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends import extract
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
 from toolchain.frontends.tracing.axes import Layout, check_axes
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 
 class IAFCell(torch_nn.Module):

@@ -8,7 +8,7 @@ from torch import nn as torch_nn
 from tests.frontends.tracing.step_layers import Leaky, Net, RLeaky, Synaptic, spikes, wiring
 from toolchain import nn
 from toolchain.frontends import extract
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 PLAIN = ["input = Input", "fc = Linear <- input", "lif = Neuron <- fc", "output = Output <- lif"]
 

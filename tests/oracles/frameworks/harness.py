@@ -28,8 +28,8 @@ from toolchain.frontends.frameworks.adapter import Layer
 from toolchain.frontends.frameworks.kinds import kind
 from toolchain.frontends.tracing.outputs import without_spikes
 from toolchain.ir import Neuron, Readout
-from toolchain.ir.interpret import interpret
 from toolchain.ir.store import pack_graph
+from toolchain.runs.interpret import interpret
 
 __all__ = ["INPUTS", "Case", "leaf_faults", "main", "output_faults", "reason"]
 

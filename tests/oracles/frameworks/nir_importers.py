@@ -20,7 +20,7 @@ from tests.oracles import nir_cases
 from toolchain.frontends.nir import from_object, to_graph
 from toolchain.frontends.nir.read import read
 from toolchain.frontends.nir.write import as_bytes
-from toolchain.ir.interpret import interpret
+from toolchain.runs.interpret import interpret
 
 SIZE = nir_cases.NEURONS
 RECORDED = Path(__file__).parents[1] / "data" / "frameworks" / "nir_importers.npz"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolchain.frontends.frameworks.kinds import FRAMEWORKS, kind
+from toolchain.frontends.frameworks.kinds import framework_names, kind
 
 __all__ = ["leaf", "rebuilt", "refused_leaves", "watched"]
 
@@ -98,7 +98,7 @@ def refused_leaves(model):
         if inside and name.startswith(inside):
             continue  # a part of a layer, such as the surrogate of a neuron
         inside = () if reason is None else (f"{name}." if name else "",)
-        if isinstance(reason, str) and type(module).__module__.split(".")[0] in FRAMEWORKS:
+        if isinstance(reason, str) and type(module).__module__.split(".")[0] in framework_names():
             yield {**leaf(name, module), "reason": reason}
 
 

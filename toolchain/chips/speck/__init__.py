@@ -3,10 +3,11 @@
 What is loaded is a ``program`` with its ``sensor`` and ``readout`` (``faults``: what has no meaning
 on any chip; ``store``: how it is kept). A network gets there through ``quantize`` and ``lower``;
 ``rules`` say what the chip refuses. From there on ``simulate``, ``power``, ``emit`` and ``live``.
-``face`` is what ``deploy`` sees.
+``family`` implements the contract.
 """
 
 from toolchain.chips.speck.emit.addresses import to_events, to_raster
+from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.readout import Readout, readout_table, with_readout
 from toolchain.chips.speck.rules.rates import RateLimits, check_rates
@@ -26,6 +27,7 @@ __all__ = [
     "Readout",
     "SpeckCore",
     "SpeckLayerRecord",
+    "SpeckOptions",
     "SpeckProgram",
     "SpeckRecording",
     "SpeckSensor",

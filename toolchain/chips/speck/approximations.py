@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.allow import (
     Changed,
     accepted_names,
@@ -18,9 +19,9 @@ from toolchain.chips.allow import (
     reset_at_once,
     warning,
 )
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
-from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Conv2d, Graph, Neuron, Node
+from toolchain.ir import Conv2d, Graph, Neuron, Node
 
 __all__ = ["APPROXIMATIONS", "approximate"]
 

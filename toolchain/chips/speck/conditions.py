@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from toolchain.chips.conditions import state_word
-from toolchain.hardware import SpeckChip
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity, percent
 from toolchain.ir import Conv2d, Graph, Neuron
-from toolchain.ledger import UNCHECKED, Change, Effect, Fidelity, percent
 
 __all__ = ["DIFFERENCES", "conditions"]
 

@@ -9,9 +9,10 @@ import numpy as np
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.recording import SpeckRecording
 from toolchain.chips.speck.simulate.run import simulate
-from toolchain.estimate import Activity, LayerActivity, check_rates
 from toolchain.ir.fan_out import conv_fan_out
-from toolchain.spikes import Spikes
+from toolchain.runs import Activity, LayerActivity
+from toolchain.runs.activity import check_rates
+from toolchain.runs.spikes import Spikes
 
 __all__ = ["activity", "activity_at", "of_run"]
 

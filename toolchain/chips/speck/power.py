@@ -17,8 +17,10 @@ from types import MappingProxyType
 
 from toolchain.chips.speck.counts import activity, activity_at
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.estimate import Activity, Estimate, Figure, NotPriced, Pace, price, total
-from toolchain.hardware import Quantity, SpeckChip
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.estimate import Estimate, Figure, NotPriced, Pace, price, total
+from toolchain.hardware import Quantity
+from toolchain.runs import Activity
 
 __all__ = ["activity", "activity_at", "estimate"]
 

@@ -3,7 +3,8 @@
 What is loaded is a ``program`` (``specification`` builds one from the well-known dictionary,
 ``faults`` says what no register holds). A network gets there through ``approximations`` (what a
 user may allow), ``quantize`` and ``lower``; ``rules`` say what the chip refuses. From there on
-``simulate``, ``cycles`` and ``power``, ``emit`` and ``live``. ``face`` is what ``deploy`` sees.
+``simulate``, ``cycles`` and ``power``, ``emit`` and ``live``. ``family``
+implements the contract.
 """
 
 from toolchain.chips.xylo.emit.ram_files import write_ram_files

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.allow import (
     Changed,
     accepted_names,
@@ -22,9 +23,9 @@ from toolchain.chips.allow import (
 )
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.rules.topology import topology_is_sound
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array, Edge, Graph, Linear, Membrane, Neuron, Output, time_constant
+from toolchain.ir import Edge, Graph, Linear, Membrane, Neuron, Output, time_constant
 from toolchain.passes.carry_bias import carry_bias, settled
 from toolchain.passes.dashes import dashes
 from toolchain.passes.weights import weights_of

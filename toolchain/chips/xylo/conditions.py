@@ -10,9 +10,9 @@ from toolchain.chips.conditions import state_word
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
-from toolchain.hardware import XyloChip
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity
 from toolchain.ir import Graph, Neuron
-from toolchain.ledger import UNCHECKED, Change, Effect, Fidelity
 
 __all__ = ["DIFFERENCES", "conditions"]
 

@@ -7,11 +7,12 @@ from math import prod
 
 import numpy as np
 
-from toolchain.chips.tally import active_of_each, spikes_of_each
+from toolchain.arrays import Array
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
-from toolchain.estimate import Activity, LayerActivity, check_rates
-from toolchain.ir import Array
+from toolchain.runs import Activity, LayerActivity
+from toolchain.runs.activity import check_rates
+from toolchain.runs.tally import active_of_each, spikes_of_each
 
 __all__ = ["activity", "activity_at", "of_run"]
 

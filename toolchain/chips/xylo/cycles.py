@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts
-from toolchain.estimate import Activity
-from toolchain.hardware import XyloChip
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.runs import Activity
 
 __all__ = [
     "Clock",

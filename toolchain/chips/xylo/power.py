@@ -26,17 +26,9 @@ from toolchain.chips.xylo.cycles import (
     worst_case_cycles,
 )
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.estimate import (
-    Activity,
-    Estimate,
-    Figure,
-    NotPriced,
-    Pace,
-    Suggestion,
-    price,
-    slower_clock,
-)
-from toolchain.hardware import XyloChip
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.estimate import Estimate, Figure, NotPriced, Pace, Suggestion, price, slower_clock
+from toolchain.runs import Activity
 
 __all__ = ["activity", "activity_at", "estimate"]
 

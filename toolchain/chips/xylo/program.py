@@ -167,8 +167,9 @@ class XyloProgram:
             ValueError: a key is missing, or a value cannot be loaded; lists every fault.
         """
         # neither is needed to simulate a program that is there
+        from toolchain.chips.load import load_chip
+        from toolchain.chips.xylo.spec import XyloChip
         from toolchain.chips.xylo.specification import assemble
-        from toolchain.hardware import XyloChip, load_chip
 
         found = load_chip(chip)
         if not isinstance(found, XyloChip):

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
 from toolchain.frontends.files.contents import Content, Kind, look
 from toolchain.ir import Graph
+from toolchain.ir.store import unpack_graph
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,10 +118,9 @@ def _nir(content: Content, given: _Given) -> Graph:
 
 
 def _deployment(content: Content, given: _Given) -> Graph:
-    from toolchain.artifact import load as load_artifact
-
     try:
-        graph = load_artifact(content.path).graph
+        archive = Archive(content.path)
+        graph = archive.build("graph", lambda: unpack_graph(*archive.unpacked("graph")))
     except ArtifactError as fault:
         raise ModelFileError(str(fault)) from None
     return graph if given.dt is None else graph.with_dt(given.dt)

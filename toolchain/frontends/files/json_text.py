@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import count
-from toolchain.ir import Array
 
 __all__ = ["NUMBERS", "number_array", "once", "parsed"]
 

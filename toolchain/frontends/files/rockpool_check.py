@@ -21,11 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.files.rockpool_fields import Saved, Value
 from toolchain.frontends.nir.check import held_against
 from toolchain.frontends.nir.integrate import Track
-from toolchain.ir import Array, Graph
+from toolchain.ir import Graph
 
 __all__ = ["checked"]
 

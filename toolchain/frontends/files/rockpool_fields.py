@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError
 from toolchain.frontends.frameworks.rockpool import LAYERS, REFUSED
-from toolchain.ir import Array, Node, Shape
+from toolchain.ir import Node
 
 __all__ = ["Saved", "Value", "fragment_of", "outputs_of"]
 

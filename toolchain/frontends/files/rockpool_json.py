@@ -23,12 +23,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError, ModelFileError
 from toolchain.frontends.files.json_text import NUMBERS, number_array, parsed
 from toolchain.frontends.files.rockpool_check import checked
 from toolchain.frontends.files.rockpool_fields import Saved, Value, fragment_of, outputs_of
 from toolchain.frontends.frameworks.adapter import Fragment
-from toolchain.ir import Edge, Graph, Input, Node, Output, Shape
+from toolchain.ir import Edge, Graph, Input, Node, Output
 
 __all__ = ["Tree", "read_tree", "to_graph"]
 

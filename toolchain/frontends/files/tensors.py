@@ -11,9 +11,9 @@ import json
 import torch
 from torch import Tensor
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import count
 from toolchain.frontends.files.json_text import once
-from toolchain.ir import Array
 
 __all__ = ["as_array", "read"]
 

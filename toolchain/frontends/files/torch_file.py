@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.frontends.files.pickles import StoredTensor, foreign_globals, read
-from toolchain.ir import Array
 
 __all__ = ["TorchFile"]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.ir import Array
 
 if TYPE_CHECKING:
     import torch

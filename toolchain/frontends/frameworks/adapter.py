@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from toolchain.ir import Array, Edge, Node, Shape
+from toolchain.arrays import Array, Shape
+from toolchain.ir import Edge, Node
 
 __all__ = ["Adapter", "Axes", "Fragment", "Layer", "UnsupportedError", "array", "pair"]
 

@@ -6,31 +6,34 @@ replaces nothing that computes; one that does is refused, because its constants 
 say what it does.
 
 Layers of other frameworks are known by the names of their package and class, never by importing
-the framework. Each framework has a module here with ``LAYERS``, the supported classes by name, and
-``REFUSED``, classes with the reason why not; it is imported when a layer of the framework is met. A
-class of a framework that is in neither table is a container if it has layers inside, and refused
-otherwise.
+the framework. Each framework has a module with ``LAYERS``, the supported classes by name, and
+``REFUSED``, classes with the reason why not: those here, and those that installed packages register
+in the entry point group ``snn_toolchain.layers`` under the name of the framework's package. The
+module is imported when a layer of the framework is found in a model. A class of a framework that
+is in neither table is a container if it has layers inside, and refused otherwise.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import cast
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from toolchain.chips import plugins
+from toolchain.diagnostics import PluginError
 from toolchain.frontends.frameworks.adapter import Layer
 from toolchain.frontends.frameworks.native import NATIVE_LAYERS, NATIVE_REFUSED
 from toolchain.frontends.frameworks.torch_layers import REFUSED, TORCH_LAYERS
 
-__all__ = ["FRAMEWORKS", "LAYERS", "kind"]
+__all__ = ["LAYERS", "framework_names", "kind"]
 
 LAYERS: dict[type[nn.Module], Layer] = {**TORCH_LAYERS, **NATIVE_LAYERS}
 
+GROUP = "snn_toolchain.layers"
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
-"""Packages with a module of the same name here."""
 
 
 def kind(module: nn.Module) -> Layer | str | None:
@@ -44,7 +47,7 @@ def kind(module: nn.Module) -> Layer | str | None:
         if found is not None:
             return found
     package = _package(cls)
-    if package in FRAMEWORKS and not any(module.children()):
+    if package in framework_names() and not any(module.children()):
         return f"a layer of {package} that is not known; rebuild it with toolchain.nn"
     if cls.__module__.startswith("torch.nn.modules.") and not issubclass(cls, _CONTAINERS):
         return REFUSED.get(cls.__name__, "has no counterpart on a spiking chip")
@@ -58,12 +61,27 @@ def _package(cls: type) -> str:
 def _listed(cls: type) -> Layer | str | None:
     """The Layer of a class or the reason why it is refused, if it is in any table."""
     package = _package(cls)
-    if package not in FRAMEWORKS:
+    if package not in framework_names():
         return NATIVE_REFUSED.get(cls, LAYERS.get(cls))
-    tables = import_module(f"toolchain.frontends.frameworks.{package}")
-    refused: dict[str, str] = tables.REFUSED
-    layers = cast(dict[str, Layer], tables.LAYERS)
+    layers, refused = _tables(package)
     return refused.get(cls.__qualname__, layers.get(cls.__qualname__))
+
+
+def framework_names() -> tuple[str, ...]:
+    """Return the packages whose layers are known by name."""
+    return tuple(plugins.find(GROUP))
+
+
+@cache
+def _tables(package: str) -> tuple[Mapping[str, Layer], Mapping[str, str]]:
+    """Import the tables of a framework: supported classes, and refused ones with the reason."""
+    plugin = plugins.find(GROUP)[package]
+    module: Any = plugins.load(plugin)
+    layers: Mapping[str, Layer] = getattr(module, "LAYERS", {})
+    refused: Mapping[str, str] = getattr(module, "REFUSED", {})
+    if wrong := [name for name, layer in layers.items() if not isinstance(layer, Layer)]:
+        raise PluginError(f"plug-in {plugin.title}: LAYERS holds no Layer for {', '.join(wrong)}")
+    return layers, refused
 
 
 def _changed(module: nn.Module, subclasses: tuple[type, ...], base: type) -> str | None:

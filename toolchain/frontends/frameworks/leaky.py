@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
+from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError, array, pair
 from toolchain.frontends.frameworks.torch_layers import linear
-from toolchain.ir import Add, Edge, Neuron, Node, Readout, Sensor, Shape, SumPool2d
+from toolchain.ir import Add, Edge, Neuron, Node, Readout, Sensor, SumPool2d
 
 __all__ = [
     "Decays",

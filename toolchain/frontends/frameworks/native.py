@@ -10,6 +10,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from toolchain import nn
+from toolchain.arrays import Shape
 from toolchain.frontends.frameworks import leaky
 from toolchain.frontends.frameworks.adapter import (
     Adapter,
@@ -20,7 +21,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import identity
-from toolchain.ir import Linear, Neuron, Readout, Shape
+from toolchain.ir import Linear, Neuron, Readout
 from toolchain.nn.spiking import MembraneLayer
 from toolchain.nn.state import StatefulLayer
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.frameworks.adapter import (
     Axes,
     Fragment,
@@ -32,7 +33,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
     pair,
 )
-from toolchain.ir import Add, Array, Conv2d, Edge, Linear, Neuron, Readout, Shape
+from toolchain.ir import Add, Conv2d, Edge, Linear, Neuron, Readout
 
 __all__ = ["LAYERS", "REFUSED"]
 

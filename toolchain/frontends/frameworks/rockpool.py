@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.frameworks import leaky
 from toolchain.frontends.frameworks.adapter import (
     Adapter,
@@ -31,7 +32,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import identity
-from toolchain.ir import Array, Linear, Neuron, Node, Readout, Shape, decay
+from toolchain.ir import Linear, Neuron, Node, Readout, decay
 
 __all__ = ["LAYERS", "REFUSED"]
 

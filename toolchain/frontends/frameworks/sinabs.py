@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolchain.arrays import Shape
 from toolchain.frontends.frameworks import leaky
 from toolchain.frontends.frameworks.adapter import Adapter, Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.frameworks.torch_layers import identity
-from toolchain.ir import Conv2d, Shape
+from toolchain.ir import Conv2d
 
 __all__ = ["LAYERS", "REFUSED"]
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import (
     Adapter,
     Axes,
@@ -33,7 +34,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import TORCH_LAYERS
-from toolchain.ir import Add, Edge, Linear, Neuron, Node, Shape
+from toolchain.ir import Add, Edge, Linear, Neuron, Node
 
 __all__ = ["LAYERS", "REFUSED"]
 

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.frameworks.adapter import (
     Adapter,
     Axes,
@@ -37,7 +38,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import TORCH_LAYERS, identity
-from toolchain.ir import Add, Array, Edge, Flatten, Linear, Neuron, Readout, Shape
+from toolchain.ir import Add, Edge, Flatten, Linear, Neuron, Readout
 
 __all__ = ["LAYERS", "REFUSED"]
 

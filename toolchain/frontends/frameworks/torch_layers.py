@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
+from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import (
     Axes,
     Fragment,
@@ -13,7 +14,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
     pair,
 )
-from toolchain.ir import AvgPool2d, BatchNorm, Conv2d, Identity, Linear, Shape
+from toolchain.ir import AvgPool2d, BatchNorm, Conv2d, Identity, Linear
 
 __all__ = ["REFUSED", "TORCH_LAYERS", "identity", "linear"]
 

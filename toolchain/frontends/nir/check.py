@@ -7,13 +7,14 @@ from math import prod
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.integrate import Track, Wiring, integrate
 from toolchain.frontends.nir.loops import looped
 from toolchain.frontends.nir.neurons import Reading
 from toolchain.frontends.nir.nodes import NirNode
-from toolchain.ir import Array, Graph, Linear, Neuron
-from toolchain.ir.interpret import interpret
+from toolchain.ir import Graph, Linear, Neuron
+from toolchain.runs.interpret import interpret
 
 __all__ = ["check", "held_against"]
 

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.frontends.nir.dialects import DIALECTS, Dialect
 from toolchain.frontends.nir.neurons import NEURONS, Reading, fields_of, neuron
 from toolchain.frontends.nir.nodes import NirNode
-from toolchain.ir import Array, Graph, Input, Membrane, Neuron, Output
-from toolchain.ir.interpret import interpret
+from toolchain.ir import Graph, Input, Membrane, Neuron, Output
+from toolchain.runs.interpret import interpret
 
 __all__ = ["ask_dialect", "ask_dt", "ask_reset"]
 

@@ -33,6 +33,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.frontends.nir.steps import (
     SNAP,
     euler,
@@ -42,7 +43,6 @@ from toolchain.frontends.nir.steps import (
     rockpool,
     step_of_gain,
 )
-from toolchain.ir import Array
 
 __all__ = ["DIALECTS", "DYNAMIC", "Dialect"]
 

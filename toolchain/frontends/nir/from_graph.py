@@ -1,53 +1,33 @@
 """A Graph as NIR, under Euler's rule with the Graph's dt.
 
-NIR's fields hold what other tools can read: time constants ``dt / (1 - alpha)`` and gains that
-Euler's rule turns back into the Graph's constants. What NIR has no field for lies in the metadata
-of the graph (``own``), so that reading the file back gives the Graph as it was; what another tool
-will not see of it is logged.
-
-Sums become edges that meet where the sum feeds one node; other sums and ``Identity`` layers become
-a ``Scale`` of ones. An edge of one step that closes a loop is NIR's recurrence; other delays
-become ``Delay`` nodes.
+What NIR's own fields hold is in ``plain``. What NIR has no field for lies in the metadata of the
+graph (``own``), so that reading the file back gives the Graph as it was; what another tool will
+not see of it is logged.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from toolchain.frontends.nir.faults import Fault, file_error
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import NirFile, NirGraph
+from toolchain.frontends.nir.own import metadata
+from toolchain.frontends.nir.plain import plain_graph
+from toolchain.frontends.nir.write import write
 from toolchain.ir import (
-    Add,
-    Array,
-    AvgPool2d,
     Conv1d,
     Conv2d,
-    Edge,
-    Flatten,
     Graph,
-    Identity,
-    Input,
-    Linear,
     Membrane,
     Neuron,
-    Node,
-    Output,
-    Readout,
-    Scale,
-    Shape,
-    SumPool2d,
 )
 
-__all__ = ["NOMINAL_DT", "from_graph", "plain_graph", "save"]
+__all__ = ["from_graph", "save"]
 
 LOG = logging.getLogger("toolchain.nir")
-NOMINAL_DT = 1.0
-"""Length of a step, s, where the Graph has none: time constants then count steps."""
 
 
 def save(graph: Graph, path: str | Path) -> Path:
@@ -56,8 +36,6 @@ def save(graph: Graph, path: str | Path) -> Path:
     Raises:
         ModelFileError: as :func:`from_graph`.
     """
-    from toolchain.frontends.nir.write import write
-
     return write(path, from_graph(graph))
 
 
@@ -67,8 +45,6 @@ def from_graph(graph: Graph) -> NirFile:
     Raises:
         ModelFileError: layers without a NIR form, all of them by name.
     """
-    from toolchain.frontends.nir.own import metadata
-
     plain = plain_graph(graph)
     unsaid = list(_unsaid(graph))
     if unsaid:
@@ -79,101 +55,6 @@ def from_graph(graph: Graph) -> NirFile:
         )
     made = NirGraph(nodes=plain.nodes, edges=plain.edges, metadata=metadata(graph))
     return NirFile(graph=made, version=None, where="the Graph as NIR")
-
-
-def plain_graph(graph: Graph) -> NirGraph:
-    """Nodes and edges, as any reader sees them.
-
-    Raises:
-        ModelFileError: layers without a NIR form, all of them by name.
-    """
-    faults = list(_faults(graph))
-    if faults:
-        raise file_error("the Graph has layers without a NIR form", faults)
-    dt = NOMINAL_DT if graph.dt is None else graph.dt
-    sums = {name for name in graph.of(Add) if _dissolves(graph, name)}
-    nodes: dict[str, NirNode | NirGraph] = {}
-    for name, node in graph.nodes.items():
-        if name not in sums:
-            shape = graph.shape(name) if isinstance(node, Input) else graph.input_shape_of(name)
-            nodes[name] = _node(node, shape, dt)
-    edges: list[tuple[str, str]] = []
-    for edge in graph.edges:
-        if edge.pre in sums:
-            continue
-        post = graph.post(edge.post)[0].post if edge.post in sums else edge.post
-        if edge.delay and not _is_recurrence(graph, edge):
-            between = f"{edge.pre}.delay.{edge.post}"
-            delay = np.broadcast_to(edge.delay * dt, graph.shape(edge.pre))
-            nodes[between] = NirNode(type="Delay", fields={"delay": delay})
-            edges += [(edge.pre, between), (between, post)]
-        else:
-            edges.append((edge.pre, post))
-    return NirGraph(nodes=nodes, edges=tuple(edges))
-
-
-def _dissolves(graph: Graph, name: str) -> bool:
-    """Whether a sum feeds one node, at once, which is not a sum."""
-    after = graph.after(name)
-    return after is not None and not isinstance(graph[after], Add)
-
-
-def _is_recurrence(graph: Graph, edge: Edge) -> bool:
-    """Whether an edge is one step late and closes a loop."""
-    seen, waiting = {edge.post}, [edge.post]
-    while waiting:
-        for later in graph.post(waiting.pop()):
-            if later.post not in seen:
-                seen.add(later.post)
-                waiting.append(later.post)
-    return edge.delay == 1 and edge.pre in seen
-
-
-# ---- what has no NIR form ----
-
-
-def _faults(graph: Graph) -> Iterator[Fault]:
-    if len(graph.of(Output)) > 1:
-        yield ", ".join(graph.of(Output)), "more than one Output; NIR graphs are written with one"
-    for name, node in graph.nodes.items():
-        if isinstance(node, Membrane):
-            yield from ((name, text) for text in _membrane_faults(node))
-        elif not isinstance(node, (Add, Output)) and type(node) not in FORMS:
-            yield name, f"NIR has no {type(node).__name__}"
-    for edge in graph.edges:
-        between = f"{edge.pre}.delay.{edge.post}"
-        if edge.delay and between in graph:
-            yield between, f"the name of the Delay between {edge.pre!r} and {edge.post!r}"
-
-
-def _membrane_faults(node: Membrane) -> Iterator[str]:
-    whole = node.alpha_mem == 1
-    if _is_threshold(node):
-        return
-    if node.synapses > 1:
-        yield f"{node.synapses} synapses a neuron; NIR has one"
-    if np.any(whole) and (not np.all(whole) or node.synapses):
-        yield "a membrane without leak, which NIR has for whole layers without a synapse only"
-    if node.alpha_syn is not None and np.any(node.alpha_syn == 1):
-        yield "a synaptic current without decay, whose time constant is infinite"
-    if np.any(whole) and np.any(node.bias):
-        yield "a bias on a membrane without leak; carry it by the weights before it"
-    if isinstance(node, Neuron):
-        yield from _reset_faults(node)
-
-
-def _reset_faults(node: Neuron) -> Iterator[str]:
-    if node.reset == "none":
-        yield "spikes without a reset"
-    if node.reset == "additive" and np.any(node.v_reset):
-        yield "a reset that adds v_reset in every step"
-
-
-def _is_threshold(node: Membrane) -> bool:
-    """Whether a layer has no memory and only compares."""
-    memory = np.any(node.alpha_mem) or node.synapses or np.any(node.v_leak) or np.any(node.bias)
-    spikes = isinstance(node, Neuron) and node.reset == "none" and node.max_spikes == 1
-    return spikes and not memory and bool(np.all(node.gain == 1))
 
 
 def _unsaid(graph: Graph) -> Iterator[str]:
@@ -204,97 +85,3 @@ def _extras(node: Membrane) -> Iterator[tuple[str, bool]]:
 
 
 # ---- each node in NIR's terms ----
-
-
-def _node(node: Node, shape: Shape, dt: float) -> NirNode:
-    """A node that receives ``shape``."""
-    if isinstance(node, Membrane):
-        return _membrane(node, dt)
-    if isinstance(node, Output):
-        return NirNode(type="Output", fields={"shape": np.array(shape, dtype=np.int64)})
-    if isinstance(node, (Add, Identity)):
-        return NirNode(type="Scale", fields={"scale": np.broadcast_to(1.0, shape)})
-    kind, fields = FORMS[type(node)](node, shape)
-    return NirNode(type=kind, fields=fields)
-
-
-Form = tuple[str, dict[str, Value]]
-
-
-def _input(node: Any, shape: Shape) -> Form:
-    return "Input", {"shape": np.array(shape, dtype=np.int64)}
-
-
-def _linear(node: Any, shape: Shape) -> Form:
-    if node.bias is None:
-        return "Linear", {"weight": node.weight}
-    return "Affine", {"weight": node.weight, "bias": node.bias}
-
-
-def _scale(node: Any, shape: Shape) -> Form:
-    return "Scale", {"scale": np.broadcast_to(node.scale, shape)}
-
-
-def _flatten(node: Any, shape: Shape) -> Form:
-    sizes = np.array(shape, dtype=np.int64)
-    return "Flatten", {"input_type": sizes, "start_dim": np.array(0), "end_dim": np.array(-1)}
-
-
-def _conv(node: Any, shape: Shape) -> Form:
-    outputs = len(node.weight)
-    bias = np.zeros(outputs, node.weight.dtype) if node.bias is None else node.bias
-    sizes = {name: np.array(getattr(node, name)) for name in ("stride", "padding", "dilation")}
-    within = shape[1] if len(shape) == 2 else shape[1:]
-    fields = {"input_shape": np.array(within), "weight": node.weight, "bias": bias}
-    return type(node).__name__, {**fields, **sizes, "groups": np.array(node.groups)}
-
-
-def _pool(node: Any, shape: Shape) -> Form:
-    sizes = {"kernel_size": np.array(node.kernel), "stride": np.array(node.stride)}
-    return type(node).__name__, {**sizes, "padding": np.zeros(2, dtype=np.int64)}
-
-
-FORMS: Mapping[type[Node], Callable[[Any, Shape], Form]] = {
-    AvgPool2d: _pool,
-    Conv1d: _conv,
-    Conv2d: _conv,
-    Flatten: _flatten,
-    Identity: _input,  # written as a Scale, see _node
-    Input: _input,
-    Linear: _linear,
-    Scale: _scale,
-    SumPool2d: _pool,
-}
-
-
-def _membrane(node: Membrane, dt: float) -> NirNode:
-    def each(value: Array) -> Array:
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), node.shape)
-
-    if isinstance(node, Neuron) and _is_threshold(node):
-        return NirNode(type="Threshold", fields={"threshold": each(node.v_threshold)})
-    fields: dict[str, Array] = {}
-    leaky = not np.all(node.alpha_mem == 1)
-    if leaky:
-        name = "tau" if node.alpha_syn is None else "tau_mem"
-        fields[name] = dt / (1 - node.alpha_mem)
-        fields["r"] = node.gain / (1 - node.alpha_mem)
-        fields["v_leak"] = node.v_leak + node.bias / (1 - node.alpha_mem)
-    else:
-        fields["r"] = node.gain / dt
-    if node.alpha_syn is not None:
-        alpha = node.alpha_syn[..., 0]
-        before = alpha if node.syn_order == "add_decay" else np.ones(())
-        fields["tau_syn"], fields["w_in"] = dt / (1 - alpha), before / (1 - alpha)
-    if isinstance(node, Neuron):
-        fields["v_threshold"] = node.v_threshold
-        if node.reset != "subtract":
-            fields["v_reset"] = node.v_reset
-    kind = _kind(isinstance(node, Readout), leaky, node.alpha_syn is not None)
-    return NirNode(type=kind, fields={name: each(value) for name, value in fields.items()})
-
-
-def _kind(readout: bool, leaky: bool, synapse: bool) -> str:
-    if not leaky:
-        return "I" if readout else "IF"
-    return ("Cuba" if synapse else "") + ("LI" if readout else "LIF")

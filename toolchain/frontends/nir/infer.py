@@ -14,6 +14,7 @@ from math import isclose, isfinite
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.choices import ask_dialect, ask_dt, ask_reset
 from toolchain.frontends.nir.dialects import DIALECTS, DYNAMIC, Dialect
@@ -21,7 +22,6 @@ from toolchain.frontends.nir.faults import Fault, file_error
 from toolchain.frontends.nir.neurons import Reading, fields_of
 from toolchain.frontends.nir.nodes import NirNode
 from toolchain.frontends.nir.steps import snapped_by, step_of_gain
-from toolchain.ir import Array
 
 __all__ = ["LOG", "settle"]
 

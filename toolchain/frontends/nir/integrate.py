@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.neurons import NEURONS, Reading, fields_of
 from toolchain.frontends.nir.nodes import NirNode
 from toolchain.frontends.nir.steps import snapped
-from toolchain.ir import Array, Shape
 
 __all__ = ["Track", "Wiring", "integrate"]
 

@@ -10,19 +10,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.nodes import NirNode, Value
-from toolchain.ir import (
-    Array,
-    AvgPool2d,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Linear,
-    Node,
-    Scale,
-    Shape,
-    SumPool2d,
-)
+from toolchain.ir import AvgPool2d, Conv1d, Conv2d, Flatten, Linear, Node, Scale, SumPool2d
 
 __all__ = ["LAYERS", "layer"]
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.dialects import Dialect
 from toolchain.frontends.nir.nodes import NirNode
 from toolchain.frontends.nir.steps import snapped
-from toolchain.ir import Array, Neuron, Node, Readout, Shape
+from toolchain.ir import Neuron, Node, Readout
 from toolchain.ir.neuron import ResetWhen
 
 __all__ = ["NEURONS", "Reading", "fields_of", "neuron"]

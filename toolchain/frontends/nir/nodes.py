@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from toolchain.ir import Array
+from toolchain.arrays import Array
 
 __all__ = ["NirFile", "NirGraph", "NirNode", "Value"]
 

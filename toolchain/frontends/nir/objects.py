@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.frontends.nir.faults import Fault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
 from toolchain.frontends.nir.schema import GRAPH, PRIMITIVES, graph_faults
-from toolchain.ir import Array
 
 __all__ = ["from_object"]
 

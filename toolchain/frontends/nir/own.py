@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.nir.from_graph import plain_graph
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
-from toolchain.ir import Array, Graph
+from toolchain.frontends.nir.plain import plain_graph
+from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
 
 __all__ = ["KEY", "metadata", "own_graph"]

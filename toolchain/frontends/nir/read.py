@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.faults import Fault, file_error
 from toolchain.frontends.nir.limits import DEFAULT, Limits
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
 from toolchain.frontends.nir.sandbox import Group, read_trees
 from toolchain.frontends.nir.schema import GRAPH, graph_faults
-from toolchain.ir import Array
 
 __all__ = ["read", "read_several"]
 

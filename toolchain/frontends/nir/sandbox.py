@@ -22,9 +22,9 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.frontends.nir.faults import Fault
 from toolchain.frontends.nir.limits import Limits
-from toolchain.ir import Array
 
 __all__ = ["Group", "read_trees"]
 

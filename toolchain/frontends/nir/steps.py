@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from toolchain.ir import Array
+from toolchain.arrays import Array
 
 __all__ = [
     "SNAP",

@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError, ModelFileError
 from toolchain.frontends.nir.check import check
 from toolchain.frontends.nir.faults import Fault, file_error
@@ -23,7 +24,7 @@ from toolchain.frontends.nir.loops import late_edges, looped
 from toolchain.frontends.nir.neurons import Reading, neuron
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.own import own_graph
-from toolchain.ir import Add, Edge, Graph, Identity, Input, Node, Output, Shape
+from toolchain.ir import Add, Edge, Graph, Identity, Input, Node, Output
 
 __all__ = ["to_graph"]
 

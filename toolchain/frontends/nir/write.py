@@ -8,8 +8,6 @@ neurons other than CubaLI, both read.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from toolchain.atomic import write_file
 from toolchain.frontends.nir.faults import Fault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
 from toolchain.frontends.nir.names import name_fault
@@ -35,20 +34,7 @@ def write(path: str | Path, file: NirFile) -> Path:
     Raises:
         ModelFileError: it has nodes, fields, names or metadata that NIR has not, all of it listed.
     """
-    path = Path(path)
-    data = as_bytes(file)
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    fresh = Path(beside)
-    try:
-        with open(handle, "wb") as out:  # noqa: PTH123  # a handle, not a path
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.chmod(0o644)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return path
+    return write_file(Path(path), as_bytes(file))
 
 
 def as_bytes(file: NirFile) -> bytes:

@@ -11,8 +11,8 @@ from math import prod
 
 from torch import nn as torch_nn
 
+from toolchain.arrays import Array, Shape
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
-from toolchain.ir import Array, Shape
 
 __all__ = ["Grid", "Layout", "check_axes"]
 

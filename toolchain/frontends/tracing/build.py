@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isclose
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
 from toolchain.frontends.tracing.axes import Layout
@@ -16,7 +17,7 @@ from toolchain.frontends.tracing.functions import unsupported
 from toolchain.frontends.tracing.outputs import chosen
 from toolchain.frontends.tracing.states import called_again
 from toolchain.frontends.tracing.walk import Walk
-from toolchain.ir import Array, Graph
+from toolchain.ir import Graph
 
 __all__ = ["Built", "build"]
 

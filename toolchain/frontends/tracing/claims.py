@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Axes, Layer, UnsupportedError
 from toolchain.frontends.tracing.axes import Grid, Layout
 from toolchain.frontends.tracing.calls import Call
-from toolchain.ir import Shape
 
 __all__ = ["readings", "step_calls"]
 

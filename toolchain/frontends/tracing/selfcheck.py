@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.tracing.build import Built
-from toolchain.ir import Array, Neuron
-from toolchain.ir.interpret import interpret
+from toolchain.ir import Neuron
+from toolchain.runs.interpret import interpret
 
 __all__ = ["TOLERANCE", "self_check"]
 

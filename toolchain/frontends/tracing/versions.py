@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 from torch import nn
 
-from toolchain.frontends.frameworks.kinds import FRAMEWORKS
+from toolchain.frontends.frameworks.kinds import framework_names
 
 __all__ = ["frameworks"]
 
@@ -16,7 +16,10 @@ def frameworks(model: nn.Module) -> str:
     """``torch 2.13.0, snntorch 1.0.0``: those whose layers the model has, by their versions."""
     found = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
     return ", ".join(
-        [f"torch {torch.__version__}", *(_version(name) for name in FRAMEWORKS if name in found)]
+        [
+            f"torch {torch.__version__}",
+            *(_version(name) for name in framework_names() if name in found),
+        ]
     )
 
 

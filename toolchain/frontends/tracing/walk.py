@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn as torch_nn
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import times
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.axes import Grid, Layout, check_axes
@@ -25,7 +26,7 @@ from toolchain.frontends.tracing.outputs import membranes, without_spikes
 from toolchain.frontends.tracing.states import called_again, check_states, given_tensors
 from toolchain.frontends.tracing.sums import summed
 from toolchain.frontends.tracing.views import shows_all
-from toolchain.ir import Array, Flatten, Input, Output
+from toolchain.ir import Flatten, Input, Output
 
 __all__ = ["Walk"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import SpeckChip
 
 __all__ = ["DECIMATOR", "Extras", "has_blocks"]
 

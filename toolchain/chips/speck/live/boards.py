@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from toolchain.chips.boards import Board, connected
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.vendor import library
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import SpeckChip, load_chip
 
 __all__ = ["BOARDS", "find_boards", "kinds_of", "speck"]
 

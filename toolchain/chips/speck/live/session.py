@@ -27,9 +27,9 @@ from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
 from toolchain.chips.speck.live.boards import find_boards, kinds_of, speck
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EventArrays
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.vendor import assign, library
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import SpeckChip
 
 __all__ = ["RAILS", "Board", "LiveRun", "find_boards", "read_power", "run"]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.hardware.speck import SpeckLimits
-from toolchain.ir import Array, Conv2d, Shape
+from toolchain.arrays import Array, Shape
+from toolchain.chips.speck.spec import SpeckLimits
+from toolchain.ir import Conv2d
 
 __all__ = ["Kernel", "dense"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from toolchain.chips.speck.lower.dense import dense
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.sensor import SpeckSensor
-from toolchain.hardware import SpeckChip
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.ir import Add, Conv2d, Graph, Neuron, Sensor, SumPool2d
 
 __all__ = ["lower", "sources"]

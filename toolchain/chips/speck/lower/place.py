@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from toolchain.chips.speck import faults
 from toolchain.chips.speck.lower.matching import cheapest, crowds
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.chips.speck.spec import SpeckChip, SpeckCoreSpec
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import Quantity, SpeckChip, SpeckCoreSpec
+from toolchain.hardware import Quantity
 
 __all__ = [
     "Placement",

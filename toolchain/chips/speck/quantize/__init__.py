@@ -7,14 +7,15 @@ everything it holds can be multiplied by one number.
 
 from __future__ import annotations
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.quantize.candidates import from_weights_alone
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.layer import Words, applied, read_layers
 from toolchain.chips.speck.quantize.report import agreements, scale_limits
 from toolchain.chips.speck.rules.graph import check_graph
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Graph
+from toolchain.ir import Graph
 
 __all__ = ["QUANTIZERS", "quantize"]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.progress import steps
 from toolchain.chips.speck.quantize.candidates import candidates
 from toolchain.chips.speck.quantize.common import common
@@ -26,9 +27,9 @@ from toolchain.chips.speck.quantize.listen import (
     outputs_of,
     respond,
 )
-from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Graph
-from toolchain.recording import count_agreement
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.ir import Graph
+from toolchain.runs.recording import count_agreement
 
 __all__ = ["Judged", "Network", "Outcome", "auto", "better"]
 

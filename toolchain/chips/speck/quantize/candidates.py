@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.quantize.joint import round_jointly
 from toolchain.chips.speck.quantize.layer import Integers, Layer, Words, integers
-from toolchain.ir import Array
-from toolchain.ir.peaks import HEADROOM
+from toolchain.runs.peaks import HEADROOM
 
 __all__ = ["candidates", "ceilings", "from_weights_alone"]
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.quantize.layer import Integers, Layer
-from toolchain.hardware import SpeckChip
-from toolchain.ir import Array
+from toolchain.chips.speck.spec import SpeckChip
 
 __all__ = ["BIAS_WIDTH", "common"]
 

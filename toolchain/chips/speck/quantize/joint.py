@@ -17,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from toolchain.ir import Array, Conv2d
+from toolchain.arrays import Array
+from toolchain.ir import Conv2d
 
 __all__ = ["MOST_TAPS", "moments", "round_jointly"]
 

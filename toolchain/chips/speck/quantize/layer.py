@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Conv2d, Graph, Neuron, Node
+from toolchain.arrays import Array
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.ir import Conv2d, Graph, Neuron, Node
 
 __all__ = ["Integers", "Layer", "Words", "applied", "integers", "read_layers"]
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.quantize.layer import Integers, Layer, applied, read_layers
 from toolchain.chips.speck.simulate.raster import MOST_SPIKES
 from toolchain.chips.speck.simulate.run import simulate
-from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Conv2d, Graph, Input, Neuron, Output
-from toolchain.ir.interpret import evaluate, interpret
-from toolchain.recording import LayerRecord, count_agreement
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
+from toolchain.runs.interpret import evaluate, interpret
+from toolchain.runs.recording import LayerRecord, count_agreement
 
 __all__ = ["Heard", "excerpt", "hear", "network_outputs", "outputs_of", "respond"]
 

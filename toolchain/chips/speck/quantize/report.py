@@ -9,8 +9,8 @@ import numpy as np
 from toolchain.chips.speck.quantize.auto import Judged, Outcome
 from toolchain.chips.speck.quantize.layer import Integers, Layer, Words
 from toolchain.chips.speck.rules.finding import find
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import SpeckChip
 
 __all__ = ["agreements", "scale_limits"]
 

@@ -14,8 +14,8 @@ from toolchain.chips.speck.lower.place import (
 )
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.rules.finding import find
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import SpeckChip
 
 __all__ = [
     "assigned_core",

@@ -14,7 +14,7 @@ import numpy as np
 
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.sensor import SpeckSensor
-from toolchain.hardware import SpeckChip
+from toolchain.chips.speck.spec import SpeckChip
 
 __all__ = [
     "clipped",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import Choice, Quantity, SpeckChip
+from toolchain.hardware import Choice, Quantity
 
 __all__ = ["Rule", "find"]
 

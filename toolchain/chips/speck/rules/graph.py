@@ -12,17 +12,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.faults import by
 from toolchain.chips.speck.lower.dense import dense
 from toolchain.chips.speck.lower.integers import sources
 from toolchain.chips.speck.program import kernel_words
 from toolchain.chips.speck.rules.graph_hints import GraphRule, advised
 from toolchain.chips.speck.rules.graph_sensor import input_pooling, sensor_first
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import SpeckChip
 from toolchain.ir import (
     Add,
-    Array,
     AvgPool2d,
     Conv2d,
     Graph,

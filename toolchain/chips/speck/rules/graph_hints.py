@@ -15,8 +15,8 @@ import numpy as np
 
 from toolchain.chips.allow import accepting
 from toolchain.chips.speck.approximations import approximate
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, GraphError, Severity
-from toolchain.hardware import SpeckChip
 from toolchain.ir import AvgPool2d, Graph, Neuron, Node, SumPool2d
 
 __all__ = ["GraphRule", "advised"]

@@ -8,8 +8,8 @@ from dataclasses import replace
 from toolchain.chips.speck.lower.integers import sources
 from toolchain.chips.speck.rules.sensor import beyond_limits
 from toolchain.chips.speck.sensor import SpeckSensor
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import SpeckChip
 from toolchain.ir import Edge, Graph, Sensor, SumPool2d
 from toolchain.passes import fold_sensor_pool
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from toolchain.chips.load import list_chips, load_chip
 from toolchain.chips.speck.lower.place import cores_that_fit, place, text_of_ids
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules import edits
 from toolchain.chips.speck.rules.finding import Rule
 from toolchain.chips.speck.rules.remedies import REMEDIES
 from toolchain.chips.speck.rules.trial import Case, errors
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
-from toolchain.hardware import SpeckChip, list_chips, load_chip
 
 __all__ = ["advised", "advised_pins"]
 

@@ -14,8 +14,8 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules import cores, readout, sensor, shapes, values
 from toolchain.chips.speck.rules.finding import Rule
 from toolchain.chips.speck.rules.hints import advised
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
-from toolchain.hardware import SpeckChip
 
 __all__ = ["RULES", "check"]
 

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.estimate import Activity
-from toolchain.hardware import Quantity, SpeckChip
+from toolchain.hardware import Quantity
+from toolchain.runs import Activity
 
 __all__ = ["RateLimits", "check_rates"]
 

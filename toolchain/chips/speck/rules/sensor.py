@@ -9,8 +9,8 @@ from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.sensor import SpeckSensor
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import SpeckChip
 
 __all__ = ["beyond_limits", "event_filter", "input_pooling", "sensor", "sensor_destinations"]
 

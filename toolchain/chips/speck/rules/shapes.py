@@ -8,8 +8,9 @@ from toolchain.chips.speck.faults import by
 from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import Destination, SpeckProgram
 from toolchain.chips.speck.rules.finding import find
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import Choice, Quantity, SpeckChip
+from toolchain.hardware import Choice, Quantity
 
 __all__ = [
     "channels",

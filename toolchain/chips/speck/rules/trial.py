@@ -9,8 +9,8 @@ from typing import TypeAlias
 from toolchain.chips.speck.lower.place import obstacles
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.rules.finding import Rule
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import SpeckChip
 
 __all__ = ["Case", "Key", "Remedy", "errors"]
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.finding import find
+from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import Quantity, SpeckChip
+from toolchain.hardware import Quantity
 
 __all__ = [
     "bias_leak",

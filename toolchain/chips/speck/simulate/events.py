@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.spikes import are_events
+from toolchain.runs.spikes import are_events
 
 __all__ = ["FIELDS", "MOST_STEPS", "EventArrays", "are_events", "event_array", "in_microseconds"]
 

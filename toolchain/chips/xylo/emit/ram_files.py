@@ -42,8 +42,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +49,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.atomic import write_folder
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts, simulate
 
@@ -89,17 +88,7 @@ def write_ram_files(
     files = memory_files(program)
     if raster is not None or recording is not None:
         files |= run_files(program, raster, recording)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        for name, text in files.items():
-            (fresh / name).parent.mkdir(exist_ok=True)
-            (fresh / name).write_bytes(text.encode("ascii"))
-        fresh.chmod(0o755)
-        fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return target
+    return write_folder(target, {name: text.encode("ascii") for name, text in files.items()})
 
 
 def memory_files(program: XyloProgram) -> dict[str, str]:

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.rules.program import RULES
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import DeployError
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array
 
 __all__ = ["configuration", "require_room"]
 

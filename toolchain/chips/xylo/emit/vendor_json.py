@@ -10,11 +10,12 @@ see ``vendor_document`` for what that file does not show.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from toolchain.atomic import write_file
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.emit.tree import require_room
 from toolchain.chips.xylo.emit.vendor_document import (
     MOST_CHARACTERS,
@@ -30,8 +31,8 @@ from toolchain.chips.xylo.emit.vendor_program import (
     tree_of,
 )
 from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import ArtifactError
-from toolchain.hardware import XyloChip, load_chip
 
 __all__ = ["Settings", "VendorConfig", "dumps", "loads", "parse", "read_config", "write_config"]
 
@@ -125,19 +126,7 @@ def write_config(
 
     Raises: as :func:`dumps`, and OSError.
     """
-    path = Path(path)
-    data = dumps(program, chip, settings).encode()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
+    return write_file(Path(path), dumps(program, chip, settings).encode())
 
 
 def loads(text: str) -> XyloProgram:
@@ -182,7 +171,7 @@ def dumps(
         ArtifactError: settings that are unknown, wrong, or switch off what the program needs.
     """
     found = load_chip(program.chip) if chip is None else chip
-    if found.vendor_module != MODULE or not isinstance(found, XyloChip):
+    if not isinstance(found, XyloChip) or found.vendor_module != MODULE:
         raise ValueError(f"the layout of {found.name}'s files is not known, only {AUDIO_2}'s is")
     require_room(program, found)
     merged = {**DEFAULTS, **_stages(program), **(settings or {})}

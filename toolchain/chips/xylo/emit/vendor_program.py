@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.emit.vendor_document import Document, Matrix, Neuron
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array
+from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = ["MONITORS", "program_faults", "program_of", "tree_of"]
 

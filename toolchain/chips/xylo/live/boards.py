@@ -14,9 +14,10 @@ from typing import Any
 
 from toolchain.chips import boards
 from toolchain.chips.boards import Board, connected, part
+from toolchain.chips.load import load_chip
 from toolchain.chips.vendor import library
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import XyloChip, load_chip
 
 __all__ = ["Kind", "check_versions", "find_boards", "kind_of", "opened", "xylo"]
 

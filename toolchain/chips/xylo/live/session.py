@@ -32,8 +32,8 @@ from toolchain.chips.xylo.live.boards import (
 )
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.run import as_counts
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import XyloChip
 
 __all__ = ["Board", "LiveRun", "check_versions", "find_boards", "read_power", "run"]
 

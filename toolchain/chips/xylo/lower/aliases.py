@@ -19,10 +19,10 @@ from math import prod
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.layers import Layers, Projection
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array
+from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = ["find_aliases", "own_spikes", "received_by", "saved_entries", "without_copies"]
 

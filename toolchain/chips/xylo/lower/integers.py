@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.layers import Layers, read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array, Graph, Neuron
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.ir import Graph, Neuron
 from toolchain.passes.dashes import dashes
 
 __all__ = ["lower"]

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from toolchain.ir import Add, Array, Flatten, Graph, Input, Linear, Neuron, Output
+from toolchain.arrays import Array
+from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
 
 __all__ = ["Layers", "Projection", "read_layers"]
 

@@ -26,7 +26,7 @@ from types import MappingProxyType
 from toolchain.chips.xylo.lower.aliases import find_aliases, without_copies
 from toolchain.chips.xylo.lower.layers import Layers
 from toolchain.chips.xylo.program import Population
-from toolchain.hardware import XyloChip
+from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = ["Arrangement", "allocate", "arrange"]
 

@@ -8,6 +8,7 @@ the chip refuses in any case is quantized by ``channel``, so that its sizes can 
 
 from __future__ import annotations
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
 from toolchain.chips.xylo.quantize.auto import guessed_spikes, search
@@ -16,9 +17,9 @@ from toolchain.chips.xylo.quantize.trial import Trial
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.simulate.run import as_counts
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array, Graph
+from toolchain.ir import Graph
 
 __all__ = ["METHODS", "quantize"]
 

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.progress import Step, steps
 from toolchain.chips.xylo.quantize.choice import Plan, Words, integers
 from toolchain.chips.xylo.quantize.decays import snap
 from toolchain.chips.xylo.quantize.shifts import PASSES, ShiftSearch
 from toolchain.chips.xylo.quantize.trial import Trial
 from toolchain.chips.xylo.quantize.tune import tuned
-from toolchain.ir import Array, Graph
+from toolchain.ir import Graph
 
 __all__ = ["Found", "guessed_counts", "guessed_spikes", "search"]
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.quantize.populations import Matrix
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array, Graph, Linear, Neuron, Node
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.ir import Graph, Linear, Neuron, Node
 
 __all__ = ["Choice", "Plan", "Words", "integers"]
 

@@ -14,9 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.quantize.choice import Words
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array, Graph, Membrane
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.ir import Graph, Membrane
 from toolchain.passes.dashes import formulas
 from toolchain.passes.quantize import Bits, Scale, rounded, scales
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.quantize.populations import Cells
-from toolchain.ir import Array
 
 __all__ = ["WINDOWS", "Heard", "Response", "apart", "drive", "respond", "windowed"]
 

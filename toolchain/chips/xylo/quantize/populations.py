@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.layers import Layers, Projection
-from toolchain.ir import Array, Neuron
+from toolchain.ir import Neuron
 
 __all__ = ["MATRICES", "Cells", "Matrix", "Source", "read_cells"]
 

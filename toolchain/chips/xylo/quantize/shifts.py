@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.progress import Step
 from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.choice import Choice, Plan, Words
@@ -19,7 +20,6 @@ from toolchain.chips.xylo.quantize.decays import Snapped
 from toolchain.chips.xylo.quantize.measure import Heard
 from toolchain.chips.xylo.quantize.populations import MATRICES, Cells, Matrix
 from toolchain.chips.xylo.quantize.scale import scaled, state_room
-from toolchain.ir import Array
 
 __all__ = ["PASSES", "ShiftSearch"]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
@@ -13,10 +14,10 @@ from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.measure import Heard
 from toolchain.chips.xylo.quantize.populations import read_cells
 from toolchain.chips.xylo.simulate.run import simulate
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array, Graph
-from toolchain.ir.interpret import interpret
-from toolchain.recording import count_agreement
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.ir import Graph
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import count_agreement
 
 __all__ = ["Trial"]
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.choice import Choice, Words
 from toolchain.chips.xylo.quantize.measure import Heard
 from toolchain.chips.xylo.quantize.populations import Cells
-from toolchain.ir import Array
 
 __all__ = ["tuned"]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from toolchain.chips.xylo.faults import REGISTERS
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.hardware import XyloChip
+from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = [
     "by_layer",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import Quantity, XyloChip
+from toolchain.hardware import Quantity
 
 if TYPE_CHECKING:
     from toolchain.chips.xylo.program import XyloProgram

@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from toolchain.chips.allow import accepting
+from toolchain.chips.load import list_chips, load_chip
 from toolchain.chips.xylo.approximations import approximate
 from toolchain.chips.xylo.rules.neurons import NEURONS
 from toolchain.chips.xylo.rules.timing import TIMING
 from toolchain.chips.xylo.rules.topology import TOPOLOGY, topology_is_sound
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import XyloChip, list_chips, load_chip
 from toolchain.ir import Graph
 
 __all__ = ["NEURONS", "TIMING", "TOPOLOGY", "check_graph", "topology_is_sound"]

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.chips.load import list_chips, load_chip
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules import edits
 from toolchain.chips.xylo.rules.findings import Rule, some
 from toolchain.chips.xylo.rules.paths import loops_of, never_fires, never_read
 from toolchain.chips.xylo.rules.values import shifts_of
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import XyloChip, list_chips, load_chip
 
 __all__ = ["advised"]
 

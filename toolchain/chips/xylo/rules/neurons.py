@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.findings import error
 from toolchain.chips.xylo.rules.topology import topology_is_sound
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity, times
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array, Graph, Linear, Neuron, time_constant
+from toolchain.ir import Graph, Linear, Neuron, time_constant
 from toolchain.passes.dashes import dashes
 
 __all__ = ["NEURONS", "neuron_bias"]

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.findings import some, warning
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import XyloChip
 
 __all__ = [
     "alias_loops",

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.findings import Rule, at_most, parts
 from toolchain.chips.xylo.rules.hints import advised
@@ -35,9 +36,9 @@ from toolchain.chips.xylo.rules.values import (
     weight_shifts,
     widths,
 )
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, count
-from toolchain.hardware import Quantity, XyloChip
-from toolchain.ir import Array
+from toolchain.hardware import Quantity
 
 __all__ = [
     "RULES",

@@ -10,8 +10,8 @@ from toolchain.chips.xylo.lower.aliases import saved_entries
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.findings import error
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import XyloChip
 from toolchain.ir import Graph, Neuron
 
 __all__ = ["TIMING"]

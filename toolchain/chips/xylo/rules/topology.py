@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from math import prod
 
 from toolchain.chips.xylo.rules.findings import at_most, error, parts
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity, count
-from toolchain.hardware import XyloChip
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
 from toolchain.passes.unroll import UNROLLED
 from toolchain.passes.weights import weights_of

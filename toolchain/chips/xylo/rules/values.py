@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.findings import error, some, warning
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, count
-from toolchain.hardware import XyloChip
-from toolchain.ir import Array
 
 __all__ = [
     "biases",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from toolchain.hardware.chip import SpecBase
-from toolchain.hardware.power import XyloPower
+from toolchain.chips.synsense.spec import SynSenseChip
+from toolchain.hardware.power import Power
 from toolchain.hardware.quantity import (
     FrozenMap,
     Quantity,
@@ -17,7 +18,7 @@ from toolchain.hardware.quantity import (
     measured_in,
 )
 
-__all__ = ["XyloChip", "XyloClock", "XyloLimits", "XyloMemory"]
+__all__ = ["XyloChip", "XyloClock", "XyloLimits", "XyloMemory", "XyloPower"]
 
 Bits = Annotated[Quantity, counted_in("bit")]
 Clock = Annotated[Quantity, measured_in("MHz")]
@@ -116,11 +117,21 @@ class XyloClock(SpecModel):
         return round(halves) >= 1 and abs(halves - round(halves)) < 1e-9 * halves
 
 
-class XyloChip(SpecBase):
+class XyloPower(Power):
+    """Power of a clocked chip. A ``cycle`` is what a busy clock cycle adds to an idle one."""
+
+    ACTIONS: ClassVar[Mapping[str, str]] = {
+        "cycle": "cycle",
+        "second_synapse": "synop",
+        "input_event": "spike",
+        "output_event": "spike",
+    }
+
+
+class XyloChip(SynSenseChip):
     """One revision of the Xylo family.
 
     Attributes:
-        vendor_note: what is uncertain about ``vendor_module``.
         integer_core: version of the integer dynamics; ``v1`` has no bias and adds saturations up
             in another order.
         sensor: what the chip's own front end listens to.
@@ -130,7 +141,6 @@ class XyloChip(SpecBase):
     """
 
     family: Literal["xylo"]
-    vendor_note: str = ""
     integer_core: Literal["v1", "v2"]
     sensor: str
     hibernation: bool
@@ -138,3 +148,8 @@ class XyloChip(SpecBase):
     memories: Table[XyloMemory] = Field(default_factory=lambda: FrozenMap({}))
     clock: XyloClock
     power: XyloPower
+
+    @property
+    def clocked(self) -> bool:
+        """Xylo has a main clock."""
+        return True

@@ -22,8 +22,8 @@ from toolchain.ir import (
     Scale,
     SumPool2d,
 )
-from toolchain.ir.interpret import evaluate, interpret
-from toolchain.ir.peaks import state_peaks
+from toolchain.runs.interpret import evaluate, interpret
+from toolchain.runs.peaks import state_peaks
 
 
 def one(node, n=1):

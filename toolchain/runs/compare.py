@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.chips.family import OrderSpread
+from toolchain.arrays import Array
 from toolchain.diagnostics import times
-from toolchain.ir import Array
-from toolchain.recording import Recording, aligned, count_agreement
+from toolchain.runs.order import OrderSpread
+from toolchain.runs.recording import Recording, aligned, count_agreement
 
 __all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
 
@@ -38,9 +38,9 @@ class LayerComparison:
         name: the user's own name.
         neurons: how many.
         lag: timesteps by which the chip is later; already undone here.
-        spikes: by run, see ``toolchain.compare``.
+        spikes: by run, see ``toolchain.runs.compare``.
         agreement: of each neuron's spike counts with the reference's, 0..1, by run; see
-            ``toolchain.recording.count_agreement``.
+            ``toolchain.runs.recording.count_agreement``.
         differs_at: the first timestep in which the clocked chip does not spike as the quantized
             graph does, on the graph's time; None if there is none.
     """
@@ -82,7 +82,7 @@ class Departure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """All runs on the same spikes; see ``toolchain.compare`` for their names.
+    """All runs on the same spikes; see ``toolchain.runs.compare`` for their names.
 
     Attributes:
         chip: its title.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.chips.tally import active_of_each, spikes_of_each
+from toolchain.runs.tally import active_of_each, spikes_of_each
 
 TYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "float64")
 

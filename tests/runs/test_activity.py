@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.estimate import Activity, LayerActivity, check_rates
+from toolchain.runs import Activity, LayerActivity
+from toolchain.runs.activity import check_rates
 
 counts = st.floats(0, 1e12, allow_nan=False)
 

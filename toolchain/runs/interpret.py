@@ -11,11 +11,11 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from toolchain.arrays import Array, Shape
 from toolchain.ir.graph import Graph
 from toolchain.ir.neuron import Membrane, Neuron
 from toolchain.ir.nodes import (
     Add,
-    Array,
     AvgPool2d,
     BatchNorm,
     Conv1d,
@@ -25,11 +25,10 @@ from toolchain.ir.nodes import (
     Node,
     Output,
     Scale,
-    Shape,
     SumPool2d,
 )
 from toolchain.ir.sensor import Sensor, sense
-from toolchain.recording import LayerRecord, Recording
+from toolchain.runs.recording import LayerRecord, Recording
 
 __all__ = ["evaluate", "interpret"]
 

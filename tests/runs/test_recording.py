@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toolchain.recording import count_agreement
+from toolchain.runs.recording import count_agreement
 
 
 def trains(*counts):

@@ -7,7 +7,7 @@ from toolchain.fidelity import changes, measured
 from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
 from toolchain.passes import fold_gain, quantize
 from toolchain.passes.quantize import Bits
-from toolchain.recording import Recording
+from toolchain.runs.recording import Recording
 
 BITS = Bits(weight=8, bias=8, threshold=16, state=16)
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toolchain.chips.family import load_family
 
 from toolchain import DeployError, Deployment, deploy
-from toolchain.chips.family import load_family
 from toolchain.fidelity import accepted, rounded, written_otherwise
+from toolchain.fidelity.ledger import UNCHECKED, Change, Entry, Fidelity, Ledger, weakest
 from toolchain.ir import (
     AvgPool2d,
     BatchNorm,
@@ -26,7 +27,6 @@ from toolchain.ir import (
     Output,
     SumPool2d,
 )
-from toolchain.ledger import UNCHECKED, Change, Entry, Fidelity, Ledger, weakest
 
 EXACT, ON_DATA, APPROXIMATED, UNSUPPORTED = Fidelity
 RNG = np.random.default_rng(0)

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from toolchain.ir import Array, Graph
+from toolchain.arrays import Array
+from toolchain.ir import Graph
 
 __all__ = ["Spikes", "are_events", "fitted"]
 

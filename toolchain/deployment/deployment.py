@@ -6,67 +6,51 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from toolchain.chips.family import (
-    Family,
-    OrderSpread,
-    Program,
-    Resource,
-    Timing,
-    load_family,
-    takes_events,
-)
-from toolchain.compare import Comparison, compare
-from toolchain.diagnostics import Diagnostic
+from toolchain.arrays import Array
+from toolchain.chips.contract import Family, Options, Resource, Timing
+from toolchain.chips.load import family_of, load_chip
+from toolchain.chips.options import merged
+from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.estimate import Estimate
 from toolchain.fidelity import Heard, heard
-from toolchain.ir import Array, Graph
-from toolchain.ir.interpret import interpret
-from toolchain.ledger import Ledger
-from toolchain.recording import Recording
-from toolchain.spikes import Spikes, are_events, fitted
+from toolchain.hardware import SpecBase
+from toolchain.ir import Graph
+from toolchain.runs import Activity, Recording, Spikes
+from toolchain.runs.compare import Comparison, compare
+from toolchain.runs.interpret import interpret
+from toolchain.runs.spikes import are_events
 
-if TYPE_CHECKING:
-    from toolchain.estimate import Activity, Estimate
-
-__all__ = ["Deployment", "counts_of"]
+__all__ = ["Deployment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Deployment:
-    """A network on a chip.
+class Deployment(Parts):
+    """A network on a chip; what it consists of is described in ``Parts``."""
 
-    Attributes:
-        chip: the chip's specification.
-        graph: what the network computes, in floats, under the user's names.
-        quantized: the same in the chip's layers and integers, before it is lowered.
-        program: what is loaded, in integers; simulation, estimate and configuration all read it.
-        diagnostics: warnings and remarks; errors never get this far.
-        ledger: layer by layer, how far all this is what was trained, and where the network came
-            from.
-        calibration_activity: how busy it was on the calibration spikes; None without these or
-            without dt.
-    """
+    @property
+    def chip(self) -> SpecBase:
+        """The chip's specification."""
+        return self.on_chip.chip
 
-    chip: Any
-    graph: Graph
-    quantized: Graph
-    program: Program
-    diagnostics: tuple[Diagnostic, ...]
-    ledger: Ledger
-    calibration_activity: Activity | None = None
+    @property
+    def program(self) -> Any:
+        """What is loaded, in integers: the family's own frozen program."""
+        return self.on_chip.program
 
     @property
     def family(self) -> Family:
-        """The chip family's face."""
-        return load_family(self.chip.family)
+        """The chip's family."""
+        return family_of(self.chip)
 
     @property
     def placement(self) -> dict[str, str]:
         """The user's layer names to core or neuron ids."""
-        return self.family.placement(self.program)
+        return dict(self.on_chip.placement())
 
     @property
     def lag(self) -> int:
@@ -83,10 +67,10 @@ class Deployment:
         """What the chip computes, bit for bit, from a fresh state.
 
         Args:
-            spikes: non-negative integer counts, (batch, time, *input shape). On Speck also event
-                arrays, structured, with fields ``x, y, t, p`` (column, row, µs, channel), one or
-                a list of them, one a sample: no raster is built of them, steps are of the
-                deployment's dt and end with the last event.
+            spikes: non-negative integer counts, (batch, time, *input shape). On chips that take
+                events also event arrays, structured, with fields ``x, y, t, p`` (column, row, µs,
+                channel), one or a list of them, one a sample: no raster is built of them, steps
+                are of the deployment's dt and end with the last event.
             record: also keep spikes and states of every layer, and count saturations.
             timing: ``event`` is for chips that take events one by one.
 
@@ -96,9 +80,7 @@ class Deployment:
         Raises:
             ValueError: no such counts; says what was seen and what is wanted.
         """
-        return self.family.simulate(
-            self.program, self._for_chip(spikes), record=record, timing=timing
-        )
+        return self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
 
     def reference(self, spikes: Spikes, *, record: bool = False) -> Recording:
         """What the trained network computes, in float64, in the shapes of the Graph.
@@ -113,19 +95,23 @@ class Deployment:
         counts = self._counts(spikes, self.quantized)
         return _flat_output(interpret(self.quantized, counts, record=record))
 
-    def compare(self, spikes: Spikes, *, permutations: int = 0) -> Comparison:
-        """Where the chip leaves the trained network: all ways of computing it, side by side.
+    def compare(
+        self, spikes: Spikes, *, options: Options | None = None, permutations: int | None = None
+    ) -> Comparison:
+        """Compare the chip with the trained network, layer by layer, the chip's lag undone.
 
-        The trained network, the quantized graph, the chip and, on Speck, the chip in event timing,
-        layer by layer, the chip's lag undone.
+        The trained network, the quantized graph, and the chip in each of its timings run on the
+        same spikes.
 
         Args:
-            spikes: as ``simulate`` takes them; best those that the quantizer has not heard.
-            permutations: on Speck, in how many random orders simultaneous events are tried too.
+            spikes: as ``simulate`` takes them; best those that the quantizer was not given.
+            options: options of the chip's family.
+            permutations: deprecated, an option of the family.
 
         Raises:
-            ValueError: no such spikes, or permutations on a chip that takes no single events.
+            ValueError: spikes of another shape, or options that the chip does not have.
         """
+        chosen = merged(self.family, options, {"permutations": permutations})
         counts, given = self._counts(spikes, self.graph), self._for_chip(spikes)
         runs = {
             "reference": self.reference(counts, record=True),
@@ -139,7 +125,7 @@ class Deployment:
             outputs=self.quantized.outputs,
             lags=self.family.lags(self.quantized),
             lag=self.lag,
-            orders=self._order_spread(given, permutations) if permutations else None,
+            orders=self.on_chip.order_spread(given, chosen),
         )
 
     def heard(self, spikes: Spikes) -> Heard:
@@ -151,15 +137,13 @@ class Deployment:
             self._counts(spikes, self.graph),
             reference=partial(self.reference, record=True),
             chip=chip,
-            one_by_one=partial(chip, timing="event") if takes_events(self.family) else None,
+            one_by_one=partial(chip, timing="event") if self._takes_events else None,
             lags=self.family.lags(self.quantized),
         )
 
-    def _order_spread(self, given: Spikes, permutations: int) -> OrderSpread:
-        family = self.family
-        if not takes_events(family):
-            raise ValueError(f"{self.chip.name} is clocked: there is no order of events to permute")
-        return family.order_spread(self.program, given, permutations)
+    @property
+    def _takes_events(self) -> bool:
+        return "event" in self.family.TIMINGS
 
     def _counts(self, spikes: Spikes, graph: Graph) -> Array:
         """``spikes`` as counts in the shape of that graph's input."""
@@ -168,7 +152,7 @@ class Deployment:
 
     def _for_chip(self, spikes: Spikes) -> Spikes:
         """``spikes`` as the chip takes them: events as they are, counts in its input's shape."""
-        if are_events(spikes) and takes_events(self.family):
+        if are_events(spikes) and self._takes_events:
             return spikes
         return self._counts(spikes, self.quantized)
 
@@ -203,11 +187,9 @@ class Deployment:
         Raises:
             ValueError: several or none of these, or the deployment has no dt.
         """
-        from toolchain.hardware import load_chip
-
         counted = self._activity_of(spikes, rates, steps, recording, activity)
-        chip = self.chip if overlay is None else load_chip(self.chip.name, overlay=overlay)
-        return self.family.cost(self.program, chip, counted, clock_hz, modes or {})
+        chip = None if overlay is None else load_chip(self.chip.name, overlay=overlay)
+        return self.on_chip.cost(counted, clock_hz, modes or {}, chip)
 
     def _activity_of(
         self,
@@ -221,11 +203,11 @@ class Deployment:
         if len(given) > 1:
             raise ValueError("give only one of spikes, rates, recording and activity")
         if spikes is not None:
-            return self.family.activity(self.program, self._for_chip(spikes))
+            return self.on_chip.activity(self._for_chip(spikes))
         if rates is not None:
             if steps is None:
                 raise ValueError("rates need steps, the timesteps of one inference")
-            return self.family.activity_at(self.program, self._all_rates(rates), steps)
+            return self.on_chip.activity_at(self._all_rates(rates), steps)
         if recording is not None:
             if recording.activity is None:
                 raise ValueError("the recording has no counts: simulate with record=True and a dt")
@@ -243,34 +225,32 @@ class Deployment:
 
     def resources(self) -> tuple[Resource, ...]:
         """What each layer uses of each resource, with the limit."""
-        return self.family.resources(self.program, self.chip)
+        return self.on_chip.resources()
 
     def config(self) -> dict[str, Any]:
-        """The vendor's configuration as plain data."""
-        return self.family.emit(self.program, self.chip)
+        """Return the configuration that the vendor's tools load, as plain data."""
+        return dict(self.on_chip.config())
 
-    def to_samna(self) -> Any:
-        """The vendor's live configuration object.
+    def live_config(self) -> Any:
+        """Return the configuration as an object of the vendor's library.
 
         Raises:
             VendorError: the vendor's library is absent or only its installer stub is there.
         """
-        from toolchain.chips.vendor import to_samna
-
-        return to_samna(self.config(), self.chip)
+        return self.on_chip.live_config()
 
     def save(self, folder: str | Path) -> Path:
-        """Write the artifact; see ``toolchain.artifact``."""
-        from toolchain.artifact import save
+        """Write the artifact to ``folder`` and return it; see ``toolchain.deployment.store``.
 
-        return save(self, Path(folder))
+        Raises:
+            ArtifactError: ``folder`` exists and is no saved deployment; it is left alone.
+        """
+        return write_parts(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Deployment:
         """Read an artifact; torch is not needed. ArtifactError where it is damaged."""
-        from toolchain.artifact import load
-
-        return load(Path(folder))
+        return read_parts(Path(folder), cls)
 
     def __str__(self) -> str:
         """Placement, resources and findings, as tables."""
@@ -289,16 +269,3 @@ def _flat_output(recording: Recording) -> Recording:
         dt=recording.dt,
         activity=recording.activity,
     )
-
-
-def counts_of(family: Family, graph: Graph, spikes: Spikes, what: str) -> Array:
-    """``spikes`` as counts in the shape of the graph's input; ValueError where they are none."""
-    if are_events(spikes):
-        if not takes_events(family):
-            raise ValueError(
-                f"{what} must be counts (batch, time, *features): this chip takes no event arrays"
-            )
-        if graph.dt is None:
-            raise ValueError("event arrays need the length of a timestep: deploy with dt=... in s")
-        spikes = family.counts(spikes, graph.shape(graph.input), graph.dt)
-    return fitted(graph, spikes, what)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.ir.graph import Graph
-from toolchain.ir.interpret import interpret
 from toolchain.ir.neuron import Neuron
-from toolchain.ir.nodes import Array
-from toolchain.recording import LayerRecord
+from toolchain.runs.interpret import interpret
+from toolchain.runs.recording import LayerRecord
 
 __all__ = ["HEADROOM", "state_peaks"]
 

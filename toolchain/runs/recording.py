@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from toolchain.estimate.activity import Activity
-from toolchain.ir.nodes import Array
+from toolchain.arrays import Array
+from toolchain.runs.activity import Activity
 
 __all__ = ["LayerRecord", "Recording", "aligned", "count_agreement"]
 

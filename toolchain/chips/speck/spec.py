@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, NonNegativeInt
 
-from toolchain.hardware.chip import SpecBase
-from toolchain.hardware.power import SpeckPower
+from toolchain.chips.synsense.spec import SynSenseChip
+from toolchain.hardware.power import Power
 from toolchain.hardware.quantity import Choice, Quantity, SpecModel, counted_in, measured_in
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "SpeckCoreGroup",
     "SpeckCoreSpec",
     "SpeckLimits",
+    "SpeckPower",
     "SpeckSensorLimits",
     "SpeckTiming",
 ]
@@ -137,12 +139,26 @@ class SpeckTiming(SpecModel):
     next_layer: Time
 
 
-class SpeckChip(SpecBase):
+class SpeckPower(Power):
+    """Power of an event-driven chip.
+
+    A ``synop`` is one weight added to one membrane, with the reading and writing of both; a
+    ``leak_update`` one membrane that a tick of the slow clock changes.
+    """
+
+    ACTIONS: ClassVar[Mapping[str, str]] = {
+        "synop": "synop",
+        "leak_update": "neuron",
+        "input_event": "spike",
+        "dvs_event": "spike",
+        "output_event": "spike",
+    }
+
+
+class SpeckChip(SynSenseChip):
     """One revision of the Speck family.
 
     Attributes:
-        vendor_note: what is uncertain about ``vendor_module``, and whether the vendor's tools
-            still know a board of the chip; empty where they do.
         core_groups: the cores as written in the file; ``cores`` has them one by one.
         readout: whether the readout block can be used.
         kill_bits: whether the configuration has a bit per weight, bias and neuron that disables it.
@@ -152,7 +168,6 @@ class SpeckChip(SpecBase):
     """
 
     family: Literal["speck"]
-    vendor_note: str = ""
     core_groups: Annotated[tuple[SpeckCoreGroup, ...], AfterValidator(_all_ids_once)]
     readout: bool
     kill_bits: bool

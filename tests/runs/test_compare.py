@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.test_deploy import DT, leaky, small_images, spikes
 from toolchain import deploy
-from toolchain.chips.speck import order_sensitivity, simulate
+from toolchain.chips.speck import SpeckOptions, order_sensitivity, simulate
 from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
 from toolchain.plots import plot_comparison
-from toolchain.recording import aligned, count_agreement
+from toolchain.runs.recording import aligned, count_agreement
 
 mpl.use("Agg")
 
@@ -137,7 +137,7 @@ def test_the_first_difference_on_xylo_is_on_the_graphs_time(xylo):
 
 
 def test_permutations_tell_what_the_order_of_simultaneous_events_does(speck, images):
-    found = speck.compare(images, permutations=3).orders
+    found = speck.compare(images, options=SpeckOptions(permutations=3)).orders
     known = order_sensitivity(speck.program, images, permutations=3)
     totals = known.layers["if1"].sum(axis=1)
     assert found.orders == 4
@@ -145,18 +145,18 @@ def test_permutations_tell_what_the_order_of_simultaneous_events_does(speck, ima
     assert totals.min() < totals.max()
     assert found.decisions == known.decisions("if2").mean()
     assert "spikes over 4 orders of simultaneous events: if1" in str(
-        speck.compare(images, permutations=3)
+        speck.compare(images, options=SpeckOptions(permutations=3))
     )
 
 
 def test_there_is_no_order_of_events_on_xylo(xylo):
-    with pytest.raises(ValueError, match="xylo_a3 is clocked: there is no order"):
-        xylo.compare(spikes((1, 20, 8)), permutations=2)
+    with pytest.raises(ValueError, match="xylo_a3 takes no options, got SpeckOptions"):
+        xylo.compare(spikes((1, 20, 8)), options=SpeckOptions(permutations=2))
 
 
 def test_fewer_than_no_permutations_are_refused(speck, images):
     with pytest.raises(ValueError, match="permutations must be an integer >= 1, got -1"):
-        speck.compare(images, permutations=-1)
+        speck.compare(images, options=SpeckOptions(permutations=-1))
 
 
 # ---- shapes ----
@@ -218,7 +218,7 @@ def test_hardly_any_spikes_compare_too(speck, xylo, shape):
 
 
 def test_it_prints_as_a_table_and_dumps_as_json(speck, images):
-    found = speck.compare(images, permutations=1)
+    found = speck.compare(images, options=SpeckOptions(permutations=1))
     lines = str(found).splitlines()
     assert lines[0].startswith("Speck 2f, 4 samples of 20 steps: spikes, and how far")
     assert lines[1].split() == [

@@ -1,0 +1,41 @@
+"""The contract of Speck, for tests that hold a program and a chip apart."""
+
+from toolchain.chips.contract import Options
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck.family import Speck, SpeckOnChip
+from toolchain.chips.speck.options import SpeckOptions
+
+ANY = Speck.on(load_chip("speck2f"))
+"""For what is the same on every chip."""
+
+QUANTIZERS = Speck.QUANTIZERS
+shape, lag, lags, counts = ANY.shape, ANY.lag, ANY.lags, ANY.counts
+
+
+def bound(program):
+    return SpeckOnChip(program, load_chip(program.chip))
+
+
+def simulate(program, spikes, **rest):
+    return bound(program).simulate(spikes, **rest)
+
+
+def activity(program, spikes):
+    return bound(program).activity(spikes)
+
+
+def place(program, chip, by_hand=None):
+    placed, findings = SpeckOnChip(program, chip).place(SpeckOptions(placement=by_hand))
+    return placed.program, findings
+
+
+def check(program, chip):
+    return SpeckOnChip(program, chip).check()
+
+
+def quantize(graph, chip, calibration, method="auto"):
+    return Speck.on(chip).quantize(graph, calibration, method)
+
+
+def lower(graph, chip):
+    return Speck.on(chip).lower(graph, Options()).program

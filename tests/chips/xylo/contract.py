@@ -1,0 +1,47 @@
+"""The contract of Xylo, for tests that hold a program and a chip apart."""
+
+from toolchain.chips.contract import Options
+from toolchain.chips.load import load_chip
+from toolchain.chips.xylo.family import Xylo, XyloOnChip
+
+ANY = Xylo.on(load_chip("xylo_a2"))
+"""For what is the same on every chip."""
+
+QUANTIZERS = Xylo.QUANTIZERS
+shape, lag, lags = ANY.shape, ANY.lag, ANY.lags
+
+
+def bound(program):
+    return XyloOnChip(program, load_chip(program.chip))
+
+
+def simulate(program, spikes, **rest):
+    return bound(program).simulate(spikes, **rest)
+
+
+def activity(program, spikes):
+    return bound(program).activity(spikes)
+
+
+def activity_at(program, rates, steps):
+    return bound(program).activity_at(rates, steps)
+
+
+def placement(program):
+    return bound(program).placement()
+
+
+def resources(program, chip):
+    return XyloOnChip(program, chip).resources()
+
+
+def check(program, chip):
+    return XyloOnChip(program, chip).check()
+
+
+def quantize(graph, chip, calibration, method="auto"):
+    return Xylo.on(chip).quantize(graph, calibration, method)
+
+
+def lower(graph, chip):
+    return Xylo.on(chip).lower(graph, Options()).program

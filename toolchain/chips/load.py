@@ -1,0 +1,367 @@
+"""Chips by name, or from a specification file of one's own, and the family of a chip.
+
+Chip files come with the toolchain (``hardware_specs`` at the top of the source tree; a wheel
+carries them as ``toolchain/hardware_specs``), with installed packages (see ``plugins``), and from
+a folder of the user's own: ``SNN_TOOLCHAIN_CHIPS``, or ``chips`` in the platform's configuration
+folder of snn-toolchain. A file that takes the name, an alias or a vendor id of a chip that is built
+in is skipped with a warning that names both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from toolchain.chips import plugins
+from toolchain.chips.contract import Family
+from toolchain.chips.plugins import warn_skipped
+from toolchain.diagnostics import ChipFileError, PluginError
+from toolchain.hardware import SpecBase
+from toolchain.hardware.faults import Fault, dotted, report, text_of
+from toolchain.hardware.overlay import applied, read_overlay
+from toolchain.hardware.yaml_file import Document, Location, read_yaml
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["families", "family_of", "list_chips", "load_chip", "load_family"]
+
+FAMILIES, CHIPS, _ = plugins.GROUPS
+FOLDER = "SNN_TOOLCHAIN_CHIPS"
+"""Environment variable with the folder of the user's own chip files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipFile:
+    """One file that ``load_chip`` finds by name.
+
+    Attributes:
+        name: of the chip.
+        path: of the file.
+        origin: where it comes from, for people; empty for what is built in.
+    """
+
+    name: str
+    path: Path
+    origin: str = ""
+
+    @property
+    def title(self) -> str:
+        """``xylo_a2 (built in)``, for messages."""
+        return f"{self.name} ({self.origin or 'built in'})"
+
+
+def list_chips() -> tuple[str, ...]:
+    """Return the names of all chips, sorted: built in, of installed packages, and the user's own.
+
+    >>> "xylo_a2" in list_chips()
+    True
+    """
+    return tuple(sorted(_files()))
+
+
+def load_chip(
+    name: str | os.PathLike[str], *, overlay: str | os.PathLike[str] | None = None
+) -> SpecBase:
+    """Read the specification of a chip.
+
+    Args:
+        name: one of ``list_chips()``, an alias, a vendor's id, all in any case, or the path of a
+            specification file; text that ends in ``.yaml`` or holds a slash is a path.
+        overlay: path of a file with constants of one's own, as ``toolchain.estimate.calibrate``
+            writes it.
+
+    Raises:
+        ValueError: unknown chip; the message lists the known ones.
+        ChipFileError: the file or the overlay is wrong; the message lists every fault with its
+            line.
+        PluginError: the chip's family cannot be imported.
+
+    >>> load_chip("xylo").name
+    'xylo_a2'
+    """
+    if not isinstance(name, str) or name.endswith(".yaml") or {"/", os.sep} & set(name):
+        path = Path(name)
+        file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}")
+    else:
+        file = _named(name)
+    if overlay is not None:
+        return _overlaid(file, Path(overlay))
+    return _built_in(file) if not file.origin else _read(file)
+
+
+@cache
+def load_family(name: str) -> type[Family]:
+    """Import the family of that name.
+
+    Raises:
+        ValueError: unknown family; the message lists the known ones.
+        PluginError: it cannot be imported, or lacks a part of the contract.
+    """
+    known = plugins.find(FAMILIES)
+    if name not in known:
+        raise ValueError(
+            f"unknown family {name!r}; installed are {', '.join(sorted(known))}. A package adds "
+            f"one through an entry point in {FAMILIES}"
+        )
+    family: Any = plugins.load(known[name])
+    members = {*vars(Family), *Family.__annotations__}
+    public = sorted(member for member in members if not member.startswith("_"))
+    if missing := [member for member in public if not hasattr(family, member)]:
+        raise PluginError(f"plug-in {known[name].title} is no family: lacks {', '.join(missing)}")
+    found: type[Family] = family
+    return found
+
+
+def family_of(chip: SpecBase) -> Family:
+    """Return the family of a chip, for that chip."""
+    return load_family(chip.family).on(chip)
+
+
+def families() -> Iterator[type[Family]]:
+    """Import every family; one that cannot be imported is skipped with a warning."""
+    for name in sorted(plugins.find(FAMILIES)):
+        yield from _family_or_warning(name)
+
+
+def _family_or_warning(name: str) -> Iterator[type[Family]]:
+    try:
+        yield load_family(name)
+    except PluginError as fault:
+        warn_skipped(f"family {name!r}", fault)
+
+
+# ---- files by name ----
+
+
+def _named(name: str) -> ChipFile:
+    """Return the file of a chip by its name, an alias or a vendor id."""
+    lower, files = name.lower(), _files()
+    if lower in files:
+        return files[lower]
+    if lower in _built_in_names():
+        return _built_in_names()[lower]
+    others = _other_names(files)
+    if lower in others:
+        return others[lower]
+    names = [*files, *_built_in_names(), *others]
+    close = difflib.get_close_matches(lower, names, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else "."
+    aliases = sorted(
+        alias for file in _built_in_files().values() for alias in _raw(file, "aliases")
+    )
+    raise ValueError(
+        f"unknown chip {name!r}{hint} Known are {', '.join(sorted(files))};"
+        f" aliases {', '.join(aliases)}; vendor ids; and paths of specification files."
+    )
+
+
+def _files() -> dict[str, ChipFile]:
+    """Return every chip file by name; a name that is taken is skipped with a warning."""
+    files = dict(_built_in_files())
+    for file in (*_plugin_files(), *_own_files()):
+        taken = files.get(file.name) or _built_in_names().get(file.name)
+        if taken is None:
+            files[file.name] = file
+        else:
+            warn_skipped(file.title, f"its name is taken by {taken.title}")
+    return files
+
+
+@cache
+def _built_in_files() -> Mapping[str, ChipFile]:
+    names = plugins.BUILT_IN[CHIPS]
+    return MappingProxyType(
+        {name: ChipFile(name=name, path=_folder() / f"{name}.yaml") for name in names}
+    )
+
+
+@cache
+def _folder() -> Path:
+    package = Path(__file__).parents[1]
+    packed = package / "hardware_specs"
+    return packed if packed.is_dir() else package.parent / "hardware_specs"
+
+
+@cache
+def _plugin_files() -> tuple[ChipFile, ...]:
+    """Return the files that installed packages register."""
+    found = []
+    for name, plugin in plugins.find(CHIPS).items():
+        if name in plugins.BUILT_IN[CHIPS]:
+            continue
+        folder = plugins.folder_of(plugin)
+        if folder is None or not (folder / f"{name}.yaml").is_file():
+            warn_skipped(plugin.title, f"no file {name}.yaml in {plugin.value}")
+            continue
+        path = folder / f"{name}.yaml"
+        found.append(ChipFile(name=name, path=path, origin=f"of {plugin.package}"))
+    return tuple(found)
+
+
+def _own_files() -> Iterator[ChipFile]:
+    """Return the files in the user's own folder, which may change while a program runs."""
+    folder = _own_folder()
+    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+        yield ChipFile(name=path.stem, path=path, origin=f"{path.name} in the user's chip folder")
+
+
+def _own_folder() -> Path:
+    if given := os.environ.get(FOLDER):
+        return Path(given)
+    import platformdirs  # only where no folder is given
+
+    return platformdirs.user_config_path("snn-toolchain", appauthor=False) / "chips"
+
+
+@cache
+def _built_in_names() -> Mapping[str, ChipFile]:
+    """Return the files that are built in by alias and vendor id."""
+    return MappingProxyType(
+        {other: file for file in _built_in_files().values() for other in _others(file)}
+    )
+
+
+def _other_names(files: Mapping[str, ChipFile]) -> dict[str, ChipFile]:
+    """Return the other files by alias and vendor id, without importing their families."""
+    found: dict[str, ChipFile] = {}
+    for file in files.values():
+        if file.name in _built_in_files():
+            continue
+        try:
+            found |= {other: file for other in _others(file) if other not in found}
+        except ChipFileError as fault:
+            warn_skipped(file.title, fault)
+    return found
+
+
+def _others(file: ChipFile) -> tuple[str, ...]:
+    return (*_raw(file, "aliases"), *_raw(file, "vendor_ids"))
+
+
+def _raw(file: ChipFile, field: str) -> tuple[str, ...]:
+    """Return a list of names as written in the file, which is not validated for that."""
+    data = _document(file.path).data if not file.origin else read_yaml(file.path).data
+    names = data.get(field, ()) if isinstance(data, dict) else ()
+    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+
+
+@cache
+def _document(path: Path) -> Document:
+    """Return the content of a file that is built in."""
+    return read_yaml(path)
+
+
+# ---- one file ----
+
+
+@cache
+def _built_in(file: ChipFile) -> SpecBase:
+    return _read(file)
+
+
+def _overlaid(file: ChipFile, overlay: Path) -> SpecBase:
+    """Return the chip of ``file`` with the constants of ``overlay``; faults name the overlay."""
+    _read(file)
+    document = read_yaml(file.path)
+    found, own = read_overlay(overlay)
+    data, faults = applied(document.data, found, own)
+    if not faults:
+        chip, wrong = _validate(replace(document, data=data), file)
+        if chip is not None and not wrong:
+            return chip
+        places: dict[Location, str] = {
+            ("power", *name.split(".")): name for name in found.constants
+        }
+        faults = [(_line(own, places, text), text) for _, text in wrong]
+    raise ChipFileError(report(overlay, faults))
+
+
+def _line(own: Document, places: Mapping[Location, str], text: str) -> int:
+    """The line of the constant that a fault of the whole is about, or that of all of them."""
+    for place, name in places.items():
+        if text.startswith(dotted(place)):
+            return own.line(("constants", name))
+    return own.line(("constants",))
+
+
+def _read(file: ChipFile) -> SpecBase:
+    document = read_yaml(file.path)
+    chip, faults = _validate(document, file)
+    if chip is None or faults:
+        raise ChipFileError(report(file.path, faults))
+    return chip
+
+
+def _validate(document: Document, file: ChipFile) -> tuple[SpecBase | None, list[Fault]]:
+    """Return the chip of a document, if it is one, and what is wrong with it."""
+    faults = list(document.faults)
+    data = document.data if isinstance(document.data, dict) else {}
+    if "name" in data and data["name"] != file.path.stem:
+        text = f"name: is {data['name']!r}, must be that of the file, {file.path.stem!r}"
+        faults.append((document.line(("name",)), text))
+    model, unknown = _model(data.get("family"))
+    if model is None:
+        where = document.line(("family",))
+        return None, [*faults, (where, unknown)] if ("family",) not in document.unread else faults
+    sources = data.get("sources")
+    context = {"sources": sources} if isinstance(sources, dict) else None
+    try:
+        chip = model.model_validate(document.data, context=context)
+    except ValidationError as error:
+        # what the model reports of a field that could not be read is no news
+        details = (
+            detail
+            for detail in error.errors(include_url=False)
+            if detail["loc"] not in document.unread
+        )
+        return None, faults + [_fault(detail, document) for detail in details]
+    faults += [] if not file.origin else _taken(chip, file, document)
+    return chip.from_origin(_origin(file)), faults
+
+
+def _model(family: Any) -> tuple[type[SpecBase] | None, str]:
+    """Return the model of a family's files, or why there is none."""
+    known = plugins.find(FAMILIES)
+    if family in known if isinstance(family, str) else False:
+        return load_family(family).SPEC, ""
+    if family is None:
+        return None, f"family: is missing, must be one of {', '.join(sorted(known))}"
+    return None, (
+        f"family: is {family!r}, must be one of {', '.join(sorted(known))}; a package adds a "
+        f"family through an entry point in {FAMILIES}"
+    )
+
+
+def _taken(chip: SpecBase, file: ChipFile, document: Document) -> Iterator[Fault]:
+    """Find aliases and vendor ids that are names of a chip that is built in."""
+    if file.name in _built_in_files():
+        return  # a copy of a chip that is built in, given by its path
+    known = {**_built_in_files(), **_built_in_names()}
+    for name in chip.names:
+        if name in known:
+            field = "aliases" if name in chip.aliases else "vendor_ids"
+            text = f"{field}: {name!r} of {file.name} is a name of {known[name].title}"
+            yield document.line((field,)), text
+
+
+def _origin(file: ChipFile) -> str:
+    """Return where a file comes from, with a digest of its content; empty if it is built in."""
+    if not file.origin:
+        return ""
+    return f"{file.origin}, sha256 {hashlib.sha256(file.path.read_bytes()).hexdigest()[:12]}"
+
+
+def _fault(detail: ErrorDetails, document: Document) -> Fault:
+    where = dotted(detail["loc"])
+    text = text_of(detail)
+    return document.line(detail["loc"]), f"{where}: {text}" if where else text

@@ -1,0 +1,42 @@
+"""Options that one family knows, as given to verbs that know none."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from toolchain.chips.contract import Family, Options
+
+__all__ = ["merged"]
+
+
+def merged(family: Family, options: Options | None, deprecated: Mapping[str, Any]) -> Options:
+    """Return the options of a family, with those given by a deprecated keyword filled in.
+
+    Args:
+        family: on the chip in question.
+        options: as the user gave them; None for the family's defaults.
+        deprecated: by keyword; None where it was not given.
+
+    Raises:
+        ValueError: options of another family, or a keyword that the family has no option for.
+    """
+    kind = family.OPTIONS
+    if options is not None and type(options) is not kind:
+        takes = "no options" if kind is Options else f"options of type {kind.__name__}"
+        raise ValueError(f"{family.chip.name} takes {takes}, got {type(options).__name__}")
+    found = kind() if options is None else options
+    given = {name: value for name, value in deprecated.items() if value is not None}
+    for name in given:
+        if name not in {field.name for field in fields(kind)}:
+            raise ValueError(
+                f"{family.chip.name} takes no {name}=: chips of {family.TITLE} have no such setting"
+            )
+        warnings.warn(
+            f"{name}= is deprecated; give options={kind.__name__}({name}=...)",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    return replace(found, **given)

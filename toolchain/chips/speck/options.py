@@ -1,0 +1,32 @@
+"""Settings that only Speck knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from toolchain.chips.contract import Options
+
+__all__ = ["SpeckOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeckOptions(Options):
+    """Options of ``deploy`` and ``Deployment.compare`` on Speck.
+
+    Attributes:
+        placement: core ids by layer, for layers that are to be there; the others are placed around
+            them, and all of it is checked by the same rules.
+        readout: settings of the block that names the class that fires most, fields of
+            ``toolchain.chips.speck.Readout``, and ``layer`` where there are several outputs; ``{}``
+            for the usual ones, None leaves the block off.
+        permutations: in how many random orders ``compare`` tries simultaneous events.
+
+    >>> SpeckOptions(placement={"conv1": 0}).placement
+    {'conv1': 0}
+    """
+
+    placement: Mapping[str, int] | None = None
+    readout: Mapping[str, Any] | None = None
+    permutations: int = 0

@@ -1,0 +1,56 @@
+"""Runs of a Speck program as the recordings that every family gives."""
+
+from __future__ import annotations
+
+from toolchain.chips.contract import Timing
+from toolchain.chips.speck.counts import of_run
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.readout import flat_outputs, own_channels
+from toolchain.chips.speck.simulate.order import order_sensitivity
+from toolchain.chips.speck.simulate.run import simulate
+from toolchain.runs import LayerRecord, OrderSpread, Recording, Spikes
+
+__all__ = ["order_spread", "record_run"]
+
+
+def record_run(
+    program: SpeckProgram,
+    spikes: Spikes,
+    *,
+    record: bool,
+    timing: Timing,
+) -> Recording:
+    """Run the integer cores on counts (batch, time, channels, height, width), or on event arrays.
+
+    Several outputs lie side by side in ``spikes``; ``readout_table`` tells whose is which.
+    """
+    result = simulate(program, spikes, record=record, timing=timing)
+    return Recording(
+        spikes=flat_outputs(program, result.outputs),
+        layers={
+            name: LayerRecord(
+                spikes=own_channels(program, name, layer.spikes),
+                v_mem=own_channels(program, name, layer.v_mem),
+            )
+            for name, layer in result.layers.items()
+        },
+        saturations=dict(result.saturations),
+        dt=program.dt,
+        activity=of_run(program, result) if record and program.dt is not None else None,
+    )
+
+
+def order_spread(program: SpeckProgram, spikes: Spikes, permutations: int) -> OrderSpread:
+    """Run event timing with simultaneous events in several orders; see ``order_sensitivity``.
+
+    Of several outputs the one that decides least reliably counts.
+    """
+    found = order_sensitivity(program, spikes, permutations=permutations)
+    totals = {name: layer.sum(axis=1) for name, layer in found.layers.items()}
+    wide = [name for name in program.outputs if found.outputs[name][0, 0].size > 1]
+    return OrderSpread(
+        orders=permutations + 1,
+        fewest={name: int(total.min()) for name, total in totals.items()},
+        most={name: int(total.max()) for name, total in totals.items()},
+        decisions=min((float(found.decisions(name).mean()) for name in wide), default=None),
+    )

@@ -1,0 +1,63 @@
+"""Places of layers on a Speck chip, and what they use of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from toolchain.chips.contract import Resource
+from toolchain.chips.speck.lower import place as placing
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.rules.cores import event_order
+from toolchain.chips.speck.rules.hints import advised, advised_pins
+from toolchain.chips.speck.rules.program import RULES
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.diagnostics import Diagnostic
+
+__all__ = ["place", "placement", "resources"]
+
+
+def place(
+    program: SpeckProgram, chip: SpeckChip, by_hand: Mapping[str, int] | None = None
+) -> tuple[SpeckProgram, tuple[Diagnostic, ...]]:
+    """Find a core for each layer; findings of the rules are not repeated.
+
+    ``by_hand``: hardware id by name of the layer; the other layers are placed around these.
+    """
+    placement = placing.place(program, chip, cores=by_hand)
+    if placement.cores is not None:
+        placed = program.placed(placement.cores)
+        return placed, tuple(event_order(placed, chip))
+    if by_hand:
+        return program, advised_pins(placement.findings, program, chip, by_hand)
+    told = {core.name for core in program.cores if placing.fits_no_memory(core, chip)}
+    too_many = len(program.cores) if len(program.cores) > len(chip.cores) else None
+    findings = tuple(f for f in placement.findings if f.where not in told and f.need != too_many)
+    return program, advised(findings, program, chip, RULES)
+
+
+def placement(program: SpeckProgram) -> dict[str, str]:
+    """Return ``core 3`` by layer."""
+    return {core.name: f"core {core.core}" for core in program.cores}
+
+
+def resources(program: SpeckProgram, chip: SpeckChip) -> tuple[Resource, ...]:
+    """Return the three memories of each layer with those of its core."""
+    rows = []
+    for core in program.cores:
+        spec = next(s for s in chip.cores if s.id == core.core)
+        for what, used, limit in (
+            ("kernel memory", core.kernel_words, spec.kernel_memory),
+            ("neuron memory", core.neuron_words, spec.neuron_memory),
+            ("bias memory", core.bias_words, spec.bias_memory),
+        ):
+            rows.append(
+                Resource(
+                    layer=core.name,
+                    place=f"core {core.core}",
+                    resource=what,
+                    used=used,
+                    limit=int(limit.value),
+                    unit="word",
+                )
+            )
+    return tuple(rows)
