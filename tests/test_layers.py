@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent / "toolchain"
 
 # A room may import from itself and from these. Root modules are rooms of one file.
 ALLOWED = {
-    "diagnostics": set(),
+    "report": set(),
+    "diagnostics": {"report"},
     "hardware": {"diagnostics"},
     "ir": {"diagnostics", "recording"},
     "recording": {"estimate", "ir"},
@@ -20,8 +21,9 @@ ALLOWED = {
     "nn": set(),
     "synops": {"ir", "nn"},
     "frontends": {"diagnostics", "ir", "nn"},
-    "estimate": {"hardware"},
-    "ledger": set(),
+    "estimate": {"hardware", "report"},
+    "entries": {"report"},
+    "ledger": {"entries", "report"},
     "fidelity": {"diagnostics", "estimate", "ir", "ledger", "passes", "recording"},
     "chips": {
         "diagnostics",
@@ -31,9 +33,10 @@ ALLOWED = {
         "ledger",
         "passes",
         "recording",
+        "report",
         "spikes",
     },
-    "compare": {"chips", "diagnostics", "ir", "recording"},
+    "compare": {"chips", "ir", "recording", "report"},
     "deployment": {
         "artifact",
         "chips",
@@ -45,8 +48,8 @@ ALLOWED = {
         "ir",
         "ledger",
         "recording",
+        "report",
         "spikes",
-        "tables",
     },
     "deploy": {
         "chips",
@@ -69,29 +72,15 @@ ALLOWED = {
         "hardware",
         "ir",
         "recording",
+        "report",
         "spikes",
     },
     "artifact": {"chips", "deployment", "diagnostics", "estimate", "hardware", "ir", "ledger"},
-    "tables": {
-        "across_chips",
-        "chips",
-        "compare",
-        "deployment",
-        "diagnostics",
-        "estimate",
-        "ledger",
-    },
     "plots": {"across_chips", "chips", "compare", "estimate", "recording"},
     "__init__": {"across_chips", "deploy", "deployment", "diagnostics", "frontends", "hardware"},
 }
-# through a late import: these print as tables, and a saved deployment holds a Graph to load
-LATE = {
-    ("across_chips", "tables"),
-    ("estimate", "tables"),
-    ("compare", "tables"),
-    ("frontends", "artifact"),
-    ("ledger", "tables"),
-}
+# through a late import: a saved deployment holds a Graph to load
+LATE = {("frontends", "artifact")}
 MODULES = sorted(ROOT.rglob("*.py"))
 
 

@@ -19,6 +19,7 @@ from toolchain.chips.family import (
     load_family,
     takes_events,
 )
+from toolchain.chips.resources import resource_table
 from toolchain.compare import Comparison, compare
 from toolchain.diagnostics import Diagnostic
 from toolchain.fidelity import Heard, heard
@@ -26,6 +27,7 @@ from toolchain.ir import Array, Graph
 from toolchain.ir.interpret import interpret
 from toolchain.ledger import Ledger
 from toolchain.recording import Recording
+from toolchain.report import Sheet, Text, render
 from toolchain.spikes import Spikes, are_events, fitted
 
 if TYPE_CHECKING:
@@ -272,11 +274,15 @@ class Deployment:
 
         return load(Path(folder))
 
-    def __str__(self) -> str:
-        """Placement, resources and findings, as tables."""
-        from toolchain.tables import render
+    def sheet(self) -> Sheet:
+        """Describe placement and resources, the fidelity of each layer, origin and findings."""
+        used = resource_table(f"{self.chip.title}: fits", self.resources())
+        findings = Text(tuple(map(str, self.diagnostics)))
+        return Sheet((used, *self.ledger.sheet(brief=True).blocks, findings))
 
-        return render(self)
+    def __str__(self) -> str:
+        """Return the sheet as text."""
+        return render(self.sheet())
 
 
 def _flat_output(recording: Recording) -> Recording:
