@@ -35,7 +35,7 @@ from rich.table import Table
 from toolchain import Deployment, deploy
 from toolchain.nn import reset_states
 from toolchain.plots import plot_raster, plot_resources
-from toolchain.tables import table
+from toolchain.report import render
 
 mpl.use("Agg")
 DT = 1e-3
@@ -80,10 +80,10 @@ def run(case: Case, data: Digits, out: Path, console: Console, epochs: int) -> d
     model = trained(case, data, train_spikes, epochs, console)
     sample = torch.as_tensor(train_spikes[:4]).float()
     d = deploy(model, chip=case.chip, sample=sample, dt=DT, calibration=train_spikes[:256])
-    console.print(table(d))
+    print(render(d.sheet(), console.width))
     found = accuracies(case, model, d, test_spikes, data.test_labels)
     console.print(accuracy_table(found, len(test_spikes)))
-    console.print(table(d.estimate(test_spikes)))
+    print(render(d.estimate(test_spikes).sheet(), console.width))
     folder = d.save(out / case.name)
     picture = draw(d, test_spikes[:1], out / f"{case.name}.png")
     console.print(f"artifact: {shown(folder)}\npicture:  {shown(picture)}\n")

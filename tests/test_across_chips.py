@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure as Picture
-from toolchain.chips.family import Resource
 from torch import nn
 
 from tests.test_deploy import DT, leaky, spikes
 from toolchain import DeployError, compare_chips, deploy, list_chips, load_chip
 from toolchain.across_chips import most_telling, tightest
+from toolchain.chips.contract import Resource
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
 from toolchain.nn import CubaLIF

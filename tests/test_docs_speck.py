@@ -10,7 +10,7 @@ from toolchain import deploy
 from toolchain.chips.load import list_chips, load_chip
 from toolchain.chips.speck import SpeckOptions
 from toolchain.chips.speck.simulate.events import event_array
-from toolchain.diagnostics import count
+from toolchain.report import count
 
 PAGE = (Path(__file__).parent.parent / "docs" / "speck.md").read_text(encoding="utf-8")
 

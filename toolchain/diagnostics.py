@@ -25,6 +25,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from toolchain.report import count, times
+
 __all__ = [
     "ArtifactError",
     "ChipFileError",
@@ -137,13 +139,3 @@ class PluginWarning(UserWarning):
 
 class VendorError(RuntimeError):
     """The vendor's SDK was asked for and is absent, a stub, or refused the configuration."""
-
-
-def count(number: float) -> str:
-    """``131072`` as ``131 072``: thin groups, no unit, whole numbers without decimals."""
-    return f"{number:,.0f}".replace(",", " ") if float(number).is_integer() else f"{number:g}"
-
-
-def times(number: int) -> str:
-    """How often: ``once``, ``twice``, ``3 times``."""
-    return {0: "not at all", 1: "once", 2: "twice"}.get(number, f"{count(number)} times")

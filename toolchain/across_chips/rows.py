@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import Any, Literal, TypeAlias
@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from toolchain.chips.contract import Resource
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Figure
+from toolchain.report import Column, Sheet, Table, Text, count, plural, render, share, spread
 
 __all__ = ["ChipComparison", "ChipRow", "Source", "most_telling", "tightest"]
 
@@ -113,11 +114,105 @@ class ChipComparison:
             "rows": [row.as_dict() for row in self.rows],
         }
 
-    def __str__(self) -> str:
-        """A table for people; see ``toolchain.tables``."""
-        from toolchain.tables import render
+    def sheet(self) -> Sheet:
+        """Describe which chips take the network, and at what price."""
+        fit = Table(
+            title=f"{len(self.fitting)} of {len(self.rows)} chips take the network",
+            columns=(
+                Column("chip", wraps=False),
+                Column("fits", wraps=False),
+                Column("tightest resource, or what is in the way"),
+            ),
+            rows=tuple(
+                (row.chip, "yes" if row.fits else "no", _tightest(row) or _refusal(row))
+                for row in self.rows
+            ),
+            indented=False,
+        )
+        remarks = Text((*_clocks(self), *_allowed(self), *_left_open(self)))
+        if self.counted_on is None or not self.fitting:
+            return Sheet((fit, remarks))
+        return Sheet((fit, _measured(self), remarks))
 
-        return render(self)
+    def __str__(self) -> str:
+        """Return the sheet as text."""
+        return render(self.sheet())
+
+
+# ---- cells and lines of the sheet ----
+
+
+def _tightest(row: ChipRow) -> str:
+    most = row.tightest
+    if most is None:
+        return ""
+    where = f"{most.layer} ({most.place})" if most.place else most.layer
+    part = 100 * most.used / most.limit
+    return f"{part:.3g} % of {most.resource}, {where}: {count(most.used)} of {count(most.limit)}"
+
+
+def _refusal(row: ChipRow) -> str:
+    if row.blocker is None:
+        return ""
+    error = row.blocker
+    others = f"; {plural(row.other_errors, 'more error')}" if row.other_errors else ""
+    return f"{error.where}: {error.message} [{error.rule}]{others}"
+
+
+def _measured(result: ChipComparison) -> Table:
+    numbers = ("agree", "power, µW", "µJ/inference", "latency, ms")
+    return Table(
+        title=f"on {result.counted_on}: {plural(result.samples, 'sample')} of "
+        f"{count(result.steps)} steps of {1e3 * result.dt:g} ms",
+        columns=(
+            Column("chip", wraps=False),
+            *(Column(heading, "right", wraps=False) for heading in numbers),
+            Column("basis"),
+            Column("keeps up"),
+        ),
+        rows=tuple((row.chip, *_on_spikes(row)) for row in result.rows if row.fits),
+        indented=False,
+    )
+
+
+def _on_spikes(row: ChipRow) -> Iterator[str]:
+    assert row.agreement is not None
+    assert row.power is not None
+    yield share(row.agreement)
+    for figure in (row.power, row.energy_per_inference, row.latency):
+        if figure is None:
+            yield "unknown"
+        else:
+            yield spread(figure.low, figure.nominal, figure.high)
+    yield row.power.basis
+    on_average = "on average" if row.always_keeps_up is False else "yes"
+    yield {True: on_average, False: "no", None: "unknown"}[row.keeps_up]
+
+
+def _clocks(result: ChipComparison) -> Iterator[str]:
+    at: dict[float, list[str]] = {}
+    for row in result.rows:
+        if row.clock_hz is not None:
+            at.setdefault(row.clock_hz, []).append(row.chip)
+    for clock, chips in at.items():
+        yield f"main clock {clock / 1e6:g} MHz: {', '.join(chips)}"
+
+
+def _allowed(result: ChipComparison) -> Iterator[str]:
+    for name in result.allow:
+        took = ", ".join(row.chip for row in result.rows if name in row.took)
+        change = f"changes the network on {took}" if took else "changes it on no chip that takes it"
+        without = dict.fromkeys(row.family for row in result.rows if name in row.left_out)
+        known = f"; left out on {' and '.join(without)}, where there is none" if without else ""
+        yield f"allow {name}: {change}{known}"
+
+
+def _left_open(result: ChipComparison) -> Iterator[str]:
+    if result.counted_on is None:
+        yield "no spikes were given: agreement, power, energy and latency are left open"
+
+
+# ---- choice of what a row names ----
 
 
 def most_telling(errors: Sequence[Diagnostic]) -> Diagnostic:

@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from toolchain.diagnostics import Diagnostic, Severity, times
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Neuron
+from toolchain.report import times
 
 __all__ = [
     "NAMES",

@@ -14,12 +14,14 @@ from toolchain.arrays import Array
 from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merged
+from toolchain.chips.resources import resource_table
 from toolchain.deployment.inputs import counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Heard, heard
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
+from toolchain.report import Sheet, Text, render
 from toolchain.runs import Activity, Recording, Spikes
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
@@ -252,11 +254,15 @@ class Deployment(Parts):
         """Read an artifact; torch is not needed. ArtifactError where it is damaged."""
         return read_parts(Path(folder), cls)
 
-    def __str__(self) -> str:
-        """Placement, resources and findings, as tables."""
-        from toolchain.tables import render
+    def sheet(self) -> Sheet:
+        """Describe placement and resources, the fidelity of each layer, origin and findings."""
+        used = resource_table(f"{self.chip.title}: fits", self.resources())
+        findings = Text(tuple(map(str, self.diagnostics)))
+        return Sheet((used, *self.ledger.sheet(brief=True).blocks, findings))
 
-        return render(self)
+    def __str__(self) -> str:
+        """Return the sheet as text."""
+        return render(self.sheet())
 
 
 def _flat_output(recording: Recording) -> Recording:

@@ -8,7 +8,9 @@ from typing import Any
 
 from toolchain.estimate.figure import Figure, total, unknown
 from toolchain.estimate.pricing import Counts, NotPriced, Term
+from toolchain.estimate.sheet import figure_table, layer_table, pace_text
 from toolchain.estimate.suggest import Suggestion, dominating_layers
+from toolchain.report import Sheet, render
 from toolchain.runs.activity import Activity
 
 __all__ = ["Estimate", "LayerCost", "Pace"]
@@ -288,11 +290,44 @@ class Estimate:
             "basis": self.basis,
         }
 
-    def __str__(self) -> str:
-        """Tables for people; see ``toolchain.tables``."""
-        from toolchain.tables import render
+    def sheet(self) -> Sheet:
+        """Describe power, energy and speed of the whole network, then each layer."""
+        clock = "" if self.clock_hz is None else f", {self.clock_hz / 1e6:g} MHz"
+        activity = self.activity
+        synops = f"{activity.synops_per_step:.4g} per step, {self.synops_per_second:.4g} per s"
+        unset = "not said; every mode that was measured"
+        rows: tuple[tuple[str, object], ...] = (
+            *((switch, setting or unset) for switch, setting in self.modes.items()),
+            *((f"power, rail {rail}", figure) for rail, figure in self.power_by_rail.items()),
+            ("power, idle", self.idle_power),
+            ("power, dynamic", self.dynamic_power),
+            ("power", self.power),
+            ("weakest basis", self.basis),
+            ("energy per step", self.energy_per_step),
+            ("energy per second of input", self.energy_per_second_of_input),
+            ("energy per inference", self.energy_per_inference),
+            ("  of it dynamic", self.dynamic_energy_per_inference),
+            ("latency", self.latency),
+            ("load", self.load),
+            ("duty cycle", self.duty_cycle),
+            ("keeps up", self._pace_text()),
+            ("synops", f"{synops}, {self.synops_per_inference:.4g} per inference"),
+            *(("not priced", item) for item in self.not_priced),
+            *(("suggestion", suggestion) for suggestion in self.suggestions),
+        )
+        title = f"{self.chip}{clock}, {activity.steps} steps of {activity.dt:g} s"
+        dynamic = [(layer.dynamic_power, layer.dynamic_share) for layer in self.layers]
+        return Sheet((figure_table(title, rows), layer_table(activity.layers, dynamic)))
 
-        return render(self)
+    def _pace_text(self) -> str | None:
+        if not self.pace:
+            return None
+        slow = [pace.where for pace in self.pace if not pace.keeps_up]
+        return pace_text(slow, max(pace.margin for pace in self.pace), self.always_keeps_up)
+
+    def __str__(self) -> str:
+        """Return the sheet as text."""
+        return render(self.sheet())
 
 
 FIGURES = (

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolchain.diagnostics import Diagnostic, Severity, times
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.effects import Heard
 from toolchain.fidelity.ledger import Change, Changes, Effect, Entry, Fidelity, Ledger
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, Neuron, Node, Output
+from toolchain.report import times
 
 __all__ = ["Book", "entered", "joined", "kept"]
 

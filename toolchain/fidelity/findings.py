@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.diagnostics import Diagnostic, Severity, count, times
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Conv2d, Graph, Linear, Membrane, Neuron, Node, time_constant
 from toolchain.passes.dashes import dashes, formulas
 from toolchain.passes.weights import weights_of
+from toolchain.report import count, times
 from toolchain.runs.recording import Recording, aligned
 
 __all__ = ["changes", "drive", "measured", "moved", "row_scales"]

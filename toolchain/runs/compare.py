@@ -14,14 +14,14 @@ layer; steps without a counterpart are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.diagnostics import times
+from toolchain.report import Column, Sheet, Table, Text, count, plural, render, share, times
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import Recording, aligned, count_agreement
 
@@ -119,11 +119,23 @@ class Comparison:
         """The same as plain data."""
         return asdict(self)
 
-    def __str__(self) -> str:
-        """A table for people; see ``toolchain.tables``."""
-        from toolchain.tables import render
+    def sheet(self) -> Sheet:
+        """Describe the spikes and agreement of each layer, the outputs and the departure."""
+        runs = self.layers[0].spikes if self.layers else ()
+        headings = ("neurons", *(RUNS[run] for run in runs), "chip differs")
+        table = Table(
+            columns=(Column("layer"), *(Column(heading, "right") for heading in headings)),
+            rows=tuple(map(_row, self.layers)),
+        )
+        title = (
+            f"{self.chip}, {plural(self.samples, 'sample')} of {count(self.steps)} steps: spikes, "
+            "and how far their counts agree with the trained ones"
+        )
+        return Sheet((Text((title,)), table, Text(tuple(_remarks(self)))))
 
-        return render(self)
+    def __str__(self) -> str:
+        """Return the sheet as text."""
+        return render(self.sheet())
 
 
 def compare(
@@ -240,3 +252,53 @@ def _departure(
         quantized=round(float(wanted[sample, neuron])),
         clocked=int(got[sample, neuron]),
     )
+
+
+# ---- rows and lines of the sheet ----
+
+RUNS = {
+    "reference": "trained",
+    "quantized": "quantized",
+    "clocked": "chip",
+    "event": "event by event",
+}
+"""Names of the runs in the table."""
+
+
+def _row(layer: LayerComparison) -> tuple[str, ...]:
+    step = "" if layer.differs_at is None else f"step {layer.differs_at}"
+    return layer.name, count(layer.neurons), *_spikes(layer), step
+
+
+def _spikes(layer: LayerComparison) -> Iterator[str]:
+    for run, spikes in layer.spikes.items():
+        part = layer.agreement.get(run)
+        yield count(spikes) if part is None else f"{count(spikes)} ({share(part)})"
+
+
+def _remarks(result: Comparison) -> Iterator[str]:
+    yield f"output counts agree: {_shares(result.agreement)}"
+    if result.decisions:
+        yield f"decisions are the trained network's: {_shares(result.decisions)}"
+    if result.departure is None:
+        yield "the chip spikes as the quantized graph does"
+    else:
+        yield f"the chip leaves the quantized graph in {result.departure}"
+    for run, clamped in result.saturations.items():
+        states = ", ".join(f"{name} {count(number)}" for name, number in clamped.items())
+        yield f"states clamped, {RUNS[run]}: {states}"
+    if result.orders is not None:
+        yield from _orders(result.orders)
+
+
+def _shares(parts: Mapping[str, float]) -> str:
+    return ", ".join(f"{RUNS[run]} {share(part)}" for run, part in parts.items())
+
+
+def _orders(found: OrderSpread) -> Iterator[str]:
+    spans = (
+        f"{name} {count(found.fewest[name])} to {count(found.most[name])}" for name in found.fewest
+    )
+    yield f"spikes over {count(found.orders)} orders of simultaneous events: {', '.join(spans)}"
+    if found.decisions is not None:
+        yield f"decisions as in the order given: {share(found.decisions)}"

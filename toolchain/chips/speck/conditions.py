@@ -8,8 +8,9 @@ import numpy as np
 
 from toolchain.chips.conditions import state_word
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity, percent
+from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity
 from toolchain.ir import Conv2d, Graph, Neuron
+from toolchain.report import percent
 
 __all__ = ["DIFFERENCES", "conditions"]
 

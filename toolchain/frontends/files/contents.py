@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain.diagnostics import ModelFileError, count
+from toolchain.diagnostics import ModelFileError
+from toolchain.report import count
 
 __all__ = ["MOST_BYTES", "Content", "Kind", "look"]
 

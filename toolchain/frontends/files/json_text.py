@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.diagnostics import count
+from toolchain.report import count
 
 __all__ = ["NUMBERS", "number_array", "once", "parsed"]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from toolchain.diagnostics import count
+from toolchain.report import count
 
 __all__ = ["StoredTensor", "foreign_globals", "read", "stream_globals"]
 

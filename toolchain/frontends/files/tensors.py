@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from toolchain.arrays import Array
-from toolchain.diagnostics import count
 from toolchain.frontends.files.json_text import once
+from toolchain.report import count
 
 __all__ = ["as_array", "read"]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from toolchain.diagnostics import times
 from toolchain.frontends.frameworks.adapter import Layer, UnsupportedError
 from toolchain.frontends.tracing.calls import Call, Value, Zeros
 from toolchain.frontends.tracing.outputs import origin
+from toolchain.report import times
 
 __all__ = ["called_again", "check_states", "given_tensors"]
 

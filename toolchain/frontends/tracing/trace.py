@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from toolchain.diagnostics import ExtractError, GraphError, count
+from toolchain.diagnostics import ExtractError, GraphError
 from toolchain.frontends.tracing.build import Built, build
 from toolchain.frontends.tracing.calls import Run
 from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
@@ -26,6 +26,7 @@ from toolchain.frontends.tracing.selfcheck import self_check
 from toolchain.frontends.tracing.twin import reset, twin_of
 from toolchain.frontends.tracing.versions import frameworks
 from toolchain.ir import Graph
+from toolchain.report import count
 
 __all__ = ["extract"]
 

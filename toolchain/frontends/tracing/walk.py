@@ -14,7 +14,6 @@ import numpy as np
 from torch import nn as torch_nn
 
 from toolchain.arrays import Array
-from toolchain.diagnostics import times
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.axes import Grid, Layout, check_axes
 from toolchain.frontends.tracing.calls import Call, Run, Value, Zeros
@@ -27,6 +26,7 @@ from toolchain.frontends.tracing.states import called_again, check_states, given
 from toolchain.frontends.tracing.sums import summed
 from toolchain.frontends.tracing.views import shows_all
 from toolchain.ir import Flatten, Input, Output
+from toolchain.report import times
 
 __all__ = ["Walk"]
 

@@ -21,8 +21,9 @@ from toolchain.chips.speck import faults
 from toolchain.chips.speck.lower.matching import cheapest, crowds
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip, SpeckCoreSpec
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import Quantity
+from toolchain.report import count
 
 __all__ = [
     "Placement",

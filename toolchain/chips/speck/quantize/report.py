@@ -10,7 +10,8 @@ from toolchain.chips.speck.quantize.auto import Judged, Outcome
 from toolchain.chips.speck.quantize.layer import Integers, Layer, Words
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.report import count
 
 __all__ = ["agreements", "scale_limits"]
 

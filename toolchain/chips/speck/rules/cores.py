@@ -15,7 +15,8 @@ from toolchain.chips.speck.lower.place import (
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.report import count
 
 __all__ = [
     "assigned_core",

@@ -20,7 +20,7 @@ from toolchain.chips.speck.program import kernel_words
 from toolchain.chips.speck.rules.graph_hints import GraphRule, advised
 from toolchain.chips.speck.rules.graph_sensor import input_pooling, sensor_first
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -33,6 +33,7 @@ from toolchain.ir import (
     Sensor,
     SumPool2d,
 )
+from toolchain.report import count
 
 __all__ = ["LAYERS", "TOPOLOGY", "check_graph", "topology_is_sound"]
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import Quantity
+from toolchain.report import count
 from toolchain.runs import Activity
 
 __all__ = ["RateLimits", "check_rates"]

@@ -8,7 +8,8 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.readout import readout_table
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.report import count
 
 __all__ = ["readout_block", "readout_destinations", "readout_size"]
 

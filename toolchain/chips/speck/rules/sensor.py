@@ -10,7 +10,8 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.report import count
 
 __all__ = ["beyond_limits", "event_filter", "input_pooling", "sensor", "sensor_destinations"]
 

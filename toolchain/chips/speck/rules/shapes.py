@@ -9,8 +9,9 @@ from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import Destination, SpeckProgram
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import Choice, Quantity
+from toolchain.report import count
 
 __all__ = [
     "channels",

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import Quantity
+from toolchain.report import count
 
 __all__ = [
     "bias_leak",

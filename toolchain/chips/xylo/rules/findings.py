@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import Quantity
+from toolchain.report import count
 
 if TYPE_CHECKING:
     from toolchain.chips.xylo.program import XyloProgram

@@ -21,7 +21,8 @@ from toolchain.chips.xylo.rules.findings import Rule, some
 from toolchain.chips.xylo.rules.paths import loops_of, never_fires, never_read
 from toolchain.chips.xylo.rules.values import shifts_of
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.report import count
 
 __all__ = ["advised"]
 

@@ -13,9 +13,10 @@ from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.findings import error
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity, times
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear, Neuron, time_constant
 from toolchain.passes.dashes import dashes
+from toolchain.report import times
 
 __all__ = ["NEURONS", "neuron_bias"]
 

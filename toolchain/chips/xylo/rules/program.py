@@ -37,8 +37,9 @@ from toolchain.chips.xylo.rules.values import (
     widths,
 )
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import Quantity
+from toolchain.report import count
 
 __all__ = [
     "RULES",

@@ -11,8 +11,9 @@ from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.findings import error
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Neuron
+from toolchain.report import count
 
 __all__ = ["TIMING"]
 

@@ -7,10 +7,11 @@ from math import prod
 
 from toolchain.chips.xylo.rules.findings import at_most, error, parts
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
 from toolchain.passes.unroll import UNROLLED
 from toolchain.passes.weights import weights_of
+from toolchain.report import count
 
 __all__ = ["TOPOLOGY", "topology_is_sound"]
 

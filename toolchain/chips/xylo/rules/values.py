@@ -11,7 +11,8 @@ from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.findings import error, some, warning
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import Diagnostic
+from toolchain.report import count
 
 __all__ = [
     "biases",

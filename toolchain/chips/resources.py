@@ -1,0 +1,31 @@
+"""Table of what each layer uses of each resource of its chip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from toolchain.chips.contract import Resource
+from toolchain.report import Column, Table, count, share
+
+__all__ = ["resource_table"]
+
+
+def resource_table(title: str, resources: Iterable[Resource]) -> Table:
+    """Return a row for each resource; layer and place are named in the first row of a layer."""
+    return Table(
+        title=title,
+        columns=(
+            *(Column(heading) for heading in ("layer", "place", "resource")),
+            *(Column(heading, "right") for heading in ("used", "limit", "share")),
+        ),
+        rows=tuple(_rows(resources)),
+    )
+
+
+def _rows(resources: Iterable[Resource]) -> Iterator[tuple[str, ...]]:
+    last = ""
+    for row in resources:
+        names = (row.layer, row.place) if row.layer != last else ("", "")
+        part = share(row.used / row.limit) if row.limit else ""
+        yield *names, row.resource, count(row.used), count(row.limit), part
+        last = row.layer
