@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toolchain.chips.family import load_family
 
 from toolchain import DeployError, Deployment, deploy
+from toolchain.chips.load import load_family
 from toolchain.fidelity import accepted, rounded, written_otherwise
 from toolchain.fidelity.ledger import UNCHECKED, Change, Entry, Fidelity, Ledger, weakest
 from toolchain.ir import (

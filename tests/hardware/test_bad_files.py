@@ -189,13 +189,16 @@ def test_a_rail_states_static_or_idle(report):
 
 def test_a_family_must_be_known(report):
     assert report(GOOD.replace("family: xylo", "family: loihi")) == (
-        "xylo_a2.yaml: 1 fault\n  line 4: family: must be 'xylo' or 'speck', got 'loihi'"
+        "xylo_a2.yaml: 1 fault\n  line 4: family: is 'loihi', must be one of speck, xylo; a "
+        "package adds a family through an entry point in snn_toolchain.families"
     )
 
 
 def test_a_family_must_be_there(report):
     text = GOOD.replace("family: xylo\n", "")
-    assert report(text) == "xylo_a2.yaml: 1 fault\n  line 2: family: is missing"
+    assert report(text) == (
+        "xylo_a2.yaml: 1 fault\n  line 2: family: is missing, must be one of speck, xylo"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "just text"])

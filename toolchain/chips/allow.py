@@ -63,7 +63,7 @@ def accepted_names(family: str, known: Collection[str], allow: Collection[str]) 
     """
     wanted = {allow} if isinstance(allow, str) else set(allow)
     there = f"there are {', '.join(known)}"
-    if wrong := sorted(map(str, wanted - set(NAMES))):
+    if wrong := sorted(map(str, wanted - {*NAMES, *known})):
         raise ValueError(f"no approximation {', '.join(wrong)} on {family}; {there}")
     if others := sorted(wanted - set(known)):
         raise ValueError(

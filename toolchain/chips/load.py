@@ -305,7 +305,9 @@ def _read(file: ChipFile) -> SpecBase:
 def _validate(document: Document, file: ChipFile) -> tuple[SpecBase | None, list[Fault]]:
     """Return the chip of a document, if it is one, and what is wrong with it."""
     faults = list(document.faults)
-    data = document.data if isinstance(document.data, dict) else {}
+    data = document.data
+    if not isinstance(data, dict):
+        return None, [*faults, (1, f"must be a mapping, got {data!r:.40}")]
     if "name" in data and data["name"] != file.path.stem:
         text = f"name: is {data['name']!r}, must be that of the file, {file.path.stem!r}"
         faults.append((document.line(("name",)), text))

@@ -65,6 +65,13 @@ class SpecBase(SpecModel):
     power: Power
     _origin: str = PrivateAttr(default="")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal, wherever the files come from."""
+        if not isinstance(other, SpecBase) or type(other) is not type(self):
+            return NotImplemented
+        fields = type(self).model_fields
+        return all(getattr(self, name) == getattr(other, name) for name in fields)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Other names that ``load_chip`` takes for the chip, its aliases among them."""

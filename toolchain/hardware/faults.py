@@ -33,7 +33,7 @@ def dotted(location: Location) -> str:
 def text_of(detail: ErrorDetails) -> str:
     """What pydantic found, in the words of the other faults."""
     match detail["type"]:
-        case "missing" | "union_tag_not_found":
+        case "missing":
             return "is missing"
         case "extra_forbidden":
             return "is not a field of a specification"
@@ -41,7 +41,5 @@ def text_of(detail: ErrorDetails) -> str:
             return str(detail["ctx"]["error"])
         case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
             return f"must be a mapping, got {detail['input']!r}"
-        case "union_tag_invalid":
-            return f"must be 'xylo' or 'speck', got {detail['ctx']['tag']!r}"
     message = detail["msg"].removeprefix("Input should be ")
     return f"must be {message}, got {detail['input']!r}"

@@ -174,10 +174,10 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path):
 
 
 def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path, monkeypatch):
-    def full(self, data):
+    def full(handle):
         raise OSError("no space left")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space left"):
         write_ram_files(small(), tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
