@@ -80,6 +80,10 @@ class Ledger:
         """Freeze the provenance."""
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the provenance as a plain mapping."""
+        return _rebuilt, (self.chip, self.entries, {**self.provenance}, self.samples, self.steps)
+
     @property
     def fidelity(self) -> Fidelity:
         """That of the weakest layer."""
@@ -200,3 +204,13 @@ def _effect(effect: Effect | None) -> tuple[str, str, str]:
     if effect is None:
         return "", "", ""
     return count(effect.trained), count(effect.chip), share(effect.agreement)
+
+
+def _rebuilt(
+    chip: str,
+    entries: tuple[Entry, ...],
+    provenance: Mapping[str, str],
+    samples: int | None,
+    steps: int | None,
+) -> Ledger:
+    return Ledger(chip=chip, entries=entries, provenance=provenance, samples=samples, steps=steps)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import networkx as nx
 import numpy as np
@@ -28,6 +28,7 @@ from toolchain.ir.nodes import Input, Node, Output
 __all__ = ["Edge", "Graph"]
 
 N = TypeVar("N", bound=Node)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +48,19 @@ class Graph:
         provenance: where the graph came from (framework, version, dropped layers), for people.
     """
 
-    __slots__ = ("_input", "_names", "_net", "_shapes", "dt", "provenance")
+    __slots__ = (
+        "_derived",
+        "_edges",
+        "_input",
+        "_names",
+        "_net",
+        "_nodes",
+        "_post",
+        "_pre",
+        "_shapes",
+        "dt",
+        "provenance",
+    )
 
     def __init__(
         self,
@@ -66,8 +79,22 @@ class Graph:
             self._add_edge(e)
         self.dt = dt
         self.provenance: Mapping[str, str] = MappingProxyType(dict(provenance or {}))
+        self._derived: dict[Callable[[Graph], Any], Any] = {}
         self._names = self._order()
+        self._nodes: Mapping[str, Node] = MappingProxyType(
+            {name: self._net.nodes[name]["node"] for name in self._names}
+        )
+        self._edges = tuple(
+            sorted(Edge(a, b, d["delay"]) for a, b, d in self._net.edges(data=True))
+        )
+        self._pre = _by_end(self._names, self._edges, "post")
+        self._post = _by_end(self._names, self._edges, "pre")
         self._shapes = self._verified()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle nodes and edges; what is derived is computed anew."""
+        parts = {**self._nodes}, self._edges, self.dt, {**self.provenance}
+        return _rebuilt, parts
 
     @classmethod
     def chain(cls, nodes: Mapping[str, Node], **rest: Any) -> Graph:
@@ -78,21 +105,20 @@ class Graph:
     # ---- what is there ----
 
     @property
-    def nodes(self) -> dict[str, Node]:
+    def nodes(self) -> Mapping[str, Node]:
         """Every node by name, producers first, ties in alphabetical order."""
-        return {name: self._net.nodes[name]["node"] for name in self._names}
+        return self._nodes
 
     @property
     def edges(self) -> tuple[Edge, ...]:
         """Every edge, sorted."""
-        return tuple(sorted(Edge(a, b, d["delay"]) for a, b, d in self._net.edges(data=True)))
+        return self._edges
 
     def __getitem__(self, name: str) -> Node:
         """The node of that name; KeyError lists what there is."""
         if name not in self._net:
             raise KeyError(f"no node {name!r}; there are {', '.join(self._names)}")
-        node: Node = self._net.nodes[name]["node"]
-        return node
+        return self._nodes[name]
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a node of that name."""
@@ -108,12 +134,11 @@ class Graph:
 
     def pre(self, name: str) -> tuple[Edge, ...]:
         """The edges that end at ``name``."""
-        return tuple(sorted(Edge(a, name, d["delay"]) for a, _, d in self._in(name)))
+        return self._pre[name]
 
     def post(self, name: str) -> tuple[Edge, ...]:
         """The edges that start at ``name``."""
-        out = self._net.out_edges(name, data=True)
-        return tuple(sorted(Edge(name, b, d["delay"]) for _, b, d in out))
+        return self._post[name]
 
     def before(self, name: str) -> str:
         """The one node that feeds ``name``."""
@@ -154,6 +179,17 @@ class Graph:
     def recurrent(self) -> bool:
         """Whether any edge has a delay."""
         return any(edge.delay for edge in self.edges)
+
+    def derived(self, question: Callable[[Graph], T]) -> T:
+        """Return ``question(self)``, computed once for this Graph.
+
+        ``question`` is a function of a module, without side effects, and its result is shared by
+        all who ask: it must not be changed.
+        """
+        if question not in self._derived:
+            self._derived[question] = question(self)
+        found: T = self._derived[question]
+        return found
 
     # ---- verbs: each gives a new Graph ----
 
@@ -203,9 +239,6 @@ class Graph:
         return f"{name} = {type(node).__name__}({text}){arrow}"
 
     # ---- how it is kept ----
-
-    def _in(self, name: str) -> Iterable[tuple[str, str, dict[str, Any]]]:
-        return self._net.in_edges(name, data=True)
 
     def _order(self) -> list[str]:
         now: nx.DiGraph[str] = nx.DiGraph()
@@ -280,6 +313,25 @@ class Graph:
             return self[name].output_shape(given)
         except ValueError as fault:
             raise GraphError(f"{name}: {fault}") from None
+
+
+def _by_end(
+    names: Iterable[str], edges: Iterable[Edge], end: Literal["pre", "post"]
+) -> dict[str, tuple[Edge, ...]]:
+    """Return the edges of each node that have it at that end, sorted as they are given."""
+    found: dict[str, list[Edge]] = {name: [] for name in names}
+    for edge in edges:
+        found[getattr(edge, end)].append(edge)
+    return {name: tuple(of_node) for name, of_node in found.items()}
+
+
+def _rebuilt(
+    nodes: Mapping[str, Node],
+    edges: Iterable[Edge],
+    dt: float | None,
+    provenance: Mapping[str, str],
+) -> Graph:
+    return Graph(nodes, edges, dt=dt, provenance=provenance)
 
 
 def _default(field: Field[Any]) -> object:

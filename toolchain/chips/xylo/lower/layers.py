@@ -97,10 +97,14 @@ class Layers:
 
 
 def read_layers(graph: Graph) -> Layers:
-    """``graph`` as populations and projections.
+    """Return ``graph`` as populations and projections, read once for each Graph.
 
     Requires: the rules on a graph's topology hold (``TOPOLOGY``).
     """
+    return graph.derived(_read)
+
+
+def _read(graph: Graph) -> Layers:
     (edge,) = graph.pre(next(iter(graph.of(Output))))
     return Layers(
         input=graph.input,
