@@ -1,0 +1,556 @@
+"""Conformance kit: the checks that every chip family passes, built in or installed.
+
+A family's own test file states what the kit cannot know (networks that fit, networks at a limit and
+one past it) and runs all checks::
+
+    from toolchain.chips.conformance import Subject, parametrize_with_checks
+
+    @parametrize_with_checks(Subject(chip="toy_chip", network=small, limits=LIMITS, ...))
+    def test_contract(check):
+        check()
+
+Each check is a function of this module; what it asserts is its docstring. Capabilities that a
+family does not declare are skipped, and pytest prints the reason.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from toolchain.arrays import Array
+from toolchain.chips.contract import Family, OnChip, Options
+from toolchain.chips.load import family_of, load_chip, load_family
+from toolchain.diagnostics import DeployError, Severity
+from toolchain.hardware import SpecBase
+from toolchain.ir import Graph, Input
+from toolchain.runs import Recording
+
+if TYPE_CHECKING:
+    from _pytest.mark.structures import MarkDecorator
+
+__all__ = ["CHECKS", "Limit", "Subject", "parametrize_with_checks"]
+
+CAPABILITIES = ("session", "training", "sensors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One limit of a chip.
+
+    Attributes:
+        at: a network at the limit, which is taken.
+        past: the same one past it, which is refused.
+        need, limit: the two numbers of the finding; None where it has none.
+    """
+
+    at: Callable[[], Graph]
+    past: Callable[[], Graph]
+    need: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A family on one of its chips, with what the kit needs to know of it.
+
+    Attributes:
+        chip: name of the chip.
+        deploy: ``toolchain.deploy``, which this module is too low to import.
+        network: makes a small network that fits, whose layers have names of their own (none is
+            called like a default of the toolchain), with dt.
+        spikes: makes input counts (batch >= 3, time, *features) on which its outputs fire.
+        limits: rule to its limit.
+        faulty: makes a network that breaks several rules at once.
+        faults: the rules that it breaks.
+        twin: a slow simulator: program and counts to the spikes of the outputs (batch, time,
+            outputs); None where there is none.
+        events: makes event arrays, one a sample, and the counts that they stand for; needed where
+            the family takes events.
+    """
+
+    chip: str
+    deploy: Callable[..., Any]
+    network: Callable[[], Graph]
+    spikes: Callable[[], Array]
+    limits: Mapping[str, Limit]
+    faulty: Callable[[], Graph]
+    faults: tuple[str, ...]
+    twin: Callable[[Any, Array], Array] | None = None
+    events: Callable[[], tuple[list[Array], Array]] | None = None
+    _made: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.chip
+
+    @property
+    def spec(self) -> SpecBase:
+        """The chip's specification."""
+        return load_chip(self.chip)
+
+    @property
+    def family(self) -> Family:
+        """The family, for the chip."""
+        return family_of(self.spec)
+
+    @property
+    def deployment(self) -> Any:
+        """The network on the chip, calibrated on its spikes; deployed once."""
+        if "deployment" not in self._made:
+            self._made["deployment"] = self.deploy(
+                self.network(), self.chip, calibration=self.spikes()
+            )
+        return self._made["deployment"]
+
+    def refusal(self, graph: Graph) -> DeployError:
+        """The refusal of a network; AssertionError where it is taken."""
+        try:
+            self.deploy(graph, self.chip)
+        except DeployError as refused:
+            return refused
+        raise AssertionError(f"{self.chip} takes a network that it should refuse")
+
+
+def parametrize_with_checks(*subjects: Subject) -> MarkDecorator:
+    """Return the pytest decorator that runs every check on every subject, as argument ``check``."""
+    import pytest
+
+    return pytest.mark.parametrize(
+        "check",
+        [
+            pytest.param(partial(check, subject), id=f"{subject}-{check.__name__}")
+            for subject in subjects
+            for check in CHECKS
+        ],
+    )
+
+
+def _skip(reason: str) -> None:
+    import pytest
+
+    pytest.skip(reason)
+
+
+# ---- the contract itself ----
+
+
+def check_members(subject: Subject) -> None:
+    """The family implements every member of the contract, with the contract's arguments."""
+    family, on_chip = subject.family, subject.deployment.on_chip
+    assert subject.spec.family == family.NAME
+    assert family.TITLE
+    assert issubclass(family.SPEC, SpecBase)
+    assert isinstance(subject.spec, family.SPEC)
+    assert issubclass(family.OPTIONS, Options)
+    assert isinstance(family.OPTIONS(), Options), "every option has a default"
+    assert family.QUANTIZERS
+    assert len({*family.QUANTIZERS}) == len(family.QUANTIZERS)
+    assert set(family.TIMINGS) <= {"clocked", "event"}
+    assert set(family.CAPABILITIES) <= set(CAPABILITIES)
+    for contract, implementation in ((Family, family), (OnChip, on_chip)):
+        for name, member in inspect.getmembers(contract, inspect.isfunction):
+            if not name.startswith("_"):
+                wanted = [*inspect.signature(member).parameters][1:]
+                got = [*inspect.signature(getattr(implementation, name)).parameters]
+                assert got[: len(wanted)] == wanted, f"{name} takes {got}, the contract {wanted}"
+
+
+def check_other_chips_are_refused(subject: Subject) -> None:
+    """``Family.on`` refuses a chip of another family, naming it."""
+    other = _Other.model_construct(name="other_chip", family="other", title="Other")
+    message = _refused(lambda: load_family(subject.spec.family).on(other))
+    assert "other_chip" in message
+
+
+class _Other(SpecBase):
+    """A chip of a family that nobody implements."""
+
+
+def check_program_is_frozen(subject: Subject) -> None:
+    """No array of the program can be written to."""
+    arrays, _ = subject.deployment.on_chip.pack()
+    assert not [name for name, array in arrays.items() if array.flags.writeable]
+
+
+# ---- rules ----
+
+
+def check_limits(subject: Subject) -> None:
+    """At each limit a network is taken; one past it, it is refused with need, limit and source."""
+    for rule, limit in subject.limits.items():
+        subject.deploy(limit.at(), subject.chip)
+        errors = [e for e in subject.refusal(limit.past()).diagnostics if e.rule == rule]
+        assert errors, f"{rule}: one past its limit, no error"
+        found = errors[0]
+        assert found.severity is Severity.ERROR
+        assert (found.need, found.limit) == (limit.need, limit.limit), f"{rule}: {found}"
+        if limit.limit is not None:
+            assert subject.chip in found.message or subject.chip in found.source, f"{found}"
+            assert f"{limit.limit:g}" in found.message.replace(" ", "").replace(" ", ""), f"{found}"
+
+
+def check_all_findings_at_once(subject: Subject) -> None:
+    """A refusal holds the errors of every rule that is broken, and its text shows each."""
+    refused = subject.refusal(subject.faulty())
+    assert {*subject.faults} <= {finding.rule for finding in refused.diagnostics}
+    for finding in refused.diagnostics:
+        assert f"error[{finding.rule}] {finding.where}: {finding.message}" in str(refused)
+
+
+def check_findings_name_layers(subject: Subject) -> None:
+    """Every finding is about a layer of the user's, or about the network."""
+    graph = subject.faulty()
+    for finding in subject.refusal(graph).diagnostics:
+        assert finding.where in {*graph.nodes, "network"}, f"{finding}"
+
+
+def check_hints_help(subject: Subject) -> None:
+    """Names that a remedy accepts make its finding go away, and bring no new error."""
+    graphs = [subject.faulty(), *(limit.past() for limit in subject.limits.values())]
+    for graph in graphs:
+        before = subject.refusal(graph).diagnostics
+        places = {(error.rule, error.where) for error in before}
+        for error in before:
+            for remedy in error.remedies:
+                if remedy.allow:
+                    left = _errors(subject, graph, remedy.allow)
+                    assert (error.rule, error.where) not in left, f"{remedy} does not help: {error}"
+                    assert left <= places, f"{remedy} brings {left - places}"
+
+
+def _errors(subject: Subject, graph: Graph, allow: tuple[str, ...]) -> set[tuple[str, str]]:
+    try:
+        subject.deploy(graph, subject.chip, allow=allow)
+    except DeployError as refused:
+        return {(error.rule, error.where) for error in refused.diagnostics}
+    return set()
+
+
+def check_unknown_names_are_refused(subject: Subject) -> None:
+    """An unknown approximation or quantizer is refused with the valid ones."""
+    graph = subject.network()
+    for wrong, valid in (
+        ({"allow": ("no_such->thing",)}, subject.family.APPROXIMATIONS),
+        ({"quantizer": "no_such"}, subject.family.QUANTIZERS),
+    ):
+        message = _refused(partial(subject.deploy, graph, subject.chip, **wrong))
+        assert all(name in message for name in valid), message
+
+
+# ---- simulation ----
+
+
+def check_outputs_fire(subject: Subject) -> None:
+    """The network fires on its spikes, in floats and on the chip."""
+    d, spikes = subject.deployment, subject.spikes()
+    assert d.reference(spikes).spikes.any()
+    assert d.simulate(spikes).spikes.any()
+
+
+def check_simulation_equals_twin(subject: Subject) -> None:
+    """The simulator gives what a slow, obvious one gives, with every quantizer."""
+    if subject.twin is None:
+        _skip(f"{subject.chip}: no slow twin was given")
+        return
+    spikes = subject.spikes()
+    for method in subject.family.QUANTIZERS:
+        d = subject.deploy(subject.network(), subject.chip, calibration=spikes, quantizer=method)
+        wanted = subject.twin(d.program, spikes)
+        np.testing.assert_array_equal(d.simulate(spikes).spikes, wanted, err_msg=method)
+
+
+def check_deterministic(subject: Subject) -> None:
+    """Runs, batches and threads do not change a spike or a state; nor does deploying again."""
+    d, spikes = subject.deployment, subject.spikes()
+    whole = d.simulate(spikes, record=True)
+    _assert_same(d.simulate(spikes, record=True), whole)
+    for sample in range(len(spikes)):
+        alone = d.simulate(spikes[sample : sample + 1], record=True)
+        _assert_same(alone, _sample(whole, sample))
+    with ThreadPoolExecutor(4) as pool:
+        for run in pool.map(lambda _: d.simulate(spikes, record=True), range(8)):
+            _assert_same(run, whole)
+    again = subject.deploy(subject.network(), subject.chip, calibration=spikes)
+    assert str(again.program) == str(d.program)
+
+
+def check_recording(subject: Subject) -> None:
+    """A recording holds every neuron layer under the user's name, as (batch, time, *features)."""
+    d, spikes = subject.deployment, subject.spikes()
+    run = d.simulate(spikes, record=True)
+    assert run.spikes.shape[:2] == spikes.shape[:2]
+    assert run.spikes.ndim == 3
+    assert set(run.layers) == set(d.placement)
+    for layer in run.layers.values():
+        assert layer.spikes.shape[:2] == spikes.shape[:2]
+        assert layer.v_mem.shape == layer.spikes.shape
+    assert not d.simulate(spikes).layers
+
+
+def check_inputs_of_any_type(subject: Subject) -> None:
+    """The same counts in any integer type, as truth values or floats, give the same spikes."""
+    d, spikes = subject.deployment, np.minimum(subject.spikes(), 1)
+    wanted = d.simulate(spikes).spikes
+    for dtype in ("bool", "u1", "i2", "i8", "f2", "f4", "f8"):
+        got = d.simulate(spikes.astype(dtype)).spikes
+        np.testing.assert_array_equal(got, wanted, err_msg=dtype)
+        np.testing.assert_array_equal(np.asarray(spikes), np.minimum(subject.spikes(), 1))
+
+
+def check_bad_input(subject: Subject) -> None:
+    """Input that is no counts of the network's shape is refused with a ValueError that says why."""
+    d, spikes = subject.deployment, subject.spikes()
+    bad = {
+        "negative": -np.maximum(spikes, 1),
+        "fractions": spikes + 0.5,
+        "not a number": np.full(spikes.shape, np.nan),
+        "infinite": np.full(spikes.shape, np.inf),
+        "text": spikes.astype(str),
+        "one channel more": np.concatenate([spikes, spikes], axis=2),
+        "no time": spikes[0, 0],
+        "complex": spikes.astype(complex),
+    }
+    for what, array in bad.items():
+        assert _refused(partial(d.simulate, array)), f"{what}: no message"
+    if "event" not in subject.family.TIMINGS:
+        assert _refused(partial(d.simulate, spikes, timing="event"))
+    assert _refused(partial(d.simulate, spikes, timing="no such timing"))
+
+
+def check_no_samples_and_no_steps(subject: Subject) -> None:
+    """An empty batch, and samples without a timestep, give empty results of the right shape."""
+    d, spikes = subject.deployment, subject.spikes()
+    width = d.simulate(spikes).spikes.shape[2]
+    assert d.simulate(spikes[:0]).spikes.shape == (0, spikes.shape[1], width)
+    assert d.simulate(spikes[:, :0]).spikes.shape == (len(spikes), 0, width)
+
+
+def check_events(subject: Subject) -> None:
+    """Event arrays give the spikes of the counts that they stand for."""
+    if "event" not in subject.family.TIMINGS:
+        _skip(f"{subject.chip}: its family takes no event arrays")
+        return
+    assert subject.events is not None, "a family that takes events has to give some"
+    events, counts = subject.events()
+    d = subject.deployment
+    np.testing.assert_array_equal(d.simulate(events).spikes, d.simulate(counts).spikes)
+
+
+def check_session(subject: Subject) -> None:
+    """A session that is given a run in chunks gives what the whole run gives, and can be reset."""
+    if "session" not in subject.family.CAPABILITIES:
+        _skip(f"{subject.chip}: its family declares no sessions")
+        return
+    d, spikes = subject.deployment, subject.spikes()
+    session = d.on_chip.session()
+    for _ in range(2):
+        cuts = [0, 1, spikes.shape[1] // 3, spikes.shape[1]]
+        chunks = [spikes[:, a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        parts = [session.simulate(chunk).spikes for chunk in chunks]
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), d.simulate(spikes).spikes)
+        session.reset()
+
+
+def check_training(subject: Subject) -> None:
+    """The forward pass of the chip as a module gives what ``simulate`` gives."""
+    if "training" not in subject.family.CAPABILITIES:
+        _skip(f"{subject.chip}: its family declares no training")
+        return
+    d, spikes = subject.deployment, subject.spikes()
+    import torch
+
+    forward = d.as_module()(torch.as_tensor(spikes, dtype=torch.float32))
+    np.testing.assert_array_equal(forward.detach().numpy(), d.simulate(spikes).spikes)
+
+
+def check_sensors(subject: Subject) -> None:
+    """What a front end encodes is taken by ``simulate``."""
+    if "sensors" not in subject.family.CAPABILITIES:
+        _skip(f"{subject.chip}: its family declares no sensors")
+        return
+    d = subject.deployment
+    encoded = d.on_chip.encode(np.random.default_rng(0).normal(size=(1, 16_000)))
+    assert d.simulate(encoded).spikes.shape[0] == 1
+
+
+# ---- names, estimates, configuration ----
+
+
+def check_names(subject: Subject) -> None:
+    """Placement, resources, counts and the ledger speak of the user's layers by their names."""
+    d, graph = subject.deployment, subject.deployment.graph
+    (entry,) = graph.of(Input)
+    activity = d.on_chip.activity(subject.spikes())
+    assert activity.layers[0].name == entry
+    assert [layer.name for layer in activity.layers[1:]] == [*d.placement]
+    assert set(d.placement) <= set(graph.nodes)
+    assert {row.layer for row in d.resources()} <= {*graph.nodes, "network"}
+    assert {line.layer for line in d.ledger.entries} <= {*graph.nodes, "network"}
+
+
+def check_resources(subject: Subject) -> None:
+    """Each resource is used within its limit, and has a unit."""
+    rows = subject.deployment.resources()
+    assert rows
+    for row in rows:
+        assert 0 <= row.used <= row.limit, f"{row}"
+        assert row.unit
+        assert row.resource
+
+
+def check_counts(subject: Subject) -> None:
+    """Counted spikes are those of the recording, whatever the type of the raster."""
+    d, spikes = subject.deployment, subject.spikes()
+    run, steps = d.simulate(spikes, record=True), spikes.shape[0] * spikes.shape[1]
+    for given in (spikes, spikes.astype(np.float32)):
+        counted = d.on_chip.activity(given)
+        assert np.isclose(counted.layers[0].spikes_per_step, spikes.sum() / steps)
+        for layer in counted.layers[1:]:
+            fired = run.layers[layer.name].spikes.sum(dtype=np.int64) / steps
+            assert np.isclose(layer.spikes_per_step, fired), layer.name
+
+
+def check_estimate(subject: Subject) -> None:
+    """Estimates of spikes, of rates, of a recording and of the calibration carry unit and basis."""
+    d, spikes = subject.deployment, subject.spikes()
+    rates = dict.fromkeys((d.graph.input, *d.placement), 10.0)
+    run = d.simulate(spikes, record=True)
+    for estimate in (
+        d.estimate(spikes),
+        d.estimate(rates=rates, steps=10),
+        d.estimate(recording=run),
+        d.estimate(),
+    ):
+        power = estimate.power
+        assert power.unit == "µW"
+        assert power.basis
+        assert 0 <= power.low <= power.high
+        json.dumps(estimate.as_dict())
+        assert str(estimate)
+    assert d.estimate(spikes).activity == d.estimate(recording=run).activity
+    assert _refused(partial(d.estimate, rates={"no such layer": 1.0}, steps=10))
+
+
+def check_configuration(subject: Subject) -> None:
+    """The configuration is plain JSON data, the same each time, and is among the files."""
+    on_chip = subject.deployment.on_chip
+    text = json.dumps(on_chip.config(), sort_keys=True, allow_nan=False)
+    assert text == json.dumps(on_chip.config(), sort_keys=True, allow_nan=False)
+    files = on_chip.files()
+    assert all(isinstance(data, bytes) for data in files.values())
+    assert json.loads(files["config.json"]) == json.loads(text)
+
+
+# ---- what is kept ----
+
+
+def check_save_and_load(subject: Subject) -> None:
+    """A saved deployment loads as the same program, and simulates the same."""
+    d, spikes = subject.deployment, subject.spikes()
+    with tempfile.TemporaryDirectory() as folder:
+        again = type(d).load(d.save(Path(folder) / "saved"))
+    assert str(again.program) == str(d.program)
+    assert again.config() == d.config()
+    assert again.diagnostics == d.diagnostics
+    assert again.ledger == d.ledger
+    assert again.chip == d.chip
+    _assert_same(again.simulate(spikes, record=True), d.simulate(spikes, record=True))
+
+
+def check_pickling(subject: Subject) -> None:
+    """A deployment can be pickled and copied, and the copy simulates the same."""
+    d, spikes = subject.deployment, subject.spikes()
+    wanted = d.simulate(spikes).spikes
+    for other in (pickle.loads(pickle.dumps(d)), copy.deepcopy(d), copy.copy(d)):
+        np.testing.assert_array_equal(other.simulate(spikes).spikes, wanted)
+
+
+def check_bad_programs_are_refused(subject: Subject) -> None:
+    """Packed data of no program of the family is refused with a ValueError."""
+    arrays, metadata = subject.deployment.on_chip.pack()
+    unpack = subject.family.unpack
+    first = next(iter(arrays))
+    rest = {name: array for name, array in arrays.items() if name != first}
+    assert _refused(partial(unpack, rest, metadata))
+    assert _refused(partial(unpack, arrays, {**metadata, "no such field": 1}))
+    assert _refused(partial(unpack, arrays, {}))
+
+
+def check_sheets(subject: Subject) -> None:
+    """Deployment, ledger, estimate and comparison print, and their sheets are the same data."""
+    d, spikes = subject.deployment, subject.spikes()
+    for result in (d, d.ledger, d.estimate(spikes), d.compare(spikes)):
+        assert str(result)
+        assert result.sheet() == result.sheet()
+    assert all(name in str(d) for name in d.placement)
+
+
+def check_compare(subject: Subject) -> None:
+    """A comparison covers every layer, and the chip's lag is undone."""
+    d, spikes = subject.deployment, subject.spikes()
+    found = d.compare(spikes)
+    assert {layer.name for layer in found.layers} == set(d.placement)
+    assert set(d.family.lags(d.quantized)) >= set(d.placement)
+
+
+# ---- helpers ----
+
+
+def _refused(call: Callable[[], object]) -> str:
+    """Return the message of the ValueError that ``call`` raises; AssertionError if it does not."""
+    try:
+        call()
+    except ValueError as fault:
+        assert str(fault)
+        return str(fault)
+    raise AssertionError("not refused")
+
+
+def _arrays(run: Recording) -> Iterator[tuple[str, Array]]:
+    yield "spikes", run.spikes
+    for name, layer in run.layers.items():
+        for part in fields(layer):
+            if getattr(layer, part.name) is not None:
+                yield f"{name}.{part.name}", getattr(layer, part.name)
+
+
+def _assert_same(got: Recording, wanted: Recording) -> None:
+    one, other = dict(_arrays(got)), dict(_arrays(wanted))
+    assert one.keys() == other.keys()
+    for name, array in other.items():
+        np.testing.assert_array_equal(one[name], array, err_msg=name)
+
+
+def _sample(run: Recording, sample: int) -> Recording:
+    from dataclasses import replace
+
+    part = slice(sample, sample + 1)
+    layers = {
+        name: replace(
+            layer,
+            **{
+                f.name: getattr(layer, f.name)[part]
+                for f in fields(layer)
+                if getattr(layer, f.name) is not None
+            },
+        )
+        for name, layer in run.layers.items()
+    }
+    return replace(run, spikes=run.spikes[part], layers=layers)
+
+
+CHECKS: tuple[Callable[[Subject], None], ...] = tuple(
+    check for name, check in list(globals().items()) if name.startswith("check_")
+)
+"""Every check, in the order of this module."""
