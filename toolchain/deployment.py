@@ -255,7 +255,7 @@ class Deployment:
         Raises:
             VendorError: the vendor's library is absent or only its installer stub is there.
         """
-        from toolchain.chips.vendor import to_samna
+        from toolchain.chips.synsense.vendor import to_samna
 
         return to_samna(self.config(), self.chip)
 

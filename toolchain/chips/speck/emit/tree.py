@@ -22,7 +22,7 @@ from toolchain.chips.speck.program import Array, Destination, SpeckCore, SpeckPr
 from toolchain.chips.speck.readout import LAYER_ID, MODES, Readout, readout_table
 from toolchain.chips.speck.rules.program import RULES
 from toolchain.chips.speck.sensor import plain
-from toolchain.chips.vendor import NOTES
+from toolchain.chips.synsense.vendor import NOTES
 from toolchain.diagnostics import DeployError, Severity
 from toolchain.hardware import SpeckChip, load_chip
 

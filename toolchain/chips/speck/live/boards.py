@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolchain.chips.boards import Board, connected
-from toolchain.chips.vendor import library
+from toolchain.chips.synsense.boards import Board, connected
+from toolchain.chips.synsense.vendor import library
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import SpeckChip, load_chip
 

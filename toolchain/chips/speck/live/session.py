@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.boards import Board, opened, part
 from toolchain.chips.speck.emit.addresses import SPIKES, from_board, to_board
 from toolchain.chips.speck.emit.extras import Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
 from toolchain.chips.speck.live.boards import find_boards, kinds_of, speck
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EventArrays
-from toolchain.chips.vendor import assign, library
+from toolchain.chips.synsense.boards import Board, opened, part
+from toolchain.chips.synsense.vendor import assign, library
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import SpeckChip
 

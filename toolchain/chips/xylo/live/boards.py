@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from toolchain.chips import boards
-from toolchain.chips.boards import Board, connected, part
-from toolchain.chips.vendor import library
+from toolchain.chips.synsense import boards
+from toolchain.chips.synsense.boards import Board, connected, part
+from toolchain.chips.synsense.vendor import library
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import XyloChip, load_chip
 
@@ -124,7 +124,7 @@ def kind_of(chip: XyloChip) -> Kind:
 def opened(
     vendor: Any, chip: XyloChip, name: str | None
 ) -> AbstractContextManager[tuple[str, Any]]:
-    """As ``toolchain.chips.boards.opened``; VendorError also where the library is too old."""
+    """As ``synsense.boards.opened``; VendorError also where the library is too old."""
     check_versions(chip, {"samna": str(part(vendor, "__version__"))})
     return boards.opened(vendor, (kind_of(chip).device,), chip, name)
 

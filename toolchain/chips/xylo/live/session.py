@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.boards import Board, part
-from toolchain.chips.vendor import assign, library
+from toolchain.chips.synsense.boards import Board, part
+from toolchain.chips.synsense.vendor import assign, library
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.live.boards import (
     Kind,

@@ -9,9 +9,9 @@ import pytest
 from tests.chips.speck.networks import chain
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.surfaces import classes, plain
-from toolchain.chips import vendor
 from toolchain.chips.speck.emit.tree import configuration as speck_tree
-from toolchain.chips.vendor import assign, to_samna
+from toolchain.chips.synsense import vendor
+from toolchain.chips.synsense.vendor import assign, to_samna
 from toolchain.chips.xylo.emit.tree import configuration as xylo_tree
 from toolchain.diagnostics import VendorError
 from toolchain.hardware import load_chip
