@@ -255,9 +255,7 @@ class Deployment:
         Raises:
             VendorError: the vendor's library is absent or only its installer stub is there.
         """
-        from toolchain.chips.synsense.vendor import to_samna
-
-        return to_samna(self.config(), self.chip)
+        return self.family.to_samna(self.config(), self.chip)
 
     def save(self, folder: str | Path) -> Path:
         """Write the artifact; see ``toolchain.artifact``."""

@@ -199,6 +199,9 @@ class Family(Protocol):
     def emit(self, program: Program, chip: ChipOf) -> dict[str, Any]:
         """The vendor's attribute tree as plain data."""
 
+    def to_samna(self, config: Mapping[str, Any], chip: ChipOf) -> Any:
+        """``config`` in the vendor's live object; VendorError where its library is absent."""
+
     def pack(self, program: Program) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays and JSON-able metadata that ``unpack`` takes."""
 

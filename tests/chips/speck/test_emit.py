@@ -10,8 +10,9 @@ from tests.chips.speck.surfaces import SURFACES, files, holds, plain
 from toolchain.chips.speck import Destination
 from toolchain.chips.speck.emit.extras import DECIMATOR, Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
+from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.readout import with_readout
-from toolchain.chips.synsense.vendor import NOTES, to_samna
+from toolchain.chips.synsense.vendor import NOTES
 from toolchain.diagnostics import DeployError
 from toolchain.hardware import load_chip
 

@@ -11,6 +11,7 @@ from toolchain.chips.speck.conditions import DIFFERENCES, conditions
 from toolchain.chips.speck.counts import activity, activity_at, of_run
 from toolchain.chips.speck.emit.addresses import to_raster
 from toolchain.chips.speck.emit.tree import configuration
+from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.lower import place as placing
 from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.power import estimate as cost
@@ -58,6 +59,7 @@ __all__ = [
     "resources",
     "shape",
     "simulate",
+    "to_samna",
     "unpack",
     "with_readout",
 ]

@@ -1,19 +1,22 @@
-"""Boards on this machine, as the vendor's library lists them, whatever the family of their chip.
+"""Boards on this machine, as the vendor's library lists them, and which of them will do.
 
 Source: samna documentation (device controller).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
+from toolchain.chips.synsense.session import OpenBoard
+from toolchain.chips.synsense.vendor import Classes, library, part, to_samna
 from toolchain.diagnostics import VendorError
-from toolchain.hardware import Chip
+from toolchain.hardware import Chip, load_chip
 
-__all__ = ["Board", "connected", "opened", "part"]
+__all__ = ["Board", "Boards", "Kind"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,50 +32,126 @@ class Board:
     info: Any
 
 
-def connected(vendor: Any, kinds: tuple[str, ...]) -> tuple[Board, ...]:
-    """The free boards whose type is one of ``kinds``."""
-    return tuple(board for board in _every(vendor) if _type(board.name) in kinds)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is known of the boards of a chip.
 
-
-@contextmanager
-def opened(
-    vendor: Any, kinds: tuple[str, ...], chip: Chip, name: str | None
-) -> Iterator[tuple[str, Any]]:
-    """The name and the vendor's object of the one board that is meant; closed afterwards.
-
-    Args:
-        vendor: the vendor's library.
-        kinds: type names of the boards of ``chip``.
-        chip: what the board has to carry.
-        name: the board's; needed where several will do.
-
-    Raises:
-        VendorError: no such board is free, several are, or it cannot be opened.
+    Attributes:
+        devices: their type names in the vendor's library.
+        least: versions below which they are not known to work, by name of the part.
     """
-    board = _choose([*_every(vendor)], kinds, chip, name)
-    try:
-        device = part(vendor, "device.open_device")(board.info)
-    except RuntimeError as fault:
-        raise VendorError(f"{board.name} cannot be opened: {fault}") from None
-    try:
-        yield board.name, device
-    finally:
-        part(vendor, "device.close_device")(device)
+
+    devices: tuple[str, ...]
+    least: Mapping[str, str] = field(default_factory=dict)
 
 
-def part(whole: Any, path: str) -> Any:
-    """An attribute of the vendor's, or of a part of it.
+ChipT = TypeVar("ChipT", bound=Chip)
+KindT = TypeVar("KindT", bound=Kind)
 
-    Raises:
-        VendorError: it is not there.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boards(Generic[ChipT, KindT]):
+    """A family's chips in the vendor's library: their boards and their configurations.
+
+    Attributes:
+        family: class of the chips.
+        title: the family's name, for people.
+        classes: of their configurations.
+        kinds: what is known of the boards, by the vendor's module of their chip.
     """
-    found = whole
-    for name in path.split("."):
-        if not hasattr(found, name):
-            where = getattr(whole, "__name__", type(whole).__name__)
-            raise VendorError(f"the samna that is installed has no {where}.{path}")
-        found = getattr(found, name)
-    return found
+
+    family: type[ChipT]
+    title: str
+    classes: Classes
+    kinds: Mapping[str, KindT]
+
+    def find(self, chip: str | ChipT, *, samna: Any = None) -> tuple[Board, ...]:
+        """The free boards of ``chip``, perhaps none.
+
+        Args:
+            chip: the chip, or a name of it.
+            samna: the vendor's library; the installed one unless given.
+
+        Raises:
+            VendorError: samna is absent, a stub, or lacks what is needed; no board of the chip is
+                known.
+        """
+        devices = self.kind(self.chip(chip)).devices
+        return tuple(board for board in _every(library(samna)) if _type(board.name) in devices)
+
+    def to_samna(self, config: Mapping[str, Any], chip: ChipT) -> Any:
+        """The library's live configuration of ``chip``; see ``synsense.vendor.to_samna``."""
+        return to_samna(config, chip, self.classes)
+
+    def check_versions(self, chip: str | ChipT, versions: Mapping[str, str]) -> None:
+        """Refuse versions that are older than those known to work with the boards of ``chip``.
+
+        Args:
+            chip: the chip, or a name of it.
+            versions: of ``fxtree``, ``unifirm`` (the board's firmware) and ``samna``, as the
+                vendor's tools print them; any of these.
+
+        Raises:
+            VendorError: versions that are too old or are none, all at once.
+            ValueError: a part that is none of these.
+        """
+        found = self.chip(chip)
+        if unknown := sorted(versions.keys() - {"fxtree", "unifirm", "samna"}):
+            raise ValueError(
+                f"versions are of fxtree, unifirm and samna, not of {', '.join(unknown)}"
+            )
+        old = [
+            f"{what} is {versions[what]}, needs {wanted} or later"
+            for what, wanted in self.kind(found).least.items()
+            if what in versions and _numbers(versions[what]) < _numbers(wanted)
+        ]
+        if old:
+            raise VendorError(f"{found.name}: {'; '.join(old)}")
+
+    def chip(self, chip: str | ChipT) -> ChipT:
+        """The chip of a name; ValueError where it is none of this family."""
+        found = load_chip(chip) if isinstance(chip, str) else chip
+        if not isinstance(found, self.family):
+            raise ValueError(f"{found.name} is a {found.family} chip, this is for {self.title}")
+        return found
+
+    def kind(self, chip: ChipT) -> KindT:
+        """What is known of the boards of ``chip``; VendorError where that is nothing."""
+        if chip.vendor_module not in self.kinds:
+            names = [name for kind in self.kinds.values() for name in kind.devices]
+            raise VendorError(f"no board of {chip.name} is known, only {', '.join(names)}")
+        return self.kinds[chip.vendor_module]
+
+    @contextmanager
+    def loaded(
+        self, chip: ChipT, config: Mapping[str, Any], name: str | None, samna: Any
+    ) -> Iterator[OpenBoard]:
+        """The one board that is meant, configured; closed afterwards.
+
+        Args:
+            chip: what the board has to carry.
+            config: the chip's, as plain data.
+            name: the board's; needed where several will do.
+            samna: the vendor's library; the installed one if None.
+
+        Raises:
+            VendorError: samna is absent, a stub or too old; no such board is free, several are, or
+                it cannot be opened or configured.
+        """
+        vendor, kind = library(samna), self.kind(chip)
+        if "samna" in kind.least:
+            self.check_versions(chip, {"samna": str(part(vendor, "__version__"))})
+        board = _choose([*_every(vendor)], kind.devices, chip, name)
+        try:
+            device = part(vendor, "device.open_device")(board.info)
+        except RuntimeError as fault:
+            raise VendorError(f"{board.name} cannot be opened: {fault}") from None
+        try:
+            found = OpenBoard(name=board.name, chip=chip, vendor=vendor, device=device)
+            found.configure(config, self.classes)
+            yield found
+        finally:
+            part(vendor, "device.close_device")(device)
 
 
 def _every(vendor: Any) -> Iterator[Board]:
@@ -105,3 +184,11 @@ def _choose(every: list[Board], kinds: tuple[str, ...], chip: Chip, name: str | 
 
 def _type(name: str) -> str:
     return name.partition(":")[0]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """``0.39.10.dev1`` as (0, 39, 10)."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    if found is None:
+        raise VendorError(f"{version!r} is no version")
+    return tuple(map(int, found.group().split(".")))

@@ -14,6 +14,7 @@ from toolchain.chips.xylo import approximations
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.counts import activity, activity_at, of_run
 from toolchain.chips.xylo.emit.tree import configuration
+from toolchain.chips.xylo.live.boards import to_samna
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
@@ -58,6 +59,7 @@ __all__ = [
     "resources",
     "shape",
     "simulate",
+    "to_samna",
     "unpack",
     "with_readout",
 ]
