@@ -8,7 +8,8 @@ weakest basis of all that went into it, and lists what it could not price. ``cal
 prices to readings of one's own.
 """
 
-from toolchain.estimate.activity import Activity, LayerActivity, check_rates
+from toolchain.estimate.activity import Activity, LayerActivity, spikes_per_step, step_length
+from toolchain.estimate.assemble import AS_USUAL, assemble, border_events, check_layers
 from toolchain.estimate.calibrate import Measurement, calibrate
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
 from toolchain.estimate.figure import BASES, Figure, total, unknown, weakest
@@ -17,6 +18,7 @@ from toolchain.estimate.result import Estimate, LayerCost, Pace
 from toolchain.estimate.suggest import Suggestion, dominating_layers, slower_clock
 
 __all__ = [
+    "AS_USUAL",
     "BASES",
     "Activity",
     "Calibration",
@@ -32,12 +34,16 @@ __all__ = [
     "Residual",
     "Suggestion",
     "Term",
+    "assemble",
+    "border_events",
     "calibrate",
-    "check_rates",
+    "check_layers",
     "dominating_layers",
     "price",
     "saved_by_clock",
     "slower_clock",
+    "spikes_per_step",
+    "step_length",
     "total",
     "unknown",
     "weakest",

@@ -9,7 +9,7 @@ import numpy as np
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.recording import SpeckRecording
 from toolchain.chips.speck.simulate.run import simulate
-from toolchain.estimate import Activity, LayerActivity, check_rates
+from toolchain.estimate import Activity, LayerActivity, spikes_per_step, step_length
 from toolchain.ir.fan_out import conv_fan_out
 from toolchain.spikes import Spikes
 
@@ -22,7 +22,7 @@ def activity(program: SpeckProgram, spikes: Spikes) -> Activity:
     Raises:
         ValueError: a program without dt, or no such spikes.
     """
-    _dt(program)
+    step_length(program.dt)
     return of_run(program, simulate(program, spikes))
 
 
@@ -52,12 +52,11 @@ def activity_at(program: SpeckProgram, rates: Mapping[str, float], steps: int) -
     Raises:
         ValueError: rates that are missing, unknown or no numbers >= 0, or a program without dt.
     """
-    dt = _dt(program)
     entry = program.input_name
     sizes = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
-    check_rates(rates, [entry, *sizes])
-    entered = rates[entry] * dt * int(np.prod(program.input_shape))
-    fired = {name: rates[name] * dt * size for name, size in sizes.items()}
+    per_neuron = spikes_per_step(rates, [entry, *sizes], program.dt)
+    entered = per_neuron[entry] * int(np.prod(program.input_shape))
+    fired = {name: per_neuron[name] * size for name, size in sizes.items()}
     synops = {core.name: _expected_synops(program, core, entered, fired) for core in program.cores}
     return _activity(program, entered, fired, synops, steps)
 
@@ -70,27 +69,23 @@ def _activity(
     steps: int,
 ) -> Activity:
     """Activity of mean spikes and synops a step: of the input, and by layer."""
-    dt = _dt(program)
     first = LayerActivity(
         name=program.input_name,
         neurons=int(np.prod(program.input_shape)),
         spikes_per_step=entered,
-        active=None,
-        synops_per_step=0.0,
     )
     layers = (
         LayerActivity(
             name=core.name,
             neurons=int(np.prod(core.output_shape)),
             spikes_per_step=fired[core.name],
-            active=None,
             synops_per_step=synops[core.name],
             updates_per_step=synops[core.name] + _leaks(core),
             leak_updates_per_step=_leaks(core),
         )
         for core in program.cores
     )
-    return Activity(layers=(first, *layers), steps=steps, dt=dt)
+    return Activity(layers=(first, *layers), steps=steps, dt=step_length(program.dt))
 
 
 def _leaks(core: SpeckCore) -> float:
@@ -117,9 +112,3 @@ def _expected_synops(
         part = shape[0] / core.input_shape[0]  # channels of the core that this source reaches
         found += spikes * fan_out * part * window / (shape[1] * shape[2])
     return found
-
-
-def _dt(program: SpeckProgram) -> float:
-    if program.dt is None:
-        raise ValueError("an estimate needs the length of a timestep: deploy with dt=... in s")
-    return program.dt
