@@ -141,6 +141,7 @@ def test_a_chip_family_imports_no_other():
                     "progress",
                     "synsense",
                     "tally",
+                    "words",
                 )
             ]
             assert not others

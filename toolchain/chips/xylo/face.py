@@ -21,7 +21,7 @@ from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.maps import without_maps
 from toolchain.chips.xylo.power import estimate as cost
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.quantize import METHODS
+from toolchain.chips.xylo.quantize import QUANTIZERS
 from toolchain.chips.xylo.quantize import quantize as to_integers
 from toolchain.chips.xylo.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.xylo.rules.neurons import neuron_bias
@@ -64,7 +64,6 @@ __all__ = [
     "with_readout",
 ]
 
-QUANTIZERS = METHODS
 TIMINGS = ("clocked",)
 TITLE = "Xylo"
 APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from toolchain.chips.words import SignedWords, signed_words
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Conv2d, Graph, Neuron, Node
 
@@ -14,31 +15,19 @@ __all__ = ["Integers", "Layer", "Words", "applied", "integers", "read_layers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Words(SignedWords):
     """Largest values of the chip's signed words.
 
     Attributes:
-        weight, bias, threshold, state: largest value; the smallest is one further from 0.
         floor: the floor nearest to 0 that works, lsb.
     """
 
-    weight: int
-    bias: int
-    threshold: int
-    state: int
     floor: int
 
     @classmethod
     def of(cls, chip: SpeckChip) -> Words:
         """The words of ``chip``."""
-        limits = chip.limits
-        return cls(
-            weight=2 ** (int(limits.weight_width.value) - 1) - 1,
-            bias=2 ** (int(limits.bias_width.value) - 1) - 1,
-            threshold=2 ** (int(limits.threshold_width.value) - 1) - 1,
-            state=2 ** (int(limits.state_width.value) - 1) - 1,
-            floor=int(limits.threshold_low_max.value),
-        )
+        return cls(**signed_words(chip), floor=int(chip.limits.threshold_low_max.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,9 +20,9 @@ from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph
 
-__all__ = ["METHODS", "quantize"]
+__all__ = ["QUANTIZERS", "quantize"]
 
-METHODS = ("auto", "channel", "global")
+QUANTIZERS = ("auto", "channel", "global")
 
 
 def quantize(
@@ -34,7 +34,7 @@ def quantize(
         graph: floats, in the chip's layers (gains folded, synapses that add before they decay).
         chip: where it goes.
         calibration: spikes (batch, time, *features), or None; heard by ``auto`` alone.
-        method: one of ``METHODS``.
+        method: one of ``QUANTIZERS``.
 
     Raises:
         ValueError: calibration that is no spike counts the chip takes.
