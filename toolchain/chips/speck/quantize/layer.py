@@ -9,7 +9,7 @@ import numpy as np
 
 from toolchain.chips.words import SignedWords, signed_words
 from toolchain.hardware import SpeckChip
-from toolchain.ir import Array, Conv2d, Graph, Neuron, Node
+from toolchain.ir import Array, Conv2d, Graph, Neuron
 
 __all__ = ["Integers", "Layer", "Words", "applied", "integers", "read_layers"]
 
@@ -113,12 +113,15 @@ def _word(value: Array, lowest: int, highest: int) -> Array:
 
 def applied(graph: Graph, found: Mapping[str, Integers]) -> Graph:
     """``graph`` with the integers of each layer, by the name of its neurons."""
-    changes: dict[str, Node] = {}
-    for layer in read_layers(graph):
-        held = found[layer.name]
-        changes[layer.weight_name] = replace(layer.conv, weight=held.weight, bias=held.bias)
-        changes[layer.name] = _loaded(layer.neuron, held)
-    return graph.replace(changes)
+    layers = read_layers(graph)
+    convolutions = {
+        layer.weight_name: replace(
+            layer.conv, weight=found[layer.name].weight, bias=found[layer.name].bias
+        )
+        for layer in layers
+    }
+    neurons = {layer.name: _loaded(layer.neuron, found[layer.name]) for layer in layers}
+    return graph.replace({**convolutions, **neurons})
 
 
 def _loaded(neuron: Neuron, held: Integers) -> Neuron:
