@@ -11,7 +11,7 @@ from toolchain.chips.speck import Destination
 from toolchain.chips.speck.emit.extras import DECIMATOR, Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
 from toolchain.chips.speck.live.boards import to_samna
-from toolchain.chips.speck.readout import with_readout
+from toolchain.chips.speck.outputs import with_readout
 from toolchain.chips.synsense.vendor import NOTES
 from toolchain.diagnostics import DeployError
 from toolchain.hardware import load_chip

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from toolchain.chips.family import OrderSpread, Resource
-from toolchain.chips.speck import approximations, readout
+from toolchain.chips.speck import approximations, outputs
 from toolchain.chips.speck.conditions import DIFFERENCES, conditions
 from toolchain.chips.speck.counts import activity, activity_at, of_run
 from toolchain.chips.speck.emit.addresses import to_raster
@@ -14,17 +14,18 @@ from toolchain.chips.speck.emit.tree import configuration
 from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.lower import place as placing
 from toolchain.chips.speck.lower.integers import lower
+from toolchain.chips.speck.outputs import flat_outputs, own_channels
 from toolchain.chips.speck.power import estimate as cost
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.quantize import QUANTIZERS
 from toolchain.chips.speck.quantize import quantize as to_integers
-from toolchain.chips.speck.readout import flat_outputs, own_channels
 from toolchain.chips.speck.rules.cores import event_order
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.hints import advised, advised_pins
 from toolchain.chips.speck.rules.program import RULES, check
 from toolchain.chips.speck.simulate.order import order_sensitivity
 from toolchain.chips.speck.simulate.run import simulate as run
+from toolchain.chips.speck.store import from_arrays, to_arrays
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Graph, Neuron, Shape
@@ -65,6 +66,8 @@ __all__ = [
 ]
 
 TIMINGS = ("clocked", "event")
+pack = to_arrays
+unpack = from_arrays
 TITLE = "Speck"
 APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
 
@@ -92,7 +95,7 @@ def quantize(
 
 def with_readout(program: SpeckProgram, settings: Mapping[str, Any]) -> SpeckProgram:
     """The output layer spread over the channels that the readout block hears."""
-    return readout.with_readout(program, **settings)
+    return outputs.with_readout(program, **settings)
 
 
 def place(
@@ -202,13 +205,3 @@ def order_spread(program: SpeckProgram, spikes: Spikes, permutations: int) -> Or
 def emit(program: SpeckProgram, chip: SpeckChip) -> dict[str, Any]:
     """The vendor's attribute tree."""
     return configuration(program, chip)
-
-
-def pack(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Arrays and metadata."""
-    return program.to_arrays()
-
-
-def unpack(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> SpeckProgram:
-    """The program of ``pack``."""
-    return SpeckProgram.from_arrays(arrays, metadata)

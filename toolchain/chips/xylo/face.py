@@ -28,6 +28,7 @@ from toolchain.chips.xylo.rules.neurons import neuron_bias
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.simulate.run import XyloRecording
 from toolchain.chips.xylo.simulate.run import simulate as run
+from toolchain.chips.xylo.store import from_arrays, to_arrays
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph
@@ -65,6 +66,8 @@ __all__ = [
 ]
 
 TIMINGS = ("clocked",)
+pack = to_arrays
+unpack = from_arrays
 TITLE = "Xylo"
 APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
 
@@ -214,13 +217,3 @@ def _layer(result: XyloRecording, p: Population) -> LayerRecord:
         i_syn=result.i_syn[ids],
         i_syn_2=None if second is None else second[ids],
     )
-
-
-def pack(program: XyloProgram) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Arrays and metadata."""
-    return program.to_arrays()
-
-
-def unpack(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> XyloProgram:
-    """The program of ``pack``."""
-    return XyloProgram.from_arrays(arrays, metadata)

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from toolchain.chips.speck.emit.extras import Extras, has_blocks
+from toolchain.chips.speck.outputs import readout_table
 from toolchain.chips.speck.program import Array, Destination, SpeckCore, SpeckProgram
-from toolchain.chips.speck.readout import LAYER_ID, MODES, Readout, readout_table
+from toolchain.chips.speck.readout import LAYER_ID, MODES, Readout
 from toolchain.chips.speck.rules.program import RULES
 from toolchain.chips.speck.sensor import plain
 from toolchain.chips.synsense.vendor import NOTES
