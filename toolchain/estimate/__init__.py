@@ -12,9 +12,10 @@ from toolchain.estimate.activity import Activity, LayerActivity, spikes_per_step
 from toolchain.estimate.assemble import AS_USUAL, assemble, border_events, check_layers
 from toolchain.estimate.calibrate import Measurement, calibrate
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
+from toolchain.estimate.costs import LayerCost, Pace
 from toolchain.estimate.figure import BASES, Figure, total, unknown, weakest
 from toolchain.estimate.pricing import Counts, NotPriced, Term, price, saved_by_clock
-from toolchain.estimate.result import Estimate, LayerCost, Pace
+from toolchain.estimate.result import Estimate
 from toolchain.estimate.suggest import Suggestion, dominating_layers, slower_clock
 
 __all__ = [

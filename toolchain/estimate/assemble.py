@@ -6,9 +6,11 @@ from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 
 from toolchain.estimate.activity import Activity, LayerActivity
+from toolchain.estimate.costs import Pace
 from toolchain.estimate.figure import Figure
-from toolchain.estimate.pricing import AnyChip, Counts, NotPriced, price
-from toolchain.estimate.result import Estimate, Pace
+from toolchain.estimate.pricing import Counts, NotPriced, price
+from toolchain.estimate.result import Estimate
+from toolchain.hardware import Chip
 
 __all__ = ["AS_USUAL", "assemble", "border_events", "check_layers"]
 
@@ -39,7 +41,7 @@ def border_events(
 
 
 def assemble(
-    chip: AnyChip,
+    chip: Chip,
     counted: Activity,
     per_step: Counts,
     *,

@@ -18,9 +18,9 @@ import numpy as np
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
 from toolchain.estimate.figure import Figure
 from toolchain.estimate.fit import least_squares, refuse_negative
-from toolchain.estimate.pricing import AnyChip, Counts, check_modes, price
+from toolchain.estimate.pricing import Counts, check_modes, price
 from toolchain.estimate.result import Estimate
-from toolchain.hardware import load_chip
+from toolchain.hardware import Chip, load_chip
 
 __all__ = ["Measurement", "calibrate"]
 
@@ -86,7 +86,7 @@ class _Equation:
 
 
 def calibrate(
-    chip: str | AnyChip,
+    chip: str | Chip,
     measurements: Sequence[Measurement],
     *,
     constants: Sequence[str] | None = None,
@@ -153,7 +153,7 @@ def calibrate(
 
 
 def _equations(
-    chip: AnyChip, measurement: Measurement, split: set[str], number: int
+    chip: Chip, measurement: Measurement, split: set[str], number: int
 ) -> list[_Equation]:
     label = measurement.label or f"measurement {number}"
     check_modes(chip, measurement.modes)
@@ -185,7 +185,7 @@ def _equations(
     return found
 
 
-def _check_rail(chip: AnyChip, rail: str, measurement: Measurement, label: str) -> None:
+def _check_rail(chip: Chip, rail: str, measurement: Measurement, label: str) -> None:
     if rail not in chip.power.rails:
         known = ", ".join(chip.power.rails) or "none"
         raise ValueError(f"{label}: {chip.name} has no rail {rail!r}; there are: {known}")
@@ -195,7 +195,7 @@ def _check_rail(chip: AnyChip, rail: str, measurement: Measurement, label: str) 
         raise ValueError(f"{label}: {rail} depends on {switch}; say which: {settings}")
 
 
-def _split(chip: AnyChip, constants: Sequence[str]) -> set[str]:
+def _split(chip: Chip, constants: Sequence[str]) -> set[str]:
     """Of the constants those that take the place of a rail's idle draw."""
     found = {name for name in constants if _splits(chip, name)}
     for name in sorted(found):
@@ -205,14 +205,14 @@ def _split(chip: AnyChip, constants: Sequence[str]) -> set[str]:
     return found
 
 
-def _splits(chip: AnyChip, name: str) -> bool:
+def _splits(chip: Chip, name: str) -> bool:
     """Whether this is the static or the clocked part of a rail that has its idle draw alone."""
     way, _, last = name.rpartition(".")
     rail = chip.power.rails.get(way.removeprefix("rails."))
     return rail is not None and rail.idle is not None and last in ("static", "clock_slope")
 
 
-def _on_file(chip: AnyChip) -> dict[str, Figure]:
+def _on_file(chip: Chip) -> dict[str, Figure]:
     """Every constant of the chip's power model."""
     found = {}
     for rail_name, rail in chip.power.rails.items():
@@ -225,7 +225,7 @@ def _on_file(chip: AnyChip) -> dict[str, Figure]:
     return {name: Figure.of(p, _unit(chip, name), chip.cite(p)) for name, p in found.items()}
 
 
-def _unit(chip: AnyChip, name: str) -> str:
+def _unit(chip: Chip, name: str) -> str:
     """What the terms of the power model take the constant in."""
     kind, thing, *_ = name.split(".")
     if kind == "actions":
@@ -233,7 +233,7 @@ def _unit(chip: AnyChip, name: str) -> str:
     return "µW/MHz" if name.endswith("clock_slope") else "µW"
 
 
-def _check_wanted(chip: AnyChip, wanted: Sequence[str], touched: Sequence[str]) -> None:
+def _check_wanted(chip: Chip, wanted: Sequence[str], touched: Sequence[str]) -> None:
     for name in wanted:
         if name in touched:
             continue

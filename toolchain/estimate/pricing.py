@@ -15,11 +15,9 @@ from math import inf, isclose
 from typing import Literal, TypeAlias
 
 from toolchain.estimate.figure import Figure, total, weakest
-from toolchain.hardware import Price, Rail, SpeckChip, XyloChip
+from toolchain.hardware import Chip, Price, Rail
 
-__all__ = ["AnyChip", "Counts", "NotPriced", "Term", "check_modes", "price", "saved_by_clock"]
-
-AnyChip: TypeAlias = XyloChip | SpeckChip
+__all__ = ["Counts", "NotPriced", "Term", "check_modes", "price", "saved_by_clock"]
 
 Counts: TypeAlias = Mapping[str, Mapping[str, float]]
 """How often each action happens a second, by layer; actions as in the chip's ``power.ACTIONS``."""
@@ -67,7 +65,7 @@ class NotPriced:
         return f"{self.what}: {self.per_second:.4g} {self.unit}/s" if counted else self.what
 
 
-def check_modes(chip: AnyChip, modes: Mapping[str, str]) -> None:
+def check_modes(chip: Chip, modes: Mapping[str, str]) -> None:
     """Refuse modes that the chip's power model does not know.
 
     Raises:
@@ -84,7 +82,7 @@ def check_modes(chip: AnyChip, modes: Mapping[str, str]) -> None:
 
 
 def price(
-    chip: AnyChip, *, clock_hz: float | None, modes: Mapping[str, str], counts: Counts
+    chip: Chip, *, clock_hz: float | None, modes: Mapping[str, str], counts: Counts
 ) -> tuple[tuple[Term, ...], tuple[NotPriced, ...]]:
     """Every term of the power model, and the actions that have no price.
 
@@ -122,7 +120,7 @@ def price(
 
 
 def _idle(
-    chip: AnyChip, name: str, rail: Rail, clock_hz: float | None, mode: str | None
+    chip: Chip, name: str, rail: Rail, clock_hz: float | None, mode: str | None
 ) -> Iterable[Term]:
     for draw in ("static", "clock_slope", "idle"):
         found = _in_modes(chip, rail, draw, mode)
@@ -144,7 +142,7 @@ def _idle(
         )
 
 
-def _in_modes(chip: AnyChip, rail: Rail, draw: str, mode: str | None) -> tuple[str, Figure] | None:
+def _in_modes(chip: Chip, rail: Rail, draw: str, mode: str | None) -> tuple[str, Figure] | None:
     """Place and price of a draw; where no mode is named, over all that were measured."""
     unit = "µW/MHz" if draw == "clock_slope" else "µW"
     first, *others = [mode] if mode is not None or not rail.modes else rail.modes
@@ -160,7 +158,7 @@ def _in_modes(chip: AnyChip, rail: Rail, draw: str, mode: str | None) -> tuple[s
     return place, figure
 
 
-def _figure(chip: AnyChip, price: Price, unit: str) -> Figure:
+def _figure(chip: Chip, price: Price, unit: str) -> Figure:
     return Figure.of(price, unit, chip.cite(price))
 
 
@@ -198,7 +196,7 @@ def _elsewhere(rail: Rail, read: Figure, clock_hz: float) -> Figure:
     )
 
 
-def _dynamic(chip: AnyChip, action: str, by_layer: Mapping[str, float]) -> Iterable[Term]:
+def _dynamic(chip: Chip, action: str, by_layer: Mapping[str, float]) -> Iterable[Term]:
     cost = chip.power.actions[action]
     energy = _figure(chip, cost.energy, f"pJ/{chip.power.ACTIONS[action]}")
     basis = weakest([energy.basis, *(part.basis for part in cost.share.values())])
@@ -218,7 +216,7 @@ def _dynamic(chip: AnyChip, action: str, by_layer: Mapping[str, float]) -> Itera
 
 
 def saved_by_clock(
-    chip: AnyChip, *, clock_hz: float, slower_hz: float, modes: Mapping[str, str]
+    chip: Chip, *, clock_hz: float, slower_hz: float, modes: Mapping[str, str]
 ) -> Figure:
     """What a slower main clock saves on all rails, µW; what activity costs stays.
 

@@ -24,7 +24,7 @@ class Board:
     """A board that is connected and not opened by anyone.
 
     Attributes:
-        name: its type and its number among those of its type, ``"XyloA2TestBoard:0"``.
+        name: its type and its number among those of its type, ``"TestBoard:0"``.
         info: the vendor's description of it.
     """
 
@@ -39,9 +39,11 @@ class Kind:
     Attributes:
         devices: their type names in the vendor's library.
         least: versions below which they are not known to work, by name of the part.
+        getters: names of their method for the chip, the first that is there is taken.
     """
 
     devices: tuple[str, ...]
+    getters: tuple[str, ...] = ("get_model",)
     least: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -147,7 +149,10 @@ class Boards(Generic[ChipT, KindT]):
         except RuntimeError as fault:
             raise VendorError(f"{board.name} cannot be opened: {fault}") from None
         try:
-            found = OpenBoard(name=board.name, chip=chip, vendor=vendor, device=device)
+            getter = next((g for g in kind.getters if hasattr(device, g)), kind.getters[-1])
+            found = OpenBoard(
+                name=board.name, chip=chip, vendor=vendor, device=device, getter=getter
+            )
             found.configure(config, self.classes)
             yield found
         finally:

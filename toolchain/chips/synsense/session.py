@@ -45,19 +45,19 @@ class OpenBoard:
         chip: what it carries.
         vendor: the vendor's library.
         device: the library's object of the board.
+        getter: its method for the library's object of the chip.
     """
 
     name: str
     chip: Chip
     vendor: Any
     device: Any
+    getter: str
 
     @property
     def model(self) -> Any:
         """The library's object of the chip."""
-        # boards of Xylo Audio 2 are recorded with the longer name only
-        name = "get_model" if hasattr(self.device, "get_model") else "get_xylo_model"
-        return part(self.device, name)()
+        return part(self.device, self.getter)()
 
     @property
     def surface(self) -> Any:

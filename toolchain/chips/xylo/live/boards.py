@@ -47,6 +47,7 @@ BOARDS = Boards(
     kinds={
         "samna.xyloCore2": XyloKind(
             devices=("XyloA2TestBoard",),
+            getters=("get_model", "get_xylo_model"),  # recorded with the longer name only
             least=OLDER,
             time="timestamp",
             stops=False,
