@@ -53,7 +53,7 @@ def assemble(
     pace: tuple[Pace, ...],
     not_priced: Iterable[str],
 ) -> Estimate:
-    """Counts times the chip's costs; no clock is suggested.
+    """Multiply counts by the chip's costs; no clock is suggested.
 
     Args:
         chip: gives the costs.

@@ -21,7 +21,7 @@ __all__ = ["Board", "Boards", "Kind"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A board that is connected and not opened by anyone.
+    """A board that is connected and not in use.
 
     Attributes:
         name: its type and its number among those of its type, ``"TestBoard:0"``.
@@ -68,7 +68,7 @@ class Boards(Generic[ChipT, KindT]):
     kinds: Mapping[str, KindT]
 
     def find(self, chip: str | ChipT, *, samna: Any = None) -> tuple[Board, ...]:
-        """The free boards of ``chip``, perhaps none.
+        """Return the free boards of ``chip``, perhaps none.
 
         Args:
             chip: the chip, or a name of it.
@@ -82,7 +82,7 @@ class Boards(Generic[ChipT, KindT]):
         return tuple(board for board in _every(library(samna)) if _type(board.name) in devices)
 
     def to_samna(self, config: Mapping[str, Any], chip: ChipT) -> Any:
-        """The library's live configuration of ``chip``; see ``synsense.vendor.to_samna``."""
+        """Return the library's live configuration of ``chip``; see ``vendor.to_samna``."""
         return to_samna(config, chip, self.classes)
 
     def check_versions(self, chip: str | ChipT, versions: Mapping[str, str]) -> None:
@@ -111,14 +111,14 @@ class Boards(Generic[ChipT, KindT]):
             raise VendorError(f"{found.name}: {'; '.join(old)}")
 
     def chip(self, chip: str | ChipT) -> ChipT:
-        """The chip of a name; ValueError where it is none of this family."""
+        """Return the chip of a name; ValueError where it is of another family."""
         found = load_chip(chip) if isinstance(chip, str) else chip
         if not isinstance(found, self.family):
             raise ValueError(f"{found.name} is a {found.family} chip, this is for {self.title}")
         return found
 
     def kind(self, chip: ChipT) -> KindT:
-        """What is known of the boards of ``chip``; VendorError where that is nothing."""
+        """Return what is known of the boards of ``chip``; VendorError if that is nothing."""
         if chip.vendor_module not in self.kinds:
             names = [name for kind in self.kinds.values() for name in kind.devices]
             raise VendorError(f"no board of {chip.name} is known, only {', '.join(names)}")
@@ -128,7 +128,7 @@ class Boards(Generic[ChipT, KindT]):
     def loaded(
         self, chip: ChipT, config: Mapping[str, Any], name: str | None, samna: Any
     ) -> Iterator[OpenBoard]:
-        """The one board that is meant, configured; closed afterwards.
+        """Open and configure the one board that is meant; close it afterwards.
 
         Args:
             chip: what the board has to carry.

@@ -1,4 +1,4 @@
-"""A board that is open: what runs on it is the family's, what the library asks for is here.
+"""A board that is open: configured, read and measured in the way that the library asks for.
 
 Source: samna documentation (device models, power monitors).
 """
@@ -77,11 +77,11 @@ class OpenBoard:
         part(self.model, "apply_configuration")(live)
 
     def source_to(self, node: Any) -> Any:
-        """The library's buffer of events to send to ``node``."""
+        """Return the library's buffer of events to send to ``node``."""
         return part(self.vendor, "graph.source_to")(node)
 
     def sink_from(self, node: Any) -> Any:
-        """The library's buffer of events that come from ``node``."""
+        """Return the library's buffer of events that come from ``node``."""
         return part(self.vendor, "graph.sink_from")(node)
 
     @contextmanager
@@ -116,7 +116,7 @@ class OpenBoard:
 def power_at_rest(
     measured: AbstractContextManager[dict[str, float]], seconds: float
 ) -> dict[str, float]:
-    """Mean power by name of the channel over ``seconds`` in which nothing is sent, W."""
+    """Return the mean power by channel over ``seconds`` in which nothing is sent, W."""
     with measured as power:
         time.sleep(seconds)
     return power

@@ -40,7 +40,7 @@ class Classes:
 
 
 def to_samna(config: Mapping[str, Any], chip: Chip, classes: Classes) -> Any:
-    """A live vendor configuration with every value of ``config`` set on it.
+    """Return a live vendor configuration with every value of ``config`` set on it.
 
     Raises:
         VendorError: samna is absent or a stub, has nothing for this chip, or its object does not
@@ -58,7 +58,7 @@ def to_samna(config: Mapping[str, Any], chip: Chip, classes: Classes) -> Any:
 
 
 def configured(module: Any, config: Mapping[str, Any], chip: Chip, classes: Classes) -> Any:
-    """A configuration out of the vendor's ``configuration`` module, with ``config`` set on it.
+    """Return a configuration of the vendor's ``configuration`` module with ``config`` set on it.
 
     Raises:
         VendorError: the module has none, or its object does not take a value of ``config``.
@@ -75,7 +75,7 @@ def configured(module: Any, config: Mapping[str, Any], chip: Chip, classes: Clas
 
 
 def library(given: Any = None) -> Any:
-    """The vendor's library: ``given``, or the installed one once it is sure not to be the stub.
+    """Return the vendor's library: ``given``, or the installed one if it is not the stub.
 
     Raises:
         VendorError: samna is absent or a stub.
@@ -87,7 +87,7 @@ def library(given: Any = None) -> Any:
 
 
 def part(whole: Any, path: str) -> Any:
-    """An attribute of the vendor's, or of a part of it.
+    """Return an attribute of an object of the vendor's, or of a part of it.
 
     Raises:
         VendorError: it is not there.

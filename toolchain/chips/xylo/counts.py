@@ -95,7 +95,7 @@ def _activity(
     per_step: Mapping[str, Array],
     steps: int,
 ) -> Activity:
-    """Activity of mean spikes and of the fraction of active neurons a step, by layer.
+    """Return the activity from mean spikes and the fraction of active neurons a step, by layer.
 
     ``per_step`` has the mean spikes of each channel and hidden neuron, for their synops.
     """
@@ -115,7 +115,7 @@ def _activity(
 
 
 def _sizes(program: XyloProgram) -> dict[str, int]:
-    """Channels of the input, and neurons of each layer."""
+    """Return the channels of the input and the neurons of each layer, by name."""
     neurons = {p.name: p.stop - p.start for p in program.populations}
     return {program.input_name: program.inputs, **neurons}
 

@@ -147,7 +147,7 @@ def read_power(
 def _loaded(
     program: SpeckProgram, extras: Extras | None, board: str | None, samna: Any
 ) -> Iterator[OpenBoard]:
-    """A board whose chip is configured with ``program`` and whose slow clock runs if needed."""
+    """Open a board configured with ``program``, and start its slow clock if it is needed."""
     chip = BOARDS.chip(program.chip)
     config = configuration(program, chip, extras=extras)
     clock = _clock_hz(program, extras)

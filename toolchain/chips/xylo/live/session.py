@@ -112,7 +112,7 @@ def read_power(
 def _loaded(
     program: XyloProgram, board: str | None, samna: Any
 ) -> AbstractContextManager[OpenBoard]:
-    """A board whose chip is configured with ``program``, all states 0 where that can be asked."""
+    """Open a board configured with ``program``, with all states 0 where that can be asked."""
     chip = BOARDS.chip(program.chip)
     reset = dict.fromkeys(BOARDS.kind(chip).reset, True)
     return BOARDS.loaded(chip, configuration(program, chip) | reset, board, samna)
@@ -184,7 +184,7 @@ def _readouts(sink: Any, events: Any, kind: XyloKind, deadline: float) -> Iterat
 
 
 def _measured(board: OpenBoard, rate_hz: float | None) -> AbstractContextManager[dict[str, float]]:
-    """As ``OpenBoard.measured``, by the library's own names of the channels."""
+    """Measure power, by the library's own names of the channels."""
     if rate_hz is not None:
         part(board.device, "get_stop_watch")().start()
     return board.measured(rate_hz, _channel_names(board.surface))
