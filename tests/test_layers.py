@@ -147,6 +147,16 @@ def test_a_chip_family_imports_no_other():
             assert not others
 
 
+def test_what_the_families_share_names_none_of_them():
+    shared = [
+        ROOT / "chips" / f"{name}.py" for name in ("conditions", "progress", "tally", "words")
+    ]
+    shared += [*(ROOT / "chips" / "synsense").rglob("*.py"), *(ROOT / "estimate").rglob("*.py")]
+    for path in shared:
+        text = path.read_text(encoding="utf-8").lower()
+        assert not [name for name in ("xylo", "speck", "dynapcnn") if name in text], path
+
+
 def test_no_module_imports_the_vendor_sdk_by_name():
     for path in MODULES:
         assert not [name for name in imports(path) if name.split(".")[0] in ("samna", "samnagui")]

@@ -98,13 +98,14 @@ class Boards(Generic[ChipT, KindT]):
             ValueError: a part that is none of these.
         """
         found = self.chip(chip)
+        least = self.kind(found).least
         if unknown := sorted(versions.keys() - {"fxtree", "unifirm", "samna"}):
             raise ValueError(
                 f"versions are of fxtree, unifirm and samna, not of {', '.join(unknown)}"
             )
         old = [
             f"{what} is {versions[what]}, needs {wanted} or later"
-            for what, wanted in self.kind(found).least.items()
+            for what, wanted in least.items()
             if what in versions and _numbers(versions[what]) < _numbers(wanted)
         ]
         if old:
