@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "oracles"))
 import xylosim_oracle
 
 from toolchain.chips.xylo import XyloProgram, simulate
+from toolchain.chips.xylo.store import to_arrays
 
 STEPS, BATCH, INPUTS, OUTPUTS = 1000, 64, 16, 8
 RATES = {"lo": 0.02, "hi": 0.08}
@@ -95,7 +96,7 @@ def tuned(shape: tuple[np.ndarray, int, int], raster: np.ndarray, rate: float) -
 
 def arrays(program: XyloProgram) -> dict[str, object]:
     """The program as the oracle takes it."""
-    held, rest = program.to_arrays()
+    held, rest = to_arrays(program)
     return {**held, **rest}
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from toolchain.chips.speck import SpeckProgram, simulate
+from toolchain.chips.speck import simulate
+from toolchain.chips.speck.store import from_arrays, to_arrays
 
 FILE = Path(__file__).parent / "data" / "speck_clocked.npz"
 SEEDS = range(1000, 1030)
@@ -52,7 +53,7 @@ def write():
         )
         if any(simulate(program, raster).saturations.values()):
             continue
-        arrays, metadata = program.to_arrays()
+        arrays, metadata = to_arrays(program)
         spikes, v_mem = sinabs_oracle.run(program, raster)
         case = dict(arrays)
         case["program"] = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
@@ -74,7 +75,7 @@ def read():
         metadata = json.loads(own.pop("program").tobytes())
         parts = ("weight", "bias", "initial")
         arrays = {name: value for name, value in own.items() if name.split(".")[-1] in parts}
-        yield case, SpeckProgram.from_arrays(arrays, metadata), own.pop("raster"), own
+        yield case, from_arrays(arrays, metadata), own.pop("raster"), own
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.runs import Activity, LayerActivity
-from toolchain.runs.activity import check_rates
+from toolchain.runs.activity import spikes_per_step
 
 counts = st.floats(0, 1e12, allow_nan=False)
 
@@ -113,8 +113,13 @@ def test_a_layer_is_found_by_its_name():
         activity["c"]
 
 
-def test_a_rate_for_each_name_is_accepted():
-    check_rates({"a": 0, "b": 3.5}, ["b", "a"])
+def test_rates_become_spikes_a_step():
+    assert spikes_per_step({"a": 0, "b": 3.5}, ["b", "a"], 0.5) == {"a": 0, "b": 1.75}
+
+
+def test_rates_need_the_length_of_a_step():
+    with pytest.raises(ValueError, match=r"^an estimate needs the length of a timestep: deploy"):
+        spikes_per_step({"a": 0}, ["a"], None)
 
 
 @pytest.mark.parametrize(
@@ -128,4 +133,4 @@ def test_a_rate_for_each_name_is_accepted():
 )
 def test_other_rates_are_refused(rates, message):
     with pytest.raises(ValueError, match=message):
-        check_rates(rates, ["a", "b"])
+        spikes_per_step(rates, ["a", "b"], 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toolchain.chips.words import largest
 from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity
 from toolchain.hardware import Quantity
 
@@ -10,15 +11,19 @@ __all__ = ["state_word"]
 
 def state_word(effect: Effect | None, width: Quantity) -> Change:
     """States are signed words of ``width`` bit; ``effect`` is what calibration samples did."""
-    bits = int(width.value)
     if effect is None:
         fidelity, note = Fidelity.APPROXIMATED, UNCHECKED
     elif effect.saturations:
         fidelity, note = Fidelity.APPROXIMATED, f"clamped {effect.saturations} times on the data"
     else:
-        part = 100 * effect.peak / (2 ** (bits - 1) - 1)
+        part = 100 * effect.peak / largest(width)
         fidelity = Fidelity.EXACT_ON_DATA
         note = f"never clamped on the data, {part:.2g} % of the word used after a timestep"
     return Change(
-        what="states", fidelity=fidelity, before="no limit", after=bits, unit="bit", note=note
+        what="states",
+        fidelity=fidelity,
+        before="no limit",
+        after=int(width.value),
+        unit="bit",
+        note=note,
     )

@@ -8,14 +8,17 @@ weakest basis of all that went into it, and lists what it could not price. ``cal
 prices to readings of one's own.
 """
 
+from toolchain.estimate.assemble import AS_USUAL, assemble, border_events, check_layers
 from toolchain.estimate.calibrate import Measurement, calibrate
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
+from toolchain.estimate.costs import LayerCost, Pace
 from toolchain.estimate.figure import BASES, Figure, total, unknown, weakest
 from toolchain.estimate.pricing import Counts, NotPriced, Term, price, saved_by_clock
-from toolchain.estimate.result import Estimate, LayerCost, Pace
+from toolchain.estimate.result import Estimate
 from toolchain.estimate.suggest import Suggestion, dominating_layers, slower_clock
 
 __all__ = [
+    "AS_USUAL",
     "BASES",
     "Calibration",
     "Counts",
@@ -29,7 +32,10 @@ __all__ = [
     "Residual",
     "Suggestion",
     "Term",
+    "assemble",
+    "border_events",
     "calibrate",
+    "check_layers",
     "dominating_layers",
     "price",
     "saved_by_clock",

@@ -19,7 +19,6 @@ from toolchain.hardware import Price, Rail, SpecBase
 
 __all__ = ["Counts", "NotPriced", "Term", "check_modes", "price", "saved_by_clock"]
 
-
 Counts: TypeAlias = Mapping[str, Mapping[str, float]]
 """How often each action happens a second, by layer; actions as in the chip's ``power.ACTIONS``."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from toolchain.estimate.costs import LayerCost, Pace
 from toolchain.estimate.figure import Figure, total, unknown
 from toolchain.estimate.pricing import Counts, NotPriced, Term
 from toolchain.estimate.sheet import figure_table, layer_table, pace_text
@@ -13,62 +14,7 @@ from toolchain.estimate.suggest import Suggestion, dominating_layers
 from toolchain.report import Sheet, render
 from toolchain.runs.activity import Activity
 
-__all__ = ["Estimate", "LayerCost", "Pace"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """Work against what can be done in real time, of one place on the chip.
-
-    Attributes:
-        where: a layer's name, or ``"network"``.
-        typical: what the counted activity asks for, in ``unit``.
-        worst: what it asks for if everything spikes in every step; None where that has no bound.
-        limit: what can be done.
-        unit: of all three, ``cycle/s`` or ``synop/s``.
-        margin: what is added to the work before it is held against the limit, a fraction of it.
-        basis: of the limit.
-        source: who says so.
-    """
-
-    where: str
-    typical: float
-    worst: float | None
-    limit: float
-    unit: str
-    margin: float
-    basis: str
-    source: str
-
-    @property
-    def keeps_up(self) -> bool:
-        """Whether the counted work, with the margin, is done in time."""
-        return self.typical * (1 + self.margin) <= self.limit
-
-    @property
-    def always_keeps_up(self) -> bool | None:
-        """Whether the worst is; None where that has no bound."""
-        return None if self.worst is None else self.worst * (1 + self.margin) <= self.limit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerCost:
-    """What one layer does, and its part of what activity adds.
-
-    Attributes:
-        name: the user's own.
-        place: core or neurons, as text; empty of the input.
-        spikes_per_second, synops_per_second: of the whole layer, in real time.
-        dynamic_power: what its activity adds, µW; unknown where nothing of it has a price.
-        dynamic_share: its part of the dynamic power, 0..1; None where there is none.
-    """
-
-    name: str
-    place: str
-    spikes_per_second: float
-    synops_per_second: float
-    dynamic_power: Figure
-    dynamic_share: float | None
+__all__ = ["Estimate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +207,7 @@ class Estimate:
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """What would draw less: another clock, and the layers to make quieter."""
-        layers = dominating_layers(self)
+        layers = dominating_layers(self.layers, power=self.power, idle=self.idle_power)
         return self.clock_suggestions + (() if layers is None else (layers,))
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from toolchain.estimate.costs import LayerCost
 from toolchain.estimate.figure import Figure
 from toolchain.estimate.pricing import saved_by_clock
 from toolchain.hardware import SpecBase
-
-if TYPE_CHECKING:
-    from toolchain.estimate.result import Estimate
 
 __all__ = ["Suggestion", "dominating_layers", "slower_clock"]
 
@@ -76,10 +74,18 @@ def slower_clock(
     return Suggestion(about="clock", text=text, clock_hz=made_hz, saves=saves)
 
 
-def dominating_layers(estimate: Estimate) -> Suggestion | None:
-    """The fewest layers that make up most of what activity adds; None where that has no price."""
+def dominating_layers(
+    layers: Iterable[LayerCost], *, power: Figure, idle: Figure
+) -> Suggestion | None:
+    """The fewest layers that make up most of what activity adds; None where that has no price.
+
+    Args:
+        layers: of a program.
+        power: all that the chip draws.
+        idle: the part of it with nothing to do.
+    """
     ranked = sorted(
-        (layer for layer in estimate.layers if layer.dynamic_share),
+        (layer for layer in layers if layer.dynamic_share),
         key=lambda layer: -(layer.dynamic_share or 0.0),
     )
     found, part = [], 0.0
@@ -94,10 +100,9 @@ def dominating_layers(estimate: Estimate) -> Suggestion | None:
     for layer in found[1:]:
         saves += layer.dynamic_power
     names = ", ".join(layer.name for layer in found)
-    whole = estimate.power
-    most = saves.high / (estimate.idle_power.low + saves.high)
+    most = saves.high / (idle.low + saves.high)
     text = f"{100 * part:.0f} % of the dynamic power is {names}: {saves}"
-    if whole.high and most < MOST:
+    if power.high and most < MOST:
         text += f", at most {100 * most:.2g} % of all; the rest is idle draw or other layers"
     return Suggestion(
         about="layers", text=text, saves=saves, layers=tuple(layer.name for layer in found)

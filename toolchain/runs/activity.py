@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from typing import Any
 
-__all__ = ["Activity", "LayerActivity", "check_rates", "mean_activity"]
+__all__ = ["Activity", "LayerActivity", "mean_activity", "spikes_per_step", "step_length"]
 
 MOST_LAYERS = 10_000
 """In data from outside."""
@@ -37,8 +37,8 @@ class LayerActivity:
     name: str
     neurons: int
     spikes_per_step: float
-    active: float | None
-    synops_per_step: float
+    active: float | None = None
+    synops_per_step: float = 0.0
     updates_per_step: float = 0.0
     leak_updates_per_step: float = 0.0
 
@@ -142,13 +142,22 @@ def _count(what: str, value: Any) -> float:
     return float(value)
 
 
-def check_rates(rates: Mapping[str, float], names: Iterable[str]) -> None:
-    """Refuse ``rates`` that are not one number >= 0, in spike/s, for each of ``names``.
+def step_length(dt: float | None) -> float:
+    """Return ``dt`` of a program, s; ValueError where it has none."""
+    if dt is None:
+        raise ValueError("an estimate needs the length of a timestep: deploy with dt=... in s")
+    return dt
+
+
+def spikes_per_step(
+    rates: Mapping[str, float], names: Iterable[str], dt: float | None
+) -> dict[str, float]:
+    """Return the mean spikes of a neuron in a step of ``dt``, by name, for ``rates`` in spike/s.
 
     Raises:
-        ValueError: names are missing or unknown, or a rate is negative, infinite or no number.
+        ValueError: no dt; rates that are not one number >= 0 for each of ``names``.
     """
-    wanted = list(names)
+    step, wanted = step_length(dt), list(names)
     if wrong := sorted(set(wanted) ^ set(rates)):
         raise ValueError(f"rates need {', '.join(wanted)}; missing or unknown: {', '.join(wrong)}")
     for name in wanted:
@@ -156,3 +165,4 @@ def check_rates(rates: Mapping[str, float], names: Iterable[str]) -> None:
             raise ValueError(
                 f"rate of {name!r} must be a number of spikes per second >= 0, got {rates[name]}"
             )
+    return {name: rates[name] * step for name in wanted}

@@ -11,8 +11,9 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination
 from toolchain.chips.speck.emit.extras import DECIMATOR, Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
-from toolchain.chips.speck.readout import with_readout
-from toolchain.chips.vendor import NOTES, to_samna
+from toolchain.chips.speck.live.boards import to_samna
+from toolchain.chips.speck.outputs import with_readout
+from toolchain.chips.synsense.vendor import NOTES
 from toolchain.diagnostics import DeployError
 
 CHIPS = ["speck2e", "speck2f", "speck2c_mini", "speck2d_mini", "dynapcnn"]

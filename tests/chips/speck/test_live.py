@@ -15,14 +15,14 @@ import pytest
 
 from tests.chips.speck.networks import chain
 from tests.chips.speck.surfaces import configuration_class
-from toolchain.chips import vendor
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
 from toolchain.chips.speck.emit.addresses import to_events
 from toolchain.chips.speck.emit.extras import Extras
 from toolchain.chips.speck.live.session import RAILS, find_boards, read_power, run
-from toolchain.chips.speck.readout import with_readout
+from toolchain.chips.speck.outputs import with_readout
 from toolchain.chips.speck.sensor import SpeckSensor
+from toolchain.chips.synsense import vendor
 from toolchain.diagnostics import DeployError, VendorError
 
 TYPES = {

@@ -274,6 +274,42 @@ def test_what_is_not_in_the_figures_is_said():
     assert "What a switched-off sensor saves was never measured" in told
 
 
+def with_monitors(*names):
+    """Two layers, the last of which is the output; those named are monitored beside it."""
+    cores = [replace(c, monitor=c.monitor or c.name in names) for c in network().cores]
+    return replace(network(), cores=tuple(cores))
+
+
+@pytest.mark.parametrize(
+    ("program", "read"),
+    [
+        (network(), {"spk1"}),
+        (with_monitors("spk0"), {"spk0", "spk1"}),
+        (replace(with_monitors("spk0"), outputs=("spk0",)), {"spk0", "spk1"}),
+    ],
+    ids=["the output alone", "all layers", "a monitored layer that is no output"],
+)
+def test_events_leave_the_chip_from_monitored_layers_alone(program, read):
+    found = cost(program=program)
+    per_second = {layer.name: layer.spikes_per_step / 1e-3 for layer in found.activity.layers}
+    assert per_second["spk0"] > per_second["spk1"] > 0
+    assert found.counts["output_event"] == {name: per_second[name] for name in read}
+    assert found.counts["input_event"] == {"input": pytest.approx(640)}
+    assert "dvs_event" not in found.counts
+
+
+def test_events_behind_a_sensor_come_from_the_host_unless_the_pixels_see_them():
+    counted = activity_at(network(), RATES, 1)
+    for pixels, own, other in (
+        (True, "dvs_event", "input_event"),
+        (False, "input_event", "dvs_event"),
+    ):
+        sensor = SpeckSensor(cut=(7, 7), pixel_array=pixels)
+        found = estimate(replace(network(), sensor=sensor), SPECK, counted, None)
+        assert found.counts[own] == {"input": pytest.approx(640)}
+        assert other not in found.counts
+
+
 def test_leak_ticks_are_counted_and_have_no_price():
     biased = chain(
         (1, 8, 8), {"outputs": 2, "kernel": 3, "bias": np.array([1, 0], np.int16)}, dt=1e-3

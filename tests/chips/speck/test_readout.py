@@ -10,10 +10,12 @@ from tests.chips.speck import contract
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
 from toolchain.chips.load import load_chip
-from toolchain.chips.speck import Destination, SpeckProgram, simulate
-from toolchain.chips.speck.readout import OutputNeuron, Readout, readout_table, with_readout
+from toolchain.chips.speck import Destination, simulate
+from toolchain.chips.speck.outputs import OutputNeuron, readout_table, with_readout
+from toolchain.chips.speck.readout import Readout
 from toolchain.chips.speck.rules.program import check
 from toolchain.chips.speck.simulate.readout import MOST, read_out, unpack_word
+from toolchain.chips.speck.store import from_arrays, to_arrays
 
 CHIP = load_chip("speck2f")
 
@@ -133,18 +135,18 @@ def test_settings_that_there_are_none_of_are_refused(settings, message):
 
 def test_a_stored_readout_comes_back():
     read = with_readout(classifier(4), threshold=3, window=16, mode="selected", selected=2)
-    arrays, metadata = read.to_arrays()
-    back = SpeckProgram.from_arrays(arrays, json.loads(json.dumps(metadata)))
+    arrays, metadata = to_arrays(read)
+    back = from_arrays(arrays, json.loads(json.dumps(metadata)))
     assert back.readout == read.readout
     assert str(back) == str(read)
     last = "  readout spk1, threshold 3, window 16, mode selected 2, pins"
     assert str(read).splitlines()[-1] == last
     metadata["readout"]["window"] = 5
     with pytest.raises(ValueError, match="window must be 1, 16 or 32"):
-        SpeckProgram.from_arrays(arrays, metadata)
+        from_arrays(arrays, metadata)
     metadata["readout"] = {"where": "spk1"}
     with pytest.raises(ValueError, match="damaged Speck program"):
-        SpeckProgram.from_arrays(arrays, metadata)
+        from_arrays(arrays, metadata)
 
 
 # ---- what chips refuse ----

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.chips.xylo.programs import CAPS, quiet
-from toolchain.chips import vendor
+from toolchain.chips.synsense import vendor
 from toolchain.chips.xylo import XyloProgram
 from toolchain.chips.xylo.live.session import check_versions, find_boards, read_power, run
 from toolchain.chips.xylo.simulate.twin import simulate_slow

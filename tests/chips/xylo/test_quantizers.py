@@ -14,7 +14,7 @@ from toolchain import deploy, load_chip
 from toolchain.chips.xylo import XyloProgram, simulate
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
-from toolchain.chips.xylo.quantize import METHODS, measure, quantize
+from toolchain.chips.xylo.quantize import QUANTIZERS, measure, quantize
 from toolchain.chips.xylo.quantize.auto import guessed_spikes
 from toolchain.chips.xylo.quantize.choice import Words
 from toolchain.chips.xylo.quantize.decays import response, snap
@@ -111,7 +111,7 @@ def test_a_threshold_of_the_outputs_that_is_too_large_leaves_other_weights_alone
     assert other["l1"].v_threshold == 32767
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", QUANTIZERS)
 def test_a_neuron_without_weights_stays_silent(method):
     graph = sequence(4, 8, 3)
     weight = graph["input_l0"].weight.copy()
@@ -145,7 +145,7 @@ def test_the_known_ones_keep_decays_that_the_chip_holds(method):
     np.testing.assert_array_equal(after["h"].alpha_syn, held.alpha_syn)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", QUANTIZERS)
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_a_state_that_never_decays_or_keeps_nothing_is_left_for_the_rules(method, alpha):
     graph = biased(alpha_mem=np.array([0.75, alpha, 0.9, 0.9, 0.9, 0.9]))
@@ -160,7 +160,7 @@ def test_calibration_is_not_listened_to(method):
     assert str(made(graph, method, spikes((2, 20, 4)))) == str(made(graph, method))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", QUANTIZERS)
 @given(seed=st.integers(0, 10_000))
 @settings(deadline=None, max_examples=15)
 def test_all_integers_fit_and_the_input_is_untouched(method, seed):
@@ -190,8 +190,8 @@ def test_all_integers_fit_and_the_input_is_untouched(method, seed):
 @pytest.mark.parametrize("index", [0, 5, 9, 10, 16, 23])
 def test_auto_is_never_worse_than_the_known_ones_on_its_calibration(index):
     case = random_case(index)
-    programs = {m: lower(made(case.graph, m, case.calibration), CHIP) for m in METHODS}
-    got = {m: agreement(case.graph, programs[m], case.calibration) for m in METHODS}
+    programs = {m: lower(made(case.graph, m, case.calibration), CHIP) for m in QUANTIZERS}
+    got = {m: agreement(case.graph, programs[m], case.calibration) for m in QUANTIZERS}
     assert got["auto"] >= max(got["channel"], got["global"])
     assert got["auto"] > 0.5
 
@@ -199,8 +199,8 @@ def test_auto_is_never_worse_than_the_known_ones_on_its_calibration(index):
 @pytest.mark.parametrize("index", [1, 3, 7, 17, 21])
 def test_auto_is_far_better_on_new_spikes_where_the_chip_has_other_decays(index):
     case = random_case(index)
-    programs = {m: lower(made(case.graph, m, case.calibration), CHIP) for m in METHODS}
-    got = {m: agreement(case.graph, programs[m], case.held_out) for m in METHODS}
+    programs = {m: lower(made(case.graph, m, case.calibration), CHIP) for m in QUANTIZERS}
+    got = {m: agreement(case.graph, programs[m], case.held_out) for m in QUANTIZERS}
     assert 1 - got["auto"] < 0.6 * (1 - max(got["channel"], got["global"]))
 
 

@@ -1,15 +1,16 @@
 """SynSense Speck and DynapCNN: cores that convolve, integrate and fire, and sum-pool, by events.
 
-What is loaded is a ``program`` with its ``sensor`` and ``readout`` (``faults``: what has no meaning
-on any chip; ``store``: how it is kept). A network gets there through ``quantize`` and ``lower``;
-``rules`` say what the chip refuses. From there on ``simulate``, ``power``, ``emit`` and ``live``.
-``family`` implements the contract.
+What is loaded is a ``program`` of ``core``s with its ``sensor`` and ``readout`` (``outputs``: which
+neuron is which output; ``store``: how it is kept). A network gets there through ``quantize`` and
+``lower``; ``rules`` say what the chip refuses. From there on ``simulate``, ``power``, ``emit`` and
+``live``. ``family`` implements the contract.
 """
 
 from toolchain.chips.speck.emit.addresses import to_events, to_raster
 from toolchain.chips.speck.options import SpeckOptions
+from toolchain.chips.speck.outputs import readout_table, with_readout
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
-from toolchain.chips.speck.readout import Readout, readout_table, with_readout
+from toolchain.chips.speck.readout import Readout
 from toolchain.chips.speck.rules.rates import RateLimits, check_rates
 from toolchain.chips.speck.sensor import EventFilter, SpeckSensor
 from toolchain.chips.speck.simulate.options import EventOptions

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.chips.conditions import state_word
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity
+from toolchain.fidelity.ledger import UNCHECKED, Change, Changes, Effect, Fidelity
 from toolchain.ir import Conv2d, Graph, Neuron
 from toolchain.report import percent
 
@@ -20,7 +20,7 @@ DIFFERENCES = ("pooling_divides", "single_spike", "event_order")
 
 def conditions(
     graph: Graph, quantized: Graph, chip: SpeckChip, effects: Mapping[str, Effect] | None
-) -> dict[str, list[Change]]:
+) -> Changes:
     """Changes by layer that hold of every network: words, events one by one, the slow clock.
 
     Args:
@@ -30,16 +30,13 @@ def conditions(
         effects: what calibration samples did, by layer; None without.
     """
     del graph
-    heard = effects or {}
-    found: dict[str, list[Change]] = {
-        name: [*_clock(node)] for name, node in quantized.of(Conv2d).items()
+    clocks = {name: tuple(_clock(node)) for name, node in quantized.of(Conv2d).items()}
+    found = effects or {}
+    neurons = {
+        name: (state_word(found.get(name), chip.limits.state_width), _timing(found.get(name)))
+        for name in quantized.of(Neuron)
     }
-    for name in quantized.of(Neuron):
-        found[name] = [
-            state_word(heard.get(name), chip.limits.state_width),
-            _timing(heard.get(name)),
-        ]
-    return found
+    return {**clocks, **neurons}
 
 
 def _clock(node: Conv2d) -> Iterator[Change]:

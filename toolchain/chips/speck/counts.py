@@ -11,7 +11,7 @@ from toolchain.chips.speck.simulate.recording import SpeckRecording
 from toolchain.chips.speck.simulate.run import simulate
 from toolchain.ir.fan_out import conv_fan_out
 from toolchain.runs import Activity, LayerActivity
-from toolchain.runs.activity import check_rates
+from toolchain.runs.activity import spikes_per_step, step_length
 from toolchain.runs.spikes import Spikes
 
 __all__ = ["activity", "activity_at", "of_run"]
@@ -23,7 +23,7 @@ def activity(program: SpeckProgram, spikes: Spikes) -> Activity:
     Raises:
         ValueError: a program without dt, or no such spikes.
     """
-    _dt(program)
+    step_length(program.dt)
     return of_run(program, simulate(program, spikes))
 
 
@@ -53,12 +53,11 @@ def activity_at(program: SpeckProgram, rates: Mapping[str, float], steps: int) -
     Raises:
         ValueError: rates that are missing, unknown or no numbers >= 0, or a program without dt.
     """
-    dt = _dt(program)
     entry = program.input_name
     sizes = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
-    check_rates(rates, [entry, *sizes])
-    entered = rates[entry] * dt * int(np.prod(program.input_shape))
-    fired = {name: rates[name] * dt * size for name, size in sizes.items()}
+    per_neuron = spikes_per_step(rates, [entry, *sizes], program.dt)
+    entered = per_neuron[entry] * int(np.prod(program.input_shape))
+    fired = {name: per_neuron[name] * size for name, size in sizes.items()}
     synops = {core.name: _expected_synops(program, core, entered, fired) for core in program.cores}
     return _activity(program, entered, fired, synops, steps)
 
@@ -71,27 +70,23 @@ def _activity(
     steps: int,
 ) -> Activity:
     """Activity of mean spikes and synops a step: of the input, and by layer."""
-    dt = _dt(program)
     first = LayerActivity(
         name=program.input_name,
         neurons=int(np.prod(program.input_shape)),
         spikes_per_step=entered,
-        active=None,
-        synops_per_step=0.0,
     )
     layers = (
         LayerActivity(
             name=core.name,
             neurons=int(np.prod(core.output_shape)),
             spikes_per_step=fired[core.name],
-            active=None,
             synops_per_step=synops[core.name],
             updates_per_step=synops[core.name] + _leaks(core),
             leak_updates_per_step=_leaks(core),
         )
         for core in program.cores
     )
-    return Activity(layers=(first, *layers), steps=steps, dt=dt)
+    return Activity(layers=(first, *layers), steps=steps, dt=step_length(program.dt))
 
 
 def _leaks(core: SpeckCore) -> float:
@@ -118,9 +113,3 @@ def _expected_synops(
         part = shape[0] / core.input_shape[0]  # channels of the core that this source reaches
         found += spikes * fan_out * part * window / (shape[1] * shape[2])
     return found
-
-
-def _dt(program: SpeckProgram) -> float:
-    if program.dt is None:
-        raise ValueError("an estimate needs the length of a timestep: deploy with dt=... in s")
-    return program.dt

@@ -13,18 +13,19 @@ from toolchain.chips.speck.conditions import DIFFERENCES, conditions
 from toolchain.chips.speck.counts import activity, activity_at
 from toolchain.chips.speck.emit.addresses import to_raster
 from toolchain.chips.speck.emit.tree import configuration
+from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.options import SpeckOptions
+from toolchain.chips.speck.outputs import with_readout
 from toolchain.chips.speck.power import estimate
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.quantize import QUANTIZERS, quantize
-from toolchain.chips.speck.readout import with_readout
 from toolchain.chips.speck.recording import order_spread, record_run
 from toolchain.chips.speck.resources import place, placement, resources
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.program import check
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.vendor import to_samna
+from toolchain.chips.speck.store import from_arrays, to_arrays
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -98,7 +99,7 @@ class SpeckOnChip(OnChip):
 
     def pack(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """Return the program as arrays and metadata."""
-        return self.program.to_arrays()
+        return to_arrays(self.program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Speck(Family):
 
     def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> SpeckOnChip:
         """Return the program that ``pack`` took apart."""
-        return SpeckOnChip(SpeckProgram.from_arrays(arrays, metadata), self.chip)
+        return SpeckOnChip(from_arrays(arrays, metadata), self.chip)
 
 
 def _own(options: Options) -> SpeckOptions:

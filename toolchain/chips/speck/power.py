@@ -13,20 +13,27 @@ Source: the chip's file for each constant.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from toolchain.chips.speck.counts import activity, activity_at
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.estimate import Estimate, Figure, NotPriced, Pace, price, total
+from toolchain.estimate import (
+    AS_USUAL,
+    Counts,
+    Estimate,
+    Figure,
+    Pace,
+    assemble,
+    border_events,
+    check_layers,
+    total,
+)
 from toolchain.hardware import Quantity
 from toolchain.runs import Activity
 
 __all__ = ["activity", "activity_at", "estimate"]
 
 NOT_PRICED = ("read-out and monitoring",)
-AS_USUAL: Mapping[str, str] = MappingProxyType({})
-"""No mode said."""
 
 
 def estimate(
@@ -54,52 +61,32 @@ def estimate(
     pixels = program.sensor is not None and program.sensor.pixel_array
     if pixels and modes.get("dvs") == "off":
         raise ValueError("the program takes the events of the chip's own pixels: dvs is on")
-    _check(program, counted)
-    counts = _counts(program, counted, pixels)
-    terms, missing = price(chip, clock_hz=None, modes=modes, counts=counts)
-    notes = (*NOT_PRICED, *([chip.power.note] if chip.power.note else []))
-    return Estimate(
-        chip=chip.name,
+    # earlier versions called every input ``input``
+    check_layers(counted.layers[1:], (core.name for core in program.cores))
+    return assemble(
+        chip,
+        counted,
+        _per_step(program, counted, pixels),
+        step_s=counted.dt,
         clock_hz=None,
-        modes={switch: modes.get(switch) for switch in chip.power.switches},
-        activity=counted,
+        modes=modes,
         places={
             core.name: "" if core.core is None else f"core {core.core}" for core in program.cores
         },
-        terms=terms,
-        counts=counts,
         latency=_latency(program, chip),
         pace=_pace(chip, counted),
-        clock_suggestions=(),
-        not_priced=(*missing, *(NotPriced(what=note) for note in notes)),
+        not_priced=NOT_PRICED,
     )
 
 
-def _check(program: SpeckProgram, counted: Activity) -> None:
-    """Refuse counts of another network; earlier versions called every input ``input``."""
-    wanted = [core.name for core in program.cores]
-    if (found := [layer.name for layer in counted.layers[1:]]) != wanted:
-        raise ValueError(
-            f"the counts are of {', '.join(found)}, the program is {', '.join(wanted)}"
-        )
-
-
-def _counts(program: SpeckProgram, counted: Activity, pixels: bool) -> dict[str, dict[str, float]]:
-    """Actions a second by layer."""
-    first, *rest = counted.layers
-    monitored = {core.name for core in program.cores if core.monitor}
-
-    per_step = {
+def _per_step(program: SpeckProgram, counted: Activity, pixels: bool) -> Counts:
+    """Actions a step by layer."""
+    rest = counted.layers[1:]
+    read = [core.name for core in program.cores if core.monitor]
+    return {
         "synop": {layer.name: layer.synops_per_step for layer in rest},
         "leak_update": {layer.name: layer.leak_updates_per_step for layer in rest},
-        "dvs_event" if pixels else "input_event": {first.name: first.spikes_per_step},
-        "output_event": {
-            layer.name: layer.spikes_per_step for layer in rest if layer.name in monitored
-        },
-    }
-    return {
-        action: {name: number / counted.dt for name, number in by_layer.items()}
-        for action, by_layer in per_step.items()
+        **border_events(counted, read, "dvs_event" if pixels else "input_event"),
     }
 
 

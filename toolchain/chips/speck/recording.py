@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from toolchain.chips.contract import Timing
 from toolchain.chips.speck.counts import of_run
+from toolchain.chips.speck.outputs import flat_outputs, own_channels
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.readout import flat_outputs, own_channels
 from toolchain.chips.speck.simulate.order import order_sensitivity
 from toolchain.chips.speck.simulate.run import simulate
 from toolchain.runs import LayerRecord, OrderSpread, Recording, Spikes

@@ -66,7 +66,7 @@ def from_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Spe
         program = SpeckProgram(**rest, cores=cores, inputs=inputs)
     except (KeyError, TypeError) as error:
         raise ValueError(f"damaged Speck program: {error}") from error
-    if unused := sorted(set(arrays) - set(program.to_arrays()[0])):
+    if unused := sorted(set(arrays) - set(to_arrays(program)[0])):
         raise ValueError(f"damaged Speck program: arrays of no core: {', '.join(unused)}")
     return program
 

@@ -1,1 +1,5 @@
-"""What Speck and Xylo share of their vendor: fields of chip files, and the vendor's library."""
+"""What SynSense's chips share: their vendor's library samna, its boards and its configurations.
+
+``vendor`` decides whether samna can be imported and sets a configuration attribute by attribute;
+``boards`` finds and opens boards; ``session`` is a board that is open, and measures its power.
+"""

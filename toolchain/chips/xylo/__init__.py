@@ -1,9 +1,9 @@
 """SynSense Xylo: integer spiking cores with 4-bit decays and 16-bit states.
 
 What is loaded is a ``program`` (``specification`` builds one from the well-known dictionary,
-``faults`` says what no register holds). A network gets there through ``approximations`` (what a
-user may allow), ``quantize`` and ``lower``; ``rules`` say what the chip refuses. From there on
-``simulate``, ``cycles`` and ``power``, ``emit`` and ``live``. ``family``
+``faults`` says what no register holds, ``store`` how it is kept). A network gets there through
+``approximations`` (what a user may allow), ``quantize`` and ``lower``; ``rules`` say what the chip
+refuses. From there on ``simulate``, ``cycles`` and ``power``, ``emit`` and ``live``. ``family``
 implements the contract.
 """
 

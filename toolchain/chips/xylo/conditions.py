@@ -11,7 +11,7 @@ from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.fidelity.ledger import UNCHECKED, Change, Effect, Fidelity
+from toolchain.fidelity.ledger import UNCHECKED, Change, Changes, Effect, Fidelity
 from toolchain.ir import Graph, Neuron
 
 __all__ = ["DIFFERENCES", "conditions"]
@@ -22,7 +22,7 @@ DIFFERENCES = ("early_bias", "alias_order", "alias_loops")
 
 def conditions(
     graph: Graph, quantized: Graph, chip: XyloChip, effects: Mapping[str, Effect] | None
-) -> dict[str, list[Change]]:
+) -> Changes:
     """Changes by layer that hold of every network: caps, words, arithmetic, lags.
 
     Args:

@@ -11,7 +11,7 @@ from toolchain.arrays import Array
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
 from toolchain.runs import Activity, LayerActivity
-from toolchain.runs.activity import check_rates
+from toolchain.runs.activity import spikes_per_step, step_length
 from toolchain.runs.tally import active_of_each, spikes_of_each
 
 __all__ = ["activity", "activity_at", "of_run"]
@@ -23,7 +23,7 @@ def activity(program: XyloProgram, spikes: Array) -> Activity:
     Raises:
         ValueError: a program without dt, or no such spikes.
     """
-    _dt(program)
+    step_length(program.dt)
     given = np.asarray(spikes)
     given = given.reshape(*given.shape[:2], prod(given.shape[2:]))
     return of_run(program, given, simulate(program, given, record=True))
@@ -40,7 +40,6 @@ def of_run(program: XyloProgram, spikes: Array, run: XyloRecording) -> Activity:
     Raises:
         ValueError: a program without dt.
     """
-    dt = _dt(program)
     assert run.hidden_totals is not None
     steps = max(1, prod(spikes.shape[:2]))
     fired, busy = run.hidden_totals.sum(axis=0)
@@ -54,25 +53,13 @@ def of_run(program: XyloProgram, spikes: Array, run: XyloRecording) -> Activity:
         "hidden": busy / steps,
         "output": active_of_each(run.spikes) / steps,
     }
-    entry = LayerActivity(
-        name=program.input_name,
-        neurons=program.inputs,
-        spikes_per_step=float(per_step["input"].sum()),
-        active=min(1.0, float(active["input"].mean())),
-        synops_per_step=0.0,
-    )
-    layers = (
-        LayerActivity(
-            name=p.name,
-            neurons=p.stop - p.start,
-            spikes_per_step=float(per_step[p.role][p.start : p.stop].sum()),
-            active=min(1.0, float(active[p.role][p.start : p.stop].mean())),
-            synops_per_step=_synops(program, p, per_step),
-            updates_per_step=float(p.stop - p.start),
-        )
-        for p in program.populations
-    )
-    return Activity(layers=(entry, *layers), steps=spikes.shape[1], dt=dt)
+    ids = {p.name: (p.role, slice(p.start, p.stop)) for p in program.populations}
+    places = {program.input_name: ("input", slice(None)), **ids}
+    spiking = {
+        name: (float(per_step[role][own].sum()), float(active[role][own].mean()))
+        for name, (role, own) in places.items()
+    }
+    return _activity(program, spiking, per_step, spikes.shape[1])
 
 
 def activity_at(program: XyloProgram, rates: Mapping[str, float], steps: int) -> Activity:
@@ -88,43 +75,50 @@ def activity_at(program: XyloProgram, rates: Mapping[str, float], steps: int) ->
     Raises:
         ValueError: rates that are missing, unknown or no numbers >= 0, or a program without dt.
     """
-    dt = _dt(program)
-    check_rates(rates, [program.input_name, *(p.name for p in program.populations)])
+    sizes = _sizes(program)
+    means = spikes_per_step(rates, sizes, program.dt)
     per_step = {
-        "input": np.full(program.inputs, rates[program.input_name] * dt),
+        "input": np.full(program.inputs, means[program.input_name]),
         "hidden": np.zeros(program.hidden),
     }
     for p in program.populations:
         if p.role == "hidden":
-            per_step["hidden"][p.start : p.stop] = rates[p.name] * dt
+            per_step["hidden"][p.start : p.stop] = means[p.name]
     for source, targets in enumerate(program.aliases):
         per_step["hidden"][list(targets)] += per_step["hidden"][source]
-    fired = {name: rate * dt for name, rate in rates.items()}
-    entry = LayerActivity(
-        name=program.input_name,
-        neurons=program.inputs,
-        spikes_per_step=fired[program.input_name] * program.inputs,
-        active=min(1.0, fired[program.input_name]),
-        synops_per_step=0.0,
-    )
+    spiking = {name: (mean * sizes[name], mean) for name, mean in means.items()}
+    return _activity(program, spiking, per_step, steps)
+
+
+def _activity(
+    program: XyloProgram,
+    spiking: Mapping[str, tuple[float, float]],
+    per_step: Mapping[str, Array],
+    steps: int,
+) -> Activity:
+    """Return the activity from mean spikes and the fraction of active neurons a step, by layer.
+
+    ``per_step`` has the mean spikes of each channel and hidden neuron, for their synops.
+    """
+    synops = {p.name: _synops(program, p, per_step) for p in program.populations}
     layers = (
         LayerActivity(
-            name=p.name,
-            neurons=p.stop - p.start,
-            spikes_per_step=fired[p.name] * (p.stop - p.start),
-            active=min(1.0, fired[p.name]),
-            synops_per_step=_synops(program, p, per_step),
-            updates_per_step=float(p.stop - p.start),
+            name=name,
+            neurons=size,
+            spikes_per_step=spiking[name][0],
+            active=min(1.0, spiking[name][1]),
+            synops_per_step=synops.get(name, 0.0),
+            updates_per_step=float(size) if name in synops else 0.0,
         )
-        for p in program.populations
+        for name, size in _sizes(program).items()
     )
-    return Activity(layers=(entry, *layers), steps=steps, dt=dt)
+    return Activity(layers=tuple(layers), steps=steps, dt=step_length(program.dt))
 
 
-def _dt(program: XyloProgram) -> float:
-    if program.dt is None:
-        raise ValueError("an estimate needs the length of a timestep: deploy with dt=... in s")
-    return program.dt
+def _sizes(program: XyloProgram) -> dict[str, int]:
+    """Return the channels of the input and the neurons of each layer, by name."""
+    neurons = {p.name: p.stop - p.start for p in program.populations}
+    return {program.input_name: program.inputs, **neurons}
 
 
 def _synops(program: XyloProgram, p: Population, per_step: Mapping[str, Array]) -> float:

@@ -10,23 +10,24 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import Family, OnChip, Options, Resource, Timing
-from toolchain.chips.vendor import to_samna
 from toolchain.chips.xylo import approximations
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.counts import activity, activity_at
 from toolchain.chips.xylo.emit.tree import configuration
+from toolchain.chips.xylo.live.boards import to_samna
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.maps import without_maps
 from toolchain.chips.xylo.power import estimate
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.quantize import METHODS, quantize
+from toolchain.chips.xylo.quantize import QUANTIZERS, quantize
 from toolchain.chips.xylo.recording import record_run
 from toolchain.chips.xylo.resources import placement, resources
 from toolchain.chips.xylo.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.xylo.rules.neurons import neuron_bias
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.spec import XyloChip
+from toolchain.chips.xylo.store import from_arrays, to_arrays
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -97,7 +98,7 @@ class XyloOnChip(OnChip):
 
     def pack(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """Return the program as arrays and metadata."""
-        return self.program.to_arrays()
+        return to_arrays(self.program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Xylo(Family):
     NAME: ClassVar[str] = "xylo"
     TITLE: ClassVar[str] = "Xylo"
     SPEC: ClassVar[type[SpecBase]] = XyloChip
-    QUANTIZERS: ClassVar[tuple[str, ...]] = METHODS
+    QUANTIZERS: ClassVar[tuple[str, ...]] = QUANTIZERS
     APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES
 
@@ -165,4 +166,4 @@ class Xylo(Family):
 
     def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> XyloOnChip:
         """Return the program that ``pack`` took apart."""
-        return XyloOnChip(XyloProgram.from_arrays(arrays, metadata), self.chip)
+        return XyloOnChip(from_arrays(arrays, metadata), self.chip)

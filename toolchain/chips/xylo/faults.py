@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from toolchain.chips.xylo.program import Population, XyloProgram
 
 __all__ = [
     "CAPS",
@@ -19,7 +16,6 @@ __all__ = [
     "Register",
     "alias_targets",
     "integers",
-    "population_faults",
     "refusal",
     "scalar_faults",
     "shape_faults",
@@ -115,16 +111,16 @@ def shape_faults(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
     return faults
 
 
-def scalar_faults(program: XyloProgram) -> list[str]:
-    """What is wrong with the fields that are no arrays."""
+def scalar_faults(program: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the fields of a program that are no arrays."""
     faults = []
     for name, (low, high) in (SHIFTS | CAPS).items():
-        value = getattr(program, name)
+        value = program[name]
         if isinstance(value, bool) or not np.isscalar(value) or value not in range(low, high + 1):
             faults.append(f"{name}: must be a whole number in {low}..{high}, got {value!r}")
-    if program.core not in ("v1", "v2"):
-        faults.append(f"core: must be 'v1' or 'v2', got {program.core!r}")
-    dt = program.dt
+    if program["core"] not in ("v1", "v2"):
+        faults.append(f"core: must be 'v1' or 'v2', got {program['core']!r}")
+    dt = program["dt"]
     if dt is not None and not (isinstance(dt, (int, float)) and 0 < dt < float("inf")):
         faults.append(f"dt: must be > 0 s or None, got {dt!r}")
     return faults
@@ -140,21 +136,3 @@ def alias_targets(value: Any, hidden: int, faults: list[str]) -> tuple[tuple[int
                 f"aliases: neuron {source} names {wrong[0]!r}, hidden neurons are 0..{hidden - 1}"
             )
     return () if faults else tuple(tuple(int(t) for t in targets) for targets in value)
-
-
-def population_faults(populations: Iterable[Population], hidden: int, outputs: int) -> list[str]:
-    """Populations that share a name, overlap, or leave neurons out."""
-    populations = tuple(populations)
-    faults = []
-    names = [p.name for p in populations]
-    if len(set(names)) < len(names):
-        faults.append(f"populations: names must differ, got {', '.join(names)}")
-    for role, size in (("hidden", hidden), ("output", outputs)):
-        spans = sorted((p.start, p.stop) for p in populations if p.role == role)
-        ends = [0, *(stop for _, stop in spans)]
-        starts = [*(start for start, _ in spans), size]
-        if starts != ends or any(stop <= start for start, stop in spans):
-            faults.append(
-                f"populations: {role} neurons 0..{size - 1} must each be in one, got {spans}"
-            )
-    return faults

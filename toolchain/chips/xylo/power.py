@@ -13,7 +13,7 @@ Source: the chip's file for each constant; ``cycles.py`` for the cycles.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +27,18 @@ from toolchain.chips.xylo.cycles import (
 )
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.estimate import Estimate, Figure, NotPriced, Pace, Suggestion, price, slower_clock
+from toolchain.estimate import (
+    AS_USUAL,
+    Counts,
+    Estimate,
+    Figure,
+    Pace,
+    Suggestion,
+    assemble,
+    border_events,
+    check_layers,
+    slower_clock,
+)
 from toolchain.runs import Activity
 
 __all__ = ["activity", "activity_at", "estimate"]
@@ -37,8 +48,6 @@ NOT_PRICED = (
     "the sensor front end while it listens",
     "pads driven by output spikes",
 )
-AS_USUAL: Mapping[str, str] = MappingProxyType({})
-"""No mode said."""
 
 
 def estimate(
@@ -63,21 +72,18 @@ def estimate(
             program.
     """
     clock = _clock(chip, clock_hz)
-    _check(program, counted)
+    check_layers(counted.layers, [program.input_name, *(p.name for p in program.populations)])
     cycles = cycles_by_layer(program, chip, counted)
     typical, worst = sum(cycles.values()), worst_case_cycles(program, chip)
-    # a chip that is too slow does the same work in a longer time
-    counts = _counts(program, chip, counted, cycles, max(counted.dt, typical / clock))
-    terms, missing = price(chip, clock_hz=clock, modes=modes, counts=counts)
-    notes = (*NOT_PRICED, *([chip.power.note] if chip.power.note else []))
-    return Estimate(
-        chip=chip.name,
+    found = assemble(
+        chip,
+        counted,
+        {"cycle": cycles, **_actions(program, chip, counted)},
+        # a chip that is too slow does the same work in a longer time
+        step_s=max(counted.dt, typical / clock),
         clock_hz=clock,
-        modes={switch: modes.get(switch) for switch in chip.power.switches},
-        activity=counted,
+        modes=modes,
         places={p.name: f"{p.role} {p.start}..{p.stop - 1}" for p in program.populations},
-        terms=terms,
-        counts=counts,
         latency=_latency(program, counted.dt, typical / clock, worst / clock),
         pace=(
             Pace(
@@ -91,47 +97,24 @@ def estimate(
                 source="the cycle model",
             ),
         ),
-        clock_suggestions=_clocks(chip, clock, modes, typical / counted.dt, worst / counted.dt),
-        not_priced=(*missing, *(NotPriced(what=note) for note in notes)),
+        not_priced=NOT_PRICED,
     )
+    clocks = _clocks(chip, clock, modes, typical / counted.dt, worst / counted.dt)
+    return replace(found, clock_suggestions=clocks)
 
 
-def _check(program: XyloProgram, counted: Activity) -> None:
-    """Refuse counts of another network."""
-    wanted = [program.input_name, *(p.name for p in program.populations)]
-    if (found := [layer.name for layer in counted.layers]) != wanted:
-        raise ValueError(
-            f"the counts are of {', '.join(found)}, the program is {', '.join(wanted)}"
-        )
-
-
-def _counts(
-    program: XyloProgram,
-    chip: XyloChip,
-    counted: Activity,
-    cycles: Mapping[str, float],
-    seconds: float,
-) -> dict[str, dict[str, float]]:
-    """Actions a second by layer, in steps of ``seconds``."""
-    first, *rest = counted.layers
+def _actions(program: XyloProgram, chip: XyloChip, counted: Activity) -> Counts:
+    """Actions a step by layer, but for clock cycles."""
     roles = {p.name: p.role for p in program.populations}
-    hidden = [layer for layer in rest if roles[layer.name] == "hidden"]
-    found = {
-        "cycle": {name: number / seconds for name, number in cycles.items()},
-        "input_event": {first.name: first.spikes_per_step / seconds},
-        "output_event": {
-            layer.name: layer.spikes_per_step / seconds
-            for layer in rest
-            if roles[layer.name] == "output"
-        },
-    }
+    found = border_events(counted, [name for name, role in roles.items() if role == "output"])
+    hidden = [layer for layer in counted.layers[1:] if roles[layer.name] == "hidden"]
     busy = sum((layer.active or 0.0) * layer.neurons for layer in hidden) / program.hidden
     second = second_synapse_operations(
-        program, chip, input_active=first.active or 0.0, hidden_active=busy
+        program, chip, input_active=counted.layers[0].active or 0.0, hidden_active=busy
     )
     if second:
         found["second_synapse"] = {
-            layer.name: second * layer.neurons / program.hidden / seconds for layer in hidden
+            layer.name: second * layer.neurons / program.hidden for layer in hidden
         }
     return found
 

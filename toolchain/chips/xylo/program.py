@@ -12,47 +12,31 @@ last. The neurons of a role are counted from 0: hidden ids ``0 .. Nhid-1``, outp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.faults import (
     CAPS,
     REGISTERS,
     SHIFTS,
     alias_targets,
     integers,
-    population_faults,
     refusal,
     scalar_faults,
     shape_faults,
 )
+from toolchain.chips.xylo.population import Population, population_faults, whole
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.chips.xylo.specification import program_fields
 
 __all__ = ["Population", "XyloProgram"]
 
 Int8: TypeAlias = npt.NDArray[np.int8]
 Int16: TypeAlias = npt.NDArray[np.int16]
-
-FORMAT = "xylo-program/1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Population:
-    """The neurons that one layer of the user's network became.
-
-    Attributes:
-        name: the user's own layer name.
-        role: ``"hidden"`` or ``"output"``.
-        start, stop: half-open range of ids, counted within the role.
-    """
-
-    name: str
-    role: Literal["hidden", "output"]
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,13 +107,13 @@ class XyloProgram:
         arrays = {name: integers(name, getattr(self, name), faults) for name in REGISTERS}
         if not faults:
             faults += shape_faults(arrays)
-        faults += scalar_faults(self)
+        faults += scalar_faults({f.name: getattr(self, f.name) for f in fields(self)})
         if faults:
             raise refusal(self.chip, faults)
         hidden = arrays["weights_in"].shape[1]
         outputs = arrays["weights_out"].shape[1]
         if not self.populations:
-            object.__setattr__(self, "populations", _whole(hidden, outputs))
+            object.__setattr__(self, "populations", whole(hidden, outputs))
         aliases = alias_targets(self.aliases, hidden, faults)
         faults += population_faults(self.populations, hidden, outputs)
         if self.core == "v1" and (arrays["bias"].any() or arrays["bias_out"].any()):
@@ -166,17 +150,12 @@ class XyloProgram:
             TypeError: a key that is none of these.
             ValueError: a key is missing, or a value cannot be loaded; lists every fault.
         """
-        # neither is needed to simulate a program that is there
-        from toolchain.chips.load import load_chip
-        from toolchain.chips.xylo.spec import XyloChip
-        from toolchain.chips.xylo.specification import assemble
-
         found = load_chip(chip)
         if not isinstance(found, XyloChip):
             raise ValueError(f"{found.name} is a {found.family} chip, this is a program for Xylo")
         limits = found.limits
-        return assemble(
-            spec,
+        return cls(
+            **program_fields(spec, found.name),
             chip=found.name,
             core=found.integer_core,
             max_input_spikes=int(limits.input_spikes.value),
@@ -217,38 +196,6 @@ class XyloProgram:
         """
         return cast("npt.NDArray[np.int64]", self.weights_rec.any(axis=2).sum(axis=1))
 
-    def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """The program as named arrays and JSON-able metadata; :meth:`from_arrays` takes both."""
-        arrays = {name: getattr(self, name) for name in REGISTERS}
-        metadata: dict[str, Any] = {"format": FORMAT}
-        metadata |= {f.name: getattr(self, f.name) for f in fields(self) if f.name not in arrays}
-        metadata["aliases"] = [list(targets) for targets in self.aliases]
-        metadata["populations"] = [
-            {"name": p.name, "role": p.role, "start": p.start, "stop": p.stop}
-            for p in self.populations
-        ]
-        return arrays, metadata
-
-    @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, npt.ArrayLike], metadata: Mapping[str, Any]
-    ) -> XyloProgram:
-        """The program that :meth:`to_arrays` took apart.
-
-        Raises:
-            ValueError: another format, or fields that are missing, unknown or wrong.
-        """
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"format {metadata.get('format')!r} is not {FORMAT!r}")
-        given = {**arrays, **metadata}
-        del given["format"]
-        names = {f.name for f in fields(cls)}
-        if given.keys() != names:
-            missing, unknown = sorted(names - given.keys()), sorted(given.keys() - names)
-            raise ValueError(f"program has missing fields {missing}, unknown fields {unknown}")
-        given["populations"] = tuple(Population(**p) for p in metadata["populations"])
-        return cls(**given)
-
     def __str__(self) -> str:
         """Canonical text: one line a field, arrays as type, shape and digest."""
         lines = [f"XyloProgram {self.chip} core {self.core}"]
@@ -265,14 +212,6 @@ class XyloProgram:
                 text = str(value)
             lines.append(f"  {f.name}: {text}")
         return "\n".join(lines)
-
-
-def _whole(hidden: int, outputs: int) -> tuple[Population, ...]:
-    """All neurons of a role as one population."""
-    return (
-        Population(name="hidden", role="hidden", start=0, stop=hidden),
-        Population(name="output", role="output", start=0, stop=outputs),
-    )
 
 
 def _digest(data: bytes) -> str:

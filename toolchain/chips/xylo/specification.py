@@ -1,17 +1,16 @@
-"""The well-known specification dictionary, as mappers and quantizers hand it out, as a program."""
+"""The well-known specification dictionary, as mappers and quantizers hand it out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.xylo.faults import REGISTERS, SHIFTS, refusal
-from toolchain.chips.xylo.program import XyloProgram
 
-__all__ = ["assemble"]
+__all__ = ["program_fields"]
 
 REQUIRED = (
     "weights_in",
@@ -26,16 +25,8 @@ REQUIRED = (
 SPECIFICATION = (*REGISTERS, *SHIFTS, "aliases", "dt")
 
 
-def assemble(
-    spec: Mapping[str, Any],
-    *,
-    chip: str,
-    core: str,
-    max_input_spikes: int,
-    max_hidden_spikes: int,
-    max_output_spikes: int,
-) -> XyloProgram:
-    """The program of a specification dictionary on a core with these limits.
+def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
+    """Return the fields of ``XyloProgram`` that a specification dictionary gives.
 
     Raises: as :meth:`XyloProgram.from_specification`.
     """
@@ -79,19 +70,14 @@ def assemble(
         if register.axes in sizes
     }
     rest |= {name: given.get(name, 0) for name in SHIFTS}
-    return XyloProgram(
-        chip=chip,
-        core=cast("Literal['v1', 'v2']", core),
-        dt=given.get("dt"),
-        weights_in=weights_in,
-        weights_rec=weights_rec,
-        weights_out=weights_out,
+    return {
+        "dt": given.get("dt"),
+        "weights_in": weights_in,
+        "weights_rec": weights_rec,
+        "weights_out": weights_out,
         **rest,
-        aliases=given["aliases"] if given.get("aliases") is not None else ((),) * hidden,
-        max_input_spikes=max_input_spikes,
-        max_hidden_spikes=max_hidden_spikes,
-        max_output_spikes=max_output_spikes,
-    )
+        "aliases": given["aliases"] if given.get("aliases") is not None else ((),) * hidden,
+    }
 
 
 def _matrix(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any] | None:

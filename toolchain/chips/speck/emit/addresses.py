@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.speck.outputs import flat_outputs
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.readout import flat_outputs
 from toolchain.chips.speck.simulate.events import EventArrays, event_array, in_microseconds
 from toolchain.chips.speck.simulate.raster import Rasters
 

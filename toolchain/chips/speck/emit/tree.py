@@ -19,12 +19,13 @@ import numpy as np
 
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck.emit.extras import Extras, has_blocks
+from toolchain.chips.speck.outputs import readout_table
 from toolchain.chips.speck.program import Array, Destination, SpeckCore, SpeckProgram
-from toolchain.chips.speck.readout import LAYER_ID, MODES, Readout, readout_table
+from toolchain.chips.speck.readout import LAYER_ID, MODES, Readout
 from toolchain.chips.speck.rules.program import RULES
 from toolchain.chips.speck.sensor import plain
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.vendor import NOTES
+from toolchain.chips.synsense.vendor import NOTES
 from toolchain.diagnostics import DeployError, Severity
 
 __all__ = ["configuration", "slow_clock_hz"]

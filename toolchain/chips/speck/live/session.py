@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.boards import Board, opened, part
 from toolchain.chips.speck.emit.addresses import SPIKES, from_board, to_board
 from toolchain.chips.speck.emit.extras import Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
-from toolchain.chips.speck.live.boards import find_boards, kinds_of, speck
+from toolchain.chips.speck.live.boards import BOARDS, find_boards
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EventArrays
-from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.vendor import assign, library
+from toolchain.chips.synsense.boards import Board
+from toolchain.chips.synsense.session import PAUSE_S, BoardRun, OpenBoard, power_at_rest
+from toolchain.chips.synsense.vendor import part
 from toolchain.diagnostics import VendorError
 
 __all__ = ["RAILS", "Board", "LiveRun", "find_boards", "read_power", "run"]
@@ -41,29 +41,24 @@ RAILS = ("io", "ram", "logic", "pixel_digital", "pixel_analog")
 Source: Speck Dev Kit Datasheet tab. 7; sinabs documentation, "Power monitoring".
 """
 
-PAUSE_S = 0.001
-"""Between two looks for events, s."""
+CHANNELS = dict(enumerate(RAILS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LiveRun:
+class LiveRun(BoardRun):
     """What a board did.
 
     Attributes:
-        board: its name.
         spikes: by name of each monitored layer, an event array ``x, y, t, p``; t in µs on the
             board's clock, which was set to 0 before the first event was sent.
         pins: what the readout's pins showed, int64 (n, 2) of class and time in µs.
         values: the words that the readout sent, int64 (n,); ``simulate.readout.unpack_word`` takes
             one apart.
-        power_w: mean power of each rail during the run, W; empty unless asked for.
     """
 
-    board: str
     spikes: Mapping[str, Array]
     pins: npt.NDArray[np.int64]
     values: npt.NDArray[np.int64]
-    power_w: dict[str, float]
 
 
 def run(
@@ -99,24 +94,19 @@ def run(
             library refuses the configuration, lacks what is documented, or the board does not stop
             to send spikes.
     """
-    chip = speck(program.chip)
-    tree = configuration(program, chip, extras=extras)
-    clock = _clock_hz(program, extras)
     length = _last_time(program, events)
     sent = to_board(program, events) if program.sensor is None else events
-    vendor = library() if samna is None else samna
-    with opened(vendor, kinds_of(chip), chip, board) as (name, device):
-        _load(vendor, chip, device, tree, clock)
-        source = part(vendor, "graph.source_to")(part(device, "get_model_sink_node")())
-        sink = part(vendor, "graph.sink_from")(part(device, "get_model_source_node")())
+    with _loaded(program, extras, board, samna) as found:
+        source = found.source_to(part(found.device, "get_model_sink_node")())
+        sink = found.sink_from(part(found.device, "get_model_source_node")())
         sink.get_events()  # what came while it was loaded
-        with _measured(vendor, device, power_hz) as power:
-            _start_clock(device)
-            source.write(_as_vendors(_surface(vendor, chip), sent))
+        with found.measured(power_hz, CHANNELS) as power:
+            _start_clock(found.device)
+            source.write(_as_vendors(found.surface, sent))
             came = _collect(sink, length * 1e-6, quiet_s, timeout_s)
-    surface = _surface(vendor, chip)
+    surface = found.surface
     return LiveRun(
-        board=name,
+        board=found.name,
         spikes=from_board(program, _came(surface, "Spike", came, SPIKES.names or ())),
         pins=_came(surface, "ReadoutPinValue", came, ("index", "timestamp")),
         values=_came(surface, "ReadoutValue", came, ("value",))[:, 0],
@@ -146,18 +136,27 @@ def read_power(
     Raises:
         DeployError, ValueError, VendorError: as for :func:`run`.
     """
-    chip = speck(program.chip)
-    tree = configuration(program, chip, extras=extras)
-    clock = _clock_hz(program, extras)
-    vendor = library() if samna is None else samna
-    with opened(vendor, kinds_of(chip), chip, board) as (_, device):
-        _load(vendor, chip, device, tree, clock)
-        with _measured(vendor, device, rate_hz) as power:
-            time.sleep(seconds)
-    return power
+    with _loaded(program, extras, board, samna) as found:
+        return power_at_rest(found.measured(rate_hz, CHANNELS), seconds)
 
 
 # ---- what it does ----
+
+
+@contextmanager
+def _loaded(
+    program: SpeckProgram, extras: Extras | None, board: str | None, samna: Any
+) -> Iterator[OpenBoard]:
+    """Open a board configured with ``program``, and start its slow clock if it is needed."""
+    chip = BOARDS.chip(program.chip)
+    config = configuration(program, chip, extras=extras)
+    clock = _clock_hz(program, extras)
+    with BOARDS.loaded(chip, config, board, samna) as found:
+        module = part(found.device, "get_io_module")()
+        if clock is not None:
+            part(module, "set_slow_clk_rate")(clock)
+        part(module, "set_slow_clk")(clock is not None)
+        yield found
 
 
 def _clock_hz(program: SpeckProgram, extras: Extras | None) -> float | None:
@@ -175,23 +174,6 @@ def _last_time(program: SpeckProgram, events: Array) -> int:
     checked = EventArrays([events], program.input_shape, 2**62, 1)
     times = checked.times(0, events)
     return int(times[-1]) if len(times) else 0
-
-
-def _load(
-    vendor: Any, chip: SpeckChip, device: Any, tree: Mapping[str, Any], clock: float | None
-) -> None:
-    """Configure the chip on ``device`` with ``tree``, and start the slow clock if there is one."""
-    surface = _surface(vendor, chip)
-    classes = part(surface, "configuration")
-    live = assign(part(classes, "SpeckConfiguration")(), tree, classes)
-    valid, why = part(surface, "validate_configuration")(live)
-    if not valid:
-        raise VendorError(f"samna refuses the configuration: {why}")
-    part(part(device, "get_model")(), "apply_configuration")(live)
-    module = part(device, "get_io_module")()
-    if clock is not None:
-        part(module, "set_slow_clk_rate")(clock)
-    part(module, "set_slow_clk")(clock is not None)
 
 
 def _start_clock(device: Any) -> None:
@@ -248,31 +230,3 @@ def _came(surface: Any, kind: str, came: list[Any], names: tuple[str, ...]) -> A
     if kind == "Spike":
         return np.array(rows, SPIKES)
     return np.array(rows, np.int64).reshape(len(rows), len(names))
-
-
-@contextmanager
-def _measured(vendor: Any, device: Any, rate_hz: float | None) -> Iterator[dict[str, float]]:
-    """Fills the dictionary with mean power by rail, W, at the end; not without a rate."""
-    means: dict[str, float] = {}
-    if rate_hz is None:
-        yield means
-        return
-    monitor = part(device, "get_power_monitor")()
-    sink = part(vendor, "graph.sink_from")(part(monitor, "get_source_node")())
-    part(monitor, "start_auto_power_measurement")(rate_hz)
-    try:
-        yield means
-    finally:
-        part(monitor, "stop_auto_power_measurement")()
-    readings: dict[int, list[float]] = {}
-    for event in sink.get_events():
-        channel = int(part(event, "channel"))
-        readings.setdefault(channel, []).append(float(part(event, "value")))
-    for channel, values in sorted(readings.items()):
-        name = RAILS[channel] if channel < len(RAILS) else f"channel {channel}"
-        means[name] = float(np.mean(values))
-
-
-def _surface(vendor: Any, chip: SpeckChip) -> Any:
-    """The part of the library for this chip."""
-    return part(vendor, chip.vendor_module.partition(".")[2])

@@ -8,6 +8,7 @@ everything it holds can be multiplied by one number.
 from __future__ import annotations
 
 from toolchain.arrays import Array
+from toolchain.chips.speck.quantize.auto import auto
 from toolchain.chips.speck.quantize.candidates import from_weights_alone
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.layer import Words, applied, read_layers
@@ -45,8 +46,6 @@ def quantize(
         words = Words.of(chip)
         found = {layer.name: from_weights_alone(layer, words) for layer in layers}
         return applied(graph, found), tuple(scale_limits(layers, found, chip))
-    from toolchain.chips.speck.quantize.auto import auto
-
     outcome = auto(graph, chip, calibration)
     found = {name: one.held for name, one in outcome.layers.items()}
     told = scale_limits(layers, found, chip, outcome)

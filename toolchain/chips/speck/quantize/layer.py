@@ -9,37 +9,26 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.ir import Conv2d, Graph, Neuron, Node
+from toolchain.chips.words import SignedWords, signed_words
+from toolchain.ir import Conv2d, Graph, Neuron
 
 __all__ = ["Integers", "Layer", "Words", "applied", "integers", "read_layers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Words(SignedWords):
     """Largest values of the chip's signed words.
 
     Attributes:
-        weight, bias, threshold, state: largest value; the smallest is one further from 0.
         floor: the floor nearest to 0 that works, lsb.
     """
 
-    weight: int
-    bias: int
-    threshold: int
-    state: int
     floor: int
 
     @classmethod
     def of(cls, chip: SpeckChip) -> Words:
         """The words of ``chip``."""
-        limits = chip.limits
-        return cls(
-            weight=2 ** (int(limits.weight_width.value) - 1) - 1,
-            bias=2 ** (int(limits.bias_width.value) - 1) - 1,
-            threshold=2 ** (int(limits.threshold_width.value) - 1) - 1,
-            state=2 ** (int(limits.state_width.value) - 1) - 1,
-            floor=int(limits.threshold_low_max.value),
-        )
+        return cls(**signed_words(chip.limits), floor=int(chip.limits.threshold_low_max.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,12 +114,15 @@ def _word(value: Array, lowest: int, highest: int) -> Array:
 
 def applied(graph: Graph, found: Mapping[str, Integers]) -> Graph:
     """``graph`` with the integers of each layer, by the name of its neurons."""
-    changes: dict[str, Node] = {}
-    for layer in read_layers(graph):
-        held = found[layer.name]
-        changes[layer.weight_name] = replace(layer.conv, weight=held.weight, bias=held.bias)
-        changes[layer.name] = _loaded(layer.neuron, held)
-    return graph.replace(changes)
+    layers = read_layers(graph)
+    convolutions = {
+        layer.weight_name: replace(
+            layer.conv, weight=found[layer.name].weight, bias=found[layer.name].bias
+        )
+        for layer in layers
+    }
+    neurons = {layer.name: _loaded(layer.neuron, found[layer.name]) for layer in layers}
+    return graph.replace({**convolutions, **neurons})
 
 
 def _loaded(neuron: Neuron, held: Integers) -> Neuron:

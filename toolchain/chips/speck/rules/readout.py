@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from toolchain.chips.speck.outputs import readout_table
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.readout import readout_table
 from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, Severity

@@ -1,6 +1,6 @@
 """Boards: ``boards`` finds them, ``session`` loads a program, runs it and reads power."""
 
-from toolchain.chips.boards import Board
+from toolchain.chips.synsense.boards import Board
 from toolchain.chips.xylo.live.boards import check_versions, find_boards
 from toolchain.chips.xylo.live.session import LiveRun, read_power, run
 

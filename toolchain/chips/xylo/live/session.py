@@ -12,48 +12,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.boards import Board, part
-from toolchain.chips.vendor import assign, library
+from toolchain.chips.synsense.boards import Board
+from toolchain.chips.synsense.session import PAUSE_S, BoardRun, OpenBoard, power_at_rest
+from toolchain.chips.synsense.vendor import part
 from toolchain.chips.xylo.emit.tree import configuration
-from toolchain.chips.xylo.live.boards import (
-    Kind,
-    check_versions,
-    find_boards,
-    kind_of,
-    opened,
-    xylo,
-)
+from toolchain.chips.xylo.live.boards import BOARDS, XyloKind, check_versions, find_boards
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.run import as_counts
-from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import VendorError
 
 __all__ = ["Board", "LiveRun", "check_versions", "find_boards", "read_power", "run"]
 
-PAUSE_S = 0.001
-"""Between two looks for events, s."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LiveRun:
+class LiveRun(BoardRun):
     """What a board did.
 
     Attributes:
-        board: its name.
         spikes: int8 ``(T, Nout)`` output spikes a step.
-        power_w: mean power of each measured channel during the run, W; empty unless asked for.
     """
 
-    board: str
     spikes: npt.NDArray[np.int8]
-    power_w: dict[str, float]
 
 
 def run(
@@ -87,18 +73,14 @@ def run(
         VendorError: samna is absent, a stub or too old; no board, several, or only others are
             free; the library refuses the configuration or does not answer as documented.
     """
-    chip = xylo(program.chip)
+    chip = BOARDS.chip(program.chip)
     counts = as_counts(program, raster)
     if len(counts) != 1 or not counts.shape[1]:
         raise ValueError(f"a board runs one sample of 1 timestep or more, got {counts.shape[:2]}")
-    tree = configuration(program, chip)
     check_versions(chip, firmware or {})
-    vendor = library() if samna is None else samna
-    with opened(vendor, chip, board) as (name, device):
-        model = _loaded(vendor, chip, device, tree)
-        with _measured(vendor, chip, device, power_hz) as power:
-            spikes = _evolve(vendor, chip, model, counts[0], program.outputs, timeout_s)
-    return LiveRun(board=name, spikes=spikes, power_w=power)
+    with _loaded(program, board, samna) as found, _measured(found, power_hz) as power:
+        spikes = _evolve(found, BOARDS.kind(chip), counts[0], program.outputs, timeout_s)
+    return LiveRun(board=found.name, spikes=spikes, power_w=power)
 
 
 def read_power(
@@ -120,51 +102,38 @@ def read_power(
     Raises:
         DeployError, VendorError: as for :func:`run`.
     """
-    chip = xylo(program.chip)
-    tree = configuration(program, chip)
-    vendor = library() if samna is None else samna
-    with opened(vendor, chip, board) as (_, device):
-        _loaded(vendor, chip, device, tree)
-        with _measured(vendor, chip, device, rate_hz) as power:
-            time.sleep(seconds)
-    return power
+    with _loaded(program, board, samna) as found:
+        return power_at_rest(_measured(found, rate_hz), seconds)
 
 
 # ---- what it does ----
 
 
-def _loaded(vendor: Any, chip: XyloChip, device: Any, tree: Mapping[str, Any]) -> Any:
-    """The model of the chip on ``device``, configured with ``tree``."""
-    surface = _surface(vendor, chip)
-    classes = part(surface, "configuration")
-    reset = dict.fromkeys(kind_of(chip).reset, True)
-    live = assign(part(classes, "XyloConfiguration")(), {**tree, **reset}, classes)
-    valid, why = part(surface, "validate_configuration")(live)
-    if not valid:
-        raise VendorError(f"samna refuses the configuration: {why}")
-    # boards of Xylo Audio 2 are recorded with the longer name only
-    name = "get_model" if hasattr(device, "get_model") else "get_xylo_model"
-    model = part(device, name)()
-    part(model, "apply_configuration")(live)
-    return model
+def _loaded(
+    program: XyloProgram, board: str | None, samna: Any
+) -> AbstractContextManager[OpenBoard]:
+    """Open a board configured with ``program``, with all states 0 where that can be asked."""
+    chip = BOARDS.chip(program.chip)
+    reset = dict.fromkeys(BOARDS.kind(chip).reset, True)
+    return BOARDS.loaded(chip, configuration(program, chip) | reset, board, samna)
 
 
 def _evolve(
-    vendor: Any,
-    chip: XyloChip,
-    model: Any,
+    board: OpenBoard,
+    kind: XyloKind,
     counts: npt.NDArray[np.uint8],
     outputs: int,
     timeout_s: float,
 ) -> npt.NDArray[np.int8]:
     """Send ``counts (T, Nin)`` and read output spikes ``(T, Nout)``."""
-    events, kind = part(_surface(vendor, chip), "event"), kind_of(chip)
-    source = part(vendor, "graph.source_to")(part(model, "get_sink_node")())
-    sink = part(vendor, "graph.sink_from")(part(model, "get_source_node")())
+    events = part(board.surface, "event")
+    model = board.model
+    source = board.source_to(part(model, "get_sink_node")())
+    sink = board.sink_from(part(model, "get_source_node")())
     source.write([part(events, "TriggerReadout")()])
     now = next(iter(_readouts(sink, events, kind, time.monotonic() + timeout_s)), None)
     if now is None:
-        raise VendorError(f"{kind.device} gave no Readout within {timeout_s:g} s")
+        raise VendorError(f"{kind.devices[0]} gave no Readout within {timeout_s:g} s")
     # a readout carries the last step that was processed
     first = int(part(now, kind.time)) + 1
     source.write([*_input_events(events, kind, counts, first)])
@@ -180,7 +149,8 @@ def _evolve(
         source.write([clear(address=a, data=0) for a in kind.input_registers])
     if len(rows) < len(counts):
         raise VendorError(
-            f"{kind.device} read out {len(rows)} of {len(counts)} timesteps within {timeout_s:g} s"
+            f"{kind.devices[0]} read out {len(rows)} of {len(counts)} timesteps within "
+            f"{timeout_s:g} s"
         )
     short = min(map(len, rows.values()))
     if short < outputs:
@@ -189,7 +159,7 @@ def _evolve(
 
 
 def _input_events(
-    events: Any, kind: Kind, counts: npt.NDArray[np.uint8], first: int
+    events: Any, kind: XyloKind, counts: npt.NDArray[np.uint8], first: int
 ) -> Iterator[Any]:
     """One event a spike, in order of time, and what makes the last step be processed."""
     spike = part(events, "Spike")
@@ -203,7 +173,7 @@ def _input_events(
         yield spike(**{"neuron_id": 0, kind.time: end})
 
 
-def _readouts(sink: Any, events: Any, kind: Kind, deadline: float) -> Iterator[Any]:
+def _readouts(sink: Any, events: Any, kind: XyloKind, deadline: float) -> Iterator[Any]:
     """Readouts as they come, until ``deadline``."""
     readout = part(events, "Readout")
     while time.monotonic() < deadline:
@@ -213,38 +183,14 @@ def _readouts(sink: Any, events: Any, kind: Kind, deadline: float) -> Iterator[A
             time.sleep(PAUSE_S)
 
 
-@contextmanager
-def _measured(
-    vendor: Any, chip: XyloChip, device: Any, rate_hz: float | None
-) -> Iterator[dict[str, float]]:
-    """Fills the dictionary with mean power by channel, W, at the end; not without a rate."""
-    means: dict[str, float] = {}
-    if rate_hz is None:
-        yield means
-        return
-    monitor = part(device, "get_power_monitor")()
-    sink = part(vendor, "graph.sink_from")(part(monitor, "get_source_node")())
-    part(device, "get_stop_watch")().start()
-    part(monitor, "start_auto_power_measurement")(rate_hz)
-    try:
-        yield means
-    finally:
-        part(monitor, "stop_auto_power_measurement")()
-    readings: dict[int, list[float]] = {}
-    for event in sink.get_events():
-        channel = int(part(event, "channel"))
-        readings.setdefault(channel, []).append(float(part(event, "value")))
-    names = _channel_names(_surface(vendor, chip))
-    for channel, values in sorted(readings.items()):
-        means[names.get(channel, f"channel {channel}")] = float(np.mean(values))
+def _measured(board: OpenBoard, rate_hz: float | None) -> AbstractContextManager[dict[str, float]]:
+    """Measure power, by the library's own names of the channels."""
+    if rate_hz is not None:
+        part(board.device, "get_stop_watch")().start()
+    return board.measured(rate_hz, _channel_names(board.surface))
 
 
 def _channel_names(surface: Any) -> dict[int, str]:
     """Members of the vendor's enumeration of power channels, by number; empty without one."""
     members = getattr(getattr(surface, "MeasurementChannels", None), "__members__", {})
     return {int(member): str(name) for name, member in members.items()}
-
-
-def _surface(vendor: Any, chip: XyloChip) -> Any:
-    """The part of the library for this chip."""
-    return part(vendor, chip.vendor_module.partition(".")[2])

@@ -21,9 +21,9 @@ from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph
 
-__all__ = ["METHODS", "quantize"]
+__all__ = ["QUANTIZERS", "quantize"]
 
-METHODS = ("auto", "channel", "global")
+QUANTIZERS = ("auto", "channel", "global")
 
 
 def quantize(
@@ -35,7 +35,7 @@ def quantize(
         graph: floats, in the chip's layers (gains folded, synapses that add before they decay).
         chip: where it goes.
         calibration: spikes (batch, time, *features), or None; heard by ``auto`` alone.
-        method: one of ``METHODS``.
+        method: one of ``QUANTIZERS``.
 
     Raises:
         ValueError: calibration that is no spike counts the chip takes.

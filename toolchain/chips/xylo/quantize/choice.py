@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.words import SignedWords, signed_words
 from toolchain.chips.xylo.quantize.populations import Matrix
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Linear, Neuron, Node
@@ -16,33 +17,23 @@ __all__ = ["Choice", "Plan", "Words", "integers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """Largest values of the chip's integers.
+class Words(SignedWords):
+    """Largest magnitudes of the chip's integers; symmetric, so that -128 is never needed.
 
     Attributes:
-        weight, bias, threshold, state: largest magnitude; ``bias`` is 0 on a chip without.
         shift, dash: largest weight shift and largest decay.
     """
 
-    weight: int
-    bias: int
-    threshold: int
-    state: int
     shift: int
     dash: int
 
     @classmethod
     def of(cls, chip: XyloChip) -> Words:
-        """The words of ``chip``; symmetric, so that -128 is never needed."""
-        limits = chip.limits
-        bias = 1 if limits.bias_width is None else int(limits.bias_width.value)
+        """The words of ``chip``."""
         return cls(
-            weight=2 ** (int(limits.weight_width.value) - 1) - 1,
-            bias=2 ** (bias - 1) - 1,
-            threshold=2 ** (int(limits.threshold_width.value) - 1) - 1,
-            state=2 ** (int(limits.state_width.value) - 1) - 1,
-            shift=2 ** int(limits.weight_shift_width.value) - 1,
-            dash=2 ** int(limits.dash_width.value) - 1,
+            **signed_words(chip.limits),
+            shift=2 ** int(chip.limits.weight_shift_width.value) - 1,
+            dash=2 ** int(chip.limits.dash_width.value) - 1,
         )
 
 

@@ -11,7 +11,8 @@ attribute; the list of files of the samna wheels of the public index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
@@ -19,22 +20,27 @@ from typing import Any
 from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.diagnostics import VendorError
 
-__all__ = ["NOTES", "assign", "library", "to_samna"]
+__all__ = ["NOTES", "Classes", "assign", "configured", "library", "part", "to_samna"]
 
 NOTES = "notes"
 """Key in a configuration's plain data of what the vendor's tree has no place for."""
 
-CONFIGURATIONS = ("XyloConfiguration", "SpeckConfiguration", "DynapcnnConfiguration")
-NEURONS = {
-    "reservoir.neurons": "ReservoirNeuron",
-    "hidden.neurons": "HiddenNeuron",
-    "readout.neurons": "OutputNeuron",
-}
-"""Lists that start empty, and the class in ``configuration`` of what they hold."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """Names of classes in the ``configuration`` modules of a family's chips.
+
+    Attributes:
+        roots: of a whole configuration; a chip's module has one of them.
+        items: of what a list that starts empty holds, by path of the list.
+    """
+
+    roots: tuple[str, ...]
+    items: Mapping[str, str] = field(default_factory=dict)
 
 
-def to_samna(config: Mapping[str, Any], chip: SynSenseChip) -> Any:
-    """A live vendor configuration with every value of ``config`` set on it.
+def to_samna(config: Mapping[str, Any], chip: SynSenseChip, classes: Classes) -> Any:
+    """Return a live vendor configuration with every value of ``config`` set on it.
 
     Raises:
         VendorError: samna is absent or a stub, has nothing for this chip, or its object does not
@@ -42,40 +48,71 @@ def to_samna(config: Mapping[str, Any], chip: SynSenseChip) -> Any:
     """
     library()
     try:
-        classes = import_module(chip.vendor_module).configuration
+        module = import_module(chip.vendor_module).configuration
     except (ImportError, AttributeError):
         raise VendorError(
             f"the samna that is installed has no {chip.vendor_module}.configuration; {chip.name} "
             "needs another version of it"
         ) from None
-    name = next((name for name in CONFIGURATIONS if hasattr(classes, name)), None)
-    if name is None:
+    return configured(module, config, chip, classes)
+
+
+def configured(module: Any, config: Mapping[str, Any], chip: SynSenseChip, classes: Classes) -> Any:
+    """Return a configuration of the vendor's ``configuration`` module with ``config`` set on it.
+
+    Raises:
+        VendorError: the module has none, or its object does not take a value of ``config``.
+    """
+    root = next((name for name in classes.roots if hasattr(module, name)), None)
+    if root is None:
         raise VendorError(
-            f"{chip.vendor_module}.configuration has none of {', '.join(CONFIGURATIONS)}"
+            f"{chip.vendor_module}.configuration has none of {', '.join(classes.roots)}"
         )
-    return assign(getattr(classes, name)(), config, classes)
+    new = {
+        path: part(module, name) for path, name in classes.items.items() if hasattr(module, name)
+    }
+    return assign(getattr(module, root)(), config, new)
 
 
-def library() -> Any:
-    """The vendor's library, imported only once it is sure not to be the stub.
+def library(given: Any = None) -> Any:
+    """Return the vendor's library: ``given``, or the installed one if it is not the stub.
 
     Raises:
         VendorError: samna is absent or a stub.
     """
+    if given is not None:
+        return given
     _require_samna()
     return import_module("samna")
 
 
-def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "") -> Any:
+def part(whole: Any, path: str) -> Any:
+    """Return an attribute of an object of the vendor's, or of a part of it.
+
+    Raises:
+        VendorError: it is not there.
+    """
+    found = whole
+    for name in path.split("."):
+        if not hasattr(found, name):
+            where = getattr(whole, "__name__", type(whole).__name__)
+            raise VendorError(f"the samna that is installed has no {where}.{path}")
+        found = getattr(found, name)
+    return found
+
+
+def assign(
+    target: Any, values: Mapping[str, Any], new: Mapping[str, Callable[[], Any]], path: str = ""
+) -> Any:
     """Set ``values`` on ``target``, attribute by attribute, and return it.
 
     Args:
         target: an object of the vendor's, or a list of them.
         values: by name of the attribute, or by index in the list as text. A mapping is set inside
             the object that is there, a list of mappings inside the objects of the list that is
-            there, or in new ones (``NEURONS``); text is the name of a member of an enumeration.
+            there, or in ``new`` ones; text is the name of a member of an enumeration.
             An empty list leaves what is there. What stands under ``NOTES`` is not for the vendor.
-        classes: the vendor's ``configuration`` module, for new objects.
+        new: makes an item of a list that starts empty, by path of the list.
         path: where ``target`` is, for messages.
 
     Raises:
@@ -87,15 +124,15 @@ def assign(target: Any, values: Mapping[str, Any], classes: Any, path: str = "")
             continue
         inner = _part(target, name, where)
         if isinstance(value, Mapping):
-            assign(inner, value, classes, f"{where}.")
+            assign(inner, value, new, f"{where}.")
         elif not isinstance(value, list) or not value or not isinstance(value[0], Mapping):
             _set(target, name, value, where)
-        elif where in NEURONS:
-            new = getattr(classes, NEURONS[where])
-            items = [assign(new(), v, classes, f"{where}[{i}].") for i, v in enumerate(value)]
+        elif where in new:
+            items = [new[where]() for _ in value]
+            _assign_items(items, value, new, where)
             _set(target, name, items, where)
         else:
-            _assign_items(inner, value, classes, where)
+            _assign_items(inner, value, new, where)
     return target
 
 
@@ -109,11 +146,13 @@ def _part(target: Any, name: str, where: str) -> Any:
     return getattr(target, name)
 
 
-def _assign_items(items: Any, values: Sequence[Any], classes: Any, where: str) -> None:
+def _assign_items(
+    items: Any, values: Sequence[Any], new: Mapping[str, Callable[[], Any]], where: str
+) -> None:
     if len(items) < len(values):
         raise VendorError(f"{where} holds {len(items)} items, needs {len(values)}")
     for index, value in enumerate(values):
-        assign(items[index], value, classes, f"{where}[{index}].")
+        assign(items[index], value, new, f"{where}[{index}].")
 
 
 def _set(target: Any, name: str, value: Any, where: str) -> None:

@@ -9,11 +9,13 @@ import pytest
 from tests.chips.speck.networks import chain
 from tests.chips.xylo.programs import quiet
 from tests.chips.xylo.surfaces import classes, plain
-from toolchain.chips import vendor
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck.emit.tree import configuration as speck_tree
-from toolchain.chips.vendor import assign, to_samna
+from toolchain.chips.speck.live.boards import BOARDS as SPECKS
+from toolchain.chips.synsense import vendor
+from toolchain.chips.synsense.vendor import assign, configured
 from toolchain.chips.xylo.emit.tree import configuration as xylo_tree
+from toolchain.chips.xylo.live.boards import BOARDS, to_samna
 from toolchain.diagnostics import VendorError
 
 A2, A3, SPECK = load_chip("xylo_a2"), load_chip("xylo_a3"), load_chip("speck2f")
@@ -142,7 +144,7 @@ def test_every_value_of_a_xylo_tree_is_set_on_the_chips_own_surface(install, chi
 def test_what_a_xylo_tree_does_not_name_stays_as_the_vendor_has_it(chip):
     module = classes(chip.vendor_module)
     before = plain(module.XyloConfiguration())
-    live = plain(assign(module.XyloConfiguration(), {"readout": {"weight_bit_shift": 3}}, module))
+    live = plain(configured(module, {"readout": {"weight_bit_shift": 3}}, chip, BOARDS.classes))
     assert live["readout"].pop("weight_bit_shift") == 3
     before["readout"].pop("weight_bit_shift")
     assert live == before
@@ -151,7 +153,7 @@ def test_what_a_xylo_tree_does_not_name_stays_as_the_vendor_has_it(chip):
 @pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
 def test_the_hidden_neurons_are_of_the_vendors_class(chip):
     module = classes(chip.vendor_module)
-    live = assign(module.XyloConfiguration(), xylo_tree(rich(chip), chip), module)
+    live = configured(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
     part = "reservoir" if chip.name in ("xylo_1", "xylo_a2") else "hidden"
     neurons = getattr(live, part).neurons
     assert {type(n).__name__ for n in neurons} == {f"{part.title()}Neuron"}
@@ -175,7 +177,7 @@ def test_the_hidden_neurons_are_of_the_vendors_class(chip):
 def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
     chip, module = load_chip(made_for), classes(load_chip(loaded_on).vendor_module)
     with pytest.raises(VendorError, match=f"^the vendor's configuration {message}$"):
-        assign(module.XyloConfiguration(), xylo_tree(rich(chip), chip), module)
+        configured(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
 def test_a_value_of_another_type_is_not_taken(values, message):
     module = classes(A3.vendor_module)
     with pytest.raises(VendorError, match=f"^{message}"):
-        assign(module.XyloConfiguration(), values, module)
+        configured(module, values, A3, BOARDS.classes)
 
 
 def test_a_library_without_this_chip_is_refused(library):
@@ -208,9 +210,9 @@ def test_a_library_without_this_chip_is_refused(library):
 
 def test_a_module_without_a_known_configuration_is_refused(install):
     install({**stands_in(), "samna/speck2f/__init__.py": STRANGER})
-    message = "^samna.speck2f.configuration has none of XyloConfiguration, SpeckConfiguration"
+    message = "^samna.speck2f.configuration has none of SpeckConfiguration, DynapcnnConfiguration$"
     with pytest.raises(VendorError, match=message):
-        to_samna({}, SPECK)
+        SPECKS.to_samna({}, SPECK)
 
 
 def speck_surface(cores=9):
@@ -250,7 +252,7 @@ def placed():
 
 
 def test_every_value_of_a_speck_tree_is_set_on_its_core():
-    live = assign(speck_surface(), placed(), None)
+    live = assign(speck_surface(), placed(), {})
     first, last = live.cnn_layers[7], live.cnn_layers[3]
     assert first.dimensions.output_shape.feature_count == 2
     assert first.dimensions.input_shape.size == SimpleNamespace(x=4, y=4)
@@ -262,14 +264,14 @@ def test_every_value_of_a_speck_tree_is_set_on_its_core():
 
 
 def test_a_core_without_destinations_keeps_the_vendors():
-    live = assign(speck_surface(), placed(), None)
+    live = assign(speck_surface(), placed(), {})
     assert [t.enable for t in live.cnn_layers[3].destinations] == [False, False]
 
 
 def test_a_core_that_is_not_there_is_named():
     message = r"^cnn_layers\.7 is beyond the 5 items of the vendor's list$"
     with pytest.raises(VendorError, match=message):
-        assign(speck_surface(cores=5), placed(), None)
+        assign(speck_surface(cores=5), placed(), {})
 
 
 def test_an_attribute_that_is_not_there_is_named():
@@ -277,14 +279,14 @@ def test_an_attribute_that_is_not_there_is_named():
     del live.cnn_layers[3].dimensions.stride.x
     message = r"^the vendor's configuration has no attribute cnn_layers\.3\.dimensions\.stride\.x$"
     with pytest.raises(VendorError, match=message):
-        assign(live, placed(), None)
+        assign(live, placed(), {})
 
 
 def test_too_short_a_list_is_named():
     live = speck_surface()
     live.cnn_layers[7].destinations = []
     with pytest.raises(VendorError, match=r"^cnn_layers\.7\.destinations holds 0 items, needs 2$"):
-        assign(live, placed(), None)
+        assign(live, placed(), {})
 
 
 def test_a_member_that_an_enumeration_lacks_is_named(library):
@@ -309,4 +311,4 @@ class Strict:
 def test_a_value_that_is_not_taken_is_named():
     message = r"^inner\.threshold does not take its value: incompatible function arguments: 1\.5$"
     with pytest.raises(VendorError, match=message):
-        assign(SimpleNamespace(inner=Strict()), {"inner": {"threshold": 1.5}}, None)
+        assign(SimpleNamespace(inner=Strict()), {"inner": {"threshold": 1.5}}, {})
