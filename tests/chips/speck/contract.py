@@ -1,8 +1,9 @@
 """The contract of Speck, for tests that hold a program and a chip apart."""
 
 from toolchain.chips.contract import Options
+from toolchain.chips.functions import Bound
 from toolchain.chips.load import load_chip
-from toolchain.chips.speck.family import Speck, SpeckOnChip
+from toolchain.chips.speck.family import Speck
 from toolchain.chips.speck.options import SpeckOptions
 
 ANY = Speck.on(load_chip("speck2f"))
@@ -12,8 +13,12 @@ QUANTIZERS = Speck.QUANTIZERS
 shape, lag, lags, counts = ANY.shape, ANY.lag, ANY.lags, ANY.counts
 
 
+def on(chip, program):
+    return Bound(program, Speck.on(chip))
+
+
 def bound(program):
-    return SpeckOnChip(program, load_chip(program.chip))
+    return on(load_chip(program.chip), program)
 
 
 def simulate(program, spikes, **rest):
@@ -25,12 +30,12 @@ def activity(program, spikes):
 
 
 def place(program, chip, by_hand=None):
-    placed, findings = SpeckOnChip(program, chip).place(SpeckOptions(placement=by_hand))
+    placed, findings = on(chip, program).place(SpeckOptions(placement=by_hand))
     return placed.program, findings
 
 
 def check(program, chip):
-    return SpeckOnChip(program, chip).check()
+    return on(chip, program).check()
 
 
 def quantize(graph, chip, calibration, method="auto"):

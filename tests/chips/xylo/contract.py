@@ -1,8 +1,9 @@
 """The contract of Xylo, for tests that hold a program and a chip apart."""
 
 from toolchain.chips.contract import Options
+from toolchain.chips.functions import Bound
 from toolchain.chips.load import load_chip
-from toolchain.chips.xylo.family import Xylo, XyloOnChip
+from toolchain.chips.xylo.family import Xylo
 
 ANY = Xylo.on(load_chip("xylo_a2"))
 """For what is the same on every chip."""
@@ -11,8 +12,12 @@ QUANTIZERS = Xylo.QUANTIZERS
 shape, lag, lags = ANY.shape, ANY.lag, ANY.lags
 
 
+def on(chip, program):
+    return Bound(program, Xylo.on(chip))
+
+
 def bound(program):
-    return XyloOnChip(program, load_chip(program.chip))
+    return on(load_chip(program.chip), program)
 
 
 def simulate(program, spikes, **rest):
@@ -32,11 +37,11 @@ def placement(program):
 
 
 def resources(program, chip):
-    return XyloOnChip(program, chip).resources()
+    return on(chip, program).resources()
 
 
 def check(program, chip):
-    return XyloOnChip(program, chip).check()
+    return on(chip, program).check()
 
 
 def quantize(graph, chip, calibration, method="auto"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from toolchain.chips.contract import Options
 
-__all__ = ["SpeckOptions"]
+__all__ = ["SpeckOptions", "speck_options"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +30,16 @@ class SpeckOptions(Options):
     placement: Mapping[str, int] | None = None
     readout: Mapping[str, Any] | None = None
     permutations: int = 0
+
+
+def speck_options(options: Options) -> SpeckOptions:
+    """Return options of this family; those of the contract set nothing.
+
+    Raises:
+        ValueError: options of another family.
+    """
+    if type(options) is Options:
+        return SpeckOptions()
+    if not isinstance(options, SpeckOptions):
+        raise ValueError(f"Speck takes SpeckOptions, got {type(options).__name__}")
+    return options

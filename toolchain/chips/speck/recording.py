@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from toolchain.chips.contract import Timing
+from toolchain.chips.contract import Options, Timing
 from toolchain.chips.speck.counts import of_run
+from toolchain.chips.speck.options import speck_options
 from toolchain.chips.speck.outputs import flat_outputs, own_channels
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.order import order_sensitivity
@@ -16,7 +17,6 @@ __all__ = ["order_spread", "record_run"]
 def record_run(
     program: SpeckProgram,
     spikes: Spikes,
-    *,
     record: bool,
     timing: Timing,
 ) -> Recording:
@@ -40,11 +40,14 @@ def record_run(
     )
 
 
-def order_spread(program: SpeckProgram, spikes: Spikes, permutations: int) -> OrderSpread:
+def order_spread(program: SpeckProgram, spikes: Spikes, options: Options) -> OrderSpread | None:
     """Run event timing with simultaneous events in several orders; see ``order_sensitivity``.
 
-    Of several outputs the one that decides least reliably counts.
+    Of several outputs the one that decides least reliably counts. None without permutations.
     """
+    permutations = speck_options(options).permutations
+    if not permutations:
+        return None
     found = order_sensitivity(program, spikes, permutations=permutations)
     totals = {name: layer.sum(axis=1) for name, layer in found.layers.items()}
     wide = [name for name in program.outputs if found.outputs[name][0, 0].size > 1]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from toolchain.chips.contract import Resource
+from toolchain.chips.contract import Options, Resource
 from toolchain.chips.speck.lower import place as placing
+from toolchain.chips.speck.options import speck_options
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.cores import event_order
 from toolchain.chips.speck.rules.hints import advised, advised_pins
@@ -17,12 +16,13 @@ __all__ = ["place", "placement", "resources"]
 
 
 def place(
-    program: SpeckProgram, chip: SpeckChip, by_hand: Mapping[str, int] | None = None
+    program: SpeckProgram, chip: SpeckChip, options: Options
 ) -> tuple[SpeckProgram, tuple[Diagnostic, ...]]:
     """Find a core for each layer; findings of the rules are not repeated.
 
-    ``by_hand``: hardware id by name of the layer; the other layers are placed around these.
+    Layers that ``options`` name are placed where they say, the others around them.
     """
+    by_hand = speck_options(options).placement
     placement = placing.place(program, chip, cores=by_hand)
     if placement.cores is not None:
         placed = program.placed(placement.cores)

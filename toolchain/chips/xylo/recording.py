@@ -7,18 +7,21 @@ from math import prod
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.chips.contract import Timing
 from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
-from toolchain.runs import LayerRecord, Recording
+from toolchain.runs import LayerRecord, Recording, Spikes
 
 __all__ = ["record_run"]
 
 
-def record_run(program: XyloProgram, spikes: Array, *, record: bool) -> Recording:
-    """Run the integer core on counts (batch, time, *features)."""
+def record_run(
+    program: XyloProgram, spikes: Spikes, record: bool, timing: Timing = "clocked"
+) -> Recording:
+    """Run the integer core, which is clocked, on counts (batch, time, *features)."""
+    del timing
     spikes = np.asarray(spikes)
     flat = spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
     result = simulate(program, flat, record=record)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toolchain.chips.contract import Resource
+from toolchain.chips.contract import Options, Resource
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
+from toolchain.diagnostics import Diagnostic
 
-__all__ = ["placement", "resources"]
+__all__ = ["place", "placement", "resources"]
+
+
+def place(
+    program: XyloProgram, chip: XyloChip, options: Options
+) -> tuple[XyloProgram, tuple[Diagnostic, ...]]:
+    """Return the program as it is: ids are allocated when a graph is lowered."""
+    del chip, options
+    return program, ()
 
 
 def placement(program: XyloProgram) -> dict[str, str]:

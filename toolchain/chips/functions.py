@@ -1,0 +1,224 @@
+"""A chip family made of plain functions: the contract's classes, written once.
+
+A family whose work is done by functions of a program and a chip lists them in ``Functions``,
+checked by their types, and derives its class from ``FamilyOf``. Nothing obliges a family to: any
+class that implements the contract will do.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from toolchain.arrays import Array, Shape
+from toolchain.chips.contract import Family, OnChip, Options, Resource, Timing
+from toolchain.diagnostics import Diagnostic
+from toolchain.estimate import Estimate
+from toolchain.fidelity.ledger import Changes, Effect
+from toolchain.hardware import SpecBase
+from toolchain.ir import Graph
+from toolchain.runs import Activity, OrderSpread, Recording, Spikes
+
+__all__ = ["Bound", "FamilyOf", "Functions", "own_chip"]
+
+P = TypeVar("P")
+"""The family's program."""
+C = TypeVar("C", bound=SpecBase)
+"""The family's chip specification."""
+Effects = Mapping[str, Effect] | None
+Packed = tuple[Mapping[str, Array], Mapping[str, Any]]
+Findings = tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Functions(Generic[P, C]):
+    """What a family does, by the names of the contract, with program and chip as arguments."""
+
+    shape: Callable[[Graph], Graph]
+    approximate: Callable[[Graph, C, Collection[str]], tuple[Graph, Findings]]
+    check_graph: Callable[[Graph, C], Findings]
+    can_lower: Callable[[Graph, C], bool]
+    quantize: Callable[[Graph, C, Array | None, str], tuple[Graph, Findings]]
+    lower: Callable[[Graph, C, Options], P]
+    conditions: Callable[[Graph, Graph, C, Effects], Changes]
+    lag: Callable[[Graph], int]
+    lags: Callable[[Graph], Mapping[str, int]]
+    check: Callable[[P, C], Findings]
+    place: Callable[[P, C, Options], tuple[P, Findings]]
+    placement: Callable[[P], Mapping[str, str]]
+    resources: Callable[[P, C], tuple[Resource, ...]]
+    simulate: Callable[[P, Spikes, bool, Timing], Recording]
+    activity: Callable[[P, Spikes], Activity]
+    activity_at: Callable[[P, Mapping[str, float], int], Activity]
+    cost: Callable[[P, C, Activity, float | None, Mapping[str, str]], Estimate]
+    config: Callable[[P, C], Mapping[str, Any]]
+    live_config: Callable[[Mapping[str, Any], C], Any]
+    pack: Callable[[P], Packed]
+    unpack: Callable[[Mapping[str, Array], Mapping[str, Any]], P]
+    order_spread: Callable[[P, Spikes, Options], OrderSpread | None] | None = None
+    counts: Callable[[Spikes, Shape, float], Array] | None = None
+
+
+def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
+    """Return ``chip`` as one of its family.
+
+    Raises:
+        ValueError: a chip of another family.
+    """
+    if not isinstance(chip, kind):
+        raise ValueError(f"{chip.name} is a {chip.family} chip, this is for {title}")
+    return chip
+
+
+class Bound(OnChip, Generic[P, C]):
+    """A program of a family on one of its chips."""
+
+    def __init__(self, program: P, family: FamilyOf[P, C]) -> None:
+        """Bind ``program`` to the chip of ``family``."""
+        self._program, self._family = program, family
+
+    @property
+    def program(self) -> P:
+        """The family's own program."""
+        return self._program
+
+    @property
+    def chip(self) -> C:
+        """Specification of the chip."""
+        return self._family.chip
+
+    @property
+    def _do(self) -> Functions[P, C]:
+        return self._family.functions()
+
+    def check(self) -> Findings:
+        """See ``OnChip.check``."""
+        return self._do.check(self.program, self.chip)
+
+    def place(self, options: Options) -> tuple[Bound[P, C], Findings]:
+        """See ``OnChip.place``."""
+        program, findings = self._do.place(self.program, self.chip, options)
+        return Bound(program, self._family), findings
+
+    def placement(self) -> Mapping[str, str]:
+        """See ``OnChip.placement``."""
+        return self._do.placement(self.program)
+
+    def resources(self) -> tuple[Resource, ...]:
+        """See ``OnChip.resources``."""
+        return self._do.resources(self.program, self.chip)
+
+    def simulate(self, spikes: Spikes, *, record: bool = False, timing: Timing) -> Recording:
+        """See ``OnChip.simulate``."""
+        timings = self._family.TIMINGS
+        if timing not in timings:
+            raise ValueError(
+                f"timing of {self.chip.name} is {' or '.join(timings)}, got {timing!r}"
+            )
+        return self._do.simulate(self.program, spikes, record, timing)
+
+    def order_spread(self, spikes: Spikes, options: Options) -> OrderSpread | None:
+        """See ``OnChip.order_spread``."""
+        measure = self._do.order_spread
+        return None if measure is None else measure(self.program, spikes, options)
+
+    def activity(self, spikes: Spikes) -> Activity:
+        """See ``OnChip.activity``."""
+        return self._do.activity(self.program, spikes)
+
+    def activity_at(self, rates: Mapping[str, float], steps: int) -> Activity:
+        """See ``OnChip.activity_at``."""
+        return self._do.activity_at(self.program, rates, steps)
+
+    def cost(
+        self,
+        activity: Activity,
+        clock_hz: float | None,
+        modes: Mapping[str, str],
+        chip: SpecBase | None = None,
+    ) -> Estimate:
+        """See ``OnChip.cost``."""
+        priced = self._family if chip is None else self._family.on(chip)
+        return self._do.cost(self.program, priced.chip, activity, clock_hz, modes)
+
+    def config(self) -> Mapping[str, Any]:
+        """See ``OnChip.config``."""
+        return self._do.config(self.program, self.chip)
+
+    def live_config(self) -> Any:
+        """See ``OnChip.live_config``."""
+        return self._do.live_config(self.config(), self.chip)
+
+    def pack(self) -> Packed:
+        """See ``OnChip.pack``."""
+        return self._do.pack(self.program)
+
+
+class FamilyOf(Family, Generic[P, C]):
+    """A family of which ``functions`` does the work."""
+
+    OPTIONS: ClassVar[type[Options]] = Options
+
+    def __init__(self, chip: C) -> None:
+        """Use ``on``, which takes any chip and refuses those of other families."""
+        self._chip = chip
+
+    @property
+    def chip(self) -> C:
+        """Specification of the chip."""
+        return self._chip
+
+    @abstractmethod
+    def functions(self) -> Functions[P, C]:
+        """Return the family's functions."""
+
+    def shape(self, graph: Graph) -> Graph:
+        """See ``Family.shape``."""
+        return self.functions().shape(graph)
+
+    def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Findings]:
+        """See ``Family.approximate``."""
+        return self.functions().approximate(graph, self.chip, allow)
+
+    def check_graph(self, graph: Graph) -> Findings:
+        """See ``Family.check_graph``."""
+        return self.functions().check_graph(graph, self.chip)
+
+    def can_lower(self, graph: Graph) -> bool:
+        """See ``Family.can_lower``."""
+        return self.functions().can_lower(graph, self.chip)
+
+    def quantize(
+        self, graph: Graph, calibration: Array | None, method: str
+    ) -> tuple[Graph, Findings]:
+        """See ``Family.quantize``."""
+        return self.functions().quantize(graph, self.chip, calibration, method)
+
+    def lower(self, graph: Graph, options: Options) -> Bound[P, C]:
+        """See ``Family.lower``."""
+        return Bound(self.functions().lower(graph, self.chip, options), self)
+
+    def conditions(self, graph: Graph, quantized: Graph, effects: Effects) -> Changes:
+        """See ``Family.conditions``."""
+        return self.functions().conditions(graph, quantized, self.chip, effects)
+
+    def lags(self, graph: Graph) -> Mapping[str, int]:
+        """See ``Family.lags``."""
+        return self.functions().lags(graph)
+
+    def lag(self, graph: Graph) -> int:
+        """See ``Family.lag``."""
+        return self.functions().lag(graph)
+
+    def counts(self, events: Spikes, shape: Shape, dt: float) -> Array:
+        """See ``Family.counts``."""
+        count = self.functions().counts
+        if count is None:
+            raise ValueError(f"{self.chip.name} takes no event arrays")
+        return count(events, shape, dt)
+
+    def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Bound[P, C]:
+        """See ``Family.unpack``."""
+        return Bound(self.functions().unpack(arrays, metadata), self)
