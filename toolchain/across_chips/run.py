@@ -19,7 +19,7 @@ from toolchain.chips.load import families, family_of, list_chips, load_chip
 from toolchain.chips.progress import steps
 from toolchain.deploy import deploy
 from toolchain.deployment import Deployment
-from toolchain.diagnostics import DeployError
+from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, PluginError, Severity
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
@@ -65,7 +65,7 @@ def compare_chips(
             dt, a chip or an approximation that there is none of, a clock or a mode that no chip
             here has.
     """
-    specs = _specs(chips)
+    specs, broken = _specs(chips)
     accepted = _accepted(allow)
     modes = dict(modes or {})
     _check_settings(specs, clock_hz, modes)
@@ -89,6 +89,7 @@ def compare_chips(
         for name, spec in specs.items():
             rows.append(_row(asked, name, spec))
             step()
+    rows += [_broken_row(name, reason) for name, reason in broken.items()]
     return ChipComparison(
         rows=tuple(rows),
         counted_on=_source(held_out, calibration),
@@ -120,17 +121,36 @@ class _Asked:
     modes: Mapping[str, str]
 
 
-def _specs(chips: str | Collection[str] | None) -> dict[str, SpecBase]:
-    """What ``deploy`` knows each chip by, to its specification; no chip twice."""
-    if chips is None:
-        chips = list_chips()
+def _specs(
+    chips: str | Collection[str] | None,
+) -> tuple[dict[str, SpecBase], dict[str, str]]:
+    """Return what ``deploy`` knows each chip by with its specification, no chip twice.
+
+    Of all chips, those that cannot be loaded are returned with the reason; a chip that was asked
+    for by name has to be there.
+    """
+    wanted = list_chips() if chips is None else [chips] if isinstance(chips, str) else chips
     found: dict[str, tuple[str, SpecBase]] = {}
-    for name in [chips] if isinstance(chips, str) else chips:
-        spec = load_chip(name)
-        found.setdefault(spec.name, (name, spec))
+    broken: dict[str, str] = {}
+    for name in wanted:
+        spec = _loaded(name, broken, required=chips is not None)
+        if spec is not None:
+            found.setdefault(spec.name, (name, spec))
     if not found:
         raise ValueError("no chips to compare; leave chips out for all of them")
-    return dict(found.values())
+    return dict(found.values()), broken
+
+
+def _loaded(name: str, broken: dict[str, str], *, required: bool) -> SpecBase | None:
+    try:
+        spec = load_chip(name)
+        family_of(spec)
+    except (ChipFileError, PluginError) as fault:
+        if required:
+            raise
+        broken[name] = str(fault)
+        return None
+    return spec
 
 
 def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
@@ -185,6 +205,12 @@ def _source(held_out: Array | None, calibration: Array | None) -> Source | None:
 
 
 # ---- a row ----
+
+
+def _broken_row(name: str, reason: str) -> ChipRow:
+    """Return the row of a chip whose file or family cannot be loaded."""
+    finding = Diagnostic(rule="plug_in", severity=Severity.ERROR, where="network", message=reason)
+    return ChipRow(chip=name, title=name, family="", blocker=finding)
 
 
 def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:

@@ -33,7 +33,7 @@ from toolchain.hardware.yaml_file import Document, Location, read_yaml
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["families", "family_of", "list_chips", "load_chip", "load_family"]
+__all__ = ["chips_of", "families", "family_of", "list_chips", "load_chip", "load_family"]
 
 FAMILIES, CHIPS, _ = plugins.GROUPS
 FOLDER = "SNN_TOOLCHAIN_CHIPS"
@@ -125,6 +125,24 @@ def load_family(name: str) -> type[Family]:
 def family_of(chip: SpecBase) -> Family:
     """Return the family of a chip, for that chip."""
     return load_family(chip.family).on(chip)
+
+
+def chips_of(family: str) -> Iterator[SpecBase]:
+    """Read every chip of a family, in the order of ``list_chips``, without importing another.
+
+    A file that cannot be read is skipped with a warning.
+    """
+    for name, file in sorted(_files().items()):
+        yield from _if_of(family, name, file)
+
+
+def _if_of(family: str, name: str, file: ChipFile) -> Iterator[SpecBase]:
+    try:
+        data = (read_yaml(file.path) if file.origin else _document(file.path)).data
+        if isinstance(data, dict) and data.get("family") == family:
+            yield load_chip(name)
+    except ChipFileError as fault:
+        warn_skipped(file.title, fault)
 
 
 def families() -> Iterator[type[Family]]:
