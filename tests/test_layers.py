@@ -140,6 +140,7 @@ def test_a_chip_family_imports_no_other():
                     "conditions",
                     "family",
                     "progress",
+                    "rules",
                     "tally",
                     "vendor",
                 )

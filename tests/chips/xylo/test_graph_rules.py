@@ -5,7 +5,8 @@ import pytest
 
 from tests.chips.xylo.graphs import in_whole_numbers, layered, lif, readout, sequence, wired
 from toolchain.chips.xylo import face
-from toolchain.chips.xylo.rules.graph import TOPOLOGY, check_graph, topology_is_sound
+from toolchain.chips.xylo.rules.graph import check_graph, topology_is_sound
+from toolchain.chips.xylo.rules.topology import TOPOLOGY
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
 from toolchain.ir import (

@@ -12,12 +12,12 @@ import numpy as np
 
 from toolchain.chips.allow import (
     Changed,
-    accepted_names,
+    approximated,
     fire_at_threshold,
     lift_caps,
     reset_at_once,
-    warning,
 )
+from toolchain.chips.rules.findings import warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Conv2d, Graph, Neuron, Node
@@ -29,16 +29,8 @@ FLOOR = 2.0**-20
 
 
 def approximate(graph: Graph, chip: SpeckChip, allow: Collection[str]) -> Changed:
-    """``graph`` with the approximations named in ``allow``, and what each changed.
-
-    Raises:
-        ValueError: a name that is none; lists those there are.
-    """
-    findings: tuple[Diagnostic, ...] = ()
-    for name in accepted_names("Speck", APPROXIMATIONS, allow):
-        graph, told = APPROXIMATIONS[name](graph, chip)
-        findings += told
-    return graph, findings
+    """Return ``graph`` with the approximations named in ``allow``; see ``approximated``."""
+    return approximated("Speck", APPROXIMATIONS, graph, chip, allow)
 
 
 def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
@@ -87,12 +79,12 @@ def _by_channel(value: Array, shape: tuple[int, ...]) -> Array | None:
 
 
 def _lift_caps(graph: Graph, chip: SpeckChip) -> Changed:
-    return lift_caps(graph, dict.fromkeys(graph.of(Neuron)), chip.name)
+    return lift_caps(graph, chip, lambda _: None)
 
 
 APPROXIMATIONS: dict[str, Callable[[Graph, SpeckChip], Changed]] = {
-    "gt->ge": lambda graph, chip: fire_at_threshold(graph, chip.name),
-    "delayed_reset->same_step": lambda graph, chip: reset_at_once(graph, chip.name),
+    "gt->ge": fire_at_threshold,
+    "delayed_reset->same_step": reset_at_once,
     "spike_cap->chip_cap": _lift_caps,
     "exponential_leak->linear_leak": linear_leak,
 }

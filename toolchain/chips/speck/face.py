@@ -20,8 +20,8 @@ from toolchain.chips.speck.quantize import quantize as to_integers
 from toolchain.chips.speck.readout import flat_outputs, own_channels
 from toolchain.chips.speck.rules.cores import event_order
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
-from toolchain.chips.speck.rules.hints import advised, advised_pins
-from toolchain.chips.speck.rules.program import RULES, check
+from toolchain.chips.speck.rules.hints import advised_pins
+from toolchain.chips.speck.rules.program import check, with_hints
 from toolchain.chips.speck.simulate.order import order_sensitivity
 from toolchain.chips.speck.simulate.run import simulate as run
 from toolchain.diagnostics import Diagnostic
@@ -109,7 +109,7 @@ def place(
     told = {core.name for core in program.cores if placing.fits_no_memory(core, chip)}
     too_many = len(program.cores) if len(program.cores) > len(chip.cores) else None
     findings = tuple(f for f in placement.findings if f.where not in told and f.need != too_many)
-    return program, advised(findings, program, chip, RULES)
+    return program, with_hints(findings, program, chip)
 
 
 def placement(program: SpeckProgram) -> dict[str, str]:

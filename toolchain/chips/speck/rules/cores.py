@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
+from functools import partial
 
+from toolchain.chips.rules.findings import error, info, warning
 from toolchain.chips.speck.lower.place import (
     cores_that_fit,
     memories,
@@ -13,8 +15,7 @@ from toolchain.chips.speck.lower.place import (
     wrong_core,
 )
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
-from toolchain.chips.speck.rules.finding import find
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Advice, Diagnostic, Remedy, count
 from toolchain.hardware import SpeckChip
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "event_order",
     "kernel_memory",
     "neuron_memory",
+    "placement",
 ]
 
 
@@ -47,10 +49,13 @@ def core_count(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
     need, limit = len(program.cores), len(chip.cores)
     if need > limit:
         message = f"{need} layers with weights, {chip.name} has {limit} cores"
-        yield Diagnostic(
-            rule="core_count", severity=Severity.ERROR, where="network", message=message,
-            need=need, limit=limit, source=chip.cite(chip.cores[0].kernel_memory),
-        )  # fmt: skip
+        memory = chip.cores[0].kernel_memory
+        yield error("core_count", "network", message, need, memory, chip, limit=limit)
+
+
+def placement(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+    """Layers for which there are no cores, wherever they are now; asked by ``place``."""
+    yield from obstacles(program, chip)
 
 
 def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -60,9 +65,9 @@ def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic
         if core.core is None:
             continue
         free = [number for number in cores_that_fit(core, chip) if number not in taken]
-        hint = f"core {text_of_ids(free, 'or')} fits" if free else ""
+        hint = Advice([Remedy(f"core {text_of_ids(free, 'or')} fits")] if free else ())
         for finding in wrong_core(core, core.core, chip):
-            yield replace(finding, rule="assigned_core", hint=hint)
+            yield replace(finding, rule="assigned_core", advice=hint)
 
 
 def event_order(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -74,19 +79,27 @@ def event_order(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
     unordered = {spec.id: spec for spec in chip.cores if not spec.deterministic}
     for core in sorted((c for c in program.cores if c.core in unordered), key=_id):
         spec = unordered[_id(core)]
-        others = [
-            number
-            for number in cores_that_fit(core, chip)
-            if number not in unordered and not [*obstacles(program, chip, {core.name: number})]
-        ]
+        report = info if core.name in entries else warning
         message = (
             f"core {spec.id} of {chip.name} takes events in no fixed order: two runs may differ"
         )
-        yield find(
-            chip, "event_order", core.name, message, None, spec.kernel_memory,
-            severity=Severity.INFO if core.name in entries else Severity.WARNING,
-            hint=f"core {text_of_ids(others, 'or')} keeps the order" if others else "",
-        )  # fmt: skip
+        others = Advice(partial(_in_order, program, chip, core, unordered))
+        yield report(
+            "event_order", core.name, message, None, spec.kernel_memory, chip, advice=others
+        )
+
+
+def _in_order(
+    program: SpeckProgram, chip: SpeckChip, core: SpeckCore, unordered: Container[int]
+) -> Iterator[Remedy]:
+    """The cores that keep the order, and are free for this layer if the others move."""
+    others = [
+        number
+        for number in cores_that_fit(core, chip)
+        if number not in unordered and not [*obstacles(program, chip, {core.name: number})]
+    ]
+    if others:
+        yield Remedy(f"core {text_of_ids(others, 'or')} keeps the order")
 
 
 def _id(core: SpeckCore) -> int:
@@ -104,4 +117,4 @@ def _memory(rule: str, index: int, program: SpeckProgram, chip: SpeckChip) -> It
                 f"needs {count(need)} words, the largest core of {chip.name} has "
                 f"{count(limit.value)}"
             )
-            yield find(chip, rule, where, message, need, limit)
+            yield error(rule, where, message, need, limit, chip)

@@ -10,16 +10,20 @@ errata"; Speck Dev Kit manual. Each finding cites its own limit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from toolchain.chips.rules.findings import Rule
+from toolchain.chips.rules.hints import advised
+from toolchain.chips.rules.trial import Trial
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules import cores, readout, sensor, shapes, values
-from toolchain.chips.speck.rules.finding import Rule
-from toolchain.chips.speck.rules.hints import advised
+from toolchain.chips.speck.rules.hints import advise
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
 
-__all__ = ["RULES", "check"]
+__all__ = ["ALL", "RULES", "check", "with_hints"]
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
     sensor.sensor,
     sensor.sensor_destinations,
     sensor.input_pooling,
@@ -55,11 +59,21 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they report."""
 
+ALL = (*RULES, cores.placement)
+"""What a program has to pass after a remedy."""
+
 
 def check(program: SpeckProgram, chip: SpeckChip) -> tuple[Diagnostic, ...]:
-    """Every finding of every rule, with the hints that were tried.
+    """Return every finding about a program, in rule order.
 
     Whether the layers find cores is ``place``'s question.
     """
-    found = tuple(finding for rule in RULES for finding in rule(program, chip))
-    return advised(found, program, chip, RULES)
+    trial = Trial(subject=program, chip=chip, rules=ALL)
+    return advised(trial.findings(RULES), trial, advise)
+
+
+def with_hints(
+    findings: Iterable[Diagnostic], program: SpeckProgram, chip: SpeckChip
+) -> tuple[Diagnostic, ...]:
+    """Return what ``place`` found of a program, with hints that are tried when they are read."""
+    return advised(findings, Trial(subject=program, chip=chip, rules=ALL), advise)

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from toolchain.chips.rules.findings import warning
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, count
 from toolchain.estimate import Activity
 from toolchain.hardware import Quantity, SpeckChip
 
@@ -84,19 +85,12 @@ def _above(
     core: SpeckCore, rule: str, need: float, limit: float | None, unit: str, source: str
 ) -> Iterator[Diagnostic]:
     if limit is not None and need > limit:
-        yield Diagnostic(
-            rule=rule,
-            severity=Severity.WARNING,
-            where=core.name,
-            message=(
-                f"{count(round(need))} {unit} on average, the limit of a core is "
-                f"{count(round(limit))}: {need / limit:.3g} times as much, which would stall the "
-                "whole chip"
-            ),
-            need=need,
-            limit=limit,
-            source=source,
+        message = (
+            f"{count(round(need))} {unit} on average, the limit of a core is "
+            f"{count(round(limit))}: {need / limit:.3g} times as much, which would stall the "
+            "whole chip"
         )
+        yield warning(rule, core.name, message, need, limit=limit, source=source)
 
 
 def _in(quantity: Quantity | None, unit: str) -> float | None:

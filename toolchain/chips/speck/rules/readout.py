@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from toolchain.chips.rules.findings import error
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.readout import readout_table
-from toolchain.chips.speck.rules.finding import find
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import SpeckChip
 
 __all__ = ["readout_block", "readout_destinations", "readout_size"]
@@ -16,12 +16,8 @@ __all__ = ["readout_block", "readout_destinations", "readout_size"]
 def readout_block(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
     """The chip has no readout that can be used."""
     if program.readout is not None and not chip.readout:
-        yield Diagnostic(
-            rule="readout_block",
-            severity=Severity.ERROR,
-            where=program.readout.layer,
-            message=f"is sent to the readout block, {chip.name} has none that can be used",
-        )
+        message = f"is sent to the readout block, {chip.name} has none that can be used"
+        yield error("readout_block", program.readout.layer, message)
 
 
 def readout_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -32,7 +28,7 @@ def readout_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]
     number = sum(neuron.readout_class is not None for neuron in readout_table(program))
     if number > limit.value:
         message = f"{count(number)} classes, the readout of {chip.name} tells {limit.value} apart"
-        yield find(chip, "readout_size", program.readout.layer, message, number, limit)
+        yield error("readout_size", program.readout.layer, message, number, limit, chip)
 
 
 def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -46,4 +42,4 @@ def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Dia
             f"sends to {number} layers and to the readout, a core of {chip.name} to at most "
             f"{limit.value}"
         )
-        yield find(chip, "readout_destinations", program.readout.layer, message, number + 1, limit)
+        yield error("readout_destinations", program.readout.layer, message, number + 1, limit, chip)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from toolchain.chips.rules.findings import error, warning
 from toolchain.chips.speck.faults import by
 from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import Destination, SpeckProgram
-from toolchain.chips.speck.rules.finding import find
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import Choice, Quantity, SpeckChip
 
 __all__ = [
@@ -33,8 +33,14 @@ def kernel_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
         sides = core.weight.shape[2:]
         if max(sides) > limit.value:
             most = f"{chip.name} takes at most {by([int(limit.value)] * 2)}"
-            yield find(chip, "kernel_size", core.weight_name, f"kernel {by(sides)}, {most}",
-                        max(sides), limit)  # fmt: skip
+            yield error(
+                "kernel_size",
+                core.weight_name,
+                f"kernel {by(sides)}, {most}",
+                max(sides),
+                limit,
+                chip,
+            )
 
 
 def square_kernel(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -43,8 +49,8 @@ def square_kernel(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic
         height, width = core.weight.shape[2:]
         if height != width:
             message = f"kernel {height}x{width}, {chip.name} takes square kernels only"
-            yield find(
-                chip, "square_kernel", core.weight_name, message, None, chip.limits.kernel_size
+            yield error(
+                "square_kernel", core.weight_name, message, None, chip.limits.kernel_size, chip
             )
 
 
@@ -54,7 +60,7 @@ def stride(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
     for core in program.cores:
         if not set(core.stride) <= set(allowed.values):
             message = f"stride {by(core.stride)}, each axis of {chip.name} takes {_any_of(allowed)}"
-            yield find(chip, "stride", core.weight_name, message, max(core.stride), allowed)
+            yield error("stride", core.weight_name, message, max(core.stride), allowed, chip)
 
 
 def padding(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -65,7 +71,7 @@ def padding(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
             message = (
                 f"padding {by(core.padding)}, each axis of {chip.name} takes at most {limit.value}"
             )
-            yield find(chip, "padding", core.weight_name, message, max(core.padding), limit)
+            yield error("padding", core.weight_name, message, max(core.padding), limit, chip)
 
 
 def input_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -75,7 +81,7 @@ def input_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
         sides = core.input_shape[1:]
         if max(sides) > limit.value:
             message = f"input map of {by(sides)}, {chip.name} takes at most {_square(limit)}"
-            yield find(chip, "input_size", core.weight_name, message, max(sides), limit)
+            yield error("input_size", core.weight_name, message, max(sides), limit, chip)
 
 
 def output_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -85,7 +91,7 @@ def output_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
         sides = core.output_shape[1:]
         if max(sides) > limit.value:
             message = f"map of {by(sides)} neurons, {chip.name} has at most {_square(limit)}"
-            yield find(chip, "output_size", core.name, message, max(sides), limit)
+            yield error("output_size", core.name, message, max(sides), limit, chip)
 
 
 def channels(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -98,7 +104,7 @@ def channels(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
                     f"{count(number)} {kind} channels, {chip.name} takes at most "
                     f"{count(limit.value)}"
                 )
-                yield find(chip, "channels", core.weight_name, message, number, limit)
+                yield error("channels", core.weight_name, message, number, limit, chip)
 
 
 def pooling(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -110,7 +116,7 @@ def pooling(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
                 f"sum pooling of {target.pooling} to {target.layer}, "
                 f"{chip.name} takes {_any_of(allowed)}"
             )
-            yield find(chip, "pooling", source, message, target.pooling, allowed)
+            yield error("pooling", source, message, target.pooling, allowed, chip)
 
 
 def pooling_divides(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -123,8 +129,7 @@ def pooling_divides(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnost
                 f"{target.layer}: the simulation drops {lost[0]} rows and {lost[1]} columns, "
                 f"{chip.name} may send them on outside the map"
             )
-            yield find(chip, "pooling_divides", source, message, max(lost), chip.limits.pooling,
-                        severity=Severity.WARNING)  # fmt: skip
+            yield warning("pooling_divides", source, message, max(lost), chip.limits.pooling, chip)
 
 
 def destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -134,7 +139,7 @@ def destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]
         number = len(core.destinations)
         if number > limit.value:
             message = f"sends to {number} layers, a core of {chip.name} to at most {limit.value}"
-            yield find(chip, "destinations", core.name, message, number, limit)
+            yield error("destinations", core.name, message, number, limit, chip)
 
 
 def destination_shape(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -144,7 +149,7 @@ def destination_shape(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagno
         wanted = program[target.layer].input_shape
         if not program.takes(target, (sent, height, width)):
             message = f"sends {by(pooled)} to {target.layer}, which takes {by(wanted)}"
-            yield find(chip, "destination_shape", source, message, None, chip.limits.destinations)
+            yield error("destination_shape", source, message, None, chip.limits.destinations, chip)
 
 
 def _connections(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from toolchain.chips.rules.findings import error, info, warning
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.rules.finding import find
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import Quantity, SpeckChip
 
 __all__ = [
@@ -32,7 +32,7 @@ def threshold_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnost
                     f"threshold_{name} {count(value)}, {chip.name} holds {count(lowest)} to "
                     f"{count(highest)}"
                 )
-                yield find(chip, "threshold_range", core.name, message, value, limit)
+                yield error("threshold_range", core.name, message, value, limit, chip)
 
 
 def threshold_low(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -40,11 +40,14 @@ def threshold_low(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic
     limit = chip.limits.threshold_low_max
     for core in program.cores:
         if core.threshold_low > limit.value:
-            yield find(
-                chip, "threshold_low", core.name,
+            yield error(
+                "threshold_low",
+                core.name,
                 f"threshold_low {core.threshold_low}, on {chip.name} it works up to {limit.value}",
-                core.threshold_low, limit,
-            )  # fmt: skip
+                core.threshold_low,
+                limit,
+                chip,
+            )
 
 
 def weight_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -75,8 +78,7 @@ def readout_classes(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnost
                 f"{count(number)} output channels, the readout of {chip.name} tells "
                 f"{limit.value} classes apart: read the spikes instead"
             )
-            yield find(chip, "readout_classes", name, message, number, limit,
-                        severity=Severity.INFO)  # fmt: skip
+            yield info("readout_classes", name, message, number, limit, chip)
 
 
 def single_spike(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -89,9 +91,15 @@ def single_spike(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]
                 f"event is worth {weight // core.threshold_high} spikes in the simulation, "
                 f"{chip.name} fires once"
             )
-            yield find(chip, "single_spike", core.weight_name, message, weight,
-                        chip.limits.threshold_width, severity=Severity.WARNING,
-                        bound=2 * core.threshold_high - 1)  # fmt: skip
+            yield warning(
+                "single_spike",
+                core.weight_name,
+                message,
+                weight,
+                chip.limits.threshold_width,
+                chip,
+                limit=2 * core.threshold_high - 1,
+            )
 
 
 def bias_leak(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
@@ -105,8 +113,7 @@ def bias_leak(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
                 f"biases of {core.bias.min()} to {core.bias.max()} are added by the slow clock of "
                 f"{chip.name}: its period must be {period}"
             )
-            yield find(chip, "bias_leak", core.weight_name, message, None,
-                        chip.limits.bias_width, severity=Severity.INFO)  # fmt: skip
+            yield info("bias_leak", core.weight_name, message, None, chip.limits.bias_width, chip)
 
 
 def _array_range(
@@ -125,7 +132,7 @@ def _array_range(
         need = max(int(values.max()), -int(values.min()) - 1).bit_length() + 1
         rule = "state_range" if part == "initial" else f"{part}_range"
         where = core.name if part == "initial" else core.weight_name
-        yield find(chip, rule, where, message, need, width)
+        yield error(rule, where, message, need, width, chip)
 
 
 def _signed(width: Quantity) -> tuple[int, int]:

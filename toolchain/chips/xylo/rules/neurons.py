@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.chips.rules.findings import Rule, error, info
+from toolchain.chips.rules.graph import capped, comparison, each, reset_of, unusual
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
-from toolchain.chips.xylo.rules.findings import error
 from toolchain.chips.xylo.rules.topology import topology_is_sound
-from toolchain.diagnostics import Diagnostic, Severity, times
+from toolchain.diagnostics import Diagnostic, times
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array, Graph, Linear, Neuron, time_constant
 from toolchain.passes.dashes import dashes
@@ -19,37 +20,21 @@ from toolchain.passes.dashes import dashes
 __all__ = ["NEURONS", "neuron_bias"]
 
 
-def reset(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(Neuron)
+def reset(node: Neuron, chip: XyloChip) -> Iterator[str]:
     """A spike takes its threshold off the membrane, in the same timestep."""
-    for name, node in graph.of(Neuron).items():
-        if node.reset != "subtract" or node.reset_when != "same":
-            how = node.reset if node.reset_when == "same" else f"{node.reset}, {node.reset_when}"
-            yield error("reset", name, f"resets by {how!r}, {chip.name} only by 'subtract'")
-        elif node.reset_amount is not None and np.any(node.reset_amount != node.v_threshold):
-            yield error(
-                "reset",
-                name,
-                f"subtracts something else than its threshold; {chip.name} has one number for both",
-            )
+    if node.reset != "subtract" or node.reset_when != "same":
+        yield f"resets by {reset_of(node)!r}, {chip.name} only by 'subtract'"
+    elif node.reset_amount is not None and np.any(node.reset_amount != node.v_threshold):
+        yield f"subtracts something else than its threshold; {chip.name} has one number for both"
 
 
-def comparison(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """A neuron fires at its threshold, not only above it."""
-    for name, node in graph.of(Neuron).items():
-        if node.compare != "ge":
-            yield error("comparison", name, f"fires only above its threshold, {chip.name} at it")
-
-
-def potentials(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(Neuron)
+def potentials(node: Neuron, chip: XyloChip) -> Iterator[str]:
     """Membranes start and rest at 0, have no floor and no gain, and a spike counts 1."""
-    for name, node in graph.of(Neuron).items():
-        for field, usual in (("v_leak", 0), ("v_init", 0), ("spike_scale", 1), ("gain", 1)):
-            if np.any(getattr(node, field) != usual):
-                yield error(
-                    "potentials", name, f"{field} is not {usual}, which {chip.name} cannot hold"
-                )
-        if node.v_min is not None:
-            yield error("potentials", name, f"has a membrane floor (v_min), {chip.name} has none")
+    yield from unusual(node, {"v_leak": 0, "v_init": 0, "spike_scale": 1, "gain": 1}, chip)
+    if node.v_min is not None:
+        yield f"has a membrane floor (v_min), {chip.name} has none"
 
 
 def synapse(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -117,23 +102,21 @@ def _need(alpha: Array, shifts: Array, worst: float, dt: float | None) -> str:
     return f"{float(time_constant(alpha[shifts == worst].flat[0], dt)):g} s {text}"
 
 
-def linear_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(Linear)
+def linear_bias(node: Linear, chip: XyloChip) -> Iterator[str]:
     """A bias acts on the membrane; one on the weights would go through the synapse."""
-    for name, node in graph.of(Linear).items():
-        if node.bias is not None and np.any(node.bias):
-            yield error(
-                "linear_bias",
-                name,
-                f"has a bias, which passes the synapse of the neurons behind it; {chip.name} "
-                "adds biases to the membrane (train with bias=False and a bias on the neurons)",
-            )
+    if node.bias is not None and np.any(node.bias):
+        yield (
+            f"has a bias, which passes the synapse of the neurons behind it; {chip.name} adds "
+            "biases to the membrane (train with bias=False and a bias on the neurons)"
+        )
 
 
-def neuron_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(Neuron)
+def neuron_bias(node: Neuron, chip: XyloChip) -> Iterator[str]:
     """Neurons have a bias only where the chip's core adds one."""
-    for name, node in graph.of(Neuron).items():
-        if chip.limits.bias_width is None and np.any(node.bias):
-            yield error("neuron_bias", name, f"has a bias, {chip.name} has none")
+    if chip.limits.bias_width is None and np.any(node.bias):
+        yield f"has a bias, {chip.name} has none"
 
 
 def spike_caps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -148,20 +131,21 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
             yield error(
                 "spike_caps",
                 name,
-                f"is capped at {cap} spike{'s' * (cap != 1)} a step, {chip.name} at {limit.value}",
+                f"{capped(cap)}, {chip.name} at {limit.value}",
                 cap,
                 limit,
                 chip,
             )
         elif cap is None or cap > limit.value or others:
-            yield Diagnostic(
-                rule="spike_caps",
-                severity=Severity.INFO,
-                where=name,
-                message=f"exact while no neuron spikes more than {times(int(limit.value))} a step"
+            yield info(
+                "spike_caps",
+                name,
+                f"exact while no neuron spikes more than {times(int(limit.value))} a step"
                 + (f", those of {_listed(others)} that it passes on included" if others else ""),
+                None,
+                limit,
+                chip,
                 limit=limit.value,
-                source=chip.cite(limit),
             )
 
 
@@ -169,7 +153,7 @@ def _listed(names: tuple[str, ...]) -> str:
     return " and ".join(map(repr, names))
 
 
-NEURONS = (
+NEURONS: tuple[Rule[Graph, XyloChip], ...] = (
     reset,
     comparison,
     potentials,

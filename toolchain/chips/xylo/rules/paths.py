@@ -16,9 +16,9 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.rules.findings import info, some, warning
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules.findings import some, warning
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 
 __all__ = [
@@ -51,7 +51,7 @@ def alias_loops(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
                 f"{first} {' -> '.join(shown)}: spikes come back within the step to the neuron "
                 "that fired them and count again; nothing published says that "
                 f"{chip.name} does the same",
-                OBSERVED,
+                source=OBSERVED,
             )
 
 
@@ -77,7 +77,7 @@ def alias_order(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
                 f"{many} {pre} -> {post}, {lead} back to a lower neuron id, whose turn in the "
                 "step is over: it sends these spikes on, but they do not count towards its own "
                 f"limit of {program.max_hidden_spikes} and its own alias does not get them",
-                OBSERVED,
+                source=OBSERVED,
             )
 
 
@@ -92,13 +92,13 @@ def silent_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
         silent = outputs if p.role == "output" else hidden
         many = int(silent[p.start : p.stop].sum())
         if many:
-            yield Diagnostic(
-                rule="silent_neurons",
-                severity=Severity.WARNING if p.role == "output" else Severity.INFO,
-                where=p.name,
-                message=f"{some(many, p.stop - p.start, 'neuron')} can never fire: no positive "
-                "weight on the way from the input, no positive bias",
-                need=many,
+            report = warning if p.role == "output" else info
+            yield report(
+                "silent_neurons",
+                p.name,
+                f"{some(many, p.stop - p.start, 'neuron')} can never fire: no positive weight on "
+                "the way from the input, no positive bias",
+                many,
                 limit=0,
             )
 
@@ -110,13 +110,12 @@ def unread_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     for p in program.populations:
         many = int(unread[p.start : p.stop].sum()) if p.role == "hidden" else 0
         if many:
-            yield Diagnostic(
-                rule="unread_neurons",
-                severity=Severity.INFO,
-                where=p.name,
-                message=f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no "
-                "weight and no alias leads there",
-                need=many,
+            yield info(
+                "unread_neurons",
+                p.name,
+                f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no weight and "
+                "no alias leads there",
+                many,
                 limit=0,
             )
 
@@ -126,13 +125,12 @@ def unread_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic
     del chip
     many = int((~program.weights_in.any(axis=(1, 2))).sum())
     if many:
-        yield Diagnostic(
-            rule="unread_channels",
-            severity=Severity.INFO,
-            where=program.input_name,
-            message=f"{some(many, program.inputs, 'channel')} without any weight: spikes there "
-            "change nothing",
-            need=many,
+        yield info(
+            "unread_channels",
+            program.input_name,
+            f"{some(many, program.inputs, 'channel')} without any weight: spikes there change "
+            "nothing",
+            many,
             limit=0,
         )
 

@@ -15,9 +15,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.chips.rules.findings import Rule, at_most, parts
+from toolchain.chips.rules.hints import advised
+from toolchain.chips.rules.trial import Trial
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules.findings import Rule, at_most, parts
-from toolchain.chips.xylo.rules.hints import advised
+from toolchain.chips.xylo.rules.hints import advise
 from toolchain.chips.xylo.rules.paths import (
     alias_loops,
     alias_order,
@@ -49,6 +51,7 @@ __all__ = [
     "decays",
     "fan_out",
     "fan_out_memory",
+    "fits",
     "hidden_neurons",
     "input_channels",
     "input_expansion",
@@ -68,9 +71,14 @@ __all__ = [
 
 
 def check(program: XyloProgram, chip: XyloChip) -> tuple[Diagnostic, ...]:
-    """Every finding about a program, in rule order, with the hints that were tried."""
-    found = tuple(finding for rule in RULES for finding in rule(program, chip))
-    return tuple(advised(finding, found, program, chip, RULES) for finding in found)
+    """Return every finding about a program, in rule order."""
+    trial = Trial(subject=program, chip=chip, rules=RULES)
+    return advised(trial.findings(), trial, advise)
+
+
+def fits(program: XyloProgram, chip: XyloChip) -> bool:
+    """Return whether the chip takes the program; no hint is tried."""
+    return Trial(subject=program, chip=chip, rules=RULES).fits
 
 
 def input_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -185,7 +193,7 @@ def alias_targets(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
         )
 
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
     input_channels,
     hidden_neurons,
     output_neurons,

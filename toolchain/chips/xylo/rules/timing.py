@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.chips.rules.findings import Rule, error, info, warning
+from toolchain.chips.rules.graph import only_if
 from toolchain.chips.xylo.lower.aliases import saved_entries
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
-from toolchain.chips.xylo.rules.findings import error
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.chips.xylo.rules.topology import topology_is_sound
+from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Graph, Neuron
 
@@ -47,11 +49,10 @@ def early_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
             else f"acts {_steps(-lag)} less before its input arrives, since {chip.name} does not "
             "wait as the network does"
         )
-        yield Diagnostic(
-            rule="early_bias",
-            severity=Severity.WARNING,
-            where=name,
-            message=f"its bias {when}; by then membranes are up to "
+        yield warning(
+            "early_bias",
+            name,
+            f"its bias {when}; by then membranes are up to "
             f"{100 * _gathered(node, abs(lag)):.3g} % of the threshold "
             f"{'ahead' if lag > 0 else 'behind'}, and the first spikes may differ",
         )
@@ -70,11 +71,10 @@ def aliases(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
         recurrent, output = saved_entries(layers, target)
         saved = [f"{count(recurrent)} recurrent entries"] * (recurrent > 0)
         saved += [f"{count(output)} output weights"] * (output > 0)
-        yield Diagnostic(
-            rule="aliases",
-            severity=Severity.INFO,
-            where=source,
-            message=f"passes its spikes on through aliases of {target!r}, which saves up to "
+        yield info(
+            "aliases",
+            source,
+            f"passes its spikes on through aliases of {target!r}, which saves up to "
             f"{' and '.join(saved) or 'no entries'}",
         )
 
@@ -85,11 +85,10 @@ def lag(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     if not late or any(path_lengths(graph, chip)):
         return
     why = "one for each hop" if late > 0 else f"since {chip.name} does not wait as the network does"
-    yield Diagnostic(
-        rule="lag",
-        severity=Severity.INFO,
-        where="network",
-        message=f"outputs are {_steps(abs(late))} {'late' if late > 0 else 'early'}, {why}; "
+    yield info(
+        "lag",
+        "network",
+        f"outputs are {_steps(abs(late))} {'late' if late > 0 else 'early'}, {why}; "
         "comparisons take this back (Deployment.lag)",
     )
 
@@ -98,4 +97,7 @@ def _steps(number: int) -> str:
     return f"{number} {'timestep' if number == 1 else 'timesteps'}"
 
 
-TIMING = (path_lengths, early_bias, aliases, lag)
+TIMING: tuple[Rule[Graph, XyloChip], ...] = tuple(
+    only_if(topology_is_sound, rule) for rule in (path_lengths, early_bias, aliases, lag)
+)
+"""Rules on graphs that read as layers and projections; they find nothing in others."""

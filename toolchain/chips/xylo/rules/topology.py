@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from toolchain.chips.xylo.rules.findings import at_most, error, parts
-from toolchain.diagnostics import Diagnostic, Severity, count
+from toolchain.chips.rules.findings import Rule, at_most, error, parts
+from toolchain.chips.rules.graph import sound
+from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
 from toolchain.passes.unroll import UNROLLED
@@ -20,9 +21,7 @@ WEIGHTS = (Linear, *UNROLLED)
 
 def topology_is_sound(graph: Graph, chip: XyloChip) -> bool:
     """Whether the graph can be read as populations and projections."""
-    return not any(
-        found.severity is Severity.ERROR for rule in TOPOLOGY for found in rule(graph, chip)
-    )
+    return sound(graph, chip, TOPOLOGY)
 
 
 def node_kinds(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
@@ -172,7 +171,7 @@ def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[
             yield edge.pre
 
 
-TOPOLOGY = (
+TOPOLOGY: tuple[Rule[Graph, XyloChip], ...] = (
     node_kinds,
     size_of_maps,
     weights_before_neurons,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toolchain.chips.rules.findings import error, some, warning
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules.findings import error, some, warning
 from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array
@@ -145,8 +145,8 @@ def decays(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
                 where = some(int(cleared.sum()), len(cleared), "neuron")
                 told.append(f"{name} 0 in {where} clears {_what(name)}")
         if told:
-            source = chip.cite(chip.limits.dash_width)
-            yield warning("decays", p.name, "; ".join(told), source, need=0, limit=1)
+            width = chip.limits.dash_width
+            yield warning("decays", p.name, "; ".join(told), 0, width, chip, limit=1)
 
 
 def _what(name: str) -> str:
@@ -172,9 +172,10 @@ def real_time(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             f"needs {count(round(need))} cycles a step if every neuron spikes, "
             f"{clock.value:g} {clock.unit} and dt {program.dt:g} s give {count(round(limit))}; "
             "see estimate() for the load of your data",
-            chip.cite(clock),
             need,
-            limit,
+            clock,
+            chip,
+            limit=limit,
         )
 
 
@@ -188,9 +189,10 @@ def real_time_step(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
         "network",
         f"dt is {program.dt * 1e3:g} ms, in real time {chip.name} steps every {step.value:g} "
         f"{step.unit}: this program runs in accelerated time only",
-        chip.cite(step),
         program.dt,
-        step.to("s"),
+        step,
+        chip,
+        limit=step.to("s"),
     )
 
 
