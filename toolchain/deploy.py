@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from toolchain.chips.allow import accepted_names
-from toolchain.chips.family import (
-    Family,
-    load_family,
-)
+from toolchain.chips.family import Family, load_family
+from toolchain.chips.rules.acceptance import acceptance
+from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment, counts_of
-from toolchain.diagnostics import DeployError, Diagnostic, Severity
+from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
     Book,
     accepted,
@@ -35,9 +35,6 @@ from toolchain.passes import (
     rest_at_zero,
 )
 from toolchain.spikes import Spikes
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["deploy", "extract"]
 
@@ -108,10 +105,25 @@ def deploy(
     book = Book(
         graph=graph, shaped=shaped, chip=spec.name, found=(written_otherwise(graph, shaped),)
     )
-    floats, findings, book = _approximated(family, shaped, spec, allow, book)
+    names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
+    floats, findings, book = _approximated(family, shaped, spec, names, book)
     findings += (*_unproven(graph), *family.check_graph(floats, spec))
+    refused = partial(
+        _refused,
+        family,
+        names,
+        partial(
+            deploy,
+            graph,
+            chip,
+            calibration=calibration,
+            quantizer=quantizer,
+            placement=placement,
+            readout=readout,
+        ),
+    )
     if not family.can_lower(floats, spec):
-        raise _refused(findings, book)
+        raise refused(findings, book)
     counts = None if calibration is None else _listened_to(family, floats, calibration)
     quantized, told = family.quantize(floats, spec, counts, method)
     program = family.lower(quantized, spec)
@@ -121,8 +133,8 @@ def deploy(
     program, unplaced = family.place(program, spec, placement)
     findings += unplaced
     book = book.with_(rounded(floats, quantized), entered(findings, family.DIFFERENCES))
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        raise _refused(findings, book)
+    if any(map(is_error, findings)):
+        raise refused(findings, book)
     made = Deployment(
         chip=spec,
         graph=graph,
@@ -135,11 +147,11 @@ def deploy(
 
 
 def _approximated(
-    family: Family, graph: Graph, chip: Any, allow: Collection[str], book: Book
+    family: Family, graph: Graph, chip: Any, names: tuple[str, ...], book: Book
 ) -> tuple[Graph, tuple[Diagnostic, ...], Book]:
     """The graph with what is accepted, one approximation after the other."""
     findings: tuple[Diagnostic, ...] = ()
-    for name in accepted_names(family.TITLE, family.APPROXIMATIONS, allow):
+    for name in names:
         after, told = family.approximate(graph, chip, (name,))
         findings, book = findings + told, book.with_(accepted(graph, after, name))
         graph = after
@@ -177,13 +189,36 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
     return names[0] if wanted is None else wanted
 
 
-def _refused(findings: tuple[Diagnostic, ...], book: Book) -> DeployError:
-    errors = [f for f in findings if f.severity is Severity.ERROR]
+def _refused(
+    family: Family,
+    names: tuple[str, ...],
+    again: Callable[..., Deployment],
+    findings: tuple[Diagnostic, ...],
+    book: Book,
+) -> DeployError:
+    """Return the error with every finding; what accepts them is tried when it is printed.
+
+    Args:
+        family: whose approximations may be accepted.
+        names: those that are.
+        again: deploys the same once more, with an ``allow`` of its own.
+        findings, book: what was found.
+    """
+    errors = tuple(filter(is_error, findings))
     return DeployError(
         f"the network does not fit {book.chip}: {len(errors)} error{'s' * (len(errors) != 1)}",
         errors,
         book.closed(findings),
+        lambda: acceptance(
+            errors, names, family.APPROXIMATIONS, lambda allow: _agreement(again(allow=allow))
+        ),
     )
+
+
+def _agreement(deployment: Deployment) -> float | None:
+    """Return how far the output counts agree on the calibration spikes, the worst output's."""
+    effects = (deployment.ledger[name].effect for name in deployment.quantized.outputs)
+    return min((effect.agreement for effect in effects if effect is not None), default=None)
 
 
 def _unproven(graph: Graph) -> Iterator[Diagnostic]:
@@ -191,11 +226,10 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
     silent = graph.provenance.get("silent_in_self_check", "").split(", ")
     for name in graph.nodes:
         if name in silent:
-            yield Diagnostic(
-                rule="self_check",
-                severity=Severity.INFO,
-                where=name,
-                message="gave nothing when the Graph was compared with the model, so its threshold "
+            yield info(
+                "self_check",
+                name,
+                "gave nothing when the Graph was compared with the model, so its threshold "
                 "and its reset were read and not tried",
             )
 
