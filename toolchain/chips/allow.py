@@ -20,19 +20,21 @@ from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Neuron
 
 __all__ = [
+    "EVERYWHERE",
     "NAMES",
+    "Approximation",
     "Changed",
     "accepted_names",
     "approximated",
     "as_argument",
     "each_neuron",
-    "fire_at_threshold",
     "lift_caps",
-    "reset_at_once",
 ]
 
 Changed: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
 """A graph after a rewrite, and what it says of it."""
+
+Approximation: TypeAlias = Callable[[Graph, C], Changed]
 
 NAMES = {
     "gt->ge": "a neuron fires at its threshold, not only above it",
@@ -81,7 +83,7 @@ def as_argument(names: Sequence[str]) -> str:
 
 def approximated(
     family: str,
-    known: Mapping[str, Callable[[Graph, C], Changed]],
+    known: Mapping[str, Approximation[C]],
     graph: Graph,
     chip: C,
     allow: Collection[str],
@@ -104,7 +106,7 @@ def approximated(
 
 
 def each_neuron(
-    graph: Graph, rule: str, change: Callable[[str, Neuron], tuple[str, Neuron] | None]
+    graph: Graph, rule: str, change: Callable[[str, Neuron], tuple[str | list[str], Neuron] | None]
 ) -> Changed:
     """Return ``graph`` with neurons changed one by one, and a warning for each.
 
@@ -114,11 +116,12 @@ def each_neuron(
         change: from a layer to what the change does to it, in words, and the layer after it; None
             where there is nothing to change.
     """
-    changed, findings = {}, []
+    changed, findings = dict[str, Neuron](), list[Diagnostic]()
     for name, node in graph.of(Neuron).items():
         if (found := change(name, node)) is not None:
-            message, changed[name] = found
-            findings.append(warning(rule, name, message))
+            words, changed[name] = found
+            messages = [words] if isinstance(words, str) else words
+            findings += [warning(rule, name, message) for message in messages]
     return graph.replace(changed), tuple(findings)
 
 
@@ -182,3 +185,10 @@ def lift_caps(graph: Graph, chip: SpecBase, cap_of: Callable[[str], int | None])
         return text, replace(node, max_spikes=cap)
 
     return each_neuron(graph, "spike_cap->chip_cap", change)
+
+
+EVERYWHERE: dict[str, Approximation[SpecBase]] = {
+    "gt->ge": fire_at_threshold,
+    "delayed_reset->same_step": reset_at_once,
+}
+"""Approximations of every family, which come first."""

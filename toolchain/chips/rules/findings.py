@@ -10,7 +10,19 @@ from toolchain.diagnostics import Advice, Diagnostic, Severity, count
 from toolchain.hardware import Choice, Quantity
 from toolchain.hardware.chip import SpecBase
 
-__all__ = ["C", "Rule", "S", "at_most", "error", "info", "is_error", "parts", "some", "warning"]
+__all__ = [
+    "C",
+    "Findings",
+    "Rule",
+    "S",
+    "at_most",
+    "error",
+    "info",
+    "is_error",
+    "parts",
+    "some",
+    "warning",
+]
 
 S = TypeVar("S")
 """A subject: a float graph or a family's integer program."""
@@ -18,7 +30,9 @@ S = TypeVar("S")
 C = TypeVar("C", bound=SpecBase)
 """A family's chip specification."""
 
-Rule: TypeAlias = Callable[[S, C], Iterator[Diagnostic]]
+Findings: TypeAlias = Iterator[Diagnostic]
+
+Rule: TypeAlias = Callable[[S, C], Findings]
 """Yields what is wrong with a subject on a chip; changes nothing, and its name is the finding's."""
 
 
@@ -70,7 +84,7 @@ info = partial(finding, Severity.INFO)
 
 def at_most(
     rule: str, chip: SpecBase, where: str, need: int, what: str, limit: Quantity, note: str = ""
-) -> Iterator[Diagnostic]:
+) -> Findings:
     """Yield one error if ``need`` exceeds the limit; ``note`` says whose need it is."""
     if need > limit.value:
         message = f"needs {count(need)} {what}, {chip.name} has {count(limit.value)}{note}"

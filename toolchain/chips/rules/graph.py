@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from toolchain.chips.rules.findings import C, Rule, error, is_error
-from toolchain.diagnostics import Diagnostic
+from toolchain.chips.rules.each import At, each
+from toolchain.chips.rules.findings import C, Findings, Rule, is_error
 from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Neuron, Node
 
-__all__ = ["capped", "comparison", "each", "only_if", "reset_of", "sound", "unusual"]
+__all__ = [
+    "Fault",
+    "GraphRules",
+    "comparison",
+    "nodes",
+    "only_if",
+    "refused",
+    "reset_of",
+    "sound",
+    "subtracts_other",
+    "unusual",
+]
 
 N = TypeVar("N", bound=Node)
 
-Question: TypeAlias = Callable[[N, C], Iterator[str]]
-"""Yields what is wrong with one node, in words."""
+Fault: TypeAlias = tuple[Callable[[N], object], str | Callable[[N], str]]
+"""A test of a node, and what is wrong where it holds: ``{chip}`` and ``{node}`` are filled in."""
 
 
-def each(kind: type[N]) -> Callable[[Question[N, C]], Rule[Graph, C]]:
-    """Make a rule on graphs, with errors of its name, of a question to each node of ``kind``."""
+GraphRules: TypeAlias = tuple[Rule[Graph, C], ...]
 
-    def decorate(question: Question[N, C]) -> Rule[Graph, C]:
-        @wraps(question)
-        def rule(graph: Graph, chip: C) -> Iterator[Diagnostic]:
-            for name, node in graph.of(kind).items():
-                for message in question(node, chip):
-                    yield error(question.__name__, name, message)
 
-        return rule
+def nodes(kind: type[N]) -> Callable[[Graph], Iterable[tuple[str, N]]]:
+    """Return the nodes of a graph that are of ``kind``, for ``each``."""
+    return lambda graph: graph.of(kind).items()
 
-    return decorate
+
+def refused(rule: str, kind: type[N], *faults: Fault[N]) -> Rule[Graph, SpecBase]:
+    """Return the rule that reports an error for each of ``faults`` in each node of ``kind``."""
+
+    def question(at: At[Graph, SpecBase, N]) -> Findings:
+        for test, words in faults:
+            if test(at.item):
+                words = words if isinstance(words, str) else words(at.item)
+                yield at.finding(words.format(chip=at.chip.name, node=at.item))
+
+    question.__name__ = rule
+    return each(nodes(kind))(question)
+
+
+def unusual(**usual: float) -> tuple[Fault[Neuron], ...]:
+    """Return a fault for each field of a neuron that has to have one value and has another."""
+
+    def other(field: str, value: float) -> Callable[[Neuron], object]:
+        return lambda node: np.any(getattr(node, field) != value)
+
+    words = "{field} is not {value}, which {{chip}} cannot hold"
+    return tuple(
+        (other(field, value), words.format(field=field, value=value))
+        for field, value in usual.items()
+    )
 
 
 def sound(graph: Graph, chip: C, rules: Iterable[Rule[Graph, C]]) -> bool:
@@ -45,25 +75,18 @@ def only_if(condition: Callable[[Graph, C], bool], rule: Rule[Graph, C]) -> Rule
     """Return ``rule`` for graphs of which ``condition`` holds; it finds nothing in others."""
 
     @wraps(rule)
-    def conditional(graph: Graph, chip: C) -> Iterator[Diagnostic]:
+    def conditional(graph: Graph, chip: C) -> Findings:
         if condition(graph, chip):
             yield from rule(graph, chip)
 
     return conditional
 
 
-@each(Neuron)
-def comparison(node: Neuron, chip: SpecBase) -> Iterator[str]:
-    """A neuron fires at its threshold, not only above it."""
-    if node.compare != "ge":
-        yield f"fires only above its threshold, {chip.name} at it"
-
-
-def unusual(node: Neuron, usual: Mapping[str, float], chip: SpecBase) -> Iterator[str]:
-    """Yield the fields of ``node`` that are not as ``usual``, the only values that there are."""
-    for field, value in usual.items():
-        if np.any(getattr(node, field) != value):
-            yield f"{field} is not {value}, which {chip.name} cannot hold"
+comparison = refused(
+    "comparison",
+    Neuron,
+    (lambda node: node.compare != "ge", "fires only above its threshold, {chip} at it"),
+)
 
 
 def reset_of(node: Neuron) -> str:
@@ -71,6 +94,6 @@ def reset_of(node: Neuron) -> str:
     return node.reset if node.reset_when == "same" else f"{node.reset}, {node.reset_when}"
 
 
-def capped(cap: int) -> str:
-    """Return ``is capped at 1 spike a step``."""
-    return f"is capped at {cap} spike{'s' if cap != 1 else ''} a step"
+def subtracts_other(node: Neuron) -> bool:
+    """Return whether a spike takes anything but the threshold off the membrane."""
+    return node.reset_amount is not None and bool(np.any(node.reset_amount != node.v_threshold))

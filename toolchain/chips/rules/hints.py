@@ -6,7 +6,7 @@ findings of errors and warnings are made without trying any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -18,10 +18,23 @@ from toolchain.chips.rules.trial import Case, Trial
 from toolchain.diagnostics import Advice, Diagnostic, Remedy
 from toolchain.ir import Graph
 
-__all__ = ["Advise", "Approximate", "Edit", "accepted", "advised", "edited"]
+__all__ = [
+    "Advise",
+    "Approximate",
+    "Edits",
+    "EditsOf",
+    "accepted",
+    "advised",
+    "edited",
+    "fitting",
+    "largest",
+]
 
-Edit: TypeAlias = Callable[[Case[S, C]], Iterator[tuple[str, S | None]]]
-"""Yields actions in words, each with the subject after it, or None where it cannot be done."""
+Edits: TypeAlias = Iterator[tuple[str, S | None]]
+"""Actions in words, each with the subject after it, or None where it cannot be done."""
+
+EditsOf: TypeAlias = Mapping[str, Sequence[Callable[[Case[S, C]], Edits[S]]]]
+"""What to try against the findings of a rule, by its name."""
 
 Advise: TypeAlias = Callable[[Case[S, C]], Iterator[Remedy]]
 """Tries what may help against a finding; yields what does."""
@@ -47,18 +60,25 @@ def advised(
     return tuple(replace(case.finding, advice=Advice(partial(remedies, case))) for case in cases)
 
 
-def edited(case: Case[S, C], edits: Iterable[Edit[S, C]]) -> Iterator[Remedy]:
+def edited(case: Case[S, C], edits: EditsOf[S, C]) -> Iterator[Remedy]:
     """Yield the actions of ``edits`` that help."""
-    for edit in edits:
+    for edit in edits.get(case.finding.rule, ()):
         for words, after in edit(case):
             if case.helps(after):
                 yield Remedy(words)
 
 
 def accepted(
-    case: Case[Graph, C], names: Sequence[str], approximate: Approximate[C]
+    case: Case[Graph, C], by_rule: Mapping[str, Sequence[str]], approximate: Approximate[C]
 ) -> Iterator[Remedy]:
-    """Yield the fewest of ``names`` with which the finding is gone, if there are any."""
+    """Yield the fewest approximations with which the finding is gone, if any are.
+
+    Args:
+        case: an error in a graph.
+        by_rule: the names that may help against the findings of a rule.
+        approximate: the family's rewrites.
+    """
+    names = by_rule.get(case.finding.rule, ())
     for number in range(1, len(names) + 1):
         for chosen in combinations(names, number):
             make = partial(_approximated, case, chosen, approximate)
@@ -71,3 +91,19 @@ def _approximated(
     case: Case[Graph, C], names: tuple[str, ...], approximate: Approximate[C]
 ) -> Graph:
     return approximate(case.subject, case.chip, names)[0]
+
+
+def fitting(others: Iterable[Trial[S, C]]) -> Iterator[Remedy]:
+    """Yield the chips, among the trials on others, that take the whole subject."""
+    names = [there.chip.name for there in others if there.fits]
+    if names:
+        yield Remedy(f"the program fits {' or '.join(names)}")
+
+
+def largest(below: int, fits: Callable[[int], bool]) -> int:
+    """Return the largest number from 1 to below ``below`` that fits, by halving; 0 if none does."""
+    kept, over = 0, below
+    while over - kept > 1:
+        middle = (kept + over) // 2
+        kept, over = (middle, over) if fits(middle) else (kept, middle)
+    return kept

@@ -5,18 +5,12 @@ See ``toolchain.chips.allow`` for what they give.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from toolchain.chips.allow import (
-    Changed,
-    approximated,
-    fire_at_threshold,
-    lift_caps,
-    reset_at_once,
-)
+from toolchain.chips.allow import EVERYWHERE, Approximation, Changed, approximated, lift_caps
 from toolchain.chips.rules.findings import warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import SpeckChip
@@ -26,11 +20,6 @@ __all__ = ["APPROXIMATIONS", "approximate"]
 
 FLOOR = 2.0**-20
 """Of a threshold: below 0, so that the quantizer takes the highest floor that works, -1 lsb."""
-
-
-def approximate(graph: Graph, chip: SpeckChip, allow: Collection[str]) -> Changed:
-    """Return ``graph`` with the approximations named in ``allow``; see ``approximated``."""
-    return approximated("Speck", APPROXIMATIONS, graph, chip, allow)
 
 
 def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
@@ -82,9 +71,11 @@ def _lift_caps(graph: Graph, chip: SpeckChip) -> Changed:
     return lift_caps(graph, chip, lambda _: None)
 
 
-APPROXIMATIONS: dict[str, Callable[[Graph, SpeckChip], Changed]] = {
-    "gt->ge": fire_at_threshold,
-    "delayed_reset->same_step": reset_at_once,
+APPROXIMATIONS: dict[str, Approximation[SpeckChip]] = {
+    **EVERYWHERE,
     "spike_cap->chip_cap": _lift_caps,
     "exponential_leak->linear_leak": linear_leak,
 }
+
+approximate = partial(approximated, "Speck", APPROXIMATIONS)
+"""Rewrites a graph by the names of approximations; see ``allow.approximated``."""

@@ -7,18 +7,19 @@ for each layer it changed, under its own name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from toolchain.chips.allow import (
+    EVERYWHERE,
+    Approximation,
     Changed,
     approximated,
     each_neuron,
-    fire_at_threshold,
     lift_caps,
-    reset_at_once,
 )
 from toolchain.chips.rules.findings import warning
 from toolchain.chips.xylo.lower.layers import read_layers
@@ -31,11 +32,6 @@ from toolchain.passes.dashes import dashes
 from toolchain.passes.weights import weights_of
 
 __all__ = ["APPROXIMATIONS", "approximate"]
-
-
-def approximate(graph: Graph, chip: XyloChip, allow: Collection[str]) -> Changed:
-    """Return ``graph`` with the approximations named in ``allow``; see ``approximated``."""
-    return approximated("Xylo", APPROXIMATIONS, graph, chip, allow)
 
 
 def subtract(graph: Graph, chip: XyloChip) -> Changed:
@@ -122,27 +118,25 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
 def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
     """States that decay more slowly than the chip's, or not at all, decay with its last dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
-    told: list[Diagnostic] = []
-    for name, node in graph.of(Neuron).items():
+
+    def change(_: str, node: Neuron) -> tuple[list[str], Neuron]:
         new_mem = _slowest(node.alpha_mem, top)
         new_syn = None if node.alpha_syn is None else _slowest(node.alpha_syn, top)
         pairs = (("mem", node.alpha_mem, new_mem), ("syn", node.alpha_syn, new_syn))
+        words = []
         for field, old, new in pairs:
             if old is None or new is None or np.array_equal(old, new):
                 continue
             step, unit = (1.0, "steps") if graph.dt is None else (graph.dt, "s")
             was, now = float(time_constant(old, step).max()), float(time_constant(new, step).max())
-            told.append(
-                warning(
-                    "no_leak->slowest_leak",
-                    name,
-                    f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
-                    f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also takes at least 1 "
-                    "off every state that is not 0, each timestep",
-                )
+            words.append(
+                f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
+                f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also takes at least 1 off "
+                "every state that is not 0, each timestep"
             )
-        graph = graph.replace({name: replace(node, alpha_mem=new_mem, alpha_syn=new_syn)})
-    return graph, tuple(told)
+        return words, replace(node, alpha_mem=new_mem, alpha_syn=new_syn)
+
+    return each_neuron(graph, "no_leak->slowest_leak", change)
 
 
 def _slowest(alpha: Array, top: int) -> Array:
@@ -240,9 +234,8 @@ def _steps(number: int) -> str:
     return "timestep" if number == 1 else "timesteps"
 
 
-APPROXIMATIONS: dict[str, Callable[[Graph, XyloChip], Changed]] = {
-    "gt->ge": fire_at_threshold,
-    "delayed_reset->same_step": reset_at_once,
+APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
+    **EVERYWHERE,
     "reset_to_zero->subtract": subtract,
     "spike_cap->chip_cap": chip_caps,
     "v_min->none": no_floor,
@@ -252,3 +245,6 @@ APPROXIMATIONS: dict[str, Callable[[Graph, XyloChip], Changed]] = {
     "linear_bias->neuron_bias": settle_biases,
     "delays->hops": keep_hops,
 }
+
+approximate = partial(approximated, "Xylo", APPROXIMATIONS)
+"""Rewrites a graph by the names of approximations; see ``allow.approximated``."""

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from dataclasses import replace
 from functools import partial
 
-from toolchain.chips.rules.findings import error, info, warning
+from toolchain.chips.rules.findings import Findings, error, info, warning
 from toolchain.chips.speck.lower.place import (
     cores_that_fit,
     memories,
@@ -15,7 +15,7 @@ from toolchain.chips.speck.lower.place import (
     wrong_core,
 )
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
-from toolchain.diagnostics import Advice, Diagnostic, Remedy, count
+from toolchain.diagnostics import Advice, Remedy, count
 from toolchain.hardware import SpeckChip
 
 __all__ = [
@@ -29,22 +29,22 @@ __all__ = [
 ]
 
 
-def kernel_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def kernel_memory(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """No core is large enough for the weights."""
     yield from _memory("kernel_memory", 0, program, chip)
 
 
-def neuron_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def neuron_memory(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """No core is large enough for the membranes."""
     yield from _memory("neuron_memory", 1, program, chip)
 
 
-def bias_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def bias_memory(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """No core is large enough for the biases."""
     yield from _memory("bias_memory", 2, program, chip)
 
 
-def core_count(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def core_count(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """More layers than cores."""
     need, limit = len(program.cores), len(chip.cores)
     if need > limit:
@@ -53,12 +53,12 @@ def core_count(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
         yield error("core_count", "network", message, need, memory, chip, limit=limit)
 
 
-def placement(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def placement(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """Layers for which there are no cores, wherever they are now; asked by ``place``."""
     yield from obstacles(program, chip)
 
 
-def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """A layer was put on a core that is not there, or that it does not fit."""
     taken = {core.core for core in program.cores}
     for core in program.cores:
@@ -70,7 +70,7 @@ def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic
             yield replace(finding, rule="assigned_core", advice=hint)
 
 
-def event_order(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def event_order(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """The layer is on a core that may take events out of order.
 
     The vendor means these cores for what reads the input; elsewhere it is a warning.
@@ -107,7 +107,7 @@ def _id(core: SpeckCore) -> int:
     return core.core
 
 
-def _memory(rule: str, index: int, program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def _memory(rule: str, index: int, program: SpeckProgram, chip: SpeckChip) -> Findings:
     for core in program.cores:
         rooms = [[*memories(core, spec)][index] for spec in chip.cores]
         _, need, limit = max(rooms, key=lambda room: room[2].value)

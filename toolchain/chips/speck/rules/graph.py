@@ -7,7 +7,7 @@ tries what may help.
 
 from __future__ import annotations
 
-from toolchain.chips.rules.findings import Rule
+from toolchain.chips.rules.graph import GraphRules
 from toolchain.chips.rules.hints import advised
 from toolchain.chips.rules.trial import Trial
 from toolchain.chips.speck.rules.graph_hints import advise
@@ -19,7 +19,7 @@ from toolchain.ir import Graph
 
 __all__ = ["RULES", "check_graph", "computes", "topology_is_sound"]
 
-RULES: tuple[Rule[Graph, SpeckChip], ...] = (*TOPOLOGY, *NEURONS)
+RULES: GraphRules[SpeckChip] = (*TOPOLOGY, *NEURONS)
 """In the order in which they report."""
 
 

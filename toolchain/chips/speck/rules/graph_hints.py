@@ -31,8 +31,8 @@ def advise(case: GraphCase) -> Iterator[Remedy]:
     """Yield what helps against an error."""
     if not is_error(case.finding):
         return
-    yield from edited(case, [rewritten])
-    yield from accepted(case, APPROXIMATIONS.get(case.finding.rule, ()), approximate)
+    yield from edited(case, {case.finding.rule: [rewritten]})
+    yield from accepted(case, APPROXIMATIONS, approximate)
 
 
 def rewritten(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:

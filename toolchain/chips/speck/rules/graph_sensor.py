@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from toolchain.chips.rules.findings import error
+from toolchain.chips.rules.findings import Findings, error
 from toolchain.chips.speck.lower.integers import sources
 from toolchain.chips.speck.rules.sensor import beyond_limits
 from toolchain.chips.speck.sensor import SpeckSensor
-from toolchain.diagnostics import Advice, Diagnostic, Remedy
+from toolchain.diagnostics import Advice, Remedy
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Edge, Graph, Sensor, SumPool2d
 from toolchain.passes import fold_sensor_pool
@@ -18,7 +18,7 @@ from toolchain.passes import fold_sensor_pool
 __all__ = ["input_pooling", "sensor_first"]
 
 
-def sensor_first(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
     """There is one camera, in front of everything."""
     sensors = graph.of(Sensor)
     for name in sensors:
@@ -39,7 +39,7 @@ def sensor_first(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
         )
 
 
-def input_pooling(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
     """Events are pooled by the camera, before its crop and for all that reads it alike."""
     for name in graph.of(SumPool2d):
         read = {source for source, _ in sources(graph, name)}

@@ -6,13 +6,13 @@ rules and the placement are run on the program as an action leaves it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
-from toolchain.chips.rules.hints import Edit, edited
+from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
 from toolchain.chips.rules.trial import Case
 from toolchain.chips.speck.lower.place import cores_that_fit, crowded, place, text_of_ids
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
@@ -22,15 +22,15 @@ from toolchain.hardware import SpeckChip
 
 __all__ = ["advise", "advised_pins"]
 
-ProgramCase: TypeAlias = Case[SpeckProgram, SpeckChip]
-Edits: TypeAlias = Iterator[tuple[str, SpeckProgram | None]]
+SpeckCase: TypeAlias = Case[SpeckProgram, SpeckChip]
 
 
-def advise(case: ProgramCase) -> Iterator[Remedy]:
+def advise(case: SpeckCase) -> Iterator[Remedy]:
     """Yield what helps: changes to the program, then another chip."""
-    yield from edited(case, EDITS.get(case.finding.rule, ()))
+    yield from edited(case, EDITS)
     if case.finding.rule in ON_ANOTHER_CHIP:
-        yield from other_chips(case)
+        # those that no tool knows any more are left out
+        yield from fitting(case.trial.elsewhere(edits.moved, lambda chip: not chip.vendor_note))
 
 
 def advised_pins(
@@ -67,21 +67,10 @@ def advised_pins(
     return tuple(replace(f, advice=Advice(partial(free, f.where))) for f in findings)
 
 
-# ---- another chip ----
-
-
-def other_chips(case: ProgramCase) -> Iterator[Remedy]:
-    """The chips that take the whole program; those that no tool knows any more are left out."""
-    others = case.trial.elsewhere(edits.moved, lambda chip: not chip.vendor_note)
-    fitting = [there.chip.name for there in others if there.fits]
-    if fitting:
-        yield Remedy(f"the program fits {' or '.join(fitting)}")
-
-
 # ---- smaller layers ----
 
 
-def fewer_channels(case: ProgramCase) -> Edits:
+def fewer_channels(case: SpeckCase) -> Edits[SpeckProgram]:
     """As many output channels as fit a core. A network's own outputs are what it is for."""
     core = _core(case)
     if core.name in case.subject.outputs:
@@ -92,14 +81,14 @@ def fewer_channels(case: ProgramCase) -> Edits:
         return smaller is not None and bool(cores_that_fit(smaller[core.name], case.chip))
 
     outputs = core.weight.shape[0]
-    if most := _largest(outputs, fits):
+    if most := largest(outputs, fits):
         smaller = edits.narrower(case.subject, core.name, most)
         assert smaller is not None
         ids = text_of_ids(cores_that_fit(smaller[core.name], case.chip), "or")
         yield f"{outputs} -> {most} output channels fits core {ids}", smaller
 
 
-def allowed_channels(case: ProgramCase) -> Edits:
+def allowed_channels(case: SpeckCase) -> Edits[SpeckProgram]:
     """As many channels as a core may have, where they come from."""
     most = int(case.chip.limits.channels.value)
     wide = [_core(case).name] + [s.name for s, _ in case.subject.sources(_core(case).name) if s]
@@ -110,17 +99,17 @@ def allowed_channels(case: ProgramCase) -> Edits:
             yield text, edits.narrower(case.subject, name, most)
 
 
-def pooled_before(case: ProgramCase) -> Edits:
+def pooled_before(case: SpeckCase) -> Edits[SpeckProgram]:
     """The smallest pooling before the layer that helps."""
     yield from _pooled_before(case, _core(case))
 
 
-def larger_stride(case: ProgramCase) -> Edits:
+def larger_stride(case: SpeckCase) -> Edits[SpeckProgram]:
     """The smallest stride of the layer that helps."""
     yield from _larger_stride(case, _core(case))
 
 
-def _pooled_before(case: ProgramCase, core: SpeckCore) -> Edits:
+def _pooled_before(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
     sources = [*case.subject.sources(core.name)]
     if case.subject.sensor is None and any(source is None for source, _ in sources):
         return  # a core can pool what it sends, and nobody but a sensor does so for the input
@@ -132,7 +121,7 @@ def _pooled_before(case: ProgramCase, core: SpeckCore) -> Edits:
             return
 
 
-def _larger_stride(case: ProgramCase, core: SpeckCore) -> Edits:
+def _larger_stride(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
     for step in case.chip.limits.strides.values:
         if step <= max(core.stride):
             continue
@@ -142,7 +131,7 @@ def _larger_stride(case: ProgramCase, core: SpeckCore) -> Edits:
             return
 
 
-def two_cores(case: ProgramCase) -> Edits:
+def two_cores(case: SpeckCase) -> Edits[SpeckProgram]:
     """Half of the output channels on another core. An output has to stay in one piece."""
     core = _core(case)
     outputs = core.weight.shape[0]
@@ -159,7 +148,7 @@ def two_cores(case: ProgramCase) -> Edits:
         )
 
 
-def without_bias(case: ProgramCase) -> Edits:
+def without_bias(case: SpeckCase) -> Edits[SpeckProgram]:
     """A layer without biases takes no memory for them."""
     core = _core(case)
     if core.bias is None:
@@ -170,19 +159,10 @@ def without_bias(case: ProgramCase) -> Edits:
     yield f"without its biases, {lost}, it fits", edits.without_bias(case.subject, core.name)
 
 
-def _largest(below: int, fits: Callable[[int], bool]) -> int:
-    """The largest number from 1 to below ``below`` that fits; 0 if none does."""
-    kept, over = 0, below
-    while over - kept > 1:
-        middle = (kept + over) // 2
-        kept, over = (middle, over) if fits(middle) else (kept, middle)
-    return kept
-
-
 # ---- a crowd of layers ----
 
 
-def smaller_member(case: ProgramCase) -> Edits:
+def smaller_member(case: SpeckCase) -> Edits[SpeckProgram]:
     """One layer that goes elsewhere once it is smaller: by channels, by pooling, by stride."""
     layers = _members(case)
     yield from _narrowest(case, layers)
@@ -190,7 +170,7 @@ def smaller_member(case: ProgramCase) -> Edits:
         yield from islice((trial for core in layers for trial in smaller(case, core)), 1)
 
 
-def _narrowest(case: ProgramCase, layers: Sequence[SpeckCore]) -> Edits:
+def _narrowest(case: SpeckCase, layers: Sequence[SpeckCore]) -> Edits[SpeckProgram]:
     """The layer that has to lose the smallest part of its channels."""
     most = {
         core.name: _most_channels(case, core)
@@ -205,23 +185,23 @@ def _narrowest(case: ProgramCase, layers: Sequence[SpeckCore]) -> Edits:
         yield f"{outputs} -> {most[name]} output channels of {_weights(case, name)} fits", changed
 
 
-def _core(case: ProgramCase) -> SpeckCore:
+def _core(case: SpeckCase) -> SpeckCore:
     """The layer that the finding is about."""
     where = case.finding.where
     return next(core for core in case.subject.cores if where in (core.name, core.weight_name))
 
 
-def _weights(case: ProgramCase, name: str) -> str:
+def _weights(case: SpeckCase, name: str) -> str:
     return case.subject[name].weight_name
 
 
-def _most_channels(case: ProgramCase, core: SpeckCore) -> int:
-    return _largest(
+def _most_channels(case: SpeckCase, core: SpeckCore) -> int:
+    return largest(
         core.weight.shape[0], lambda n: case.helps(edits.narrower(case.subject, core.name, n))
     )
 
 
-def _members(case: ProgramCase) -> Sequence[SpeckCore]:
+def _members(case: SpeckCase) -> Sequence[SpeckCore]:
     """The layers of the crowd; the layer alone where it is about one that fits no core."""
     for layers, _ in crowded(case.subject, case.chip, {}):
         if layers[0].name == case.finding.where:
@@ -232,7 +212,7 @@ def _members(case: ProgramCase) -> Sequence[SpeckCore]:
 # ---- other settings ----
 
 
-def allowed_stride(case: ProgramCase) -> Edits:
+def allowed_stride(case: SpeckCase) -> Edits[SpeckProgram]:
     """The strides next to the one that is asked for."""
     allowed, own = case.chip.limits.strides.values, _core(case).stride
     below = tuple(max(step for step in allowed if step <= s) for s in own)
@@ -242,7 +222,7 @@ def allowed_stride(case: ProgramCase) -> Edits:
         yield f"stride {height}x{width} is taken", changed
 
 
-def allowed_padding(case: ProgramCase) -> Edits:
+def allowed_padding(case: SpeckCase) -> Edits[SpeckProgram]:
     """As much padding as a core can be set to."""
     most = int(case.chip.limits.padding.value)
     height, width = (min(most, pad) for pad in _core(case).padding)
@@ -250,7 +230,7 @@ def allowed_padding(case: ProgramCase) -> Edits:
     yield f"padding {height}x{width} is taken", changed
 
 
-def square_kernel(case: ProgramCase) -> Edits:
+def square_kernel(case: SpeckCase) -> Edits[SpeckProgram]:
     """Zeros behind the shorter side."""
     side = max(_core(case).weight.shape[2:])
     changed = edits.squared(case.subject, _core(case).name)
@@ -259,7 +239,7 @@ def square_kernel(case: ProgramCase) -> Edits:
         yield f"a {side}x{side} kernel is taken, with a map of {height}x{width}", changed
 
 
-def allowed_pooling(case: ProgramCase) -> Edits:
+def allowed_pooling(case: SpeckCase) -> Edits[SpeckProgram]:
     """The largest pooling that there is, for each layer that asks for another."""
     allowed = case.chip.limits.pooling.values
     at_input = case.finding.where == case.subject.input_name
@@ -271,7 +251,7 @@ def allowed_pooling(case: ProgramCase) -> Edits:
             yield f"sum pooling of {smaller} to {target.layer} is taken", changed
 
 
-def copy_of_layer(case: ProgramCase) -> Edits:
+def copy_of_layer(case: SpeckCase) -> Edits[SpeckProgram]:
     """A second core that computes the same, for the destinations beyond the limit."""
     most = int(case.chip.limits.destinations.value)
     core = _core(case)
@@ -280,14 +260,14 @@ def copy_of_layer(case: ProgramCase) -> Edits:
     yield f"a copy of {core.weight_name} and {core.name} for {rest} gives the same output", changed
 
 
-def usable_floor(case: ProgramCase) -> Edits:
+def usable_floor(case: SpeckCase) -> Edits[SpeckProgram]:
     """The largest floor that works."""
     floor = int(case.chip.limits.threshold_low_max.value)
     changed = edits.with_floor(case.subject, _core(case).name, floor)
     yield f"threshold_low {_core(case).threshold_low} -> {floor}", changed
 
 
-def smaller_scale(case: ProgramCase) -> Edits:
+def smaller_scale(case: SpeckCase) -> Edits[SpeckProgram]:
     """A layer's integers divided by the smallest power of two that helps."""
     for exponent in range(1, 17):
         changed = edits.rescaled(case.subject, _core(case).name, 2**exponent)
@@ -299,7 +279,7 @@ def smaller_scale(case: ProgramCase) -> Edits:
             return
 
 
-def smaller_weights(case: ProgramCase) -> Edits:
+def smaller_weights(case: SpeckCase) -> Edits[SpeckProgram]:
     """Weights worth less than two spikes."""
     core, top = _core(case), 2 * _core(case).threshold_high - 1
     many = int((core.weight > top).sum())
@@ -319,7 +299,7 @@ ON_ANOTHER_CHIP = (
 )
 """Rules whose findings may be gone on another chip."""
 SMALLER = (two_cores, fewer_channels, pooled_before, larger_stride)
-EDITS: dict[str, tuple[Edit[SpeckProgram, SpeckChip], ...]] = {
+EDITS: EditsOf[SpeckProgram, SpeckChip] = {
     "kernel_memory": SMALLER,
     "neuron_memory": SMALLER,
     "bias_memory": (without_bias, two_cores, fewer_channels),

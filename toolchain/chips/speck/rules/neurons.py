@@ -5,73 +5,105 @@ Max pooling has no rule: no Graph holds it, so extraction refuses it by the laye
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from toolchain.chips.rules.findings import Rule, info
-from toolchain.chips.rules.graph import capped, comparison, each, reset_of, unusual
+from toolchain.chips.rules.findings import Findings, info
+from toolchain.chips.rules.graph import (
+    Fault,
+    GraphRules,
+    comparison,
+    refused,
+    reset_of,
+    subtracts_other,
+    unusual,
+)
 from toolchain.chips.speck.faults import by
 from toolchain.chips.speck.lower.dense import dense
 from toolchain.chips.speck.program import kernel_words
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import count
 from toolchain.hardware import SpeckChip
 from toolchain.ir import Array, Conv2d, Graph, Neuron, SumPool2d
 
 __all__ = ["NEURONS"]
 
 
-@each(Neuron)
-def integrate_and_fire(node: Neuron, chip: SpeckChip) -> Iterator[str]:
-    """Neurons integrate without exponential leak and without synaptic current."""
-    if np.any(node.alpha_mem != 1):
-        yield f"decays exponentially; neurons of {chip.name} only integrate"
-    if node.alpha_syn is not None:
-        yield f"has a synaptic current; neurons of {chip.name} have none"
-
-
-@each(Neuron)
-def reset(node: Neuron, chip: SpeckChip) -> Iterator[str]:
-    """After a spike the membrane loses its threshold or returns to zero, in the same step."""
+def _resets_otherwise(node: Neuron) -> bool:
+    """Whether a spike does more or less than to take the threshold off, or to return to zero."""
     zero = node.reset in ("value", "additive") and not np.any(node.v_reset)
-    subtract = node.reset == "subtract" and (
-        node.reset_amount is None or not np.any(node.reset_amount != node.v_threshold)
-    )
-    if node.reset_when != "same" or not (zero or subtract):
-        yield (
-            f"resets by {reset_of(node)!r}; {chip.name} subtracts the threshold or returns to "
-            "zero, at once"
-        )
+    subtract = node.reset == "subtract" and not subtracts_other(node)
+    return node.reset_when != "same" or not (zero or subtract)
 
 
-@each(Neuron)
-def one_number_a_core(node: Neuron, chip: SpeckChip) -> Iterator[str]:
-    """Threshold and floor are shared by all neurons of a core."""
-    for field in ("v_threshold", "v_min"):
+integrate_and_fire = refused(
+    "integrate_and_fire",
+    Neuron,
+    (
+        lambda node: np.any(node.alpha_mem != 1),
+        "decays exponentially; neurons of {chip} only integrate",
+    ),
+    (
+        lambda node: node.alpha_syn is not None,
+        "has a synaptic current; neurons of {chip} have none",
+    ),
+)
+
+
+reset = refused(
+    "reset",
+    Neuron,
+    (
+        _resets_otherwise,
+        lambda node: (
+            f"resets by {reset_of(node)!r}; {{chip}} subtracts the threshold or returns "
+            "to zero, at once"
+        ),
+    ),
+)
+
+
+def _several(field: str) -> Fault[Neuron]:
+    """A field that has not the same value in all neurons."""
+
+    def values(node: Neuron) -> int:
         value: Array | None = getattr(node, field)
-        if value is not None and np.any(value != value.flat[0]):
-            yield (
-                f"has {len(np.unique(value))} different values of {field}, a core of {chip.name} "
-                "has one"
-            )
+        return 0 if value is None else len(np.unique(value))
+
+    return (
+        lambda node: values(node) > 1,
+        lambda node: f"has {values(node)} different values of {field}, a core of {{chip}} has one",
+    )
 
 
-@each(Neuron)
-def membrane_floor(node: Neuron, chip: SpeckChip) -> Iterator[str]:
-    """The floor of a membrane is not above its rest."""
-    if node.v_min is not None and np.any(node.v_min > 0):
-        yield (f"has a membrane floor (v_min) of {node.v_min.max():g}, {chip.name} takes 0 or less")
+one_number_a_core = refused("one_number_a_core", Neuron, _several("v_threshold"), _several("v_min"))
 
 
-@each(Neuron)
-def plain_neurons(node: Neuron, chip: SpeckChip) -> Iterator[str]:
-    """Membranes rest at 0, have no bias of their own, and a spike counts 1."""
-    yield from unusual(node, {"v_leak": 0, "bias": 0, "spike_scale": 1, "gain": 1}, chip)
-    if node.max_spikes is not None:
-        yield f"{capped(node.max_spikes)}; {chip.name} has no such cap"
+def _floor(node: Neuron) -> float:
+    return 0.0 if node.v_min is None else float(node.v_min.max())
 
 
-def dense_kernel(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+membrane_floor = refused(
+    "membrane_floor",
+    Neuron,
+    (
+        lambda node: _floor(node) > 0,
+        lambda node: f"has a membrane floor (v_min) of {_floor(node):g}, {{chip}} takes 0 or less",
+    ),
+)
+
+
+plain_neurons = refused(
+    "plain_neurons",
+    Neuron,
+    *unusual(v_leak=0, bias=0, spike_scale=1, gain=1),
+    (lambda node: node.max_spikes == 1, "is capped at 1 spike a step; {chip} has no such cap"),
+    (
+        lambda node: node.max_spikes not in (1, None),
+        "is capped at {node.max_spikes} spikes a step; {chip} has no such cap",
+    ),
+)
+
+
+def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
     """A core has no field for groups, dilation and a second side; zeros say the same, at a cost."""
     for name, node in graph.of(Conv2d).items():
         kernel = dense(node, graph.input_shape_of(name), chip.limits)
@@ -98,17 +130,18 @@ def _unusual(node: Conv2d) -> str:
     return " and ".join(found)
 
 
-@each(SumPool2d)
-def square_pooling(node: SumPool2d, chip: SpeckChip) -> Iterator[str]:
-    """Pools are square, and their windows do not overlap."""
-    if node.kernel[0] != node.kernel[1] or node.stride != node.kernel:
-        yield (
-            f"pools {node.kernel} with stride {node.stride}; {chip.name} pools squares with the "
-            "stride of their side"
-        )
+square_pooling = refused(
+    "square_pooling",
+    SumPool2d,
+    (
+        lambda node: node.kernel[0] != node.kernel[1] or node.stride != node.kernel,
+        "pools {node.kernel} with stride {node.stride}; {chip} pools squares with the stride of "
+        "their side",
+    ),
+)
 
 
-NEURONS: tuple[Rule[Graph, SpeckChip], ...] = (
+NEURONS: GraphRules[SpeckChip] = (
     integrate_and_fire,
     reset,
     comparison,

@@ -8,12 +8,11 @@ Source: sinabs documentation, "Tips for training".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from toolchain.chips.rules.findings import warning
+from toolchain.chips.rules.findings import Findings, warning
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import count
 from toolchain.estimate import Activity
 from toolchain.hardware import Quantity, SpeckChip
 
@@ -54,9 +53,7 @@ class RateLimits:
         )
 
 
-def check_rates(
-    program: SpeckProgram, activity: Activity, limits: RateLimits
-) -> Iterator[Diagnostic]:
+def check_rates(program: SpeckProgram, activity: Activity, limits: RateLimits) -> Findings:
     """A warning for each layer whose mean rates are above a limit; peaks may be far higher.
 
     Args:
@@ -83,7 +80,7 @@ def check_rates(
 
 def _above(
     core: SpeckCore, rule: str, need: float, limit: float | None, unit: str, source: str
-) -> Iterator[Diagnostic]:
+) -> Findings:
     if limit is not None and need > limit:
         message = (
             f"{count(round(need))} {unit} on average, the limit of a core is "

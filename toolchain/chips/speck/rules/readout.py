@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from toolchain.chips.rules.findings import error
+from toolchain.chips.rules.findings import Findings, error
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.readout import readout_table
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import count
 from toolchain.hardware import SpeckChip
 
 __all__ = ["readout_block", "readout_destinations", "readout_size"]
 
 
-def readout_block(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def readout_block(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """The chip has no readout that can be used."""
     if program.readout is not None and not chip.readout:
         message = f"is sent to the readout block, {chip.name} has none that can be used"
         yield error("readout_block", program.readout.layer, message)
 
 
-def readout_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def readout_size(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """More classes than the readout tells apart."""
     limit = chip.limits.readout_classes
     if program.readout is None or limit is None:
@@ -31,7 +29,7 @@ def readout_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]
         yield error("readout_size", program.readout.layer, message, number, limit, chip)
 
 
-def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """A core sends to the readout and to too many other cores."""
     limit = chip.limits.destinations
     if program.readout is None:

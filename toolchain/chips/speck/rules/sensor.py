@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from toolchain.chips.rules.findings import error, warning
+from toolchain.chips.rules.findings import Findings, error, warning
 from toolchain.chips.speck.faults import by
 from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SpeckSensor
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import count
 from toolchain.hardware import SpeckChip
 
 __all__ = ["beyond_limits", "event_filter", "input_pooling", "sensor", "sensor_destinations"]
 
 
-def sensor(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def sensor(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """A camera that the chip does not have, or cannot set up like this."""
     if program.sensor is not None:
         yield from beyond_limits(program.sensor, program.input_shape, chip)
 
 
-def beyond_limits(
-    sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckChip
-) -> Iterator[Diagnostic]:
+def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckChip) -> Findings:
     """What ``sensor`` asks of ``chip`` in vain, for events of ``shape`` (channels, y, x)."""
     limits = chip.sensor
     if limits is None:
@@ -58,7 +54,7 @@ def beyond_limits(
         yield error("sensor", sensor.name, message, max(sensor.pooling), limits.pooling, chip)
 
 
-def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """The camera sends its events to too many cores, or to other channels than its own."""
     if program.sensor is None or chip.sensor is None:
         return
@@ -83,7 +79,7 @@ def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diag
             )
 
 
-def input_pooling(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def input_pooling(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """Pooling on the way from the input to a core, for which there is no setting."""
     for target in program.inputs:
         if target.pooling != 1:
@@ -102,7 +98,7 @@ def input_pooling(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic
             )
 
 
-def event_filter(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def event_filter(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """A filter that cannot be set up like this, or that drops events which the simulation keeps."""
     if program.sensor is None or program.sensor.filter is None or chip.sensor is None:
         return

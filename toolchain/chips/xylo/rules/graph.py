@@ -7,7 +7,7 @@ asked in ``program``; ``graph_hints`` tries what may help.
 
 from __future__ import annotations
 
-from toolchain.chips.rules.findings import Rule
+from toolchain.chips.rules.graph import GraphRules
 from toolchain.chips.rules.hints import advised
 from toolchain.chips.rules.trial import Trial
 from toolchain.chips.xylo.rules.graph_hints import advise
@@ -20,7 +20,7 @@ from toolchain.ir import Graph
 
 __all__ = ["RULES", "check_graph", "computes", "topology_is_sound"]
 
-RULES: tuple[Rule[Graph, XyloChip], ...] = (*TOPOLOGY, *NEURONS, *TIMING)
+RULES: GraphRules[XyloChip] = (*TOPOLOGY, *NEURONS, *TIMING)
 """In the order in which they report."""
 
 

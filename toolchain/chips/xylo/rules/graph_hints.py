@@ -36,4 +36,4 @@ def advise(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:
     names = [there.chip.name for there in others if case.gone(there)]
     if names:
         yield Remedy(f"{' or '.join(names)} can do this")
-    yield from accepted(case, APPROXIMATIONS.get(case.finding.rule, ()), approximate)
+    yield from accepted(case, APPROXIMATIONS, approximate)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from toolchain.chips.rules.findings import some
-from toolchain.chips.rules.hints import Edit, edited
+from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
 from toolchain.chips.rules.trial import Case
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -24,29 +24,27 @@ from toolchain.hardware import XyloChip
 
 __all__ = ["advise", "has_bias"]
 
-ProgramCase: TypeAlias = Case[XyloProgram, XyloChip]
-Edits: TypeAlias = Iterator[tuple[str, XyloProgram | None]]
+XyloCase: TypeAlias = Case[XyloProgram, XyloChip]
 
 
-def advise(case: ProgramCase) -> Iterator[Remedy]:
+def advise(case: XyloCase) -> Iterator[Remedy]:
     """Yield what helps: another chip, then changes to the program."""
     if case.finding.rule in ON_ANOTHER_CHIP:
         yield from other_chips(case)
-    yield from edited(case, EDITS.get(case.finding.rule, ()))
+    yield from edited(case, EDITS)
 
 
 # ---- another chip ----
 
 
-def other_chips(case: ProgramCase) -> Iterator[Remedy]:
+def other_chips(case: XyloCase) -> Iterator[Remedy]:
     """The chips that take the whole program; failing these, those that have enough of this."""
     others = [*case.trial.elsewhere(edits.moved, has_bias)]
-    fitting = [there.chip.name for there in others if there.fits]
+    whole = [*fitting(others)]
     enough = [there.chip.name for there in others if case.gone(there)]
-    if fitting:
-        yield Remedy(f"the program fits {' or '.join(fitting)}")
-    elif enough:
+    if enough and not whole:
         yield Remedy(f"{' or '.join(enough)} has enough of these")
+    yield from whole
 
 
 def has_bias(chip: XyloChip) -> bool:
@@ -57,7 +55,7 @@ def has_bias(chip: XyloChip) -> bool:
 # ---- fewer neurons ----
 
 
-def without_idle_neurons(case: ProgramCase) -> Edits:
+def without_idle_neurons(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out what never fires or is never read; the outputs stay the same."""
     silent, _ = never_fires(case.subject)
     idle = silent | never_read(case.subject)
@@ -67,7 +65,7 @@ def without_idle_neurons(case: ProgramCase) -> Edits:
         yield f"without {many} that never fire or are never read it fits, same outputs", smaller
 
 
-def without_idle_channels(case: ProgramCase) -> Edits:
+def without_idle_channels(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out input channels that reach nothing."""
     used = case.subject.weights_in.any(axis=(1, 2))
     many = int((~used).sum())
@@ -76,24 +74,17 @@ def without_idle_channels(case: ProgramCase) -> Edits:
         yield f"without the {many} channel{'s' * (many > 1)} that reach nothing it fits", smaller
 
 
-def fewer_neurons(case: ProgramCase) -> Edits:
+def fewer_neurons(case: XyloCase) -> Edits[XyloProgram]:
     """As many neurons of one layer as fit: the layer in which most can be saved."""
     layer = _layer_to_cut(case)
     size = layer.stop - layer.start
-    kept, over = 0, size
-    while over - kept > 1:
-        middle = (kept + over) // 2
-        smaller = edits.narrower(case.subject, layer, middle)
-        if smaller is not None and case.gone(smaller):
-            kept = middle
-        else:
-            over = middle
+    kept = largest(size, lambda most: case.gone(edits.narrower(case.subject, layer, most)))
     smaller = edits.narrower(case.subject, layer, kept) if kept else None
     if smaller is not None:
         yield f"{layer.name!r} {count(size)} -> {count(kept)} neurons fits", smaller
 
 
-def _layer_to_cut(case: ProgramCase) -> Population:
+def _layer_to_cut(case: XyloCase) -> Population:
     """The largest layer, among the targets of the finding's own where it is about fan-out."""
     hidden = [p for p in case.subject.populations if p.role == "hidden"]
     entries = np.asarray(case.subject.weights_rec.any(axis=2))
@@ -111,18 +102,18 @@ def _layer_to_cut(case: ProgramCase) -> Population:
     return max(hidden, key=lambda p: int(rows[:, p.start : p.stop].sum(axis=1).max()))
 
 
-def _limit(case: ProgramCase) -> int:
+def _limit(case: XyloCase) -> int:
     """The finding's limit."""
     assert case.finding.limit is not None
     return int(case.finding.limit)
 
 
-def _layer(case: ProgramCase) -> Population:
+def _layer(case: XyloCase) -> Population:
     """The layer that the finding is about."""
     return next(p for p in case.subject.populations if p.name == case.finding.where)
 
 
-def numbered(case: ProgramCase) -> Edits:
+def numbered(case: XyloCase) -> Edits[XyloProgram]:
     """Neurons numbered so that the input's come first and the outputs' last."""
     if not any(case.subject.aliases):
         yield (
@@ -134,7 +125,7 @@ def numbered(case: ProgramCase) -> Edits:
 # ---- fewer connections ----
 
 
-def prune_each(case: ProgramCase) -> Edits:
+def prune_each(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out the smallest weights of every neuron of the layer that has too many."""
     layer = _layer(case)
     dropped = edits.weakest_of_each(case.subject, range(layer.start, layer.stop), _limit(case))
@@ -144,7 +135,7 @@ def prune_each(case: ProgramCase) -> Edits:
     yield text, edits.without_connections(case.subject, dropped)
 
 
-def prune_all(case: ProgramCase) -> Edits:
+def prune_all(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out the smallest weights between hidden neurons."""
     dropped = edits.weakest_of_all(case.subject, _limit(case))
     many = int(dropped.sum())
@@ -153,7 +144,7 @@ def prune_all(case: ProgramCase) -> Edits:
     yield text, edits.without_connections(case.subject, dropped)
 
 
-def _largest(case: ProgramCase, dropped: edits.Mask) -> str:
+def _largest(case: XyloCase, dropped: edits.Mask) -> str:
     top = 2 ** (int(case.chip.limits.weight_width.value) - 1) - 1
     return f"the largest removed is {edits.strengths(case.subject)[dropped].max()} of {top}"
 
@@ -161,13 +152,13 @@ def _largest(case: ProgramCase, dropped: edits.Mask) -> str:
 # ---- other numbers in the registers ----
 
 
-def one_current(case: ProgramCase) -> Edits:
+def one_current(case: XyloCase) -> Edits[XyloProgram]:
     """Use the first synapse alone, where no neuron uses both."""
     if (single := edits.one_current(case.subject)) is not None:
         yield "no neuron uses two currents: written with one, the network is the same", single
 
 
-def threshold_of_one(case: ProgramCase) -> Edits:
+def threshold_of_one(case: XyloCase) -> Edits[XyloProgram]:
     """A threshold of 1 for neurons that stay silent with it."""
     layer = _layer(case)
     name = "threshold" if layer.role == "hidden" else "threshold_out"
@@ -182,7 +173,7 @@ def threshold_of_one(case: ProgramCase) -> Edits:
         yield "nothing drives these neurons up: with threshold 1 they stay silent", raised
 
 
-def smaller_scale(case: ProgramCase) -> Edits:
+def smaller_scale(case: XyloCase) -> Edits[XyloProgram]:
     """A layer's integers divided by the smallest power of two that helps."""
     layer = _layer(case)
     for exponent in range(1, 9 if case.chip.limits.bias_width else 1):
@@ -196,7 +187,7 @@ def smaller_scale(case: ProgramCase) -> Edits:
             return
 
 
-def smaller_shift(case: ProgramCase) -> Edits:
+def smaller_shift(case: XyloCase) -> Edits[XyloProgram]:
     """Larger weights and a smaller shift, which are the same numbers."""
     name = shifts_of(case.subject)[case.finding.where]
     weights = name.replace("weight_shift", "weights")
@@ -205,7 +196,7 @@ def smaller_shift(case: ProgramCase) -> Edits:
         yield f"{weights} times {factor} with {name} {_limit(case)} are the same numbers", smaller
 
 
-def dash_of_one(case: ProgramCase) -> Edits:
+def dash_of_one(case: XyloCase) -> Edits[XyloProgram]:
     """The shortest decay that is heard."""
     layer = _layer(case)
     suffix = "_out" if layer.role == "output" else ""
@@ -221,7 +212,7 @@ def dash_of_one(case: ProgramCase) -> Edits:
 # ---- aliases ----
 
 
-def opened_loops(case: ProgramCase) -> Edits:
+def opened_loops(case: XyloCase) -> Edits[XyloProgram]:
     """Every loop that begins in the layer, without the alias that closes it."""
     layer = _layer(case)
     loops = [way for way in loops_of(case.subject) if layer.start <= way[0] < layer.stop]
@@ -237,7 +228,7 @@ def opened_loops(case: ProgramCase) -> Edits:
 # ---- time ----
 
 
-def longer_step(case: ProgramCase) -> Edits:
+def longer_step(case: XyloCase) -> Edits[XyloProgram]:
     """A timestep in which the work ends, to three digits."""
     clock = case.chip.clock.main_clock.to("Hz")
     need = cycles_per_step(case.subject, case.chip, input_active=1.0, hidden_active=1.0) / clock
@@ -246,7 +237,7 @@ def longer_step(case: ProgramCase) -> Edits:
     yield f"dt of {dt:g} s or longer", replace(case.subject, dt=dt)
 
 
-def step_of_the_sensor(case: ProgramCase) -> Edits:
+def step_of_the_sensor(case: XyloCase) -> Edits[XyloProgram]:
     """The timestep of real time."""
     step = case.chip.clock.real_time_step
     assert step is not None
@@ -267,7 +258,7 @@ ON_ANOTHER_CHIP = (
     "weight_shifts",
     "widths",
 )
-EDITS: dict[str, tuple[Edit[XyloProgram, XyloChip], ...]] = {
+EDITS: EditsOf[XyloProgram, XyloChip] = {
     "input_channels": (without_idle_channels,),
     "hidden_neurons": (without_idle_neurons, fewer_neurons),
     "synapses": (one_current,),

@@ -10,15 +10,12 @@ Source: xylosim 0.1.3 as observed (both cores). What the silicon does with loops
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.rules.findings import info, some, warning
+from toolchain.chips.rules.findings import Findings, info, some, warning
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
 
 __all__ = [
@@ -36,7 +33,7 @@ OBSERVED = "xylosim 0.1.3 as observed"
 Mask = npt.NDArray[np.bool_]
 
 
-def alias_loops(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def alias_loops(program: XyloProgram, chip: XyloChip) -> Findings:
     """Spikes do not come back to the neuron that fired them, by way of aliases."""
     loops = loops_of(program)
     for p in program.populations:
@@ -55,7 +52,7 @@ def alias_loops(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             )
 
 
-def alias_order(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def alias_order(program: XyloProgram, chip: XyloChip) -> Findings:
     """An alias leads to a neuron that has its turn later in the step; loops are told apart."""
     loops = _loops(_alias_graph(program))
     for p in program.populations:
@@ -81,7 +78,7 @@ def alias_order(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             )
 
 
-def silent_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def silent_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """Every neuron can fire: something drives it up, or its bias does.
 
     An output that never fires is a class that is never seen, and a warning.
@@ -103,7 +100,7 @@ def silent_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
             )
 
 
-def unread_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def unread_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """Every hidden neuron has a way to an output."""
     del chip
     unread = never_read(program)
@@ -120,7 +117,7 @@ def unread_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
             )
 
 
-def unread_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def unread_channels(program: XyloProgram, chip: XyloChip) -> Findings:
     """Every input channel reaches a neuron."""
     del chip
     many = int((~program.weights_in.any(axis=(1, 2))).sum())

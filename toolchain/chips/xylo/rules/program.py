@@ -11,11 +11,9 @@ matrix has one place for each pair of neurons. Inputs above 15 spikes a step are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from toolchain.chips.rules.findings import Rule, at_most, parts
+from toolchain.chips.rules.findings import Findings, Rule, at_most, parts
 from toolchain.chips.rules.hints import advised
 from toolchain.chips.rules.trial import Trial
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -81,14 +79,14 @@ def fits(program: XyloProgram, chip: XyloChip) -> bool:
     return Trial(subject=program, chip=chip, rules=RULES).fits
 
 
-def input_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def input_channels(program: XyloProgram, chip: XyloChip) -> Findings:
     """The input has no more channels than the chip."""
     limit = chip.limits.input_channels
     where = program.input_name
     yield from at_most("input_channels", chip, where, program.inputs, "input channels", limit)
 
 
-def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """All hidden layers together fit."""
     limit = chip.limits.hidden_neurons
     layers = [p for p in program.populations if p.role == "hidden"]
@@ -99,14 +97,14 @@ def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     )
 
 
-def output_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def output_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """The readout layer fits."""
     limit = chip.limits.output_neurons
     where = ", ".join(p.name for p in program.populations if p.role == "output")
     yield from at_most("output_neurons", chip, where, program.outputs, "output neurons", limit)
 
 
-def synapses(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def synapses(program: XyloProgram, chip: XyloChip) -> Findings:
     """Hidden neurons have no more synaptic states than the chip."""
     limit = chip.limits.hidden_synapses
     pairs = (program.weights_in, program.weights_rec)
@@ -117,7 +115,7 @@ def synapses(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
     yield from at_most("synapses", chip, where, program.synapses, what, limit)
 
 
-def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def input_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
     """The input reaches only the first hidden neurons."""
     limit = chip.limits.input_expansion
     reached = np.flatnonzero(program.weights_in.any(axis=(0, 2)))
@@ -129,7 +127,7 @@ def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic
     yield from at_most("input_expansion", chip, where, need, what, limit)
 
 
-def output_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def output_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
     """The outputs are reached only from the last hidden neurons."""
     limit = chip.limits.output_expansion
     reading = np.flatnonzero(program.weights_out.any(axis=1))
@@ -141,7 +139,7 @@ def output_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnosti
     yield from at_most("output_expansion", chip, where, need, what, limit)
 
 
-def fan_out(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def fan_out(program: XyloProgram, chip: XyloChip) -> Findings:
     """A hidden neuron reaches no more hidden neurons than its entries allow.
 
     Feed-forward or recurrent: every connection between hidden neurons is an entry.
@@ -159,7 +157,7 @@ def fan_out(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
         yield from at_most("fan_out", chip, p.name, int(own.max()), what, limit, note)
 
 
-def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Findings:
     """All connections between hidden neurons fit into the memory.
 
     A target that is reached on one synapse or on both is one entry.
@@ -182,7 +180,7 @@ def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     yield from at_most("fan_out_memory", chip, "network", need, what, limit, parts(largest))
 
 
-def alias_targets(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def alias_targets(program: XyloProgram, chip: XyloChip) -> Findings:
     """A neuron has no more aliases than the chip stores."""
     limit = chip.limits.alias_targets
     for p in _hidden(program):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from toolchain.chips.rules.findings import Rule, error, info, warning
-from toolchain.chips.rules.graph import only_if
+from toolchain.chips.rules.findings import Findings, error, info, warning
+from toolchain.chips.rules.graph import GraphRules, only_if
 from toolchain.chips.xylo.lower.aliases import saved_entries
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.topology import topology_is_sound
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Graph, Neuron
 
 __all__ = ["TIMING"]
 
 
-def path_lengths(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def path_lengths(graph: Graph, chip: XyloChip) -> Findings:
     """All paths to a layer take equally many timesteps, one for each hidden layer passed."""
     layers = read_layers(graph)
     lags = layers.lags()
@@ -36,7 +34,7 @@ def path_lengths(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
                 )
 
 
-def early_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def early_bias(graph: Graph, chip: XyloChip) -> Findings:
     """A layer that hears its input later than in the graph has its bias from the first step on."""
     for name, lag in read_layers(graph).lags().items():
         node = graph[name]
@@ -64,7 +62,7 @@ def _gathered(node: Neuron, steps: int) -> float:
     return float(np.max(np.abs(node.bias * kept / node.v_threshold)))
 
 
-def aliases(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def aliases(graph: Graph, chip: XyloChip) -> Findings:
     """Layers whose spikes another layer passes on as its own, and what that saves."""
     layers = read_layers(graph)
     for source, target in arrange(layers, chip).aliases.items():
@@ -79,7 +77,7 @@ def aliases(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
         )
 
 
-def lag(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def lag(graph: Graph, chip: XyloChip) -> Findings:
     """How much later than the network the outputs are."""
     late = read_layers(graph).lag()
     if not late or any(path_lengths(graph, chip)):
@@ -97,7 +95,7 @@ def _steps(number: int) -> str:
     return f"{number} {'timestep' if number == 1 else 'timesteps'}"
 
 
-TIMING: tuple[Rule[Graph, XyloChip], ...] = tuple(
+TIMING: GraphRules[XyloChip] = tuple(
     only_if(topology_is_sound, rule) for rule in (path_lengths, early_bias, aliases, lag)
 )
 """Rules on graphs that read as layers and projections; they find nothing in others."""

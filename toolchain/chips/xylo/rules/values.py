@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolchain.chips.rules.findings import error, some, warning
+from toolchain.chips.rules.findings import Findings, error, some, warning
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.diagnostics import Diagnostic, count
+from toolchain.diagnostics import count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array
 
@@ -34,7 +34,7 @@ FIELDS = ("weights_in", "weights_rec", "weights_out", "threshold", "threshold_ou
 DECAYS = ("dash_mem", "dash_syn", "dash_syn_2", "dash_mem_out", "dash_syn_out")
 
 
-def thresholds(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def thresholds(program: XyloProgram, chip: XyloChip) -> Findings:
     """A threshold is at least 1; at 0 a neuron fires as often as it may, every step."""
     for population, values in _by_population(program, "threshold"):
         low = int((values < 1).sum())
@@ -51,7 +51,7 @@ def thresholds(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             )
 
 
-def biases(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def biases(program: XyloProgram, chip: XyloChip) -> Findings:
     """A bias fits its field."""
     width = chip.limits.bias_width
     for population, values in _by_population(program, "bias"):
@@ -75,7 +75,7 @@ def biases(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             )
 
 
-def weight_shifts(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def weight_shifts(program: XyloProgram, chip: XyloChip) -> Findings:
     """A weight shift fits its field."""
     width = chip.limits.weight_shift_width
     top = 2 ** int(width.value) - 1
@@ -96,7 +96,7 @@ def shifts_of(program: XyloProgram) -> dict[str, str]:
     }
 
 
-def widths(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def widths(program: XyloProgram, chip: XyloChip) -> Findings:
     """Weights, thresholds and decays fit a chip whose fields are narrower than the program's."""
     limits = chip.limits
     signed = [
@@ -112,7 +112,7 @@ def widths(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             yield error("widths", "network", message, need, width, chip)
 
 
-def same_core(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def same_core(program: XyloProgram, chip: XyloChip) -> Findings:
     """What is simulated is what the chip does: its core, and its spikes a step."""
     if program.core != chip.integer_core:
         message = f"is a program for core {program.core}, {chip.name} has core {chip.integer_core}"
@@ -124,7 +124,7 @@ def same_core(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             yield error("same_core", "network", message, need, quantity, chip)
 
 
-def decays(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def decays(program: XyloProgram, chip: XyloChip) -> Findings:
     """No state is cleared every step: a current with dash 0 is gone before it is added.
 
     A current that no weight feeds may have any dash.
@@ -155,7 +155,7 @@ def _what(name: str) -> str:
     return "the current every step before the membrane hears it: no spike arrives there"
 
 
-def real_time(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def real_time(program: XyloProgram, chip: XyloChip) -> Findings:
     """One timestep's work ends before the next begins, even if everything spikes at once.
 
     ``Estimate.load`` says the same of the data at hand.
@@ -179,7 +179,7 @@ def real_time(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
         )
 
 
-def real_time_step(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def real_time_step(program: XyloProgram, chip: XyloChip) -> Findings:
     """In real time the sensor's interface may set the length of a timestep."""
     step = chip.clock.real_time_step
     if program.dt is None or step is None or np.isclose(program.dt, step.to("s"), rtol=1e-6):
