@@ -9,7 +9,7 @@ from toolchain.chips.rules.each import At
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.hardware import SpeckChip
 
-__all__ = ["AtConnection", "AtCore", "connections", "cores", "outputs", "weights"]
+__all__ = ["AtConnection", "AtCore", "connections", "cores", "entries", "outputs", "weights"]
 
 Connection: TypeAlias = tuple[Destination, tuple[int, int, int]]
 """Where a map of which shape, before pooling, is sent."""
@@ -33,8 +33,13 @@ def outputs(program: SpeckProgram) -> Iterator[tuple[str, SpeckCore]]:
     yield from ((name, program[name]) for name in program.outputs)
 
 
+def entries(program: SpeckProgram) -> Iterator[tuple[str, Destination]]:
+    """Yield what the input is sent to, under the name of the input."""
+    yield from ((program.input_name, target) for target in program.inputs)
+
+
 def connections(program: SpeckProgram) -> Iterator[tuple[str, Connection]]:
     """Yield every connection under the name of what sends."""
-    yield from ((program.input_name, (target, program.input_map)) for target in program.inputs)
+    yield from ((name, (target, program.input_map)) for name, target in entries(program))
     for core in program.cores:
         yield from ((core.name, (target, core.output_shape)) for target in core.destinations)

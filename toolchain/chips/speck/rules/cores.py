@@ -6,7 +6,8 @@ from collections.abc import Container, Iterator
 from dataclasses import replace
 from functools import partial
 
-from toolchain.chips.rules.findings import Findings, error, info, warning
+from toolchain.chips.rules.each import each
+from toolchain.chips.rules.findings import Findings, Rule, error, info, warning
 from toolchain.chips.speck.lower.place import (
     cores_that_fit,
     memories,
@@ -15,33 +16,37 @@ from toolchain.chips.speck.lower.place import (
     wrong_core,
 )
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.chips.speck.rules.at import AtCore, cores, weights
 from toolchain.diagnostics import Advice, Remedy, count
 from toolchain.hardware import SpeckChip
 
-__all__ = [
-    "assigned_core",
-    "bias_memory",
-    "core_count",
-    "event_order",
-    "kernel_memory",
-    "neuron_memory",
-    "placement",
-]
+__all__ = ["ASSIGNED", "MEMORIES", "core_count", "event_order", "placement"]
 
 
-def kernel_memory(program: SpeckProgram, chip: SpeckChip) -> Findings:
+@each(weights)
+def kernel_memory(at: AtCore) -> Findings:
     """No core is large enough for the weights."""
-    yield from _memory("kernel_memory", 0, program, chip)
+    yield from _memory(at, 0)
 
 
-def neuron_memory(program: SpeckProgram, chip: SpeckChip) -> Findings:
+@each(cores)
+def neuron_memory(at: AtCore) -> Findings:
     """No core is large enough for the membranes."""
-    yield from _memory("neuron_memory", 1, program, chip)
+    yield from _memory(at, 1)
 
 
-def bias_memory(program: SpeckProgram, chip: SpeckChip) -> Findings:
+@each(weights)
+def bias_memory(at: AtCore) -> Findings:
     """No core is large enough for the biases."""
-    yield from _memory("bias_memory", 2, program, chip)
+    yield from _memory(at, 2)
+
+
+def _memory(at: AtCore, index: int) -> Findings:
+    memory = [[*memories(at.item, spec)][index] for spec in at.chip.cores]
+    _, need, limit = max(memory, key=lambda each: each[2].value)
+    if need > limit.value:
+        largest = f"the largest core of {at.chip.name} has {count(limit.value)}"
+        yield at.finding(f"needs {count(need)} words, {largest}", need, limit)
 
 
 def core_count(program: SpeckProgram, chip: SpeckChip) -> Findings:
@@ -58,16 +63,16 @@ def placement(program: SpeckProgram, chip: SpeckChip) -> Findings:
     yield from obstacles(program, chip)
 
 
-def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Findings:
+@each(cores)
+def assigned_core(at: AtCore) -> Findings:
     """A layer was put on a core that is not there, or that it does not fit."""
-    taken = {core.core for core in program.cores}
-    for core in program.cores:
-        if core.core is None:
-            continue
-        free = [number for number in cores_that_fit(core, chip) if number not in taken]
-        hint = Advice([Remedy(f"core {text_of_ids(free, 'or')} fits")] if free else ())
-        for finding in wrong_core(core, core.core, chip):
-            yield replace(finding, rule="assigned_core", advice=hint)
+    core, taken = at.item, {core.core for core in at.subject.cores}
+    if core.core is None:
+        return
+    free = [number for number in cores_that_fit(core, at.chip) if number not in taken]
+    hint = Advice([Remedy(f"core {text_of_ids(free, 'or')} fits")] if free else ())
+    for finding in wrong_core(core, core.core, at.chip):
+        yield replace(finding, rule=at.rule, advice=hint)
 
 
 def event_order(program: SpeckProgram, chip: SpeckChip) -> Findings:
@@ -107,14 +112,5 @@ def _id(core: SpeckCore) -> int:
     return core.core
 
 
-def _memory(rule: str, index: int, program: SpeckProgram, chip: SpeckChip) -> Findings:
-    for core in program.cores:
-        rooms = [[*memories(core, spec)][index] for spec in chip.cores]
-        _, need, limit = max(rooms, key=lambda room: room[2].value)
-        if need > limit.value:
-            where = core.name if rule == "neuron_memory" else core.weight_name
-            message = (
-                f"needs {count(need)} words, the largest core of {chip.name} has "
-                f"{count(limit.value)}"
-            )
-            yield error(rule, where, message, need, limit, chip)
+MEMORIES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (kernel_memory, neuron_memory, bias_memory)
+ASSIGNED: tuple[Rule[SpeckProgram, SpeckChip], ...] = (assigned_core, event_order)

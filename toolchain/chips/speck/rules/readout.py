@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from toolchain.chips.rules.findings import Findings, error
+from toolchain.chips.rules.findings import Findings, Rule, error
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.readout import readout_table
 from toolchain.diagnostics import count
 from toolchain.hardware import SpeckChip
 
-__all__ = ["readout_block", "readout_destinations", "readout_size"]
+__all__ = ["READOUT"]
 
 
 def readout_block(program: SpeckProgram, chip: SpeckChip) -> Findings:
@@ -41,3 +41,10 @@ def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
             f"{limit.value}"
         )
         yield error("readout_destinations", program.readout.layer, message, number + 1, limit, chip)
+
+
+READOUT: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
+    readout_block,
+    readout_size,
+    readout_destinations,
+)

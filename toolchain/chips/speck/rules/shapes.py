@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from toolchain.chips.rules.each import each
-from toolchain.chips.rules.findings import Findings
+from toolchain.chips.rules.findings import Findings, Rule
 from toolchain.chips.speck.faults import by
 from toolchain.chips.speck.lower.place import text_of_ids
+from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.at import AtConnection, AtCore, connections, cores, weights
 from toolchain.diagnostics import Severity, count
-from toolchain.hardware import Choice, Quantity
+from toolchain.hardware import Choice, Quantity, SpeckChip
 
-__all__ = [
-    "channels",
-    "destination_shape",
-    "destinations",
-    "input_size",
-    "kernel_size",
-    "output_size",
-    "padding",
-    "pooling",
-    "pooling_divides",
-    "square_kernel",
-    "stride",
-]
+__all__ = ["SHAPES"]
 
 
 @each(weights)
@@ -139,3 +128,18 @@ def _square(limit: Quantity) -> str:
 
 def _any_of(allowed: Choice) -> str:
     return text_of_ids(allowed.values, "or")
+
+
+SHAPES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
+    kernel_size,
+    square_kernel,
+    stride,
+    padding,
+    input_size,
+    output_size,
+    channels,
+    pooling,
+    pooling_divides,
+    destinations,
+    destination_shape,
+)

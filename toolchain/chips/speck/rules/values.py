@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from toolchain.chips.rules.each import each
-from toolchain.chips.rules.findings import Findings
+from toolchain.chips.rules.findings import Findings, Rule
+from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.at import AtCore, cores, outputs, weights
 from toolchain.diagnostics import Severity, count
 from toolchain.hardware import Quantity, SpeckChip
 from toolchain.ir import Array
 
-__all__ = [
-    "bias_leak",
-    "bias_range",
-    "readout_classes",
-    "single_spike",
-    "state_range",
-    "threshold_low",
-    "threshold_range",
-    "weight_range",
-]
+__all__ = ["BEHAVIOUR", "RANGES", "readout_classes"]
 
 
 @each(cores)
@@ -120,3 +112,13 @@ def _signed(width: Quantity) -> tuple[int, int]:
     """Smallest and largest signed integer of that many bits."""
     half = 1 << (int(width.value) - 1)
     return -half, half - 1
+
+
+RANGES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
+    threshold_range,
+    threshold_low,
+    weight_range,
+    bias_range,
+    state_range,
+)
+BEHAVIOUR: tuple[Rule[SpeckProgram, SpeckChip], ...] = (single_spike, bias_leak)

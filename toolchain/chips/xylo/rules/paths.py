@@ -14,20 +14,11 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.rules.findings import Findings, info, some, warning
+from toolchain.chips.rules.findings import Findings, Rule, info, some, warning
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.hardware import XyloChip
 
-__all__ = [
-    "alias_loops",
-    "alias_order",
-    "loops_of",
-    "never_fires",
-    "never_read",
-    "silent_neurons",
-    "unread_channels",
-    "unread_neurons",
-]
+__all__ = ["ALIASES", "UNREACHED", "loops_of", "never_fires", "never_read"]
 
 OBSERVED = "xylosim 0.1.3 as observed"
 Mask = npt.NDArray[np.bool_]
@@ -205,3 +196,11 @@ def _name(program: XyloProgram, hidden_id: int) -> str:
     """``fc1[3]``: the neuron counted within the user's layer."""
     layer = _layer(program, hidden_id)
     return f"{layer.name}[{hidden_id - layer.start}]"
+
+
+ALIASES: tuple[Rule[XyloProgram, XyloChip], ...] = (alias_loops, alias_order)
+UNREACHED: tuple[Rule[XyloProgram, XyloChip], ...] = (
+    silent_neurons,
+    unread_neurons,
+    unread_channels,
+)

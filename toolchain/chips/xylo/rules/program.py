@@ -18,54 +18,13 @@ from toolchain.chips.rules.hints import advised
 from toolchain.chips.rules.trial import Trial
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.hints import advise
-from toolchain.chips.xylo.rules.paths import (
-    alias_loops,
-    alias_order,
-    silent_neurons,
-    unread_channels,
-    unread_neurons,
-)
-from toolchain.chips.xylo.rules.values import (
-    biases,
-    decays,
-    real_time,
-    real_time_step,
-    same_core,
-    thresholds,
-    weight_shifts,
-    widths,
-)
+from toolchain.chips.xylo.rules.paths import ALIASES, UNREACHED
+from toolchain.chips.xylo.rules.values import REAL_TIME, VALUES
 from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import Quantity, XyloChip
 from toolchain.ir import Array
 
-__all__ = [
-    "RULES",
-    "alias_loops",
-    "alias_order",
-    "alias_targets",
-    "biases",
-    "check",
-    "decays",
-    "fan_out",
-    "fan_out_memory",
-    "fits",
-    "hidden_neurons",
-    "input_channels",
-    "input_expansion",
-    "output_expansion",
-    "output_neurons",
-    "real_time",
-    "real_time_step",
-    "same_core",
-    "silent_neurons",
-    "synapses",
-    "thresholds",
-    "unread_channels",
-    "unread_neurons",
-    "weight_shifts",
-    "widths",
-]
+__all__ = ["RULES", "check", "fits"]
 
 
 def check(program: XyloProgram, chip: XyloChip) -> tuple[Diagnostic, ...]:
@@ -201,19 +160,10 @@ RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
     fan_out,
     fan_out_memory,
     alias_targets,
-    thresholds,
-    biases,
-    weight_shifts,
-    widths,
-    same_core,
-    decays,
-    alias_loops,
-    alias_order,
-    real_time,
-    real_time_step,
-    silent_neurons,
-    unread_neurons,
-    unread_channels,
+    *VALUES,
+    *ALIASES,
+    *REAL_TIME,
+    *UNREACHED,
 )
 
 # ---- what the rules share ----

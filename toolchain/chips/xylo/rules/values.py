@@ -6,24 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolchain.chips.rules.findings import Findings, error, some, warning
+from toolchain.chips.rules.findings import Findings, Rule, error, some, warning
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.diagnostics import count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array
 
-__all__ = [
-    "biases",
-    "decays",
-    "real_time",
-    "real_time_step",
-    "same_core",
-    "shifts_of",
-    "thresholds",
-    "weight_shifts",
-    "widths",
-]
+__all__ = ["REAL_TIME", "VALUES", "shifts_of"]
 
 CAPS = {
     "max_input_spikes": ("input_spikes", "an input channel"),
@@ -212,3 +202,14 @@ def _signed_bits(values: Array) -> int:
     """Width of the smallest signed word that holds every value: 8 for -128 and for 127."""
     low, high = int(values.min()), int(values.max())
     return 1 + max((v if v >= 0 else -1 - v).bit_length() for v in (low, high))
+
+
+VALUES: tuple[Rule[XyloProgram, XyloChip], ...] = (
+    thresholds,
+    biases,
+    weight_shifts,
+    widths,
+    same_core,
+    decays,
+)
+REAL_TIME: tuple[Rule[XyloProgram, XyloChip], ...] = (real_time, real_time_step)
