@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from toolchain.chips.rules.each import At, each
-from toolchain.chips.rules.findings import C, Findings, Rule, is_error
+from toolchain.chips.rules.findings import C, Findings, Rule
 from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Neuron, Node
 
@@ -21,7 +21,6 @@ __all__ = [
     "only_if",
     "refused",
     "reset_of",
-    "sound",
     "subtracts_other",
     "unusual",
 ]
@@ -64,11 +63,6 @@ def unusual(**usual: float) -> tuple[Fault[Neuron], ...]:
         (other(field, value), words.format(field=field, value=value))
         for field, value in usual.items()
     )
-
-
-def sound(graph: Graph, chip: C, rules: Iterable[Rule[Graph, C]]) -> bool:
-    """Return whether none of ``rules`` finds an error."""
-    return not any(is_error(found) for rule in rules for found in rule(graph, chip))
 
 
 def only_if(condition: Callable[[Graph, C], bool], rule: Rule[Graph, C]) -> Rule[Graph, C]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Generic
 
 from toolchain.chips.rules.findings import C, Rule, S, is_error
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import list_chips, load_chip
 
-__all__ = ["Case", "Trial"]
+__all__ = ["Case", "Trial", "fits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,11 +48,17 @@ class Trial(Generic[S, C]):
         """Whether no rule finds an error; rules behind the first error are not run."""
         return not any(map(is_error, self.findings()))
 
-    def variant(self, key: Hashable, make: Callable[[], S | None]) -> Trial[S, C] | None:
-        """Return the trial of a changed subject, made once for each ``key``."""
+    def variant(
+        self, key: Hashable, make: Callable[[], S | None], chip: C | None = None
+    ) -> Trial[S, C] | None:
+        """Return the trial of a changed subject, made once for each ``key``; None for no subject.
+
+        ``chip``: where the changed subject is to run, unless on the same.
+        """
         if key not in self._variants:
-            subject = make()
-            self._variants[key] = None if subject is None else replace(self, subject=subject)
+            subject, chip = make(), chip or self.chip
+            there = None if subject is None else replace(self, subject=subject, chip=chip)
+            self._variants[key] = there
         return self._variants[key]
 
     def elsewhere(
@@ -63,16 +70,16 @@ class Trial(Generic[S, C]):
             move: the subject for another chip, or None where its cores cannot hold it.
             offered: whether a chip is to be suggested at all.
         """
-        for name in list_chips():
-            if (chip := load_chip(name)).name == self.chip.name:
-                continue
-            if isinstance(chip, type(self.chip)) and offered(chip):
-                if chip.name not in self._variants:
-                    moved = move(self.subject, chip)
-                    there = None if moved is None else replace(self, subject=moved, chip=chip)
-                    self._variants[chip.name] = there
-                if (found := self._variants[chip.name]) is not None:
-                    yield found
+        for chip in map(load_chip, list_chips()):
+            if isinstance(chip, type(self.chip)) and chip.name != self.chip.name and offered(chip):
+                there = self.variant(chip.name, partial(move, self.subject, chip), chip)
+                if there is not None:
+                    yield there
+
+
+def fits(subject: S, chip: C, rules: tuple[Rule[S, C], ...]) -> bool:
+    """Return whether none of ``rules`` finds an error; no hint is tried."""
+    return Trial(subject=subject, chip=chip, rules=rules).fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

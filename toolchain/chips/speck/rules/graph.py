@@ -7,9 +7,11 @@ tries what may help.
 
 from __future__ import annotations
 
+from functools import partial
+
 from toolchain.chips.rules.graph import GraphRules
 from toolchain.chips.rules.hints import advised
-from toolchain.chips.rules.trial import Trial
+from toolchain.chips.rules.trial import Trial, fits
 from toolchain.chips.speck.rules.graph_hints import advise
 from toolchain.chips.speck.rules.neurons import NEURONS
 from toolchain.chips.speck.rules.topology import TOPOLOGY, topology_is_sound
@@ -29,6 +31,5 @@ def check_graph(graph: Graph, chip: SpeckChip) -> tuple[Diagnostic, ...]:
     return advised(trial.findings(), trial, advise)
 
 
-def computes(graph: Graph, chip: SpeckChip) -> bool:
-    """Return whether the chip's cores compute all that the network asks for; no hint is tried."""
-    return Trial(subject=graph, chip=chip, rules=RULES).fits
+computes = partial(fits, rules=RULES)
+"""Whether the chip's cores compute all that the network asks for."""

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings
-from toolchain.chips.rules.graph import GraphRules, nodes, refused, sound
+from toolchain.chips.rules.graph import GraphRules, nodes, refused
+from toolchain.chips.rules.trial import fits
 from toolchain.chips.speck.lower.integers import sources
 from toolchain.chips.speck.rules.graph_sensor import input_pooling, sensor_first
 from toolchain.hardware import SpeckChip
@@ -131,5 +132,5 @@ TOPOLOGY: GraphRules[SpeckChip] = (
     feed_forward,
 )
 
-topology_is_sound = partial(sound, rules=TOPOLOGY)
+topology_is_sound = partial(fits, rules=TOPOLOGY)
 """Whether the graph can be read as cores that send spikes to each other."""

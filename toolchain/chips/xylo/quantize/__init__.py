@@ -14,7 +14,7 @@ from toolchain.chips.xylo.quantize.auto import guessed_spikes, search
 from toolchain.chips.xylo.quantize.known import channel, one_scale
 from toolchain.chips.xylo.quantize.trial import Trial
 from toolchain.chips.xylo.rules.graph import computes
-from toolchain.chips.xylo.rules.program import fits
+from toolchain.chips.xylo.rules.program import takes
 from toolchain.chips.xylo.simulate.run import as_counts
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import XyloChip
@@ -62,4 +62,4 @@ def quantize(
 
 def _fits(graph: Graph, made: Graph, chip: XyloChip) -> bool:
     """Whether nothing is refused of the float graph, and of its integers ``made``."""
-    return computes(graph, chip) and fits(lower(made, chip), chip)
+    return computes(graph, chip) and takes(lower(made, chip), chip)

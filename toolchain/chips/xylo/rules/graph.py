@@ -7,9 +7,11 @@ asked in ``program``; ``graph_hints`` tries what may help.
 
 from __future__ import annotations
 
+from functools import partial
+
 from toolchain.chips.rules.graph import GraphRules
 from toolchain.chips.rules.hints import advised
-from toolchain.chips.rules.trial import Trial
+from toolchain.chips.rules.trial import Trial, fits
 from toolchain.chips.xylo.rules.graph_hints import advise
 from toolchain.chips.xylo.rules.neurons import NEURONS
 from toolchain.chips.xylo.rules.timing import TIMING
@@ -30,6 +32,5 @@ def check_graph(graph: Graph, chip: XyloChip) -> tuple[Diagnostic, ...]:
     return advised(trial.findings(), trial, advise)
 
 
-def computes(graph: Graph, chip: XyloChip) -> bool:
-    """Return whether the chip can do all that the network asks for; no hint is tried."""
-    return Trial(subject=graph, chip=chip, rules=RULES).fits
+computes = partial(fits, rules=RULES)
+"""Whether the chip can do all that the network asks for."""

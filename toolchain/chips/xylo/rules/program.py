@@ -11,11 +11,13 @@ matrix has one place for each pair of neurons. Inputs above 15 spikes a step are
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from toolchain.chips.rules.findings import Findings, Rule, at_most, parts
 from toolchain.chips.rules.hints import advised
-from toolchain.chips.rules.trial import Trial
+from toolchain.chips.rules.trial import Trial, fits
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.hints import advise
 from toolchain.chips.xylo.rules.paths import ALIASES, UNREACHED
@@ -24,18 +26,13 @@ from toolchain.diagnostics import Diagnostic, count
 from toolchain.hardware import Quantity, XyloChip
 from toolchain.ir import Array
 
-__all__ = ["RULES", "check", "fits"]
+__all__ = ["RULES", "check", "takes"]
 
 
 def check(program: XyloProgram, chip: XyloChip) -> tuple[Diagnostic, ...]:
     """Return every finding about a program, in rule order."""
     trial = Trial(subject=program, chip=chip, rules=RULES)
     return advised(trial.findings(), trial, advise)
-
-
-def fits(program: XyloProgram, chip: XyloChip) -> bool:
-    """Return whether the chip takes the program; no hint is tried."""
-    return Trial(subject=program, chip=chip, rules=RULES).fits
 
 
 def input_channels(program: XyloProgram, chip: XyloChip) -> Findings:
@@ -165,6 +162,9 @@ RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
     *REAL_TIME,
     *UNREACHED,
 )
+
+takes = partial(fits, rules=RULES)
+"""Whether the chip takes a program."""
 
 # ---- what the rules share ----
 

@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings, at_most, error, parts
-from toolchain.chips.rules.graph import GraphRules, nodes, sound
+from toolchain.chips.rules.graph import GraphRules, nodes
+from toolchain.chips.rules.trial import fits
 from toolchain.diagnostics import count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Node, Output
@@ -171,5 +172,5 @@ TOPOLOGY: GraphRules[XyloChip] = (
     readout_layer,
 )
 
-topology_is_sound = partial(sound, rules=TOPOLOGY)
+topology_is_sound = partial(fits, rules=TOPOLOGY)
 """Whether the graph can be read as populations and projections."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
+from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings, Rule, error, some, warning
 from toolchain.chips.xylo.cycles import cycles_per_step
-from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.program import XyloProgram
 from toolchain.diagnostics import count
 from toolchain.hardware import XyloChip
 from toolchain.ir import Array
 
 __all__ = ["REAL_TIME", "VALUES", "shifts_of"]
+
+AtValues: TypeAlias = At[XyloProgram, XyloChip, Array]
+"""The values of one field in the neurons of one layer."""
 
 CAPS = {
     "max_input_spikes": ("input_spikes", "an input channel"),
@@ -24,45 +30,33 @@ FIELDS = ("weights_in", "weights_rec", "weights_out", "threshold", "threshold_ou
 DECAYS = ("dash_mem", "dash_syn", "dash_syn_2", "dash_mem_out", "dash_syn_out")
 
 
-def thresholds(program: XyloProgram, chip: XyloChip) -> Findings:
+def _by_population(field: str, program: XyloProgram) -> Iterator[tuple[str, Array]]:
+    for population in program.populations:
+        values = getattr(program, field + ("_out" if population.role == "output" else ""))
+        yield population.name, values[population.start : population.stop]
+
+
+@each(partial(_by_population, "threshold"))
+def thresholds(at: AtValues) -> Findings:
     """A threshold is at least 1; at 0 a neuron fires as often as it may, every step."""
-    for population, values in _by_population(program, "threshold"):
-        low = int((values < 1).sum())
-        if low:
-            yield error(
-                "thresholds",
-                population.name,
-                f"threshold {values.min()} in {some(low, len(values), 'neuron')} fires every "
-                f"step, {chip.name} needs at least 1",
-                float(values.min()),
-                chip.limits.threshold_width,
-                chip,
-                limit=1,
-            )
+    values, lowest = at.item, at.item.min()
+    if lowest < 1:
+        low = some(int((values < 1).sum()), len(values), "neuron")
+        message = f"threshold {lowest} in {low} fires every step, {at.chip.name} needs at least 1"
+        yield at.finding(message, float(lowest), at.chip.limits.threshold_width, limit=1)
 
 
-def biases(program: XyloProgram, chip: XyloChip) -> Findings:
+@each(partial(_by_population, "bias"))
+def biases(at: AtValues) -> Findings:
     """A bias fits its field."""
-    width = chip.limits.bias_width
-    for population, values in _by_population(program, "bias"):
-        biased = int(np.count_nonzero(values))
-        if width is None and biased:
-            yield error(
-                "biases",
-                population.name,
-                f"{some(biased, len(values), 'neuron')} with a bias, {chip.name} has none",
-                biased,
-                limit=0,
-            )
-        elif width is not None and (need := _signed_bits(values)) > width.value:
-            yield error(
-                "biases",
-                population.name,
-                f"biases of {_span(values)} need {need} bit, {chip.name} has {width.value}",
-                need,
-                width,
-                chip,
-            )
+    values, width = at.item, at.chip.limits.bias_width
+    biased = int(np.count_nonzero(values))
+    if width is None and biased:
+        message = f"{some(biased, len(values), 'neuron')} with a bias, {at.chip.name} has none"
+        yield at.finding(message, biased, limit=0)
+    elif width is not None and (need := _signed_bits(values)) > width.value:
+        message = f"biases of {_span(values)} need {need} bit, {at.chip.name} has {width.value}"
+        yield at.finding(message, need, width)
 
 
 def weight_shifts(program: XyloProgram, chip: XyloChip) -> Findings:
@@ -184,12 +178,6 @@ def real_time_step(program: XyloProgram, chip: XyloChip) -> Findings:
         chip,
         limit=step.to("s"),
     )
-
-
-def _by_population(program: XyloProgram, field: str) -> Iterator[tuple[Population, Array]]:
-    for population in program.populations:
-        values = getattr(program, field + ("_out" if population.role == "output" else ""))
-        yield population, values[population.start : population.stop]
 
 
 def _span(values: Array) -> str:
