@@ -108,20 +108,16 @@ def deploy(
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, book = _approximated(family, shaped, spec, names, book)
     findings += (*_unproven(graph), *family.check_graph(floats, spec))
-    refused = partial(
-        _refused,
-        family,
-        names,
-        partial(
-            deploy,
-            graph,
-            chip,
-            calibration=calibration,
-            quantizer=quantizer,
-            placement=placement,
-            readout=readout,
-        ),
+    again = partial(
+        deploy,
+        graph,
+        chip,
+        calibration=calibration,
+        quantizer=quantizer,
+        placement=placement,
+        readout=readout,
     )
+    refused = partial(_refused, family, names, again)
     if not family.can_lower(floats, spec):
         raise refused(findings, book)
     counts = None if calibration is None else _listened_to(family, floats, calibration)

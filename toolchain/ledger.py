@@ -221,6 +221,9 @@ class Ledger:
             steps=_number(data["steps"], int),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ledger.from_dict, (self.as_dict(),)
+
     def __str__(self) -> str:
         """A table with a line for each change; see ``toolchain.tables``."""
         from toolchain.tables import render

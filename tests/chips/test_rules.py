@@ -371,6 +371,15 @@ def test_one_line_accepts_all_errors_of_a_network_on_xylo():
     deploy(strict(), "xylo", allow=("gt->ge", "spike_cap->chip_cap"))
 
 
+def test_a_refusal_can_be_sent_to_another_process():
+    with pytest.raises(DeployError) as refused:
+        deploy(strict(), "xylo")
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert str(again) == str(refused.value)
+    assert again.ledger == refused.value.ledger
+    assert again.diagnostics == refused.value.diagnostics
+
+
 def test_with_calibration_the_line_has_the_agreement_of_that_deployment():
     graph = strict()
     spikes = np.random.default_rng(1).integers(0, 3, (4, 60, 3))
