@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from toolchain.arrays import Array
@@ -10,9 +11,11 @@ from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merged
+from toolchain.chips.rules.acceptance import acceptance
+from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import counts_of
-from toolchain.diagnostics import DeployError, Diagnostic, Severity
+from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
     Book,
     accepted,
@@ -34,6 +37,7 @@ from toolchain.passes import (
     fuse_batch_norm,
     rest_at_zero,
 )
+from toolchain.report import plural
 from toolchain.runs import Spikes
 
 __all__ = ["deploy", "extract"]
@@ -101,10 +105,15 @@ def deploy(
     book = Book(
         graph=graph, shaped=shaped, chip=family.chip, found=(written_otherwise(graph, shaped),)
     )
-    floats, findings, book = _approximated(family, shaped, allow, book)
+    names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
+    floats, findings, book = _approximated(family, shaped, names, book)
     findings += (*_unproven(graph), *family.check_graph(floats))
+    again = partial(
+        deploy, graph, chip, calibration=calibration, quantizer=quantizer, options=chosen
+    )
+    refused = partial(_refused, family, names, again)
     if not family.can_lower(floats):
-        raise _refused(findings, book)
+        raise refused(findings, book)
     counts = None if calibration is None else _calibration_counts(family, floats, calibration)
     quantized, scales = family.quantize(floats, counts, method)
     on_chip = family.lower(quantized, chosen)
@@ -112,8 +121,8 @@ def deploy(
     on_chip, unplaced = on_chip.place(chosen)
     findings += unplaced
     book = book.with_(rounded(floats, quantized), entered(findings, family.DIFFERENCES))
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        raise _refused(findings, book)
+    if any(map(is_error, findings)):
+        raise refused(findings, book)
     deployment = Deployment(
         on_chip=on_chip,
         graph=graph,
@@ -131,11 +140,11 @@ def _rewritten(graph: Graph) -> Graph:
 
 
 def _approximated(
-    family: Family, graph: Graph, allow: Collection[str], book: Book
+    family: Family, graph: Graph, names: tuple[str, ...], book: Book
 ) -> tuple[Graph, tuple[Diagnostic, ...], Book]:
     """Apply what is accepted, one approximation after the other."""
     findings: tuple[Diagnostic, ...] = ()
-    for name in accepted_names(family.TITLE, family.APPROXIMATIONS, allow):
+    for name in names:
         after, found = family.approximate(graph, (name,))
         findings, book = findings + found, book.with_(accepted(graph, after, name))
         graph = after
@@ -168,13 +177,36 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
     return names[0] if wanted is None else wanted
 
 
-def _refused(findings: tuple[Diagnostic, ...], book: Book) -> DeployError:
-    errors = [f for f in findings if f.severity is Severity.ERROR]
+def _refused(
+    family: Family,
+    names: tuple[str, ...],
+    again: Callable[..., Deployment],
+    findings: tuple[Diagnostic, ...],
+    book: Book,
+) -> DeployError:
+    """Return the error with every finding; what accepts them is tried when it is printed.
+
+    Args:
+        family: whose approximations may be accepted.
+        names: those that are.
+        again: deploys the same once more, with an ``allow`` of its own.
+        findings, book: what was found.
+    """
+    errors = tuple(filter(is_error, findings))
     return DeployError(
-        f"the network does not fit {book.chip.name}: {len(errors)} error{'s' * (len(errors) != 1)}",
+        f"the network does not fit {book.chip.name}: {plural(len(errors), 'error')}",
         errors,
         book.closed(findings),
+        lambda: acceptance(
+            errors, names, family.APPROXIMATIONS, lambda allow: _agreement(again(allow=allow))
+        ),
     )
+
+
+def _agreement(deployment: Deployment) -> float | None:
+    """Return how far the output counts agree on the calibration spikes, the worst output's."""
+    effects = (deployment.ledger[name].effect for name in deployment.quantized.outputs)
+    return min((effect.agreement for effect in effects if effect is not None), default=None)
 
 
 def _unproven(graph: Graph) -> Iterator[Diagnostic]:
@@ -182,11 +214,10 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
     silent = graph.provenance.get("silent_in_self_check", "").split(", ")
     for name in graph.nodes:
         if name in silent:
-            yield Diagnostic(
-                rule="self_check",
-                severity=Severity.INFO,
-                where=name,
-                message="gave nothing when the Graph was compared with the model, so its threshold "
+            yield info(
+                "self_check",
+                name,
+                "gave nothing when the Graph was compared with the model, so its threshold "
                 "and its reset were read and not tried",
             )
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from toolchain import deploy
-from toolchain.chips.allow import NAMES, accepted_names, accepting
+from toolchain.chips.allow import NAMES, accepted_names
 from toolchain.chips.load import families, load_family
-from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Input, Linear, Neuron, Output
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -66,30 +65,3 @@ def test_names_that_change_nothing_change_nothing():
     plain, allowed = deploy(small(), "xylo"), deploy(small(), "xylo", allow=OWN["xylo"])
     assert allowed.ledger == plain.ledger
     assert str(allowed.program) == str(plain.program)
-
-
-# ---- hints: the fewest names that were tried and help ----
-
-
-def fault(rule, where="h", message="is wrong"):
-    return Diagnostic(rule=rule, severity=Severity.ERROR, where=where, message=message)
-
-
-A, B, C = fault("a"), fault("b"), fault("c", message="new")
-
-
-def hint(cures, finding=A, names=("x", "y")):
-    """The hint where accepting these names leaves these errors."""
-    return accepting(finding, names, lambda chosen: cures.get(chosen, (A, B)))
-
-
-def test_the_fewest_names_that_help_are_named():
-    assert hint({("y",): (B,), ("x", "y"): ()}) == 'accept an approximation: allow=("y",)'
-    assert hint({("x", "y"): (B,)}) == 'accept an approximation: allow=("x", "y")'
-
-
-@pytest.mark.parametrize(
-    "left", [(A, B), (A,), (B, C), (fault("a", message="is wrong still"),)], ids=str
-)
-def test_names_that_do_not_help_or_bring_something_new_are_not_named(left):
-    assert hint(dict.fromkeys([("x",), ("y",), ("x", "y")], left)) == ""

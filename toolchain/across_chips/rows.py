@@ -222,7 +222,10 @@ def most_telling(errors: Sequence[Diagnostic]) -> Diagnostic:
     chip does not have at all before one about how much; then the one furthest beyond its limit;
     then the one that was found first.
     """
-    return min(errors, key=lambda error: (bool(error.hint), -_excess(error)))
+    furthest = sorted(errors, key=_excess, reverse=True)
+    if len(furthest) == 1:
+        return furthest[0]  # without trying its remedies
+    return next((error for error in furthest if not error.advice), furthest[0])
 
 
 def _excess(error: Diagnostic) -> float:

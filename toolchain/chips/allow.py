@@ -8,31 +8,34 @@ with its size for each layer it changed, under its own name.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.chips.rules.findings import C, warning
+from toolchain.diagnostics import Diagnostic
+from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Neuron
 from toolchain.report import times
 
 __all__ = [
+    "EVERYWHERE",
     "NAMES",
+    "Approximation",
     "Changed",
     "accepted_names",
-    "accepting",
-    "fire_at_threshold",
+    "approximated",
+    "as_argument",
+    "each_neuron",
     "lift_caps",
-    "reset_at_once",
-    "warning",
 ]
 
 Changed: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
 """A graph after a rewrite, and what it says of it."""
+
+Approximation: TypeAlias = Callable[[Graph, C], Changed]
 
 NAMES = {
     "gt->ge": "a neuron fires at its threshold, not only above it",
@@ -59,7 +62,7 @@ def accepted_names(family: str, known: Collection[str], allow: Collection[str]) 
         allow: what a user accepts; a single name may stand for itself.
 
     Raises:
-        ValueError: a name that is none, or another family's; lists those there are.
+        ValueError: an unknown name, or another family's (the message lists the valid ones).
     """
     wanted = {allow} if isinstance(allow, str) else set(allow)
     there = f"there are {', '.join(known)}"
@@ -73,78 +76,84 @@ def accepted_names(family: str, known: Collection[str], allow: Collection[str]) 
     return tuple(name for name in known if name in wanted)
 
 
-def warning(name: str, where: str, message: str) -> Diagnostic:
-    """What the approximation ``name`` did to a layer."""
-    return Diagnostic(rule=name, severity=Severity.WARNING, where=where, message=message)
+def as_argument(names: Sequence[str]) -> str:
+    """Return ``allow=("a", "b")``, to be copied into a call."""
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return f"allow=({quoted},)" if len(names) == 1 else f"allow=({quoted})"
 
 
-# ---- hints ----
-
-
-def accepting(
-    finding: Diagnostic,
-    names: Sequence[str],
-    errors: Callable[[tuple[str, ...]], Collection[Diagnostic]],
-) -> str:
-    """A hint that names the fewest approximations with which ``finding`` is gone, if any do.
+def approximated(
+    family: str,
+    known: Mapping[str, Approximation[C]],
+    graph: Graph,
+    chip: C,
+    allow: Collection[str],
+) -> Changed:
+    """Return ``graph`` with the approximations of ``allow``, and what each changed.
 
     Args:
-        finding: an error.
-        names: approximations that may help, tried one by one and then together.
-        errors: everything that stops the network with these approximations accepted.
+        family: its title.
+        known: its approximations by name, in the order in which they are applied.
+        graph, chip, allow: as ``Family.approximate`` takes them.
+
+    Raises:
+        ValueError: an unknown name, or another family's (the message lists the valid ones).
     """
-    before = errors(())
-    for number in range(1, len(names) + 1):
-        for chosen in combinations(names, number):
-            if _helps(finding, before, errors(chosen)):
-                quoted = ", ".join(f'"{name}"' for name in chosen)
-                return f"accept an approximation: allow=({quoted}{',' * (number == 1)})"
-    return ""
+    findings: tuple[Diagnostic, ...] = ()
+    for name in accepted_names(family, known, allow):
+        graph, changed = known[name](graph, chip)
+        findings += changed
+    return graph, findings
 
 
-def _helps(
-    finding: Diagnostic, before: Collection[Diagnostic], after: Collection[Diagnostic]
-) -> bool:
-    """Whether ``finding`` is gone and no rule finds more anywhere; wordings may change."""
-    were, are = (Counter((f.rule, f.where) for f in found) for found in (before, after))
-    place = (finding.rule, finding.where)
-    return (
-        are <= were
-        and are[place] < were[place]
-        and finding.message not in {f.message for f in after if (f.rule, f.where) == place}
-    )
+def each_neuron(
+    graph: Graph, rule: str, change: Callable[[str, Neuron], tuple[str | list[str], Neuron] | None]
+) -> Changed:
+    """Return ``graph`` with neurons changed one by one, and a warning for each.
+
+    Args:
+        graph: what is approximated.
+        rule: the name of the approximation.
+        change: from a layer to what the change does to it, in words, and the layer after it; None
+            where there is nothing to change.
+    """
+    changed, findings = dict[str, Neuron](), list[Diagnostic]()
+    for name, node in graph.of(Neuron).items():
+        if (found := change(name, node)) is not None:
+            words, changed[name] = found
+            messages = [words] if isinstance(words, str) else words
+            findings += [warning(rule, name, message) for message in messages]
+    return graph.replace(changed), tuple(findings)
 
 
 # ---- what several families do alike ----
 
 
-def fire_at_threshold(graph: Graph, chip: str) -> Changed:
-    """Neurons that fire only above their threshold fire at it."""
-    found = {name: node for name, node in graph.of(Neuron).items() if node.compare == "gt"}
-    text = (
-        f"fires above its threshold and on {chip} at it; this adds a spike where a membrane "
-        "equals its threshold exactly"
-    )
-    told = (warning("gt->ge", name, text) for name in found)
-    return _changed(graph, found, compare="ge"), tuple(told)
+def fire_at_threshold(graph: Graph, chip: SpecBase) -> Changed:
+    """Make neurons that fire only above their threshold fire at it."""
+
+    def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
+        if node.compare != "gt":
+            return None
+        return (
+            f"fires above its threshold and on {chip.name} at it; this adds a spike where a "
+            "membrane equals its threshold exactly"
+        ), replace(node, compare="ge")
+
+    return each_neuron(graph, "gt->ge", change)
 
 
-def reset_at_once(graph: Graph, chip: str) -> Changed:
-    """Neurons that are reset in the next timestep are reset when they fire."""
-    found = {
-        name: node
-        for name, node in graph.of(Neuron).items()
-        if node.reset_when != "same" and node.reset in ("subtract", "value")
-    }
-    told = (
-        warning(
-            "delayed_reset->same_step",
-            name,
-            f"is reset in the timestep after a spike and on {chip} at once: {_lateness(node)}",
-        )
-        for name, node in found.items()
-    )
-    return _changed(graph, found, reset_when="same"), tuple(told)
+def reset_at_once(graph: Graph, chip: SpecBase) -> Changed:
+    """Reset neurons when they fire where they are reset in the next timestep."""
+
+    def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
+        if node.reset_when == "same" or node.reset not in ("subtract", "value"):
+            return None
+        return (
+            f"is reset in the timestep after a spike and on {chip.name} at once: {_lateness(node)}"
+        ), replace(node, reset_when="same")
+
+    return each_neuron(graph, "delayed_reset->same_step", change)
 
 
 def _lateness(node: Neuron) -> str:
@@ -165,20 +174,22 @@ def _lateness(node: Neuron) -> str:
     )
 
 
-def lift_caps(graph: Graph, caps: Mapping[str, int | None], chip: str) -> Changed:
-    """Neurons capped below ``caps``, by layer, spike as often as these; None is no cap."""
-    found: dict[str, Neuron] = {}
-    told = []
-    for name, node in graph.of(Neuron).items():
-        most, cap = node.max_spikes, caps[name]
+def lift_caps(graph: Graph, chip: SpecBase, cap_of: Callable[[str], int | None]) -> Changed:
+    """Let neurons spike up to ``cap_of`` their layer where they are capped below; None: no cap."""
+
+    def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:
+        most, cap = node.max_spikes, cap_of(name)
         if most is None or (cap is not None and cap <= most):
-            continue
-        found[name] = replace(node, max_spikes=cap)
+            return None
         often = "as often as its membrane has the threshold" if cap is None else times(cap)
-        text = f"spikes {times(most)} a timestep at most, on {chip} {often}"
-        told.append(warning("spike_cap->chip_cap", name, text))
-    return graph.replace(found), tuple(told)
+        text = f"spikes {times(most)} a timestep at most, on {chip.name} {often}"
+        return text, replace(node, max_spikes=cap)
+
+    return each_neuron(graph, "spike_cap->chip_cap", change)
 
 
-def _changed(graph: Graph, found: Mapping[str, Neuron], **fields: Any) -> Graph:
-    return graph.replace({name: replace(node, **fields) for name, node in found.items()})
+EVERYWHERE: dict[str, Approximation[SpecBase]] = {
+    "gt->ge": fire_at_threshold,
+    "delayed_reset->same_step": reset_at_once,
+}
+"""Approximations of every family, which come first."""

@@ -7,11 +7,11 @@ import pytest
 
 from tests.chips.speck.networks import chain, gesture, lenet
 from toolchain.chips.load import load_chip
+from toolchain.chips.rules.trial import Trial
 from toolchain.chips.speck import Destination, simulate
 from toolchain.chips.speck.lower.place import cores_that_fit, place
 from toolchain.chips.speck.rules import edits
-from toolchain.chips.speck.rules.program import RULES, check
-from toolchain.chips.speck.rules.trial import errors
+from toolchain.chips.speck.rules.program import ALL, check
 from toolchain.diagnostics import Severity
 
 CHIP, MINI = load_chip("speck2f"), load_chip("speck2d_mini")
@@ -21,6 +21,12 @@ LAST = {"outputs": 2, "kernel": None}
 def told(program, chip=CHIP):
     """Hint of each error."""
     return {f.where: f.hint for f in check(program, chip) if f.severity is Severity.ERROR}
+
+
+def errors(program):
+    """Rule and layer of everything that stops the program, the placement included."""
+    found = Trial(subject=program, chip=CHIP, rules=ALL).findings()
+    return {(f.rule, f.where) for f in found if f.severity is Severity.ERROR}
 
 
 def test_the_number_of_channels_in_a_hint_is_the_largest_that_fits():
@@ -154,12 +160,12 @@ def test_after_what_a_hint_proposes_no_error_is_there_that_was_not(seed):
             for _ in range(rng.integers(1, 4))
         ]
         program = chain((2, 40, 40), *layers, {"outputs": 3, "kernel": 1})
-        before = errors(program, CHIP, RULES)
+        before = errors(program)
         for finding in check(program, CHIP):
             if "output channels fits core" in finding.hint:
                 name = finding.where.replace("conv", "spk")
                 most = int(finding.hint.split(" -> ")[1].split(" ")[0])
-                after = errors(edits.narrower(program, name, most), CHIP, RULES)
+                after = errors(edits.narrower(program, name, most))
                 assert after < before
                 tried += 1
     assert tried

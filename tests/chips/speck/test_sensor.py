@@ -26,7 +26,6 @@ from toolchain.chips.speck import (
 from toolchain.chips.speck.emit.tree import configuration
 from toolchain.chips.speck.power import activity, activity_at
 from toolchain.chips.speck.rules.graph import check_graph
-from toolchain.chips.speck.rules.hints import advised
 from toolchain.chips.speck.rules.program import RULES, check
 from toolchain.chips.speck.simulate.events import event_array
 from toolchain.chips.speck.simulate.twin import simulate_densely
@@ -495,8 +494,7 @@ def test_a_filter_that_is_on_is_told_of_because_it_is_not_simulated():
 
 def test_more_pooling_before_the_first_layer_is_a_hint_that_the_sensor_takes():
     program = whole((2, 128, 128))
-    found = tuple(RULE["output_size"](program, CHIP))
-    (finding,) = advised(found, program, CHIP, RULES)
+    (finding,) = (f for f in check(program, CHIP) if f.rule == "output_size")
     assert finding.hint.startswith("sum pooling of 2 before conv0 fits")
 
 

@@ -19,7 +19,8 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.approximations import APPROXIMATIONS, approximate
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
-from toolchain.chips.xylo.rules.graph import REMEDIES, check_graph
+from toolchain.chips.xylo.rules import graph_hints
+from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.simulate.twin import simulate_slow
 from toolchain.diagnostics import Severity
 from toolchain.ir import Edge, Graph, Linear
@@ -73,7 +74,9 @@ def test_only_what_is_named_is_changed():
 
 
 def test_every_remedy_of_a_rule_is_an_approximation():
-    assert {name for names in REMEDIES.values() for name in names} == set(APPROXIMATIONS)
+    assert {name for names in graph_hints.APPROXIMATIONS.values() for name in names} == set(
+        APPROXIMATIONS
+    )
 
 
 # ---- comparison and leak ----

@@ -6,7 +6,8 @@ import pytest
 from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import in_whole_numbers, layered, lif, readout, sequence, wired
 from toolchain.chips.load import load_chip
-from toolchain.chips.xylo.rules.graph import TOPOLOGY, check_graph, topology_is_sound
+from toolchain.chips.xylo.rules.graph import check_graph, topology_is_sound
+from toolchain.chips.xylo.rules.topology import TOPOLOGY
 from toolchain.diagnostics import Severity
 from toolchain.ir import (
     Add,

@@ -5,20 +5,20 @@ See ``toolchain.chips.allow`` for what they give.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.allow import (
+    EVERYWHERE,
+    Approximation,
     Changed,
-    accepted_names,
-    fire_at_threshold,
+    approximated,
     lift_caps,
-    reset_at_once,
-    warning,
 )
+from toolchain.chips.rules.findings import warning
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Conv2d, Graph, Neuron, Node
@@ -27,19 +27,6 @@ __all__ = ["APPROXIMATIONS", "approximate"]
 
 FLOOR = 2.0**-20
 """Of a threshold: below 0, so that the quantizer takes the highest floor that works, -1 lsb."""
-
-
-def approximate(graph: Graph, chip: SpeckChip, allow: Collection[str]) -> Changed:
-    """``graph`` with the approximations named in ``allow``, and what each changed.
-
-    Raises:
-        ValueError: a name that is none; lists those there are.
-    """
-    findings: tuple[Diagnostic, ...] = ()
-    for name in accepted_names("Speck", APPROXIMATIONS, allow):
-        graph, told = APPROXIMATIONS[name](graph, chip)
-        findings += told
-    return graph, findings
 
 
 def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
@@ -88,12 +75,14 @@ def _by_channel(value: Array, shape: tuple[int, ...]) -> Array | None:
 
 
 def _lift_caps(graph: Graph, chip: SpeckChip) -> Changed:
-    return lift_caps(graph, dict.fromkeys(graph.of(Neuron)), chip.name)
+    return lift_caps(graph, chip, lambda _: None)
 
 
-APPROXIMATIONS: dict[str, Callable[[Graph, SpeckChip], Changed]] = {
-    "gt->ge": lambda graph, chip: fire_at_threshold(graph, chip.name),
-    "delayed_reset->same_step": lambda graph, chip: reset_at_once(graph, chip.name),
+APPROXIMATIONS: dict[str, Approximation[SpeckChip]] = {
+    **EVERYWHERE,
     "spike_cap->chip_cap": _lift_caps,
     "exponential_leak->linear_leak": linear_leak,
 }
+
+approximate = partial(approximated, "Speck", APPROXIMATIONS)
+"""Rewrites a graph by the names of approximations; see ``allow.approximated``."""

@@ -7,8 +7,8 @@ from toolchain.chips.speck.lower import place as placing
 from toolchain.chips.speck.options import speck_options
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.cores import event_order
-from toolchain.chips.speck.rules.hints import advised, advised_pins
-from toolchain.chips.speck.rules.program import RULES
+from toolchain.chips.speck.rules.hints import advised_pins
+from toolchain.chips.speck.rules.program import with_hints
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 
@@ -32,7 +32,7 @@ def place(
     told = {core.name for core in program.cores if placing.fits_no_memory(core, chip)}
     too_many = len(program.cores) if len(program.cores) > len(chip.cores) else None
     findings = tuple(f for f in placement.findings if f.where not in told and f.need != too_many)
-    return program, advised(findings, program, chip, RULES)
+    return program, with_hints(findings, program, chip)
 
 
 def placement(program: SpeckProgram) -> dict[str, str]:

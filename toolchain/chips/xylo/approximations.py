@@ -7,20 +7,22 @@ for each layer it changed, under its own name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.allow import (
+    EVERYWHERE,
+    Approximation,
     Changed,
-    accepted_names,
-    fire_at_threshold,
+    approximated,
+    each_neuron,
     lift_caps,
-    reset_at_once,
-    warning,
 )
+from toolchain.chips.rules.findings import warning
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
@@ -33,39 +35,18 @@ from toolchain.passes.weights import weights_of
 __all__ = ["APPROXIMATIONS", "approximate"]
 
 
-def approximate(graph: Graph, chip: XyloChip, allow: Collection[str]) -> Changed:
-    """``graph`` with the approximations named in ``allow``, and what each changed.
-
-    Raises:
-        ValueError: a name that is none; lists those there are.
-    """
-    findings: tuple[Diagnostic, ...] = ()
-    for name in accepted_names("Xylo", APPROXIMATIONS, allow):
-        graph, told = APPROXIMATIONS[name](graph, chip)
-        findings += told
-    return graph, findings
-
-
 def subtract(graph: Graph, chip: XyloChip) -> Changed:
     """Neurons that return to 0 after a spike keep what was above their threshold."""
-    found = {name: node for name, node in graph.of(Neuron).items() if _to_zero(node)}
-    told = (
-        warning(
-            "reset_to_zero->subtract",
-            name,
+
+    def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:
+        if node.reset not in ("value", "additive") or np.any(node.v_reset):
+            return None
+        return (
             f"returns to 0 after a spike, on {chip.name} it loses its threshold and keeps the "
-            f"rest{_rest(graph, name, node)}",
-        )
-        for name, node in found.items()
-    )
-    changes = {
-        name: replace(node, reset="subtract", reset_amount=None) for name, node in found.items()
-    }
-    return graph.replace(changes), tuple(told)
+            f"rest{_rest(graph, name, node)}"
+        ), replace(node, reset="subtract", reset_amount=None)
 
-
-def _to_zero(node: Neuron) -> bool:
-    return node.reset in ("value", "additive") and not np.any(node.v_reset)
+    return each_neuron(graph, "reset_to_zero->subtract", change)
 
 
 def _rest(graph: Graph, name: str, node: Neuron) -> str:
@@ -81,48 +62,40 @@ def _rest(graph: Graph, name: str, node: Neuron) -> str:
 def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
     """Neurons that spike at most so often spike up to the chip's own cap."""
     limits = chip.limits
-    caps = {
-        name: int((limits.output_spikes if name in graph.outputs else limits.hidden_spikes).value)
-        for name in graph.of(Neuron)
-    }
-    return lift_caps(graph, caps, chip.name)
+
+    def cap_of(name: str) -> int:
+        cap = limits.output_spikes if name in graph.outputs else limits.hidden_spikes
+        return int(cap.value)
+
+    return lift_caps(graph, chip, cap_of)
 
 
 def no_floor(graph: Graph, chip: XyloChip) -> Changed:
     """Membranes with a floor have none."""
-    found = {name: node for name, node in graph.of(Neuron).items() if node.v_min is not None}
-    told = (
-        warning(
-            "v_min->none",
-            name,
-            f"keeps its membranes at {_highest_floor(node):.3g} times the threshold or above, on "
-            f"{chip.name} they fall as far as 16 bit let them",
-        )
-        for name, node in found.items()
-    )
-    changes = {name: replace(node, v_min=None) for name, node in found.items()}
-    return graph.replace(changes), tuple(told)
 
+    def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
+        if node.v_min is None:
+            return None
+        return (
+            f"keeps its membranes at {float(np.max(node.v_min / node.v_threshold)):.3g} times the "
+            f"threshold or above, on {chip.name} they fall as far as 16 bit let them"
+        ), replace(node, v_min=None)
 
-def _highest_floor(node: Neuron) -> float:
-    assert node.v_min is not None
-    return float(np.max(node.v_min / node.v_threshold))
+    return each_neuron(graph, "v_min->none", change)
 
 
 def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
     """Membranes that start elsewhere start at 0."""
-    found = {name: node for name, node in graph.of(Neuron).items() if np.any(node.v_init)}
-    told = (
-        warning(
-            "v_init->zero",
-            name,
+
+    def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
+        if not np.any(node.v_init):
+            return None
+        return (
             f"starts at up to {100 * float(np.max(np.abs(node.v_init / node.v_threshold))):.3g} % "
-            f"of its threshold, on {chip.name} at 0; the first spikes may differ",
-        )
-        for name, node in found.items()
-    )
-    changes = {name: replace(node, v_init=np.zeros(())) for name, node in found.items()}
-    return graph.replace(changes), tuple(told)
+            f"of its threshold, on {chip.name} at 0; the first spikes may differ"
+        ), replace(node, v_init=np.zeros(()))
+
+    return each_neuron(graph, "v_init->zero", change)
 
 
 def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
@@ -130,44 +103,41 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
 
     ``i = (i + x) / 2`` hands on all of x in the end: a half, a quarter, an eighth, and so on.
     """
-    found = {name: node for name, node in graph.of(Neuron).items() if not node.synapses}
-    text = (
-        f"hears its input at once, on {chip.name} through a synapse: half of it in the same "
-        "timestep, a quarter in the next, and so on, 1 timestep later on average and in the end "
-        "all of it"
-    )
-    told = (warning("no_synapse->fastest_synapse", name, text) for name in found)
-    changes = {
-        name: replace(node, alpha_syn=np.array([0.5]), syn_order="add_decay")
-        for name, node in found.items()
-    }
-    return graph.replace(changes), tuple(told)
+
+    def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
+        if node.synapses:
+            return None
+        return (
+            f"hears its input at once, on {chip.name} through a synapse: half of it in the same "
+            "timestep, a quarter in the next, and so on, 1 timestep later on average and in the "
+            "end all of it"
+        ), replace(node, alpha_syn=np.array([0.5]), syn_order="add_decay")
+
+    return each_neuron(graph, "no_synapse->fastest_synapse", change)
 
 
 def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
     """States that decay more slowly than the chip's, or not at all, decay with its last dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
-    told: list[Diagnostic] = []
-    for name, node in graph.of(Neuron).items():
+
+    def change(_: str, node: Neuron) -> tuple[list[str], Neuron]:
         new_mem = _slowest(node.alpha_mem, top)
         new_syn = None if node.alpha_syn is None else _slowest(node.alpha_syn, top)
         pairs = (("mem", node.alpha_mem, new_mem), ("syn", node.alpha_syn, new_syn))
+        words = []
         for field, old, new in pairs:
             if old is None or new is None or np.array_equal(old, new):
                 continue
             step, unit = (1.0, "steps") if graph.dt is None else (graph.dt, "s")
             was, now = float(time_constant(old, step).max()), float(time_constant(new, step).max())
-            told.append(
-                warning(
-                    "no_leak->slowest_leak",
-                    name,
-                    f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
-                    f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also takes at least 1 "
-                    "off every state that is not 0, each timestep",
-                )
+            words.append(
+                f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
+                f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also takes at least 1 off "
+                "every state that is not 0, each timestep"
             )
-        graph = graph.replace({name: replace(node, alpha_mem=new_mem, alpha_syn=new_syn)})
-    return graph, tuple(told)
+        return words, replace(node, alpha_mem=new_mem, alpha_syn=new_syn)
+
+    return each_neuron(graph, "no_leak->slowest_leak", change)
 
 
 def _slowest(alpha: Array, top: int) -> Array:
@@ -265,9 +235,8 @@ def _steps(number: int) -> str:
     return "timestep" if number == 1 else "timesteps"
 
 
-APPROXIMATIONS: dict[str, Callable[[Graph, XyloChip], Changed]] = {
-    "gt->ge": lambda graph, chip: fire_at_threshold(graph, chip.name),
-    "delayed_reset->same_step": lambda graph, chip: reset_at_once(graph, chip.name),
+APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
+    **EVERYWHERE,
     "reset_to_zero->subtract": subtract,
     "spike_cap->chip_cap": chip_caps,
     "v_min->none": no_floor,
@@ -277,3 +246,6 @@ APPROXIMATIONS: dict[str, Callable[[Graph, XyloChip], Changed]] = {
     "linear_bias->neuron_bias": settle_biases,
     "delays->hops": keep_hops,
 }
+
+approximate = partial(approximated, "Xylo", APPROXIMATIONS)
+"""Rewrites a graph by the names of approximations; see ``allow.approximated``."""

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from toolchain.chips.rules.findings import error
 from toolchain.chips.speck import faults
 from toolchain.chips.speck.lower.matching import cheapest, crowds
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip, SpeckCoreSpec
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import Quantity
 from toolchain.report import count
 
@@ -36,6 +38,9 @@ __all__ = [
     "text_of_ids",
     "wrong_core",
 ]
+
+
+_misplaced = partial(error, "placement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +141,7 @@ def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Dia
     if spec is None:
         message = f"placed on core {number}, {chip.name} has {text_of_ids([*specs])}"
         memory = chip.cores[0].kernel_memory
-        yield _error(core.name, message, index, len(specs) - 1, chip.cite(memory))
+        yield _misplaced(core.name, message, index, memory, chip, limit=len(specs) - 1)
         return
     for memory_name, need, limit in memories(core, spec):
         if need > limit.value:
@@ -144,7 +149,7 @@ def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Dia
                 f"placed on core {number}, needs {count(need)} {memory_name} words, that core has "
                 f"{count(limit.value)}"
             )
-            yield _error(core.name, message, need, limit.value, chip.cite(limit))
+            yield _misplaced(core.name, message, need, limit, chip)
 
 
 # ---- what it costs ----
@@ -195,18 +200,18 @@ def _wrong_pins(
 ) -> Iterator[Diagnostic]:
     """Everything that a hand-made placement gets wrong on its own."""
     layers = {core.name: core for core in program.cores}
-    source = chip.cite(chip.cores[0].kernel_memory)
+    memory = chip.cores[0].kernel_memory
     for name, number in pinned.items():
         if name in layers:
             yield from wrong_core(layers[name], number, chip)
         else:
             message = f"placed on core {number}, but is no layer; there are {', '.join(layers)}"
-            yield _error(name, message, None, None, source)
+            yield _misplaced(name, message, None, memory, chip)
     for number in dict.fromkeys(pinned.values()):
         sharing = [name for name, other in pinned.items() if other == number]
         if len(sharing) > 1:
             message = f"placed on core {number} together with {', '.join(sharing[1:])}"
-            yield _error(sharing[0], message, len(sharing), 1, source)
+            yield _misplaced(sharing[0], message, len(sharing), memory, chip, limit=1)
 
 
 def _fits_nowhere(core: SpeckCore, chip: SpeckChip) -> Diagnostic:
@@ -221,10 +226,7 @@ def _fits_nowhere(core: SpeckCore, chip: SpeckChip) -> Diagnostic:
     if not tight:
         lack = f"no core of {chip.name} has all of them; {_nearest(core, chip)}"
     name = next(iter(tight or needs))
-    return _error(
-        core.name, f"needs {asked}, {lack}", needs[name], largest[name].value,
-        chip.cite(largest[name]),
-    )  # fmt: skip
+    return _misplaced(core.name, f"needs {asked}, {lack}", needs[name], largest[name], chip)
 
 
 def _nearest(core: SpeckCore, chip: SpeckChip) -> str:
@@ -253,8 +255,8 @@ def _crowded(
         f"{len(members)} layers ({names}) need a core each, of {chip.name} they fit only {fit} "
         f"({words})"
     )
-    source = chip.cite(chip.cores[0].kernel_memory)
-    return _error(members[0].name, message, len(members), len(cores), source)
+    memory = chip.cores[0].kernel_memory
+    return _misplaced(members[0].name, message, len(members), memory, chip, limit=len(cores))
 
 
 def _words(core: SpeckCore, names: Sequence[str]) -> str:
@@ -262,20 +264,6 @@ def _words(core: SpeckCore, names: Sequence[str]) -> str:
     needs = {"kernel": core.kernel_words, "neuron": core.neuron_words, "bias": core.bias_words}
     *first, last = [f"{count(needs[name])} {name}" for name in names]
     return f"{', '.join(first)} and {last} words" if first else f"{last} words"
-
-
-def _error(
-    where: str, message: str, need: float | None, limit: float | None, source: str
-) -> Diagnostic:
-    return Diagnostic(
-        rule="placement",
-        severity=Severity.ERROR,
-        where=where,
-        message=message,
-        need=need,
-        limit=limit,
-        source=source,
-    )
 
 
 def text_of_ids(ids: set[int] | Sequence[int], joint: str = "and") -> str:

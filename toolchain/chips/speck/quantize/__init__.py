@@ -13,9 +13,9 @@ from toolchain.chips.speck.quantize.candidates import from_weights_alone
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.layer import Words, applied, read_layers
 from toolchain.chips.speck.quantize.report import agreements, scale_limits
-from toolchain.chips.speck.rules.graph import check_graph
+from toolchain.chips.speck.rules.graph import computes
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 
 __all__ = ["QUANTIZERS", "quantize"]
@@ -42,7 +42,7 @@ def quantize(
     if method == "common":
         found = {layer.name: common(layer, chip) for layer in layers}
         return applied(graph, found), tuple(scale_limits(layers, found, chip))
-    if calibration is None or not calibration.size or not _computes(graph, chip):
+    if calibration is None or not calibration.size or not computes(graph, chip):
         words = Words.of(chip)
         found = {layer.name: from_weights_alone(layer, words) for layer in layers}
         return applied(graph, found), tuple(scale_limits(layers, found, chip))
@@ -50,8 +50,3 @@ def quantize(
     found = {name: one.held for name, one in outcome.layers.items()}
     told = scale_limits(layers, found, chip, outcome)
     return applied(graph, found), (*told, agreements(outcome))
-
-
-def _computes(graph: Graph, chip: SpeckChip) -> bool:
-    """Whether the chip's cores compute what the graph asks for."""
-    return not any(f.severity is Severity.ERROR for f in check_graph(graph, chip))

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from toolchain.chips.rules.findings import info
 from toolchain.chips.speck.quantize.auto import Judged, Outcome
 from toolchain.chips.speck.quantize.layer import Integers, Layer, Words
-from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic
 from toolchain.report import count
 
 __all__ = ["agreements", "scale_limits"]
@@ -34,10 +34,15 @@ def scale_limits(
         )
         if outcome is not None:
             message += _alone(outcome.layers[layer.name], outcome.common[layer.name])
-        yield find(
-            chip, "levels", layer.weight_name, message, held.levels, chip.limits.weight_width,
-            severity=Severity.INFO, bound=most,
-        )  # fmt: skip
+        yield info(
+            "levels",
+            layer.weight_name,
+            message,
+            held.levels,
+            chip.limits.weight_width,
+            chip,
+            limit=most,
+        )
 
 
 def _cut(layer: Layer, held: Integers, words: Words) -> str:
@@ -68,7 +73,7 @@ def agreements(outcome: Outcome) -> Diagnostic:
         message = f"auto takes the scales of common, which repeat {both}, more than its own"
     else:
         message = f"auto repeats {both}, common {_percent(outcome.common_agreement)}"
-    return Diagnostic(rule="agreement", severity=Severity.INFO, where="network", message=message)
+    return info("agreement", "network", message)
 
 
 def _percent(part: float) -> str:

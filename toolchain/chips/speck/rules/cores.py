@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
+from functools import partial
 
+from toolchain.chips.rules.each import each
+from toolchain.chips.rules.findings import Findings, Rule, error, info, warning
 from toolchain.chips.speck.lower.place import (
     cores_that_fit,
     memories,
@@ -13,60 +16,67 @@ from toolchain.chips.speck.lower.place import (
     wrong_core,
 )
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
-from toolchain.chips.speck.rules.finding import find
+from toolchain.chips.speck.rules.at import AtCore, cores, weights
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Advice, Remedy
 from toolchain.report import count
 
-__all__ = [
-    "assigned_core",
-    "bias_memory",
-    "core_count",
-    "event_order",
-    "kernel_memory",
-    "neuron_memory",
-]
+__all__ = ["ASSIGNED", "MEMORIES", "core_count", "event_order", "placement"]
 
 
-def kernel_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def kernel_memory(at: AtCore) -> Findings:
     """No core is large enough for the weights."""
-    yield from _memory("kernel_memory", 0, program, chip)
+    yield from _memory(at, 0)
 
 
-def neuron_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(cores)
+def neuron_memory(at: AtCore) -> Findings:
     """No core is large enough for the membranes."""
-    yield from _memory("neuron_memory", 1, program, chip)
+    yield from _memory(at, 1)
 
 
-def bias_memory(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def bias_memory(at: AtCore) -> Findings:
     """No core is large enough for the biases."""
-    yield from _memory("bias_memory", 2, program, chip)
+    yield from _memory(at, 2)
 
 
-def core_count(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def _memory(at: AtCore, index: int) -> Findings:
+    memory = [[*memories(at.item, spec)][index] for spec in at.chip.cores]
+    _, need, limit = max(memory, key=lambda each: each[2].value)
+    if need > limit.value:
+        largest = f"the largest core of {at.chip.name} has {count(limit.value)}"
+        yield at.finding(f"needs {count(need)} words, {largest}", need, limit)
+
+
+def core_count(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """More layers than cores."""
     need, limit = len(program.cores), len(chip.cores)
     if need > limit:
         message = f"{need} layers with weights, {chip.name} has {limit} cores"
-        yield Diagnostic(
-            rule="core_count", severity=Severity.ERROR, where="network", message=message,
-            need=need, limit=limit, source=chip.cite(chip.cores[0].kernel_memory),
-        )  # fmt: skip
+        memory = chip.cores[0].kernel_memory
+        yield error("core_count", "network", message, need, memory, chip, limit=limit)
 
 
-def assigned_core(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def placement(program: SpeckProgram, chip: SpeckChip) -> Findings:
+    """Layers for which there are no cores, wherever they are now; asked by ``place``."""
+    yield from obstacles(program, chip)
+
+
+@each(cores)
+def assigned_core(at: AtCore) -> Findings:
     """A layer was put on a core that is not there, or that it does not fit."""
-    taken = {core.core for core in program.cores}
-    for core in program.cores:
-        if core.core is None:
-            continue
-        free = [number for number in cores_that_fit(core, chip) if number not in taken]
-        hint = f"core {text_of_ids(free, 'or')} fits" if free else ""
-        for finding in wrong_core(core, core.core, chip):
-            yield replace(finding, rule="assigned_core", hint=hint)
+    core, taken = at.item, {core.core for core in at.subject.cores}
+    if core.core is None:
+        return
+    free = [number for number in cores_that_fit(core, at.chip) if number not in taken]
+    hint = Advice([Remedy(f"core {text_of_ids(free, 'or')} fits")] if free else ())
+    for finding in wrong_core(core, core.core, at.chip):
+        yield replace(finding, rule=at.rule, advice=hint)
 
 
-def event_order(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def event_order(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """The layer is on a core that may take events out of order.
 
     The vendor means these cores for what reads the input; elsewhere it is a warning.
@@ -75,19 +85,27 @@ def event_order(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
     unordered = {spec.id: spec for spec in chip.cores if not spec.deterministic}
     for core in sorted((c for c in program.cores if c.core in unordered), key=_id):
         spec = unordered[_id(core)]
-        others = [
-            number
-            for number in cores_that_fit(core, chip)
-            if number not in unordered and not [*obstacles(program, chip, {core.name: number})]
-        ]
+        report = info if core.name in entries else warning
         message = (
             f"core {spec.id} of {chip.name} takes events in no fixed order: two runs may differ"
         )
-        yield find(
-            chip, "event_order", core.name, message, None, spec.kernel_memory,
-            severity=Severity.INFO if core.name in entries else Severity.WARNING,
-            hint=f"core {text_of_ids(others, 'or')} keeps the order" if others else "",
-        )  # fmt: skip
+        others = Advice(partial(_in_order, program, chip, core, unordered))
+        yield report(
+            "event_order", core.name, message, None, spec.kernel_memory, chip, advice=others
+        )
+
+
+def _in_order(
+    program: SpeckProgram, chip: SpeckChip, core: SpeckCore, unordered: Container[int]
+) -> Iterator[Remedy]:
+    """The cores that keep the order, and are free for this layer if the others move."""
+    others = [
+        number
+        for number in cores_that_fit(core, chip)
+        if number not in unordered and not [*obstacles(program, chip, {core.name: number})]
+    ]
+    if others:
+        yield Remedy(f"core {text_of_ids(others, 'or')} keeps the order")
 
 
 def _id(core: SpeckCore) -> int:
@@ -95,14 +113,5 @@ def _id(core: SpeckCore) -> int:
     return core.core
 
 
-def _memory(rule: str, index: int, program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
-    for core in program.cores:
-        rooms = [[*memories(core, spec)][index] for spec in chip.cores]
-        _, need, limit = max(rooms, key=lambda room: room[2].value)
-        if need > limit.value:
-            where = core.name if rule == "neuron_memory" else core.weight_name
-            message = (
-                f"needs {count(need)} words, the largest core of {chip.name} has "
-                f"{count(limit.value)}"
-            )
-            yield find(chip, rule, where, message, need, limit)
+MEMORIES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (kernel_memory, neuron_memory, bias_memory)
+ASSIGNED: tuple[Rule[SpeckProgram, SpeckChip], ...] = (assigned_core, event_order)

@@ -1,8 +1,7 @@
-"""What would help against a finding about the float network: remedies that were tried.
+"""What may help against a finding about the float network: layers written otherwise.
 
-A remedy is a layer written otherwise. What it computes is not the same, so the network has to be
-trained with it, or an approximation that a user may accept. It becomes a hint if all rules, run
-again on the network with it, no longer say what they said of that layer, and nothing new.
+What such a layer computes is not the same, so the network has to be trained with it, or it is an
+approximation that a user may accept.
 """
 
 from __future__ import annotations
@@ -13,74 +12,40 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from toolchain.chips.allow import accepting
+from toolchain.chips.rules.findings import is_error
+from toolchain.chips.rules.hints import accepted, edited
+from toolchain.chips.rules.trial import Case
 from toolchain.chips.speck.approximations import approximate
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, GraphError, Severity
+from toolchain.diagnostics import GraphError, Remedy
 from toolchain.ir import AvgPool2d, Graph, Neuron, Node, SumPool2d
 
-__all__ = ["GraphRule", "advised"]
+__all__ = ["APPROXIMATIONS", "advise"]
 
-GraphRule: TypeAlias = Callable[[Graph, SpeckChip], Iterator[Diagnostic]]
-"""A question to a graph about a chip; it yields what it finds and changes nothing."""
-
-Remedy: TypeAlias = Callable[[Node], tuple[str, Node] | None]
+GraphCase: TypeAlias = Case[Graph, SpeckChip]
+Rewrite: TypeAlias = Callable[[Node], tuple[str, Node] | None]
 """A layer to an action in words and the layer after it; None where it does not apply."""
 
 
-def advised(graph: Graph, chip: SpeckChip, rules: tuple[GraphRule, ...]) -> tuple[Diagnostic, ...]:
-    """Every finding of ``rules`` in their order, errors with a hint where a remedy helped."""
-    found = tuple(finding for rule in rules for finding in rule(graph, chip))
-    tried: dict[tuple[str, ...], tuple[Diagnostic, ...]] = {}
-
-    def accepting_all(names: tuple[str, ...]) -> tuple[Diagnostic, ...]:
-        if names not in tried:
-            tried[names] = _errors(approximate(graph, chip, names)[0], chip, rules)
-        return tried[names]
-
-    def hints(finding: Diagnostic) -> str:
-        if finding.severity is not Severity.ERROR:
-            return finding.hint
-        names = ACCEPTED.get(finding.rule, ())
-        told = (
-            _hint(finding, found, graph, chip, rules),
-            accepting(finding, names, accepting_all),
-        )
-        return "; or ".join(filter(None, told))
-
-    return tuple(replace(finding, hint=hints(finding)) for finding in found)
+def advise(case: GraphCase) -> Iterator[Remedy]:
+    """Yield what helps against an error."""
+    if not is_error(case.finding):
+        return
+    yield from edited(case, {case.finding.rule: [rewritten]})
+    yield from accepted(case, APPROXIMATIONS, approximate)
 
 
-def _errors(graph: Graph, chip: SpeckChip, rules: tuple[GraphRule, ...]) -> tuple[Diagnostic, ...]:
-    found = (finding for rule in rules for finding in rule(graph, chip))
-    return tuple(finding for finding in found if finding.severity is Severity.ERROR)
-
-
-def _hint(
-    finding: Diagnostic,
-    found: tuple[Diagnostic, ...],
-    graph: Graph,
-    chip: SpeckChip,
-    rules: tuple[GraphRule, ...],
-) -> str:
-    remedy = REMEDIES.get(finding.rule)
-    if remedy is None:
-        return finding.hint
-    tried = remedy(graph[finding.where])
-    changed = None if tried is None else _exchanged(graph, finding.where, tried[1])
-    if tried is None or changed is None:
-        return ""
-    left = _errors(changed, chip, rules)
-    known = {(f.rule, f.where) for f in found}
-    gone = all((f.rule, f.where) != (finding.rule, finding.where) for f in left)
-    return tried[0] if gone and all((f.rule, f.where) in known for f in left) else ""
-
-
-def _exchanged(graph: Graph, name: str, node: Node) -> Graph | None:
+def rewritten(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
+    """The layer of the finding written otherwise."""
+    graph, name = case.subject, case.finding.where
+    rewrite = REWRITES.get(case.finding.rule)
+    if rewrite is None or (found := rewrite(graph[name])) is None:
+        return
+    words, node = found
     try:
-        return graph.replace({name: node})
+        yield words, graph.replace({name: node})
     except GraphError:  # what follows takes another shape
-        return None
+        return
 
 
 def as_sum(node: Node) -> tuple[str, Node] | None:
@@ -94,13 +59,13 @@ def as_sum(node: Node) -> tuple[str, Node] | None:
     )
 
 
-def _neuron(text: str, **changes: Any) -> Remedy:
-    def remedy(node: Node) -> tuple[str, Node] | None:
+def _neuron(text: str, **changes: Any) -> Rewrite:
+    def rewrite(node: Node) -> tuple[str, Node] | None:
         if not isinstance(node, Neuron) or node.synapses > 1:
             return None
         return text, replace(node, **changes)
 
-    return remedy
+    return rewrite
 
 
 def one_value(node: Node) -> tuple[str, Node] | None:
@@ -139,7 +104,7 @@ def lower_floor(node: Node) -> tuple[str, Node] | None:
     return f"v_min {floor:g} is taken", replace(node, v_min=np.asarray(floor))
 
 
-ACCEPTED = {
+APPROXIMATIONS = {
     "integrate_and_fire": ("exponential_leak->linear_leak",),
     "reset": ("delayed_reset->same_step",),
     "comparison": ("gt->ge",),
@@ -147,7 +112,7 @@ ACCEPTED = {
 }
 """The approximations that may help against the findings of a rule."""
 
-REMEDIES: dict[str, Remedy] = {
+REWRITES: dict[str, Rewrite] = {
     "node_kinds": as_sum,
     "integrate_and_fire": _neuron(
         "trained as IAF, with neither decay nor synaptic current, it is taken",

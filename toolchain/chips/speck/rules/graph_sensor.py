@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
+from toolchain.chips.rules.findings import Findings, error
 from toolchain.chips.speck.lower.integers import sources
 from toolchain.chips.speck.rules.sensor import beyond_limits
 from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Advice, Remedy
 from toolchain.ir import Edge, Graph, Sensor, SumPool2d
 from toolchain.passes import fold_sensor_pool
 
 __all__ = ["input_pooling", "sensor_first"]
 
 
-def sensor_first(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
     """There is one camera, in front of everything."""
     sensors = graph.of(Sensor)
     for name in sensors:
         if len(sensors) > 1:
-            yield _error("sensor_first", name, f"is one of {len(sensors)} sensors, a chip has one")
+            yield error("sensor_first", name, f"is one of {len(sensors)} sensors, a chip has one")
         before = graph.before(name)
         if before != graph.input or graph.pre(name)[0].delay:
-            yield _error(
+            yield error(
                 "sensor_first", name, f"is fed by {before!r}; {chip.name}'s sensor is first"
             )
     past = [edge.post for edge in graph.post(graph.input) if edge.post not in sensors]
     for name in past if sensors else ():
-        yield _error(
+        yield error(
             "sensor_first",
             name,
             f"reads the input past {', '.join(map(repr, sensors))}; all events of {chip.name} come "
@@ -37,23 +39,21 @@ def sensor_first(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
         )
 
 
-def input_pooling(graph: Graph, chip: SpeckChip) -> Iterator[Diagnostic]:
+def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
     """Events are pooled by the camera, before its crop and for all that reads it alike."""
     for name in graph.of(SumPool2d):
         read = {source for source, _ in sources(graph, name)}
         if graph.input in read:
-            yield replace(
-                _error(
-                    "input_pooling",
-                    name,
-                    f"pools the input; {chip.name} pools between cores and in its sensor, but not "
-                    "what is sent to a core from outside",
-                ),
-                hint=_with_a_sensor(graph, name, chip),
+            yield error(
+                "input_pooling",
+                name,
+                f"pools the input; {chip.name} pools between cores and in its sensor, but not "
+                "what is sent to a core from outside",
+                advice=Advice(partial(_with_a_sensor, graph, name, chip)),
             )
         for sensor in read & graph.of(Sensor).keys():
-            found = _error("input_pooling", name, _why_not(graph, name, sensor, chip))
-            yield replace(found, hint=_another_crop(graph, name, sensor))
+            crop = Advice(partial(_another_crop, graph, name, sensor))
+            yield error("input_pooling", name, _why_not(graph, name, sensor, chip), advice=crop)
 
 
 def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
@@ -73,7 +73,7 @@ def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
     )
 
 
-def _another_crop(graph: Graph, pool: str, sensor: str) -> str:
+def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
     """The nearest crop with which the pool is folded and nothing behind it changes its shape."""
     window, node = graph[pool], graph[sensor]
     assert isinstance(window, SumPool2d)
@@ -83,12 +83,12 @@ def _another_crop(graph: Graph, pool: str, sensor: str) -> str:
     top, left = top - top % k_y, left - left % k_x
     height, width = height - height % k_y, width - width % k_x
     moved = replace(node, origin=(top, left), size=(height, width))
-    if pool in fold_sensor_pool(graph.replace({sensor: moved})):
-        return ""
-    return f"crop=(({top}, {top + height}), ({left}, {left + width})) in {sensor!r} is taken"
+    if pool not in fold_sensor_pool(graph.replace({sensor: moved})):
+        crop = f"(({top}, {top + height}), ({left}, {left + width}))"
+        yield Remedy(f"crop={crop} in {sensor!r} is taken")
 
 
-def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> str:
+def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]:
     """The layer that takes the pool over, if it does."""
     channels, height, width = graph.shape(graph.input)
     merge = channels == 1
@@ -102,10 +102,8 @@ def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> str:
     assert isinstance(made, Sensor)
     shape = (channels, height, width)
     if pool in tried or any(beyond_limits(SpeckSensor.of(made, name), shape, chip)):
-        return ""
-    merged = ", merge_polarities=True" * merge
-    return f"toolchain.nn.DVSLayer(({height}, {width}){merged}) before it takes its pooling over"
-
-
-def _error(rule: str, where: str, message: str) -> Diagnostic:
-    return Diagnostic(rule=rule, severity=Severity.ERROR, where=where, message=message)
+        return
+    merged = ", merge_polarities=True" if merge else ""
+    yield Remedy(
+        f"toolchain.nn.DVSLayer(({height}, {width}){merged}) before it takes its pooling over"
+    )

@@ -1,62 +1,36 @@
-"""What would help against a finding: remedies that were tried, and only those that worked.
+"""What may help against a finding about a program: actions in words, each with the program after.
 
-All rules and the placement are run on the program as a remedy leaves it. Its words become a hint
-if the finding is gone and no new error has come.
+Those that were tried and help become the finding's hint; see ``toolchain.chips.rules.hints``. All
+rules and the placement are run on the program as an action leaves it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TypeAlias
 
-from toolchain.chips.load import list_chips, load_chip
-from toolchain.chips.speck.lower.place import cores_that_fit, place, text_of_ids
-from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
+from toolchain.chips.rules.trial import Case
+from toolchain.chips.speck.lower.place import cores_that_fit, crowded, place, text_of_ids
+from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.rules import edits
-from toolchain.chips.speck.rules.finding import Rule
-from toolchain.chips.speck.rules.remedies import REMEDIES
-from toolchain.chips.speck.rules.trial import Case, errors
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic
+from toolchain.diagnostics import Advice, Diagnostic, Remedy
 
-__all__ = ["advised", "advised_pins"]
+__all__ = ["advise", "advised_pins"]
 
-ON_ANOTHER_CHIP = (
-    "kernel_memory",
-    "neuron_memory",
-    "bias_memory",
-    "placement",
-    "core_count",
-    "weight_range",
-    "bias_range",
-    "state_range",
-)
-"""Rules whose findings may be gone on another chip."""
+SpeckCase: TypeAlias = Case[SpeckProgram, SpeckChip]
 
 
-def advised(
-    findings: tuple[Diagnostic, ...],
-    program: SpeckProgram,
-    chip: SpeckChip,
-    rules: tuple[Rule, ...],
-) -> tuple[Diagnostic, ...]:
-    """``findings`` with a hint for everything that was tried and helped.
-
-    Args:
-        findings: what ``rules`` or the placement found; hints that they have are kept.
-        program, chip: what they are about.
-        rules: all rules of the family.
-    """
-    if not any(finding.rule in (*REMEDIES, *ON_ANOTHER_CHIP) for finding in findings):
-        return findings
-    before = errors(program, chip, rules)
-    cases = (
-        Case(finding=finding, program=program, chip=chip, rules=rules, errors=before)
-        for finding in findings
-    )
-    return tuple(
-        replace(case.finding, hint="; or ".join(_told(case)) or case.finding.hint) for case in cases
-    )
+def advise(case: SpeckCase) -> Iterator[Remedy]:
+    """Yield what helps: changes to the program, then another chip."""
+    yield from edited(case, EDITS)
+    if case.finding.rule in ON_ANOTHER_CHIP:
+        # those that no tool knows any more are left out
+        yield from fitting(case.trial.elsewhere(edits.moved, lambda chip: not chip.vendor_note))
 
 
 def advised_pins(
@@ -74,40 +48,275 @@ def advised_pins(
     """
     layers = {core.name: core for core in program.cores}
 
-    def free(finding: Diagnostic) -> str:
-        if finding.where not in cores or finding.where not in layers:
-            return ""
+    def free(name: str) -> Iterator[Remedy]:
+        if name not in cores or name not in layers:
+            return
+        taken = {number for other, number in cores.items() if other != name}
         ids = [
             number
-            for number in cores_that_fit(layers[finding.where], chip)
-            if finding.where
-            not in {
-                f.where
-                for f in place(program, chip, cores={**cores, finding.where: number}).findings
-            }
-            and number not in {n for name, n in cores.items() if name != finding.where}
+            for number in cores_that_fit(layers[name], chip)
+            if number not in taken and _can_be_on(number, name)
         ]
-        return f"core {text_of_ids(ids, 'or')} is free and large enough" if ids else ""
+        if ids:
+            yield Remedy(f"core {text_of_ids(ids, 'or')} is free and large enough")
 
-    return tuple(replace(finding, hint=free(finding)) for finding in findings)
+    def _can_be_on(number: int, name: str) -> bool:
+        found = place(program, chip, cores={**cores, name: number}).findings
+        return all(finding.where != name for finding in found)
 
-
-def _told(case: Case) -> Iterator[str]:
-    for remedy in REMEDIES.get(case.finding.rule, ()):
-        yield from (text for text, changed in remedy(case) if case.helps(changed))
-    if case.finding.rule in ON_ANOTHER_CHIP:
-        yield from other_chips(case)
+    return tuple(replace(f, advice=Advice(partial(free, f.where))) for f in findings)
 
 
-def other_chips(case: Case) -> Iterator[str]:
-    """The chips that take the whole program; those that no tool knows any more are left out."""
-    others = [load_chip(name) for name in list_chips() if name != case.chip.name]
-    fitting = [
-        chip.name
-        for chip in others
-        if isinstance(chip, SpeckChip)
-        and not chip.vendor_note
-        and not errors(edits.moved(case.program, chip), chip, case.rules)
-    ]
-    if fitting:
-        yield f"the program fits {' or '.join(fitting)}"
+# ---- smaller layers ----
+
+
+def fewer_channels(case: SpeckCase) -> Edits[SpeckProgram]:
+    """As many output channels as fit a core. A network's own outputs are what it is for."""
+    core = _core(case)
+    if core.name in case.subject.outputs:
+        return
+
+    def fits(outputs: int) -> bool:
+        smaller = edits.narrower(case.subject, core.name, outputs)
+        return smaller is not None and bool(cores_that_fit(smaller[core.name], case.chip))
+
+    outputs = core.weight.shape[0]
+    if most := largest(outputs, fits):
+        smaller = edits.narrower(case.subject, core.name, most)
+        assert smaller is not None
+        ids = text_of_ids(cores_that_fit(smaller[core.name], case.chip), "or")
+        yield f"{outputs} -> {most} output channels fits core {ids}", smaller
+
+
+def allowed_channels(case: SpeckCase) -> Edits[SpeckProgram]:
+    """As many channels as a core may have, where they come from."""
+    most = int(case.chip.limits.channels.value)
+    wide = [_core(case).name] + [s.name for s, _ in case.subject.sources(_core(case).name) if s]
+    for name in wide:
+        outputs = case.subject[name].weight.shape[0]
+        if outputs > most and name not in case.subject.outputs:
+            text = f"{outputs} -> {most} output channels of {_weights(case, name)} are taken"
+            yield text, edits.narrower(case.subject, name, most)
+
+
+def pooled_before(case: SpeckCase) -> Edits[SpeckProgram]:
+    """The smallest pooling before the layer that helps."""
+    yield from _pooled_before(case, _core(case))
+
+
+def larger_stride(case: SpeckCase) -> Edits[SpeckProgram]:
+    """The smallest stride of the layer that helps."""
+    yield from _larger_stride(case, _core(case))
+
+
+def _pooled_before(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
+    sources = [*case.subject.sources(core.name)]
+    if case.subject.sensor is None and any(source is None for source, _ in sources):
+        return  # a core can pool what it sends, and nobody but a sensor does so for the input
+    now = max(target.pooling for _, target in sources)
+    for pooling in case.chip.limits.pooling.values:
+        changed = edits.pooled(case.subject, core.name, pooling) if pooling > now else None
+        if case.helps(changed):
+            yield f"sum pooling of {pooling} before {core.weight_name} fits", changed
+            return
+
+
+def _larger_stride(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
+    for step in case.chip.limits.strides.values:
+        if step <= max(core.stride):
+            continue
+        changed = edits.strided(case.subject, core.name, (step, step))
+        if case.helps(changed):
+            yield f"stride {step} of {core.weight_name} fits", changed
+            return
+
+
+def two_cores(case: SpeckCase) -> Edits[SpeckProgram]:
+    """Half of the output channels on another core. An output has to stay in one piece."""
+    core = _core(case)
+    outputs = core.weight.shape[0]
+    if core.name in case.subject.outputs or outputs < 2:
+        return
+    changed = edits.split(case.subject, core.name)
+    names = {c.name for c in changed.cores} - {c.name for c in case.subject.cores} | {core.name}
+    if all(cores_that_fit(changed[name], case.chip) for name in names):
+        half = outputs // 2
+        yield (
+            f"{core.weight_name} on two cores, with {half} and {outputs - half} output channels, "
+            "gives the same output",
+            changed,
+        )
+
+
+def without_bias(case: SpeckCase) -> Edits[SpeckProgram]:
+    """A layer without biases takes no memory for them."""
+    core = _core(case)
+    if core.bias is None:
+        return
+    lost = (
+        "which are all 0" if not core.bias.any() else f"of {core.bias.min()} to {core.bias.max()}"
+    )
+    yield f"without its biases, {lost}, it fits", edits.without_bias(case.subject, core.name)
+
+
+# ---- a crowd of layers ----
+
+
+def smaller_member(case: SpeckCase) -> Edits[SpeckProgram]:
+    """One layer that goes elsewhere once it is smaller: by channels, by pooling, by stride."""
+    layers = _members(case)
+    yield from _narrowest(case, layers)
+    for smaller in (_pooled_before, _larger_stride):
+        yield from islice((trial for core in layers for trial in smaller(case, core)), 1)
+
+
+def _narrowest(case: SpeckCase, layers: Sequence[SpeckCore]) -> Edits[SpeckProgram]:
+    """The layer that has to lose the smallest part of its channels."""
+    most = {
+        core.name: _most_channels(case, core)
+        for core in layers
+        if core.name not in case.subject.outputs
+    }
+    kept = {name: many / case.subject[name].weight.shape[0] for name, many in most.items()}
+    if kept and max(kept.values()) > 0:
+        name = max(kept, key=lambda n: kept[n])
+        outputs = case.subject[name].weight.shape[0]
+        changed = edits.narrower(case.subject, name, most[name])
+        yield f"{outputs} -> {most[name]} output channels of {_weights(case, name)} fits", changed
+
+
+def _core(case: SpeckCase) -> SpeckCore:
+    """The layer that the finding is about."""
+    where = case.finding.where
+    return next(core for core in case.subject.cores if where in (core.name, core.weight_name))
+
+
+def _weights(case: SpeckCase, name: str) -> str:
+    return case.subject[name].weight_name
+
+
+def _most_channels(case: SpeckCase, core: SpeckCore) -> int:
+    return largest(
+        core.weight.shape[0], lambda n: case.helps(edits.narrower(case.subject, core.name, n))
+    )
+
+
+def _members(case: SpeckCase) -> Sequence[SpeckCore]:
+    """The layers of the crowd; the layer alone where it is about one that fits no core."""
+    for layers, _ in crowded(case.subject, case.chip, {}):
+        if layers[0].name == case.finding.where:
+            return layers
+    return [_core(case)]
+
+
+# ---- other settings ----
+
+
+def allowed_stride(case: SpeckCase) -> Edits[SpeckProgram]:
+    """The strides next to the one that is asked for."""
+    allowed, own = case.chip.limits.strides.values, _core(case).stride
+    below = tuple(max(step for step in allowed if step <= s) for s in own)
+    above = tuple(min((step for step in allowed if step >= s), default=allowed[-1]) for s in own)
+    for height, width in dict.fromkeys((below, above)):
+        changed = edits.strided(case.subject, _core(case).name, (height, width))
+        yield f"stride {height}x{width} is taken", changed
+
+
+def allowed_padding(case: SpeckCase) -> Edits[SpeckProgram]:
+    """As much padding as a core can be set to."""
+    most = int(case.chip.limits.padding.value)
+    height, width = (min(most, pad) for pad in _core(case).padding)
+    changed = edits.padded(case.subject, _core(case).name, (height, width))
+    yield f"padding {height}x{width} is taken", changed
+
+
+def square_kernel(case: SpeckCase) -> Edits[SpeckProgram]:
+    """Zeros behind the shorter side."""
+    side = max(_core(case).weight.shape[2:])
+    changed = edits.squared(case.subject, _core(case).name)
+    if changed is not None:
+        _, height, width = changed[_core(case).name].output_shape
+        yield f"a {side}x{side} kernel is taken, with a map of {height}x{width}", changed
+
+
+def allowed_pooling(case: SpeckCase) -> Edits[SpeckProgram]:
+    """The largest pooling that there is, for each layer that asks for another."""
+    allowed = case.chip.limits.pooling.values
+    at_input = case.finding.where == case.subject.input_name
+    targets = case.subject.inputs if at_input else _core(case).destinations
+    for target in targets:
+        if target.pooling not in allowed:
+            smaller = max(step for step in allowed if step <= target.pooling)
+            changed = edits.pooled(case.subject, target.layer, smaller)
+            yield f"sum pooling of {smaller} to {target.layer} is taken", changed
+
+
+def copy_of_layer(case: SpeckCase) -> Edits[SpeckProgram]:
+    """A second core that computes the same, for the destinations beyond the limit."""
+    most = int(case.chip.limits.destinations.value)
+    core = _core(case)
+    rest = " and ".join(target.layer for target in core.destinations[most:])
+    changed = edits.copied(case.subject, core.name, most)
+    yield f"a copy of {core.weight_name} and {core.name} for {rest} gives the same output", changed
+
+
+def usable_floor(case: SpeckCase) -> Edits[SpeckProgram]:
+    """The largest floor that works."""
+    floor = int(case.chip.limits.threshold_low_max.value)
+    changed = edits.with_floor(case.subject, _core(case).name, floor)
+    yield f"threshold_low {_core(case).threshold_low} -> {floor}", changed
+
+
+def smaller_scale(case: SpeckCase) -> Edits[SpeckProgram]:
+    """A layer's integers divided by the smallest power of two that helps."""
+    for exponent in range(1, 17):
+        changed = edits.rescaled(case.subject, _core(case).name, 2**exponent)
+        if case.helps(changed):
+            yield (
+                f"all integers of the layer divided by {2**exponent} and rounded fit",
+                changed,
+            )
+            return
+
+
+def smaller_weights(case: SpeckCase) -> Edits[SpeckProgram]:
+    """Weights worth less than two spikes."""
+    core, top = _core(case), 2 * _core(case).threshold_high - 1
+    many = int((core.weight > top).sum())
+    text = f"{many} of {core.weight.size} weights clipped to {top} leave one spike an event"
+    yield text, edits.clipped(case.subject, core.name, top)
+
+
+ON_ANOTHER_CHIP = (
+    "kernel_memory",
+    "neuron_memory",
+    "bias_memory",
+    "placement",
+    "core_count",
+    "weight_range",
+    "bias_range",
+    "state_range",
+)
+"""Rules whose findings may be gone on another chip."""
+SMALLER = (two_cores, fewer_channels, pooled_before, larger_stride)
+EDITS: EditsOf[SpeckProgram, SpeckChip] = {
+    "kernel_memory": SMALLER,
+    "neuron_memory": SMALLER,
+    "bias_memory": (without_bias, two_cores, fewer_channels),
+    "placement": (two_cores, smaller_member),
+    "kernel_size": (pooled_before,),
+    "square_kernel": (square_kernel,),
+    "stride": (allowed_stride,),
+    "padding": (allowed_padding,),
+    "input_size": (pooled_before,),
+    "output_size": (pooled_before, larger_stride),
+    "channels": (allowed_channels,),
+    "pooling": (allowed_pooling,),
+    "destinations": (copy_of_layer,),
+    "threshold_low": (usable_floor,),
+    "threshold_range": (smaller_scale,),
+    "weight_range": (smaller_scale,),
+    "bias_range": (smaller_scale,),
+    "state_range": (smaller_scale,),
+    "single_spike": (smaller_weights,),
+}

@@ -8,12 +8,11 @@ Source: sinabs documentation, "Tips for training".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from toolchain.chips.rules.findings import Findings, warning
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.hardware import Quantity
 from toolchain.report import count
 from toolchain.runs import Activity
@@ -55,9 +54,7 @@ class RateLimits:
         )
 
 
-def check_rates(
-    program: SpeckProgram, activity: Activity, limits: RateLimits
-) -> Iterator[Diagnostic]:
+def check_rates(program: SpeckProgram, activity: Activity, limits: RateLimits) -> Findings:
     """A warning for each layer whose mean rates are above a limit; peaks may be far higher.
 
     Args:
@@ -84,21 +81,14 @@ def check_rates(
 
 def _above(
     core: SpeckCore, rule: str, need: float, limit: float | None, unit: str, source: str
-) -> Iterator[Diagnostic]:
+) -> Findings:
     if limit is not None and need > limit:
-        yield Diagnostic(
-            rule=rule,
-            severity=Severity.WARNING,
-            where=core.name,
-            message=(
-                f"{count(round(need))} {unit} on average, the limit of a core is "
-                f"{count(round(limit))}: {need / limit:.3g} times as much, which would stall the "
-                "whole chip"
-            ),
-            need=need,
-            limit=limit,
-            source=source,
+        message = (
+            f"{count(round(need))} {unit} on average, the limit of a core is "
+            f"{count(round(limit))}: {need / limit:.3g} times as much, which would stall the "
+            "whole chip"
         )
+        yield warning(rule, core.name, message, need, limit=limit, source=source)
 
 
 def _in(quantity: Quantity | None, unit: str) -> float | None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from toolchain.chips.rules.findings import Findings, Rule, error
 from toolchain.chips.speck.outputs import readout_table
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.rules.finding import find
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.report import count
 
-__all__ = ["readout_block", "readout_destinations", "readout_size"]
+__all__ = ["READOUT"]
 
 
-def readout_block(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def readout_block(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """The chip has no readout that can be used."""
     if program.readout is not None and not chip.readout:
-        yield Diagnostic(
-            rule="readout_block",
-            severity=Severity.ERROR,
-            where=program.readout.layer,
-            message=f"is sent to the readout block, {chip.name} has none that can be used",
-        )
+        message = f"is sent to the readout block, {chip.name} has none that can be used"
+        yield error("readout_block", program.readout.layer, message)
 
 
-def readout_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def readout_size(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """More classes than the readout tells apart."""
     limit = chip.limits.readout_classes
     if program.readout is None or limit is None:
@@ -33,10 +26,10 @@ def readout_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]
     number = sum(neuron.readout_class is not None for neuron in readout_table(program))
     if number > limit.value:
         message = f"{count(number)} classes, the readout of {chip.name} tells {limit.value} apart"
-        yield find(chip, "readout_size", program.readout.layer, message, number, limit)
+        yield error("readout_size", program.readout.layer, message, number, limit, chip)
 
 
-def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """A core sends to the readout and to too many other cores."""
     limit = chip.limits.destinations
     if program.readout is None:
@@ -47,4 +40,11 @@ def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Dia
             f"sends to {number} layers and to the readout, a core of {chip.name} to at most "
             f"{limit.value}"
         )
-        yield find(chip, "readout_destinations", program.readout.layer, message, number + 1, limit)
+        yield error("readout_destinations", program.readout.layer, message, number + 1, limit, chip)
+
+
+READOUT: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
+    readout_block,
+    readout_size,
+    readout_destinations,
+)

@@ -2,160 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from toolchain.chips.rules.each import each
+from toolchain.chips.rules.findings import Findings, Rule
 from toolchain.chips.speck.faults import by
 from toolchain.chips.speck.lower.place import text_of_ids
-from toolchain.chips.speck.program import Destination, SpeckProgram
-from toolchain.chips.speck.rules.finding import find
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.rules.at import AtConnection, AtCore, connections, cores, weights
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Severity
 from toolchain.hardware import Choice, Quantity
 from toolchain.report import count
 
-__all__ = [
-    "channels",
-    "destination_shape",
-    "destinations",
-    "input_size",
-    "kernel_size",
-    "output_size",
-    "padding",
-    "pooling",
-    "pooling_divides",
-    "square_kernel",
-    "stride",
-]
+__all__ = ["SHAPES"]
 
 
-def kernel_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def kernel_size(at: AtCore) -> Findings:
     """The kernel is too large on one side."""
-    limit = chip.limits.kernel_size
-    for core in program.cores:
-        sides = core.weight.shape[2:]
-        if max(sides) > limit.value:
-            most = f"{chip.name} takes at most {by([int(limit.value)] * 2)}"
-            yield find(chip, "kernel_size", core.weight_name, f"kernel {by(sides)}, {most}",
-                        max(sides), limit)  # fmt: skip
+    limit, sides = at.chip.limits.kernel_size, at.item.weight.shape[2:]
+    if max(sides) > limit.value:
+        message = f"kernel {by(sides)}, {at.chip.name} takes at most {_square(limit)}"
+        yield at.finding(message, max(sides), limit)
 
 
-def square_kernel(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def square_kernel(at: AtCore) -> Findings:
     """A core has one number for both sides of the kernel."""
-    for core in program.cores:
-        height, width = core.weight.shape[2:]
-        if height != width:
-            message = f"kernel {height}x{width}, {chip.name} takes square kernels only"
-            yield find(
-                chip, "square_kernel", core.weight_name, message, None, chip.limits.kernel_size
-            )
+    height, width = at.item.weight.shape[2:]
+    if height != width:
+        message = f"kernel {height}x{width}, {at.chip.name} takes square kernels only"
+        yield at.finding(message, None, at.chip.limits.kernel_size)
 
 
-def stride(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def stride(at: AtCore) -> Findings:
     """A stride that a core cannot be set to."""
-    allowed = chip.limits.strides
-    for core in program.cores:
-        if not set(core.stride) <= set(allowed.values):
-            message = f"stride {by(core.stride)}, each axis of {chip.name} takes {_any_of(allowed)}"
-            yield find(chip, "stride", core.weight_name, message, max(core.stride), allowed)
+    allowed, own = at.chip.limits.strides, at.item.stride
+    if not set(own) <= set(allowed.values):
+        message = f"stride {by(own)}, each axis of {at.chip.name} takes {_any_of(allowed)}"
+        yield at.finding(message, max(own), allowed)
 
 
-def padding(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def padding(at: AtCore) -> Findings:
     """More zeros around the map than a core can be set to."""
-    limit = chip.limits.padding
-    for core in program.cores:
-        if max(core.padding) > limit.value:
-            message = (
-                f"padding {by(core.padding)}, each axis of {chip.name} takes at most {limit.value}"
-            )
-            yield find(chip, "padding", core.weight_name, message, max(core.padding), limit)
+    limit, own = at.chip.limits.padding, at.item.padding
+    if max(own) > limit.value:
+        message = f"padding {by(own)}, each axis of {at.chip.name} takes at most {limit.value}"
+        yield at.finding(message, max(own), limit)
 
 
-def input_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def input_size(at: AtCore) -> Findings:
     """The map that a core is sent is too large."""
-    limit = chip.limits.input_size
-    for core in program.cores:
-        sides = core.input_shape[1:]
-        if max(sides) > limit.value:
-            message = f"input map of {by(sides)}, {chip.name} takes at most {_square(limit)}"
-            yield find(chip, "input_size", core.weight_name, message, max(sides), limit)
+    limit, sides = at.chip.limits.input_size, at.item.input_shape[1:]
+    if max(sides) > limit.value:
+        message = f"input map of {by(sides)}, {at.chip.name} takes at most {_square(limit)}"
+        yield at.finding(message, max(sides), limit)
 
 
-def output_size(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(cores)
+def output_size(at: AtCore) -> Findings:
     """The map of neurons, before pooling, is too large."""
-    limit = chip.limits.output_size
-    for core in program.cores:
-        sides = core.output_shape[1:]
-        if max(sides) > limit.value:
-            message = f"map of {by(sides)} neurons, {chip.name} has at most {_square(limit)}"
-            yield find(chip, "output_size", core.name, message, max(sides), limit)
+    limit, sides = at.chip.limits.output_size, at.item.output_shape[1:]
+    if max(sides) > limit.value:
+        message = f"map of {by(sides)} neurons, {at.chip.name} has at most {_square(limit)}"
+        yield at.finding(message, max(sides), limit)
 
 
-def channels(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def channels(at: AtCore) -> Findings:
     """Too many channels, in or out."""
-    limit = chip.limits.channels
-    for core in program.cores:
-        for number, kind in zip(core.weight.shape[:2], ("output", "input"), strict=True):
-            if number > limit.value:
-                message = (
-                    f"{count(number)} {kind} channels, {chip.name} takes at most "
-                    f"{count(limit.value)}"
-                )
-                yield find(chip, "channels", core.weight_name, message, number, limit)
-
-
-def pooling(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
-    """Pooling that a destination cannot be set to."""
-    allowed = chip.limits.pooling
-    for source, target, _ in _connections(program):
-        if target.pooling not in allowed.values:
-            message = (
-                f"sum pooling of {target.pooling} to {target.layer}, "
-                f"{chip.name} takes {_any_of(allowed)}"
-            )
-            yield find(chip, "pooling", source, message, target.pooling, allowed)
-
-
-def pooling_divides(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
-    """Pooling drops rows here; the chip divides their addresses and sends them on."""
-    for source, target, shape in _connections(program):
-        lost = [side % target.pooling for side in shape[1:]]
-        if any(lost):
-            message = (
-                f"a map of {by(shape[1:])} is no multiple of its pooling {target.pooling} to "
-                f"{target.layer}: the simulation drops {lost[0]} rows and {lost[1]} columns, "
-                f"{chip.name} may send them on outside the map"
-            )
-            yield find(chip, "pooling_divides", source, message, max(lost), chip.limits.pooling,
-                        severity=Severity.WARNING)  # fmt: skip
-
-
-def destinations(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
-    """A core sends its spikes to too many others."""
-    limit = chip.limits.destinations
-    for core in program.cores:
-        number = len(core.destinations)
+    limit = at.chip.limits.channels
+    for number, kind in zip(at.item.weight.shape[:2], ("output", "input"), strict=True):
         if number > limit.value:
-            message = f"sends to {number} layers, a core of {chip.name} to at most {limit.value}"
-            yield find(chip, "destinations", core.name, message, number, limit)
+            message = f"{count(number)} {kind} channels, {at.chip.name} takes at most "
+            yield at.finding(message + count(limit.value), number, limit)
 
 
-def destination_shape(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(connections)
+def pooling(at: AtConnection) -> Findings:
+    """Pooling that a destination cannot be set to."""
+    allowed, target = at.chip.limits.pooling, at.item[0]
+    if target.pooling not in allowed.values:
+        message = f"sum pooling of {target.pooling} to {target.layer}, {at.chip.name} takes "
+        yield at.finding(message + _any_of(allowed), target.pooling, allowed)
+
+
+@each(connections)
+def pooling_divides(at: AtConnection) -> Findings:
+    """Pooling drops rows here; the chip divides their addresses and sends them on."""
+    target, (_, *sides) = at.item
+    lost = [side % target.pooling for side in sides]
+    if any(lost):
+        message = (
+            f"a map of {by(sides)} is no multiple of its pooling {target.pooling} to "
+            f"{target.layer}: the simulation drops {lost[0]} rows and {lost[1]} columns, "
+            f"{at.chip.name} may send them on outside the map"
+        )
+        allowed = at.chip.limits.pooling
+        yield at.finding(message, max(lost), allowed, severity=Severity.WARNING)
+
+
+@each(cores)
+def destinations(at: AtCore) -> Findings:
+    """A core sends its spikes to too many others."""
+    limit, number = at.chip.limits.destinations, len(at.item.destinations)
+    if number > limit.value:
+        message = f"sends to {number} layers, a core of {at.chip.name} to at most {limit.value}"
+        yield at.finding(message, number, limit)
+
+
+@each(connections)
+def destination_shape(at: AtConnection) -> Findings:
     """What is sent is not of the shape that the destination takes."""
-    for source, target, (sent, height, width) in _connections(program):
-        pooled = (sent, height // target.pooling, width // target.pooling)
-        wanted = program[target.layer].input_shape
-        if not program.takes(target, (sent, height, width)):
-            message = f"sends {by(pooled)} to {target.layer}, which takes {by(wanted)}"
-            yield find(chip, "destination_shape", source, message, None, chip.limits.destinations)
-
-
-def _connections(
-    program: SpeckProgram,
-) -> Iterator[tuple[str, Destination, tuple[int, int, int]]]:
-    """(who sends, to whom, a map of which shape before pooling)."""
-    yield from ((program.input_name, target, program.input_map) for target in program.inputs)
-    for core in program.cores:
-        yield from ((core.name, target, core.output_shape) for target in core.destinations)
+    target, (sent, height, width) = at.item
+    pooled = (sent, height // target.pooling, width // target.pooling)
+    if not at.subject.takes(target, (sent, height, width)):
+        wanted = at.subject[target.layer].input_shape
+        message = f"sends {by(pooled)} to {target.layer}, which takes {by(wanted)}"
+        yield at.finding(message, None, at.chip.limits.destinations)
 
 
 def _square(limit: Quantity) -> str:
@@ -164,3 +130,18 @@ def _square(limit: Quantity) -> str:
 
 def _any_of(allowed: Choice) -> str:
     return text_of_ids(allowed.values, "or")
+
+
+SHAPES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
+    kernel_size,
+    square_kernel,
+    stride,
+    padding,
+    input_size,
+    output_size,
+    channels,
+    pooling,
+    pooling_divides,
+    destinations,
+    destination_shape,
+)

@@ -2,135 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from toolchain.arrays import Array
+from toolchain.chips.rules.each import each
+from toolchain.chips.rules.findings import Findings, Rule
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.rules.finding import find
+from toolchain.chips.speck.rules.at import AtCore, cores, outputs, weights
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Severity
 from toolchain.hardware import Quantity
 from toolchain.report import count
 
-__all__ = [
-    "bias_leak",
-    "bias_range",
-    "readout_classes",
-    "single_spike",
-    "state_range",
-    "threshold_low",
-    "threshold_range",
-    "weight_range",
-]
+__all__ = ["BEHAVIOUR", "RANGES", "readout_classes"]
 
 
-def threshold_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(cores)
+def threshold_range(at: AtCore) -> Findings:
     """Thresholds beyond their registers."""
-    limit = chip.limits.threshold_width
+    limit = at.chip.limits.threshold_width
     lowest, highest = _signed(limit)
-    for core in program.cores:
-        for value, name in ((core.threshold_high, "high"), (core.threshold_low, "low")):
-            if not lowest <= value <= highest:
-                message = (
-                    f"threshold_{name} {count(value)}, {chip.name} holds {count(lowest)} to "
-                    f"{count(highest)}"
-                )
-                yield find(chip, "threshold_range", core.name, message, value, limit)
+    for value, name in ((at.item.threshold_high, "high"), (at.item.threshold_low, "low")):
+        if not lowest <= value <= highest:
+            message = f"threshold_{name} {count(value)}, {_holds(at.chip, limit)}"
+            yield at.finding(message, value, limit)
 
 
-def threshold_low(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(cores)
+def threshold_low(at: AtCore) -> Findings:
     """A floor of the membrane that does not work on silicon."""
-    limit = chip.limits.threshold_low_max
-    for core in program.cores:
-        if core.threshold_low > limit.value:
-            yield find(
-                chip, "threshold_low", core.name,
-                f"threshold_low {core.threshold_low}, on {chip.name} it works up to {limit.value}",
-                core.threshold_low, limit,
-            )  # fmt: skip
+    limit, low = at.chip.limits.threshold_low_max, at.item.threshold_low
+    if low > limit.value:
+        message = f"threshold_low {low}, on {at.chip.name} it works up to {limit.value}"
+        yield at.finding(message, low, limit)
 
 
-def weight_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def weight_range(at: AtCore) -> Findings:
     """Weights beyond the width of the kernel memory."""
-    yield from _array_range("weight", chip.limits.weight_width, program, chip)
+    yield from _range(at, "weight", at.item.weight, at.chip.limits.weight_width)
 
 
-def bias_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(weights)
+def bias_range(at: AtCore) -> Findings:
     """Biases beyond the width of the bias memory."""
-    yield from _array_range("bias", chip.limits.bias_width, program, chip)
+    yield from _range(at, "bias", at.item.bias, at.chip.limits.bias_width)
 
 
-def state_range(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(cores)
+def state_range(at: AtCore) -> Findings:
     """Membranes to start from beyond the width of the neuron memory."""
-    yield from _array_range("initial", chip.limits.state_width, program, chip)
+    yield from _range(at, "initial membranes", at.item.initial, at.chip.limits.state_width)
 
 
-def readout_classes(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
+@each(outputs)
+def readout_classes(at: AtCore) -> Findings:
     """More outputs than the readout block distinguishes; monitored spikes have no such limit."""
-    limit = chip.limits.readout_classes
-    read = None if program.readout is None else program.readout.layer
-    for name in program.outputs:
-        if name == read:
-            continue
-        number = program[name].output_shape[0]
-        if limit is not None and number > limit.value:
-            message = (
-                f"{count(number)} output channels, the readout of {chip.name} tells "
-                f"{limit.value} classes apart: read the spikes instead"
-            )
-            yield find(chip, "readout_classes", name, message, number, limit,
-                        severity=Severity.INFO)  # fmt: skip
-
-
-def single_spike(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
-    """A weight that is worth several spikes; silicon gives one for each incoming event."""
-    for core in program.cores:
-        weight = int(core.weight.max())
-        if weight >= 2 * core.threshold_high:
-            message = (
-                f"largest weight {weight}, threshold of {core.name} {core.threshold_high}: one "
-                f"event is worth {weight // core.threshold_high} spikes in the simulation, "
-                f"{chip.name} fires once"
-            )
-            yield find(chip, "single_spike", core.weight_name, message, weight,
-                        chip.limits.threshold_width, severity=Severity.WARNING,
-                        bound=2 * core.threshold_high - 1)  # fmt: skip
-
-
-def bias_leak(program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
-    """A bias is the chip's leak, which the slow clock adds."""
-    period = "the time step"
-    if program.dt is not None:
-        period = f"{program.dt * 1e3:g} ms ({1 / program.dt:g} Hz)"
-    for core in program.cores:
-        if core.bias is not None and core.bias.any():
-            message = (
-                f"biases of {core.bias.min()} to {core.bias.max()} are added by the slow clock of "
-                f"{chip.name}: its period must be {period}"
-            )
-            yield find(chip, "bias_leak", core.weight_name, message, None,
-                        chip.limits.bias_width, severity=Severity.INFO)  # fmt: skip
-
-
-def _array_range(
-    part: str, width: Quantity, program: SpeckProgram, chip: SpeckChip
-) -> Iterator[Diagnostic]:
-    lowest, highest = _signed(width)
-    for core in program.cores:
-        values = getattr(core, part)
-        if values is None or (values.min() >= lowest and values.max() <= highest):
-            continue
-        what = "initial membranes" if part == "initial" else part
+    limit, readout = at.chip.limits.readout_classes, at.subject.readout
+    number = at.item.output_shape[0]
+    read = readout is not None and readout.layer == at.name
+    if limit is not None and number > limit.value and not read:
         message = (
-            f"{what} of {count(int(values.min()))} to {count(int(values.max()))}, {chip.name} "
-            f"holds {count(lowest)} to {count(highest)}"
+            f"{count(number)} output channels, the readout of {at.chip.name} tells "
+            f"{limit.value} classes apart: read the spikes instead"
         )
-        need = max(int(values.max()), -int(values.min()) - 1).bit_length() + 1
-        rule = "state_range" if part == "initial" else f"{part}_range"
-        where = core.name if part == "initial" else core.weight_name
-        yield find(chip, rule, where, message, need, width)
+        yield at.finding(message, number, limit, severity=Severity.INFO)
+
+
+@each(weights)
+def single_spike(at: AtCore) -> Findings:
+    """A weight that is worth several spikes; silicon gives one for each incoming event."""
+    core, weight = at.item, int(at.item.weight.max())
+    most = 2 * core.threshold_high - 1
+    if weight > most:
+        message = (
+            f"largest weight {weight}, threshold of {core.name} {core.threshold_high}: one "
+            f"event is worth {weight // core.threshold_high} spikes in the simulation, "
+            f"{at.chip.name} fires once"
+        )
+        width = at.chip.limits.threshold_width
+        yield at.finding(message, weight, width, limit=most, severity=Severity.WARNING)
+
+
+@each(weights)
+def bias_leak(at: AtCore) -> Findings:
+    """A bias is the chip's leak, which the slow clock adds."""
+    bias, dt = at.item.bias, at.subject.dt
+    if bias is not None and bias.any():
+        period = "the time step" if dt is None else f"{dt * 1e3:g} ms ({1 / dt:g} Hz)"
+        message = (
+            f"biases of {bias.min()} to {bias.max()} are added by the slow clock of "
+            f"{at.chip.name}: its period must be {period}"
+        )
+        width = at.chip.limits.bias_width
+        yield at.finding(message, None, width, severity=Severity.INFO)
+
+
+def _range(at: AtCore, what: str, values: Array | None, width: Quantity) -> Findings:
+    lowest, highest = _signed(width)
+    if values is None or (values.min() >= lowest and values.max() <= highest):
+        return
+    low, high = int(values.min()), int(values.max())
+    message = f"{what} of {count(low)} to {count(high)}, {_holds(at.chip, width)}"
+    yield at.finding(message, max(high, -low - 1).bit_length() + 1, width)
+
+
+def _holds(chip: SpeckChip, width: Quantity) -> str:
+    lowest, highest = _signed(width)
+    return f"{chip.name} holds {count(lowest)} to {count(highest)}"
 
 
 def _signed(width: Quantity) -> tuple[int, int]:
     """Smallest and largest signed integer of that many bits."""
     half = 1 << (int(width.value) - 1)
     return -half, half - 1
+
+
+RANGES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
+    threshold_range,
+    threshold_low,
+    weight_range,
+    bias_range,
+    state_range,
+)
+BEHAVIOUR: tuple[Rule[SpeckProgram, SpeckChip], ...] = (single_spike, bias_leak)

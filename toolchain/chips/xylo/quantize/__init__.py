@@ -14,11 +14,11 @@ from toolchain.chips.xylo.quantize import report
 from toolchain.chips.xylo.quantize.auto import guessed_spikes, search
 from toolchain.chips.xylo.quantize.known import channel, one_scale
 from toolchain.chips.xylo.quantize.trial import Trial
-from toolchain.chips.xylo.rules.graph import check_graph
-from toolchain.chips.xylo.rules.program import check
+from toolchain.chips.xylo.rules.graph import computes
+from toolchain.chips.xylo.rules.program import takes
 from toolchain.chips.xylo.simulate.run import as_counts
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 
 __all__ = ["QUANTIZERS", "quantize"]
@@ -63,7 +63,4 @@ def quantize(
 
 def _fits(graph: Graph, made: Graph, chip: XyloChip) -> bool:
     """Whether nothing is refused of the float graph, and of its integers ``made``."""
-    findings = check_graph(graph, chip)
-    if any(found.severity is Severity.ERROR for found in findings):
-        return False
-    return not any(f.severity is Severity.ERROR for f in check(lower(made, chip), chip))
+    return computes(graph, chip) and takes(lower(made, chip), chip)

@@ -1,165 +1,94 @@
-"""What would help against a finding: remedies that were tried, and only those that worked.
+"""What may help against a finding about a program: actions in words, each with the program after.
 
-A remedy is a generator of trials: an action in words, and the program and chip as they are after
-it. All rules are run on these. The action becomes a hint if the finding is gone and no new error
-has come.
+Those that were tried and help become the finding's hint; see ``toolchain.chips.rules.hints``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from toolchain.chips.load import list_chips, load_chip
+from toolchain.chips.rules.findings import some
+from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
+from toolchain.chips.rules.trial import Case
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules import edits
-from toolchain.chips.xylo.rules.findings import Rule, some
 from toolchain.chips.xylo.rules.paths import loops_of, never_fires, never_read
 from toolchain.chips.xylo.rules.values import shifts_of
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import Remedy
 from toolchain.report import count
 
-__all__ = ["advised"]
+__all__ = ["advise", "has_bias"]
+
+XyloCase: TypeAlias = Case[XyloProgram, XyloChip]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A finding, what it was found in, and all rules with all that they found."""
-
-    finding: Diagnostic
-    program: XyloProgram
-    chip: XyloChip
-    rules: tuple[Rule, ...]
-    found: tuple[Diagnostic, ...]
-
-    def gone(self, program: XyloProgram) -> bool:
-        """Whether the finding's own rule has less to say of ``program``, and not this."""
-        (rule,) = (r for r in self.rules if r.__name__ == self.finding.rule)
-        before = [f for f in self.found if f.rule == self.finding.rule]
-        after = [*rule(program, self.chip)]
-        return len(after) < len(before) and self.finding.where not in {f.where for f in after}
-
-    def helps(self, program: XyloProgram) -> bool:
-        """Whether the finding is gone, and no error is there that was not there before."""
-        known = {(f.rule, f.where) for f in self.found}
-        return self.gone(program) and all(
-            (f.rule, f.where) in known for f in errors(program, self.chip, self.rules)
-        )
-
-    @property
-    def limit(self) -> int:
-        """The finding's limit."""
-        assert self.finding.limit is not None
-        return int(self.finding.limit)
-
-
-Remedy = Callable[[Case], Iterator[tuple[str, XyloProgram]]]
-"""Actions in words, each with the program after it."""
-
-
-def advised(
-    finding: Diagnostic,
-    found: tuple[Diagnostic, ...],
-    program: XyloProgram,
-    chip: XyloChip,
-    rules: tuple[Rule, ...],
-) -> Diagnostic:
-    """``finding`` with a hint for everything that was tried and helped.
-
-    Args:
-        finding: one of ``found``.
-        found: all findings of ``rules`` about ``program`` on ``chip``.
-        program, chip: what they are about.
-        rules: all rules of the family.
-    """
-    case = Case(finding=finding, program=program, chip=chip, rules=rules, found=found)
-    told = [*other_chips(case)] if finding.rule in ON_ANOTHER_CHIP else []
-    for remedy in REMEDIES.get(finding.rule, ()):
-        told += [text for text, changed in remedy(case) if case.helps(changed)]
-    return replace(finding, hint="; or ".join(told))
-
-
-def errors(program: XyloProgram, chip: XyloChip, rules: tuple[Rule, ...]) -> list[Diagnostic]:
-    """What stops ``program`` on ``chip``."""
-    found = (f for rule in rules for f in rule(program, chip))
-    return [f for f in found if f.severity is Severity.ERROR]
+def advise(case: XyloCase) -> Iterator[Remedy]:
+    """Yield what helps: another chip, then changes to the program."""
+    if case.finding.rule in ON_ANOTHER_CHIP:
+        yield from other_chips(case)
+    yield from edited(case, EDITS)
 
 
 # ---- another chip ----
 
 
-def other_chips(case: Case) -> Iterator[str]:
+def other_chips(case: XyloCase) -> Iterator[Remedy]:
     """The chips that take the whole program; failing these, those that have enough of this."""
-    fitting, enough = [], []
-    for chip in _siblings(case.chip):
-        there = edits.moved(case.program, chip)
-        if there is None:
-            continue
-        stopping = {f.rule for f in errors(there, chip, case.rules)}
-        if not stopping:
-            fitting.append(chip.name)
-        elif case.finding.rule not in stopping:
-            enough.append(chip.name)
-    if fitting:
-        yield f"the program fits {' or '.join(fitting)}"
-    elif enough:
-        yield f"{' or '.join(enough)} has enough of these"
+    others = [*case.trial.elsewhere(edits.moved, has_bias)]
+    whole = [*fitting(others)]
+    enough = [there.chip.name for there in others if case.gone(there)]
+    if enough and not whole:
+        yield Remedy(f"{' or '.join(enough)} has enough of these")
+    yield from whole
 
 
-def _siblings(chip: XyloChip) -> list[XyloChip]:
-    """The other chips of the family; nobody is sent to core v1, which has no bias."""
-    others = [load_chip(name) for name in list_chips() if name != chip.name]
-    return [c for c in others if isinstance(c, XyloChip) and c.integer_core != "v1"]
+def has_bias(chip: XyloChip) -> bool:
+    """Return whether the chip may be suggested: core v1 is not, since it has no bias."""
+    return chip.integer_core != "v1"
 
 
 # ---- fewer neurons ----
 
 
-def without_idle_neurons(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def without_idle_neurons(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out what never fires or is never read; the outputs stay the same."""
-    silent, _ = never_fires(case.program)
-    idle = silent | never_read(case.program)
-    smaller = edits.without_neurons(case.program, idle) if idle.any() else None
+    silent, _ = never_fires(case.subject)
+    idle = silent | never_read(case.subject)
+    smaller = edits.without_neurons(case.subject, idle) if idle.any() else None
     if smaller is not None:
-        many = some(int(idle.sum()), case.program.hidden, "hidden neuron")
+        many = some(int(idle.sum()), case.subject.hidden, "hidden neuron")
         yield f"without {many} that never fire or are never read it fits, same outputs", smaller
 
 
-def without_idle_channels(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def without_idle_channels(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out input channels that reach nothing."""
-    used = case.program.weights_in.any(axis=(1, 2))
+    used = case.subject.weights_in.any(axis=(1, 2))
     many = int((~used).sum())
-    if 0 < many < case.program.inputs:
-        smaller = replace(case.program, weights_in=case.program.weights_in[used])
+    if 0 < many < case.subject.inputs:
+        smaller = replace(case.subject, weights_in=case.subject.weights_in[used])
         yield f"without the {many} channel{'s' * (many > 1)} that reach nothing it fits", smaller
 
 
-def fewer_neurons(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def fewer_neurons(case: XyloCase) -> Edits[XyloProgram]:
     """As many neurons of one layer as fit: the layer in which most can be saved."""
     layer = _layer_to_cut(case)
     size = layer.stop - layer.start
-    kept, over = 0, size
-    while over - kept > 1:
-        middle = (kept + over) // 2
-        smaller = edits.narrower(case.program, layer, middle)
-        if smaller is not None and case.gone(smaller):
-            kept = middle
-        else:
-            over = middle
-    smaller = edits.narrower(case.program, layer, kept) if kept else None
+    kept = largest(size, lambda most: case.gone(edits.narrower(case.subject, layer, most)))
+    smaller = edits.narrower(case.subject, layer, kept) if kept else None
     if smaller is not None:
         yield f"{layer.name!r} {count(size)} -> {count(kept)} neurons fits", smaller
 
 
-def _layer_to_cut(case: Case) -> Population:
+def _layer_to_cut(case: XyloCase) -> Population:
     """The largest layer, among the targets of the finding's own where it is about fan-out."""
-    hidden = [p for p in case.program.populations if p.role == "hidden"]
-    entries = np.asarray(case.program.weights_rec.any(axis=2))
+    hidden = [p for p in case.subject.populations if p.role == "hidden"]
+    entries = np.asarray(case.subject.weights_rec.any(axis=2))
     if case.finding.rule == "hidden_neurons":
         return max(hidden, key=lambda p: p.stop - p.start)
     if case.finding.rule == "fan_out_memory":
@@ -174,76 +103,82 @@ def _layer_to_cut(case: Case) -> Population:
     return max(hidden, key=lambda p: int(rows[:, p.start : p.stop].sum(axis=1).max()))
 
 
-def _layer(case: Case) -> Population:
+def _limit(case: XyloCase) -> int:
+    """The finding's limit."""
+    assert case.finding.limit is not None
+    return int(case.finding.limit)
+
+
+def _layer(case: XyloCase) -> Population:
     """The layer that the finding is about."""
-    return next(p for p in case.program.populations if p.name == case.finding.where)
+    return next(p for p in case.subject.populations if p.name == case.finding.where)
 
 
-def numbered(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def numbered(case: XyloCase) -> Edits[XyloProgram]:
     """Neurons numbered so that the input's come first and the outputs' last."""
-    if not any(case.program.aliases):
+    if not any(case.subject.aliases):
         yield (
             "numbered with the neurons that hear the input first and those read out last it fits",
-            edits.by_neuron(case.program),
+            edits.by_neuron(case.subject),
         )
 
 
 # ---- fewer connections ----
 
 
-def prune_each(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def prune_each(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out the smallest weights of every neuron of the layer that has too many."""
     layer = _layer(case)
-    dropped = edits.weakest_of_each(case.program, range(layer.start, layer.stop), case.limit)
+    dropped = edits.weakest_of_each(case.subject, range(layer.start, layer.stop), _limit(case))
     many = int(dropped.sum(axis=1).max())
     weights = f"{f'up to {count(many)} of ' if many > 1 else ''}each neuron's smallest weights"
     text = f"prune {weights} between hidden layers: {_largest(case, dropped)}"
-    yield text, edits.without_connections(case.program, dropped)
+    yield text, edits.without_connections(case.subject, dropped)
 
 
-def prune_all(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def prune_all(case: XyloCase) -> Edits[XyloProgram]:
     """Leave out the smallest weights between hidden neurons."""
-    dropped = edits.weakest_of_all(case.program, case.limit)
+    dropped = edits.weakest_of_all(case.subject, _limit(case))
     many = int(dropped.sum())
     weights = f"{count(many)} smallest weights" if many > 1 else "smallest weight"
     text = f"prune the {weights} between hidden layers: {_largest(case, dropped)}"
-    yield text, edits.without_connections(case.program, dropped)
+    yield text, edits.without_connections(case.subject, dropped)
 
 
-def _largest(case: Case, dropped: edits.Mask) -> str:
+def _largest(case: XyloCase, dropped: edits.Mask) -> str:
     top = 2 ** (int(case.chip.limits.weight_width.value) - 1) - 1
-    return f"the largest removed is {edits.strengths(case.program)[dropped].max()} of {top}"
+    return f"the largest removed is {edits.strengths(case.subject)[dropped].max()} of {top}"
 
 
 # ---- other numbers in the registers ----
 
 
-def one_current(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def one_current(case: XyloCase) -> Edits[XyloProgram]:
     """Use the first synapse alone, where no neuron uses both."""
-    if (single := edits.one_current(case.program)) is not None:
+    if (single := edits.one_current(case.subject)) is not None:
         yield "no neuron uses two currents: written with one, the network is the same", single
 
 
-def threshold_of_one(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def threshold_of_one(case: XyloCase) -> Edits[XyloProgram]:
     """A threshold of 1 for neurons that stay silent with it."""
     layer = _layer(case)
     name = "threshold" if layer.role == "hidden" else "threshold_out"
-    values = getattr(case.program, name).copy()
+    values = getattr(case.subject, name).copy()
     own = values[layer.start : layer.stop]
     low = own < 1
     own[low] = 1
     changes: dict[str, Any] = {name: values}
-    raised = replace(case.program, **changes)
+    raised = replace(case.subject, **changes)
     silent = never_fires(raised)[layer.role == "output"]
     if silent[layer.start : layer.stop][low].all():
         yield "nothing drives these neurons up: with threshold 1 they stay silent", raised
 
 
-def smaller_scale(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def smaller_scale(case: XyloCase) -> Edits[XyloProgram]:
     """A layer's integers divided by the smallest power of two that helps."""
     layer = _layer(case)
     for exponent in range(1, 9 if case.chip.limits.bias_width else 1):
-        smaller = edits.rescaled(case.program, layer, 2**exponent)
+        smaller = edits.rescaled(case.subject, layer, 2**exponent)
         if case.gone(smaller):
             yield (
                 f"weights, thresholds and biases of {layer.name} divided by {2**exponent} and "
@@ -253,61 +188,61 @@ def smaller_scale(case: Case) -> Iterator[tuple[str, XyloProgram]]:
             return
 
 
-def smaller_shift(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def smaller_shift(case: XyloCase) -> Edits[XyloProgram]:
     """Larger weights and a smaller shift, which are the same numbers."""
-    name = shifts_of(case.program)[case.finding.where]
+    name = shifts_of(case.subject)[case.finding.where]
     weights = name.replace("weight_shift", "weights")
-    factor = 2 ** (getattr(case.program, name) - case.limit)
-    if (smaller := edits.smaller_shift(case.program, name, case.limit)) is not None:
-        yield f"{weights} times {factor} with {name} {case.limit} are the same numbers", smaller
+    factor = 2 ** (getattr(case.subject, name) - _limit(case))
+    if (smaller := edits.smaller_shift(case.subject, name, _limit(case))) is not None:
+        yield f"{weights} times {factor} with {name} {_limit(case)} are the same numbers", smaller
 
 
-def dash_of_one(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def dash_of_one(case: XyloCase) -> Edits[XyloProgram]:
     """The shortest decay that is heard."""
     layer = _layer(case)
     suffix = "_out" if layer.role == "output" else ""
     changes: dict[str, Any] = {}
     for name in ("dash_mem", "dash_syn", *([] if suffix else ["dash_syn_2"])):
-        dashes = getattr(case.program, name + suffix).copy()
+        dashes = getattr(case.subject, name + suffix).copy()
         own = dashes[layer.start : layer.stop]
         np.maximum(own, 1, out=own)
         changes[name + suffix] = dashes
-    yield "dash 1 is the shortest decay that keeps something", replace(case.program, **changes)
+    yield "dash 1 is the shortest decay that keeps something", replace(case.subject, **changes)
 
 
 # ---- aliases ----
 
 
-def opened_loops(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def opened_loops(case: XyloCase) -> Edits[XyloProgram]:
     """Every loop that begins in the layer, without the alias that closes it."""
     layer = _layer(case)
-    loops = [way for way in loops_of(case.program) if layer.start <= way[0] < layer.stop]
+    loops = [way for way in loops_of(case.subject) if layer.start <= way[0] < layer.stop]
     closing = {(way[-1], way[0]) for way in loops}
     aliases = tuple(
         tuple(post for post in targets if (pre, post) not in closing)
-        for pre, targets in enumerate(case.program.aliases)
+        for pre, targets in enumerate(case.subject.aliases)
     )
     many = f"{len(loops)} aliases that close loops" if len(loops) > 1 else "alias that closes it"
-    yield f"without the {many} there is none", replace(case.program, aliases=aliases)
+    yield f"without the {many} there is none", replace(case.subject, aliases=aliases)
 
 
 # ---- time ----
 
 
-def longer_step(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def longer_step(case: XyloCase) -> Edits[XyloProgram]:
     """A timestep in which the work ends, to three digits."""
     clock = case.chip.clock.main_clock.to("Hz")
-    need = cycles_per_step(case.program, case.chip, input_active=1.0, hidden_active=1.0) / clock
+    need = cycles_per_step(case.subject, case.chip, input_active=1.0, hidden_active=1.0) / clock
     digit = 10.0 ** (np.floor(np.log10(need)) - 2)
     dt = float(f"{np.ceil(need / digit) * digit:.3g}")
-    yield f"dt of {dt:g} s or longer", replace(case.program, dt=dt)
+    yield f"dt of {dt:g} s or longer", replace(case.subject, dt=dt)
 
 
-def step_of_the_sensor(case: Case) -> Iterator[tuple[str, XyloProgram]]:
+def step_of_the_sensor(case: XyloCase) -> Edits[XyloProgram]:
     """The timestep of real time."""
     step = case.chip.clock.real_time_step
     assert step is not None
-    yield f"dt of {step.to('s'):g} s", replace(case.program, dt=step.to("s"))
+    yield f"dt of {step.to('s'):g} s", replace(case.subject, dt=step.to("s"))
 
 
 ON_ANOTHER_CHIP = (
@@ -324,7 +259,7 @@ ON_ANOTHER_CHIP = (
     "weight_shifts",
     "widths",
 )
-REMEDIES: dict[str, tuple[Remedy, ...]] = {
+EDITS: EditsOf[XyloProgram, XyloChip] = {
     "input_channels": (without_idle_channels,),
     "hidden_neurons": (without_idle_neurons, fewer_neurons),
     "synapses": (one_current,),

@@ -2,110 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.rules.each import At, each
+from toolchain.chips.rules.findings import Findings, error, info
+from toolchain.chips.rules.graph import (
+    GraphRules,
+    comparison,
+    nodes,
+    refused,
+    reset_of,
+    subtracts_other,
+    unusual,
+)
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
-from toolchain.chips.xylo.rules.findings import error
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear, Neuron, time_constant
 from toolchain.passes.dashes import dashes
 from toolchain.report import times
 
 __all__ = ["NEURONS", "neuron_bias"]
 
-
-def reset(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """A spike takes its threshold off the membrane, in the same timestep."""
-    for name, node in graph.of(Neuron).items():
-        if node.reset != "subtract" or node.reset_when != "same":
-            how = node.reset if node.reset_when == "same" else f"{node.reset}, {node.reset_when}"
-            yield error("reset", name, f"resets by {how!r}, {chip.name} only by 'subtract'")
-        elif node.reset_amount is not None and np.any(node.reset_amount != node.v_threshold):
-            yield error(
-                "reset",
-                name,
-                f"subtracts something else than its threshold; {chip.name} has one number for both",
-            )
+AtNeuron: TypeAlias = At[Graph, XyloChip, Neuron]
 
 
-def comparison(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """A neuron fires at its threshold, not only above it."""
-    for name, node in graph.of(Neuron).items():
-        if node.compare != "ge":
-            yield error("comparison", name, f"fires only above its threshold, {chip.name} at it")
+reset = refused(
+    "reset",
+    Neuron,
+    (
+        lambda node: node.reset != "subtract" or node.reset_when != "same",
+        lambda node: f"resets by {reset_of(node)!r}, {{chip}} only by 'subtract'",
+    ),
+    (
+        lambda node: reset_of(node) == "subtract" and subtracts_other(node),
+        "subtracts something else than its threshold; {chip} has one number for both",
+    ),
+)
 
 
-def potentials(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """Membranes start and rest at 0, have no floor and no gain, and a spike counts 1."""
-    for name, node in graph.of(Neuron).items():
-        for field, usual in (("v_leak", 0), ("v_init", 0), ("spike_scale", 1), ("gain", 1)):
-            if np.any(getattr(node, field) != usual):
-                yield error(
-                    "potentials", name, f"{field} is not {usual}, which {chip.name} cannot hold"
-                )
-        if node.v_min is not None:
-            yield error("potentials", name, f"has a membrane floor (v_min), {chip.name} has none")
+potentials = refused(
+    "potentials",
+    Neuron,
+    *unusual(v_leak=0, v_init=0, spike_scale=1, gain=1),
+    (lambda node: node.v_min is not None, "has a membrane floor (v_min), {chip} has none"),
+)
 
 
-def synapse(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(nodes(Neuron))
+def synapse(at: AtNeuron) -> Findings:
     """Every neuron has one synaptic current or two; output neurons have one."""
-    limits = chip.limits
-    for name, node in graph.of(Neuron).items():
-        output = name in graph.outputs
-        limit = limits.output_synapses if output else limits.hidden_synapses
-        if not node.synapses:
-            yield error(
-                "synapse",
-                name,
-                f"has no synaptic current; {chip.name} cannot switch its own off (train with "
-                "tau_syn)",
-            )
-        elif node.synapses > limit.value:
-            yield error(
-                "synapse",
-                name,
-                f"has {node.synapses} synaptic currents a neuron, {chip.name} has {limit.value}",
-                node.synapses,
-                limit,
-                chip,
-            )
-        if node.synapses and node.syn_order != "add_decay":
-            yield error(
-                "synapse",
-                name,
-                f"decays its current before the input is added, {chip.name} after it; the weights "
-                "could not take up the difference",
-            )
+    number, chip = at.item.synapses, at.chip
+    output = at.name in at.subject.outputs
+    limit = chip.limits.output_synapses if output else chip.limits.hidden_synapses
+    if not number:
+        yield at.finding(
+            f"has no synaptic current; {chip.name} cannot switch its own off (train with tau_syn)"
+        )
+    elif number > limit.value:
+        message = f"has {number} synaptic currents a neuron, {chip.name} has {limit.value}"
+        yield at.finding(message, number, limit)
+    if number and at.item.syn_order != "add_decay":
+        yield at.finding(
+            f"decays its current before the input is added, {chip.name} after it; the weights "
+            "could not take up the difference"
+        )
 
 
-def time_constants(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(nodes(Neuron))
+def time_constants(at: AtNeuron) -> Findings:
     """Decays are bit shifts of 1 up to the largest that the register holds."""
-    top = 2 ** int(chip.limits.dash_width.value) - 1
-    for name, node in graph.of(Neuron).items():
-        for field, alpha in (("tau_mem", node.alpha_mem), ("tau_syn", node.alpha_syn)):
-            if alpha is None:
-                continue
-            shifts = dashes(alpha)
-            worst = float(shifts.max() if shifts.max() > top + 0.5 else shifts.min())
-            if top + 0.5 >= worst > 0:
-                continue
-            yield error(
-                "time_constants",
-                name,
-                f"{field} {_need(alpha, shifts, worst, graph.dt)}, {chip.name} has shifts of "
-                f"1 to {top}",
-                None if np.isinf(worst) else worst,
-                chip.limits.dash_width,
-                chip,
-                limit=top,
-            )
+    width = at.chip.limits.dash_width
+    top = 2 ** int(width.value) - 1
+    for field, alpha in (("tau_mem", at.item.alpha_mem), ("tau_syn", at.item.alpha_syn)):
+        if alpha is None:
+            continue
+        shifts = dashes(alpha)
+        worst = float(shifts.max() if shifts.max() > top + 0.5 else shifts.min())
+        if not top + 0.5 >= worst > 0:
+            need = _need(alpha, shifts, worst, at.subject.dt)
+            message = f"{field} {need}, {at.chip.name} has shifts of 1 to {top}"
+            yield at.finding(message, None if np.isinf(worst) else worst, width, limit=top)
 
 
 def _need(alpha: Array, shifts: Array, worst: float, dt: float | None) -> str:
@@ -119,26 +101,29 @@ def _need(alpha: Array, shifts: Array, worst: float, dt: float | None) -> str:
     return f"{float(time_constant(alpha[shifts == worst].flat[0], dt)):g} s {text}"
 
 
-def linear_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """A bias acts on the membrane; one on the weights would go through the synapse."""
-    for name, node in graph.of(Linear).items():
-        if node.bias is not None and np.any(node.bias):
-            yield error(
-                "linear_bias",
-                name,
-                f"has a bias, which passes the synapse of the neurons behind it; {chip.name} "
-                "adds biases to the membrane (train with bias=False and a bias on the neurons)",
-            )
+linear_bias = refused(
+    "linear_bias",
+    Linear,
+    (
+        lambda node: node.bias is not None and np.any(node.bias),
+        "has a bias, which passes the synapse of the neurons behind it; {chip} adds biases to the "
+        "membrane (train with bias=False and a bias on the neurons)",
+    ),
+)
 
 
-def neuron_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def neuron_bias(graph: Graph, chip: XyloChip) -> Findings:
     """Neurons have a bias only where the chip's core adds one."""
-    for name, node in graph.of(Neuron).items():
-        if chip.limits.bias_width is None and np.any(node.bias):
-            yield error("neuron_bias", name, f"has a bias, {chip.name} has none")
+    if chip.limits.bias_width is None:
+        yield from _no_bias(graph, chip)
 
 
-def spike_caps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+_no_bias = refused(
+    "neuron_bias", Neuron, (lambda node: np.any(node.bias), "has a bias, {chip} has none")
+)
+
+
+def spike_caps(graph: Graph, chip: XyloChip) -> Findings:
     """A neuron may spike as often in a step as the chip lets it, with what it passes on."""
     aliases = arrange(read_layers(graph), chip).aliases if topology_is_sound(graph, chip) else {}
     for name, node in graph.of(Neuron).items():
@@ -156,14 +141,15 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
                 chip,
             )
         elif cap is None or cap > limit.value or others:
-            yield Diagnostic(
-                rule="spike_caps",
-                severity=Severity.INFO,
-                where=name,
-                message=f"exact while no neuron spikes more than {times(int(limit.value))} a step"
+            yield info(
+                "spike_caps",
+                name,
+                f"exact while no neuron spikes more than {times(int(limit.value))} a step"
                 + (f", those of {_listed(others)} that it passes on included" if others else ""),
+                None,
+                limit,
+                chip,
                 limit=limit.value,
-                source=chip.cite(limit),
             )
 
 
@@ -171,7 +157,7 @@ def _listed(names: tuple[str, ...]) -> str:
     return " and ".join(map(repr, names))
 
 
-NEURONS = (
+NEURONS: GraphRules[XyloChip] = (
     reset,
     comparison,
     potentials,

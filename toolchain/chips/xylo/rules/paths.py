@@ -10,33 +10,21 @@ Source: xylosim 0.1.3 as observed (both cores). What the silicon does with loops
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.rules.findings import Findings, Rule, info, some, warning
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules.findings import some, warning
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity
 
-__all__ = [
-    "alias_loops",
-    "alias_order",
-    "loops_of",
-    "never_fires",
-    "never_read",
-    "silent_neurons",
-    "unread_channels",
-    "unread_neurons",
-]
+__all__ = ["ALIASES", "UNREACHED", "loops_of", "never_fires", "never_read"]
 
 OBSERVED = "xylosim 0.1.3 as observed"
 Mask = npt.NDArray[np.bool_]
 
 
-def alias_loops(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def alias_loops(program: XyloProgram, chip: XyloChip) -> Findings:
     """Spikes do not come back to the neuron that fired them, by way of aliases."""
     loops = loops_of(program)
     for p in program.populations:
@@ -51,11 +39,11 @@ def alias_loops(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
                 f"{first} {' -> '.join(shown)}: spikes come back within the step to the neuron "
                 "that fired them and count again; nothing published says that "
                 f"{chip.name} does the same",
-                OBSERVED,
+                source=OBSERVED,
             )
 
 
-def alias_order(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def alias_order(program: XyloProgram, chip: XyloChip) -> Findings:
     """An alias leads to a neuron that has its turn later in the step; loops are told apart."""
     loops = _loops(_alias_graph(program))
     for p in program.populations:
@@ -77,11 +65,11 @@ def alias_order(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
                 f"{many} {pre} -> {post}, {lead} back to a lower neuron id, whose turn in the "
                 "step is over: it sends these spikes on, but they do not count towards its own "
                 f"limit of {program.max_hidden_spikes} and its own alias does not get them",
-                OBSERVED,
+                source=OBSERVED,
             )
 
 
-def silent_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def silent_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """Every neuron can fire: something drives it up, or its bias does.
 
     An output that never fires is a class that is never seen, and a warning.
@@ -92,47 +80,45 @@ def silent_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
         silent = outputs if p.role == "output" else hidden
         many = int(silent[p.start : p.stop].sum())
         if many:
-            yield Diagnostic(
-                rule="silent_neurons",
-                severity=Severity.WARNING if p.role == "output" else Severity.INFO,
-                where=p.name,
-                message=f"{some(many, p.stop - p.start, 'neuron')} can never fire: no positive "
-                "weight on the way from the input, no positive bias",
-                need=many,
+            report = warning if p.role == "output" else info
+            yield report(
+                "silent_neurons",
+                p.name,
+                f"{some(many, p.stop - p.start, 'neuron')} can never fire: no positive weight on "
+                "the way from the input, no positive bias",
+                many,
                 limit=0,
             )
 
 
-def unread_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def unread_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """Every hidden neuron has a way to an output."""
     del chip
     unread = never_read(program)
     for p in program.populations:
         many = int(unread[p.start : p.stop].sum()) if p.role == "hidden" else 0
         if many:
-            yield Diagnostic(
-                rule="unread_neurons",
-                severity=Severity.INFO,
-                where=p.name,
-                message=f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no "
-                "weight and no alias leads there",
-                need=many,
+            yield info(
+                "unread_neurons",
+                p.name,
+                f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no weight and "
+                "no alias leads there",
+                many,
                 limit=0,
             )
 
 
-def unread_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def unread_channels(program: XyloProgram, chip: XyloChip) -> Findings:
     """Every input channel reaches a neuron."""
     del chip
     many = int((~program.weights_in.any(axis=(1, 2))).sum())
     if many:
-        yield Diagnostic(
-            rule="unread_channels",
-            severity=Severity.INFO,
-            where=program.input_name,
-            message=f"{some(many, program.inputs, 'channel')} without any weight: spikes there "
-            "change nothing",
-            need=many,
+        yield info(
+            "unread_channels",
+            program.input_name,
+            f"{some(many, program.inputs, 'channel')} without any weight: spikes there change "
+            "nothing",
+            many,
             limit=0,
         )
 
@@ -210,3 +196,11 @@ def _name(program: XyloProgram, hidden_id: int) -> str:
     """``fc1[3]``: the neuron counted within the user's layer."""
     layer = _layer(program, hidden_id)
     return f"{layer.name}[{hidden_id - layer.start}]"
+
+
+ALIASES: tuple[Rule[XyloProgram, XyloChip], ...] = (alias_loops, alias_order)
+UNREACHED: tuple[Rule[XyloProgram, XyloChip], ...] = (
+    silent_neurons,
+    unread_neurons,
+    unread_channels,
+)

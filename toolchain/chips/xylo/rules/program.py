@@ -11,78 +11,46 @@ matrix has one place for each pair of neurons. Inputs above 15 spikes a step are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.rules.findings import Findings, Rule, at_most, parts
+from toolchain.chips.rules.hints import advised
+from toolchain.chips.rules.trial import Trial, fits
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules.findings import Rule, at_most, parts
-from toolchain.chips.xylo.rules.hints import advised
+from toolchain.chips.xylo.rules.hints import advise
 from toolchain.chips.xylo.rules.paths import (
-    alias_loops,
-    alias_order,
-    silent_neurons,
-    unread_channels,
-    unread_neurons,
+    ALIASES,
+    UNREACHED,
 )
 from toolchain.chips.xylo.rules.values import (
-    biases,
-    decays,
-    real_time,
-    real_time_step,
-    same_core,
-    thresholds,
-    weight_shifts,
-    widths,
+    REAL_TIME,
+    VALUES,
 )
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import Quantity
 from toolchain.report import count
 
-__all__ = [
-    "RULES",
-    "alias_loops",
-    "alias_order",
-    "alias_targets",
-    "biases",
-    "check",
-    "decays",
-    "fan_out",
-    "fan_out_memory",
-    "hidden_neurons",
-    "input_channels",
-    "input_expansion",
-    "output_expansion",
-    "output_neurons",
-    "real_time",
-    "real_time_step",
-    "same_core",
-    "silent_neurons",
-    "synapses",
-    "thresholds",
-    "unread_channels",
-    "unread_neurons",
-    "weight_shifts",
-    "widths",
-]
+__all__ = ["RULES", "check", "takes"]
 
 
 def check(program: XyloProgram, chip: XyloChip) -> tuple[Diagnostic, ...]:
-    """Every finding about a program, in rule order, with the hints that were tried."""
-    found = tuple(finding for rule in RULES for finding in rule(program, chip))
-    return tuple(advised(finding, found, program, chip, RULES) for finding in found)
+    """Return every finding about a program, in rule order."""
+    trial = Trial(subject=program, chip=chip, rules=RULES)
+    return advised(trial.findings(), trial, advise)
 
 
-def input_channels(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def input_channels(program: XyloProgram, chip: XyloChip) -> Findings:
     """The input has no more channels than the chip."""
     limit = chip.limits.input_channels
     where = program.input_name
     yield from at_most("input_channels", chip, where, program.inputs, "input channels", limit)
 
 
-def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """All hidden layers together fit."""
     limit = chip.limits.hidden_neurons
     layers = [p for p in program.populations if p.role == "hidden"]
@@ -93,14 +61,14 @@ def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     )
 
 
-def output_neurons(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def output_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
     """The readout layer fits."""
     limit = chip.limits.output_neurons
     where = ", ".join(p.name for p in program.populations if p.role == "output")
     yield from at_most("output_neurons", chip, where, program.outputs, "output neurons", limit)
 
 
-def synapses(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def synapses(program: XyloProgram, chip: XyloChip) -> Findings:
     """Hidden neurons have no more synaptic states than the chip."""
     limit = chip.limits.hidden_synapses
     pairs = (program.weights_in, program.weights_rec)
@@ -111,7 +79,7 @@ def synapses(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
     yield from at_most("synapses", chip, where, program.synapses, what, limit)
 
 
-def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def input_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
     """The input reaches only the first hidden neurons."""
     limit = chip.limits.input_expansion
     reached = np.flatnonzero(program.weights_in.any(axis=(0, 2)))
@@ -123,7 +91,7 @@ def input_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic
     yield from at_most("input_expansion", chip, where, need, what, limit)
 
 
-def output_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def output_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
     """The outputs are reached only from the last hidden neurons."""
     limit = chip.limits.output_expansion
     reading = np.flatnonzero(program.weights_out.any(axis=1))
@@ -135,7 +103,7 @@ def output_expansion(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnosti
     yield from at_most("output_expansion", chip, where, need, what, limit)
 
 
-def fan_out(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def fan_out(program: XyloProgram, chip: XyloChip) -> Findings:
     """A hidden neuron reaches no more hidden neurons than its entries allow.
 
     Feed-forward or recurrent: every connection between hidden neurons is an entry.
@@ -153,7 +121,7 @@ def fan_out(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
         yield from at_most("fan_out", chip, p.name, int(own.max()), what, limit, note)
 
 
-def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Findings:
     """All connections between hidden neurons fit into the memory.
 
     A target that is reached on one synapse or on both is one entry.
@@ -176,7 +144,7 @@ def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
     yield from at_most("fan_out_memory", chip, "network", need, what, limit, parts(largest))
 
 
-def alias_targets(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def alias_targets(program: XyloProgram, chip: XyloChip) -> Findings:
     """A neuron has no more aliases than the chip stores."""
     limit = chip.limits.alias_targets
     for p in _hidden(program):
@@ -187,7 +155,7 @@ def alias_targets(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
         )
 
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
     input_channels,
     hidden_neurons,
     output_neurons,
@@ -197,20 +165,14 @@ RULES: tuple[Rule, ...] = (
     fan_out,
     fan_out_memory,
     alias_targets,
-    thresholds,
-    biases,
-    weight_shifts,
-    widths,
-    same_core,
-    decays,
-    alias_loops,
-    alias_order,
-    real_time,
-    real_time_step,
-    silent_neurons,
-    unread_neurons,
-    unread_channels,
+    *VALUES,
+    *ALIASES,
+    *REAL_TIME,
+    *UNREACHED,
 )
+
+takes = partial(fits, rules=RULES)
+"""Whether the chip takes a program."""
 
 # ---- what the rules share ----
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from toolchain.chips.rules.findings import Findings, error, info, warning
+from toolchain.chips.rules.graph import GraphRules, only_if
 from toolchain.chips.xylo.lower.aliases import saved_entries
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
-from toolchain.chips.xylo.rules.findings import error
+from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Neuron
 from toolchain.report import count
 
 __all__ = ["TIMING"]
 
 
-def path_lengths(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def path_lengths(graph: Graph, chip: XyloChip) -> Findings:
     """All paths to a layer take equally many timesteps, one for each hidden layer passed."""
     layers = read_layers(graph)
     lags = layers.lags()
@@ -35,7 +34,7 @@ def path_lengths(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
                 )
 
 
-def early_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def early_bias(graph: Graph, chip: XyloChip) -> Findings:
     """A layer that hears its input later than in the graph has its bias from the first step on."""
     for name, lag in read_layers(graph).lags().items():
         node = graph[name]
@@ -48,11 +47,10 @@ def early_bias(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
             else f"acts {_steps(-lag)} less before its input arrives, since {chip.name} does not "
             "wait as the network does"
         )
-        yield Diagnostic(
-            rule="early_bias",
-            severity=Severity.WARNING,
-            where=name,
-            message=f"its bias {when}; by then membranes are up to "
+        yield warning(
+            "early_bias",
+            name,
+            f"its bias {when}; by then membranes are up to "
             f"{100 * _gathered(node, abs(lag)):.3g} % of the threshold "
             f"{'ahead' if lag > 0 else 'behind'}, and the first spikes may differ",
         )
@@ -64,33 +62,31 @@ def _gathered(node: Neuron, steps: int) -> float:
     return float(np.max(np.abs(node.bias * kept / node.v_threshold)))
 
 
-def aliases(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def aliases(graph: Graph, chip: XyloChip) -> Findings:
     """Layers whose spikes another layer passes on as its own, and what that saves."""
     layers = read_layers(graph)
     for source, target in arrange(layers, chip).aliases.items():
         recurrent, output = saved_entries(layers, target)
         saved = [f"{count(recurrent)} recurrent entries"] * (recurrent > 0)
         saved += [f"{count(output)} output weights"] * (output > 0)
-        yield Diagnostic(
-            rule="aliases",
-            severity=Severity.INFO,
-            where=source,
-            message=f"passes its spikes on through aliases of {target!r}, which saves up to "
+        yield info(
+            "aliases",
+            source,
+            f"passes its spikes on through aliases of {target!r}, which saves up to "
             f"{' and '.join(saved) or 'no entries'}",
         )
 
 
-def lag(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def lag(graph: Graph, chip: XyloChip) -> Findings:
     """How much later than the network the outputs are."""
     late = read_layers(graph).lag()
     if not late or any(path_lengths(graph, chip)):
         return
     why = "one for each hop" if late > 0 else f"since {chip.name} does not wait as the network does"
-    yield Diagnostic(
-        rule="lag",
-        severity=Severity.INFO,
-        where="network",
-        message=f"outputs are {_steps(abs(late))} {'late' if late > 0 else 'early'}, {why}; "
+    yield info(
+        "lag",
+        "network",
+        f"outputs are {_steps(abs(late))} {'late' if late > 0 else 'early'}, {why}; "
         "comparisons take this back (Deployment.lag)",
     )
 
@@ -99,4 +95,7 @@ def _steps(number: int) -> str:
     return f"{number} {'timestep' if number == 1 else 'timesteps'}"
 
 
-TIMING = (path_lengths, early_bias, aliases, lag)
+TIMING: GraphRules[XyloChip] = tuple(
+    only_if(topology_is_sound, rule) for rule in (path_lengths, early_bias, aliases, lag)
+)
+"""Rules on graphs that read as layers and projections; they find nothing in others."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from math import prod
+from typing import TypeAlias
 
-from toolchain.chips.xylo.rules.findings import at_most, error, parts
+from toolchain.chips.rules.each import At, each
+from toolchain.chips.rules.findings import Findings, at_most, error, parts
+from toolchain.chips.rules.graph import GraphRules, nodes
+from toolchain.chips.rules.trial import fits
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
+from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Node, Output
 from toolchain.passes.unroll import UNROLLED
 from toolchain.passes.weights import weights_of
 from toolchain.report import count
@@ -18,24 +22,17 @@ __all__ = ["TOPOLOGY", "topology_is_sound"]
 WEIGHTS = (Linear, *UNROLLED)
 """What drives neurons; all but the first is refused by name, where it is left."""
 
-
-def topology_is_sound(graph: Graph, chip: XyloChip) -> bool:
-    """Whether the graph can be read as populations and projections."""
-    return not any(
-        found.severity is Severity.ERROR for rule in TOPOLOGY for found in rule(graph, chip)
-    )
+AtNode: TypeAlias = At[Graph, XyloChip, Node]
 
 
-def node_kinds(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(nodes(Node))
+def node_kinds(at: AtNode) -> Findings:
     """Only dense weights, sums of them and spiking neurons exist on the core."""
-    for name, node in graph.nodes.items():
-        if isinstance(node, (Input, Output, Linear, Add, Neuron)) or _passed(graph, name):
-            continue
-        yield error(
-            "node_kinds",
-            name,
-            f"{type(node).__name__} does not exist on {chip.name}, which has dense weights and "
-            f"spiking neurons{_written_out(graph, name)}",
+    known = isinstance(at.item, (Input, Output, Linear, Add, Neuron))
+    if not known and not _passed(at.subject, at.name):
+        yield at.finding(
+            f"{type(at.item).__name__} does not exist on {at.chip.name}, which has dense weights "
+            f"and spiking neurons{_written_out(at.subject, at.name)}"
         )
 
 
@@ -57,7 +54,7 @@ def _written_out(graph: Graph, name: str) -> str:
     return f"; written out it would be {count(rows)} x {count(columns)} weights"
 
 
-def size_of_maps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+def size_of_maps(graph: Graph, chip: XyloChip) -> Findings:
     """A network on maps that was not written out, counted as if it had been.
 
     Other networks are lowered, and then the program's own rules count.
@@ -77,56 +74,49 @@ def size_of_maps(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     yield from at_most(rule, chip, where, need, "hidden neurons", limit, note)
 
 
-def weights_before_neurons(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(nodes(Node))
+def weights_before_neurons(at: AtNode) -> Findings:
     """Every neuron is driven by weights alone, and weights by spikes alone."""
-    for name, node in graph.nodes.items():
-        for kind, wanted in ((Neuron, WEIGHTS), (Linear, (Neuron, Input, *UNROLLED))):
-            if not isinstance(node, kind):
-                continue
-            for source in _sources(graph, name):
-                if not isinstance(graph[source], wanted):
-                    yield error(
-                        "weights_before_neurons",
-                        name,
-                        f"is driven by {source!r} ({type(graph[source]).__name__}); {chip.name} "
-                        "alternates between weights and spiking neurons",
-                    )
-
-
-def own_weights(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """A weight drives one layer, so that the layer can have a scale of its own."""
-    for name, node in graph.of(Neuron).items():
-        driven = all(isinstance(graph[source], Linear) for source in _sources(graph, name))
-        if driven and node.shape and weights_of(graph, name) is None:
-            yield error(
-                "own_weights",
-                name,
-                f"shares its weights with another layer; {chip.name} stores them once for each "
-                "(use two layers)",
-            )
-
-
-def one_connection(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
-    """A pair of layers has one weight matrix between them."""
-    for post in graph.of(Neuron):
-        seen: dict[str, str] = {}
-        weights = [name for name in _sources(graph, post) if isinstance(graph[name], Linear)]
-        for weight in weights:
-            for pre in _sources(graph, weight):
-                if pre not in seen:
-                    seen[pre] = weight
-                    continue
-                first = seen[pre]
-                how = "twice" if first == weight else f"as {first!r} does"
-                yield error(
-                    "one_connection",
-                    weight,
-                    f"joins {pre!r} and {post!r} {how}; {chip.name} holds one weight for each "
-                    "pair of neurons",
+    for kind, wanted in ((Neuron, WEIGHTS), (Linear, (Neuron, Input, *UNROLLED))):
+        for source in _sources(at.subject, at.name) if isinstance(at.item, kind) else ():
+            if not isinstance(at.subject[source], wanted):
+                yield at.finding(
+                    f"is driven by {source!r} ({type(at.subject[source]).__name__}); "
+                    f"{at.chip.name} alternates between weights and spiking neurons"
                 )
 
 
-def readout_layer(graph: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(nodes(Neuron))
+def own_weights(at: At[Graph, XyloChip, Neuron]) -> Findings:
+    """A weight drives one layer, so that the layer can have a scale of its own."""
+    graph = at.subject
+    driven = all(isinstance(graph[source], Linear) for source in _sources(graph, at.name))
+    if driven and at.item.shape and weights_of(graph, at.name) is None:
+        yield at.finding(
+            f"shares its weights with another layer; {at.chip.name} stores them once for each "
+            "(use two layers)"
+        )
+
+
+@each(nodes(Neuron))
+def one_connection(at: At[Graph, XyloChip, Neuron]) -> Findings:
+    """A pair of layers has one weight matrix between them."""
+    graph, seen = at.subject, dict[str, str]()
+    weights = [name for name in _sources(graph, at.name) if isinstance(graph[name], Linear)]
+    for weight in weights:
+        for pre in _sources(graph, weight):
+            if pre not in seen:
+                seen[pre] = weight
+                continue
+            how = "twice" if seen[pre] == weight else f"as {seen[pre]!r} does"
+            yield at.finding(
+                f"joins {pre!r} and {at.name!r} {how}; {at.chip.name} holds one weight for each "
+                "pair of neurons",
+                where=weight,
+            )
+
+
+def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
     """The last neuron layer is read out, feeds nothing else, and has a hidden layer before it."""
     (output, *more) = graph.outputs
     for name in more:
@@ -173,7 +163,7 @@ def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[
             yield edge.pre
 
 
-TOPOLOGY = (
+TOPOLOGY: GraphRules[XyloChip] = (
     node_kinds,
     size_of_maps,
     weights_before_neurons,
@@ -181,3 +171,6 @@ TOPOLOGY = (
     one_connection,
     readout_layer,
 )
+
+topology_is_sound = partial(fits, rules=TOPOLOGY)
+"""Whether the graph can be read as populations and projections."""

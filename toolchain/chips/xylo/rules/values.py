@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.rules.each import At, each
+from toolchain.chips.rules.findings import Findings, Rule, error, some, warning
 from toolchain.chips.xylo.cycles import cycles_per_step
-from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.rules.findings import error, some, warning
+from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic
 from toolchain.report import count
 
-__all__ = [
-    "biases",
-    "decays",
-    "real_time",
-    "real_time_step",
-    "same_core",
-    "shifts_of",
-    "thresholds",
-    "weight_shifts",
-    "widths",
-]
+__all__ = ["REAL_TIME", "VALUES", "shifts_of"]
+
+AtValues: TypeAlias = At[XyloProgram, XyloChip, Array]
+"""The values of one field in the neurons of one layer."""
 
 CAPS = {
     "max_input_spikes": ("input_spikes", "an input channel"),
@@ -35,48 +30,36 @@ FIELDS = ("weights_in", "weights_rec", "weights_out", "threshold", "threshold_ou
 DECAYS = ("dash_mem", "dash_syn", "dash_syn_2", "dash_mem_out", "dash_syn_out")
 
 
-def thresholds(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def _by_population(field: str, program: XyloProgram) -> Iterator[tuple[str, Array]]:
+    for population in program.populations:
+        values = getattr(program, field + ("_out" if population.role == "output" else ""))
+        yield population.name, values[population.start : population.stop]
+
+
+@each(partial(_by_population, "threshold"))
+def thresholds(at: AtValues) -> Findings:
     """A threshold is at least 1; at 0 a neuron fires as often as it may, every step."""
-    for population, values in _by_population(program, "threshold"):
-        low = int((values < 1).sum())
-        if low:
-            yield error(
-                "thresholds",
-                population.name,
-                f"threshold {values.min()} in {some(low, len(values), 'neuron')} fires every "
-                f"step, {chip.name} needs at least 1",
-                float(values.min()),
-                chip.limits.threshold_width,
-                chip,
-                limit=1,
-            )
+    values, lowest = at.item, at.item.min()
+    if lowest < 1:
+        low = some(int((values < 1).sum()), len(values), "neuron")
+        message = f"threshold {lowest} in {low} fires every step, {at.chip.name} needs at least 1"
+        yield at.finding(message, float(lowest), at.chip.limits.threshold_width, limit=1)
 
 
-def biases(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+@each(partial(_by_population, "bias"))
+def biases(at: AtValues) -> Findings:
     """A bias fits its field."""
-    width = chip.limits.bias_width
-    for population, values in _by_population(program, "bias"):
-        biased = int(np.count_nonzero(values))
-        if width is None and biased:
-            yield error(
-                "biases",
-                population.name,
-                f"{some(biased, len(values), 'neuron')} with a bias, {chip.name} has none",
-                biased,
-                limit=0,
-            )
-        elif width is not None and (need := _signed_bits(values)) > width.value:
-            yield error(
-                "biases",
-                population.name,
-                f"biases of {_span(values)} need {need} bit, {chip.name} has {width.value}",
-                need,
-                width,
-                chip,
-            )
+    values, width = at.item, at.chip.limits.bias_width
+    biased = int(np.count_nonzero(values))
+    if width is None and biased:
+        message = f"{some(biased, len(values), 'neuron')} with a bias, {at.chip.name} has none"
+        yield at.finding(message, biased, limit=0)
+    elif width is not None and (need := _signed_bits(values)) > width.value:
+        message = f"biases of {_span(values)} need {need} bit, {at.chip.name} has {width.value}"
+        yield at.finding(message, need, width)
 
 
-def weight_shifts(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def weight_shifts(program: XyloProgram, chip: XyloChip) -> Findings:
     """A weight shift fits its field."""
     width = chip.limits.weight_shift_width
     top = 2 ** int(width.value) - 1
@@ -97,7 +80,7 @@ def shifts_of(program: XyloProgram) -> dict[str, str]:
     }
 
 
-def widths(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def widths(program: XyloProgram, chip: XyloChip) -> Findings:
     """Weights, thresholds and decays fit a chip whose fields are narrower than the program's."""
     limits = chip.limits
     signed = [
@@ -113,7 +96,7 @@ def widths(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             yield error("widths", "network", message, need, width, chip)
 
 
-def same_core(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def same_core(program: XyloProgram, chip: XyloChip) -> Findings:
     """What is simulated is what the chip does: its core, and its spikes a step."""
     if program.core != chip.integer_core:
         message = f"is a program for core {program.core}, {chip.name} has core {chip.integer_core}"
@@ -125,7 +108,7 @@ def same_core(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             yield error("same_core", "network", message, need, quantity, chip)
 
 
-def decays(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def decays(program: XyloProgram, chip: XyloChip) -> Findings:
     """No state is cleared every step: a current with dash 0 is gone before it is added.
 
     A current that no weight feeds may have any dash.
@@ -146,8 +129,8 @@ def decays(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
                 where = some(int(cleared.sum()), len(cleared), "neuron")
                 told.append(f"{name} 0 in {where} clears {_what(name)}")
         if told:
-            source = chip.cite(chip.limits.dash_width)
-            yield warning("decays", p.name, "; ".join(told), source, need=0, limit=1)
+            width = chip.limits.dash_width
+            yield warning("decays", p.name, "; ".join(told), 0, width, chip, limit=1)
 
 
 def _what(name: str) -> str:
@@ -156,7 +139,7 @@ def _what(name: str) -> str:
     return "the current every step before the membrane hears it: no spike arrives there"
 
 
-def real_time(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def real_time(program: XyloProgram, chip: XyloChip) -> Findings:
     """One timestep's work ends before the next begins, even if everything spikes at once.
 
     ``Estimate.load`` says the same of the data at hand.
@@ -173,13 +156,14 @@ def real_time(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
             f"needs {count(round(need))} cycles a step if every neuron spikes, "
             f"{clock.value:g} {clock.unit} and dt {program.dt:g} s give {count(round(limit))}; "
             "see estimate() for the load of your data",
-            chip.cite(clock),
             need,
-            limit,
+            clock,
+            chip,
+            limit=limit,
         )
 
 
-def real_time_step(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]:
+def real_time_step(program: XyloProgram, chip: XyloChip) -> Findings:
     """In real time the sensor's interface may set the length of a timestep."""
     step = chip.clock.real_time_step
     if program.dt is None or step is None or np.isclose(program.dt, step.to("s"), rtol=1e-6):
@@ -189,16 +173,11 @@ def real_time_step(program: XyloProgram, chip: XyloChip) -> Iterator[Diagnostic]
         "network",
         f"dt is {program.dt * 1e3:g} ms, in real time {chip.name} steps every {step.value:g} "
         f"{step.unit}: this program runs in accelerated time only",
-        chip.cite(step),
         program.dt,
-        step.to("s"),
+        step,
+        chip,
+        limit=step.to("s"),
     )
-
-
-def _by_population(program: XyloProgram, field: str) -> Iterator[tuple[Population, Array]]:
-    for population in program.populations:
-        values = getattr(program, field + ("_out" if population.role == "output" else ""))
-        yield population, values[population.start : population.stop]
 
 
 def _span(values: Array) -> str:
@@ -211,3 +190,14 @@ def _signed_bits(values: Array) -> int:
     """Width of the smallest signed word that holds every value: 8 for -128 and for 127."""
     low, high = int(values.min()), int(values.max())
     return 1 + max((v if v >= 0 else -1 - v).bit_length() for v in (low, high))
+
+
+VALUES: tuple[Rule[XyloProgram, XyloChip], ...] = (
+    thresholds,
+    biases,
+    weight_shifts,
+    widths,
+    same_core,
+    decays,
+)
+REAL_TIME: tuple[Rule[XyloProgram, XyloChip], ...] = (real_time, real_time_step)

@@ -1,0 +1,114 @@
+"""The type of a rule, and the one way in which all rules report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from toolchain.diagnostics import Advice, Diagnostic, Severity
+from toolchain.hardware import Choice, Quantity
+from toolchain.hardware.chip import SpecBase
+from toolchain.report import count
+
+__all__ = [
+    "C",
+    "Findings",
+    "Rule",
+    "S",
+    "at_most",
+    "error",
+    "info",
+    "is_error",
+    "parts",
+    "some",
+    "warning",
+]
+
+S = TypeVar("S")
+"""A subject: a float graph or a family's integer program."""
+
+C = TypeVar("C", bound=SpecBase)
+"""A family's chip specification."""
+
+Findings: TypeAlias = Iterator[Diagnostic]
+
+Rule: TypeAlias = Callable[[S, C], Findings]
+"""Yields what is wrong with a subject on a chip; changes nothing, and its name is the finding's."""
+
+
+def finding(
+    severity: Severity,
+    rule: str,
+    where: str,
+    message: str,
+    need: float | None = None,
+    quantity: Quantity | Choice | None = None,
+    chip: SpecBase | None = None,
+    *,
+    limit: float | None = None,
+    source: str = "",
+    hint: str | None = None,
+    advice: Advice | None = None,
+) -> Diagnostic:
+    """Return a finding whose limit and source are those of ``quantity`` unless given.
+
+    Args:
+        severity, rule, where, message, need: as in ``Diagnostic``.
+        quantity: the entry of the chip's file that sets the limit.
+        chip: the specification that cites ``quantity``.
+        limit: the limit where it is derived from the quantity.
+        source: the source where it is no chip file.
+        hint, advice: as in ``Diagnostic``.
+    """
+    if limit is None and need is not None and quantity is not None:
+        limit = quantity.value if isinstance(quantity, Quantity) else max(quantity.values)
+    if chip is not None and quantity is not None:
+        source = chip.cite(quantity)
+    return Diagnostic(
+        rule=rule,
+        severity=severity,
+        where=where,
+        message=message,
+        need=need,
+        limit=limit,
+        source=source,
+        hint=hint,
+        advice=advice,
+    )
+
+
+error = partial(finding, Severity.ERROR)
+warning = partial(finding, Severity.WARNING)
+info = partial(finding, Severity.INFO)
+
+
+def at_most(
+    rule: str, chip: SpecBase, where: str, need: int, what: str, limit: Quantity, note: str = ""
+) -> Findings:
+    """Yield one error if ``need`` exceeds the limit; ``note`` says whose need it is."""
+    if need > limit.value:
+        message = f"needs {count(need)} {what}, {chip.name} has {count(limit.value)}{note}"
+        yield error(rule, where, message, need, limit, chip)
+
+
+def is_error(finding: Diagnostic) -> bool:
+    """Return whether the finding stops a deployment."""
+    return finding.severity is Severity.ERROR
+
+
+def some(number: int, of: int, what: str) -> str:
+    """Return ``17 of 60 neurons``, ``all 60 neurons`` or ``the only neuron``."""
+    if of == 1:
+        return f"the only {what}"
+    return f"{f'all {count(of)}' if number == of else f'{count(number)} of {count(of)}'} {what}s"
+
+
+def parts(sizes: list[tuple[str, int]], most: int = 4) -> str:
+    """Return `` (fc1 700, fc2 301)``, the first few; nothing where there is one part only."""
+    if len(sizes) < 2:
+        return ""
+    named = [f"{name} {count(size)}" for name, size in sizes[:most]]
+    if len(sizes) > most:
+        named.append(f"{len(sizes) - most} more")
+    return f" ({', '.join(named)})"

@@ -1,0 +1,136 @@
+"""How layers may be joined for Speck: rules on the real-valued graph, each yielding findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TypeAlias
+
+from toolchain.chips.rules.each import At, each
+from toolchain.chips.rules.findings import Findings
+from toolchain.chips.rules.graph import GraphRules, nodes, refused
+from toolchain.chips.rules.trial import fits
+from toolchain.chips.speck.lower.integers import sources
+from toolchain.chips.speck.rules.graph_sensor import input_pooling, sensor_first
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.ir import (
+    Add,
+    AvgPool2d,
+    Conv2d,
+    Graph,
+    Input,
+    Neuron,
+    Node,
+    Output,
+    Scale,
+    Sensor,
+    SumPool2d,
+)
+
+__all__ = ["TOPOLOGY", "topology_is_sound"]
+
+
+AtNode: TypeAlias = At[Graph, SpeckChip, Node]
+
+KINDS = (Input, Output, Sensor, Conv2d, SumPool2d, Add, Neuron, AvgPool2d, Scale)
+
+node_kinds = refused(
+    "node_kinds",
+    Node,
+    (
+        lambda node: isinstance(node, AvgPool2d),
+        "is an average whose factor no following weight can take; {chip} only sums",
+    ),
+    (
+        lambda node: isinstance(node, Scale),
+        "is a factor that no weight beside it can take; {chip} has no factors",
+    ),
+    (
+        lambda node: not isinstance(node, KINDS),
+        "{node.__class__.__name__} does not exist on {chip}, whose cores convolve, integrate and "
+        "fire, and sum-pool",
+    ),
+)
+
+
+feature_maps = refused(
+    "feature_maps",
+    Input,
+    (
+        lambda node: len(node.shape) != 3,
+        "has shape {node.shape}; {chip} takes (channels, height, width)",
+    ),
+)
+
+
+@each(nodes(Node))
+def weight_then_neuron(at: AtNode) -> Findings:
+    """A core is a convolution followed by its own spiking neurons."""
+    graph = at.subject
+    if isinstance(at.item, Neuron):
+        first = graph.before(at.name)
+        if not isinstance(graph[first], Conv2d) or graph.after(first) != at.name:
+            yield at.finding(
+                f"is driven by {first!r} ({type(graph[first]).__name__}); a core of "
+                f"{at.chip.name} has one weight layer of its own before its neurons"
+            )
+    elif isinstance(at.item, Conv2d):
+        then = graph.after(at.name)
+        if then is None or not isinstance(graph[then], Neuron):
+            yield at.finding(
+                f"is not followed by spiking neurons of its own, which a core of {at.chip.name} "
+                "needs"
+            )
+
+
+@each(nodes(Node))
+def spikes_between_cores(at: AtNode) -> Findings:
+    """What a weight reads, and what leaves the network, are spikes of cores, perhaps pooled."""
+    graph, chip = at.subject, at.chip
+    if isinstance(at.item, Output):
+        last = graph.before(at.name)
+        if not isinstance(graph[last], Neuron):
+            yield at.finding(
+                f"is the network's output; {chip.name} is read out at spiking neurons, before any "
+                "pooling",
+                where=last,
+            )
+    if not isinstance(at.item, Conv2d):
+        return
+    read = [source for source, _ in sources(graph, at.name)]
+    for source in read:
+        if not isinstance(graph[source], (Neuron, Input, Sensor)):
+            yield at.finding(
+                f"reads {source!r} ({type(graph[source]).__name__}); between two weight layers of "
+                f"{chip.name} stand spiking neurons"
+            )
+    for source in sorted({s for s in read if read.count(s) > 1}):
+        yield at.finding(f"reads {source!r} twice, a core of {chip.name} is sent to once")
+
+
+def _delayed(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yield what a layer gets of earlier timesteps."""
+    yield from ((edge.post, edge.pre) for edge in graph.edges if edge.delay)
+
+
+@each(_delayed)
+def feed_forward(at: At[Graph, SpeckChip, str]) -> Findings:
+    """Loops can lock the chip up."""
+    yield at.finding(
+        f"gets {at.item!r} of an earlier timestep; recurrent connections can dead-lock "
+        f"{at.chip.name}"
+    )
+
+
+TOPOLOGY: GraphRules[SpeckChip] = (
+    node_kinds,
+    feature_maps,
+    weight_then_neuron,
+    spikes_between_cores,
+    sensor_first,
+    input_pooling,
+    feed_forward,
+)
+
+topology_is_sound = partial(fits, rules=TOPOLOGY)
+"""Whether the graph can be read as cores that send spikes to each other."""

@@ -1,0 +1,39 @@
+"""What may help against a finding about the real-valued network: another chip, approximations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from toolchain.chips.rules.findings import is_error
+from toolchain.chips.rules.hints import accepted
+from toolchain.chips.rules.trial import Case
+from toolchain.chips.xylo.approximations import approximate
+from toolchain.chips.xylo.rules.hints import has_bias
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.diagnostics import Remedy
+from toolchain.ir import Graph
+
+__all__ = ["APPROXIMATIONS", "advise"]
+
+APPROXIMATIONS = {
+    "reset": ("reset_to_zero->subtract", "delayed_reset->same_step"),
+    "comparison": ("gt->ge",),
+    "potentials": ("v_min->none", "v_init->zero"),
+    "synapse": ("no_synapse->fastest_synapse",),
+    "time_constants": ("no_leak->slowest_leak",),
+    "linear_bias": ("linear_bias->neuron_bias",),
+    "spike_caps": ("spike_cap->chip_cap",),
+    "path_lengths": ("delays->hops",),
+}
+"""The approximations that may help against the findings of a rule."""
+
+
+def advise(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:
+    """Yield what helps against an error."""
+    if not is_error(case.finding):
+        return
+    others = case.trial.elsewhere(lambda graph, _: graph, has_bias)
+    names = [there.chip.name for there in others if case.gone(there)]
+    if names:
+        yield Remedy(f"{' or '.join(names)} can do this")
+    yield from accepted(case, APPROXIMATIONS, approximate)
