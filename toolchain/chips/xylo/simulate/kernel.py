@@ -15,15 +15,15 @@ What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.compiled.cache import compiled
-from toolchain.chips.xylo.simulate import lanes
-from toolchain.chips.xylo.simulate.lanes import LANES
+from toolchain.chips.compiled import lanes
+from toolchain.chips.compiled.cache import compiled, inline
+from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.xylo.simulate import arithmetic
 from toolchain.chips.xylo.simulate.tables import (
     NO_TRACES,
     Aliases,
@@ -36,16 +36,12 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "1e52fd254c33"
-"""Digest of compiled.py, lanes.py and tables.py; see ``compiled``."""
+INLINED = "bc983189cee5"
+"""Digest of the other files that are compiled into this one; see ``cache``."""
 
 Array = npt.NDArray[Any]
 
 CACHE_LINE = 64
-
-
-# numba would inline these late or not at all, and pass vectors through memory
-inlined = partial(compiled, forceinline=True)
 
 
 class Cells(NamedTuple):
@@ -87,26 +83,24 @@ def run(
 # which would cost more than the arithmetic.
 
 
-@inlined
+@inline
 def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, counting: bool) -> None:
     """Adds a row of weights ``count`` times to the currents of one synapse."""
     weights, shift, i_syn, clamped = rows.weights, rows.shift, cells.i_syn, cells.clamped
     base, offset = row * rows.width, synapse * rows.width
     for j in range(rows.spans[row, 0], rows.spans[row, 1], LANES):
-        weight = lanes.shift_left(lanes.load_bytes(weights, base + j), shift)
         old = lanes.load(i_syn, offset + j)
+        weight = lanes.shift_left(lanes.load_as(weights, base + j, old), shift)
         if count == 1:
-            new = lanes.add_sat(old, weight)
-            hit = lanes.not_equal(new, lanes.add(old, weight))
+            new, hit = arithmetic.add(old, weight)
         else:
-            new = lanes.add_times_sat(old, weight, count)
-            hit = lanes.cut(old, weight, count)
+            new, hit = arithmetic.add_times(old, weight, count)
         lanes.store(i_syn, offset + j, new)
         if counting and lanes.nonzero(hit) != 0:
             lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
 
 
-@inlined
+@inline
 def _fetch(rows: Rows, row: int) -> None:
     """Asks for a row of weights before it is needed: a thousand rows do not fit a near cache."""
     weights, base = rows.weights, row * rows.width
@@ -114,49 +108,7 @@ def _fetch(rows: Rows, row: int) -> None:
         lanes.prefetch(weights, base + j)
 
 
-@inlined
-def _integrate_v1(v: Any, lost: Any, first: Any, second: Any) -> tuple[Any, Any]:
-    """The membrane of core v1 after leak and all currents at once; below 0 where that was cut."""
-    rest = lanes.subtract(v, lost)
-    return lanes.add_three_sat(rest, first, second), lanes.cut_three(rest, first, second)
-
-
-@inlined
-def _change_v2(lost: Any, first: Any, second: Any, two: bool) -> tuple[Any, Any]:
-    """What is added to the membrane of core v2 before the bias; below 0 where that was cut."""
-    # wraps at -32768 with dash 0, as the core does
-    negative = lanes.subtract(lanes.zeros(), lost)
-    if two:
-        change = lanes.add_three_sat(negative, first, second)
-        hit = lanes.cut_three(negative, first, second)
-    else:
-        change = lanes.add_sat(negative, first)
-        hit = lanes.not_equal(change, lanes.add(negative, first))
-    return change, hit
-
-
-@inlined
-def _add(a: Any, b: Any, hit: Any) -> tuple[Any, Any]:
-    """Saturating ``a + b``, and ``hit`` less 1 where that was cut."""
-    total = lanes.add_sat(a, b)
-    return total, lanes.add(hit, lanes.not_equal(total, lanes.add(a, b)))
-
-
-@inlined
-def _fire(v: Any, threshold: Any, over: Any, cap: int) -> tuple[Any, Any]:
-    """Membranes after reset and spikes of the lanes that are ``over`` their threshold."""
-    number = lanes.zeros()
-    for _ in range(cap):
-        number = lanes.subtract(number, over)
-        v = lanes.subtract(v, lanes.both(threshold, over))
-        # a membrane that was once below its threshold fires no more in this step
-        over = lanes.both(over, lanes.greater_equal(v, threshold))
-        if lanes.nonzero(over) == 0:
-            break
-    return v, number
-
-
-@inlined
+@inline
 def _evolve(
     cells: Cells, layer: Layer, two: bool, first_core: bool, aliased: bool, counting: bool
 ) -> tuple[bool, bool]:
@@ -166,39 +118,40 @@ def _evolve(
     dash_syn, dash_mem = layer.dash_syn, layer.dash_mem
     thresholds, biases = layer.threshold, layer.bias
     fired = False
-    moved = lanes.zeros()
+    moved = lanes.zeros(v_mem)
     for j in range(0, layer.width, LANES):
         first = lanes.load(i_syn, j)
-        lost = lanes.leak(first, lanes.load(dash_syn, j))
+        lost = arithmetic.leak(first, lanes.load(dash_syn, j))
         first = lanes.subtract(first, lost)
         lanes.store(i_syn, j, first)
         moved = lanes.either(moved, lost)
-        second = lanes.zeros()
+        second = lanes.zeros(v_mem)
         if two:
             second = lanes.load(i_syn, layer.width + j)
-            lost = lanes.leak(second, lanes.load(dash_syn, layer.width + j))
+            lost = arithmetic.leak(second, lanes.load(dash_syn, layer.width + j))
             second = lanes.subtract(second, lost)
             lanes.store(i_syn, layer.width + j, second)
             moved = lanes.either(moved, lost)
         v = lanes.load(v_mem, j)
-        lost = lanes.leak(v, lanes.load(dash_mem, j))
+        lost = arithmetic.leak(v, lanes.load(dash_mem, j))
         if first_core:
-            v, hit = _integrate_v1(v, lost, first, second)
+            v, hit = arithmetic.integrate_v1(v, lost, first, second)
         else:
-            change, hit = _change_v2(lost, first, second, two)
-            change, hit = _add(change, lanes.load(biases, j), hit)
+            change, hit = arithmetic.change_v2(lost, first, second, two)
+            change, again = arithmetic.add(change, lanes.load(biases, j))
             moved = lanes.either(moved, change)
-            v, hit = _add(v, change, hit)
+            v, last = arithmetic.add(v, change)
+            hit = lanes.add(lanes.add(hit, again), last)
         if counting and lanes.nonzero(hit) != 0:
             lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
         if aliased:
             lanes.store(unfired, j, v)
         threshold = lanes.load(thresholds, j)
-        number = lanes.zeros()
-        over = lanes.greater_equal(v, threshold)
+        number = lanes.zeros(v_mem)
+        over = lanes.at_least(v, threshold)
         if lanes.nonzero(over) != 0:
             fired = True
-            v, number = _fire(v, threshold, over, layer.cap)
+            v, number = arithmetic.fire(v, threshold, over, layer.cap)
         lanes.store(v_mem, j, v)
         lanes.store(spikes, j, number)
     return fired, lanes.nonzero(moved) != 0
@@ -228,7 +181,7 @@ def _alias(aliases: Aliases, layer: Layer, cells: Cells) -> None:
             spikes[target] = min(layer.cap, np.int64(spikes[target]) + passed)
 
 
-@inlined
+@inline
 def _list(cells: Cells, layer: Layer, sources: Array) -> int:
     """Writes the ids of the neurons that spiked to ``sources``, returns how many."""
     found, spikes = 0, cells.spikes
@@ -241,7 +194,7 @@ def _list(cells: Cells, layer: Layer, sources: Array) -> int:
     return found
 
 
-@inlined
+@inline
 def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) -> bool:
     """Delivers the input spikes of a step; whether there were any."""
     any_spike = False
@@ -255,7 +208,7 @@ def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) 
     return any_spike
 
 
-@inlined
+@inline
 def _send_hidden(
     program: Tables, sources: Array, hidden: Cells, output: Cells, counting: bool
 ) -> None:
@@ -363,7 +316,7 @@ def _run(
         _save(program, state, b, hidden, output)
 
 
-@inlined
+@inline
 def _run_sample(
     program: Tables,
     b: int,
