@@ -15,7 +15,7 @@ What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,14 @@ from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled, inline
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.simulate import arithmetic
+from toolchain.chips.xylo.simulate.cells import (
+    Cells,
+    cells_at_rest,
+    flush_clamped,
+    load_cells,
+    record_step,
+    save_cells,
+)
 from toolchain.chips.xylo.simulate.tables import (
     NO_TRACES,
     Aliases,
@@ -36,30 +44,12 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "bc983189cee5"
+INLINED = "ef911053d019"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 Array = npt.NDArray[Any]
 
 CACHE_LINE = 64
-
-
-class Cells(NamedTuple):
-    """The state of the neurons of one layer in one sample, int16, padded.
-
-    Attributes:
-        i_syn: flat, one padded row a synapse.
-        v_mem: membranes.
-        spikes: of the last step; hidden spikes arrive in the next.
-        unfired: membranes before firing, for the aliases.
-        clamped: additions that hit a rail, not yet in the trace.
-    """
-
-    i_syn: Array
-    v_mem: Array
-    spikes: Array
-    unfired: Array
-    clamped: Array
 
 
 def run(
@@ -89,8 +79,8 @@ def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, count
     weights, shift, i_syn, clamped = rows.weights, rows.shift, cells.i_syn, cells.clamped
     base, offset = row * rows.width, synapse * rows.width
     for j in range(rows.spans[row, 0], rows.spans[row, 1], LANES):
+        weight = lanes.shift_left(lanes.load_as(weights, base + j, i_syn), shift)
         old = lanes.load(i_syn, offset + j)
-        weight = lanes.shift_left(lanes.load_as(weights, base + j, old), shift)
         if count == 1:
             new, hit = arithmetic.add(old, weight)
         else:
@@ -228,74 +218,6 @@ def _send_hidden(
 
 
 @compiled
-def _cells(layer: Layer, synapses: int) -> Cells:
-    """Neurons at rest."""
-    width = layer.width
-    return Cells(
-        np.zeros(synapses * width, np.int16),
-        np.zeros(width, np.int16),
-        np.zeros(width, np.int16),
-        np.zeros(width, np.int16),
-        np.zeros(width, np.int16),
-    )
-
-
-@compiled
-def _load(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
-    """The state of sample ``b``."""
-    for n in range(program.hidden.neurons):
-        for s in range(program.synapses):
-            hidden.i_syn[s * program.hidden.width + n] = state.i_syn[b, n, s]
-        hidden.v_mem[n] = state.v_mem[b, n]
-        hidden.spikes[n] = state.pending_spikes[b, n]
-    for n in range(program.output.neurons):
-        output.i_syn[n] = state.i_syn_out[b, n]
-        output.v_mem[n] = state.v_mem_out[b, n]
-
-
-@compiled
-def _save(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
-    """Back to the state of sample ``b``."""
-    for n in range(program.hidden.neurons):
-        for s in range(program.synapses):
-            state.i_syn[b, n, s] = hidden.i_syn[s * program.hidden.width + n]
-        state.v_mem[b, n] = hidden.v_mem[n]
-        state.pending_spikes[b, n] = hidden.spikes[n]
-    for n in range(program.output.neurons):
-        state.i_syn_out[b, n] = output.i_syn[n]
-        state.v_mem_out[b, n] = output.v_mem[n]
-
-
-@compiled
-def _record(
-    program: Tables, traces: Traces, b: int, t: int, sources: Array, hidden: Cells, output: Cells
-) -> None:
-    """Keeps every state of a step; the spikes not mentioned are 0 already."""
-    for source in sources:
-        traces.hidden_spikes[b, t, source] = hidden.spikes[source]
-        traces.hidden_totals[b, 0, source] += hidden.spikes[source]
-        traces.hidden_totals[b, 1, source] += 1
-    for n in range(program.hidden.neurons):
-        traces.v_mem[b, t, n] = hidden.v_mem[n]
-    for n in range(program.hidden.neurons):
-        traces.i_syn[b, t, n] = hidden.i_syn[n]
-    if program.synapses == 2:
-        for n in range(program.hidden.neurons):
-            traces.i_syn_2[b, t, n] = hidden.i_syn[program.hidden.width + n]
-    for n in range(program.output.neurons):
-        traces.v_mem_out[b, t, n] = output.v_mem[n]
-        traces.i_syn_out[b, t, n] = output.i_syn[n]
-
-
-@compiled
-def _flush(totals: Array, first: int, neurons: int, cells: Cells) -> None:
-    """Moves counts of 16 bits to where they cannot overflow."""
-    for n in range(neurons):
-        totals[first + n] += cells.clamped[n]
-    cells.clamped[:] = 0
-
-
-@compiled
 def _run(
     program: Tables,
     first: int,
@@ -307,13 +229,13 @@ def _run(
     traces: Traces,
 ) -> None:
     """Samples ``first .. stop-1``, one after the other."""
-    hidden = _cells(program.hidden, program.synapses)
-    output = _cells(program.output, 1)
+    hidden = cells_at_rest(program.hidden, program.synapses)
+    output = cells_at_rest(program.output, 1)
     sources = np.zeros(program.hidden.width, np.int64)
     for b in range(first, stop):
-        _load(program, state, b, hidden, output)
+        load_cells(program, state, b, hidden, output)
         _run_sample(program, b, counts, spikes, state, record, traces, hidden, output, sources)
-        _save(program, state, b, hidden, output)
+        save_cells(program, state, b, hidden, output)
 
 
 @inline
@@ -351,13 +273,13 @@ def _run_sample(
                 out_spikes[b, t, n] = output.spikes[n]
         active = delivered or moved or moved_out
         if record:
-            _record(program, traces, b, t, sources[:spiking], hidden, output)
+            record_step(program, traces, b, t, sources[:spiking], hidden, output)
             # with a bias the core looks at the step before, unless a spike wakes it
             waking = sleeping and not delivered
             traces.hibernation[b, t] = waking if program.biased else not active
             if (t + 1) % flush_every == 0 or t == steps - 1:
                 totals = traces.saturations[b]
-                _flush(totals, 0, program.hidden.neurons, hidden)
-                _flush(totals, program.hidden.neurons, program.output.neurons, output)
+                flush_clamped(totals, 0, program.hidden.neurons, hidden)
+                flush_clamped(totals, program.hidden.neurons, program.output.neurons, output)
         sleeping = not active
     state.hibernating[b] = sleeping
