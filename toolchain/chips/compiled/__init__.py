@@ -1,5 +1,5 @@
-"""What the compiled simulators of every family share."""
+"""What the compiled simulators of all families share.
 
-from toolchain.chips.compiled.cache import compiled, inline
-
-__all__ = ["compiled", "inline"]
+``cache`` compiles functions and keeps the machine code on disk, ``lanes`` is vector arithmetic for
+them, ``threads`` runs them on the samples of a batch.
+"""

@@ -22,29 +22,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.compiled import lanes
+from toolchain.chips.compiled.cache import compiled_bare, inline_bare
+from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.simulate.kernel import keep
-from toolchain.chips.speck.simulate.lanes import (
-    LANES,
-    add,
-    below,
-    blend,
-    compiled,
-    inline,
-    load,
-    load_as,
-    lowest,
-    raised,
-    reached,
-    store,
-)
 from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
 
 __all__ = ["Arrival", "Cursor", "Rules", "Spike", "run_core"]
 
 Array = npt.NDArray[Any]
 
-INLINED = "2bd9d2794d7d"
-"""Digest of kernel.py, lanes.py and tables.py; see ``lanes``."""
+INLINED = "0c4688d0ca16"
+"""Digest of the other files that are compiled into this one; see ``cache``."""
 
 
 class Arrival(IntEnum):
@@ -98,7 +87,7 @@ _STEP, _TICKED, _ARRIVAL, _FOUND = (int(field) for field in Cursor)
 _LOWEST, _HIGHEST = -32768, 32767
 
 
-@inline
+@inline_bare
 def _limited(value, core, rules, state):
     """A sum as 16 bits hold it; counts those that they do not."""
     if _LOWEST <= value <= _HIGHEST:
@@ -109,7 +98,7 @@ def _limited(value, core, rules, state):
     return min(max(value, np.int64(_LOWEST)), np.int64(_HIGHEST))
 
 
-@inline
+@inline_bare
 def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
     """One neuron fires once."""
     properties = tables.cores[core]
@@ -128,43 +117,46 @@ def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
         state.spikes[properties[_SPIKES] + line + column] += 1
 
 
-@inline
+@inline_bare
 def _singly(core, at, mine, weight, rules, tables, state):
     """The sums of some of 32 neurons one by one, because some leave 16 bits."""
     while mine:
-        i = lowest(mine)
+        i = lanes.lowest(mine)
         mine &= mine - 1
         value = np.int64(state.membranes[at + i]) + np.int64(tables.weights[weight + i])
         value = _limited(value, core, rules, state)
         state.membranes[at + i] = max(value, tables.cores[core, _FLOOR])
 
 
-@inline
+@inline_bare
 def _update(core, step, moment, row, column, weight, size, rules, tables, state, spikes, cursor):
     """Add ``size`` weights to the neurons of a line from ``column`` on, and let them fire."""
     properties = tables.cores[core]
     start = properties[_MEMBRANE] + row * properties[_PITCH]
     for offset in range(column, column + size, LANES):
         mine = (1 << min(column + size - offset, LANES)) - 1
-        weights = load_as(tables.weights, weight, state.membranes)
+        weights = lanes.load_as(tables.weights, weight, state.membranes)
         if not rules.zero_weights:
-            mine &= below(weights, 0) | reached(weights, 1)
+            mine &= lanes.nonzero(weights)
         at = start + offset
-        before = load(state.membranes, at)
-        sums = add(before, weights)
-        if (below(sums, _LOWEST) | reached(sums, _HIGHEST + 1)) & mine:
+        before = lanes.load(state.membranes, at)
+        sums = lanes.add(before, weights)
+        beyond = lanes.either(lanes.below(sums, _LOWEST), lanes.greater(sums, _HIGHEST))
+        if lanes.nonzero(beyond) & mine:
             _singly(core, at, mine, weight, rules, tables, state)
         else:
-            store(state.membranes, at, blend(mine, raised(sums, properties[_FLOOR]), before))
-        bits = reached(load(state.membranes, at), properties[_THRESHOLD]) & mine
+            after = lanes.maximum(sums, properties[_FLOOR])
+            lanes.store(state.membranes, at, lanes.blend(mine, after, before))
+        v = lanes.load(state.membranes, at)
+        bits = lanes.nonzero(lanes.at_least(v, properties[_THRESHOLD])) & mine
         while bits:
-            i = lowest(bits)
+            i = lanes.lowest(bits)
             bits &= bits - 1
             _spike(core, step, moment, row, offset + i, at + i, tables, state, spikes, cursor)
         weight += LANES
 
 
-@inline
+@inline_bare
 def _sort_by_channel(spikes, first, last, channels):
     """Put a few spikes of one moment into the order of channel, y and x."""
     for i in range(first + 1, last):
@@ -177,7 +169,7 @@ def _sort_by_channel(spikes, first, last, channels):
         spikes[_OUT_Y, j], spikes[_OUT_X, j] = y, column
 
 
-@inline
+@inline_bare
 def _take(core, step, arrival, rules, tables, state, spikes, cursor):
     """One event, on all neurons that it reaches."""
     properties, target = tables.cores[core], tables.targets[arrival[_TARGET]]
@@ -199,7 +191,7 @@ def _take(core, step, arrival, rules, tables, state, spikes, cursor):
         _sort_by_channel(spikes, first, cursor[_FOUND], properties[_CHANNELS])
 
 
-@inline
+@inline_bare
 def _tick(core, step, moment, rules, tables, state, spikes, cursor):
     """The slow clock: every neuron gets the bias of its channel."""
     properties = tables.cores[core]
@@ -219,7 +211,7 @@ def _tick(core, step, moment, rules, tables, state, spikes, cursor):
                     )  # fmt: skip
 
 
-@compiled
+@compiled_bare
 def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
     """Go on with one core; False where ``spikes`` may have no room for another event or tick.
 

@@ -28,27 +28,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolchain.chips.speck.simulate.lanes import (
-    LANES,
-    add,
-    below,
-    compiled,
-    count,
-    inline,
-    load,
-    load_as,
-    lowest,
-    raised,
-    reached,
-    store,
-    times,
-)
+from toolchain.chips.compiled import lanes
+from toolchain.chips.compiled.cache import compiled_bare, inline_bare
+from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
 
 __all__ = ["keep", "run"]
 
-INLINED = "b56e6b593b5c"
-"""Digest of lanes.py and tables.py; see ``lanes``."""
+INLINED = "7e4dd291bb96"
+"""Digest of the other files that are compiled into this one; see ``cache``."""
 
 # Plain integers: to the compiler a member of an enumeration is a type of its own.
 _HEIGHT, _LINE, _PITCH = int(Core.HEIGHT), int(Core.LINE), int(Core.PITCH)
@@ -66,7 +54,7 @@ _VECTORS, _SYNOPS, _PEAK = int(Column.VECTORS), int(Column.SYNOPS), int(Column.P
 _LOWEST, _HIGHEST = -32768, 32767
 
 
-@inline
+@inline_bare
 def _magnitude(membranes, start, length):
     """The largest magnitude of a line of neurons."""
     largest, smallest = np.int64(0), np.int64(0)
@@ -76,7 +64,7 @@ def _magnitude(membranes, start, length):
     return max(largest, -smallest)
 
 
-@inline
+@inline_bare
 def _widen(line, start, length, more, limit, state):
     """Let the bound of a line grow by ``more``; False where its sums may leave the type."""
     bound = state.bounds[line] + more
@@ -86,7 +74,7 @@ def _widen(line, start, length, more, limit, state):
     return bound <= limit
 
 
-@inline
+@inline_bare
 def _deliver(target, y, column, spikes, limit, tables, state):
     """Add ``spikes`` times the weights of one source address; False where they do not fit."""
     core = tables.targets[target, _TO]
@@ -106,24 +94,25 @@ def _deliver(target, y, column, spikes, limit, tables, state):
             state.bounds[line] += more
         state.touched[line] = 1
         for i in range(0, length, LANES):
-            weights = load_as(tables.weights, weight + i, state.membranes)
+            weights = lanes.load_as(tables.weights, weight + i, state.membranes)
             if spikes != 1:
-                weights = times(weights, spikes)
+                weights = lanes.multiply(weights, spikes)
             at = start + run[_AT_MEMBRANE] + i
-            store(state.membranes, at, add(load(state.membranes, at), weights))
+            v = lanes.load(state.membranes, at)
+            lanes.store(state.membranes, at, lanes.add(v, weights))
         weight -= to[_WEIGHT_STEP]
         start += to[_PITCH]
     state.synops[core] += lines * run[_SYNOPS] * spikes
     return fits
 
 
-@inline
+@inline_bare
 def _fire(bits, core, step, row, start, offset, limit, tables, state):
     """Let the neurons fire whose bits are set, of a line that begins at ``start``."""
     properties = tables.cores[core]
     threshold, fits = properties[_THRESHOLD], True
     while bits:
-        column = offset + lowest(bits)
+        column = offset + lanes.lowest(bits)
         bits &= bits - 1
         value = np.int64(state.membranes[start + column])
         state.saturations[core] += value > _HIGHEST
@@ -142,18 +131,18 @@ def _fire(bits, core, step, row, start, offset, limit, tables, state):
     return fits
 
 
-@inline
+@inline_bare
 def _settle(core, at, size, threshold, tables, state):
     """Raise (at most 32) neurons to the floor; the bits of those that fire."""
     mine = (1 << max(0, min(size, LANES))) - 1
-    v = load(state.membranes, at)
-    state.saturations[core] += count(below(v, _LOWEST) & mine)
-    v = raised(v, tables.cores[core, _FLOOR])
-    store(state.membranes, at, v)
-    return reached(v, threshold) & mine
+    v = lanes.load(state.membranes, at)
+    state.saturations[core] += lanes.count(lanes.nonzero(lanes.below(v, _LOWEST)) & mine)
+    v = lanes.maximum(v, tables.cores[core, _FLOOR])
+    lanes.store(state.membranes, at, v)
+    return lanes.nonzero(lanes.at_least(v, threshold)) & mine
 
 
-@inline
+@inline_bare
 def _finish_line(core, step, row, limit, tables, state):
     """Everything that happens to one line of neurons after the last weight was added."""
     properties = tables.cores[core]
@@ -177,7 +166,7 @@ def _finish_line(core, step, row, limit, tables, state):
     return fits
 
 
-@inline
+@inline_bare
 def keep(core, step, tables, state):
     """The membranes of a core into its history."""
     properties = tables.cores[core]
@@ -189,7 +178,7 @@ def keep(core, step, tables, state):
         to += properties[_LINE]
 
 
-@compiled
+@compiled_bare
 def run(steps, events, limit, tables, state):
     """Simulate one sample; fills ``state``. False where a sum may have left the membranes' type.
 

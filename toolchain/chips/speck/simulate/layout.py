@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import SpeckCore
-from toolchain.chips.speck.simulate.lanes import LANES
 from toolchain.chips.speck.simulate.tables import Column, Row
 
 __all__ = ["Layout"]

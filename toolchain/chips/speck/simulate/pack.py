@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
-from toolchain.chips.speck.simulate.lanes import LANES
 from toolchain.chips.speck.simulate.layout import Layout
 from toolchain.chips.speck.simulate.tables import Column, Core, Tables, Target
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.compiled.threads import each
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import Sensed
 from toolchain.chips.speck.simulate.buffers import Run
@@ -25,7 +24,6 @@ from toolchain.chips.speck.simulate.recording import SpeckRecording
 __all__ = ["check_wiring", "simulate", "start_state"]
 
 Array = npt.NDArray[Any]
-T = TypeVar("T")
 
 TIMINGS = ("clocked", "event")
 
@@ -109,13 +107,13 @@ def simulate(
     start = start_state(program, len(samples), state)
     if timing == "clocked":
         run = Run.of(program, samples, start, record=record)
-        _each(partial(clocked, run), len(samples), threads)
+        each(partial(clocked, run), range(len(samples)), threads)
         return run.recording()
     options = options or EventOptions()
     drop = options.partial_windows == "drop"
     run = Run.of(program, samples, start, record=record, drop=drop)
     work = partial(simulate_events, run, options=options, dt=length)
-    sent = _each(work, len(samples), threads)
+    sent = each(work, range(len(samples)), threads)
     names = program.outputs if length else ()
     return run.recording({name: tuple(events[name] for events in sent) for name in names})
 
@@ -186,19 +184,3 @@ def start_state(
     if given:
         raise ValueError(f"state of unknown cores: {', '.join(sorted(given))}")
     return start
-
-
-def _each(work: Callable[[int], T], samples: int, threads: int | None) -> list[T]:
-    """What ``work`` gives for every sample, on so many threads."""
-    workers = min(threads or _processors(), max(samples, 1))
-    if workers == 1:
-        return [work(sample) for sample in range(samples)]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, range(samples)))
-
-
-def _processors() -> int:
-    """Processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolchain.chips.speck.simulate.lanes import CHUNK, busy, compiled, count, inline, lowest
+from toolchain.chips.compiled import lanes
+from toolchain.chips.compiled.cache import compiled_bare, inline_bare
+from toolchain.chips.compiled.lanes import LANES
 
 __all__ = ["count_events", "find_events"]
 
-INLINED = "a0991d36e593"
-"""Digest of lanes.py; see ``lanes``."""
+INLINED = "10a6176fb918"
+"""Digest of the other files that are compiled into this one; see ``cache``."""
+
+CHUNK = 2 * LANES
 
 
-@inline
+@inline_bare
 def _busy(raster, at, stop):
     """Which of the (at most 64) inputs up to ``stop`` are not 0, as bits."""
     if at + CHUNK <= raster.size:
-        bits = busy(raster, at)
+        bits = lanes.nonzero(lanes.load(raster, at))
+        bits |= lanes.nonzero(lanes.load(raster, at + LANES)) << LANES
     else:
         bits = np.int64(0)
         for i in range(at, stop):
@@ -28,16 +33,16 @@ def _busy(raster, at, stop):
     return bits if stop - at >= CHUNK else bits & ((np.int64(1) << (stop - at)) - 1)
 
 
-@compiled
+@compiled_bare
 def count_events(raster):
     """How many of a flat raster are not 0."""
     found = np.int64(0)
     for at in range(0, raster.size, CHUNK):
-        found += count(_busy(raster, at, min(at + CHUNK, raster.size)))
+        found += lanes.count(_busy(raster, at, min(at + CHUNK, raster.size)))
     return found
 
 
-@compiled
+@compiled_bare
 def find_events(raster, steps, height, width, most, events):
     """The non-zeros of a flat raster [step][channel][y][x], in order.
 
@@ -50,7 +55,7 @@ def find_events(raster, steps, height, width, most, events):
             at = step * size + start
             bits = _busy(raster, at, at + min(CHUNK, size - start))
             while bits:
-                address = start + lowest(bits)
+                address = start + lanes.lowest(bits)
                 bits &= bits - 1
                 value = raster[step * size + address]
                 good &= value > 0 and value <= most and np.floor(value) == value

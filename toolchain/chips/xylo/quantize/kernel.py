@@ -17,8 +17,8 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "64ae1c599700"
-"""Digest of compiled.py; see ``compiled``."""
+INLINED = "68a7e85cb604"
+"""Digest of the other files that are compiled into this one; see ``cache``."""
 
 Array = npt.NDArray[Any]
 

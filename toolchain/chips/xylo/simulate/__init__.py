@@ -1,5 +1,6 @@
 """What a program does, bit for bit.
 
-``run`` is the way in. ``kernel`` is the compiled core, with ``tables`` (the program as it reads it)
-and ``lanes`` (its vector arithmetic); ``twin`` says the same slowly and plainly.
+``run`` is the entry point. ``kernel`` is the compiled core, with ``tables`` (the program as it
+reads it), ``cells`` (the state as it keeps it) and ``arithmetic`` (of its vectors); ``twin``
+computes the same slowly and plainly.
 """

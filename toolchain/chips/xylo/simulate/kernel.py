@@ -15,15 +15,23 @@ What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.compiled.cache import compiled
-from toolchain.chips.xylo.simulate import lanes
-from toolchain.chips.xylo.simulate.lanes import LANES
+from toolchain.chips.compiled import lanes
+from toolchain.chips.compiled.cache import compiled, inline
+from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.xylo.simulate import arithmetic
+from toolchain.chips.xylo.simulate.cells import (
+    Cells,
+    cells_at_rest,
+    flush_clamped,
+    load_cells,
+    record_step,
+    save_cells,
+)
 from toolchain.chips.xylo.simulate.tables import (
     NO_TRACES,
     Aliases,
@@ -36,34 +44,12 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "1e52fd254c33"
-"""Digest of compiled.py, lanes.py and tables.py; see ``compiled``."""
+INLINED = "ef911053d019"
+"""Digest of the other files that are compiled into this one; see ``cache``."""
 
 Array = npt.NDArray[Any]
 
 CACHE_LINE = 64
-
-
-# numba would inline these late or not at all, and pass vectors through memory
-inlined = partial(compiled, forceinline=True)
-
-
-class Cells(NamedTuple):
-    """The state of the neurons of one layer in one sample, int16, padded.
-
-    Attributes:
-        i_syn: flat, one padded row a synapse.
-        v_mem: membranes.
-        spikes: of the last step; hidden spikes arrive in the next.
-        unfired: membranes before firing, for the aliases.
-        clamped: additions that hit a rail, not yet in the trace.
-    """
-
-    i_syn: Array
-    v_mem: Array
-    spikes: Array
-    unfired: Array
-    clamped: Array
 
 
 def run(
@@ -87,26 +73,24 @@ def run(
 # which would cost more than the arithmetic.
 
 
-@inlined
+@inline
 def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, counting: bool) -> None:
     """Adds a row of weights ``count`` times to the currents of one synapse."""
     weights, shift, i_syn, clamped = rows.weights, rows.shift, cells.i_syn, cells.clamped
     base, offset = row * rows.width, synapse * rows.width
     for j in range(rows.spans[row, 0], rows.spans[row, 1], LANES):
-        weight = lanes.shift_left(lanes.load_bytes(weights, base + j), shift)
+        weight = lanes.shift_left(lanes.load_as(weights, base + j, i_syn), shift)
         old = lanes.load(i_syn, offset + j)
         if count == 1:
-            new = lanes.add_sat(old, weight)
-            hit = lanes.not_equal(new, lanes.add(old, weight))
+            new, hit = arithmetic.add(old, weight)
         else:
-            new = lanes.add_times_sat(old, weight, count)
-            hit = lanes.cut(old, weight, count)
+            new, hit = arithmetic.add_times(old, weight, count)
         lanes.store(i_syn, offset + j, new)
         if counting and lanes.nonzero(hit) != 0:
             lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
 
 
-@inlined
+@inline
 def _fetch(rows: Rows, row: int) -> None:
     """Asks for a row of weights before it is needed: a thousand rows do not fit a near cache."""
     weights, base = rows.weights, row * rows.width
@@ -114,49 +98,7 @@ def _fetch(rows: Rows, row: int) -> None:
         lanes.prefetch(weights, base + j)
 
 
-@inlined
-def _integrate_v1(v: Any, lost: Any, first: Any, second: Any) -> tuple[Any, Any]:
-    """The membrane of core v1 after leak and all currents at once; below 0 where that was cut."""
-    rest = lanes.subtract(v, lost)
-    return lanes.add_three_sat(rest, first, second), lanes.cut_three(rest, first, second)
-
-
-@inlined
-def _change_v2(lost: Any, first: Any, second: Any, two: bool) -> tuple[Any, Any]:
-    """What is added to the membrane of core v2 before the bias; below 0 where that was cut."""
-    # wraps at -32768 with dash 0, as the core does
-    negative = lanes.subtract(lanes.zeros(), lost)
-    if two:
-        change = lanes.add_three_sat(negative, first, second)
-        hit = lanes.cut_three(negative, first, second)
-    else:
-        change = lanes.add_sat(negative, first)
-        hit = lanes.not_equal(change, lanes.add(negative, first))
-    return change, hit
-
-
-@inlined
-def _add(a: Any, b: Any, hit: Any) -> tuple[Any, Any]:
-    """Saturating ``a + b``, and ``hit`` less 1 where that was cut."""
-    total = lanes.add_sat(a, b)
-    return total, lanes.add(hit, lanes.not_equal(total, lanes.add(a, b)))
-
-
-@inlined
-def _fire(v: Any, threshold: Any, over: Any, cap: int) -> tuple[Any, Any]:
-    """Membranes after reset and spikes of the lanes that are ``over`` their threshold."""
-    number = lanes.zeros()
-    for _ in range(cap):
-        number = lanes.subtract(number, over)
-        v = lanes.subtract(v, lanes.both(threshold, over))
-        # a membrane that was once below its threshold fires no more in this step
-        over = lanes.both(over, lanes.greater_equal(v, threshold))
-        if lanes.nonzero(over) == 0:
-            break
-    return v, number
-
-
-@inlined
+@inline
 def _evolve(
     cells: Cells, layer: Layer, two: bool, first_core: bool, aliased: bool, counting: bool
 ) -> tuple[bool, bool]:
@@ -166,39 +108,40 @@ def _evolve(
     dash_syn, dash_mem = layer.dash_syn, layer.dash_mem
     thresholds, biases = layer.threshold, layer.bias
     fired = False
-    moved = lanes.zeros()
+    moved = lanes.zeros(v_mem)
     for j in range(0, layer.width, LANES):
         first = lanes.load(i_syn, j)
-        lost = lanes.leak(first, lanes.load(dash_syn, j))
+        lost = arithmetic.leak(first, lanes.load(dash_syn, j))
         first = lanes.subtract(first, lost)
         lanes.store(i_syn, j, first)
         moved = lanes.either(moved, lost)
-        second = lanes.zeros()
+        second = lanes.zeros(v_mem)
         if two:
             second = lanes.load(i_syn, layer.width + j)
-            lost = lanes.leak(second, lanes.load(dash_syn, layer.width + j))
+            lost = arithmetic.leak(second, lanes.load(dash_syn, layer.width + j))
             second = lanes.subtract(second, lost)
             lanes.store(i_syn, layer.width + j, second)
             moved = lanes.either(moved, lost)
         v = lanes.load(v_mem, j)
-        lost = lanes.leak(v, lanes.load(dash_mem, j))
+        lost = arithmetic.leak(v, lanes.load(dash_mem, j))
         if first_core:
-            v, hit = _integrate_v1(v, lost, first, second)
+            v, hit = arithmetic.integrate_v1(v, lost, first, second)
         else:
-            change, hit = _change_v2(lost, first, second, two)
-            change, hit = _add(change, lanes.load(biases, j), hit)
+            change, hit = arithmetic.change_v2(lost, first, second, two)
+            change, again = arithmetic.add(change, lanes.load(biases, j))
             moved = lanes.either(moved, change)
-            v, hit = _add(v, change, hit)
+            v, last = arithmetic.add(v, change)
+            hit = lanes.add(lanes.add(hit, again), last)
         if counting and lanes.nonzero(hit) != 0:
             lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
         if aliased:
             lanes.store(unfired, j, v)
         threshold = lanes.load(thresholds, j)
-        number = lanes.zeros()
-        over = lanes.greater_equal(v, threshold)
+        number = lanes.zeros(v_mem)
+        over = lanes.at_least(v, threshold)
         if lanes.nonzero(over) != 0:
             fired = True
-            v, number = _fire(v, threshold, over, layer.cap)
+            v, number = arithmetic.fire(v, threshold, over, layer.cap)
         lanes.store(v_mem, j, v)
         lanes.store(spikes, j, number)
     return fired, lanes.nonzero(moved) != 0
@@ -228,7 +171,7 @@ def _alias(aliases: Aliases, layer: Layer, cells: Cells) -> None:
             spikes[target] = min(layer.cap, np.int64(spikes[target]) + passed)
 
 
-@inlined
+@inline
 def _list(cells: Cells, layer: Layer, sources: Array) -> int:
     """Writes the ids of the neurons that spiked to ``sources``, returns how many."""
     found, spikes = 0, cells.spikes
@@ -241,7 +184,7 @@ def _list(cells: Cells, layer: Layer, sources: Array) -> int:
     return found
 
 
-@inlined
+@inline
 def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) -> bool:
     """Delivers the input spikes of a step; whether there were any."""
     any_spike = False
@@ -255,7 +198,7 @@ def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) 
     return any_spike
 
 
-@inlined
+@inline
 def _send_hidden(
     program: Tables, sources: Array, hidden: Cells, output: Cells, counting: bool
 ) -> None:
@@ -275,74 +218,6 @@ def _send_hidden(
 
 
 @compiled
-def _cells(layer: Layer, synapses: int) -> Cells:
-    """Neurons at rest."""
-    width = layer.width
-    return Cells(
-        np.zeros(synapses * width, np.int16),
-        np.zeros(width, np.int16),
-        np.zeros(width, np.int16),
-        np.zeros(width, np.int16),
-        np.zeros(width, np.int16),
-    )
-
-
-@compiled
-def _load(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
-    """The state of sample ``b``."""
-    for n in range(program.hidden.neurons):
-        for s in range(program.synapses):
-            hidden.i_syn[s * program.hidden.width + n] = state.i_syn[b, n, s]
-        hidden.v_mem[n] = state.v_mem[b, n]
-        hidden.spikes[n] = state.pending_spikes[b, n]
-    for n in range(program.output.neurons):
-        output.i_syn[n] = state.i_syn_out[b, n]
-        output.v_mem[n] = state.v_mem_out[b, n]
-
-
-@compiled
-def _save(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
-    """Back to the state of sample ``b``."""
-    for n in range(program.hidden.neurons):
-        for s in range(program.synapses):
-            state.i_syn[b, n, s] = hidden.i_syn[s * program.hidden.width + n]
-        state.v_mem[b, n] = hidden.v_mem[n]
-        state.pending_spikes[b, n] = hidden.spikes[n]
-    for n in range(program.output.neurons):
-        state.i_syn_out[b, n] = output.i_syn[n]
-        state.v_mem_out[b, n] = output.v_mem[n]
-
-
-@compiled
-def _record(
-    program: Tables, traces: Traces, b: int, t: int, sources: Array, hidden: Cells, output: Cells
-) -> None:
-    """Keeps every state of a step; the spikes not mentioned are 0 already."""
-    for source in sources:
-        traces.hidden_spikes[b, t, source] = hidden.spikes[source]
-        traces.hidden_totals[b, 0, source] += hidden.spikes[source]
-        traces.hidden_totals[b, 1, source] += 1
-    for n in range(program.hidden.neurons):
-        traces.v_mem[b, t, n] = hidden.v_mem[n]
-    for n in range(program.hidden.neurons):
-        traces.i_syn[b, t, n] = hidden.i_syn[n]
-    if program.synapses == 2:
-        for n in range(program.hidden.neurons):
-            traces.i_syn_2[b, t, n] = hidden.i_syn[program.hidden.width + n]
-    for n in range(program.output.neurons):
-        traces.v_mem_out[b, t, n] = output.v_mem[n]
-        traces.i_syn_out[b, t, n] = output.i_syn[n]
-
-
-@compiled
-def _flush(totals: Array, first: int, neurons: int, cells: Cells) -> None:
-    """Moves counts of 16 bits to where they cannot overflow."""
-    for n in range(neurons):
-        totals[first + n] += cells.clamped[n]
-    cells.clamped[:] = 0
-
-
-@compiled
 def _run(
     program: Tables,
     first: int,
@@ -354,16 +229,16 @@ def _run(
     traces: Traces,
 ) -> None:
     """Samples ``first .. stop-1``, one after the other."""
-    hidden = _cells(program.hidden, program.synapses)
-    output = _cells(program.output, 1)
+    hidden = cells_at_rest(program.hidden, program.synapses)
+    output = cells_at_rest(program.output, 1)
     sources = np.zeros(program.hidden.width, np.int64)
     for b in range(first, stop):
-        _load(program, state, b, hidden, output)
+        load_cells(program, state, b, hidden, output)
         _run_sample(program, b, counts, spikes, state, record, traces, hidden, output, sources)
-        _save(program, state, b, hidden, output)
+        save_cells(program, state, b, hidden, output)
 
 
-@inlined
+@inline
 def _run_sample(
     program: Tables,
     b: int,
@@ -398,13 +273,13 @@ def _run_sample(
                 out_spikes[b, t, n] = output.spikes[n]
         active = delivered or moved or moved_out
         if record:
-            _record(program, traces, b, t, sources[:spiking], hidden, output)
+            record_step(program, traces, b, t, sources[:spiking], hidden, output)
             # with a bias the core looks at the step before, unless a spike wakes it
             waking = sleeping and not delivered
             traces.hibernation[b, t] = waking if program.biased else not active
             if (t + 1) % flush_every == 0 or t == steps - 1:
                 totals = traces.saturations[b]
-                _flush(totals, 0, program.hidden.neurons, hidden)
-                _flush(totals, program.hidden.neurons, program.output.neurons, output)
+                flush_clamped(totals, 0, program.hidden.neurons, hidden)
+                flush_clamped(totals, program.hidden.neurons, program.output.neurons, output)
         sleeping = not active
     state.hibernating[b] = sleeping

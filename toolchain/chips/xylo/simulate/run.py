@@ -9,22 +9,17 @@ an input spike arrives in its own step.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.compiled.threads import each, parts
 from toolchain.chips.xylo.program import XyloProgram
 
 __all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate"]
-
-LARGEST_PART = 20_000_000
-"""Neurons times steps between two looks at interrupts: well under a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,8 +129,7 @@ def simulate(
     counts = as_counts(program, raster)
     batch, steps = counts.shape[:2]
     end = initial_state(program, batch, state)
-    workers = _usable_processors() if threads is None else threads
-    if workers < 1:
+    if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
     spikes = np.zeros((batch, steps, program.outputs), np.int8)
     table = tables.tables(program)
@@ -145,7 +139,7 @@ def simulate(
     def run(samples: range) -> None:
         kernel.run(table, samples, counts, spikes, arrays, traces)
 
-    _share(run, _split(batch, steps * (program.hidden + program.outputs), workers), workers)
+    each(run, parts(batch, steps * (program.hidden + program.outputs), threads), threads)
     if traces is None:
         return XyloRecording(spikes=spikes, state=end)
     kept = traces._asdict()
@@ -269,48 +263,3 @@ def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict
         p.name: int(per_neuron[first[p.role] + p.start : first[p.role] + p.stop].sum())
         for p in program.populations
     }
-
-
-def _split(batch: int, size: int, workers: int) -> list[range]:
-    """The samples in even parts, for workers that wait neither for each other nor for long.
-
-    ``size`` is the work of one sample in neurons times steps.
-    """
-    parts = 1 if workers == 1 else 4 * workers
-    parts = min(batch, max(parts, -(-batch * size // LARGEST_PART)))
-    return [range(batch * i // parts, batch * (i + 1) // parts) for i in range(parts)]
-
-
-def _share(run: Callable[[range], None], parts: list[range], workers: int) -> None:
-    """Runs every part, one thread of ``workers`` being the caller's own."""
-    waiting = deque(parts)
-
-    def drain() -> None:
-        while waiting:
-            try:
-                part = waiting.popleft()
-            except IndexError:  # another thread took the last
-                return
-            run(part)
-
-    helpers = min(workers, len(parts)) - 1
-    if helpers < 1:
-        drain()
-        return
-    # a pool of its own: one that is kept would not survive a fork
-    with ThreadPoolExecutor(helpers) as pool:
-        others = [pool.submit(drain) for _ in range(helpers)]
-        try:
-            drain()
-        finally:
-            # after an interrupt nobody starts another part
-            waiting.clear()
-    for other in others:
-        other.result()
-
-
-def _usable_processors() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

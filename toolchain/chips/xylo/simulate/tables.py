@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate.lanes import LANES
 
 __all__ = ["NO_TRACES", "Aliases", "Layer", "Rows", "State", "Tables", "Traces", "tables"]
 

@@ -1,0 +1,92 @@
+"""Compiled code that is kept on disk belongs to the sources it was compiled from."""
+
+import ast
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import toolchain
+
+PACKAGE = Path(toolchain.__file__).parent
+ROOT = Path(__file__).parents[3]
+COMPILER = re.compile(
+    r"^(import|from) (numba|toolchain\.chips\.compiled(\.| import )cache)\b", re.M
+)
+NUMBA = r"^ *(import|from) numba\b"
+COMPILED = sorted(p for p in PACKAGE.rglob("*.py") if re.search(r"^@compiled", p.read_text(), re.M))
+
+
+def imported(source):
+    """Files of the project that ``source`` imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("toolchain."):
+            path = PACKAGE.parent.joinpath(*node.module.split("."))
+            names = [path / alias.name for alias in node.names] if path.is_dir() else [path]
+            yield from (name.with_suffix(".py") for name in names)
+
+
+def inlined(path):
+    """Files that are compiled into ``path``: what it imports, and so on through compiled code.
+
+    A file that compiles nothing gives constants and types alone, and what it imports stays out.
+    """
+    found, waiting = {path}, [path]
+    while waiting:
+        new = set(imported(waiting.pop().read_text())) - found
+        found |= new
+        waiting += [file for file in new if COMPILER.search(file.read_text())]
+    return sorted(found - {path})
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_compiled_file_changes_with_what_it_inlines(path):
+    """numba compiles again when the contents of the one file change, and only then."""
+    files = inlined(path)
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    names = ", ".join(str(file.relative_to(PACKAGE)) for file in files)
+    assert f'INLINED = "{digest}"\n' in path.read_text(), (
+        f'write INLINED = "{digest}" into {path.relative_to(PACKAGE)}: '
+        f"one of the files that are compiled into it has changed ({names})"
+    )
+
+
+def test_files_are_found_through_other_compiled_files():
+    simulate = PACKAGE / "chips/speck/simulate"
+    assert simulate / "event_kernel.py" in COMPILED
+    assert inlined(simulate / "event_kernel.py") == [
+        PACKAGE / "chips/compiled/cache.py",
+        PACKAGE / "chips/compiled/lanes.py",
+        simulate / "kernel.py",
+        simulate / "tables.py",
+    ]
+    assert PACKAGE / "chips/xylo/simulate/arithmetic.py" in inlined(
+        PACKAGE / "chips/xylo/simulate/kernel.py"
+    )
+
+
+def test_functions_are_compiled_through_the_cache_alone():
+    users = {path for path in PACKAGE.rglob("*.py") if re.search(NUMBA, path.read_text(), re.M)}
+    assert users == {PACKAGE / "chips/compiled" / name for name in ("cache.py", "lanes.py")}
+
+
+CODE = """
+from numba.core import caching
+for kind in (caching.CompileResultCacheImpl, caching.CodeLibraryCacheImpl, caching.CacheImpl):
+    kind._locator_classes = []  # numba finds no place that takes a file
+from tests.oracles.artifacts import DATA, spikes
+from toolchain import Deployment
+deployment = Deployment.load(DATA / "{name}")
+print(deployment.simulate(spikes(deployment.graph.shape(deployment.graph.input))).spikes.sum())
+"""
+
+
+@pytest.mark.parametrize("name", ["speck2f-common", "xylo_a2-channel"])
+def test_a_chip_is_simulated_where_no_cache_can_be_written(name):
+    code = CODE.format(name=name)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0

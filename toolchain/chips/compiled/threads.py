@@ -1,0 +1,124 @@
+"""Threads over the samples of a batch.
+
+Compiled kernels release the interpreter's lock, so threads share a batch. The threads are kept
+from one call to the next: to start some for each call costs more than a small batch.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+__all__ = ["each", "parts"]
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+LARGEST_PART = 20_000_000
+"""Neurons times steps between two looks at interrupts: well under a second."""
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+
+
+def parts(samples: int, size: int, threads: int | None) -> list[range]:
+    """Cut a batch into even parts, so that threads wait neither for each other nor for long.
+
+    ``size`` is the work of one sample in neurons times steps.
+    """
+    workers = threads or _processors()
+    number = 1 if workers == 1 else 4 * workers
+    number = min(samples, max(number, -(-samples * size // LARGEST_PART)))
+    return [range(samples * i // number, samples * (i + 1) // number) for i in range(number)]
+
+
+def each(work: Callable[[S], T], samples: Sequence[S], threads: int | None) -> list[T]:
+    """Call ``work`` with every sample, or part of a batch; return the results in their order.
+
+    The caller's thread is one of ``threads``, by default one for each usable processor. After an
+    interrupt (Ctrl-C) no further sample is started, and no thread is left when it is raised.
+
+    Raises:
+        Exception: what ``work`` raises, of the first sample that fails.
+    """
+    workers = min(threads or _processors(), len(samples))
+    if workers <= 1:
+        return [work(sample) for sample in samples]
+    waiting = deque(enumerate(samples))
+    results: dict[int, T] = {}
+    failures: dict[int, Exception] = {}
+
+    def drain() -> None:
+        while waiting:
+            try:
+                index, sample = waiting.popleft()
+            except IndexError:  # another thread took the last
+                return
+            try:
+                results[index] = work(sample)
+            except Exception as error:
+                failures[index] = error
+                waiting.clear()
+
+    try:
+        others = _start(drain, workers - 1)
+        drain()
+        for other in others:
+            # one that waits behind another caller's work is not needed any more
+            if not other.cancel():
+                other.result()
+    except BaseException:
+        waiting.clear()
+        _stop()
+        raise
+    if failures:
+        try:
+            # samples are started in order, so all before this one went well
+            raise failures[min(failures)]
+        finally:
+            failures.clear()  # its traceback refers to this frame
+    return [results[index] for index in range(len(samples))]
+
+
+def _start(work: Callable[[], None], threads: int) -> list[Future[None]]:
+    """Run ``work`` in so many threads of the pool, or in fewer where no more can be had."""
+    global _pool
+    started = []
+    # RuntimeError: the interpreter is exiting, or the system gives no more threads
+    with _lock, suppress(RuntimeError):
+        # an upper bound: the pool starts a thread only where none of its own is idle
+        _pool = _pool or ThreadPoolExecutor(os.cpu_count() or 1, "toolchain")
+        for _ in range(threads):
+            started.append(_pool.submit(work))  # noqa: PERF401
+    return started
+
+
+def _stop() -> None:
+    """End the threads of the pool after what they are doing; the next call makes a new pool."""
+    global _pool
+    with _lock:
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.shutdown()
+
+
+def _forget() -> None:
+    """Leave the pool to the parent process: threads do not survive a fork."""
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,101 @@
+"""The state of a Xylo core while the kernel runs, and how it gets there and back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.chips.compiled.cache import inline
+from toolchain.chips.xylo.simulate.tables import Layer, State, Tables, Traces
+
+__all__ = ["Cells", "cells_at_rest", "flush_clamped", "load_cells", "record_step", "save_cells"]
+
+Array = npt.NDArray[Any]
+
+
+class Cells(NamedTuple):
+    """The state of the neurons of one layer in one sample, int16, padded.
+
+    Attributes:
+        i_syn: flat, one padded row a synapse.
+        v_mem: membranes.
+        spikes: of the last step; hidden spikes arrive in the next.
+        unfired: membranes before firing, for the aliases.
+        clamped: additions that hit a rail, not yet in the trace.
+    """
+
+    i_syn: Array
+    v_mem: Array
+    spikes: Array
+    unfired: Array
+    clamped: Array
+
+
+@inline
+def cells_at_rest(layer: Layer, synapses: int) -> Cells:
+    """Neurons at rest."""
+    width = layer.width
+    return Cells(
+        np.zeros(synapses * width, np.int16),
+        np.zeros(width, np.int16),
+        np.zeros(width, np.int16),
+        np.zeros(width, np.int16),
+        np.zeros(width, np.int16),
+    )
+
+
+@inline
+def load_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
+    """The state of sample ``b``."""
+    for n in range(program.hidden.neurons):
+        for s in range(program.synapses):
+            hidden.i_syn[s * program.hidden.width + n] = state.i_syn[b, n, s]
+        hidden.v_mem[n] = state.v_mem[b, n]
+        hidden.spikes[n] = state.pending_spikes[b, n]
+    for n in range(program.output.neurons):
+        output.i_syn[n] = state.i_syn_out[b, n]
+        output.v_mem[n] = state.v_mem_out[b, n]
+
+
+@inline
+def save_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
+    """Back to the state of sample ``b``."""
+    for n in range(program.hidden.neurons):
+        for s in range(program.synapses):
+            state.i_syn[b, n, s] = hidden.i_syn[s * program.hidden.width + n]
+        state.v_mem[b, n] = hidden.v_mem[n]
+        state.pending_spikes[b, n] = hidden.spikes[n]
+    for n in range(program.output.neurons):
+        state.i_syn_out[b, n] = output.i_syn[n]
+        state.v_mem_out[b, n] = output.v_mem[n]
+
+
+@inline
+def record_step(
+    program: Tables, traces: Traces, b: int, t: int, sources: Array, hidden: Cells, output: Cells
+) -> None:
+    """Keeps every state of a step; the spikes not mentioned are 0 already."""
+    for source in sources:
+        traces.hidden_spikes[b, t, source] = hidden.spikes[source]
+        traces.hidden_totals[b, 0, source] += hidden.spikes[source]
+        traces.hidden_totals[b, 1, source] += 1
+    for n in range(program.hidden.neurons):
+        traces.v_mem[b, t, n] = hidden.v_mem[n]
+    for n in range(program.hidden.neurons):
+        traces.i_syn[b, t, n] = hidden.i_syn[n]
+    if program.synapses == 2:
+        for n in range(program.hidden.neurons):
+            traces.i_syn_2[b, t, n] = hidden.i_syn[program.hidden.width + n]
+    for n in range(program.output.neurons):
+        traces.v_mem_out[b, t, n] = output.v_mem[n]
+        traces.i_syn_out[b, t, n] = output.i_syn[n]
+
+
+@inline
+def flush_clamped(totals: Array, first: int, neurons: int, cells: Cells) -> None:
+    """Moves counts of 16 bits to where they cannot overflow."""
+    for n in range(neurons):
+        totals[first + n] += cells.clamped[n]
+    cells.clamped[:] = 0
