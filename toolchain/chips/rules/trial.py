@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic
 
-from toolchain.chips.load import list_chips, load_chip
+from toolchain.chips.load import chips_of
 from toolchain.chips.rules.findings import C, Rule, S, is_error
 from toolchain.diagnostics import Diagnostic, Severity
 
@@ -70,7 +70,7 @@ class Trial(Generic[S, C]):
             move: the subject for another chip, or None where its cores cannot hold it.
             offered: whether a chip is to be suggested at all.
         """
-        for chip in map(load_chip, list_chips()):
+        for chip in chips_of(self.chip.family):
             if isinstance(chip, type(self.chip)) and chip.name != self.chip.name and offered(chip):
                 there = self.variant(chip.name, partial(move, self.subject, chip), chip)
                 if there is not None:
