@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite, sqrt
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from toolchain.arrays import Array
 
 __all__ = ["least_squares", "refuse_negative"]
-
-Array = npt.NDArray[Any]
 
 COLLINEAR = 1e-8
 """Singular values below this part of the largest say that constants cannot be told apart."""

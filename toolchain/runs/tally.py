@@ -6,14 +6,11 @@ hold, then in wider ones.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from toolchain.arrays import Array
 
 __all__ = ["active_of_each", "spikes_of_each"]
-
-Array = npt.NDArray[Any]
 
 BLOCK = 4096
 """Numbers that are added in one go at least: enough to pay for the call, and near the processor."""

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck import faults
 
 __all__ = ["Array", "Destination", "SpeckCore", "kernel_words"]
-
-Array = npt.NDArray[Any]
 
 RANGES: dict[str, type[np.signedinteger[Any]]] = {
     "weight": np.int8,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck import faults
 from toolchain.chips.speck.simulate.events import FIELDS, event_array
 from toolchain.chips.speck.simulate.raster import Samples
@@ -22,7 +22,6 @@ from toolchain.ir.sensor import sense
 
 __all__ = ["EventFilter", "Sensed", "SpeckSensor", "from_plain", "plain"]
 
-Array = npt.NDArray[Any]
 Map = tuple[int, int, int]
 
 

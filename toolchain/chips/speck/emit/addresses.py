@@ -7,11 +7,11 @@ see ``events``), and what a board takes and gives (``SPIKES``), where a layer is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.outputs import flat_outputs
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EventArrays, event_array, in_microseconds
@@ -29,7 +29,6 @@ __all__ = [
     "unpack_address",
 ]
 
-Array = npt.NDArray[Any]
 Map = tuple[int, int, int]
 
 ADDRESS_BITS = 18

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.emit.addresses import SPIKES, from_board, to_board
 from toolchain.chips.speck.emit.extras import Extras
 from toolchain.chips.speck.emit.tree import configuration, slow_clock_hz
@@ -32,8 +33,6 @@ from toolchain.chips.synsense.vendor import part
 from toolchain.diagnostics import VendorError
 
 __all__ = ["RAILS", "Board", "LiveRun", "find_boards", "read_power", "run"]
-
-Array = npt.NDArray[Any]
 
 RAILS = ("io", "ram", "logic", "pixel_digital", "pixel_analog")
 """Names of the board's power channels, in order, as in the chip's specification.

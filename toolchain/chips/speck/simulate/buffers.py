@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.pack import Packed, pack
 from toolchain.chips.speck.simulate.raster import Samples
@@ -17,8 +17,6 @@ from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckReco
 from toolchain.chips.speck.simulate.tables import State
 
 __all__ = ["Run"]
-
-Array = npt.NDArray[Any]
 
 MOST_VALUES = 2**32
 """Spike counts that one simulation keeps; those of 32 bits fill 16 GiB."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.buffers import Run
 from toolchain.chips.speck.simulate.event_kernel import Arrival, Cursor, Rules, Spike, run_core
@@ -16,8 +15,6 @@ from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.tables import Core, State, Tables
 
 __all__ = ["Moments", "simulate_events"]
-
-Array = npt.NDArray[Any]
 
 
 class Moments:

@@ -17,10 +17,9 @@ Layouts are those of ``kernel``; membranes have 32 bits, so that no sum is lost.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled_bare, inline_bare
@@ -30,9 +29,7 @@ from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
 
 __all__ = ["Arrival", "Cursor", "Rules", "Spike", "run_core"]
 
-Array = npt.NDArray[Any]
-
-INLINED = "0c4688d0ca16"
+INLINED = "435d90441e4e"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

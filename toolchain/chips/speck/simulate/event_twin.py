@@ -6,17 +6,15 @@ Python integers, one event, one neuron and one sample after the other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.options import EventOptions
 
 __all__ = ["Event", "Happened", "simulate_singly"]
-
-Array = npt.NDArray[Any]
 
 
 class Event(NamedTuple):

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.runs.spikes import are_events
 
 __all__ = ["FIELDS", "MOST_STEPS", "EventArrays", "are_events", "event_array", "in_microseconds"]
-
-Array = npt.NDArray[Any]
 
 FIELDS = ("x", "y", "t", "p")
 

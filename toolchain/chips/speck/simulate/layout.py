@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import SpeckCore
 from toolchain.chips.speck.simulate.tables import Column, Row
 
 __all__ = ["Layout"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

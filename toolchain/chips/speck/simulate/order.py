@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import are_events, event_array
 from toolchain.chips.speck.simulate.options import EventOptions
@@ -21,8 +22,6 @@ from toolchain.chips.speck.simulate.raster import Rasters
 from toolchain.chips.speck.simulate.run import simulate
 
 __all__ = ["OrderSensitivity", "order_sensitivity"]
-
-Array = npt.NDArray[Any]
 
 _RASTER_DT = 1e-3
 """Length of a step of a raster without one, s; only tells the steps apart."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.layout import Layout
 from toolchain.chips.speck.simulate.tables import Column, Core, Tables, Target
 
 __all__ = ["Packed", "pack"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.simulate import scan
 
 __all__ = ["MOST_SPIKES", "Rasters", "Samples"]
-
-Array = npt.NDArray[Any]
 
 MOST_SPIKES = 32767
 """Largest count of one address in one step. A bound of the simulator, which keeps its sums within

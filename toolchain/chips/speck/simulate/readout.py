@@ -16,16 +16,14 @@ Source: Speck Dev Kit Datasheet, sec. 3.2.5 and tab. 6.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.readout import MODES, Readout
 
 __all__ = ["MOST", "ReadoutRecord", "ReadoutWord", "read_out", "unpack_word"]
-
-Array = npt.NDArray[Any]
 
 MOST = 0xFFFF
 """The largest count or average, 16 bit."""

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import Sensed
@@ -22,8 +22,6 @@ from toolchain.chips.speck.simulate.raster import Rasters, Samples
 from toolchain.chips.speck.simulate.recording import SpeckRecording
 
 __all__ = ["check_wiring", "simulate", "start_state"]
-
-Array = npt.NDArray[Any]
 
 TIMINGS = ("clocked", "event")
 

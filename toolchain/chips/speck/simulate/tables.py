@@ -7,13 +7,11 @@ compiler.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy.typing as npt
+from toolchain.arrays import Array
 
 __all__ = ["Column", "Core", "Row", "State", "Tables", "Target"]
-
-Array = npt.NDArray[Any]
 
 
 class Core(IntEnum):

@@ -6,17 +6,14 @@ Dense, one step and one core after the other, in 64-bit integers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording, squeeze_map
 
 __all__ = ["simulate_densely"]
-
-Array = npt.NDArray[Any]
 
 
 def simulate_densely(

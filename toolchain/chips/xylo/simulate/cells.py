@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.compiled.cache import inline
 from toolchain.chips.xylo.simulate.tables import Layer, State, Tables, Traces
 
 __all__ = ["Cells", "cells_at_rest", "flush_clamped", "load_cells", "record_step", "save_cells"]
-
-Array = npt.NDArray[Any]
 
 
 class Cells(NamedTuple):

@@ -15,11 +15,9 @@ What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled, inline
 from toolchain.chips.compiled.lanes import LANES
@@ -44,10 +42,8 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "ef911053d019"
+INLINED = "3ccb510d4b82"
 """Digest of the other files that are compiled into this one; see ``cache``."""
-
-Array = npt.NDArray[Any]
 
 CACHE_LINE = 64
 

@@ -12,17 +12,16 @@ The types are compiled into the kernel: its ``INLINED`` changes with this file
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.program import XyloProgram
 
 __all__ = ["NO_TRACES", "Aliases", "Layer", "Rows", "State", "Tables", "Traces", "tables"]
-
-Array = npt.NDArray[Any]
 
 
 class Rows(NamedTuple):
