@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case, random_event_case
 from toolchain.chips.speck import face, simulate
@@ -24,7 +25,7 @@ def as_raster(streams, shape, steps, dt):
     return raster
 
 
-@pytest.mark.parametrize("seed", range(30))
+@each("seed", range(30))
 def test_events_do_what_their_raster_does_clocked(seed):
     program, streams, steps, _ = random_event_case(seed)
     raster = as_raster(streams, program.input_shape, steps, 1000)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cases import each
 from tests.chips.speck.graphs import conv, iaf
 from tests.chips.speck.networks import chain
 from tests.ir.test_sensor import sensors
@@ -105,7 +106,7 @@ def test_event_arrays_of_other_fields_are_refused():
         SpeckSensor(cut=(3, 3)).of_events(np.zeros(3, [(n, "f4") for n in "xytp"]))
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_it_sends_on_and_is_set_up_as_sinabs_does(case):
     layer = nn_cases.build(CASES[case], SHARED, vars(nn))
     counts = SHARED["x".join(map(str, layer.input_shape[1:]))][None]

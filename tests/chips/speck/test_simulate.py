@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
 from toolchain.chips.speck import Destination, EventOptions, SpeckProgram, simulate
@@ -35,7 +36,7 @@ def traces(program, *values, **options):
     return layer.spikes.ravel().tolist(), layer.v_mem.ravel().tolist()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each("seed", range(40))
 def test_equals_the_dense_twin_on_every_layer(seed):
     program, raster = random_case(seed, branches=seed % 3 == 0, batch=3)
     fast, slow = simulate(program, raster, record=True), simulate_densely(program, raster)
@@ -105,7 +106,7 @@ def test_sums_beyond_32_bits_are_exact():
     assert fast.saturations == slow.saturations
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_networks_at_the_ends_of_16_bits_equal_the_twin(seed):
     """Some need 32 bits, some of those in the middle of a run; some only a better bound."""
     rng = np.random.default_rng(seed)
@@ -196,9 +197,7 @@ def test_state_handed_on_continues_where_it_stopped():
         np.testing.assert_array_equal(rest.state[name], value)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
-)
+@each("dtype", ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"])
 def test_every_plain_number_type_means_the_same(dtype):
     program, raster = random_case(2)
     raster = raster > 0

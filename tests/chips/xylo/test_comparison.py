@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.oracles.rockpool_quantizers import METHODS, digest, specification, told
 from tests.oracles.xylo_compared import EACH, KINDS, agreement
 from tests.oracles.xylo_compared import random_case as drawn
@@ -82,7 +83,7 @@ def test_it_is_so_on_other_networks_too(series):
     assert sum(lead(row) > 0 for row in rows) >= 20
 
 
-@pytest.mark.parametrize("index", RANDOM)
+@each("index", RANDOM)
 def test_what_is_told_of_rockpool_is_what_it_gave(index):
     case = random_case(index)
     spec = specification(case.graph)
@@ -110,7 +111,7 @@ def test_auto_is_at_least_as_good_on_a_network_trained_here(trained):
 # ---- the networks ----
 
 
-@pytest.mark.parametrize("index", RANDOM)
+@each("index", RANDOM)
 def test_every_layer_of_a_random_network_fires_moderately(index):
     case = random_case(index)
     layers = interpret(case.graph, case.held_out[:16], record=True).layers

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.oracles import nir_cases
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir import to_graph
@@ -68,7 +69,7 @@ def test_where_no_dialect_is_told_it_is_asked_for(dt):
         to_graph(nir_cases.as_file(nir_cases.FIVE), dt=dt)
 
 
-@pytest.mark.parametrize(("framework", "name"), [c for c in IMPORTED if c[0] != "rockpool"])
+@each(("framework", "name"), [c for c in IMPORTED if c[0] != "rockpool"])
 def test_our_reading_is_that_of_the_frameworks_own_importer(framework, name, recorded):
     layer, told = nir_cases.CASES[framework][name]
     graph = to_graph(nir_cases.as_file(layer), dialect=framework, **told)
@@ -80,7 +81,7 @@ def test_our_reading_is_that_of_the_frameworks_own_importer(framework, name, rec
     assert wanted.any()
 
 
-@pytest.mark.parametrize(("framework", "name"), EXPORTED)
+@each(("framework", "name"), EXPORTED)
 def test_an_exported_network_spikes_as_it_did_in_its_framework(framework, name, recorded, tmp_path):
     told, dialect = nir_cases.EXPORTED[framework][name]
     path = tmp_path / "exported.nir"

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.frontends.nir import samples
 from tests.frontends.nir.damage import damaged
 from tests.genuine import genuine
@@ -52,8 +53,8 @@ def bent(bend, nodes=samples.feed_forward):
 # ---- what is taken ----
 
 
-@pytest.mark.parametrize("version", nir_files.VERSIONS)
-@pytest.mark.parametrize("name", nir_files.CASES)
+@each("version", nir_files.VERSIONS)
+@each("name", nir_files.CASES)
 def test_what_nir_wrote_is_read_as_it_was_meant(version, name, tmp_path):
     found = read(nir_files.unpacked(version, name, tmp_path))
     want = nir_files.as_graph(nir_files.CASES[name](version), version)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.oracles.frameworks import nir_files
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
@@ -33,8 +34,8 @@ def layout(file):
     return found
 
 
-@pytest.mark.parametrize("version", nir_files.VERSIONS)
-@pytest.mark.parametrize("name", nir_files.CASES)
+@each("version", nir_files.VERSIONS)
+@each("name", nir_files.CASES)
 def test_the_layout_is_that_of_nirs_own_file(version, name, tmp_path):
     theirs = nir_files.unpacked(version, name, tmp_path)
     data = as_bytes(read(theirs))
