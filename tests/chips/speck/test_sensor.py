@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import pool
 from tests.cases import each
 from tests.chips.speck.graphs import conv, iaf
 from tests.chips.speck.networks import chain
@@ -33,7 +34,7 @@ from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import Severity
 from toolchain.hardware import load_chip
-from toolchain.ir import Add, Edge, Graph, Input, Output, Sensor, SumPool2d
+from toolchain.ir import Add, Edge, Graph, Input, Output, Sensor
 from toolchain.passes import fold_sensor_pool
 
 CHIP = load_chip("speck2f")
@@ -511,10 +512,6 @@ def network(*before, shape=(2, 8, 8), neurons=None):
         made = node.output_shape(made)
     nodes |= {"conv": conv(1, made[0]), "spk": iaf((1, *made[1:])), "output": Output()}
     return Graph.chain(nodes, dt=1e-3)
-
-
-def pool(side=2, stride=None):
-    return SumPool2d(kernel=side, stride=stride or side)
 
 
 def errors(graph):

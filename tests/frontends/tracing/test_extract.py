@@ -14,6 +14,7 @@ from torch import nn as torch_nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
+from tests.frontends.tracing.step_layers import wiring
 from toolchain import nn
 from toolchain.frontends import extract
 from toolchain.ir import Neuron
@@ -26,12 +27,6 @@ def _seeded():
 
 def spikes(*shape):
     return torch.randint(0, 3, shape).float()
-
-
-def wiring(graph):
-    """Nodes with their types and sources, in order, without numbers."""
-    lines = str(graph).splitlines()[1:]
-    return [line.split("(")[0] + line[line.rindex(")") + 1 :] for line in lines]
 
 
 def net(*layers):
