@@ -35,7 +35,7 @@ def test_every_neuron_has_an_address_of_its_own(channels, height, width):
         return
     places = np.indices(shape).reshape(3, -1)
     address = pack_address(shape, *places)
-    assert len(np.unique(address)) == address.size
+    assert np.bincount(address.ravel()).max() == 1
     assert address.max() < 2**bits
     np.testing.assert_array_equal(unpack_address(shape, address), places)
 

@@ -256,9 +256,10 @@ def test_a_network_that_runs_away_is_stopped():
 
 
 def test_threads_and_company_change_nothing():
-    program, streams, steps, _ = random_event_case(2)
+    program, streams, steps, _ = random_event_case(3)
     name, fields = program.outputs[-1], {"timing": "event", "dt": 1e-3, "steps": steps}
     alone = simulate(program, streams[:1], **fields)
+    assert alone.outputs[name].any()
     for threads in (1, 3):
         run = simulate(program, streams[:1] * 5, threads=threads, **fields)
         for sample in range(5):

@@ -185,8 +185,10 @@ def test_two_ways_into_one_core_are_summed():
 
 
 def test_state_handed_on_continues_where_it_stopped():
-    program, raster = random_case(5, steps=20)
+    program, raster = random_case(6, steps=20)
     whole = simulate(program, raster)
+    assert whole.spikes[:, :7].any()
+    assert whole.spikes[:, 7:].any()
     first = simulate(program, raster[:, :7])
     rest = simulate(program, raster[:, 7:], state=first.state)
     np.testing.assert_array_equal(np.concatenate([first.spikes, rest.spikes], 1), whole.spikes)
@@ -196,17 +198,18 @@ def test_state_handed_on_continues_where_it_stopped():
 
 @each("dtype", ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"])
 def test_every_plain_number_type_means_the_same(dtype):
-    program, raster = random_case(2)
+    program, raster = random_case(1)
     raster = raster > 0
-    np.testing.assert_array_equal(
-        simulate(program, raster.astype(dtype)).spikes, simulate(program, raster).spikes
-    )
+    wanted = simulate(program, raster).spikes
+    assert wanted.any()
+    np.testing.assert_array_equal(simulate(program, raster.astype(dtype)).spikes, wanted)
 
 
 def test_a_single_sample_is_a_batch_of_one():
-    program, raster = random_case(2)
+    program, raster = random_case(6)
     single = simulate(program, raster[0])
     assert single.spikes.shape[0] == 1
+    assert single.spikes.any()
     np.testing.assert_array_equal(single.spikes[0], simulate(program, raster).spikes[0])
 
 
@@ -214,6 +217,7 @@ def test_threads_and_memory_layout_change_nothing():
     program, raster = random_case(3, batch=7)
     one = simulate(program, raster, threads=1)
     many = simulate(program, np.asfortranarray(raster), threads=4)
+    assert one.spikes.any()
     np.testing.assert_array_equal(one.spikes, many.spikes)
     assert one.saturations == many.saturations
     assert all((one.synops[name] == many.synops[name]).all() for name in one.synops)

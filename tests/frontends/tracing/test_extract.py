@@ -432,7 +432,10 @@ def test_random_convolutions_give_the_same_spikes(seed, kernel, stride, padding,
     torch.manual_seed(seed)
     conv = torch_nn.Conv2d(2, 4, kernel, stride, padding, dilation, groups)
     model = net(conv, nn.IAFSqueeze(batch_size=2), nn.SumPool2d(2))
-    extract(model, spikes(8, 2, 9, 7), seed=seed)
+    graph = extract(
+        model, spikes(8, 2, 9, 7), seed=seed
+    )  # compares with the model on spikes of its own
+    assert len(graph.of(Neuron)) == 1
 
 
 def test_importing_the_frontends_does_not_import_torch():
