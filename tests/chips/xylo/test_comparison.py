@@ -5,7 +5,6 @@ digests of its own integers that `make compare` recorded.
 """
 
 import json
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,7 @@ import pytest
 
 from tests.cases import each
 from tests.oracles.rockpool_quantizers import METHODS, digest, specification, told
-from tests.oracles.xylo_compared import EACH, KINDS, agreement
-from tests.oracles.xylo_compared import random_case as drawn
+from tests.oracles.xylo_compared import EACH, KINDS, agreement, random_case
 from tests.oracles.xylo_trained import FIXTURES, RECIPES, trained_case
 from toolchain import deploy
 from toolchain.chips.xylo import XyloProgram
@@ -29,9 +27,6 @@ THEIRS = ("rockpool global", "rockpool channel")
 RANDOM = range(len(KINDS) * EACH)
 PART = (1, 6, 11, 12, 16, 21)
 """Random networks that are compared here: two of each kind."""
-
-
-random_case = cache(drawn)
 
 
 @pytest.fixture(scope="session", params=sorted(FIXTURES))
