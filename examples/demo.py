@@ -67,19 +67,23 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--epochs", type=int, help="for both networks; fewer for a quick look")
+    parser.add_argument("--calibration", type=int, default=256, help="digits to calibrate with")
     arguments = parser.parse_args()
     data, console = digits(), Console()
     for case in CASES:
-        run(case, data, arguments.out, console, arguments.epochs or case.epochs)
+        epochs = arguments.epochs or case.epochs
+        run(case, data, arguments.out, console, epochs, arguments.calibration)
 
 
-def run(case: Case, data: Digits, out: Path, console: Console, epochs: int) -> dict[str, float]:
+def run(
+    case: Case, data: Digits, out: Path, console: Console, epochs: int, calibration: int
+) -> dict[str, float]:
     """Train, deploy, report and save one case; its accuracies in percent."""
     console.rule(f"{case.name}: {case.chip}")
     train_spikes, test_spikes = case.encode(data.train), case.encode(data.test)
     model = trained(case, data, train_spikes, epochs, console)
     sample = torch.as_tensor(train_spikes[:4]).float()
-    d = deploy(model, chip=case.chip, sample=sample, dt=DT, calibration=train_spikes[:256])
+    d = deploy(model, chip=case.chip, sample=sample, dt=DT, calibration=train_spikes[:calibration])
     print(render(d.sheet(), console.width))
     found = accuracies(case, model, d, test_spikes, data.test_labels)
     console.print(accuracy_table(found, len(test_spikes)))

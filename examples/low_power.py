@@ -54,18 +54,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/low_power"))
     parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--calibration", type=int, default=256, help="digits to calibrate with")
     arguments = parser.parse_args()
 
     data, console = digits(), Console()
-    plain = result("accuracy alone", data, arguments.epochs, None, console)
+    amounts = arguments.epochs, arguments.calibration
+    plain = result("accuracy alone", data, amounts, None, console)
     target = SHARE * plain.estimate.activity.synops_per_step
-    frugal = result("few synops", data, arguments.epochs, target, console)
+    frugal = result("few synops", data, amounts, target, console)
     console.print(side_by_side([plain, frugal]))
     console.print(f"picture: {draw([plain, frugal], arguments.out / 'low_power.png')}")
 
 
-def result(name: str, data: Digits, epochs: int, target: float | None, console: Console) -> Result:
-    """Train from the same start, with a ceiling of ``target`` synops a step if there is one."""
+def result(
+    name: str, data: Digits, amounts: tuple[int, int], target: float | None, console: Console
+) -> Result:
+    """Train from the same start, with a ceiling of ``target`` synops a step if there is one.
+
+    ``amounts`` are the epochs, and the digits to calibrate with.
+    """
+    epochs, calibration = amounts
     torch.manual_seed(0)
     model = convolutional_network()
     spikes, test = rate_coded(data.train), rate_coded(data.test)
@@ -89,7 +97,7 @@ def result(name: str, data: Digits, epochs: int, target: float | None, console: 
     )
     hooks.remove()
     sample = torch.as_tensor(spikes[:4]).float()
-    d = deploy(model, chip="speck2f", sample=sample, dt=DT, calibration=spikes[:256])
+    d = deploy(model, chip="speck2f", sample=sample, dt=DT, calibration=spikes[:calibration])
     with torch.no_grad():
         reset_states(model)
         trained = accuracy(class_counts(model(torch.as_tensor(test).float())), data.test_labels)

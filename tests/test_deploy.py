@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.builders import chain
 from toolchain import DeployError, Deployment, deploy, extract, ir, list_chips, load_chip
 from toolchain.chips.contract import Options
 from toolchain.chips.speck import SpeckOptions, to_events
@@ -42,24 +43,23 @@ def image_net(dt=DT):
     def neurons(*shape):
         return Neuron(shape=shape, v_threshold=1.0, v_min=-1.0)
 
-    nodes = {
-        "input": Input(shape=(2, 34, 34)),
-        "conv1": conv(16, 2, 5, stride=2, padding=1),
-        "if1": neurons(16, 16, 16),
-        "conv2": conv(16, 16, 3, padding=1),
-        "if2": neurons(16, 16, 16),
-        "pool2": AvgPool2d(kernel=2, stride=2),
-        "conv3": conv(8, 16, 3, padding=1),
-        "if3": neurons(8, 8, 8),
-        "pool3": AvgPool2d(kernel=2, stride=2),
-        "flatten": Flatten(),
-        "fc1": Linear(weight=rng.normal(0, 0.3, (256, 128))),
-        "if4": neurons(256),
-        "fc2": Linear(weight=rng.normal(0, 0.15, (10, 256))),
-        "if5": neurons(10),
-        "output": Output(),
-    }
-    return Graph.chain(nodes, dt=dt)
+    return chain(
+        (2, 34, 34),
+        conv1=conv(16, 2, 5, stride=2, padding=1),
+        if1=neurons(16, 16, 16),
+        conv2=conv(16, 16, 3, padding=1),
+        if2=neurons(16, 16, 16),
+        pool2=AvgPool2d(kernel=2, stride=2),
+        conv3=conv(8, 16, 3, padding=1),
+        if3=neurons(8, 8, 8),
+        pool3=AvgPool2d(kernel=2, stride=2),
+        flatten=Flatten(),
+        fc1=Linear(weight=rng.normal(0, 0.3, (256, 128))),
+        if4=neurons(256),
+        fc2=Linear(weight=rng.normal(0, 0.15, (10, 256))),
+        if5=neurons(10),
+        dt=dt,
+    )
 
 
 def spikes(shape, rate=0.1, seed=1):
@@ -498,17 +498,16 @@ def test_a_bias_that_acts_before_the_input_arrives_is_a_warning():
 def small_images(dt=DT):
     """Two cores: 2 x 8 x 8 -> 4 x 4 x 4 (pooled) -> 3, with weights below the threshold."""
     rng = np.random.default_rng(2)
-    nodes = {
-        "input": Input(shape=(2, 8, 8)),
-        "conv": Conv2d(weight=rng.normal(0.1, 0.3, (4, 2, 3, 3)), padding=1),
-        "if1": Neuron(shape=(4, 8, 8), v_threshold=1.0, v_min=-1.0),
-        "pool": ir.SumPool2d(kernel=2, stride=2),
-        "flatten": Flatten(),
-        "fc": Linear(weight=rng.normal(0.05, 0.2, (3, 64))),
-        "if2": Neuron(shape=(3,), v_threshold=1.0, v_min=-1.0),
-        "output": Output(),
-    }
-    return Graph.chain(nodes, dt=dt)
+    return chain(
+        (2, 8, 8),
+        conv=Conv2d(weight=rng.normal(0.1, 0.3, (4, 2, 3, 3)), padding=1),
+        if1=Neuron(shape=(4, 8, 8), v_threshold=1.0, v_min=-1.0),
+        pool=ir.SumPool2d(kernel=2, stride=2),
+        flatten=Flatten(),
+        fc=Linear(weight=rng.normal(0.05, 0.2, (3, 64))),
+        if2=Neuron(shape=(3,), v_threshold=1.0, v_min=-1.0),
+        dt=dt,
+    )
 
 
 def test_layers_go_where_they_are_put_and_the_others_around_them():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import each
 from toolchain.chips.load import list_chips, load_chip
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +40,7 @@ def test_its_examples_print_what_is_printed_below_them(page, tmp_path, monkeypat
     assert not printed, "is printed and not shown"
 
 
-@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+@each("page", ALL_PAGES)
 def test_the_files_and_commands_it_names_are_there(page):
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)

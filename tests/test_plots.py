@@ -2,8 +2,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from tests.builders import chain
 from toolchain import deploy
-from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
+from toolchain.ir import Conv2d, Linear, Neuron
 from toolchain.plots import plot_power, plot_raster, plot_resources
 
 mpl.use("Agg")
@@ -12,15 +13,15 @@ mpl.use("Agg")
 @pytest.fixture(scope="module")
 def deployment():
     neuron = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
-    nodes = {
-        "input": Input(shape=(2,)),
-        "fc1": Linear(weight=np.ones((3, 2))),
-        "lif1": Neuron(shape=(3,), **neuron),
-        "fc2": Linear(weight=np.ones((1, 3))),
-        "lif2": Neuron(shape=(1,), **neuron),
-        "output": Output(),
-    }
-    return deploy(Graph.chain(nodes, dt=1e-3), chip="xylo")
+    graph = chain(
+        (2,),
+        fc1=Linear(weight=np.ones((3, 2))),
+        lif1=Neuron(shape=(3,), **neuron),
+        fc2=Linear(weight=np.ones((1, 3))),
+        lif2=Neuron(shape=(1,), **neuron),
+        dt=1e-3,
+    )
+    return deploy(graph, chip="xylo")
 
 
 def axes():
@@ -79,10 +80,9 @@ def test_a_chip_of_unknown_power_cannot_be_drawn():
 
 
 def small_speck():
-    nodes = {
-        "input": Input(shape=(1, 4, 4)),
-        "conv": Conv2d(weight=np.ones((2, 1, 3, 3))),
-        "if": Neuron(shape=(2, 2, 2), v_threshold=1.0, v_min=-1.0),
-        "output": Output(),
-    }
-    return Graph.chain(nodes, dt=1e-3)
+    return chain(
+        (1, 4, 4),
+        conv=Conv2d(weight=np.ones((2, 1, 3, 3))),
+        **{"if": Neuron(shape=(2, 2, 2), v_threshold=1.0, v_min=-1.0)},
+        dt=1e-3,
+    )

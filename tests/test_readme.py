@@ -11,6 +11,8 @@ import pytest
 from tests.genuine import genuine
 
 ROOT = Path(__file__).parent.parent
+OF_THIS_TREE = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""Without it a script gets the package that is installed, which may be that of another folder."""
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -24,6 +26,7 @@ def test_the_example_prints_what_is_printed_below_it(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=tmp_path,
+        env=OF_THIS_TREE,
         capture_output=True,
         text=True,
         check=True,
@@ -58,7 +61,7 @@ def test_the_tables_over_all_chips_are_those_of_a_fresh_run(tmp_path, networks):
     done = subprocess.run(
         [sys.executable, "-W", "error", *command.split(), "--out", tmp_path],
         cwd=ROOT,
-        env={**os.environ, "MPLBACKEND": "Agg"},
+        env={**OF_THIS_TREE, "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         check=False,

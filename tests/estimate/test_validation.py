@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from tests.cases import each
 from tests.genuine import FOLDER, genuine
 from toolchain.chips.load import list_chips, load_chip
 from toolchain.chips.xylo.cycles import worst_case_cycles
@@ -29,10 +30,6 @@ def of(row, lines=COMPUTED):
     return [line for line in lines if line.row == row]
 
 
-def names(lines):
-    return [f"{line.row}-{line.what}-{line.fitted_on}" for line in lines]
-
-
 def test_the_page_shows_the_table_as_it_is():
     assert f"{FIRST}\n{told(LINES)}\n{LAST}" in PAGE.read_text(encoding="utf-8")
 
@@ -46,13 +43,13 @@ def test_every_row_that_can_be_computed_is_there():
     assert {line.row for line in LINES} == set(measurements().rows)
 
 
-@pytest.mark.parametrize("line", of("V1"), ids=names(of("V1")))
+@each("line", of("V1"))
 def test_cycles_are_exact(line):
     assert line.estimate.nominal == line.measured
     assert line.verdict == "exact"
 
 
-@pytest.mark.parametrize("line", COMPUTED, ids=names(COMPUTED))
+@each("line", COMPUTED)
 def test_computed_rows_are_within_their_tolerance(line):
     assert abs(line.estimate.nominal / line.measured - 1) <= line.tolerance
     assert line.verdict in ("exact", "within")

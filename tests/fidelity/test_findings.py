@@ -3,24 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.builders import chain, dense
 from toolchain.fidelity import changes, measured
-from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
+from toolchain.ir import Conv2d, Neuron
 from toolchain.passes import fold_gain, quantize
 from toolchain.passes.quantize import Bits
 from toolchain.runs.recording import Recording
 
 BITS = Bits(weight=8, bias=8, threshold=16, state=16)
-
-
-def net(weight, dt=1e-3, **neuron):
-    weight = np.asarray(weight, dtype=float)
-    nodes = {
-        "input": Input(shape=weight.shape[1:]),
-        "fc": Linear(weight=weight),
-        "lif": Neuron(**{"shape": weight.shape[:1], "v_threshold": 1.0, **neuron}),
-        "output": Output(),
-    }
-    return Graph.chain(nodes, dt=dt)
 
 
 def shifted(graph, mem, syn=None, **changes):
@@ -36,7 +26,7 @@ def told(before, after):
 
 
 def test_a_time_constant_that_changes_is_a_warning_with_its_size():
-    graph = net([[0.5]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]))
+    graph = dense([[0.5]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]), dt=1e-3)
     assert told(graph, shifted(graph, 3, 2))[:2] == [
         (
             "warning",
@@ -63,13 +53,13 @@ def test_a_time_constant_that_changes_is_a_warning_with_its_size():
     ],
 )
 def test_the_dash_is_told_with_those_of_the_formulas_in_use(tau, dash, text):
-    graph = net([[0.5]], alpha_mem=np.exp(-1 / tau))
+    graph = dense([[0.5]], alpha_mem=np.exp(-1 / tau), dt=1e-3)
     (found, *_) = told(graph, shifted(graph, dash))
     assert found[3].endswith(text)
 
 
 def test_the_neuron_that_changes_most_is_the_one_that_is_told():
-    graph = net([[0.5], [0.5]], alpha_mem=[0.75, np.exp(-0.1)], dt=None)
+    graph = dense([[0.5], [0.5]], alpha_mem=[0.75, np.exp(-0.1)], dt=None)
     after = shifted(graph, np.array([2, 3]))
     assert (
         told(graph, after)[0][3]
@@ -78,12 +68,12 @@ def test_the_neuron_that_changes_most_is_the_one_that_is_told():
 
 
 def test_a_time_constant_that_the_chip_holds_is_not_mentioned():
-    graph = net([[0.5]], alpha_mem=np.float32(0.75))
+    graph = dense([[0.5]], alpha_mem=np.float32(0.75), dt=1e-3)
     assert [d.rule for d in changes(graph, shifted(graph, 2))] == ["rounding"]
 
 
 def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
-    graph = net([[127.0, 0.5]], v_threshold=100.0)
+    graph = dense([[127.0, 0.5]], v_threshold=100.0, dt=1e-3)
     after = quantize(graph, bits=BITS, per="neuron")
     assert told(graph, after) == [
         (
@@ -96,19 +86,17 @@ def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
 
 
 def test_weights_that_are_integers_already_do_not_move():
-    graph = net([[127.0, 3.0], [0.0, 0.0]])
+    graph = dense([[127.0, 3.0], [0.0, 0.0]], dt=1e-3)
     after = quantize(graph, bits=BITS, per="layer")
     assert "move by 0 % rms" in changes(graph, after)[0].message
 
 
 def test_convolutions_are_judged_too():
-    nodes = {
-        "input": Input(shape=(1, 3, 3)),
-        "conv": Conv2d(weight=np.random.default_rng(0).normal(size=(2, 1, 3, 3))),
-        "if": Neuron(shape=(2, 1, 1), v_threshold=1.0),
-        "output": Output(),
-    }
-    graph = Graph.chain(nodes)
+    graph = chain(
+        (1, 3, 3),
+        conv=Conv2d(weight=np.random.default_rng(0).normal(size=(2, 1, 3, 3))),
+        **{"if": Neuron(shape=(2, 1, 1), v_threshold=1.0)},
+    )
     (found,) = changes(graph, quantize(graph, bits=BITS, per="layer"))
     assert found.where == "conv"
 
@@ -128,7 +116,9 @@ def test_the_measured_effect_is_taken_with_the_lag_undone():
 
 
 def test_weights_that_make_up_for_decays_are_a_warning_with_their_size():
-    graph = net([[0.5, 1.0], [2.0, 0.0]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]))
+    graph = dense(
+        [[0.5, 1.0], [2.0, 0.0]], alpha_mem=np.exp(-0.1), alpha_syn=np.exp([-0.2]), dt=1e-3
+    )
     snapped = shifted(graph, 3, 2, gain=np.array(1.5))
     after = quantize(fold_gain(snapped), bits=BITS, per="neuron")
     (found,) = [d for d in changes(graph, after) if d.rule == "drives"]
@@ -140,6 +130,6 @@ def test_weights_that_make_up_for_decays_are_a_warning_with_their_size():
 
 
 def test_weights_are_not_mentioned_where_no_decay_changes():
-    graph = net([[0.5, 1.0]], alpha_mem=0.75, alpha_syn=[0.5])
+    graph = dense([[0.5, 1.0]], alpha_mem=0.75, alpha_syn=[0.5], dt=1e-3)
     after = quantize(graph, bits=BITS, per="neuron")
     assert [d.rule for d in changes(graph, after)] == ["rounding"]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.cases import each
 from toolchain.hardware import Choice, Quantity
 from toolchain.hardware.quantity import FrozenMap
 from toolchain.hardware.units import COUNTED, factor, same_dimension
@@ -74,7 +75,7 @@ def test_the_values_of_a_choice_ascend(values):
         Choice(values=values, unit="px", source="s", basis="assumed")
 
 
-@pytest.mark.parametrize("unit", COUNTED)
+@each("unit", COUNTED)
 def test_what_is_counted_is_measured_in_nothing_else(unit):
     others = [other for other in (*COUNTED, "fraction", "bit", "s") if same_dimension(unit, other)]
     assert others == [unit]

@@ -1,13 +1,13 @@
 import numpy as np
-import pytest
 import torch
 
+from tests.cases import each
 from toolchain.ir.fan_out import conv_fan_out, conv_outputs, fan_out, reach, synapses, taps
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("padding", [0, 1, 2])
-@pytest.mark.parametrize("dilation", [1, 2])
+@each("stride", [1, 2, 3])
+@each("padding", [0, 1, 2])
+@each("dilation", [1, 2])
 def test_reach_is_what_torch_adds_up(stride, padding, dilation):
     x = torch.zeros(1, 1, 9, requires_grad=True)
     out = torch.nn.functional.conv1d(

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import chain
 from toolchain.diagnostics import GraphError
-from toolchain.ir import Graph, Input, Output, Sensor
+from toolchain.ir import Sensor
 from toolchain.ir.store import pack_graph, unpack_graph
 from toolchain.runs.interpret import interpret
 
@@ -26,10 +27,6 @@ def sensors(draw):
     flags = {name: draw(st.booleans()) for name in FLAGS}
     node = Sensor(pool=tuple(pool), origin=tuple(origin), size=tuple(size), **flags)
     return node, (draw(st.integers(1, 2)), *shape)
-
-
-def alone(node, shape):
-    return Graph.chain({"input": Input(shape=shape), "dvs": node, "output": Output()})
 
 
 def event_by_event(node, counts):
@@ -52,7 +49,7 @@ def event_by_event(node, counts):
 def test_counts_go_where_their_events_go(case, seed):
     node, shape = case
     counts = np.random.default_rng(seed).poisson(0.5, (2, 3, *shape))
-    graph = alone(node, shape)
+    graph = chain(shape, dvs=node)
     told = interpret(graph, counts).spikes
     np.testing.assert_array_equal(told, event_by_event(node, counts))
     assert told.shape[2:] == graph.shape("dvs")
@@ -60,14 +57,15 @@ def test_counts_go_where_their_events_go(case, seed):
 
 @given(sensors())
 def test_a_stored_sensor_comes_back(case):
-    graph = alone(*case)
+    node, shape = case
+    graph = chain(shape, dvs=node)
     arrays, data = pack_graph(graph)
     assert str(unpack_graph(arrays, json.loads(json.dumps(data)))) == str(graph)
 
 
 def test_the_canonical_text_names_what_is_not_usual():
     node = Sensor(merge=True, pool=(2, 1), origin=(1, 2), size=(4, 7), swap_xy=True)
-    assert str(alone(node, (2, 12, 10))).splitlines()[2] == (
+    assert str(chain((2, 12, 10), dvs=node)).splitlines()[2] == (
         "dvs = Sensor(merge=True, pool=[2, 1], origin=[1, 2], size=[4, 7], swap_xy=True) <- input"
     )
 
@@ -91,18 +89,18 @@ def test_values_without_meaning_are_refused(fields, message):
 
 def test_the_crop_ends_with_the_pooled_map():
     inside = Sensor(pool=(2, 2), origin=(1, 2), size=(5, 3))
-    assert alone(inside, (2, 13, 11)).shape("dvs") == (2, 5, 3)
+    assert chain((2, 13, 11), dvs=inside).shape("dvs") == (2, 5, 3)
     with pytest.raises(GraphError, match="keeps rows 1 to 5 and columns 2 to 4 of a pooled map of"):
-        alone(inside, (2, 11, 11))
+        chain((2, 11, 11), dvs=inside)
     with pytest.raises(GraphError, match=r"columns 2 to 4 of a pooled map of 6 x 4"):
-        alone(inside, (2, 13, 9))
+        chain((2, 13, 9), dvs=inside)
     with pytest.raises(GraphError, match=r"takes \(channels, height, width\), got \(4,\)"):
-        alone(inside, (4,))
+        chain((4,), dvs=inside)
 
 
 @pytest.mark.parametrize("value", ["two", 1.5, [1], [1.5, 1], None])
 def test_a_damaged_file_is_refused(value):
-    arrays, data = pack_graph(alone(Sensor(size=(4, 4)), (2, 4, 4)))
+    arrays, data = pack_graph(chain((2, 4, 4), dvs=Sensor(size=(4, 4))))
     (entry,) = [node for node in data["nodes"] if node["kind"] == "Sensor"]
     entry["fields"]["pool"] = value
     with pytest.raises(ValueError, match=r"."):

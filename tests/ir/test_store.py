@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.builders import chain
 from toolchain.ir import (
     Add,
     Conv1d,
@@ -56,13 +57,11 @@ def test_a_graph_comes_back_as_it_was(graph):
 
 
 def test_layers_along_one_axis_and_scales_come_back():
-    nodes = {
-        "input": Input(shape=(2, 9)),
-        "conv": Conv1d(weight=np.ones((4, 1, 3)), bias=np.arange(4.0), stride=2, groups=2),
-        "scale": Scale(scale=np.arange(4.0)[:, None]),
-        "output": Output(),
-    }
-    one_axis = Graph.chain(nodes)
+    one_axis = chain(
+        (2, 9),
+        conv=Conv1d(weight=np.ones((4, 1, 3)), bias=np.arange(4.0), stride=2, groups=2),
+        scale=Scale(scale=np.arange(4.0)[:, None]),
+    )
     arrays, data = pack_graph(one_axis)
     assert str(unpack_graph(arrays, json.loads(json.dumps(data)))) == str(one_axis)
 

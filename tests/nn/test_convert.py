@@ -177,15 +177,7 @@ def test_normalized_networks_fire_about_once_a_step():
     assert not nn.normalize_weights(ann.eval(), x).training
 
 
-class Branched(torch_nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.one, self.two, self.relu = (
-            torch_nn.Linear(4, 4),
-            torch_nn.Linear(4, 4),
-            torch_nn.ReLU(),
-        )
-
+class Branched(Twice):
     def forward(self, x):
         return self.two(self.relu(self.one(x)) + x)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.cases import each
 from tests.oracles import nn_cases
 from toolchain import nn
 from toolchain.nn import Crop2d, DVSLayer, FlipDims, SumPool2d
@@ -21,13 +22,13 @@ def recorded(case):
     return layer, torch.from_numpy(counts).float(), GAVE[case], config
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_the_layer_gives_what_sinabs_gave(case):
     layer, counts, gave, _ = recorded(case)
     np.testing.assert_array_equal(layer(counts), gave["out"])
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_the_layer_says_what_it_is_set_to(case):
     layer, counts, gave, config = recorded(case)
     (top, bottom), (left, right) = layer.get_roi()

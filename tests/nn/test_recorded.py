@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.cases import each
 from tests.oracles import nn_cases
 from toolchain import nn
 
@@ -22,7 +23,7 @@ def assert_gradients(layer, out, x, recorded):
         np.testing.assert_allclose(mine[name], value, **close, err_msg=name)
 
 
-@pytest.mark.parametrize("case", SINABS)
+@each("case", SINABS)
 def test_a_layer_gives_the_spikes_and_gradients_of_sinabs(case):
     layer, recorded = nn_cases.build(SINABS[case], SHARED, NAMES), GAVE[case]
     x = torch.from_numpy(SHARED["input"]).clone()
@@ -78,7 +79,7 @@ ROCKPOOL, THEIRS, GAVE_THERE = nn_cases.read("nn_rockpool.npz")
 SYNNETS = ROCKPOOL.pop("synnets")["arguments"]
 
 
-@pytest.mark.parametrize("case", ROCKPOOL)
+@each("case", ROCKPOOL)
 def test_a_neuron_layer_gives_the_spikes_states_and_gradients_of_rockpool(case):
     layer, recorded = nn_cases.build(ROCKPOOL[case], THEIRS, NAMES), GAVE_THERE[case]
     x = torch.from_numpy(THEIRS["input"][..., : layer.size_in].copy()).requires_grad_(True)
@@ -93,7 +94,7 @@ def test_a_neuron_layer_gives_the_spikes_states_and_gradients_of_rockpool(case):
     np.testing.assert_array_equal(torch.cat(halves, 1), recorded["halves"])
 
 
-@pytest.mark.parametrize("number", range(len(SYNNETS)))
+@each("number", range(len(SYNNETS)))
 def test_a_synnet_has_the_constants_of_rockpool(number):
     net = nn.SynNet(**SYNNETS[number])
     for name in net.lif_names:
@@ -114,7 +115,7 @@ def recorded_net(number, **rest):
     return net
 
 
-@pytest.mark.parametrize("number", [n for n in range(len(SYNNETS)) if f"synnet.{n}.out" in THEIRS])
+@each("number", [n for n in range(len(SYNNETS)) if f"synnet.{n}.out" in THEIRS])
 def test_a_synnet_gives_the_spikes_of_rockpool(number):
     x = torch.from_numpy(THEIRS["synnet.input"]).float()
     theirs = THEIRS[f"synnet.{number}.out"]

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tests.cases import each
 from toolchain import nn
 
 
@@ -12,7 +13,7 @@ def at(surrogate, v, threshold=1.0):
     return float(surrogate(torch.tensor(v), torch.tensor(threshold)))
 
 
-@pytest.mark.parametrize(
+@each(
     ("surrogate", "v", "value"),
     [
         (nn.SingleExponential(), 1.0, 2.0),

@@ -13,6 +13,7 @@ a state is cleared every step.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ def agreement(graph: Graph, program: XyloProgram | Deployment, spikes: Array) ->
     return count_agreement(wanted[:, : wanted.shape[1] - lag], got[:, lag:])
 
 
+@cache
 def random_case(index: int, series: int = SERIES) -> Case:
     """Network ``index`` of ``len(KINDS) * EACH``; another ``series`` holds other networks."""
     rng = np.random.default_rng([series, index])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import chain
 from toolchain.ir import Add, Conv2d, Edge, Flatten, Graph, Input, Linear, Neuron, Output, Readout
 from toolchain.passes import carry_bias
 from toolchain.passes.carry_bias import settled
@@ -100,24 +101,19 @@ def test_a_bias_that_counts_twice_is_carried_twice():
     np.testing.assert_array_equal(after["h"].bias, [0.5])
 
 
-def chain(*nodes):
-    named = {f"n{i}": node for i, node in enumerate(nodes)}
-    return Graph.chain({"input": Input(shape=(2,)), **named, "output": Output()})
-
-
 def weight(**bias):
     return Linear(weight=np.eye(2), **bias)
 
 
 LEFT = {
-    "no bias": chain(weight(), Neuron(shape=(2,), v_threshold=1.0)),
-    "a bias of 0": chain(weight(bias=[0.0, 0.0]), Neuron(shape=(2,), v_threshold=1.0)),
-    "no neuron behind it": chain(weight(bias=[1.0, 0.0])),
+    "no bias": chain((2,), weight(), Neuron(shape=(2,), v_threshold=1.0)),
+    "a bias of 0": chain((2,), weight(bias=[0.0, 0.0]), Neuron(shape=(2,), v_threshold=1.0)),
+    "no neuron behind it": chain((2,), weight(bias=[1.0, 0.0])),
     "something in between": chain(
-        weight(bias=[1.0, 0.0]), Flatten(), Neuron(shape=(2,), v_threshold=1.0)
+        (2,), weight(bias=[1.0, 0.0]), Flatten(), Neuron(shape=(2,), v_threshold=1.0)
     ),
     "a synapse that never settles": chain(
-        weight(bias=[1.0, 0.0]), Neuron(shape=(2,), v_threshold=1.0, alpha_syn=[1.0])
+        (2,), weight(bias=[1.0, 0.0]), Neuron(shape=(2,), v_threshold=1.0, alpha_syn=[1.0])
     ),
 }
 
@@ -137,18 +133,16 @@ def test_a_weight_that_drives_two_layers_keeps_its_bias():
 
 
 def test_a_convolution_keeps_its_bias():
-    nodes = {
-        "input": Input(shape=(1, 2, 2)),
-        "conv": Conv2d(weight=np.ones((2, 1, 1, 1)), bias=[1.0, 2.0]),
-        "h": Neuron(shape=(2, 2, 2), v_threshold=1.0),
-        "output": Output(),
-    }
-    graph = Graph.chain(nodes)
+    graph = chain(
+        (1, 2, 2),
+        conv=Conv2d(weight=np.ones((2, 1, 1, 1)), bias=[1.0, 2.0]),
+        h=Neuron(shape=(2, 2, 2), v_threshold=1.0),
+    )
     assert str(carry_bias(graph)) == str(graph)
 
 
 def test_a_readout_takes_the_bias_too():
-    after = carry_bias(chain(weight(bias=[1.0, 2.0]), Readout(shape=(2,), alpha_mem=0.5)))
+    after = carry_bias(chain((2,), weight(bias=[1.0, 2.0]), Readout(shape=(2,), alpha_mem=0.5)))
     np.testing.assert_array_equal(after["n1"].bias, [1.0, 2.0])
 
 
@@ -159,14 +153,7 @@ def test_a_readout_takes_the_bias_too():
 )
 def test_currents_settle_where_they_are_said_to(alphas, order, drive):
     node = Neuron(shape=(2,), v_threshold=1e9, alpha_syn=alphas, syn_order=order)
-    graph = Graph.chain(
-        {
-            "input": Input(shape=(1,)),
-            "w": Linear(weight=np.zeros((4, 1)), bias=drive),
-            "h": node,
-            "output": Output(),
-        }
-    )
+    graph = chain((1,), w=Linear(weight=np.zeros((4, 1)), bias=drive), h=node)
     layer = interpret(graph, np.zeros((1, 400, 1)), record=True).layers["h"]
     wanted = layer.i_syn[0, -1] + layer.i_syn_2[0, -1]
     np.testing.assert_allclose(settled(node, np.array(drive)), wanted, atol=1e-6)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.builders import chain
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
 from toolchain.passes import merge_weights
 from toolchain.runs.interpret import interpret
@@ -22,12 +23,8 @@ def same(graph, merged):
     np.testing.assert_array_equal(got, wanted)
 
 
-def chain(**nodes):
-    return Graph.chain({"input": Input(shape=(3,)), **nodes, "output": Output()}, dt=1e-3)
-
-
 def test_a_chain_becomes_its_product():
-    graph = chain(a=weight(4, 3), b=weight(2, 4), c=weight(5, 2, bias=False))
+    graph = chain((3,), dt=1e-3, a=weight(4, 3), b=weight(2, 4), c=weight(5, 2, bias=False))
     before = str(graph)
     merged = merge_weights(graph)
     assert [*merged.of(Linear)] == ["c"]
@@ -38,13 +35,13 @@ def test_a_chain_becomes_its_product():
 
 
 def test_the_product_has_the_name_that_is_asked_for():
-    graph = chain(a=weight(4, 3), pool=weight(2, 4), b=weight(2, 2), factor=weight(2, 2))
+    graph = chain((3,), a=weight(4, 3), pool=weight(2, 4), b=weight(2, 2), factor=weight(2, 2))
     merged = merge_weights(graph, names=("a", "b"))
     assert [*merged.of(Linear)] == ["b"]
     same(graph, merged)
-    assert [*merge_weights(chain(a=weight(4, 3), pool=weight(2, 4)), names=("a",)).of(Linear)] == [
-        "a"
-    ]
+    assert [
+        *merge_weights(chain((3,), a=weight(4, 3), pool=weight(2, 4)), names=("a",)).of(Linear)
+    ] == ["a"]
 
 
 def test_weights_that_others_read_stay_for_these():
@@ -95,6 +92,6 @@ def test_a_sum_with_something_else_in_it_stays(part):
 
 
 def test_a_product_beyond_the_bound_is_not_made():
-    graph = chain(a=weight(1, 3), b=weight(4, 1))
+    graph = chain((3,), a=weight(1, 3), b=weight(4, 1))
     assert str(merge_weights(graph, most=11)) == str(graph)
     assert [*merge_weights(graph, most=12).of(Linear)] == ["b"]

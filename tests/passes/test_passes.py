@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.builders import chain
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -106,38 +107,32 @@ def test_all_passes_together_leave_only_what_a_convolution_core_has(seed):
 
 
 def test_dropping_identities_takes_out_dropout_and_a_flatten_of_rows():
-    nodes = {
-        "input": Input(shape=(2,)),
-        "flat": Flatten(),
-        "drop": Identity(was="Dropout"),
-        "lif": Neuron(shape=(2,), v_threshold=1.0),
-        "output": Output(),
-    }
-    assert list(drop_identities(Graph.chain(nodes)).nodes) == ["input", "lif", "output"]
+    graph = chain(
+        (2,), flat=Flatten(), drop=Identity(was="Dropout"), lif=Neuron(shape=(2,), v_threshold=1.0)
+    )
+    assert list(drop_identities(graph).nodes) == ["input", "lif", "output"]
 
 
 def test_batch_norm_is_fused_with_its_eps():
-    nodes = {
-        "input": Input(shape=(1,)),
-        "fc": Linear(weight=[[2.0]]),
-        "norm": BatchNorm(mean=[1.0], var=[0.75], gamma=[3.0], beta=[0.5], eps=0.25),
-        "lif": Neuron(shape=(1,), v_threshold=1.0),
-        "output": Output(),
-    }
-    fused = fuse_batch_norm(Graph.chain(nodes))
+    graph = chain(
+        (1,),
+        fc=Linear(weight=[[2.0]]),
+        norm=BatchNorm(mean=[1.0], var=[0.75], gamma=[3.0], beta=[0.5], eps=0.25),
+        lif=Neuron(shape=(1,), v_threshold=1.0),
+    )
+    fused = fuse_batch_norm(graph)
     assert "norm" not in fused
     assert fused["fc"].weight.tolist() == [[6.0]]
     assert fused["fc"].bias.tolist() == [-2.5]
 
 
 def test_batch_norm_without_shift_makes_no_bias():
-    nodes = {
-        "input": Input(shape=(1,)),
-        "fc": Linear(weight=[[2.0]]),
-        "norm": BatchNorm(mean=[0.0], var=[1.0], gamma=[3.0], beta=[0.0], eps=0.0),
-        "output": Output(),
-    }
-    assert fuse_batch_norm(Graph.chain(nodes))["fc"].bias is None
+    graph = chain(
+        (1,),
+        fc=Linear(weight=[[2.0]]),
+        norm=BatchNorm(mean=[0.0], var=[1.0], gamma=[3.0], beta=[0.0], eps=0.0),
+    )
+    assert fuse_batch_norm(graph)["fc"].bias is None
 
 
 def test_batch_norm_of_a_shared_weight_is_left_in_place():
@@ -161,24 +156,20 @@ def test_an_average_divides_the_next_weights_and_not_their_bias():
 
 
 def test_an_average_that_no_weight_reads_is_left_in_place():
-    nodes = {
-        "input": Input(shape=(1, 4, 4)),
-        "pool": AvgPool2d(kernel=2, stride=2),
-        "lif": Neuron(shape=(1, 2, 2), v_threshold=1.0),
-        "output": Output(),
-    }
-    assert kinds(fold_average_pool(Graph.chain(nodes)))["pool"] == "AvgPool2d"
+    graph = chain(
+        (1, 4, 4), pool=AvgPool2d(kernel=2, stride=2), lif=Neuron(shape=(1, 2, 2), v_threshold=1.0)
+    )
+    assert kinds(fold_average_pool(graph))["pool"] == "AvgPool2d"
 
 
 def test_a_dense_layer_takes_its_columns_in_the_order_of_flatten():
-    nodes = {
-        "input": Input(shape=(2, 2, 2)),
-        "flat": Flatten(),
-        "fc": Linear(weight=np.arange(8.0).reshape(1, 8)),
-        "lif": Neuron(shape=(1,), v_threshold=[3.0]),
-        "output": Output(),
-    }
-    conv = linear_to_conv(Graph.chain(nodes))
+    graph = chain(
+        (2, 2, 2),
+        flat=Flatten(),
+        fc=Linear(weight=np.arange(8.0).reshape(1, 8)),
+        lif=Neuron(shape=(1,), v_threshold=[3.0]),
+    )
+    conv = linear_to_conv(graph)
     assert conv["fc"].weight.tolist() == [[[[0, 1], [2, 3]], [[4, 5], [6, 7]]]]
     assert conv["lif"].v_threshold.shape == (1, 1, 1)
     assert "flat" not in conv
@@ -193,13 +184,11 @@ def test_gain_and_late_decay_move_into_the_weights():
         syn_order="decay_add",
         gain=[2.0, 3.0],
     )
-    nodes = {
-        "input": Input(shape=(3,)),
-        "fc": Linear(weight=np.random.default_rng(0).normal(size=(2, 3)), bias=[0.1, 0.2]),
-        "lif": node,
-        "output": Output(),
-    }
-    graph = Graph.chain(nodes)
+    graph = chain(
+        (3,),
+        fc=Linear(weight=np.random.default_rng(0).normal(size=(2, 3)), bias=[0.1, 0.2]),
+        lif=node,
+    )
     folded = fold_gain(graph)
     same_response(graph, folded)
     assert folded["lif"].syn_order == "add_decay"
@@ -239,12 +228,8 @@ def test_the_weights_of_a_recurrent_layer_are_both_found():
 
 
 def test_a_layer_driven_by_spikes_directly_has_no_weights():
-    nodes = {
-        "input": Input(shape=(1,)),
-        "lif": Neuron(shape=(1,), v_threshold=1.0),
-        "output": Output(),
-    }
-    assert weights_of(Graph.chain(nodes), "lif") is None
+    graph = chain((1,), lif=Neuron(shape=(1,), v_threshold=1.0))
+    assert weights_of(graph, "lif") is None
 
 
 @pytest.mark.parametrize(
@@ -262,10 +247,10 @@ def test_pools_that_sum_are_left_alone():
 
 def two_synapses(order="add_decay"):
     rng = np.random.default_rng(3)
-    nodes = {
-        "input": Input(shape=(3,)),
-        "fc": Linear(weight=rng.normal(size=(8, 3)), bias=rng.normal(size=8) / 10),
-        "lif": Neuron(
+    return chain(
+        (3,),
+        fc=Linear(weight=rng.normal(size=(8, 3)), bias=rng.normal(size=8) / 10),
+        lif=Neuron(
             shape=(4,),
             v_threshold=rng.uniform(0.5, 2, 4),
             alpha_mem=0.8,
@@ -273,9 +258,7 @@ def two_synapses(order="add_decay"):
             syn_order=order,
             gain=rng.uniform(0.5, 2, 4),
         ),
-        "output": Output(),
-    }
-    return Graph.chain(nodes)
+    )
 
 
 @pytest.mark.parametrize("order", ["add_decay", "decay_add"])

@@ -3,23 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
+from tests.builders import chain, dense
+from toolchain.ir import Conv2d, Linear, Neuron
 from toolchain.passes import quantize
 from toolchain.passes.quantize import Bits, scales
 from toolchain.runs.interpret import interpret
 
 SPECK = Bits(weight=8, bias=16, threshold=16, state=16)
-
-
-def dense(weight, bias=None, **neuron):
-    weight = np.asarray(weight, dtype=float)
-    nodes = {
-        "input": Input(shape=weight.shape[1:]),
-        "fc": Linear(weight=weight, bias=bias),
-        "lif": Neuron(**{"shape": weight.shape[:1], "v_threshold": 1.0, **neuron}),
-        "output": Output(),
-    }
-    return Graph.chain(nodes)
 
 
 def test_the_largest_weight_fills_its_word():
@@ -74,23 +64,17 @@ def test_a_neuron_without_weights_never_fires_by_accident():
 
 
 def test_a_layer_without_weights_of_its_own_is_left_alone():
-    nodes = {
-        "input": Input(shape=(1,)),
-        "lif": Neuron(shape=(1,), v_threshold=0.5),
-        "output": Output(),
-    }
-    graph = Graph.chain(nodes)
+    graph = chain((1,), lif=Neuron(shape=(1,), v_threshold=0.5))
     assert str(quantize(graph, bits=SPECK, per="layer")) == str(graph)
 
 
 def test_a_convolution_gets_one_scale_for_its_layer():
-    nodes = {
-        "input": Input(shape=(1, 3, 3)),
-        "conv": Conv2d(weight=[[[[0.5]]], [[[0.25]]]], bias=[0.1, 0.2]),
-        "lif": Neuron(shape=(2, 3, 3), v_threshold=1.0, v_min=-1.0),
-        "output": Output(),
-    }
-    done = quantize(Graph.chain(nodes), bits=SPECK, per="neuron")
+    graph = chain(
+        (1, 3, 3),
+        conv=Conv2d(weight=[[[[0.5]]], [[[0.25]]]], bias=[0.1, 0.2]),
+        lif=Neuron(shape=(2, 3, 3), v_threshold=1.0, v_min=-1.0),
+    )
+    done = quantize(graph, bits=SPECK, per="neuron")
     assert done["conv"].weight.ravel().tolist() == [127, 64]
     assert done["conv"].bias.tolist() == [25, 51]
     assert done["lif"].v_min == -254
@@ -130,13 +114,12 @@ def test_integers_that_fit_already_spike_as_before(seed):
 
 @pytest.mark.parametrize("per", ["layer", "neuron"])
 def test_the_synapses_of_a_neuron_share_its_scale(per):
-    nodes = {
-        "input": Input(shape=(1,)),
-        "fc": Linear(weight=[[1.0], [0.5], [0.25], [0.25]]),
-        "lif": Neuron(shape=(2,), v_threshold=1.0, alpha_mem=0.5, alpha_syn=[0.5, 0.75]),
-        "output": Output(),
-    }
-    done = quantize(Graph.chain(nodes), bits=SPECK, per=per)
+    graph = chain(
+        (1,),
+        fc=Linear(weight=[[1.0], [0.5], [0.25], [0.25]]),
+        lif=Neuron(shape=(2,), v_threshold=1.0, alpha_mem=0.5, alpha_syn=[0.5, 0.75]),
+    )
+    done = quantize(graph, bits=SPECK, per=per)
     rows = {"layer": [127, 64, 32, 32], "neuron": [127, 64, 127, 127]}
     assert done["fc"].weight.ravel().tolist() == rows[per]
 

@@ -5,18 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import chain, pool
 from tests.ir.test_sensor import sensors
-from toolchain.ir import Add, AvgPool2d, Conv2d, Graph, Input, Output, Sensor, SumPool2d
+from toolchain.ir import Add, AvgPool2d, Conv2d, Graph, Input, Output, Sensor
 from toolchain.passes import fold_average_pool, fold_sensor_pool
 from toolchain.runs.interpret import interpret
-
-
-def pool(kernel, stride=None):
-    return SumPool2d(kernel=kernel, stride=stride or kernel)
-
-
-def chain(shape, **nodes):
-    return Graph.chain({"input": Input(shape=shape), **nodes, "output": Output()})
 
 
 @given(sensors(), st.tuples(st.integers(1, 3), st.integers(1, 3)), st.integers(0, 2**32))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.builders import chain
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -87,21 +88,19 @@ def test_the_layers_keep_their_names_and_the_input_its_shape():
 
 def test_a_convolution_along_one_axis_becomes_dense():
     rng = np.random.default_rng(0)
-    nodes = {
-        "input": Input(shape=(2, 9)),
-        "conv": Conv1d(weight=rng.normal(size=(3, 2, 3)), bias=rng.normal(size=3), stride=2),
-        "leak": Readout(shape=(3, 4), alpha_mem=0.5, gain=rng.random((3, 4))),
-        "output": Output(),
-    }
-    graph = Graph.chain(nodes)
+    graph = chain(
+        (2, 9),
+        conv=Conv1d(weight=rng.normal(size=(3, 2, 3)), bias=rng.normal(size=3), stride=2),
+        leak=Readout(shape=(3, 4), alpha_mem=0.5, gain=rng.random((3, 4))),
+    )
     x = rng.normal(size=(2, 7, 2, 9))
     np.testing.assert_allclose(respond(unroll(graph), x), respond(graph, x), rtol=1e-12)
 
 
 def test_whole_weights_stay_whole():
     weight = np.arange(-4, 5, dtype=np.int8).reshape(1, 1, 3, 3)
-    nodes = {"input": Input(shape=(1, 4, 4)), "conv": Conv2d(weight=weight), "output": Output()}
-    assert unroll(Graph.chain(nodes))["conv"].weight.dtype == np.int8
+    graph = chain((1, 4, 4), conv=Conv2d(weight=weight))
+    assert unroll(graph)["conv"].weight.dtype == np.int8
 
 
 def test_what_is_too_large_or_unknown_is_left_as_it_is():
@@ -117,8 +116,7 @@ def test_what_is_too_large_or_unknown_is_left_as_it_is():
 def test_a_batch_norm_between_maps_becomes_a_diagonal():
     rng = np.random.default_rng(1)
     norm = BatchNorm(**{k: rng.random(2) for k in ("mean", "var", "gamma", "beta")}, eps=1e-3)
-    nodes = {"input": Input(shape=(2, 3, 2)), "norm": norm, "output": Output()}
-    graph = Graph.chain(nodes)
+    graph = chain((2, 3, 2), norm=norm)
     x = rng.normal(size=(2, 7, 2, 3, 2))
     np.testing.assert_allclose(respond(unroll(graph), x), respond(graph, x), rtol=1e-12)
 
@@ -146,16 +144,11 @@ def test_any_convolution_is_written_out(data):
 FACTOR = np.array([0.5, 2.0, 4.0])
 
 
-def chain(**nodes):
-    first, last = {"input": Input(shape=(3,))}, {"output": Output()}
-    return Graph.chain(first | nodes | last)
-
-
 @pytest.mark.parametrize(
     "graph",
     [
-        chain(fc=Linear(weight=np.eye(3), bias=np.ones(3)), scale=Scale(scale=FACTOR)),
-        chain(scale=Scale(scale=FACTOR), fc=Linear(weight=np.ones((2, 3)), bias=np.ones(2))),
+        chain((3,), fc=Linear(weight=np.eye(3), bias=np.ones(3)), scale=Scale(scale=FACTOR)),
+        chain((3,), scale=Scale(scale=FACTOR), fc=Linear(weight=np.ones((2, 3)), bias=np.ones(2))),
     ],
     ids=["weight before", "weight behind"],
 )
@@ -208,16 +201,13 @@ def test_a_factor_of_each_pixel_does_not_pass_a_pool():
 @pytest.mark.parametrize(
     "graph",
     [
-        chain(scale=Scale(scale=FACTOR)),
-        Graph.chain(
-            {
-                "input": Input(shape=(1, 2, 2)),
-                "scale": Scale(scale=np.arange(1.0, 5).reshape(1, 2, 2)),
-                "conv": Conv2d(weight=np.ones((1, 1, 1, 1))),
-                "output": Output(),
-            }
+        chain((3,), scale=Scale(scale=FACTOR)),
+        chain(
+            (1, 2, 2),
+            scale=Scale(scale=np.arange(1.0, 5).reshape(1, 2, 2)),
+            conv=Conv2d(weight=np.ones((1, 1, 1, 1))),
         ),
-        chain(scale=Scale(scale=FACTOR), lif=Neuron(shape=(3,), v_threshold=1.0)),
+        chain((3,), scale=Scale(scale=FACTOR), lif=Neuron(shape=(3,), v_threshold=1.0)),
     ],
     ids=["no neighbour", "differs within a channel", "neurons behind"],
 )

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.builders import chain
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -26,13 +27,9 @@ from toolchain.runs.interpret import evaluate, interpret
 from toolchain.runs.peaks import state_peaks
 
 
-def one(node, n=1):
-    return Graph.chain({"input": Input(shape=(n,)), "n": node, "output": Output()})
-
-
 def run(node, inputs):
     x = np.asarray(inputs, dtype=float).reshape(1, -1, 1)
-    record = interpret(one(node), x, record=True).layers["n"]
+    record = interpret(chain((1,), n=node), x, record=True).layers["n"]
     return record.spikes[0, :, 0].tolist(), record.v_mem[0, :, 0].round(6).tolist()
 
 
@@ -106,14 +103,14 @@ def test_a_neuron_computes_what_its_fields_say(node, inputs, spikes, membranes):
 )
 def test_a_synapse_adds_and_decays_in_its_order(order, currents):
     node = Readout(shape=(1,), alpha_mem=0.0, alpha_syn=[0.5], syn_order=order)
-    out = interpret(one(node), np.array([1.0, 0, 0]).reshape(1, 3, 1)).spikes
+    out = interpret(chain((1,), n=node), np.array([1.0, 0, 0]).reshape(1, 3, 1)).spikes
     assert out.ravel().tolist() == currents
 
 
 def test_two_synapses_take_neighbouring_inputs():
     node = Neuron(shape=(2,), v_threshold=9.0, alpha_syn=[1.0, 0.5])
     x = np.array([[[1.0, 0, 0, 4.0]]])
-    record = interpret(one(node, 4), x, record=True).layers["n"]
+    record = interpret(chain((4,), n=node), x, record=True).layers["n"]
     assert record.i_syn.tolist() == [[[1.0, 0.0]]]
     assert record.i_syn_2.tolist() == [[[0.0, 2.0]]]
     assert record.v_mem.tolist() == [[[1.0, 2.0]]]
@@ -257,7 +254,7 @@ def test_flatten_takes_channel_then_row_then_column():
 
 @pytest.mark.parametrize("shape", [(0, 5, 1), (2, 0, 1)])
 def test_no_samples_or_no_time_gives_an_empty_recording(shape):
-    result = interpret(one(neuron(alpha_syn=[0.5])), np.zeros(shape), record=True)
+    result = interpret(chain((1,), n=neuron(alpha_syn=[0.5])), np.zeros(shape), record=True)
     assert result.spikes.shape == shape
     assert result.layers["n"].v_mem.shape == shape
     assert result.layers["n"].i_syn.shape == shape
@@ -266,9 +263,9 @@ def test_no_samples_or_no_time_gives_an_empty_recording(shape):
 @pytest.mark.parametrize("shape", [(5, 1), (1, 5, 2), (1, 5, 1, 1)])
 def test_spikes_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"spikes must be \(batch, time, 1\), got shape"):
-        interpret(one(neuron()), np.zeros(shape))
+        interpret(chain((1,), n=neuron()), np.zeros(shape))
 
 
 def test_peaks_see_the_membrane_before_its_reset():
     x = np.array([0.5, 3.0, -2.0]).reshape(1, 3, 1)
-    assert state_peaks(one(neuron()), x, headroom=2.0)["n"].tolist() == [7.0]
+    assert state_peaks(chain((1,), n=neuron()), x, headroom=2.0)["n"].tolist() == [7.0]

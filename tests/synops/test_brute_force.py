@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.cases import each
 from toolchain.nn import SumPool2d
 from toolchain.synops import SNNAnalyzer, register_synops_hooks
 
@@ -79,7 +80,7 @@ def random_layer(rng):
     return layer
 
 
-@pytest.mark.parametrize("seed", range(CASES))
+@each("seed", range(CASES))
 def test_synops_equal_a_loop_over_spikes_and_connections(seed):
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -116,8 +117,8 @@ def test_synops_equal_a_loop_over_spikes_and_connections(seed):
     assert found[True] * rows == without_zeros
 
 
-@pytest.mark.parametrize("shape", [(6,), (4, 6), (2, 4, 6)])
-@pytest.mark.parametrize("skip", [False, True])
+@each("shape", [(6,), (4, 6), (2, 4, 6)])
+@each("skip", [False, True])
 def test_dense_synops_equal_a_loop_over_spikes_and_connections(shape, skip):
     rng = np.random.default_rng(len(shape))
     layer = nn.Linear(6, 5)

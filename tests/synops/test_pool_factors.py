@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.cases import each
 from toolchain.nn import IAF, FlattenTime, IAFSqueeze, SumPool2d
 from toolchain.synops import SNNAnalyzer, register_synops_hooks
 
@@ -34,7 +35,7 @@ def dense(features):
     return nn.Linear(features, 1)
 
 
-@pytest.mark.parametrize(
+@each(
     "way",
     [
         nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), dense(32)),

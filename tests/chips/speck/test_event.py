@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.speck.networks import chain
 from tests.chips.speck.test_simulate import counts, neuron
 from tests.oracles.speck_networks import random_event_case
@@ -26,7 +27,7 @@ def both_ways(program, raster):
     return [(int(r.spike_counts["spk0"][0]), r.state["spk0"].item()) for r in runs]
 
 
-@pytest.mark.parametrize("seed", range(200))
+@each("seed", range(200))
 def test_equals_the_twin_on_every_layer(seed):
     program, streams, steps, choices = random_event_case(seed)
     options = EventOptions(**choices)
@@ -73,7 +74,7 @@ def test_the_cases_of_the_twin_cover_what_they_should():
     )
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_a_core_is_the_clocked_one_where_events_come_singly_and_no_weight_passes_the_threshold(
     seed,
 ):
@@ -255,9 +256,10 @@ def test_a_network_that_runs_away_is_stopped():
 
 
 def test_threads_and_company_change_nothing():
-    program, streams, steps, _ = random_event_case(2)
+    program, streams, steps, _ = random_event_case(3)
     name, fields = program.outputs[-1], {"timing": "event", "dt": 1e-3, "steps": steps}
     alone = simulate(program, streams[:1], **fields)
+    assert alone.outputs[name].any()
     for threads in (1, 3):
         run = simulate(program, streams[:1] * 5, threads=threads, **fields)
         for sample in range(5):

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.speck import contract
 from tests.chips.speck.branched import branched
 from tests.chips.speck.graphs import branching, conv, iaf, one
@@ -30,7 +31,7 @@ def lowered(graph):
     return lower(contract.quantize(contract.shape(graph), CHIP, None)[0], CHIP)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each("seed", range(40))
 def test_the_program_spikes_as_the_quantized_network(seed):
     rng = np.random.default_rng(seed)
     graph = branching(rng, biases=seed % 2 == 1)
@@ -191,7 +192,7 @@ def quantized_as_deployed(graph):
     return graph, contract.quantize(graph, CHIP, None)[0]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@each("seed", SEEDS)
 def test_branched_networks_spike_as_their_quantized_graph(seed):
     shaped, quantized = quantized_as_deployed(branched(seed))
     errors = [f for f in check_graph(shaped, CHIP) if f.severity is Severity.ERROR]
@@ -318,8 +319,8 @@ def beside(shift, weight):
     return replace(network, cores=(one, other, last), inputs=inputs)
 
 
-@pytest.mark.parametrize("timing", ["clocked", "event"])
-@pytest.mark.parametrize("seed", range(10))
+@each("timing", ["clocked", "event"])
+@each("seed", range(10))
 def test_channels_that_are_shifted_lie_beside_the_others(seed, timing):
     rng = np.random.default_rng(seed)
     weight = rng.integers(-50, 90, (3, 2, 1, 1))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.speck import contract
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
@@ -51,8 +52,8 @@ def test_n_classes_are_spread_over_4_times_n_minus_1_plus_1_channels(classes, ch
     assert not weight[np.arange(channels) % 4 != 0].any()
 
 
-@pytest.mark.parametrize("timing", ["clocked", "event"])
-@pytest.mark.parametrize("seed", range(6))
+@each("timing", ["clocked", "event"])
+@each("seed", range(6))
 def test_spreading_changes_no_output(seed, timing):
     bias, start = np.arange(-2, 4), np.arange(6).reshape(6, 1, 1) * 30
     program = classifier(6, seed, bias=bias, initial=start)
@@ -206,7 +207,7 @@ def test_the_table_of_a_readout_names_every_channel_that_is_heard():
     )
 
 
-@pytest.mark.parametrize("seed", range(10))
+@each("seed", range(10))
 def test_the_table_says_where_each_output_of_a_simulation_comes_from(seed):
     program, counts = random_case(seed, branches=True)
     cores = tuple(replace(core, monitor=True) for core in program.cores)
@@ -237,8 +238,8 @@ def slow(counts, window, threshold):
     return averages, pins
 
 
-@pytest.mark.parametrize("window", [1, 16, 32])
-@pytest.mark.parametrize("seed", range(4))
+@each("window", [1, 16, 32])
+@each("seed", range(4))
 def test_averages_and_pins_are_those_of_the_definition(window, seed):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rng.uniform(0, 9, (2, 1, 5)), (2, 70, 5))

@@ -3,8 +3,8 @@
 import json
 
 import numpy as np
-import pytest
 
+from tests.cases import each
 from tests.oracles.speck_networks import many_case
 from tests.oracles.speck_vectors import DIGESTS, digest, read
 from toolchain.chips.speck import simulate
@@ -16,7 +16,7 @@ def test_there_are_at_least_twenty_recorded_networks():
     assert len(CASES) >= 20
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_every_spike_and_membrane_is_as_recorded(case):
     program, raster, recorded = CASES[case]
     recording = simulate(program, raster, record=True)
@@ -36,7 +36,7 @@ def test_there_are_two_hundred_networks_with_digests_and_merges_among_them():
     assert len(merging) >= 30
 
 
-@pytest.mark.parametrize("seed", MANY)
+@each("seed", MANY)
 def test_spikes_and_membranes_of_fifty_steps_have_the_recorded_digest(seed):
     recording = simulate(*many_case(int(seed)), record=True)
     found = {name: digest(layer.spikes, layer.v_mem) for name, layer in recording.layers.items()}

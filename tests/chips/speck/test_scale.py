@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 
+from tests.builders import chain
 from toolchain import DeployError, deploy
 from toolchain.fidelity.ledger import Fidelity
 from toolchain.ir import (
     AvgPool2d,
     Conv2d,
     Flatten,
-    Graph,
-    Input,
     Linear,
     Neuron,
-    Output,
     Scale,
 )
 
@@ -23,19 +21,18 @@ def image(factor, *, behind=False):
     rng = np.random.default_rng(0)
     spiking = {"v_threshold": 1.0, "v_min": -1.0}
     scale = {"factor": Scale(scale=factor)}
-    nodes = {
-        "input": Input(shape=(2, 6, 6)),
-        **({} if behind else scale),
-        "conv": Conv2d(weight=rng.normal(0.1, 0.4, (2, 2, 3, 3)), padding=1),
-        "if1": Neuron(shape=(2, 6, 6), **spiking),
-        **(scale if behind else {}),
-        "pool": AvgPool2d(kernel=2, stride=2),
-        "flat": Flatten(),
-        "fc": Linear(weight=rng.normal(0.1, 0.4, (3, 18))),
-        "if2": Neuron(shape=(3,), **spiking),
-        "output": Output(),
-    }
-    return Graph.chain(nodes, dt=1e-3)
+    return chain(
+        (2, 6, 6),
+        **{} if behind else scale,
+        conv=Conv2d(weight=rng.normal(0.1, 0.4, (2, 2, 3, 3)), padding=1),
+        if1=Neuron(shape=(2, 6, 6), **spiking),
+        **scale if behind else {},
+        pool=AvgPool2d(kernel=2, stride=2),
+        flat=Flatten(),
+        fc=Linear(weight=rng.normal(0.1, 0.4, (3, 18))),
+        if2=Neuron(shape=(3,), **spiking),
+        dt=1e-3,
+    )
 
 
 @pytest.mark.parametrize("behind", [False, True])

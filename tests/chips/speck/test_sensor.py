@@ -9,6 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import pool
+from tests.cases import each
 from tests.chips.speck.graphs import conv, iaf
 from tests.chips.speck.networks import chain
 from tests.ir.test_sensor import sensors
@@ -32,7 +34,7 @@ from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.chips.speck.store import from_arrays, to_arrays
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import Severity
-from toolchain.ir import Add, Edge, Graph, Input, Output, Sensor, SumPool2d
+from toolchain.ir import Add, Edge, Graph, Input, Output, Sensor
 from toolchain.passes import fold_sensor_pool
 
 CHIP = load_chip("speck2f")
@@ -105,7 +107,7 @@ def test_event_arrays_of_other_fields_are_refused():
         SpeckSensor(cut=(3, 3)).of_events(np.zeros(3, [(n, "f4") for n in "xytp"]))
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_it_sends_on_and_is_set_up_as_sinabs_does(case):
     layer = nn_cases.build(CASES[case], SHARED, vars(nn))
     counts = SHARED["x".join(map(str, layer.input_shape[1:]))][None]
@@ -509,10 +511,6 @@ def network(*before, shape=(2, 8, 8), neurons=None):
         made = node.output_shape(made)
     nodes |= {"conv": conv(1, made[0]), "spk": iaf((1, *made[1:])), "output": Output()}
     return Graph.chain(nodes, dt=1e-3)
-
-
-def pool(side=2, stride=None):
-    return SumPool2d(kernel=side, stride=stride or side)
 
 
 def errors(graph):

@@ -1,9 +1,7 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
 from toolchain.chips.speck import Destination, EventOptions, SpeckProgram, simulate
@@ -35,7 +33,7 @@ def traces(program, *values, **options):
     return layer.spikes.ravel().tolist(), layer.v_mem.ravel().tolist()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each("seed", range(40))
 def test_equals_the_dense_twin_on_every_layer(seed):
     program, raster = random_case(seed, branches=seed % 3 == 0, batch=3)
     fast, slow = simulate(program, raster, record=True), simulate_densely(program, raster)
@@ -105,7 +103,7 @@ def test_sums_beyond_32_bits_are_exact():
     assert fast.saturations == slow.saturations
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_networks_at_the_ends_of_16_bits_equal_the_twin(seed):
     """Some need 32 bits, some of those in the middle of a run; some only a better bound."""
     rng = np.random.default_rng(seed)
@@ -187,8 +185,10 @@ def test_two_ways_into_one_core_are_summed():
 
 
 def test_state_handed_on_continues_where_it_stopped():
-    program, raster = random_case(5, steps=20)
+    program, raster = random_case(6, steps=20)
     whole = simulate(program, raster)
+    assert whole.spikes[:, :7].any()
+    assert whole.spikes[:, 7:].any()
     first = simulate(program, raster[:, :7])
     rest = simulate(program, raster[:, 7:], state=first.state)
     np.testing.assert_array_equal(np.concatenate([first.spikes, rest.spikes], 1), whole.spikes)
@@ -196,21 +196,20 @@ def test_state_handed_on_continues_where_it_stopped():
         np.testing.assert_array_equal(rest.state[name], value)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
-)
+@each("dtype", ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"])
 def test_every_plain_number_type_means_the_same(dtype):
-    program, raster = random_case(2)
+    program, raster = random_case(1)
     raster = raster > 0
-    np.testing.assert_array_equal(
-        simulate(program, raster.astype(dtype)).spikes, simulate(program, raster).spikes
-    )
+    wanted = simulate(program, raster).spikes
+    assert wanted.any()
+    np.testing.assert_array_equal(simulate(program, raster.astype(dtype)).spikes, wanted)
 
 
 def test_a_single_sample_is_a_batch_of_one():
-    program, raster = random_case(2)
+    program, raster = random_case(6)
     single = simulate(program, raster[0])
     assert single.spikes.shape[0] == 1
+    assert single.spikes.any()
     np.testing.assert_array_equal(single.spikes[0], simulate(program, raster).spikes[0])
 
 
@@ -218,6 +217,7 @@ def test_threads_and_memory_layout_change_nothing():
     program, raster = random_case(3, batch=7)
     one = simulate(program, raster, threads=1)
     many = simulate(program, np.asfortranarray(raster), threads=4)
+    assert one.spikes.any()
     np.testing.assert_array_equal(one.spikes, many.spikes)
     assert one.saturations == many.saturations
     assert all((one.synops[name] == many.synops[name]).all() for name in one.synops)
@@ -306,13 +306,3 @@ def test_several_outputs_are_told_apart_by_name():
     }
     with pytest.raises(ValueError, match="2 outputs"):
         _ = recording.spikes
-
-
-def test_simulating_imports_neither_torch_nor_a_framework():
-    code = (
-        "import sys, toolchain.chips.speck;"
-        "loaded = {name.split('.')[0] for name in sys.modules};"
-        "print(sorted(loaded & {'torch', 'sinabs', 'nir', 'samna'}))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"

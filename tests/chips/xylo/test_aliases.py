@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.cases import each
 from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import (
     in_network_order,
@@ -173,8 +174,8 @@ def run(program, raster):
     return contract.simulate(program, raster, record=True, timing="clocked")
 
 
-@pytest.mark.parametrize("chip", [A2, IMU, A3], ids=lambda chip: chip.name)
-@pytest.mark.parametrize("seed", range(16))
+@each("chip", [A2, IMU, A3])
+@each("seed", range(16))
 def test_a_network_with_aliases_is_the_one_with_all_its_connections(chip, seed):
     graph = whole(seed, 1 if chip is IMU else 1 + seed % 2)
     raster, programs, (one, other) = both(graph, chip)
@@ -208,7 +209,7 @@ def summed(graph):
     return [projections for projections in by_weight if len(projections) > 1]
 
 
-@pytest.mark.parametrize("seed", range(16))
+@each("seed", range(16))
 def test_every_layer_spikes_as_in_the_network_after_its_lag(seed):
     graph = whole(seed)
     raster, _, (got, _) = both(graph)

@@ -5,15 +5,14 @@ digests of its own integers that `make compare` recorded.
 """
 
 import json
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.oracles.rockpool_quantizers import METHODS, digest, specification, told
-from tests.oracles.xylo_compared import EACH, KINDS, agreement
-from tests.oracles.xylo_compared import random_case as drawn
+from tests.oracles.xylo_compared import EACH, KINDS, agreement, random_case
 from tests.oracles.xylo_trained import FIXTURES, RECIPES, trained_case
 from toolchain import deploy
 from toolchain.chips.xylo import XyloProgram
@@ -28,9 +27,6 @@ THEIRS = ("rockpool global", "rockpool channel")
 RANDOM = range(len(KINDS) * EACH)
 PART = (1, 6, 11, 12, 16, 21)
 """Random networks that are compared here: two of each kind."""
-
-
-random_case = cache(drawn)
 
 
 @pytest.fixture(scope="session", params=sorted(FIXTURES))
@@ -82,7 +78,7 @@ def test_it_is_so_on_other_networks_too(series):
     assert sum(lead(row) > 0 for row in rows) >= 20
 
 
-@pytest.mark.parametrize("index", RANDOM)
+@each("index", RANDOM)
 def test_what_is_told_of_rockpool_is_what_it_gave(index):
     case = random_case(index)
     spec = specification(case.graph)
@@ -110,7 +106,7 @@ def test_auto_is_at_least_as_good_on_a_network_trained_here(trained):
 # ---- the networks ----
 
 
-@pytest.mark.parametrize("index", RANDOM)
+@each("index", RANDOM)
 def test_every_layer_of_a_random_network_fires_moderately(index):
     case = random_case(index)
     layers = interpret(case.graph, case.held_out[:16], record=True).layers

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.xylo.programs import quiet
 from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import simulate
@@ -180,8 +181,8 @@ def test_the_documentation_suggests_these_clocks(chip, program, dt, mhz):
     assert clock.needed_hz == pytest.approx(1.2 * worst_case_cycles(program, chip) / dt)
 
 
-@pytest.mark.parametrize("chip", [A2, IMU], ids=["a2", "imu"])
-@pytest.mark.parametrize("dt", [3e-5, 1e-4, 1.3e-3, 5e-3])
+@each("chip", [A2, IMU])
+@each("dt", [3e-5, 1e-4, 1.3e-3, 5e-3])
 def test_the_clock_is_the_slowest_of_the_divider_that_suffices(chip, dt):
     clock = suggested_clock(residual(15), chip, dt)
     every = 100e6 / (2 * np.arange(1, 10_000))

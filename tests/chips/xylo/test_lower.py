@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import (
     in_network_order,
@@ -41,8 +42,8 @@ def ids(program):
     return {p.name: (p.role, p.start, p.stop) for p in program.populations}
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("chip", CHIPS)
+@each("seed", range(20))
+@each("chip", CHIPS)
 def test_a_random_network_is_free_of_errors_and_every_weight_is_in_its_place(chip, seed):
     rng = np.random.default_rng(seed)
     spec = load_chip(chip)
@@ -198,7 +199,7 @@ def within(graph, chip=A3):
     return max(reach(arranged.layers, order)) <= chip.limits.input_expansion.value
 
 
-@pytest.mark.parametrize("seed", range(60))
+@each("seed", range(60))
 def test_if_any_order_of_layers_is_within_both_windows_so_is_theirs(seed):
     rng = np.random.default_rng(seed)
     names = [f"l{k}" for k in range(int(rng.integers(2, 7)))]
@@ -218,7 +219,7 @@ def test_both_answers_are_among_these_networks():
     }
 
 
-@pytest.mark.parametrize("seed", range(30))
+@each("seed", range(30))
 def test_aliases_never_take_a_network_out_of_the_windows(seed):
     rng = np.random.default_rng(seed)
     graph = residual(rng, depth=int(rng.integers(2, 7)), size=int(rng.integers(20, 70)))
@@ -239,7 +240,7 @@ def test_a_network_too_large_for_the_chip_still_gives_a_program():
 # ---- it does on the chip what it does in the network, each layer late by its lag ----
 
 
-@pytest.mark.parametrize("seed", range(24))
+@each("seed", range(24))
 def test_every_layer_spikes_on_the_chip_as_in_the_network_after_its_lag(seed):
     rng = np.random.default_rng(seed)
     graph, _ = layered(rng, synapses=1 + seed % 2, density=0.4)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.cases import each
 from tests.chips.xylo.programs import as_program, quiet
 from tests.oracles.xylo_ram_files import CORES, DATA, SEEDS, unpack
 from toolchain.chips.xylo import simulate
@@ -31,7 +32,7 @@ def small(**changes):
     return quiet(**({"weights_out": np.array([[1], [0]])} | changes))
 
 
-@pytest.mark.parametrize("number", range(len(RECORDS)))
+@each("number", range(len(RECORDS)))
 def test_every_recorded_file_is_reproduced(number, tmp_path):
     found = RECORDS[number]
     folder = write_ram_files(program_of(found), tmp_path / "made" / "files", found["raster"])

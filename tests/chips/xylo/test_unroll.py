@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.chips.xylo import contract
 from tests.chips.xylo.graphs import CHIP, leaked, lif, readout
 from tests.frontends.nir import graphs as nir
@@ -114,7 +115,7 @@ def on_maps(graph, spikes):
     return values
 
 
-@pytest.mark.parametrize("seed", range(8))
+@each("seed", range(8))
 def test_every_map_spikes_on_the_chip_as_in_the_network(seed):
     graph = whole(seed)
     dense = contract.shape(graph).map(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cases import each
 from tests.chips.xylo.programs import quiet
 from tests.genuine import genuine
 from toolchain.chips.load import load_chip
@@ -502,7 +503,7 @@ def leaves(tree, path=()):
 KEYS = [".".join(map(str, path)) for path in leaves(document())]
 
 
-@pytest.mark.parametrize("path", KEYS)
+@each("path", KEYS)
 def test_a_key_that_is_missing_is_named(path):
     tree = document()
     part, key = at(tree, path)
@@ -514,7 +515,7 @@ def test_a_key_that_is_missing_is_named(path):
     assert any(fault.startswith(f"{own}: ") for fault in refusal(text_of(tree)))
 
 
-@pytest.mark.parametrize("path", KEYS)
+@each("path", KEYS)
 def test_a_key_that_is_unknown_is_named(path):
     tree = document()
     part, key = at(tree, path)

@@ -18,6 +18,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import nn as torch_nn
 
 import toolchain
+from tests.cases import each
 from tests.frontends.files.damaged_files import ROCKPOOL, packed, saved
 from toolchain import deploy, load, nn
 from toolchain.diagnostics import ModelFileError
@@ -50,8 +51,8 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("kind", KNOWN, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("name", ["x.nir", "x.json", "x.safetensors", "x.pt", "x", "x.png"])
+@each("kind", KNOWN)
+@each("name", ["x.nir", "x.json", "x.safetensors", "x.pt", "x", "x.png"])
 def test_the_name_says_nothing(kind, name, tmp_path):
     (tmp_path / name).write_bytes(KNOWN[kind])
     assert look(tmp_path / name).kind is kind

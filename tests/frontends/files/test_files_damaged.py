@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.frontends.files.damaged_files import RAW, damaged, with_pickle
 from toolchain import load
 from toolchain.diagnostics import ModelFileError
@@ -33,7 +34,7 @@ def test_a_damaged_file_is_refused_or_still_sound(start, tmp_path, monkeypatch):
         assert not marker.exists(), seed
 
 
-@pytest.mark.parametrize("number", range(len(RAW)))
+@each("number", range(len(RAW)))
 def test_a_pickle_that_no_state_dict_is_says_nothing(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "w").write_bytes(with_pickle(RAW[number]))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.frontends.files.damaged_files import ROCKPOOL
 from tests.oracles.frameworks import archive
 from toolchain import load
@@ -47,7 +48,7 @@ def refusal(tree, tmp_path, **given):
     return str(caught.value).removeprefix(f"{tmp_path / 'net.json'}: ")
 
 
-@pytest.mark.parametrize("name", PASSING)
+@each("name", PASSING)
 def test_a_recorded_file_gives_the_spikes_of_its_network(name):
     graph = load(FILES / f"{name}.json")
     gave = interpret(graph, archive.unpack(RECORDED["input"])).spikes
@@ -58,7 +59,7 @@ def test_a_recorded_file_gives_the_spikes_of_its_network(name):
         np.testing.assert_array_equal(gave, wanted)
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@each("name", REFUSED)
 def test_a_recorded_file_that_leaves_something_open_is_refused(name):
     with pytest.raises(ModelFileError) as caught:
         load(FILES / f"{name}.json")
@@ -82,7 +83,7 @@ def test_provenance_says_what_the_file_does_not(tmp_path):
 # ---- the check against rockpool's equations ----
 
 
-@pytest.mark.parametrize("name", PASSING)
+@each("name", PASSING)
 def test_every_load_of_a_recorded_file_is_checked(name):
     said = load(FILES / f"{name}.json").provenance["self_check"]
     compared, _, fired = said.removeprefix("0 of ").partition(

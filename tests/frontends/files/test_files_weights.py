@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn as torch_nn
 
+from tests.cases import each
 from tests.frontends.files.damaged_files import Runs, entries, packed
 from toolchain import extract, load, nn
 from toolchain.diagnostics import ModelFileError
@@ -308,7 +309,7 @@ def test_trusted_files_may_still_be_damaged(tmp_path):
 TYPES = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool"]
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+@each("dtype", TYPES)
 def test_tensors_are_those_that_torch_itself_reads(dtype, tmp_path):
     torch.manual_seed(0)
     base = (torch.randn(4, 6) * 3).to(getattr(torch, dtype))

@@ -4,8 +4,7 @@ The adapters are run on stand-ins with the recorded class names and attributes, 
 Graphs on the recorded inputs; no framework is needed.
 """
 
-import pytest
-
+from tests.cases import each
 from tests.oracles.frameworks import archive
 from tests.oracles.frameworks.harness import FORMAT, leaf_faults, output_faults, reason
 from toolchain.ir.store import unpack_graph
@@ -20,7 +19,7 @@ def graph_of(entry):
     return unpack_graph(entry["graph"]["arrays"], entry["graph"]["data"])
 
 
-@pytest.mark.parametrize(("framework", "case"), PASSING)
+@each(("framework", "case"), PASSING)
 def test_the_graph_gives_the_spikes_that_the_framework_gave(framework, case):
     entry = RECORDED[framework]["cases"][case]
     given = archive.unpack(RECORDED[framework]["inputs"][entry["input"]])
@@ -29,7 +28,7 @@ def test_the_graph_gives_the_spikes_that_the_framework_gave(framework, case):
     assert list(output_faults(graph_of(entry), given, out, entry["spiking"])) == []
 
 
-@pytest.mark.parametrize(("framework", "case"), PASSING)
+@each(("framework", "case"), PASSING)
 def test_each_layer_becomes_the_nodes_that_it_was_recorded_to_become(framework, case):
     entry = RECORDED[framework]["cases"][case]
     graph = graph_of(entry)
@@ -37,7 +36,7 @@ def test_each_layer_becomes_the_nodes_that_it_was_recorded_to_become(framework, 
     assert list(leaf_faults(graph, entry["leaves"])) == []
 
 
-@pytest.mark.parametrize(("framework", "case"), REFUSED)
+@each(("framework", "case"), REFUSED)
 def test_a_refused_layer_is_refused_with_its_name_and_reason(framework, case):
     entry = RECORDED[framework]["cases"][case]
     assert entry["refused"]

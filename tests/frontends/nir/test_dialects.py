@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.frontends.nir.graphs import chain, cuba, lif, node
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir import to_graph
@@ -22,7 +23,7 @@ def read(layer, dialect, dt=DT, **told):
     return made["n"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("dialect", "layer", "wanted"),
     [
         ("euler", lif(), {"alpha_mem": 0.95, "gain": 0.05, "compare": "gt", "max_spikes": 1}),

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.oracles import nir_cases
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir import to_graph
-from toolchain.frontends.nir.read import read
+from toolchain.frontends.nir.read import read_several
 from toolchain.runs.interpret import interpret
 
 RECORDED = Path(__file__).parents[2] / "oracles" / "data" / "frameworks" / "nir_importers.npz"
@@ -23,6 +24,16 @@ EXPORTED = [(f, name) for f, cases in nir_cases.EXPORTED.items() for name in cas
 def recorded():
     with np.load(RECORDED) as data:
         return dict(data)
+
+
+@pytest.fixture(scope="module")
+def exported(recorded, tmp_path_factory):
+    """The networks that the frameworks exported, as read."""
+    folder = tmp_path_factory.mktemp("exported")
+    paths = [folder / f"{framework}-{name}.nir" for framework, name in EXPORTED]
+    for path, case in zip(paths, EXPORTED, strict=True):
+        path.write_bytes(recorded["/".join([*case, "file"])].tobytes())
+    return dict(zip(EXPORTED, read_several(paths), strict=True))
 
 
 def run(graph, size):
@@ -68,7 +79,7 @@ def test_where_no_dialect_is_told_it_is_asked_for(dt):
         to_graph(nir_cases.as_file(nir_cases.FIVE), dt=dt)
 
 
-@pytest.mark.parametrize(("framework", "name"), [c for c in IMPORTED if c[0] != "rockpool"])
+@each(("framework", "name"), [c for c in IMPORTED if c[0] != "rockpool"])
 def test_our_reading_is_that_of_the_frameworks_own_importer(framework, name, recorded):
     layer, told = nir_cases.CASES[framework][name]
     graph = to_graph(nir_cases.as_file(layer), dialect=framework, **told)
@@ -80,12 +91,10 @@ def test_our_reading_is_that_of_the_frameworks_own_importer(framework, name, rec
     assert wanted.any()
 
 
-@pytest.mark.parametrize(("framework", "name"), EXPORTED)
-def test_an_exported_network_spikes_as_it_did_in_its_framework(framework, name, recorded, tmp_path):
+@each(("framework", "name"), EXPORTED)
+def test_an_exported_network_spikes_as_it_did_in_its_framework(framework, name, recorded, exported):
     told, dialect = nir_cases.EXPORTED[framework][name]
-    path = tmp_path / "exported.nir"
-    path.write_bytes(recorded[f"{framework}/{name}/file"].tobytes())
-    graph = to_graph(read(path), dialect=dialect, **told)
+    graph = to_graph(exported[framework, name], dialect=dialect, **told)
     wanted = recorded[f"{framework}/{name}/native"]
     np.testing.assert_array_equal(run(graph, nir_cases.NEURONS), wanted)
     assert wanted.sum() > 200
@@ -101,15 +110,14 @@ def test_an_exported_network_spikes_as_it_did_in_its_framework(framework, name, 
     ],
 )
 def test_what_a_framework_exported_is_known_by_its_constants(
-    framework, name, told, recorded, tmp_path
+    framework, name, told, recorded, exported
 ):
-    path = tmp_path / "exported.nir"
-    path.write_bytes(recorded[f"{framework}/{name}/file"].tobytes())
+    found = exported[framework, name]
     if told is None:  # v_reset is 0 in the file, and the network subtracts
         with pytest.raises(ModelFileError, match="fits snntorch and spikingjelly"):
-            to_graph(read(path))
+            to_graph(found)
         return
-    graph = to_graph(read(path), **told)
+    graph = to_graph(found, **told)
     assert graph.provenance["nir_dialect"].startswith(f"{framework} (inferred")
     wanted = recorded[f"{framework}/{name}/native"]
     np.testing.assert_array_equal(run(graph, nir_cases.NEURONS), wanted)

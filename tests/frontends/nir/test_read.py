@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.frontends.nir import samples
 from tests.frontends.nir.damage import damaged
 from tests.genuine import genuine
@@ -45,6 +46,20 @@ def refusal(path, data, **limits):
     return str(caught.value).removeprefix(start)
 
 
+def faults(folder, files):
+    """Return what is said of each file after its name, or ``read``; one process reads them all."""
+    paths = [folder / f"{number}.nir" for number in range(len(files))]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    found = []
+    for path, got in zip(paths, read_several(paths), strict=True):
+        start = f"{path}: "
+        assert not isinstance(got, ModelFileError) or str(got).startswith(start)
+        said = str(got).removeprefix(start) if isinstance(got, ModelFileError) else "read"
+        found.append(said)
+    return found
+
+
 def bent(bend, nodes=samples.feed_forward):
     return samples.make(*nodes(), bend=bend)
 
@@ -52,22 +67,27 @@ def bent(bend, nodes=samples.feed_forward):
 # ---- what is taken ----
 
 
-@pytest.mark.parametrize("version", nir_files.VERSIONS)
-@pytest.mark.parametrize("name", nir_files.CASES)
-def test_what_nir_wrote_is_read_as_it_was_meant(version, name, tmp_path):
-    found = read(nir_files.unpacked(version, name, tmp_path))
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """What is read of the files that nir itself wrote, by version and name."""
+    folder = tmp_path_factory.mktemp("recorded")
+    keys = [(version, name) for version in nir_files.VERSIONS for name in nir_files.CASES]
+    paths = [nir_files.unpacked(*key, folder) for key in keys]
+    return dict(zip(keys, read_several(paths), strict=True))
+
+
+@each("version", nir_files.VERSIONS)
+@each("name", nir_files.CASES)
+def test_what_nir_wrote_is_read_as_it_was_meant(version, name, recorded):
+    found = recorded[version, name]
     want = nir_files.as_graph(nir_files.CASES[name](version), version)
     assert nir_files.differences(want, found.graph) == []
     assert found.version == version
 
 
-def test_the_recorded_files_have_every_primitive(tmp_path):
-    seen = set()
-    for version in nir_files.VERSIONS:
-        for name in nir_files.CASES:
-            graph = read(nir_files.unpacked(version, name, tmp_path)).graph
-            seen |= {n.type for n in graph.nodes.values() if not isinstance(n, NirGraph)}
-    assert seen == set(PRIMITIVES)
+def test_the_recorded_files_have_every_primitive(recorded):
+    nodes = [node for found in recorded.values() for node in found.graph.nodes.values()]
+    assert {n.type for n in nodes if not isinstance(n, NirGraph)} == set(PRIMITIVES)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +103,12 @@ def test_the_published_files_are_read(name, count, edges):
     )
 
 
-@pytest.mark.parametrize("number", range(len(samples.whole())))
-def test_every_layout_of_hdf5_is_read(number, path):
-    assert read_bytes(path, samples.whole()[number]).graph.nodes.keys() >= {"input", "output"}
+def test_every_layout_of_hdf5_is_read(tmp_path):
+    paths = [tmp_path / f"{number}.nir" for number in range(len(samples.whole()))]
+    for path, data in zip(paths, samples.whole(), strict=True):
+        path.write_bytes(data)
+    for found in read_several(paths):
+        assert found.graph.nodes.keys() >= {"input", "output"}
 
 
 def test_arrays_come_back_bit_by_bit_and_cannot_be_changed(path):
@@ -158,23 +181,22 @@ SECOND = "/node/nodes/more: is a second link to an object; takes one name for ea
 MORE = "/node/nodes/more"
 
 
-@pytest.mark.parametrize(
-    ("bend", "said"),
-    [
-        (link(h5py.SoftLink("/node/nodes/fc")), f"{MORE}: is a soft link; takes plain members"),
-        (link(h5py.SoftLink("/nowhere")), f"{MORE}: is a soft link; takes plain members"),
-        (
-            link(h5py.ExternalLink("/etc/passwd", "/")),
-            f"{MORE}: is a link to another file; takes plain members",
-        ),
-        (hard("/node/nodes/lif"), SECOND),
-        (hard("/node/nodes"), SECOND),
-        (hard("/"), SECOND),
-        (link(np.dtype("f4")), f"{MORE}: is a stored type; takes groups and data sets"),
-    ],
-)
-def test_links_and_types_are_refused(path, bend, said):
-    assert refusal(path, bent(bend)) == said
+LINKS = [
+    (link(h5py.SoftLink("/node/nodes/fc")), f"{MORE}: is a soft link; takes plain members"),
+    (link(h5py.SoftLink("/nowhere")), f"{MORE}: is a soft link; takes plain members"),
+    (
+        link(h5py.ExternalLink("/etc/passwd", "/")),
+        f"{MORE}: is a link to another file; takes plain members",
+    ),
+    (hard("/node/nodes/lif"), SECOND),
+    (hard("/node/nodes"), SECOND),
+    (hard("/"), SECOND),
+    (link(np.dtype("f4")), f"{MORE}: is a stored type; takes groups and data sets"),
+]
+
+
+def test_links_and_types_are_refused(tmp_path):
+    assert faults(tmp_path, [bent(bend) for bend, _ in LINKS]) == [said for _, said in LINKS]
 
 
 def weight(*args, **kwargs):
@@ -190,45 +212,45 @@ def weight(*args, **kwargs):
 TAKES = "takes integers and floats of up to 64 bits, bools and texts"
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (weight((4, 3), [("a", "f4"), ("b", "f4")]), f"holds compound values; {TAKES}"),
-        (weight((4, 3), "c8"), f"holds compound values; {TAKES}"),
-        (weight((4, 3), np.longdouble), f"holds unusual floats of 16 bytes; {TAKES}"),
-        (weight((4, 3), "V3"), f"holds opaque bytes; {TAKES}"),
-        (weight((4, 3), h5py.ref_dtype), f"holds references; {TAKES}"),
-        (weight((4,), h5py.vlen_dtype("f4")), f"holds lists of varying length; {TAKES}"),
-        (weight((4, 3), h5py.enum_dtype({"A": 1}, "i4")), f"holds enumerated values; {TAKES}"),
-        (weight(data=h5py.Empty("f4")), "has no value"),
-        (weight((4, 3), "f4"), "declares values and has none"),
-        (weight((4, 3), "f4", chunks=(2, 3)), "declares 2 chunks and has 0"),
-        (
-            weight((4, 3), "f4", external=[("/etc/passwd", 0, 48)]),
-            "has its values in another file; takes values of its own",
-        ),
-        (
-            weight(data=samples.each(4, 3), compression="lzf"),
-            "is packed by filters [32000]; takes gzip, shuffle and fletcher32, each once",
-        ),
-        (
-            weight(data=samples.each(4, 3), chunks=(4, 3), scaleoffset=2),
-            "is packed by filters [6]; takes gzip, shuffle and fletcher32, each once",
-        ),
-        (
-            weight((2**40, 2**10), "f4"),
-            "[1099511627776, 1024] values of 4 bytes; the file may hold 134217728 bytes of them",
-        ),
-        (
-            weight((2**40, 2), "f4", chunks=(64, 2)),
-            "17179869184 chunks; the file may hold 16384",
-        ),
-    ],
-)
-def test_values_that_are_elsewhere_or_of_another_kind_are_refused(path, data, said):
-    if "unusual" in said and np.dtype(np.longdouble).itemsize == 8:
-        pytest.skip("this machine has no longer floats")
-    assert refusal(path, data) == f"/node/nodes/fc/weight: {said}"
+ELSEWHERE = [
+    (weight((4, 3), [("a", "f4"), ("b", "f4")]), f"holds compound values; {TAKES}"),
+    (weight((4, 3), "c8"), f"holds compound values; {TAKES}"),
+    (weight((4, 3), np.longdouble), f"holds unusual floats of 16 bytes; {TAKES}"),
+    (weight((4, 3), "V3"), f"holds opaque bytes; {TAKES}"),
+    (weight((4, 3), h5py.ref_dtype), f"holds references; {TAKES}"),
+    (weight((4,), h5py.vlen_dtype("f4")), f"holds lists of varying length; {TAKES}"),
+    (weight((4, 3), h5py.enum_dtype({"A": 1}, "i4")), f"holds enumerated values; {TAKES}"),
+    (weight(data=h5py.Empty("f4")), "has no value"),
+    (weight((4, 3), "f4"), "declares values and has none"),
+    (weight((4, 3), "f4", chunks=(2, 3)), "declares 2 chunks and has 0"),
+    (
+        weight((4, 3), "f4", external=[("/etc/passwd", 0, 48)]),
+        "has its values in another file; takes values of its own",
+    ),
+    (
+        weight(data=samples.each(4, 3), compression="lzf"),
+        "is packed by filters [32000]; takes gzip, shuffle and fletcher32, each once",
+    ),
+    (
+        weight(data=samples.each(4, 3), chunks=(4, 3), scaleoffset=2),
+        "is packed by filters [6]; takes gzip, shuffle and fletcher32, each once",
+    ),
+    (
+        weight((2**40, 2**10), "f4"),
+        "[1099511627776, 1024] values of 4 bytes; the file may hold 134217728 bytes of them",
+    ),
+    (
+        weight((2**40, 2), "f4", chunks=(64, 2)),
+        "17179869184 chunks; the file may hold 16384",
+    ),
+]
+
+
+def test_values_that_are_elsewhere_or_of_another_kind_are_refused(tmp_path):
+    longer = np.dtype(np.longdouble).itemsize > 8  # else this machine has no unusual floats
+    cases = [(data, said) for data, said in ELSEWHERE if longer or "unusual" not in said]
+    wanted = [f"/node/nodes/fc/weight: {said}" for _, said in cases]
+    assert faults(tmp_path, [data for data, _ in cases]) == wanted
 
 
 def test_a_virtual_data_set_is_refused(path):
@@ -331,77 +353,74 @@ def good(kind):
     return {name: np.ones((1,) * field.ranks[0], int) for name, field in table.items()}
 
 
-def answers(folder, kind, cases):
-    """For files with one node of that kind each: ``read``, or what is said of the node."""
-    paths = []
-    for number, fields in enumerate(cases.values()):
-        paths.append(folder / f"{number}.nir")
-        paths[-1].write_bytes(with_field(kind, fields))
-    found = zip(cases, paths, read_several(paths), strict=True)
-    return {
-        name: str(got).removeprefix(f"{path}: /node/nodes/x")
-        if isinstance(got, ModelFileError)
-        else "read"
-        for name, path, got in found
-    }
+def answers(folder, cases):
+    """For files with one node each, (kind, fields): ``read``, or what is said of the node."""
+    found = faults(folder, [with_field(*case) for case in cases.values()])
+    said = [text.removeprefix("/node/nodes/x") for text in found]
+    return dict(zip(cases, said, strict=True))
 
 
-@pytest.mark.parametrize("kind", PRIMITIVES)
-def test_fields_that_lack_or_are_too_many_are_named(kind, tmp_path):
-    fields = good(kind)
-    takes = ", ".join(sorted(fields))
-    said = {"beta": f"/beta: {kind} has no such field; it takes {takes}"}
-    cases = {"": fields, "beta": {**fields, "beta": 0.9}}
-    for name, field in PRIMITIVES[kind].items():
-        cases[name] = {key: value for key, value in fields.items() if key != name}
-        has = ", ".join(sorted(cases[name])) or "no fields"
-        if field.required:
-            said[name] = f": {kind} lacks {name}; it has {has}"
-    assert answers(tmp_path, kind, cases) == {name: said.get(name, "read") for name in cases}
-
-
-@pytest.mark.parametrize("kind", ["Affine", "Conv2d", "CubaLIF", "Flatten", "Input"])
-def test_fields_have_dimensions_within_their_bounds(kind, tmp_path):
+def test_fields_that_lack_or_are_too_many_are_named(tmp_path):
     cases, said = {}, {}
-    for name, field in PRIMITIVES[kind].items():
-        low, high = field.ranks
-        cases[name] = {**good(kind), name: np.ones((1,) * high, int)}
-        cases[f"{name}+"] = {**good(kind), name: np.ones((1,) * (high + 1), int)}
-        wanted = str(low) if low == high else f"{low} to {high}"
-        shape = (1,) * (high + 1)
-        said[f"{name}+"] = f"/{name}: has {high + 1} dimensions, shape {shape}; takes {wanted}"
-    assert answers(tmp_path, kind, cases) == {name: said.get(name, "read") for name in cases}
+    for kind, table in PRIMITIVES.items():
+        fields = good(kind)
+        takes = ", ".join(sorted(fields))
+        cases[kind, ""] = kind, fields
+        cases[kind, "beta"] = kind, {**fields, "beta": 0.9}
+        said[kind, "beta"] = f"/beta: {kind} has no such field; it takes {takes}"
+        for name, field in table.items():
+            rest = {key: value for key, value in fields.items() if key != name}
+            cases[kind, name] = kind, rest
+            if field.required:
+                has = ", ".join(sorted(rest)) or "no fields"
+                said[kind, name] = f": {kind} lacks {name}; it has {has}"
+    assert answers(tmp_path, cases) == {name: said.get(name, "read") for name in cases}
 
 
-@pytest.mark.parametrize(
-    ("kind", "fields", "said"),
-    [
-        ("I", {"r": [1.0, np.nan, np.inf]}, "r: 2 of 3 values are not finite"),
-        ("I", {"r": [True]}, "r: holds bool values; takes numbers"),
-        ("I", {"r": "one"}, "r: is the text 'one'; takes numbers"),
-        ("I", {"r": np.zeros(0)}, "r: holds nothing, shape (0,)"),
-        ("Input", {"shape": [1.0]}, "shape: holds float64 values; takes whole numbers"),
-        ("Input", {"shape": [4, 0]}, "shape: the shape [4, 0]; takes sizes from 1 on"),
-        (
-            "Input",
-            {"shape": [2**12, 2**13]},
-            "shape: a shape of 33554432 values; takes at most 16777216",
-        ),
-        (
-            "SumPool2d",
-            {"kernel_size": 2**24 + 1, "stride": -(2**24), "padding": 0},
-            "kernel_size: holds 16777217; takes whole numbers of at most 16777216",
-        ),
-        (
-            "Conv1d",
-            {**good("Conv1d"), "padding": "full"},
-            "padding: is 'full'; takes numbers, 'same' or 'valid'",
-        ),
-        ("Spam", {}, f"type: 'Spam' is no primitive that is known; these are {KNOWN}"),
-    ],
-)
-def test_values_that_mean_nothing_are_refused(path, kind, fields, said):
-    assert refusal(path, with_field(kind, fields)) == f"/node/nodes/x/{said}"
+def test_fields_have_dimensions_within_their_bounds(tmp_path):
+    cases, said = {}, {}
+    for kind in ("Affine", "Conv2d", "CubaLIF", "Flatten", "Input"):
+        for name, field in PRIMITIVES[kind].items():
+            low, high = field.ranks
+            shape = (1,) * (high + 1)
+            cases[kind, name] = kind, {**good(kind), name: np.ones(shape[1:], int)}
+            cases[kind, f"{name}+"] = kind, {**good(kind), name: np.ones(shape, int)}
+            wanted = str(low) if low == high else f"{low} to {high}"
+            said[kind, f"{name}+"] = (
+                f"/{name}: has {high + 1} dimensions, shape {shape}; takes {wanted}"
+            )
+    assert answers(tmp_path, cases) == {name: said.get(name, "read") for name in cases}
+
+
+MEANINGLESS = [
+    ("I", {"r": [1.0, np.nan, np.inf]}, "r: 2 of 3 values are not finite"),
+    ("I", {"r": [True]}, "r: holds bool values; takes numbers"),
+    ("I", {"r": "one"}, "r: is the text 'one'; takes numbers"),
+    ("I", {"r": np.zeros(0)}, "r: holds nothing, shape (0,)"),
+    ("Input", {"shape": [1.0]}, "shape: holds float64 values; takes whole numbers"),
+    ("Input", {"shape": [4, 0]}, "shape: the shape [4, 0]; takes sizes from 1 on"),
+    (
+        "Input",
+        {"shape": [2**12, 2**13]},
+        "shape: a shape of 33554432 values; takes at most 16777216",
+    ),
+    (
+        "SumPool2d",
+        {"kernel_size": 2**24 + 1, "stride": -(2**24), "padding": 0},
+        "kernel_size: holds 16777217; takes whole numbers of at most 16777216",
+    ),
+    (
+        "Conv1d",
+        {**good("Conv1d"), "padding": "full"},
+        "padding: is 'full'; takes numbers, 'same' or 'valid'",
+    ),
+    ("Spam", {}, f"type: 'Spam' is no primitive that is known; these are {KNOWN}"),
+]
+
+
+def test_values_that_mean_nothing_are_refused(tmp_path):
+    files = [with_field(kind, fields) for kind, fields, _ in MEANINGLESS]
+    assert faults(tmp_path, files) == [f"/node/nodes/x/{said}" for *_, said in MEANINGLESS]
 
 
 def test_shapes_may_reach_their_bound(path):
@@ -420,40 +439,39 @@ def replaced(where, value):
 TABLE = np.array([["input", "fc", "lif"]], dtype=object)
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (replaced("node", None), "/node: no such group; the file has version"),
-        (replaced("node/type", None), "/node/type: no such text"),
-        (replaced("node/type", "LIF"), "/node/type: 'LIF'; takes a NIRGraph outermost"),
-        (replaced("node/type", 7), "/node/type: is no text"),
-        (replaced("version", 1), "/version: is no text"),
-        (replaced("node/nodes", None), "/node/nodes: no such group; there is edges, type"),
-        (replaced("node/edges", None), "/node/edges: no such data set of texts (edges, 2)"),
-        (replaced("node/edges", TABLE), "/node/edges: object (1, 3); takes texts (edges, 2)"),
-        (replaced("node/edges", [[1, 2]]), "/node/edges: int64 (1, 2); takes texts (edges, 2)"),
-        (replaced("node/nodes/fc", 1), "/node/nodes/fc: is a value; takes a group for each node"),
-        (
-            replaced("node/nodes/fc/weight", {"deep": 1}),
-            "/node/nodes/fc/weight: takes numbers or one text",
-        ),
-        (replaced("node/nodes/lif/type", None), "/node/nodes/lif/type: no such text"),
-        (
-            bent(lambda file: samples.put(file, "extra", 1)),
-            "/extra: is not known here; takes node, version",
-        ),
-        (
-            bent(lambda file: samples.put(file["node"], "extra", 1)),
-            "/node/extra: is not known here; takes edges, metadata, nodes, type",
-        ),
-        (
-            bent(lambda file: samples.put(file["node"], "metadata", 1)),
-            "/node/metadata: is a value; takes a group",
-        ),
-    ],
-)
-def test_a_layout_that_is_not_nirs_is_refused(path, data, said):
-    assert refusal(path, data) == said
+LAYOUTS = [
+    (replaced("node", None), "/node: no such group; the file has version"),
+    (replaced("node/type", None), "/node/type: no such text"),
+    (replaced("node/type", "LIF"), "/node/type: 'LIF'; takes a NIRGraph outermost"),
+    (replaced("node/type", 7), "/node/type: is no text"),
+    (replaced("version", 1), "/version: is no text"),
+    (replaced("node/nodes", None), "/node/nodes: no such group; there is edges, type"),
+    (replaced("node/edges", None), "/node/edges: no such data set of texts (edges, 2)"),
+    (replaced("node/edges", TABLE), "/node/edges: object (1, 3); takes texts (edges, 2)"),
+    (replaced("node/edges", [[1, 2]]), "/node/edges: int64 (1, 2); takes texts (edges, 2)"),
+    (replaced("node/nodes/fc", 1), "/node/nodes/fc: is a value; takes a group for each node"),
+    (
+        replaced("node/nodes/fc/weight", {"deep": 1}),
+        "/node/nodes/fc/weight: takes numbers or one text",
+    ),
+    (replaced("node/nodes/lif/type", None), "/node/nodes/lif/type: no such text"),
+    (
+        bent(lambda file: samples.put(file, "extra", 1)),
+        "/extra: is not known here; takes node, version",
+    ),
+    (
+        bent(lambda file: samples.put(file["node"], "extra", 1)),
+        "/node/extra: is not known here; takes edges, metadata, nodes, type",
+    ),
+    (
+        bent(lambda file: samples.put(file["node"], "metadata", 1)),
+        "/node/metadata: is a value; takes a group",
+    ),
+]
+
+
+def test_a_layout_that_is_not_nirs_is_refused(tmp_path):
+    assert faults(tmp_path, [data for data, _ in LAYOUTS]) == [said for _, said in LAYOUTS]
 
 
 def test_all_faults_are_told_at_once(path):

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.cases import each
 from tests.frontends.nir.graphs import chain, conv2d, cuba, ends, file, lif, node, pool
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir import NirGraph, to_graph
@@ -23,7 +24,7 @@ def lines(graph):
 # ---- layers ----
 
 
-@pytest.mark.parametrize(
+@each(
     ("layer", "before", "after", "text"),
     [
         (node("Linear", weight=np.ones((2, 3))), (3,), (2,), "Linear(weight=f64[2, 3]#"),

@@ -33,14 +33,13 @@ def layout(file):
     return found
 
 
-@pytest.mark.parametrize("version", nir_files.VERSIONS)
-@pytest.mark.parametrize("name", nir_files.CASES)
-def test_the_layout_is_that_of_nirs_own_file(version, name, tmp_path):
-    theirs = nir_files.unpacked(version, name, tmp_path)
-    data = as_bytes(read(theirs))
-    with h5py.File(theirs) as want, h5py.File(io.BytesIO(data)) as got:
-        assert layout(got) == layout(want)
-        assert got["version"][()] == want["version"][()]
+def test_the_layout_is_that_of_nirs_own_file(tmp_path):
+    keys = [(version, name) for version in nir_files.VERSIONS for name in nir_files.CASES]
+    paths = [nir_files.unpacked(*key, tmp_path) for key in keys]
+    for path, found in zip(paths, read_several(paths), strict=True):
+        with h5py.File(path) as want, h5py.File(io.BytesIO(as_bytes(found))) as got:
+            assert layout(got) == layout(want), path.name
+            assert got["version"][()] == want["version"][()], path.name
 
 
 def random_value(rng, field):

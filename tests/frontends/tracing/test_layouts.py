@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn as torch_nn
 
+from tests.cases import each
 from tests.frontends.tracing.step_layers import Leaky, Net, at, spikes, wiring
 from toolchain import nn
 from toolchain.diagnostics import ExtractError
@@ -74,9 +75,10 @@ SWAPS = {
 }
 
 
-@pytest.mark.parametrize("batch", [1, 2, 9])
-@pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS)
-def test_batch_and_time_may_be_swapped(swap, batch):
+@each("batch", [1, 2, 9])
+@each("way", SWAPS)
+def test_batch_and_time_may_be_swapped(way, batch):
+    swap = SWAPS[way]
     model = Net(lambda net, x: net.first(swap(net.out(swap(net.fc(x))))), first=TimeFirst())
     model.add_module("out", nn.IAF())
     x = spikes(9, batch, 4)
