@@ -79,6 +79,10 @@ class Subject:
             outputs); None where there is none.
         events: makes event arrays, one a sample, and the counts that they stand for; needed where
             the family takes events.
+        forward: deployment and counts to the spikes of the forward pass of the chip as a module;
+            needed where the family declares training.
+        encode: deployment to the counts that its front end makes of a recording; needed where the
+            family declares sensors.
     """
 
     chip: str
@@ -90,6 +94,8 @@ class Subject:
     faults: tuple[str, ...]
     twin: Callable[[Any, Array], Array] | None = None
     events: Callable[[], tuple[list[Array], Array]] | None = None
+    forward: Callable[[Any, Array], Array] | None = None
+    encode: Callable[[Any], Array] | None = None
     _made: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __str__(self) -> str:
@@ -368,21 +374,20 @@ def check_training(subject: Subject) -> None:
     if "training" not in subject.family.CAPABILITIES:
         _skip(f"{subject.chip}: its family declares no training")
         return
+    assert subject.forward is not None, "a family that declares training has to give its forward"
     d, spikes = subject.deployment, subject.spikes()
-    import torch
-
-    forward = d.as_module()(torch.as_tensor(spikes, dtype=torch.float32))
-    np.testing.assert_array_equal(forward.detach().numpy(), d.simulate(spikes).spikes)
+    np.testing.assert_array_equal(subject.forward(d, spikes), d.simulate(spikes).spikes)
 
 
 def check_sensors(subject: Subject) -> None:
-    """What a front end encodes is taken by ``simulate``."""
+    """What a front end encodes are counts that ``simulate`` takes."""
     if "sensors" not in subject.family.CAPABILITIES:
         _skip(f"{subject.chip}: its family declares no sensors")
         return
+    assert subject.encode is not None, "a family that declares sensors has to give an encoding"
     d = subject.deployment
-    encoded = d.on_chip.encode(np.random.default_rng(0).normal(size=(1, 16_000)))
-    assert d.simulate(encoded).spikes.shape[0] == 1
+    encoded = subject.encode(d)
+    assert d.simulate(encoded).spikes.shape[:2] == encoded.shape[:2]
 
 
 # ---- names, estimates, configuration ----

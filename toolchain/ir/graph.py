@@ -81,9 +81,7 @@ class Graph:
         self.provenance: Mapping[str, str] = MappingProxyType(dict(provenance or {}))
         self._derived: dict[Callable[[Graph], Any], Any] = {}
         self._names = self._order()
-        self._nodes: Mapping[str, Node] = MappingProxyType(
-            {name: self._net.nodes[name]["node"] for name in self._names}
-        )
+        self._nodes: dict[str, Node] = {name: self._net.nodes[name]["node"] for name in self._names}
         self._edges = tuple(
             sorted(Edge(a, b, d["delay"]) for a, b, d in self._net.edges(data=True))
         )
@@ -105,9 +103,9 @@ class Graph:
     # ---- what is there ----
 
     @property
-    def nodes(self) -> Mapping[str, Node]:
-        """Every node by name, producers first, ties in alphabetical order."""
-        return self._nodes
+    def nodes(self) -> dict[str, Node]:
+        """Every node by name, producers first, ties in alphabetical order; a dict of your own."""
+        return {**self._nodes}
 
     @property
     def edges(self) -> tuple[Edge, ...]:
@@ -130,7 +128,7 @@ class Graph:
 
     def of(self, kind: type[N]) -> dict[str, N]:
         """The nodes of one type by name, producers first."""
-        return {name: node for name, node in self.nodes.items() if isinstance(node, kind)}
+        return {name: node for name, node in self._nodes.items() if isinstance(node, kind)}
 
     def pre(self, name: str) -> tuple[Edge, ...]:
         """The edges that end at ``name``."""
@@ -152,7 +150,7 @@ class Graph:
 
     def chains(self, first: type[Node], second: type[Node]) -> Iterator[tuple[str, str]]:
         """Names (a, b): ``a`` of type ``first`` feeds nothing but ``b`` of type ``second``."""
-        for name, node in self.nodes.items():
+        for name, node in self._nodes.items():
             then = self.after(name)
             if isinstance(node, first) and then is not None and isinstance(self[then], second):
                 yield name, then
