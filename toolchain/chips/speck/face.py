@@ -20,7 +20,7 @@ from toolchain.chips.speck.quantize import quantize as to_integers
 from toolchain.chips.speck.readout import flat_outputs, own_channels
 from toolchain.chips.speck.rules.cores import event_order
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
-from toolchain.chips.speck.rules.hints import advised_pins
+from toolchain.chips.speck.rules.pins import advised_pins
 from toolchain.chips.speck.rules.program import check, with_hints
 from toolchain.chips.speck.simulate.order import order_sensitivity
 from toolchain.chips.speck.simulate.run import simulate as run
