@@ -116,9 +116,6 @@ class Advice:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Advice) and self.text == other.text
 
-    def __hash__(self) -> int:
-        return hash(self.text)
-
     def __repr__(self) -> str:
         return "<not tried>" if self._attempt is not None else repr(self._remedies)
 

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import TypeAlias
 
 from toolchain.chips.allow import Changed, as_argument
-from toolchain.chips.rules.findings import C, S
+from toolchain.chips.rules.findings import C, Rule, S
 from toolchain.chips.rules.trial import Case, Trial
 from toolchain.diagnostics import Advice, Diagnostic, Remedy
 from toolchain.ir import Graph
@@ -25,6 +25,7 @@ __all__ = [
     "EditsOf",
     "accepted",
     "advised",
+    "checked",
     "edited",
     "fitting",
     "largest",
@@ -58,6 +59,22 @@ def advised(
 
     cases = (Case(finding=finding, trial=trial) for finding in findings)
     return tuple(replace(case.finding, advice=Advice(partial(remedies, case))) for case in cases)
+
+
+def checked(
+    subject: S,
+    chip: C,
+    *,
+    rules: tuple[Rule[S, C], ...],
+    advise: Advise[S, C],
+    after: tuple[Rule[S, C], ...] = (),
+) -> tuple[Diagnostic, ...]:
+    """Return every finding of ``rules``, in rule order, with hints that ``advise`` will try.
+
+    ``after``: rules that a changed subject has to pass too, and that are reported elsewhere.
+    """
+    trial = Trial(subject=subject, chip=chip, rules=(*rules, *after))
+    return advised(trial.findings(rules), trial, advise)
 
 
 def edited(case: Case[S, C], edits: EditsOf[S, C]) -> Iterator[Remedy]:

@@ -7,7 +7,7 @@ from toolchain.chips.speck.lower import place as placing
 from toolchain.chips.speck.options import speck_options
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.cores import event_order
-from toolchain.chips.speck.rules.hints import advised_pins
+from toolchain.chips.speck.rules.pins import advised_pins
 from toolchain.chips.speck.rules.program import with_hints
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic

@@ -10,16 +10,12 @@ from __future__ import annotations
 from functools import partial
 
 from toolchain.chips.rules.graph import GraphRules
-from toolchain.chips.rules.hints import advised
-from toolchain.chips.rules.trial import Trial, fits
+from toolchain.chips.rules.hints import checked
+from toolchain.chips.rules.trial import fits
 from toolchain.chips.speck.rules.graph_hints import advise
 from toolchain.chips.speck.rules.neurons import NEURONS
 from toolchain.chips.speck.rules.topology import TOPOLOGY, topology_is_sound
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Diagnostic
-from toolchain.ir import (
-    Graph,
-)
 
 __all__ = ["RULES", "check_graph", "computes", "topology_is_sound"]
 
@@ -27,11 +23,8 @@ RULES: GraphRules[SpeckChip] = (*TOPOLOGY, *NEURONS)
 """In the order in which they report."""
 
 
-def check_graph(graph: Graph, chip: SpeckChip) -> tuple[Diagnostic, ...]:
-    """Return every finding about what the network is made of, in rule order."""
-    trial = Trial(subject=graph, chip=chip, rules=RULES)
-    return advised(trial.findings(), trial, advise)
-
+check_graph = partial(checked, rules=RULES, advise=advise)
+"""Every finding about what the network is made of."""
 
 computes = partial(fits, rules=RULES)
 """Whether the chip's cores compute all that the network asks for."""

@@ -6,21 +6,19 @@ rules and the placement are run on the program as an action leaves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
 from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
 from toolchain.chips.rules.trial import Case
-from toolchain.chips.speck.lower.place import cores_that_fit, crowded, place, text_of_ids
+from toolchain.chips.speck.lower.place import cores_that_fit, crowded, text_of_ids
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.rules import edits
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.diagnostics import Advice, Diagnostic, Remedy
+from toolchain.diagnostics import Remedy
 
-__all__ = ["advise", "advised_pins"]
+__all__ = ["advise"]
 
 SpeckCase: TypeAlias = Case[SpeckProgram, SpeckChip]
 
@@ -31,40 +29,6 @@ def advise(case: SpeckCase) -> Iterator[Remedy]:
     if case.finding.rule in ON_ANOTHER_CHIP:
         # those that no tool knows any more are left out
         yield from fitting(case.trial.elsewhere(edits.moved, lambda chip: not chip.vendor_note))
-
-
-def advised_pins(
-    findings: tuple[Diagnostic, ...],
-    program: SpeckProgram,
-    chip: SpeckChip,
-    cores: Mapping[str, int],
-) -> tuple[Diagnostic, ...]:
-    """``findings`` about a placement made by hand, each with the cores that the layer can be on.
-
-    Args:
-        findings: what ``place`` found.
-        program, chip: what was placed.
-        cores: hardware id by name of the layer, as it was given.
-    """
-    layers = {core.name: core for core in program.cores}
-
-    def free(name: str) -> Iterator[Remedy]:
-        if name not in cores or name not in layers:
-            return
-        taken = {number for other, number in cores.items() if other != name}
-        ids = [
-            number
-            for number in cores_that_fit(layers[name], chip)
-            if number not in taken and _can_be_on(number, name)
-        ]
-        if ids:
-            yield Remedy(f"core {text_of_ids(ids, 'or')} is free and large enough")
-
-    def _can_be_on(number: int, name: str) -> bool:
-        found = place(program, chip, cores={**cores, name: number}).findings
-        return all(finding.where != name for finding in found)
-
-    return tuple(replace(f, advice=Advice(partial(free, f.where))) for f in findings)
 
 
 # ---- smaller layers ----

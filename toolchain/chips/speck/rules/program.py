@@ -11,9 +11,10 @@ errata"; Speck Dev Kit manual. Each finding cites its own limit.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from toolchain.chips.rules.findings import Rule
-from toolchain.chips.rules.hints import advised
+from toolchain.chips.rules.hints import advised, checked
 from toolchain.chips.rules.trial import Trial
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.cores import ASSIGNED, MEMORIES, core_count, placement
@@ -44,13 +45,8 @@ ALL = (*RULES, placement)
 """What a program has to pass after a remedy."""
 
 
-def check(program: SpeckProgram, chip: SpeckChip) -> tuple[Diagnostic, ...]:
-    """Return every finding about a program, in rule order.
-
-    Whether the layers find cores is ``place``'s question.
-    """
-    trial = Trial(subject=program, chip=chip, rules=ALL)
-    return advised(trial.findings(RULES), trial, advise)
+check = partial(checked, rules=RULES, advise=advise, after=(placement,))
+"""Every finding about a program. Whether the layers find cores is asked by ``place``."""
 
 
 def with_hints(

@@ -17,8 +17,8 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.rules.findings import Findings, Rule, at_most, parts
-from toolchain.chips.rules.hints import advised
-from toolchain.chips.rules.trial import Trial, fits
+from toolchain.chips.rules.hints import checked
+from toolchain.chips.rules.trial import fits
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.hints import advise
 from toolchain.chips.xylo.rules.paths import (
@@ -30,17 +30,10 @@ from toolchain.chips.xylo.rules.values import (
     VALUES,
 )
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Diagnostic
 from toolchain.hardware import Quantity
 from toolchain.report import count
 
 __all__ = ["RULES", "check", "takes"]
-
-
-def check(program: XyloProgram, chip: XyloChip) -> tuple[Diagnostic, ...]:
-    """Return every finding about a program, in rule order."""
-    trial = Trial(subject=program, chip=chip, rules=RULES)
-    return advised(trial.findings(), trial, advise)
 
 
 def input_channels(program: XyloProgram, chip: XyloChip) -> Findings:
@@ -170,6 +163,9 @@ RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
     *REAL_TIME,
     *UNREACHED,
 )
+
+check = partial(checked, rules=RULES, advise=advise)
+"""Every finding about a program."""
 
 takes = partial(fits, rules=RULES)
 """Whether the chip takes a program."""
