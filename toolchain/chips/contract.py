@@ -131,7 +131,7 @@ class OnChip(Protocol):
 
     def session(self) -> Session:
         """Start a simulation whose state is kept between calls; capability ``session``."""
-        raise ValueError(f"{self.chip.name}: its family declares no sessions")
+        raise ValueError(f"{self.chip.name}: its family has no sessions")
 
     def activity(self, spikes: Spikes) -> Activity:
         """Count spikes and synaptic operations on ``spikes``, as ``simulate`` takes them.

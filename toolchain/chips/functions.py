@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from toolchain.arrays import Array, Shape
-from toolchain.chips.contract import Family, OnChip, Options, Resource, Timing
+from toolchain.chips.contract import Family, OnChip, Options, Resource, Session, Timing
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -54,10 +54,11 @@ class Functions(Generic[P, C]):
     activity_at: Callable[[P, Mapping[str, float], int], Activity]
     cost: Callable[[P, C, Activity, float | None, Mapping[str, str]], Estimate]
     config: Callable[[P, C], Mapping[str, Any]]
-    live_config: Callable[[Mapping[str, Any], C], Any]
     pack: Callable[[P], Packed]
     unpack: Callable[[Mapping[str, Array], Mapping[str, Any]], P]
+    live_config: Callable[[Mapping[str, Any], C], Any] | None = None
     order_spread: Callable[[P, Spikes, Options], OrderSpread | None] | None = None
+    session: Callable[[P], Session] | None = None
     counts: Callable[[Spikes, Shape, float], Array] | None = None
 
 
@@ -124,6 +125,13 @@ class Bound(OnChip, Generic[P, C]):
         measure = self._do.order_spread
         return None if measure is None else measure(self.program, spikes, options)
 
+    def session(self) -> Session:
+        """See ``OnChip.session``."""
+        start = self._do.session
+        if start is None:
+            raise ValueError(f"{self.chip.name}: its family has no sessions")
+        return start(self.program)
+
     def activity(self, spikes: Spikes) -> Activity:
         """See ``OnChip.activity``."""
         return self._do.activity(self.program, spikes)
@@ -149,7 +157,10 @@ class Bound(OnChip, Generic[P, C]):
 
     def live_config(self) -> Any:
         """See ``OnChip.live_config``."""
-        return self._do.live_config(self.config(), self.chip)
+        configure = self._do.live_config
+        if configure is None:
+            raise ValueError(f"{self.chip.name}: its family has no vendor library")
+        return configure(self.config(), self.chip)
 
     def pack(self) -> Packed:
         """See ``OnChip.pack``."""

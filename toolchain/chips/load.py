@@ -219,7 +219,7 @@ def _plugin_files() -> tuple[ChipFile, ...]:
             continue
         folder = plugins.folder_of(plugin)
         if folder is None or not (folder / f"{name}.yaml").is_file():
-            warn_skipped(plugin.title, f"no file {name}.yaml in {plugin.value}")
+            warn_skipped(f"plug-in {plugin.title}", f"no file {name}.yaml in {plugin.value}")
             continue
         path = folder / f"{name}.yaml"
         found.append(ChipFile(name=name, path=path, origin=f"of {plugin.package}"))

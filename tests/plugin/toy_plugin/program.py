@@ -1,0 +1,210 @@
+"""What is loaded on a toy chip, how it is kept, and what it computes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from toolchain.arrays import Array
+from toolchain.chips.contract import Timing
+from toolchain.runs import Activity, LayerActivity, LayerRecord, Recording, Spikes
+from toolchain.runs.activity import spikes_per_step, step_length
+from toolchain.runs.tally import spikes_of_each
+
+__all__ = ["Layer", "ToyProgram", "ToySession", "activity", "activity_at", "pack", "run", "unpack"]
+
+FIELDS = {"chip", "dt", "input_name", "names", "thresholds"}
+WORD = 2**15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layer:
+    """A dense layer of integrate-and-fire neurons: int8 weights (outputs, inputs), one threshold.
+
+    Raises:
+        ValueError: weights that are no 8-bit matrix, or a threshold below 1.
+    """
+
+    name: str
+    weight: Array
+    threshold: int
+
+    def __post_init__(self) -> None:
+        weight = np.array(self.weight)
+        if weight.ndim != 2 or weight.dtype.kind not in "iu" or np.abs(weight).max(initial=0) > 127:
+            raise ValueError(f"{self.name}: weights are 8-bit integers (outputs, inputs)")
+        if self.threshold < 1:
+            raise ValueError(f"{self.name}: a threshold is 1 or more, got {self.threshold}")
+        weight = weight.astype(np.int8)
+        weight.flags.writeable = False
+        object.__setattr__(self, "weight", weight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ToyProgram:
+    """Layers one after the other."""
+
+    chip: str
+    dt: float | None
+    input_name: str
+    layers: tuple[Layer, ...]
+
+    def __str__(self) -> str:
+        """Return one line a layer, its weights as shape and digest."""
+        digests = [hashlib.sha256(each.weight.tobytes()).hexdigest()[:8] for each in self.layers]
+        lines = [
+            f"  {each.name}: {each.weight.shape} #{digest} threshold {each.threshold}"
+            for each, digest in zip(self.layers, digests, strict=True)
+        ]
+        return "\n".join([f"ToyProgram for {self.chip}, dt {self.dt}", *lines])
+
+
+# ---- simulation ----
+
+
+def as_counts(program: ToyProgram, spikes: Spikes) -> Array:
+    """Return counts int64 (batch, time, inputs); ValueError where they are none."""
+    given = np.asarray(spikes)
+    inputs = program.layers[0].weight.shape[1]
+    if given.ndim != 3 or given.shape[2] != inputs:
+        raise ValueError(f"spikes are (batch, time, {inputs}), got shape {given.shape}")
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"spikes are counts, got an array of type {given.dtype}")
+    if not np.all((given >= 0) & (given < WORD) & (given == np.floor(given))):
+        raise ValueError(f"spikes are whole counts from 0 to {WORD - 1}")
+    return given.astype(np.int64)
+
+
+class ToySession:
+    """A run whose membranes are kept between calls."""
+
+    def __init__(self, program: ToyProgram) -> None:
+        """Start at rest, with as many samples as the first input has."""
+        self.program, self._membranes = program, dict[str, Array]()
+
+    def reset(self) -> None:
+        """Return all membranes to 0."""
+        self._membranes = {}
+
+    def simulate(self, spikes: Spikes, record: bool = False) -> Recording:
+        """Continue with more timesteps."""
+        counts = as_counts(self.program, spikes)
+        layers: dict[str, LayerRecord] = {}
+        saturations: dict[str, int] = {}
+        for layer in self.program.layers:
+            v = self._membranes.get(layer.name, np.zeros((len(counts), len(layer.weight)), int))
+            drive = counts @ layer.weight.T.astype(np.int64)
+            fired, after, cut = np.zeros_like(drive), np.zeros_like(drive), 0
+            for step in range(drive.shape[1]):
+                total = v + drive[:, step]
+                v = np.clip(total, -WORD, WORD - 1)
+                cut += int((v != total).sum())
+                fired[:, step] = np.maximum(v, 0) // layer.threshold
+                v = after[:, step] = v - fired[:, step] * layer.threshold
+            self._membranes[layer.name] = v
+            layers[layer.name] = LayerRecord(spikes=fired, v_mem=after)
+            saturations[layer.name] = cut
+            counts = fired
+        run = Recording(spikes=counts, dt=self.program.dt)
+        if not record:
+            return run
+        counted = None if self.program.dt is None else _counts(self.program, spikes, layers)
+        return Recording(
+            spikes=counts,
+            layers=layers,
+            saturations=saturations,
+            dt=self.program.dt,
+            activity=counted,
+        )
+
+
+def run(program: ToyProgram, spikes: Spikes, record: bool, timing: Timing) -> Recording:
+    """Run from rest."""
+    del timing
+    return ToySession(program).simulate(spikes, record)
+
+
+# ---- counts ----
+
+
+def _counts(program: ToyProgram, spikes: Spikes, layers: Mapping[str, LayerRecord]) -> Activity:
+    given = as_counts(program, spikes)
+    steps = max(1, given.shape[0] * given.shape[1])
+    fired = [
+        spikes_of_each(given),
+        *(spikes_of_each(layers[x.name].spikes) for x in program.layers),
+    ]
+    return _activity(program, [each / steps for each in fired], given.shape[1])
+
+
+def _activity(program: ToyProgram, fired: list[Array], steps: int) -> Activity:
+    """Return the activity of mean spikes a step of each neuron, the input's first."""
+    entry, *rest = fired
+    first = LayerActivity(
+        name=program.input_name,
+        neurons=len(entry),
+        spikes_per_step=float(entry.sum()),
+        active=None,
+        synops_per_step=0.0,
+    )
+    layers = (
+        LayerActivity(
+            name=layer.name,
+            neurons=len(layer.weight),
+            spikes_per_step=float(own.sum()),
+            active=None,
+            synops_per_step=float(before @ np.count_nonzero(layer.weight, axis=0)),
+        )
+        for layer, before, own in zip(program.layers, fired, rest, strict=False)
+    )
+    return Activity(layers=(first, *layers), steps=steps, dt=step_length(program.dt))
+
+
+def activity(program: ToyProgram, spikes: Spikes) -> Activity:
+    """Count on spikes."""
+    step_length(program.dt)
+    found = run(program, spikes, True, "clocked").activity
+    assert found is not None
+    return found
+
+
+def activity_at(program: ToyProgram, rates: Mapping[str, float], steps: int) -> Activity:
+    """Count for mean rates, spike/s a neuron."""
+    names = [program.input_name, *(layer.name for layer in program.layers)]
+    sizes = [program.layers[0].weight.shape[1], *(len(layer.weight) for layer in program.layers)]
+    mean = spikes_per_step(rates, names, program.dt)
+    fired = [np.full(size, mean[name]) for name, size in zip(names, sizes, strict=True)]
+    return _activity(program, fired, steps)
+
+
+# ---- as data ----
+
+
+def pack(program: ToyProgram) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return weights by layer, and the rest."""
+    return {layer.name: layer.weight for layer in program.layers}, {
+        "chip": program.chip,
+        "dt": program.dt,
+        "input_name": program.input_name,
+        "names": [layer.name for layer in program.layers],
+        "thresholds": [layer.threshold for layer in program.layers],
+    }
+
+
+def unpack(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> ToyProgram:
+    """Return the program that ``pack`` took apart; ValueError where it is none."""
+    if metadata.keys() != FIELDS or set(metadata["names"]) != set(arrays):
+        raise ValueError("no toy program: fields or weights are missing or unknown")
+    return ToyProgram(
+        chip=metadata["chip"],
+        dt=metadata["dt"],
+        input_name=metadata["input_name"],
+        layers=tuple(
+            Layer(name=name, weight=arrays[name], threshold=threshold)
+            for name, threshold in zip(metadata["names"], metadata["thresholds"], strict=True)
+        ),
+    )

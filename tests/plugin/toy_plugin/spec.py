@@ -1,0 +1,37 @@
+"""The model of a toy chip's file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from toolchain.hardware import Power, Quantity, SpecBase
+from toolchain.hardware.quantity import SpecModel, counted_in
+
+__all__ = ["ToyChip", "ToyLimits", "ToyPower"]
+
+Bits = Annotated[Quantity, counted_in("bit")]
+
+
+class ToyLimits(SpecModel):
+    """What fits on the chip: channels, neurons of all layers together, and widths of words."""
+
+    input_channels: Annotated[Quantity, counted_in("channel")]
+    neurons: Annotated[Quantity, counted_in("neuron")]
+    weight_width: Bits
+    threshold_width: Bits
+    state_width: Bits
+
+
+class ToyPower(Power):
+    """Power of a chip that counts synaptic operations."""
+
+    ACTIONS: ClassVar[Mapping[str, str]] = {"synop": "synop"}
+
+
+class ToyChip(SpecBase):
+    """One revision of the toy family."""
+
+    family: Literal["toy"]
+    limits: ToyLimits
+    power: ToyPower
