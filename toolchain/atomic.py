@@ -78,12 +78,10 @@ def _swap(fresh: Path, folder: Path) -> None:
         fresh.rename(folder)
         return
     old = _beside(folder, ".old")
-    old.mkdir()
-    folder.rename(old / folder.name)
+    folder.rename(old)
     try:
         fresh.rename(folder)
     except OSError:
-        (old / folder.name).rename(folder)
+        old.rename(folder)
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
