@@ -90,13 +90,6 @@ def pyproject():
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def test_what_is_built_in_is_in_the_entry_points_too():
-    groups = pyproject()["project"]["entry-points"]
-    assert groups == {group: dict(table) for group, table in BUILT_IN.items()}
-    files = {path.stem for path in (ROOT / "hardware_specs").glob("*.yaml")}
-    assert files == set(BUILT_IN["snn_toolchain.chips"])
-
-
 def test_the_entry_point_groups_that_are_named_exist():
     for page in PAGES:
         named = re.findall(r"`(snn_toolchain\.\w+)`", page.read_text(encoding="utf-8"))
