@@ -9,7 +9,8 @@ ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
-.PHONY: demo test check validation fuzz conformance vectors oracles bench compare clean
+.PHONY: demo test check validation fuzz conformance vectors oracles bench compare \
+	shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -74,6 +75,10 @@ bench: $(CONFORMANCE)/.ready
 # Quantizers for Xylo beside rockpool's; --record writes what tests and documentation stand on.
 compare: $(CONFORMANCE)/.ready
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/xylo_quantizers.py --record
+
+# How much the chip families' modules have in common, pair by pair; fails where that is a fifth.
+shared-tokens: $(VENV)/.test
+	$(BIN)/python benchmarks/shared_tokens.py
 
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)

@@ -1,8 +1,8 @@
 """Trained spiking networks onto neuromorphic chips.
 
-``deploy(model, chip="xylo", sample=x, dt=1e-3)`` is the whole road; everything else is a part of
-it that can be used alone. Importing this package loads neither torch nor matplotlib nor any
-framework nor a vendor SDK: each is imported by the function that needs it.
+``deploy(model, chip="xylo", sample=x, dt=1e-3)`` takes every step; each step can be used alone.
+Importing this package loads neither torch nor matplotlib nor any framework nor a vendor SDK: each
+is imported by the function that needs it.
 """
 
 from toolchain.across_chips import compare_chips

@@ -198,8 +198,8 @@ class DeployError(ValueError):
 
     Attributes:
         diagnostics: why.
-        ledger: the ``toolchain.fidelity.Ledger`` of the network as far as it came, with what is
-            unsupported; None where there is none.
+        ledger: the ``toolchain.fidelity.ledger.Ledger`` of the network as far as it came, with what
+            is unsupported; None where there is none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A network on a chip: the result of ``deploy``, and its archive."""
+"""A network on a chip: the result of ``deploy``, what it takes as input, and how it is saved."""
 
 from toolchain.deployment.deployment import Deployment
 
