@@ -24,7 +24,6 @@ from toolchain.ir import (
     SumPool2d,
 )
 from toolchain.runs.interpret import evaluate, interpret
-from toolchain.runs.peaks import state_peaks
 
 
 def run(node, inputs):
@@ -264,8 +263,3 @@ def test_no_samples_or_no_time_gives_an_empty_recording(shape):
 def test_spikes_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"spikes must be \(batch, time, 1\), got shape"):
         interpret(chain((1,), n=neuron()), np.zeros(shape))
-
-
-def test_peaks_see_the_membrane_before_its_reset():
-    x = np.array([0.5, 3.0, -2.0]).reshape(1, 3, 1)
-    assert state_peaks(chain((1,), n=neuron()), x, headroom=2.0)["n"].tolist() == [7.0]

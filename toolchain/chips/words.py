@@ -7,7 +7,12 @@ from typing import Protocol
 
 from toolchain.hardware import Quantity
 
-__all__ = ["SignedWords", "largest", "signed_words"]
+__all__ = ["HEADROOM", "SignedWords", "largest", "signed_words"]
+
+
+HEADROOM = 1.25
+"""States on unseen data may exceed those of the data at hand by this factor before they saturate.
+A choice, not a measurement; saturations are counted and reported in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

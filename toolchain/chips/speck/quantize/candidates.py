@@ -15,7 +15,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.speck.quantize.joint import round_jointly
 from toolchain.chips.speck.quantize.layer import Integers, Layer, Words, integers
-from toolchain.runs.peaks import HEADROOM
+from toolchain.chips.words import HEADROOM
 
 __all__ = ["candidates", "ceilings", "from_weights_alone"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.words import HEADROOM
 from toolchain.chips.xylo.quantize.choice import Choice, Words
 from toolchain.chips.xylo.quantize.decays import Snapped
 from toolchain.chips.xylo.quantize.populations import Cells, Matrix
-from toolchain.runs.peaks import HEADROOM
 
 __all__ = ["scaled", "state_room"]
 
