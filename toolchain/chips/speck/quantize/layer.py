@@ -77,7 +77,14 @@ class Integers:
 
 
 def read_layers(graph: Graph) -> tuple[Layer, ...]:
-    """Every core of a shaped graph, in order; neurons without a convolution are left out."""
+    """Return every core of a shaped graph, in order, read once for each Graph.
+
+    Neurons without a convolution are left out.
+    """
+    return graph.derived(_read)
+
+
+def _read(graph: Graph) -> tuple[Layer, ...]:
     found = []
     for name, neuron in graph.of(Neuron).items():
         weight_name = graph.before(name)
