@@ -58,6 +58,10 @@ class Change:
             says it.
         note: a short text.
         allowed: the name by which it was accepted, or nothing.
+        span: smallest and largest ``error`` of the layer's neurons; None if all of them were
+            trained with one number or no number says it.
+        threshold: of weights, the smallest threshold of the neurons that they drive, lsb; None
+            if unknown.
     """
 
     what: str
@@ -68,6 +72,8 @@ class Change:
     error: float | None = None
     note: str = ""
     allowed: str = ""
+    span: tuple[float, float] | None = None
+    threshold: int | None = None
 
     def __str__(self) -> str:
         """``tau_mem: 10 -> 7.49 ms (-25.1 %), dash 3``."""
@@ -174,7 +180,18 @@ def _change_of(data: Mapping[str, Any]) -> Change:
         error=number(data["error"], int, float),
         note=text(data["note"]),
         allowed=text(data["allowed"]),
+        span=_span_of(data.get("span")),  # earlier versions wrote neither this
+        threshold=number(data.get("threshold"), int),  # nor this
     )
+
+
+def _span_of(data: Sequence[Any] | None) -> tuple[float, float] | None:
+    if data is None:
+        return None
+    low, high = (number(each, int, float) for each in data)
+    if low is None or high is None:
+        raise TypeError(f"wants two numbers, got {data!r}")
+    return low, high
 
 
 def _effect_of(data: Mapping[str, Any]) -> Effect:

@@ -6,7 +6,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 
-__all__ = ["dashes", "formulas"]
+__all__ = ["dashes", "decay_note", "formulas"]
 
 
 def dashes(alpha: Array) -> Array:
@@ -28,3 +28,13 @@ def formulas(alpha: Array) -> dict[str, Array]:
     with np.errstate(divide="ignore"):
         tau = -1 / np.log(alpha)
         return {"log2(tau/dt)": np.rint(np.log2(tau)), "-log2(1 - alpha)": np.rint(dashes(alpha))}
+
+
+def decay_note(trained: float, held: float) -> str:
+    """Return the bit shift that holds a decay factor, and what the two formulas give for it."""
+    dash, given = float(dashes(np.asarray(held))), formulas(np.asarray(trained))
+    same = [name for name, shift in given.items() if shift == np.rint(dash)]
+    others = [f"{name} gives {int(shift)}" for name, shift in given.items() if name not in same]
+    if not others:
+        return f"dash {dash:g}, as by both formulas"
+    return "; ".join([f"dash {dash:g}{''.join(f', as by {name}' for name in same)}", *others])

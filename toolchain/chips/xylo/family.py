@@ -17,6 +17,7 @@ from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.hardware import SpecBase
+from toolchain.passes.dashes import decay_note
 
 __all__ = ["Xylo"]
 
@@ -42,6 +43,7 @@ FUNCTIONS = Functions(
     live_config=to_samna,
     pack=store.to_arrays,
     unpack=store.from_arrays,
+    decay_note=decay_note,
 )
 
 
