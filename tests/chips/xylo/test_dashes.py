@@ -7,7 +7,7 @@ import pytest
 
 from tests.chips.xylo.graphs import lif, sequence
 from toolchain import deploy
-from toolchain.passes.dashes import decay_note, formulas
+from toolchain.chips.xylo.dashes import decay_note, formulas
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import ClassVar
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
+from toolchain.chips.xylo.dashes import decay_note
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.live.boards import to_samna
 from toolchain.chips.xylo.power import estimate
@@ -17,7 +18,6 @@ from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.hardware import SpecBase
-from toolchain.passes.dashes import decay_note
 
 __all__ = ["Xylo"]
 
