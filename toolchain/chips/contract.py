@@ -264,13 +264,9 @@ class Family(Protocol):
         ...
 
     def decay_note(self, trained: float, held: float) -> str:
-        """Describe how the chip holds a decay factor that quantization changed, in a few words.
+        """Describe how the chip holds a decay factor, ``held`` in place of ``trained``.
 
         The words follow the change of the time constant in the ledger and in its warning.
-
-        Args:
-            trained: the part of a state that a timestep keeps, 0..1.
-            held: the part that the chip keeps.
         """
         del trained, held
         return ""

@@ -1,4 +1,4 @@
-"""What changed between the float network and the chip, with its size; no graph is rewritten.
+"""Differences between the trained network and the chip, with their size; rewrites no graph.
 
 ``differences`` and ``rounding`` compare the graphs before and after a step, ``findings`` reports
 the changes that matter to a user, ``effects`` measures what all of them do on calibration samples,

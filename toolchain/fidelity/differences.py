@@ -1,4 +1,4 @@
-"""What rewrites of a float graph changed, layer by layer: exact ones and approximations.
+"""Changes that exact rewrites and accepted approximations make to a float graph, by layer.
 
 Nodes are compared field by field, so that every change of a step is found, whether or not the
 step reports it. A change without a description of its own has the name of its field.
@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from toolchain.fidelity.fields import by_layer, differing, tau_change, value_of
+from toolchain.fidelity.fields import (
+    DECAYS,
+    EXACT,
+    WEIGHTS,
+    by_layer,
+    differing,
+    field_change,
+    moved,
+    row_scales,
+    tau_change,
+    value_of,
+)
 from toolchain.fidelity.ledger import Change, Changes, Fidelity
-from toolchain.fidelity.scales import EXACT, WEIGHTS, moved, row_scales
 from toolchain.ir import (
     BatchNorm,
     Conv1d,
@@ -30,7 +40,7 @@ from toolchain.passes.unroll import UNROLLED
 __all__ = ["accepted", "exact_rewrites"]
 
 MULTIPLIED = (Linear, Conv1d, Conv2d, Scale, SumPool2d)
-"""What is left out where a product of weights does the same."""
+"""Layers that are left out where a product of weights does the same."""
 LEFT_OUT = {
     Identity: "does nothing at inference",
     Flatten: "a matter of addresses",
@@ -81,17 +91,10 @@ def _rewritten(name: str, node: Node, after: Graph) -> Iterator[Change]:
         what, note = ("dense", "written out as one matrix") if dense else ("kind", "")
         yield Change(what=what, fidelity=exact, before=kinds[0], after=kinds[1], note=note)
     for field in differing(node, other):
-        old, new = getattr(node, field), getattr(other, field)
         if field == "weight":
             yield _reweighted(node, other)
-            continue
-        yield Change(
-            what=field,
-            fidelity=exact,
-            before=value_of(old),
-            after=value_of(new),
-            note=FOLDED.get(field, ""),
-        )
+        else:
+            yield field_change(field, node, other, exact, FOLDED.get(field, ""))
 
 
 def _why_left_out(node: Node, after: Graph) -> str:
@@ -117,21 +120,18 @@ def _reweighted(node: Node, other: Node) -> Change:
             unit="numbers",
             note="written out",
         )
-    if moved(node, other) <= EXACT:
-        return _scaled(node, other)
-    return Change(
-        what="weights", fidelity=Fidelity.EXACT, note="multiplied with those of its neighbours"
-    )
-
-
-def _scaled(node: Node, other: Node) -> Change:
-    """Return the factors that weights took up from their neighbours."""
+    if moved(node, other) > EXACT:
+        note = "multiplied with those of its neighbours"
+        return Change(what="weights", fidelity=Fidelity.EXACT, note=note)
     scales = row_scales(node, other)
     scales = scales[scales != 0]
-    span = value_of(scales) if scales.size else 1.0
-    note = "takes up factors of its neighbours"
     return Change(
-        what="weights", fidelity=Fidelity.EXACT, before=1.0, after=span, unit="times", note=note
+        what="weights",
+        fidelity=Fidelity.EXACT,
+        before=1.0,
+        after=value_of(scales) if scales.size else 1.0,
+        unit="times",
+        note="takes up factors of its neighbours",
     )
 
 
@@ -163,12 +163,7 @@ def accepted(before: Graph, after: Graph, name: str) -> Changes:
 def _approximated(node: Node, other: Node, dt: float | None) -> Iterator[Change]:
     for field in differing(node, other):
         old, new = getattr(node, field), getattr(other, field)
-        if field in ("alpha_mem", "alpha_syn") and old is not None and new is not None:
+        if field in DECAYS and old is not None and new is not None:
             yield tau_change(field, old, new, dt)
-            continue
-        yield Change(
-            what=field,
-            fidelity=Fidelity.APPROXIMATED,
-            before=value_of(old),
-            after=value_of(new),
-        )
+        else:
+            yield field_change(field, node, other, Fidelity.APPROXIMATED)

@@ -59,12 +59,13 @@ def trace(
             chip, and of the chip taking events one by one, where it does.
         lags: timesteps by which each layer of the chip is later.
     """
-    tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in _layers(quantized)}
+    layers = quantized.of(Neuron)
+    tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in layers.items()}
     outputs: tuple[list[Array], list[Array]] = [], []
     busy: list[tuple[Activity, int]] = []
     samples, steps = spikes.shape[:2]
-    held = max(1, steps * sum(prod(graph.shape(name)) for name, _ in _layers(quantized)))
-    size = max(1, MOST // held)
+    states = steps * sum(prod(graph.shape(name)) for name in layers)
+    size = max(1, MOST // max(1, states))
     for start in range(0, max(1, samples), size):
         part = spikes[start : start + size]
         trained, made = reference(part), chip(part)
@@ -87,10 +88,6 @@ def trace(
         samples=samples,
         steps=steps,
     )
-
-
-def _layers(quantized: Graph) -> list[tuple[str, Neuron]]:
-    return [*quantized.of(Neuron).items()]
 
 
 def _input(spikes: Array) -> Effect:

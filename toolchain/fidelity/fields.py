@@ -1,4 +1,4 @@
-"""Nodes compared field by field, and their fields as data."""
+"""Comparison of nodes field by field, and fields as data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.fidelity.ledger import Change, Fidelity, Value
-from toolchain.ir import Graph, Node, time_constant
+from toolchain.ir import Conv2d, Graph, Linear, Node, time_constant
 
-__all__ = ["DecayNote", "by_layer", "differing", "tau_change", "value_of"]
+__all__ = [
+    "DECAYS",
+    "EXACT",
+    "WEIGHTS",
+    "DecayNote",
+    "by_layer",
+    "differing",
+    "field_change",
+    "moved",
+    "row_scales",
+    "tau_change",
+    "value_of",
+]
 
+DECAYS = ("alpha_mem", "alpha_syn")
+"""Fields of a membrane that are entered in the ledger as time constants."""
+
+WEIGHTS = (Linear, Conv2d)
+EXACT = 1e-9
+"""Relative difference up to which integers are a multiple of the trained numbers."""
 DecayNote: TypeAlias = Callable[[float, float], str]
 """Describes a decay factor, as trained and as the chip holds it; see ``Family.decay_note``."""
 
@@ -61,6 +79,12 @@ def _finite(value: float) -> Value:
     return value if np.isfinite(value) else "infinite"
 
 
+def field_change(field: str, node: Node, other: Node, fidelity: Fidelity, note: str = "") -> Change:
+    """Return the change of a field that needs no words of its own."""
+    old, new = value_of(getattr(node, field)), value_of(getattr(other, field))
+    return Change(what=field, fidelity=fidelity, before=old, after=new, note=note)
+
+
 def tau_change(
     field: str, old: Array, new: Array, dt: float | None, note: DecayNote | None = None
 ) -> Change:
@@ -86,3 +110,26 @@ def tau_change(
         span=(float(errors.min()), float(errors.max())) if spread else None,
         note="" if note is None else note(float(old[worst]), float(new[worst])),
     )
+
+
+def row_scales(node: Node, other: Node) -> Array:
+    """Return for each output the factor that brings its float weights nearest to the integers."""
+    assert isinstance(node, WEIGHTS)
+    assert isinstance(other, WEIGHTS)
+    old = node.weight.reshape(len(node.weight), -1)
+    new = other.weight.reshape(len(other.weight), -1)
+    squares = (old * old).sum(axis=1)
+    return np.asarray((new * old).sum(axis=1) / np.where(squares > 0, squares, 1))
+
+
+def moved(node: Linear | Conv2d, other: Linear | Conv2d) -> float:
+    """Return the distance of the integer weights from the nearest multiple of the float ones.
+
+    Root mean square over all rows, relative to the weights of the whole layer.
+    """
+    old = node.weight.reshape(len(node.weight), -1)
+    new = other.weight.reshape(len(other.weight), -1)
+    scale = row_scales(node, other)[:, None]
+    rest = np.divide(new, scale, out=np.zeros_like(old), where=scale > 0) - old
+    total = float((old * old).sum())
+    return float(np.sqrt((rest**2).sum() / total)) if total else 0.0

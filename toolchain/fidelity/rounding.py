@@ -1,4 +1,4 @@
-"""What a quantizer changed: numbers became integers, and decays those that the chip holds."""
+"""Changes that a quantizer makes: integers for numbers, and the decays that the chip holds."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from collections.abc import Iterator
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.fidelity.fields import DecayNote, by_layer, differing, tau_change, value_of
+from toolchain.fidelity.fields import (
+    DECAYS,
+    EXACT,
+    WEIGHTS,
+    DecayNote,
+    by_layer,
+    differing,
+    field_change,
+    moved,
+    row_scales,
+    tau_change,
+    value_of,
+)
 from toolchain.fidelity.ledger import Change, Changes, Fidelity
-from toolchain.fidelity.scales import EXACT, WEIGHTS, drive, moved, row_scales
 from toolchain.ir import Conv2d, Graph, Linear, Membrane, Neuron, Node
+from toolchain.passes.weights import weights_of
 
 __all__ = ["rounded"]
 
-DECAYS = ("alpha_mem", "alpha_syn")
 POTENTIALS = ("v_threshold", "bias", "v_min", "v_init", "v_leak", "reset_amount", "v_reset")
 """Fields of a neuron that are in units of its membrane."""
 
@@ -44,13 +55,12 @@ def rounded(before: Graph, after: Graph, decay_note: DecayNote | None = None) ->
                 if not np.allclose(old, new, rtol=1e-6, atol=0):
                     yield tau_change(field, old, new, before.dt, decay_note)
         if isinstance(node, Neuron) and isinstance(other, Neuron):
-            yield _threshold(node, other, drive(before, after, name))
+            yield _threshold(node, other, _drive(before, after, name))
             yield from _potentials(node, other)
             compared |= {*POTENTIALS}
         for field in differing(node, other):
             if field not in compared:
-                old, new = value_of(getattr(node, field)), value_of(getattr(other, field))
-                yield Change(what=field, fidelity=Fidelity.APPROXIMATED, before=old, after=new)
+                yield field_change(field, node, other, Fidelity.APPROXIMATED)
 
     return by_layer(before, one)
 
@@ -77,6 +87,20 @@ def _smallest_threshold(graph: Graph, weights: str) -> int | None:
     driven = graph.after(weights)
     node = None if driven is None else graph[driven]
     return int(node.v_threshold.min()) if isinstance(node, Neuron) else None
+
+
+def _drive(before: Graph, after: Graph, name: str) -> Array:
+    """Return for each neuron with weights the scale of its weights over that of its threshold."""
+    old, new = before[name], after[name]
+    assert isinstance(old, Neuron)
+    assert isinstance(new, Neuron)
+    pairs = [(before[w], after[w]) for w in weights_of(before, name) or ()]
+    scales = [row_scales(a, b) for a, b in pairs if isinstance(a, Linear)]
+    if not scales:
+        return np.zeros(0)
+    threshold = np.broadcast_to(new.v_threshold / old.v_threshold, old.shape).ravel()
+    rows = np.repeat(threshold, max(1, old.synapses))
+    return np.concatenate([(scale / rows)[scale > 0] for scale in scales])
 
 
 def _threshold(node: Neuron, other: Neuron, ratios: Array) -> Change:

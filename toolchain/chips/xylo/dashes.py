@@ -1,4 +1,4 @@
-"""The bit shift of a decay factor: how a chip whose states decay by shifts writes it down."""
+"""Bit shifts of decay factors: a state of Xylo decays by ``v -= v >> dash``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["dashes", "decay_note", "formulas"]
 
 
 def dashes(alpha: Array) -> Array:
-    """``-log2(1 - alpha)``: the bit shift of a decay factor, whole where shifts can hold it.
+    """Return the bit shift of a decay factor, ``-log2(1 - alpha)``; whole if a shift holds it.
 
     Source: Xylo decays by ``v -= v >> dash``, which keeps ``1 - 2**-dash`` of a large v.
     """
@@ -19,7 +19,7 @@ def dashes(alpha: Array) -> Array:
 
 
 def formulas(alpha: Array) -> dict[str, Array]:
-    """The bit shifts that the two formulas in use give for a decay factor, by formula.
+    """Return the bit shifts that the two formulas in use give for a decay factor, by formula.
 
     They disagree for some time constants, as for 2.29 to 2.83 timesteps.
 
