@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,13 +18,13 @@ from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import counts_of
 from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
-    Book,
+    LedgerBuilder,
     accepted,
-    changes,
-    entered,
+    changes_of,
+    diagnostics_of,
+    exact_rewrites,
     measured,
     rounded,
-    written_otherwise,
 )
 from toolchain.frontends import extract
 from toolchain.frontends.source import as_graph
@@ -102,35 +103,36 @@ def deploy(
     chosen = merged(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
     shaped = family.shape(_rewritten(graph))
-    book = Book(
-        graph=graph, shaped=shaped, chip=family.chip, found=(written_otherwise(graph, shaped),)
-    )
+    ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
+    ledger = ledger.add(exact_rewrites(graph, shaped))
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
-    floats, findings, book = _approximated(family, shaped, names, book)
+    floats, findings, ledger = _approximated(family, shaped, names, ledger)
     findings += (*_unproven(graph), *family.check_graph(floats))
     again = partial(
         deploy, graph, chip, calibration=calibration, quantizer=quantizer, options=chosen
     )
     refused = partial(_refused, family, names, again)
     if not family.can_lower(floats):
-        raise refused(findings, book)
+        raise refused(findings, ledger)
     counts = None if calibration is None else _calibration_counts(family, floats, calibration)
     quantized, scales = family.quantize(floats, counts, method)
+    rounding = rounded(floats, quantized, family.decay_note)
     on_chip = family.lower(quantized, chosen)
-    findings += changes(floats, quantized) + scales + on_chip.check()
+    findings += diagnostics_of(rounding) + scales + on_chip.check()
     on_chip, unplaced = on_chip.place(chosen)
     findings += unplaced
-    book = book.with_(rounded(floats, quantized), entered(findings, family.DIFFERENCES))
+    different = changes_of(found for found in findings if found.rule in family.DIFFERENCES)
+    ledger = ledger.add(rounding, different)
     if any(map(is_error, findings)):
-        raise refused(findings, book)
+        raise refused(findings, ledger)
     deployment = Deployment(
         on_chip=on_chip,
         graph=graph,
         quantized=quantized,
         diagnostics=findings,
-        ledger=book.closed(),
+        ledger=ledger.build(),
     )
-    return _with_effects(deployment, floats, book, calibration)
+    return _with_effects(deployment, floats, ledger, calibration)
 
 
 def _rewritten(graph: Graph) -> Graph:
@@ -140,34 +142,33 @@ def _rewritten(graph: Graph) -> Graph:
 
 
 def _approximated(
-    family: Family, graph: Graph, names: tuple[str, ...], book: Book
-) -> tuple[Graph, tuple[Diagnostic, ...], Book]:
-    """Apply what is accepted, one approximation after the other."""
+    family: Family, graph: Graph, names: tuple[str, ...], ledger: LedgerBuilder
+) -> tuple[Graph, tuple[Diagnostic, ...], LedgerBuilder]:
+    """Apply the accepted approximations, one after the other."""
     findings: tuple[Diagnostic, ...] = ()
     for name in names:
         after, found = family.approximate(graph, (name,))
-        findings, book = findings + found, book.with_(accepted(graph, after, name))
+        findings, ledger = findings + found, ledger.add(accepted(graph, after, name))
         graph = after
-    return graph, findings, book
+    return graph, findings, ledger
 
 
 def _with_effects(
-    deployment: Deployment, floats: Graph, book: Book, calibration: Spikes | None
+    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: Spikes | None
 ) -> Deployment:
-    """Return the deployment with what it does to the calibration spikes in its ledger."""
-    trace = None if calibration is None else deployment.heard(calibration)
-    effects = None if trace is None else trace.effects
-    conditions = deployment.family.conditions(floats, deployment.quantized, effects)
-    findings = deployment.diagnostics
-    if trace is not None:
-        findings += (measured(trace.reference, trace.chip, deployment.lag),)
-    return Deployment(
-        on_chip=deployment.on_chip,
-        graph=deployment.graph,
-        quantized=deployment.quantized,
-        diagnostics=findings,
-        ledger=book.with_(conditions).closed(listened=trace),
-        calibration_activity=None if trace is None else trace.chip.activity,
+    """Return the deployment with the chip's conditions and the effects of calibration spikes."""
+    family, quantized = deployment.family, deployment.quantized
+    if calibration is None:
+        ledger = ledger.add(family.conditions(floats, quantized, None))
+        return replace(deployment, ledger=ledger.build())
+    trace = deployment.trace(calibration)
+    ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
+    finding = measured(trace.reference, trace.chip, deployment.lag)
+    return replace(
+        deployment,
+        diagnostics=(*deployment.diagnostics, finding),
+        ledger=ledger.build(trace),
+        calibration_activity=trace.chip.activity,
     )
 
 
@@ -182,7 +183,7 @@ def _refused(
     names: tuple[str, ...],
     again: Callable[..., Deployment],
     findings: tuple[Diagnostic, ...],
-    book: Book,
+    ledger: LedgerBuilder,
 ) -> DeployError:
     """Return the error with every finding; what accepts them is tried when it is printed.
 
@@ -190,13 +191,13 @@ def _refused(
         family: whose approximations may be accepted.
         names: those that are.
         again: deploys the same once more, with an ``allow`` of its own.
-        findings, book: what was found.
+        findings, ledger: every finding, and the changes so far.
     """
     errors = tuple(filter(is_error, findings))
     return DeployError(
-        f"the network does not fit {book.chip.name}: {plural(len(errors), 'error')}",
+        f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}",
         errors,
-        book.closed(findings),
+        ledger.add(changes_of(errors)).build(),
         lambda: acceptance(
             errors, names, family.APPROXIMATIONS, lambda allow: _agreement(again(allow=allow))
         ),

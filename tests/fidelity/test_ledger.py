@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from toolchain import DeployError, Deployment, deploy
 from toolchain.chips.load import load_family
-from toolchain.fidelity import accepted, rounded, written_otherwise
+from toolchain.fidelity import accepted, exact_rewrites, rounded
 from toolchain.fidelity.ledger import UNCHECKED, Change, Entry, Fidelity, Ledger, weakest
 from toolchain.ir import (
     AvgPool2d,
@@ -125,6 +125,43 @@ def test_as_plain_data_it_comes_back():
     text = json.dumps(ledger.as_dict(), allow_nan=False)
     assert Ledger.from_dict(json.loads(text)) == ledger
     assert json.loads(text)["layers"][3]["fidelity"] == "approximated"
+
+
+def spread():
+    """A ledger whose neurons differ in their time constants, as plain data."""
+    taus = np.exp(-1 / np.linspace(5, 12, 8))
+    return deploy(dense({"alpha_mem": taus}), "xylo", quantizer="channel").ledger
+
+
+def test_a_ledger_of_an_earlier_version_is_read_without_what_it_lacks():
+    ledger = spread()
+    data = json.loads(json.dumps(ledger.as_dict()))
+    assert Ledger.from_dict(data) == ledger
+    assert only(ledger, "h", "tau_mem").span
+    assert only(ledger, "w1", "weights").threshold
+    for layer in data["layers"]:
+        for change in layer["changes"]:
+            del change["span"], change["threshold"]
+    assert str(Ledger.from_dict(data)) == str(ledger)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"span": 1.0},
+        {"span": [1.0]},
+        {"span": [1.0, None]},
+        {"span": ["1", "2"]},
+        {"threshold": "5"},
+        {"threshold": 5.5},
+    ],
+    ids=str,
+)
+def test_a_damaged_figure_of_a_change_is_refused(wrong):
+    data = spread().as_dict()
+    data["layers"][1]["changes"][0] |= wrong
+    with pytest.raises((TypeError, ValueError)):
+        Ledger.from_dict(data)
 
 
 def test_it_is_saved_with_the_deployment(tmp_path):
@@ -292,7 +329,7 @@ def test_saturation_is_counted_and_its_absence_told_with_its_margin():
     assert f"{100 * peak / 32767:.2g} % of the word" in change.note
     loud = spikes(4, 50, 6, rate=12).clip(0, 15)
     full = deploy(dense({"v_threshold": 300.0}, weight=np.ones((8, 6))), "xylo", calibration=SPIKES)
-    clamped = full.heard(loud).effects["h"].saturations
+    clamped = full.trace(loud).effects["h"].saturations
     assert clamped == full.simulate(loud, record=True).saturations["h"]
 
 
@@ -325,10 +362,10 @@ def test_effects_are_measured_against_the_network_as_it_came_with_the_lag_undone
     assert (d.ledger.samples, d.ledger.steps) == (4, 50)
 
 
-def test_samples_are_heard_a_few_at_a_time_to_the_same_effect(monkeypatch):
+def test_samples_are_traced_a_few_at_a_time_to_the_same_effect(monkeypatch):
     d = deploy(dense(), "xylo", calibration=SPIKES)
     monkeypatch.setattr("toolchain.fidelity.effects.MOST", 1)
-    again = d.heard(SPIKES)
+    again = d.trace(SPIKES)
     assert dict(again.effects) == {e.layer: e.effect for e in d.ledger.entries if e.effect}
     np.testing.assert_array_equal(again.chip.spikes, d.simulate(SPIKES).spikes)
 
@@ -401,7 +438,7 @@ def test_any_number_of_a_neuron_that_differs_is_found(field):
     other = base.replace(
         {"h": replace(node, **{field: np.asarray(0.7 * getattr(node, field) + 0.1)})}
     )
-    for found in (written_otherwise(base, other), accepted(base, other, "x"), rounded(base, other)):
+    for found in (exact_rewrites(base, other), accepted(base, other, "x"), rounded(base, other)):
         told = {change.what for change in found["h"]}
         wanted = {field, field.replace("alpha", "tau")}
         assert told & wanted, field
@@ -415,7 +452,7 @@ def test_any_number_of_a_neuron_that_differs_is_found(field):
 def test_any_option_of_a_neuron_that_differs_is_found(changes):
     base = dense()
     other = base.replace({"h": replace(base["h"], **changes)})
-    for found in (written_otherwise(base, other), accepted(base, other, "x"), rounded(base, other)):
+    for found in (exact_rewrites(base, other), accepted(base, other, "x"), rounded(base, other)):
         assert {change.what for change in found["h"]} >= set(changes)
 
 
@@ -424,7 +461,7 @@ def test_weights_that_are_written_out_are_exact():
     nodes = {"input": Input(shape=(1, 3, 3)), "w": conv, "flat": Flatten(), "output": Output()}
     before = Graph.chain(nodes)
     nodes = {"input": Input(shape=(1, 3, 3)), "flat": Flatten(), "w": Linear(weight=np.eye(4, 9))}
-    found = written_otherwise(before, Graph.chain({**nodes, "output": Output()}))["w"]
+    found = exact_rewrites(before, Graph.chain({**nodes, "output": Output()}))["w"]
     assert [(c.what, c.before, c.after) for c in found] == [
         ("dense", "Conv2d", "Linear"),
         ("weights", 4, 36),
@@ -434,7 +471,7 @@ def test_weights_that_are_written_out_are_exact():
 
 def test_a_network_that_stays_as_it_is_differs_in_nothing():
     base = dense()
-    assert written_otherwise(base, base) == {}
+    assert exact_rewrites(base, base) == {}
     assert accepted(base, base, "x") == {}
     found = [change for changes in rounded(base, base).values() for change in changes]
     assert {change.fidelity for change in found} == {EXACT}

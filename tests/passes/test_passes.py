@@ -26,7 +26,6 @@ from toolchain.passes import (
     fuse_batch_norm,
     linear_to_conv,
 )
-from toolchain.passes.dashes import formulas
 from toolchain.passes.weights import weights_of
 from toolchain.runs.interpret import interpret
 
@@ -230,14 +229,6 @@ def test_the_weights_of_a_recurrent_layer_are_both_found():
 def test_a_layer_driven_by_spikes_directly_has_no_weights():
     graph = chain((1,), lif=Neuron(shape=(1,), v_threshold=1.0))
     assert weights_of(graph, "lif") is None
-
-
-@pytest.mark.parametrize(
-    ("tau", "by_tau", "by_alpha"), [(2.25, 1, 1), (2.3, 1, 2), (2.8, 1, 2), (2.9, 2, 2), (10, 3, 3)]
-)
-def test_the_two_formulas_in_use_disagree_between_2_29_and_2_83_steps(tau, by_tau, by_alpha):
-    given_by = formulas(np.exp(-1 / np.array(tau)))
-    assert given_by == {"log2(tau/dt)": by_tau, "-log2(1 - alpha)": by_alpha}
 
 
 def test_pools_that_sum_are_left_alone():

@@ -263,6 +263,14 @@ class Family(Protocol):
         """
         ...
 
+    def decay_note(self, trained: float, held: float) -> str:
+        """Describe how the chip holds a decay factor, ``held`` in place of ``trained``.
+
+        The words follow the change of the time constant in the ledger and in its warning.
+        """
+        del trained, held
+        return ""
+
     def lower(self, graph: Graph, options: Options) -> OnChip:
         """Return the program of a quantized graph, set up as ``options`` say."""
         ...

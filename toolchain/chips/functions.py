@@ -60,6 +60,7 @@ class Functions(Generic[P, C]):
     order_spread: Callable[[P, Spikes, Options], OrderSpread | None] | None = None
     session: Callable[[P], Session] | None = None
     counts: Callable[[Spikes, Shape, float], Array] | None = None
+    decay_note: Callable[[float, float], str] | None = None
 
 
 def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
@@ -206,6 +207,11 @@ class FamilyOf(Family, Generic[P, C]):
     ) -> tuple[Graph, Findings]:
         """See ``Family.quantize``."""
         return self.functions().quantize(graph, self.chip, calibration, method)
+
+    def decay_note(self, trained: float, held: float) -> str:
+        """See ``Family.decay_note``."""
+        describe = self.functions().decay_note
+        return "" if describe is None else describe(trained, held)
 
     def lower(self, graph: Graph, options: Options) -> Bound[P, C]:
         """See ``Family.lower``."""

@@ -18,7 +18,7 @@ from toolchain.chips.resources import resource_table
 from toolchain.deployment.inputs import counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.estimate import Estimate
-from toolchain.fidelity import Heard, heard
+from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.report import Sheet, Text, render
@@ -130,10 +130,10 @@ class Deployment(Parts):
             orders=self.on_chip.order_spread(given, chosen),
         )
 
-    def heard(self, spikes: Spikes) -> Heard:
-        """What each layer makes of ``spikes``, on the chip and in the network as it came."""
+    def trace(self, spikes: Spikes) -> Trace:
+        """Run ``spikes`` through every layer, on the chip and in the trained network."""
         chip = partial(self.simulate, record=True)
-        return heard(
+        return trace(
             self.graph,
             self.quantized,
             self._counts(spikes, self.graph),

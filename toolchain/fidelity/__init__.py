@@ -1,22 +1,24 @@
-"""What changed between the float network and the chip, with its size: questions, no rewriting.
+"""Differences between the trained network and the chip, with their size; rewrites no graph.
 
-``findings`` tells a user of the changes that matter, ``differences`` finds all of them for the
-ledger, ``effects`` measures what they do on calibration samples, ``book`` makes the ledger.
+``differences`` and ``rounding`` compare the graphs before and after a step, ``findings`` reports
+the changes that matter to a user, ``effects`` measures what all of them do on calibration samples,
+``builder`` makes the ledger.
 """
 
-from toolchain.fidelity.book import Book, entered
-from toolchain.fidelity.differences import accepted, rounded, written_otherwise
-from toolchain.fidelity.effects import Heard, heard
-from toolchain.fidelity.findings import changes, measured
+from toolchain.fidelity.builder import LedgerBuilder, changes_of
+from toolchain.fidelity.differences import accepted, exact_rewrites
+from toolchain.fidelity.effects import Trace, trace
+from toolchain.fidelity.findings import diagnostics_of, measured
+from toolchain.fidelity.rounding import rounded
 
 __all__ = [
-    "Book",
-    "Heard",
+    "LedgerBuilder",
+    "Trace",
     "accepted",
-    "changes",
-    "entered",
-    "heard",
+    "changes_of",
+    "diagnostics_of",
+    "exact_rewrites",
     "measured",
     "rounded",
-    "written_otherwise",
+    "trace",
 ]

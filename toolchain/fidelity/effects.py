@@ -1,4 +1,4 @@
-"""What a deployment does on calibration samples, layer by layer, a few samples at a time."""
+"""Trace of a deployment on calibration samples, layer by layer, a few samples at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toolchain.ir import Graph, Neuron
 from toolchain.runs.activity import Activity, mean_activity
 from toolchain.runs.recording import LayerRecord, Recording, aligned
 
-__all__ = ["Heard", "heard"]
+__all__ = ["Trace", "trace"]
 
 MOST = 4_000_000
 """States of all layers in all timesteps that are held at once: tens of megabytes."""
@@ -23,13 +23,13 @@ Run = Callable[[Array], Recording]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Heard:
-    """What came of the samples.
+class Trace:
+    """Effect of each layer, and the outputs of the trained network and of the chip.
 
     Attributes:
         effects: by layer, the input among them.
         reference, chip: outputs, (batch, time, outputs), saturations, and how busy the chip was.
-        samples, steps: how many.
+        samples, steps: number of samples, and of timesteps in each.
     """
 
     effects: Mapping[str, Effect]
@@ -39,7 +39,7 @@ class Heard:
     steps: int
 
 
-def heard(
+def trace(
     graph: Graph,
     quantized: Graph,
     spikes: Array,
@@ -48,23 +48,24 @@ def heard(
     chip: Run,
     one_by_one: Run | None,
     lags: Mapping[str, int],
-) -> Heard:
-    """Every layer on ``spikes``, against the network as it came.
+) -> Trace:
+    """Run ``spikes`` through every layer, trained and on the chip, and compare them.
 
     Args:
-        graph: the network as it came.
+        graph: the trained network.
         quantized: in the chip's integers; its thresholds are those of the chip.
         spikes: (batch, time, *input shape) counts.
-        reference, chip, one_by_one: runs that record all layers; of the network as it came, of the
+        reference, chip, one_by_one: runs that record all layers; of the trained network, of the
             chip, and of the chip taking events one by one, where it does.
         lags: timesteps by which each layer of the chip is later.
     """
-    tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in _layers(quantized)}
+    layers = quantized.of(Neuron)
+    tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in layers.items()}
     outputs: tuple[list[Array], list[Array]] = [], []
     busy: list[tuple[Activity, int]] = []
     samples, steps = spikes.shape[:2]
-    held = max(1, steps * sum(prod(graph.shape(name)) for name, _ in _layers(quantized)))
-    size = max(1, MOST // held)
+    states = steps * sum(prod(graph.shape(name)) for name in layers)
+    size = max(1, MOST // max(1, states))
     for start in range(0, max(1, samples), size):
         part = spikes[start : start + size]
         trained, made = reference(part), chip(part)
@@ -76,7 +77,7 @@ def heard(
         if made.activity is not None:
             busy.append((made.activity, len(part)))
     effects = {graph.input: _input(spikes)} | {n: t.effect() for n, t in tallies.items()}
-    return Heard(
+    return Trace(
         effects=effects,
         reference=Recording(spikes=np.concatenate(outputs[0])),
         chip=Recording(
@@ -89,10 +90,6 @@ def heard(
     )
 
 
-def _layers(quantized: Graph) -> list[tuple[str, Neuron]]:
-    return [*quantized.of(Neuron).items()]
-
-
 def _input(spikes: Array) -> Effect:
     total, most = round(float(spikes.sum())), round(float(spikes.max(initial=0)))
     return Effect(trained=total, chip=total, agreement=1.0, trained_most=most, chip_most=most)
@@ -100,7 +97,7 @@ def _input(spikes: Array) -> Effect:
 
 @dataclass(slots=True, eq=False)
 class _Tally:
-    """One layer, added up over samples."""
+    """Sums over samples of one layer."""
 
     name: str
     node: Neuron
@@ -116,7 +113,7 @@ class _Tally:
     )
 
     def add(self, trained: LayerRecord, made: Recording, singly: LayerRecord | None) -> None:
-        """Some samples more."""
+        """Add some samples."""
         record = made.layers[self.name]
         wanted, got = aligned(_flat(trained.spikes), _flat(record.spikes), self.lag)
         n, m = wanted.sum(axis=1), got.sum(axis=1)
@@ -147,7 +144,7 @@ class _Tally:
         self.one_by_one = True
 
     def effect(self) -> Effect:
-        """All of it."""
+        """Return the effect of all samples that were added."""
         return replace(
             self.so_far,
             agreement=_agreement(self.apart, self.larger),

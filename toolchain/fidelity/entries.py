@@ -1,4 +1,4 @@
-"""Entries of the fidelity ledger: the changes of one layer and what it did on calibration."""
+"""Entries of the fidelity ledger: the changes of one layer, and its effect on calibration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 Value: TypeAlias = float | str | None
 
 UNCHECKED = "not checked: no calibration"
-"""What is noted of a condition on data where there are none."""
+"""Note of a condition on data without calibration."""
 
 
 class Fidelity(str, enum.Enum):
@@ -40,7 +40,7 @@ class Fidelity(str, enum.Enum):
 
 
 def weakest(found: Iterable[Fidelity]) -> Fidelity:
-    """The weakest of ``found``; exact where there is none."""
+    """Return the weakest of ``found``; exact if there is none."""
     order = [*Fidelity]
     return max(found, key=order.index, default=Fidelity.EXACT)
 
@@ -54,10 +54,13 @@ class Change:
         fidelity: of this change alone.
         before, after: what became what, in ``unit``; of many neurons, the one that changed most.
         unit: of both.
-        error: how far off it is, relative, signed where that says something; None where no number
-            says it.
+        error: relative error, signed where the sign has a meaning; None if no number expresses it.
         note: a short text.
         allowed: the name by which it was accepted, or nothing.
+        span: smallest and largest ``error`` of the layer's neurons; None if all of them were
+            trained with the same number, or no number expresses it.
+        threshold: of weights, the smallest threshold of the neurons that they drive, lsb; None
+            if unknown.
     """
 
     what: str
@@ -68,9 +71,11 @@ class Change:
     error: float | None = None
     note: str = ""
     allowed: str = ""
+    span: tuple[float, float] | None = None
+    threshold: int | None = None
 
     def __str__(self) -> str:
-        """``tau_mem: 10 -> 7.49 ms (-25.1 %), dash 3``."""
+        """Return one line, as ``tau_mem: 10 -> 7.49 ms (-25.1 %)``, with note and approval."""
         off = "" if self.error is None else percent(self.error)
         if self.before is not None or self.after is not None:
             unit = f" {self.unit}" if self.unit else ""
@@ -86,7 +91,7 @@ Changes: TypeAlias = Mapping[str, Sequence[Change]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What a layer did on the calibration samples, the chip's lag undone.
+    """Spikes and states of a layer on the calibration samples, the chip's lag undone.
 
     Attributes:
         trained, chip: spikes of the trained network and of the chip.
@@ -117,13 +122,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One layer.
+    """One layer in the ledger.
 
     Attributes:
         layer: the user's own name; ``network`` for what is about all of them.
         kind: what it is, as a node of the IR.
-        changes: every difference, in the order of the road.
-        effect: what it did on the calibration samples, of layers that spike.
+        changes: every difference, in the order of the pipeline.
+        effect: spikes and states on the calibration samples, of layers that spike.
     """
 
     layer: str
@@ -133,11 +138,11 @@ class Entry:
 
     @property
     def fidelity(self) -> Fidelity:
-        """That of the weakest change."""
+        """Fidelity of the weakest change."""
         return weakest(change.fidelity for change in self.changes)
 
     def of(self, what: str) -> tuple[Change, ...]:
-        """The changes of one aspect."""
+        """Return the changes of one aspect."""
         return tuple(change for change in self.changes if change.what == what)
 
 
@@ -174,7 +179,19 @@ def _change_of(data: Mapping[str, Any]) -> Change:
         error=number(data["error"], int, float),
         note=text(data["note"]),
         allowed=text(data["allowed"]),
+        # ledgers of earlier versions have neither of these
+        span=_span_of(data.get("span")),
+        threshold=number(data.get("threshold"), int),
     )
+
+
+def _span_of(data: Sequence[Any] | None) -> tuple[float, float] | None:
+    if data is None:
+        return None
+    low, high = (number(each, int, float) for each in data)
+    if low is None or high is None:
+        raise TypeError(f"wants two numbers, got {data!r}")
+    return low, high
 
 
 def _effect_of(data: Mapping[str, Any]) -> Effect:

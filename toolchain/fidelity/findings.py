@@ -1,151 +1,81 @@
-"""Findings on what quantization changed, with its size, and on what all changes did."""
+"""Findings about what quantization changed, with its size, and about what all changes did."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-import numpy as np
-
-from toolchain.arrays import Array
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.ir import Conv2d, Graph, Linear, Membrane, Neuron, Node, time_constant
-from toolchain.passes.dashes import dashes, formulas
-from toolchain.passes.weights import weights_of
-from toolchain.report import count, times
+from toolchain.fidelity.ledger import Change, Changes
+from toolchain.report import count, shown, times
 from toolchain.runs.recording import Recording, aligned
 
-__all__ = ["changes", "drive", "measured", "moved", "row_scales"]
+__all__ = ["diagnostics_of", "measured"]
+
+TIME_CONSTANTS = ("tau_mem", "tau_syn")
 
 
-def changes(before: Graph, after: Graph) -> tuple[Diagnostic, ...]:
-    """What quantization changed, layer by layer.
-
-    Args:
-        before: the float graph in the chip's layers.
-        after: the same graph in integers, under the same names.
-    """
-    return (*time_constants(before, after), *drives(before, after), *rounding(before, after))
+def diagnostics_of(changes: Changes) -> tuple[Diagnostic, ...]:
+    """Report the changes of quantization, as ``rounding.rounded`` returns them."""
+    return (*_time_constants(changes), *_drives(changes), *_weights(changes))
 
 
-def time_constants(before: Graph, after: Graph) -> Iterator[Diagnostic]:
-    """A warning for each time constant that the chip cannot hold, with what it became."""
-    for name, node in before.of(Membrane).items():
-        other = after[name]
-        assert isinstance(other, Membrane)
-        for field in ("mem", "syn"):
-            old: Array | None = getattr(node, f"alpha_{field}")
-            new: Array | None = getattr(other, f"alpha_{field}")
-            if old is None or new is None or np.allclose(old, new, rtol=1e-6, atol=0):
-                continue
-            yield Diagnostic(
-                rule="time_constants",
-                severity=Severity.WARNING,
-                where=name,
-                message=_changed_tau(field, old, new, before.dt),
-            )
+def _time_constants(changes: Changes) -> Iterator[Diagnostic]:
+    """Warn of each time constant that the chip cannot hold."""
+    for layer, change in _of(changes, *TIME_CONSTANTS):
+        unit, most = change.unit, " at most" if change.span else ""
+        size = "" if change.error is None else f" ({100 * change.error:+.1f} %{most})"
+        yield Diagnostic(
+            rule="time_constants",
+            severity=Severity.WARNING,
+            where=layer,
+            message=f"{change.what} {shown(change.before)} {unit} becomes "
+            f"{shown(change.after)} {unit}{size}{change.note and f': {change.note}'}",
+        )
 
 
-def drives(before: Graph, after: Graph) -> Iterator[Diagnostic]:
-    """A warning where weights grew or shrank against thresholds, to make up for new decays."""
-    for name, node in before.of(Neuron).items():
-        other = after[name]
-        assert isinstance(other, Neuron)
-        ratios = drive(before, after, name)
-        if node.decays_as(other) or not len(ratios):
+def _drives(changes: Changes) -> Iterator[Diagnostic]:
+    """Warn where weights grew or shrank against thresholds, to make up for new decays."""
+    decays = {layer for layer, _ in _of(changes, *TIME_CONSTANTS)}
+    for layer, change in _of(changes, "v_threshold"):
+        if layer not in decays or change.span is None:
             continue
-        low, high = float(ratios.min()), float(ratios.max())
+        # a threshold that is off by some factor is driven by the inverse of that factor
+        high, low = (1 / (1 + error) if error > -1 else math.inf for error in change.span)
         span = f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
         yield Diagnostic(
             rule="drives",
             severity=Severity.WARNING,
-            where=name,
+            where=layer,
             message=f"weights become {span} times as large against the thresholds, which "
             "compensates for the time constants",
         )
 
 
-def drive(before: Graph, after: Graph, name: str) -> Array:
-    """For each neuron with weights, the scale of its weights by the scale of its threshold."""
-    old, new = before[name], after[name]
-    assert isinstance(old, Neuron)
-    assert isinstance(new, Neuron)
-    pairs = [(before[w], after[w]) for w in weights_of(before, name) or ()]
-    scales = [row_scales(a, b) for a, b in pairs if isinstance(a, Linear)]
-    if not scales:
-        return np.zeros(0)
-    threshold = np.broadcast_to(new.v_threshold / old.v_threshold, old.shape).ravel()
-    rows = np.repeat(threshold, max(1, old.synapses))
-    return np.concatenate([(scale / rows)[scale > 0] for scale in scales])
+def _weights(changes: Changes) -> Iterator[Diagnostic]:
+    """Report how far rounding moved the weights of each layer, and the smallest threshold.
 
-
-def _changed_tau(field: str, old: Array, new: Array, dt: float | None) -> str:
-    """``tau_mem 10 ms becomes 7.49 ms (-25 %)``, for the neuron that changes most."""
-    step = 1.0 if dt is None else dt
-    old, new = (alpha.ravel() for alpha in np.broadcast_arrays(old, new))
-    was, now = time_constant(old, step), time_constant(new, step)
-    worst = int(np.argmax(np.abs(np.log(now / was))))
-    scale, unit = (1.0, "steps") if dt is None else (1e3, "ms")
-    percent = 100 * (now[worst] / was[worst] - 1)
-    most = " at most" if len(was) > 1 and np.ptp(was) else ""
-    return (
-        f"tau_{field} {was[worst] * scale:.3g} {unit} becomes {now[worst] * scale:.3g} {unit} "
-        f"({percent:+.1f} %{most}): {_chosen(old[worst], dashes(new[worst]))}"
-    )
-
-
-def _chosen(alpha: Array, dash: Array) -> str:
-    """The bit shift that was chosen for a decay factor, and what the two formulas give."""
-    given = formulas(alpha)
-    same = [name for name, shift in given.items() if shift == np.rint(dash)]
-    others = [f"{name} gives {int(shift)}" for name, shift in given.items() if name not in same]
-    if not others:
-        return f"dash {dash:g}, as by both formulas"
-    return "; ".join([f"dash {dash:g}{''.join(f', as by {name}' for name in same)}", *others])
-
-
-def rounding(before: Graph, after: Graph) -> Iterator[Diagnostic]:
-    """How far rounding moved the weights of each layer, and what is left of its threshold.
-
-    Levels and shifts are told by the family's quantizer, which knows them.
+    Levels and shifts are reported by the family's quantizer.
     """
-    for kind in (Linear, Conv2d):
-        for name, node in before.of(kind).items():
-            other = after[name]
-            assert isinstance(node, (Linear, Conv2d))
-            assert isinstance(other, (Linear, Conv2d))
-            then = after.after(name)
-            threshold = after[then] if then is not None else None
-            told = f"weights move by {moved(node, other):.2g} % rms"
-            if isinstance(threshold, Neuron):
-                told += f"; smallest threshold {count(int(threshold.v_threshold.min()))}"
-            yield Diagnostic(rule="rounding", severity=Severity.INFO, where=name, message=told)
+    for layer, change in _of(changes, "weights"):
+        least = change.threshold
+        yield Diagnostic(
+            rule="rounding",
+            severity=Severity.INFO,
+            where=layer,
+            message=f"weights move by {100 * (change.error or 0.0):.2g} % rms"
+            + ("" if least is None else f"; smallest threshold {count(least)}"),
+        )
 
 
-def moved(node: Linear | Conv2d, other: Linear | Conv2d) -> float:
-    """Distance of the integer weights from the nearest multiple of the float ones, row by row, %.
-
-    Relative to the weights of the whole layer.
-    """
-    old = node.weight.reshape(len(node.weight), -1)
-    new = other.weight.reshape(len(other.weight), -1)
-    scale = row_scales(node, other)[:, None]
-    rest = np.divide(new, scale, out=np.zeros_like(old), where=scale > 0) - old
-    total = float((old * old).sum())
-    return 100 * float(np.sqrt((rest**2).sum() / total)) if total else 0.0
-
-
-def row_scales(node: Node, other: Node) -> Array:
-    """For each output the factor that brings its float weights nearest to the integer ones."""
-    assert isinstance(node, (Linear, Conv2d))
-    assert isinstance(other, (Linear, Conv2d))
-    old = node.weight.reshape(len(node.weight), -1)
-    new = other.weight.reshape(len(other.weight), -1)
-    squares = (old * old).sum(axis=1)
-    return np.asarray((new * old).sum(axis=1) / np.where(squares > 0, squares, 1))
+def _of(changes: Changes, *aspects: str) -> Iterator[tuple[str, Change]]:
+    """Yield the changes of some aspects, with their layers."""
+    for layer, found in changes.items():
+        yield from ((layer, change) for change in found if change.what in aspects)
 
 
 def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
-    """What all changes together did to the output spikes of one run.
+    """Report what all changes together did to the output spikes of one run.
 
     Args:
         reference: the float network, (batch, time, outputs).

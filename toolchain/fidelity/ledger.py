@@ -13,7 +13,8 @@ An entry holds every change as data and is as weak as the weakest of them:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -53,14 +54,13 @@ __all__ = [
     "Fidelity",
     "Ledger",
     "Value",
-    "percent",
     "weakest",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Every layer of a network on a chip.
+    """Fidelity of every layer of a network on a chip.
 
     Attributes:
         chip: its name.
@@ -82,15 +82,16 @@ class Ledger:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the provenance as a plain mapping."""
-        return _rebuilt, (self.chip, self.entries, {**self.provenance}, self.samples, self.steps)
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return partial(type(self), **plain | {"provenance": dict(self.provenance)}), ()
 
     @property
     def fidelity(self) -> Fidelity:
-        """That of the weakest layer."""
+        """Fidelity of the weakest layer."""
         return weakest(entry.fidelity for entry in self.entries)
 
     def __getitem__(self, layer: str) -> Entry:
-        """The entry of that layer; KeyError lists what there is."""
+        """Return the entry of a layer; KeyError lists the layers."""
         for entry in self.entries:
             if entry.layer == layer:
                 return entry
@@ -98,7 +99,7 @@ class Ledger:
         raise KeyError(f"no layer {layer!r}; there are {names}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the ledger as plain data."""
         return {
             "chip": self.chip,
             "fidelity": self.fidelity.value,
@@ -110,7 +111,7 @@ class Ledger:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
-        """The ledger that ``as_dict`` wrote.
+        """Return the ledger that ``as_dict`` wrote.
 
         Raises:
             ValueError, TypeError, KeyError: it is none.
@@ -149,7 +150,7 @@ class Ledger:
         return Sheet((table, origin))
 
     def _calibration(self) -> str:
-        """What the effects were measured on, for the title."""
+        """Return the size of the calibration, for the title."""
         if self.samples is None:
             return ""
         return f", {plural(self.samples, 'sample')} of {count(self.steps or 0)} steps"
@@ -166,7 +167,7 @@ EFFECT = ("trained", "chip", "agree")
 
 
 def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
-    """One row for each line of the entry; a single one if there are none."""
+    """Yield a row for each line of the entry; a single row if there are none."""
     names = entry.layer, entry.fidelity.value
     for line in [*_lines(entry)] or [""]:
         yield *names, line
@@ -188,7 +189,7 @@ def _brief_row(entry: Entry, measured: bool) -> tuple[str, ...]:
 
 
 def _brief_changes(entry: Entry) -> Iterator[str]:
-    """The changes of the entry's own fidelity, in few words; the others are no weaker."""
+    """Yield the changes of the entry's own fidelity, in few words; the others are no weaker."""
     for change in entry.changes:
         if change.fidelity is not entry.fidelity:
             continue
@@ -204,13 +205,3 @@ def _effect(effect: Effect | None) -> tuple[str, str, str]:
     if effect is None:
         return "", "", ""
     return count(effect.trained), count(effect.chip), share(effect.agreement)
-
-
-def _rebuilt(
-    chip: str,
-    entries: tuple[Entry, ...],
-    provenance: Mapping[str, str],
-    samples: int | None,
-    steps: int | None,
-) -> Ledger:
-    return Ledger(chip=chip, entries=entries, provenance=provenance, samples=samples, steps=steps)

@@ -12,6 +12,7 @@ from tests.oracles.rockpool_quantizers import specification, told
 from tests.oracles.xylo_compared import agreement, random_case
 from toolchain import deploy, load_chip
 from toolchain.chips.xylo import XyloProgram, simulate
+from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.quantize import QUANTIZERS, measure, quantize
@@ -22,7 +23,6 @@ from toolchain.chips.xylo.quantize.scale import scaled
 from toolchain.chips.xylo.quantize.trial import MOST, Trial
 from toolchain.chips.xylo.quantize.tune import tuned
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
-from toolchain.passes.dashes import dashes
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import count_agreement
 

@@ -23,13 +23,13 @@ from toolchain.chips.allow import (
     lift_caps,
 )
 from toolchain.chips.rules.findings import warning
+from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Edge, Graph, Linear, Membrane, Neuron, Output, time_constant
 from toolchain.passes.carry_bias import carry_bias, settled
-from toolchain.passes.dashes import dashes
 from toolchain.passes.weights import weights_of
 
 __all__ = ["APPROXIMATIONS", "approximate"]

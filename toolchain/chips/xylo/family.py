@@ -7,6 +7,7 @@ from typing import ClassVar
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
+from toolchain.chips.xylo.dashes import decay_note
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.live.boards import to_samna
 from toolchain.chips.xylo.power import estimate
@@ -42,6 +43,7 @@ FUNCTIONS = Functions(
     live_config=to_samna,
     pack=store.to_arrays,
     unpack=store.from_arrays,
+    decay_note=decay_note,
 )
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.lower.layers import Layers, read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Neuron
-from toolchain.passes.dashes import dashes
 
 __all__ = ["lower"]
 

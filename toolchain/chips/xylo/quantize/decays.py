@@ -9,10 +9,10 @@ from itertools import product
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.measure import Heard
 from toolchain.chips.xylo.quantize.populations import Cells
-from toolchain.passes.dashes import dashes
 
 __all__ = ["Snapped", "response", "snap"]
 

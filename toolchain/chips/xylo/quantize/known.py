@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.xylo.dashes import formulas
 from toolchain.chips.xylo.quantize.choice import Words
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Membrane
-from toolchain.passes.dashes import formulas
 from toolchain.passes.quantize import Bits, Scale, rounded, scales
 
 __all__ = ["channel", "one_scale"]

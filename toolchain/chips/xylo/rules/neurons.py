@@ -18,13 +18,13 @@ from toolchain.chips.rules.graph import (
     subtracts_other,
     unusual,
 )
+from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Linear, Neuron, time_constant
-from toolchain.passes.dashes import dashes
 from toolchain.report import times
 
 __all__ = ["NEURONS", "neuron_bias"]
