@@ -110,6 +110,24 @@ def test_a_bare_tree_on_the_path_has_every_chip():
     assert run(code).stdout.split() == ["9", "Xylo"]
 
 
+def test_metadata_of_another_version_of_ours_changes_nothing(tmp_path):
+    metadata = tmp_path / "snn_toolchain-0.0.1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: snn-toolchain\nVersion: 0.0.1\n"
+    )
+    (metadata / "entry_points.txt").write_text(
+        "[snn_toolchain.families]\nxylo = toolchain.old:face\nolder = toolchain.older:face\n"
+        "[snn_toolchain.chips]\nspeck9 = toolchain.hardware_specs\n"
+    )
+    code = (
+        "from toolchain import list_chips, load_chip; from toolchain.chips.load import families\n"
+    )
+    code += "print(len(list_chips()), *(family.NAME for family in families()))"
+    done = run(code, tmp_path)
+    assert done.stdout.split() == ["9", "speck", "xylo"], done.stderr
+
+
 # ---- broken plug-ins ----
 
 

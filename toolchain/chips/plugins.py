@@ -35,6 +35,8 @@ from toolchain.diagnostics import PluginError, PluginWarning
 
 __all__ = ["BUILT_IN", "GROUPS", "Plugin", "find", "folder_of", "load", "warn_skipped"]
 
+OWN = "snn-toolchain"
+"""Name of this package in its metadata."""
 GROUPS = ("snn_toolchain.families", "snn_toolchain.chips", "snn_toolchain.layers")
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -89,7 +91,7 @@ class Plugin:
     @property
     def title(self) -> str:
         """``'toy' of toy-plugin 0.1``, for messages."""
-        return f"{self.name!r} of {self.package or 'snn-toolchain'}"
+        return f"{self.name!r} of {self.package or OWN}"
 
 
 @cache
@@ -105,6 +107,8 @@ def find(group: str) -> Mapping[str, Plugin]:
         known = found.get(entry.name)
         if known is not None and known.value == entry.value:
             continue  # our own metadata, or a package that two folders of the path hold
+        if entry.dist is not None and entry.dist.name == OWN:
+            continue  # metadata of another version of ours: the table is that of this one
         plugin = Plugin(group=group, name=entry.name, value=entry.value, package=_package(entry))
         if known is None:
             found[entry.name] = plugin

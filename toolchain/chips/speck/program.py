@@ -158,7 +158,10 @@ def _wiring_faults(program: SpeckProgram) -> Iterator[str]:
     order = {core.name: index for index, core in enumerate(program.cores)}
     reached = set()
     for index, (source, targets) in enumerate(
-        [("input", program.inputs), *((core.name, core.destinations) for core in program.cores)]
+        [
+            (program.input_name, program.inputs),
+            *((core.name, core.destinations) for core in program.cores),
+        ]
     ):
         for target in targets:
             if target.layer not in order:
