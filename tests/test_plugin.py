@@ -177,6 +177,57 @@ def test_a_class_that_lacks_a_part_of_the_contract_is_refused(monkeypatch):
     load_family.cache_clear()
 
 
+@pytest.mark.parametrize(("member", "base"), [("SPEC", "SpecBase"), ("OPTIONS", "Options")])
+def test_a_family_whose_models_are_of_another_kind_is_refused(broken, member, base):
+    (broken / "broken_plugin" / "__init__.py").write_text(
+        "from toolchain.chips.xylo.family import Xylo\n"
+        f"class Odd(Xylo):\n    NAME, {member} = 'odd', dict\n"
+    )
+    code = """
+import warnings; warnings.simplefilter("ignore")
+from toolchain import compare_chips
+from tests.oracles.artifacts import dense
+rows = {row.chip: row for row in compare_chips(dense((8, 20, 4))).rows}
+print(rows["xylo_a2"].fits, rows["broken_chip"].blocker)
+"""
+    done = run(code, broken)
+    assert done.stdout.strip() == (
+        "True error[plug_in] network: plug-in 'odd' of broken-plugin 0.3 is no family: "
+        f"{member} must be a class derived from {base}, got <class 'dict'>"
+    ), done.stderr
+
+
+def test_a_plug_in_that_ends_the_program_is_named_instead(broken):
+    (broken / "broken_plugin" / "__init__.py").write_text("raise SystemExit('no licence')")
+    code = """
+from toolchain.chips.load import load_family
+try:
+    load_family("odd")
+except RuntimeError as fault:
+    print(fault)
+"""
+    done = run(code, broken)
+    assert done.stdout.strip() == (
+        "plug-in 'odd' of broken-plugin 0.3 cannot be loaded: SystemExit: no licence"
+    ), done.stderr
+
+
+def test_layers_of_torch_are_no_plug_ins_to_change(broken):
+    (broken / "broken_plugin" / "__init__.py").write_text("LAYERS, REFUSED = {}, {'Linear': 'no'}")
+    (broken / "broken_plugin-0.3.dist-info" / "entry_points.txt").write_text(
+        "[snn_toolchain.layers]\ntorch = broken_plugin\ntoolchain = broken_plugin\n"
+    )
+    code = """
+import torch
+from toolchain import extract
+from toolchain.nn import IAFSqueeze
+model = torch.nn.Sequential(torch.nn.Linear(6, 4, bias=False), IAFSqueeze(batch_size=1))
+print(*extract(model, torch.ones(10, 6), dt=1e-3).nodes)
+"""
+    done = run(code, broken)
+    assert done.stdout.split() == ["input", "0", "1", "output"], done.stderr
+
+
 def test_an_unknown_family_says_how_one_is_added(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text((SPECS / "xylo_a2.yaml").read_text().replace("family: xylo", "family: other"))
@@ -245,6 +296,54 @@ def test_a_damaged_file_in_the_folder_harms_no_other_chip(folder):
     rows = {row.chip: row for row in compare_chips(dense((8, 20, 4))).rows}
     assert "line 1" in rows["damaged"].blocker.message
     assert rows["xylo_a2"].fits
+
+
+def test_a_file_with_capitals_in_its_name_is_reported_and_harms_no_other_chip(folder):
+    own(folder, "MyChip")
+    for name in ("MyChip", "mychip", "mine"):
+        with pytest.raises(ChipFileError, match=r"name: must be .*got 'MyChip'"):
+            load_chip(name)
+    rows = {row.chip: row for row in compare_chips(dense((8, 20, 4))).rows}
+    assert "got 'MyChip'" in rows["mychip"].blocker.message
+    assert rows["xylo_a2"].fits
+
+
+def test_a_name_with_capitals_that_a_built_in_chip_has_is_taken(folder):
+    own(folder, "XYLO_A2")
+    with pytest.warns(PluginWarning, match=r"XYLO_A2 .* its name is taken by xylo_a2 \(built in\)"):
+        assert len(list_chips()) == 9
+
+
+def test_an_alias_of_two_files_of_the_folder_is_the_first_ones_with_a_warning(folder):
+    own(folder, "my_chip")
+    own(folder, "your_chip", aliases="mine")
+    text = r"'(mine|myboard)', a name of your_chip .*, is skipped: it is one of my_chip"
+    with pytest.warns(PluginWarning, match=text):
+        assert load_chip("mine").name == "my_chip"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_the_folder_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.yaml")
+    with pytest.raises(ChipFileError, match=r"pipe.yaml: cannot be read: is no file"):
+        load_chip("pipe")
+    own(folder, "my_chip")
+    with pytest.warns(PluginWarning, match="is no file"):
+        assert load_chip("mine").name == "my_chip"
+
+
+def test_the_folder_may_be_given_from_the_home_folder(folder, monkeypatch):
+    own(folder, "my_chip")
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", f"~/{folder.name}")
+    assert load_chip("my_chip").name == "my_chip"
+
+
+def test_a_folder_that_is_not_there_is_warned_of(folder, monkeypatch):
+    monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", str(folder / "absent"))
+    with pytest.warns(PluginWarning, match=r"SNN_TOOLCHAIN_CHIPS=.*absent .*no such folder"):
+        assert len(list_chips()) == 9
 
 
 def test_without_the_variable_the_platforms_folder_is_read(tmp_path, monkeypatch):

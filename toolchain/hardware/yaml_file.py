@@ -61,6 +61,8 @@ def read_yaml(path: Path) -> Document:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+        raise ChipFileError(f"{path}: cannot be read: is no file")
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
