@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from tests.oracles.artifacts import dense
 from toolchain import Deployment, compare_chips, deploy, list_chips, load_chip
@@ -96,6 +95,7 @@ def test_the_toy_family_passes_the_kit(installed):
 
 
 def test_the_table_of_what_is_built_in_is_that_of_our_own_metadata():
+    tomllib = pytest.importorskip("tomllib")  # new in Python 3.11
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     table = {group: dict(names) for group, names in plugins.BUILT_IN.items()}
     assert project["entry-points"] == table
@@ -123,6 +123,7 @@ def broken(tmp_path):
     text = (SPECS / "xylo_a2.yaml").read_text()
     text = text.replace("name: xylo_a2", "name: broken_chip").replace("family: xylo", "family: odd")
     text = text.replace("aliases: [xylo, xylo_audio_2]", "aliases: [oddity]")
+    text = text.replace("vendor_ids: [syns61201, xyloa2testboard]", "vendor_ids: [oddboard]")
     (package / "broken_chip.yaml").write_text(text)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 0.3\n")
     (metadata / "entry_points.txt").write_text(
@@ -195,6 +196,38 @@ print(rows["xylo_a2"].fits, rows["broken_chip"].blocker)
         "True error[plug_in] network: plug-in 'odd' of broken-plugin 0.3 is no family: "
         f"{member} must be a class derived from {base}, got <class 'dict'>"
     ), done.stderr
+
+
+@pytest.mark.parametrize("method", ["on", "shape", "check_graph", "quantize", "lower"])
+def test_a_family_that_fails_has_a_row_with_the_reason_and_harms_no_other_chip(broken, method):
+    (broken / "broken_plugin" / "__init__.py").write_text(f"""
+from typing import Literal
+from toolchain.chips.xylo.family import Xylo
+from toolchain.chips.xylo.spec import XyloChip
+class OddChip(XyloChip):
+    family: Literal["odd"]
+class Odd(Xylo):
+    NAME, SPEC = "odd", OddChip
+    {"@classmethod" if method == "on" else ""}
+    def {method}(self, *rest):
+        raise KeyError("half done")
+""")
+    code = """
+import warnings; warnings.simplefilter("ignore")
+import numpy as np
+from toolchain import compare_chips
+from tests.oracles.artifacts import dense
+rows = {row.chip: row for row in compare_chips(dense((8, 20, 4)), spikes=np.ones((1, 9, 8))).rows}
+print(rows["xylo_a2"].fits, rows["broken_chip"].blocker)
+try:
+    compare_chips(dense((8, 20, 4)), ["xylo_a2", "broken_chip"], spikes=np.ones((1, 9, 8)))
+except KeyError as fault:
+    print(fault)
+"""
+    assert run(code, broken).stdout.splitlines() == [
+        "True error[plug_in] network: family 'odd' fails: KeyError: 'half done'",
+        "'half done'",
+    ]
 
 
 def test_a_plug_in_that_ends_the_program_is_named_instead(broken):

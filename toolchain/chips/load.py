@@ -249,13 +249,18 @@ def _own_files() -> Iterator[ChipFile]:
 
 def _own_folder() -> Path:
     if given := os.environ.get(FOLDER):
-        folder = Path(given).expanduser()  # a shell leaves ~ in quotes as it is
-        if not folder.is_dir():
-            warn_skipped(f"{FOLDER}={given}", "there is no such folder")
-        return folder
+        return _given_folder(given)
     import platformdirs  # only where no folder is given
 
     return platformdirs.user_config_path("snn-toolchain", appauthor=False) / "chips"
+
+
+@cache  # so that one warning is enough
+def _given_folder(given: str) -> Path:
+    folder = Path(given).expanduser()  # a shell leaves ~ in quotes as it is
+    if not folder.is_dir():
+        warn_skipped(f"{FOLDER}={given}", "there is no such folder")
+    return folder
 
 
 @cache
