@@ -178,6 +178,29 @@ def test_a_class_that_lacks_a_part_of_the_contract_is_refused(monkeypatch):
     load_family.cache_clear()
 
 
+def test_a_class_that_only_derives_from_the_contract_is_told_what_is_left_to_write(broken):
+    (broken / "broken_plugin" / "__init__.py").write_text("""
+from toolchain.chips.contract import Family
+from toolchain.hardware import SpecBase
+class Odd(Family):
+    NAME, TITLE, SPEC, QUANTIZERS = "odd", "Odd", SpecBase, ("plain",)
+    def shape(self, graph):
+        return graph
+""")
+    code = """
+from toolchain.chips.load import load_family
+try:
+    load_family("odd")
+except RuntimeError as fault:
+    print(fault)
+"""
+    done = run(code, broken)
+    assert done.stdout.strip() == (
+        "plug-in 'odd' of broken-plugin 0.3 is no family: lacks can_lower, check_graph, chip, "
+        "lags, lower, on, quantize, unpack"
+    ), done.stderr
+
+
 @pytest.mark.parametrize(("member", "base"), [("SPEC", "SpecBase"), ("OPTIONS", "Options")])
 def test_a_family_whose_models_are_of_another_kind_is_refused(broken, member, base):
     (broken / "broken_plugin" / "__init__.py").write_text(

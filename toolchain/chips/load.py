@@ -116,7 +116,8 @@ def load_family(name: str) -> type[Family]:
     family: Any = plugins.load(known[name])
     members = {*vars(Family), *Family.__annotations__}
     public = sorted(member for member in members if not member.startswith("_"))
-    if missing := [member for member in public if not hasattr(family, member)]:
+    left = getattr(family, "__abstractmethods__", ())
+    if missing := [m for m in public if m in left or not hasattr(family, m)]:
         raise PluginError(f"plug-in {known[name].title} is no family: lacks {', '.join(missing)}")
     for member, base in (("SPEC", SpecBase), ("OPTIONS", Options)):
         if not _derived(getattr(family, member), base):
