@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from toolchain import Deployment, deploy
+from toolchain.archive import Archive, write_archive
 from toolchain.diagnostics import ArtifactError
 from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Neuron, Output
 
@@ -126,6 +127,41 @@ def test_an_artifact_with_files_of_others_is_left_alone(deployment, saved):
         deployment.save(saved)
     assert (saved / "notes.txt").read_text() == "years of work"
     assert Deployment.load(saved)
+
+
+@pytest.mark.parametrize("inside", ["config.json/thesis.txt", "mine/thesis.txt", "mine/"])
+def test_folders_of_others_in_an_artifact_are_left_alone(deployment, saved, inside):
+    place = saved / inside
+    if place.parent.name == "config.json":
+        place.parent.unlink()
+    place.mkdir(parents=True)
+    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+        deployment.save(saved)
+    assert place.is_dir()
+
+
+def test_an_archive_with_folders_of_its_own_is_replaced(tmp_path):
+    for text in (b"old", b"new"):
+        write_archive(tmp_path / "saved", {"a/b/c.mem": text, "a/d": b""}, {})
+    assert Archive(tmp_path / "saved").read("a/b/c.mem") == b"new"
+
+
+def test_a_link_to_an_artifact_is_kept(deployment, saved, tmp_path):
+    link = tmp_path / "latest"
+    link.symlink_to(saved)
+    assert deployment.save(link) == link
+    assert link.is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"latest", saved.name}
+    assert Deployment.load(link)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("part", ["manifest.json", "config.json", "program.safetensors"])
+def test_a_pipe_in_place_of_a_part_is_refused_at_once(saved, part):
+    (saved / part).unlink()
+    os.mkfifo(saved / part)
+    with pytest.raises(ArtifactError, match=f"{part}: is no file"):
+        Deployment.load(saved)
 
 
 @pytest.mark.parametrize("moment", ["write", "rename"])

@@ -109,3 +109,21 @@ def test_only_one_module_writes_beside_and_renames():
         if any(sign in path.read_text() for sign in signs)
     }
     assert writers == {"atomic.py"}
+
+
+def test_a_link_stays_a_link_and_what_it_leads_to_is_written(tmp_path):
+    for kind, write, read in (
+        ("file", lambda path, text: write_file(path, text), Path.read_bytes),
+        (
+            "folder",
+            lambda path, text: write_folder(path, {"f": text}),
+            lambda p: (p / "f").read_bytes(),
+        ),
+    ):
+        real, link = tmp_path / kind, tmp_path / f"to_{kind}"
+        link.symlink_to(real)
+        for text in (b"into nothing", b"over the old"):
+            write(link, text)
+            assert link.is_symlink()
+            assert read(real) == text
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder", "to_file", "to_folder"}

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from tests.oracles.artifacts import dense
 from toolchain import Deployment, compare_chips, deploy, list_chips, load_chip
@@ -96,6 +95,7 @@ def test_the_toy_family_passes_the_kit(installed):
 
 
 def test_the_table_of_what_is_built_in_is_that_of_our_own_metadata():
+    tomllib = pytest.importorskip("tomllib")  # new in Python 3.11
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     table = {group: dict(names) for group, names in plugins.BUILT_IN.items()}
     assert project["entry-points"] == table
@@ -141,6 +141,7 @@ def broken(tmp_path):
     text = (SPECS / "xylo_a2.yaml").read_text()
     text = text.replace("name: xylo_a2", "name: broken_chip").replace("family: xylo", "family: odd")
     text = text.replace("aliases: [xylo, xylo_audio_2]", "aliases: [oddity]")
+    text = text.replace("vendor_ids: [syns61201, xyloa2testboard]", "vendor_ids: [oddboard]")
     (package / "broken_chip.yaml").write_text(text)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 0.3\n")
     (metadata / "entry_points.txt").write_text(
@@ -193,6 +194,112 @@ def test_a_class_that_lacks_a_part_of_the_contract_is_refused(monkeypatch):
     with pytest.raises(PluginError, match=r"plug-in 'half' of half 1 is no family: lacks APPROX"):
         load_family("half")
     load_family.cache_clear()
+
+
+def test_a_class_that_only_derives_from_the_contract_is_told_what_is_left_to_write(broken):
+    (broken / "broken_plugin" / "__init__.py").write_text("""
+from toolchain.chips.contract import Family
+from toolchain.hardware import SpecBase
+class Odd(Family):
+    NAME, TITLE, SPEC, QUANTIZERS = "odd", "Odd", SpecBase, ("plain",)
+    def shape(self, graph):
+        return graph
+""")
+    code = """
+from toolchain.chips.load import load_family
+try:
+    load_family("odd")
+except RuntimeError as fault:
+    print(fault)
+"""
+    done = run(code, broken)
+    assert done.stdout.strip() == (
+        "plug-in 'odd' of broken-plugin 0.3 is no family: lacks can_lower, check_graph, chip, "
+        "lags, lower, on, quantize, unpack"
+    ), done.stderr
+
+
+@pytest.mark.parametrize(("member", "base"), [("SPEC", "SpecBase"), ("OPTIONS", "Options")])
+def test_a_family_whose_models_are_of_another_kind_is_refused(broken, member, base):
+    (broken / "broken_plugin" / "__init__.py").write_text(
+        "from toolchain.chips.xylo.family import Xylo\n"
+        f"class Odd(Xylo):\n    NAME, {member} = 'odd', dict\n"
+    )
+    code = """
+import warnings; warnings.simplefilter("ignore")
+from toolchain import compare_chips
+from tests.oracles.artifacts import dense
+rows = {row.chip: row for row in compare_chips(dense((8, 20, 4))).rows}
+print(rows["xylo_a2"].fits, rows["broken_chip"].blocker)
+"""
+    done = run(code, broken)
+    assert done.stdout.strip() == (
+        "True error[plug_in] network: plug-in 'odd' of broken-plugin 0.3 is no family: "
+        f"{member} must be a class derived from {base}, got <class 'dict'>"
+    ), done.stderr
+
+
+@pytest.mark.parametrize("method", ["on", "shape", "check_graph", "quantize", "lower"])
+def test_a_family_that_fails_has_a_row_with_the_reason_and_harms_no_other_chip(broken, method):
+    (broken / "broken_plugin" / "__init__.py").write_text(f"""
+from typing import Literal
+from toolchain.chips.xylo.family import Xylo
+from toolchain.chips.xylo.spec import XyloChip
+class OddChip(XyloChip):
+    family: Literal["odd"]
+class Odd(Xylo):
+    NAME, SPEC = "odd", OddChip
+    {"@classmethod" if method == "on" else ""}
+    def {method}(self, *rest):
+        raise KeyError("half done")
+""")
+    code = """
+import warnings; warnings.simplefilter("ignore")
+import numpy as np
+from toolchain import compare_chips
+from tests.oracles.artifacts import dense
+rows = {row.chip: row for row in compare_chips(dense((8, 20, 4)), spikes=np.ones((1, 9, 8))).rows}
+print(rows["xylo_a2"].fits, rows["broken_chip"].blocker)
+try:
+    compare_chips(dense((8, 20, 4)), ["xylo_a2", "broken_chip"], spikes=np.ones((1, 9, 8)))
+except KeyError as fault:
+    print(fault)
+"""
+    assert run(code, broken).stdout.splitlines() == [
+        "True error[plug_in] network: family 'odd' fails: KeyError: 'half done'",
+        "'half done'",
+    ]
+
+
+def test_a_plug_in_that_ends_the_program_is_named_instead(broken):
+    (broken / "broken_plugin" / "__init__.py").write_text("raise SystemExit('no licence')")
+    code = """
+from toolchain.chips.load import load_family
+try:
+    load_family("odd")
+except RuntimeError as fault:
+    print(fault)
+"""
+    done = run(code, broken)
+    assert done.stdout.strip() == (
+        "plug-in 'odd' of broken-plugin 0.3 cannot be loaded: SystemExit: no licence"
+    ), done.stderr
+
+
+def test_layers_of_torch_are_no_plug_ins_to_change(broken):
+    (broken / "broken_plugin" / "__init__.py").write_text("LAYERS, REFUSED = {}, {'Linear': 'no'}")
+    (broken / "broken_plugin-0.3.dist-info" / "entry_points.txt").write_text(
+        "[snn_toolchain.layers]\ntorch = broken_plugin\ntoolchain = broken_plugin\n"
+    )
+    code = """
+import torch
+from toolchain import extract
+from toolchain.nn import IAFSqueeze
+model = torch.nn.Sequential(torch.nn.Linear(6, 4, bias=False), IAFSqueeze(batch_size=1))
+print(*extract(model, torch.ones(10, 6), dt=1e-3).nodes)
+"""
+    done = run(code, broken)
+    assert done.stdout.split() == ["input", "0", "1", "output"], done.stderr
 
 
 def test_an_unknown_family_says_how_one_is_added(tmp_path):
@@ -263,6 +370,54 @@ def test_a_damaged_file_in_the_folder_harms_no_other_chip(folder):
     rows = {row.chip: row for row in compare_chips(dense((8, 20, 4))).rows}
     assert "line 1" in rows["damaged"].blocker.message
     assert rows["xylo_a2"].fits
+
+
+def test_a_file_with_capitals_in_its_name_is_reported_and_harms_no_other_chip(folder):
+    own(folder, "MyChip")
+    for name in ("MyChip", "mychip", "mine"):
+        with pytest.raises(ChipFileError, match=r"name: must be .*got 'MyChip'"):
+            load_chip(name)
+    rows = {row.chip: row for row in compare_chips(dense((8, 20, 4))).rows}
+    assert "got 'MyChip'" in rows["mychip"].blocker.message
+    assert rows["xylo_a2"].fits
+
+
+def test_a_name_with_capitals_that_a_built_in_chip_has_is_taken(folder):
+    own(folder, "XYLO_A2")
+    with pytest.warns(PluginWarning, match=r"XYLO_A2 .* its name is taken by xylo_a2 \(built in\)"):
+        assert len(list_chips()) == 9
+
+
+def test_an_alias_of_two_files_of_the_folder_is_the_first_ones_with_a_warning(folder):
+    own(folder, "my_chip")
+    own(folder, "your_chip", aliases="mine")
+    text = r"'(mine|myboard)', a name of your_chip .*, is skipped: it is one of my_chip"
+    with pytest.warns(PluginWarning, match=text):
+        assert load_chip("mine").name == "my_chip"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_the_folder_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.yaml")
+    with pytest.raises(ChipFileError, match=r"pipe.yaml: cannot be read: is no file"):
+        load_chip("pipe")
+    own(folder, "my_chip")
+    with pytest.warns(PluginWarning, match="is no file"):
+        assert load_chip("mine").name == "my_chip"
+
+
+def test_the_folder_may_be_given_from_the_home_folder(folder, monkeypatch):
+    own(folder, "my_chip")
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", f"~/{folder.name}")
+    assert load_chip("my_chip").name == "my_chip"
+
+
+def test_a_folder_that_is_not_there_is_warned_of(folder, monkeypatch):
+    monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", str(folder / "absent"))
+    with pytest.warns(PluginWarning, match=r"SNN_TOOLCHAIN_CHIPS=.*absent .*no such folder"):
+        assert len(list_chips()) == 9
 
 
 def test_without_the_variable_the_platforms_folder_is_read(tmp_path, monkeypatch):

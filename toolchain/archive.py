@@ -56,7 +56,7 @@ def _replaceable(folder: Path) -> bool:
     """Whether ``folder`` holds an archive and nothing else.
 
     Other programs have a ``manifest.json`` too, so its format decides; what else lies in the
-    folder would be lost when the folder is replaced.
+    folder, or in a folder named as one of its files, would be lost when the folder is replaced.
     """
     try:
         manifest = _json(_bytes(folder, MANIFEST), MANIFEST)
@@ -65,7 +65,12 @@ def _replaceable(folder: Path) -> bool:
     hashes = manifest.get("sha256")
     if not str(manifest.get("format")).startswith(KIND) or not isinstance(hashes, dict):
         return False
-    return all(path.name in {MANIFEST, *hashes} for path in folder.iterdir())
+    files = {folder / name for name in (MANIFEST, *hashes)}
+    folders = {parent for file in files for parent in file.parents}
+    return all(
+        path in (folders if path.is_dir() and not path.is_symlink() else files)
+        for path in folder.rglob("*")
+    )
 
 
 def packed_files(
@@ -150,6 +155,8 @@ def _hash(data: bytes) -> str:
 def _bytes(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+            raise ArtifactError(f"{path}: is no file")
         if path.stat().st_size > MOST_BYTES:
             raise ArtifactError(f"{path} has more than {MOST_BYTES} bytes")
         return path.read_bytes()

@@ -2,7 +2,8 @@
 
 Content is written under a name of its own beside its place until it is complete and on disk; then
 it is renamed. A crash leaves the old content or none, never half of the new. Modes are those that
-the process gives to new files, or that of the file or folder that is replaced.
+the process gives to new files, or that of the file or folder that is replaced. A link stays a link:
+what it leads to is written.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ def write_file(path: Path, data: bytes) -> Path:
     Raises:
         OSError: the folder takes no file; ``path`` is as it was.
     """
-    fresh = _beside(path)
+    place = _followed(path)
+    fresh = _beside(place)
     try:
         _write(fresh, data)
-        _keep_mode(path, fresh)
-        fresh.replace(path)
+        _keep_mode(place, fresh)
+        fresh.replace(place)
     finally:
         fresh.unlink(missing_ok=True)
     return path
@@ -41,23 +43,28 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     Raises:
         OSError: it cannot be written; the old folder is as it was.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = _beside(folder)
+    place = _followed(folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = _beside(place)
     fresh.mkdir()
     try:
         for name, data in files.items():
-            (fresh / name).parent.mkdir(exist_ok=True)
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             _write(fresh / name, data)
-        _keep_mode(folder, fresh)
-        _swap(fresh, folder)
+        _keep_mode(place, fresh)
+        _swap(fresh, place)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 
+def _followed(path: Path) -> Path:
+    """Return what ``path`` leads to, be it there or not."""
+    return Path(os.path.realpath(path))
+
+
 def _beside(path: Path, what: str = "") -> Path:
     """Return a new name in the same folder, on the same file system."""
-    path = path.absolute()
     return path.parent / f".{path.name}{what}.{secrets.token_hex(6)}"
 
 

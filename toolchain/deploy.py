@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -108,10 +109,8 @@ def deploy(
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
     findings += (*_unproven(graph), *family.check_graph(floats))
-    again = partial(
-        deploy, graph, chip, calibration=calibration, quantizer=quantizer, options=chosen
-    )
-    refused = partial(_refused, family, names, again)
+    again = partial(deploy, graph, chip, quantizer=quantizer, options=chosen)
+    refused = partial(_refused, family, names, again, calibration)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
     counts = None if calibration is None else _calibration_counts(family, floats, calibration)
@@ -182,6 +181,7 @@ def _refused(
     family: Family,
     names: tuple[str, ...],
     again: Callable[..., Deployment],
+    calibration: Spikes | None,
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
 ) -> DeployError:
@@ -191,16 +191,19 @@ def _refused(
         family: whose approximations may be accepted.
         names: those that are.
         again: deploys the same once more, with an ``allow`` of its own.
+        calibration: spikes to deploy with, which the caller may change meanwhile.
         findings, ledger: every finding, and the changes so far.
     """
-    errors = tuple(filter(is_error, findings))
+    errors, own = tuple(filter(is_error, findings)), deepcopy(calibration)
+
+    def attempt(allow: Collection[str]) -> float | None:
+        return _agreement(again(calibration=own, allow=allow))
+
     return DeployError(
         f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}",
         errors,
         ledger.add(changes_of(errors)).build(),
-        lambda: acceptance(
-            errors, names, family.APPROXIMATIONS, lambda allow: _agreement(again(allow=allow))
-        ),
+        lambda: acceptance(errors, names, family.APPROXIMATIONS, attempt),
     )
 
 

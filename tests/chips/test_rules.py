@@ -392,6 +392,15 @@ def test_with_calibration_the_line_has_the_agreement_of_that_deployment():
     )
 
 
+def test_the_line_is_of_the_spikes_that_were_given_whatever_becomes_of_the_array():
+    spikes = np.random.default_rng(1).integers(0, 3, (4, 60, 3))
+    wanted = refusal(strict(), "xylo", calibration=spikes.copy())
+    with pytest.raises(DeployError) as refused:
+        deploy(strict(), "xylo", calibration=spikes)
+    spikes[:] = 0
+    assert str(refused.value).splitlines()[-1] == wanted
+
+
 def test_what_cannot_be_accepted_is_left_on_xylo():
     assert refusal(strict((17, 4, 2)), "xylo") == (
         'allow=("gt->ge", "spike_cap->chip_cap") leaves input_channels at input'

@@ -15,7 +15,8 @@ import numpy as np
 
 from toolchain.across_chips.rows import ChipComparison, ChipRow, Source, most_telling, tightest
 from toolchain.arrays import Array
-from toolchain.chips.load import families, family_of, list_chips, load_chip
+from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load_chip
+from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
 from toolchain.deploy import deploy
 from toolchain.deployment import Deployment
@@ -87,7 +88,7 @@ def compare_chips(
     rows = []
     with steps("deploying to chips", len(specs)) as step:
         for name, spec in specs.items():
-            rows.append(_row(asked, name, spec))
+            rows.append(_row_or_reason(asked, name, spec, required=chips is not None))
             step()
     rows += [_broken_row(name, reason) for name, reason in broken.items()]
     return ChipComparison(
@@ -143,14 +144,12 @@ def _specs(
 
 def _loaded(name: str, broken: dict[str, str], *, required: bool) -> SpecBase | None:
     try:
-        spec = load_chip(name)
-        family_of(spec)
+        return load_chip(name)
     except (ChipFileError, PluginError) as fault:
         if required:
             raise
         broken[name] = str(fault)
         return None
-    return spec
 
 
 def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
@@ -208,9 +207,19 @@ def _source(held_out: Array | None, calibration: Array | None) -> Source | None:
 
 
 def _broken_row(name: str, reason: str) -> ChipRow:
-    """Return the row of a chip whose file or family cannot be loaded."""
+    """Return the row of a chip whose file or family is at fault."""
     finding = Diagnostic(rule="plug_in", severity=Severity.ERROR, where="network", message=reason)
     return ChipRow(chip=name, title=name, family="", blocker=finding)
+
+
+def _row_or_reason(asked: _Asked, name: str, spec: SpecBase, *, required: bool) -> ChipRow:
+    """Return the row of a chip, or the reason why the family of another package fails."""
+    try:
+        return _row(asked, name, spec)
+    except Exception as fault:  # a plug-in may raise anything
+        if required or spec.family in BUILT_IN[FAMILIES]:
+            raise
+        return _broken_row(name, f"family {spec.family!r} fails: {type(fault).__name__}: {fault}")
 
 
 def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:

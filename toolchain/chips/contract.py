@@ -12,6 +12,7 @@ A family registers through the entry point group ``snn_toolchain.families`` (see
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
@@ -213,6 +214,7 @@ class Family(Protocol):
     CAPABILITIES: ClassVar[frozenset[Capability]] = frozenset()
 
     @classmethod
+    @abstractmethod
     def on(cls, chip: SpecBase) -> Self:
         """Return the family for ``chip``.
 
@@ -222,10 +224,12 @@ class Family(Protocol):
         ...
 
     @property
+    @abstractmethod
     def chip(self) -> SpecBase:
         """Specification of the chip."""
         ...
 
+    @abstractmethod
     def shape(self, graph: Graph) -> Graph:
         """Rewrite a float graph into the family's layers, exactly."""
         ...
@@ -243,14 +247,17 @@ class Family(Protocol):
         del allow
         return graph, ()
 
+    @abstractmethod
     def check_graph(self, graph: Graph) -> tuple[Diagnostic, ...]:
         """Return every finding about the shaped float graph, in rule order."""
         ...
 
+    @abstractmethod
     def can_lower(self, graph: Graph) -> bool:
         """Return whether ``lower`` can read the shaped graph, whether or not it fits."""
         ...
 
+    @abstractmethod
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str
     ) -> tuple[Graph, tuple[Diagnostic, ...]]:
@@ -271,6 +278,7 @@ class Family(Protocol):
         del trained, held
         return ""
 
+    @abstractmethod
     def lower(self, graph: Graph, options: Options) -> OnChip:
         """Return the program of a quantized graph, set up as ``options`` say."""
         ...
@@ -289,6 +297,7 @@ class Family(Protocol):
         del graph, quantized, effects
         return {}
 
+    @abstractmethod
     def lags(self, graph: Graph) -> Mapping[str, int]:
         """Return by how many timesteps each layer is later on the chip than in the graph."""
         ...
@@ -307,6 +316,7 @@ class Family(Protocol):
         del events, shape, dt
         raise ValueError(f"{self.chip.name} takes no event arrays")
 
+    @abstractmethod
     def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> OnChip:
         """Return the program that ``OnChip.pack`` took apart.
 

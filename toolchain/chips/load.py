@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from toolchain.chips import plugins
-from toolchain.chips.contract import Family
+from toolchain.chips.contract import Family, Options
 from toolchain.chips.plugins import warn_skipped
 from toolchain.diagnostics import ChipFileError, PluginError
 from toolchain.hardware import SpecBase
@@ -116,10 +116,21 @@ def load_family(name: str) -> type[Family]:
     family: Any = plugins.load(known[name])
     members = {*vars(Family), *Family.__annotations__}
     public = sorted(member for member in members if not member.startswith("_"))
-    if missing := [member for member in public if not hasattr(family, member)]:
+    left = getattr(family, "__abstractmethods__", ())
+    if missing := [m for m in public if m in left or not hasattr(family, m)]:
         raise PluginError(f"plug-in {known[name].title} is no family: lacks {', '.join(missing)}")
+    for member, base in (("SPEC", SpecBase), ("OPTIONS", Options)):
+        if not _derived(getattr(family, member), base):
+            raise PluginError(
+                f"plug-in {known[name].title} is no family: {member} must be a class derived from "
+                f"{base.__name__}, got {getattr(family, member)!r}"
+            )
     found: type[Family] = family
     return found
+
+
+def _derived(kind: Any, base: type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, base)
 
 
 def family_of(chip: SpecBase) -> Family:
@@ -184,12 +195,16 @@ def _named(name: str) -> ChipFile:
 
 
 def _files() -> dict[str, ChipFile]:
-    """Return every chip file by name; a name that is taken is skipped with a warning."""
+    """Return every chip file by name; a name that is taken is skipped with a warning.
+
+    Case makes no difference; a chip's own name is in lower case.
+    """
     files = dict(_built_in_files())
     for file in (*_plugin_files(), *_own_files()):
-        taken = files.get(file.name) or _built_in_names().get(file.name)
+        name = file.name.lower()
+        taken = files.get(name) or _built_in_names().get(name)
         if taken is None:
-            files[file.name] = file
+            files[name] = file
         else:
             warn_skipped(file.title, f"its name is taken by {taken.title}")
     return files
@@ -235,10 +250,18 @@ def _own_files() -> Iterator[ChipFile]:
 
 def _own_folder() -> Path:
     if given := os.environ.get(FOLDER):
-        return Path(given)
+        return _given_folder(given)
     import platformdirs  # only where no folder is given
 
     return platformdirs.user_config_path("snn-toolchain", appauthor=False) / "chips"
+
+
+@cache  # so that one warning is enough
+def _given_folder(given: str) -> Path:
+    folder = Path(given).expanduser()  # a shell leaves ~ in quotes as it is
+    if not folder.is_dir():
+        warn_skipped(f"{FOLDER}={given}", "there is no such folder")
+    return folder
 
 
 @cache
@@ -256,9 +279,14 @@ def _other_names(files: Mapping[str, ChipFile]) -> dict[str, ChipFile]:
         if file.name in _built_in_files():
             continue
         try:
-            found |= {other: file for other in _others(file) if other not in found}
+            others = _others(file)
         except ChipFileError as fault:
             warn_skipped(file.title, fault)
+            continue
+        for other in others:
+            taken = files.get(other) or found.setdefault(other, file)
+            if taken is not file:
+                warn_skipped(f"{other!r}, a name of {file.title},", f"it is one of {taken.title}")
     return found
 
 
@@ -270,7 +298,7 @@ def _raw(file: ChipFile, field: str) -> tuple[str, ...]:
     """Return a list of names as written in the file, which is not validated for that."""
     data = _document(file.path).data if not file.origin else read_yaml(file.path).data
     names = data.get(field, ()) if isinstance(data, dict) else ()
-    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+    return tuple(str(name).lower() for name in names) if isinstance(names, list | tuple) else ()
 
 
 @cache

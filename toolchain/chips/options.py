@@ -21,7 +21,8 @@ def merged(family: Family, options: Options | None, deprecated: Mapping[str, Any
         deprecated: by keyword; None where it was not given.
 
     Raises:
-        ValueError: options of another family, or a keyword that the family has no option for.
+        ValueError: options of another family, a keyword that the family has no option for, or one
+            that ``options`` set as well.
     """
     kind = family.OPTIONS
     if options is not None and type(options) is not kind:
@@ -34,6 +35,8 @@ def merged(family: Family, options: Options | None, deprecated: Mapping[str, Any
             raise ValueError(
                 f"{family.chip.name} takes no {name}=: chips of {family.TITLE} have no such setting"
             )
+        if getattr(found, name) != getattr(kind(), name):
+            raise ValueError(f"{name} is given twice: in options= and as {name}=")
         warnings.warn(
             f"{name}= is deprecated; give options={kind.__name__}({name}=...)",
             DeprecationWarning,

@@ -134,7 +134,8 @@ def load(plugin: Plugin) -> Any:
         found: Any = import_module(module)
         for part in filter(None, attribute.split(".")):
             found = getattr(found, part)
-    except Exception as fault:  # a plug-in may raise anything while it is imported
+    # a plug-in may raise anything while it is imported, or end the program
+    except (Exception, SystemExit) as fault:
         raise PluginError(
             f"plug-in {plugin.title} cannot be loaded: {type(fault).__name__}: {fault}"
         ) from fault

@@ -8,6 +8,7 @@ notation.
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,8 @@ def read_yaml(path: Path) -> Document:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+        raise ChipFileError(f"{path}: cannot be read: is no file")
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -82,8 +85,10 @@ def _compose(text: str, path: Path) -> Node | None:
     parser = YAML(typ="safe", pure=True)
     parser.max_depth = _MAX_DEPTH
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ReusedAnchorWarning)  # every anchor is a fault anyway
+        # leaving the block makes Python forget which warnings it has shown: only where needed
+        with warnings.catch_warnings() if "&" in text else nullcontext():
+            if "&" in text:  # every anchor is a fault anyway
+                warnings.simplefilter("ignore", ReusedAnchorWarning)
             return parser.compose(text)  # type: ignore[no-any-return]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

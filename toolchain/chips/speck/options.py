@@ -31,6 +31,12 @@ class SpeckOptions(Options):
     readout: Mapping[str, Any] | None = None
     permutations: int = 0
 
+    def __post_init__(self) -> None:
+        """Copy what the caller could still change."""
+        for name in ("placement", "readout"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, dict(given) if isinstance(given, Mapping) else given)
+
 
 def speck_options(options: Options) -> SpeckOptions:
     """Return options of this family; those of the contract set nothing.

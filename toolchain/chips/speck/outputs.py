@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,9 @@ def with_readout(
         raise ValueError(
             f"{name!r} also sends to {', '.join(targets)}, which would hear the channels between"
         )
+    known = [field.name for field in fields(Readout) if field.name != "layer"]
+    if wrong := ", ".join(sorted(set(settings) - set(known))):
+        raise ValueError(f"the readout has no setting {wrong}; there are {', '.join(known)}")
     cores = (_spread(core) if core.name == name else core for core in program.cores)
     return replace(
         program,

@@ -60,9 +60,9 @@ def _package(cls: type) -> str:
 
 def _listed(cls: type) -> Layer | str | None:
     """The Layer of a class or the reason why it is refused, if it is in any table."""
-    package = _package(cls)
-    if package not in framework_names():
-        return NATIVE_REFUSED.get(cls, LAYERS.get(cls))
+    package, native = _package(cls), NATIVE_REFUSED.get(cls, LAYERS.get(cls))
+    if native is not None or package not in framework_names():
+        return native  # what is built in is no plug-in's to change
     layers, refused = _tables(package)
     return refused.get(cls.__qualname__, layers.get(cls.__qualname__))
 
