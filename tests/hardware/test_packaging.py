@@ -12,8 +12,8 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).parents[2]
 ASK = (
-    "import toolchain.chips.load as l;"
-    "print(l.load_chip('xylo').name, len(l.list_chips()), l._folder())"
+    "import toolchain.chips.load as l, toolchain.chips.chip_files as f;"
+    "print(l.load_chip('xylo').name, len(l.list_chips()), f._folder())"
 )
 
 

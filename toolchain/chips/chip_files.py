@@ -1,0 +1,187 @@
+"""Files of chips by name: built in, of installed packages, and in a folder of the user's own.
+
+Files that are built in lie in ``hardware_specs`` at the top of the source tree; a wheel carries
+them as ``toolchain/hardware_specs``. The user's folder is ``SNN_TOOLCHAIN_CHIPS``, or ``chips`` in
+the platform's configuration folder of snn-toolchain. A file that takes the name, an alias or a
+vendor id of a chip that is built in is skipped with a warning that names both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from toolchain.chips import plugins
+from toolchain.chips.plugins import warn_skipped
+from toolchain.diagnostics import ChipFileError
+from toolchain.hardware.yaml_file import Document, read_yaml
+
+__all__ = ["ChipFile", "built_in_files", "built_in_names", "chip_files", "document_of", "named"]
+
+CHIPS = "snn_toolchain.chips"
+FOLDER = "SNN_TOOLCHAIN_CHIPS"
+"""Environment variable with the folder of the user's own chip files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipFile:
+    """One file that ``load_chip`` finds by name.
+
+    Attributes:
+        name: of the chip.
+        path: of the file.
+        origin: where it comes from, for people; empty for what is built in.
+    """
+
+    name: str
+    path: Path
+    origin: str = ""
+
+    @property
+    def title(self) -> str:
+        """``xylo_a2 (built in)``, for messages."""
+        return f"{self.name} ({self.origin or 'built in'})"
+
+
+def named(name: str) -> ChipFile:
+    """Return the file of a chip by its name, an alias or a vendor id."""
+    lower, files = name.lower(), chip_files()
+    if lower in files:
+        return files[lower]
+    if lower in built_in_names():
+        return built_in_names()[lower]
+    others = _other_names(files)
+    if lower in others:
+        return others[lower]
+    names = [*files, *built_in_names(), *others]
+    close = difflib.get_close_matches(lower, names, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else "."
+    aliases = sorted(alias for file in built_in_files().values() for alias in _raw(file, "aliases"))
+    raise ValueError(
+        f"unknown chip {name!r}{hint} Known are {', '.join(sorted(files))};"
+        f" aliases {', '.join(aliases)}; vendor ids; and paths of specification files."
+    )
+
+
+def chip_files() -> dict[str, ChipFile]:
+    """Return every chip file by name; a name that is taken is skipped with a warning.
+
+    Case makes no difference; a chip's own name is in lower case.
+    """
+    files = dict(built_in_files())
+    for file in (*_plugin_files(), *_own_files()):
+        name = file.name.lower()
+        taken = files.get(name) or built_in_names().get(name)
+        if taken is None:
+            files[name] = file
+        else:
+            warn_skipped(file.title, f"its name is taken by {taken.title}")
+    return files
+
+
+@cache
+def built_in_files() -> Mapping[str, ChipFile]:
+    """Return the files that come with the toolchain, by name."""
+    names = plugins.BUILT_IN[CHIPS]
+    return MappingProxyType(
+        {name: ChipFile(name=name, path=_folder() / f"{name}.yaml") for name in names}
+    )
+
+
+@cache
+def _folder() -> Path:
+    package = Path(__file__).parents[1]
+    packed = package / "hardware_specs"
+    return packed if packed.is_dir() else package.parent / "hardware_specs"
+
+
+@cache
+def _plugin_files() -> tuple[ChipFile, ...]:
+    """Return the files that installed packages register."""
+    found = []
+    for name, plugin in plugins.find(CHIPS).items():
+        if name in plugins.BUILT_IN[CHIPS]:
+            continue
+        folder = plugins.folder_of(plugin)
+        if folder is None or not (folder / f"{name}.yaml").is_file():
+            warn_skipped(f"plug-in {plugin.title}", f"no file {name}.yaml in {plugin.value}")
+            continue
+        path = folder / f"{name}.yaml"
+        found.append(ChipFile(name=name, path=path, origin=f"of {plugin.package}"))
+    return tuple(found)
+
+
+def _own_files() -> Iterator[ChipFile]:
+    """Return the files in the user's own folder, which may change while a program runs."""
+    folder = _own_folder()
+    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+        yield ChipFile(name=path.stem, path=path, origin=f"{path.name} in the user's chip folder")
+
+
+def _own_folder() -> Path:
+    if given := os.environ.get(FOLDER):
+        return _given_folder(given)
+    import platformdirs  # only where no folder is given
+
+    return platformdirs.user_config_path("snn-toolchain", appauthor=False) / "chips"
+
+
+@cache  # so that one warning is enough
+def _given_folder(given: str) -> Path:
+    folder = Path(given).expanduser()  # a shell leaves ~ in quotes as it is
+    if not folder.is_dir():
+        warn_skipped(f"{FOLDER}={given}", "there is no such folder")
+    return folder
+
+
+@cache
+def built_in_names() -> Mapping[str, ChipFile]:
+    """Return the files that are built in by alias and vendor id."""
+    return MappingProxyType(
+        {other: file for file in built_in_files().values() for other in _others(file)}
+    )
+
+
+def _other_names(files: Mapping[str, ChipFile]) -> dict[str, ChipFile]:
+    """Return the other files by alias and vendor id, without importing their families."""
+    found: dict[str, ChipFile] = {}
+    for file in files.values():
+        if file.name in built_in_files():
+            continue
+        try:
+            others = _others(file)
+        except ChipFileError as fault:
+            warn_skipped(file.title, fault)
+            continue
+        for other in others:
+            taken = files.get(other) or found.setdefault(other, file)
+            if taken is not file:
+                warn_skipped(f"{other!r}, a name of {file.title},", f"it is one of {taken.title}")
+    return found
+
+
+def _others(file: ChipFile) -> tuple[str, ...]:
+    return (*_raw(file, "aliases"), *_raw(file, "vendor_ids"))
+
+
+def _raw(file: ChipFile, field: str) -> tuple[str, ...]:
+    """Return a list of names as written in the file, which is not validated for that."""
+    data = document_of(file).data
+    names = data.get(field, ()) if isinstance(data, dict) else ()
+    return tuple(str(name).lower() for name in names) if isinstance(names, list | tuple) else ()
+
+
+@cache
+def _built_in_document(path: Path) -> Document:
+    """Return the content of a file that is built in, read once."""
+    return read_yaml(path)
+
+
+def document_of(file: ChipFile) -> Document:
+    """Return the content of a chip file as written; ChipFileError if it cannot be read."""
+    return read_yaml(file.path) if file.origin else _built_in_document(file.path)
