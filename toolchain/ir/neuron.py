@@ -102,15 +102,6 @@ class Membrane(Node):
         """Synaptic currents per neuron; 0 where the input acts on the membrane directly."""
         return 0 if self.alpha_syn is None else int(self.alpha_syn.shape[-1])
 
-    def decays_as(self, other: Membrane) -> bool:
-        """Whether both keep the same part of their states, beyond what float32 rounds off."""
-        pairs = ((self.alpha_mem, other.alpha_mem), (self.alpha_syn, other.alpha_syn))
-        return all(
-            one is two
-            or (one is not None and two is not None and np.allclose(one, two, rtol=1e-6, atol=0))
-            for one, two in pairs
-        )
-
     def output_shape(self, input_shape: Shape) -> Shape:
         """``shape``; with several synapses the input is ``(neurons * synapses,)``."""
         wanted = (prod(self.shape) * self.synapses,) if self.synapses > 1 else self.shape
