@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.chips.xylo.graphs import layered, lif, readout, sequence, wired
@@ -162,6 +162,7 @@ def test_calibration_is_not_listened_to(method):
 
 @pytest.mark.parametrize("method", QUANTIZERS)
 @given(seed=st.integers(0, 10_000))
+@example(seed=739)  # -512 is -64 * 8, and -128 * 4 too
 @settings(deadline=None, max_examples=15)
 def test_all_integers_fit_and_the_input_is_untouched(method, seed):
     rng = np.random.default_rng(seed)

@@ -92,13 +92,19 @@ def _aliases(
 
 
 def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:
-    """The matrices in the chip's words, each with the smallest left shift that gives it back."""
+    """The matrices in the chip's words, each with the smallest left shift that gives it back.
+
+    Of two equal forms the one without -128 is taken: quantizers keep to -127 .. 127.
+    """
     most = 2 ** (int(chip.limits.weight_width.value) - 1)
     top = 2 ** int(chip.limits.weight_shift_width.value) - 1
     fields: dict[str, Any] = {}
     for name, weights in matrices.items():
         wide = (s for s in range(top) if -most <= weights.min() >> s and weights.max() >> s < most)
         shift = next(wide, top)
+        lowest = weights.min() >> shift == -most
+        if lowest and shift < top and not np.any(weights % 2 ** (shift + 1)):
+            shift += 1
         if np.any(weights % 2**shift):
             raise ValueError(
                 f"{name} need more than {most.bit_length()} bit and are no multiples of {2**shift}"
