@@ -40,7 +40,7 @@ FORM = {
 }
 """Tokens of the layout."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-"""What may have a docstring."""
+"""Nodes of a syntax tree that may have a docstring."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -73,7 +73,7 @@ def test_the_map_says_which_packages_may_import_torch():
     rows = zip(column(CONTRIBUTING, "package"), column(CONTRIBUTING, "package", 2), strict=True)
     packages = {name.strip("`") for name, rest in rows if rest == "may import torch"}
     importing = {
-        test_layers.room(path)
+        test_layers.package_of(path)
         for path in test_layers.MODULES
         if "torch" in {str(name).split(".")[0] for name in test_layers.imports(path)}
     }

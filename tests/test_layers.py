@@ -43,7 +43,7 @@ TABLE = ROOT / "chips" / "plugins.py"
 SUBPROCESS = ROOT / "frontends" / "nir" / "child.py"
 
 
-def room(path):
+def package_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
@@ -76,7 +76,7 @@ def of_project(path):
 
 
 def test_every_package_stands_in_the_order():
-    assert {room(path) for path in MODULES} == set(ORDER)
+    assert {package_of(path) for path in MODULES} == set(ORDER)
 
 
 def test_imports_point_down_the_order():
@@ -84,7 +84,7 @@ def test_imports_point_down_the_order():
         f"{path.relative_to(ROOT)} imports {found.relative_to(ROOT)}"
         for path in MODULES
         for found in of_project(path)
-        if ORDER.index(room(found)) > ORDER.index(room(path))
+        if ORDER.index(package_of(found)) > ORDER.index(package_of(path))
     ]
     assert not upward, "\n".join(upward)
 
@@ -134,14 +134,14 @@ def test_late_imports_are_for_weight_alone():
 
 def test_torch_stays_at_the_edges():
     for path in MODULES:
-        if room(path) not in ("nn", "synops", "frontends"):
+        if package_of(path) not in ("nn", "synops", "frontends"):
             assert "torch" not in {str(name).split(".")[0] for name in imports(path)}, path
 
 
 def test_a_chip_family_imports_no_other_and_nothing_neutral_imports_one():
     wrong = []
     for path in MODULES:
-        own = path.relative_to(ROOT).parts[1:2] if room(path) == "chips" else ()
+        own = path.relative_to(ROOT).parts[1:2] if package_of(path) == "chips" else ()
         for found in of_project(path):
             parts = found.relative_to(ROOT).parts
             family = parts[1] if parts[0] == "chips" and parts[1] in FAMILIES else None

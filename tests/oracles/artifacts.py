@@ -86,10 +86,10 @@ def deployments() -> Iterator[tuple[str, Deployment]]:
     """One of each family, quantizer and core, by the name of its folder."""
     chain = dense((8, 20, 12, 4))
     loop = dense((8, 20, 4), recurrent=True)
-    heard = spikes((8,), seed=2)
+    train = spikes((8,), seed=2)
     for method in ("auto", "channel", "global"):
-        yield f"xylo_a2-{method}", deploy(chain, "xylo_a2", calibration=heard, quantizer=method)
-    yield "xylo_a3-recurrent", deploy(loop, "xylo_a3", calibration=heard, quantizer="channel")
+        yield f"xylo_a2-{method}", deploy(chain, "xylo_a2", calibration=train, quantizer=method)
+    yield "xylo_a3-recurrent", deploy(loop, "xylo_a3", calibration=train, quantizer="channel")
     yield "xylo_1-channel", deploy(chain, "xylo_1", quantizer="channel")
     images = maps()
     seen = spikes((2, 12, 12), seed=2)

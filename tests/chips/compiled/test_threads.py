@@ -94,7 +94,7 @@ def squares(n):
 
 
 def in_a_process(code):
-    """What a new interpreter prints; it must come to its end."""
+    """Run code in a new interpreter, which must end by itself, and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PREPARE + code],
         capture_output=True, text=True, check=False, cwd=ROOT, timeout=60,

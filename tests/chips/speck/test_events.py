@@ -30,14 +30,14 @@ def as_raster(streams, shape, steps, dt):
 def test_events_do_what_their_raster_does_clocked(seed):
     program, streams, steps, _ = random_event_case(seed)
     raster = as_raster(streams, program.input_shape, steps, 1000)
-    told = simulate(program, streams, dt=1e-3, steps=steps, record=True)
+    found = simulate(program, streams, dt=1e-3, steps=steps, record=True)
     wanted = simulate(program, raster, record=True)
     for name, layer in wanted.layers.items():
-        np.testing.assert_array_equal(told.layers[name].spikes, layer.spikes)
-        np.testing.assert_array_equal(told.layers[name].v_mem, layer.v_mem)
-        np.testing.assert_array_equal(told.synops[name], wanted.synops[name])
-    np.testing.assert_array_equal(told.input_counts, raster.sum((1, 2, 3, 4)))
-    assert told.saturations == wanted.saturations
+        np.testing.assert_array_equal(found.layers[name].spikes, layer.spikes)
+        np.testing.assert_array_equal(found.layers[name].v_mem, layer.v_mem)
+        np.testing.assert_array_equal(found.synops[name], wanted.synops[name])
+    np.testing.assert_array_equal(found.input_counts, raster.sum((1, 2, 3, 4)))
+    assert found.saturations == wanted.saturations
 
 
 def test_a_raster_in_event_timing_is_its_events_by_channel_y_and_x():
@@ -48,12 +48,12 @@ def test_a_raster_in_event_timing_is_its_events_by_channel_y_and_x():
         step, channel, y, x = np.repeat(at, sample[tuple(at.T)], axis=0).T
         columns = np.array([x, y, step * 1000, channel])
         streams.append(stream(*map(tuple, columns.T)))
-    told = simulate(program, streams, timing="event", steps=6)
+    found = simulate(program, streams, timing="event", steps=6)
     wanted = simulate(program, raster, timing="event")
     assert wanted.spikes.any()
-    np.testing.assert_array_equal(told.spikes, wanted.spikes)
-    for name in told.events:
-        for one, other in zip(told.events[name], wanted.events[name], strict=True):
+    np.testing.assert_array_equal(found.spikes, wanted.spikes)
+    for name in found.events:
+        for one, other in zip(found.events[name], wanted.events[name], strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -68,10 +68,10 @@ def test_steps_end_with_the_last_event_of_all_samples():
 @pytest.mark.parametrize("kinds", [("u1", "u1", "u8", "?"), (">i4",) * 4, ("f4",) * 4, ("u8",) * 4])
 def test_every_plain_number_type_means_the_same(kinds):
     rows = [(1, 2, 0, 1), (4, 3, 1500, 0)]
-    told = simulate(SMALL, stream(*rows, kinds=[*zip("xytp", kinds, strict=True)]))
+    found = simulate(SMALL, stream(*rows, kinds=[*zip("xytp", kinds, strict=True)]))
     wanted = simulate(SMALL, stream(*rows))
-    np.testing.assert_array_equal(told.state["spk0"], wanted.state["spk0"])
-    assert told.synops["spk0"].tolist() == wanted.synops["spk0"].tolist()
+    np.testing.assert_array_equal(found.state["spk0"], wanted.state["spk0"])
+    assert found.synops["spk0"].tolist() == wanted.synops["spk0"].tolist()
 
 
 def test_silence_can_be_simulated_where_its_length_is_said():
@@ -149,9 +149,9 @@ def test_events_without_the_length_of_a_step_and_rasters_with_steps_are_refused(
 
 def test_a_raster_needs_no_length_of_a_step_but_a_sensible_one():
     raster = np.ones((1, 2, 4, 5), int)
-    for dt, told in ((1e-3, True), (1e-7, False), (1.5e-6, False)):
+    for dt, timed in ((1e-3, True), (1e-7, False), (1.5e-6, False)):
         run = simulate(SMALL, raster, timing="event", dt=dt)
-        assert bool(run.events) == told
+        assert bool(run.events) == timed
     for dt in (0, -1e-3, float("nan"), float("inf"), "1"):
         with pytest.raises(ValueError, match="dt must be > 0 s"):
             simulate(SMALL, raster, dt=dt)
@@ -163,5 +163,5 @@ def test_activity_and_the_common_recording_take_events_too():
     assert contract.activity(SMALL, streams) == contract.activity(SMALL, raster)
     assert contract.activity(SMALL, streams).layers[0].spikes_per_step == 3 / 4
     for timing in ("clocked", "event"):
-        told = contract.simulate(SMALL, streams, record=True, timing=timing)
-        assert told.spikes.shape == (2, 2, 6)
+        found = contract.simulate(SMALL, streams, record=True, timing=timing)
+        assert found.spikes.shape == (2, 2, 6)

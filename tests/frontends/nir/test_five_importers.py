@@ -1,4 +1,4 @@
-"""One NIR file, five importers, five answers: told a dialect, ours is that framework's own.
+"""One NIR file, five importers, five answers: settings a dialect, ours is that framework's own.
 
 What the frameworks gave is recorded; see tests/oracles/frameworks/nir_importers.py.
 """
@@ -55,16 +55,16 @@ def test_every_framework_was_run(recorded):
     ("framework", "spikes"), [("sinabs", 400), ("norse", 11), ("snntorch", 1), ("spikingjelly", 11)]
 )
 def test_the_same_layer_spikes_as_often_as_its_framework_says(framework, spikes, recorded):
-    layer, told = nir_cases.CASES[framework]["five"]
-    graph = to_graph(nir_cases.as_file(layer), dialect=framework, **told)
+    layer, settings = nir_cases.CASES[framework]["five"]
+    graph = to_graph(nir_cases.as_file(layer), dialect=framework, **settings)
     assert run(graph, 1).sum() == recorded[f"{framework}/five"].sum() == spikes
 
 
 def test_the_layer_that_rockpool_fails_on_is_refused_by_name(recorded):
     assert "'LIF' object has no attribute 'tau_mem'" in str(recorded["rockpool/five"])
-    layer, told = nir_cases.CASES["rockpool"]["five"]
+    layer, settings = nir_cases.CASES["rockpool"]["five"]
     with pytest.raises(ModelFileError, match=r"neuron: in dialect 'rockpool': LIF: rockpool"):
-        to_graph(nir_cases.as_file(layer), dialect="rockpool", **told)
+        to_graph(nir_cases.as_file(layer), dialect="rockpool", **settings)
 
 
 @pytest.mark.parametrize(("dt", "spikes"), [(1e-3, 11), (1e-4, 1)])
@@ -74,15 +74,15 @@ def test_eulers_rule_depends_on_the_step(dt, spikes):
 
 
 @pytest.mark.parametrize("dt", [None, 1e-3])
-def test_where_no_dialect_is_told_it_is_asked_for(dt):
+def test_where_no_dialect_is_given_it_is_asked_for(dt):
     with pytest.raises(ModelFileError, match="which framework's steps the file means is open"):
         to_graph(nir_cases.as_file(nir_cases.FIVE), dt=dt)
 
 
 @each(("framework", "name"), [c for c in IMPORTED if c[0] != "rockpool"])
 def test_our_reading_is_that_of_the_frameworks_own_importer(framework, name, recorded):
-    layer, told = nir_cases.CASES[framework][name]
-    graph = to_graph(nir_cases.as_file(layer), dialect=framework, **told)
+    layer, settings = nir_cases.CASES[framework][name]
+    graph = to_graph(nir_cases.as_file(layer), dialect=framework, **settings)
     wanted, got = recorded[f"{framework}/{name}"], run(graph, len(layer[1]["r"]))
     if layer[0] == "LI":
         np.testing.assert_allclose(got, wanted, atol=1e-4)  # theirs are float32
@@ -93,15 +93,15 @@ def test_our_reading_is_that_of_the_frameworks_own_importer(framework, name, rec
 
 @each(("framework", "name"), EXPORTED)
 def test_an_exported_network_spikes_as_it_did_in_its_framework(framework, name, recorded, exported):
-    told, dialect = nir_cases.EXPORTED[framework][name]
-    graph = to_graph(exported[framework, name], dialect=dialect, **told)
+    settings, dialect = nir_cases.EXPORTED[framework][name]
+    graph = to_graph(exported[framework, name], dialect=dialect, **settings)
     wanted = recorded[f"{framework}/{name}/native"]
     np.testing.assert_array_equal(run(graph, nir_cases.NEURONS), wanted)
     assert wanted.sum() > 200
 
 
 @pytest.mark.parametrize(
-    ("framework", "name", "told"),
+    ("framework", "name", "settings"),
     [
         ("rockpool", "LIFTorch", {}),
         ("snntorch", "Leaky", None),
@@ -110,14 +110,14 @@ def test_an_exported_network_spikes_as_it_did_in_its_framework(framework, name, 
     ],
 )
 def test_what_a_framework_exported_is_known_by_its_constants(
-    framework, name, told, recorded, exported
+    framework, name, settings, recorded, exported
 ):
     found = exported[framework, name]
-    if told is None:  # v_reset is 0 in the file, and the network subtracts
+    if settings is None:  # v_reset is 0 in the file, and the network subtracts
         with pytest.raises(ModelFileError, match="fits snntorch and spikingjelly"):
             to_graph(found)
         return
-    graph = to_graph(found, **told)
+    graph = to_graph(found, **settings)
     assert graph.provenance["nir_dialect"].startswith(f"{framework} (inferred")
     wanted = recorded[f"{framework}/{name}/native"]
     np.testing.assert_array_equal(run(graph, nir_cases.NEURONS), wanted)

@@ -69,7 +69,7 @@ def bent(bend, nodes=samples.feed_forward):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """What is read of the files that nir itself wrote, by version and name."""
+    """Read the files that nir itself wrote, and return the graphs by version and name."""
     folder = tmp_path_factory.mktemp("recorded")
     keys = [(version, name) for version in nir_files.VERSIONS for name in nir_files.CASES]
     paths = [nir_files.unpacked(*key, folder) for key in keys]

@@ -36,7 +36,7 @@ def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
     stops it. The constant is what the membrane loses at half its threshold. Layers that are not
     alone behind a convolution, or whose channels leak differently within, are left to the rules.
     """
-    told: list[Diagnostic] = []
+    findings: list[Diagnostic] = []
     for name, node in graph.of(Neuron).items():
         weight = graph[graph.before(name)]
         loss = _loss(node)
@@ -52,7 +52,7 @@ def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
         }
         graph = graph.replace(changes)
         part = 100 * float(np.max(1 - node.alpha_mem))
-        told.append(
+        findings.append(
             warning(
                 "exponential_leak->linear_leak",
                 name,
@@ -60,7 +60,7 @@ def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
                 "of its threshold whatever it holds, and keeps nothing below 0",
             )
         )
-    return graph, tuple(told)
+    return graph, tuple(findings)
 
 
 def _loss(node: Neuron) -> Array:

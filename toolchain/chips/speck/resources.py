@@ -29,9 +29,9 @@ def place(
         return placed, tuple(event_order(placed, chip))
     if by_hand:
         return program, advised_pins(placement.findings, program, chip, by_hand)
-    told = {core.name for core in program.cores if placing.fits_no_memory(core, chip)}
+    large = {core.name for core in program.cores if placing.fits_no_memory(core, chip)}
     too_many = len(program.cores) if len(program.cores) > len(chip.cores) else None
-    findings = tuple(f for f in placement.findings if f.where not in told and f.need != too_many)
+    findings = tuple(f for f in placement.findings if f.where not in large and f.need != too_many)
     return program, with_hints(findings, program, chip)
 
 

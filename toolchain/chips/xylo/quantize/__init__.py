@@ -34,20 +34,20 @@ def quantize(
     Args:
         graph: floats, in the chip's layers (gains folded, synapses that add before they decay).
         chip: where it goes.
-        calibration: spikes (batch, time, *features), or None; heard by ``auto`` alone.
+        calibration: spikes (batch, time, *features), or None; used by ``auto`` alone.
         method: one of ``QUANTIZERS``.
 
     Raises:
         ValueError: calibration that is no spike counts the chip takes.
     """
     known = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
-    told = {name: (made, report.known(made, scales)) for name, (made, scales) in known.items()}
-    if method in told:
-        return told[method]
-    made, findings = told["channel"]
+    results = {name: (made, report.known(made, scales)) for name, (made, scales) in known.items()}
+    if method in results:
+        return results[method]
+    made, findings = results["channel"]
     if not _fits(graph, made, chip):
         return made, findings
-    rivals = {name: rival for name, (rival, _) in told.items()}
+    rivals = {name: rival for name, (rival, _) in results.items()}
     if calibration is None or not calibration.size:
         trial = Trial(graph, chip, guessed_spikes(graph))
         found = search(trial, rivals, fit=False)
@@ -56,7 +56,7 @@ def quantize(
         as_counts(lower(made, chip), calibration.reshape(*calibration.shape[:2], -1))
         found = search(Trial(graph, chip, calibration), rivals, fit=True)
         last = report.compared(found)
-    own = report.searched(found) if found.chosen == "auto" else told[found.chosen][1]
+    own = report.searched(found) if found.chosen == "auto" else results[found.chosen][1]
     shifts = report.shifts(lower(found.graph, chip))
     return found.graph, (*own, shifts, last)
 
