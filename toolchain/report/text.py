@@ -1,0 +1,111 @@
+"""Rendering of a sheet as text, for terminals, pipes and logs; readable without colour."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from toolchain.report.sheet import Sheet, Table
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+__all__ = ["render"]
+
+WIDTH = 100
+"""Widest line, and the width where the output is no terminal."""
+NARROWEST = 40
+LONGEST_WORD = 16
+"""A column is not made narrower than its longest word, up to this length, while there is room."""
+
+TOGETHER = re.compile(r"(?<=\d) (?=[%/\d]|[nµmkMG]?(?:W|J|s|Hz|bit|V)\b)")
+"""The space between a number and its unit, or between the digits of a number."""
+KEPT = "\ue000"
+"""Stands for such a space while lines are broken: a character for private use, one column wide."""
+
+
+def render(sheet: Sheet, width: int | None = None) -> str:
+    """Return ``sheet`` as text, without trailing spaces.
+
+    Cells and lines are printed literally: ``[red]`` and ``:x:`` are names, not markup.
+
+    Args:
+        sheet: its figures are left out.
+        width: columns of the longest line; by default those of the terminal, at most 100, and 100
+            where standard output is no terminal.
+
+    >>> from toolchain.report import Column, Sheet, Table, Text
+    >>> table = Table(columns=(Column("layer"), Column("spikes", "right")), rows=(("fc0", "12"),))
+    >>> print(render(Sheet((table, Text(("dt: 0.001 s",))), title="one layer")))
+    one layer
+     layer  spikes
+     fc0        12
+    dt: 0.001 s
+    """
+    from rich.console import Console, Group
+    from rich.text import Text
+
+    # force_jupyter=False: within a notebook rich would display the text and leave the file empty
+    console = Console(
+        file=io.StringIO(),
+        width=terminal_width() if width is None else width,
+        color_system=None,
+        markup=False,
+        emoji=False,
+        force_jupyter=False,
+    )
+    parts: list[RichTable | Text] = []
+    for block in sheet.parts:
+        if isinstance(block, Table):
+            parts.append(_rich_table(block, console.width))
+        else:
+            parts.extend(Text(_kept_together(line)) for line in block.lines)
+    console.print(Group(*parts))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().replace(KEPT, " ").splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def terminal_width() -> int:
+    """Return the columns to print into: the terminal's, between 40 and 100, or 100 without one."""
+    try:
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    except (AttributeError, ValueError):  # no standard output, or a closed one
+        columns = WIDTH
+    return max(NARROWEST, min(WIDTH, columns))
+
+
+def _kept_together(text: str) -> str:
+    """Return ``text`` with each number and its unit as one word."""
+    return TOGETHER.sub(KEPT, text)
+
+
+def _rich_table(table: Table, width: int) -> RichTable:
+    from rich.table import Table as RichTable
+
+    printed = RichTable(
+        title=_kept_together(table.title) or None,
+        title_justify="left",
+        box=None,
+        pad_edge=table.indented,
+    )
+    widest = max(1, min(LONGEST_WORD, width // len(table.columns) - 2))
+    for number, column in enumerate(table.columns):
+        words = [
+            len(word)
+            for cell in (column.heading, *(row[number] for row in table.rows))
+            for word in _kept_together(cell).split()
+        ]
+        printed.add_column(
+            column.heading,
+            justify=column.align,
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
+            min_width=min(max(words, default=1), widest) if column.wraps else None,
+        )
+    for row in table.rows:
+        printed.add_row(*map(_kept_together, row))
+    return printed
