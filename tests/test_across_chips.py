@@ -144,7 +144,9 @@ def test_without_spikes_nothing_is_guessed():
     assert row.fits
     assert row.tightest.resource == "input channels"
     assert [row.agreement, row.power, row.energy_per_inference, row.latency] == [None] * 4
-    assert "no spikes were given: agreement, power, energy and latency are left open" in str(found)
+    assert "no spikes were given: agreement, power, energy and latency were not computed" in str(
+        found
+    )
 
 
 def test_a_chip_without_constants_is_unknown_and_not_free(speck):

@@ -679,7 +679,7 @@ def test_a_layer_that_stayed_silent_in_the_self_check_is_told():
     d = deploy(model, "speck", sample=torch.ones(2, 10, 4), dt=1e-3)
     (told,) = (f for f in d.diagnostics if f.rule == "self_check")
     assert (told.where, told.severity.value) == ("3", "info")
-    assert "gave nothing when the Graph was compared with the model" in told.message
+    assert "did not spike when the Graph was compared with the model" in told.message
 
 
 def test_a_layer_name_is_printed_as_it_is():

@@ -34,7 +34,7 @@ def test_a_raster_shows_every_layer_by_name(deployment):
     ax = axes()
     plot_raster(ax, deployment.simulate(np.ones((1, 10, 2)), record=True))
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == ["lif1\n3 neurons", "lif2\n1 neurons"]
+    assert labels == ["lif1\n3 neurons", "lif2\n1 neuron"]
 
 
 def test_a_raster_without_record_is_refused(deployment):

@@ -1,4 +1,4 @@
-"""From a trained network to a chip, as the literal list of steps."""
+"""Deployment of a trained network to a chip: the pipeline as a literal list of steps."""
 
 from __future__ import annotations
 
@@ -76,28 +76,39 @@ def deploy(
     Args:
         model: a torch module, a Graph, a ``nir.NIRGraph``, or the path of a file.
         chip: name, alias or vendor id; see ``list_chips()``.
-        sample: an input as the model's own forward takes it; needed for a torch module.
-        dt: length of a timestep, s. Needed where the model does not know it and a time matters:
+        sample: an input as the model's own ``forward`` takes it; needed for a torch module.
+        dt: length of a timestep, s. Needed if the model does not define it and a time matters:
             for estimates, for biases on chips whose slow clock adds them, and for NIR, whose time
             constants are in s.
-        dialect, reset: how a NIR graph is to be read; see ``toolchain.frontends.nir``.
-        calibration: spikes (batch, time, *features) for the quantizer: scales follow the states
-            reached on them, and what the chip cannot hold is chosen by how well the spikes still
-            agree. Without it scales come from the weights alone or from random spikes.
-        quantizer: how integers are found, one of the family's own; its default unless given.
-        allow: approximations that are accepted, by the names that refusals give and
-            ``toolchain.chips.allow`` lists. Each is reported as a warning and entered in the
-            ledger, and ``calibration`` measures what all of them do.
-        options: settings that only the chip's family knows, such as
-            ``toolchain.chips.speck.SpeckOptions``.
+        dialect, reset: interpretation of a NIR graph; see ``toolchain.frontends.nir``.
+        calibration: spikes (batch, time, *features) for the quantizer, which scales by the states
+            reached on them and measures the agreement of the output spikes. Without it scales
+            come from the weights alone or from random spikes.
+        quantizer: name of one of the family's quantizers; by default the first.
+        allow: approximations that are accepted, by the names in the refusals;
+            ``toolchain.chips.allow`` lists them. Each is reported as a warning and entered in the
+            ledger; their effect is measured on ``calibration``.
+        options: settings of the chip's family, such as ``toolchain.chips.speck.SpeckOptions``.
         placement, readout: deprecated, options of the family.
 
     Raises:
         DeployError: the network does not fit; holds every finding.
         ExtractError: the model cannot be turned into a Graph.
-        ModelFileError: the file is damaged, or leaves open what it means.
+        ModelFileError: the file is damaged or ambiguous.
         ValueError: an unknown chip, quantizer or approximation, calibration of another shape, or
             options that the chip does not have.
+
+    Example: a network of ``torch`` layers and ``toolchain.nn`` neurons.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from toolchain.nn import CubaLIF
+    >>> lif = {"tau_mem": 10e-3, "tau_syn": 5e-3, "dt": 1e-3}
+    >>> hidden = nn.Linear(4, 8, bias=False), CubaLIF(8, **lif)
+    >>> model = nn.Sequential(*hidden, nn.Linear(8, 2, bias=False), CubaLIF(2, **lif))
+    >>> d = deploy(model, "xylo_a2", sample=torch.ones(1, 20, 4))
+    >>> d.chip.title, d.placement
+    ('Xylo Audio 2', {'1': 'hidden 0..7', '3': 'output 0..1'})
     """
     family = family_of(load_chip(chip))
     method = _one_of(family.QUANTIZERS, quantizer)
@@ -185,12 +196,12 @@ def _refused(
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
 ) -> DeployError:
-    """Return the error with every finding; what accepts them is tried when it is printed.
+    """Return the error with every finding; the line that accepts them is tried when printed.
 
     Args:
-        family: whose approximations may be accepted.
-        names: those that are.
-        again: deploys the same once more, with an ``allow`` of its own.
+        family: of the chip.
+        names: approximations that are accepted already.
+        again: deploys the same network with another ``allow``.
         calibration: spikes to deploy with, which the caller may change meanwhile.
         findings, ledger: every finding, and the changes so far.
     """
@@ -208,7 +219,7 @@ def _refused(
 
 
 def _agreement(deployment: Deployment) -> float | None:
-    """Return how far the output counts agree on the calibration spikes, the worst output's."""
+    """Return the agreement of output counts on the calibration spikes, of the worst output."""
     effects = (deployment.ledger[name].effect for name in deployment.quantized.outputs)
     return min((effect.agreement for effect in effects if effect is not None), default=None)
 
@@ -221,17 +232,17 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
             yield info(
                 "self_check",
                 name,
-                "gave nothing when the Graph was compared with the model, so its threshold "
-                "and its reset were read and not tried",
+                "did not spike when the Graph was compared with the model, so its threshold "
+                "and its reset were read but not verified",
             )
 
 
 def _calibration_counts(family: Family, graph: Graph, calibration: Spikes) -> Array:
-    """Return calibration spikes as counts; ValueError where they have no timestep."""
+    """Return calibration spikes as counts; ValueError if they have no timestep."""
     counts = counts_of(family, graph, calibration, "calibration")
     if not counts.size:
         raise ValueError(
-            f"calibration has shape {counts.shape}, which holds no timestep: give one sample or "
-            "more, or leave calibration= away"
+            f"calibration has shape {counts.shape}, which has no timestep: give at least one "
+            "sample, or omit calibration="
         )
     return counts

@@ -3,15 +3,15 @@
 Exceptions, and when they occur::
 
     ValueError
-    ├── DeployError       the network cannot go onto the chip; holds every finding at once
+    ├── DeployError       the network does not fit the chip; holds every finding at once
     ├── ExtractError      the model cannot be turned into a Graph; names the layer and the operation
     ├── GraphError        a Graph breaks a rule of the IR
-    ├── ModelFileError    a file with a model is damaged, hostile, or leaves open what it means
+    ├── ModelFileError    a model file is damaged, hostile or ambiguous
     ├── ChipFileError     a chip specification is wrong; holds every fault with its line
-    └── ArtifactError     a saved deployment or configuration is damaged, foreign or too new or old
+    └── ArtifactError     a saved deployment is damaged, of another program, or of another version
     RuntimeError
     ├── PluginError       an installed plug-in cannot be imported, or breaks the contract
-    └── VendorError       the vendor's SDK was asked for and is not usable
+    └── VendorError       the vendor's SDK is needed and is not usable
     UserWarning
     └── PluginWarning     a plug-in or a chip file was skipped; names it and the reason
 
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from toolchain.report import count, times
+from toolchain.report import Column, Described, Sheet, Table, Text, count, plain, times
 
 __all__ = [
     "Advice",
@@ -47,10 +47,13 @@ __all__ = [
 
 
 class Severity(str, enum.Enum):
-    """How much a finding matters.
+    """Severity of a finding.
 
-    An ``error`` stops the deployment, a ``warning`` tells of changed behaviour with its size,
-    ``info`` is for the report.
+    An ``error`` stops the deployment, a ``warning`` reports changed behaviour with its size, an
+    ``info`` gives figures.
+
+    >>> Severity("warning") is Severity.WARNING
+    True
     """
 
     ERROR = "error"
@@ -60,12 +63,15 @@ class Severity(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One thing to do against a finding, tried before it is shown.
+    """Action that removes a finding, tried before it is shown.
 
     Attributes:
-        words: what to do.
-        allow: the names that ``deploy(..., allow=...)`` takes for it; empty where the network or
-            the program itself has to change.
+        words: description of the action.
+        allow: names for ``deploy(..., allow=...)``; empty if the network or the program itself
+            has to change.
+
+    >>> Remedy("accept the chip's cap", allow=("spike_cap->chip_cap",)).allow
+    ('spike_cap->chip_cap',)
     """
 
     words: str
@@ -73,12 +79,12 @@ class Remedy:
 
 
 class Advice:
-    """The remedies of one finding. They are tried when they are first read, and then kept.
+    """Remedies of one finding, tried when they are first read.
 
-    Equal to another if both read the same; comparing and pickling try the remedies.
+    Two are equal if their texts are; comparing and pickling try the remedies.
 
     Args:
-        remedies: what helps, or a function that tries; it is dropped after the first call.
+        remedies: the remedies, or a function that tries them, which is called once.
 
     >>> Advice(lambda: [Remedy("core 3 fits")]).remedies
     (Remedy(words='core 3 fits', allow=()),)
@@ -92,7 +98,7 @@ class Advice:
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
-        """Everything that helps, in the order in which it was tried."""
+        """Remedies that work, in the order in which they were tried."""
         if (attempt := self._attempt) is not None:
             self._remedies = tuple(attempt())
             self._attempt = None
@@ -100,11 +106,11 @@ class Advice:
 
     @property
     def text(self) -> str:
-        """The same in words; empty where nothing is known to help."""
+        """Text of the remedies; empty if none is known."""
         return "; or ".join(remedy.words for remedy in self.remedies)
 
     def __bool__(self) -> bool:
-        """Return whether anything helps; no more is tried than the first that does."""
+        """Return whether a remedy works; trying ends with the first that does."""
         attempt = self._attempt
         if attempt is None:
             return bool(self._remedies)
@@ -123,18 +129,33 @@ class Advice:
         return Advice, (self.remedies,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, init=False)
-class Diagnostic:
-    """One finding about the user's network.
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
+class Diagnostic(Described):
+    """Finding about the user's network.
 
     Attributes:
         rule: name of the function that found it.
         severity: error, warning or info.
         where: the user's own name of the layer, or ``"network"``.
         message: need, then limit, with units.
-        need, limit: the two numbers, where the finding is about numbers.
-        source: who says so (specification file, document, basis).
-        advice: what helps; tried when ``hint`` or ``remedies`` is first read.
+        need, limit: the two numbers, if the finding is about numbers.
+        source: of the limit: specification file, document, basis.
+        advice: remedies, tried when ``hint`` or ``remedies`` is first read.
+
+    >>> finding = Diagnostic(
+    ...     rule="fan_out",
+    ...     severity=Severity.ERROR,
+    ...     where="fc1",
+    ...     message="needs 70 targets a neuron, xylo_a2 has 64",
+    ...     need=70,
+    ...     limit=64,
+    ...     source="xylo_a2.yaml (published)",
+    ...     hint="64 neurons fit",
+    ... )
+    >>> print(finding)
+    error[fan_out] fc1: needs 70 targets a neuron, xylo_a2 has 64
+      source: xylo_a2.yaml (published)
+      hint: 64 neurons fit
     """
 
     rule: str
@@ -159,7 +180,7 @@ class Diagnostic:
         hint: str | None = None,
         advice: Advice | None = None,
     ) -> None:
-        """``hint`` stands for an ``advice`` that is known already."""
+        """Create a finding; ``hint`` is the text of an ``advice`` that is known already."""
         if hint is not None or advice is None:
             advice = Advice([Remedy(hint)] if hint else ())
         given = (rule, severity, where, message, need, limit, source, advice)
@@ -168,16 +189,16 @@ class Diagnostic:
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
-        """Everything that was tried and helps."""
+        """Remedies that were tried and work."""
         return self.advice.remedies
 
     @property
     def hint(self) -> str:
-        """The remedies in words; empty where nothing is known to help."""
+        """Text of the remedies; empty if none is known."""
         return self.advice.text
 
     def __str__(self) -> str:
-        """``error[rule] where: message`` with source and hint on lines of their own."""
+        """Return ``error[rule] where: message``, with source and hint on lines of their own."""
         lines = [f"{self.severity.value}[{self.rule}] {self.where}: {self.message}"]
         if self.source:
             lines.append(f"  source: {self.source}")
@@ -186,20 +207,49 @@ class Diagnostic:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "advice"}
-        return {**own, "severity": self.severity.value, "hint": self.hint}
+        """Return the finding as plain data, which JSON can hold."""
+        own = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "advice"}
+        return {**own, "hint": self.hint}
+
+    def sheet(self) -> Sheet:
+        """Describe the finding as a table of its fields; those that are empty are omitted."""
+        numbers = {
+            name: None if value is None else count(value)
+            for name, value in (("need", self.need), ("limit", self.limit))
+        }
+        texts = {"where": self.where, "message": self.message, **numbers}
+        shown = {**texts, "source": self.source, "hint": self.hint}
+        rows = tuple((name, text) for name, text in shown.items() if text)
+        table = Table(columns=(Column("", wraps=False), Column("")), rows=rows, indented=False)
+        return Sheet((table,), f"{self.severity.value}[{self.rule}]")
+
+    def __repr__(self) -> str:
+        """Return rule, severity and place; hints are not tried for it."""
+        return f"Diagnostic({self.severity.value}[{self.rule}] {self.where}: {self.message!r})"
 
 
-class DeployError(ValueError):
-    """The network does not fit the chip; ``diagnostics`` holds every finding at once.
+class DeployError(Described, ValueError):
+    """Error: the network does not fit the chip; ``diagnostics`` holds every finding at once.
 
-    Its text is made when it is read: only then are hints tried, and what would accept all.
+    Hints, and the line that accepts all findings, are tried when the text is first read.
 
     Attributes:
-        diagnostics: why.
-        ledger: the ``toolchain.fidelity.ledger.Ledger`` of the network as far as it came, with what
-            is unsupported; None where there is none.
+        diagnostics: the findings.
+        ledger: the ``toolchain.fidelity.ledger.Ledger`` up to the refusal, with the unsupported
+            changes; None without one.
+
+    >>> import numpy as np
+    >>> from toolchain import deploy
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> fc, lif = Linear(weight=np.eye(4)), Neuron(shape=(4,), v_threshold=1.0, alpha_mem=0.9)
+    >>> layers = {"input": Input(shape=(4,)), "fc": fc, "lif": lif, "output": Output()}
+    >>> graph = Graph.chain(layers)
+    >>> try:
+    ...     deploy(graph, "speck2f")
+    ... except DeployError as error:
+    ...     rules = [finding.rule for finding in error.diagnostics]
+    >>> rules[0]
+    'integrate_and_fire'
     """
 
     def __init__(
@@ -209,7 +259,7 @@ class DeployError(ValueError):
         ledger: Any = None,
         acceptance: str | Callable[[], str] = "",
     ) -> None:
-        """``headline`` is what was refused; ``acceptance`` the last line, or what makes it."""
+        """Create the error; ``acceptance`` is its last line, or a function that returns it."""
         self.diagnostics = tuple(diagnostics)
         self.ledger = ledger
         self._acceptance = acceptance
@@ -217,47 +267,72 @@ class DeployError(ValueError):
 
     @property
     def acceptance(self) -> str:
-        """The line that accepts all that can be accepted; empty where nothing can."""
+        """Line with the ``allow=`` that accepts every finding that can be accepted, or empty."""
         if callable(self._acceptance):
             self._acceptance = self._acceptance()
         return self._acceptance
 
     def __str__(self) -> str:
-        """Headline, findings with their hints, and the line that accepts them."""
+        """Return headline, findings with their hints, and the line that accepts them."""
         lines = [self.args[0], *map(str, self.diagnostics), self.acceptance]
         return "\n".join(line for line in lines if line)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the refusal as plain data, which JSON can hold."""
+        return {
+            "headline": str(self.args[0]),
+            "diagnostics": [finding.as_dict() for finding in self.diagnostics],
+            "acceptance": self.acceptance,
+            "ledger": None if self.ledger is None else self.ledger.as_dict(),
+        }
+
+    def sheet(self) -> Sheet:
+        """Describe every finding with its hint, and the line that accepts them."""
+        table = Table(
+            columns=(Column("finding"), Column("layer"), Column("message"), Column("hint")),
+            rows=tuple(
+                (f"{each.severity.value}[{each.rule}]", each.where, each.message, each.hint)
+                for each in self.diagnostics
+            ),
+        )
+        last = Text((self.acceptance,) if self.acceptance else ())
+        return Sheet((table, last), str(self.args[0]))
+
+    def __repr__(self) -> str:
+        """Return the headline and the number of findings."""
+        return f"DeployError({str(self.args[0])!r}, findings={len(self.diagnostics)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.args[0], self.diagnostics, self.ledger, self.acceptance)
 
 
 class ExtractError(ValueError):
-    """The model cannot be turned into a Graph without changing what it computes."""
+    """Error: the model cannot be turned into a Graph without changing its function."""
 
 
 class GraphError(ValueError):
-    """A Graph breaks a rule of the IR."""
+    """Error: a Graph breaks a rule of the IR."""
 
 
 class ModelFileError(ValueError):
-    """A file with a model is damaged, hostile or too large, or leaves open what it means."""
+    """Error: a model file is damaged, hostile, too large or ambiguous."""
 
 
 class ChipFileError(ValueError):
-    """A chip specification file is wrong; the message lists every fault with its line."""
+    """Error: a chip specification file is wrong; the message lists every fault with its line."""
 
 
 class ArtifactError(ValueError):
-    """A saved deployment or configuration is damaged, foreign, or of another version."""
+    """Error: a saved deployment is damaged, of another program, or of another version."""
 
 
 class PluginError(RuntimeError):
-    """An installed plug-in cannot be imported, or breaks the contract; names its package."""
+    """Error: an installed plug-in cannot be imported, or breaks the contract."""
 
 
 class PluginWarning(UserWarning):
-    """A plug-in or a chip file was skipped; names it and the reason."""
+    """Warning: a plug-in or a chip file was skipped; names it and the reason."""
 
 
 class VendorError(RuntimeError):
-    """The vendor's SDK was asked for and is absent, a stub, or refused the configuration."""
+    """Error: the vendor's SDK is absent, a stub, or refused the configuration."""

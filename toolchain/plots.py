@@ -1,8 +1,11 @@
-"""Results drawn onto axes that the caller gives; matplotlib is needed only here."""
+"""Plots of results, drawn onto the caller's axes; matplotlib is needed only here.
+
+A layer has the same colour in every picture, numbers the same form as in the tables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,7 +13,8 @@ import numpy as np
 from toolchain.across_chips import ChipComparison
 from toolchain.chips.contract import Resource
 from toolchain.estimate import Estimate, Figure
-from toolchain.runs.compare import Comparison
+from toolchain.report import count, plural
+from toolchain.runs.compare import RUNS, Comparison
 from toolchain.runs.recording import Recording
 
 if TYPE_CHECKING:
@@ -19,18 +23,43 @@ if TYPE_CHECKING:
 __all__ = ["plot_chips", "plot_comparison", "plot_power", "plot_raster", "plot_resources"]
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+INPUT_COLOUR = "0.6"
+"""Colour of the network's input, which has no neurons."""
 
 
 def plot_raster(axes: Axes, recording: Recording, sample: int = 0) -> None:
-    """Spikes of one sample over time, a colour a layer, neurons stacked.
+    """Plot the spikes of one sample over time: one colour a layer, neurons stacked.
 
     Raises:
-        ValueError: ``recording`` was made without ``record=True``.
+        ValueError: ``recording`` has no layers; simulate with ``record=True``.
+
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from toolchain import deploy
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(4,)),
+    ...         "fc1": Linear(weight=np.eye(3, 4)),
+    ...         "lif1": Neuron(shape=(3,), **lif),
+    ...         "fc2": Linear(weight=np.eye(2, 3)),
+    ...         "lif2": Neuron(shape=(2,), **lif),
+    ...         "output": Output(),
+    ...     },
+    ...     dt=1e-3,
+    ... )
+    >>> d, axes = deploy(graph, "xylo_a2"), Figure().subplots()
+    >>> spikes = np.ones((1, 20, 4), int)
+    >>> plot_raster(axes, d.simulate(spikes, record=True))
+    >>> axes.get_xlabel()
+    'timestep'
     """
     if not recording.layers:
         raise ValueError("nothing to draw: simulate with record=True")
     base, ticks = 0, []
-    for colour, (name, layer) in enumerate(recording.layers.items()):
+    colours = layer_colours(recording.layers)
+    for name, layer in recording.layers.items():
         spikes = layer.spikes[sample].reshape(layer.spikes.shape[1], -1)
         time, neuron = np.nonzero(spikes)
         counts = spikes[time, neuron]
@@ -39,10 +68,10 @@ def plot_raster(axes: Axes, recording: Recording, sample: int = 0) -> None:
             base + neuron,
             s=2.0 + 2.0 * np.minimum(counts, 5),
             marker="|",
-            color=COLOURS[colour % len(COLOURS)],
+            color=colours[name],
             linewidths=0.8,
         )
-        ticks.append((base + spikes.shape[1] / 2, f"{name}\n{spikes.shape[1]} neurons"))
+        ticks.append((base + spikes.shape[1] / 2, f"{name}\n{plural(spikes.shape[1], 'neuron')}"))
         base += spikes.shape[1]
         axes.axhline(base - 0.5, color="0.8", linewidth=0.5)
     axes.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
@@ -52,15 +81,39 @@ def plot_raster(axes: Axes, recording: Recording, sample: int = 0) -> None:
 
 
 def plot_resources(axes: Axes, resources: Sequence[Resource]) -> None:
-    """A bar a resource, as a share of what the chip has; the numbers stand beside it."""
+    """Plot the used part of each resource as a bar, in % of the chip's limit, with both numbers.
+
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from toolchain import deploy
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(4,)),
+    ...         "fc1": Linear(weight=np.eye(3, 4)),
+    ...         "lif1": Neuron(shape=(3,), **lif),
+    ...         "fc2": Linear(weight=np.eye(2, 3)),
+    ...         "lif2": Neuron(shape=(2,), **lif),
+    ...         "output": Output(),
+    ...     },
+    ...     dt=1e-3,
+    ... )
+    >>> d, axes = deploy(graph, "xylo_a2"), Figure().subplots()
+    >>> plot_resources(axes, d.resources())
+    >>> axes.texts[0].get_text()
+    '4 of 16'
+    """
     rows = [row for row in resources if row.limit]
-    layers = list(dict.fromkeys(row.layer for row in rows))
+    neurons = dict.fromkeys(row.layer for row in resources if row.unit != "channel")
+    colours = layer_colours(neurons)
     shares = [100 * row.used / row.limit for row in rows]
-    colours = [COLOURS[layers.index(row.layer) % len(COLOURS)] for row in rows]
     places = np.arange(len(rows))
-    axes.barh(places, shares, color=colours)
+    axes.barh(places, shares, color=[colours.get(row.layer, INPUT_COLOUR) for row in rows])
     for place, share, row in zip(places, shares, rows, strict=True):
-        axes.text(share + 1, float(place), f"{row.used:,} of {row.limit:,}", va="center", size=7)
+        axes.text(
+            share + 1, float(place), f"{count(row.used)} of {count(row.limit)}", va="center", size=7
+        )
     axes.set_yticks(places, [f"{row.layer} ({row.place}): {row.resource}" for row in rows], size=7)
     axes.invert_yaxis()
     axes.set_xlim(0, max(100.0, *shares) * 1.25)
@@ -69,7 +122,30 @@ def plot_resources(axes: Axes, resources: Sequence[Resource]) -> None:
 
 
 def plot_comparison(axes: Axes, comparison: Comparison) -> None:
-    """How far each layer's spike counts agree with the trained network's, a bar a run."""
+    """Plot the agreement of each layer's spike counts with the trained network: one bar a run.
+
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from toolchain import deploy
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(4,)),
+    ...         "fc1": Linear(weight=np.eye(3, 4)),
+    ...         "lif1": Neuron(shape=(3,), **lif),
+    ...         "fc2": Linear(weight=np.eye(2, 3)),
+    ...         "lif2": Neuron(shape=(2,), **lif),
+    ...         "output": Output(),
+    ...     },
+    ...     dt=1e-3,
+    ... )
+    >>> d, axes = deploy(graph, "xylo_a2"), Figure().subplots()
+    >>> spikes = np.ones((1, 20, 4), int)
+    >>> plot_comparison(axes, d.compare(spikes))
+    >>> axes.get_ylabel()
+    'agreement of spike counts, %'
+    """
     layers = comparison.layers
     runs = list(comparison.agreement)
     width = 0.8 / max(1, len(runs))
@@ -79,7 +155,7 @@ def plot_comparison(axes: Axes, comparison: Comparison) -> None:
             [100 * layer.agreement[run] for layer in layers],
             width=width,
             color=COLOURS[number],
-            label=run,
+            label=RUNS[run],
         )
     axes.set_xticks(np.arange(len(layers)), [layer.name for layer in layers])
     axes.set_ylim(0, 100)
@@ -88,13 +164,35 @@ def plot_comparison(axes: Axes, comparison: Comparison) -> None:
 
 
 def plot_power(axes: Axes, estimate: Estimate) -> None:
-    """A bar a rail, idle and dynamic end to end, with the range of both together.
+    """Plot the power of each rail: idle and dynamic stacked, with the range of their sum.
 
-    A bar is as long as the nominal value, or as the low end of a range without one. Where the
-    range has no end nothing but the known part is drawn.
+    The length of a bar is the nominal value, or the low end of a range without one. Of a range
+    without upper end only the known part is drawn.
 
     Raises:
-        ValueError: nothing is known of the chip's power.
+        ValueError: the power of the chip is unknown.
+
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from toolchain import deploy
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(4,)),
+    ...         "fc1": Linear(weight=np.eye(3, 4)),
+    ...         "lif1": Neuron(shape=(3,), **lif),
+    ...         "fc2": Linear(weight=np.eye(2, 3)),
+    ...         "lif2": Neuron(shape=(2,), **lif),
+    ...         "output": Output(),
+    ...     },
+    ...     dt=1e-3,
+    ... )
+    >>> d, axes = deploy(graph, "xylo_a2"), Figure().subplots()
+    >>> spikes = np.ones((1, 20, 4), int)
+    >>> plot_power(axes, d.estimate(spikes))
+    >>> axes.get_xlabel()
+    'µW'
     """
     rails = estimate.power_by_rail
     if not rails:
@@ -118,14 +216,38 @@ def plot_chips(
     comparison: ChipComparison,
     what: Literal["power", "energy_per_inference", "latency"] = "energy_per_inference",
 ) -> None:
-    """A line a chip from the low to the high end, and a dot at the nominal value if there is one.
+    """Plot a figure of several chips: a line over its range, a dot at the nominal value.
 
-    Which chips have no figure stands beside them. The axis starts at 0, or is one of tens where
-    the largest figure is more than twenty times the smallest; an end that is unknown is left out.
+    Chips without the figure are labelled with the reason. The axis starts at 0, or is logarithmic
+    if the largest figure is more than twenty times the smallest; an unknown upper end is omitted.
 
     Raises:
-        ValueError: of no chip anything is known.
+        ValueError: the figure is unknown for all chips.
+
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from toolchain import compare_chips
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(4,)),
+    ...         "fc1": Linear(weight=np.eye(3, 4)),
+    ...         "lif1": Neuron(shape=(3,), **lif),
+    ...         "fc2": Linear(weight=np.eye(2, 3)),
+    ...         "lif2": Neuron(shape=(2,), **lif),
+    ...         "output": Output(),
+    ...     },
+    ...     dt=1e-3,
+    ... )
+    >>> axes = Figure().subplots()
+    >>> spikes = np.ones((1, 20, 4), int)
+    >>> plot_chips(axes, compare_chips(graph, ["xylo_a2", "xylo_a3"], spikes=spikes))
+    >>> axes.get_xlabel()
+    'energy per inference, µJ/inference'
     """
+    from matplotlib.ticker import NullFormatter
+
     figures = [getattr(row, what) for row in comparison.rows]
     known = [(place, f) for place, f in enumerate(figures) if f is not None and f.low > 0]
     if not known:
@@ -139,15 +261,21 @@ def plot_chips(
     axes.plot([x for x, _ in dots], [y for _, y in dots], "o", color="0.2")
     if max(high) > 20 * min(low):
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xlim(0, 1.05 * max(high))
     labels = []
     for row, figure in zip(comparison.rows, figures, strict=True):
-        told = "does not fit" if not row.fits else "unknown" if figure is None else str(figure)
-        labels.append(f"{row.chip}\n{told}")
+        value = "unknown" if figure is None else str(figure)
+        labels.append(f"{row.chip}\n{value if row.fits else 'does not fit'}")
     axes.set_yticks(range(len(labels)), labels, size=7)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlabel(f"{what.replace('_', ' ')}, {drawn[0].unit}")
+
+
+def layer_colours(layers: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each layer of neurons, given in the network's order."""
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(layers)}
 
 
 def _length(figure: Figure | None) -> float:

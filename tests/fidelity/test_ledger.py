@@ -372,7 +372,7 @@ def test_samples_are_traced_a_few_at_a_time_to_the_same_effect(monkeypatch):
 
 @pytest.mark.parametrize("shape", [(0, 20, 6), (2, 0, 6)])
 def test_calibration_without_a_sample_or_step_would_measure_nothing(shape):
-    with pytest.raises(ValueError, match="holds no timestep: give one sample or more"):
+    with pytest.raises(ValueError, match="which has no timestep: give at least one sample"):
         deploy(dense(), "xylo", calibration=np.zeros(shape, int))
 
 

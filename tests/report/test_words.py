@@ -45,14 +45,24 @@ def test_shares_have_one_decimal_and_small_percentages_two_digits(part, column, 
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "none"), ("int8", "int8"), (7.4911, "7.49"), (1234567, "1.23e+06")]
+    ("value", "text"),
+    [(None, "none"), ("int8", "int8"), (7.4911, "7.49"), (65536, "65 536"), (6553.6, "6 550")],
 )
-def test_values_are_shown_to_three_digits(value, text):
+def test_values_are_shown_to_three_digits_and_whole_numbers_in_full(value, text):
     assert shown(value) == text
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(31249.0, "31 200"), (0.0020349, "0.00203"), (0, "0"), (2.5, "2.5")]
+    ("number", "text"),
+    [
+        (31249.0, "31 200"),
+        (0.0020349, "0.00203"),
+        (0, "0"),
+        (2.5, "2.5"),
+        (1.2e-9, "0.0000000012"),
+        (-1234.5, "-1 230"),
+        (inf, "inf"),
+    ],
 )
 def test_short_numbers_have_no_exponent(number, text):
     assert short(number) == text

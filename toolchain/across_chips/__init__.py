@@ -1,4 +1,4 @@
-"""One network over several chips, a row each: which of them takes it, and at what price."""
+"""Comparison of one network on several chips: fit, agreement, power and latency of each."""
 
 from toolchain.across_chips.rows import ChipComparison, ChipRow, most_telling, tightest
 from toolchain.across_chips.run import compare_chips

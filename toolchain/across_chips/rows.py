@@ -1,25 +1,39 @@
-"""What a comparison of chips holds: a row each, and what is most telling about it."""
+"""Result of a comparison of chips: one row each, with its decisive error or tightest resource."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any, Literal, TypeAlias
 
 from toolchain.chips.contract import Resource
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Figure
-from toolchain.report import Column, Sheet, Table, Text, count, plural, render, share, spread
+from toolchain.report import (
+    Bars,
+    Brief,
+    Column,
+    Described,
+    Sheet,
+    Table,
+    Text,
+    count,
+    plain,
+    plural,
+    share,
+    short,
+    spread,
+)
 
 __all__ = ["ChipComparison", "ChipRow", "Source", "most_telling", "tightest"]
 
 Source: TypeAlias = Literal["held-out spikes", "calibration"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChipRow:
-    """What one chip makes of the network.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ChipRow(Brief):
+    """Result of one chip: whether the network fits, and its agreement, power and latency.
 
     Attributes:
         chip, title, family: its names.
@@ -38,6 +52,9 @@ class ChipRow:
         always_keeps_up: whether the most work there can be is; None where that is not known.
         took: the approximations of ``allow`` that changed something.
         left_out: those of ``allow`` that its family does not know.
+
+    >>> ChipRow(chip="xylo_a2", title="Xylo Audio 2", family="xylo", agreement=0.94).fits
+    True
     """
 
     chip: str
@@ -58,33 +75,36 @@ class ChipRow:
 
     @property
     def fits(self) -> bool:
-        """Whether the chip takes the network."""
+        """True if the chip takes the network."""
         return self.blocker is None
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        figures = {name: getattr(self, name) for name in FIGURES}
-        return {
-            **asdict(self),
-            "fits": self.fits,
-            "blocker": None if self.blocker is None else self.blocker.as_dict(),
-            **{name: None if each is None else each.as_dict() for name, each in figures.items()},
-        }
+        """Return the row as plain data, which JSON can hold."""
+        own = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "blocker"}
+        blocker = None if self.blocker is None else self.blocker.as_dict()
+        return {**own, "fits": self.fits, "blocker": blocker}
 
 
 FIGURES = ("power", "energy_per_inference", "latency")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChipComparison:
-    """One network over several chips.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ChipComparison(Described):
+    """Comparison of one network on several chips.
 
     Attributes:
         rows: a chip each, in the order asked for.
-        counted_on: which spikes agreement, power, energy and pace are of; None if there were none.
+        counted_on: spikes on which agreement, power, energy and pace were measured; None without.
         samples, steps: of these spikes; ``steps`` are one inference. 0 if there were none.
         dt: length of a timestep, s.
-        allow: the approximations that were accepted, wherever they are known.
+        allow: the approximations that were accepted, on the chips whose family knows them.
+
+    >>> row = ChipRow(chip="xylo_a2", title="Xylo Audio 2", family="xylo")
+    >>> result = ChipComparison(
+    ...     rows=(row,), counted_on=None, samples=0, steps=0, dt=1e-3, allow=()
+    ... )
+    >>> result.fitting, result["xylo_a2"].title
+    (('xylo_a2',), 'Xylo Audio 2')
     """
 
     rows: tuple[ChipRow, ...]
@@ -95,7 +115,7 @@ class ChipComparison:
     allow: tuple[str, ...]
 
     def __getitem__(self, chip: str) -> ChipRow:
-        """The row of that chip; KeyError lists what there is."""
+        """Return the row of a chip; KeyError lists the chips."""
         for row in self.rows:
             if row.chip == chip:
                 return row
@@ -107,17 +127,17 @@ class ChipComparison:
         return tuple(row.chip for row in self.rows if row.fits)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the comparison as plain data, which JSON can hold."""
         own = ("counted_on", "samples", "steps", "dt", "allow")
         return {
-            **{name: getattr(self, name) for name in own},
+            **{name: plain(getattr(self, name)) for name in own},
             "rows": [row.as_dict() for row in self.rows],
         }
 
     def sheet(self) -> Sheet:
-        """Describe which chips take the network, and at what price."""
+        """Describe the chips that take the network, with agreement, power and latency of each."""
+        title = f"{len(self.fitting)} of {plural(len(self.rows), 'chip')} take the network"
         fit = Table(
-            title=f"{len(self.fitting)} of {len(self.rows)} chips take the network",
             columns=(
                 Column("chip", wraps=False),
                 Column("fits", wraps=False),
@@ -131,12 +151,12 @@ class ChipComparison:
         )
         remarks = Text((*_clocks(self), *_allowed(self), *_left_open(self)))
         if self.counted_on is None or not self.fitting:
-            return Sheet((fit, remarks))
-        return Sheet((fit, _measured(self), remarks))
+            return Sheet((fit, remarks), title)
+        return Sheet((fit, _measured(self), remarks), title, _powers(self))
 
-    def __str__(self) -> str:
-        """Return the sheet as text."""
-        return render(self.sheet())
+    def __repr__(self) -> str:
+        """Return the names of the chips that take the network, and how many were tried."""
+        return f"ChipComparison(fitting={self.fitting}, chips={len(self.rows)}, dt={self.dt:g})"
 
 
 # ---- cells and lines of the sheet ----
@@ -166,13 +186,25 @@ def _measured(result: ChipComparison) -> Table:
         f"{count(result.steps)} steps of {1e3 * result.dt:g} ms",
         columns=(
             Column("chip", wraps=False),
-            *(Column(heading, "right", wraps=False) for heading in numbers),
+            *(Column(heading, "right") for heading in numbers),
             Column("basis"),
             Column("keeps up"),
         ),
         rows=tuple((row.chip, *_on_spikes(row)) for row in result.rows if row.fits),
         indented=False,
     )
+
+
+def _powers(result: ChipComparison) -> tuple[Bars, ...]:
+    """Return the nominal power of each chip as a chart; empty where none is known."""
+    known = {
+        row.chip: row.power.nominal
+        for row in result.rows
+        if row.power is not None and row.power.nominal
+    }
+    most = max(known.values(), default=0.0)
+    bars = tuple((chip, power / most, f"{short(power)} µW") for chip, power in known.items())
+    return (Bars(title="power, nominal", bars=bars),) if bars else ()
 
 
 def _on_spikes(row: ChipRow) -> Iterator[str]:
@@ -209,18 +241,26 @@ def _allowed(result: ChipComparison) -> Iterator[str]:
 
 def _left_open(result: ChipComparison) -> Iterator[str]:
     if result.counted_on is None:
-        yield "no spikes were given: agreement, power, energy and latency are left open"
+        yield "no spikes were given: agreement, power, energy and latency were not computed"
 
 
 # ---- choice of what a row names ----
 
 
 def most_telling(errors: Sequence[Diagnostic]) -> Diagnostic:
-    """The error that says most about why a chip refuses a network.
+    """Return the error that explains best why a chip refuses a network.
 
-    One that nothing is known to help against comes before one with a hint; then one about what the
-    chip does not have at all before one about how much; then the one furthest beyond its limit;
-    then the one that was found first.
+    An error without a hint comes before one with a hint; an error about a missing feature before
+    one about a number; then the one furthest beyond its limit; then the first.
+
+    >>> from toolchain.diagnostics import Diagnostic, Severity
+    >>> error = {"severity": Severity.ERROR, "where": "fc", "message": "too large"}
+    >>> errors = [
+    ...     Diagnostic(rule="fan_out", need=70, limit=64, **error),
+    ...     Diagnostic(rule="hidden_neurons", need=4000, limit=1000, **error),
+    ... ]
+    >>> most_telling(errors).rule
+    'hidden_neurons'
     """
     furthest = sorted(errors, key=_excess, reverse=True)
     if len(furthest) == 1:
@@ -229,7 +269,7 @@ def most_telling(errors: Sequence[Diagnostic]) -> Diagnostic:
 
 
 def _excess(error: Diagnostic) -> float:
-    """How many times beyond its limit; infinite where no numbers say it."""
+    """Return need over limit, or limit over need; infinite for an error without numbers."""
     if error.need is None or error.limit is None:
         return inf
     ends = sorted(map(abs, (error.need, error.limit)))
@@ -237,9 +277,17 @@ def _excess(error: Diagnostic) -> float:
 
 
 def tightest(resources: Sequence[Resource]) -> Resource | None:
-    """The resource of which the largest part is used, the first of several; None if there is none.
+    """Return the resource with the largest used part, the first of several; None without limits.
 
-    What layers use of a limit that they share is added up, and is the network's.
+    Layers that share a limit are added up; the row is the network's.
+
+    >>> from toolchain.chips.contract import Resource
+    >>> rows = [
+    ...     Resource(layer=name, place="core", resource="neurons", used=n, limit=100, unit="neuron")
+    ...     for name, n in (("lif1", 40), ("lif2", 75))
+    ... ]
+    >>> tightest(rows).layer
+    'lif2'
     """
     together: dict[tuple[str, str], Resource] = {}
     for row in resources:

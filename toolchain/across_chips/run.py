@@ -1,8 +1,8 @@
-"""One network over several chips, a row each: which of them takes it, and at what price.
+"""Comparison of one network on several chips: fit, agreement, power and latency of each.
 
-Each chip is deployed to as ``deploy`` does it, with the family's default quantizer. What an
-approximation, a clock or a mode is named for reaches only the chips that know it; a row says what
-it took.
+The network is deployed to each chip by ``deploy``, with the default quantizer of its family.
+Approximations, clock and modes are applied to the chips that know them; each row names those that
+changed something.
 """
 
 from __future__ import annotations
@@ -45,26 +45,46 @@ def compare_chips(
     clock_hz: float | None = None,
     modes: Mapping[str, str] | None = None,
 ) -> ChipComparison:
-    """One row a chip: fits or why not, tightest resource, agreement, power, energy, latency.
+    """Deploy a network to several chips and compare fit, agreement, power and latency.
 
     Args:
         model: what ``deploy`` takes; turned into a Graph once.
         chips: names as ``load_chip`` takes them; all of ``list_chips()`` unless given.
         sample, dialect, reset: as ``deploy`` takes them.
         dt: length of a timestep, s; needed where the model does not know it.
-        calibration: spike counts (batch, time, *features) that the quantizers listen to.
+        calibration: spike counts (batch, time, *features) for the quantizers.
         allow: approximations that are accepted, each on the chips of the families that know it.
-        spikes: counts of the same form that nobody has listened to: agreement, power, energy and
-            pace are of these. Without them they are of ``calibration``, which flatters agreement;
-            without either they are left open.
-        clock_hz: main clock, Hz, of the chips that have one; each chip's usual one unless given.
+        spikes: held-out counts of the same form, on which agreement, power, energy and pace are
+            measured. Without them ``calibration`` is used, on which agreement is higher than on
+            unseen spikes; without either they stay None.
+        clock_hz: main clock, Hz, of the chips that have one; by default the usual one of each.
         modes: setting by switch, for the chips that have both; see ``chip.power.switches``.
 
     Raises:
         ExtractError, ModelFileError: the model cannot be turned into a Graph.
-        ValueError: what no chip could make sense of: spikes of another shape or as event arrays, no
-            dt, a chip or an approximation that there is none of, a clock or a mode that no chip
-            here has.
+        ValueError: spikes of another shape or event arrays, no dt, an unknown chip or
+            approximation, a clock or a mode that none of the chips has.
+
+    >>> import numpy as np
+    >>> from toolchain import compare_chips
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(4,)),
+    ...         "fc1": Linear(weight=np.eye(3, 4)),
+    ...         "lif1": Neuron(shape=(3,), **lif),
+    ...         "fc2": Linear(weight=np.eye(2, 3)),
+    ...         "lif2": Neuron(shape=(2,), **lif),
+    ...         "output": Output(),
+    ...     },
+    ...     dt=1e-3,
+    ... )
+    >>> result = compare_chips(graph, ["xylo_a2", "speck2f"], spikes=np.ones((1, 20, 4), int))
+    >>> result.fitting
+    ('xylo_a2',)
+    >>> result["speck2f"].blocker.rule
+    'integrate_and_fire'
     """
     specs, broken = _specs(chips)
     accepted = _accepted(allow)
@@ -101,16 +121,16 @@ def compare_chips(
     )
 
 
-# ---- what is asked ----
+# ---- arguments of the comparison ----
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Asked:
-    """What every chip is asked; see ``compare_chips``.
+    """Arguments of the comparison, the same for every chip; see ``compare_chips``.
 
     Attributes:
-        counted: the spikes that agreement and estimates are of; None if there are none.
-        reference: what the float network makes of them, (batch, time, outputs).
+        counted: spikes for agreement and estimates; None if there are none.
+        reference: output spikes of the float network for them, (batch, time, outputs).
     """
 
     graph: Graph
@@ -125,10 +145,10 @@ class _Asked:
 def _specs(
     chips: str | Collection[str] | None,
 ) -> tuple[dict[str, SpecBase], dict[str, str]]:
-    """Return what ``deploy`` knows each chip by with its specification, no chip twice.
+    """Return each chip's specification by the name that ``deploy`` takes, and the broken chips.
 
-    Of all chips, those that cannot be loaded are returned with the reason; a chip that was asked
-    for by name has to be there.
+    No chip occurs twice. A chip that cannot be loaded is returned with the reason, or raises if
+    it was given by name.
     """
     wanted = list_chips() if chips is None else [chips] if isinstance(chips, str) else chips
     found: dict[str, tuple[str, SpecBase]] = {}
@@ -153,7 +173,7 @@ def _loaded(name: str, broken: dict[str, str], *, required: bool) -> SpecBase | 
 
 
 def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
-    """Names of approximations that some family knows; ValueError for one that none does."""
+    """Return the names of approximations; ValueError for one that no family knows."""
     wanted = [allow] if isinstance(allow, str) else list(dict.fromkeys(allow))
     known = list(dict.fromkeys(name for family in families() for name in family.APPROXIMATIONS))
     if wrong := [str(name) for name in wanted if name not in known]:
@@ -166,7 +186,7 @@ def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
 def _check_settings(
     specs: Mapping[str, SpecBase], clock_hz: float | None, modes: Mapping[str, str]
 ) -> None:
-    """ValueError for a clock or a mode that none of the chips has."""
+    """Check that at least one chip has the clock and each mode; ValueError otherwise."""
     names = ", ".join(spec.name for spec in specs.values())
     if clock_hz is not None and not any(spec.clocked for spec in specs.values()):
         raise ValueError(f"none of {names} has a main clock; leave clock_hz out")
@@ -184,7 +204,7 @@ def _settings(spec: SpecBase, switch: str) -> tuple[str, ...]:
 
 
 def _counts(graph: Graph, spikes: Array | None, what: str) -> Array | None:
-    """``spikes`` in the shape of the graph's input; ValueError where they are no counts of it."""
+    """Return ``spikes`` in the shape of the graph's input; ValueError unless they are counts."""
     if spikes is None:
         return None
     if are_events(spikes):
@@ -207,7 +227,7 @@ def _source(held_out: Array | None, calibration: Array | None) -> Source | None:
 
 
 def _broken_row(name: str, reason: str) -> ChipRow:
-    """Return the row of a chip whose file or family is at fault."""
+    """Return the row of a chip whose file or family cannot be loaded."""
     finding = Diagnostic(rule="plug_in", severity=Severity.ERROR, where="network", message=reason)
     return ChipRow(chip=name, title=name, family="", blocker=finding)
 
@@ -246,7 +266,7 @@ def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
 
 
 def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
-    """The row with what the spikes say, if there are any."""
+    """Return ``row`` with agreement, power and latency on the spikes, if there are any."""
     if asked.counted is None or asked.reference is None:
         return row
     run = d.simulate(asked.counted, record=True)
@@ -268,5 +288,5 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
 
 
 def _flat(spikes: Array) -> Array:
-    """(batch, time, outputs)."""
+    """Return spikes as (batch, time, outputs)."""
     return np.asarray(spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:]))))

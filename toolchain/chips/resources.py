@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from toolchain.chips.contract import Resource
-from toolchain.report import Column, Table, count, share
+from toolchain.report import Bars, Column, Table, count, share
 
-__all__ = ["resource_table"]
+__all__ = ["resource_bars", "resource_table"]
 
 
 def resource_table(title: str, resources: Iterable[Resource]) -> Table:
@@ -19,6 +19,15 @@ def resource_table(title: str, resources: Iterable[Resource]) -> Table:
             *(Column(heading, "right") for heading in ("used", "limit", "share")),
         ),
         rows=tuple(_rows(resources)),
+    )
+
+
+def resource_bars(title: str, resources: Iterable[Resource]) -> Bars:
+    """Return a bar for each resource of which something is used and that has a limit."""
+    parts = [(row, row.used / row.limit) for row in resources if row.used and row.limit]
+    return Bars(
+        title=title,
+        bars=tuple((f"{row.layer}: {row.resource}", part, share(part)) for row, part in parts),
     )
 
 

@@ -1,4 +1,4 @@
-"""A network on a chip: the result of ``deploy``, what it takes as input, and how it is saved."""
+"""Deployment: a network on a chip, its input spikes, and its saved form."""
 
 from toolchain.deployment.deployment import Deployment
 

@@ -1,4 +1,4 @@
-"""A network on a chip: what stands at the end of the road, and what can be asked of it."""
+"""Deployment: a network on a chip, ready to simulate, compare, estimate and save."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from toolchain.arrays import Array
 from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merged
-from toolchain.chips.resources import resource_table
+from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.deployment.inputs import counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
-from toolchain.report import Sheet, Text, render
+from toolchain.report import Described, Sheet, Text, plain
 from toolchain.runs import Activity, Recording, Spikes
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
@@ -30,9 +31,38 @@ from toolchain.runs.spikes import are_events
 __all__ = ["Deployment"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Deployment(Parts):
-    """A network on a chip; what it consists of is described in ``Parts``."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Deployment(Described, Parts):
+    """Network on a chip, the result of ``deploy``; ``Parts`` describes its attributes.
+
+    >>> import numpy as np
+    >>> from toolchain import deploy
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(4,)),
+    ...         "fc1": Linear(weight=np.eye(3, 4)),
+    ...         "lif1": Neuron(shape=(3,), **lif),
+    ...         "fc2": Linear(weight=np.eye(2, 3)),
+    ...         "lif2": Neuron(shape=(2,), **lif),
+    ...         "output": Output(),
+    ...     },
+    ...     dt=1e-3,
+    ... )
+    >>> d = deploy(graph, "xylo_a2")
+    >>> d
+    Deployment(chip='xylo_a2', layers=2, fidelity='approximated', warnings=1)
+    >>> spikes = np.ones((1, 20, 4), int)
+    >>> d.simulate(spikes).spikes.sum(axis=(0, 1)).tolist()
+    [15, 15]
+    >>> d.estimate(spikes).power.unit
+    'µW'
+    >>> d.save("keyword").name
+    'keyword'
+    >>> Deployment.load("keyword").placement
+    {'lif1': 'hidden 0..2', 'lif2': 'output 0..1'}
+    """
 
     @property
     def chip(self) -> SpecBase:
@@ -41,7 +71,7 @@ class Deployment(Parts):
 
     @property
     def program(self) -> Any:
-        """What is loaded, in integers: the family's own frozen program."""
+        """The integers loaded on the chip: the frozen program of the family."""
         return self.on_chip.program
 
     @property
@@ -51,7 +81,7 @@ class Deployment(Parts):
 
     @property
     def placement(self) -> dict[str, str]:
-        """The user's layer names to core or neuron ids."""
+        """Core or neuron ids of each layer, by the user's name."""
         return dict(self.on_chip.placement())
 
     @property
@@ -66,47 +96,47 @@ class Deployment(Parts):
         record: bool = False,
         timing: Timing = "clocked",
     ) -> Recording:
-        """What the chip computes, bit for bit, from a fresh state.
+        """Compute the chip's output, bit for bit, from a fresh state.
 
         Args:
-            spikes: non-negative integer counts, (batch, time, *input shape). On chips that take
-                events also event arrays, structured, with fields ``x, y, t, p`` (column, row, µs,
-                channel), one or a list of them, one a sample: no raster is built of them, steps
-                are of the deployment's dt and end with the last event.
+            spikes: non-negative integer counts, (batch, time, *input shape). Chips with event
+                inputs also take event arrays: structured arrays with fields ``x, y, t, p``
+                (column, row, µs, channel), one or a list with one a sample. No raster is built of
+                them; timesteps have the deployment's dt, and the last event ends the last one.
             record: also keep spikes and states of every layer, and count saturations.
-            timing: ``event`` is for chips that take events one by one.
+            timing: ``"event"`` processes events one by one, on chips that do so.
 
         Returns:
             A Recording in integers, ``spikes`` (batch, time, outputs).
 
         Raises:
-            ValueError: no such counts; says what was seen and what is wanted.
+            ValueError: spikes of another shape or kind; the message gives both.
         """
         return self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
 
     def reference(self, spikes: Spikes, *, record: bool = False) -> Recording:
-        """What the trained network computes, in float64, in the shapes of the Graph.
+        """Compute the trained network's output, in float64, in the shapes of the Graph.
 
-        Of event arrays, the network gets the counts of each timestep.
+        Event arrays become counts per timestep.
         """
         counts = self._counts(spikes, self.graph)
         return _flat_output(interpret(self.graph, counts, record=record))
 
     def reference_quantized(self, spikes: Spikes, *, record: bool = False) -> Recording:
-        """The quantized graph in float64: its integers, without the chip's integer arithmetic."""
+        """Compute the quantized graph's output: its integers, in float64 arithmetic."""
         counts = self._counts(spikes, self.quantized)
         return _flat_output(interpret(self.quantized, counts, record=record))
 
     def compare(
         self, spikes: Spikes, *, options: Options | None = None, permutations: int | None = None
     ) -> Comparison:
-        """Compare the chip with the trained network, layer by layer, the chip's lag undone.
+        """Compare the chip with the trained network, layer by layer, corrected for the chip's lag.
 
         The trained network, the quantized graph, and the chip in each of its timings run on the
         same spikes.
 
         Args:
-            spikes: as ``simulate`` takes them; best those that the quantizer was not given.
+            spikes: as for ``simulate``; best held-out, not the calibration.
             options: options of the chip's family.
             permutations: deprecated, an option of the family.
 
@@ -148,12 +178,12 @@ class Deployment(Parts):
         return "event" in self.family.TIMINGS
 
     def _counts(self, spikes: Spikes, graph: Graph) -> Array:
-        """``spikes`` as counts in the shape of that graph's input."""
+        """Return ``spikes`` as counts in the shape of the input of ``graph``."""
         counts = counts_of(self.family, self.graph, spikes, "spikes")
         return counts.reshape(*counts.shape[:2], *graph.shape(graph.input))
 
     def _for_chip(self, spikes: Spikes) -> Spikes:
-        """``spikes`` as the chip takes them: events as they are, counts in its input's shape."""
+        """Return ``spikes`` for the chip: events unchanged, counts in the shape of its input."""
         if are_events(spikes) and self._takes_events:
             return spikes
         return self._counts(spikes, self.quantized)
@@ -170,24 +200,24 @@ class Deployment(Parts):
         modes: Mapping[str, str] | None = None,
         overlay: str | Path | None = None,
     ) -> Estimate:
-        """Power by rail, energy, latency, pace and synops, of spikes, rates or earlier counts.
+        """Estimate power by rail, energy, latency, pace and synops for the given activity.
 
-        Nothing given, of the calibration spikes.
+        Without arguments the activity of the calibration spikes is used.
 
         Args:
-            spikes: input spikes to count on, as ``simulate`` takes them.
+            spikes: input spikes, as for ``simulate``.
             rates: mean rates in spike/s a neuron, by layer name, the input's included, together
                 with ``steps``.
-            activity: counts made earlier.
+            activity: an activity counted earlier.
             clock_hz: main clock, Hz, on a chip that has one.
             steps: timesteps of one inference; taken from ``spikes`` where these are given.
-            recording: what ``simulate(..., record=True)`` gave; nothing is simulated again.
-            modes: setting by switch, ``{"configuration": "ram_open"}``; ``chip.power.switches`` of
-                a chip has all. Where one is not said, the range spans those that were measured.
-            overlay: file with constants of one's own; see ``toolchain.estimate.calibrate``.
+            recording: result of ``simulate(..., record=True)``, to avoid a second simulation.
+            modes: setting by switch, ``{"configuration": "ram_open"}``; ``chip.power.switches``
+                lists them. If a switch is omitted, the range spans its measured settings.
+            overlay: file with your own constants; see ``toolchain.estimate.calibrate``.
 
         Raises:
-            ValueError: several or none of these, or the deployment has no dt.
+            ValueError: several of these or none, or the deployment has no dt.
         """
         counted = self._activity_of(spikes, rates, steps, recording, activity)
         chip = None if overlay is None else load_chip(self.chip.name, overlay=overlay)
@@ -226,7 +256,7 @@ class Deployment(Parts):
         return rates
 
     def resources(self) -> tuple[Resource, ...]:
-        """What each layer uses of each resource, with the limit."""
+        """Return the amount of each resource that each layer uses, with its limit."""
         return self.on_chip.resources()
 
     def config(self) -> dict[str, Any]:
@@ -245,28 +275,48 @@ class Deployment(Parts):
         """Write the artifact to ``folder`` and return it; see ``toolchain.deployment.store``.
 
         Raises:
-            ArtifactError: ``folder`` exists and is no saved deployment; it is left alone.
+            ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
         """
         return write_parts(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Deployment:
-        """Read an artifact; torch is not needed. ArtifactError where it is damaged."""
+        """Read an artifact; torch is not needed. ArtifactError if it is damaged."""
         return read_parts(Path(folder), cls)
 
     def sheet(self) -> Sheet:
         """Describe placement and resources, the fidelity of each layer, origin and findings."""
-        used = resource_table(f"{self.chip.title}: fits", self.resources())
+        rows = self.resources()
         findings = Text(tuple(map(str, self.diagnostics)))
-        return Sheet((used, *self.ledger.sheet(brief=True).blocks, findings))
+        return Sheet(
+            (resource_table("", rows), *self.ledger.sheet(brief=True).parts, findings),
+            f"{self.chip.title}: fits",
+            (resource_bars("share of the limit", rows),),
+        )
 
-    def __str__(self) -> str:
-        """Return the sheet as text."""
-        return render(self.sheet())
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``sheet`` describes as plain data, which JSON can hold; see also ``save``."""
+        return {
+            "chip": self.chip.name,
+            "dt": plain(self.graph.dt),
+            "lag": self.lag,
+            "placement": self.placement,
+            "resources": plain(self.resources()),
+            "fidelity": self.ledger.as_dict(),
+            "diagnostics": [finding.as_dict() for finding in self.diagnostics],
+        }
+
+    def __repr__(self) -> str:
+        """Return chip, number of placed layers, weakest fidelity and number of warnings."""
+        warnings = sum(each.severity is Severity.WARNING for each in self.diagnostics)
+        return (
+            f"Deployment(chip={self.chip.name!r}, layers={len(self.placement)}, "
+            f"fidelity={self.ledger.fidelity.value!r}, warnings={warnings})"
+        )
 
 
 def _flat_output(recording: Recording) -> Recording:
-    """The recording with its outputs as (batch, time, outputs)."""
+    """Return the recording with its outputs as (batch, time, outputs)."""
     spikes = recording.spikes
     return Recording(
         spikes=spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:]))),

@@ -14,10 +14,10 @@ def counts_of(family: Family, graph: Graph, spikes: Spikes, what: str) -> Array:
     """Return ``spikes`` as counts in the shape of the graph's input.
 
     Args:
-        family: of the chip that they are for; decides whether event arrays are taken.
+        family: of the chip; decides whether event arrays are accepted.
         graph: gives the shape and the length of a timestep.
         spikes: counts or event arrays.
-        what: what they are, for messages.
+        what: name of the argument, for messages.
 
     Raises:
         ValueError: they have another shape, or are event arrays that cannot be counted.

@@ -1,13 +1,13 @@
-"""A saved deployment: which files its archive has, and how they are read.
+"""Saved deployments: the files of the archive, written and read.
 
 manifest.json         format, versions, chip, SHA-256 of every other file
 config.json           the vendor's attribute tree
-program.safetensors   what is loaded on the chip (arrays), program.json (the rest)
+program.safetensors   arrays loaded on the chip, program.json (the rest)
 graph.safetensors     the float network, graph.json
 quantized.safetensors the integer network, quantized.json
-diagnostics.json      warnings and remarks
-ledger.json           how far each layer is what was trained, and where the network came from
-activity.json         how busy the chip was on the calibration spikes
+diagnostics.json      warnings and infos
+ledger.json           fidelity of each layer, and origin of the network
+activity.json         activity on the calibration spikes
 """
 
 from __future__ import annotations
@@ -37,18 +37,17 @@ D = TypeVar("D", bound="Parts")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parts:
-    """What a deployment consists of.
+    """Attributes of a deployment.
 
     Attributes:
         on_chip: the program that is loaded, in integers, on its chip; simulation, estimate and
             configuration all read it.
-        graph: what the network computes, in floats, under the user's names.
-        quantized: the same in the chip's layers and integers, before it is lowered.
+        graph: the trained network, in floats, under the user's names.
+        quantized: the network in the chip's layers and integers, before it is lowered.
         diagnostics: warnings and infos; a deployment has no errors.
-        ledger: layer by layer, how far all this is what was trained, and where the network came
-            from.
-        calibration_activity: how busy it was on the calibration spikes; None without these or
-            without dt.
+        ledger: fidelity of each layer, and origin of the network.
+        calibration_activity: activity on the calibration spikes; None without these or without
+            dt.
     """
 
     on_chip: OnChip
@@ -63,7 +62,7 @@ def write_parts(parts: Parts, folder: Path) -> Path:
     """Write the archive to ``folder`` and return it; an older one is replaced.
 
     Raises:
-        ArtifactError: ``folder`` exists and is no saved deployment; it is left alone.
+        ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
     """
     files: dict[str, bytes] = {}
     for part, (arrays, data) in {
@@ -104,7 +103,7 @@ def read_parts(folder: Path, make: Callable[..., D]) -> D:
     """Read the archive in ``folder``.
 
     Args:
-        folder: where it is.
+        folder: of the archive.
         make: takes the fields of ``Parts`` by name.
 
     Raises:

@@ -9,6 +9,7 @@ from math import inf, isinf
 from typing import Any
 
 from toolchain.hardware import Price, Quantity
+from toolchain.report import short
 
 __all__ = ["BASES", "Figure", "total", "unknown", "weakest"]
 
@@ -49,13 +50,13 @@ class Figure:
     def __str__(self) -> str:
         """``271 µW (216 to 300, measured)``, ``at least 216 µW (unknown)``."""
         if isinf(self.high):
-            return f"at least {self.low:.4g} {self.unit} (unknown)" if self.low else "unknown"
-        span = f"{self.low:.4g} to {self.high:.4g}"
+            return f"at least {short(self.low, 4)} {self.unit} (unknown)" if self.low else "unknown"
+        span = f"{short(self.low, 4)} to {short(self.high, 4)}"
         if self.nominal is None:
             return f"{span} {self.unit} ({self.basis})"
         if self.low == self.high:
-            return f"{self.nominal:.4g} {self.unit} ({self.basis})"
-        return f"{self.nominal:.4g} {self.unit} ({span}, {self.basis})"
+            return f"{short(self.nominal, 4)} {self.unit} ({self.basis})"
+        return f"{short(self.nominal, 4)} {self.unit} ({span}, {self.basis})"
 
     def __add__(self, other: Figure) -> Figure:
         """The sum; its basis is the weaker one, and it has no nominal value if one has none.

@@ -11,14 +11,14 @@ from toolchain.estimate.figure import Figure, total, unknown
 from toolchain.estimate.pricing import Counts, NotPriced, Term
 from toolchain.estimate.sheet import figure_table, layer_table, pace_text
 from toolchain.estimate.suggest import Suggestion, dominating_layers
-from toolchain.report import Sheet, render
+from toolchain.report import Bars, Described, Sheet, plain, plural, share, short
 from toolchain.runs.activity import Activity
 
 __all__ = ["Estimate"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Estimate(Described):
     """What a program draws and how fast it is, before anyone owns the chip.
 
     Every figure carries its unit; energies are of a step (``nJ/step``), of a second of input
@@ -211,8 +211,8 @@ class Estimate:
         return self.clock_suggestions + (() if layers is None else (layers,))
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return {
+        """Return the estimate as plain data, which JSON can hold; None for what is unknown."""
+        found = {
             "chip": self.chip,
             "clock_hz": self.clock_hz,
             "modes": dict(self.modes),
@@ -235,12 +235,17 @@ class Estimate:
             "not_priced": [asdict(item) for item in self.not_priced],
             "basis": self.basis,
         }
+        return {name: plain(value) for name, value in found.items()}
 
     def sheet(self) -> Sheet:
         """Describe power, energy and speed of the whole network, then each layer."""
         clock = "" if self.clock_hz is None else f", {self.clock_hz / 1e6:g} MHz"
         activity = self.activity
-        synops = f"{activity.synops_per_step:.4g} per step, {self.synops_per_second:.4g} per s"
+        synops = (
+            f"{short(activity.synops_per_step, 4)} per step, "
+            f"{short(self.synops_per_second, 4)} per s, "
+            f"{short(self.synops_per_inference, 4)} per inference"
+        )
         unset = "not said; every mode that was measured"
         rows: tuple[tuple[str, object], ...] = (
             *((switch, setting or unset) for switch, setting in self.modes.items()),
@@ -257,13 +262,18 @@ class Estimate:
             ("load", self.load),
             ("duty cycle", self.duty_cycle),
             ("keeps up", self._pace_text()),
-            ("synops", f"{synops}, {self.synops_per_inference:.4g} per inference"),
+            ("synops", synops),
             *(("not priced", item) for item in self.not_priced),
             *(("suggestion", suggestion) for suggestion in self.suggestions),
         )
-        title = f"{self.chip}{clock}, {activity.steps} steps of {activity.dt:g} s"
-        dynamic = [(layer.dynamic_power, layer.dynamic_share) for layer in self.layers]
-        return Sheet((figure_table(title, rows), layer_table(activity.layers, dynamic)))
+        title = f"{self.chip}{clock}, {plural(activity.steps, 'step')} of {activity.dt:g} s"
+        layers = self.layers
+        dynamic = [(layer.dynamic_power, layer.dynamic_share) for layer in layers]
+        return Sheet(
+            (figure_table("", rows), layer_table(activity.layers, dynamic)),
+            title,
+            (_shares(layers),),
+        )
 
     def _pace_text(self) -> str | None:
         if not self.pace:
@@ -271,9 +281,9 @@ class Estimate:
         slow = [pace.where for pace in self.pace if not pace.keeps_up]
         return pace_text(slow, max(pace.margin for pace in self.pace), self.always_keeps_up)
 
-    def __str__(self) -> str:
-        """Return the sheet as text."""
-        return render(self.sheet())
+    def __repr__(self) -> str:
+        """Return chip, clock and power."""
+        return f"Estimate(chip={self.chip!r}, clock_hz={self.clock_hz}, power={str(self.power)!r})"
 
 
 FIGURES = (
@@ -299,6 +309,15 @@ def _by(terms: tuple[Term, ...], kind: str, key: Callable[[Term], str]) -> dict[
 def _weight(figure: Figure) -> float:
     """What shares are computed of; of a range its upper end."""
     return figure.high if figure.nominal is None else figure.nominal
+
+
+def _shares(layers: tuple[LayerCost, ...]) -> Bars:
+    """Return each layer's part of the dynamic power as a chart."""
+    parts = [(layer.name, layer.dynamic_share or 0.0) for layer in layers]
+    return Bars(
+        title="share of the dynamic power",
+        bars=tuple((name, part, share(part)) for name, part in parts),
+    )
 
 
 def _optional(figure: Figure | None) -> dict[str, Any] | None:

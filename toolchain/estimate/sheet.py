@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from toolchain.estimate.figure import Figure
-from toolchain.report import Column, Table, count, share
+from toolchain.report import Column, Table, count, share, short
 from toolchain.runs.activity import LayerActivity
 
 __all__ = ["figure_table", "layer_table", "pace_text"]
@@ -31,9 +31,9 @@ def layer_table(
             (
                 layer.name,
                 count(layer.neurons),
-                f"{layer.spikes_per_step:.4g}",
+                short(layer.spikes_per_step, 4),
                 "" if layer.active is None else f"{100 * layer.active:.2f} %",
-                f"{layer.synops_per_step:.4g}",
+                short(layer.synops_per_step, 4),
                 str(power) if part else "",
                 share(part) if part else "",
             )

@@ -34,13 +34,14 @@ from toolchain.fidelity.entries import (
 )
 from toolchain.report import (
     Column,
+    Described,
     Sheet,
     Table,
     Text,
     count,
     percent,
+    plain,
     plural,
-    render,
     share,
     shown,
 )
@@ -58,8 +59,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Ledger(Described):
     """Fidelity of every layer of a network on a chip.
 
     Attributes:
@@ -106,7 +107,7 @@ class Ledger:
             "samples": self.samples,
             "steps": self.steps,
             "provenance": dict(self.provenance),
-            "layers": [entry_data(entry) for entry in self.entries],
+            "layers": plain([entry_data(entry) for entry in self.entries]),
         }
 
     @classmethod
@@ -136,8 +137,8 @@ class Ledger:
             rows = [_brief_row(entry, measured) for entry in self.entries]
         else:
             rows = [row for entry in self.entries for row in _rows(entry)]
+        title = f"fidelity on {self.chip}{self._calibration()}"
         table = Table(
-            title=f"fidelity on {self.chip}{self._calibration()}",
             columns=(
                 Column("layer", wraps=False),
                 Column("fidelity", wraps=False),
@@ -147,7 +148,7 @@ class Ledger:
             rows=tuple(rows),
         )
         origin = Text(tuple(f"{name}: {value}" for name, value in self.provenance.items()))
-        return Sheet((table, origin))
+        return Sheet((table, origin), title)
 
     def _calibration(self) -> str:
         """Return the size of the calibration, for the title."""
@@ -155,9 +156,10 @@ class Ledger:
             return ""
         return f", {plural(self.samples, 'sample')} of {count(self.steps or 0)} steps"
 
-    def __str__(self) -> str:
-        """Return the sheet as text, with a line for each change."""
-        return render(self.sheet())
+    def __repr__(self) -> str:
+        """Return chip, number of layers and weakest fidelity."""
+        layers = len(self.entries)
+        return f"Ledger(chip={self.chip!r}, layers={layers}, fidelity={self.fidelity.value!r})"
 
 
 # ---- rows of the sheet ----

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import PrivateAttr, StringConstraints
 from typing_extensions import Self
 
 from toolchain.hardware.power import Power
 from toolchain.hardware.quantity import Choice, Price, Quantity, SourceKey, SpecModel, Table
+from toolchain.hardware.sheet import chip_sheet
+from toolchain.report import Described, Sheet, plain
 
 __all__ = ["Erratum", "Name", "Source", "SpecBase"]
 
@@ -43,7 +45,7 @@ class Erratum(SpecModel):
     source: SourceKey
 
 
-class SpecBase(SpecModel):
+class SpecBase(Described, SpecModel):
     """The fields common to all families.
 
     Attributes:
@@ -92,6 +94,23 @@ class SpecBase(SpecModel):
         chip = self.model_copy()
         chip._origin = origin
         return chip
+
+    def __repr__(self) -> str:
+        """Return name, family and title."""
+        return f"{type(self).__name__}(name={self.name!r}, title={self.title!r})"
+
+    def __str__(self) -> str:
+        """Return the sheet as text."""
+        return Described.__str__(self)
+
+    def sheet(self) -> Sheet:
+        """Describe every number of the chip with its unit, basis and source, then the errata."""
+        return chip_sheet(self, self.title, self.sources, self.errata)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as plain data, which JSON can hold, as its file spells it."""
+        found: dict[str, Any] = plain(self.model_dump(exclude_none=True))
+        return found
 
     def cite(self, quantity: Quantity | Choice | Price) -> str:
         """Who says so: ``speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)``."""

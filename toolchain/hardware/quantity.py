@@ -75,6 +75,9 @@ class FrozenMap(Mapping[str, V]):
     def __repr__(self) -> str:
         return f"FrozenMap({self._items!r})"
 
+    def __reduce__(self) -> tuple[type[FrozenMap[V]], tuple[dict[str, V]]]:
+        return FrozenMap, (self._items,)
+
 
 Table = Annotated[Mapping[str, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
 """A mapping from names, frozen once it is read."""

@@ -24,6 +24,7 @@ import numpy as np
 from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError
 from toolchain.ir.nodes import Input, Node, Output
+from toolchain.report import Column, Described, Sheet, Table, Text, plain, plural, short
 
 __all__ = ["Edge", "Graph"]
 
@@ -40,7 +41,7 @@ class Edge:
     delay: int = 0
 
 
-class Graph:
+class Graph(Described):
     """A network: named nodes, joined by edges.
 
     Attributes:
@@ -227,14 +228,70 @@ class Graph:
         head = "graph" if self.dt is None else f"graph dt={self.dt:g} s"
         return "\n".join([head, *(self._line(name) for name in self._names)])
 
+    def __repr__(self) -> str:
+        """Return the numbers of nodes and edges, and dt."""
+        return f"Graph(nodes={len(self)}, edges={len(self.edges)}, dt={self.dt})"
+
+    def sheet(self) -> Sheet:
+        """Describe each node with its parameters, its shape and the nodes that feed it."""
+        table = Table(
+            columns=(
+                Column("node", wraps=False),
+                Column("type", wraps=False),
+                Column("output shape", wraps=False),
+                Column("parameters"),
+                Column("from"),
+            ),
+            rows=tuple(
+                (
+                    name,
+                    type(node).__name__,
+                    "x".join(map(str, self.shape(name))),
+                    _listed(_short_parameters(self._parameters(name), node)),
+                    self._sources(name),
+                )
+                for name, node in self._nodes.items()
+            ),
+        )
+        origin = Text(tuple(f"{name}: {value}" for name, value in self.provenance.items()))
+        dt = "no timestep" if self.dt is None else f"timestep {short(1e3 * self.dt, 6)} ms"
+        return Sheet((table, origin), f"network of {plural(len(self), 'node')}, {dt}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the graph as plain data, which JSON can hold.
+
+        Arrays are given as dtype, shape and digest, as in ``str``; ``toolchain.ir.store`` and
+        ``toolchain.frontends.nir`` write their values.
+        """
+        return {
+            "dt": plain(self.dt),
+            "nodes": {
+                name: {
+                    "type": type(node).__name__,
+                    "shape": [*self.shape(name)],
+                    "parameters": self._parameters(name),
+                }
+                for name, node in self._nodes.items()
+            },
+            "edges": plain(self.edges),
+            "provenance": plain(self.provenance),
+        }
+
     def _line(self, name: str) -> str:
+        text, sources = _listed(self._parameters(name)), self._sources(name)
+        arrow = f" <- {sources}" if sources else ""
+        return f"{name} = {type(self[name]).__name__}({text}){arrow}"
+
+    def _parameters(self, name: str) -> dict[str, str]:
+        """Return the parameters of a node that differ from their defaults, as text."""
         node = self[name]
         usual = {f.name: _text(_default(f)) for f in fields(node)}
-        shown = {key: _text(value) for key, value in node.parameters().items()}
-        text = ", ".join(f"{key}={value}" for key, value in shown.items() if value != usual[key])
-        sources = ", ".join(f"{e.pre}@-{e.delay}" if e.delay else e.pre for e in self.pre(name))
-        arrow = f" <- {sources}" if sources else ""
-        return f"{name} = {type(node).__name__}({text}){arrow}"
+        texts = {key: _text(value) for key, value in node.parameters().items()}
+        return {key: value for key, value in texts.items() if value != usual[key]}
+
+    def _sources(self, name: str) -> str:
+        """Return the names of the nodes that feed a node, with their delays."""
+        return ", ".join(f"{e.pre}@-{e.delay}" if e.delay else e.pre for e in self.pre(name))
 
     # ---- how it is kept ----
 
@@ -330,6 +387,20 @@ def _rebuilt(
     provenance: Mapping[str, str],
 ) -> Graph:
     return Graph(nodes, edges, dt=dt, provenance=provenance)
+
+
+def _short_parameters(parameters: Mapping[str, str], node: Node) -> dict[str, str]:
+    """Return ``parameters`` with numbers to six digits, without the shape, which stands beside."""
+    values = node.parameters()
+    return {
+        name: short(float(values[name]), 6) if np.ndim(values[name]) == 0 and ":" in text else text
+        for name, text in parameters.items()
+        if name != "shape"
+    }
+
+
+def _listed(parameters: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in parameters.items())
 
 
 def _default(field: Field[Any]) -> object:

@@ -1,20 +1,31 @@
-"""Description of results as plain data, its rendering as text, and the words for numbers.
+"""Description of results as plain data, its renderings, and the words for numbers.
 
-A result returns a ``Sheet`` from its ``sheet()``; what renders sheets knows no result. The package
-imports no other part of the toolchain, so that every module can describe its own results.
+A result derives from ``Described`` and returns a ``Sheet`` from its ``sheet()``: text, notebooks,
+HTML and Markdown show that sheet, so that they cannot disagree. What renders sheets knows no
+result. The package imports no other part of the toolchain, so that every module can describe its
+own results.
 """
 
-from toolchain.report.render import render
-from toolchain.report.sheet import Column, Sheet, Table, Text
+from toolchain.report.described import Brief, Described, brief
+from toolchain.report.html import to_html
+from toolchain.report.markdown import to_markdown
+from toolchain.report.plain import plain
+from toolchain.report.sheet import Bars, Column, Sheet, Table, Text
+from toolchain.report.text import render
 from toolchain.report.words import count, percent, plural, share, short, shown, spread, times
 
 __all__ = [
+    "Bars",
+    "Brief",
     "Column",
+    "Described",
     "Sheet",
     "Table",
     "Text",
+    "brief",
     "count",
     "percent",
+    "plain",
     "plural",
     "render",
     "share",
@@ -22,4 +33,6 @@ __all__ = [
     "shown",
     "spread",
     "times",
+    "to_html",
+    "to_markdown",
 ]

@@ -1,11 +1,12 @@
-"""Sheet: the tables and lines that describe one result, as plain data."""
+"""Sheet: the tables, lines and bar charts that describe one result, as plain data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
-__all__ = ["Column", "Sheet", "Table", "Text"]
+__all__ = ["Bars", "Column", "Sheet", "Table", "Text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,9 @@ class Column:
         heading: text above the column.
         align: side on which the cells are aligned.
         wraps: whether long cells continue on a further line; otherwise they are cut.
+
+    >>> Column("spikes", "right")
+    Column(heading='spikes', align='right', wraps=True)
     """
 
     heading: str
@@ -35,6 +39,10 @@ class Table:
 
     Raises:
         ValueError: a row whose number of cells differs from the number of columns.
+
+    >>> table = Table(columns=(Column("layer"), Column("spikes", "right")), rows=(("fc0", "12"),))
+    >>> table.rows
+    (('fc0', '12'),)
     """
 
     title: str = ""
@@ -55,17 +63,84 @@ class Text:
 
     Attributes:
         lines: one paragraph each, plain text without markup.
+
+    >>> Text(("dt: 0.001 s",)).lines
+    ('dt: 0.001 s',)
     """
 
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """What a result shows, from top to bottom.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """Bar chart of one number for each label; drawn where a page can show it.
 
     Attributes:
-        blocks: tables and texts, in order.
+        title: what the numbers are, with their unit.
+        bars: label, length of the bar as a part of the full width 0..1, and the number as text.
+
+    >>> Bars(title="share of the limit", bars=(("fc0", 0.25, "25.0 %"),)).bars[0][1]
+    0.25
+    """
+
+    title: str
+    bars: tuple[tuple[str, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Description of a result, from top to bottom.
+
+    Attributes:
+        blocks: tables and texts, in order; they hold every number.
+        title: line above everything; none is printed if empty.
+        figures: the same numbers as charts, below everything; text and Markdown leave them out.
+
+    >>> Sheet((Text(("no layers",)),), title="an empty network").title
+    'an empty network'
     """
 
     blocks: tuple[Table | Text, ...]
+    title: str = ""
+    figures: tuple[Bars, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Table | Text, ...]:
+        """The blocks below the title as one more line of text: to become part of another sheet."""
+        return (Text((self.title,)), *self.blocks) if self.title else self.blocks
+
+    def shortened(self, rows: int) -> Sheet:
+        """Return the sheet with at most ``rows`` rows or lines a block, and how many are omitted.
+
+        >>> Sheet((Text(("1", "2", "3", "4", "5")),)).shortened(4).blocks[0].lines
+        ('1', '2', '... 2 more', '5')
+        """
+        blocks = tuple(
+            replace(block, rows=_shortened(block.rows, rows, _gap_row(block)))
+            if isinstance(block, Table)
+            else Text(_shortened(block.lines, rows, str))
+            for block in self.blocks
+        )
+        figures = tuple(
+            replace(figure, bars=_shortened(figure.bars, rows, lambda text: (text, 0.0, "")))
+            for figure in self.figures
+        )
+        return Sheet(blocks, self.title, figures)
+
+
+T = TypeVar("T")
+
+
+def _shortened(items: tuple[T, ...], most: int, gap: Callable[[str], T]) -> tuple[T, ...]:
+    """Return the first and the last of ``items``, and between them how many are omitted."""
+    if len(items) <= most:
+        return items
+    last = (most - 1) // 3
+    first = most - 1 - last
+    more = f"... {len(items) - first - last} more"
+    return (*items[:first], gap(more), *items[len(items) - last :])
+
+
+def _gap_row(table: Table) -> Callable[[str], tuple[str, ...]]:
+    """Return a function that makes a row of ``table`` out of one text."""
+    return lambda text: (text, *[""] * (len(table.columns) - 1))

@@ -18,8 +18,8 @@ __all__ = ["render"]
 WIDTH = 100
 """Widest line, and the width where the output is no terminal."""
 NARROWEST = 40
-LONGEST_WORD = 16
-"""A column is not made narrower than its longest word, up to this length, while there is room."""
+PADDING = 2
+"""Spaces between two columns."""
 
 TOGETHER = re.compile(r"(?<=\d) (?=[%/\d]|[nµmkMG]?(?:W|J|s|Hz|bit|V)\b)")
 """The space between a number and its unit, or between the digits of a number."""
@@ -92,20 +92,22 @@ def _rich_table(table: Table, width: int) -> RichTable:
         box=None,
         pad_edge=table.indented,
     )
-    widest = max(1, min(LONGEST_WORD, width // len(table.columns) - 2))
-    for number, column in enumerate(table.columns):
-        words = [
-            len(word)
-            for cell in (column.heading, *(row[number] for row in table.rows))
-            for word in _kept_together(cell).split()
-        ]
+    longest = [_longest_word(table, number) for number in range(len(table.columns))]
+    room = sum(longest) + PADDING * len(longest) <= width
+    for column, least in zip(table.columns, longest, strict=True):
         printed.add_column(
             column.heading,
             justify=column.align,
             no_wrap=not column.wraps,
             overflow="fold" if column.wraps else "ellipsis",
-            min_width=min(max(words, default=1), widest) if column.wraps else None,
+            min_width=least if column.wraps and room else None,
         )
     for row in table.rows:
         printed.add_row(*map(_kept_together, row))
     return printed
+
+
+def _longest_word(table: Table, number: int) -> int:
+    """Return the length of the longest word in a column, which no line break divides."""
+    texts = (table.columns[number].heading, *(row[number] for row in table.rows))
+    return max(len(word) for text in texts for word in (_kept_together(text).split() or [""]))

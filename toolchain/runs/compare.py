@@ -15,13 +15,24 @@ layer; steps without a counterpart are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.report import Column, Sheet, Table, Text, count, plural, render, share, times
+from toolchain.report import (
+    Column,
+    Described,
+    Sheet,
+    Table,
+    Text,
+    count,
+    plain,
+    plural,
+    share,
+    times,
+)
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import Recording, aligned, count_agreement
 
@@ -80,8 +91,8 @@ class Departure:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Comparison(Described):
     """All runs on the same spikes; see ``toolchain.runs.compare`` for their names.
 
     Attributes:
@@ -116,8 +127,8 @@ class Comparison:
         raise KeyError(f"no layer {name!r}; there are {names}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return asdict(self)
+        """Return the comparison as plain data, which JSON can hold."""
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
     def sheet(self) -> Sheet:
         """Describe the spikes and agreement of each layer, the outputs and the departure."""
@@ -131,11 +142,14 @@ class Comparison:
             f"{self.chip}, {plural(self.samples, 'sample')} of {count(self.steps)} steps: spikes, "
             "and how far their counts agree with the trained ones"
         )
-        return Sheet((Text((title,)), table, Text(tuple(_remarks(self)))))
+        return Sheet((table, Text(tuple(_remarks(self)))), title)
 
-    def __str__(self) -> str:
-        """Return the sheet as text."""
-        return render(self.sheet())
+    def __repr__(self) -> str:
+        """Return chip, size and agreement of the outputs."""
+        parts = ", ".join(f"{run}={share(part)!r}" for run, part in self.agreement.items())
+        return (
+            f"Comparison(chip={self.chip!r}, samples={self.samples}, steps={self.steps}, {parts})"
+        )
 
 
 def compare(

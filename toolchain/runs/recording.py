@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.report import Brief, Column, Described, Sheet, Table, count, plain, plural, short
 from toolchain.runs.activity import Activity
 
 __all__ = ["LayerRecord", "Recording", "aligned", "count_agreement"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LayerRecord:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LayerRecord(Brief):
     """One layer over time; integers on a chip, float64 in the reference.
 
     Attributes:
@@ -30,8 +32,8 @@ class LayerRecord:
     i_syn_2: Array | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recording:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Recording(Described, Brief):
     """A simulated run.
 
     Attributes:
@@ -48,6 +50,40 @@ class Recording:
     saturations: Mapping[str, int] = field(default_factory=dict)
     dt: float | None = None
     activity: Activity | None = None
+
+    def sheet(self) -> Sheet:
+        """Describe the size of the run, and the spikes and saturations of each layer."""
+        samples, steps = self.spikes.shape[:2]
+        headings = ("neurons", "spikes", "most in a step", "states clamped")
+        records = {name: layer.spikes for name, layer in self.layers.items()}
+        table = Table(
+            columns=(Column("layer"), *(Column(heading, "right") for heading in headings)),
+            rows=tuple(
+                (*_row(name, spikes), count(self.saturations.get(name, 0)))
+                for name, spikes in (records or {"outputs": self.spikes}).items()
+            ),
+        )
+        dt = "" if self.dt is None else f" of {short(1e3 * self.dt, 6)} ms"
+        size = f"{plural(samples, 'sample')} of {plural(steps, 'step')}{dt}"
+        return Sheet((table,), f"recording: {size}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``sheet`` describes as plain data, which JSON can hold."""
+        return {
+            "samples": self.spikes.shape[0],
+            "steps": self.spikes.shape[1],
+            "dt": plain(self.dt),
+            "output_spikes": plain(self.spikes.sum(axis=1)),
+            "layers": {name: plain(layer.spikes.sum()) for name, layer in self.layers.items()},
+            "saturations": plain(self.saturations),
+            "activity": None if self.activity is None else self.activity.as_dict(),
+        }
+
+
+def _row(name: str, spikes: Array) -> tuple[str, str, str, str]:
+    most = spikes.max() if spikes.size else 0
+    neurons = int(np.prod(spikes.shape[2:]))
+    return name, count(neurons), count(float(spikes.sum())), count(float(most))
 
 
 def count_agreement(wanted: Array, got: Array) -> float:
