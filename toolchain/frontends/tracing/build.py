@@ -12,11 +12,11 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
 from toolchain.frontends.tracing.axes import Layout
 from toolchain.frontends.tracing.calls import Call, Run, Value, path
-from toolchain.frontends.tracing.claims import readings
+from toolchain.frontends.tracing.converter import Walk
 from toolchain.frontends.tracing.functions import unsupported
+from toolchain.frontends.tracing.grids import readings
 from toolchain.frontends.tracing.outputs import chosen
 from toolchain.frontends.tracing.states import called_again
-from toolchain.frontends.tracing.walk import Walk
 from toolchain.ir import Graph
 
 __all__ = ["Built", "build"]

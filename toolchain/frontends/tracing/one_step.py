@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.tracing.calls import Run
-from toolchain.frontends.tracing.claims import step_calls
 from toolchain.frontends.tracing.functions import SLICE, STACK
+from toolchain.frontends.tracing.grids import step_calls
 
 __all__ = ["STEPS", "driver", "is_one_step"]
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.twin import twin_of
+from toolchain.frontends.tracing.model_copy import twin_of
 
 __all__ = ["remedy"]
 

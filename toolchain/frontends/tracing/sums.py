@@ -9,7 +9,7 @@ from torch import Tensor
 
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError
 from toolchain.frontends.tracing.calls import Call, Zeros
-from toolchain.frontends.tracing.draft import Draft, Signal
+from toolchain.frontends.tracing.partial_graph import Draft, Signal
 from toolchain.ir import Add
 
 __all__ = ["summed"]

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from toolchain.diagnostics import ExtractError, GraphError
 from toolchain.frontends.tracing.build import Built, build
 from toolchain.frontends.tracing.calls import Run
+from toolchain.frontends.tracing.model_copy import reset, twin_of
 from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
 from toolchain.frontends.tracing.record import record
 from toolchain.frontends.tracing.remedies import remedy
 from toolchain.frontends.tracing.selfcheck import self_check
-from toolchain.frontends.tracing.twin import reset, twin_of
 from toolchain.frontends.tracing.versions import frameworks
 from toolchain.ir import Graph
 from toolchain.report import count

@@ -10,8 +10,8 @@ from torch import nn
 from toolchain.frontends.frameworks.adapter import UnsupportedError
 from toolchain.frontends.tracing.axes import Grid, Layout
 from toolchain.frontends.tracing.calls import Call
-from toolchain.frontends.tracing.draft import Draft, Signal
 from toolchain.frontends.tracing.functions import UNORDERED
+from toolchain.frontends.tracing.partial_graph import Draft, Signal
 from toolchain.frontends.tracing.views import step_shown
 
 __all__ = ["joined", "reordered", "reshaped", "sliced"]

@@ -17,11 +17,11 @@ from toolchain.arrays import Array
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.axes import Grid, Layout, check_axes
 from toolchain.frontends.tracing.calls import Call, Run, Value, Zeros
-from toolchain.frontends.tracing.claims import step_calls
-from toolchain.frontends.tracing.draft import Draft, Signal
 from toolchain.frontends.tracing.functions import ADD, REORDER, SAME, SLICE, STACK, unsupported
-from toolchain.frontends.tracing.moves import joined, reordered, reshaped, sliced
+from toolchain.frontends.tracing.grids import step_calls
 from toolchain.frontends.tracing.outputs import membranes, without_spikes
+from toolchain.frontends.tracing.partial_graph import Draft, Signal
+from toolchain.frontends.tracing.reshaping import joined, reordered, reshaped, sliced
 from toolchain.frontends.tracing.states import called_again, check_states, given_tensors
 from toolchain.frontends.tracing.sums import summed
 from toolchain.frontends.tracing.views import shows_all

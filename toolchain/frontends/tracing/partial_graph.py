@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from toolchain.frontends.frameworks.adapter import Fragment
 from toolchain.frontends.tracing.axes import Layout
 from toolchain.frontends.tracing.calls import Call
-from toolchain.frontends.tracing.steps import Steps
+from toolchain.frontends.tracing.loop_nodes import Steps
 from toolchain.ir import Edge, Node
 
 __all__ = ["Draft", "Signal"]
