@@ -14,7 +14,7 @@ from toolchain import nn
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends import extract
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
-from toolchain.frontends.tracing.axes import Layout, check_axes
+from toolchain.frontends.tracing.axes import AxisLayout, check_axes
 from toolchain.runs.interpret import interpret
 
 
@@ -162,21 +162,21 @@ def test_both_orders_are_not_added():
 
 FLATTEN = "put toolchain.nn.FlattenTime before it"
 REMEDIES = [
-    (Axes.TIME, Layout.TIME_BATCH, "put transpose(0, 1) before it"),
-    (Axes.TIME, Layout.ROWS, "put UnflattenTime before it or use Squeeze"),
-    (Axes.TIME, Layout.ROWS_TIME_MAJOR, "unflatten its rows to (time, batch, ...) first"),
-    (Axes.TIME, Layout.STEP, "call it once, on the whole sequence"),
-    (Axes.TIME_FIRST, Layout.BATCH_TIME, "put transpose(0, 1) before it"),
-    (Axes.IMAGE, Layout.BATCH_TIME, FLATTEN),
-    (Axes.IMAGE, Layout.TIME_BATCH, "put flatten(0, 1) before it"),
-    (Axes.ROWS, Layout.TIME_BATCH, "put flatten(0, 1) before it"),
-    (Axes.SQUEEZED, Layout.BATCH_TIME, FLATTEN),
+    (Axes.TIME, AxisLayout.TIME_BATCH, "put transpose(0, 1) before it"),
+    (Axes.TIME, AxisLayout.ROWS, "put UnflattenTime before it or use Squeeze"),
+    (Axes.TIME, AxisLayout.ROWS_TIME_MAJOR, "unflatten its rows to (time, batch, ...) first"),
+    (Axes.TIME, AxisLayout.STEP, "call it once, on the whole sequence"),
+    (Axes.TIME_FIRST, AxisLayout.BATCH_TIME, "put transpose(0, 1) before it"),
+    (Axes.IMAGE, AxisLayout.BATCH_TIME, FLATTEN),
+    (Axes.IMAGE, AxisLayout.TIME_BATCH, "put flatten(0, 1) before it"),
+    (Axes.ROWS, AxisLayout.TIME_BATCH, "put flatten(0, 1) before it"),
+    (Axes.SQUEEZED, AxisLayout.BATCH_TIME, FLATTEN),
     (
         Axes.SQUEEZED,
-        Layout.ROWS_TIME_MAJOR,
+        AxisLayout.ROWS_TIME_MAJOR,
         "it cuts rows sample by sample; hand it (batch, time, ...) flattened",
     ),
-    (Axes.STEP, Layout.TIME_BATCH, "call it once in each step of a loop over time"),
+    (Axes.STEP, AxisLayout.TIME_BATCH, "call it once in each step of a loop over time"),
 ]
 
 

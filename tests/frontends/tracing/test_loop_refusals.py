@@ -79,8 +79,8 @@ def zeros_in_the_end(net, x):
     return torch.stack([net.cell(net.fc(step)) for step in steps])
 
 
-FED = "is fed from {} in step {}, but from {} in step 9; a loop over time has to do the same in "
-FED += "each step"
+FED = "takes its input from {} in step {}, but from {} in step 9; a loop over time must do the "
+FED += "same in each step"
 ORDER = "a loop over time has to go through the steps in order"
 STEPS = [
     (other_layer_in_one_step, CELL + FED.format("'fc2'", 3, "'fc'")),
@@ -103,7 +103,7 @@ def test_a_loop_does_the_same_in_each_step(forward, wanted):
 
 
 def test_a_branch_on_the_data_in_a_step_is_noticed():
-    assert "a loop over time has to do the same in each step" in message(
+    assert "a loop over time must do the same in each step" in message(
         Net(other_layer_where_the_data_say)
     )
 

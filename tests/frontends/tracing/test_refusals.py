@@ -51,7 +51,7 @@ LAYERS = [
     (nn.CubaLIF(4, noise_std=0.1), "layer '1' (CubaLIF): noise_std is 0.1; a chip draws no noise"),
     (torch_nn.Softmax(-1), "layer '1' (Softmax): apply it outside"),
     (torch_nn.LayerNorm(4), "layer '1' (LayerNorm): has no counterpart on a spiking chip"),
-    (torch_nn.Flatten(1), "layer '1' (Flatten): makes (2, 36) of (2, 9, 4); supported is"),
+    (torch_nn.Flatten(1), "layer '1' (Flatten): reshapes (2, 9, 4) to (2, 36); only"),
 ]
 
 
@@ -69,7 +69,7 @@ IMAGE_LAYERS = [
     (torch_nn.Conv2d(2, 2, 2, padding="same"), "pads one side more than the other"),
     (torch_nn.BatchNorm2d(2, track_running_stats=False), "no running statistics"),
     (torch_nn.Linear(4, 4), "(Linear): takes one axis of features, got (batch * time, ...)"),
-    (torch_nn.Flatten(2), "(Flatten): makes (6, 2, 16) of (6, 2, 4, 4)"),
+    (torch_nn.Flatten(2), "(Flatten): reshapes (6, 2, 4, 4) to (6, 2, 16)"),
 ]
 
 
@@ -142,7 +142,7 @@ def changes_a_view(self, x):
         (calls_a_function, 0, "torch.nn.functional.linear at .*use the layer"),
         (adds_to_itself, 0, "torch.Tensor.add at .*adds a tensor to itself"),
         (transposes, 0, "torch.Tensor.transpose at .*reorder axes outside"),
-        (regroups_features, 0, r"torch.Tensor.reshape at .*makes \(2, 9, 2, 2\) of \(2, 9, 4\)"),
+        (regroups_features, 0, r"torch.Tensor.reshape at .*reshapes \(2, 9, 4\) to \(2, 9, 2, 2\)"),
         (writes_into, 1, "torch.Tensor.__setitem__ at .*not supported"),
     ],
 )

@@ -40,10 +40,10 @@ def kind(module: nn.Module) -> Layer | str | None:
     """The Layer, the reason why it is refused, or None where its forward is to be followed."""
     cls = type_before_parametrizations(module)
     for depth, base in enumerate(cls.__mro__):
-        found = _listed(base)
+        found = _find_entry(base)
         if isinstance(found, Layer):
-            changed = _changed(module, cls.__mro__[:depth], base)
-            return f"{base.__name__} with a {changed} of its own" if changed else found
+            replaced = _find_replaced(module, cls.__mro__[:depth], base)
+            return f"{base.__name__} with a {replaced} of its own" if replaced else found
         if found is not None:
             return found
     package = _package(cls)
@@ -58,7 +58,7 @@ def _package(cls: type) -> str:
     return cls.__module__.split(".", maxsplit=1)[0]
 
 
-def _listed(cls: type) -> Layer | str | None:
+def _find_entry(cls: type) -> Layer | str | None:
     """The Layer of a class or the reason why it is refused, if it is in any table."""
     package, native = _package(cls), NATIVE_REFUSED.get(cls, LAYERS.get(cls))
     if native is not None or package not in framework_names():
@@ -84,12 +84,12 @@ def _tables(package: str) -> tuple[Mapping[str, Layer], Mapping[str, str]]:
     return layers, refused
 
 
-def _changed(module: nn.Module, subclasses: tuple[type, ...], base: type) -> str | None:
+def _find_replaced(module: nn.Module, subclasses: tuple[type, ...], base: type) -> str | None:
     """The name of something that a subclass or the module itself replaces, if any."""
     own = {name for cls in subclasses for name in vars(cls)}
     own |= {name for name in vars(module) if callable(getattr(base, name, None))}
-    replaced = sorted(name for name in own if hasattr(base, name) and _computes(name))
-    return replaced[0] if replaced else None
+    names = sorted(name for name in own if hasattr(base, name) and _computes(name))
+    return names[0] if names else None
 
 
 def _computes(name: str) -> bool:

@@ -19,8 +19,8 @@ from toolchain.frontends.frameworks.torch_layers import linear
 from toolchain.ir import Add, Edge, Neuron, Node, Readout, Sensor, SumPool2d
 
 __all__ = [
-    "Decays",
-    "flattens",
+    "DecayReader",
+    "flatten_grid",
     "loop",
     "max_spikes",
     "merge",
@@ -29,16 +29,16 @@ __all__ = [
     "sensor",
     "spiking",
     "sum_pool2d",
-    "unflattens",
+    "unflatten_grid",
 ]
 
-Decays: TypeAlias = Callable[[Any], tuple[Tensor | None, Tensor | None, Tensor | None]]
+DecayReader: TypeAlias = Callable[[Any], tuple[Tensor | None, Tensor | None, Tensor | None]]
 """Of a layer: what the membrane and the synaptic current keep over a step, and the gain."""
 
 _SHARED = ("sinabs", "toolchain")
 
 
-def spiking(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragment:
+def spiking(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
     """IAF and LIF, also ``Squeeze``."""
     node = Neuron(
         **_membrane(features, *decays(module)),
@@ -50,7 +50,7 @@ def spiking(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragm
     return Fragment.of(name, node)
 
 
-def readout(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragment:
+def readout(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
     """ExpLeak, also ``Squeeze``."""
     if module.min_v_mem is not None:
         raise UnsupportedError(
@@ -59,7 +59,7 @@ def readout(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragm
     return Fragment.of(name, Readout(**_membrane(features, *decays(module))))
 
 
-def recurrent(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragment:
+def recurrent(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
     """IAFRecurrent and LIFRecurrent.
 
     The delay stands behind the weight, so that its bias is silent in the first step.
@@ -109,7 +109,7 @@ def max_spikes(spike_fn: Any) -> int | None:
     if kind in ("MultiSpike", "SingleSpike") and isinstance(spike_fn, type):
         return 1 if kind == "SingleSpike" else None
     raise UnsupportedError(
-        f"spike_fn {_called(spike_fn)}; known are MultiSpike, MaxSpike and SingleSpike"
+        f"spike_fn {_name_of(spike_fn)}; known are MultiSpike, MaxSpike and SingleSpike"
     )
 
 
@@ -121,7 +121,7 @@ def _reset(reset_fn: Any) -> dict[str, Any]:
         kind = "additive" if reset_fn.reset_value else "value"
         return {"reset": kind, "v_reset": reset_fn.reset_value}
     raise UnsupportedError(
-        f"reset_fn {_called(reset_fn)}; known are MembraneSubtract and MembraneReset"
+        f"reset_fn {_name_of(reset_fn)}; known are MembraneSubtract and MembraneReset"
     )
 
 
@@ -131,7 +131,7 @@ def _kind(thing: object) -> str | None:
     return cls.__qualname__ if cls.__module__.split(".", maxsplit=1)[0] in _SHARED else None
 
 
-def _called(thing: object) -> str:
+def _name_of(thing: object) -> str:
     return thing.__name__ if isinstance(thing, type) else type(thing).__name__
 
 
@@ -164,11 +164,11 @@ def merge(name: str, module: Any, features: Shape) -> Fragment:
     return Fragment.of(name, Add())
 
 
-def flattens(module: Any, given: Shape, made: Shape) -> tuple[int, int]:
+def flatten_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
     """Batch and time, of FlattenTime."""
-    return given[0], given[1]
+    return input_shape[0], input_shape[1]
 
 
-def unflattens(module: Any, given: Shape, made: Shape) -> tuple[int, int]:
+def unflatten_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
     """Batch and time, of UnflattenTime."""
-    return made[0], made[1]
+    return output_shape[0], output_shape[1]

@@ -79,13 +79,13 @@ def _firing(module: Any) -> dict[str, Any]:
     """One spike a step, above the threshold, and what it does to the membrane."""
     found = {"v_threshold": _number(module.p.v_th), "compare": "gt", "max_spikes": 1}
     method = getattr(module.p, "reset_method", None)
-    called = "reset_value" if method is None else getattr(method, "__name__", repr(method))
-    if called == "reset_subtract":
+    method_name = "reset_value" if method is None else getattr(method, "__name__", repr(method))
+    if method_name == "reset_subtract":
         return {**found, "reset": "subtract"}
-    if called == "reset_value":
+    if method_name == "reset_value":
         return {**found, "reset": "value", "v_reset": _number(module.p.v_reset)}
     raise UnsupportedError(
-        f"reset_method is {called}; known are reset_value and reset_subtract of "
+        f"reset_method is {method_name}; known are reset_value and reset_subtract of "
         "norse.torch.functional.reset"
     )
 

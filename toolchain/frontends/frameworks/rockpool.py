@@ -45,19 +45,19 @@ def _lif(name: str, module: Any, features: Shape) -> Fragment:
     synapses = np.broadcast_to(beta, (*beta.shape[:-1], module.n_synapses))
     neuron = _neuron(module, alpha_mem=array(module.alpha), alpha_syn=synapses)
     if not module._has_rec:
-        return _one(name, neuron, module)
+        return _single_node(name, neuron, module)
     weight = Linear(weight=array(module.w_rec).T)
     return leaky.loop(name, neuron, f"{name}.w_rec", weight, float(module.dt))
 
 
 def _lif_neuron(name: str, module: Any, features: Shape) -> Fragment:
     alpha = decay(array(module.tau_mem), float(module.dt))
-    return _one(name, _neuron(module, alpha_mem=alpha), module)
+    return _single_node(name, _neuron(module, alpha_mem=alpha), module)
 
 
 def _neuron(module: Any, alpha_mem: Array, alpha_syn: Array | None = None) -> Neuron:
-    _silent(module)
-    _known_generator(module.spike_generation_fn)
+    _check_no_noise(module)
+    _check_generator(module.spike_generation_fn)
     return Neuron(
         shape=(int(module.n_neurons),),
         alpha_mem=alpha_mem,
@@ -70,10 +70,10 @@ def _neuron(module: Any, alpha_mem: Array, alpha_syn: Array | None = None) -> Ne
 
 
 def _exp_syn(name: str, module: Any, features: Shape) -> Fragment:
-    _silent(module)
+    _check_no_noise(module)
     beta = decay(array(module.tau), float(module.dt))[..., None]
     node = Readout(shape=features, alpha_mem=np.zeros(()), alpha_syn=beta, syn_order="add_decay")
-    return _one(name, node, module)
+    return _single_node(name, node, module)
 
 
 def _linear(name: str, module: Any, features: Shape) -> Fragment:
@@ -81,7 +81,7 @@ def _linear(name: str, module: Any, features: Shape) -> Fragment:
     return Fragment.of(name, Linear(weight=array(module.weight).T, bias=bias))
 
 
-def _one(name: str, node: Node, module: Any) -> Fragment:
+def _single_node(name: str, node: Node, module: Any) -> Fragment:
     return Fragment(nodes={name: node}, entry=name, exit=name, dt=float(module.dt))
 
 
@@ -89,12 +89,12 @@ def _number(value: Any) -> Array:
     return array(value) if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
 
 
-def _limit(most: Any) -> int | None:
-    limit = float(most)
+def _limit(maximum: Any) -> int | None:
+    limit = float(maximum)
     return int(limit) if np.isfinite(limit) else None
 
 
-def _silent(module: Any) -> None:
+def _check_no_noise(module: Any) -> None:
     noise = float(module.noise_std)
     if noise:
         raise UnsupportedError(
@@ -102,18 +102,18 @@ def _silent(module: Any) -> None:
         )
 
 
-def _known_generator(function: Any) -> None:
+def _check_generator(function: Any) -> None:
     """Refuse a spike function of the user's own."""
     cls = getattr(function, "__self__", function)
-    called = getattr(cls, "__qualname__", type(cls).__qualname__)
+    class_name = getattr(cls, "__qualname__", type(cls).__qualname__)
     package = str(getattr(cls, "__module__", "")).split(".", maxsplit=1)[0]
-    if package != "rockpool" or called not in _GENERATORS:
+    if package != "rockpool" or class_name not in _GENERATORS:
         raise UnsupportedError(
-            f"spike_generation_fn {called}; known are {' and '.join(_GENERATORS)}"
+            f"spike_generation_fn {class_name}; known are {' and '.join(_GENERATORS)}"
         )
 
 
-def _forget(module: Any) -> None:
+def _reset_state(module: Any) -> None:
     """As a new layer is."""
     for name in ("vmem", "isyn", "spikes"):
         if name in module._buffers:
@@ -127,14 +127,14 @@ def _membrane(module: Any) -> list[torch.Tensor]:
 
 
 def _stateful(adapter: Adapter) -> Layer:
-    return Layer(adapter, Axes.TIME, stateful=True, reset=_forget, membrane=1, aside=_membrane)
+    return Layer(adapter, Axes.TIME, stateful=True, reset=_reset_state, membrane=1, aside=_membrane)
 
 
 LAYERS: dict[str, Layer] = {
     "LIFTorch": _stateful(_lif),
     "LIFBitshiftTorch": _stateful(_lif),
     "LIFNeuronTorch": _stateful(_lif_neuron),
-    "ExpSynTorch": Layer(_exp_syn, Axes.TIME, stateful=True, reset=_forget),
+    "ExpSynTorch": Layer(_exp_syn, Axes.TIME, stateful=True, reset=_reset_state),
     "LinearTorch": Layer(_linear, Axes.LAST),
     "TimeStepDropout": Layer(identity, Axes.ANY),
     "UnitDropout": Layer(identity, Axes.ANY),

@@ -40,8 +40,8 @@ def _no_leak(module: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
 def _alpha(module: Any, state: str) -> Tensor | None:
     """The factor that a state keeps over a step, None where there is no such state."""
     if module.train_alphas:
-        given: Tensor | None = getattr(module, f"alpha_{state}", None)
-        return given
+        alpha: Tensor | None = getattr(module, f"alpha_{state}", None)
+        return alpha
     tau: Tensor | None = getattr(module, f"tau_{state}")
     return None if tau is None else torch.exp(-1.0 / tau)
 
@@ -90,22 +90,22 @@ def _no_adapter(name: str, module: Any, features: Shape) -> Fragment:
     raise AssertionError("reshaping layers are read from their shapes")
 
 
-def _forget(module: Any) -> None:
+def _reset_state(module: Any) -> None:
     """As a new layer is; a state of another batch size would be drawn at random."""
     for name in ("v_mem", "i_syn"):
         if name in module._buffers:
             module._buffers[name] = torch.zeros(0)
 
 
-def _cut(module: Any, given: Shape, made: Shape) -> tuple[int, int]:
+def _squeeze_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
     """Batch and time of the rows that a ``Squeeze`` layer takes; -1 is what remains."""
     batch, time = module.batch_size, module.num_timesteps
-    return (given[0] // time, time) if batch == -1 else (batch, given[0] // batch)
+    return (input_shape[0] // time, time) if batch == -1 else (batch, input_shape[0] // batch)
 
 
 def _stateful(adapter: Adapter, axes: Axes = Axes.TIME) -> Layer:
-    grid = _cut if axes is Axes.SQUEEZED else None
-    return Layer(adapter, axes, stateful=True, reset=_forget, grid=grid)
+    grid = _squeeze_grid if axes is Axes.SQUEEZED else None
+    return Layer(adapter, axes, stateful=True, reset=_reset_state, grid=grid)
 
 
 _IAF = partial(leaky.spiking, decays=_no_leak)
@@ -127,8 +127,8 @@ LAYERS: dict[str, Layer] = {
     "ChannelShift": Layer(_channel_shift, Axes.ANY),
     "DVSLayer": Layer(leaky.sensor, Axes.IMAGE),
     "Merge": Layer(leaky.merge, Axes.ANY, sums=True),
-    "FlattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flattens),
-    "UnflattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflattens),
+    "FlattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flatten_grid),
+    "UnflattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflatten_grid),
 }
 
 _ADAPTIVE = "its threshold moves with its spikes, which no chip here can do; use LIF"

@@ -65,7 +65,7 @@ def _decays(module: Any) -> dict[str, Any]:
     return found
 
 
-def _neuron(module: Any, features: Shape, erased: str, **decays: Any) -> Neuron:
+def _neuron(module: Any, features: Shape, zero_reset: str, **decays: Any) -> Neuron:
     """``erased`` says how a reset to zero acts in the step after the spike."""
     for option, reason in _OPTIONS.items():
         if getattr(module, option):
@@ -77,17 +77,17 @@ def _neuron(module: Any, features: Shape, erased: str, **decays: Any) -> Neuron:
         compare="gt",
         max_spikes=1,
         spike_scale=array(module.graded_spikes_factor),
-        **_reset(module.reset_mechanism, getattr(module, "reset_delay", True), erased),
+        **_reset(module.reset_mechanism, getattr(module, "reset_delay", True), zero_reset),
     )
 
 
-def _reset(mechanism: str, delayed: bool, erased: str) -> dict[str, Any]:
+def _reset(mechanism: str, delayed: bool, zero_reset: str) -> dict[str, Any]:
     if mechanism == "none":
         return {"reset": "none"}
     if mechanism == "subtract":
         when = "next_undecayed" if delayed else "next_corrected"
         return {"reset": "subtract", "reset_when": when}
-    return {"reset": "value", "reset_when": erased if delayed else "same"}
+    return {"reset": "value", "reset_when": zero_reset if delayed else "same"}
 
 
 _OPTIONS = {

@@ -54,11 +54,12 @@ def _number(value: Any) -> Array:
 def _firing(module: Any) -> dict[str, Any]:
     """One spike a step, at the threshold, and what it does to the membrane."""
     surrogate = module.surrogate_function
-    called = type(surrogate).__name__
-    if called in _NOT_STEPS or not getattr(surrogate, "spiking", True):
+    class_name = type(surrogate).__name__
+    if class_name in _NOT_STEPS or not getattr(surrogate, "spiking", True):
         raise UnsupportedError(
-            f"surrogate_function is {called}, {_NOT_STEPS.get(called, 'with spiking=False')}; "
-            "use one that gives 0 and 1, such as surrogate.Sigmoid()"
+            f"surrogate_function is {class_name}, "
+            f"{_NOT_STEPS.get(class_name, 'with spiking=False')}; "
+            "use one whose output is 0 or 1, such as surrogate.Sigmoid()"
         )
     found: dict[str, Any] = {
         "v_threshold": _number(module.v_threshold),
@@ -184,10 +185,13 @@ def _linear_recurrent(name: str, module: Any, features: Shape) -> Fragment:
 def _added_recurrent(name: str, module: Any, features: Shape) -> Fragment:
     """The last spikes are added to the input."""
     join = module.element_wise_function
-    called = getattr(join, "__name__", type(join).__name__)
-    if (getattr(join, "__module__", None), called) not in (("_operator", "add"), ("torch", "add")):
+    class_name = getattr(join, "__name__", type(join).__name__)
+    if (getattr(join, "__module__", None), class_name) not in (
+        ("_operator", "add"),
+        ("torch", "add"),
+    ):
         raise UnsupportedError(
-            f"element_wise_function is {called}; only a sum is supported, as operator.add or "
+            f"element_wise_function is {class_name}; only a sum is supported, as operator.add or "
             "torch.add"
         )
     add = f"{name}.add"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from toolchain.frontends.frameworks.adapter import Layer
 
-__all__ = ["Call", "Run", "Value", "Zeros", "path"]
+__all__ = ["Call", "RecordedRun", "RecordedTensor", "Zeros", "required_calls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Zeros:
 
 
 @dataclass(slots=True, eq=False)
-class Value:
+class RecordedTensor:
     """A tensor that depends on the sample, or that a layer made of zeros.
 
     Attributes:
@@ -60,20 +60,20 @@ class Call:
     op: str = ""
     module: nn.Module | None = None
     layer: Layer | str | None = None
-    given: list[Any] = field(default_factory=list)
+    arguments: list[Any] = field(default_factory=list)
     options: Mapping[str, Any] = field(default_factory=dict)
-    outputs: list[Value] = field(default_factory=list)
+    outputs: list[RecordedTensor] = field(default_factory=list)
     where: str = ""
 
     @property
-    def inputs(self) -> list[Value]:
+    def inputs(self) -> list[RecordedTensor]:
         """What it was given of the values, in order."""
-        return [item for item in self.given if isinstance(item, Value)]
+        return [item for item in self.arguments if isinstance(item, RecordedTensor)]
 
     @property
     def others(self) -> list[Any]:
         """What else it was given."""
-        return [item for item in self.given if not isinstance(item, Value)]
+        return [item for item in self.arguments if not isinstance(item, RecordedTensor)]
 
     @property
     def function(self) -> str:
@@ -93,7 +93,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class RecordedRun:
     """What was seen of a model: every call in order, the sample, and what it gave.
 
     Attributes:
@@ -106,14 +106,14 @@ class Run:
 
     model: str
     calls: list[Call]
-    sample: Value
-    returned: list[Value]
-    described: str
+    sample: RecordedTensor
+    outputs: list[RecordedTensor]
+    description: str
     problems: list[str]
     layers: Mapping[str, nn.Module]
 
 
-def path(calls: Sequence[Call], output: Value) -> list[Call]:
+def required_calls(calls: Sequence[Call], output: RecordedTensor) -> list[Call]:
     """The calls that ``output`` depends on, in the order in which they happened.
 
     A layer with state is there with all of its calls.
@@ -123,11 +123,11 @@ def path(calls: Sequence[Call], output: Value) -> list[Call]:
         if call.stateful:
             of.setdefault(call.module, []).append(call)
     wanted: set[Call] = set()
-    waiting = [output.call]
-    while waiting:
-        one = waiting.pop()
+    pending = [output.call]
+    while pending:
+        one = pending.pop()
         if one is not None and one not in wanted:
             wanted.add(one)
-            waiting += [value.call for value in one.inputs]
-            waiting += of.pop(one.module, [])
+            pending += [value.call for value in one.inputs]
+            pending += of.pop(one.module, [])
     return [call for call in calls if call in wanted]

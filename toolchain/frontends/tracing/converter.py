@@ -15,83 +15,83 @@ from torch import nn as torch_nn
 
 from toolchain.arrays import Array
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
-from toolchain.frontends.tracing.axes import Grid, Layout, check_axes
-from toolchain.frontends.tracing.calls import Call, Run, Value, Zeros
+from toolchain.frontends.tracing.axes import AxisLayout, Grid, check_axes
+from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
 from toolchain.frontends.tracing.functions import ADD, REORDER, SAME, SLICE, STACK, unsupported
 from toolchain.frontends.tracing.grids import step_calls
-from toolchain.frontends.tracing.outputs import membranes, without_spikes
-from toolchain.frontends.tracing.partial_graph import Draft, Signal
-from toolchain.frontends.tracing.reshaping import joined, reordered, reshaped, sliced
-from toolchain.frontends.tracing.states import called_again, check_states, given_tensors
-from toolchain.frontends.tracing.sums import summed
+from toolchain.frontends.tracing.outputs import membrane_readouts, without_spikes
+from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
+from toolchain.frontends.tracing.reshaping import join_steps, reorder, reshape, slice_steps
+from toolchain.frontends.tracing.states import check_states, repeated_call_message, tensor_arguments
+from toolchain.frontends.tracing.sums import sum_signals
 from toolchain.frontends.tracing.views import shows_all
 from toolchain.ir import Flatten, Input, Output
-from toolchain.report import times
+from toolchain.report import plural, times
 
-__all__ = ["Walk"]
+__all__ = ["CallConverter"]
 
 
 @dataclass(slots=True, eq=False)
-class Walk:
+class CallConverter:
     """The Graph so far, with the sample read as ``layout``.
 
     Attributes:
         problems: what is refused, and why.
         layers: what each layer with state gave, by node: a whole sequence, or step by step.
         dts: length of a timestep, s, by the layers that know it.
-        moved: layers that only move axes, which are no node.
+        reshape_layers: layers that only move axes, which are no node.
     """
 
-    run: Run
+    run: RecordedRun
     grid: Grid
-    layout: Layout
-    draft: Draft = field(default_factory=Draft)
+    layout: AxisLayout
+    graph: PartialGraph = field(default_factory=PartialGraph)
     problems: list[str] = field(default_factory=list)
-    layers: dict[str, list[Value]] = field(default_factory=dict)
+    layers: dict[str, list[RecordedTensor]] = field(default_factory=dict)
     dts: dict[str, float] = field(default_factory=dict)
-    moved: list[str] = field(default_factory=list)
-    signals: dict[Value, Signal | None] = field(default_factory=dict)
+    reshape_layers: list[str] = field(default_factory=list)
+    signals: dict[RecordedTensor, Signal | None] = field(default_factory=dict)
     readouts: set[torch_nn.Module] = field(default_factory=set)
     loops: bool = False
-    _refused: set[str] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)
     _calls: dict[torch_nn.Module, int] = field(default_factory=dict)
     _last: dict[torch_nn.Module, tuple[int, Call]] = field(default_factory=dict)
     _on_zeros: dict[torch_nn.Module, int] = field(default_factory=dict)
 
-    def over(self, path: Sequence[Call], output: Value) -> Walk:
+    def convert(self, calls: Sequence[Call], output: RecordedTensor) -> CallConverter:
         """The walk itself, along ``path`` to ``output``."""
         self.problems += self.run.problems
-        self.draft.reserved = {call.name for call in path if call.module is not None}
-        self.readouts = membranes(path, output)
-        self.loops = bool(step_calls(path))
+        self.graph.reserved = {call.name for call in calls if call.module is not None}
+        self.readouts = membrane_readouts(calls, output)
+        self.loops = bool(step_calls(calls))
         for call in self.run.calls:
             if call.module is not None:
                 self._calls[call.module] = self._calls.get(call.module, 0) + 1
-        entry = self.draft.name("input")
-        self.draft.put(entry, Input(shape=self.layout.features(self.run.sample.shape)))
+        entry = self.graph.free_name("input")
+        self.graph.add_node(entry, Input(shape=self.layout.features(self.run.sample.shape)))
         self.signals[self.run.sample] = Signal(entry, self.layout)
-        for call in path:
-            self._take(call)
+        for call in calls:
+            self._convert_call(call)
         if not self.problems:
-            for name, site in self.draft.steps.sites.items():
-                self._try(site.call, self.draft.steps.check, name)
-            for call in self.draft.never_there():
-                self._try(call, self._refuse_zeros)
+            for name, site in self.graph.loop.sites.items():
+                self._try(site.call, self.graph.loop.check, name)
+            for call in self.graph.permanently_absent():
+                self._try(call, self._refuse_constant_zeros)
         if output.call is not None:
-            self._try(output.call, self._leave, output)
+            self._try(output.call, self._add_output, output)
         return self
 
-    def _try(self, call: Call, do: Callable[..., Any], *given: Any) -> Any:
+    def _try(self, call: Call, do: Callable[..., Any], *arguments: Any) -> Any:
         """``do(*given)``, or one problem for each place in the user's code."""
         try:
-            return do(*given)
+            return do(*arguments)
         except ValueError as fault:
-            if str(call) not in self._refused:
-                self._refused.add(str(call))
+            if str(call) not in self._reported:
+                self._reported.add(str(call))
                 self.problems.append(f"{call}: {fault}")
             return None
 
-    def _refuse_zeros(self) -> None:
+    def _refuse_constant_zeros(self) -> None:
         """A sum with zeros throughout: what would have been there later cannot be seen."""
         raise UnsupportedError(
             f"adds zeros in {f'each of {self.grid.time} timesteps' if self.loops else 'all of it'} "
@@ -99,18 +99,18 @@ class Walk:
             "would come there, give a longer sample"
         )
 
-    def _take(self, call: Call) -> None:
-        made = self._try(call, self._signals, call)
+    def _convert_call(self, call: Call) -> None:
+        result = self._try(call, self._signals, call)
         for n, value in enumerate(call.outputs):
-            self.signals[value] = (made[n] if made else None) or self._guess(call, value)
+            self.signals[value] = (result[n] if result else None) or self._guess(call, value)
 
-    def _guess(self, call: Call, value: Value) -> Signal | None:
+    def _guess(self, call: Call, value: RecordedTensor) -> Signal | None:
         """Behind a problem: a reading of the shape to go on with, without a node."""
-        for given in call.inputs:
-            like = self.signals[given]
+        for tensor in call.inputs:
+            like = self.signals[tensor]
             if like is not None and value.shape[: like.layout.lead] == self.grid.lead(like.layout):
                 return replace(like, node="", state=False)
-        found = self.grid.readings(value.shape)
+        found = self.grid.possible_layouts(value.shape)
         return Signal("", found[0]) if found else None
 
     def _signals(self, call: Call) -> Sequence[Signal]:
@@ -120,7 +120,7 @@ class Walk:
         inputs = [self.signals[value] for value in call.inputs]
         known = [signal for signal in inputs if signal is not None]
         if len(known) < len(inputs):
-            return []  # behind something that was refused; it is told there
+            return []  # follows from a call that was refused, which is reported on its own
         if call.layer is None:
             return self._function(call, known)
         assert call.module is not None
@@ -128,7 +128,7 @@ class Walk:
             return self._step(call, call.layer, call.module)
         return self._layer(call, call.layer, call.module, known)
 
-    def _leave(self, output: Value) -> None:
+    def _add_output(self, output: RecordedTensor) -> None:
         """The output node."""
         end = self.signals[output]
         if end is None:
@@ -144,7 +144,7 @@ class Walk:
                 f"{which} leaves the network; return the whole sequence, which in a loop over time "
                 "is torch.stack of every step's output"
             )
-        self.draft.put(self.draft.name("output"), Output(), end)
+        self.graph.add_node(self.graph.free_name("output"), Output(), end)
 
     # ---- layers ----
 
@@ -153,17 +153,17 @@ class Walk:
     ) -> Sequence[Signal]:
         """A layer without state, or one that is given a whole sequence."""
         if layer.stateful and self._calls[module] > 1:
-            raise UnsupportedError(called_again(self._calls[module]))
-        _only_outputs(inputs)
+            raise UnsupportedError(repeated_call_message(self._calls[module]))
+        _check_no_states(inputs)
         axes = layer.axes_of(module)
         if axes is Axes.RESHAPE:
             return [self._reshape(call, inputs[0])]
         if layer.sums:
-            return [summed(call, inputs, self.draft)]
+            return [sum_signals(call, inputs, self.graph)]
         if layer.stateful:
             check_states(call, None)
         source, shape = self._source(call)
-        like = source or Signal("", Layout.STEP)
+        like = source or Signal("", AxisLayout.STEP)
         step = self._timestep(module, source)
         check_axes(axes, shape, like.layout)
         if axes in (Axes.TIME, Axes.TIME_FIRST) and step is not None:
@@ -171,20 +171,24 @@ class Walk:
                 "is called on a single timestep; call it once, on the whole sequence"
             )
         like = replace(like, step=step)
-        made = self._place(call, layer, module, source, like, shape)
-        return self._given_out(call, layer, made)
+        result = self._place_layer(call, layer, module, source, like, shape)
+        return self._output_signals(call, layer, result)
 
-    def _given_out(self, call: Call, layer: Layer, made: Signal) -> Sequence[Signal]:
+    def _output_signals(self, call: Call, layer: Layer, result: Signal) -> Sequence[Signal]:
         """What a layer gave: its output and its states, or its output as a list of timesteps."""
         one = call.outputs[0]
         steps = len(call.outputs) == self.grid.time and one.shape[:1] == (self.grid.batch,)
-        if made.sequence and one.shape[: made.layout.lead] != self.grid.lead(made.layout) and steps:
-            self.layers[made.node] = call.outputs
-            return [Signal(made.node, Layout.STEP, step) for step in range(self.grid.time)]
+        if (
+            result.sequence
+            and one.shape[: result.layout.lead] != self.grid.lead(result.layout)
+            and steps
+        ):
+            self.layers[result.node] = call.outputs
+            return [Signal(result.node, AxisLayout.STEP, step) for step in range(self.grid.time)]
         out = layer.membrane if call.module in self.readouts else 0
         if layer.stateful:
-            self.layers[made.node] = [call.outputs[out or 0]]
-        return [replace(made, state=value.index != out) for value in call.outputs]
+            self.layers[result.node] = [call.outputs[out or 0]]
+        return [replace(result, state=value.index != out) for value in call.outputs]
 
     def _step(self, call: Call, layer: Layer, module: torch_nn.Module) -> Sequence[Signal]:
         """A layer with state in one step of a loop."""
@@ -192,7 +196,7 @@ class Walk:
         if source is not None:
             check_axes(Axes.STEP, shape, source.layout)
         calls, steps = self._calls[module], self.grid.time
-        timesteps = f"{steps} timestep{'s' * (steps != 1)}"
+        timesteps = plural(steps, "timestep")
         if calls > steps:
             raise UnsupportedError(
                 f"is called {times(calls)} in {timesteps}; it has state, so each call within a "
@@ -212,20 +216,22 @@ class Walk:
                 f"is given timestep {source.step} in its call for timestep {step}; a loop over "
                 "time has to go through the steps in order"
             )
-        made = self._place(call, layer, module, source, Signal("", Layout.STEP, step), shape)
+        result = self._place_layer(
+            call, layer, module, source, Signal("", AxisLayout.STEP, step), shape
+        )
         out = layer.membrane if module in self.readouts else 0
-        found = [replace(made, state=value.index != out) for value in call.outputs]
-        self.layers.setdefault(made.node, []).append(call.outputs[out or 0])
+        found = [replace(result, state=value.index != out) for value in call.outputs]
+        self.layers.setdefault(result.node, []).append(call.outputs[out or 0])
         return found
 
     def _source(self, call: Call) -> tuple[Signal | None, tuple[int, ...]]:
         """Where the input of a layer comes from, None for zeros in a loop, and its shape."""
-        given = given_tensors(call)
-        first = given[0] if given else None
-        if isinstance(first, Value):
+        arguments = tensor_arguments(call)
+        first = arguments[0] if arguments else None
+        if isinstance(first, RecordedTensor):
             signal = self.signals[first]
             assert signal is not None
-            _only_outputs([signal])
+            _check_no_states([signal])
             if not call.stateful and len(call.inputs) > 1:
                 raise UnsupportedError(f"takes one tensor, is given {len(call.inputs)}")
             return signal, first.shape
@@ -245,7 +251,7 @@ class Walk:
             return zeros
         return None if source.step is None else source.step + zeros
 
-    def _place(
+    def _place_layer(
         self,
         call: Call,
         layer: Layer,
@@ -260,7 +266,7 @@ class Walk:
                 self.dts[name] = fragment.dt
             return without_spikes(fragment) if module in self.readouts else fragment
 
-        return self.draft.place(call, module, [source], like, make)
+        return self.graph.add_call(call, module, [source], like, make)
 
     # ---- functions ----
 
@@ -271,41 +277,41 @@ class Walk:
         if call.function in SAME:
             return inputs[:1]
         if call.function in STACK:
-            return [joined(call, inputs, self.grid, self.draft)]
-        _only_outputs(inputs)
+            return [join_steps(call, inputs, self.grid, self.graph)]
+        _check_no_states(inputs)
         if call.function in SLICE and not (len(call.outputs) == 1 and shows_all(call)):
-            return sliced(call, inputs[0])
+            return slice_steps(call, inputs[0])
         if call.function in REORDER:
-            return [reordered(inputs[0])]
+            return [reorder(inputs[0])]
         if call.function in ADD:
-            return [summed(call, inputs, self.draft)]
+            return [sum_signals(call, inputs, self.graph)]
         return [self._reshape(call, inputs[0])]
 
     def _reshape(self, call: Call, signal: Signal) -> Signal:
-        made, flat = reshaped(call, signal, self.grid)
+        result, flat = reshape(call, signal, self.grid)
         if flat:
             what = call.module or (call.op, call.where)
-            return self.draft.place(
-                call, what, [signal], made, lambda name: Fragment.of(name, Flatten()), "flatten"
+            return self.graph.add_call(
+                call, what, [signal], result, lambda name: Fragment.of(name, Flatten()), "flatten"
             )
-        moved = f"{call.name} ({type(call.module).__name__})"
-        if call.module is not None and moved not in self.moved:
-            self.moved.append(moved)
-        return made
+        title = f"{call.name} ({type(call.module).__name__})"
+        if call.module is not None and title not in self.reshape_layers:
+            self.reshape_layers.append(title)
+        return result
 
     # ---- what was seen ----
 
-    def sequence(self, values: Sequence[Value]) -> Array:
+    def sequence(self, values: Sequence[RecordedTensor]) -> Array:
         """The numbers of a whole sequence, or of all timesteps, as (batch, time, *features)."""
         signal = self.signals[values[0]]
         assert signal is not None
         arrays = [value.numbers.numpy() for value in values]
-        if signal.layout is not Layout.STEP:
+        if signal.layout is not AxisLayout.STEP:
             return self.grid.batch_first(arrays[0], signal.layout)
         return np.stack(arrays if signal.step is not None else arrays * self.grid.time, axis=1)
 
 
-def _only_outputs(inputs: Sequence[Signal]) -> None:
+def _check_no_states(inputs: Sequence[Signal]) -> None:
     for signal in inputs:
         if signal.state:
             raise UnsupportedError(

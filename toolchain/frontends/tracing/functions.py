@@ -40,12 +40,16 @@ _HINTS = {
 
 def unsupported(call: Call) -> str | None:
     """Why a function is not supported wherever it stands, or None if it may be."""
-    made, given = call.outputs[0].tensor, call.inputs[0].tensor
+    output, first_input = call.outputs[0].tensor, call.inputs[0].tensor
     if call.function in REORDER:
         return None if swaps_first_two(call) else UNORDERED
-    if call.function in ADD | RESHAPE | SLICE | STACK and made.dtype == given.dtype:
+    if call.function in ADD | RESHAPE | SLICE | STACK and output.dtype == first_input.dtype:
         return None
-    if call.function in SAME and made.dtype == given.dtype and torch.equal(made, given):
+    if (
+        call.function in SAME
+        and output.dtype == first_input.dtype
+        and torch.equal(output, first_input)
+    ):
         return None
     hint = _HINTS.get(call.function, "between layers only sums and reshapes are supported")
     return f"not supported; {hint}"

@@ -10,45 +10,46 @@ from collections.abc import Iterator, Sequence
 
 from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Axes, Layer, UnsupportedError
-from toolchain.frontends.tracing.axes import Grid, Layout
+from toolchain.frontends.tracing.axes import AxisLayout, Grid
 from toolchain.frontends.tracing.calls import Call
 
-__all__ = ["readings", "step_calls"]
+__all__ = ["candidate_grids", "step_calls"]
 
 
-def readings(path: Sequence[Call], sample: Shape) -> list[tuple[Grid, Layout]]:
+def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, AxisLayout]]:
     """The ways to read a sample, the likeliest first.
 
     Raises:
         UnsupportedError: two layers disagree, or the sample does not go with them.
     """
-    claims = {str(call): grid for call in path for grid in _claims(call)}
-    if len(set(claims.values())) > 1:
-        told = "; ".join(
-            f"{name}: batch {grid.batch}, time {grid.time}" for name, grid in claims.items()
+    layer_grids = {str(call): grid for call in calls for grid in _layer_grid(call)}
+    if len(set(layer_grids.values())) > 1:
+        sizes = "; ".join(
+            f"{name}: batch {grid.batch}, time {grid.time}" for name, grid in layer_grids.items()
         )
         raise UnsupportedError(
-            f"the layers disagree about batch and time: {told}. {_remedy({*claims.values()})}"
+            f"the layers disagree about batch and time: {sizes}. {_remedy({*layer_grids.values()})}"
         )
-    for grid in claims.values():
-        found = [(grid, layout) for layout in grid.readings(sample)]
+    for grid in layer_grids.values():
+        found = [(grid, layout) for layout in grid.possible_layouts(sample)]
         if not found:
             raise UnsupportedError(
                 f"the sample has shape {sample}, but the spiking layers see batch {grid.batch} and "
                 f"time {grid.time}; it should start with (batch, time) or with batch * time"
             )
         return found
-    if calls := step_calls(path):
-        return _of_loop(calls, sample)
+    if loop_calls := step_calls(calls):
+        return _loop_grids(loop_calls, sample)
     if len(sample) < 3:
         raise UnsupportedError(
             f"cannot tell batch and time of a sample of shape {sample}; give it as "
             "(batch, time, *features)"
         )
     grids = [Grid(*sample[:2])]
-    if any(isinstance(call.layer, str) for call in path):
-        grids.append(Grid(batch=sample[1], time=sample[0]))  # what it would have told is not known
-    return [(grid, layout) for grid in grids for layout in grid.readings(sample)]
+    if any(isinstance(call.layer, str) for call in calls):
+        # the axes of an unsupported layer are unknown, so that time may come first as well
+        grids.append(Grid(batch=sample[1], time=sample[0]))
+    return [(grid, layout) for grid in grids for layout in grid.possible_layouts(sample)]
 
 
 def _remedy(grids: set[Grid]) -> str:
@@ -60,35 +61,36 @@ def _remedy(grids: set[Grid]) -> str:
     )
 
 
-def step_calls(path: Sequence[Call]) -> dict[str, list[Call]]:
+def step_calls(calls: Sequence[Call]) -> dict[str, list[Call]]:
     """The calls of layers with state that see one timestep each, by name of the layer."""
-    found: dict[str, list[Call]] = {}
-    for call in path:
-        if _steps(call):
-            found.setdefault(call.name, []).append(call)
-    return found
+    calls_by_layer: dict[str, list[Call]] = {}
+    for call in calls:
+        if _is_step_call(call):
+            calls_by_layer.setdefault(call.name, []).append(call)
+    return calls_by_layer
 
 
-def _steps(call: Call) -> bool:
+def _is_step_call(call: Call) -> bool:
     layer = call.layer
     return isinstance(layer, Layer) and layer.stateful and layer.axes_of(call.module) is Axes.STEP
 
 
-def _of_loop(calls: dict[str, list[Call]], sample: Shape) -> list[tuple[Grid, Layout]]:
+def _loop_grids(loop_calls: dict[str, list[Call]], sample: Shape) -> list[tuple[Grid, AxisLayout]]:
     """A sequence that the loop cuts into steps, or else one frame shown in each step."""
-    first = next(call for group in calls.values() for call in group if call.inputs)
+    first = next(call for group in loop_calls.values() for call in group if call.inputs)
     batch = first.inputs[0].shape[0]
-    counts = sorted({len(group) for group in calls.values()})
-    cut = [Grid(batch=sample[1], time=sample[0]), Grid(*sample[:2])]
-    grids = dict.fromkeys([Grid(batch, n) for n in counts] + [g for g in cut if g.batch == batch])
+    counts = sorted({len(group) for group in loop_calls.values()})
+    sequence_grids = [Grid(batch=sample[1], time=sample[0]), Grid(*sample[:2])]
+    same_batch = [grid for grid in sequence_grids if grid.batch == batch]
+    grids = dict.fromkeys([Grid(batch, n) for n in counts] + same_batch)
     found = [
         (grid, layout)
         for grid in grids
-        for layout in grid.readings(sample)
-        if layout.timed and len(sample) > 2
+        for layout in grid.possible_layouts(sample)
+        if layout.has_time_axis and len(sample) > 2
     ]
     if sample[0] == batch:
-        found += [(Grid(batch, n), Layout.STEP) for n in counts]
+        found += [(Grid(batch, n), AxisLayout.STEP) for n in counts]
     if not found:
         raise UnsupportedError(
             f"the sample has shape {sample}, but the loop runs {counts[0]} times over a batch of "
@@ -98,7 +100,7 @@ def _of_loop(calls: dict[str, list[Call]], sample: Shape) -> list[tuple[Grid, La
     return found
 
 
-def _claims(call: Call) -> Iterator[Grid]:
+def _layer_grid(call: Call) -> Iterator[Grid]:
     if not isinstance(call.layer, Layer) or not call.inputs or not call.outputs:
         return
     shape, module = call.inputs[0].shape, call.module

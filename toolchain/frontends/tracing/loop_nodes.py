@@ -16,14 +16,14 @@ from toolchain.frontends.frameworks.adapter import UnsupportedError
 from toolchain.frontends.tracing.calls import Call
 from toolchain.ir import Edge
 
-__all__ = ["Source", "Steps"]
+__all__ = ["LoopNodes", "StepSource"]
 
-Source: TypeAlias = tuple[str, int | None] | None
+StepSource: TypeAlias = tuple[str, int | None] | None
 """A node and the step of its value, which is None where it is the same in each; None is zeros."""
 
 
 @dataclass(slots=True, eq=False)
-class _Site:
+class _LoopNode:
     """A node of the loop.
 
     Attributes:
@@ -35,7 +35,7 @@ class _Site:
 
     call: Call
     kind: str
-    sources: dict[int, tuple[Source, ...]] = field(default_factory=dict)
+    sources: dict[int, tuple[StepSource, ...]] = field(default_factory=dict)
 
     def wiring(self) -> list[tuple[str, int | None]]:
         """Nodes with delays as of the last step; delay None: always there."""
@@ -47,22 +47,22 @@ class _Site:
 
 
 @dataclass(slots=True)
-class Steps:
+class LoopNodes:
     """The nodes inside loops over time, with what fed them in each step."""
 
-    sites: dict[str, _Site] = field(default_factory=dict)
+    sites: dict[str, _LoopNode] = field(default_factory=dict)
     _counts: dict[Hashable, int] = field(default_factory=dict)
 
-    def place(self, what: Hashable, step: int | None) -> Hashable:
+    def call_key(self, what: Hashable, step: int | None) -> Hashable:
         """The key of the next call of ``what`` in ``step``, the same in each step."""
         n = self._counts[what, step] = self._counts.get((what, step), -1) + 1
         return what, n
 
     def feed(
-        self, name: str, call: Call, step: int, sources: Sequence[Source], kind: str = ""
+        self, name: str, call: Call, step: int, sources: Sequence[StepSource], kind: str = ""
     ) -> None:
         """What ``name`` was given in ``step``."""
-        site = self.sites.setdefault(name, _Site(call, kind))
+        site = self.sites.setdefault(name, _LoopNode(call, kind))
         site.sources[step] = tuple(sources)
 
     def edges(self) -> Iterator[Edge]:
@@ -79,15 +79,15 @@ class Steps:
         if len(wiring) < len(site.sources[last]):
             raise UnsupportedError(f"is given zeros in step {last} and not what a layer gives")
         for step, found in sorted(site.sources.items()):
-            wanted = [self._expected(source, step) for source in wiring]
-            if list(found) != wanted:
+            expected = [self._expected(source, step) for source in wiring]
+            if list(found) != expected:
+                here, there = (_describe_sources(site.sources[n], n) for n in (step, last))
                 raise UnsupportedError(
-                    f"is fed from {_told(found, step)} in step {step}, but from "
-                    f"{_told(site.sources[last], last)} in step {last}; a loop over time has to do "
-                    "the same in each step"
+                    f"takes its input from {here} in step {step}, but from {there} in step {last}; "
+                    "a loop over time must do the same in each step"
                 )
 
-    def _expected(self, source: tuple[str, int | None], step: int) -> Source:
+    def _expected(self, source: tuple[str, int | None], step: int) -> StepSource:
         """Where the value on an edge comes from in ``step``."""
         node, delay = source
         if delay is None:
@@ -98,18 +98,18 @@ class Steps:
         site = self.sites.get(node)
         if site is None or site.kind != "add" or then in site.sources:
             return node, then
-        given = [self._expected(operand, then) for operand in site.wiring()]
-        there = [operand for operand in given if operand is not None]
-        if not there:
+        operands = [self._expected(operand, then) for operand in site.wiring()]
+        present = [operand for operand in operands if operand is not None]
+        if not present:
             return None
-        return there[0] if len(there) == 1 else (node, then)
+        return present[0] if len(present) == 1 else (node, then)
 
 
-def _told(sources: Sequence[Source], step: int) -> str:
-    return " and ".join(_source(source, step) for source in sources) or "nothing"
+def _describe_sources(sources: Sequence[StepSource], step: int) -> str:
+    return " and ".join(_describe_source(source, step) for source in sources) or "nothing"
 
 
-def _source(source: Source, step: int) -> str:
+def _describe_source(source: StepSource, step: int) -> str:
     if source is None:
         return "zeros"
     node, then = source

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.calls import Run
+from toolchain.frontends.tracing.calls import RecordedRun
 from toolchain.frontends.tracing.functions import SLICE, STACK
 from toolchain.frontends.tracing.grids import step_calls
 
@@ -20,7 +20,7 @@ STEPS = 20
 """How many timesteps a model of a single one is run for."""
 
 
-def is_one_step(run: Run) -> bool:
+def is_one_step(run: RecordedRun) -> bool:
     """Whether what was seen is one timestep, and no loop over several.
 
     Raises:
@@ -54,18 +54,18 @@ def driver(model: nn.Module) -> Callable[[Tensor], Any]:
         steps = []
         for step in sequence:
             out = model(step, *states)
-            given = tuple(out) if isinstance(out, tuple | list) else (out,)
-            if len(given) == 1 + taken:
-                given, states = given[:1], given[1:]
-            steps.append([item for item in given if isinstance(item, Tensor)])
+            results = tuple(out) if isinstance(out, tuple | list) else (out,)
+            if len(results) == 1 + state_count:
+                results, states = results[:1], results[1:]
+            steps.append([item for item in results if isinstance(item, Tensor)])
         return tuple(torch.stack(each) for each in zip(*steps, strict=True))
 
-    taken = _states_taken(model)
+    state_count = _count_state_arguments(model)
     return forward
 
 
-def _states_taken(model: nn.Module) -> int:
+def _count_state_arguments(model: nn.Module) -> int:
     """How many arguments the forward of ``model`` takes behind its input."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    taken = inspect.signature(model.forward).parameters.values()
-    return max(0, sum(parameter.kind in kinds for parameter in taken) - 1)
+    parameters = inspect.signature(model.forward).parameters.values()
+    return max(0, sum(parameter.kind in kinds for parameter in parameters) - 1)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from toolchain.frontends.frameworks.adapter import Fragment
-from toolchain.frontends.tracing.axes import Layout
+from toolchain.frontends.tracing.axes import AxisLayout
 from toolchain.frontends.tracing.calls import Call
-from toolchain.frontends.tracing.loop_nodes import Steps
+from toolchain.frontends.tracing.loop_nodes import LoopNodes
 from toolchain.ir import Edge, Node
 
-__all__ = ["Draft", "Signal"]
+__all__ = ["PartialGraph", "Signal"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,35 +26,35 @@ class Signal:
     """
 
     node: str
-    layout: Layout
+    layout: AxisLayout
     step: int | None = None
     state: bool = False
 
     @property
     def sequence(self) -> bool:
         """Whether it holds every timestep."""
-        return self.step is None and self.layout is not Layout.STEP
+        return self.step is None and self.layout is not AxisLayout.STEP
 
 
 @dataclass(slots=True, eq=False)
-class Draft:
+class PartialGraph:
     """Nodes and edges so far.
 
     Attributes:
         nodes: by name.
-        edges: between whole sequences; those inside a loop over time are in ``steps``.
-        steps: the nodes of loops.
+        edges: between whole sequences; those inside a loop over time are in ``loop``.
+        loop: the nodes of loops over time.
         reserved: names of layers, which the nodes of functions leave to them.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
-    steps: Steps = field(default_factory=Steps)
+    loop: LoopNodes = field(default_factory=LoopNodes)
     reserved: set[str] = field(default_factory=set)
-    _placed: dict[Hashable, Fragment] = field(default_factory=dict)
+    _fragments: dict[Hashable, Fragment] = field(default_factory=dict)
     _absent: dict[Hashable, Call] = field(default_factory=dict)
 
-    def name(self, name: str, call: Call | None = None) -> str:
+    def free_name(self, name: str, call: Call | None = None) -> str:
         """``name``, or with a number behind it if it is taken; a layer's own name is its first."""
         own = call is not None and call.module is not None
         taken = {*self.nodes} if own else {*self.nodes, *self.reserved}
@@ -64,13 +64,13 @@ class Draft:
             free = f"{name}#{count}"
         return free
 
-    def put(self, name: str, node: Node, source: Signal | None = None) -> None:
+    def add_node(self, name: str, node: Node, source: Signal | None = None) -> None:
         """A node on whole sequences."""
         self.nodes[name] = node
         if source is not None:
-            self._join(source, name)
+            self._connect(source, name)
 
-    def place(
+    def add_call(
         self,
         call: Call,
         what: Hashable,
@@ -87,39 +87,41 @@ class Draft:
             sources: what feeds it, None for zeros.
             like: layout and step of what it gives.
             make: gives the nodes for a name.
-            kind: see :class:`Steps`.
+            kind: see :class:`_LoopNode`.
         """
         key: Hashable = call
         if not like.sequence:
             nodes = tuple(source.node for source in sources if source)
-            key = (what, nodes) if like.step is None else self.steps.place(what, like.step)
-        fragment = self._placed.get(key)
+            key = (what, nodes) if like.step is None else self.loop.call_key(what, like.step)
+        fragment = self._fragments.get(key)
         if fragment is None:
-            fragment = self._placed[key] = make(self.name(_wanted(call, kind), call))
+            fragment = self._fragments[key] = make(
+                self.free_name(_preferred_name(call, kind), call)
+            )
             self.nodes |= fragment.nodes
             self.edges += fragment.edges
             if like.step is None:
                 for source in sources:
-                    self._join(source, fragment.entry)
+                    self._connect(source, fragment.entry)
         if like.step is not None:
-            fed = [(source.node, source.step) if source else None for source in sources]
-            self.steps.feed(fragment.entry, call, like.step, fed, kind)
+            step_sources = [(source.node, source.step) if source else None for source in sources]
+            self.loop.feed(fragment.entry, call, like.step, step_sources, kind)
         return Signal(fragment.exit, like.layout, like.step)
 
-    def absent(self, call: Call, what: Hashable, step: int | None) -> None:
+    def add_absent(self, call: Call, what: Hashable, step: int | None) -> None:
         """A sum that is none in this timestep, since one operand is zero there."""
-        self._absent.setdefault((what, 0) if step is None else self.steps.place(what, step), call)
+        self._absent.setdefault((what, 0) if step is None else self.loop.call_key(what, step), call)
 
-    def never_there(self) -> list[Call]:
+    def permanently_absent(self) -> list[Call]:
         """The sums of which one operand is zero in every timestep."""
-        return [call for key, call in self._absent.items() if key not in self._placed]
+        return [call for key, call in self._absent.items() if key not in self._fragments]
 
-    def _join(self, source: Signal | None, post: str) -> None:
+    def _connect(self, source: Signal | None, post: str) -> None:
         if source is not None and source.node:
             self.edges.append(Edge(source.node, post))
 
 
-def _wanted(call: Call, kind: str) -> str:
+def _preferred_name(call: Call, kind: str) -> str:
     """The name that a node of ``call`` should have."""
     if call.module is not None:
         return call.name

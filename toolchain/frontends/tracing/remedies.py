@@ -12,15 +12,15 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.model_copy import twin_of
+from toolchain.frontends.tracing.model_copy import copy_model
 
-__all__ = ["remedy"]
+__all__ = ["find_remedy"]
 
-_Extracted: TypeAlias = Callable[[nn.Module, Tensor], Mapping[str, str]]
+_Extract: TypeAlias = Callable[[nn.Module, Tensor], Mapping[str, str]]
 _SHOWN = 4  # layers in a message
 
 
-def remedy(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
+def find_remedy(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
     """What helps a model that was refused on ``sample``, or nothing.
 
     Args:
@@ -29,11 +29,11 @@ def remedy(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
         extracted: gives what is told of a run that a Graph can be made of; ExtractError where it
             cannot.
     """
-    tried = (_one_mode, _one_timestep)
-    return next((text for each in tried if (text := each(model, sample, extracted))), "")
+    attempts = (_one_mode, _one_timestep)
+    return next((text for each in attempts if (text := each(model, sample, extract))), "")
 
 
-def _one_mode(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
+def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
     """Layers of SpikingJelly that take one timestep, among others that take whole sequences."""
     modes = {
         name: module.step_mode
@@ -43,30 +43,30 @@ def _one_mode(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
     single = [name for name, mode in modes.items() if mode == "s"]
     if not single or "m" not in modes.values():
         return ""
-    changed = twin_of(model)
+    duplicate = copy_model(model)
     try:
         for name in modes:
-            layer: Any = changed.get_submodule(name)
+            layer: Any = duplicate.get_submodule(name)
             layer.step_mode = "m"
     except (AttributeError, ValueError):
         return ""  # a layer that knows no such mode
-    if _taken(changed, sample, extracted) is None:
+    if _try_extract(duplicate, sample, extract) is None:
         return ""
-    named = ", ".join([*map(repr, single[:_SHOWN]), *["..."] * (len(single) > _SHOWN)])
+    names = ", ".join([*map(repr, single[:_SHOWN]), *["..."] * (len(single) > _SHOWN)])
     return (
-        f"{type(model).__name__}: takes one timestep in layer{'s' * (len(single) > 1)} {named}, "
+        f"{type(model).__name__}: takes one timestep in layer{'s' * (len(single) > 1)} {names}, "
         "step mode 's', and whole sequences in others, mode 'm'; "
         "functional.set_step_mode(net, 'm') sets them all"
     )
 
 
-def _one_timestep(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
+def _one_timestep(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
     """A model of one timestep that is given a sequence."""
     if sample.dim() < 3:
         return ""
     frame = sample[:, 0]
-    told = _taken(model, frame, extracted)
-    if told is None or "loop" not in told:
+    notes = _try_extract(model, frame, extract)
+    if notes is None or "loop" not in notes:
         return ""
     return (
         f"{type(model).__name__}: its forward is one timestep; give a sample (batch, *features), "
@@ -74,8 +74,8 @@ def _one_timestep(model: nn.Module, sample: Tensor, extracted: _Extracted) -> st
     )
 
 
-def _taken(model: nn.Module, sample: Tensor, extracted: _Extracted) -> Mapping[str, str] | None:
+def _try_extract(model: nn.Module, sample: Tensor, extract: _Extract) -> Mapping[str, str] | None:
     try:
-        return extracted(model, sample)
+        return extract(model, sample)
     except ExtractError:
         return None

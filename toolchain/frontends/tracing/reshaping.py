@@ -8,16 +8,16 @@ from dataclasses import replace
 from torch import nn
 
 from toolchain.frontends.frameworks.adapter import UnsupportedError
-from toolchain.frontends.tracing.axes import Grid, Layout
+from toolchain.frontends.tracing.axes import AxisLayout, Grid
 from toolchain.frontends.tracing.calls import Call
 from toolchain.frontends.tracing.functions import UNORDERED
-from toolchain.frontends.tracing.partial_graph import Draft, Signal
-from toolchain.frontends.tracing.views import step_shown
+from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
+from toolchain.frontends.tracing.views import find_step
 
-__all__ = ["joined", "reordered", "reshaped", "sliced"]
+__all__ = ["join_steps", "reorder", "reshape", "slice_steps"]
 
 
-def reordered(signal: Signal) -> Signal:
+def reorder(signal: Signal) -> Signal:
     """With the first two axes swapped, which have to be batch and time."""
     layout = signal.layout.swapped
     if layout is None:
@@ -25,45 +25,45 @@ def reordered(signal: Signal) -> Signal:
     return replace(signal, layout=layout)
 
 
-def reshaped(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool]:
+def reshape(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool]:
     """Where the reshaped tensor is, and whether its features were flattened."""
-    given, made = call.inputs[0].shape, call.outputs[0].shape
+    input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
     if signal.step is not None:
-        found = grid.of_step(given, signal.layout, made)
+        found = grid.layout_after_step_reshape(input_shape, signal.layout, output_shape)
     elif isinstance(call.module, nn.Flatten):
-        found = grid.flattened(call.module, given, signal.layout)
+        found = grid.layout_after_flatten(call.module, input_shape, signal.layout)
     else:
-        found = grid.reshaped(given, signal.layout, made)
+        found = grid.layout_after_reshape(input_shape, signal.layout, output_shape)
     if found is None:
         raise UnsupportedError(
-            f"makes {made} of {given}; supported is flattening all features, and joining "
-            f"or splitting batch {grid.batch} and time {grid.time}"
+            f"reshapes {input_shape} to {output_shape}; only flattening all features, and joining "
+            f"or splitting batch {grid.batch} and time {grid.time}, are supported"
         )
     layout, flat = found
     return replace(signal, layout=layout), flat
 
 
-def sliced(call: Call, signal: Signal) -> Sequence[Signal]:
+def slice_steps(call: Call, signal: Signal) -> Sequence[Signal]:
     """The timesteps that a view shows."""
-    if not signal.sequence or not signal.layout.timed:
+    if not signal.sequence or not signal.layout.has_time_axis:
         raise UnsupportedError(
             f"cuts {signal.layout.value}; only a whole sequence, (time, batch, ...) or (batch, "
             "time, ...), may be cut, into timesteps"
         )
-    axis = 0 if signal.layout is Layout.TIME_BATCH else 1
-    found = [step_shown(made, call.inputs[0], axis) for made in call.outputs]
+    axis = 0 if signal.layout is AxisLayout.TIME_BATCH else 1
+    found = [find_step(view, call.inputs[0], axis) for view in call.outputs]
     if None in found:
         raise UnsupportedError(
             f"shows something else than single timesteps of {signal.layout.value}; give the whole "
             "sequence to each layer, or go through it in a loop, step by step"
         )
     return [
-        replace(signal, step=step, layout=signal.layout if kept else Layout.STEP)
-        for step, kept in filter(None, found)
+        replace(signal, step=step, layout=signal.layout if keeps_axis else AxisLayout.STEP)
+        for step, keeps_axis in filter(None, found)
     ]
 
 
-def joined(call: Call, inputs: Sequence[Signal], grid: Grid, draft: Draft) -> Signal:
+def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialGraph) -> Signal:
     """The whole sequence that the steps of a loop make up."""
     others = [item for item in call.others if not isinstance(item, int)]
     if others or not all(signal.step is not None for signal in inputs):
@@ -71,37 +71,37 @@ def joined(call: Call, inputs: Sequence[Signal], grid: Grid, draft: Draft) -> Si
             "joins other things than the steps of a loop over time; channels cannot be joined, "
             "use two layers and the sum of what they give"
         )
-    layout = _axis(call, grid)
+    layout = _join_layout(call, grid)
     if not all(signal.node for signal in inputs):
         return Signal("", layout)  # behind something that was refused; it is told there
     steps = [signal.step for signal in inputs]
     if steps != list(range(grid.time)):
         raise UnsupportedError(
-            f"joins {len(steps)} of {grid.time} timesteps, {_listed(steps)}; each step's output "
+            f"joins {len(steps)} of {grid.time} timesteps, {_shorten(steps)}; each step's output "
             "has to stand at its own time, and none may be missing"
         )
     name = f"join {id(call)}"
     for signal in inputs:
         assert signal.step is not None
-        draft.steps.feed(name, call, signal.step, [(signal.node, signal.step)], "join")
+        graph.loop.feed(name, call, signal.step, [(signal.node, signal.step)], "join")
     return replace(inputs[-1], layout=layout, step=None)
 
 
-def _axis(call: Call, grid: Grid) -> Layout:
+def _join_layout(call: Call, grid: Grid) -> AxisLayout:
     """Whether time comes first or second in what is joined."""
-    given, made = call.inputs[0].shape, call.outputs[0].shape
-    dim = next((item for item in call.others if isinstance(item, int)), 0) % len(made)
-    layout = {0: Layout.TIME_BATCH, 1: Layout.BATCH_TIME}.get(dim)
+    input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
+    dim = next((item for item in call.others if isinstance(item, int)), 0) % len(output_shape)
+    layout = {0: AxisLayout.TIME_BATCH, 1: AxisLayout.BATCH_TIME}.get(dim)
     alone = Grid(grid.batch, 1).lead(layout) if layout else ()
     lead = (grid.batch,) if call.function == "stack" else alone
-    if layout is None or given[: len(lead)] != lead or len(made) < 2:
+    if layout is None or input_shape[: len(lead)] != lead or len(output_shape) < 2:
         raise UnsupportedError(
-            f"joins timesteps along axis {dim} of {made}; join them along axis 0 for (time, batch, "
-            "...) or 1 for (batch, time, ...), with torch.stack"
+            f"joins timesteps along axis {dim} of {output_shape}; join them along axis 0 for "
+            "(time, batch, ...) or 1 for (batch, time, ...), with torch.stack"
         )
     return layout
 
 
-def _listed(steps: Sequence[int | None]) -> str:
+def _shorten(steps: Sequence[int | None]) -> str:
     shown = [str(step) for step in steps[:4]]
     return ", ".join(shown + ["..."] * (len(steps) > 4))

@@ -9,7 +9,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.build import Built
+from toolchain.frontends.tracing.build import TracedGraph
 from toolchain.ir import Neuron
 from toolchain.runs.interpret import interpret
 
@@ -24,21 +24,21 @@ _TIE = (
 )
 
 
-def self_check(built: Built, what: str) -> int:
+def self_check(traced: TracedGraph, what: str) -> int:
     """How many spike counts were compared, all of them equal.
 
     Raises:
         ExtractError: a difference, with the first layer, sample, step and neuron that has one.
     """
-    graph = built.graph
-    recording = interpret(graph, built.sample, record=True)
+    graph = traced.graph
+    recording = interpret(graph, traced.sample, record=True)
     compared = 0
     for name, record in recording.layers.items():
         node = graph[name]
         ties = _ties(node, record.v_mem) if isinstance(node, Neuron) else None
-        _compare(f"layer {name!r}", built.layers[name], record.spikes, what, ties)
+        _compare(f"layer {name!r}", traced.layers[name], record.spikes, what, ties)
         compared += record.spikes.size if isinstance(node, Neuron) else 0
-    _compare("the output", built.output, recording.spikes, what, None)
+    _compare("the output", traced.output, recording.spikes, what, None)
     return compared
 
 

@@ -11,14 +11,14 @@ from typing import Any
 from torch import Tensor
 
 from toolchain.frontends.frameworks.adapter import Layer, UnsupportedError
-from toolchain.frontends.tracing.calls import Call, Value, Zeros
+from toolchain.frontends.tracing.calls import Call, RecordedTensor, Zeros
 from toolchain.frontends.tracing.outputs import origin
 from toolchain.report import times
 
-__all__ = ["called_again", "check_states", "given_tensors"]
+__all__ = ["check_states", "repeated_call_message", "tensor_arguments"]
 
 
-def called_again(number: int) -> str:
+def repeated_call_message(number: int) -> str:
     """Why a layer that takes whole sequences may not be called several times."""
     return (
         f"is called {times(number)} in one forward; it has state, so each call needs a layer of "
@@ -26,10 +26,10 @@ def called_again(number: int) -> str:
     )
 
 
-def given_tensors(call: Call) -> list[Any]:
+def tensor_arguments(call: Call) -> list[Any]:
     """What a layer was given, without options such as None."""
-    kinds = (Value, Zeros, Tensor, int, float)
-    return [x for x in call.given if isinstance(x, kinds) and not isinstance(x, bool)]
+    kinds = (RecordedTensor, Zeros, Tensor, int, float)
+    return [x for x in call.arguments if isinstance(x, kinds) and not isinstance(x, bool)]
 
 
 def check_states(call: Call, before: Call | None) -> None:
@@ -39,7 +39,7 @@ def check_states(call: Call, before: Call | None) -> None:
         call: a call of a layer with state, once in each timestep.
         before: its call in the step before; None in the first.
     """
-    states = given_tensors(call)[1:]
+    states = tensor_arguments(call)[1:]
     if before is None:
         for state in states:
             _check_start(state)
@@ -59,9 +59,9 @@ def check_states(call: Call, before: Call | None) -> None:
 
 
 def _check_start(state: Any) -> None:
-    if isinstance(state, Value):
-        raise UnsupportedError(f"is given what {_giver(state)} gave for its state")
-    if not _zero(state):
+    if isinstance(state, RecordedTensor):
+        raise UnsupportedError(f"is given what {_origin_name(state)} gave for its state")
+    if not _is_zero(state):
         raise UnsupportedError(
             "is given a state to start from that is not zero; a chip starts at rest, so give none "
             "in the first step"
@@ -69,21 +69,21 @@ def _check_start(state: Any) -> None:
 
 
 def _check_own(state: Any, call: Call, before: Call) -> None:
-    if not isinstance(state, Value):
-        what = "zeros" if _zero(state) else "something that no layer gives"
+    if not isinstance(state, RecordedTensor):
+        what = "zeros" if _is_zero(state) else "something that no layer gives"
         raise UnsupportedError(f"is given {what} for its state after the first step")
     source = origin(state).call
     if source is before:
         return
     if source is not None and source.module is call.module:
         raise UnsupportedError("is given its state of an earlier step than the one before")
-    raise UnsupportedError(f"is given what {_giver(state)} gave for its state")
+    raise UnsupportedError(f"is given what {_origin_name(state)} gave for its state")
 
 
-def _giver(value: Value) -> str:
+def _origin_name(value: RecordedTensor) -> str:
     call = origin(value).call
     return "the sample" if call is None else str(call)
 
 
-def _zero(item: Any) -> bool:
+def _is_zero(item: Any) -> bool:
     return isinstance(item, Zeros) or (isinstance(item, int | float) and item == 0)

@@ -9,24 +9,24 @@ from torch import Tensor
 
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError
 from toolchain.frontends.tracing.calls import Call, Zeros
-from toolchain.frontends.tracing.partial_graph import Draft, Signal
+from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
 from toolchain.ir import Add
 
-__all__ = ["summed"]
+__all__ = ["sum_signals"]
 
 
-def summed(call: Call, inputs: Sequence[Signal], draft: Draft) -> Signal:
+def sum_signals(call: Call, inputs: Sequence[Signal], graph: PartialGraph) -> Signal:
     """The sum of what ``call`` was given."""
     others = [item for item in call.others if item is not None]
     shapes = {value.shape for value in (*call.inputs, *call.outputs)}
     what = call.module or (call.op, call.where)
-    if len(inputs) == 1 and all(map(_nothing, others)) and len(shapes) == 1:
+    if len(inputs) == 1 and all(map(_is_zero, others)) and len(shapes) == 1:
         if any(isinstance(item, Zeros) for item in others):
-            draft.absent(call, what, inputs[0].step)
+            graph.add_absent(call, what, inputs[0].step)
         return inputs[0]  # nothing has fired yet, or what Python's sum() starts with
     if others or len(inputs) != 2:
-        things = ", ".join(map(_thing, others)) or "something"
-        raise UnsupportedError(f"adds {things} that no layer of the network gives")
+        operands = ", ".join(map(_describe, others)) or "something"
+        raise UnsupportedError(f"adds {operands} that no layer of the network gives")
     if len(shapes) > 1:
         raise UnsupportedError(
             f"adds different shapes: {', '.join(str(value.shape) for value in call.inputs)}"
@@ -35,7 +35,7 @@ def summed(call: Call, inputs: Sequence[Signal], draft: Draft) -> Signal:
     _check_two(one, two)
     steps = [signal.step for signal in inputs if signal.step is not None]
     like = replace(one, step=max(steps, default=None))
-    return draft.place(call, what, inputs, like, lambda name: Fragment.of(name, Add()), "add")
+    return graph.add_call(call, what, inputs, like, lambda name: Fragment.of(name, Add()), "add")
 
 
 def _check_two(one: Signal, two: Signal) -> None:
@@ -51,9 +51,9 @@ def _check_two(one: Signal, two: Signal) -> None:
     )
 
 
-def _nothing(item: object) -> bool:
+def _is_zero(item: object) -> bool:
     return isinstance(item, Zeros) or (isinstance(item, int | float) and item == 0)
 
 
-def _thing(item: object) -> str:
+def _describe(item: object) -> str:
     return "a tensor" if isinstance(item, Tensor | Zeros) else repr(item)

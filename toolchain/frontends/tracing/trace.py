@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError, GraphError
-from toolchain.frontends.tracing.build import Built, build
-from toolchain.frontends.tracing.calls import Run
-from toolchain.frontends.tracing.model_copy import reset, twin_of
+from toolchain.frontends.tracing.build import TracedGraph, build
+from toolchain.frontends.tracing.calls import RecordedRun
+from toolchain.frontends.tracing.model_copy import copy_model, reset_states
 from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
 from toolchain.frontends.tracing.record import record
-from toolchain.frontends.tracing.remedies import remedy
+from toolchain.frontends.tracing.remedies import find_remedy
 from toolchain.frontends.tracing.selfcheck import self_check
-from toolchain.frontends.tracing.versions import frameworks
+from toolchain.frontends.tracing.versions import framework_versions
 from toolchain.ir import Graph
 from toolchain.report import count
 
@@ -63,65 +63,72 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    twin, inputs, forward, told, first = _seen_or_told(model, _inputs(sample), dt)
+    model_copy, inputs, forward, notes, first = _first_run_or_remedy(model, _inputs(sample), dt)
 
-    def on(given: Tensor, what: str) -> Built:
-        built = _built(twin, _run(twin, given, what, forward), dt, told)
-        _same_graph(first.graph, built.graph, what)
-        return built
+    def trace_on(tensor: Tensor, what: str) -> TracedGraph:
+        traced = _trace_graph(model_copy, _run(model_copy, tensor, what, forward), dt, notes)
+        _check_same_graph(first.graph, traced.graph, what)
+        return traced
 
-    second = on(_random_spikes(inputs, seed), "random spikes")
-    checked = {"self_check": "not run"}
+    second = trace_on(_random_spikes(inputs, seed), "random spikes")
+    check_notes = {"self_check": "not run"}
     if check:
-        stronger = (on(_strong(inputs, size, seed), "strong random input") for size in STRONGER)
-        checked = _checked(first, second, stronger)
+        stronger = (
+            trace_on(_strong_input(inputs, size, seed), "strong random input") for size in STRONGER
+        )
+        check_notes = _self_check_notes(first, second, stronger)
     graph = first.graph
-    provenance = {**graph.provenance, **checked}
+    provenance = {**graph.provenance, **check_notes}
     return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
 
 
-class _Seen(NamedTuple):
+class _FirstRun(NamedTuple):
     """The first run: the copy that is run, on what, by what, what is told of it, and the Graph."""
 
-    twin: nn.Module
+    model_copy: nn.Module
     inputs: Tensor
     forward: _Forward
-    told: dict[str, str]
-    built: Built
+    notes: dict[str, str]
+    traced: TracedGraph
 
 
-def _seen_or_told(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
+def _first_run_or_remedy(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
     """The model on its sample; where it is refused, what would help is told."""
     try:
-        return _seen(model, inputs, dt)
+        return _first_run(model, inputs, dt)
     except ExtractError as fault:
-        helps = remedy(model, inputs, lambda net, given: _seen(net, given, dt).told)
-        if helps:
-            raise ExtractError(helps) from fault
+        advice = find_remedy(model, inputs, lambda net, tensor: _first_run(net, tensor, dt).notes)
+        if advice:
+            raise ExtractError(advice) from fault
         raise
 
 
-def _seen(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
+def _first_run(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
     """The model on its sample, step by step where its forward is one timestep."""
-    twin = twin_of(model)
-    run, forward, told = _run(twin, inputs, "the sample"), None, {}
+    model_copy = copy_model(model)
+    run, forward, notes = _run(model_copy, inputs, "the sample"), None, {}
     if is_one_step(run):
-        forward, inputs = driver(twin), inputs.repeat(STEPS, *[1] * inputs.dim())
-        told = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
-        run = _run(twin, inputs, "the sample", forward)
-    return _Seen(twin, inputs, forward, told, _built(twin, run, dt, told))
+        forward, inputs = driver(model_copy), inputs.repeat(STEPS, *[1] * inputs.dim())
+        notes = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
+        run = _run(model_copy, inputs, "the sample", forward)
+    return _FirstRun(model_copy, inputs, forward, notes, _trace_graph(model_copy, run, dt, notes))
 
 
-def _checked(first: Built, second: Built, stronger: Iterator[Built]) -> dict[str, str]:
+def _self_check_notes(
+    first: TracedGraph, second: TracedGraph, stronger: Iterator[TracedGraph]
+) -> dict[str, str]:
     """What was compared, and which layers were silent throughout."""
     spikes = self_check(first, "the sample") + self_check(second, "random spikes")
-    silent, what = first.silent & second.silent, "sample and random spikes"
-    while silent and (built := next(stronger, None)) is not None:
-        spikes += self_check(built, "strong random input")
-        silent, what = silent & built.silent, "sample, random spikes and strong random input"
-    told = {"self_check": f"0 of {count(spikes)} spikes differ on {what}"}
+    silent, what = first.silent_layers & second.silent_layers, "sample and random spikes"
+    while silent and (traced := next(stronger, None)) is not None:
+        spikes += self_check(traced, "strong random input")
+        silent, what = (
+            silent & traced.silent_layers,
+            "sample, random spikes and strong random input",
+        )
+    notes = {"self_check": f"0 of {count(spikes)} spikes differ on {what}"}
     names = ", ".join(name for name in first.layers if name in silent)
-    return told | {"silent_in_self_check": names} if silent else told
+    return notes | {"silent_in_self_check": names} if silent else notes
 
 
 def _inputs(sample: Any) -> Tensor:
@@ -142,17 +149,23 @@ def _inputs(sample: Any) -> Tensor:
     return sample.detach().cpu().to(torch.float64, copy=True)
 
 
-def _run(twin: nn.Module, inputs: Tensor, what: str, forward: _Forward = None) -> Run:
-    reset(twin)
-    return record(twin, inputs, what, forward)
+def _run(model_copy: nn.Module, inputs: Tensor, what: str, forward: _Forward = None) -> RecordedRun:
+    reset_states(model_copy)
+    return record(model_copy, inputs, what, forward)
 
 
-def _built(twin: nn.Module, run: Run, dt: float | None, told: dict[str, str]) -> Built:
-    provenance = {"framework": frameworks(twin), "model": type(twin).__name__, **told}
+def _trace_graph(
+    model_copy: nn.Module, run: RecordedRun, dt: float | None, notes: dict[str, str]
+) -> TracedGraph:
+    provenance = {
+        "framework": framework_versions(model_copy),
+        "model": type(model_copy).__name__,
+        **notes,
+    }
     try:
         return build(run, dt, provenance)
     except GraphError as fault:
-        raise ExtractError(f"{type(twin).__name__}: {fault}") from fault
+        raise ExtractError(f"{type(model_copy).__name__}: {fault}") from fault
 
 
 def _random_spikes(like: Tensor, seed: int) -> Tensor:
@@ -161,19 +174,19 @@ def _random_spikes(like: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(rng.poisson(rng.uniform(0, 2, like.shape)).astype(np.float64))
 
 
-def _strong(like: Tensor, size: float, seed: int) -> Tensor:
+def _strong_input(like: Tensor, size: float, seed: int) -> Tensor:
     """Numbers of either sign of the shape of ``like``; no count, so that hardly a sum is a tie."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.normal(0.0, size, like.shape))
 
 
-def _same_graph(one: Graph, other: Graph, what: str) -> None:
+def _check_same_graph(one: Graph, other: Graph, what: str) -> None:
     """Refuse a model whose structure depends on its input."""
     texts = str(one).splitlines(), str(other).splitlines()
     if texts[0] == texts[1]:
         return
-    only = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
+    differences = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
     raise ExtractError(
         f"the model computes something else on {what} than on the sample; a branch in its "
-        f"forward depends on the data. Only one of the two has: {'; '.join(only)}"
+        f"forward depends on the data. Only one of the two has: {'; '.join(differences)}"
     )

@@ -9,10 +9,10 @@ from torch import nn
 
 from toolchain.frontends.frameworks.kinds import framework_names
 
-__all__ = ["frameworks"]
+__all__ = ["framework_versions"]
 
 
-def frameworks(model: nn.Module) -> str:
+def framework_versions(model: nn.Module) -> str:
     """``torch 2.13.0, snntorch 1.0.0``: those whose layers the model has, by their versions."""
     found = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
     return ", ".join(
