@@ -1,7 +1,7 @@
-"""Layers of sinabs and of ``toolchain.nn``, which have their names in common.
+"""Adapters that the layers of sinabs and of ``toolchain.nn`` share, under the same class names.
 
-What decides is read from the attributes that both have; only the decay factors of a step are
-kept in different places, so they are an argument.
+They read the attributes that both have; only the decay factors of a step are stored in different
+places, so they are an argument.
 
 Source: sinabs 3.1.3 as observed.
 """
@@ -33,13 +33,13 @@ __all__ = [
 ]
 
 DecayReader: TypeAlias = Callable[[Any], tuple[Tensor | None, Tensor | None, Tensor | None]]
-"""Of a layer: what the membrane and the synaptic current keep over a step, and the gain."""
+"""Returns a layer's decay factors of membrane and synaptic current, and the gain, all per step."""
 
 _SHARED = ("sinabs", "toolchain")
 
 
 def spiking(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
-    """IAF and LIF, also ``Squeeze``."""
+    """Convert IAF and LIF, also ``Squeeze``, to a Neuron."""
     node = Neuron(
         **_membrane(features, *decays(module)),
         v_threshold=array(module.spike_threshold),
@@ -51,7 +51,11 @@ def spiking(name: str, module: Any, features: Shape, *, decays: DecayReader) -> 
 
 
 def readout(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
-    """ExpLeak, also ``Squeeze``."""
+    """Convert ExpLeak, also ``Squeeze``, to a Readout.
+
+    Raises:
+        UnsupportedError: ``min_v_mem`` is set.
+    """
     if module.min_v_mem is not None:
         raise UnsupportedError(
             "min_v_mem: a readout without spikes has no floor; leave min_v_mem at None"
@@ -60,9 +64,12 @@ def readout(name: str, module: Any, features: Shape, *, decays: DecayReader) -> 
 
 
 def recurrent(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
-    """IAFRecurrent and LIFRecurrent.
+    """Convert IAFRecurrent and LIFRecurrent to a Neuron with feedback.
 
-    The delay stands behind the weight, so that its bias is silent in the first step.
+    The delay comes after the weight, so that the weight's bias does not act in the first step.
+
+    Raises:
+        UnsupportedError: ``rec_connect`` is not an ``nn.Linear``.
     """
     weight = module.rec_connect
     if type(weight) is not nn.Linear:
@@ -75,7 +82,7 @@ def recurrent(name: str, module: Any, features: Shape, *, decays: DecayReader) -
 
 
 def loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = None) -> Fragment:
-    """``neuron`` with its spikes fed back through ``weight``, one step later."""
+    """Return ``neuron`` with its spikes fed back through ``weight``, one step later."""
     add = f"{name}.add"
     return Fragment(
         nodes={add: Add(), name: neuron, back: weight},
@@ -89,7 +96,7 @@ def loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = No
 def _membrane(
     features: Shape, alpha_mem: Tensor | None, alpha_syn: Tensor | None, gain: Tensor | None
 ) -> dict[str, Any]:
-    """The fields that Neuron and Readout share."""
+    """Return the fields that Neuron and Readout share."""
     found: dict[str, Any] = {"shape": features, "syn_order": "add_decay"}
     if alpha_mem is not None:
         found["alpha_mem"] = array(alpha_mem)
@@ -101,7 +108,11 @@ def _membrane(
 
 
 def max_spikes(spike_fn: Any) -> int | None:
-    """The most spikes a step that a spike function gives, None for no limit."""
+    """Return the maximum number of spikes a step of a spike function, None for no limit.
+
+    Raises:
+        UnsupportedError: the function is not one of sinabs or ``toolchain.nn``.
+    """
     kind = _kind(spike_fn)
     if kind == "MaxSpike" and not isinstance(spike_fn, type):
         limit: int | None = spike_fn.max_num_spikes_per_bin
@@ -126,7 +137,7 @@ def _reset(reset_fn: Any) -> dict[str, Any]:
 
 
 def _kind(thing: object) -> str | None:
-    """The name of a function or of its class where it is sinabs' or our own."""
+    """Return the name of a function or its class if it belongs to sinabs or ``toolchain.nn``."""
     cls = thing if isinstance(thing, type) else type(thing)
     return cls.__qualname__ if cls.__module__.split(".", maxsplit=1)[0] in _SHARED else None
 
@@ -136,7 +147,11 @@ def _name_of(thing: object) -> str:
 
 
 def sum_pool2d(name: str, module: Any, features: Shape) -> Fragment:
-    """SumPool2d, as the exact sum of integers."""
+    """Convert SumPool2d to the exact sum of integers.
+
+    Raises:
+        UnsupportedError: ``ceil_mode`` is True.
+    """
     if getattr(module, "ceil_mode", False):
         raise UnsupportedError("ceil_mode=True is not supported; cut the map to whole windows")
     stride = module.kernel_size if module.stride is None else module.stride
@@ -144,7 +159,7 @@ def sum_pool2d(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def sensor(name: str, module: Any, features: Shape) -> Fragment:
-    """DVSLayer."""
+    """Convert DVSLayer to a Sensor."""
     crop, flip = module.crop_layer, module.flip_layer
     node = Sensor(
         merge=module.merge_polarities,
@@ -160,15 +175,15 @@ def sensor(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def merge(name: str, module: Any, features: Shape) -> Fragment:
-    """Merge: the sum of its inputs."""
+    """Convert Merge, the sum of its inputs, to an Add."""
     return Fragment.of(name, Add())
 
 
 def flatten_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
-    """Batch and time, of FlattenTime."""
+    """Return batch and time of a FlattenTime."""
     return input_shape[0], input_shape[1]
 
 
 def unflatten_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
-    """Batch and time, of UnflattenTime."""
+    """Return batch and time of an UnflattenTime."""
     return output_shape[0], output_shape[1]

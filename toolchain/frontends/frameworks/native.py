@@ -107,4 +107,4 @@ NATIVE_REFUSED: dict[type[torch_nn.Module], str] = {
     nn.ALIF: "its threshold moves with its spikes, which no chip here can do; use LIF",
     nn.NeuromorphicReLU: "not spiking; convert the network with toolchain.nn.from_model first",
 }
-"""Layers that train only, with what to do about them."""
+"""Layers for training only, each with the reason and an alternative."""

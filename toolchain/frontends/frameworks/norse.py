@@ -1,4 +1,4 @@
-"""Adapters for the layers of Norse, known by class name; Norse is never imported.
+"""Adapters for the layers of Norse, looked up by class name; Norse is never imported.
 
 Norse takes Euler steps of ``dt`` seconds and stores inverse time constants in 1/s. With
 ``k_mem = dt * tau_mem_inv`` and ``k_syn = dt * tau_syn_inv`` its leaky membranes compute::
@@ -7,12 +7,12 @@ Norse takes Euler steps of ``dt`` seconds and stores inverse time constants in 1
     v = v + k_mem (v_leak - v + i)             v starts at v_leak
     z = v > v_th;  v = v_reset where z         or v - v_th where reset_method is reset_subtract
 
-IAF adds its input, ``v = v + x``, and starts at v_reset. Parameters stay in the precision in which
-they were given, float32 as a rule, whatever the network is cast to; so does their product with
-``dt``, which is therefore rounded here as it is there.
+IAF adds its input, ``v = v + x``, and starts at v_reset. Parameters keep the precision in which
+they were created, float32 as a rule, whatever the network is cast to; so does their product with
+``dt``, which is therefore rounded here in the same way.
 
-The recurrent layers hold ``i = (1 - k_syn) i + W_in x + W_rec z(t - 1)``. ``autapses=False`` clears
-the diagonal of W_rec when the layer is built; one that was filled afterwards does count.
+The recurrent layers compute ``i = (1 - k_syn) i + W_in x + W_rec z(t - 1)``. ``autapses=False``
+clears the diagonal of W_rec when the layer is built; a diagonal that is filled later does count.
 
 Source: Norse 1.1.0 as observed.
 """
@@ -39,12 +39,16 @@ __all__ = ["LAYERS", "REFUSED"]
 
 
 def _number(value: Any) -> Array:
-    """A parameter, which may be a tensor or a plain number, as float64."""
+    """Return a parameter, which may be a tensor or a plain number, as float64."""
     return np.asarray(array(value) if isinstance(value, Tensor) else value, dtype=np.float64)
 
 
 def _rate(module: Any, name: str) -> Array:
-    """``dt * tau_inv``, rounded to the parameter's own precision."""
+    """Return ``dt * tau_inv``, rounded to the parameter's own precision.
+
+    Raises:
+        UnsupportedError: it is outside 0..1.
+    """
     rate = _number(module.dt * getattr(module.p, name))
     if not np.all((rate >= 0) & (rate <= 1)):
         raise UnsupportedError(
@@ -59,7 +63,7 @@ def _dt(module: Any) -> float:
 
 
 def _membrane(module: Any, shape: Shape) -> dict[str, Any]:
-    """Leak and synapse, which the neurons and the readouts share."""
+    """Return the leak and synapse fields, which neurons and readouts share."""
     k_mem = _rate(module, "tau_mem_inv")
     v_leak = _number(module.p.v_leak)
     found = {
@@ -76,7 +80,11 @@ def _membrane(module: Any, shape: Shape) -> dict[str, Any]:
 
 
 def _firing(module: Any) -> dict[str, Any]:
-    """One spike a step, above the threshold, and what it does to the membrane."""
+    """Return the firing fields: one spike a step above the threshold, and the reset.
+
+    Raises:
+        UnsupportedError: ``reset_method`` is not one of Norse's.
+    """
     found = {"v_threshold": _number(module.p.v_th), "compare": "gt", "max_spikes": 1}
     method = getattr(module.p, "reset_method", None)
     method_name = "reset_value" if method is None else getattr(method, "__name__", repr(method))
@@ -96,7 +104,7 @@ def _lif(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _iaf(name: str, module: Any, features: Shape) -> Fragment:
-    """No ``dt``: it enters no equation, so that whatever it says holds for any timestep."""
+    """Convert IAF without ``dt``, which its equations do not contain; it fits any timestep."""
     start = _number(module.p.v_reset)
     return Fragment.of(name, Neuron(shape=features, v_init=start, **_firing(module)))
 
@@ -137,7 +145,7 @@ def _recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _conv(name: str, module: Any, features: Shape) -> Fragment:
-    """A three-dimensional convolution whose kernel is one step long, its last axis."""
+    """Convert a three-dimensional convolution whose kernel is one step long, its last axis."""
     if module.padding_mode != "zeros":
         raise UnsupportedError(
             f"padding_mode {module.padding_mode!r}; only zero padding is supported"
@@ -220,4 +228,4 @@ REFUSED: dict[str, str] = {
         _FIELD,
     ),
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

@@ -1,4 +1,4 @@
-"""Adapters for the layers of rockpool, known by class name; rockpool is never imported.
+"""Adapters for the layers of rockpool, looked up by class name; rockpool is never imported.
 
 Per step, for each neuron with its synapses ``s``::
 
@@ -6,10 +6,10 @@ Per step, for each neuron with its synapses ``s``::
     v = alpha v + sum of i + bias
     z = floor(v / threshold) where v >= threshold, at most max_spikes_per_dt;  v = v - z threshold
 
-LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are what the layer says they are, whichever
-``leak_mode`` it trains. Weights are (inputs, outputs), the transpose of torch's.
+LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are read from the layer's own properties,
+whichever ``leak_mode`` it trains. Weights are (inputs, outputs), the transpose of torch's.
 
-ExpSynTorch, a synapse alone, is a Readout whose membrane keeps nothing and so is the current.
+ExpSynTorch, a synapse alone, is a Readout with alpha_mem = 0, whose membrane equals the current.
 
 Source: rockpool 3.1.0 as observed.
 """
@@ -40,7 +40,7 @@ _GENERATORS = ("StepPWL", "PeriodicExponential")
 
 
 def _lif(name: str, module: Any, features: Shape) -> Fragment:
-    """LIFTorch and LIFBitshiftTorch, with any number of synapses a neuron."""
+    """Convert LIFTorch and LIFBitshiftTorch, with any number of synapses a neuron."""
     beta = array(module.beta)
     synapses = np.broadcast_to(beta, (*beta.shape[:-1], module.n_synapses))
     neuron = _neuron(module, alpha_mem=array(module.alpha), alpha_syn=synapses)
@@ -103,7 +103,11 @@ def _check_no_noise(module: Any) -> None:
 
 
 def _check_generator(function: Any) -> None:
-    """Refuse a spike function of the user's own."""
+    """Check that the spike function is one of rockpool's.
+
+    Raises:
+        UnsupportedError: it is the user's own.
+    """
     cls = getattr(function, "__self__", function)
     class_name = getattr(cls, "__qualname__", type(cls).__qualname__)
     package = str(getattr(cls, "__module__", "")).split(".", maxsplit=1)[0]
@@ -114,14 +118,14 @@ def _check_generator(function: Any) -> None:
 
 
 def _reset_state(module: Any) -> None:
-    """As a new layer is."""
+    """Set the states to those of a new layer."""
     for name in ("vmem", "isyn", "spikes"):
         if name in module._buffers:
             module._buffers[name] = torch.zeros_like(module._buffers[name])
 
 
 def _membrane(module: Any) -> list[torch.Tensor]:
-    """The membrane of every step, where the call records it."""
+    """Return the membrane of every step if the call records it."""
     recorded: dict[str, torch.Tensor] = getattr(module, "_record_dict", {})
     return [recorded["vmem"]] if "vmem" in recorded else []
 
@@ -151,4 +155,4 @@ REFUSED: dict[str, str] = {
     "UpDownTorch": "it makes spikes of numbers; encode outside and give the spikes as the sample",
     "BooleanState": "it remembers its last input, which no chip here can do; leave it out",
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

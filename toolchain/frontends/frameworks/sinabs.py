@@ -1,7 +1,7 @@
-"""Adapters for the layers of sinabs, known by class name; sinabs is never imported.
+"""Adapters for the layers of sinabs, looked up by class name; sinabs is never imported.
 
 Time constants are in timesteps: ``alpha = exp(-1 / tau)``; with ``train_alphas`` the factors
-themselves are the parameters. IAF has no leak. What a step does is told in
+themselves are the parameters. IAF has no leak. The equations of a step are in
 ``toolchain.nn.spiking``, whose layers have the same names and attributes.
 
 Source: sinabs 3.1.3 as observed.
@@ -26,19 +26,19 @@ __all__ = ["LAYERS", "REFUSED"]
 
 
 def _leak(module: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The constants of LIF and ExpLeak."""
+    """Return the decay factors of LIF and ExpLeak."""
     alpha_mem = _alpha(module, "mem")
     assert alpha_mem is not None
     return alpha_mem, _alpha(module, "syn"), 1 - alpha_mem if module.norm_input else None
 
 
 def _no_leak(module: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The constants of IAF."""
+    """Return the decay factors of IAF."""
     return None, _alpha(module, "syn"), None
 
 
 def _alpha(module: Any, state: str) -> Tensor | None:
-    """The factor that a state keeps over a step, None where there is no such state."""
+    """Return the factor by which a state decays in a step, None if there is no such state."""
     if module.train_alphas:
         alpha: Tensor | None = getattr(module, f"alpha_{state}", None)
         return alpha
@@ -47,13 +47,13 @@ def _alpha(module: Any, state: str) -> Tensor | None:
 
 
 def _cropping(name: str, module: Any, features: Shape) -> Fragment:
-    """Cropping2dLayer, which takes margins off."""
+    """Convert Cropping2dLayer, which removes margins."""
     rows, columns = (module.top_crop, module.bottom_crop), (module.left_crop, module.right_crop)
     return _window(name, module, features, rows, columns)
 
 
 def _crop(name: str, module: Any, features: Shape) -> Fragment:
-    """Crop2d, which keeps the rows and columns between two addresses."""
+    """Convert Crop2d, which keeps the rows and columns between two addresses."""
     _, height, width = features
     rows = module.top_crop, max(height - module.bottom_crop, 0)
     columns = module.left_crop, max(width - module.right_crop, 0)
@@ -63,7 +63,7 @@ def _crop(name: str, module: Any, features: Shape) -> Fragment:
 def _window(
     name: str, module: Any, features: Shape, rows: tuple[int, int], columns: tuple[int, int]
 ) -> Fragment:
-    """A map without margins: each channel convolved with a single 1."""
+    """Return a map without margins: each channel convolved with a single 1."""
     if not any((*rows, *columns)):
         return identity(name, module, features)
     weight = np.zeros((features[0], 1, sum(rows) + 1, sum(columns) + 1))
@@ -91,14 +91,14 @@ def _no_adapter(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _reset_state(module: Any) -> None:
-    """As a new layer is; a state of another batch size would be drawn at random."""
+    """Set the states to those of a new layer; one of another batch size would be random."""
     for name in ("v_mem", "i_syn"):
         if name in module._buffers:
             module._buffers[name] = torch.zeros(0)
 
 
 def _squeeze_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
-    """Batch and time of the rows that a ``Squeeze`` layer takes; -1 is what remains."""
+    """Return batch and time of the rows of a ``Squeeze`` layer; -1 is inferred."""
     batch, time = module.batch_size, module.num_timesteps
     return (input_shape[0] // time, time) if batch == -1 else (batch, input_shape[0] // batch)
 
@@ -145,4 +145,4 @@ REFUSED: dict[str, str] = {
     "Sig2SpikeLayer": _ENCODER,
     "FlipDims": "mirrors the map; only DVSLayer, the chip's own sensor, can do that",
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

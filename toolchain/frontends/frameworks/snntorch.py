@@ -1,7 +1,7 @@
-"""Adapters for the layers of snnTorch, known by class name; snnTorch is never imported.
+"""Adapters for the layers of snnTorch, looked up by class name; snnTorch is never imported.
 
-Each is called once a timestep. With ``r`` for whether the membrane that the step before left is
-above the threshold, and ``z`` for whether it is now::
+Each is called once a timestep. ``r`` is 1 where the membrane after the previous step was above the
+threshold, and ``z`` where it is now::
 
     Leaky, RLeaky          base = beta v + x
     Synaptic, RSynaptic    i = alpha i + x;  base = beta v + i
@@ -11,8 +11,8 @@ above the threshold, and ``z`` for whether it is now::
     none                   v = base
     reset_delay=False      and then v = v + (r - z) threshold with subtract, v = 0 where z with zero
 
-``graded_spikes_factor * z`` leaves. The recurrent layers add ``recurrent`` of what left them in the
-step before to their input; its bias acts from the first step. beta and alpha are clipped to 0..1.
+The output is ``graded_spikes_factor * z``. The recurrent layers add ``recurrent`` of the previous
+step's output to their input; its bias acts from the first step. beta and alpha are clipped to 0..1.
 
 Source: snnTorch 1.0.0 as observed.
 """
@@ -57,7 +57,7 @@ def _lapicque(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _decays(module: Any) -> dict[str, Any]:
-    """What the states keep over a step, clipped as each step clips it."""
+    """Return the decay factors of the states, clipped as in each step."""
     found: dict[str, Any] = {"alpha_mem": np.clip(array(module.beta), 0, 1)}
     if hasattr(module, "alpha"):
         found["alpha_syn"] = np.clip(array(module.alpha), 0, 1)[..., None]
@@ -66,7 +66,13 @@ def _decays(module: Any) -> dict[str, Any]:
 
 
 def _neuron(module: Any, features: Shape, zero_reset: str, **decays: Any) -> Neuron:
-    """``erased`` says how a reset to zero acts in the step after the spike."""
+    """Return the Neuron of a layer.
+
+    ``zero_reset`` is the ``reset_when`` of a delayed reset to zero.
+
+    Raises:
+        UnsupportedError: an option of the layer is not supported.
+    """
     for option, reason in _OPTIONS.items():
         if getattr(module, option):
             raise UnsupportedError(reason)
@@ -102,7 +108,7 @@ _OPTIONS = {
 
 
 def _recurrent(name: str, module: Any, features: Shape) -> Fragment:
-    """The delay stands before the weight, so that its bias acts in the first step too."""
+    """Convert a recurrent layer; the delay is before the weight, so its bias acts in step 0."""
     add, back = f"{name}.add", f"{name}.recurrent"
     neuron = _neuron(module, features, "next_erase_all", **_decays(module))
     return Fragment(
@@ -114,7 +120,7 @@ def _recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _weight(name: str, module: Any, features: Shape) -> Node:
-    """Dense, a convolution, or with ``all_to_all=False`` a factor ``V`` for each neuron."""
+    """Return the feedback: dense, a convolution, or with ``all_to_all=False`` a diagonal ``V``."""
     cls = type(module)
     if cls in (nn.Linear, nn.Conv2d):
         return TORCH_LAYERS[cls].adapter(name, module, features).nodes[name]
@@ -160,4 +166,4 @@ REFUSED: dict[str, str] = {
     "DeltaLeaky": "it fires on changes of its membrane; use Leaky",
     "GradedSpikes": "it scales spikes by learned factors; scale the weights of the next layer",
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

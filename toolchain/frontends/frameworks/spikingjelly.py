@@ -1,4 +1,4 @@
-"""Adapters for the layers of SpikingJelly, known by class name; it is never imported.
+"""Adapters for the layers of SpikingJelly, looked up by class name; it is never imported.
 
 Its neurons compute per step, with ``u`` for v_reset, or 0 where v_reset is None::
 
@@ -10,12 +10,12 @@ Its neurons compute per step, with ``u`` for v_reset, or 0 where v_reset is None
     all                 z = v >= v_threshold;  v = u where z   hard reset, a v_reset in numbers
                                                v = v - v_threshold z            v_reset=None
 
-``tau`` counts timesteps; a network has no dt. The membrane starts at what the memory of the node is
-reset to: v_reset as a rule, 0 for the Simple nodes, half the threshold for HalfThresholdIFNode.
+``tau`` counts timesteps; a network has no dt. The membrane starts at the reset value of the node's
+memory: v_reset as a rule, 0 for the Simple nodes, half the threshold for HalfThresholdIFNode.
 
-``step_mode`` decides the axes: layers in mode 'm' take (time, batch, ...) and fold time into the
-batch themselves; in mode 's' they take (batch, ...) of one step, and layers without state any
-number of rows.
+``step_mode`` decides the axes: layers in mode 'm' take (time, batch, ...) and join time and batch
+themselves; in mode 's' they take (batch, ...) of one step, and layers without state any number of
+rows.
 
 Source: SpikingJelly 2.0.0 as observed, its CPU path.
 """
@@ -47,12 +47,16 @@ __all__ = ["LAYERS", "REFUSED"]
 
 
 def _number(value: Any) -> Array:
-    """A parameter, which may be a tensor or a plain number, as float64."""
+    """Return a parameter, which may be a tensor or a plain number, as float64."""
     return np.asarray(array(value) if isinstance(value, Tensor) else value, dtype=np.float64)
 
 
 def _firing(module: Any) -> dict[str, Any]:
-    """One spike a step, at the threshold, and what it does to the membrane."""
+    """Return the firing fields: one spike a step at the threshold, and the reset.
+
+    Raises:
+        UnsupportedError: the surrogate function's output is not 0 or 1.
+    """
     surrogate = module.surrogate_function
     class_name = type(surrogate).__name__
     if class_name in _NOT_STEPS or not getattr(surrogate, "spiking", True):
@@ -79,7 +83,7 @@ _NOT_STEPS = {
 
 
 def _leak(rate: Array, module: Any) -> dict[str, Any]:
-    """A decay by ``rate`` of the way to v_reset, which scales the input too if it decays."""
+    """Return a decay by ``rate`` towards v_reset, which also scales the input if it decays."""
     return {
         "alpha_mem": 1 - rate,
         "gain": rate if module.decay_input else np.ones(()),
@@ -131,7 +135,11 @@ def _spiking(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _readout(name: str, module: Any, features: Shape) -> Fragment:
-    """``v = v + x`` or ``v = v + (x - v) / tau``; the steps leave as a list."""
+    """Convert ``v = v + x`` or ``v = v + (x - v) / tau``, whose steps are returned as a list.
+
+    Raises:
+        UnsupportedError: ``decode`` reduces the output over time.
+    """
     if module.decode not in (None, "last-mem"):
         raise UnsupportedError(
             f"decode={module.decode!r} reduces over time; use decode=None, stack the steps and "
@@ -148,7 +156,11 @@ def _readout(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _inner(module: Any) -> Any:
-    """The neuron inside a recurrent container."""
+    """Return the neuron inside a recurrent container.
+
+    Raises:
+        UnsupportedError: the container holds anything except a single neuron.
+    """
     inner = module.sub_module
     if type(inner).__qualname__ not in _DYNAMICS:
         raise UnsupportedError(
@@ -159,7 +171,7 @@ def _inner(module: Any) -> Any:
 
 
 def _linear_recurrent(name: str, module: Any, features: Shape) -> Fragment:
-    """``x`` and the last spikes side by side through one Linear, ``rc``, and into the neuron.
+    """Convert a layer whose one Linear, ``rc``, takes ``x`` and the last spikes, concatenated.
 
     ``W_x x + b + W_z z(t - 1)``; the bias counts from the first step.
     """
@@ -183,7 +195,11 @@ def _linear_recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _added_recurrent(name: str, module: Any, features: Shape) -> Fragment:
-    """The last spikes are added to the input."""
+    """Convert a layer that adds the last spikes to the input.
+
+    Raises:
+        UnsupportedError: ``element_wise_function`` is not a sum.
+    """
     join = module.element_wise_function
     class_name = getattr(join, "__name__", type(join).__name__)
     if (getattr(join, "__module__", None), class_name) not in (
@@ -207,7 +223,11 @@ def _added_recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _flatten(name: str, module: Any, features: Shape) -> Fragment:
-    """In mode 'm', where its axes are counted without time."""
+    """Convert a Flatten in mode 'm', where its axes are counted without time.
+
+    Raises:
+        UnsupportedError: it flattens only a part of the features.
+    """
     if (module.start_dim, module.end_dim % (len(features) + 1)) != (1, len(features)):
         raise UnsupportedError(
             f"flattens from {module.start_dim} to {module.end_dim}; in step mode 'm' only all "
@@ -217,7 +237,7 @@ def _flatten(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _voting(name: str, module: Any, features: Shape) -> Fragment:
-    """The mean of each ``voting_size`` neurons; a rest that fills no group is left out."""
+    """Convert to the mean of each ``voting_size`` neurons, without an incomplete last group."""
     votes = module.voting_size
     groups = np.eye(features[0] // votes)
     weight = np.repeat(groups, votes, axis=1) / votes
@@ -229,12 +249,12 @@ def _voting(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _by_mode(single: Axes) -> Callable[[Any], Axes]:
-    """``single`` in step mode 's', (time, batch, ...) in mode 'm'."""
+    """Return ``single`` for step mode 's', (time, batch, ...) for mode 'm'."""
     return lambda module: Axes.TIME_FIRST if module.step_mode == "m" else single
 
 
 def _reset(module: Any) -> None:
-    """Memories at their start, also those of a container's inner neuron."""
+    """Reset all memories, also those of a container's inner neuron."""
     for part in module.modules():
         if hasattr(part, "_memories_rv"):
             part.reset()
@@ -325,4 +345,4 @@ _REASONS = (
 )
 
 REFUSED: dict[str, str] = {name: reason for names, reason in _REASONS for name in names.split()}
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

@@ -1,4 +1,4 @@
-"""Adapters for the layers of torch itself, and why the others are refused."""
+"""Adapters for the layers of torch itself, and the reasons why the others are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["REFUSED", "TORCH_LAYERS", "identity", "linear"]
 
 
 def linear(name: str, module: nn.Linear, features: Shape = ()) -> Fragment:
-    """``nn.Linear`` as a Linear node."""
+    """Convert ``nn.Linear`` to a Linear node."""
     bias = None if module.bias is None else array(module.bias)
     return Fragment.of(name, Linear(weight=array(module.weight), bias=bias))
 
@@ -83,7 +83,7 @@ def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, features: Sh
 
 
 def identity(name: str, module: nn.Module, features: Shape) -> Fragment:
-    """A layer that does nothing in evaluation."""
+    """Convert a layer that does nothing in evaluation mode to an Identity node."""
     return Fragment.of(name, Identity(was=type(module).__name__))
 
 

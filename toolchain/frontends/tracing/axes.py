@@ -1,6 +1,6 @@
-"""Which axes of a recorded tensor are batch and time.
+"""Batch and time axes of a recorded tensor.
 
-Frameworks lay them out in five ways, a :class:`Layout` each.
+Frameworks arrange them in five ways, one :class:`AxisLayout` each.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["AxisLayout", "Grid", "check_axes"]
 
 
 class AxisLayout(enum.Enum):
-    """What the leading axes of a tensor are.
+    """Arrangement of a tensor's leading axes.
 
-    Rows are batch-major (sinabs) or time-major (what SpikingJelly's ``flatten(0, 1)`` makes of
-    time, batch). A ``STEP`` is the batch of a single timestep.
+    Rows are batch-major (sinabs) or time-major (SpikingJelly's ``flatten(0, 1)`` of time, batch). A
+    ``STEP`` is the batch of a single timestep.
     """
 
     BATCH_TIME = "(batch, time, ...)"
@@ -32,26 +32,29 @@ class AxisLayout(enum.Enum):
 
     @property
     def has_time_axis(self) -> bool:
-        """Whether batch and time are axes of their own."""
+        """True if batch and time are separate axes."""
         return self in (AxisLayout.BATCH_TIME, AxisLayout.TIME_BATCH)
 
     @property
     def lead(self) -> int:
-        """How many axes come before the features."""
+        """Number of axes before the features."""
         return 2 if self.has_time_axis else 1
 
     def features(self, shape: Shape) -> Shape:
-        """The axes of ``shape`` that are features."""
+        """Return the feature axes of ``shape``."""
         return shape[self.lead :]
 
     @property
     def swapped(self) -> AxisLayout | None:
-        """With batch and time in the other order."""
+        """Layout with batch and time in the other order; None where they are one axis."""
         return _SWAPPED.get(self)
 
     @property
     def joined(self) -> AxisLayout:
-        """With batch and time as one axis, or as two where they are one; memory stays as it is."""
+        """Layout with batch and time joined if they are two axes, split if they are one.
+
+        The order of the elements in memory stays the same.
+        """
         return _JOINED[self]
 
 
@@ -70,13 +73,13 @@ _JOINED = {
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The sizes of batch and time in one run."""
+    """Sizes of batch and time in one run."""
 
     batch: int
     time: int
 
     def lead(self, layout: AxisLayout) -> Shape:
-        """The leading axes of a tensor."""
+        """Return the sizes of the leading axes of a tensor of ``layout``."""
         if layout is AxisLayout.BATCH_TIME:
             return (self.batch, self.time)
         if layout is AxisLayout.TIME_BATCH:
@@ -84,13 +87,16 @@ class Grid:
         return (self.batch,) if layout is AxisLayout.STEP else (self.batch * self.time,)
 
     def possible_layouts(self, shape: Shape) -> list[AxisLayout]:
-        """Which layouts a whole sequence of ``shape`` may have, the usual first."""
+        """Return the layouts that a whole sequence of ``shape`` may have, the usual first."""
         return [layout for layout in _SEQUENCE_LAYOUTS if shape[: layout.lead] == self.lead(layout)]
 
     def layout_after_reshape(
         self, input_shape: Shape, layout: AxisLayout, output_shape: Shape
     ) -> tuple[AxisLayout, bool] | None:
-        """The layout of ``made``, and whether its features were flattened; None if neither."""
+        """Return the layout of a reshaped tensor and whether its features were flattened.
+
+        None if the shapes fit neither.
+        """
         features = layout.features(input_shape)
         for candidate in (layout, layout.joined):
             for flat, shape in ((False, features), (True, (prod(features),))):
@@ -101,7 +107,10 @@ class Grid:
     def layout_after_step_reshape(
         self, input_shape: Shape, layout: AxisLayout, output_shape: Shape
     ) -> tuple[AxisLayout, bool] | None:
-        """As :meth:`reshaped`, of a single timestep with or without a time axis of length 1."""
+        """Return the same as :meth:`layout_after_reshape` for a single timestep.
+
+        The tensor may have a time axis of length 1.
+        """
         features = layout.features(input_shape)
         alone = Grid(self.batch, 1)
         for candidate in (layout, AxisLayout.STEP, AxisLayout.TIME_BATCH, AxisLayout.BATCH_TIME):
@@ -113,7 +122,7 @@ class Grid:
     def layout_after_flatten(
         self, module: torch_nn.Flatten, input_shape: Shape, layout: AxisLayout
     ) -> tuple[AxisLayout, bool] | None:
-        """As :meth:`reshaped`, from the axes that an ``nn.Flatten`` joins."""
+        """Return :meth:`layout_after_reshape` from the axes that an ``nn.Flatten`` joins."""
         start, end = (axis % len(input_shape) for axis in (module.start_dim, module.end_dim))
         if start == end:
             return layout, False
@@ -122,7 +131,7 @@ class Grid:
         return (layout, True) if (start, end) == (layout.lead, len(input_shape) - 1) else None
 
     def batch_first(self, numbers: Array, layout: AxisLayout) -> Array:
-        """A whole sequence as (batch, time, *features)."""
+        """Return a whole sequence as (batch, time, *features)."""
         split = layout if layout.has_time_axis else layout.joined
         array = numbers.reshape(*self.lead(split), *layout.features(numbers.shape))
         return array.swapaxes(0, 1) if split is AxisLayout.TIME_BATCH else array
@@ -150,7 +159,11 @@ _SEQUENCE_LAYOUTS = tuple(layout for layout in AxisLayout if layout is not AxisL
 
 
 def check_axes(axes: Axes, shape: Shape, layout: AxisLayout) -> None:
-    """Refuse a layer that would take time for channels, or the other way round."""
+    """Check that a layer with ``axes`` can take a tensor of this ``shape`` and ``layout``.
+
+    Raises:
+        UnsupportedError: it would take time for channels, or channels for time.
+    """
     expected, found = _EXPECTED.get(axes, ""), f"{layout.value} of shape {shape}"
     if layout not in _LAYOUTS.get(axes, AxisLayout):
         raise UnsupportedError(f"takes {expected}, got {found}; {_remedy(axes, layout)}")
@@ -160,7 +173,7 @@ def check_axes(axes: Axes, shape: Shape, layout: AxisLayout) -> None:
 
 
 def _remedy(axes: Axes, layout: AxisLayout) -> str:
-    """What would bring ``layout`` to where ``axes`` can take it."""
+    """Return the change to the model that gives a layer with ``axes`` its expected layout."""
     if axes is Axes.STEP:
         return "call it once in each step of a loop over time"
     if layout is AxisLayout.STEP:

@@ -1,4 +1,4 @@
-"""From a recorded run to a Graph, with what the model gave at the places that can be compared."""
+"""Assembly of a Graph from a recorded run, with the outputs that the self-check compares."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["TracedGraph", "build"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TracedGraph:
-    """A Graph with what the model gave at the places that can be compared.
+    """A Graph with the model's own outputs, for comparison.
 
     Attributes:
         graph: the graph.
-        sample: what went in, (batch, time, *features).
-        layers: what each layer with state gave, by node name, likewise.
-        output: what the model returned, likewise.
+        sample: the model's input, (batch, time, *features).
+        layers: output of each layer with state, by node name, in the same layout.
+        output: the model's output, in the same layout.
     """
 
     graph: Graph
@@ -40,15 +40,20 @@ class TracedGraph:
 
     @property
     def silent_layers(self) -> set[str]:
-        """The layers that gave nothing but zeros."""
+        """Names of the layers whose output is zero throughout."""
         return {name for name, output in self.layers.items() if not output.any()}
 
 
 def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> TracedGraph:
-    """The Graph of a run.
+    """Build the Graph of a recorded run.
+
+    Args:
+        run: the recorded run.
+        dt: length of a timestep, s; None where a layer states it.
+        provenance: entries that the Graph's provenance starts with.
 
     Raises:
-        ExtractError: all that the IR cannot say, at once.
+        ExtractError: the run contains calls that the IR cannot represent; the message lists all.
     """
     output, notes = choose_output(run)
     calls = required_calls(run.calls, output)
@@ -73,11 +78,11 @@ def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> Tra
 def _best_conversion(
     run: RecordedRun, calls: Sequence[Call], output: RecordedTensor
 ) -> CallConverter:
-    """The walk with the reading of the sample that leaves fewest problems."""
+    """Return the conversion under the sample layout that leaves fewest problems."""
     try:
         choices = candidate_grids(calls, run.sample.shape)
     except UnsupportedError as fault:
-        # shapes behind something unsupported say nothing, so that is told instead
+        # after an unsupported call shapes mean nothing, so those calls are reported instead
         raise _refusal(list(_unsupported_calls(calls)) or [str(fault)]) from None
     converters = []
     for grid, layout in choices:
@@ -94,7 +99,7 @@ def _refusal(problems: Sequence[str]) -> ExtractError:
 
 
 def _unsupported_calls(calls: Sequence[Call]) -> Iterator[str]:
-    """What is unsupported whatever its shapes, each once."""
+    """Yield a message for each call that is unsupported whatever its shapes, once each."""
     times = Counter(call.module for call in calls)
     reasons = {str(call): _reason(call, times[call.module]) for call in calls}
     yield from (f"{call}: {reason}" for call, reason in reasons.items() if reason is not None)

@@ -1,7 +1,7 @@
-"""Over the calls of a run, one after the other: each becomes a node, or a problem.
+"""Conversion of the recorded calls, in order: each becomes a node or a problem.
 
-Problems are collected and the walk goes on behind them as long as shapes allow, so that a user
-sees all of them at once. What cannot be said in the IR is never left out.
+Problems are collected, and conversion continues after them as long as shapes allow, so that a user
+gets all of them at once. A call that the IR cannot represent is never skipped.
 """
 
 from __future__ import annotations
@@ -33,13 +33,20 @@ __all__ = ["CallConverter"]
 
 @dataclass(slots=True, eq=False)
 class CallConverter:
-    """The Graph so far, with the sample read as ``layout``.
+    """Converter of the recorded calls of one run, with the sample read as ``layout``.
 
     Attributes:
-        problems: what is refused, and why.
-        layers: what each layer with state gave, by node: a whole sequence, or step by step.
-        dts: length of a timestep, s, by the layers that know it.
-        reshape_layers: layers that only move axes, which are no node.
+        run: the recorded run.
+        grid: sizes of batch and time.
+        layout: leading axes of the sample.
+        graph: nodes and edges so far.
+        problems: refused calls, each with its reason.
+        layers: output of each layer with state, by node: a whole sequence, or one tensor a step.
+        dts: length of a timestep, s, by the layers that state it.
+        reshape_layers: layers that only rearrange axes, which are no node.
+        signals: position of each recorded tensor in the graph.
+        readouts: layers whose membrane is used, and not their spikes.
+        loops: True if the run contains a loop over time.
     """
 
     run: RecordedRun
@@ -59,7 +66,7 @@ class CallConverter:
     _on_zeros: dict[torch_nn.Module, int] = field(default_factory=dict)
 
     def convert(self, calls: Sequence[Call], output: RecordedTensor) -> CallConverter:
-        """The walk itself, along ``path`` to ``output``."""
+        """Convert ``calls``, which lead to ``output``, and return the converter itself."""
         self.problems += self.run.problems
         self.graph.reserved = {call.name for call in calls if call.module is not None}
         self.readouts = membrane_readouts(calls, output)
@@ -82,7 +89,7 @@ class CallConverter:
         return self
 
     def _try(self, call: Call, do: Callable[..., Any], *arguments: Any) -> Any:
-        """``do(*given)``, or one problem for each place in the user's code."""
+        """Call ``do(*arguments)``; record one problem for each place in the user's code."""
         try:
             return do(*arguments)
         except ValueError as fault:
@@ -92,7 +99,7 @@ class CallConverter:
             return None
 
     def _refuse_constant_zeros(self) -> None:
-        """A sum with zeros throughout: what would have been there later cannot be seen."""
+        """Refuse a sum with zeros in every step, whose later source cannot be seen."""
         raise UnsupportedError(
             f"adds zeros in {f'each of {self.grid.time} timesteps' if self.loops else 'all of it'} "
             "that come from no layer; leave them out or, where spikes of an earlier timestep "
@@ -105,7 +112,7 @@ class CallConverter:
             self.signals[value] = (result[n] if result else None) or self._guess(call, value)
 
     def _guess(self, call: Call, value: RecordedTensor) -> Signal | None:
-        """Behind a problem: a reading of the shape to go on with, without a node."""
+        """Return a signal without node after a refused call, with a layout that fits the shape."""
         for tensor in call.inputs:
             like = self.signals[tensor]
             if like is not None and value.shape[: like.layout.lead] == self.grid.lead(like.layout):
@@ -114,7 +121,7 @@ class CallConverter:
         return Signal("", found[0]) if found else None
 
     def _signals(self, call: Call) -> Sequence[Signal]:
-        """Where what a call gave is in the graph."""
+        """Return the positions in the graph of the outputs of ``call``."""
         if isinstance(call.layer, str):
             raise UnsupportedError(call.layer)
         inputs = [self.signals[value] for value in call.inputs]
@@ -129,7 +136,7 @@ class CallConverter:
         return self._layer(call, call.layer, call.module, known)
 
     def _add_output(self, output: RecordedTensor) -> None:
-        """The output node."""
+        """Add the output node."""
         end = self.signals[output]
         if end is None:
             return
@@ -151,7 +158,7 @@ class CallConverter:
     def _layer(
         self, call: Call, layer: Layer, module: torch_nn.Module, inputs: list[Signal]
     ) -> Sequence[Signal]:
-        """A layer without state, or one that is given a whole sequence."""
+        """Convert a layer without state, or one that takes a whole sequence."""
         if layer.stateful and self._calls[module] > 1:
             raise UnsupportedError(repeated_call_message(self._calls[module]))
         _check_no_states(inputs)
@@ -175,7 +182,7 @@ class CallConverter:
         return self._output_signals(call, layer, result)
 
     def _output_signals(self, call: Call, layer: Layer, result: Signal) -> Sequence[Signal]:
-        """What a layer gave: its output and its states, or its output as a list of timesteps."""
+        """Return the signals of a layer: output and states, or the output in separate timesteps."""
         one = call.outputs[0]
         steps = len(call.outputs) == self.grid.time and one.shape[:1] == (self.grid.batch,)
         if (
@@ -191,7 +198,7 @@ class CallConverter:
         return [replace(result, state=value.index != out) for value in call.outputs]
 
     def _step(self, call: Call, layer: Layer, module: torch_nn.Module) -> Sequence[Signal]:
-        """A layer with state in one step of a loop."""
+        """Convert a layer with state in one step of a loop."""
         source, shape = self._source(call)
         if source is not None:
             check_axes(Axes.STEP, shape, source.layout)
@@ -225,7 +232,7 @@ class CallConverter:
         return found
 
     def _source(self, call: Call) -> tuple[Signal | None, tuple[int, ...]]:
-        """Where the input of a layer comes from, None for zeros in a loop, and its shape."""
+        """Return the input signal of a layer, None for zeros in a loop, and its shape."""
         arguments = tensor_arguments(call)
         first = arguments[0] if arguments else None
         if isinstance(first, RecordedTensor):
@@ -240,10 +247,10 @@ class CallConverter:
         raise UnsupportedError("is not fed from the sample")
 
     def _timestep(self, module: torch_nn.Module, source: Signal | None) -> int | None:
-        """The step of a call of a layer without state.
+        """Return the timestep of a call of a layer without state.
 
-        One that is called on zeros first, because nothing has fired yet, takes what an earlier
-        step gave in each later call.
+        A layer whose first calls were on zeros, because nothing had fired yet, takes the output of
+        an earlier step in each later call.
         """
         zeros = self._on_zeros.get(module, 0)
         if source is None:
@@ -299,10 +306,10 @@ class CallConverter:
             self.reshape_layers.append(title)
         return result
 
-    # ---- what was seen ----
+    # ---- recorded numbers ----
 
     def sequence(self, values: Sequence[RecordedTensor]) -> Array:
-        """The numbers of a whole sequence, or of all timesteps, as (batch, time, *features)."""
+        """Return the numbers of a sequence, or of all timesteps, as (batch, time, *features)."""
         signal = self.signals[values[0]]
         assert signal is not None
         arrays = [value.numbers.numpy() for value in values]

@@ -1,4 +1,4 @@
-"""The torch functions that may stand between layers, and why the others may not."""
+"""Torch functions that are supported between layers, and the reasons why others are not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _HINTS = {
 
 
 def unsupported(call: Call) -> str | None:
-    """Why a function is not supported wherever it stands, or None if it may be."""
+    """Return the reason why a function is not supported anywhere, or None if it may be."""
     output, first_input = call.outputs[0].tensor, call.inputs[0].tensor
     if call.function in REORDER:
         return None if swaps_first_two(call) else UNORDERED

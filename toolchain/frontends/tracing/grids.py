@@ -1,7 +1,7 @@
-"""How long batch and time are in a run, as its layers tell.
+"""Sizes of batch and time in a run, inferred from its layers.
 
-Layers that cut or keep both axes know; all of them have to agree. In a loop over time, where a
-layer sees one timestep at a call, the calls are counted.
+A layer that splits or keeps both axes determines them; all such layers must agree. In a loop over
+time, where each call of a layer is one timestep, the calls are counted.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ __all__ = ["candidate_grids", "step_calls"]
 
 
 def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, AxisLayout]]:
-    """The ways to read a sample, the likeliest first.
+    """Return the possible sizes of batch and time with the sample's layout, the likeliest first.
 
     Raises:
-        UnsupportedError: two layers disagree, or the sample does not go with them.
+        UnsupportedError: two layers disagree, or the sample does not fit them.
     """
     layer_grids = {str(call): grid for call in calls for grid in _layer_grid(call)}
     if len(set(layer_grids.values())) > 1:
@@ -62,7 +62,7 @@ def _remedy(grids: set[Grid]) -> str:
 
 
 def step_calls(calls: Sequence[Call]) -> dict[str, list[Call]]:
-    """The calls of layers with state that see one timestep each, by name of the layer."""
+    """Return the calls of layers with state that take one timestep each, by layer name."""
     calls_by_layer: dict[str, list[Call]] = {}
     for call in calls:
         if _is_step_call(call):
@@ -76,7 +76,7 @@ def _is_step_call(call: Call) -> bool:
 
 
 def _loop_grids(loop_calls: dict[str, list[Call]], sample: Shape) -> list[tuple[Grid, AxisLayout]]:
-    """A sequence that the loop cuts into steps, or else one frame shown in each step."""
+    """Return the grids of a loop over a sequence, or over one frame that every step takes."""
     first = next(call for group in loop_calls.values() for call in group if call.inputs)
     batch = first.inputs[0].shape[0]
     counts = sorted({len(group) for group in loop_calls.values()})

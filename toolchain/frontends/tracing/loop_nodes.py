@@ -1,9 +1,9 @@
-"""A loop over time, rolled up: what happens in each step has to be the same.
+"""Nodes of a loop over time; every step must do the same.
 
-In each step, the n-th call of a layer, or of a function at one line, is one node of the Graph. What
-feeds that node in the last step is its wiring: a value of step k - d that is used in step k is an
-edge of delay d. Every earlier step is held against that wiring; only what would come from before
-the first step may be absent there, or zero.
+In each step, the n-th call of a layer, or of a function at one line, is one node of the Graph. The
+inputs of that node in the last step are its wiring: a value of step k - d that is used in step k is
+an edge of delay d. Every earlier step is compared with that wiring; only what would come from
+before the first step may be absent there, or zero.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from toolchain.ir import Edge
 __all__ = ["LoopNodes", "StepSource"]
 
 StepSource: TypeAlias = tuple[str, int | None] | None
-"""A node and the step of its value, which is None where it is the same in each; None is zeros."""
+"""A node and the step of its value (None: the same value in every step), or None for zeros."""
 
 
 @dataclass(slots=True, eq=False)
 class _LoopNode:
-    """A node of the loop.
+    """A node inside a loop.
 
     Attributes:
         call: its first call.
-        kind: an ``add`` gives the other operand where one is absent; a ``join`` of all steps is
-            no node.
-        sources: what fed it, by step.
+        kind: an ``add`` outputs its other operand where one is absent; a ``join`` of all steps is
+            no node of the Graph.
+        sources: its inputs, by step.
     """
 
     call: Call
@@ -38,7 +38,7 @@ class _LoopNode:
     sources: dict[int, tuple[StepSource, ...]] = field(default_factory=dict)
 
     def wiring(self) -> list[tuple[str, int | None]]:
-        """Nodes with delays as of the last step; delay None: always there."""
+        """Return the input nodes with delays as of the last step; delay None: in every step."""
         last = max(self.sources)
         return [
             (node, None if step is None else last - step)
@@ -48,31 +48,35 @@ class _LoopNode:
 
 @dataclass(slots=True)
 class LoopNodes:
-    """The nodes inside loops over time, with what fed them in each step."""
+    """Nodes inside loops over time, with their inputs in each step."""
 
     sites: dict[str, _LoopNode] = field(default_factory=dict)
     _counts: dict[Hashable, int] = field(default_factory=dict)
 
     def call_key(self, what: Hashable, step: int | None) -> Hashable:
-        """The key of the next call of ``what`` in ``step``, the same in each step."""
+        """Return the key of the next call of ``what`` in ``step``, the same in each step."""
         n = self._counts[what, step] = self._counts.get((what, step), -1) + 1
         return what, n
 
     def feed(
         self, name: str, call: Call, step: int, sources: Sequence[StepSource], kind: str = ""
     ) -> None:
-        """What ``name`` was given in ``step``."""
+        """Record the inputs of node ``name`` in ``step``."""
         site = self.sites.setdefault(name, _LoopNode(call, kind))
         site.sources[step] = tuple(sources)
 
     def edges(self) -> Iterator[Edge]:
-        """The wiring of the loops."""
+        """Yield the edges inside the loops."""
         for name, site in self.sites.items():
             for node, delay in site.wiring() if site.kind != "join" else []:
                 yield Edge(node, name, delay or 0)
 
     def check(self, name: str) -> None:
-        """Refuse a node that is fed something else in one step than in another."""
+        """Check that a node takes the same inputs in every step.
+
+        Raises:
+            UnsupportedError: they differ between two steps.
+        """
         site = self.sites[name]
         last = max(site.sources)
         wiring = site.wiring()
@@ -88,7 +92,7 @@ class LoopNodes:
                 )
 
     def _expected(self, source: tuple[str, int | None], step: int) -> StepSource:
-        """Where the value on an edge comes from in ``step``."""
+        """Return the node and step that an edge takes its value from in ``step``."""
         node, delay = source
         if delay is None:
             return node, None

@@ -1,4 +1,4 @@
-"""The copy of a model that is run: on the CPU, in evaluation mode, in double precision."""
+"""Copy of a model for the run: on the CPU, in evaluation mode, in double precision."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["copy_model", "reset_states"]
 
 
 def copy_model(model: nn.Module) -> nn.Module:
-    """A copy to run; the model itself is never changed.
+    """Return a copy of ``model`` to run; the model itself is never changed.
 
     Raises:
-        ExtractError: the model cannot be copied, or has no numbers yet.
+        ExtractError: the model cannot be copied, or has uninitialized parameters.
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise ExtractError("a scripted model has no layers to read; extract the original")
-    original = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    original = getattr(model, "_orig_mod", model)  # the model that torch.compile wraps
     for name, value in original.named_parameters():
         if isinstance(value, nn.parameter.UninitializedParameter):
             raise ExtractError(f"{name} has no shape yet; run the model once before extracting it")
@@ -37,7 +37,7 @@ def copy_model(model: nn.Module) -> nn.Module:
 
 
 def reset_states(duplicate: nn.Module) -> None:
-    """Make every layer forget its state, which may be of another batch size."""
+    """Reset the state of every layer, which may be of another batch size."""
     for module in _modules(duplicate):
         layer = kind(module)
         if isinstance(layer, Layer) and layer.reset is not None:
@@ -45,9 +45,9 @@ def reset_states(duplicate: nn.Module) -> None:
 
 
 def _deep_copy(model: nn.Module) -> nn.Module:
-    """A deep copy, also where a layer's own way of copying fails, as that of sinabs' recurrent.
+    """Return a deep copy, also where a layer's ``__deepcopy__`` fails (sinabs' recurrent layers).
 
-    States that are still part of a graph, which torch refuses to copy, are cut from it.
+    States that are still part of an autograd graph, which torch refuses to copy, are detached.
     """
     memo: dict[int, Any] = {}
     for module in _modules(model):
@@ -67,7 +67,7 @@ def _has_own_deepcopy(module: nn.Module) -> bool:
 
 
 def _convert_attributes(duplicate: nn.Module) -> nn.Module:
-    """With the tensors in double that are plain attributes, which torch does not convert."""
+    """Convert tensors that are plain attributes to double, which torch does not do."""
     for module in _modules(duplicate):
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and value.is_floating_point():
@@ -76,5 +76,5 @@ def _convert_attributes(duplicate: nn.Module) -> nn.Module:
 
 
 def _modules(model: nn.Module) -> list[nn.Module]:
-    """Every module; rockpool's own ``modules()`` is a dictionary of some."""
+    """Return every module; rockpool's own ``modules()`` is a dictionary of some."""
     return [module for _, module in model.named_modules()]

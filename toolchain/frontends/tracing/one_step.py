@@ -1,4 +1,4 @@
-"""Models whose forward is a single timestep: the loop over time is driven from here."""
+"""Models whose forward is a single timestep, run here in a loop over time."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from toolchain.frontends.tracing.grids import step_calls
 __all__ = ["STEPS", "driver", "is_one_step"]
 
 STEPS = 20
-"""How many timesteps a model of a single one is run for."""
+"""Number of timesteps for which a model of a single one is run."""
 
 
 def is_one_step(run: RecordedRun) -> bool:
-    """Whether what was seen is one timestep, and no loop over several.
+    """Return True if the run was one timestep, and not a loop over several.
 
     Raises:
-        ExtractError: it is a loop that ran only once, which shows nothing of what goes from step
-            to step.
+        ExtractError: the model loops over time but ran a single step, so that nothing shows what is
+            passed from step to step.
     """
     calls = step_calls(run.calls)
     stateful = {call.name for call in run.calls if call.stateful}
@@ -43,10 +43,10 @@ def is_one_step(run: RecordedRun) -> bool:
 
 
 def driver(model: nn.Module) -> Callable[[Tensor], Any]:
-    """What runs ``model`` step by step over (time, batch, ...) and stacks what it gives.
+    """Return a function that runs ``model`` in a loop over (time, batch, ...) and stacks outputs.
 
-    Where it returns its output followed by as many states as its forward takes behind the input,
-    those are handed on.
+    If the model returns its output followed by as many states as its forward takes after the input,
+    these states are passed to the next step.
     """
 
     def forward(sequence: Tensor) -> Any:
@@ -65,7 +65,7 @@ def driver(model: nn.Module) -> Callable[[Tensor], Any]:
 
 
 def _count_state_arguments(model: nn.Module) -> int:
-    """How many arguments the forward of ``model`` takes behind its input."""
+    """Return the number of arguments of the forward of ``model`` after its input."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(model.forward).parameters.values()
     return max(0, sum(parameter.kind in kinds for parameter in parameters) - 1)

@@ -1,7 +1,7 @@
-"""What leaves a network: spikes, or the membranes of layers that never reset.
+"""Outputs of a network: spikes, or the membranes of layers that never reset.
 
-A model may return more than its output: states to go on from, membranes to train on. Those stay
-outside the Graph, and that is told.
+A model may return more than its output: states to continue from, membranes to train on. Those are
+left out of the Graph, and its provenance lists them.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from toolchain.frontends.tracing.functions import SAME
 from toolchain.ir import Neuron, Readout
 from toolchain.ir.neuron import Membrane
 
-_OUT_OF_REACH = 2**15 - 1  # the threshold of a neuron that is not to fire (rockpool's SynNet)
+_OUT_OF_REACH = 2**15 - 1  # rockpool's SynNet gives neurons that must not fire this threshold
 
 __all__ = ["choose_output", "membrane_readouts", "origin", "without_spikes"]
 
 
 def choose_output(run: RecordedRun) -> tuple[RecordedTensor, dict[str, str]]:
-    """The one output of a run, with what is told of the others.
+    """Return the one output of a run, and the provenance entry that lists what was left out.
 
     Raises:
-        ExtractError: there are several.
+        ExtractError: there are several outputs.
     """
     outputs = list(dict.fromkeys(run.outputs))
     signals = [value for value in outputs if _source_state(value) is None] or outputs
@@ -44,7 +44,7 @@ def choose_output(run: RecordedRun) -> tuple[RecordedTensor, dict[str, str]]:
 
 
 def _source_state(value: RecordedTensor) -> RecordedTensor | None:
-    """The state of a layer that a tensor was made of, if it was."""
+    """Return the layer state that a tensor was computed from, or None."""
     while value.call is not None and value.call.module is None and value.call.inputs:
         value = value.call.inputs[0]
     return value if value.index and value.call is not None and value.call.stateful else None
@@ -59,14 +59,14 @@ def _state_name(value: RecordedTensor) -> str:
 
 
 def origin(value: RecordedTensor) -> RecordedTensor:
-    """What a value was before it was copied, detached and so on."""
+    """Return the tensor that ``value`` is a copy of, before detach, clone and the like."""
     while value.call is not None and value.call.function in SAME and value.call.inputs:
         value = value.call.inputs[0]
     return value
 
 
 def membrane_readouts(calls: Sequence[Call], output: RecordedTensor) -> set[nn.Module]:
-    """The layers whose membrane goes on into the network, and not their spikes."""
+    """Return the layers whose membrane, and not their spikes, is used by the network."""
     used: dict[nn.Module, set[int]] = {}
     for value, by in [(output, None), *((v, c) for c in calls for v in c.inputs)]:
         source = origin(value)
@@ -81,7 +81,7 @@ def membrane_readouts(calls: Sequence[Call], output: RecordedTensor) -> set[nn.M
 
 
 def _is_copy(call: Call | None) -> bool:
-    """Whether a call only copies, so that what takes the copy is the one that counts."""
+    """Return True for a call that only copies, so that the user of the copy counts instead."""
     return call is not None and call.module is None and call.function in SAME
 
 
@@ -94,7 +94,11 @@ def _is_readout(layer: Layer | str | None, module: nn.Module, indices: set[int])
 
 
 def without_spikes(fragment: Fragment) -> Fragment:
-    """A neuron that never resets, as the Readout of its membrane."""
+    """Return the fragment of a neuron that never resets as the Readout of its membrane.
+
+    Raises:
+        UnsupportedError: the neuron's spikes act on its membrane.
+    """
     node = fragment.nodes[fragment.exit]
     if not isinstance(node, Neuron):
         return fragment

@@ -1,4 +1,4 @@
-"""The Graph while it is being made: nodes, edges, and which names are still free."""
+"""The Graph during conversion: nodes, edges, and the names in use."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["PartialGraph", "Signal"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
-    """Where a tensor is in the graph, and what its leading axes are.
+    """Position of a tensor in the graph, with the layout of its leading axes.
 
     Attributes:
-        node: what gives it; empty behind something refused.
-        layout: its leading axes. A timed layout with a ``step`` has a time axis of length 1.
+        node: the node that outputs it; empty if it follows from a refused call.
+        layout: its leading axes. A layout with a time axis and a ``step`` has one of length 1.
         step: its timestep; None for a whole sequence, and for a frame that is the same in each.
-        state: whether it is a state of the node, and not what the node puts out.
+        state: True for a state of the node, False for its output.
     """
 
     node: str
@@ -32,19 +32,19 @@ class Signal:
 
     @property
     def sequence(self) -> bool:
-        """Whether it holds every timestep."""
+        """True if it contains every timestep."""
         return self.step is None and self.layout is not AxisLayout.STEP
 
 
 @dataclass(slots=True, eq=False)
 class PartialGraph:
-    """Nodes and edges so far.
+    """Nodes and edges of an unfinished Graph.
 
     Attributes:
         nodes: by name.
         edges: between whole sequences; those inside a loop over time are in ``loop``.
-        loop: the nodes of loops over time.
-        reserved: names of layers, which the nodes of functions leave to them.
+        loop: the nodes inside loops over time.
+        reserved: names of layers, which no node of a function takes.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -55,7 +55,10 @@ class PartialGraph:
     _absent: dict[Hashable, Call] = field(default_factory=dict)
 
     def free_name(self, name: str, call: Call | None = None) -> str:
-        """``name``, or with a number behind it if it is taken; a layer's own name is its first."""
+        """Return ``name``, with a number appended if it is in use.
+
+        A layer's name is reserved for its first call; the nodes of functions never take it.
+        """
         own = call is not None and call.module is not None
         taken = {*self.nodes} if own else {*self.nodes, *self.reserved}
         count, free = 1, name
@@ -65,7 +68,7 @@ class PartialGraph:
         return free
 
     def add_node(self, name: str, node: Node, source: Signal | None = None) -> None:
-        """A node on whole sequences."""
+        """Add a node that takes whole sequences."""
         self.nodes[name] = node
         if source is not None:
             self._connect(source, name)
@@ -79,15 +82,15 @@ class PartialGraph:
         make: Callable[[str], Fragment],
         kind: str = "",
     ) -> Signal:
-        """The nodes of a call: new ones, or those of the same call in another timestep.
+        """Add the nodes of a call, or find those of the same call in another timestep.
 
         Args:
             call: the call.
-            what: the layer or the function with its place in the code.
-            sources: what feeds it, None for zeros.
-            like: layout and step of what it gives.
-            make: gives the nodes for a name.
-            kind: see :class:`_LoopNode`.
+            what: the layer, or the function with its place in the code.
+            sources: inputs of the call, None for zeros.
+            like: layout and step of the output.
+            make: returns the nodes for a name.
+            kind: see :class:`_LoopNode` of ``loop_nodes``.
         """
         key: Hashable = call
         if not like.sequence:
@@ -109,11 +112,11 @@ class PartialGraph:
         return Signal(fragment.exit, like.layout, like.step)
 
     def add_absent(self, call: Call, what: Hashable, step: int | None) -> None:
-        """A sum that is none in this timestep, since one operand is zero there."""
+        """Record a sum with a zero operand in this timestep, which needs no node yet."""
         self._absent.setdefault((what, 0) if step is None else self.loop.call_key(what, step), call)
 
     def permanently_absent(self) -> list[Call]:
-        """The sums of which one operand is zero in every timestep."""
+        """Return the sums that have a zero operand in every timestep."""
         return [call for key, call in self._absent.items() if key not in self._fragments]
 
     def _connect(self, source: Signal | None, post: str) -> None:
@@ -122,7 +125,7 @@ class PartialGraph:
 
 
 def _preferred_name(call: Call, kind: str) -> str:
-    """The name that a node of ``call`` should have."""
+    """Return the name for a node of ``call`` if it is free."""
     if call.module is not None:
         return call.name
     return f"{call.name}.{kind}" if call.name else kind

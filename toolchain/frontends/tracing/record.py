@@ -1,9 +1,9 @@
-"""One real run of a model, with everything that made a tensor written down.
+"""Recorder of one real run of a model, with every call that produced a tensor.
 
-Layers are seen through hooks, all that happens between them through a torch function mode. Tensors
-are joined by identity, which is why each one is kept alive until the graph is built: a freed
-tensor's id would be taken by the next. A tensor changed in place by way of another (a view) is
-noticed by its version counter.
+Layers are recorded through hooks, everything between them through a torch function mode. Tensors
+are matched by identity, which is why each one is kept alive until the graph is built: the id of a
+freed tensor would be reused by the next. A tensor that was changed in place through another one (a
+view) is detected by its version counter.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _SKIPPED = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 def record(
     model: nn.Module, sample: Tensor, what: str, forward: Callable[[Tensor], Any] | None = None
 ) -> RecordedRun:
-    """Run ``model`` once on ``sample`` and write down every call.
+    """Run ``model`` once on ``sample`` and record every call.
 
     Args:
-        model: whose layers are watched.
-        sample: what it is given.
-        what: what the sample is called in messages.
-        forward: what runs the model, where that is not its own forward alone.
+        model: the model whose layers are recorded.
+        sample: its input.
+        what: name of the sample in messages.
+        forward: function that runs the model, if not its own forward alone.
 
     Raises:
-        ExtractError: the model fails, or gives nothing that depends on the sample.
+        ExtractError: the model fails, or returns nothing that depends on the sample.
     """
     recorder = _Recorder(model, sample)
     with torch.no_grad(), recorder.hooks(), recorder:
@@ -57,7 +57,7 @@ def record(
 
 
 class _Hooks:
-    """Hooks that go when the block ends."""
+    """Hooks that are removed when the block ends."""
 
     def __init__(self, handles: list[Any]) -> None:
         self.handles = handles
@@ -71,7 +71,7 @@ class _Hooks:
 
 
 class _Recorder(TorchFunctionMode):
-    """Sees the layers through hooks and everything between them as a function mode."""
+    """Records layers through hooks and everything between them as a torch function mode."""
 
     def __init__(self, model: nn.Module, sample: Tensor) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _Recorder(TorchFunctionMode):
     # ---- layers ----
 
     def hooks(self) -> _Hooks:
-        """Hooks before and after every module."""
+        """Register hooks before and after every module."""
         handles: list[Any] = []
         for module in self.names:
             before = module.register_forward_pre_hook(self._before, prepend=True)
@@ -129,12 +129,12 @@ class _Recorder(TorchFunctionMode):
     def _name(self, module: nn.Module) -> str:
         return self.names[module] or type(module).__name__
 
-    # ---- what happens between the layers ----
+    # ---- functions between the layers ----
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call ``func`` and write it down, unless a layer is at work."""
+        """Call ``func`` and record it, unless a layer is running."""
         func, args, kwargs = _cast_to_double(func, args, kwargs or {})
         constant = func.__name__ in _CONSTANT
         known = not constant and any(id(t) in self.values for t in tensors((args, kwargs)))
@@ -148,7 +148,7 @@ class _Recorder(TorchFunctionMode):
         self._note_outputs(call, args[0] if func.__name__ == "__setitem__" else out)
         return out
 
-    # ---- keeping account ----
+    # ---- records ----
 
     def _keep(self, tensor: Tensor, call: Call | None, index: int = 0) -> RecordedTensor:
         numbers = tensor.clone() if call is None or call.stateful else tensor
@@ -158,12 +158,12 @@ class _Recorder(TorchFunctionMode):
         return value
 
     def _argument(self, call: Call, item: Any) -> Any:
-        """What ``call`` was given, as :class:`Call` keeps it."""
+        """Return an argument of ``call`` in the form that :class:`Call` stores."""
         value = self.values.get(id(item))
         if value is None or value.tensor is not item:
             zeros = isinstance(item, Tensor) and not item.any()
             return Zeros(tuple(item.shape)) if zeros else item
-        # asking for a shape reads no numbers
+        # a read of the shape uses no numbers
         changed = value.version != item._version and not call.op.endswith(".__get__")
         problem = f"{call}: its input was changed in place by way of a view"
         if changed and problem not in self.problems:
@@ -180,11 +180,11 @@ class _Recorder(TorchFunctionMode):
             self.calls.append(call)
 
     def location(self) -> str:
-        """Where the run is, for a message."""
+        """Return the layer that the run has reached, for a message."""
         return f" in {self._name(self.stack[-1])!r}" if self.stack[1:] else ""
 
     def run(self, out: Any) -> RecordedRun:
-        """What was seen, once the model has given ``out``."""
+        """Return the record of the run, given the model's output ``out``."""
         what = type(self.model).__name__
         out = out[0] if _has_state_and_record(out) else out
         outputs = [] if isinstance(out, Mapping) else list(tensors(out))
@@ -207,7 +207,7 @@ class _Recorder(TorchFunctionMode):
 
 
 def _passes_zeros_on(call: Call, out: Any) -> bool:
-    """Whether a layer only moved or copied zeros, which are nothing that depends on the sample."""
+    """Return True if a layer only moved or copied zeros, which depend on no sample."""
     layer = call.layer
     if call.inputs or not isinstance(layer, Layer) or not isinstance(out, Tensor) or out.any():
         return False
@@ -215,7 +215,7 @@ def _passes_zeros_on(call: Call, out: Any) -> bool:
 
 
 def _has_state_and_record(out: Any) -> bool:
-    """Whether ``out`` is an output with its state and record, of which only the output leaves."""
+    """Return True if ``out`` is (output, state, record), of which only the output is used."""
     return (
         isinstance(out, tuple)
         and [isinstance(item, Mapping) for item in out] == [False, True, True]
@@ -225,11 +225,11 @@ def _has_state_and_record(out: Any) -> bool:
 
 _CONSTANT = {f"{what}_like" for what in ("zeros", "ones", "full", "empty", "rand", "randn")}
 _CONSTANT |= {f"new_{what}" for what in ("zeros", "ones", "full", "empty", "tensor")}
-"""Functions that take no more than the shape of what they are given."""
+"""Functions that use only the shape of their argument."""
 
 
 def _cast_to_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:
-    """A cast to float32 inside the model stays in double, as the rest of the run."""
+    """Replace a cast to float32 inside the model by one to double, as in the rest of the run."""
     if func.__name__ == "float":
         return Tensor.double, args, kwargs
     if func.__name__ in ("to", "type"):
@@ -239,7 +239,7 @@ def _cast_to_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any,
 
 
 def _to_double(out: Any) -> Any:
-    """What a function made in single precision, in double; it may have made it from nothing."""
+    """Return the single-precision output of a function in double precision."""
     return out.double() if isinstance(out, Tensor) and out.dtype is torch.float32 else out
 
 
@@ -254,7 +254,7 @@ def _leaves(nested: Any) -> Iterator[Any]:
 
 
 def tensors(nested: Any) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists and dictionaries."""
+    """Return an iterator over the tensors in nested tuples, lists and dictionaries."""
     return (item for item in _leaves(nested) if isinstance(item, Tensor))
 
 
@@ -272,7 +272,7 @@ def _describe(out: Any) -> str:
 
 
 def _user_line() -> str:
-    """``file:line (text)`` of the innermost frame that is neither torch's nor of this package."""
+    """Return ``file:line (text)`` of the innermost frame outside torch and this package."""
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith((*_SKIPPED, "<frozen")) and frame.f_back is not None:
         frame = frame.f_back

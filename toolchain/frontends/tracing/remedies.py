@@ -1,7 +1,7 @@
-"""What a user would have to change for a model that is refused to be taken, each of it tried.
+"""Changes that would make a refused model convertible, each tried before it is suggested.
 
-A layer that takes one timestep and is given a whole sequence reads time as a feature, and what is
-refused then is something that follows from it. So what helps is told in place of that.
+A layer that takes one timestep and is given a whole sequence reads time as a feature, so that the
+refusal names a consequence and not the cause. The suggestion replaces that message.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ _SHOWN = 4  # layers in a message
 
 
 def find_remedy(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
-    """What helps a model that was refused on ``sample``, or nothing.
+    """Return the change that makes a refused model convertible on ``sample``, or an empty text.
 
     Args:
-        model: the user's own; it is not changed.
-        sample: what it was run on.
-        extracted: gives what is told of a run that a Graph can be made of; ExtractError where it
-            cannot.
+        model: the user's own model; it is not changed.
+        sample: the input on which it was refused.
+        extract: returns the notes of a convertible run, and raises ExtractError otherwise.
     """
     attempts = (_one_mode, _one_timestep)
     return next((text for each in attempts if (text := each(model, sample, extract))), "")
 
 
 def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
-    """Layers of SpikingJelly that take one timestep, among others that take whole sequences."""
+    """Suggest one step mode where SpikingJelly layers of both modes are mixed."""
     modes = {
         name: module.step_mode
         for name, module in model.named_modules()
@@ -49,7 +48,7 @@ def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
             layer: Any = duplicate.get_submodule(name)
             layer.step_mode = "m"
     except (AttributeError, ValueError):
-        return ""  # a layer that knows no such mode
+        return ""  # a layer without mode 'm'
     if _try_extract(duplicate, sample, extract) is None:
         return ""
     names = ", ".join([*map(repr, single[:_SHOWN]), *["..."] * (len(single) > _SHOWN)])
@@ -61,7 +60,7 @@ def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
 
 
 def _one_timestep(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
-    """A model of one timestep that is given a sequence."""
+    """Suggest a sample without time axis for a model of one timestep."""
     if sample.dim() < 3:
         return ""
     frame = sample[:, 0]

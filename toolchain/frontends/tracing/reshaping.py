@@ -1,4 +1,4 @@
-"""Functions and layers that move axes about and compute nothing."""
+"""Functions and layers that only rearrange axes and compute nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["join_steps", "reorder", "reshape", "slice_steps"]
 
 
 def reorder(signal: Signal) -> Signal:
-    """With the first two axes swapped, which have to be batch and time."""
+    """Return the signal with its first two axes swapped, which must be batch and time."""
     layout = signal.layout.swapped
     if layout is None:
         raise UnsupportedError(UNORDERED)
@@ -26,7 +26,7 @@ def reorder(signal: Signal) -> Signal:
 
 
 def reshape(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool]:
-    """Where the reshaped tensor is, and whether its features were flattened."""
+    """Return the signal of the reshaped tensor, and whether its features were flattened."""
     input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
     if signal.step is not None:
         found = grid.layout_after_step_reshape(input_shape, signal.layout, output_shape)
@@ -44,7 +44,7 @@ def reshape(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool]:
 
 
 def slice_steps(call: Call, signal: Signal) -> Sequence[Signal]:
-    """The timesteps that a view shows."""
+    """Return the timesteps that the views of a sequence contain."""
     if not signal.sequence or not signal.layout.has_time_axis:
         raise UnsupportedError(
             f"cuts {signal.layout.value}; only a whole sequence, (time, batch, ...) or (batch, "
@@ -64,7 +64,7 @@ def slice_steps(call: Call, signal: Signal) -> Sequence[Signal]:
 
 
 def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialGraph) -> Signal:
-    """The whole sequence that the steps of a loop make up."""
+    """Return the whole sequence that the steps of a loop form."""
     others = [item for item in call.others if not isinstance(item, int)]
     if others or not all(signal.step is not None for signal in inputs):
         raise UnsupportedError(
@@ -73,7 +73,7 @@ def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialG
         )
     layout = _join_layout(call, grid)
     if not all(signal.node for signal in inputs):
-        return Signal("", layout)  # behind something that was refused; it is told there
+        return Signal("", layout)  # follows from a refused call, which is reported on its own
     steps = [signal.step for signal in inputs]
     if steps != list(range(grid.time)):
         raise UnsupportedError(
@@ -88,7 +88,7 @@ def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialG
 
 
 def _join_layout(call: Call, grid: Grid) -> AxisLayout:
-    """Whether time comes first or second in what is joined."""
+    """Return the layout of joined timesteps, with time as axis 0 or axis 1."""
     input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
     dim = next((item for item in call.others if isinstance(item, int)), 0) % len(output_shape)
     layout = {0: AxisLayout.TIME_BATCH, 1: AxisLayout.BATCH_TIME}.get(dim)

@@ -1,6 +1,6 @@
-"""Whether a Graph computes what the model computed: the proof that nothing was misread.
+"""Comparison of a Graph with the model it was extracted from.
 
-Every layer with state is compared by name, spike for spike, and then what leaves the network.
+Every layer with state is compared by name, spike for spike, and then the network's output.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from toolchain.runs.interpret import interpret
 __all__ = ["TOLERANCE", "self_check"]
 
 TOLERANCE = 1e-9
-"""Allowed relative difference of values that are not spikes."""
+"""Largest relative difference allowed between values that are not spikes."""
 
 _TIE = (
     ". The membrane is within rounding of the threshold there, so the order of summing decides; "
@@ -25,7 +25,7 @@ _TIE = (
 
 
 def self_check(traced: TracedGraph, what: str) -> int:
-    """How many spike counts were compared, all of them equal.
+    """Check that Graph and model compute the same, and return the number of spikes compared.
 
     Raises:
         ExtractError: a difference, with the first layer, sample, step and neuron that has one.
@@ -43,14 +43,14 @@ def self_check(traced: TracedGraph, what: str) -> int:
 
 
 def _ties(node: Neuron, v_mem: Array) -> Array:
-    """Where the membrane was within rounding of a multiple of the threshold."""
+    """Return True where the membrane was within rounding of a multiple of the threshold."""
     ratio = v_mem / node.v_threshold
     near = np.abs(ratio - np.rint(ratio)) < TOLERANCE
     return np.asarray(near & (node.reset == "subtract"))
 
 
 def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | None) -> None:
-    """Spikes, which come with their ties, have to be equal; other values nearly so."""
+    """Check that spikes, which have ``ties``, are equal, and other values within TOLERANCE."""
     if model.shape != graph.shape:
         raise ExtractError(
             f"the Graph computes something else than the model on {what}: {where} has shape "

@@ -1,7 +1,7 @@
-"""The states that a model hands to a layer in a loop over time.
+"""States that a model passes to a layer in a loop over time.
 
-The Graph gives each layer its own state of the step before, and a start at rest. Whatever else a
-model does with states cannot be said in it.
+The Graph gives each layer its own state of the previous step, and a start at rest. It cannot
+represent any other use of states.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["check_states", "repeated_call_message", "tensor_arguments"]
 
 
 def repeated_call_message(number: int) -> str:
-    """Why a layer that takes whole sequences may not be called several times."""
+    """Return the reason why a layer on whole sequences may be called only once."""
     return (
         f"is called {times(number)} in one forward; it has state, so each call needs a layer of "
         "its own"
@@ -27,17 +27,20 @@ def repeated_call_message(number: int) -> str:
 
 
 def tensor_arguments(call: Call) -> list[Any]:
-    """What a layer was given, without options such as None."""
+    """Return the arguments of a layer without options such as None."""
     kinds = (RecordedTensor, Zeros, Tensor, int, float)
     return [x for x in call.arguments if isinstance(x, kinds) and not isinstance(x, bool)]
 
 
 def check_states(call: Call, before: Call | None) -> None:
-    """Refuse states other than zeros in the first call and the last call's own in the others.
+    """Check that states are zero in the first call, and the previous call's own in all others.
 
     Args:
         call: a call of a layer with state, once in each timestep.
-        before: its call in the step before; None in the first.
+        before: its call in the previous step; None in the first.
+
+    Raises:
+        UnsupportedError: another state is passed.
     """
     states = tensor_arguments(call)[1:]
     if before is None:
@@ -53,7 +56,7 @@ def check_states(call: Call, before: Call | None) -> None:
         return
     for state in states:
         _check_own(state, call, before)
-    # by identity, not by number: a readout is both what leaves and a state
+    # by identity, not by index: the membrane of a readout is both its output and its state
     if [origin(state) for state in states] != before.outputs[-len(states) :]:
         raise UnsupportedError("is given its states in another order than it returned them")
 

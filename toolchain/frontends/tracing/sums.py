@@ -1,4 +1,4 @@
-"""Sums, of two signals of the network or of one and nothing."""
+"""Sums of two signals of the network, or of a signal and zeros."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ __all__ = ["sum_signals"]
 
 
 def sum_signals(call: Call, inputs: Sequence[Signal], graph: PartialGraph) -> Signal:
-    """The sum of what ``call`` was given."""
+    """Return the signal of the sum of the arguments of ``call``.
+
+    Raises:
+        UnsupportedError: an operand comes from no layer, or the operands do not fit each other.
+    """
     others = [item for item in call.others if item is not None]
     shapes = {value.shape for value in (*call.inputs, *call.outputs)}
     what = call.module or (call.op, call.where)
     if len(inputs) == 1 and all(map(_is_zero, others)) and len(shapes) == 1:
         if any(isinstance(item, Zeros) for item in others):
             graph.add_absent(call, what, inputs[0].step)
-        return inputs[0]  # nothing has fired yet, or what Python's sum() starts with
+        return inputs[0]  # zeros before the first spike, or the start value of Python's sum()
     if others or len(inputs) != 2:
         operands = ", ".join(map(_describe, others)) or "something"
         raise UnsupportedError(f"adds {operands} that no layer of the network gives")

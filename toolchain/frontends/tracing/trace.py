@@ -1,10 +1,10 @@
-"""The concrete-run tracer: a model is run once, and what happened is the Graph.
+"""Tracer that runs a model once and converts the recorded calls to a Graph.
 
-Neither the source nor the order of registration says what a network computes; a run does. A copy
-of the model, in double precision and evaluation mode, is run on the sample and on random spikes.
-Both runs have to give the same Graph, which finds branches that depend on data, and the Graph has
-to give the same spikes in every layer. A layer that stays silent proves nothing, so that stronger
-input follows as long as there is one; what is silent even then is told.
+Neither the source nor the order of registration determines what a network computes; a run does. A
+copy of the model, in double precision and evaluation mode, is run on the sample and on random
+spikes. Both runs must give the same Graph, which detects branches that depend on data, and the
+Graph must give the same spikes in every layer. A layer that stays silent is not checked, so that
+stronger input follows while there is one; the provenance lists layers that are silent even then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["extract"]
 _Forward: TypeAlias = Callable[[Tensor], Any] | None
 
 STRONGER = (10.0, 100.0, 1000.0)
-"""Size of the random input for layers that were silent before, one after the other."""
+"""Standard deviations of the random input for layers that stayed silent, tried in this order."""
 
 
 def extract(
@@ -44,22 +44,22 @@ def extract(
     check: bool = True,
     seed: int = 0,
 ) -> Graph:
-    """The Graph of what ``model`` computes, under the model's own layer names.
+    """Convert ``model`` to a Graph with the model's own layer names.
 
     Args:
-        model: layers of torch, ``toolchain.nn`` and the frameworks, joined by containers, sums,
+        model: layers of torch, ``toolchain.nn`` and the frameworks, connected by containers, sums,
             reshapes and loops over time. It is copied and never changed.
-        sample: an input as the model's own forward takes it, tensor or array: (batch, time,
-            *features), (time, batch, *features), or (batch * time, *features) where the model's
-            layers cut batch and time; (batch, *features) where the model loops over time and shows
-            each step the same frame, or is itself one step.
-        dt: length of a timestep, s; needed only where no layer knows it.
+        sample: an input in the shape that the model's own forward takes, tensor or array: (batch,
+            time, *features), (time, batch, *features), or (batch * time, *features) where the
+            model's layers split batch and time; (batch, *features) where the model loops over time
+            and gives each step the same frame, or is itself one step.
+        dt: length of a timestep, s; needed only where no layer states it.
         check: run the Graph on the sample and on random spikes and compare every spike.
-        seed: of the random spikes.
+        seed: seed of the random spikes.
 
     Raises:
-        ExtractError: everything that the Graph cannot say, by layer or by line; or a difference
-            between the model and the Graph.
+        ExtractError: everything that the Graph cannot represent, by layer or by source line; or a
+            difference between the model and the Graph.
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
@@ -83,7 +83,7 @@ def extract(
 
 
 class _FirstRun(NamedTuple):
-    """The first run: the copy that is run, on what, by what, what is told of it, and the Graph."""
+    """Result of the first run: model copy, its input, its forward, notes, and the Graph."""
 
     model_copy: nn.Module
     inputs: Tensor
@@ -93,7 +93,7 @@ class _FirstRun(NamedTuple):
 
 
 def _first_run_or_remedy(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
-    """The model on its sample; where it is refused, what would help is told."""
+    """Run the model on its sample; if it is refused, raise the remedy where there is one."""
     try:
         return _first_run(model, inputs, dt)
     except ExtractError as fault:
@@ -104,7 +104,7 @@ def _first_run_or_remedy(model: nn.Module, inputs: Tensor, dt: float | None) -> 
 
 
 def _first_run(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
-    """The model on its sample, step by step where its forward is one timestep."""
+    """Run a copy of the model on its sample, step by step if its forward is one timestep."""
     model_copy = copy_model(model)
     run, forward, notes = _run(model_copy, inputs, "the sample"), None, {}
     if is_one_step(run):
@@ -117,7 +117,7 @@ def _first_run(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
 def _self_check_notes(
     first: TracedGraph, second: TracedGraph, stronger: Iterator[TracedGraph]
 ) -> dict[str, str]:
-    """What was compared, and which layers were silent throughout."""
+    """Return the notes on the number of compared spikes and the layers that stayed silent."""
     spikes = self_check(first, "the sample") + self_check(second, "random spikes")
     silent, what = first.silent_layers & second.silent_layers, "sample and random spikes"
     while silent and (traced := next(stronger, None)) is not None:
@@ -169,19 +169,26 @@ def _trace_graph(
 
 
 def _random_spikes(like: Tensor, seed: int) -> Tensor:
-    """Counts of the shape of ``like``, Poisson with rates from 0 to 2 spikes a step."""
+    """Return counts in the shape of ``like``, Poisson with rates from 0 to 2 spikes a step."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.poisson(rng.uniform(0, 2, like.shape)).astype(np.float64))
 
 
 def _strong_input(like: Tensor, size: float, seed: int) -> Tensor:
-    """Numbers of either sign of the shape of ``like``; no count, so that hardly a sum is a tie."""
+    """Return normally distributed input in the shape of ``like``, with standard deviation ``size``.
+
+    Real numbers rather than counts: a membrane then hardly ever equals its threshold exactly.
+    """
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.normal(0.0, size, like.shape))
 
 
 def _check_same_graph(one: Graph, other: Graph, what: str) -> None:
-    """Refuse a model whose structure depends on its input."""
+    """Check that two runs gave the same Graph.
+
+    Raises:
+        ExtractError: the model's structure depends on its input.
+    """
     texts = str(one).splitlines(), str(other).splitlines()
     if texts[0] == texts[1]:
         return

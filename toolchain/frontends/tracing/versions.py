@@ -1,4 +1,4 @@
-"""Which frameworks a model is made of, for its provenance; none of them is imported."""
+"""Names and versions of the frameworks of a model; none of them is imported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["framework_versions"]
 
 
 def framework_versions(model: nn.Module) -> str:
-    """``torch 2.13.0, snntorch 1.0.0``: those whose layers the model has, by their versions."""
+    """Return the frameworks whose layers the model has: ``torch 2.13.0, snntorch 1.0.0``."""
     found = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
     return ", ".join(
         [

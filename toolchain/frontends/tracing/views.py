@@ -1,7 +1,7 @@
-"""What a view shows of its tensor, from where it starts and how it strides.
+"""Part of a tensor that a view contains, from its offset and its strides.
 
 However it was written (``x[t]``, ``x.select``, ``for step in x``, ``unbind``), a view is fully
-described by its start, its shape and its strides, and those cannot lie.
+described by its offset, its shape and its strides.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["find_step", "shows_all", "swaps_first_two"]
 
 
 def swaps_first_two(call: Call) -> bool:
-    """Whether a reordering of axes swaps the first two and leaves the others."""
+    """Return True if a reordering swaps the first two axes and leaves the others."""
     output, source = call.outputs[0].tensor, call.inputs[0].tensor
     if source.dim() < 2:
         return False
@@ -27,7 +27,7 @@ def swaps_first_two(call: Call) -> bool:
 
 
 def shows_all(call: Call) -> bool:
-    """Whether a view shows its whole tensor, perhaps with axes of length 1 more or less."""
+    """Return True if a view contains its whole tensor, apart from axes of length 1."""
     output, source = call.outputs[0].tensor, call.inputs[0].tensor
     return output.data_ptr() == source.data_ptr() and _long_axes(output) == _long_axes(source)
 
@@ -37,9 +37,9 @@ def _long_axes(tensor: Tensor) -> list[tuple[int, int]]:
 
 
 def find_step(output: RecordedTensor, source: RecordedTensor, axis: int) -> tuple[int, bool] | None:
-    """Which one place along ``axis`` a view shows, and whether it kept the axis; None if not one.
+    """Return the one index along ``axis`` that a view contains, and whether it kept the axis.
 
-    The view shows all of the other axes.
+    None if the view contains more than one index, or only a part of the other axes.
     """
     view, whole = output.tensor, source.tensor
     stride = int(whole.stride(axis))
