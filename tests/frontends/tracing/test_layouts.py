@@ -131,7 +131,7 @@ def features_of_a_step(net, x):
 )
 def test_other_axes_may_not(forward, op, text):
     assert message(Net(forward, out=nn.IAF()), spikes(4, 4, 4)) == (
-        f"{op} at {at(forward, text)}: reorders other axes than batch and time; arrays are "
+        f"{op} at {at(forward, text)}: reorders axes other than batch and time; arrays are "
         "(batch, time, *features) or (time, batch, *features) throughout, so reorder axes outside "
         "the network"
     )
@@ -141,7 +141,7 @@ def test_a_layer_is_not_given_the_other_order():
     model = torch_nn.Sequential(TimeFirst(), nn.IAF())
     assert message(model, spikes(9, 2, 4)) == (
         "the layers disagree about batch and time: layer '0.iaf' (IAF): batch 2, time 9; layer "
-        "'1' (IAF): batch 9, time 2. transpose(0, 1) goes between layers on (time, batch, ...) and "
+        "'1' (IAF): batch 9, time 2. put transpose(0, 1) between layers on (time, batch, ...) and "
         "on (batch, time, ...)"
     )
     assert message(model, spikes(6, 6, 4)) == (
@@ -174,7 +174,7 @@ REMEDIES = [
     (
         Axes.SQUEEZED,
         AxisLayout.ROWS_TIME_MAJOR,
-        "it cuts rows sample by sample; hand it (batch, time, ...) flattened",
+        "it splits rows sample by sample; pass (batch, time, ...) flattened",
     ),
     (Axes.STEP, AxisLayout.TIME_BATCH, "call it once in each step of a loop over time"),
 ]
@@ -196,8 +196,8 @@ def without_state(net, x):
 
 def test_a_layer_that_keeps_no_state_is_handed_it():
     assert message(Net(without_state, iaf=IAFCell()), spikes(9, 2, 4)) == (
-        "layer 'iaf' (IAFCell): is called without its state of the step before; hand it what it "
-        "returned then"
+        "layer 'iaf' (IAFCell): is called without its state of the previous step; pass the state "
+        "that it returned there"
     )
 
 
@@ -210,8 +210,8 @@ class Charged(TimeFirst):
 
 def test_a_layer_on_sequences_starts_at_rest():
     assert message(Charged(), spikes(9, 2, 4)) == (
-        "layer 'iaf' (IAF): is given a state to start from that is not zero; a chip starts at "
-        "rest, so give none in the first step"
+        "layer 'iaf' (IAF): receives an initial state that is not zero; a chip starts at rest, so "
+        "pass no state in the first step"
     )
 
 

@@ -44,12 +44,16 @@ def kind(module: nn.Module) -> Layer | str | None:
         found = _find_entry(base)
         if isinstance(found, Layer):
             replaced = _find_replaced(module, cls.__mro__[:depth], base)
-            return f"{base.__name__} with a {replaced} of its own" if replaced else found
+            if replaced:
+                return (
+                    f"overrides {base.__name__}.{replaced}, so its parameters no longer describe it"
+                )
+            return found
         if found is not None:
             return found
     package = _package(cls)
     if package in framework_names() and not any(module.children()):
-        return f"a layer of {package} that is not known; rebuild it with toolchain.nn"
+        return f"an unknown layer of {package}; rebuild it with toolchain.nn"
     if cls.__module__.startswith("torch.nn.modules.") and not issubclass(cls, _CONTAINERS):
         return REFUSED.get(cls.__name__, "has no counterpart on a spiking chip")
     return None
@@ -95,4 +99,4 @@ def _find_replaced(module: nn.Module, subclasses: tuple[type, ...], base: type) 
 
 def _computes(name: str) -> bool:
     special = name.startswith("__") and name.endswith("__") and name != "__call__"
-    return not special and name not in ("extra_repr", "_abc_impl")  # the latter is set by Python's abc module
+    return not special and name not in ("extra_repr", "_abc_impl")  # set by Python's abc

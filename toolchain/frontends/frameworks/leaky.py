@@ -58,7 +58,7 @@ def readout(name: str, module: Any, features: Shape, *, decays: DecayReader) -> 
     """
     if module.min_v_mem is not None:
         raise UnsupportedError(
-            "min_v_mem: a readout without spikes has no floor; leave min_v_mem at None"
+            "min_v_mem: a readout without spikes has no lower bound; leave min_v_mem at None"
         )
     return Fragment.of(name, Readout(**_membrane(features, *decays(module))))
 
@@ -120,7 +120,7 @@ def max_spikes(spike_fn: Any) -> int | None:
     if kind in ("MultiSpike", "SingleSpike") and isinstance(spike_fn, type):
         return 1 if kind == "SingleSpike" else None
     raise UnsupportedError(
-        f"spike_fn {_name_of(spike_fn)}; known are MultiSpike, MaxSpike and SingleSpike"
+        f"spike_fn is {_name_of(spike_fn)}; supported are MultiSpike, MaxSpike and SingleSpike"
     )
 
 
@@ -132,7 +132,7 @@ def _reset(reset_fn: Any) -> dict[str, Any]:
         kind = "additive" if reset_fn.reset_value else "value"
         return {"reset": kind, "v_reset": reset_fn.reset_value}
     raise UnsupportedError(
-        f"reset_fn {_name_of(reset_fn)}; known are MembraneSubtract and MembraneReset"
+        f"reset_fn is {_name_of(reset_fn)}; supported are MembraneSubtract and MembraneReset"
     )
 
 
@@ -153,7 +153,7 @@ def sum_pool2d(name: str, module: Any, features: Shape) -> Fragment:
         UnsupportedError: ``ceil_mode`` is True.
     """
     if getattr(module, "ceil_mode", False):
-        raise UnsupportedError("ceil_mode=True is not supported; cut the map to whole windows")
+        raise UnsupportedError("ceil_mode=True is not supported; crop the map to whole windows")
     stride = module.kernel_size if module.stride is None else module.stride
     return Fragment.of(name, SumPool2d(kernel=pair(module.kernel_size), stride=pair(stride)))
 

@@ -104,7 +104,7 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
 }
 
 NATIVE_REFUSED: dict[type[torch_nn.Module], str] = {
-    nn.ALIF: "its threshold moves with its spikes, which no chip here can do; use LIF",
+    nn.ALIF: "its threshold adapts to its spikes, which no supported chip can do; use LIF",
     nn.NeuromorphicReLU: "not spiking; convert the network with toolchain.nn.from_model first",
 }
 """Layers for training only, each with the reason and an alternative."""

@@ -52,7 +52,7 @@ def _rate(module: Any, name: str) -> Array:
     rate = _number(module.dt * getattr(module.p, name))
     if not np.all((rate >= 0) & (rate <= 1)):
         raise UnsupportedError(
-            f"dt * {name} is {rate.max():g} where an Euler step holds 0..1, because beyond 1 the "
+            f"dt * {name} is {rate.max():g} where an Euler step needs 0..1, because beyond 1 the "
             f"state changes sign every step; lower dt or {name}"
         )
     return rate
@@ -93,7 +93,7 @@ def _firing(module: Any) -> dict[str, Any]:
     if method_name == "reset_value":
         return {**found, "reset": "value", "v_reset": _number(module.p.v_reset)}
     raise UnsupportedError(
-        f"reset_method is {method_name}; known are reset_value and reset_subtract of "
+        f"reset_method is {method_name}; supported are reset_value and reset_subtract of "
         "norse.torch.functional.reset"
     )
 
@@ -177,14 +177,14 @@ LAYERS: dict[str, Layer] = {
 }
 
 _WITH = ("", "Cell", "Recurrent", "RecurrentCell")
-_OWN = "its step is a function of its own, which its parameters do not tell; use LIFCell"
-_MOVING = "its threshold moves with its spikes, which no chip here can do; use LIFCell"
+_OWN = "its step is a function that its parameters do not determine; use LIFCell"
+_MOVING = "its threshold adapts to its spikes, which no supported chip can do; use LIFCell"
 _CURVED = "its membrane is not linear below the threshold; use LIFCell"
-_REFRACTORY = (
-    "a refractory period is nothing that the Graph can say; use LIFCell or LIFRecurrentCell"
-)
+_REFRACTORY = "the Graph cannot represent a refractory period; use LIFCell or LIFRecurrentCell"
 _COMPARTMENTS = "several compartments share a current; use LIFRecurrentCell"
-_ENCODER = "it makes spikes of numbers; encode outside and give the spikes as the sample"
+_ENCODER = (
+    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
+)
 _FIELD = "a receptive field has no counterpart; use nn.Conv2d and, for time, LICell"
 
 
@@ -197,11 +197,11 @@ REFUSED: dict[str, str] = {
     **_each("LIFEx LIFAdEx Izhikevich", _WITH, _CURVED),
     **_each("LIFRefrac LIFAdExRefrac LIFMCRefrac", _WITH, _REFRACTORY),
     **_each("LIFMC", _WITH, _COMPARTMENTS),
-    "CobaLIFCell": "its synapses are conductances, which pull v less the nearer it is; use LIFCell",
+    "CobaLIFCell": "its synapses are conductances, whose current depends on v; use LIFCell",
     "LIFCorrelation": "it records correlations to learn from; use LIFRecurrent",
-    "RecurrentSequential": "its output comes back through a stack of tensors; write the loop with "
-    "x + z, the spikes of the step before, or use LIFRecurrentCell",
-    "RegularizationCell": "it counts spikes for training; leave it out of what is deployed",
+    "RecurrentSequential": "its feedback goes through a stack of tensors; write the loop with x + "
+    "z, where z are the spikes of the previous step, or use LIFRecurrentCell",
+    "RegularizationCell": "it counts spikes for training; remove it from the deployed network",
     "ExpFilter": "use LI as a filter over time",
     **dict.fromkeys(("SNN", "SNNCell", "SNNRecurrent", "SNNRecurrentCell"), _OWN),
     "SpikesToTimesDecoder": "return the spikes and decode them outside the network",

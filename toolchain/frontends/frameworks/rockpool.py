@@ -113,7 +113,7 @@ def _check_generator(function: Any) -> None:
     package = str(getattr(cls, "__module__", "")).split(".", maxsplit=1)[0]
     if package != "rockpool" or class_name not in _GENERATORS:
         raise UnsupportedError(
-            f"spike_generation_fn {class_name}; known are {' and '.join(_GENERATORS)}"
+            f"spike_generation_fn is {class_name}; supported are {' and '.join(_GENERATORS)}"
         )
 
 
@@ -145,14 +145,15 @@ LAYERS: dict[str, Layer] = {
 }
 
 REFUSED: dict[str, str] = {
-    "aLIFTorch": "its after-potential is a third state, which no chip here has; use LIFTorch",
+    "aLIFTorch": "its after-potential is a third state, which no supported chip has; use LIFTorch",
     "LIFSlayer": "it runs on a GPU only; load its parameters into LIFTorch",
     "LIFExodus": "it runs on a GPU only; load its parameters into LIFTorch",
     "LIFMembraneExodus": "it runs on a GPU only; load its parameters into LIFTorch",
     "ExpSynExodus": "it runs on a GPU only; load its parameters into ExpSynTorch",
-    "RateTorch": "its output is a rate and no spike; use LIFTorch",
-    "LowPass": "it filters outside of a network; use ExpSynTorch",
-    "UpDownTorch": "it makes spikes of numbers; encode outside and give the spikes as the sample",
-    "BooleanState": "it remembers its last input, which no chip here can do; leave it out",
+    "RateTorch": "its output is a rate, not spikes; use LIFTorch",
+    "LowPass": "it is a filter outside the network; use ExpSynTorch",
+    "UpDownTorch": "it encodes numbers as spikes; encode outside the network and give the spikes "
+    "as the sample",
+    "BooleanState": "it stores its last input, which no supported chip can do; leave it out",
 }
 """Classes that the IR cannot represent, each with the reason and an alternative."""

@@ -74,8 +74,8 @@ def _window(
 def _channel_shift(name: str, module: Any, features: Shape) -> Fragment:
     if module.channel_shift:
         raise UnsupportedError(
-            f"channel_shift is {module.channel_shift}; empty channels come of a chip's addresses, "
-            "so leave them out of the network"
+            f"channel_shift is {module.channel_shift}; empty channels come from a chip's "
+            "addresses; leave them out of the network"
         )
     return identity(name, module, features)
 
@@ -131,16 +131,18 @@ LAYERS: dict[str, Layer] = {
     "UnflattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflatten_grid),
 }
 
-_ADAPTIVE = "its threshold moves with its spikes, which no chip here can do; use LIF"
+_ADAPTIVE = "its threshold adapts to its spikes, which no supported chip can do; use LIF"
 _NOT_SPIKING = "not spiking; convert the network with sinabs.from_torch.from_model first"
-_ENCODER = "it makes spikes of numbers; encode outside and give the spikes as the sample"
+_ENCODER = (
+    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
+)
 
 REFUSED: dict[str, str] = {
     "ALIF": _ADAPTIVE,
     "ALIFRecurrent": _ADAPTIVE,
     "NeuromorphicReLU": _NOT_SPIKING,
     "QuantizeLayer": _NOT_SPIKING,
-    "SpikingMaxPooling2dLayer": "a maximum is no sum of spikes; use SumPool2d or nn.AvgPool2d",
+    "SpikingMaxPooling2dLayer": "a maximum is not a sum of spikes; use SumPool2d or nn.AvgPool2d",
     "Img2SpikeLayer": _ENCODER,
     "Sig2SpikeLayer": _ENCODER,
     "FlipDims": "mirrors the map; only DVSLayer, the chip's own sensor, can do that",

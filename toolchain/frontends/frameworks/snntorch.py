@@ -97,10 +97,10 @@ def _reset(mechanism: str, delayed: bool, zero_reset: str) -> dict[str, Any]:
 
 
 _OPTIONS = {
-    "inhibition": "inhibition=True lets only one neuron of the layer spike, which no chip here can "
-    "do; build it with inhibition=False",
-    "state_quant": "state_quant rounds the states in every step; build it with state_quant=False, "
-    "the chip's own rounding comes when it is deployed",
+    "inhibition": "inhibition=True lets only one neuron of the layer spike, which no supported "
+    "chip can do; build it with inhibition=False",
+    "state_quant": "state_quant rounds the states in every step; build it with state_quant=False; "
+    "deploy() applies the chip's rounding",
 }
 
 
@@ -125,7 +125,9 @@ def _weight(name: str, module: Any, features: Shape) -> Node:
     if cls in (nn.Linear, nn.Conv2d):
         return TORCH_LAYERS[cls].adapter(name, module, features).nodes[name]
     if cls.__qualname__ != "RecurrentOneToOne":
-        raise UnsupportedError(f"recurrent is {cls.__name__}; known are nn.Linear and nn.Conv2d")
+        raise UnsupportedError(
+            f"recurrent is {cls.__name__}; supported are nn.Linear and nn.Conv2d"
+        )
     if len(features) > 1:
         raise UnsupportedError(
             f"all_to_all=False on neurons of shape {features}; put a Flatten before it, or use "
@@ -159,7 +161,7 @@ _PARALLEL = "it never resets, and runs over time at once; use Leaky in a loop ov
 _GATED = "gated recurrence has no spiking counterpart; use RLeaky or RSynaptic"
 
 REFUSED: dict[str, str] = {
-    "Alpha": "its membrane is the difference of two currents, which no chip here can do; use "
+    "Alpha": "its membrane is the difference of two currents, which no supported chip can do; use "
     "Synaptic",
     **dict.fromkeys(("LeakyParallel", "StateLeaky", "LinearLeaky", "AssociativeLeaky"), _PARALLEL),
     **dict.fromkeys(("SLSTM", "SConv2dLSTM"), _GATED),

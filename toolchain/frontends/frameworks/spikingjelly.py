@@ -293,23 +293,25 @@ LAYERS: dict[str, Layer] = {
     "Dropout2d": Layer(identity, Axes.ANY),
 }
 
-_OWN = "a neuron with equations of its own, which its attributes do not tell; use LIFNode or IFNode"
+_OWN = "its attributes do not determine its equations; use LIFNode or IFNode"
 _CURVED = "its membrane is not linear below the threshold; use LIFNode"
 _SECOND = "a second state acts on its membrane or its threshold; use LIFNode"
 _LEARNED = "its gates or its scales have no counterpart in the Graph; use ParametricLIFNode"
-_GRADED = "it gives more than spikes of 0 and 1; use LIFNode or IFNode"
-_SIGNED = "it fires spikes of both signs, which no chip here can do; use IFNode or LIFNode"
-_PARALLEL = "it weighs past inputs instead of keeping a membrane; use LIFNode"
-_NOISY = "it adds noise, which a chip does not draw; use the node without noise"
+_GRADED = "its output is not only spikes of 0 and 1; use LIFNode or IFNode"
+_SIGNED = "it fires spikes of both signs, which no supported chip can do; use IFNode or LIFNode"
+_PARALLEL = "it weights past inputs instead of keeping a membrane potential; use LIFNode"
+_NOISY = "it adds noise, which a chip does not have; use the node without noise"
 _MIXING = "its neurons act on each other within a step; use CUBALIFNode or LIFNode"
 _PER_STEP = "its scales differ from step to step; use layer.BatchNorm1d or layer.BatchNorm2d"
-_STANDARDIZED = "it computes its weights anew in every call; put their values into the plain layer"
-_MAX_POOL = "a maximum is no sum of spikes; use layer.AvgPool2d"
-_WINDOW = "give its window in numbers: use layer.AvgPool2d"
+_STANDARDIZED = "it recomputes its weights in every call; copy their values into the plain layer"
+_MAX_POOL = "a maximum is not a sum of spikes; use layer.AvgPool2d"
+_WINDOW = "set an explicit window: use layer.AvgPool2d"
 _TIME_LAST = "it takes time as the last axis; use the container that takes it first"
-_ATTENTION = "attention multiplies signals with each other, which no chip here can do"
+_ATTENTION = "attention multiplies signals with each other, which no supported chip can do"
 _GATED = "gated recurrence has no spiking counterpart; use layer.LinearRecurrentContainer"
-_ENCODER = "it makes spikes of numbers; encode outside and give the spikes as the sample"
+_ENCODER = (
+    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
+)
 _NO_PLACE = (
     "has no counterpart on a spiking chip; build the network of layer.Linear and layer.Conv2d"
 )
@@ -341,7 +343,7 @@ _REASONS = (
     ("BatchNorm3d GroupNorm AvgPool1d AvgPool3d Upsample", _NO_PLACE),
     ("DropConnectLinear TemporalBinSum SpikeCountToBinary", _NO_PLACE),
     ("SynapseFilter", "its decay stops while spikes arrive; use CUBALIFNode for a synapse"),
-    ("Delay", "delays between layers cannot be said yet; shift the input outside the network"),
+    ("Delay", "delays between layers are not supported; shift the input outside the network"),
 )
 
 REFUSED: dict[str, str] = {name: reason for names, reason in _REASONS for name in names.split()}

@@ -114,13 +114,13 @@ _NOT_SPIKING = (
     "network first"
 )
 _GATED = "gated recurrence has no spiking counterpart; use toolchain.nn.LIFRecurrent or CubaLIF"
-_MAX_POOL = "a maximum is no sum of spikes; use toolchain.nn.SumPool2d or nn.AvgPool2d"
+_MAX_POOL = "a maximum is not a sum of spikes; use toolchain.nn.SumPool2d or nn.AvgPool2d"
 
 REFUSED: dict[str, str] = {
     **dict.fromkeys(_ACTIVATIONS.split(), _NOT_SPIKING),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"), _GATED),
     **dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d", "AdaptiveMaxPool2d"), _MAX_POOL),
-    "AdaptiveAvgPool2d": "give its window in numbers: use nn.AvgPool2d",
+    "AdaptiveAvgPool2d": "set an explicit window: use nn.AvgPool2d",
     **dict.fromkeys(
         ("Softmax", "LogSoftmax", "Softmin", "Softmax2d"),
         "apply it outside, to the network's output",

@@ -183,7 +183,7 @@ def _remedy(axes: Axes, layout: AxisLayout) -> str:
     if layout is AxisLayout.BATCH_TIME:
         return "put toolchain.nn.FlattenTime before it"
     if axes is Axes.SQUEEZED:
-        return "it cuts rows sample by sample; hand it (batch, time, ...) flattened"
+        return "it splits rows sample by sample; pass (batch, time, ...) flattened"
     return "put flatten(0, 1) before it"
 
 

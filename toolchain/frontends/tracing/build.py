@@ -134,11 +134,13 @@ def _conversion_notes(converter: CallConverter) -> dict[str, str]:
 def _dt(layer_dts: dict[str, float], argument: float | None) -> float | None:
     sources = {f"layer {name!r}": dt for name, dt in layer_dts.items()}
     if argument is not None:
-        sources = {"the argument dt": argument, **sources}
+        sources = {"the argument": argument, **sources}
     if not sources:
         return None
     (first, dt), *rest = sources.items()
     for other, value in rest:
         if not isclose(dt, value, rel_tol=1e-9):
-            raise ExtractError(f"{first} says dt = {dt:g} s, {other} says {value:g} s")
+            raise ExtractError(
+                f"dt of {first} is {dt:g} s, dt of {other} is {value:g} s; they must be equal"
+            )
     return dt

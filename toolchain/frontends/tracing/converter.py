@@ -102,8 +102,8 @@ class CallConverter:
         """Refuse a sum with zeros in every step, whose later source cannot be seen."""
         raise UnsupportedError(
             f"adds zeros in {f'each of {self.grid.time} timesteps' if self.loops else 'all of it'} "
-            "that come from no layer; leave them out or, where spikes of an earlier timestep "
-            "would come there, give a longer sample"
+            "that are no layer's output; leave them out or, if they stand for spikes of an earlier "
+            "timestep, give a longer sample"
         )
 
     def _convert_call(self, call: Call) -> None:
@@ -142,14 +142,14 @@ class CallConverter:
             return
         if end.state:
             raise UnsupportedError(
-                f"the membrane of layer {end.node!r} leaves the network, which uses its spikes as "
+                f"the network returns the membrane of layer {end.node!r} and uses its spikes as "
                 "well; return the spikes"
             )
         if not end.sequence:
             which = "one frame" if end.step is None else f"timestep {end.step} alone"
             raise UnsupportedError(
-                f"{which} leaves the network; return the whole sequence, which in a loop over time "
-                "is torch.stack of every step's output"
+                f"the network returns {which}; return the whole sequence; in a loop over time, "
+                "torch.stack of every step's output"
             )
         self.graph.add_node(self.graph.free_name("output"), Output(), end)
 
@@ -207,11 +207,11 @@ class CallConverter:
         if calls > steps:
             raise UnsupportedError(
                 f"is called {times(calls)} in {timesteps}; it has state, so each call within a "
-                "step needs a layer of its own"
+                "step needs its own layer"
             )
         if calls < steps:
             raise UnsupportedError(
-                f"is called {times(calls)} in {timesteps}; a loop over time has to call it once in "
+                f"is called {times(calls)} in {timesteps}; a loop over time must call it once in "
                 "each"
             )
         last, before = self._last.get(module, (-1, None))
@@ -220,8 +220,8 @@ class CallConverter:
         check_states(call, before)
         if source is not None and source.step is not None and source.step > step:
             raise UnsupportedError(
-                f"is given timestep {source.step} in its call for timestep {step}; a loop over "
-                "time has to go through the steps in order"
+                f"receives timestep {source.step} in its call for timestep {step}; a loop over "
+                "time must process the steps in order"
             )
         result = self._place_layer(
             call, layer, module, source, Signal("", AxisLayout.STEP, step), shape
@@ -240,11 +240,11 @@ class CallConverter:
             assert signal is not None
             _check_no_states([signal])
             if not call.stateful and len(call.inputs) > 1:
-                raise UnsupportedError(f"takes one tensor, is given {len(call.inputs)}")
+                raise UnsupportedError(f"takes one tensor, got {len(call.inputs)}")
             return signal, first.shape
         if isinstance(first, Zeros) and self.loops:
             return None, first.shape
-        raise UnsupportedError("is not fed from the sample")
+        raise UnsupportedError("its input does not depend on the sample")
 
     def _timestep(self, module: torch_nn.Module, source: Signal | None) -> int | None:
         """Return the timestep of a call of a layer without state.
@@ -322,6 +322,6 @@ def _check_no_states(inputs: Sequence[Signal]) -> None:
     for signal in inputs:
         if signal.state:
             raise UnsupportedError(
-                f"takes a state of layer {signal.node!r}; only what a layer puts out goes on, "
+                f"takes a state of layer {signal.node!r}; only a layer's output can be used: its "
                 "spikes, or the membrane of a layer without reset whose spikes are not used"
             )

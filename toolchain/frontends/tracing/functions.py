@@ -19,7 +19,7 @@ SAME = {"clone", "contiguous", "cpu", "detach", "double", "requires_grad_", "to"
 SAME |= {"dropout", "dropout1d", "dropout2d"}  # of a model in evaluation mode
 
 UNORDERED = (
-    "reorders other axes than batch and time; arrays are (batch, time, *features) or (time, batch, "
+    "reorders axes other than batch and time; arrays are (batch, time, *features) or (time, batch, "
     "*features) throughout, so reorder axes outside the network"
 )
 _DROP = "pass training=self.training, or use nn.Dropout"

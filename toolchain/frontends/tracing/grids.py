@@ -34,15 +34,15 @@ def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, Ax
         found = [(grid, layout) for layout in grid.possible_layouts(sample)]
         if not found:
             raise UnsupportedError(
-                f"the sample has shape {sample}, but the spiking layers see batch {grid.batch} and "
-                f"time {grid.time}; it should start with (batch, time) or with batch * time"
+                f"the sample has shape {sample}, but the spiking layers have batch {grid.batch} "
+                f"and time {grid.time}; it should start with (batch, time) or with batch * time"
             )
         return found
     if loop_calls := step_calls(calls):
         return _loop_grids(loop_calls, sample)
     if len(sample) < 3:
         raise UnsupportedError(
-            f"cannot tell batch and time of a sample of shape {sample}; give it as "
+            f"batch and time of a sample of shape {sample} are ambiguous; give it as "
             "(batch, time, *features)"
         )
     grids = [Grid(*sample[:2])]
@@ -54,7 +54,7 @@ def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, Ax
 
 def _remedy(grids: set[Grid]) -> str:
     if any(Grid(grid.time, grid.batch) in grids for grid in grids):
-        return "transpose(0, 1) goes between layers on (time, batch, ...) and on (batch, time, ...)"
+        return "put transpose(0, 1) between layers on (time, batch, ...) and on (batch, time, ...)"
     return (
         "Layers on (batch, time, ...) and layers on (batch * time, ...) are joined by FlattenTime "
         "and UnflattenTime"
@@ -94,8 +94,8 @@ def _loop_grids(loop_calls: dict[str, list[Call]], sample: Shape) -> list[tuple[
     if not found:
         raise UnsupportedError(
             f"the sample has shape {sample}, but the loop runs {counts[0]} times over a batch of "
-            f"{batch}; it should be (time, batch, ...), (batch, time, ...), or one frame "
-            "(batch, ...) that every step is given"
+            f"{batch}; it should be (time, batch, ...), (batch, time, ...), or one frame (batch, "
+            "...) for every step"
         )
     return found
 

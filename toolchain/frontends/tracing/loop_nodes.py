@@ -81,7 +81,7 @@ class LoopNodes:
         last = max(site.sources)
         wiring = site.wiring()
         if len(wiring) < len(site.sources[last]):
-            raise UnsupportedError(f"is given zeros in step {last} and not what a layer gives")
+            raise UnsupportedError(f"receives zeros in step {last} instead of a layer's output")
         for step, found in sorted(site.sources.items()):
             expected = [self._expected(source, step) for source in wiring]
             if list(found) != expected:

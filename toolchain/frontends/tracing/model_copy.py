@@ -23,7 +23,7 @@ def copy_model(model: nn.Module) -> nn.Module:
         ExtractError: the model cannot be copied, or has uninitialized parameters.
     """
     if isinstance(model, torch.jit.ScriptModule):
-        raise ExtractError("a scripted model has no layers to read; extract the original")
+        raise ExtractError("a TorchScript model has no layers to convert; extract the original")
     original = getattr(model, "_orig_mod", model)  # the model that torch.compile wraps
     for name, value in original.named_parameters():
         if isinstance(value, nn.parameter.UninitializedParameter):

@@ -36,9 +36,9 @@ def is_one_step(run: RecordedRun) -> bool:
     if max(map(len, calls.values())) > 1:
         return False
     raise ExtractError(
-        f"{run.model} loops over time and made a single step with a sample of shape "
-        f"{run.sample.shape}; give it at least 2 timesteps, so that what goes from step to step "
-        "can be seen"
+        f"{run.model} loops over time but ran a single step on a sample of shape "
+        f"{run.sample.shape}; give it at least 2 timesteps, so that the connections between steps "
+        "are recorded"
     )
 
 

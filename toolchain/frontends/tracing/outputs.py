@@ -34,7 +34,7 @@ def choose_output(run: RecordedRun) -> tuple[RecordedTensor, dict[str, str]]:
     signals = [value for value in outputs if _source_state(value) is None] or outputs
     if len(signals) > 1:
         raise ExtractError(
-            f"{run.model} returns {run.description}; return the one tensor that leaves the network"
+            f"{run.model} returns {run.description}; return the one output tensor of the network"
         )
     states = {n: _source_state(value) for n, value in enumerate(outputs) if value is not signals[0]}
     names = ", ".join(
@@ -105,8 +105,8 @@ def without_spikes(fragment: Fragment) -> Fragment:
     silent = node.reset == "none" or bool(np.all(node.v_threshold >= _OUT_OF_REACH))
     if not silent or len(fragment.nodes) > 1:
         raise UnsupportedError(
-            "the network goes on with its membrane, on which its spikes act; build it without "
-            "reset and recurrence, or go on with its spikes"
+            "the network uses its membrane, on which its spikes act; build it without reset and "
+            "recurrence, or use its spikes"
         )
     shared = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(

@@ -165,7 +165,7 @@ class _Recorder(TorchFunctionMode):
             return Zeros(tuple(item.shape)) if zeros else item
         # a read of the shape uses no numbers
         changed = value.version != item._version and not call.op.endswith(".__get__")
-        problem = f"{call}: its input was changed in place by way of a view"
+        problem = f"{call}: its input was changed in place through a view"
         if changed and problem not in self.problems:
             self.problems.append(problem)
         return value
@@ -190,7 +190,7 @@ class _Recorder(TorchFunctionMode):
         outputs = [] if isinstance(out, Mapping) else list(tensors(out))
         if not outputs:
             raise ExtractError(
-                f"{what} returns {_describe(out)}; return the one tensor that leaves the network"
+                f"{what} returns {_describe(out)}; return the one output tensor of the network"
             )
         known = [self.values[id(tensor)] for tensor in outputs if id(tensor) in self.values]
         if not known:
@@ -263,7 +263,9 @@ _SHOWN = 4  # items of a list in a message
 
 def _describe(out: Any) -> str:
     if isinstance(out, tuple | list):
-        shown = [_describe(item) for item in out[:_SHOWN]] + ["..."] * (len(out) > _SHOWN)
+        shown = [_describe(item) for item in out[:_SHOWN]]
+        if len(out) > _SHOWN:
+            shown.append("...")
         return f"a {type(out).__name__} of {', '.join(shown) or 'nothing'}"
     if isinstance(out, Mapping):
         items = ", ".join(f"{key!r}: {_describe(value)}" for key, value in out.items())

@@ -51,9 +51,10 @@ def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
         return ""  # a layer without mode 'm'
     if _try_extract(duplicate, sample, extract) is None:
         return ""
-    names = ", ".join([*map(repr, single[:_SHOWN]), *["..."] * (len(single) > _SHOWN)])
+    names = ", ".join(map(repr, single[:_SHOWN])) + (", ..." if len(single) > _SHOWN else "")
+    layers = "layer" if len(single) == 1 else "layers"
     return (
-        f"{type(model).__name__}: takes one timestep in layer{'s' * (len(single) > 1)} {names}, "
+        f"{type(model).__name__}: takes one timestep in {layers} {names}, "
         "step mode 's', and whole sequences in others, mode 'm'; "
         "functional.set_step_mode(net, 'm') sets them all"
     )

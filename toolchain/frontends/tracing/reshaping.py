@@ -47,15 +47,15 @@ def slice_steps(call: Call, signal: Signal) -> Sequence[Signal]:
     """Return the timesteps that the views of a sequence contain."""
     if not signal.sequence or not signal.layout.has_time_axis:
         raise UnsupportedError(
-            f"cuts {signal.layout.value}; only a whole sequence, (time, batch, ...) or (batch, "
-            "time, ...), may be cut, into timesteps"
+            f"slices {signal.layout.value}; only a whole sequence, (time, batch, ...) or (batch, "
+            "time, ...), can be sliced, into timesteps"
         )
     axis = 0 if signal.layout is AxisLayout.TIME_BATCH else 1
     found = [find_step(view, call.inputs[0], axis) for view in call.outputs]
     if None in found:
         raise UnsupportedError(
-            f"shows something else than single timesteps of {signal.layout.value}; give the whole "
-            "sequence to each layer, or go through it in a loop, step by step"
+            f"is not a single timestep of {signal.layout.value}; pass the whole sequence to each "
+            "layer, or loop over it step by step"
         )
     return [
         replace(signal, step=step, layout=signal.layout if keeps_axis else AxisLayout.STEP)
@@ -68,8 +68,8 @@ def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialG
     others = [item for item in call.others if not isinstance(item, int)]
     if others or not all(signal.step is not None for signal in inputs):
         raise UnsupportedError(
-            "joins other things than the steps of a loop over time; channels cannot be joined, "
-            "use two layers and the sum of what they give"
+            "joins tensors that are not the steps of a loop over time; channels cannot be joined: "
+            "use two layers and add their outputs"
         )
     layout = _join_layout(call, grid)
     if not all(signal.node for signal in inputs):
@@ -77,8 +77,8 @@ def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialG
     steps = [signal.step for signal in inputs]
     if steps != list(range(grid.time)):
         raise UnsupportedError(
-            f"joins {len(steps)} of {grid.time} timesteps, {_shorten(steps)}; each step's output "
-            "has to stand at its own time, and none may be missing"
+            f"joins {len(steps)} of {grid.time} timesteps, {_shorten(steps)}; the outputs of all "
+            "steps must be joined, in order"
         )
     name = f"join {id(call)}"
     for signal in inputs:
@@ -103,5 +103,4 @@ def _join_layout(call: Call, grid: Grid) -> AxisLayout:
 
 
 def _shorten(steps: Sequence[int | None]) -> str:
-    shown = [str(step) for step in steps[:4]]
-    return ", ".join(shown + ["..."] * (len(steps) > 4))
+    return ", ".join(map(str, steps[:4])) + (", ..." if len(steps) > 4 else "")

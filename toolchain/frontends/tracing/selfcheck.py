@@ -19,8 +19,8 @@ TOLERANCE = 1e-9
 """Largest relative difference allowed between values that are not spikes."""
 
 _TIE = (
-    ". The membrane is within rounding of the threshold there, so the order of summing decides; "
-    "float64 weights on a decimal grid do that, the same weights in float32 do not"
+    ". The membrane equals the threshold within rounding there, so the order of summation decides; "
+    "this happens with float64 weights on a decimal grid, not with the same weights in float32"
 )
 
 
@@ -53,7 +53,7 @@ def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | No
     """Check that spikes, which have ``ties``, are equal, and other values within TOLERANCE."""
     if model.shape != graph.shape:
         raise ExtractError(
-            f"the Graph computes something else than the model on {what}: {where} has shape "
+            f"the Graph differs from the model on {what}: {where} has shape "
             f"{model.shape} in the model and {graph.shape} in the Graph"
         )
     if ties is not None:
@@ -63,7 +63,7 @@ def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | No
         wrong = ~(np.abs(model - graph) <= TOLERANCE * scale)
     if wrong.any():
         raise ExtractError(
-            f"the Graph computes something else than the model on {what}: {where} "
+            f"the Graph differs from the model on {what}: {where} "
             f"{_first(model, graph, wrong, ties)}"
         )
 

@@ -21,8 +21,7 @@ __all__ = ["check_states", "repeated_call_message", "tensor_arguments"]
 def repeated_call_message(number: int) -> str:
     """Return the reason why a layer on whole sequences may be called only once."""
     return (
-        f"is called {times(number)} in one forward; it has state, so each call needs a layer of "
-        "its own"
+        f"is called {times(number)} in one forward; it has state, so each call needs its own layer"
     )
 
 
@@ -51,41 +50,42 @@ def check_states(call: Call, before: Call | None) -> None:
     if not states:
         if call.layer.reset is None:
             raise UnsupportedError(
-                "is called without its state of the step before; hand it what it returned then"
+                "is called without its state of the previous step; pass the state that it returned "
+                "there"
             )
         return
     for state in states:
         _check_own(state, call, before)
     # by identity, not by index: the membrane of a readout is both its output and its state
     if [origin(state) for state in states] != before.outputs[-len(states) :]:
-        raise UnsupportedError("is given its states in another order than it returned them")
+        raise UnsupportedError("receives its states in a different order than it returned them")
 
 
 def _check_start(state: Any) -> None:
     if isinstance(state, RecordedTensor):
-        raise UnsupportedError(f"is given what {_origin_name(state)} gave for its state")
+        raise UnsupportedError(f"receives {_origin_name(state)} as its state")
     if not _is_zero(state):
         raise UnsupportedError(
-            "is given a state to start from that is not zero; a chip starts at rest, so give none "
+            "receives an initial state that is not zero; a chip starts at rest, so pass no state "
             "in the first step"
         )
 
 
 def _check_own(state: Any, call: Call, before: Call) -> None:
     if not isinstance(state, RecordedTensor):
-        what = "zeros" if _is_zero(state) else "something that no layer gives"
-        raise UnsupportedError(f"is given {what} for its state after the first step")
+        what = "zeros" if _is_zero(state) else "a tensor that is no layer's output"
+        raise UnsupportedError(f"receives {what} as its state after the first step")
     source = origin(state).call
     if source is before:
         return
     if source is not None and source.module is call.module:
-        raise UnsupportedError("is given its state of an earlier step than the one before")
-    raise UnsupportedError(f"is given what {_origin_name(state)} gave for its state")
+        raise UnsupportedError("receives its state of a step before the previous one")
+    raise UnsupportedError(f"receives {_origin_name(state)} as its state")
 
 
 def _origin_name(value: RecordedTensor) -> str:
     call = origin(value).call
-    return "the sample" if call is None else str(call)
+    return "the sample" if call is None else f"the output of {call}"
 
 
 def _is_zero(item: Any) -> bool:

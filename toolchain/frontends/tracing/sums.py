@@ -30,7 +30,7 @@ def sum_signals(call: Call, inputs: Sequence[Signal], graph: PartialGraph) -> Si
         return inputs[0]  # zeros before the first spike, or the start value of Python's sum()
     if others or len(inputs) != 2:
         operands = ", ".join(map(_describe, others)) or "something"
-        raise UnsupportedError(f"adds {operands} that no layer of the network gives")
+        raise UnsupportedError(f"adds {operands} that is no layer's output")
     if len(shapes) > 1:
         raise UnsupportedError(
             f"adds different shapes: {', '.join(str(value.shape) for value in call.inputs)}"
@@ -50,7 +50,7 @@ def _check_two(one: Signal, two: Signal) -> None:
     if one.step == two.step:
         raise UnsupportedError("adds a tensor to itself; scale the weights before it instead")
     raise UnsupportedError(
-        "adds what one node gives in different timesteps; return every step, joined with "
+        "adds the outputs of one layer in different timesteps; return every step, joined with "
         "torch.stack, and sum outside the network"
     )
 

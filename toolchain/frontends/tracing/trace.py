@@ -135,17 +135,17 @@ def _inputs(sample: Any) -> Tensor:
     if isinstance(sample, np.ndarray) and sample.dtype.kind in "biuf":
         sample = torch.as_tensor(sample)
     if not isinstance(sample, Tensor) or sample.is_complex():
-        of = f" of {sample.dtype}, no real numbers" if hasattr(sample, "dtype") else ""
+        of = f" of {sample.dtype}, which is not real" if hasattr(sample, "dtype") else ""
         raise ExtractError(
             "the sample must be one tensor or array, as the model's forward takes it, got "
             f"{type(sample).__name__}{of}"
         )
     if sample.dim() < 2 or sample.numel() == 0:
         raise ExtractError(
-            f"the sample must hold (batch, time, *features), got shape {tuple(sample.shape)}"
+            f"the sample must have axes (batch, time, *features), got shape {tuple(sample.shape)}"
         )
     if not sample.isfinite().all():
-        raise ExtractError("the sample holds numbers that are not finite")
+        raise ExtractError("the sample contains NaN or infinity")
     return sample.detach().cpu().to(torch.float64, copy=True)
 
 
@@ -194,6 +194,6 @@ def _check_same_graph(one: Graph, other: Graph, what: str) -> None:
         return
     differences = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
     raise ExtractError(
-        f"the model computes something else on {what} than on the sample; a branch in its "
-        f"forward depends on the data. Only one of the two has: {'; '.join(differences)}"
+        f"the model's structure on {what} differs from that on the sample; a branch in its "
+        f"forward depends on the data. Only one of the two runs has: {'; '.join(differences)}"
     )
