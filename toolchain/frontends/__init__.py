@@ -1,7 +1,7 @@
 """Conversion of trained models to a Graph; ``source.as_graph`` accepts every supported input.
 
-``tracing`` runs a torch module once, ``frameworks`` holds the adapters of its layers, ``nir`` reads
-NIR graphs, and ``files`` reads model files.
+``tracing`` runs a torch module once, ``frameworks`` contains the adapters of its layers, ``nir``
+reads NIR graphs, and ``files`` reads model files.
 
 ``extract`` is a thin function here, so that importing the toolchain does not import torch.
 """
@@ -53,6 +53,6 @@ def extract(
     >>> print(graph.dt, graph.shape("output"))
     0.001 (2,)
     """
-    from toolchain.frontends.tracing.trace import extract as traced
+    from toolchain.frontends.tracing.trace import extract as trace_model
 
-    return traced(model, sample, dt, check=check, seed=seed)
+    return trace_model(model, sample, dt, check=check, seed=seed)

@@ -41,16 +41,16 @@ def kind(module: nn.Module) -> Layer | str | None:
     """Return the Layer, the reason why it is refused, or None if its forward is to be followed."""
     cls = type_before_parametrizations(module)
     for depth, base in enumerate(cls.__mro__):
-        found = _find_entry(base)
-        if isinstance(found, Layer):
+        entry = _find_entry(base)
+        if isinstance(entry, Layer):
             replaced = _find_replaced(module, cls.__mro__[:depth], base)
             if replaced:
                 return (
                     f"overrides {base.__name__}.{replaced}, so its parameters no longer describe it"
                 )
-            return found
-        if found is not None:
-            return found
+            return entry
+        if entry is not None:
+            return entry
     package = _package(cls)
     if package in framework_names() and not any(module.children()):
         return f"an unknown layer of {package}; rebuild it with toolchain.nn"
@@ -84,16 +84,16 @@ def _tables(package: str) -> tuple[Mapping[str, Layer], Mapping[str, str]]:
     module: Any = plugins.load(plugin)
     layers: Mapping[str, Layer] = getattr(module, "LAYERS", {})
     refused: Mapping[str, str] = getattr(module, "REFUSED", {})
-    if wrong := [name for name, layer in layers.items() if not isinstance(layer, Layer)]:
-        raise PluginError(f"plug-in {plugin.title}: LAYERS holds no Layer for {', '.join(wrong)}")
+    if invalid := [name for name, layer in layers.items() if not isinstance(layer, Layer)]:
+        raise PluginError(f"plug-in {plugin.title}: LAYERS holds no Layer for {', '.join(invalid)}")
     return layers, refused
 
 
 def _find_replaced(module: nn.Module, subclasses: tuple[type, ...], base: type) -> str | None:
     """Return the name of something that a subclass or the module itself overrides, or None."""
-    own = {name for cls in subclasses for name in vars(cls)}
-    own |= {name for name in vars(module) if callable(getattr(base, name, None))}
-    names = sorted(name for name in own if hasattr(base, name) and _computes(name))
+    overrides = {name for cls in subclasses for name in vars(cls)}
+    overrides |= {name for name in vars(module) if callable(getattr(base, name, None))}
+    names = sorted(name for name in overrides if hasattr(base, name) and _computes(name))
     return names[0] if names else None
 
 

@@ -97,14 +97,14 @@ def _membrane(
     features: Shape, alpha_mem: Tensor | None, alpha_syn: Tensor | None, gain: Tensor | None
 ) -> dict[str, Any]:
     """Return the fields that Neuron and Readout share."""
-    found: dict[str, Any] = {"shape": features, "syn_order": "add_decay"}
+    fields: dict[str, Any] = {"shape": features, "syn_order": "add_decay"}
     if alpha_mem is not None:
-        found["alpha_mem"] = array(alpha_mem)
+        fields["alpha_mem"] = array(alpha_mem)
     if alpha_syn is not None:
-        found["alpha_syn"] = array(alpha_syn)[..., None]
+        fields["alpha_syn"] = array(alpha_syn)[..., None]
     if gain is not None:
-        found["gain"] = array(gain)
-    return found
+        fields["gain"] = array(gain)
+    return fields
 
 
 def max_spikes(spike_fn: Any) -> int | None:
@@ -136,14 +136,14 @@ def _reset(reset_fn: Any) -> dict[str, Any]:
     )
 
 
-def _kind(thing: object) -> str | None:
+def _kind(value: object) -> str | None:
     """Return the name of a function or its class if it belongs to sinabs or ``toolchain.nn``."""
-    cls = thing if isinstance(thing, type) else type(thing)
+    cls = value if isinstance(value, type) else type(value)
     return cls.__qualname__ if cls.__module__.split(".", maxsplit=1)[0] in _SHARED else None
 
 
-def _name_of(thing: object) -> str:
-    return thing.__name__ if isinstance(thing, type) else type(thing).__name__
+def _name_of(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
 def sum_pool2d(name: str, module: Any, features: Shape) -> Fragment:

@@ -66,7 +66,7 @@ def _membrane(module: Any, shape: Shape) -> dict[str, Any]:
     """Return the leak and synapse fields, which neurons and readouts share."""
     k_mem = _rate(module, "tau_mem_inv")
     v_leak = _number(module.p.v_leak)
-    found = {
+    fields = {
         "shape": shape,
         "alpha_mem": 1 - k_mem,
         "gain": k_mem,
@@ -74,9 +74,9 @@ def _membrane(module: Any, shape: Shape) -> dict[str, Any]:
         "v_init": v_leak,
     }
     if hasattr(module.p, "tau_syn_inv"):
-        found["alpha_syn"] = (1 - _rate(module, "tau_syn_inv"))[..., None]
-        found["syn_order"] = "decay_add"
-    return found
+        fields["alpha_syn"] = (1 - _rate(module, "tau_syn_inv"))[..., None]
+        fields["syn_order"] = "decay_add"
+    return fields
 
 
 def _firing(module: Any) -> dict[str, Any]:
@@ -85,13 +85,13 @@ def _firing(module: Any) -> dict[str, Any]:
     Raises:
         UnsupportedError: ``reset_method`` is not one of Norse's.
     """
-    found = {"v_threshold": _number(module.p.v_th), "compare": "gt", "max_spikes": 1}
+    fields = {"v_threshold": _number(module.p.v_th), "compare": "gt", "max_spikes": 1}
     method = getattr(module.p, "reset_method", None)
     method_name = "reset_value" if method is None else getattr(method, "__name__", repr(method))
     if method_name == "reset_subtract":
-        return {**found, "reset": "subtract"}
+        return {**fields, "reset": "subtract"}
     if method_name == "reset_value":
-        return {**found, "reset": "value", "v_reset": _number(module.p.v_reset)}
+        return {**fields, "reset": "value", "v_reset": _number(module.p.v_reset)}
     raise UnsupportedError(
         f"reset_method is {method_name}; supported are reset_value and reset_subtract of "
         "norse.torch.functional.reset"

@@ -126,8 +126,8 @@ def _reset_state(module: Any) -> None:
 
 def _membrane(module: Any) -> list[torch.Tensor]:
     """Return the membrane of every step if the call records it."""
-    recorded: dict[str, torch.Tensor] = getattr(module, "_record_dict", {})
-    return [recorded["vmem"]] if "vmem" in recorded else []
+    records: dict[str, torch.Tensor] = getattr(module, "_record_dict", {})
+    return [records["vmem"]] if "vmem" in records else []
 
 
 def _stateful(adapter: Adapter) -> Layer:

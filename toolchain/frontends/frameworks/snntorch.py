@@ -58,11 +58,11 @@ def _lapicque(name: str, module: Any, features: Shape) -> Fragment:
 
 def _decays(module: Any) -> dict[str, Any]:
     """Return the decay factors of the states, clipped as in each step."""
-    found: dict[str, Any] = {"alpha_mem": np.clip(array(module.beta), 0, 1)}
+    fields: dict[str, Any] = {"alpha_mem": np.clip(array(module.beta), 0, 1)}
     if hasattr(module, "alpha"):
-        found["alpha_syn"] = np.clip(array(module.alpha), 0, 1)[..., None]
-        found["syn_order"] = "decay_add"
-    return found
+        fields["alpha_syn"] = np.clip(array(module.alpha), 0, 1)[..., None]
+        fields["syn_order"] = "decay_add"
+    return fields
 
 
 def _neuron(module: Any, features: Shape, zero_reset: str, **decays: Any) -> Neuron:

@@ -65,15 +65,15 @@ def _firing(module: Any) -> dict[str, Any]:
             f"{_NOT_STEPS.get(class_name, 'with spiking=False')}; "
             "use one whose output is 0 or 1, such as surrogate.Sigmoid()"
         )
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "v_threshold": _number(module.v_threshold),
         "v_init": _number(module._memories_rv["v"]),
         "compare": "ge",
         "max_spikes": 1,
     }
     if module.v_reset is None:
-        return {**found, "reset": "subtract"}
-    return {**found, "reset": "value", "v_reset": _number(module.v_reset)}
+        return {**fields, "reset": "subtract"}
+    return {**fields, "reset": "value", "v_reset": _number(module.v_reset)}
 
 
 _NOT_STEPS = {
@@ -125,8 +125,8 @@ _DYNAMICS: dict[str, Callable[[Any], dict[str, Any]]] = {
 
 
 def _neuron(module: Any, shape: Shape) -> Neuron:
-    known = (_DYNAMICS.get(cls.__qualname__) for cls in type(module).__mro__)
-    dynamics = next(found for found in known if found is not None)
+    candidates = (_DYNAMICS.get(cls.__qualname__) for cls in type(module).__mro__)
+    dynamics = next(each for each in candidates if each is not None)
     return Neuron(shape=shape, **dynamics(module), **_firing(module))
 
 

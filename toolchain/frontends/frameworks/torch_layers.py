@@ -57,13 +57,13 @@ def _padding(module: nn.Conv2d) -> tuple[int, int]:
 
 
 def _avg_pool2d(name: str, module: nn.AvgPool2d, features: Shape) -> Fragment:
-    for what, value in (
+    for option, value in (
         ("padding", any(pair(module.padding))),
         ("ceil_mode", module.ceil_mode),
         ("divisor_override", module.divisor_override is not None),
     ):
         if value:
-            raise UnsupportedError(f"{what}={getattr(module, what)} is not supported")
+            raise UnsupportedError(f"{option}={getattr(module, option)} is not supported")
     stride = module.kernel_size if module.stride is None else module.stride
     return Fragment.of(name, AvgPool2d(kernel=pair(module.kernel_size), stride=pair(stride)))
 

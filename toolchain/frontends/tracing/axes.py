@@ -99,9 +99,9 @@ class Grid:
         """
         features = layout.features(input_shape)
         for candidate in (layout, layout.joined):
-            for flat, shape in ((False, features), (True, (prod(features),))):
+            for flattened, shape in ((False, features), (True, (prod(features),))):
                 if output_shape == (*self.lead(candidate), *shape):
-                    return candidate, flat
+                    return candidate, flattened
         return None
 
     def layout_after_step_reshape(
@@ -114,9 +114,9 @@ class Grid:
         features = layout.features(input_shape)
         alone = Grid(self.batch, 1)
         for candidate in (layout, AxisLayout.STEP, AxisLayout.TIME_BATCH, AxisLayout.BATCH_TIME):
-            for flat, shape in ((False, features), (True, (prod(features),))):
+            for flattened, shape in ((False, features), (True, (prod(features),))):
                 if output_shape == (*alone.lead(candidate), *shape):
-                    return candidate, flat
+                    return candidate, flattened
         return None
 
     def layout_after_flatten(
@@ -164,12 +164,12 @@ def check_axes(axes: Axes, shape: Shape, layout: AxisLayout) -> None:
     Raises:
         UnsupportedError: it would take time for channels, or channels for time.
     """
-    expected, found = _EXPECTED.get(axes, ""), f"{layout.value} of shape {shape}"
+    expected, actual = _EXPECTED.get(axes, ""), f"{layout.value} of shape {shape}"
     if layout not in _LAYOUTS.get(axes, AxisLayout):
-        raise UnsupportedError(f"takes {expected}, got {found}; {_remedy(axes, layout)}")
+        raise UnsupportedError(f"takes {expected}, got {actual}; {_remedy(axes, layout)}")
     rank = _RANK.get(axes)
     if rank is not None and len(layout.features(shape)) != rank:
-        raise UnsupportedError(f"takes {expected}, got {found}; a Flatten may be missing")
+        raise UnsupportedError(f"takes {expected}, got {actual}; a Flatten may be missing")
 
 
 def _remedy(axes: Axes, layout: AxisLayout) -> str:

@@ -120,16 +120,16 @@ def required_calls(calls: Sequence[Call], output: RecordedTensor) -> list[Call]:
 
     A layer with state is included with all of its calls.
     """
-    of: dict[nn.Module | None, list[Call]] = {}
+    calls_of: dict[nn.Module | None, list[Call]] = {}
     for call in calls:
         if call.stateful:
-            of.setdefault(call.module, []).append(call)
-    wanted: set[Call] = set()
+            calls_of.setdefault(call.module, []).append(call)
+    dependencies: set[Call] = set()
     pending = [output.call]
     while pending:
-        one = pending.pop()
-        if one is not None and one not in wanted:
-            wanted.add(one)
-            pending += [value.call for value in one.inputs]
-            pending += of.pop(one.module, [])
-    return [call for call in calls if call in wanted]
+        current = pending.pop()
+        if current is not None and current not in dependencies:
+            dependencies.add(current)
+            pending += [value.call for value in current.inputs]
+            pending += calls_of.pop(current.module, [])
+    return [call for call in calls if call in dependencies]

@@ -80,8 +80,8 @@ class CallConverter:
         for call in calls:
             self._convert_call(call)
         if not self.problems:
-            for name, site in self.graph.loop.sites.items():
-                self._try(site.call, self.graph.loop.check, name)
+            for name, node in self.graph.loop.nodes.items():
+                self._try(node.call, self.graph.loop.check, name)
             for call in self.graph.permanently_absent():
                 self._try(call, self._refuse_constant_zeros)
         if output.call is not None:
@@ -117,23 +117,23 @@ class CallConverter:
             like = self.signals[tensor]
             if like is not None and value.shape[: like.layout.lead] == self.grid.lead(like.layout):
                 return replace(like, node="", state=False)
-        found = self.grid.possible_layouts(value.shape)
-        return Signal("", found[0]) if found else None
+        layouts = self.grid.possible_layouts(value.shape)
+        return Signal("", layouts[0]) if layouts else None
 
     def _signals(self, call: Call) -> Sequence[Signal]:
         """Return the positions in the graph of the outputs of ``call``."""
         if isinstance(call.layer, str):
             raise UnsupportedError(call.layer)
         inputs = [self.signals[value] for value in call.inputs]
-        known = [signal for signal in inputs if signal is not None]
-        if len(known) < len(inputs):
+        available = [signal for signal in inputs if signal is not None]
+        if len(available) < len(inputs):
             return []  # follows from a call that was refused, which is reported on its own
         if call.layer is None:
-            return self._function(call, known)
+            return self._function(call, available)
         assert call.module is not None
         if call.stateful and call.layer.axes_of(call.module) is Axes.STEP:
             return self._step(call, call.layer, call.module)
-        return self._layer(call, call.layer, call.module, known)
+        return self._layer(call, call.layer, call.module, available)
 
     def _add_output(self, output: RecordedTensor) -> None:
         """Add the output node."""
@@ -227,9 +227,9 @@ class CallConverter:
             call, layer, module, source, Signal("", AxisLayout.STEP, step), shape
         )
         out = layer.membrane if module in self.readouts else 0
-        found = [replace(result, state=value.index != out) for value in call.outputs]
+        signals = [replace(result, state=value.index != out) for value in call.outputs]
         self.layers.setdefault(result.node, []).append(call.outputs[out or 0])
-        return found
+        return signals
 
     def _source(self, call: Call) -> tuple[Signal | None, tuple[int, ...]]:
         """Return the input signal of a layer, None for zeros in a loop, and its shape."""
@@ -297,9 +297,14 @@ class CallConverter:
     def _reshape(self, call: Call, signal: Signal) -> Signal:
         result, flat = reshape(call, signal, self.grid)
         if flat:
-            what = call.module or (call.op, call.where)
+            operation = call.module or (call.op, call.where)
             return self.graph.add_call(
-                call, what, [signal], result, lambda name: Fragment.of(name, Flatten()), "flatten"
+                call,
+                operation,
+                [signal],
+                result,
+                lambda name: Fragment.of(name, Flatten()),
+                "flatten",
             )
         title = f"{call.name} ({type(call.module).__name__})"
         if call.module is not None and title not in self.reshape_layers:

@@ -31,13 +31,13 @@ def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, Ax
             f"the layers disagree about batch and time: {sizes}. {_remedy({*layer_grids.values()})}"
         )
     for grid in layer_grids.values():
-        found = [(grid, layout) for layout in grid.possible_layouts(sample)]
-        if not found:
+        candidates = [(grid, layout) for layout in grid.possible_layouts(sample)]
+        if not candidates:
             raise UnsupportedError(
                 f"the sample has shape {sample}, but the spiking layers have batch {grid.batch} "
                 f"and time {grid.time}; it should start with (batch, time) or with batch * time"
             )
-        return found
+        return candidates
     if loop_calls := step_calls(calls):
         return _loop_grids(loop_calls, sample)
     if len(sample) < 3:
@@ -83,21 +83,21 @@ def _loop_grids(loop_calls: dict[str, list[Call]], sample: Shape) -> list[tuple[
     sequence_grids = [Grid(batch=sample[1], time=sample[0]), Grid(*sample[:2])]
     same_batch = [grid for grid in sequence_grids if grid.batch == batch]
     grids = dict.fromkeys([Grid(batch, n) for n in counts] + same_batch)
-    found = [
+    candidates = [
         (grid, layout)
         for grid in grids
         for layout in grid.possible_layouts(sample)
         if layout.has_time_axis and len(sample) > 2
     ]
     if sample[0] == batch:
-        found += [(Grid(batch, n), AxisLayout.STEP) for n in counts]
-    if not found:
+        candidates += [(Grid(batch, n), AxisLayout.STEP) for n in counts]
+    if not candidates:
         raise UnsupportedError(
             f"the sample has shape {sample}, but the loop runs {counts[0]} times over a batch of "
             f"{batch}; it should be (time, batch, ...), (batch, time, ...), or one frame (batch, "
             "...) for every step"
         )
-    return found
+    return candidates
 
 
 def _layer_grid(call: Call) -> Iterator[Grid]:

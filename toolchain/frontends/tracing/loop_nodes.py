@@ -50,25 +50,25 @@ class _LoopNode:
 class LoopNodes:
     """Nodes inside loops over time, with their inputs in each step."""
 
-    sites: dict[str, _LoopNode] = field(default_factory=dict)
+    nodes: dict[str, _LoopNode] = field(default_factory=dict)
     _counts: dict[Hashable, int] = field(default_factory=dict)
 
-    def call_key(self, what: Hashable, step: int | None) -> Hashable:
-        """Return the key of the next call of ``what`` in ``step``, the same in each step."""
-        n = self._counts[what, step] = self._counts.get((what, step), -1) + 1
-        return what, n
+    def call_key(self, operation: Hashable, step: int | None) -> Hashable:
+        """Return the key of the next call of ``operation`` in ``step``, the same in each step."""
+        n = self._counts[operation, step] = self._counts.get((operation, step), -1) + 1
+        return operation, n
 
-    def feed(
+    def add_inputs(
         self, name: str, call: Call, step: int, sources: Sequence[StepSource], kind: str = ""
     ) -> None:
         """Record the inputs of node ``name`` in ``step``."""
-        site = self.sites.setdefault(name, _LoopNode(call, kind))
-        site.sources[step] = tuple(sources)
+        loop_node = self.nodes.setdefault(name, _LoopNode(call, kind))
+        loop_node.sources[step] = tuple(sources)
 
     def edges(self) -> Iterator[Edge]:
         """Yield the edges inside the loops."""
-        for name, site in self.sites.items():
-            for node, delay in site.wiring() if site.kind != "join" else []:
+        for name, loop_node in self.nodes.items():
+            for node, delay in loop_node.wiring() if loop_node.kind != "join" else []:
                 yield Edge(node, name, delay or 0)
 
     def check(self, name: str) -> None:
@@ -77,15 +77,15 @@ class LoopNodes:
         Raises:
             UnsupportedError: they differ between two steps.
         """
-        site = self.sites[name]
-        last = max(site.sources)
-        wiring = site.wiring()
-        if len(wiring) < len(site.sources[last]):
+        loop_node = self.nodes[name]
+        last = max(loop_node.sources)
+        wiring = loop_node.wiring()
+        if len(wiring) < len(loop_node.sources[last]):
             raise UnsupportedError(f"receives zeros in step {last} instead of a layer's output")
-        for step, found in sorted(site.sources.items()):
+        for step, sources in sorted(loop_node.sources.items()):
             expected = [self._expected(source, step) for source in wiring]
-            if list(found) != expected:
-                here, there = (_describe_sources(site.sources[n], n) for n in (step, last))
+            if list(sources) != expected:
+                here, there = (_describe_sources(loop_node.sources[n], n) for n in (step, last))
                 raise UnsupportedError(
                     f"takes its input from {here} in step {step}, but from {there} in step {last}; "
                     "a loop over time must do the same in each step"
@@ -98,15 +98,15 @@ class LoopNodes:
             return node, None
         if delay > step:
             return None
-        then = step - delay
-        site = self.sites.get(node)
-        if site is None or site.kind != "add" or then in site.sources:
-            return node, then
-        operands = [self._expected(operand, then) for operand in site.wiring()]
+        source_step = step - delay
+        loop_node = self.nodes.get(node)
+        if loop_node is None or loop_node.kind != "add" or source_step in loop_node.sources:
+            return node, source_step
+        operands = [self._expected(operand, source_step) for operand in loop_node.wiring()]
         present = [operand for operand in operands if operand is not None]
         if not present:
             return None
-        return present[0] if len(present) == 1 else (node, then)
+        return present[0] if len(present) == 1 else (node, source_step)
 
 
 def _describe_sources(sources: Sequence[StepSource], step: int) -> str:
@@ -116,8 +116,8 @@ def _describe_sources(sources: Sequence[StepSource], step: int) -> str:
 def _describe_source(source: StepSource, step: int) -> str:
     if source is None:
         return "zeros"
-    node, then = source
-    if then is None or then == step:
+    node, source_step = source
+    if source_step is None or source_step == step:
         return repr(node)
-    back = step - then
+    back = step - source_step
     return f"{node!r} of {back} step{'s' if back > 1 else ''} before"

@@ -31,8 +31,8 @@ def copy_model(model: nn.Module) -> nn.Module:
     try:
         duplicate = _deep_copy(original)
     except Exception as fault:
-        what = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
-        raise ExtractError(what) from fault
+        message = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
+        raise ExtractError(message) from fault
     return _convert_attributes(duplicate.cpu().double().eval())
 
 

@@ -54,8 +54,8 @@ def _state_name(value: RecordedTensor) -> str:
     call = value.call
     assert call is not None
     assert isinstance(call.layer, Layer)
-    what = "membrane" if value.index == call.layer.membrane else "state"
-    return f"{what} of {call.name!r}"
+    state_kind = "membrane" if value.index == call.layer.membrane else "state"
+    return f"{state_kind} of {call.name!r}"
 
 
 def origin(value: RecordedTensor) -> RecordedTensor:
@@ -74,9 +74,9 @@ def membrane_readouts(calls: Sequence[Call], output: RecordedTensor) -> set[nn.M
         if call is None or call.module is None or _is_copy(by) or (by and by.module is call.module):
             continue
         used.setdefault(call.module, set()).add(source.index)
-    found = {call.module: call.layer for call in calls if call.module is not None}
+    layers = {call.module: call.layer for call in calls if call.module is not None}
     return {
-        module for module, indices in used.items() if _is_readout(found[module], module, indices)
+        module for module, indices in used.items() if _is_readout(layers[module], module, indices)
     }
 
 
@@ -108,9 +108,9 @@ def without_spikes(fragment: Fragment) -> Fragment:
             "the network uses its membrane, on which its spikes act; build it without reset and "
             "recurrence, or use its spikes"
         )
-    shared = {field.name: getattr(node, field.name) for field in fields(Membrane)}
+    membrane_fields = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(
-        nodes={fragment.exit: Readout(**shared)},
+        nodes={fragment.exit: Readout(**membrane_fields)},
         entry=fragment.entry,
         exit=fragment.exit,
         dt=fragment.dt,

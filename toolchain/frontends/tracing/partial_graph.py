@@ -59,10 +59,10 @@ class PartialGraph:
 
         A layer's name is reserved for its first call; the nodes of functions never take it.
         """
-        own = call is not None and call.module is not None
-        taken = {*self.nodes} if own else {*self.nodes, *self.reserved}
+        is_layer = call is not None and call.module is not None
+        names_in_use = {*self.nodes} if is_layer else {*self.nodes, *self.reserved}
         count, free = 1, name
-        while free in taken:
+        while free in names_in_use:
             count += 1
             free = f"{name}#{count}"
         return free
@@ -76,7 +76,7 @@ class PartialGraph:
     def add_call(
         self,
         call: Call,
-        what: Hashable,
+        operation: Hashable,
         sources: Sequence[Signal | None],
         like: Signal,
         make: Callable[[str], Fragment],
@@ -86,7 +86,7 @@ class PartialGraph:
 
         Args:
             call: the call.
-            what: the layer, or the function with its place in the code.
+            operation: the layer, or the function with its source line.
             sources: inputs of the call, None for zeros.
             like: layout and step of the output.
             make: returns the nodes for a name.
@@ -95,7 +95,11 @@ class PartialGraph:
         key: Hashable = call
         if not like.sequence:
             nodes = tuple(source.node for source in sources if source)
-            key = (what, nodes) if like.step is None else self.loop.call_key(what, like.step)
+            key = (
+                (operation, nodes)
+                if like.step is None
+                else self.loop.call_key(operation, like.step)
+            )
         fragment = self._fragments.get(key)
         if fragment is None:
             fragment = self._fragments[key] = make(
@@ -108,12 +112,14 @@ class PartialGraph:
                     self._connect(source, fragment.entry)
         if like.step is not None:
             step_sources = [(source.node, source.step) if source else None for source in sources]
-            self.loop.feed(fragment.entry, call, like.step, step_sources, kind)
+            self.loop.add_inputs(fragment.entry, call, like.step, step_sources, kind)
         return Signal(fragment.exit, like.layout, like.step)
 
-    def add_absent(self, call: Call, what: Hashable, step: int | None) -> None:
+    def add_absent(self, call: Call, operation: Hashable, step: int | None) -> None:
         """Record a sum with a zero operand in this timestep, which needs no node yet."""
-        self._absent.setdefault((what, 0) if step is None else self.loop.call_key(what, step), call)
+        self._absent.setdefault(
+            (operation, 0) if step is None else self.loop.call_key(operation, step), call
+        )
 
     def permanently_absent(self) -> list[Call]:
         """Return the sums that have a zero operand in every timestep."""

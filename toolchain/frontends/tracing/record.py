@@ -29,14 +29,14 @@ _SKIPPED = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 
 
 def record(
-    model: nn.Module, sample: Tensor, what: str, forward: Callable[[Tensor], Any] | None = None
+    model: nn.Module, sample: Tensor, label: str, forward: Callable[[Tensor], Any] | None = None
 ) -> RecordedRun:
     """Run ``model`` once on ``sample`` and record every call.
 
     Args:
         model: the model whose layers are recorded.
         sample: its input.
-        what: name of the sample in messages.
+        label: name of the sample in messages.
         forward: function that runs the model, if not its own forward alone.
 
     Raises:
@@ -50,7 +50,7 @@ def record(
             raise
         except Exception as fault:
             raise ExtractError(
-                f"{type(model).__name__} fails on {what} of shape {tuple(sample.shape)}"
+                f"{type(model).__name__} fails on {label} of shape {tuple(sample.shape)}"
                 f"{recorder.location()}: {type(fault).__name__}: {fault}"
             ) from fault
     return recorder.run(out)
@@ -171,12 +171,12 @@ class _Recorder(TorchFunctionMode):
         return value
 
     def _note_outputs(self, call: Call, out: Any) -> None:
-        found: dict[int, RecordedTensor] = {}
+        values: dict[int, RecordedTensor] = {}
         for index, tensor in enumerate(tensors(out)):
-            known = found.get(id(tensor))
-            found[id(tensor)] = known or self._keep(tensor, call, index)
-            call.outputs.append(found[id(tensor)])
-        if found:
+            repeated = values.get(id(tensor))  # a layer may return a tensor twice
+            values[id(tensor)] = repeated or self._keep(tensor, call, index)
+            call.outputs.append(values[id(tensor)])
+        if values:
             self.calls.append(call)
 
     def location(self) -> str:
@@ -185,24 +185,24 @@ class _Recorder(TorchFunctionMode):
 
     def run(self, out: Any) -> RecordedRun:
         """Return the record of the run, given the model's output ``out``."""
-        what = type(self.model).__name__
+        model = type(self.model).__name__
         out = out[0] if _has_state_and_record(out) else out
         outputs = [] if isinstance(out, Mapping) else list(tensors(out))
         if not outputs:
             raise ExtractError(
-                f"{what} returns {_describe(out)}; return the one output tensor of the network"
+                f"{model} returns {_describe(out)}; return the one output tensor of the network"
             )
         known = [self.values[id(tensor)] for tensor in outputs if id(tensor) in self.values]
         if not known:
-            raise ExtractError(f"the output of {what} does not depend on the sample")
+            raise ExtractError(f"the output of {model} does not depend on the sample")
         return RecordedRun(
-            model=what,
+            model=model,
             calls=self.calls,
             sample=self.sample,
             outputs=known,
             description=_describe(out),
             problems=self.problems,
-            layers={self.names[m]: m for m, found in self.kinds.items() if found is not None},
+            layers={self.names[m]: m for m, layer in self.kinds.items() if layer is not None},
         )
 
 
@@ -223,8 +223,8 @@ def _has_state_and_record(out: Any) -> bool:
     )
 
 
-_CONSTANT = {f"{what}_like" for what in ("zeros", "ones", "full", "empty", "rand", "randn")}
-_CONSTANT |= {f"new_{what}" for what in ("zeros", "ones", "full", "empty", "tensor")}
+_CONSTANT = {f"{name}_like" for name in ("zeros", "ones", "full", "empty", "rand", "randn")}
+_CONSTANT |= {f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")}
 """Functions that use only the shape of their argument."""
 
 
@@ -263,10 +263,10 @@ _SHOWN = 4  # items of a list in a message
 
 def _describe(out: Any) -> str:
     if isinstance(out, tuple | list):
-        shown = [_describe(item) for item in out[:_SHOWN]]
+        parts = [_describe(item) for item in out[:_SHOWN]]
         if len(out) > _SHOWN:
-            shown.append("...")
-        return f"a {type(out).__name__} of {', '.join(shown) or 'nothing'}"
+            parts.append("...")
+        return f"a {type(out).__name__} of {', '.join(parts) or 'nothing'}"
     if isinstance(out, Mapping):
         items = ", ".join(f"{key!r}: {_describe(value)}" for key, value in out.items())
         return f"a dictionary of {items}"

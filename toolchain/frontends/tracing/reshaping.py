@@ -29,17 +29,17 @@ def reshape(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool]:
     """Return the signal of the reshaped tensor, and whether its features were flattened."""
     input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
     if signal.step is not None:
-        found = grid.layout_after_step_reshape(input_shape, signal.layout, output_shape)
+        match = grid.layout_after_step_reshape(input_shape, signal.layout, output_shape)
     elif isinstance(call.module, nn.Flatten):
-        found = grid.layout_after_flatten(call.module, input_shape, signal.layout)
+        match = grid.layout_after_flatten(call.module, input_shape, signal.layout)
     else:
-        found = grid.layout_after_reshape(input_shape, signal.layout, output_shape)
-    if found is None:
+        match = grid.layout_after_reshape(input_shape, signal.layout, output_shape)
+    if match is None:
         raise UnsupportedError(
             f"reshapes {input_shape} to {output_shape}; only flattening all features, and joining "
             f"or splitting batch {grid.batch} and time {grid.time}, are supported"
         )
-    layout, flat = found
+    layout, flat = match
     return replace(signal, layout=layout), flat
 
 
@@ -51,15 +51,15 @@ def slice_steps(call: Call, signal: Signal) -> Sequence[Signal]:
             "time, ...), can be sliced, into timesteps"
         )
     axis = 0 if signal.layout is AxisLayout.TIME_BATCH else 1
-    found = [find_step(view, call.inputs[0], axis) for view in call.outputs]
-    if None in found:
+    steps = [find_step(view, call.inputs[0], axis) for view in call.outputs]
+    if None in steps:
         raise UnsupportedError(
             f"is not a single timestep of {signal.layout.value}; pass the whole sequence to each "
             "layer, or loop over it step by step"
         )
     return [
         replace(signal, step=step, layout=signal.layout if keeps_axis else AxisLayout.STEP)
-        for step, keeps_axis in filter(None, found)
+        for step, keeps_axis in filter(None, steps)
     ]
 
 
@@ -83,7 +83,7 @@ def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialG
     name = f"join {id(call)}"
     for signal in inputs:
         assert signal.step is not None
-        graph.loop.feed(name, call, signal.step, [(signal.node, signal.step)], "join")
+        graph.loop.add_inputs(name, call, signal.step, [(signal.node, signal.step)], "join")
     return replace(inputs[-1], layout=layout, step=None)
 
 

@@ -24,22 +24,22 @@ _TIE = (
 )
 
 
-def self_check(traced: TracedGraph, what: str) -> int:
+def self_check(result: TracedGraph, label: str) -> int:
     """Check that Graph and model compute the same, and return the number of spikes compared.
 
     Raises:
         ExtractError: a difference, with the first layer, sample, step and neuron that has one.
     """
-    graph = traced.graph
-    recording = interpret(graph, traced.sample, record=True)
-    compared = 0
+    graph = result.graph
+    recording = interpret(graph, result.sample, record=True)
+    spike_count = 0
     for name, record in recording.layers.items():
         node = graph[name]
         ties = _ties(node, record.v_mem) if isinstance(node, Neuron) else None
-        _compare(f"layer {name!r}", traced.layers[name], record.spikes, what, ties)
-        compared += record.spikes.size if isinstance(node, Neuron) else 0
-    _compare("the output", traced.output, recording.spikes, what, None)
-    return compared
+        _compare(f"layer {name!r}", result.layers[name], record.spikes, label, ties)
+        spike_count += record.spikes.size if isinstance(node, Neuron) else 0
+    _compare("the output", result.output, recording.spikes, label, None)
+    return spike_count
 
 
 def _ties(node: Neuron, v_mem: Array) -> Array:
@@ -49,11 +49,11 @@ def _ties(node: Neuron, v_mem: Array) -> Array:
     return np.asarray(near & (node.reset == "subtract"))
 
 
-def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | None) -> None:
+def _compare(where: str, model: Array, graph: Array, label: str, ties: Array | None) -> None:
     """Check that spikes, which have ``ties``, are equal, and other values within TOLERANCE."""
     if model.shape != graph.shape:
         raise ExtractError(
-            f"the Graph differs from the model on {what}: {where} has shape "
+            f"the Graph differs from the model on {label}: {where} has shape "
             f"{model.shape} in the model and {graph.shape} in the Graph"
         )
     if ties is not None:
@@ -63,19 +63,19 @@ def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | No
         wrong = ~(np.abs(model - graph) <= TOLERANCE * scale)
     if wrong.any():
         raise ExtractError(
-            f"the Graph differs from the model on {what}: {where} "
+            f"the Graph differs from the model on {label}: {where} "
             f"{_first(model, graph, wrong, ties)}"
         )
 
 
 def _first(model: Array, graph: Array, wrong: Array, ties: Array | None) -> str:
-    places = np.argwhere(wrong)
-    place = places[np.argmin(places[:, 1])]
-    batch, step, *neuron = (int(n) for n in place)
-    here = tuple(place)
+    indices = np.argwhere(wrong)
+    index = indices[np.argmin(indices[:, 1])]
+    batch, step, *neuron = (int(n) for n in index)
+    here = tuple(index)
     tie = _TIE if ties is not None and ties[here] else ""
     return (
         f"differs first in sample {batch}, step {step}, neuron {tuple(neuron)}: "
         f"{model[here]:.12g} in the model, {graph[here]:.12g} in the Graph "
-        f"({len(places)} of {wrong.size} values differ){tie}"
+        f"({len(indices)} of {wrong.size} values differ){tie}"
     )

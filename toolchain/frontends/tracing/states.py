@@ -73,8 +73,8 @@ def _check_start(state: Any) -> None:
 
 def _check_own(state: Any, call: Call, before: Call) -> None:
     if not isinstance(state, RecordedTensor):
-        what = "zeros" if _is_zero(state) else "a tensor that is no layer's output"
-        raise UnsupportedError(f"receives {what} as its state after the first step")
+        state_text = "zeros" if _is_zero(state) else "a tensor that is no layer's output"
+        raise UnsupportedError(f"receives {state_text} as its state after the first step")
     source = origin(state).call
     if source is before:
         return

@@ -23,10 +23,10 @@ def sum_signals(call: Call, inputs: Sequence[Signal], graph: PartialGraph) -> Si
     """
     others = [item for item in call.others if item is not None]
     shapes = {value.shape for value in (*call.inputs, *call.outputs)}
-    what = call.module or (call.op, call.where)
+    operation = call.module or (call.op, call.where)
     if len(inputs) == 1 and all(map(_is_zero, others)) and len(shapes) == 1:
         if any(isinstance(item, Zeros) for item in others):
-            graph.add_absent(call, what, inputs[0].step)
+            graph.add_absent(call, operation, inputs[0].step)
         return inputs[0]  # zeros before the first spike, or the start value of Python's sum()
     if others or len(inputs) != 2:
         operands = ", ".join(map(_describe, others)) or "something"
@@ -39,7 +39,9 @@ def sum_signals(call: Call, inputs: Sequence[Signal], graph: PartialGraph) -> Si
     _check_two(one, two)
     steps = [signal.step for signal in inputs if signal.step is not None]
     like = replace(one, step=max(steps, default=None))
-    return graph.add_call(call, what, inputs, like, lambda name: Fragment.of(name, Add()), "add")
+    return graph.add_call(
+        call, operation, inputs, like, lambda name: Fragment.of(name, Add()), "add"
+    )
 
 
 def _check_two(one: Signal, two: Signal) -> None:

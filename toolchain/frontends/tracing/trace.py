@@ -65,10 +65,10 @@ def extract(
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
     model_copy, inputs, forward, notes, first = _first_run_or_remedy(model, _inputs(sample), dt)
 
-    def trace_on(tensor: Tensor, what: str) -> TracedGraph:
-        traced = _trace_graph(model_copy, _run(model_copy, tensor, what, forward), dt, notes)
-        _check_same_graph(first.graph, traced.graph, what)
-        return traced
+    def trace_on(tensor: Tensor, label: str) -> TracedGraph:
+        result = _trace_graph(model_copy, _run(model_copy, tensor, label, forward), dt, notes)
+        _check_same_graph(first.graph, result.graph, label)
+        return result
 
     second = trace_on(_random_spikes(inputs, seed), "random spikes")
     check_notes = {"self_check": "not run"}
@@ -89,7 +89,7 @@ class _FirstRun(NamedTuple):
     inputs: Tensor
     forward: _Forward
     notes: dict[str, str]
-    traced: TracedGraph
+    result: TracedGraph
 
 
 def _first_run_or_remedy(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
@@ -119,14 +119,14 @@ def _self_check_notes(
 ) -> dict[str, str]:
     """Return the notes on the number of compared spikes and the layers that stayed silent."""
     spikes = self_check(first, "the sample") + self_check(second, "random spikes")
-    silent, what = first.silent_layers & second.silent_layers, "sample and random spikes"
-    while silent and (traced := next(stronger, None)) is not None:
-        spikes += self_check(traced, "strong random input")
-        silent, what = (
-            silent & traced.silent_layers,
+    silent, label = first.silent_layers & second.silent_layers, "sample and random spikes"
+    while silent and (result := next(stronger, None)) is not None:
+        spikes += self_check(result, "strong random input")
+        silent, label = (
+            silent & result.silent_layers,
             "sample, random spikes and strong random input",
         )
-    notes = {"self_check": f"0 of {count(spikes)} spikes differ on {what}"}
+    notes = {"self_check": f"0 of {count(spikes)} spikes differ on {label}"}
     names = ", ".join(name for name in first.layers if name in silent)
     return notes | {"silent_in_self_check": names} if silent else notes
 
@@ -149,9 +149,11 @@ def _inputs(sample: Any) -> Tensor:
     return sample.detach().cpu().to(torch.float64, copy=True)
 
 
-def _run(model_copy: nn.Module, inputs: Tensor, what: str, forward: _Forward = None) -> RecordedRun:
+def _run(
+    model_copy: nn.Module, inputs: Tensor, label: str, forward: _Forward = None
+) -> RecordedRun:
     reset_states(model_copy)
-    return record(model_copy, inputs, what, forward)
+    return record(model_copy, inputs, label, forward)
 
 
 def _trace_graph(
@@ -183,7 +185,7 @@ def _strong_input(like: Tensor, size: float, seed: int) -> Tensor:
     return torch.from_numpy(rng.normal(0.0, size, like.shape))
 
 
-def _check_same_graph(one: Graph, other: Graph, what: str) -> None:
+def _check_same_graph(one: Graph, other: Graph, label: str) -> None:
     """Check that two runs gave the same Graph.
 
     Raises:
@@ -194,6 +196,6 @@ def _check_same_graph(one: Graph, other: Graph, what: str) -> None:
         return
     differences = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
     raise ExtractError(
-        f"the model's structure on {what} differs from that on the sample; a branch in its "
+        f"the model's structure on {label} differs from that on the sample; a branch in its "
         f"forward depends on the data. Only one of the two runs has: {'; '.join(differences)}"
     )

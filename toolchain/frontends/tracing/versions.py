@@ -14,11 +14,11 @@ __all__ = ["framework_versions"]
 
 def framework_versions(model: nn.Module) -> str:
     """Return the frameworks whose layers the model has: ``torch 2.13.0, snntorch 1.0.0``."""
-    found = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
+    packages = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
     return ", ".join(
         [
             f"torch {torch.__version__}",
-            *(_version(name) for name in framework_names() if name in found),
+            *(_version(name) for name in framework_names() if name in packages),
         ]
     )
 
