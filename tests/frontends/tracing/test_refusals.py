@@ -341,7 +341,7 @@ def test_a_layer_that_is_silent_on_spikes_is_driven_harder():
         "on sample, random spikes and strong random input"
     )
     assert "silent_in_self_check" not in graph.provenance
-    model[1].register_forward_hook(lambda module, given, made: 2 * made)
+    model[1].register_forward_hook(lambda module, given, output: 2 * output)
     assert "on strong random input: layer '1' differs first in" in message(model)
 
 

@@ -19,6 +19,7 @@ Source: Norse 1.1.0 as observed.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,7 @@ _FIELD = "a receptive field has no counterpart; use nn.Conv2d and, for time, LIC
 
 
 def _each(names: str, endings: tuple[str, ...], reason: str) -> dict[str, str]:
-    return {f"{name}{ending}": reason for name in names.split() for ending in endings}
+    return dict.fromkeys(map("".join, product(names.split(), endings)), reason)
 
 
 REFUSED: dict[str, str] = {

@@ -7,6 +7,7 @@ time, where each call of a layer is one timestep, the calls are counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Axes, Layer, UnsupportedError
@@ -77,18 +78,16 @@ def _is_step_call(call: Call) -> bool:
 
 def _loop_grids(loop_calls: dict[str, list[Call]], sample: Shape) -> list[tuple[Grid, AxisLayout]]:
     """Return the grids of a loop over a sequence, or over one frame that every step takes."""
-    first = next(call for group in loop_calls.values() for call in group if call.inputs)
+    first = next(call for call in chain.from_iterable(loop_calls.values()) if call.inputs)
     batch = first.inputs[0].shape[0]
     counts = sorted({len(group) for group in loop_calls.values()})
     sequence_grids = [Grid(batch=sample[1], time=sample[0]), Grid(*sample[:2])]
     same_batch = [grid for grid in sequence_grids if grid.batch == batch]
     grids = dict.fromkeys([Grid(batch, n) for n in counts] + same_batch)
-    candidates = [
-        (grid, layout)
-        for grid in grids
-        for layout in grid.possible_layouts(sample)
-        if layout.has_time_axis and len(sample) > 2
-    ]
+    candidates = []
+    for grid in grids if len(sample) > 2 else ():
+        layouts = [layout for layout in grid.possible_layouts(sample) if layout.has_time_axis]
+        candidates += [(grid, layout) for layout in layouts]
     if sample[0] == batch:
         candidates += [(Grid(batch, n), AxisLayout.STEP) for n in counts]
     if not candidates:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from toolchain.frontends.frameworks.adapter import UnsupportedError
 from toolchain.frontends.tracing.calls import Call
 from toolchain.ir import Edge
+from toolchain.report import plural
 
 __all__ = ["LoopNodes", "StepSource"]
 
@@ -119,5 +120,4 @@ def _describe_source(source: StepSource, step: int) -> str:
     node, source_step = source
     if source_step is None or source_step == step:
         return repr(node)
-    back = step - source_step
-    return f"{node!r} of {back} step{'s' if back > 1 else ''} before"
+    return f"{node!r} of {plural(step - source_step, 'step')} before"

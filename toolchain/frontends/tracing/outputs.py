@@ -68,12 +68,15 @@ def origin(value: RecordedTensor) -> RecordedTensor:
 def membrane_readouts(calls: Sequence[Call], output: RecordedTensor) -> set[nn.Module]:
     """Return the layers whose membrane, and not their spikes, is used by the network."""
     used: dict[nn.Module, set[int]] = {}
-    for value, by in [(output, None), *((v, c) for c in calls for v in c.inputs)]:
+    uses: list[tuple[RecordedTensor, Call | None]] = [(output, None)]
+    for call in calls:
+        uses += [(value, call) for value in call.inputs]
+    for value, user in uses:
         source = origin(value)
-        call = source.call
-        if call is None or call.module is None or _is_copy(by) or (by and by.module is call.module):
+        module = source.call.module if source.call is not None else None
+        if module is None or _is_copy(user) or (user and user.module is module):
             continue
-        used.setdefault(call.module, set()).add(source.index)
+        used.setdefault(module, set()).add(source.index)
     layers = {call.module: call.layer for call in calls if call.module is not None}
     return {
         module for module, indices in used.items() if _is_readout(layers[module], module, indices)

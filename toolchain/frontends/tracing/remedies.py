@@ -28,8 +28,7 @@ def find_remedy(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
         sample: the input on which it was refused.
         extract: returns the notes of a convertible run, and raises ExtractError otherwise.
     """
-    attempts = (_one_mode, _one_timestep)
-    return next((text for each in attempts if (text := each(model, sample, extract))), "")
+    return _one_mode(model, sample, extract) or _one_timestep(model, sample, extract)
 
 
 def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
