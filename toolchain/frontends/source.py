@@ -1,6 +1,6 @@
-"""Whatever a user holds, as a Graph: a torch module, a Graph, a NIR graph or a file.
+"""Conversion of every supported input to a Graph: torch module, Graph, NIR graph or file.
 
-Imports late, so that a Graph or a file needs neither torch nor a framework.
+Imports are late, so that a Graph or a file needs neither torch nor a framework.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ def as_graph(
     dialect: str | None = None,
     reset: str | None = None,
 ) -> Graph:
-    """The Graph of ``model``.
+    """Return ``model`` as a Graph.
 
     Args:
         model: a torch module, a Graph, a ``nir.NIRGraph``, or the path of a file.
-        sample: an input as a torch module's own forward takes it.
+        sample: an input in the shape that a torch module's own forward takes.
         dt: length of a timestep, s.
-        dialect, reset: how a NIR graph is to be read; see ``toolchain.frontends.nir``.
+        dialect, reset: options for reading a NIR graph; see ``toolchain.frontends.nir``.
 
     Raises:
-        ExtractError: the module cannot be turned into a Graph.
-        ModelFileError: the file or the NIR graph cannot, or leaves something open.
-        ValueError: something else was given, or a module without ``sample``.
+        ExtractError: the module cannot be converted to a Graph.
+        ModelFileError: the file or the NIR graph cannot be converted, or is ambiguous.
+        ValueError: ``model`` is of another type, or a module was given without ``sample``.
     """
     if isinstance(model, Graph):
         return model if dt is None else model.with_dt(dt)

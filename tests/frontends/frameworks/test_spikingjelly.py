@@ -31,7 +31,7 @@ def node(name, **attributes):
     return module(f"neuron.lif:{name}", **{**given, **attributes})
 
 
-def made(layer, features=(4,)):
+def node_of(layer, features=(4,)):
     return kind(layer).adapter("n", layer, features).nodes["n"]
 
 
@@ -53,22 +53,22 @@ def test_the_step_mode_decides_what_flatten_takes(mode, axes):
 
 def test_flatten_of_some_axes_is_refused_in_mode_m():
     whole = module("layer.stateless_wrapper:Flatten", start_dim=1, end_dim=3, step_mode="m")
-    assert isinstance(made(whole, (2, 3, 4)), Flatten)
+    assert isinstance(node_of(whole, (2, 3, 4)), Flatten)
     part = module("layer.stateless_wrapper:Flatten", start_dim=1, end_dim=2, step_mode="m")
     with pytest.raises(UnsupportedError, match=r"flattens from 1 to 2; .* end_dim=-1"):
-        made(part, (2, 3, 4))
+        node_of(part, (2, 3, 4))
 
 
 def test_the_membrane_starts_where_the_memory_is_reset_to():
     # v_reset may have been changed since the node was built, its memory then was not
-    held = {"dict": {"v": 0.35}}
-    neuron = made(node("IFNode", v_reset=None, _memories_rv=held))
+    memories = {"dict": {"v": 0.35}}
+    neuron = node_of(node("IFNode", v_reset=None, _memories_rv=memories))
     assert neuron.v_init == 0.35
     assert neuron.reset == "subtract"
 
 
 def test_a_synapse_of_cuba_does_not_scale_the_input():
-    neuron = made(node("CUBALIFNode", c_decay=0.6, v_decay=0.8, v_reset=0.2))
+    neuron = node_of(node("CUBALIFNode", c_decay=0.6, v_decay=0.8, v_reset=0.2))
     assert (neuron.alpha_syn, neuron.alpha_mem, neuron.gain) == (0.6, 0.8, 1.0)
     assert neuron.syn_order == "decay_add"
     assert neuron.v_leak == 0
@@ -80,14 +80,14 @@ def test_a_synapse_of_cuba_does_not_scale_the_input():
 def test_a_surrogate_that_gives_no_plain_spikes_is_refused(name, why):
     layer = node("IFNode", surrogate_function=surrogate(name, spiking=True))
     with pytest.raises(UnsupportedError, match=rf"surrogate_function is {name}, which .*{why}"):
-        made(layer)
+        node_of(layer)
 
 
 def test_votes_that_fill_no_group_are_left_out():
     layer = module("layer.misc:VotingLayer", voting_size=3, step_mode="m")
     third = 1 / 3
     wanted = [[third] * 3 + [0] * 5, [0] * 3 + [third] * 3 + [0] * 2]
-    np.testing.assert_allclose(made(layer, (8,)).weight, wanted)
+    np.testing.assert_allclose(node_of(layer, (8,)).weight, wanted)
 
 
 def test_a_recurrent_container_of_several_layers_is_refused():
@@ -99,4 +99,4 @@ def test_a_recurrent_container_of_several_layers_is_refused():
         step_mode="m",
     )
     with pytest.raises(UnsupportedError, match="sub_module is Sequential; supported is a single"):
-        made(layer)
+        node_of(layer)

@@ -14,7 +14,7 @@ from toolchain import nn
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends import extract
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
-from toolchain.frontends.tracing.axes import Layout, check_axes
+from toolchain.frontends.tracing.axes import AxisLayout, check_axes
 from toolchain.runs.interpret import interpret
 
 
@@ -131,7 +131,7 @@ def features_of_a_step(net, x):
 )
 def test_other_axes_may_not(forward, op, text):
     assert message(Net(forward, out=nn.IAF()), spikes(4, 4, 4)) == (
-        f"{op} at {at(forward, text)}: reorders other axes than batch and time; arrays are "
+        f"{op} at {at(forward, text)}: reorders axes other than batch and time; arrays are "
         "(batch, time, *features) or (time, batch, *features) throughout, so reorder axes outside "
         "the network"
     )
@@ -141,7 +141,7 @@ def test_a_layer_is_not_given_the_other_order():
     model = torch_nn.Sequential(TimeFirst(), nn.IAF())
     assert message(model, spikes(9, 2, 4)) == (
         "the layers disagree about batch and time: layer '0.iaf' (IAF): batch 2, time 9; layer "
-        "'1' (IAF): batch 9, time 2. transpose(0, 1) goes between layers on (time, batch, ...) and "
+        "'1' (IAF): batch 9, time 2. put transpose(0, 1) between layers on (time, batch, ...) and "
         "on (batch, time, ...)"
     )
     assert message(model, spikes(6, 6, 4)) == (
@@ -162,21 +162,21 @@ def test_both_orders_are_not_added():
 
 FLATTEN = "put toolchain.nn.FlattenTime before it"
 REMEDIES = [
-    (Axes.TIME, Layout.TIME_BATCH, "put transpose(0, 1) before it"),
-    (Axes.TIME, Layout.ROWS, "put UnflattenTime before it or use Squeeze"),
-    (Axes.TIME, Layout.ROWS_TIME_MAJOR, "unflatten its rows to (time, batch, ...) first"),
-    (Axes.TIME, Layout.STEP, "call it once, on the whole sequence"),
-    (Axes.TIME_FIRST, Layout.BATCH_TIME, "put transpose(0, 1) before it"),
-    (Axes.IMAGE, Layout.BATCH_TIME, FLATTEN),
-    (Axes.IMAGE, Layout.TIME_BATCH, "put flatten(0, 1) before it"),
-    (Axes.ROWS, Layout.TIME_BATCH, "put flatten(0, 1) before it"),
-    (Axes.SQUEEZED, Layout.BATCH_TIME, FLATTEN),
+    (Axes.TIME, AxisLayout.TIME_BATCH, "put transpose(0, 1) before it"),
+    (Axes.TIME, AxisLayout.ROWS, "put UnflattenTime before it or use Squeeze"),
+    (Axes.TIME, AxisLayout.ROWS_TIME_MAJOR, "unflatten its rows to (time, batch, ...) first"),
+    (Axes.TIME, AxisLayout.STEP, "call it once, on the whole sequence"),
+    (Axes.TIME_FIRST, AxisLayout.BATCH_TIME, "put transpose(0, 1) before it"),
+    (Axes.IMAGE, AxisLayout.BATCH_TIME, FLATTEN),
+    (Axes.IMAGE, AxisLayout.TIME_BATCH, "put flatten(0, 1) before it"),
+    (Axes.ROWS, AxisLayout.TIME_BATCH, "put flatten(0, 1) before it"),
+    (Axes.SQUEEZED, AxisLayout.BATCH_TIME, FLATTEN),
     (
         Axes.SQUEEZED,
-        Layout.ROWS_TIME_MAJOR,
-        "it cuts rows sample by sample; hand it (batch, time, ...) flattened",
+        AxisLayout.ROWS_TIME_MAJOR,
+        "it splits rows sample by sample; pass (batch, time, ...) flattened",
     ),
-    (Axes.STEP, Layout.TIME_BATCH, "call it once in each step of a loop over time"),
+    (Axes.STEP, AxisLayout.TIME_BATCH, "call it once in each step of a loop over time"),
 ]
 
 
@@ -196,8 +196,8 @@ def without_state(net, x):
 
 def test_a_layer_that_keeps_no_state_is_handed_it():
     assert message(Net(without_state, iaf=IAFCell()), spikes(9, 2, 4)) == (
-        "layer 'iaf' (IAFCell): is called without its state of the step before; hand it what it "
-        "returned then"
+        "layer 'iaf' (IAFCell): is called without its state of the previous step; pass the state "
+        "that it returned there"
     )
 
 
@@ -210,8 +210,8 @@ class Charged(TimeFirst):
 
 def test_a_layer_on_sequences_starts_at_rest():
     assert message(Charged(), spikes(9, 2, 4)) == (
-        "layer 'iaf' (IAF): is given a state to start from that is not zero; a chip starts at "
-        "rest, so give none in the first step"
+        "layer 'iaf' (IAF): receives an initial state that is not zero; a chip starts at rest, so "
+        "pass no state in the first step"
     )
 
 

@@ -79,21 +79,21 @@ def zeros_in_the_end(net, x):
     return torch.stack([net.cell(net.fc(step)) for step in steps])
 
 
-FED = "is fed from {} in step {}, but from {} in step 9; a loop over time has to do the same in "
-FED += "each step"
-ORDER = "a loop over time has to go through the steps in order"
+FED = "takes its input from {} in step {}, but from {} in step 9; a loop over time must do the "
+FED += "same in each step"
+ORDER = "a loop over time must process the steps in order"
 STEPS = [
     (other_layer_in_one_step, CELL + FED.format("'fc2'", 3, "'fc'")),
     (feedback_in_some_steps, CELL + FED.format("'fc'", 1, "'add'")),
-    (every_other_step, CELL + "is called 5 times in 10 timesteps; a loop over time has to call it "
-     "once in each"),
-    (only_the_first_half, CELL + "is called 5 times in 10 timesteps; a loop over time has to call "
-     "it once in each"),
-    (backwards, CELL + f"is given timestep 9 in its call for timestep 0; {ORDER}"),
-    (looks_ahead, CELL + f"is given timestep 1 in its call for timestep 0; {ORDER}"),
-    (sums_with_the_next_step, CELL + f"is given timestep 1 in its call for timestep 0; {ORDER}"),
+    (every_other_step, CELL + "is called 5 times in 10 timesteps; a loop over time must call it "
+    "once in each"),
+    (only_the_first_half, CELL + "is called 5 times in 10 timesteps; a loop over time must call it "
+    "once in each"),
+    (backwards, CELL + f"receives timestep 9 in its call for timestep 0; {ORDER}"),
+    (looks_ahead, CELL + f"receives timestep 1 in its call for timestep 0; {ORDER}"),
+    (sums_with_the_next_step, CELL + f"receives timestep 1 in its call for timestep 0; {ORDER}"),
     (called_twice, CELL + "is called 20 times in 10 timesteps; it has state, so each call within a "
-     "step needs a layer of its own"),
+    "step needs its own layer"),
 ]  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_a_loop_does_the_same_in_each_step(forward, wanted):
 
 
 def test_a_branch_on_the_data_in_a_step_is_noticed():
-    assert "a loop over time has to do the same in each step" in message(
+    assert "a loop over time must do the same in each step" in message(
         Net(other_layer_where_the_data_say)
     )
 
@@ -115,8 +115,8 @@ def test_a_connection_that_is_missing_in_one_step_is_noticed():
 def test_a_loop_needs_two_steps():
     one = Net(lambda net, x: torch.stack([net.cell(net.fc(step)) for step in x]))
     assert message(one, spikes(1, 2, 4)) == (
-        "Net loops over time and made a single step with a sample of shape (1, 2, 4); give it at "
-        "least 2 timesteps, so that what goes from step to step can be seen"
+        "Net loops over time but ran a single step on a sample of shape (1, 2, 4); give it at "
+        "least 2 timesteps, so that the connections between steps are recorded"
     )
     assert "cell" in extract(one, spikes(2, 2, 4))
 
@@ -125,7 +125,7 @@ def test_a_loop_over_something_else_than_batch_and_time():
     forward = Net(lambda net, x: torch.stack([net.cell(net.fc(step)) for step in x]))
     assert message(forward, spikes(10, 4)) == (
         "the sample has shape (10, 4), but the loop runs 10 times over a batch of 4; it should be "
-        "(time, batch, ...), (batch, time, ...), or one frame (batch, ...) that every step is given"
+        "(time, batch, ...), (batch, time, ...), or one frame (batch, ...) for every step"
     )
 
 
@@ -191,17 +191,17 @@ def states_crossed(net, x):
 
 
 STATES = [
-    (starts_elsewhere, LIF + "is given a state to start from that is not zero; a chip starts at "
-     "rest, so give none in the first step"),
-    (starts_from_the_sample, LIF + f"is given what torch.Tensor.__getitem__ at "
-     f"{at(starts_from_the_sample, 'x[0]')} gave for its state"),
-    (forgets_its_state, LIF + "is given zeros for its state after the first step"),
-    (fixed_state, LIF + "is given something that no layer gives for its state after the first "
-     "step"),
-    (state_of_another, "layer 'lif2' (Leaky): is given what layer 'lif' (Leaky) gave for its "
-     "state"),
-    (states_crossed, "layer 'syn' (Synaptic): is given its states in another order than it "
-     "returned them"),
+    (starts_elsewhere, LIF + "receives an initial state that is not zero; a chip starts at rest, "
+    "so pass no state in the first step"),
+    (starts_from_the_sample, LIF + f"receives the output of torch.Tensor.__getitem__ at "
+     f"{at(starts_from_the_sample, 'x[0]')} as its state"),
+    (forgets_its_state, LIF + "receives zeros as its state after the first step"),
+    (fixed_state, LIF + "receives a tensor that is no layer's output as its state after the first "
+    "step"),
+    (state_of_another, "layer 'lif2' (Leaky): receives the output of layer 'lif' (Leaky) as its "
+    "state"),
+    (states_crossed, "layer 'syn' (Synaptic): receives its states in a different order than it "
+    "returned them"),
 ]  # fmt: skip
 
 
@@ -211,9 +211,7 @@ def test_a_state_is_the_layers_own_of_the_step_before(forward, wanted):
 
 
 def test_a_state_of_two_steps_before_is_refused():
-    assert message(Net(old_state)) == (
-        LIF + "is given its state of an earlier step than the one before"
-    )
+    assert message(Net(old_state)) == (LIF + "receives its state of a step before the previous one")
 
 
 def hands_on_a_membrane(net, x):
@@ -235,13 +233,13 @@ def scales_its_state(net, x):
 
 def test_a_state_is_no_signal():
     assert message(Net(hands_on_a_membrane)) == (
-        "layer 'fc2' (Linear): takes a state of layer 'lif'; only what a layer puts out goes on, "
-        "spikes, or the membrane of a layer without reset whose spikes are not used"
+        "layer 'fc2' (Linear): takes a state of layer 'lif'; only a layer's output can be used: "
+        "its spikes, or the membrane of a layer without reset whose spikes are not used"
     )
     line = f"torch.Tensor.mul at {at(scales_its_state, '0.5')}"
     assert message(Net(scales_its_state)) == (
         f"2 problems:\n  {line}: not supported; between layers only sums and reshapes are "
-        f"supported\n  {LIF}is given what {line} gave for its state"
+        f"supported\n  {LIF}receives the output of {line} as its state"
     )
 
 
@@ -302,22 +300,22 @@ def written_into_place(net, x):
 
 
 OUTPUTS = [
-    (membranes, LIF + "the network goes on with its membrane, on which its spikes act; build it "
-     "without reset and recurrence, or go on with its spikes"),
+    (membranes, LIF + "the network uses its membrane, on which its spikes act; build it without "
+    "reset and recurrence, or use its spikes"),
     (membranes_of_fed_back_spikes, "torch.stack at "
-     f"{at(membranes_of_fed_back_spikes, 'torch.stack')}: the membrane of layer 'lif' leaves the "
-     "network, which uses its spikes as well; return the spikes"),
-    (the_last_step, LIF + "timestep 9 alone leaves the network; return the whole sequence, which "
-     "in a loop over time is torch.stack of every step's output"),
-    (two_outputs, "Net returns a tuple of (10, 2, 4), (10, 2, 4); return the one tensor that "
-     "leaves the network"),
-    (a_list, "Net returns a list of (2, 4), (2, 4), (2, 4), (2, 4), ...; return the one tensor "
-     "that leaves the network"),
+     f"{at(membranes_of_fed_back_spikes, 'torch.stack')}: the network returns the membrane of "
+     "layer 'lif' and uses its spikes as well; return the spikes"),
+    (the_last_step, LIF + "the network returns timestep 9 alone; return the whole sequence; in a "
+    "loop over time, torch.stack of every step's output"),
+    (two_outputs, "Net returns a tuple of (10, 2, 4), (10, 2, 4); return the one output tensor of "
+    "the network"),
+    (a_list, "Net returns a list of (2, 4), (2, 4), (2, 4), (2, 4), ...; return the one output "
+    "tensor of the network"),
     (the_sum, f"torch.Tensor.sum at {at(the_sum, 'sum(0)')}: not supported; return the spikes "
      "(batch, time, ...) and sum them over time outside the network"),
-    (a_running_sum, f"torch.Tensor.add at {at(a_running_sum, 'total +')}: adds what one node gives "
-     "in different timesteps; return every step, joined with torch.stack, and sum outside the "
-     "network"),
+    (a_running_sum, f"torch.Tensor.add at {at(a_running_sum, 'total +')}: adds the outputs of one "
+     "layer in different timesteps; return every step, joined with torch.stack, and sum outside "
+     "the network"),
     (written_into_place, f"torch.Tensor.__setitem__ at {at(written_into_place, 'out[t]')}: not "
      "supported; collect the steps of a loop in a list and join them with torch.stack"),
 ]  # fmt: skip
@@ -371,17 +369,17 @@ def adds_a_parameter(net, x):
     return torch.stack([net.cell(step + net.fc.bias) for step in x])
 
 
-JOINED = "each step's output has to stand at its own time, and none may be missing"
+JOINED = "the outputs of all steps must be joined, in order"
 PARTS = [
     (reversed_stack, "torch.stack", f"joins 10 of 10 timesteps, 9, 8, 7, 6, ...; {JOINED}"),
     (left_out_of_the_stack, "torch.stack", f"joins 9 of 10 timesteps, 1, 2, 3, 4, ...; {JOINED}"),
     (stacked_last, "torch.stack", "joins timesteps along axis 2 of (2, 4, 10); join them along "
      "axis 0 for (time, batch, ...) or 1 for (batch, time, ...), with torch.stack"),
-    (with_the_first_zeros, "torch.stack", "joins other things than the steps of a loop over time; "
-     "channels cannot be joined, use two layers and the sum of what they give"),
-    (a_part_of_a_step, "torch.Tensor.__getitem__", "cuts (batch, ...); only a whole sequence, "
-     "(time, batch, ...) or (batch, time, ...), may be cut, into timesteps"),
-    (adds_a_parameter, "torch.Tensor.add", "adds a tensor that no layer of the network gives"),
+    (with_the_first_zeros, "torch.stack", "joins tensors that are not the steps of a loop over "
+    "time; channels cannot be joined: use two layers and add their outputs"),
+    (a_part_of_a_step, "torch.Tensor.__getitem__", "slices (batch, ...); only a whole sequence, "
+    "(time, batch, ...) or (batch, time, ...), can be sliced, into timesteps"),
+    (adds_a_parameter, "torch.Tensor.add", "adds a tensor that is no layer's output"),
 ]  # fmt: skip
 
 
@@ -420,8 +418,8 @@ def sequence_layer_in_a_step(net, x):
 
 def test_a_layer_on_sequences_is_called_once():
     assert message(Net(sequence_layer_in_a_step, out=nn.IAF())) == (
-        "layer 'out' (IAF): is called 10 times in one forward; it has state, so each call needs a "
-        "layer of its own"
+        "layer 'out' (IAF): is called 10 times in one forward; it has state, so each call needs "
+        "its own layer"
     )
 
 
@@ -438,7 +436,7 @@ def test_a_model_of_one_step_that_calls_a_layer_twice():
     model = torch_nn.Sequential(cell, torch_nn.Linear(4, 4), cell, Leaky(0.8, init_hidden=True))
     assert message(model, spikes(2, 4)) == (
         "layer '0' (Leaky): is called 40 times in 20 timesteps; it has state, so each call within "
-        "a step needs a layer of its own"
+        "a step needs its own layer"
     )
 
 
@@ -456,7 +454,7 @@ def feedback_of_two_steps_before(net, x):
 def test_feedback_that_is_later_than_the_sample_is_long_is_refused():
     model = Net(feedback_of_two_steps_before)
     found = message(model, spikes(2, 3, 4))
-    assert "adds zeros in each of 2 timesteps that come from no layer" in found
+    assert "adds zeros in each of 2 timesteps that are no layer's output" in found
     assert any(edge.delay == 2 for edge in extract(model, spikes(5, 3, 4)).edges)
 
 
@@ -464,4 +462,6 @@ def test_what_a_silent_layer_gives_by_way_of_numpy_is_refused():
     def past_torch(net, x):
         return torch.stack([net.cell(net.fc(s) + torch.from_numpy(0 * s.numpy())) for s in x])
 
-    assert "adds zeros in each of 10 timesteps that come from no layer" in message(Net(past_torch))
+    assert "adds zeros in each of 10 timesteps that are no layer's output" in message(
+        Net(past_torch)
+    )

@@ -75,8 +75,8 @@ def test_every_spelling_of_a_loop_is_the_same_graph(forward, batch):
     graph = extract(Net(forward), spikes(12, batch, 4))
     assert wiring(graph) == PLAIN
     assert graph["lif"].reset_when == "next_undecayed"
-    told = graph.provenance["self_check"]
-    assert told == f"0 of {2 * 12 * batch * 4} spikes differ on sample and random spikes"
+    text = graph.provenance["self_check"]
+    assert text == f"0 of {2 * 12 * batch * 4} spikes differ on sample and random spikes"
 
 
 def batch_first(net, x):
@@ -442,8 +442,8 @@ def test_the_membrane_of_a_layer_without_reset_is_a_readout():
 
 
 def test_the_frameworks_of_a_model_are_named():
-    told = extract(Net(by_index), spikes(12, 2, 4)).provenance["framework"]
-    assert told.startswith(f"torch {torch.__version__}, snntorch ")
+    text = extract(Net(by_index), spikes(12, 2, 4)).provenance["framework"]
+    assert text.startswith(f"torch {torch.__version__}, snntorch ")
 
 
 # ---- models of a single timestep ----

@@ -47,11 +47,11 @@ def message(model, sample=None, **rest):
 LAYERS = [
     (torch_nn.ReLU(), "layer '1' (ReLU): not spiking; replace it by toolchain.nn.IAF"),
     (nn.NeuromorphicReLU(), "layer '1' (NeuromorphicReLU): not spiking; convert the network with"),
-    (nn.ALIF(5.0, 9.0), "layer '1' (ALIF): its threshold moves with its spikes"),
+    (nn.ALIF(5.0, 9.0), "layer '1' (ALIF): its threshold adapts to its spikes"),
     (nn.CubaLIF(4, noise_std=0.1), "layer '1' (CubaLIF): noise_std is 0.1; a chip draws no noise"),
     (torch_nn.Softmax(-1), "layer '1' (Softmax): apply it outside"),
     (torch_nn.LayerNorm(4), "layer '1' (LayerNorm): has no counterpart on a spiking chip"),
-    (torch_nn.Flatten(1), "layer '1' (Flatten): makes (2, 36) of (2, 9, 4); supported is"),
+    (torch_nn.Flatten(1), "layer '1' (Flatten): reshapes (2, 9, 4) to (2, 36); only"),
 ]
 
 
@@ -61,7 +61,10 @@ def test_layers_are_refused_by_name(layer, wanted):
 
 
 IMAGE_LAYERS = [
-    (torch_nn.MaxPool2d(2), "(MaxPool2d): a maximum is no sum of spikes; use toolchain.nn.SumPool"),
+    (
+        torch_nn.MaxPool2d(2),
+        "(MaxPool2d): a maximum is not a sum of spikes; use toolchain.nn.SumPool",
+    ),
     (torch_nn.AvgPool2d(2, ceil_mode=True), "(AvgPool2d): ceil_mode=True is not supported"),
     (torch_nn.AvgPool2d(2, padding=1), "(AvgPool2d): padding=1 is not supported"),
     (torch_nn.AvgPool2d(2, divisor_override=1), "divisor_override=1 is not supported"),
@@ -69,7 +72,7 @@ IMAGE_LAYERS = [
     (torch_nn.Conv2d(2, 2, 2, padding="same"), "pads one side more than the other"),
     (torch_nn.BatchNorm2d(2, track_running_stats=False), "no running statistics"),
     (torch_nn.Linear(4, 4), "(Linear): takes one axis of features, got (batch * time, ...)"),
-    (torch_nn.Flatten(2), "(Flatten): makes (6, 2, 16) of (6, 2, 4, 4)"),
+    (torch_nn.Flatten(2), "(Flatten): reshapes (6, 2, 4, 4) to (6, 2, 16)"),
 ]
 
 
@@ -135,14 +138,14 @@ def changes_a_view(self, x):
     ("forward", "offset", "wanted"),
     [
         (doubles, 0, "torch.relu at .*not spiking(.|\n)*torch.Tensor.mul at .*only sums and resh"),
-        (adds_a_parameter, 0, "torch.Tensor.add at .*adds a tensor that no layer"),
-        (adds_a_number, 0, "torch.Tensor.add at .*adds 1 that no layer"),
+        (adds_a_parameter, 0, "torch.Tensor.add at .*adds a tensor that is no layer's output"),
+        (adds_a_number, 0, "torch.Tensor.add at .*adds 1 that is no layer's output"),
         (sums_over_time, 0, "torch.Tensor.sum at .*sum them over time outside"),
         (takes_a_step, 0, "torch.Tensor.__getitem__ at .*whole sequence"),
         (calls_a_function, 0, "torch.nn.functional.linear at .*use the layer"),
         (adds_to_itself, 0, "torch.Tensor.add at .*adds a tensor to itself"),
         (transposes, 0, "torch.Tensor.transpose at .*reorder axes outside"),
-        (regroups_features, 0, r"torch.Tensor.reshape at .*makes \(2, 9, 2, 2\) of \(2, 9, 4\)"),
+        (regroups_features, 0, r"torch.Tensor.reshape at .*reshapes \(2, 9, 4\) to \(2, 9, 2, 2\)"),
         (writes_into, 1, "torch.Tensor.__setitem__ at .*not supported"),
     ],
 )
@@ -154,7 +157,7 @@ def test_functions_are_refused_by_line(forward, offset, wanted):
 
 
 def test_a_change_through_a_view_is_noticed():
-    assert "its input was changed in place by way of a view" in message(Follows(changes_a_view))
+    assert "its input was changed in place through a view" in message(Follows(changes_a_view))
 
 
 def test_every_problem_is_told_at_once():
@@ -178,13 +181,16 @@ def test_a_stateful_layer_called_twice_is_refused():
 
 def test_a_layer_fed_from_elsewhere_is_refused():
     found = message(Follows(lambda self, x: self.out(x + self.spike(torch.ones(2, 9, 4)))))
-    assert found == "layer 'spike' (IAF): is not fed from the sample"
+    assert found == "layer 'spike' (IAF): its input does not depend on the sample"
 
 
 @pytest.mark.parametrize(
     ("result", "wanted"),
     [
-        (lambda x: (x, x.sum(2)), "returns a tuple of (2, 9, 4), (2, 9); return the one tensor"),
+        (
+            lambda x: (x, x.sum(2)),
+            "returns a tuple of (2, 9, 4), (2, 9); return the one output tensor",
+        ),
         (lambda x: {"spikes": x}, "returns a dictionary of 'spikes': (2, 9, 4)"),
         (lambda x: None, "returns NoneType"),
         (lambda x: torch.ones(1), "the output of Follows does not depend on the sample"),
@@ -203,7 +209,7 @@ def test_a_crash_in_the_model_names_the_layer_it_reached():
     ("sample", "wanted"),
     [
         ([[1, 2]], "must be one tensor or array, as the model's forward takes it, got list"),
-        (torch.ones(3), r"must hold (batch, time, *features), got shape (3,)"),
+        (torch.ones(3), r"must have axes (batch, time, *features), got shape (3,)"),
         (torch.ones(0, 3, 4), "got shape (0, 3, 4)"),
     ],
 )
@@ -228,14 +234,16 @@ def test_rows_taken_for_batch_and_time_are_refused():
     assert "the layers disagree about batch and time" in found
     assert "layer '1' (IAF): batch 10, time 3; layer '2' (IAFSqueeze): batch 2, time 5" in found
     alone = message(net(torch_nn.Conv2d(1, 3, 3), nn.IAF()), spikes(10, 1, 4, 4))
-    assert "the spiking layers see batch 10 and time 3" in alone
+    assert "the spiking layers have batch 10 and time 3" in alone
 
 
 def test_timesteps_that_disagree_are_refused_with_both_names():
     model = net(nn.CubaLIF(4, dt=1e-3), nn.CubaLIF(4, dt=2e-3))
-    assert message(model) == "layer '0' says dt = 0.001 s, layer '1' says 0.002 s"
+    assert message(model) == (
+        "dt of layer '0' is 0.001 s, dt of layer '1' is 0.002 s; they must be equal"
+    )
     found = message(net(nn.CubaLIF(4, dt=1e-3)), dt=5e-3)
-    assert found == "the argument dt says dt = 0.005 s, layer '0' says 0.001 s"
+    assert found == "dt of the argument is 0.005 s, dt of layer '0' is 0.001 s; they must be equal"
     assert "dt must be > 0 s" in message(net(nn.IAF()), dt=-1.0)
 
 
@@ -253,17 +261,19 @@ def test_a_subclass_with_dynamics_of_its_own_is_refused():
         def forward(self, data):
             return super().forward(0.5 * data)
 
-    assert message(net(Leaky())) == "layer '0' (Leaky): IAF with a forward of its own"
+    assert message(net(Leaky())) == (
+        "layer '0' (Leaky): overrides IAF.forward, so its parameters no longer describe it"
+    )
     patched = nn.IAF()
     patched.forward = lambda data: data
-    assert "IAF with a forward of its own" in message(net(patched))
+    assert "overrides IAF.forward, so its parameters no longer describe it" in message(net(patched))
 
 
 def test_a_hook_that_changes_spikes_is_found_by_the_self_check():
     model = net(torch_nn.Linear(4, 4), nn.IAF(), nn.IAF())
     model[1].register_forward_hook(lambda module, args, out: out + 1)
     assert message(model) == (
-        "the Graph computes something else than the model on the sample: layer '1' differs first "
+        "the Graph differs from the model on the sample: layer '1' differs first "
         "in sample 0, step 0, neuron (0,): 2 in the model, 1 in the Graph (72 of 72 values differ)"
     )
 
@@ -280,14 +290,14 @@ def test_a_tie_of_rounding_is_explained():
     with torch.no_grad():
         model[0].weight.copy_((model[0].weight * 30).round() * 0.1)
     sample = spikes(4, 50, 1000)
-    assert "the order of summing decides" in message(model, sample)
+    assert "the order of summation decides" in message(model, sample)
     assert "0 of" in extract(model.float(), sample).provenance["self_check"]
 
 
 def test_layers_of_other_frameworks_are_known_by_name():
     foreign = type("NewNeuron", (torch_nn.Module,), {"forward": lambda self, x: x})
     foreign.__module__ = "sinabs.layers.iaf"
-    assert "layer '0' (NewNeuron): a layer of sinabs that is not known" in message(net(foreign()))
+    assert "layer '0' (NewNeuron): an unknown layer of sinabs" in message(net(foreign()))
 
 
 def test_what_cannot_be_copied_or_has_no_shape_yet_is_refused():
@@ -312,7 +322,7 @@ def test_a_state_or_record_used_as_a_signal_is_refused():
             out, _, record = self.lif(x, record=True)
             return self.out(out + record["vmem"])[0]
 
-    assert "adds a tensor that no layer of the network gives" in message(Net())
+    assert "adds a tensor that is no layer's output" in message(Net())
 
 
 # ---- layers that stay silent ----
@@ -321,7 +331,7 @@ def test_a_state_or_record_used_as_a_signal_is_refused():
 def test_zeros_that_come_from_no_layer_are_refused():
     zeros = torch_nn.Parameter(torch.zeros(4))
     found = message(Follows(lambda self, x: self.out(self.spike(x) + zeros)))
-    assert "adds zeros in all of it that come from no layer" in found
+    assert "adds zeros in all of it that are no layer's output" in found
 
 
 def test_a_layer_that_is_silent_on_spikes_is_driven_harder():
@@ -331,7 +341,7 @@ def test_a_layer_that_is_silent_on_spikes_is_driven_harder():
         "on sample, random spikes and strong random input"
     )
     assert "silent_in_self_check" not in graph.provenance
-    model[1].register_forward_hook(lambda module, given, made: 2 * made)
+    model[1].register_forward_hook(lambda module, given, output: 2 * output)
     assert "on strong random input: layer '1' differs first in" in message(model)
 
 
@@ -346,11 +356,11 @@ def test_a_layer_that_never_fires_is_told():
     [
         (
             np.array([[None] * 4]),
-            "got ndarray of object, no real numbers",
+            "got ndarray of object, which is not real",
         ),
         (np.ones((2, 9, 4), complex), "got ndarray of complex128"),
         (torch.ones(2, 9, 4, dtype=torch.complex64), "got Tensor of torch.complex64"),
-        (np.full((2, 9, 4), np.nan), "the sample holds numbers that are not finite"),
+        (np.full((2, 9, 4), np.nan), "the sample contains NaN or infinity"),
     ],
 )
 def test_a_sample_that_holds_no_numbers_is_refused(sample, wanted):

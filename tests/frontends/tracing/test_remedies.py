@@ -1,4 +1,4 @@
-"""What would help is told in place of what follows from it, and only where it was tried."""
+"""A remedy replaces the message about its consequence, and only if it was tried."""
 
 import numpy as np
 import pytest
@@ -120,7 +120,7 @@ MODE_M += "functional.set_step_mode(net, 'm') sets them all"
 
 
 @pytest.mark.parametrize(
-    ("modes", "told"),
+    ("modes", "layers"),
     [
         ("ms", "layer '3'"),
         ("sm", "layer '1'"),
@@ -128,9 +128,9 @@ MODE_M += "functional.set_step_mode(net, 'm') sets them all"
         ("sssssm", "layers '1', '3', '5', '7', ..."),
     ],
 )
-def test_one_step_mode_for_all_layers(modes, told):
+def test_one_step_mode_for_all_layers(modes, layers):
     sample = spikes(10, 2, 4)
-    assert message(jelly(*modes), sample) == (f"Sequential: takes one timestep in {told}{MODE_M}")
+    assert message(jelly(*modes), sample) == (f"Sequential: takes one timestep in {layers}{MODE_M}")
     assert len(extract(jelly(*"m" * len(modes)), sample).nodes) == 2 + 2 * len(modes)
 
 

@@ -194,8 +194,8 @@ CURVED = "its membrane is not linear below the threshold; use LIFCell"
 REFUSALS = {
     "LSNNCell": (
         lambda: Loop(norse.LSNNCell(), linear()),
-        "layer 'cell' (LSNNCell): its threshold moves with its spikes, which no chip here can do; "
-        "use LIFCell",
+        "layer 'cell' (LSNNCell): its threshold adapts to its spikes, which no supported chip can "
+        "do; use LIFCell",
     ),
     "LIFAdEx": (
         lambda: Sequences(norse.Lift(linear()), norse.LIFAdEx()),
@@ -211,32 +211,32 @@ REFUSALS = {
     ),
     "LIFRefracCell": (
         lambda: Loop(norse.LIFRefracCell(), linear()),
-        "layer 'cell' (LIFRefracCell): a refractory period is nothing that the Graph can say; use "
+        "layer 'cell' (LIFRefracCell): the Graph cannot represent a refractory period; use "
         "LIFCell or LIFRecurrentCell",
     ),
     "CobaLIFCell": (
         lambda: Loop(norse.CobaLIFCell(16, 16)),
-        "layer 'cell' (CobaLIFCell): its synapses are conductances, which pull v less the nearer "
-        "it is; use LIFCell",
+        "layer 'cell' (CobaLIFCell): its synapses are conductances, whose current depends on v; "
+        "use LIFCell",
     ),
     "RecurrentSequential": (
         lambda: Loop(norse.RecurrentSequential(linear(), norse.LIFCell())),
-        "layer 'cell' (RecurrentSequential): its output comes back through a stack of tensors; "
-        "write the loop with x + z, the spikes of the step before, or use LIFRecurrentCell",
+        "layer 'cell' (RecurrentSequential): its feedback goes through a stack of tensors; write "
+        "the loop with x + z, where z are the spikes of the previous step, or use LIFRecurrentCell",
     ),
     "PoissonEncoder": (
         lambda: nn.Sequential(norse.PoissonEncoder(10)),
-        "layer '0' (PoissonEncoder): it makes spikes of numbers; encode outside and give the "
-        "spikes as the sample",
+        "layer '0' (PoissonEncoder): it encodes numbers as spikes; encode outside the network and "
+        "give the spikes as the sample",
     ),
     "reset_method of the user's own": (
         lambda: Loop(norse.LIFBoxCell(box(reset_method=keeps_all)), linear()),
-        "layer 'cell' (LIFBoxCell): reset_method is keeps_all; known are reset_value and "
+        "layer 'cell' (LIFBoxCell): reset_method is keeps_all; supported are reset_value and "
         "reset_subtract of norse.torch.functional.reset",
     ),
     "Euler step beyond 1": (
         lambda: Loop(norse.LIFCell(lif(tau_mem_inv=2000.0)), linear()),
-        "layer 'cell' (LIFCell): dt * tau_mem_inv is 2 where an Euler step holds 0..1, because "
+        "layer 'cell' (LIFCell): dt * tau_mem_inv is 2 where an Euler step needs 0..1, because "
         "beyond 1 the state changes sign every step; lower dt or tau_mem_inv",
     ),
 }

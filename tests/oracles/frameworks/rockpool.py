@@ -224,13 +224,13 @@ class Steps(torch.autograd.Function):
         return (x > threshold).to(x)
 
 
-AHP = "its after-potential is a third state, which no chip here has; use LIFTorch"
+AHP = "its after-potential is a third state, which no supported chip has; use LIFTorch"
 REFUSED = [
     ("aLIFTorch", lif(aLIFTorch), f"layer '1_aLIFTorch' (aLIFTorch): {AHP}"),
     (
         "RateTorch",
         lambda: Sequential(dense(), RateTorch((N,))),
-        "layer '1_RateTorch' (RateTorch): its output is a rate and no spike; use LIFTorch",
+        "layer '1_RateTorch' (RateTorch): its output is a rate, not spikes; use LIFTorch",
     ),
     (
         "LIFTorch noise",
@@ -241,7 +241,7 @@ REFUSED = [
     (
         "spike_generation_fn of the user's own",
         lif(spike_generation_fn=Steps),
-        "layer '1_LIFTorch' (LIFTorch): spike_generation_fn Steps; known are StepPWL and "
+        "layer '1_LIFTorch' (LIFTorch): spike_generation_fn is Steps; supported are StepPWL and "
         "PeriodicExponential",
     ),
     (
@@ -252,18 +252,20 @@ REFUSED = [
     (
         "two dt",
         lambda: Sequential(dense(), LIFTorch((N, N)), dense(), LIFTorch((N, N), dt=1e-2)),
-        "layer '1_LIFTorch' says dt = 0.001 s, layer '3_LIFTorch' says 0.01 s",
+        "dt of layer '1_LIFTorch' is 0.001 s, dt of layer '3_LIFTorch' is 0.01 s; they must be "
+        "equal",
     ),
     (
         "membrane of a layer that fires",
         Membrane,
-        "layer 'neurons' (LIFTorch): the network goes on with its membrane, on which its spikes "
-        "act; build it without reset and recurrence, or go on with its spikes",
+        "layer 'neurons' (LIFTorch): the network uses its membrane, on which its spikes act; build "
+        "it without reset and recurrence, or use its spikes",
     ),
     (
         "subclass with a forward of its own",
         lif(Halved),
-        "layer '1_Halved' (Halved): LIFTorch with a forward of its own",
+        "layer '1_Halved' (Halved): overrides LIFTorch.forward, so its parameters no longer "
+        "describe it",
     ),
 ]
 

@@ -161,7 +161,8 @@ REFUSED = {
         "2 problems:\n"
         "  1_LIFBitshiftTorch: the decays that it computes with are not in the file; save it as a "
         "LIFTorch with leak_mode='bitshifts', or give factory= and sample=\n"
-        "  3_aLIFTorch: its after-potential is a third state, which no chip here has; use LIFTorch",
+        "  3_aLIFTorch: its after-potential is a third state, which no supported chip has; use "
+        "LIFTorch",
     ),
     "alone": (
         lambda: LIFTorch(N),

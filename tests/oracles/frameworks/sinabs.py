@@ -194,8 +194,8 @@ PASSING = [
     ("Crop2d", cropped(Crop2d(((2, 7), (0, 5)))), {"input": "image"}),
 ]
 
-ADAPTIVE = "its threshold moves with its spikes, which no chip here can do; use LIF"
-SPIKE_FN = "known are MultiSpike, MaxSpike and SingleSpike"
+ADAPTIVE = "its threshold adapts to its spikes, which no supported chip can do; use LIF"
+SPIKE_FN = "supported are MultiSpike, MaxSpike and SingleSpike"
 
 
 class Doubled(sl.IAF):
@@ -221,34 +221,34 @@ REFUSED = [
     (
         "spike_fn of the user's own",
         neuron(sl.IAF, spike_fn=type("Mine", (sa.MultiSpike,), {"__module__": "mine"})),
-        f"layer '1' (IAF): spike_fn Mine; {SPIKE_FN}",
+        f"layer '1' (IAF): spike_fn is Mine; {SPIKE_FN}",
     ),
     (
         "reset_fn of the user's own",
         neuron(sl.IAF, reset_fn=type("Half", (sa.MembraneSubtract,), {"__module__": "mine"})()),
-        "layer '1' (IAF): reset_fn Half; known are MembraneSubtract and MembraneReset",
+        "layer '1' (IAF): reset_fn is Half; supported are MembraneSubtract and MembraneReset",
     ),
     (
         "ExpLeak min_v_mem",
         neuron(sl.ExpLeak, tau_mem=12.0, min_v_mem=-0.1),
-        "layer '1' (ExpLeak): min_v_mem: a readout without spikes has no floor; leave min_v_mem "
-        "at None",
+        "layer '1' (ExpLeak): min_v_mem: a readout without spikes has no lower bound; leave "
+        "min_v_mem at None",
     ),
     (
         "SumPool2d ceil_mode",
         lambda: images(sl.SumPool2d(3, ceil_mode=True), sl.IAFSqueeze(batch_size=BATCH)),
-        "layer '1' (SumPool2d): ceil_mode=True is not supported; cut the map to whole windows",
+        "layer '1' (SumPool2d): ceil_mode=True is not supported; crop the map to whole windows",
     ),
     (
         "ChannelShift",
         lambda: images(sl.ChannelShift(2), sl.IAFSqueeze(batch_size=BATCH)),
-        "layer '1' (ChannelShift): channel_shift is 2; empty channels come of a chip's addresses, "
-        "so leave them out of the network",
+        "layer '1' (ChannelShift): channel_shift is 2; empty channels come from a chip's "
+        "addresses; leave them out of the network",
     ),
     (
         "subclass with a forward of its own",
         lambda: dense(Doubled),
-        "layer '1' (Doubled): IAF with a forward of its own",
+        "layer '1' (Doubled): overrides IAF.forward, so its parameters no longer describe it",
     ),
 ]
 IMAGES = {"SumPool2d ceil_mode", "ChannelShift"}

@@ -194,17 +194,17 @@ REFUSALS = {
     "inhibition": (
         in_loop(lambda: snn.Leaky(0.9, inhibition=True)),
         "layer 'layers.1' (Leaky): inhibition=True lets only one neuron of the layer spike, which "
-        "no chip here can do; build it with inhibition=False",
+        "no supported chip can do; build it with inhibition=False",
     ),
     "state_quant": (
         in_loop(lambda: snn.Synaptic(0.7, 0.9, state_quant=lambda state: state)),
         "layer 'layers.1' (Synaptic): state_quant rounds the states in every step; build it with "
-        "state_quant=False, the chip's own rounding comes when it is deployed",
+        "state_quant=False; deploy() applies the chip's rounding",
     ),
     "Alpha": (
         in_loop(lambda: snn.Alpha(alpha=0.9, beta=0.8)),
-        "layer 'layers.1' (Alpha): its membrane is the difference of two currents, which no chip "
-        "here can do; use Synaptic",
+        "layer 'layers.1' (Alpha): its membrane is the difference of two currents, which no "
+        "supported chip can do; use Synaptic",
     ),
     "SLSTM": (
         in_loop(lambda: snn.SLSTM(16, 16)),
@@ -233,18 +233,18 @@ REFUSALS = {
     ),
     "membranes of a layer that resets": (
         lambda: Tutorial(lambda spikes, membranes: membranes),
-        "layer 'lif2' (Leaky): the network goes on with its membrane, on which its spikes act; "
-        "build it without reset and recurrence, or go on with its spikes",
+        "layer 'lif2' (Leaky): the network uses its membrane, on which its spikes act; build it "
+        "without reset and recurrence, or use its spikes",
     ),
     "membrane used beside the spikes": (
         lambda: Leaking(linear(), snn.Leaky(0.9), linear()),
-        "layer 'layers.2' (Linear): takes a state of layer 'layers.1'; only what a layer puts out "
-        "goes on, spikes, or the membrane of a layer without reset whose spikes are not used",
+        "layer 'layers.2' (Linear): takes a state of layer 'layers.1'; only a layer's output can "
+        "be used: its spikes, or the membrane of a layer without reset whose spikes are not used",
     ),
     "called twice in each step": (
         lambda: Twice(linear(), snn.Leaky(0.9)),
         "layer 'layers.1' (Leaky): is called 400 times in 200 timesteps; it has state, so each "
-        "call within a step needs a layer of its own",
+        "call within a step needs its own layer",
     ),
 }
 

@@ -181,12 +181,13 @@ REFUSALS = {
     ),
     "PSN": (
         lambda: nn.Sequential(linear(), neuron.PSN(200)),
-        "layer '1' (PSN): it weighs past inputs instead of keeping a membrane; use LIFNode",
+        "layer '1' (PSN): it weights past inputs instead of keeping a membrane potential; use "
+        "LIFNode",
     ),
     "TernaryIFNode": (
         lambda: behind(neuron.TernaryIFNode()),
-        "layer '1' (TernaryIFNode): it fires spikes of both signs, which no chip here can do; use "
-        "IFNode or LIFNode",
+        "layer '1' (TernaryIFNode): it fires spikes of both signs, which no supported chip can do; "
+        "use IFNode or LIFNode",
     ),
     "SynapseFilter": (
         lambda: nn.Sequential(*behind(neuron.IFNode()), layer.SynapseFilter(5.0, step_mode="m")),
@@ -195,8 +196,8 @@ REFUSALS = {
     ),
     "surrogate in place of spikes": (
         lambda: behind(neuron.IFNode(surrogate_function=surrogate.Sigmoid(spiking=False))),
-        "layer '1' (IFNode): surrogate_function is Sigmoid, with spiking=False; use one that gives "
-        "0 and 1, such as surrogate.Sigmoid()",
+        "layer '1' (IFNode): surrogate_function is Sigmoid, with spiking=False; use one whose "
+        "output is 0 or 1, such as surrogate.Sigmoid()",
     ),
     "recurrence by another function": (
         lambda: nn.Sequential(

@@ -1,1 +1,1 @@
-"""Which layer a module is, and which nodes it becomes: one table a framework."""
+"""Adapters from framework layers to nodes: one module with one table for each framework."""

@@ -1,8 +1,8 @@
-"""What an adapter is: how one kind of layer becomes nodes.
+"""Interface of an adapter, which converts one kind of layer to nodes.
 
 An adapter is a plain function ``(name, module, features) -> Fragment``, where ``features`` is the
-shape that the layer receives each timestep. It raises :class:`UnsupportedError` with the short
-fact where the layer cannot be said in the IR. :class:`Layer` adds which axes the layer works on.
+shape that the layer receives each timestep. It raises :class:`UnsupportedError` with a short reason
+if the IR cannot represent the layer. :class:`Layer` adds the axes that the layer works on.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ __all__ = ["Adapter", "Axes", "Fragment", "Layer", "UnsupportedError", "array", 
 
 
 class UnsupportedError(ValueError):
-    """A layer or an operation that the IR cannot say; the caller adds which one."""
+    """A layer or an operation that the IR cannot represent.
+
+    The message is the reason alone; the caller adds the name of the layer or the source line.
+    """
 
 
 class Axes(enum.Enum):
-    """What a layer takes the leading axes of its input for.
+    """Meaning of the leading axes of a layer's input.
 
     ``ANY``: every axis alike. ``LAST``: features are the last axis. ``IMAGE``: rows, channels,
     height, width. ``ROWS``: rows, features. ``TIME``: batch, time, features. ``TIME_FIRST``: time,
     batch, features. ``STEP``: batch, features of a single timestep; the layer is called once in
-    each. ``SQUEEZED``: rows, which it cuts into batch and time itself. ``RESHAPE``: it only moves
-    axes.
+    each. ``SQUEEZED``: rows, which the layer itself splits into batch and time. ``RESHAPE``: the
+    layer only rearranges axes.
     """
 
     ANY = "any"
@@ -47,13 +50,13 @@ class Axes(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
-    """The nodes of one layer.
+    """Nodes of one layer.
 
     Attributes:
         nodes: by name.
         edges: between them.
         entry, exit: names of the nodes that take the layer's input and give its output.
-        dt: length of a timestep in s, where the layer was built for one.
+        dt: length of a timestep, s, if the layer was built for one.
     """
 
     nodes: Mapping[str, Node]
@@ -64,7 +67,7 @@ class Fragment:
 
     @classmethod
     def of(cls, name: str, node: Node) -> Fragment:
-        """A fragment of one node."""
+        """Return a fragment of one node."""
         return cls(nodes={name: node}, entry=name, exit=name)
 
 
@@ -76,19 +79,19 @@ class Layer:
     """A supported kind of layer.
 
     Attributes:
-        adapter: what turns it into nodes.
-        axes: what it takes the axes of its input for; a function of the module where an option
-            of the module decides.
-        stateful: whether it has state over time.
-        reset: makes the module forget its state, of whatever batch size, in place; needed where
-            the module keeps its state from call to call.
-        membrane: where in the tuple that the module gives its membrane is, so that a network may
-            return membranes; None where it gives none.
-        aside: the tensors that the module has put aside when it returns, and that a network may
-            return; ``membrane`` counts them after those that it gives.
-        grid: where only the layer knows batch and time: both, told from the module and the shapes
-            of its input and output.
-        sums: whether it is the sum of all its inputs.
+        adapter: function that converts it to nodes.
+        axes: meaning of its input's axes; a function of the module if an option of the module
+            decides.
+        stateful: True if it has state over time.
+        reset: resets the module's state in place, whatever its batch size; needed if the module
+            keeps its state between calls.
+        membrane: position of the membrane in the tuple that the module returns, so that a network
+            may return membranes; None if it returns none.
+        aside: returns the tensors that the module has stored when its call ends, and that a network
+            may return; ``membrane`` counts them after those that the call returns.
+        grid: returns batch and time from the module and the shapes of its input and output; needed
+            if only the layer determines them.
+        sums: True if it is the sum of all its inputs.
     """
 
     adapter: Adapter
@@ -101,16 +104,16 @@ class Layer:
     sums: bool = False
 
     def axes_of(self, module: Any) -> Axes:
-        """What ``module`` takes the axes of its input for."""
+        """Return the meaning of the axes of the input of ``module``."""
         return self.axes if isinstance(self.axes, Axes) else self.axes(module)
 
 
 def array(tensor: Tensor) -> Array:
-    """The numbers of a parameter."""
+    """Return a parameter as an array."""
     return tensor.detach().cpu().numpy()
 
 
 def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
-    """``(y, x)`` of a size that may be given as one number."""
+    """Return ``(y, x)`` of a size that may be given as one number."""
     y, x = (value, value) if isinstance(value, int) else value
     return int(y), int(x)

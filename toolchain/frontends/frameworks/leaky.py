@@ -1,7 +1,7 @@
-"""Layers of sinabs and of ``toolchain.nn``, which have their names in common.
+"""Adapters that the layers of sinabs and of ``toolchain.nn`` share, under the same class names.
 
-What decides is read from the attributes that both have; only the decay factors of a step are
-kept in different places, so they are an argument.
+They read the attributes that both have; only the decay factors of a step are stored in different
+places, so they are an argument.
 
 Source: sinabs 3.1.3 as observed.
 """
@@ -19,8 +19,8 @@ from toolchain.frontends.frameworks.torch_layers import linear
 from toolchain.ir import Add, Edge, Neuron, Node, Readout, Sensor, SumPool2d
 
 __all__ = [
-    "Decays",
-    "flattens",
+    "DecayReader",
+    "flatten_grid",
     "loop",
     "max_spikes",
     "merge",
@@ -29,17 +29,17 @@ __all__ = [
     "sensor",
     "spiking",
     "sum_pool2d",
-    "unflattens",
+    "unflatten_grid",
 ]
 
-Decays: TypeAlias = Callable[[Any], tuple[Tensor | None, Tensor | None, Tensor | None]]
-"""Of a layer: what the membrane and the synaptic current keep over a step, and the gain."""
+DecayReader: TypeAlias = Callable[[Any], tuple[Tensor | None, Tensor | None, Tensor | None]]
+"""Returns a layer's decay factors of membrane and synaptic current, and the gain, all per step."""
 
 _SHARED = ("sinabs", "toolchain")
 
 
-def spiking(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragment:
-    """IAF and LIF, also ``Squeeze``."""
+def spiking(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
+    """Convert IAF and LIF, also ``Squeeze``, to a Neuron."""
     node = Neuron(
         **_membrane(features, *decays(module)),
         v_threshold=array(module.spike_threshold),
@@ -50,19 +50,26 @@ def spiking(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragm
     return Fragment.of(name, node)
 
 
-def readout(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragment:
-    """ExpLeak, also ``Squeeze``."""
+def readout(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
+    """Convert ExpLeak, also ``Squeeze``, to a Readout.
+
+    Raises:
+        UnsupportedError: ``min_v_mem`` is set.
+    """
     if module.min_v_mem is not None:
         raise UnsupportedError(
-            "min_v_mem: a readout without spikes has no floor; leave min_v_mem at None"
+            "min_v_mem: a readout without spikes has no lower bound; leave min_v_mem at None"
         )
     return Fragment.of(name, Readout(**_membrane(features, *decays(module))))
 
 
-def recurrent(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragment:
-    """IAFRecurrent and LIFRecurrent.
+def recurrent(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
+    """Convert IAFRecurrent and LIFRecurrent to a Neuron with feedback.
 
-    The delay stands behind the weight, so that its bias is silent in the first step.
+    The delay comes after the weight, so that the weight's bias does not act in the first step.
+
+    Raises:
+        UnsupportedError: ``rec_connect`` is not an ``nn.Linear``.
     """
     weight = module.rec_connect
     if type(weight) is not nn.Linear:
@@ -75,7 +82,7 @@ def recurrent(name: str, module: Any, features: Shape, *, decays: Decays) -> Fra
 
 
 def loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = None) -> Fragment:
-    """``neuron`` with its spikes fed back through ``weight``, one step later."""
+    """Return ``neuron`` with its spikes fed back through ``weight``, one step later."""
     add = f"{name}.add"
     return Fragment(
         nodes={add: Add(), name: neuron, back: weight},
@@ -89,19 +96,23 @@ def loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = No
 def _membrane(
     features: Shape, alpha_mem: Tensor | None, alpha_syn: Tensor | None, gain: Tensor | None
 ) -> dict[str, Any]:
-    """The fields that Neuron and Readout share."""
-    found: dict[str, Any] = {"shape": features, "syn_order": "add_decay"}
+    """Return the fields that Neuron and Readout share."""
+    fields: dict[str, Any] = {"shape": features, "syn_order": "add_decay"}
     if alpha_mem is not None:
-        found["alpha_mem"] = array(alpha_mem)
+        fields["alpha_mem"] = array(alpha_mem)
     if alpha_syn is not None:
-        found["alpha_syn"] = array(alpha_syn)[..., None]
+        fields["alpha_syn"] = array(alpha_syn)[..., None]
     if gain is not None:
-        found["gain"] = array(gain)
-    return found
+        fields["gain"] = array(gain)
+    return fields
 
 
 def max_spikes(spike_fn: Any) -> int | None:
-    """The most spikes a step that a spike function gives, None for no limit."""
+    """Return the maximum number of spikes a step of a spike function, None for no limit.
+
+    Raises:
+        UnsupportedError: the function is not one of sinabs or ``toolchain.nn``.
+    """
     kind = _kind(spike_fn)
     if kind == "MaxSpike" and not isinstance(spike_fn, type):
         limit: int | None = spike_fn.max_num_spikes_per_bin
@@ -109,7 +120,7 @@ def max_spikes(spike_fn: Any) -> int | None:
     if kind in ("MultiSpike", "SingleSpike") and isinstance(spike_fn, type):
         return 1 if kind == "SingleSpike" else None
     raise UnsupportedError(
-        f"spike_fn {_called(spike_fn)}; known are MultiSpike, MaxSpike and SingleSpike"
+        f"spike_fn is {_name_of(spike_fn)}; supported are MultiSpike, MaxSpike and SingleSpike"
     )
 
 
@@ -121,30 +132,34 @@ def _reset(reset_fn: Any) -> dict[str, Any]:
         kind = "additive" if reset_fn.reset_value else "value"
         return {"reset": kind, "v_reset": reset_fn.reset_value}
     raise UnsupportedError(
-        f"reset_fn {_called(reset_fn)}; known are MembraneSubtract and MembraneReset"
+        f"reset_fn is {_name_of(reset_fn)}; supported are MembraneSubtract and MembraneReset"
     )
 
 
-def _kind(thing: object) -> str | None:
-    """The name of a function or of its class where it is sinabs' or our own."""
-    cls = thing if isinstance(thing, type) else type(thing)
+def _kind(value: object) -> str | None:
+    """Return the name of a function or its class if it belongs to sinabs or ``toolchain.nn``."""
+    cls = value if isinstance(value, type) else type(value)
     return cls.__qualname__ if cls.__module__.split(".", maxsplit=1)[0] in _SHARED else None
 
 
-def _called(thing: object) -> str:
-    return thing.__name__ if isinstance(thing, type) else type(thing).__name__
+def _name_of(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
 def sum_pool2d(name: str, module: Any, features: Shape) -> Fragment:
-    """SumPool2d, as the exact sum of integers."""
+    """Convert SumPool2d to the exact sum of integers.
+
+    Raises:
+        UnsupportedError: ``ceil_mode`` is True.
+    """
     if getattr(module, "ceil_mode", False):
-        raise UnsupportedError("ceil_mode=True is not supported; cut the map to whole windows")
+        raise UnsupportedError("ceil_mode=True is not supported; crop the map to whole windows")
     stride = module.kernel_size if module.stride is None else module.stride
     return Fragment.of(name, SumPool2d(kernel=pair(module.kernel_size), stride=pair(stride)))
 
 
 def sensor(name: str, module: Any, features: Shape) -> Fragment:
-    """DVSLayer."""
+    """Convert DVSLayer to a Sensor."""
     crop, flip = module.crop_layer, module.flip_layer
     node = Sensor(
         merge=module.merge_polarities,
@@ -160,15 +175,15 @@ def sensor(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def merge(name: str, module: Any, features: Shape) -> Fragment:
-    """Merge: the sum of its inputs."""
+    """Convert Merge, the sum of its inputs, to an Add."""
     return Fragment.of(name, Add())
 
 
-def flattens(module: Any, given: Shape, made: Shape) -> tuple[int, int]:
-    """Batch and time, of FlattenTime."""
-    return given[0], given[1]
+def flatten_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
+    """Return batch and time of a FlattenTime."""
+    return input_shape[0], input_shape[1]
 
 
-def unflattens(module: Any, given: Shape, made: Shape) -> tuple[int, int]:
-    """Batch and time, of UnflattenTime."""
-    return made[0], made[1]
+def unflatten_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
+    """Return batch and time of an UnflattenTime."""
+    return output_shape[0], output_shape[1]

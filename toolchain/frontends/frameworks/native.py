@@ -66,8 +66,8 @@ def _linear_torch(name: str, module: nn.LinearTorch, features: Shape) -> Fragmen
     return Fragment.of(name, Linear(weight=array(module.weight).T, bias=bias))
 
 
-def _squeezed(module: nn.Squeeze, given: Shape, made: Shape) -> tuple[int, int]:
-    return module.batch_and_time(given[0])
+def _squeeze_grid(module: nn.Squeeze, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
+    return module.batch_and_time(input_shape[0])
 
 
 def _no_adapter(name: str, module: torch_nn.Module, features: Shape) -> Fragment:
@@ -75,7 +75,7 @@ def _no_adapter(name: str, module: torch_nn.Module, features: Shape) -> Fragment
 
 
 def _stateful(adapter: Adapter, axes: Axes) -> Layer:
-    grid = _squeezed if axes is Axes.SQUEEZED else None
+    grid = _squeeze_grid if axes is Axes.SQUEEZED else None
     return Layer(adapter, axes, stateful=True, reset=StatefulLayer.reset_states, grid=grid)
 
 
@@ -99,12 +99,12 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
     nn.SumPool2d: Layer(leaky.sum_pool2d, Axes.IMAGE),
     nn.DVSLayer: Layer(leaky.sensor, Axes.IMAGE),
     nn.Merge: Layer(leaky.merge, Axes.ANY, sums=True),
-    nn.FlattenTime: Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flattens),
-    nn.UnflattenTime: Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflattens),
+    nn.FlattenTime: Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flatten_grid),
+    nn.UnflattenTime: Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflatten_grid),
 }
 
 NATIVE_REFUSED: dict[type[torch_nn.Module], str] = {
-    nn.ALIF: "its threshold moves with its spikes, which no chip here can do; use LIF",
+    nn.ALIF: "its threshold adapts to its spikes, which no supported chip can do; use LIF",
     nn.NeuromorphicReLU: "not spiking; convert the network with toolchain.nn.from_model first",
 }
-"""Layers that train only, with what to do about them."""
+"""Layers for training only, each with the reason and an alternative."""

@@ -1,4 +1,4 @@
-"""Adapters for the layers of Norse, known by class name; Norse is never imported.
+"""Adapters for the layers of Norse, looked up by class name; Norse is never imported.
 
 Norse takes Euler steps of ``dt`` seconds and stores inverse time constants in 1/s. With
 ``k_mem = dt * tau_mem_inv`` and ``k_syn = dt * tau_syn_inv`` its leaky membranes compute::
@@ -7,18 +7,19 @@ Norse takes Euler steps of ``dt`` seconds and stores inverse time constants in 1
     v = v + k_mem (v_leak - v + i)             v starts at v_leak
     z = v > v_th;  v = v_reset where z         or v - v_th where reset_method is reset_subtract
 
-IAF adds its input, ``v = v + x``, and starts at v_reset. Parameters stay in the precision in which
-they were given, float32 as a rule, whatever the network is cast to; so does their product with
-``dt``, which is therefore rounded here as it is there.
+IAF adds its input, ``v = v + x``, and starts at v_reset. Parameters keep the precision in which
+they were created, float32 as a rule, whatever the network is cast to; so does their product with
+``dt``, which is therefore rounded here in the same way.
 
-The recurrent layers hold ``i = (1 - k_syn) i + W_in x + W_rec z(t - 1)``. ``autapses=False`` clears
-the diagonal of W_rec when the layer is built; one that was filled afterwards does count.
+The recurrent layers compute ``i = (1 - k_syn) i + W_in x + W_rec z(t - 1)``. ``autapses=False``
+clears the diagonal of W_rec when the layer is built; a diagonal that is filled later does count.
 
 Source: Norse 1.1.0 as observed.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,20 @@ __all__ = ["LAYERS", "REFUSED"]
 
 
 def _number(value: Any) -> Array:
-    """A parameter, which may be a tensor or a plain number, as float64."""
+    """Return a parameter, which may be a tensor or a plain number, as float64."""
     return np.asarray(array(value) if isinstance(value, Tensor) else value, dtype=np.float64)
 
 
 def _rate(module: Any, name: str) -> Array:
-    """``dt * tau_inv``, rounded to the parameter's own precision."""
+    """Return ``dt * tau_inv``, rounded to the parameter's own precision.
+
+    Raises:
+        UnsupportedError: it is outside 0..1.
+    """
     rate = _number(module.dt * getattr(module.p, name))
     if not np.all((rate >= 0) & (rate <= 1)):
         raise UnsupportedError(
-            f"dt * {name} is {rate.max():g} where an Euler step holds 0..1, because beyond 1 the "
+            f"dt * {name} is {rate.max():g} where an Euler step needs 0..1, because beyond 1 the "
             f"state changes sign every step; lower dt or {name}"
         )
     return rate
@@ -59,10 +64,10 @@ def _dt(module: Any) -> float:
 
 
 def _membrane(module: Any, shape: Shape) -> dict[str, Any]:
-    """Leak and synapse, which the neurons and the readouts share."""
+    """Return the leak and synapse fields, which neurons and readouts share."""
     k_mem = _rate(module, "tau_mem_inv")
     v_leak = _number(module.p.v_leak)
-    found = {
+    fields = {
         "shape": shape,
         "alpha_mem": 1 - k_mem,
         "gain": k_mem,
@@ -70,22 +75,26 @@ def _membrane(module: Any, shape: Shape) -> dict[str, Any]:
         "v_init": v_leak,
     }
     if hasattr(module.p, "tau_syn_inv"):
-        found["alpha_syn"] = (1 - _rate(module, "tau_syn_inv"))[..., None]
-        found["syn_order"] = "decay_add"
-    return found
+        fields["alpha_syn"] = (1 - _rate(module, "tau_syn_inv"))[..., None]
+        fields["syn_order"] = "decay_add"
+    return fields
 
 
 def _firing(module: Any) -> dict[str, Any]:
-    """One spike a step, above the threshold, and what it does to the membrane."""
-    found = {"v_threshold": _number(module.p.v_th), "compare": "gt", "max_spikes": 1}
+    """Return the firing fields: one spike a step above the threshold, and the reset.
+
+    Raises:
+        UnsupportedError: ``reset_method`` is not one of Norse's.
+    """
+    fields = {"v_threshold": _number(module.p.v_th), "compare": "gt", "max_spikes": 1}
     method = getattr(module.p, "reset_method", None)
-    called = "reset_value" if method is None else getattr(method, "__name__", repr(method))
-    if called == "reset_subtract":
-        return {**found, "reset": "subtract"}
-    if called == "reset_value":
-        return {**found, "reset": "value", "v_reset": _number(module.p.v_reset)}
+    method_name = "reset_value" if method is None else getattr(method, "__name__", repr(method))
+    if method_name == "reset_subtract":
+        return {**fields, "reset": "subtract"}
+    if method_name == "reset_value":
+        return {**fields, "reset": "value", "v_reset": _number(module.p.v_reset)}
     raise UnsupportedError(
-        f"reset_method is {called}; known are reset_value and reset_subtract of "
+        f"reset_method is {method_name}; supported are reset_value and reset_subtract of "
         "norse.torch.functional.reset"
     )
 
@@ -96,7 +105,7 @@ def _lif(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _iaf(name: str, module: Any, features: Shape) -> Fragment:
-    """No ``dt``: it enters no equation, so that whatever it says holds for any timestep."""
+    """Convert IAF without ``dt``, which its equations do not contain; it fits any timestep."""
     start = _number(module.p.v_reset)
     return Fragment.of(name, Neuron(shape=features, v_init=start, **_firing(module)))
 
@@ -137,7 +146,7 @@ def _recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _conv(name: str, module: Any, features: Shape) -> Fragment:
-    """A three-dimensional convolution whose kernel is one step long, its last axis."""
+    """Convert a three-dimensional convolution whose kernel is one step long, its last axis."""
     if module.padding_mode != "zeros":
         raise UnsupportedError(
             f"padding_mode {module.padding_mode!r}; only zero padding is supported"
@@ -169,19 +178,19 @@ LAYERS: dict[str, Layer] = {
 }
 
 _WITH = ("", "Cell", "Recurrent", "RecurrentCell")
-_OWN = "its step is a function of its own, which its parameters do not tell; use LIFCell"
-_MOVING = "its threshold moves with its spikes, which no chip here can do; use LIFCell"
+_OWN = "its step is a function that its parameters do not determine; use LIFCell"
+_MOVING = "its threshold adapts to its spikes, which no supported chip can do; use LIFCell"
 _CURVED = "its membrane is not linear below the threshold; use LIFCell"
-_REFRACTORY = (
-    "a refractory period is nothing that the Graph can say; use LIFCell or LIFRecurrentCell"
-)
+_REFRACTORY = "the Graph cannot represent a refractory period; use LIFCell or LIFRecurrentCell"
 _COMPARTMENTS = "several compartments share a current; use LIFRecurrentCell"
-_ENCODER = "it makes spikes of numbers; encode outside and give the spikes as the sample"
+_ENCODER = (
+    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
+)
 _FIELD = "a receptive field has no counterpart; use nn.Conv2d and, for time, LICell"
 
 
 def _each(names: str, endings: tuple[str, ...], reason: str) -> dict[str, str]:
-    return {f"{name}{ending}": reason for name in names.split() for ending in endings}
+    return dict.fromkeys(map("".join, product(names.split(), endings)), reason)
 
 
 REFUSED: dict[str, str] = {
@@ -189,11 +198,11 @@ REFUSED: dict[str, str] = {
     **_each("LIFEx LIFAdEx Izhikevich", _WITH, _CURVED),
     **_each("LIFRefrac LIFAdExRefrac LIFMCRefrac", _WITH, _REFRACTORY),
     **_each("LIFMC", _WITH, _COMPARTMENTS),
-    "CobaLIFCell": "its synapses are conductances, which pull v less the nearer it is; use LIFCell",
+    "CobaLIFCell": "its synapses are conductances, whose current depends on v; use LIFCell",
     "LIFCorrelation": "it records correlations to learn from; use LIFRecurrent",
-    "RecurrentSequential": "its output comes back through a stack of tensors; write the loop with "
-    "x + z, the spikes of the step before, or use LIFRecurrentCell",
-    "RegularizationCell": "it counts spikes for training; leave it out of what is deployed",
+    "RecurrentSequential": "its feedback goes through a stack of tensors; write the loop with x + "
+    "z, where z are the spikes of the previous step, or use LIFRecurrentCell",
+    "RegularizationCell": "it counts spikes for training; remove it from the deployed network",
     "ExpFilter": "use LI as a filter over time",
     **dict.fromkeys(("SNN", "SNNCell", "SNNRecurrent", "SNNRecurrentCell"), _OWN),
     "SpikesToTimesDecoder": "return the spikes and decode them outside the network",
@@ -220,4 +229,4 @@ REFUSED: dict[str, str] = {
         _FIELD,
     ),
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

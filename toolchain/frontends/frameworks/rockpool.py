@@ -1,4 +1,4 @@
-"""Adapters for the layers of rockpool, known by class name; rockpool is never imported.
+"""Adapters for the layers of rockpool, looked up by class name; rockpool is never imported.
 
 Per step, for each neuron with its synapses ``s``::
 
@@ -6,10 +6,10 @@ Per step, for each neuron with its synapses ``s``::
     v = alpha v + sum of i + bias
     z = floor(v / threshold) where v >= threshold, at most max_spikes_per_dt;  v = v - z threshold
 
-LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are what the layer says they are, whichever
-``leak_mode`` it trains. Weights are (inputs, outputs), the transpose of torch's.
+LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are read from the layer's own properties,
+whichever ``leak_mode`` it trains. Weights are (inputs, outputs), the transpose of torch's.
 
-ExpSynTorch, a synapse alone, is a Readout whose membrane keeps nothing and so is the current.
+ExpSynTorch, a synapse alone, is a Readout with alpha_mem = 0, whose membrane equals the current.
 
 Source: rockpool 3.1.0 as observed.
 """
@@ -40,24 +40,24 @@ _GENERATORS = ("StepPWL", "PeriodicExponential")
 
 
 def _lif(name: str, module: Any, features: Shape) -> Fragment:
-    """LIFTorch and LIFBitshiftTorch, with any number of synapses a neuron."""
+    """Convert LIFTorch and LIFBitshiftTorch, with any number of synapses a neuron."""
     beta = array(module.beta)
     synapses = np.broadcast_to(beta, (*beta.shape[:-1], module.n_synapses))
     neuron = _neuron(module, alpha_mem=array(module.alpha), alpha_syn=synapses)
     if not module._has_rec:
-        return _one(name, neuron, module)
+        return _single_node(name, neuron, module)
     weight = Linear(weight=array(module.w_rec).T)
     return leaky.loop(name, neuron, f"{name}.w_rec", weight, float(module.dt))
 
 
 def _lif_neuron(name: str, module: Any, features: Shape) -> Fragment:
     alpha = decay(array(module.tau_mem), float(module.dt))
-    return _one(name, _neuron(module, alpha_mem=alpha), module)
+    return _single_node(name, _neuron(module, alpha_mem=alpha), module)
 
 
 def _neuron(module: Any, alpha_mem: Array, alpha_syn: Array | None = None) -> Neuron:
-    _silent(module)
-    _known_generator(module.spike_generation_fn)
+    _check_no_noise(module)
+    _check_generator(module.spike_generation_fn)
     return Neuron(
         shape=(int(module.n_neurons),),
         alpha_mem=alpha_mem,
@@ -70,10 +70,10 @@ def _neuron(module: Any, alpha_mem: Array, alpha_syn: Array | None = None) -> Ne
 
 
 def _exp_syn(name: str, module: Any, features: Shape) -> Fragment:
-    _silent(module)
+    _check_no_noise(module)
     beta = decay(array(module.tau), float(module.dt))[..., None]
     node = Readout(shape=features, alpha_mem=np.zeros(()), alpha_syn=beta, syn_order="add_decay")
-    return _one(name, node, module)
+    return _single_node(name, node, module)
 
 
 def _linear(name: str, module: Any, features: Shape) -> Fragment:
@@ -81,7 +81,7 @@ def _linear(name: str, module: Any, features: Shape) -> Fragment:
     return Fragment.of(name, Linear(weight=array(module.weight).T, bias=bias))
 
 
-def _one(name: str, node: Node, module: Any) -> Fragment:
+def _single_node(name: str, node: Node, module: Any) -> Fragment:
     return Fragment(nodes={name: node}, entry=name, exit=name, dt=float(module.dt))
 
 
@@ -89,12 +89,12 @@ def _number(value: Any) -> Array:
     return array(value) if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
 
 
-def _limit(most: Any) -> int | None:
-    limit = float(most)
+def _limit(maximum: Any) -> int | None:
+    limit = float(maximum)
     return int(limit) if np.isfinite(limit) else None
 
 
-def _silent(module: Any) -> None:
+def _check_no_noise(module: Any) -> None:
     noise = float(module.noise_std)
     if noise:
         raise UnsupportedError(
@@ -102,53 +102,58 @@ def _silent(module: Any) -> None:
         )
 
 
-def _known_generator(function: Any) -> None:
-    """Refuse a spike function of the user's own."""
+def _check_generator(function: Any) -> None:
+    """Check that the spike function is one of rockpool's.
+
+    Raises:
+        UnsupportedError: it is the user's own.
+    """
     cls = getattr(function, "__self__", function)
-    called = getattr(cls, "__qualname__", type(cls).__qualname__)
+    class_name = getattr(cls, "__qualname__", type(cls).__qualname__)
     package = str(getattr(cls, "__module__", "")).split(".", maxsplit=1)[0]
-    if package != "rockpool" or called not in _GENERATORS:
+    if package != "rockpool" or class_name not in _GENERATORS:
         raise UnsupportedError(
-            f"spike_generation_fn {called}; known are {' and '.join(_GENERATORS)}"
+            f"spike_generation_fn is {class_name}; supported are {' and '.join(_GENERATORS)}"
         )
 
 
-def _forget(module: Any) -> None:
-    """As a new layer is."""
+def _reset_state(module: Any) -> None:
+    """Set the states to those of a new layer."""
     for name in ("vmem", "isyn", "spikes"):
         if name in module._buffers:
             module._buffers[name] = torch.zeros_like(module._buffers[name])
 
 
 def _membrane(module: Any) -> list[torch.Tensor]:
-    """The membrane of every step, where the call records it."""
-    recorded: dict[str, torch.Tensor] = getattr(module, "_record_dict", {})
-    return [recorded["vmem"]] if "vmem" in recorded else []
+    """Return the membrane of every step if the call records it."""
+    records: dict[str, torch.Tensor] = getattr(module, "_record_dict", {})
+    return [records["vmem"]] if "vmem" in records else []
 
 
 def _stateful(adapter: Adapter) -> Layer:
-    return Layer(adapter, Axes.TIME, stateful=True, reset=_forget, membrane=1, aside=_membrane)
+    return Layer(adapter, Axes.TIME, stateful=True, reset=_reset_state, membrane=1, aside=_membrane)
 
 
 LAYERS: dict[str, Layer] = {
     "LIFTorch": _stateful(_lif),
     "LIFBitshiftTorch": _stateful(_lif),
     "LIFNeuronTorch": _stateful(_lif_neuron),
-    "ExpSynTorch": Layer(_exp_syn, Axes.TIME, stateful=True, reset=_forget),
+    "ExpSynTorch": Layer(_exp_syn, Axes.TIME, stateful=True, reset=_reset_state),
     "LinearTorch": Layer(_linear, Axes.LAST),
     "TimeStepDropout": Layer(identity, Axes.ANY),
     "UnitDropout": Layer(identity, Axes.ANY),
 }
 
 REFUSED: dict[str, str] = {
-    "aLIFTorch": "its after-potential is a third state, which no chip here has; use LIFTorch",
+    "aLIFTorch": "its after-potential is a third state, which no supported chip has; use LIFTorch",
     "LIFSlayer": "it runs on a GPU only; load its parameters into LIFTorch",
     "LIFExodus": "it runs on a GPU only; load its parameters into LIFTorch",
     "LIFMembraneExodus": "it runs on a GPU only; load its parameters into LIFTorch",
     "ExpSynExodus": "it runs on a GPU only; load its parameters into ExpSynTorch",
-    "RateTorch": "its output is a rate and no spike; use LIFTorch",
-    "LowPass": "it filters outside of a network; use ExpSynTorch",
-    "UpDownTorch": "it makes spikes of numbers; encode outside and give the spikes as the sample",
-    "BooleanState": "it remembers its last input, which no chip here can do; leave it out",
+    "RateTorch": "its output is a rate, not spikes; use LIFTorch",
+    "LowPass": "it is a filter outside the network; use ExpSynTorch",
+    "UpDownTorch": "it encodes numbers as spikes; encode outside the network and give the spikes "
+    "as the sample",
+    "BooleanState": "it stores its last input, which no supported chip can do; leave it out",
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

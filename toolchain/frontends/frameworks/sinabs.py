@@ -1,7 +1,7 @@
-"""Adapters for the layers of sinabs, known by class name; sinabs is never imported.
+"""Adapters for the layers of sinabs, looked up by class name; sinabs is never imported.
 
 Time constants are in timesteps: ``alpha = exp(-1 / tau)``; with ``train_alphas`` the factors
-themselves are the parameters. IAF has no leak. What a step does is told in
+themselves are the parameters. IAF has no leak. The equations of a step are in
 ``toolchain.nn.spiking``, whose layers have the same names and attributes.
 
 Source: sinabs 3.1.3 as observed.
@@ -26,34 +26,34 @@ __all__ = ["LAYERS", "REFUSED"]
 
 
 def _leak(module: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The constants of LIF and ExpLeak."""
+    """Return the decay factors of LIF and ExpLeak."""
     alpha_mem = _alpha(module, "mem")
     assert alpha_mem is not None
     return alpha_mem, _alpha(module, "syn"), 1 - alpha_mem if module.norm_input else None
 
 
 def _no_leak(module: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The constants of IAF."""
+    """Return the decay factors of IAF."""
     return None, _alpha(module, "syn"), None
 
 
 def _alpha(module: Any, state: str) -> Tensor | None:
-    """The factor that a state keeps over a step, None where there is no such state."""
+    """Return the factor by which a state decays in a step, None if there is no such state."""
     if module.train_alphas:
-        given: Tensor | None = getattr(module, f"alpha_{state}", None)
-        return given
+        alpha: Tensor | None = getattr(module, f"alpha_{state}", None)
+        return alpha
     tau: Tensor | None = getattr(module, f"tau_{state}")
     return None if tau is None else torch.exp(-1.0 / tau)
 
 
 def _cropping(name: str, module: Any, features: Shape) -> Fragment:
-    """Cropping2dLayer, which takes margins off."""
+    """Convert Cropping2dLayer, which removes margins."""
     rows, columns = (module.top_crop, module.bottom_crop), (module.left_crop, module.right_crop)
     return _window(name, module, features, rows, columns)
 
 
 def _crop(name: str, module: Any, features: Shape) -> Fragment:
-    """Crop2d, which keeps the rows and columns between two addresses."""
+    """Convert Crop2d, which keeps the rows and columns between two addresses."""
     _, height, width = features
     rows = module.top_crop, max(height - module.bottom_crop, 0)
     columns = module.left_crop, max(width - module.right_crop, 0)
@@ -63,7 +63,7 @@ def _crop(name: str, module: Any, features: Shape) -> Fragment:
 def _window(
     name: str, module: Any, features: Shape, rows: tuple[int, int], columns: tuple[int, int]
 ) -> Fragment:
-    """A map without margins: each channel convolved with a single 1."""
+    """Return a map without margins: each channel convolved with a single 1."""
     if not any((*rows, *columns)):
         return identity(name, module, features)
     weight = np.zeros((features[0], 1, sum(rows) + 1, sum(columns) + 1))
@@ -74,8 +74,8 @@ def _window(
 def _channel_shift(name: str, module: Any, features: Shape) -> Fragment:
     if module.channel_shift:
         raise UnsupportedError(
-            f"channel_shift is {module.channel_shift}; empty channels come of a chip's addresses, "
-            "so leave them out of the network"
+            f"channel_shift is {module.channel_shift}; empty channels come from a chip's "
+            "addresses; leave them out of the network"
         )
     return identity(name, module, features)
 
@@ -90,22 +90,22 @@ def _no_adapter(name: str, module: Any, features: Shape) -> Fragment:
     raise AssertionError("reshaping layers are read from their shapes")
 
 
-def _forget(module: Any) -> None:
-    """As a new layer is; a state of another batch size would be drawn at random."""
+def _reset_state(module: Any) -> None:
+    """Set the states to those of a new layer; one of another batch size would be random."""
     for name in ("v_mem", "i_syn"):
         if name in module._buffers:
             module._buffers[name] = torch.zeros(0)
 
 
-def _cut(module: Any, given: Shape, made: Shape) -> tuple[int, int]:
-    """Batch and time of the rows that a ``Squeeze`` layer takes; -1 is what remains."""
+def _squeeze_grid(module: Any, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
+    """Return batch and time of the rows of a ``Squeeze`` layer; -1 is inferred."""
     batch, time = module.batch_size, module.num_timesteps
-    return (given[0] // time, time) if batch == -1 else (batch, given[0] // batch)
+    return (input_shape[0] // time, time) if batch == -1 else (batch, input_shape[0] // batch)
 
 
 def _stateful(adapter: Adapter, axes: Axes = Axes.TIME) -> Layer:
-    grid = _cut if axes is Axes.SQUEEZED else None
-    return Layer(adapter, axes, stateful=True, reset=_forget, grid=grid)
+    grid = _squeeze_grid if axes is Axes.SQUEEZED else None
+    return Layer(adapter, axes, stateful=True, reset=_reset_state, grid=grid)
 
 
 _IAF = partial(leaky.spiking, decays=_no_leak)
@@ -127,22 +127,24 @@ LAYERS: dict[str, Layer] = {
     "ChannelShift": Layer(_channel_shift, Axes.ANY),
     "DVSLayer": Layer(leaky.sensor, Axes.IMAGE),
     "Merge": Layer(leaky.merge, Axes.ANY, sums=True),
-    "FlattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flattens),
-    "UnflattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflattens),
+    "FlattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flatten_grid),
+    "UnflattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflatten_grid),
 }
 
-_ADAPTIVE = "its threshold moves with its spikes, which no chip here can do; use LIF"
+_ADAPTIVE = "its threshold adapts to its spikes, which no supported chip can do; use LIF"
 _NOT_SPIKING = "not spiking; convert the network with sinabs.from_torch.from_model first"
-_ENCODER = "it makes spikes of numbers; encode outside and give the spikes as the sample"
+_ENCODER = (
+    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
+)
 
 REFUSED: dict[str, str] = {
     "ALIF": _ADAPTIVE,
     "ALIFRecurrent": _ADAPTIVE,
     "NeuromorphicReLU": _NOT_SPIKING,
     "QuantizeLayer": _NOT_SPIKING,
-    "SpikingMaxPooling2dLayer": "a maximum is no sum of spikes; use SumPool2d or nn.AvgPool2d",
+    "SpikingMaxPooling2dLayer": "a maximum is not a sum of spikes; use SumPool2d or nn.AvgPool2d",
     "Img2SpikeLayer": _ENCODER,
     "Sig2SpikeLayer": _ENCODER,
     "FlipDims": "mirrors the map; only DVSLayer, the chip's own sensor, can do that",
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

@@ -1,7 +1,7 @@
-"""Adapters for the layers of snnTorch, known by class name; snnTorch is never imported.
+"""Adapters for the layers of snnTorch, looked up by class name; snnTorch is never imported.
 
-Each is called once a timestep. With ``r`` for whether the membrane that the step before left is
-above the threshold, and ``z`` for whether it is now::
+Each is called once a timestep. ``r`` is 1 where the membrane after the previous step was above the
+threshold, and ``z`` where it is now::
 
     Leaky, RLeaky          base = beta v + x
     Synaptic, RSynaptic    i = alpha i + x;  base = beta v + i
@@ -11,8 +11,8 @@ above the threshold, and ``z`` for whether it is now::
     none                   v = base
     reset_delay=False      and then v = v + (r - z) threshold with subtract, v = 0 where z with zero
 
-``graded_spikes_factor * z`` leaves. The recurrent layers add ``recurrent`` of what left them in the
-step before to their input; its bias acts from the first step. beta and alpha are clipped to 0..1.
+The output is ``graded_spikes_factor * z``. The recurrent layers add ``recurrent`` of the previous
+step's output to their input; its bias acts from the first step. beta and alpha are clipped to 0..1.
 
 Source: snnTorch 1.0.0 as observed.
 """
@@ -57,16 +57,22 @@ def _lapicque(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _decays(module: Any) -> dict[str, Any]:
-    """What the states keep over a step, clipped as each step clips it."""
-    found: dict[str, Any] = {"alpha_mem": np.clip(array(module.beta), 0, 1)}
+    """Return the decay factors of the states, clipped as in each step."""
+    fields: dict[str, Any] = {"alpha_mem": np.clip(array(module.beta), 0, 1)}
     if hasattr(module, "alpha"):
-        found["alpha_syn"] = np.clip(array(module.alpha), 0, 1)[..., None]
-        found["syn_order"] = "decay_add"
-    return found
+        fields["alpha_syn"] = np.clip(array(module.alpha), 0, 1)[..., None]
+        fields["syn_order"] = "decay_add"
+    return fields
 
 
-def _neuron(module: Any, features: Shape, erased: str, **decays: Any) -> Neuron:
-    """``erased`` says how a reset to zero acts in the step after the spike."""
+def _neuron(module: Any, features: Shape, zero_reset: str, **decays: Any) -> Neuron:
+    """Return the Neuron of a layer.
+
+    ``zero_reset`` is the ``reset_when`` of a delayed reset to zero.
+
+    Raises:
+        UnsupportedError: an option of the layer is not supported.
+    """
     for option, reason in _OPTIONS.items():
         if getattr(module, option):
             raise UnsupportedError(reason)
@@ -77,24 +83,24 @@ def _neuron(module: Any, features: Shape, erased: str, **decays: Any) -> Neuron:
         compare="gt",
         max_spikes=1,
         spike_scale=array(module.graded_spikes_factor),
-        **_reset(module.reset_mechanism, getattr(module, "reset_delay", True), erased),
+        **_reset(module.reset_mechanism, getattr(module, "reset_delay", True), zero_reset),
     )
 
 
-def _reset(mechanism: str, delayed: bool, erased: str) -> dict[str, Any]:
+def _reset(mechanism: str, delayed: bool, zero_reset: str) -> dict[str, Any]:
     if mechanism == "none":
         return {"reset": "none"}
     if mechanism == "subtract":
         when = "next_undecayed" if delayed else "next_corrected"
         return {"reset": "subtract", "reset_when": when}
-    return {"reset": "value", "reset_when": erased if delayed else "same"}
+    return {"reset": "value", "reset_when": zero_reset if delayed else "same"}
 
 
 _OPTIONS = {
-    "inhibition": "inhibition=True lets only one neuron of the layer spike, which no chip here can "
-    "do; build it with inhibition=False",
-    "state_quant": "state_quant rounds the states in every step; build it with state_quant=False, "
-    "the chip's own rounding comes when it is deployed",
+    "inhibition": "inhibition=True lets only one neuron of the layer spike, which no supported "
+    "chip can do; build it with inhibition=False",
+    "state_quant": "state_quant rounds the states in every step; build it with state_quant=False; "
+    "deploy() applies the chip's rounding",
 }
 
 
@@ -102,7 +108,7 @@ _OPTIONS = {
 
 
 def _recurrent(name: str, module: Any, features: Shape) -> Fragment:
-    """The delay stands before the weight, so that its bias acts in the first step too."""
+    """Convert a recurrent layer; the delay is before the weight, so its bias acts in step 0."""
     add, back = f"{name}.add", f"{name}.recurrent"
     neuron = _neuron(module, features, "next_erase_all", **_decays(module))
     return Fragment(
@@ -114,12 +120,14 @@ def _recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _weight(name: str, module: Any, features: Shape) -> Node:
-    """Dense, a convolution, or with ``all_to_all=False`` a factor ``V`` for each neuron."""
+    """Return the feedback: dense, a convolution, or with ``all_to_all=False`` a diagonal ``V``."""
     cls = type(module)
     if cls in (nn.Linear, nn.Conv2d):
         return TORCH_LAYERS[cls].adapter(name, module, features).nodes[name]
     if cls.__qualname__ != "RecurrentOneToOne":
-        raise UnsupportedError(f"recurrent is {cls.__name__}; known are nn.Linear and nn.Conv2d")
+        raise UnsupportedError(
+            f"recurrent is {cls.__name__}; supported are nn.Linear and nn.Conv2d"
+        )
     if len(features) > 1:
         raise UnsupportedError(
             f"all_to_all=False on neurons of shape {features}; put a Flatten before it, or use "
@@ -153,11 +161,11 @@ _PARALLEL = "it never resets, and runs over time at once; use Leaky in a loop ov
 _GATED = "gated recurrence has no spiking counterpart; use RLeaky or RSynaptic"
 
 REFUSED: dict[str, str] = {
-    "Alpha": "its membrane is the difference of two currents, which no chip here can do; use "
+    "Alpha": "its membrane is the difference of two currents, which no supported chip can do; use "
     "Synaptic",
     **dict.fromkeys(("LeakyParallel", "StateLeaky", "LinearLeaky", "AssociativeLeaky"), _PARALLEL),
     **dict.fromkeys(("SLSTM", "SConv2dLSTM"), _GATED),
     "DeltaLeaky": "it fires on changes of its membrane; use Leaky",
     "GradedSpikes": "it scales spikes by learned factors; scale the weights of the next layer",
 }
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

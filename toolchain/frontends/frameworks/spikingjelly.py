@@ -1,4 +1,4 @@
-"""Adapters for the layers of SpikingJelly, known by class name; it is never imported.
+"""Adapters for the layers of SpikingJelly, looked up by class name; it is never imported.
 
 Its neurons compute per step, with ``u`` for v_reset, or 0 where v_reset is None::
 
@@ -10,12 +10,12 @@ Its neurons compute per step, with ``u`` for v_reset, or 0 where v_reset is None
     all                 z = v >= v_threshold;  v = u where z   hard reset, a v_reset in numbers
                                                v = v - v_threshold z            v_reset=None
 
-``tau`` counts timesteps; a network has no dt. The membrane starts at what the memory of the node is
-reset to: v_reset as a rule, 0 for the Simple nodes, half the threshold for HalfThresholdIFNode.
+``tau`` counts timesteps; a network has no dt. The membrane starts at the reset value of the node's
+memory: v_reset as a rule, 0 for the Simple nodes, half the threshold for HalfThresholdIFNode.
 
-``step_mode`` decides the axes: layers in mode 'm' take (time, batch, ...) and fold time into the
-batch themselves; in mode 's' they take (batch, ...) of one step, and layers without state any
-number of rows.
+``step_mode`` decides the axes: layers in mode 'm' take (time, batch, ...) and join time and batch
+themselves; in mode 's' they take (batch, ...) of one step, and layers without state any number of
+rows.
 
 Source: SpikingJelly 2.0.0 as observed, its CPU path.
 """
@@ -47,28 +47,33 @@ __all__ = ["LAYERS", "REFUSED"]
 
 
 def _number(value: Any) -> Array:
-    """A parameter, which may be a tensor or a plain number, as float64."""
+    """Return a parameter, which may be a tensor or a plain number, as float64."""
     return np.asarray(array(value) if isinstance(value, Tensor) else value, dtype=np.float64)
 
 
 def _firing(module: Any) -> dict[str, Any]:
-    """One spike a step, at the threshold, and what it does to the membrane."""
+    """Return the firing fields: one spike a step at the threshold, and the reset.
+
+    Raises:
+        UnsupportedError: the surrogate function's output is not 0 or 1.
+    """
     surrogate = module.surrogate_function
-    called = type(surrogate).__name__
-    if called in _NOT_STEPS or not getattr(surrogate, "spiking", True):
+    class_name = type(surrogate).__name__
+    if class_name in _NOT_STEPS or not getattr(surrogate, "spiking", True):
         raise UnsupportedError(
-            f"surrogate_function is {called}, {_NOT_STEPS.get(called, 'with spiking=False')}; "
-            "use one that gives 0 and 1, such as surrogate.Sigmoid()"
+            f"surrogate_function is {class_name}, "
+            f"{_NOT_STEPS.get(class_name, 'with spiking=False')}; "
+            "use one whose output is 0 or 1, such as surrogate.Sigmoid()"
         )
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "v_threshold": _number(module.v_threshold),
         "v_init": _number(module._memories_rv["v"]),
         "compare": "ge",
         "max_spikes": 1,
     }
     if module.v_reset is None:
-        return {**found, "reset": "subtract"}
-    return {**found, "reset": "value", "v_reset": _number(module.v_reset)}
+        return {**fields, "reset": "subtract"}
+    return {**fields, "reset": "value", "v_reset": _number(module.v_reset)}
 
 
 _NOT_STEPS = {
@@ -78,7 +83,7 @@ _NOT_STEPS = {
 
 
 def _leak(rate: Array, module: Any) -> dict[str, Any]:
-    """A decay by ``rate`` of the way to v_reset, which scales the input too if it decays."""
+    """Return a decay by ``rate`` towards v_reset, which also scales the input if it decays."""
     return {
         "alpha_mem": 1 - rate,
         "gain": rate if module.decay_input else np.ones(()),
@@ -120,8 +125,8 @@ _DYNAMICS: dict[str, Callable[[Any], dict[str, Any]]] = {
 
 
 def _neuron(module: Any, shape: Shape) -> Neuron:
-    known = (_DYNAMICS.get(cls.__qualname__) for cls in type(module).__mro__)
-    dynamics = next(found for found in known if found is not None)
+    candidates = (_DYNAMICS.get(cls.__qualname__) for cls in type(module).__mro__)
+    dynamics = next(each for each in candidates if each is not None)
     return Neuron(shape=shape, **dynamics(module), **_firing(module))
 
 
@@ -130,7 +135,11 @@ def _spiking(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _readout(name: str, module: Any, features: Shape) -> Fragment:
-    """``v = v + x`` or ``v = v + (x - v) / tau``; the steps leave as a list."""
+    """Convert ``v = v + x`` or ``v = v + (x - v) / tau``, whose steps are returned as a list.
+
+    Raises:
+        UnsupportedError: ``decode`` reduces the output over time.
+    """
     if module.decode not in (None, "last-mem"):
         raise UnsupportedError(
             f"decode={module.decode!r} reduces over time; use decode=None, stack the steps and "
@@ -147,7 +156,11 @@ def _readout(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _inner(module: Any) -> Any:
-    """The neuron inside a recurrent container."""
+    """Return the neuron inside a recurrent container.
+
+    Raises:
+        UnsupportedError: the container holds anything except a single neuron.
+    """
     inner = module.sub_module
     if type(inner).__qualname__ not in _DYNAMICS:
         raise UnsupportedError(
@@ -158,7 +171,7 @@ def _inner(module: Any) -> Any:
 
 
 def _linear_recurrent(name: str, module: Any, features: Shape) -> Fragment:
-    """``x`` and the last spikes side by side through one Linear, ``rc``, and into the neuron.
+    """Convert a layer whose one Linear, ``rc``, takes ``x`` and the last spikes, concatenated.
 
     ``W_x x + b + W_z z(t - 1)``; the bias counts from the first step.
     """
@@ -182,12 +195,19 @@ def _linear_recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _added_recurrent(name: str, module: Any, features: Shape) -> Fragment:
-    """The last spikes are added to the input."""
+    """Convert a layer that adds the last spikes to the input.
+
+    Raises:
+        UnsupportedError: ``element_wise_function`` is not a sum.
+    """
     join = module.element_wise_function
-    called = getattr(join, "__name__", type(join).__name__)
-    if (getattr(join, "__module__", None), called) not in (("_operator", "add"), ("torch", "add")):
+    class_name = getattr(join, "__name__", type(join).__name__)
+    if (getattr(join, "__module__", None), class_name) not in (
+        ("_operator", "add"),
+        ("torch", "add"),
+    ):
         raise UnsupportedError(
-            f"element_wise_function is {called}; only a sum is supported, as operator.add or "
+            f"element_wise_function is {class_name}; only a sum is supported, as operator.add or "
             "torch.add"
         )
     add = f"{name}.add"
@@ -203,7 +223,11 @@ def _added_recurrent(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _flatten(name: str, module: Any, features: Shape) -> Fragment:
-    """In mode 'm', where its axes are counted without time."""
+    """Convert a Flatten in mode 'm', where its axes are counted without time.
+
+    Raises:
+        UnsupportedError: it flattens only a part of the features.
+    """
     if (module.start_dim, module.end_dim % (len(features) + 1)) != (1, len(features)):
         raise UnsupportedError(
             f"flattens from {module.start_dim} to {module.end_dim}; in step mode 'm' only all "
@@ -213,7 +237,7 @@ def _flatten(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _voting(name: str, module: Any, features: Shape) -> Fragment:
-    """The mean of each ``voting_size`` neurons; a rest that fills no group is left out."""
+    """Convert to the mean of each ``voting_size`` neurons, without an incomplete last group."""
     votes = module.voting_size
     groups = np.eye(features[0] // votes)
     weight = np.repeat(groups, votes, axis=1) / votes
@@ -225,12 +249,12 @@ def _voting(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _by_mode(single: Axes) -> Callable[[Any], Axes]:
-    """``single`` in step mode 's', (time, batch, ...) in mode 'm'."""
+    """Return ``single`` for step mode 's', (time, batch, ...) for mode 'm'."""
     return lambda module: Axes.TIME_FIRST if module.step_mode == "m" else single
 
 
 def _reset(module: Any) -> None:
-    """Memories at their start, also those of a container's inner neuron."""
+    """Reset all memories, also those of a container's inner neuron."""
     for part in module.modules():
         if hasattr(part, "_memories_rv"):
             part.reset()
@@ -269,23 +293,25 @@ LAYERS: dict[str, Layer] = {
     "Dropout2d": Layer(identity, Axes.ANY),
 }
 
-_OWN = "a neuron with equations of its own, which its attributes do not tell; use LIFNode or IFNode"
+_OWN = "its attributes do not determine its equations; use LIFNode or IFNode"
 _CURVED = "its membrane is not linear below the threshold; use LIFNode"
 _SECOND = "a second state acts on its membrane or its threshold; use LIFNode"
 _LEARNED = "its gates or its scales have no counterpart in the Graph; use ParametricLIFNode"
-_GRADED = "it gives more than spikes of 0 and 1; use LIFNode or IFNode"
-_SIGNED = "it fires spikes of both signs, which no chip here can do; use IFNode or LIFNode"
-_PARALLEL = "it weighs past inputs instead of keeping a membrane; use LIFNode"
-_NOISY = "it adds noise, which a chip does not draw; use the node without noise"
+_GRADED = "its output is not only spikes of 0 and 1; use LIFNode or IFNode"
+_SIGNED = "it fires spikes of both signs, which no supported chip can do; use IFNode or LIFNode"
+_PARALLEL = "it weights past inputs instead of keeping a membrane potential; use LIFNode"
+_NOISY = "it adds noise, which a chip does not have; use the node without noise"
 _MIXING = "its neurons act on each other within a step; use CUBALIFNode or LIFNode"
 _PER_STEP = "its scales differ from step to step; use layer.BatchNorm1d or layer.BatchNorm2d"
-_STANDARDIZED = "it computes its weights anew in every call; put their values into the plain layer"
-_MAX_POOL = "a maximum is no sum of spikes; use layer.AvgPool2d"
-_WINDOW = "give its window in numbers: use layer.AvgPool2d"
+_STANDARDIZED = "it recomputes its weights in every call; copy their values into the plain layer"
+_MAX_POOL = "a maximum is not a sum of spikes; use layer.AvgPool2d"
+_WINDOW = "set an explicit window: use layer.AvgPool2d"
 _TIME_LAST = "it takes time as the last axis; use the container that takes it first"
-_ATTENTION = "attention multiplies signals with each other, which no chip here can do"
+_ATTENTION = "attention multiplies signals with each other, which no supported chip can do"
 _GATED = "gated recurrence has no spiking counterpart; use layer.LinearRecurrentContainer"
-_ENCODER = "it makes spikes of numbers; encode outside and give the spikes as the sample"
+_ENCODER = (
+    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
+)
 _NO_PLACE = (
     "has no counterpart on a spiking chip; build the network of layer.Linear and layer.Conv2d"
 )
@@ -317,8 +343,8 @@ _REASONS = (
     ("BatchNorm3d GroupNorm AvgPool1d AvgPool3d Upsample", _NO_PLACE),
     ("DropConnectLinear TemporalBinSum SpikeCountToBinary", _NO_PLACE),
     ("SynapseFilter", "its decay stops while spikes arrive; use CUBALIFNode for a synapse"),
-    ("Delay", "delays between layers cannot be said yet; shift the input outside the network"),
+    ("Delay", "delays between layers are not supported; shift the input outside the network"),
 )
 
 REFUSED: dict[str, str] = {name: reason for names, reason in _REASONS for name in names.split()}
-"""Classes that cannot be said in the IR, with what to do about them."""
+"""Classes that the IR cannot represent, each with the reason and an alternative."""

@@ -1,4 +1,4 @@
-"""Adapters for the layers of torch itself, and why the others are refused."""
+"""Adapters for the layers of torch itself, and the reasons why the others are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["REFUSED", "TORCH_LAYERS", "identity", "linear"]
 
 
 def linear(name: str, module: nn.Linear, features: Shape = ()) -> Fragment:
-    """``nn.Linear`` as a Linear node."""
+    """Convert ``nn.Linear`` to a Linear node."""
     bias = None if module.bias is None else array(module.bias)
     return Fragment.of(name, Linear(weight=array(module.weight), bias=bias))
 
@@ -57,13 +57,13 @@ def _padding(module: nn.Conv2d) -> tuple[int, int]:
 
 
 def _avg_pool2d(name: str, module: nn.AvgPool2d, features: Shape) -> Fragment:
-    for what, value in (
+    for option, value in (
         ("padding", any(pair(module.padding))),
         ("ceil_mode", module.ceil_mode),
         ("divisor_override", module.divisor_override is not None),
     ):
         if value:
-            raise UnsupportedError(f"{what}={getattr(module, what)} is not supported")
+            raise UnsupportedError(f"{option}={getattr(module, option)} is not supported")
     stride = module.kernel_size if module.stride is None else module.stride
     return Fragment.of(name, AvgPool2d(kernel=pair(module.kernel_size), stride=pair(stride)))
 
@@ -83,7 +83,7 @@ def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, features: Sh
 
 
 def identity(name: str, module: nn.Module, features: Shape) -> Fragment:
-    """A layer that does nothing in evaluation."""
+    """Convert a layer that does nothing in evaluation mode to an Identity node."""
     return Fragment.of(name, Identity(was=type(module).__name__))
 
 
@@ -114,13 +114,13 @@ _NOT_SPIKING = (
     "network first"
 )
 _GATED = "gated recurrence has no spiking counterpart; use toolchain.nn.LIFRecurrent or CubaLIF"
-_MAX_POOL = "a maximum is no sum of spikes; use toolchain.nn.SumPool2d or nn.AvgPool2d"
+_MAX_POOL = "a maximum is not a sum of spikes; use toolchain.nn.SumPool2d or nn.AvgPool2d"
 
 REFUSED: dict[str, str] = {
     **dict.fromkeys(_ACTIVATIONS.split(), _NOT_SPIKING),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"), _GATED),
     **dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d", "AdaptiveMaxPool2d"), _MAX_POOL),
-    "AdaptiveAvgPool2d": "give its window in numbers: use nn.AvgPool2d",
+    "AdaptiveAvgPool2d": "set an explicit window: use nn.AvgPool2d",
     **dict.fromkeys(
         ("Softmax", "LogSoftmax", "Softmin", "Softmax2d"),
         "apply it outside, to the network's output",

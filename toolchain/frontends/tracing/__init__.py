@@ -1,5 +1,6 @@
-"""A model is run once, and what happened is the Graph; ``trace`` is the entry.
+"""Tracer for torch modules: one recorded run of the model becomes the Graph (entry: ``trace``).
 
-``record`` sees the run, ``axes`` and ``claims`` tell batch and time apart, ``walk`` turns calls
-into nodes, ``steps`` rolls loops up, ``build`` puts the Graph together, ``selfcheck`` proves it.
+``record`` records the run, ``axes`` and ``grids`` find batch and time, ``converter`` turns each
+call into nodes, ``loop_nodes`` merges the timesteps of a loop, ``build`` assembles the Graph, and
+``selfcheck`` compares the Graph with the model.
 """

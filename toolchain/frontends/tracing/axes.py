@@ -1,6 +1,6 @@
-"""Which axes of a recorded tensor are batch and time.
+"""Batch and time axes of a recorded tensor.
 
-Frameworks lay them out in five ways, a :class:`Layout` each.
+Frameworks arrange them in five ways, one :class:`AxisLayout` each.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import nn as torch_nn
 from toolchain.arrays import Array, Shape
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
 
-__all__ = ["Grid", "Layout", "check_axes"]
+__all__ = ["AxisLayout", "Grid", "check_axes"]
 
 
-class Layout(enum.Enum):
-    """What the leading axes of a tensor are.
+class AxisLayout(enum.Enum):
+    """Arrangement of a tensor's leading axes.
 
-    Rows are batch-major (sinabs) or time-major (what SpikingJelly's ``flatten(0, 1)`` makes of
-    time, batch). A ``STEP`` is the batch of a single timestep.
+    Rows are batch-major (sinabs) or time-major (SpikingJelly's ``flatten(0, 1)`` of time, batch). A
+    ``STEP`` is the batch of a single timestep.
     """
 
     BATCH_TIME = "(batch, time, ...)"
@@ -31,98 +31,114 @@ class Layout(enum.Enum):
     STEP = "(batch, ...)"
 
     @property
-    def timed(self) -> bool:
-        """Whether batch and time are axes of their own."""
-        return self in (Layout.BATCH_TIME, Layout.TIME_BATCH)
+    def has_time_axis(self) -> bool:
+        """True if batch and time are separate axes."""
+        return self in (AxisLayout.BATCH_TIME, AxisLayout.TIME_BATCH)
 
     @property
     def lead(self) -> int:
-        """How many axes come before the features."""
-        return 2 if self.timed else 1
+        """Number of axes before the features."""
+        return 2 if self.has_time_axis else 1
 
     def features(self, shape: Shape) -> Shape:
-        """The axes of ``shape`` that are features."""
+        """Return the feature axes of ``shape``."""
         return shape[self.lead :]
 
     @property
-    def swapped(self) -> Layout | None:
-        """With batch and time in the other order."""
+    def swapped(self) -> AxisLayout | None:
+        """Layout with batch and time in the other order; None where they are one axis."""
         return _SWAPPED.get(self)
 
     @property
-    def joined(self) -> Layout:
-        """With batch and time as one axis, or as two where they are one; memory stays as it is."""
+    def joined(self) -> AxisLayout:
+        """Layout with batch and time joined if they are two axes, split if they are one.
+
+        The order of the elements in memory stays the same.
+        """
         return _JOINED[self]
 
 
-_SWAPPED = {Layout.BATCH_TIME: Layout.TIME_BATCH, Layout.TIME_BATCH: Layout.BATCH_TIME}
+_SWAPPED = {
+    AxisLayout.BATCH_TIME: AxisLayout.TIME_BATCH,
+    AxisLayout.TIME_BATCH: AxisLayout.BATCH_TIME,
+}
 _JOINED = {
-    Layout.BATCH_TIME: Layout.ROWS,
-    Layout.ROWS: Layout.BATCH_TIME,
-    Layout.TIME_BATCH: Layout.ROWS_TIME_MAJOR,
-    Layout.ROWS_TIME_MAJOR: Layout.TIME_BATCH,
-    Layout.STEP: Layout.STEP,
+    AxisLayout.BATCH_TIME: AxisLayout.ROWS,
+    AxisLayout.ROWS: AxisLayout.BATCH_TIME,
+    AxisLayout.TIME_BATCH: AxisLayout.ROWS_TIME_MAJOR,
+    AxisLayout.ROWS_TIME_MAJOR: AxisLayout.TIME_BATCH,
+    AxisLayout.STEP: AxisLayout.STEP,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The sizes of batch and time in one run."""
+    """Sizes of batch and time in one run."""
 
     batch: int
     time: int
 
-    def lead(self, layout: Layout) -> Shape:
-        """The leading axes of a tensor."""
-        if layout is Layout.BATCH_TIME:
+    def lead(self, layout: AxisLayout) -> Shape:
+        """Return the sizes of the leading axes of a tensor of ``layout``."""
+        if layout is AxisLayout.BATCH_TIME:
             return (self.batch, self.time)
-        if layout is Layout.TIME_BATCH:
+        if layout is AxisLayout.TIME_BATCH:
             return (self.time, self.batch)
-        return (self.batch,) if layout is Layout.STEP else (self.batch * self.time,)
+        return (self.batch,) if layout is AxisLayout.STEP else (self.batch * self.time,)
 
-    def readings(self, shape: Shape) -> list[Layout]:
-        """Which layouts a whole sequence of ``shape`` may have, the usual first."""
-        return [layout for layout in _WHOLE if shape[: layout.lead] == self.lead(layout)]
+    def possible_layouts(self, shape: Shape) -> list[AxisLayout]:
+        """Return the layouts that a whole sequence of ``shape`` may have, the usual first."""
+        return [layout for layout in _SEQUENCE_LAYOUTS if shape[: layout.lead] == self.lead(layout)]
 
-    def reshaped(self, given: Shape, layout: Layout, made: Shape) -> tuple[Layout, bool] | None:
-        """The layout of ``made``, and whether its features were flattened; None if neither."""
-        features = layout.features(given)
-        for kept in (layout, layout.joined):
-            for flat, shape in ((False, features), (True, (prod(features),))):
-                if made == (*self.lead(kept), *shape):
-                    return kept, flat
+    def layout_after_reshape(
+        self, input_shape: Shape, layout: AxisLayout, output_shape: Shape
+    ) -> tuple[AxisLayout, bool] | None:
+        """Return the layout of a reshaped tensor and whether its features were flattened.
+
+        None if the shapes fit neither.
+        """
+        features = layout.features(input_shape)
+        for candidate in (layout, layout.joined):
+            for flattened, shape in ((False, features), (True, (prod(features),))):
+                if output_shape == (*self.lead(candidate), *shape):
+                    return candidate, flattened
         return None
 
-    def of_step(self, given: Shape, layout: Layout, made: Shape) -> tuple[Layout, bool] | None:
-        """As :meth:`reshaped`, of a single timestep with or without a time axis of length 1."""
-        features = layout.features(given)
+    def layout_after_step_reshape(
+        self, input_shape: Shape, layout: AxisLayout, output_shape: Shape
+    ) -> tuple[AxisLayout, bool] | None:
+        """Return the same as :meth:`layout_after_reshape` for a single timestep.
+
+        The tensor may have a time axis of length 1.
+        """
+        features = layout.features(input_shape)
         alone = Grid(self.batch, 1)
-        for kept in (layout, Layout.STEP, Layout.TIME_BATCH, Layout.BATCH_TIME):
-            for flat, shape in ((False, features), (True, (prod(features),))):
-                if made == (*alone.lead(kept), *shape):
-                    return kept, flat
+        for candidate in (layout, AxisLayout.STEP, AxisLayout.TIME_BATCH, AxisLayout.BATCH_TIME):
+            for flattened, shape in ((False, features), (True, (prod(features),))):
+                if output_shape == (*alone.lead(candidate), *shape):
+                    return candidate, flattened
         return None
 
-    def flattened(
-        self, module: torch_nn.Flatten, given: Shape, layout: Layout
-    ) -> tuple[Layout, bool] | None:
-        """As :meth:`reshaped`, from the axes that an ``nn.Flatten`` joins."""
-        start, end = (axis % len(given) for axis in (module.start_dim, module.end_dim))
+    def layout_after_flatten(
+        self, module: torch_nn.Flatten, input_shape: Shape, layout: AxisLayout
+    ) -> tuple[AxisLayout, bool] | None:
+        """Return :meth:`layout_after_reshape` from the axes that an ``nn.Flatten`` joins."""
+        start, end = (axis % len(input_shape) for axis in (module.start_dim, module.end_dim))
         if start == end:
             return layout, False
-        if layout.timed and (start, end) == (0, 1):
+        if layout.has_time_axis and (start, end) == (0, 1):
             return layout.joined, False
-        return (layout, True) if (start, end) == (layout.lead, len(given) - 1) else None
+        return (layout, True) if (start, end) == (layout.lead, len(input_shape) - 1) else None
 
-    def batch_first(self, numbers: Array, layout: Layout) -> Array:
-        """A whole sequence as (batch, time, *features)."""
-        timed = layout if layout.timed else layout.joined
-        array = numbers.reshape(*self.lead(timed), *layout.features(numbers.shape))
-        return array.swapaxes(0, 1) if timed is Layout.TIME_BATCH else array
+    def batch_first(self, numbers: Array, layout: AxisLayout) -> Array:
+        """Return a whole sequence as (batch, time, *features)."""
+        split = layout if layout.has_time_axis else layout.joined
+        array = numbers.reshape(*self.lead(split), *layout.features(numbers.shape))
+        return array.swapaxes(0, 1) if split is AxisLayout.TIME_BATCH else array
 
 
 _RANK = {Axes.LAST: 1, Axes.ROWS: 1, Axes.IMAGE: 3}
-_TAKES = {
+_EXPECTED = {
     Axes.LAST: "one axis of features",
     Axes.ROWS: "(batch * time, features)",
     Axes.IMAGE: "(batch * time, channels, height, width)",
@@ -132,44 +148,48 @@ _TAKES = {
     Axes.SQUEEZED: "(batch * time, ...)",
 }
 _LAYOUTS = {
-    Axes.ROWS: {Layout.ROWS, Layout.ROWS_TIME_MAJOR, Layout.STEP},
-    Axes.IMAGE: {Layout.ROWS, Layout.ROWS_TIME_MAJOR, Layout.STEP},
-    Axes.TIME: {Layout.BATCH_TIME},
-    Axes.TIME_FIRST: {Layout.TIME_BATCH},
-    Axes.STEP: {Layout.STEP},
-    Axes.SQUEEZED: {Layout.ROWS},
+    Axes.ROWS: {AxisLayout.ROWS, AxisLayout.ROWS_TIME_MAJOR, AxisLayout.STEP},
+    Axes.IMAGE: {AxisLayout.ROWS, AxisLayout.ROWS_TIME_MAJOR, AxisLayout.STEP},
+    Axes.TIME: {AxisLayout.BATCH_TIME},
+    Axes.TIME_FIRST: {AxisLayout.TIME_BATCH},
+    Axes.STEP: {AxisLayout.STEP},
+    Axes.SQUEEZED: {AxisLayout.ROWS},
 }
-_WHOLE = tuple(layout for layout in Layout if layout is not Layout.STEP)
+_SEQUENCE_LAYOUTS = tuple(layout for layout in AxisLayout if layout is not AxisLayout.STEP)
 
 
-def check_axes(axes: Axes, shape: Shape, layout: Layout) -> None:
-    """Refuse a layer that would take time for channels, or the other way round."""
-    takes, found = _TAKES.get(axes, ""), f"{layout.value} of shape {shape}"
-    if layout not in _LAYOUTS.get(axes, Layout):
-        raise UnsupportedError(f"takes {takes}, got {found}; {_remedy(axes, layout)}")
+def check_axes(axes: Axes, shape: Shape, layout: AxisLayout) -> None:
+    """Check that a layer with ``axes`` can take a tensor of this ``shape`` and ``layout``.
+
+    Raises:
+        UnsupportedError: it would take time for channels, or channels for time.
+    """
+    expected, actual = _EXPECTED.get(axes, ""), f"{layout.value} of shape {shape}"
+    if layout not in _LAYOUTS.get(axes, AxisLayout):
+        raise UnsupportedError(f"takes {expected}, got {actual}; {_remedy(axes, layout)}")
     rank = _RANK.get(axes)
     if rank is not None and len(layout.features(shape)) != rank:
-        raise UnsupportedError(f"takes {takes}, got {found}; a Flatten may be missing")
+        raise UnsupportedError(f"takes {expected}, got {actual}; a Flatten may be missing")
 
 
-def _remedy(axes: Axes, layout: Layout) -> str:
-    """What would bring ``layout`` to where ``axes`` can take it."""
+def _remedy(axes: Axes, layout: AxisLayout) -> str:
+    """Return the change to the model that gives a layer with ``axes`` its expected layout."""
     if axes is Axes.STEP:
         return "call it once in each step of a loop over time"
-    if layout is Layout.STEP:
+    if layout is AxisLayout.STEP:
         return "call it once, on the whole sequence"
     if axes in (Axes.TIME, Axes.TIME_FIRST):
         return _TO_TIMED[layout]
-    if layout is Layout.BATCH_TIME:
+    if layout is AxisLayout.BATCH_TIME:
         return "put toolchain.nn.FlattenTime before it"
     if axes is Axes.SQUEEZED:
-        return "it cuts rows sample by sample; hand it (batch, time, ...) flattened"
+        return "it splits rows sample by sample; pass (batch, time, ...) flattened"
     return "put flatten(0, 1) before it"
 
 
 _TO_TIMED = {
-    Layout.BATCH_TIME: "put transpose(0, 1) before it",
-    Layout.TIME_BATCH: "put transpose(0, 1) before it",
-    Layout.ROWS: "put UnflattenTime before it or use Squeeze",
-    Layout.ROWS_TIME_MAJOR: "unflatten its rows to (time, batch, ...) first",
+    AxisLayout.BATCH_TIME: "put transpose(0, 1) before it",
+    AxisLayout.TIME_BATCH: "put transpose(0, 1) before it",
+    AxisLayout.ROWS: "put UnflattenTime before it or use Squeeze",
+    AxisLayout.ROWS_TIME_MAJOR: "unflatten its rows to (time, batch, ...) first",
 }

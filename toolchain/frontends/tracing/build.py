@@ -1,4 +1,4 @@
-"""From a recorded run to a Graph, with what the model gave at the places that can be compared."""
+"""Assembly of a Graph from a recorded run, with the outputs that the self-check compares."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from math import isclose
 from toolchain.arrays import Array
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
-from toolchain.frontends.tracing.axes import Layout
-from toolchain.frontends.tracing.calls import Call, Run, Value, path
-from toolchain.frontends.tracing.claims import readings
+from toolchain.frontends.tracing.axes import AxisLayout
+from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, required_calls
+from toolchain.frontends.tracing.converter import CallConverter
 from toolchain.frontends.tracing.functions import unsupported
-from toolchain.frontends.tracing.outputs import chosen
-from toolchain.frontends.tracing.states import called_again
-from toolchain.frontends.tracing.walk import Walk
+from toolchain.frontends.tracing.grids import candidate_grids
+from toolchain.frontends.tracing.outputs import choose_output
+from toolchain.frontends.tracing.states import repeated_call_message
 from toolchain.ir import Graph
 
-__all__ = ["Built", "build"]
+__all__ = ["TracedGraph", "build"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Built:
-    """A Graph with what the model gave at the places that can be compared.
+class TracedGraph:
+    """A Graph with the model's own outputs, for comparison.
 
     Attributes:
         graph: the graph.
-        sample: what went in, (batch, time, *features).
-        layers: what each layer with state gave, by node name, likewise.
-        output: what the model returned, likewise.
+        sample: the model's input, (batch, time, *features).
+        layers: output of each layer with state, by node name, in the same layout.
+        output: the model's output, in the same layout.
     """
 
     graph: Graph
@@ -39,63 +39,70 @@ class Built:
     output: Array
 
     @property
-    def silent(self) -> set[str]:
-        """The layers that gave nothing but zeros."""
-        return {name for name, given in self.layers.items() if not given.any()}
+    def silent_layers(self) -> set[str]:
+        """Names of the layers whose output is zero throughout."""
+        return {name for name, output in self.layers.items() if not output.any()}
 
 
-def build(run: Run, dt: float | None, provenance: dict[str, str]) -> Built:
-    """The Graph of a run.
+def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> TracedGraph:
+    """Build the Graph of a recorded run.
+
+    Args:
+        run: the recorded run.
+        dt: length of a timestep, s; None where a layer states it.
+        provenance: entries that the Graph's provenance starts with.
 
     Raises:
-        ExtractError: all that the IR cannot say, at once.
+        ExtractError: the run contains calls that the IR cannot represent; the message lists all.
     """
-    output, told = chosen(run)
-    calls = path(run.calls, output)
-    walk = _best(run, calls, output)
-    if walk.problems:
-        raise _refused(walk.problems)
-    told |= _unused(run, calls) | _left_out(walk)
+    output, notes = choose_output(run)
+    calls = required_calls(run.calls, output)
+    converter = _best_conversion(run, calls, output)
+    if converter.problems:
+        raise _refusal(converter.problems)
+    notes |= _unused_layers(run, calls) | _conversion_notes(converter)
     graph = Graph(
-        walk.draft.nodes,
-        [*walk.draft.edges, *walk.draft.steps.edges()],
-        dt=_dt(walk.dts, dt),
-        provenance={**provenance, **told},
+        converter.graph.nodes,
+        [*converter.graph.edges, *converter.graph.loop.edges()],
+        dt=_dt(converter.dts, dt),
+        provenance={**provenance, **notes},
     )
-    return Built(
+    return TracedGraph(
         graph=graph,
-        sample=walk.sequence([run.sample]),
-        layers={name: walk.sequence(values) for name, values in walk.layers.items()},
-        output=walk.sequence([output]),
+        sample=converter.sequence([run.sample]),
+        layers={name: converter.sequence(values) for name, values in converter.layers.items()},
+        output=converter.sequence([output]),
     )
 
 
-def _best(run: Run, calls: Sequence[Call], output: Value) -> Walk:
-    """The walk with the reading of the sample that leaves fewest problems."""
+def _best_conversion(
+    run: RecordedRun, calls: Sequence[Call], output: RecordedTensor
+) -> CallConverter:
+    """Return the conversion under the sample layout that leaves fewest problems."""
     try:
-        choices = readings(calls, run.sample.shape)
+        choices = candidate_grids(calls, run.sample.shape)
     except UnsupportedError as fault:
-        # shapes behind something unsupported say nothing, so that is told instead
-        raise _refused(list(_hopeless(calls)) or [str(fault)]) from None
-    walks = []
+        # after an unsupported call shapes mean nothing, so those calls are reported instead
+        raise _refusal(list(_unsupported_calls(calls)) or [str(fault)]) from None
+    converters = []
     for grid, layout in choices:
-        walks.append(Walk(run, grid, layout).over(calls, output))
-        if not walks[-1].problems:
+        converters.append(CallConverter(run, grid, layout).convert(calls, output))
+        if not converters[-1].problems:
             break
-    return min(walks, key=lambda walk: len(walk.problems))
+    return min(converters, key=lambda converter: len(converter.problems))
 
 
-def _refused(problems: Sequence[str]) -> ExtractError:
+def _refusal(problems: Sequence[str]) -> ExtractError:
     if len(problems) == 1:
         return ExtractError(problems[0])
     return ExtractError("\n  ".join([f"{len(problems)} problems:", *problems]))
 
 
-def _hopeless(calls: Sequence[Call]) -> Iterator[str]:
-    """What is unsupported whatever its shapes, each once."""
+def _unsupported_calls(calls: Sequence[Call]) -> Iterator[str]:
+    """Yield a message for each call that is unsupported whatever its shapes, once each."""
     times = Counter(call.module for call in calls)
-    told = {str(call): _reason(call, times[call.module]) for call in calls}
-    yield from (f"{call}: {reason}" for call, reason in told.items() if reason is not None)
+    reasons = {str(call): _reason(call, times[call.module]) for call in calls}
+    yield from (f"{call}: {reason}" for call, reason in reasons.items() if reason is not None)
 
 
 def _reason(call: Call, times: int) -> str | None:
@@ -104,10 +111,10 @@ def _reason(call: Call, times: int) -> str | None:
     if call.layer is None:
         return unsupported(call)
     whole = call.stateful and call.layer.axes_of(call.module) is not Axes.STEP
-    return called_again(times) if whole and times > 1 else None
+    return repeated_call_message(times) if whole and times > 1 else None
 
 
-def _unused(run: Run, calls: Sequence[Call]) -> dict[str, str]:
+def _unused_layers(run: RecordedRun, calls: Sequence[Call]) -> dict[str, str]:
     used = {call.name for call in calls if call.module is not None}
     unused = [
         name
@@ -117,21 +124,23 @@ def _unused(run: Run, calls: Sequence[Call]) -> dict[str, str]:
     return {"unused_layers": ", ".join(unused)} if unused else {}
 
 
-def _left_out(walk: Walk) -> dict[str, str]:
-    told = {"left_out": ", ".join(walk.moved)} if walk.moved else {}
-    if walk.layout is Layout.STEP:
-        told["input"] = f"one frame, shown in each of {walk.grid.time} timesteps"
-    return told
+def _conversion_notes(converter: CallConverter) -> dict[str, str]:
+    notes = {"left_out": ", ".join(converter.reshape_layers)} if converter.reshape_layers else {}
+    if converter.layout is AxisLayout.STEP:
+        notes["input"] = f"one frame, shown in each of {converter.grid.time} timesteps"
+    return notes
 
 
-def _dt(claimed: dict[str, float], given: float | None) -> float | None:
-    claims = {f"layer {name!r}": dt for name, dt in claimed.items()}
-    if given is not None:
-        claims = {"the argument dt": given, **claims}
-    if not claims:
+def _dt(layer_dts: dict[str, float], argument: float | None) -> float | None:
+    sources = {f"layer {name!r}": dt for name, dt in layer_dts.items()}
+    if argument is not None:
+        sources = {"the argument": argument, **sources}
+    if not sources:
         return None
-    (first, dt), *rest = claims.items()
+    (first, dt), *rest = sources.items()
     for other, value in rest:
         if not isclose(dt, value, rel_tol=1e-9):
-            raise ExtractError(f"{first} says dt = {dt:g} s, {other} says {value:g} s")
+            raise ExtractError(
+                f"dt of {first} is {dt:g} s, dt of {other} is {value:g} s; they must be equal"
+            )
     return dt

@@ -1,4 +1,4 @@
-"""What one run of a model is made of: values, and the calls that made them."""
+"""Records of one model run: its tensors, and the calls that produced them."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor, nn
 
 from toolchain.frontends.frameworks.adapter import Layer
 
-__all__ = ["Call", "Run", "Value", "Zeros", "path"]
+__all__ = ["Call", "RecordedRun", "RecordedTensor", "Zeros", "required_calls"]
 
 
 @dataclass(frozen=True, slots=True)
 class Zeros:
-    """Stands for a tensor of zeros that does not depend on the sample: nothing fired yet."""
+    """Placeholder for a tensor of zeros that does not depend on the sample: nothing fired yet."""
 
     shape: tuple[int, ...]
 
 
 @dataclass(slots=True, eq=False)
-class Value:
-    """A tensor that depends on the sample, or that a layer made of zeros.
+class RecordedTensor:
+    """A tensor that depends on the sample, or that a layer computed from zeros.
 
     Attributes:
         tensor: the tensor itself, for its identity; a later ``+=`` may have changed its numbers.
-        numbers: its numbers as they were made; a copy where a later step compares them.
+        numbers: its numbers when it was recorded; a copy where a later step compares them.
         shape: its shape.
-        version: how often it had been changed in place.
-        call: what made it, None for the sample itself.
-        index: which of the tensors that ``call`` made it is.
+        version: number of in-place changes before it was recorded.
+        call: the call that produced it, None for the sample itself.
+        index: position of the tensor among the outputs of ``call``.
     """
 
     tensor: Tensor
@@ -43,37 +43,37 @@ class Value:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A layer or a torch function at work.
+    """A recorded call of a layer or a torch function.
 
     Attributes:
-        name: the layer's own dotted name, or that of the module in whose forward it happened.
+        name: the layer's own dotted name, or that of the module whose forward contains the call.
         op: name of the torch function; empty for a layer.
-        module, layer: the layer and its kind, or why it is refused.
-        given: what it was given, in order: a Value for each tensor that depends on the sample,
-            Zeros for another tensor of zeros, and all else as it is.
+        module, layer: the layer and its kind, or the reason why it is refused.
+        arguments: its arguments in order: a RecordedTensor for each tensor that depends on the
+            sample, Zeros for another tensor of zeros, and everything else unchanged.
         options: its arguments by name.
-        outputs: the tensors it gave.
-        where: file, line and text in the user's code; empty for a layer.
+        outputs: the tensors that it returned.
+        where: file, line and source text in the user's code; empty for a layer.
     """
 
     name: str
     op: str = ""
     module: nn.Module | None = None
     layer: Layer | str | None = None
-    given: list[Any] = field(default_factory=list)
+    arguments: list[Any] = field(default_factory=list)
     options: Mapping[str, Any] = field(default_factory=dict)
-    outputs: list[Value] = field(default_factory=list)
+    outputs: list[RecordedTensor] = field(default_factory=list)
     where: str = ""
 
     @property
-    def inputs(self) -> list[Value]:
-        """What it was given of the values, in order."""
-        return [item for item in self.given if isinstance(item, Value)]
+    def inputs(self) -> list[RecordedTensor]:
+        """Recorded tensors among its arguments, in order."""
+        return [item for item in self.arguments if isinstance(item, RecordedTensor)]
 
     @property
     def others(self) -> list[Any]:
-        """What else it was given."""
-        return [item for item in self.given if not isinstance(item, Value)]
+        """All other arguments."""
+        return [item for item in self.arguments if not isinstance(item, RecordedTensor)]
 
     @property
     def function(self) -> str:
@@ -82,52 +82,54 @@ class Call:
 
     @property
     def stateful(self) -> bool:
-        """Whether it is a layer with a state over time."""
+        """True for a layer that keeps a state over time."""
         return isinstance(self.layer, Layer) and self.layer.stateful
 
     def __str__(self) -> str:
-        """``layer 'conv1' (Conv2d)`` or ``torch.mul at model.py:12 (y = 2 * x)``."""
+        """Return ``layer 'conv1' (Conv2d)`` or ``torch.mul at model.py:12 (y = 2 * x)``."""
         if self.module is not None:
             return f"layer {self.name!r} ({type(self.module).__name__})"
         return f"{self.op} at {self.where}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What was seen of a model: every call in order, the sample, and what it gave.
+class RecordedRun:
+    """Record of one model run: every call in order, the sample, and the outputs.
 
     Attributes:
         model: name of the model's class.
-        returned: the tensors that it gave, those of nested tuples one after the other.
-        described: what it gave, in words.
-        problems: what went wrong while it ran.
+        calls: the calls, in the order in which they happened.
+        sample: the model's input.
+        outputs: the tensors that it returned, nested tuples flattened.
+        description: shapes and types of what it returned, for messages.
+        problems: messages about what went wrong during the run.
         layers: every layer by name.
     """
 
     model: str
     calls: list[Call]
-    sample: Value
-    returned: list[Value]
-    described: str
+    sample: RecordedTensor
+    outputs: list[RecordedTensor]
+    description: str
     problems: list[str]
     layers: Mapping[str, nn.Module]
 
 
-def path(calls: Sequence[Call], output: Value) -> list[Call]:
-    """The calls that ``output`` depends on, in the order in which they happened.
+def required_calls(calls: Sequence[Call], output: RecordedTensor) -> list[Call]:
+    """Return the calls that ``output`` depends on, in the order in which they happened.
 
-    A layer with state is there with all of its calls.
+    A layer with state is included with all of its calls.
     """
-    of: dict[nn.Module | None, list[Call]] = {}
+    calls_of: dict[nn.Module | None, list[Call]] = {}
     for call in calls:
         if call.stateful:
-            of.setdefault(call.module, []).append(call)
-    wanted: set[Call] = set()
-    waiting = [output.call]
-    while waiting:
-        one = waiting.pop()
-        if one is not None and one not in wanted:
-            wanted.add(one)
-            waiting += [value.call for value in one.inputs]
-            waiting += of.pop(one.module, [])
-    return [call for call in calls if call in wanted]
+            calls_of.setdefault(call.module, []).append(call)
+    dependencies: set[Call] = set()
+    pending = [output.call]
+    while pending:
+        current = pending.pop()
+        if current is not None and current not in dependencies:
+            dependencies.add(current)
+            pending += [value.call for value in current.inputs]
+            pending += calls_of.pop(current.module, [])
+    return [call for call in calls if call in dependencies]

@@ -1,4 +1,4 @@
-"""The torch functions that may stand between layers, and why the others may not."""
+"""Torch functions that are supported between layers, and the reasons why others are not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAME = {"clone", "contiguous", "cpu", "detach", "double", "requires_grad_", "to"
 SAME |= {"dropout", "dropout1d", "dropout2d"}  # of a model in evaluation mode
 
 UNORDERED = (
-    "reorders other axes than batch and time; arrays are (batch, time, *features) or (time, batch, "
+    "reorders axes other than batch and time; arrays are (batch, time, *features) or (time, batch, "
     "*features) throughout, so reorder axes outside the network"
 )
 _DROP = "pass training=self.training, or use nn.Dropout"
@@ -39,13 +39,17 @@ _HINTS = {
 
 
 def unsupported(call: Call) -> str | None:
-    """Why a function is not supported wherever it stands, or None if it may be."""
-    made, given = call.outputs[0].tensor, call.inputs[0].tensor
+    """Return the reason why a function is not supported anywhere, or None if it may be."""
+    output, first_input = call.outputs[0].tensor, call.inputs[0].tensor
     if call.function in REORDER:
         return None if swaps_first_two(call) else UNORDERED
-    if call.function in ADD | RESHAPE | SLICE | STACK and made.dtype == given.dtype:
+    if call.function in ADD | RESHAPE | SLICE | STACK and output.dtype == first_input.dtype:
         return None
-    if call.function in SAME and made.dtype == given.dtype and torch.equal(made, given):
+    if (
+        call.function in SAME
+        and output.dtype == first_input.dtype
+        and torch.equal(output, first_input)
+    ):
         return None
     hint = _HINTS.get(call.function, "between layers only sums and reshapes are supported")
     return f"not supported; {hint}"

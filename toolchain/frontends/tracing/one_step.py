@@ -1,4 +1,4 @@
-"""Models whose forward is a single timestep: the loop over time is driven from here."""
+"""Models whose forward is a single timestep, run here in a loop over time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.calls import Run
-from toolchain.frontends.tracing.claims import step_calls
+from toolchain.frontends.tracing.calls import RecordedRun
 from toolchain.frontends.tracing.functions import SLICE, STACK
+from toolchain.frontends.tracing.grids import step_calls
 
 __all__ = ["STEPS", "driver", "is_one_step"]
 
 STEPS = 20
-"""How many timesteps a model of a single one is run for."""
+"""Number of timesteps for which a model of a single one is run."""
 
 
-def is_one_step(run: Run) -> bool:
-    """Whether what was seen is one timestep, and no loop over several.
+def is_one_step(run: RecordedRun) -> bool:
+    """Return True if the run was one timestep, and not a loop over several.
 
     Raises:
-        ExtractError: it is a loop that ran only once, which shows nothing of what goes from step
-            to step.
+        ExtractError: the model loops over time but ran a single step, so that nothing shows what is
+            passed from step to step.
     """
     calls = step_calls(run.calls)
     stateful = {call.name for call in run.calls if call.stateful}
@@ -36,17 +36,17 @@ def is_one_step(run: Run) -> bool:
     if max(map(len, calls.values())) > 1:
         return False
     raise ExtractError(
-        f"{run.model} loops over time and made a single step with a sample of shape "
-        f"{run.sample.shape}; give it at least 2 timesteps, so that what goes from step to step "
-        "can be seen"
+        f"{run.model} loops over time but ran a single step on a sample of shape "
+        f"{run.sample.shape}; give it at least 2 timesteps, so that the connections between steps "
+        "are recorded"
     )
 
 
 def driver(model: nn.Module) -> Callable[[Tensor], Any]:
-    """What runs ``model`` step by step over (time, batch, ...) and stacks what it gives.
+    """Return a function that runs ``model`` in a loop over (time, batch, ...) and stacks outputs.
 
-    Where it returns its output followed by as many states as its forward takes behind the input,
-    those are handed on.
+    If the model returns its output followed by as many states as its forward takes after the input,
+    these states are passed to the next step.
     """
 
     def forward(sequence: Tensor) -> Any:
@@ -54,18 +54,18 @@ def driver(model: nn.Module) -> Callable[[Tensor], Any]:
         steps = []
         for step in sequence:
             out = model(step, *states)
-            given = tuple(out) if isinstance(out, tuple | list) else (out,)
-            if len(given) == 1 + taken:
-                given, states = given[:1], given[1:]
-            steps.append([item for item in given if isinstance(item, Tensor)])
+            results = tuple(out) if isinstance(out, tuple | list) else (out,)
+            if len(results) == 1 + state_count:
+                results, states = results[:1], results[1:]
+            steps.append([item for item in results if isinstance(item, Tensor)])
         return tuple(torch.stack(each) for each in zip(*steps, strict=True))
 
-    taken = _states_taken(model)
+    state_count = _count_state_arguments(model)
     return forward
 
 
-def _states_taken(model: nn.Module) -> int:
-    """How many arguments the forward of ``model`` takes behind its input."""
+def _count_state_arguments(model: nn.Module) -> int:
+    """Return the number of arguments of the forward of ``model`` after its input."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    taken = inspect.signature(model.forward).parameters.values()
-    return max(0, sum(parameter.kind in kinds for parameter in taken) - 1)
+    parameters = inspect.signature(model.forward).parameters.values()
+    return max(0, sum(parameter.kind in kinds for parameter in parameters) - 1)

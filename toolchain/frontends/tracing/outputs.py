@@ -1,7 +1,7 @@
-"""What leaves a network: spikes, or the membranes of layers that never reset.
+"""Outputs of a network: spikes, or the membranes of layers that never reset.
 
-A model may return more than its output: states to go on from, membranes to train on. Those stay
-outside the Graph, and that is told.
+A model may return more than its output: states to continue from, membranes to train on. Those are
+left out of the Graph, and its provenance lists them.
 """
 
 from __future__ import annotations
@@ -14,76 +14,81 @@ from torch import nn
 
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
-from toolchain.frontends.tracing.calls import Call, Run, Value
+from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor
 from toolchain.frontends.tracing.functions import SAME
 from toolchain.ir import Neuron, Readout
 from toolchain.ir.neuron import Membrane
 
-_OUT_OF_REACH = 2**15 - 1  # the threshold of a neuron that is not to fire (rockpool's SynNet)
+_OUT_OF_REACH = 2**15 - 1  # rockpool's SynNet gives neurons that must not fire this threshold
 
-__all__ = ["chosen", "membranes", "origin", "without_spikes"]
+__all__ = ["choose_output", "membrane_readouts", "origin", "without_spikes"]
 
 
-def chosen(run: Run) -> tuple[Value, dict[str, str]]:
-    """The one output of a run, with what is told of the others.
+def choose_output(run: RecordedRun) -> tuple[RecordedTensor, dict[str, str]]:
+    """Return the one output of a run, and the provenance entry that lists what was left out.
 
     Raises:
-        ExtractError: there are several.
+        ExtractError: there are several outputs.
     """
-    returned = list(dict.fromkeys(run.returned))
-    signals = [value for value in returned if _state(value) is None] or returned
+    outputs = list(dict.fromkeys(run.outputs))
+    signals = [value for value in outputs if _source_state(value) is None] or outputs
     if len(signals) > 1:
         raise ExtractError(
-            f"{run.model} returns {run.described}; return the one tensor that leaves the network"
+            f"{run.model} returns {run.description}; return the one output tensor of the network"
         )
-    states = {n: _state(value) for n, value in enumerate(returned) if value is not signals[0]}
-    told = ", ".join(f"{_named(value)} (returned[{n}])" for n, value in states.items() if value)
-    return signals[0], {"outputs_left_out": told} if told else {}
+    states = {n: _source_state(value) for n, value in enumerate(outputs) if value is not signals[0]}
+    names = ", ".join(
+        f"{_state_name(value)} (returned[{n}])" for n, value in states.items() if value
+    )
+    return signals[0], {"outputs_left_out": names} if names else {}
 
 
-def _state(value: Value) -> Value | None:
-    """The state of a layer that a tensor was made of, if it was."""
+def _source_state(value: RecordedTensor) -> RecordedTensor | None:
+    """Return the layer state that a tensor was computed from, or None."""
     while value.call is not None and value.call.module is None and value.call.inputs:
         value = value.call.inputs[0]
     return value if value.index and value.call is not None and value.call.stateful else None
 
 
-def _named(value: Value) -> str:
+def _state_name(value: RecordedTensor) -> str:
     call = value.call
     assert call is not None
     assert isinstance(call.layer, Layer)
-    what = "membrane" if value.index == call.layer.membrane else "state"
-    return f"{what} of {call.name!r}"
+    state_kind = "membrane" if value.index == call.layer.membrane else "state"
+    return f"{state_kind} of {call.name!r}"
 
 
-def origin(value: Value) -> Value:
-    """What a value was before it was copied, detached and so on."""
+def origin(value: RecordedTensor) -> RecordedTensor:
+    """Return the tensor that ``value`` is a copy of, before detach, clone and the like."""
     while value.call is not None and value.call.function in SAME and value.call.inputs:
         value = value.call.inputs[0]
     return value
 
 
-def membranes(calls: Sequence[Call], output: Value) -> set[nn.Module]:
-    """The layers whose membrane goes on into the network, and not their spikes."""
+def membrane_readouts(calls: Sequence[Call], output: RecordedTensor) -> set[nn.Module]:
+    """Return the layers whose membrane, and not their spikes, is used by the network."""
     used: dict[nn.Module, set[int]] = {}
-    for value, by in [(output, None), *((v, c) for c in calls for v in c.inputs)]:
+    uses: list[tuple[RecordedTensor, Call | None]] = [(output, None)]
+    for call in calls:
+        uses += [(value, call) for value in call.inputs]
+    for value, user in uses:
         source = origin(value)
-        call = source.call
-        if call is None or call.module is None or _copies(by) or (by and by.module is call.module):
+        module = source.call.module if source.call is not None else None
+        if module is None or _is_copy(user) or (user and user.module is module):
             continue
-        used.setdefault(call.module, set()).add(source.index)
-    found = {call.module: call.layer for call in calls if call.module is not None}
+        used.setdefault(module, set()).add(source.index)
+    layers = {call.module: call.layer for call in calls if call.module is not None}
     return {
-        module for module, indices in used.items() if _reads_out(found[module], module, indices)
+        module for module, indices in used.items() if _is_readout(layers[module], module, indices)
     }
 
 
-def _copies(call: Call | None) -> bool:
-    """Whether a call only copies, so that what takes the copy is the one that counts."""
+def _is_copy(call: Call | None) -> bool:
+    """Return True for a call that only copies, so that the user of the copy counts instead."""
     return call is not None and call.module is None and call.function in SAME
 
 
-def _reads_out(layer: Layer | str | None, module: nn.Module, indices: set[int]) -> bool:
+def _is_readout(layer: Layer | str | None, module: nn.Module, indices: set[int]) -> bool:
     return (
         isinstance(layer, Layer)
         and (layer.axes_of(module) is Axes.STEP or layer.aside is not None)
@@ -92,19 +97,23 @@ def _reads_out(layer: Layer | str | None, module: nn.Module, indices: set[int]) 
 
 
 def without_spikes(fragment: Fragment) -> Fragment:
-    """A neuron that never resets, as the Readout of its membrane."""
+    """Return the fragment of a neuron that never resets as the Readout of its membrane.
+
+    Raises:
+        UnsupportedError: the neuron's spikes act on its membrane.
+    """
     node = fragment.nodes[fragment.exit]
     if not isinstance(node, Neuron):
         return fragment
     silent = node.reset == "none" or bool(np.all(node.v_threshold >= _OUT_OF_REACH))
     if not silent or len(fragment.nodes) > 1:
         raise UnsupportedError(
-            "the network goes on with its membrane, on which its spikes act; build it without "
-            "reset and recurrence, or go on with its spikes"
+            "the network uses its membrane, on which its spikes act; build it without reset and "
+            "recurrence, or use its spikes"
         )
-    shared = {field.name: getattr(node, field.name) for field in fields(Membrane)}
+    membrane_fields = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(
-        nodes={fragment.exit: Readout(**shared)},
+        nodes={fragment.exit: Readout(**membrane_fields)},
         entry=fragment.entry,
         exit=fragment.exit,
         dt=fragment.dt,

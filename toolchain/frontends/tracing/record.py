@@ -1,9 +1,9 @@
-"""One real run of a model, with everything that made a tensor written down.
+"""Recorder of one real run of a model, with every call that produced a tensor.
 
-Layers are seen through hooks, all that happens between them through a torch function mode. Tensors
-are joined by identity, which is why each one is kept alive until the graph is built: a freed
-tensor's id would be taken by the next. A tensor changed in place by way of another (a view) is
-noticed by its version counter.
+Layers are recorded through hooks, everything between them through a torch function mode. Tensors
+are matched by identity, which is why each one is kept alive until the graph is built: the id of a
+freed tensor would be reused by the next. A tensor that was changed in place through another one (a
+view) is detected by its version counter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Layer
 from toolchain.frontends.frameworks.kinds import kind
-from toolchain.frontends.tracing.calls import Call, Run, Value, Zeros
+from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
 
 __all__ = ["record", "tensors"]
 
@@ -29,18 +29,18 @@ _SKIPPED = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 
 
 def record(
-    model: nn.Module, sample: Tensor, what: str, forward: Callable[[Tensor], Any] | None = None
-) -> Run:
-    """Run ``model`` once on ``sample`` and write down every call.
+    model: nn.Module, sample: Tensor, label: str, forward: Callable[[Tensor], Any] | None = None
+) -> RecordedRun:
+    """Run ``model`` once on ``sample`` and record every call.
 
     Args:
-        model: whose layers are watched.
-        sample: what it is given.
-        what: what the sample is called in messages.
-        forward: what runs the model, where that is not its own forward alone.
+        model: the model whose layers are recorded.
+        sample: its input.
+        label: name of the sample in messages.
+        forward: function that runs the model, if not its own forward alone.
 
     Raises:
-        ExtractError: the model fails, or gives nothing that depends on the sample.
+        ExtractError: the model fails, or returns nothing that depends on the sample.
     """
     recorder = _Recorder(model, sample)
     with torch.no_grad(), recorder.hooks(), recorder:
@@ -50,14 +50,14 @@ def record(
             raise
         except Exception as fault:
             raise ExtractError(
-                f"{type(model).__name__} fails on {what} of shape {tuple(sample.shape)}"
-                f"{recorder.place()}: {type(fault).__name__}: {fault}"
+                f"{type(model).__name__} fails on {label} of shape {tuple(sample.shape)}"
+                f"{recorder.location()}: {type(fault).__name__}: {fault}"
             ) from fault
     return recorder.run(out)
 
 
 class _Hooks:
-    """Hooks that go when the block ends."""
+    """Hooks that are removed when the block ends."""
 
     def __init__(self, handles: list[Any]) -> None:
         self.handles = handles
@@ -71,7 +71,7 @@ class _Hooks:
 
 
 class _Recorder(TorchFunctionMode):
-    """Sees the layers through hooks and everything between them as a function mode."""
+    """Records layers through hooks and everything between them as a torch function mode."""
 
     def __init__(self, model: nn.Module, sample: Tensor) -> None:
         super().__init__()
@@ -80,8 +80,8 @@ class _Recorder(TorchFunctionMode):
         self.kinds = {module: kind(module) for module in self.names}
         self.calls: list[Call] = []
         self.problems: list[str] = []
-        self.values: dict[int, Value] = {}
-        self.kept: list[Value] = []
+        self.values: dict[int, RecordedTensor] = {}
+        self.keep_alive: list[RecordedTensor] = []
         self.stack: list[nn.Module] = []
         self.depth = 0
         self.sample = self._keep(sample, None)
@@ -89,7 +89,7 @@ class _Recorder(TorchFunctionMode):
     # ---- layers ----
 
     def hooks(self) -> _Hooks:
-        """Hooks before and after every module."""
+        """Register hooks before and after every module."""
         handles: list[Any] = []
         for module in self.names:
             before = module.register_forward_pre_hook(self._before, prepend=True)
@@ -108,113 +108,114 @@ class _Recorder(TorchFunctionMode):
         layer = self.kinds[module]
         if layer is not None:
             if self.depth == 1:
-                out = self._layer_called(module, layer, (args, kwargs), out)
+                out = self._record_layer(module, layer, (args, kwargs), out)
             self.depth -= 1
         self.stack.pop()
         return out
 
-    def _layer_called(self, module: nn.Module, layer: Layer | str, given: Any, out: Any) -> Any:
+    def _record_layer(self, module: nn.Module, layer: Layer | str, arguments: Any, out: Any) -> Any:
         call = Call(self._name(module), module=module, layer=layer)
-        call.given = [self._noted(call, item) for item in _leaves(given)]
-        if _hands_zeros_on(call, out):
+        call.arguments = [self._argument(call, item) for item in _leaves(arguments)]
+        if _passes_zeros_on(call, out):
             return out
-        made, *rest = out if _evolved(out) else (out,)
-        if isinstance(made, Tensor) and any(made is value.tensor for value in call.inputs):
-            made = made.view_as(made)  # a layer that hands its input on still gets its own tensor
+        output, *rest = out if _has_state_and_record(out) else (out,)
+        if isinstance(output, Tensor) and any(output is value.tensor for value in call.inputs):
+            # a layer that returns its input unchanged still needs a tensor of its own
+            output = output.view_as(output)
         aside = layer.aside if isinstance(layer, Layer) else None
-        self._note_outputs(call, (made, *aside(module)) if aside else made)
-        return (made, *rest) if rest else made
+        self._note_outputs(call, (output, *aside(module)) if aside else output)
+        return (output, *rest) if rest else output
 
     def _name(self, module: nn.Module) -> str:
         return self.names[module] or type(module).__name__
 
-    # ---- what happens between the layers ----
+    # ---- functions between the layers ----
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call ``func`` and write it down, unless a layer is at work."""
-        func, args, kwargs = _in_double(func, args, kwargs or {})
+        """Call ``func`` and record it, unless a layer is running."""
+        func, args, kwargs = _cast_to_double(func, args, kwargs or {})
         constant = func.__name__ in _CONSTANT
         known = not constant and any(id(t) in self.values for t in tensors((args, kwargs)))
         if self.depth or not known:
-            return _doubled(func(*args, **kwargs))
+            return _to_double(func(*args, **kwargs))
         inside = self.names[self.stack[-1]] if self.stack else ""
         call = Call(inside, op=resolve_name(func) or func.__name__, where=_user_line())
-        call.given = [self._noted(call, item) for item in _leaves((args, kwargs))]
+        call.arguments = [self._argument(call, item) for item in _leaves((args, kwargs))]
         call.options = kwargs
-        out = _doubled(func(*args, **kwargs))
+        out = _to_double(func(*args, **kwargs))
         self._note_outputs(call, args[0] if func.__name__ == "__setitem__" else out)
         return out
 
-    # ---- keeping account ----
+    # ---- records ----
 
-    def _keep(self, tensor: Tensor, call: Call | None, index: int = 0) -> Value:
+    def _keep(self, tensor: Tensor, call: Call | None, index: int = 0) -> RecordedTensor:
         numbers = tensor.clone() if call is None or call.stateful else tensor
-        value = Value(tensor, numbers, tuple(tensor.shape), tensor._version, call, index)
+        value = RecordedTensor(tensor, numbers, tuple(tensor.shape), tensor._version, call, index)
         self.values[id(tensor)] = value
-        self.kept.append(value)
+        self.keep_alive.append(value)
         return value
 
-    def _noted(self, call: Call, item: Any) -> Any:
-        """What ``call`` was given, as :class:`Call` keeps it."""
+    def _argument(self, call: Call, item: Any) -> Any:
+        """Return an argument of ``call`` in the form that :class:`Call` stores."""
         value = self.values.get(id(item))
         if value is None or value.tensor is not item:
             zeros = isinstance(item, Tensor) and not item.any()
             return Zeros(tuple(item.shape)) if zeros else item
-        # asking for a shape reads no numbers
+        # a read of the shape uses no numbers
         changed = value.version != item._version and not call.op.endswith(".__get__")
-        problem = f"{call}: its input was changed in place by way of a view"
+        problem = f"{call}: its input was changed in place through a view"
         if changed and problem not in self.problems:
             self.problems.append(problem)
         return value
 
     def _note_outputs(self, call: Call, out: Any) -> None:
-        found: dict[int, Value] = {}
+        values: dict[int, RecordedTensor] = {}
         for index, tensor in enumerate(tensors(out)):
-            known = found.get(id(tensor))
-            found[id(tensor)] = known or self._keep(tensor, call, index)
-            call.outputs.append(found[id(tensor)])
-        if found:
+            repeated = values.get(id(tensor))  # a layer may return a tensor twice
+            values[id(tensor)] = repeated or self._keep(tensor, call, index)
+            call.outputs.append(values[id(tensor)])
+        if values:
             self.calls.append(call)
 
-    def place(self) -> str:
-        """Where the run is, for a message."""
+    def location(self) -> str:
+        """Return the layer that the run has reached, for a message."""
         return f" in {self._name(self.stack[-1])!r}" if self.stack[1:] else ""
 
-    def run(self, out: Any) -> Run:
-        """What was seen, once the model has given ``out``."""
-        what = type(self.model).__name__
-        out = out[0] if _evolved(out) else out
-        returned = [] if isinstance(out, Mapping) else list(tensors(out))
-        if not returned:
+    def run(self, out: Any) -> RecordedRun:
+        """Return the record of the run, given the model's output ``out``."""
+        model = type(self.model).__name__
+        out = out[0] if _has_state_and_record(out) else out
+        outputs = [] if isinstance(out, Mapping) else list(tensors(out))
+        if not outputs:
             raise ExtractError(
-                f"{what} returns {_described(out)}; return the one tensor that leaves the network"
+                f"{model} returns {_describe(out)}; return the one output tensor of the network"
             )
-        known = [self.values[id(tensor)] for tensor in returned if id(tensor) in self.values]
+        known = [self.values[id(tensor)] for tensor in outputs if id(tensor) in self.values]
         if not known:
-            raise ExtractError(f"the output of {what} does not depend on the sample")
-        return Run(
-            model=what,
+            raise ExtractError(f"the output of {model} does not depend on the sample")
+        return RecordedRun(
+            model=model,
             calls=self.calls,
             sample=self.sample,
-            returned=known,
-            described=_described(out),
+            outputs=known,
+            description=_describe(out),
             problems=self.problems,
-            layers={self.names[m]: m for m, found in self.kinds.items() if found is not None},
+            layers={self.names[m]: m for m, layer in self.kinds.items() if layer is not None},
         )
 
 
-def _hands_zeros_on(call: Call, out: Any) -> bool:
-    """Whether a layer only moved or copied zeros, which are nothing that depends on the sample."""
+def _passes_zeros_on(call: Call, out: Any) -> bool:
+    """Return True if a layer only moved or copied zeros, which depend on no sample."""
     layer = call.layer
     if call.inputs or not isinstance(layer, Layer) or not isinstance(out, Tensor) or out.any():
         return False
     return not layer.stateful and layer.axes_of(call.module) in (Axes.ANY, Axes.RESHAPE)
 
 
-def _evolved(out: Any) -> bool:
-    """Whether ``out`` is an output with its state and record, of which only the output leaves."""
+def _has_state_and_record(out: Any) -> bool:
+    """Return True if ``out`` is (output, state, record), of which only the output is used."""
     return (
         isinstance(out, tuple)
         and [isinstance(item, Mapping) for item in out] == [False, True, True]
@@ -222,13 +223,13 @@ def _evolved(out: Any) -> bool:
     )
 
 
-_CONSTANT = {f"{what}_like" for what in ("zeros", "ones", "full", "empty", "rand", "randn")}
-_CONSTANT |= {f"new_{what}" for what in ("zeros", "ones", "full", "empty", "tensor")}
-"""Functions that take no more than the shape of what they are given."""
+_CONSTANT = {f"{name}_like" for name in ("zeros", "ones", "full", "empty", "rand", "randn")}
+_CONSTANT |= {f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")}
+"""Functions that use only the shape of their argument."""
 
 
-def _in_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:
-    """A cast to float32 inside the model stays in double, as the rest of the run."""
+def _cast_to_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:
+    """Replace a cast to float32 inside the model by one to double, as in the rest of the run."""
     if func.__name__ == "float":
         return Tensor.double, args, kwargs
     if func.__name__ in ("to", "type"):
@@ -237,41 +238,43 @@ def _in_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any,
     return func, args, kwargs
 
 
-def _doubled(out: Any) -> Any:
-    """What a function made in single precision, in double; it may have made it from nothing."""
+def _to_double(out: Any) -> Any:
+    """Return the single-precision output of a function in double precision."""
     return out.double() if isinstance(out, Tensor) and out.dtype is torch.float32 else out
 
 
-def _leaves(given: Any) -> Iterator[Any]:
-    if isinstance(given, Mapping):
-        given = tuple(given.values())
-    if isinstance(given, tuple | list):
-        for item in given:
+def _leaves(nested: Any) -> Iterator[Any]:
+    if isinstance(nested, Mapping):
+        nested = tuple(nested.values())
+    if isinstance(nested, tuple | list):
+        for item in nested:
             yield from _leaves(item)
     else:
-        yield given
+        yield nested
 
 
-def tensors(given: Any) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists and dictionaries."""
-    return (item for item in _leaves(given) if isinstance(item, Tensor))
+def tensors(nested: Any) -> Iterator[Tensor]:
+    """Return an iterator over the tensors in nested tuples, lists and dictionaries."""
+    return (item for item in _leaves(nested) if isinstance(item, Tensor))
 
 
 _SHOWN = 4  # items of a list in a message
 
 
-def _described(out: Any) -> str:
+def _describe(out: Any) -> str:
     if isinstance(out, tuple | list):
-        shown = [_described(item) for item in out[:_SHOWN]] + ["..."] * (len(out) > _SHOWN)
-        return f"a {type(out).__name__} of {', '.join(shown) or 'nothing'}"
+        parts = [_describe(item) for item in out[:_SHOWN]]
+        if len(out) > _SHOWN:
+            parts.append("...")
+        return f"a {type(out).__name__} of {', '.join(parts) or 'nothing'}"
     if isinstance(out, Mapping):
-        items = ", ".join(f"{key!r}: {_described(value)}" for key, value in out.items())
+        items = ", ".join(f"{key!r}: {_describe(value)}" for key, value in out.items())
         return f"a dictionary of {items}"
     return f"{tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
 
 
 def _user_line() -> str:
-    """``file:line (text)`` of the innermost frame that is neither torch's nor of this package."""
+    """Return ``file:line (text)`` of the innermost frame outside torch and this package."""
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith((*_SKIPPED, "<frozen")) and frame.f_back is not None:
         frame = frame.f_back

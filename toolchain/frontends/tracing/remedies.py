@@ -1,7 +1,7 @@
-"""What a user would have to change for a model that is refused to be taken, each of it tried.
+"""Changes that would make a refused model convertible, each tried before it is suggested.
 
-A layer that takes one timestep and is given a whole sequence reads time as a feature, and what is
-refused then is something that follows from it. So what helps is told in place of that.
+A layer that takes one timestep and is given a whole sequence reads time as a feature, so that the
+refusal names a consequence and not the cause. The suggestion replaces that message.
 """
 
 from __future__ import annotations
@@ -12,29 +12,27 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.twin import twin_of
+from toolchain.frontends.tracing.model_copy import copy_model
 
-__all__ = ["remedy"]
+__all__ = ["find_remedy"]
 
-_Extracted: TypeAlias = Callable[[nn.Module, Tensor], Mapping[str, str]]
+_Extract: TypeAlias = Callable[[nn.Module, Tensor], Mapping[str, str]]
 _SHOWN = 4  # layers in a message
 
 
-def remedy(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
-    """What helps a model that was refused on ``sample``, or nothing.
+def find_remedy(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
+    """Return the change that makes a refused model convertible on ``sample``, or an empty text.
 
     Args:
-        model: the user's own; it is not changed.
-        sample: what it was run on.
-        extracted: gives what is told of a run that a Graph can be made of; ExtractError where it
-            cannot.
+        model: the user's own model; it is not changed.
+        sample: the input on which it was refused.
+        extract: returns the notes of a convertible run, and raises ExtractError otherwise.
     """
-    tried = (_one_mode, _one_timestep)
-    return next((text for each in tried if (text := each(model, sample, extracted))), "")
+    return _one_mode(model, sample, extract) or _one_timestep(model, sample, extract)
 
 
-def _one_mode(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
-    """Layers of SpikingJelly that take one timestep, among others that take whole sequences."""
+def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
+    """Suggest one step mode where SpikingJelly layers of both modes are mixed."""
     modes = {
         name: module.step_mode
         for name, module in model.named_modules()
@@ -43,30 +41,31 @@ def _one_mode(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
     single = [name for name, mode in modes.items() if mode == "s"]
     if not single or "m" not in modes.values():
         return ""
-    changed = twin_of(model)
+    duplicate = copy_model(model)
     try:
         for name in modes:
-            layer: Any = changed.get_submodule(name)
+            layer: Any = duplicate.get_submodule(name)
             layer.step_mode = "m"
     except (AttributeError, ValueError):
-        return ""  # a layer that knows no such mode
-    if _taken(changed, sample, extracted) is None:
+        return ""  # a layer without mode 'm'
+    if _try_extract(duplicate, sample, extract) is None:
         return ""
-    named = ", ".join([*map(repr, single[:_SHOWN]), *["..."] * (len(single) > _SHOWN)])
+    names = ", ".join(map(repr, single[:_SHOWN])) + (", ..." if len(single) > _SHOWN else "")
+    layers = "layer" if len(single) == 1 else "layers"
     return (
-        f"{type(model).__name__}: takes one timestep in layer{'s' * (len(single) > 1)} {named}, "
+        f"{type(model).__name__}: takes one timestep in {layers} {names}, "
         "step mode 's', and whole sequences in others, mode 'm'; "
         "functional.set_step_mode(net, 'm') sets them all"
     )
 
 
-def _one_timestep(model: nn.Module, sample: Tensor, extracted: _Extracted) -> str:
-    """A model of one timestep that is given a sequence."""
+def _one_timestep(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
+    """Suggest a sample without time axis for a model of one timestep."""
     if sample.dim() < 3:
         return ""
     frame = sample[:, 0]
-    told = _taken(model, frame, extracted)
-    if told is None or "loop" not in told:
+    notes = _try_extract(model, frame, extract)
+    if notes is None or "loop" not in notes:
         return ""
     return (
         f"{type(model).__name__}: its forward is one timestep; give a sample (batch, *features), "
@@ -74,8 +73,8 @@ def _one_timestep(model: nn.Module, sample: Tensor, extracted: _Extracted) -> st
     )
 
 
-def _taken(model: nn.Module, sample: Tensor, extracted: _Extracted) -> Mapping[str, str] | None:
+def _try_extract(model: nn.Module, sample: Tensor, extract: _Extract) -> Mapping[str, str] | None:
     try:
-        return extracted(model, sample)
+        return extract(model, sample)
     except ExtractError:
         return None

@@ -1,6 +1,6 @@
-"""Whether a Graph computes what the model computed: the proof that nothing was misread.
+"""Comparison of a Graph with the model it was extracted from.
 
-Every layer with state is compared by name, spike for spike, and then what leaves the network.
+Every layer with state is compared by name, spike for spike, and then the network's output.
 """
 
 from __future__ import annotations
@@ -9,51 +9,51 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.build import Built
+from toolchain.frontends.tracing.build import TracedGraph
 from toolchain.ir import Neuron
 from toolchain.runs.interpret import interpret
 
 __all__ = ["TOLERANCE", "self_check"]
 
 TOLERANCE = 1e-9
-"""Allowed relative difference of values that are not spikes."""
+"""Largest relative difference allowed between values that are not spikes."""
 
 _TIE = (
-    ". The membrane is within rounding of the threshold there, so the order of summing decides; "
-    "float64 weights on a decimal grid do that, the same weights in float32 do not"
+    ". The membrane equals the threshold within rounding there, so the order of summation decides; "
+    "this happens with float64 weights on a decimal grid, not with the same weights in float32"
 )
 
 
-def self_check(built: Built, what: str) -> int:
-    """How many spike counts were compared, all of them equal.
+def self_check(result: TracedGraph, label: str) -> int:
+    """Check that Graph and model compute the same, and return the number of spikes compared.
 
     Raises:
         ExtractError: a difference, with the first layer, sample, step and neuron that has one.
     """
-    graph = built.graph
-    recording = interpret(graph, built.sample, record=True)
-    compared = 0
+    graph = result.graph
+    recording = interpret(graph, result.sample, record=True)
+    spike_count = 0
     for name, record in recording.layers.items():
         node = graph[name]
         ties = _ties(node, record.v_mem) if isinstance(node, Neuron) else None
-        _compare(f"layer {name!r}", built.layers[name], record.spikes, what, ties)
-        compared += record.spikes.size if isinstance(node, Neuron) else 0
-    _compare("the output", built.output, recording.spikes, what, None)
-    return compared
+        _compare(f"layer {name!r}", result.layers[name], record.spikes, label, ties)
+        spike_count += record.spikes.size if isinstance(node, Neuron) else 0
+    _compare("the output", result.output, recording.spikes, label, None)
+    return spike_count
 
 
 def _ties(node: Neuron, v_mem: Array) -> Array:
-    """Where the membrane was within rounding of a multiple of the threshold."""
+    """Return True where the membrane was within rounding of a multiple of the threshold."""
     ratio = v_mem / node.v_threshold
     near = np.abs(ratio - np.rint(ratio)) < TOLERANCE
     return np.asarray(near & (node.reset == "subtract"))
 
 
-def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | None) -> None:
-    """Spikes, which come with their ties, have to be equal; other values nearly so."""
+def _compare(where: str, model: Array, graph: Array, label: str, ties: Array | None) -> None:
+    """Check that spikes, which have ``ties``, are equal, and other values within TOLERANCE."""
     if model.shape != graph.shape:
         raise ExtractError(
-            f"the Graph computes something else than the model on {what}: {where} has shape "
+            f"the Graph differs from the model on {label}: {where} has shape "
             f"{model.shape} in the model and {graph.shape} in the Graph"
         )
     if ties is not None:
@@ -63,19 +63,19 @@ def _compare(where: str, model: Array, graph: Array, what: str, ties: Array | No
         wrong = ~(np.abs(model - graph) <= TOLERANCE * scale)
     if wrong.any():
         raise ExtractError(
-            f"the Graph computes something else than the model on {what}: {where} "
+            f"the Graph differs from the model on {label}: {where} "
             f"{_first(model, graph, wrong, ties)}"
         )
 
 
 def _first(model: Array, graph: Array, wrong: Array, ties: Array | None) -> str:
-    places = np.argwhere(wrong)
-    place = places[np.argmin(places[:, 1])]
-    batch, step, *neuron = (int(n) for n in place)
-    here = tuple(place)
+    indices = np.argwhere(wrong)
+    index = indices[np.argmin(indices[:, 1])]
+    batch, step, *neuron = (int(n) for n in index)
+    here = tuple(index)
     tie = _TIE if ties is not None and ties[here] else ""
     return (
         f"differs first in sample {batch}, step {step}, neuron {tuple(neuron)}: "
         f"{model[here]:.12g} in the model, {graph[here]:.12g} in the Graph "
-        f"({len(places)} of {wrong.size} values differ){tie}"
+        f"({len(indices)} of {wrong.size} values differ){tie}"
     )

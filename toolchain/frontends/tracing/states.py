@@ -1,7 +1,7 @@
-"""The states that a model hands to a layer in a loop over time.
+"""States that a model passes to a layer in a loop over time.
 
-The Graph gives each layer its own state of the step before, and a start at rest. Whatever else a
-model does with states cannot be said in it.
+The Graph gives each layer its own state of the previous step, and a start at rest. It cannot
+represent any other use of states.
 """
 
 from __future__ import annotations
@@ -11,35 +11,37 @@ from typing import Any
 from torch import Tensor
 
 from toolchain.frontends.frameworks.adapter import Layer, UnsupportedError
-from toolchain.frontends.tracing.calls import Call, Value, Zeros
+from toolchain.frontends.tracing.calls import Call, RecordedTensor, Zeros
 from toolchain.frontends.tracing.outputs import origin
 from toolchain.report import times
 
-__all__ = ["called_again", "check_states", "given_tensors"]
+__all__ = ["check_states", "repeated_call_message", "tensor_arguments"]
 
 
-def called_again(number: int) -> str:
-    """Why a layer that takes whole sequences may not be called several times."""
+def repeated_call_message(number: int) -> str:
+    """Return the reason why a layer on whole sequences may be called only once."""
     return (
-        f"is called {times(number)} in one forward; it has state, so each call needs a layer of "
-        "its own"
+        f"is called {times(number)} in one forward; it has state, so each call needs its own layer"
     )
 
 
-def given_tensors(call: Call) -> list[Any]:
-    """What a layer was given, without options such as None."""
-    kinds = (Value, Zeros, Tensor, int, float)
-    return [x for x in call.given if isinstance(x, kinds) and not isinstance(x, bool)]
+def tensor_arguments(call: Call) -> list[Any]:
+    """Return the arguments of a layer without options such as None."""
+    kinds = (RecordedTensor, Zeros, Tensor, int, float)
+    return [x for x in call.arguments if isinstance(x, kinds) and not isinstance(x, bool)]
 
 
 def check_states(call: Call, before: Call | None) -> None:
-    """Refuse states other than zeros in the first call and the last call's own in the others.
+    """Check that states are zero in the first call, and the previous call's own in all others.
 
     Args:
         call: a call of a layer with state, once in each timestep.
-        before: its call in the step before; None in the first.
+        before: its call in the previous step; None in the first.
+
+    Raises:
+        UnsupportedError: another state is passed.
     """
-    states = given_tensors(call)[1:]
+    states = tensor_arguments(call)[1:]
     if before is None:
         for state in states:
             _check_start(state)
@@ -48,42 +50,43 @@ def check_states(call: Call, before: Call | None) -> None:
     if not states:
         if call.layer.reset is None:
             raise UnsupportedError(
-                "is called without its state of the step before; hand it what it returned then"
+                "is called without its state of the previous step; pass the state that it returned "
+                "there"
             )
         return
     for state in states:
         _check_own(state, call, before)
-    # by identity, not by number: a readout is both what leaves and a state
+    # by identity, not by index: the membrane of a readout is both its output and its state
     if [origin(state) for state in states] != before.outputs[-len(states) :]:
-        raise UnsupportedError("is given its states in another order than it returned them")
+        raise UnsupportedError("receives its states in a different order than it returned them")
 
 
 def _check_start(state: Any) -> None:
-    if isinstance(state, Value):
-        raise UnsupportedError(f"is given what {_giver(state)} gave for its state")
-    if not _zero(state):
+    if isinstance(state, RecordedTensor):
+        raise UnsupportedError(f"receives {_origin_name(state)} as its state")
+    if not _is_zero(state):
         raise UnsupportedError(
-            "is given a state to start from that is not zero; a chip starts at rest, so give none "
+            "receives an initial state that is not zero; a chip starts at rest, so pass no state "
             "in the first step"
         )
 
 
 def _check_own(state: Any, call: Call, before: Call) -> None:
-    if not isinstance(state, Value):
-        what = "zeros" if _zero(state) else "something that no layer gives"
-        raise UnsupportedError(f"is given {what} for its state after the first step")
+    if not isinstance(state, RecordedTensor):
+        state_text = "zeros" if _is_zero(state) else "a tensor that is no layer's output"
+        raise UnsupportedError(f"receives {state_text} as its state after the first step")
     source = origin(state).call
     if source is before:
         return
     if source is not None and source.module is call.module:
-        raise UnsupportedError("is given its state of an earlier step than the one before")
-    raise UnsupportedError(f"is given what {_giver(state)} gave for its state")
+        raise UnsupportedError("receives its state of a step before the previous one")
+    raise UnsupportedError(f"receives {_origin_name(state)} as its state")
 
 
-def _giver(value: Value) -> str:
+def _origin_name(value: RecordedTensor) -> str:
     call = origin(value).call
-    return "the sample" if call is None else str(call)
+    return "the sample" if call is None else f"the output of {call}"
 
 
-def _zero(item: Any) -> bool:
+def _is_zero(item: Any) -> bool:
     return isinstance(item, Zeros) or (isinstance(item, int | float) and item == 0)

@@ -1,10 +1,10 @@
-"""The concrete-run tracer: a model is run once, and what happened is the Graph.
+"""Tracer that runs a model once and converts the recorded calls to a Graph.
 
-Neither the source nor the order of registration says what a network computes; a run does. A copy
-of the model, in double precision and evaluation mode, is run on the sample and on random spikes.
-Both runs have to give the same Graph, which finds branches that depend on data, and the Graph has
-to give the same spikes in every layer. A layer that stays silent proves nothing, so that stronger
-input follows as long as there is one; what is silent even then is told.
+Neither the source nor the order of registration determines what a network computes; a run does. A
+copy of the model, in double precision and evaluation mode, is run on the sample and on random
+spikes. Both runs must give the same Graph, which detects branches that depend on data, and the
+Graph must give the same spikes in every layer. A layer that stays silent is not checked, so that
+stronger input follows while there is one; the provenance lists layers that are silent even then.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError, GraphError
-from toolchain.frontends.tracing.build import Built, build
-from toolchain.frontends.tracing.calls import Run
+from toolchain.frontends.tracing.build import TracedGraph, build
+from toolchain.frontends.tracing.calls import RecordedRun
+from toolchain.frontends.tracing.model_copy import copy_model, reset_states
 from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
 from toolchain.frontends.tracing.record import record
-from toolchain.frontends.tracing.remedies import remedy
+from toolchain.frontends.tracing.remedies import find_remedy
 from toolchain.frontends.tracing.selfcheck import self_check
-from toolchain.frontends.tracing.twin import reset, twin_of
-from toolchain.frontends.tracing.versions import frameworks
+from toolchain.frontends.tracing.versions import framework_versions
 from toolchain.ir import Graph
 from toolchain.report import count
 
@@ -33,7 +33,7 @@ __all__ = ["extract"]
 _Forward: TypeAlias = Callable[[Tensor], Any] | None
 
 STRONGER = (10.0, 100.0, 1000.0)
-"""Size of the random input for layers that were silent before, one after the other."""
+"""Standard deviations of the random input for layers that stayed silent, tried in this order."""
 
 
 def extract(
@@ -44,136 +44,158 @@ def extract(
     check: bool = True,
     seed: int = 0,
 ) -> Graph:
-    """The Graph of what ``model`` computes, under the model's own layer names.
+    """Convert ``model`` to a Graph with the model's own layer names.
 
     Args:
-        model: layers of torch, ``toolchain.nn`` and the frameworks, joined by containers, sums,
+        model: layers of torch, ``toolchain.nn`` and the frameworks, connected by containers, sums,
             reshapes and loops over time. It is copied and never changed.
-        sample: an input as the model's own forward takes it, tensor or array: (batch, time,
-            *features), (time, batch, *features), or (batch * time, *features) where the model's
-            layers cut batch and time; (batch, *features) where the model loops over time and shows
-            each step the same frame, or is itself one step.
-        dt: length of a timestep, s; needed only where no layer knows it.
+        sample: an input in the shape that the model's own forward takes, tensor or array: (batch,
+            time, *features), (time, batch, *features), or (batch * time, *features) where the
+            model's layers split batch and time; (batch, *features) where the model loops over time
+            and gives each step the same frame, or is itself one step.
+        dt: length of a timestep, s; needed only where no layer states it.
         check: run the Graph on the sample and on random spikes and compare every spike.
-        seed: of the random spikes.
+        seed: seed of the random spikes.
 
     Raises:
-        ExtractError: everything that the Graph cannot say, by layer or by line; or a difference
-            between the model and the Graph.
+        ExtractError: everything that the Graph cannot represent, by layer or by source line; or a
+            difference between the model and the Graph.
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    twin, inputs, forward, told, first = _seen_or_told(model, _inputs(sample), dt)
+    model_copy, inputs, forward, notes, first = _first_run_or_remedy(model, _inputs(sample), dt)
 
-    def on(given: Tensor, what: str) -> Built:
-        built = _built(twin, _run(twin, given, what, forward), dt, told)
-        _same_graph(first.graph, built.graph, what)
-        return built
+    def trace_on(tensor: Tensor, label: str) -> TracedGraph:
+        result = _trace_graph(model_copy, _run(model_copy, tensor, label, forward), dt, notes)
+        _check_same_graph(first.graph, result.graph, label)
+        return result
 
-    second = on(_random_spikes(inputs, seed), "random spikes")
-    checked = {"self_check": "not run"}
+    second = trace_on(_random_spikes(inputs, seed), "random spikes")
+    check_notes = {"self_check": "not run"}
     if check:
-        stronger = (on(_strong(inputs, size, seed), "strong random input") for size in STRONGER)
-        checked = _checked(first, second, stronger)
+        stronger = (
+            trace_on(_strong_input(inputs, size, seed), "strong random input") for size in STRONGER
+        )
+        check_notes = _self_check_notes(first, second, stronger)
     graph = first.graph
-    provenance = {**graph.provenance, **checked}
+    provenance = {**graph.provenance, **check_notes}
     return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
 
 
-class _Seen(NamedTuple):
-    """The first run: the copy that is run, on what, by what, what is told of it, and the Graph."""
+class _FirstRun(NamedTuple):
+    """Result of the first run: model copy, its input, its forward, notes, and the Graph."""
 
-    twin: nn.Module
+    model_copy: nn.Module
     inputs: Tensor
     forward: _Forward
-    told: dict[str, str]
-    built: Built
+    notes: dict[str, str]
+    result: TracedGraph
 
 
-def _seen_or_told(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
-    """The model on its sample; where it is refused, what would help is told."""
+def _first_run_or_remedy(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
+    """Run the model on its sample; if it is refused, raise the remedy where there is one."""
     try:
-        return _seen(model, inputs, dt)
+        return _first_run(model, inputs, dt)
     except ExtractError as fault:
-        helps = remedy(model, inputs, lambda net, given: _seen(net, given, dt).told)
-        if helps:
-            raise ExtractError(helps) from fault
+        advice = find_remedy(model, inputs, lambda net, tensor: _first_run(net, tensor, dt).notes)
+        if advice:
+            raise ExtractError(advice) from fault
         raise
 
 
-def _seen(model: nn.Module, inputs: Tensor, dt: float | None) -> _Seen:
-    """The model on its sample, step by step where its forward is one timestep."""
-    twin = twin_of(model)
-    run, forward, told = _run(twin, inputs, "the sample"), None, {}
+def _first_run(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
+    """Run a copy of the model on its sample, step by step if its forward is one timestep."""
+    model_copy = copy_model(model)
+    run, forward, notes = _run(model_copy, inputs, "the sample"), None, {}
     if is_one_step(run):
-        forward, inputs = driver(twin), inputs.repeat(STEPS, *[1] * inputs.dim())
-        told = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
-        run = _run(twin, inputs, "the sample", forward)
-    return _Seen(twin, inputs, forward, told, _built(twin, run, dt, told))
+        forward, inputs = driver(model_copy), inputs.repeat(STEPS, *[1] * inputs.dim())
+        notes = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
+        run = _run(model_copy, inputs, "the sample", forward)
+    return _FirstRun(model_copy, inputs, forward, notes, _trace_graph(model_copy, run, dt, notes))
 
 
-def _checked(first: Built, second: Built, stronger: Iterator[Built]) -> dict[str, str]:
-    """What was compared, and which layers were silent throughout."""
+def _self_check_notes(
+    first: TracedGraph, second: TracedGraph, stronger: Iterator[TracedGraph]
+) -> dict[str, str]:
+    """Return the notes on the number of compared spikes and the layers that stayed silent."""
     spikes = self_check(first, "the sample") + self_check(second, "random spikes")
-    silent, what = first.silent & second.silent, "sample and random spikes"
-    while silent and (built := next(stronger, None)) is not None:
-        spikes += self_check(built, "strong random input")
-        silent, what = silent & built.silent, "sample, random spikes and strong random input"
-    told = {"self_check": f"0 of {count(spikes)} spikes differ on {what}"}
+    silent, label = first.silent_layers & second.silent_layers, "sample and random spikes"
+    while silent and (result := next(stronger, None)) is not None:
+        spikes += self_check(result, "strong random input")
+        silent, label = (
+            silent & result.silent_layers,
+            "sample, random spikes and strong random input",
+        )
+    notes = {"self_check": f"0 of {count(spikes)} spikes differ on {label}"}
     names = ", ".join(name for name in first.layers if name in silent)
-    return told | {"silent_in_self_check": names} if silent else told
+    return notes | {"silent_in_self_check": names} if silent else notes
 
 
 def _inputs(sample: Any) -> Tensor:
     if isinstance(sample, np.ndarray) and sample.dtype.kind in "biuf":
         sample = torch.as_tensor(sample)
     if not isinstance(sample, Tensor) or sample.is_complex():
-        of = f" of {sample.dtype}, no real numbers" if hasattr(sample, "dtype") else ""
+        of = f" of {sample.dtype}, which is not real" if hasattr(sample, "dtype") else ""
         raise ExtractError(
             "the sample must be one tensor or array, as the model's forward takes it, got "
             f"{type(sample).__name__}{of}"
         )
     if sample.dim() < 2 or sample.numel() == 0:
         raise ExtractError(
-            f"the sample must hold (batch, time, *features), got shape {tuple(sample.shape)}"
+            f"the sample must have axes (batch, time, *features), got shape {tuple(sample.shape)}"
         )
     if not sample.isfinite().all():
-        raise ExtractError("the sample holds numbers that are not finite")
+        raise ExtractError("the sample contains NaN or infinity")
     return sample.detach().cpu().to(torch.float64, copy=True)
 
 
-def _run(twin: nn.Module, inputs: Tensor, what: str, forward: _Forward = None) -> Run:
-    reset(twin)
-    return record(twin, inputs, what, forward)
+def _run(
+    model_copy: nn.Module, inputs: Tensor, label: str, forward: _Forward = None
+) -> RecordedRun:
+    reset_states(model_copy)
+    return record(model_copy, inputs, label, forward)
 
 
-def _built(twin: nn.Module, run: Run, dt: float | None, told: dict[str, str]) -> Built:
-    provenance = {"framework": frameworks(twin), "model": type(twin).__name__, **told}
+def _trace_graph(
+    model_copy: nn.Module, run: RecordedRun, dt: float | None, notes: dict[str, str]
+) -> TracedGraph:
+    provenance = {
+        "framework": framework_versions(model_copy),
+        "model": type(model_copy).__name__,
+        **notes,
+    }
     try:
         return build(run, dt, provenance)
     except GraphError as fault:
-        raise ExtractError(f"{type(twin).__name__}: {fault}") from fault
+        raise ExtractError(f"{type(model_copy).__name__}: {fault}") from fault
 
 
 def _random_spikes(like: Tensor, seed: int) -> Tensor:
-    """Counts of the shape of ``like``, Poisson with rates from 0 to 2 spikes a step."""
+    """Return counts in the shape of ``like``, Poisson with rates from 0 to 2 spikes a step."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.poisson(rng.uniform(0, 2, like.shape)).astype(np.float64))
 
 
-def _strong(like: Tensor, size: float, seed: int) -> Tensor:
-    """Numbers of either sign of the shape of ``like``; no count, so that hardly a sum is a tie."""
+def _strong_input(like: Tensor, size: float, seed: int) -> Tensor:
+    """Return normally distributed input in the shape of ``like``, with standard deviation ``size``.
+
+    Real numbers rather than counts: a membrane then hardly ever equals its threshold exactly.
+    """
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.normal(0.0, size, like.shape))
 
 
-def _same_graph(one: Graph, other: Graph, what: str) -> None:
-    """Refuse a model whose structure depends on its input."""
+def _check_same_graph(one: Graph, other: Graph, label: str) -> None:
+    """Check that two runs gave the same Graph.
+
+    Raises:
+        ExtractError: the model's structure depends on its input.
+    """
     texts = str(one).splitlines(), str(other).splitlines()
     if texts[0] == texts[1]:
         return
-    only = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
+    differences = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
     raise ExtractError(
-        f"the model computes something else on {what} than on the sample; a branch in its "
-        f"forward depends on the data. Only one of the two has: {'; '.join(only)}"
+        f"the model's structure on {label} differs from that on the sample; a branch in its "
+        f"forward depends on the data. Only one of the two runs has: {'; '.join(differences)}"
     )

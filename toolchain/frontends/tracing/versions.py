@@ -1,4 +1,4 @@
-"""Which frameworks a model is made of, for its provenance; none of them is imported."""
+"""Names and versions of the frameworks of a model; none of them is imported."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import nn
 
 from toolchain.frontends.frameworks.kinds import framework_names
 
-__all__ = ["frameworks"]
+__all__ = ["framework_versions"]
 
 
-def frameworks(model: nn.Module) -> str:
-    """``torch 2.13.0, snntorch 1.0.0``: those whose layers the model has, by their versions."""
-    found = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
+def framework_versions(model: nn.Module) -> str:
+    """Return the frameworks whose layers the model has: ``torch 2.13.0, snntorch 1.0.0``."""
+    packages = {type(m).__module__.split(".", maxsplit=1)[0] for _, m in model.named_modules()}
     return ", ".join(
         [
             f"torch {torch.__version__}",
-            *(_version(name) for name in framework_names() if name in found),
+            *(_version(name) for name in framework_names() if name in packages),
         ]
     )
 

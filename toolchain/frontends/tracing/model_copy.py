@@ -1,4 +1,4 @@
-"""The copy of a model that is run: on the CPU, in evaluation mode, in double precision."""
+"""Copy of a model for the run: on the CPU, in evaluation mode, in double precision."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from toolchain.frontends.frameworks.adapter import Layer
 from toolchain.frontends.frameworks.kinds import kind
 from toolchain.frontends.tracing.record import tensors
 
-__all__ = ["reset", "twin_of"]
+__all__ = ["copy_model", "reset_states"]
 
 
-def twin_of(model: nn.Module) -> nn.Module:
-    """A copy to run; the model itself is never changed.
+def copy_model(model: nn.Module) -> nn.Module:
+    """Return a copy of ``model`` to run; the model itself is never changed.
 
     Raises:
-        ExtractError: the model cannot be copied, or has no numbers yet.
+        ExtractError: the model cannot be copied, or has uninitialized parameters.
     """
     if isinstance(model, torch.jit.ScriptModule):
-        raise ExtractError("a scripted model has no layers to read; extract the original")
-    original = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+        raise ExtractError("a TorchScript model has no layers to convert; extract the original")
+    original = getattr(model, "_orig_mod", model)  # the model that torch.compile wraps
     for name, value in original.named_parameters():
         if isinstance(value, nn.parameter.UninitializedParameter):
             raise ExtractError(f"{name} has no shape yet; run the model once before extracting it")
     try:
-        twin = _copied(original)
+        duplicate = _deep_copy(original)
     except Exception as fault:
-        what = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
-        raise ExtractError(what) from fault
-    return _doubled(twin.cpu().double().eval())
+        message = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
+        raise ExtractError(message) from fault
+    return _convert_attributes(duplicate.cpu().double().eval())
 
 
-def reset(twin: nn.Module) -> None:
-    """Make every layer forget its state, which may be of another batch size."""
-    for module in _modules(twin):
+def reset_states(duplicate: nn.Module) -> None:
+    """Reset the state of every layer, which may be of another batch size."""
+    for module in _modules(duplicate):
         layer = kind(module)
         if isinstance(layer, Layer) and layer.reset is not None:
             layer.reset(module)
 
 
-def _copied(model: nn.Module) -> nn.Module:
-    """A deep copy, also where a layer's own way of copying fails, as that of sinabs' recurrent.
+def _deep_copy(model: nn.Module) -> nn.Module:
+    """Return a deep copy, also where a layer's ``__deepcopy__`` fails (sinabs' recurrent layers).
 
-    States that are still part of a graph, which torch refuses to copy, are cut from it.
+    States that are still part of an autograd graph, which torch refuses to copy, are detached.
     """
     memo: dict[int, Any] = {}
     for module in _modules(model):
         for value in tensors((vars(module), module._buffers)):
             if value.grad_fn is not None:
                 memo[id(value)] = value.detach().clone()
-    special = [module for module in _modules(model) if _copies_itself(module)]
+    special = [module for module in _modules(model) if _has_own_deepcopy(module)]
     for module in special:
         memo[id(module)] = object.__new__(type(module))
     for module in special:
@@ -62,19 +62,19 @@ def _copied(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def _copies_itself(module: nn.Module) -> bool:
+def _has_own_deepcopy(module: nn.Module) -> bool:
     return hasattr(module, "__deepcopy__") and not type(module).__module__.startswith("torch.")
 
 
-def _doubled(twin: nn.Module) -> nn.Module:
-    """With the tensors in double that are plain attributes, which torch does not convert."""
-    for module in _modules(twin):
+def _convert_attributes(duplicate: nn.Module) -> nn.Module:
+    """Convert tensors that are plain attributes to double, which torch does not do."""
+    for module in _modules(duplicate):
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and value.is_floating_point():
                 module.__dict__[name] = value.double()
-    return twin
+    return duplicate
 
 
 def _modules(model: nn.Module) -> list[nn.Module]:
-    """Every module; rockpool's own ``modules()`` is a dictionary of some."""
+    """Return every module; rockpool's own ``modules()`` is a dictionary of some."""
     return [module for _, module in model.named_modules()]

@@ -1,0 +1,332 @@
+"""Conversion of the recorded calls, in order: each becomes a node or a problem.
+
+Problems are collected, and conversion continues after them as long as shapes allow, so that a user
+gets all of them at once. A call that the IR cannot represent is never skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from torch import nn as torch_nn
+
+from toolchain.arrays import Array
+from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
+from toolchain.frontends.tracing.axes import AxisLayout, Grid, check_axes
+from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
+from toolchain.frontends.tracing.functions import ADD, REORDER, SAME, SLICE, STACK, unsupported
+from toolchain.frontends.tracing.grids import step_calls
+from toolchain.frontends.tracing.outputs import membrane_readouts, without_spikes
+from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
+from toolchain.frontends.tracing.reshaping import join_steps, reorder, reshape, slice_steps
+from toolchain.frontends.tracing.states import check_states, repeated_call_message, tensor_arguments
+from toolchain.frontends.tracing.sums import sum_signals
+from toolchain.frontends.tracing.views import shows_all
+from toolchain.ir import Flatten, Input, Output
+from toolchain.report import plural, times
+
+__all__ = ["CallConverter"]
+
+
+@dataclass(slots=True, eq=False)
+class CallConverter:
+    """Converter of the recorded calls of one run, with the sample read as ``layout``.
+
+    Attributes:
+        run: the recorded run.
+        grid: sizes of batch and time.
+        layout: leading axes of the sample.
+        graph: nodes and edges so far.
+        problems: refused calls, each with its reason.
+        layers: output of each layer with state, by node: a whole sequence, or one tensor a step.
+        dts: length of a timestep, s, by the layers that state it.
+        reshape_layers: layers that only rearrange axes, which are no node.
+        signals: position of each recorded tensor in the graph.
+        readouts: layers whose membrane is used, and not their spikes.
+        loops: True if the run contains a loop over time.
+    """
+
+    run: RecordedRun
+    grid: Grid
+    layout: AxisLayout
+    graph: PartialGraph = field(default_factory=PartialGraph)
+    problems: list[str] = field(default_factory=list)
+    layers: dict[str, list[RecordedTensor]] = field(default_factory=dict)
+    dts: dict[str, float] = field(default_factory=dict)
+    reshape_layers: list[str] = field(default_factory=list)
+    signals: dict[RecordedTensor, Signal | None] = field(default_factory=dict)
+    readouts: set[torch_nn.Module] = field(default_factory=set)
+    loops: bool = False
+    _reported: set[str] = field(default_factory=set)
+    _calls: dict[torch_nn.Module, int] = field(default_factory=dict)
+    _last: dict[torch_nn.Module, tuple[int, Call]] = field(default_factory=dict)
+    _on_zeros: dict[torch_nn.Module, int] = field(default_factory=dict)
+
+    def convert(self, calls: Sequence[Call], output: RecordedTensor) -> CallConverter:
+        """Convert ``calls``, which lead to ``output``, and return the converter itself."""
+        self.problems += self.run.problems
+        self.graph.reserved = {call.name for call in calls if call.module is not None}
+        self.readouts = membrane_readouts(calls, output)
+        self.loops = bool(step_calls(calls))
+        for call in self.run.calls:
+            if call.module is not None:
+                self._calls[call.module] = self._calls.get(call.module, 0) + 1
+        entry = self.graph.free_name("input")
+        self.graph.add_node(entry, Input(shape=self.layout.features(self.run.sample.shape)))
+        self.signals[self.run.sample] = Signal(entry, self.layout)
+        for call in calls:
+            self._convert_call(call)
+        if not self.problems:
+            for name, node in self.graph.loop.nodes.items():
+                self._try(node.call, self.graph.loop.check, name)
+            for call in self.graph.permanently_absent():
+                self._try(call, self._refuse_constant_zeros)
+        if output.call is not None:
+            self._try(output.call, self._add_output, output)
+        return self
+
+    def _try(self, call: Call, do: Callable[..., Any], *arguments: Any) -> Any:
+        """Call ``do(*arguments)``; record one problem for each place in the user's code."""
+        try:
+            return do(*arguments)
+        except ValueError as fault:
+            if str(call) not in self._reported:
+                self._reported.add(str(call))
+                self.problems.append(f"{call}: {fault}")
+            return None
+
+    def _refuse_constant_zeros(self) -> None:
+        """Refuse a sum with zeros in every step, whose later source cannot be seen."""
+        raise UnsupportedError(
+            f"adds zeros in {f'each of {self.grid.time} timesteps' if self.loops else 'all of it'} "
+            "that are no layer's output; leave them out or, if they stand for spikes of an earlier "
+            "timestep, give a longer sample"
+        )
+
+    def _convert_call(self, call: Call) -> None:
+        result = self._try(call, self._signals, call)
+        for n, value in enumerate(call.outputs):
+            self.signals[value] = (result[n] if result else None) or self._guess(call, value)
+
+    def _guess(self, call: Call, value: RecordedTensor) -> Signal | None:
+        """Return a signal without node after a refused call, with a layout that fits the shape."""
+        for tensor in call.inputs:
+            like = self.signals[tensor]
+            if like is not None and value.shape[: like.layout.lead] == self.grid.lead(like.layout):
+                return replace(like, node="", state=False)
+        layouts = self.grid.possible_layouts(value.shape)
+        return Signal("", layouts[0]) if layouts else None
+
+    def _signals(self, call: Call) -> Sequence[Signal]:
+        """Return the positions in the graph of the outputs of ``call``."""
+        if isinstance(call.layer, str):
+            raise UnsupportedError(call.layer)
+        inputs = [self.signals[value] for value in call.inputs]
+        available = [signal for signal in inputs if signal is not None]
+        if len(available) < len(inputs):
+            return []  # follows from a call that was refused, which is reported on its own
+        if call.layer is None:
+            return self._function(call, available)
+        assert call.module is not None
+        if call.stateful and call.layer.axes_of(call.module) is Axes.STEP:
+            return self._step(call, call.layer, call.module)
+        return self._layer(call, call.layer, call.module, available)
+
+    def _add_output(self, output: RecordedTensor) -> None:
+        """Add the output node."""
+        end = self.signals[output]
+        if end is None:
+            return
+        if end.state:
+            raise UnsupportedError(
+                f"the network returns the membrane of layer {end.node!r} and uses its spikes as "
+                "well; return the spikes"
+            )
+        if not end.sequence:
+            which = "one frame" if end.step is None else f"timestep {end.step} alone"
+            raise UnsupportedError(
+                f"the network returns {which}; return the whole sequence; in a loop over time, "
+                "torch.stack of every step's output"
+            )
+        self.graph.add_node(self.graph.free_name("output"), Output(), end)
+
+    # ---- layers ----
+
+    def _layer(
+        self, call: Call, layer: Layer, module: torch_nn.Module, inputs: list[Signal]
+    ) -> Sequence[Signal]:
+        """Convert a layer without state, or one that takes a whole sequence."""
+        if layer.stateful and self._calls[module] > 1:
+            raise UnsupportedError(repeated_call_message(self._calls[module]))
+        _check_no_states(inputs)
+        axes = layer.axes_of(module)
+        if axes is Axes.RESHAPE:
+            return [self._reshape(call, inputs[0])]
+        if layer.sums:
+            return [sum_signals(call, inputs, self.graph)]
+        if layer.stateful:
+            check_states(call, None)
+        source, shape = self._source(call)
+        like = source or Signal("", AxisLayout.STEP)
+        step = self._timestep(module, source)
+        check_axes(axes, shape, like.layout)
+        if axes in (Axes.TIME, Axes.TIME_FIRST) and step is not None:
+            raise UnsupportedError(
+                "is called on a single timestep; call it once, on the whole sequence"
+            )
+        like = replace(like, step=step)
+        result = self._place_layer(call, layer, module, source, like, shape)
+        return self._output_signals(call, layer, result)
+
+    def _output_signals(self, call: Call, layer: Layer, result: Signal) -> Sequence[Signal]:
+        """Return the signals of a layer: output and states, or the output in separate timesteps."""
+        one = call.outputs[0]
+        steps = len(call.outputs) == self.grid.time and one.shape[:1] == (self.grid.batch,)
+        if (
+            result.sequence
+            and one.shape[: result.layout.lead] != self.grid.lead(result.layout)
+            and steps
+        ):
+            self.layers[result.node] = call.outputs
+            return [Signal(result.node, AxisLayout.STEP, step) for step in range(self.grid.time)]
+        out = layer.membrane if call.module in self.readouts else 0
+        if layer.stateful:
+            self.layers[result.node] = [call.outputs[out or 0]]
+        return [replace(result, state=value.index != out) for value in call.outputs]
+
+    def _step(self, call: Call, layer: Layer, module: torch_nn.Module) -> Sequence[Signal]:
+        """Convert a layer with state in one step of a loop."""
+        source, shape = self._source(call)
+        if source is not None:
+            check_axes(Axes.STEP, shape, source.layout)
+        calls, steps = self._calls[module], self.grid.time
+        timesteps = plural(steps, "timestep")
+        if calls > steps:
+            raise UnsupportedError(
+                f"is called {times(calls)} in {timesteps}; it has state, so each call within a "
+                "step needs its own layer"
+            )
+        if calls < steps:
+            raise UnsupportedError(
+                f"is called {times(calls)} in {timesteps}; a loop over time must call it once in "
+                "each"
+            )
+        last, before = self._last.get(module, (-1, None))
+        step = last + 1
+        self._last[module] = step, call
+        check_states(call, before)
+        if source is not None and source.step is not None and source.step > step:
+            raise UnsupportedError(
+                f"receives timestep {source.step} in its call for timestep {step}; a loop over "
+                "time must process the steps in order"
+            )
+        result = self._place_layer(
+            call, layer, module, source, Signal("", AxisLayout.STEP, step), shape
+        )
+        out = layer.membrane if module in self.readouts else 0
+        signals = [replace(result, state=value.index != out) for value in call.outputs]
+        self.layers.setdefault(result.node, []).append(call.outputs[out or 0])
+        return signals
+
+    def _source(self, call: Call) -> tuple[Signal | None, tuple[int, ...]]:
+        """Return the input signal of a layer, None for zeros in a loop, and its shape."""
+        arguments = tensor_arguments(call)
+        first = arguments[0] if arguments else None
+        if isinstance(first, RecordedTensor):
+            signal = self.signals[first]
+            assert signal is not None
+            _check_no_states([signal])
+            if not call.stateful and len(call.inputs) > 1:
+                raise UnsupportedError(f"takes one tensor, got {len(call.inputs)}")
+            return signal, first.shape
+        if isinstance(first, Zeros) and self.loops:
+            return None, first.shape
+        raise UnsupportedError("its input does not depend on the sample")
+
+    def _timestep(self, module: torch_nn.Module, source: Signal | None) -> int | None:
+        """Return the timestep of a call of a layer without state.
+
+        A layer whose first calls were on zeros, because nothing had fired yet, takes the output of
+        an earlier step in each later call.
+        """
+        zeros = self._on_zeros.get(module, 0)
+        if source is None:
+            self._on_zeros[module] = zeros + 1
+            return zeros
+        return None if source.step is None else source.step + zeros
+
+    def _place_layer(
+        self,
+        call: Call,
+        layer: Layer,
+        module: torch_nn.Module,
+        source: Signal | None,
+        like: Signal,
+        shape: tuple[int, ...],
+    ) -> Signal:
+        def make(name: str) -> Fragment:
+            fragment = layer.adapter(name, module, like.layout.features(shape))
+            if fragment.dt is not None:
+                self.dts[name] = fragment.dt
+            return without_spikes(fragment) if module in self.readouts else fragment
+
+        return self.graph.add_call(call, module, [source], like, make)
+
+    # ---- functions ----
+
+    def _function(self, call: Call, inputs: list[Signal]) -> Sequence[Signal]:
+        reason = unsupported(call)
+        if reason is not None:
+            raise UnsupportedError(reason)
+        if call.function in SAME:
+            return inputs[:1]
+        if call.function in STACK:
+            return [join_steps(call, inputs, self.grid, self.graph)]
+        _check_no_states(inputs)
+        if call.function in SLICE and not (len(call.outputs) == 1 and shows_all(call)):
+            return slice_steps(call, inputs[0])
+        if call.function in REORDER:
+            return [reorder(inputs[0])]
+        if call.function in ADD:
+            return [sum_signals(call, inputs, self.graph)]
+        return [self._reshape(call, inputs[0])]
+
+    def _reshape(self, call: Call, signal: Signal) -> Signal:
+        result, flat = reshape(call, signal, self.grid)
+        if flat:
+            operation = call.module or (call.op, call.where)
+            return self.graph.add_call(
+                call,
+                operation,
+                [signal],
+                result,
+                lambda name: Fragment.of(name, Flatten()),
+                "flatten",
+            )
+        title = f"{call.name} ({type(call.module).__name__})"
+        if call.module is not None and title not in self.reshape_layers:
+            self.reshape_layers.append(title)
+        return result
+
+    # ---- recorded numbers ----
+
+    def sequence(self, values: Sequence[RecordedTensor]) -> Array:
+        """Return the numbers of a sequence, or of all timesteps, as (batch, time, *features)."""
+        signal = self.signals[values[0]]
+        assert signal is not None
+        arrays = [value.numbers.numpy() for value in values]
+        if signal.layout is not AxisLayout.STEP:
+            return self.grid.batch_first(arrays[0], signal.layout)
+        return np.stack(arrays if signal.step is not None else arrays * self.grid.time, axis=1)
+
+
+def _check_no_states(inputs: Sequence[Signal]) -> None:
+    for signal in inputs:
+        if signal.state:
+            raise UnsupportedError(
+                f"takes a state of layer {signal.node!r}; only a layer's output can be used: its "
+                "spikes, or the membrane of a layer without reset whose spikes are not used"
+            )
