@@ -22,7 +22,7 @@ from tests.cases import each
 from tests.frontends.files.damaged_files import ROCKPOOL, packed, saved
 from toolchain import deploy, load, nn
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.files.contents import MOST_BYTES, Kind, look
+from toolchain.frontends.files.contents import MAX_BYTES, FileKind, identify
 
 WEIGHTS = {"w": torch.ones(2)}
 
@@ -44,10 +44,10 @@ def hdf5():
 
 
 KNOWN = {
-    Kind.NIR: hdf5(),
-    Kind.JSON: json.dumps(ROCKPOOL).encode(),
-    Kind.SAFETENSORS: safetensors_bytes(WEIGHTS),
-    Kind.TORCH: saved(WEIGHTS),
+    FileKind.NIR: hdf5(),
+    FileKind.JSON: json.dumps(ROCKPOOL).encode(),
+    FileKind.SAFETENSORS: safetensors_bytes(WEIGHTS),
+    FileKind.TORCH: saved(WEIGHTS),
 }
 
 
@@ -55,13 +55,13 @@ KNOWN = {
 @each("name", ["x.nir", "x.json", "x.safetensors", "x.pt", "x", "x.png"])
 def test_the_name_says_nothing(kind, name, tmp_path):
     (tmp_path / name).write_bytes(KNOWN[kind])
-    assert look(tmp_path / name).kind is kind
+    assert identify(tmp_path / name).kind is kind
 
 
 @pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"\n \t", b"\r\n" * 200])
 def test_json_may_start_with_white_space(start, tmp_path):
     (tmp_path / "x").write_bytes(start + b'{"a": 1}')
-    assert look(tmp_path / "x").kind is Kind.JSON
+    assert identify(tmp_path / "x").kind is FileKind.JSON
 
 
 def tar():
@@ -151,19 +151,23 @@ def test_what_is_no_file_is_refused(tmp_path):
 
 
 def test_a_file_is_not_read_beyond_the_limit(tmp_path):
-    for name, size in (("fits", MOST_BYTES), ("one_more", MOST_BYTES + 1)):
+    for name, size in (("fits", MAX_BYTES), ("one_more", MAX_BYTES + 1)):
         (tmp_path / name).write_bytes(b"{")
         os.truncate(tmp_path / name, size)
-    assert look(tmp_path / "fits").kind is Kind.JSON
+    assert identify(tmp_path / "fits").kind is FileKind.JSON
     assert refusal(tmp_path / "one_more").startswith("has more than 134 217 728 bytes")
 
 
 @pytest.mark.parametrize(
     ("kind", "given", "told"),
     [
-        (Kind.JSON, {"dialect": "euler"}, "is a JSON file; dialect= is for a NIR file"),
-        (Kind.TORCH, {"reset": "value"}, "is a file of torch.save; reset= is for a NIR file"),
-        (Kind.NIR, {"factory": "a:b"}, "is a NIR file; factory= is for a JSON file and a safet"),
+        (FileKind.JSON, {"dialect": "euler"}, "is a JSON file; dialect= is for a NIR file"),
+        (FileKind.TORCH, {"reset": "value"}, "is a file of torch.save; reset= is for a NIR file"),
+        (
+            FileKind.NIR,
+            {"factory": "a:b"},
+            "is a NIR file; factory= is for a JSON file and a safet",
+        ),
     ],
 )
 def test_arguments_for_another_kind_of_file_are_refused(kind, given, told, tmp_path):

@@ -12,8 +12,8 @@ from tests.oracles.frameworks import archive
 from toolchain import load
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.files import rockpool_json
-from toolchain.frontends.files.rockpool_check import checked
-from toolchain.frontends.files.rockpool_fields import Saved
+from toolchain.frontends.files.rockpool_check import check_layers
+from toolchain.frontends.files.rockpool_fields import SavedLayer
 from toolchain.ir import Readout
 from toolchain.runs.interpret import interpret
 
@@ -116,7 +116,7 @@ def test_a_graph_that_is_not_what_the_file_says_is_refused(monkeypatch, tmp_path
 
 def saved_layers(path):
     tree = rockpool_json.read_tree(path.read_bytes())
-    return [Saved(name, name.partition("_")[2], tree[name].values) for name in sorted(tree)]
+    return [SavedLayer(name, name.partition("_")[2], tree[name].values) for name in sorted(tree)]
 
 
 SLIPS = {
@@ -135,11 +135,11 @@ def test_a_slip_in_any_constant_is_found_in_its_layer(name):
     path = FILES / f"{name}.json"
     layers = saved_layers(path)
     graph, hidden = load(path), layers[1].name
-    assert checked(graph, layers).provenance == graph.provenance
+    assert check_layers(graph, layers).provenance == graph.provenance
     for field, value in SLIPS[name].items():
         wrong = graph.replace({hidden: replace(graph[hidden], **{field: value})})
         with pytest.raises(ModelFileError, match=rf"^layer '{hidden}' differs first in step \d+, "):
-            checked(wrong, layers)
+            check_layers(wrong, layers)
 
 
 def test_a_slip_in_what_has_no_state_shows_behind_it(tmp_path):
@@ -153,7 +153,7 @@ def test_a_slip_in_what_has_no_state_shows_behind_it(tmp_path):
         node = graph[at]
         wrong = graph.replace({at: replace(node, **{field: 0.999 * getattr(node, field)})})
         with pytest.raises(ModelFileError, match=rf"^{seen} differs first in step \d+, "):
-            checked(wrong, layers)
+            check_layers(wrong, layers)
     path = tmp_path / "net.json"
     path.write_text(json.dumps({"0_LinearTorch": ROCKPOOL["0_LinearTorch"]}))
     said = load(path).provenance["self_check"]

@@ -12,7 +12,7 @@ from toolchain.frontends.nir import to_graph
 from toolchain.frontends.nir.check import check
 from toolchain.frontends.nir.dialects import DIALECTS
 from toolchain.frontends.nir.neurons import Reading
-from toolchain.frontends.nir.steps import snapped, step_of_gain
+from toolchain.frontends.nir.steps import snap_to_one, step_of_gain
 
 DT = 1e-3
 
@@ -97,7 +97,7 @@ def test_the_step_is_solved_from_rockpools_gain(u):
     ("gain", "kept"), [(9.999997 / 10, 1), (1 + 0.99e-5, 1), (1 + 1.01e-5, 1 + 1.01e-5), (2, 2)]
 )
 def test_a_gain_within_what_float32_leaves_is_one(gain, kept):
-    assert snapped(np.asarray(gain)) == kept
+    assert snap_to_one(np.asarray(gain)) == kept
 
 
 def test_what_was_snapped_is_told():

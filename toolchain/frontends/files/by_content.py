@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
-from toolchain.frontends.files.contents import Content, Kind, look
+from toolchain.frontends.files.contents import Content, FileKind, identify
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
 
@@ -25,7 +25,7 @@ _LOG = logging.getLogger("toolchain.files")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
+class _Options:
     """What the user says about a file."""
 
     sample: Any
@@ -67,8 +67,8 @@ def load(
             or leaves something open.
         ExtractError: the network cannot be turned into a Graph.
     """
-    content = look(Path(path))
-    given = _Given(
+    content = identify(Path(path))
+    options = _Options(
         sample=sample,
         dt=dt,
         dialect=dialect,
@@ -76,13 +76,13 @@ def load(
         factory=factory,
         trust_pickle=trust_pickle,
     )
-    _check(content, given)
+    _check_options(content, options)
     try:
-        return _READERS[content.kind](content, given)
+        return _READERS[content.kind](content, options)
     except ModelFileError as fault:
-        where, told = f"{content.path}", str(fault)
-        told = told if told.startswith(where) else f"{where}: {told}"
-        raise ModelFileError(_printable(told)) from fault.__cause__
+        where, message = f"{content.path}", str(fault)
+        message = message if message.startswith(where) else f"{where}: {message}"
+        raise ModelFileError(_printable(message)) from fault.__cause__
 
 
 def _printable(text: str) -> str:
@@ -90,153 +90,153 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def _check(content: Content, given: _Given) -> None:
+def _check_options(content: Content, options: _Options) -> None:
     """Refuse what says nothing about a file of this kind."""
-    for name, kinds in _MEANT_FOR.items():
-        if getattr(given, name) is not None and content.kind not in kinds:
+    for name, kinds in _KINDS_OF_OPTION.items():
+        if getattr(options, name) is not None and content.kind not in kinds:
             raise ModelFileError(
                 f"{content.path}: is {content.kind.value}; {name}= is for "
                 f"{' and '.join(kind.value for kind in kinds)}"
             )
 
 
-_MEANT_FOR: Mapping[str, tuple[Kind, ...]] = {
-    "dialect": (Kind.NIR,),
-    "reset": (Kind.NIR,),
-    "factory": (Kind.JSON, Kind.SAFETENSORS, Kind.TORCH, Kind.TORCH_LEGACY),
+_KINDS_OF_OPTION: Mapping[str, tuple[FileKind, ...]] = {
+    "dialect": (FileKind.NIR,),
+    "reset": (FileKind.NIR,),
+    "factory": (FileKind.JSON, FileKind.SAFETENSORS, FileKind.TORCH, FileKind.TORCH_LEGACY),
 }
 
 
 # ---- one reader a kind ----
 
 
-def _nir(content: Content, given: _Given) -> Graph:
+def _nir(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.nir import to_graph
     from toolchain.frontends.nir.read import read
 
-    return to_graph(read(content.path), dt=given.dt, dialect=given.dialect, reset=given.reset)
+    return to_graph(read(content.path), dt=options.dt, dialect=options.dialect, reset=options.reset)
 
 
-def _deployment(content: Content, given: _Given) -> Graph:
+def _deployment(content: Content, options: _Options) -> Graph:
     try:
         archive = Archive(content.path)
         graph = archive.build("graph", lambda: unpack_graph(*archive.unpacked("graph")))
     except ArtifactError as fault:
         raise ModelFileError(str(fault)) from None
-    return graph if given.dt is None else graph.with_dt(given.dt)
+    return graph if options.dt is None else graph.with_dt(options.dt)
 
 
-def _json(content: Content, given: _Given) -> Graph:
+def _json(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.rockpool_json import read_tree, to_graph
 
-    tree = _sound(content, lambda: read_tree(content.data))
-    if given.factory is None:
-        return to_graph(tree, content.path.name, given.dt)
-    module = _built(given)
+    tree = _parse(content, lambda: read_tree(content.data))
+    if options.factory is None:
+        return to_graph(tree, content.path.name, options.dt)
+    module = _build(options)
     restore = getattr(module, "load", None)
     if restore is None:
         raise ModelFileError(
-            f"factory={given.factory!r} gave {type(module).__name__}, which has no load() for "
+            f"factory={options.factory!r} gave {type(module).__name__}, which has no load() for "
             "rockpool's JSON"
         )
     restore(str(content.path))
-    return _extracted(module, content, given, {})
+    return _extract(module, content, options, {})
 
 
-def _safetensors(content: Content, given: _Given) -> Graph:
+def _safetensors(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.tensors import read
 
-    return _from_weights(_sound(content, lambda: read(content.data)), content, given)
+    return _from_weights(_parse(content, lambda: read(content.data)), content, options)
 
 
-def _torch(content: Content, given: _Given) -> Graph:
+def _torch(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.torch_file import TorchFile
 
-    file = _sound(content, lambda: TorchFile.of(content.data))
-    foreign = _sound(content, file.foreign_globals)
+    file = _parse(content, lambda: TorchFile.of(content.data))
+    foreign = _parse(content, file.foreign_globals)
     if foreign:
-        return _pickled(content, given, foreign)
-    return _from_weights(_sound(content, file.read), content, given)
+        return _unpickle(content, options, foreign)
+    return _from_weights(_parse(content, file.read), content, options)
 
 
-def _legacy(content: Content, given: _Given) -> Graph:
-    if given.trust_pickle:
+def _legacy(content: Content, options: _Options) -> Graph:
+    if options.trust_pickle:
         from toolchain.frontends.files.pickles import stream_globals
 
         # a number, a version, sizes of this machine's integers, and what was saved
-        return _pickled(content, given, _sound(content, lambda: stream_globals(content.data, 4)))
+        return _unpickle(content, options, _parse(content, lambda: stream_globals(content.data, 4)))
     raise ModelFileError(
         "is a file of torch.save in the format from before torch 1.6; write it anew: "
         "torch.save(torch.load(path, weights_only=True), path)"
     )
 
 
-_READERS: Mapping[Kind, Callable[[Content, _Given], Graph]] = {
-    Kind.NIR: _nir,
-    Kind.JSON: _json,
-    Kind.SAFETENSORS: _safetensors,
-    Kind.TORCH: _torch,
-    Kind.TORCH_LEGACY: _legacy,
-    Kind.DEPLOYMENT: _deployment,
+_READERS: Mapping[FileKind, Callable[[Content, _Options], Graph]] = {
+    FileKind.NIR: _nir,
+    FileKind.JSON: _json,
+    FileKind.SAFETENSORS: _safetensors,
+    FileKind.TORCH: _torch,
+    FileKind.TORCH_LEGACY: _legacy,
+    FileKind.DEPLOYMENT: _deployment,
 }
 
 
-def _sound(content: Content, read: Callable[[], Any]) -> Any:
+def _parse(content: Content, read: Callable[[], Any]) -> Any:
     """What ``read`` gives; it tells what is wrong in the file."""
     try:
         return read()
     except ModelFileError:
         raise
     except ValueError as fault:
-        raise ModelFileError(f"is no sound {_CALLED[content.kind]}: {fault}") from None
+        raise ModelFileError(f"is no sound {_FORMAT_NAMES[content.kind]}: {fault}") from None
 
 
-_CALLED = {
-    Kind.JSON: "file of rockpool's module.save()",
-    Kind.SAFETENSORS: "safetensors file",
-    Kind.TORCH: "file of torch.save",
-    Kind.TORCH_LEGACY: "file of torch.save",
+_FORMAT_NAMES = {
+    FileKind.JSON: "file of rockpool's module.save()",
+    FileKind.SAFETENSORS: "safetensors file",
+    FileKind.TORCH: "file of torch.save",
+    FileKind.TORCH_LEGACY: "file of torch.save",
 }
 
 
 # ---- weights and modules ----
 
 
-def _built(given: _Given) -> nn.Module:
+def _build(options: _Options) -> nn.Module:
     from toolchain.frontends.files.factory import build
 
-    if given.factory is None:
+    if options.factory is None:
         raise ModelFileError(
             "holds weights, which do not say what network they are of; "
             "toolchain.load(path, factory='module:function', sample=...) runs that function, "
             "which has to build the network, and gives a Graph, which deploy takes"
         )
-    if given.sample is None:
+    if options.sample is None:
         raise ModelFileError("needs sample=, an input as the network's own forward takes it")
-    return build(given.factory)
+    return build(options.factory)
 
 
-def _from_weights(saved: Any, content: Content, given: _Given) -> Graph:
-    from toolchain.frontends.files.weights import fill, flat
+def _from_weights(saved: Any, content: Content, options: _Options) -> Graph:
+    from toolchain.frontends.files.weights import fill, find_weights
 
-    weights, entry = flat(saved)
-    module = _built(given)
-    told = fill(module, weights)
+    weights, entry = find_weights(saved)
+    module = _build(options)
+    notes = fill(module, weights)
     if entry is not None:
-        told = {"entry": entry, **told}
-    return _extracted(module, content, given, told)
+        notes = {"entry": entry, **notes}
+    return _extract(module, content, options, notes)
 
 
-def _extracted(
-    module: nn.Module, content: Content, given: _Given, told: Mapping[str, str]
+def _extract(
+    module: nn.Module, content: Content, options: _Options, notes: Mapping[str, str]
 ) -> Graph:
     from toolchain.frontends.tracing.trace import extract
 
-    graph = extract(module, given.sample, given.dt)
+    graph = extract(module, options.sample, options.dt)
     where = {"file": content.path.name, "file_kind": content.kind.value}
-    if given.factory is not None:
-        where["factory"] = given.factory
-    provenance = {**graph.provenance, **where, **told}
+    if options.factory is not None:
+        where["factory"] = options.factory
+    provenance = {**graph.provenance, **where, **notes}
     return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
 
 
@@ -246,10 +246,10 @@ _NUMPY = (
 )
 
 
-def _pickled(content: Content, given: _Given, foreign: tuple[str, ...]) -> Graph:
+def _unpickle(content: Content, options: _Options, foreign: tuple[str, ...]) -> Graph:
     """The file unpickled, which runs its code; only where the user says so."""
     names = ", ".join(foreign)
-    if not given.trust_pickle:
+    if not options.trust_pickle:
         hint = _NUMPY if any(name.startswith("numpy.") for name in foreign) else ""
         raise ModelFileError(
             f"holds more than weights: loading it imports {names}{hint}. Nothing of it was run. "
@@ -267,12 +267,12 @@ def _pickled(content: Content, given: _Given, foreign: tuple[str, ...]) -> Graph
     except (EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as fault:
         raise ModelFileError(f"cannot be unpickled: {fault}") from fault
     if not isinstance(saved, torch.nn.Module):
-        return _from_weights(_as_arrays(saved), content, given)
-    if given.factory is not None:
+        return _from_weights(_as_arrays(saved), content, options)
+    if options.factory is not None:
         raise ModelFileError("holds a whole module; factory= is for weights")
-    if given.sample is None:
+    if options.sample is None:
         raise ModelFileError("needs sample=, an input as the module's own forward takes it")
-    return _extracted(saved, content, given, {"pickle": "trusted"})
+    return _extract(saved, content, options, {"pickle": "trusted"})
 
 
 def _as_arrays(saved: Any, depth: int = 0) -> Any:

@@ -18,14 +18,14 @@ from pathlib import Path
 from toolchain.diagnostics import ModelFileError
 from toolchain.report import count
 
-__all__ = ["MOST_BYTES", "Content", "Kind", "look"]
+__all__ = ["MAX_BYTES", "Content", "FileKind", "identify"]
 
-MOST_BYTES = 128 * 2**20
+MAX_BYTES = 128 * 2**20
 """Largest file that is read into memory: 32 million float32 weights, more than any chip holds."""
 _HEAD = 512
 
 
-class Kind(enum.Enum):
+class FileKind(enum.Enum):
     """What can be read."""
 
     NIR = "a NIR file"
@@ -44,11 +44,11 @@ class Content:
     """
 
     path: Path
-    kind: Kind
+    kind: FileKind
     data: bytes = b""
 
 
-def look(path: Path) -> Content:
+def identify(path: Path) -> Content:
     """What is at ``path``.
 
     Raises:
@@ -64,18 +64,18 @@ def look(path: Path) -> Content:
         with path.open("rb") as file:
             head = file.read(_HEAD)
             kind = _kind(path, head)
-            if kind is Kind.NIR:
+            if kind is FileKind.NIR:
                 return Content(path, kind)
             # one byte more than allowed tells, whatever the directory says about the size
-            data = head + file.read(MOST_BYTES + 1 - len(head))
+            data = head + file.read(MAX_BYTES + 1 - len(head))
     except (OSError, ValueError) as fault:
         if isinstance(fault, ModelFileError):
             raise
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         raise ModelFileError(f"{path}: {reason}") from None
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         raise ModelFileError(
-            f"{path}: has more than {count(MOST_BYTES)} bytes, which is more than any chip holds; "
+            f"{path}: has more than {count(MAX_BYTES)} bytes, which is more than any chip holds; "
             "if optimizer states are saved with the weights, save the weights alone"
         )
     return Content(path, kind or _zip_kind(path, data), data)
@@ -83,7 +83,7 @@ def look(path: Path) -> Content:
 
 def _folder(path: Path) -> Content:
     if (path / "manifest.json").is_file():
-        return Content(path, Kind.DEPLOYMENT)
+        return Content(path, FileKind.DEPLOYMENT)
     raise ModelFileError(
         f"{path}: is a folder, and no saved deployment: it has no manifest.json. Give the file "
         "in it that holds the network"
@@ -126,28 +126,28 @@ _PICKLE = (
 _PAGE = "a web page; a download may have failed"
 
 
-def _kind(path: Path, head: bytes) -> Kind | None:
+def _kind(path: Path, head: bytes) -> FileKind | None:
     """The kind of a file that starts so; None for a zip archive, whose entries tell.
 
     Raises:
         ModelFileError: a kind that is not read.
     """
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    known: tuple[tuple[bool, Kind | None], ...] = (
-        (head.startswith(b"\x89HDF\r\n\x1a\n"), Kind.NIR),
-        (head.startswith(_LEGACY), Kind.TORCH_LEGACY),
+    known: tuple[tuple[bool, FileKind | None], ...] = (
+        (head.startswith(b"\x89HDF\r\n\x1a\n"), FileKind.NIR),
+        (head.startswith(_LEGACY), FileKind.TORCH_LEGACY),
         (head.startswith(_ZIP), None),
         # eight bytes of length, of which no file here needs the upper four, then JSON
-        (head[4:9] == b"\0\0\0\0{", Kind.SAFETENSORS),
-        (text.startswith(b"{"), Kind.JSON),
+        (head[4:9] == b"\0\0\0\0{", FileKind.SAFETENSORS),
+        (text.startswith(b"{"), FileKind.JSON),
     )
     for found, kind in known:
         if found:
             return kind
-    raise ModelFileError(f"{path}: {_told(head, text)}")
+    raise ModelFileError(f"{path}: {_refusal(head, text)}")
 
 
-def _told(head: bytes, text: bytes) -> str:
+def _refusal(head: bytes, text: bytes) -> str:
     if not head:
         return "is empty"
     for offset, signature, what in _REFUSED:
@@ -175,25 +175,25 @@ def _unknown(head: bytes, text: bytes) -> str:
 # ---- zip archives ----
 
 
-def _zip_kind(path: Path, data: bytes) -> Kind:
+def _zip_kind(path: Path, data: bytes) -> FileKind:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as fault:
         raise ModelFileError(f"{path}: is a damaged zip archive: {fault}") from None
-    for told, what in _ARCHIVES:
-        if told(names):
+    for matches, what in _ARCHIVES:
+        if matches(names):
             if what is None:
-                return Kind.TORCH
+                return FileKind.TORCH
             raise ModelFileError(f"{path}: is {what}")
     raise ModelFileError(f"{path}: is a zip archive without a model that torch.save wrote")
 
 
-def _ends(*suffixes: str) -> Callable[[Iterable[str]], bool]:
+def _any_ends_with(*suffixes: str) -> Callable[[Iterable[str]], bool]:
     return lambda names: any(name.endswith(suffixes) for name in names)
 
 
-def _inside(folder: str) -> Callable[[Iterable[str]], bool]:
+def _has_folder(folder: str) -> Callable[[Iterable[str]], bool]:
     return lambda names: any(folder in f"/{name}" for name in names)
 
 
@@ -206,12 +206,15 @@ _EXPORTED = (
     "its weights with torch.save(model.state_dict(), ...) and load them with factory= and sample="
 )
 _ARCHIVES: tuple[tuple[Callable[[Iterable[str]], bool], str | None], ...] = (
-    (_ends("/constants.pkl"), _SCRIPT),
-    (_inside("/code/"), _SCRIPT),
-    (_ends("archive_format", "serialized_exported_program.json"), _EXPORTED),
-    (_ends("/data.pkl"), None),
-    (_ends("model.weights.h5"), "a Keras model, which holds no spiking neurons"),
-    (_ends(".npy"), f"arrays of numpy, which do not say what network they are of; {_SAVE}"),
-    (_ends("[Content_Types].xml"), "an office document"),
+    (_any_ends_with("/constants.pkl"), _SCRIPT),
+    (_has_folder("/code/"), _SCRIPT),
+    (_any_ends_with("archive_format", "serialized_exported_program.json"), _EXPORTED),
+    (_any_ends_with("/data.pkl"), None),
+    (_any_ends_with("model.weights.h5"), "a Keras model, which holds no spiking neurons"),
+    (
+        _any_ends_with(".npy"),
+        f"arrays of numpy, which do not say what network they are of; {_SAVE}",
+    ),
+    (_any_ends_with("[Content_Types].xml"), "an office document"),
 )
 """What an archive is, by a name of an entry; None for one that is read."""

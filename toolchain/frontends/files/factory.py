@@ -23,42 +23,48 @@ def build(factory: str) -> nn.Module:
     """
     from torch import nn
 
-    where, separator, name = factory.partition(":")
-    if not separator or not where or not name or where.endswith(".py") or "/" in where:
+    module_name, separator, name = factory.partition(":")
+    if (
+        not separator
+        or not module_name
+        or not name
+        or module_name.endswith(".py")
+        or "/" in module_name
+    ):
         raise ModelFileError(
             f"factory={factory!r}: give it as 'module:function', for instance "
             "factory='my_network:build' for the function build() in my_network.py"
         )
-    found = _imported(factory, where)
+    found = _import(factory, module_name)
     for part in name.split("."):
         if not hasattr(found, part):
-            raise ModelFileError(f"factory={factory!r}: there is no {name} in {where}")
+            raise ModelFileError(f"factory={factory!r}: there is no {name} in {module_name}")
         found = getattr(found, part)
     if isinstance(found, nn.Module):
         return found
     if not callable(found):
         raise ModelFileError(f"factory={factory!r}: is {type(found).__name__}, and no function")
-    made = found()
-    if not isinstance(made, nn.Module):
+    network = found()
+    if not isinstance(network, nn.Module):
         raise ModelFileError(
-            f"factory={factory!r}: gave {type(made).__name__}, and no torch.nn.Module"
+            f"factory={factory!r}: gave {type(network).__name__}, and no torch.nn.Module"
         )
-    return made
+    return network
 
 
-def _imported(factory: str, where: str) -> object:
+def _import(factory: str, module_name: str) -> object:
     try:
-        return importlib.import_module(where)
+        return importlib.import_module(module_name)
     except ImportError as fault:
         if isinstance(fault, ModuleNotFoundError) and fault.name is not None:
-            if where == fault.name or where.startswith(f"{fault.name}."):
+            if module_name == fault.name or module_name.startswith(f"{fault.name}."):
                 raise ModelFileError(
                     f"factory={factory!r}: there is no module {fault.name!r} to import; Python "
                     "looks in the folder of the script that was started and in its own "
                     "(sys.path)"
                 ) from None
             raise ModelFileError(
-                f"factory={factory!r}: importing {where!r} needs {fault.name!r}, which is not "
-                "installed"
+                f"factory={factory!r}: importing {module_name!r} needs {fault.name!r}, which "
+                "is not installed"
             ) from fault
-        raise ModelFileError(f"factory={factory!r}: importing {where!r}: {fault}") from fault
+        raise ModelFileError(f"factory={factory!r}: importing {module_name!r}: {fault}") from fault

@@ -12,30 +12,30 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.report import count
 
-__all__ = ["NUMBERS", "number_array", "once", "parsed"]
+__all__ = ["NUMBERS", "number_array", "parse_json", "unique_object"]
 
-MOST_CHARACTERS = 2**26
-MOST_NUMBERS = 4_000_000
-_MOST_BRACKETS = 200_000
-_MOST_TEXTS = 200_000
-_MOST_AROUND = 2**20
+MAX_CHARACTERS = 2**26
+MAX_NUMBERS = 4_000_000
+_MAX_BRACKETS = 200_000
+_MAX_STRINGS = 200_000
+_MAX_STRUCTURE = 2**20
 NUMBERS = re.compile(r"[-+0-9.eE,\[\]\s]*")
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; ValueError where it says one name twice."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"says {twice[:80]!r} twice")
-    return made
+    return result
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"holds {name}, which is no number")
 
 
-def parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """What the text says.
 
     The texts within it may be long; all that is around them may not, since each bracket of a few
@@ -44,21 +44,19 @@ def parsed(text: str) -> Any:
     Raises:
         ValueError: no JSON, something said twice or without end, or too much of it.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise ValueError(
-            f"has {count(len(text))} characters, the limit is {count(MOST_CHARACTERS)}"
-        )
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"has {count(len(text))} characters, the limit is {count(MAX_CHARACTERS)}")
     bare = text.replace(r"\\", "").replace(r"\"", "")
-    if bare.count('"') > 2 * _MOST_TEXTS:
-        raise ValueError(f"holds more than {count(_MOST_TEXTS)} texts")
-    around = sum(len(part) for part in bare.split('"')[::2])
-    if around > _MOST_AROUND:
+    if bare.count('"') > 2 * _MAX_STRINGS:
+        raise ValueError(f"holds more than {count(_MAX_STRINGS)} texts")
+    structure = sum(len(part) for part in bare.split('"')[::2])
+    if structure > _MAX_STRUCTURE:
         raise ValueError(
-            f"has {count(around)} characters outside of its texts, the limit is "
-            f"{count(_MOST_AROUND)}"
+            f"has {count(structure)} characters outside of its texts, the limit is "
+            f"{count(_MAX_STRUCTURE)}"
         )
     try:
-        return json.loads(text, object_pairs_hook=once, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=unique_object, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("is nested without end") from None
 
@@ -71,8 +69,8 @@ def number_array(text: str) -> Array:
     """
     if not NUMBERS.fullmatch(text):
         raise ValueError("holds something that is no number")
-    if text.count(",") >= MOST_NUMBERS or text.count("[") > _MOST_BRACKETS:
-        raise ValueError(f"holds more than {count(MOST_NUMBERS)} numbers")
+    if text.count(",") >= MAX_NUMBERS or text.count("[") > _MAX_BRACKETS:
+        raise ValueError(f"holds more than {count(MAX_NUMBERS)} numbers")
     try:
         array = np.array(json.loads(text), dtype=np.float64)
     except (RecursionError, OverflowError):

@@ -21,7 +21,7 @@ from toolchain.report import count
 
 __all__ = ["StoredTensor", "foreign_globals", "read", "stream_globals"]
 
-MOST_BYTES = 2**19
+MAX_BYTES = 2**19
 """Largest pickle: some 3000 tensors, whose numbers are stored elsewhere in the archive."""
 
 
@@ -51,11 +51,11 @@ def _ops(data: bytes | io.BytesIO) -> Iterator[Op]:
     return ((op.name, argument) for op, argument, _ in pickletools.genops(data))
 
 
-def _bounded(data: bytes) -> bytes:
-    if len(data) > MOST_BYTES:
+def _check_size(data: bytes) -> bytes:
+    if len(data) > MAX_BYTES:
         raise ValueError(
             f"lists {count(len(data))} bytes of names and values beside its tensors, the limit is "
-            f"{count(MOST_BYTES)}; save the weights alone"
+            f"{count(MAX_BYTES)}; save the weights alone"
         )
     return data
 
@@ -69,7 +69,7 @@ def foreign_globals(data: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: no pickle.
     """
-    return tuple(sorted(_imported(_ops(_bounded(data))) - set(_KNOWN)))
+    return tuple(sorted(_imports(_ops(_check_size(data))) - set(_KNOWN)))
 
 
 def stream_globals(data: bytes, pickles: int) -> tuple[str, ...]:
@@ -79,10 +79,10 @@ def stream_globals(data: bytes, pickles: int) -> tuple[str, ...]:
         ValueError: fewer pickles.
     """
     stream = io.BytesIO(data)
-    return tuple(sorted(set().union(*(_imported(_ops(stream)) for _ in range(pickles)))))
+    return tuple(sorted(set().union(*(_imports(_ops(stream)) for _ in range(pickles)))))
 
 
-def _imported(ops: Iterable[Op]) -> set[str]:
+def _imports(ops: Iterable[Op]) -> set[str]:
     found: set[str] = set()
     texts: list[str] = []
     for name, argument in ops:
@@ -103,10 +103,10 @@ def read(data: bytes) -> Any:
     """
     machine = _Machine()
     try:
-        for name, argument in _ops(_bounded(data)):
+        for name, argument in _ops(_check_size(data)):
             if name == "STOP":
                 return machine.result()
-            machine.take(name, argument)
+            machine.execute(name, argument)
     except (IndexError, KeyError, TypeError) as fault:
         raise ValueError(f"a pickle that does not hold together: {fault!r}") from None
     raise ValueError("a pickle without an end")
@@ -129,19 +129,19 @@ class _Machine:
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
-    def take(self, name: str, argument: Any) -> None:
-        if name in _PUSHED:
+    def execute(self, name: str, argument: Any) -> None:
+        if name in _PUSH_ARGUMENT:
             self.stack.append(argument)
-        elif name in _MADE:
-            self.stack.append(_MADE[name]())
-        elif name in _STEPS:
-            _STEPS[name](self, argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name]())
+        elif name in _HANDLERS:
+            _HANDLERS[name](self, argument)
         else:
             raise ValueError(f"a pickle with {name}, which no state_dict needs")
 
     def result(self) -> Any:
-        (made,) = self.stack
-        return made
+        (result,) = self.stack
+        return result
 
     def _put(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
@@ -155,7 +155,7 @@ class _Machine:
             raise ValueError(f"a pickle that imports {full}, which no state_dict needs")
         self.stack.append(_Global(full))
 
-    def _since_mark(self) -> list[Any]:
+    def _pop_mark(self) -> list[Any]:
         marks = (n for n in reversed(range(len(self.stack))) if self.stack[n] is _MARK)
         start = next(marks, None)
         if start is None:
@@ -165,14 +165,15 @@ class _Machine:
         return items
 
     def _tuple(self, items: int | None) -> None:
-        made = self._since_mark() if items is None else self.stack[len(self.stack) - items :]
-        if items is not None:
-            del self.stack[len(self.stack) - items :]
-        self.stack.append(tuple(made))
+        if items is None:
+            self.stack.append(tuple(self._pop_mark()))
+            return
+        start = len(self.stack) - items
+        self.stack[start:] = [tuple(self.stack[start:])]
 
     def _set(self, items: list[Any]) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):
-            self.stack[-1][_text_or_number(key)] = value
+            self.stack[-1][_check_key(key)] = value
 
     def _setitem(self) -> None:
         items = self.stack[-2:]
@@ -184,41 +185,43 @@ class _Machine:
             raise TypeError("items for something that is no list")
         self.stack[-1] += items
 
-    def _stored(self) -> None:
+    def _load_storage(self) -> None:
         """A storage: ``("storage", kind, name of the entry, device, numbers)``."""
         what, kind, entry, _device, _numbers = self.stack.pop()
         if what != "storage" or not isinstance(kind, _Global) or not isinstance(entry, str):
             raise TypeError("a storage that is none")
         self.stack.append(StoredTensor(entry, kind.name.removeprefix("torch."), 0, (), ()))
 
-    def _attributes(self) -> None:
+    def _skip_attributes(self) -> None:
         """Left out: what torch.save notes beside a state_dict is the version of its layers."""
         self.stack.pop()
 
     def _call(self) -> None:
-        given, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Global) or not isinstance(given, tuple):
+        arguments, function = self.stack.pop(), self.stack.pop()
+        if not isinstance(function, _Global) or not isinstance(arguments, tuple):
             raise TypeError("a call of something that is no function")
-        self.stack.append(_KNOWN[function.name](*given))
+        self.stack.append(_KNOWN[function.name](*arguments))
 
 
-def _text_or_number(key: Any) -> str | int:
+def _check_key(key: Any) -> str | int:
     if not isinstance(key, str | int):
         raise TypeError("a key that is neither text nor number")
     return key
 
 
-def _sizes(given: Any) -> tuple[int, ...]:
-    if not isinstance(given, tuple) or not all(type(n) is int and n >= 0 for n in given):
+def _check_sizes(arguments: Any) -> tuple[int, ...]:
+    if not isinstance(arguments, tuple) or not all(type(n) is int and n >= 0 for n in arguments):
         raise TypeError("a shape that is none")
-    return given
+    return arguments
 
 
 def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *rest: Any) -> StoredTensor:
     if not isinstance(storage, StoredTensor):
         raise TypeError("a tensor without storage")
-    (first,) = _sizes((offset,))
-    return StoredTensor(storage.storage, storage.kind, first, _sizes(size), _sizes(strides))
+    (first,) = _check_sizes((offset,))
+    return StoredTensor(
+        storage.storage, storage.kind, first, _check_sizes(size), _check_sizes(strides)
+    )
 
 
 def _parameter(tensor: Any, *rest: Any) -> StoredTensor:
@@ -231,7 +234,7 @@ def _empty_dict() -> dict[str | int, Any]:
     return {}
 
 
-def _not_called(*given: Any) -> None:
+def _refuse_call(*arguments: Any) -> None:
     raise TypeError("a storage that is called")
 
 
@@ -241,12 +244,20 @@ _KNOWN: Mapping[str, Callable[..., Any]] = {
     "torch.Size": lambda size: size,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
-    **dict.fromkeys((f"torch.{kind}Storage" for kind in _STORAGES.split()), _not_called),
+    **dict.fromkeys((f"torch.{kind}Storage" for kind in _STORAGES.split()), _refuse_call),
 }
 """What a call of a name that a pickle imports fills in."""
 
-_PUSHED = {"BINFLOAT", "BININT", "BININT1", "BININT2", "BINUNICODE", "LONG1", "SHORT_BINSTRING"}
-_MADE: Mapping[str, Callable[[], Any]] = {
+_PUSH_ARGUMENT = {
+    "BINFLOAT",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "BINUNICODE",
+    "LONG1",
+    "SHORT_BINSTRING",
+}
+_CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
     "EMPTY_DICT": dict,
     "EMPTY_LIST": list,
@@ -255,7 +266,7 @@ _MADE: Mapping[str, Callable[[], Any]] = {
     "NEWFALSE": lambda: False,
     "MARK": lambda: _MARK,
 }
-_STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
+_HANDLERS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "PROTO": lambda machine, version: None,
     "BINPUT": _Machine._put,
     "LONG_BINPUT": _Machine._put,
@@ -267,10 +278,10 @@ _STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "TUPLE2": lambda machine, _: machine._tuple(2),
     "TUPLE3": lambda machine, _: machine._tuple(3),
     "SETITEM": lambda machine, _: machine._setitem(),
-    "SETITEMS": lambda machine, _: machine._set(machine._since_mark()),
+    "SETITEMS": lambda machine, _: machine._set(machine._pop_mark()),
     "APPEND": lambda machine, _: machine._extend([machine.stack.pop()]),
-    "APPENDS": lambda machine, _: machine._extend(machine._since_mark()),
-    "BINPERSID": lambda machine, _: machine._stored(),
+    "APPENDS": lambda machine, _: machine._extend(machine._pop_mark()),
+    "BINPERSID": lambda machine, _: machine._load_storage(),
     "REDUCE": lambda machine, _: machine._call(),
-    "BUILD": lambda machine, _: machine._attributes(),
+    "BUILD": lambda machine, _: machine._skip_attributes(),
 }

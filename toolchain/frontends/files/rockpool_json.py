@@ -25,9 +25,14 @@ import numpy as np
 
 from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError, ModelFileError
-from toolchain.frontends.files.json_text import NUMBERS, number_array, parsed
-from toolchain.frontends.files.rockpool_check import checked
-from toolchain.frontends.files.rockpool_fields import Saved, Value, fragment_of, outputs_of
+from toolchain.frontends.files.json_text import NUMBERS, number_array, parse_json
+from toolchain.frontends.files.rockpool_check import check_layers
+from toolchain.frontends.files.rockpool_fields import (
+    RockpoolValue,
+    SavedLayer,
+    fragment_of,
+    outputs_of,
+)
 from toolchain.frontends.frameworks.adapter import Fragment
 from toolchain.ir import Edge, Graph, Input, Node, Output
 
@@ -35,16 +40,16 @@ __all__ = ["Tree", "read_tree", "to_graph"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class LayerFields:
     """What the file says about one layer, by the layer's own attribute names."""
 
-    values: Mapping[str, Value]
+    values: Mapping[str, RockpoolValue]
 
 
-Tree: TypeAlias = "Mapping[str, Tree] | Fields"
+Tree: TypeAlias = "Mapping[str, Tree] | LayerFields"
 """Layers by name, groups of layers among them."""
 
-_MOST_LEVELS = 6
+_MAX_LEVELS = 6
 _FACTORY = (
     "give factory='module:function', which builds the network and whose load() then reads the "
     "file, and sample="
@@ -60,32 +65,32 @@ def read_tree(data: bytes) -> Tree:
         ValueError: damaged, too large, or not what ``module.save()`` writes.
         ModelFileError: a module with values beside its layers.
     """
-    return _tree(parsed(data.decode("utf-8-sig")), "", 0)
+    return _tree(parse_json(data.decode("utf-8-sig")), "", 0)
 
 
 def _tree(found: Any, path: str, level: int) -> Tree:
     where = path or "the outermost object"
     if not isinstance(found, dict) or not found:
         raise ValueError(f"{where} holds no layers")
-    if level > _MOST_LEVELS:
-        raise ValueError(f"{where}: layers in more than {_MOST_LEVELS} groups within each other")
+    if level > _MAX_LEVELS:
+        raise ValueError(f"{where}: layers in more than {_MAX_LEVELS} groups within each other")
     inner = {key: value for key, value in found.items() if isinstance(value, dict)}
     if len(inner) == len(found):
-        return {key: _tree(value, _joined(path, key), level + 1) for key, value in found.items()}
+        return {key: _tree(value, _join(path, key), level + 1) for key, value in found.items()}
     if inner:
         own = ", ".join(sorted(found.keys() - inner.keys()))
         raise ModelFileError(
             f"{where} has values of its own ({own[:200]}) beside its layers; what it computes "
             f"with them is not in the file; {_FACTORY}"
         )
-    return Fields({key: _value(_joined(path, key), value) for key, value in found.items()})
+    return LayerFields({key: _value(_join(path, key), value) for key, value in found.items()})
 
 
-def _joined(path: str, name: str) -> str:
+def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _value(path: str, text: Any) -> Value:
+def _value(path: str, text: Any) -> RockpoolValue:
     if text is None:
         return None
     if not isinstance(text, str):
@@ -95,12 +100,12 @@ def _value(path: str, text: Any) -> Value:
     try:
         if NUMBERS.fullmatch(text):
             return number_array(text)
-        said = json.loads(text[:200])
+        value = json.loads(text[:200])
     except ValueError as fault:
         raise ValueError(f"{path[:200]}: {fault}") from None
-    if not isinstance(said, bool | str):
+    if not isinstance(value, bool | str):
         raise ValueError(f"{path[:200]}: is neither numbers nor a name")
-    return said
+    return value
 
 
 # ---- which layer comes after which ----
@@ -109,19 +114,19 @@ _NUMBERED = re.compile(r"(\d{1,4})_(\w+)", re.ASCII)
 _SYNNET = {"linear": "LinearTorch", "neurons": "LIFTorch", "dropout": "TimeStepDropout"}
 
 
-def _chain(tree: Tree) -> list[Saved]:
+def _chain(tree: Tree) -> list[SavedLayer]:
     """The layers in the order in which they compute."""
-    if isinstance(tree, Fields):
+    if isinstance(tree, LayerFields):
         raise ModelFileError(
             "holds one layer, and not of which class it is; save Sequential(...) of the layers"
         )
     inside = tree.get("seq")
-    if len(tree) == 1 and inside is not None and not isinstance(inside, Fields):
+    if len(tree) == 1 and inside is not None and not isinstance(inside, LayerFields):
         return list(_synnet(inside))
     return list(_sequential(tree, ""))
 
 
-def _synnet(group: Mapping[str, Tree]) -> Iterator[Saved]:
+def _synnet(group: Mapping[str, Tree]) -> Iterator[SavedLayer]:
     """``0_linear, 0_neurons[, 0_dropout], 1_linear, ..., out_linear, out_neurons``."""
     order: list[str] = []
     hidden = 0
@@ -137,12 +142,12 @@ def _synnet(group: Mapping[str, Tree]) -> Iterator[Saved]:
         )
     for name in order:
         layer = group[name]
-        if not isinstance(layer, Fields):
+        if not isinstance(layer, LayerFields):
             raise ModelFileError(f"seq.{name}: is no layer")
-        yield Saved(f"seq.{name}", _SYNNET[name.rpartition("_")[2]], layer.values)
+        yield SavedLayer(f"seq.{name}", _SYNNET[name.rpartition("_")[2]], layer.values)
 
 
-def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[Saved]:
+def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[SavedLayer]:
     """``0_LinearTorch, 1_LIFTorch, ...``: what Sequential calls its layers."""
     found = {name: _NUMBERED.fullmatch(name) for name in group}
     numbers = {int(match[1]): name for name, match in found.items() if match is not None}
@@ -153,10 +158,10 @@ def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[Saved]:
             f"(0_LinearTorch, 1_LIFTorch, ...) and of SynNet; {_FACTORY}"
         )
     for _, name in sorted(numbers.items()):
-        layer, match, where = group[name], found[name], _joined(path, name)
+        layer, match, where = group[name], found[name], _join(path, name)
         assert match is not None
-        if isinstance(layer, Fields):
-            yield Saved(where, match[2], layer.values)
+        if isinstance(layer, LayerFields):
+            yield SavedLayer(where, match[2], layer.values)
         elif match[2] == "TorchSequential":
             yield from _sequential(layer, where)
         else:
@@ -170,7 +175,7 @@ def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[Saved]:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _GraphBuilder:
     """Along the layers, with the nodes made so far."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -179,15 +184,15 @@ class _Walk:
     dts: dict[str, float] = field(default_factory=dict)
     last: str = ""
 
-    def take(self, layer: Saved, features: Shape) -> Shape | None:
+    def add_layer(self, layer: SavedLayer, features: Shape) -> Shape | None:
         """The next layer, or why not; gives the shape of what comes out of it, where known."""
         try:
-            fragment, made = fragment_of(layer, features)
+            fragment, output_shape = fragment_of(layer, features)
         except ValueError as fault:
             self.problems.append(f"{layer.name}: {fault}")
             return outputs_of(layer, features)
         self.add(layer.name, fragment)
-        return made
+        return output_shape
 
     def add(self, name: str, fragment: Fragment) -> None:
         """The nodes of the next layer, behind those of the one before."""
@@ -212,34 +217,34 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
     """
     layers = _chain(tree)
     features = _inputs(layers[0])
-    walk = _Walk(nodes={"input": Input(shape=features)}, last="input")
-    entered = features
+    builder = _GraphBuilder(nodes={"input": Input(shape=features)}, last="input")
+    input_shape = features
     for layer in layers:
-        taken = walk.take(layer, features)
-        if taken is None:
+        shape = builder.add_layer(layer, features)
+        if shape is None:
             break
-        features = taken
-    walk.problems += _membrane(layers[-1])
-    _refuse(walk.problems)
-    if features == entered and not layers[0].name.startswith("seq."):
+        features = shape
+    builder.problems += _membrane_output(layers[-1])
+    _refuse(builder.problems)
+    if features == input_shape and not layers[0].name.startswith("seq."):
         raise ModelFileError(
             f"a chain of layers and a Residual around them are saved alike, and {features[0]} "
             f"inputs and as many outputs would do for both; {_FACTORY}"
         )
-    walk.add("output", Fragment.of("output", Output()))
+    builder.add("output", Fragment.of("output", Output()))
     provenance = {
         "framework": "rockpool",
         "file": where,
         "topology": "in the order of the layers' names",
     }
     try:
-        graph = Graph(walk.nodes, walk.edges, dt=_dt(walk.dts, dt), provenance=provenance)
+        graph = Graph(builder.nodes, builder.edges, dt=_dt(builder.dts, dt), provenance=provenance)
     except GraphError as fault:
         raise ModelFileError(f"its layers do not fit each other: {fault}") from None
-    return checked(graph, layers)
+    return check_layers(graph, layers)
 
 
-def _inputs(first: Saved) -> Shape:
+def _inputs(first: SavedLayer) -> Shape:
     """The shape of what the first layer takes each timestep."""
     sizes = {"weight": 0, "w_rec": 1, "threshold": 0, "tau_mem": 0, "tau": 0}
     for name, axis in sizes.items():
@@ -254,7 +259,7 @@ def _inputs(first: Saved) -> Shape:
 _NEVER = 2**15 - 1
 
 
-def _membrane(last: Saved) -> Iterator[str]:
+def _membrane_output(last: SavedLayer) -> Iterator[str]:
     """What tells a SynNet that gives its membrane, which its file does not say otherwise."""
     threshold = last.values.get("threshold")
     never = isinstance(threshold, np.ndarray) and bool((threshold == _NEVER).all())
@@ -268,8 +273,8 @@ def _membrane(last: Saved) -> Iterator[str]:
 
 def _refuse(problems: list[str]) -> None:
     if problems:
-        told = problems if len(problems) == 1 else [f"{len(problems)} problems:", *problems]
-        raise ModelFileError("\n  ".join(told))
+        lines = problems if len(problems) == 1 else [f"{len(problems)} problems:", *problems]
+        raise ModelFileError("\n  ".join(lines))
 
 
 def _dt(found: Mapping[str, float], given: float | None) -> float | None:

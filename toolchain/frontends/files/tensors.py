@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from toolchain.arrays import Array
-from toolchain.frontends.files.json_text import once
+from toolchain.frontends.files.json_text import unique_object
 from toolchain.report import count
 
 __all__ = ["as_array", "read"]
 
-MOST_HEADER_BYTES = 2**21
+MAX_HEADER_BYTES = 2**21
 """Longest header: names, types and shapes of some 20 000 arrays."""
 _DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool, torch.uint8}
 _DTYPES |= {torch.int8, torch.int16, torch.int32, torch.int64}
@@ -39,12 +39,12 @@ def read(data: bytes) -> dict[str, Array]:
             f"a header of {count(length)} bytes in a file of {count(len(data))}; the file may be "
             "cut short"
         )
-    if length > MOST_HEADER_BYTES:
+    if length > MAX_HEADER_BYTES:
         raise ValueError(
-            f"a header of {count(length)} bytes, the limit is {count(MOST_HEADER_BYTES)}"
+            f"a header of {count(length)} bytes, the limit is {count(MAX_HEADER_BYTES)}"
         )
     try:
-        json.loads(data[8 : 8 + length].decode(), object_pairs_hook=once)
+        json.loads(data[8 : 8 + length].decode(), object_pairs_hook=unique_object)
     except RecursionError:
         raise ValueError("a header that is nested without end") from None
     try:

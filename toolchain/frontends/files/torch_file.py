@@ -22,7 +22,7 @@ from toolchain.frontends.files.pickles import StoredTensor, foreign_globals, rea
 
 __all__ = ["TorchFile"]
 
-_MOST_ENTRIES = 20_000
+_MAX_ENTRIES = 20_000
 _BFLOAT16 = "BFloat16Storage"
 _DTYPES: Mapping[str, str] = {
     "BoolStorage": "?",
@@ -83,14 +83,14 @@ class TorchFile:
         order = self.entries.get("byteorder", b"little")
         if order != b"little":
             raise ValueError(f"numbers in byte order {order[:10]!r}; this reads little")
-        return self._filled(read(self.pickle), depth=0)
+        return self._resolve(read(self.pickle), depth=0)
 
-    def _filled(self, value: Any, depth: int) -> Any:
+    def _resolve(self, value: Any, depth: int) -> Any:
         if isinstance(value, StoredTensor):
             return self._array(value)
         # deeper down is what no weights are, such as an optimizer's state
         if isinstance(value, dict) and depth < 2:
-            return {key: self._filled(inner, depth + 1) for key, inner in value.items()}
+            return {key: self._resolve(inner, depth + 1) for key, inner in value.items()}
         return value
 
     def _array(self, tensor: StoredTensor) -> Array:
@@ -98,41 +98,41 @@ class TorchFile:
         stored = self.entries.get(f"data/{tensor.storage}")
         if stored is None:
             raise ValueError(f"a tensor whose numbers are not there: data/{tensor.storage}")
-        if len(tensor.size) != len(tensor.strides) or len(tensor.size) > _MOST_AXES:
+        if len(tensor.size) != len(tensor.strides) or len(tensor.size) > _MAX_AXES:
             raise ValueError(f"a tensor of {len(tensor.size)} axes and {len(tensor.strides)} steps")
         steps = sum((n - 1) * step for n, step in zip(tensor.size, tensor.strides, strict=True))
         last = tensor.offset + steps
-        held = len(stored) // dtype.itemsize
+        available = len(stored) // dtype.itemsize
         empty = 0 in tensor.size
         # as many numbers as the file holds, which an expanded tensor would exceed
-        if not empty and (last >= held or prod(tensor.size) > held):
-            raise ValueError(f"a tensor of shape {tensor.size} in {held} stored numbers")
+        if not empty and (last >= available or prod(tensor.size) > available):
+            raise ValueError(f"a tensor of shape {tensor.size} in {available} stored numbers")
         if empty:
             return np.zeros(tensor.size, dtype=_plain(dtype, tensor.kind))
-        numbers = np.frombuffer(stored, dtype, count=held)[tensor.offset :]
+        numbers = np.frombuffer(stored, dtype, count=available)[tensor.offset :]
         steps_bytes = tuple(step * dtype.itemsize for step in tensor.strides)
         array = np.lib.stride_tricks.as_strided(numbers, tensor.size, steps_bytes, writeable=False)
-        return _widened(array) if tensor.kind == _BFLOAT16 else array
+        return _as_float32(array) if tensor.kind == _BFLOAT16 else array
 
 
-_MOST_AXES = 8
+_MAX_AXES = 8
 
 
 def _plain(dtype: np.dtype[Any], kind: str) -> np.dtype[Any]:
     return np.dtype(np.float32) if kind == _BFLOAT16 else dtype
 
 
-def _widened(upper: Array) -> Array:
+def _as_float32(upper: Array) -> Array:
     """bfloat16, which is the upper half of a float32, as float32."""
     return np.asarray((upper.astype(np.uint32) << 16).view(np.float32))
 
 
-def _entries(archive: zipfile.ZipFile, held: int) -> Iterator[tuple[str, bytes]]:
+def _entries(archive: zipfile.ZipFile, available: int) -> Iterator[tuple[str, bytes]]:
     """Every entry, none of them larger than the file that holds it."""
     found = archive.infolist()
-    if len(found) > _MOST_ENTRIES:
-        raise ValueError(f"an archive of {len(found)} entries, the limit is {_MOST_ENTRIES}")
-    if sum(entry.file_size for entry in found) > held:
+    if len(found) > _MAX_ENTRIES:
+        raise ValueError(f"an archive of {len(found)} entries, the limit is {_MAX_ENTRIES}")
+    if sum(entry.file_size for entry in found) > available:
         raise ValueError("an archive that says it holds more than its file does")
     if len({entry.filename for entry in found}) < len(found):
         raise ValueError("an archive with two entries of one name")

@@ -50,11 +50,11 @@ def _confine(task: dict[str, Any]) -> None:
         resource.RLIMIT_FSIZE: task["answer_bytes"],
         resource.RLIMIT_CORE: 0,
     }
-    for which, bound in bounds.items():
-        _, hard = resource.getrlimit(which)
+    for resource_id, bound in bounds.items():
+        _, hard = resource.getrlimit(resource_id)
         allowed = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
         with contextlib.suppress(OSError, ValueError):  # macOS has no bound on address space
-            resource.setrlimit(which, (allowed, hard))
+            resource.setrlimit(resource_id, (allowed, hard))
 
 
 def _make_importable(task: dict[str, Any]) -> None:

@@ -46,22 +46,22 @@ from toolchain.frontends.nir.steps import (
 
 __all__ = ["DIALECTS", "DYNAMIC", "Dialect"]
 
-Fields: TypeAlias = Mapping[str, Array]
-Rule: TypeAlias = Callable[[Array, Array, float], tuple[Array, Array]]
-Check: TypeAlias = Callable[[Fields, float], bool]
-ResetWord: TypeAlias = str
+FieldArrays: TypeAlias = Mapping[str, Array]
+StepRule: TypeAlias = Callable[[Array, Array, float], tuple[Array, Array]]
+FieldCheck: TypeAlias = Callable[[FieldArrays, float], bool]
+ResetName: TypeAlias = str
 
 DYNAMIC = ("CubaLI", "CubaLIF", "Delay", "I", "IF", "LI", "LIF", "Threshold")
 """Primitives whose meaning depends on the dialect or on dt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Requirement:
     """What a framework's files always say; another value is refused in these ``words``."""
 
     kinds: tuple[str, ...]
-    holds: Check
-    words: str
+    is_met: FieldCheck
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,29 +89,31 @@ class Dialect:
 
     name: str
     title: str
-    leaky: Rule
+    leaky: StepRule
     integrates: Literal["dt", "one"] = "dt"
     order: Literal["add_decay", "decay_add"] = "decay_add"
     compare: Literal["ge", "gt"] = "gt"
     max_spikes: int | None = 1
-    reset: ResetWord | None = None
-    resets: tuple[ResetWord, ...] = ("subtract", "value")
+    reset: ResetName | None = None
+    resets: tuple[ResetName, ...] = ("subtract", "value")
     floored: bool = False
     starts_at: Literal["v_leak", "v_reset"] | None = None
     needs_dt: bool = True
     dt: float | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
-    demands: tuple[Demand, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
     loses: str = ""
 
-    def complaints(self, kind: str, fields: Fields, dt: float | None) -> Iterator[str]:
+    def errors(self, kind: str, fields: FieldArrays, dt: float | None) -> Iterator[str]:
         """Why a node of that type and these fields cannot be read; nothing where it can."""
         if kind in self.refused:
             yield f"{kind}: {self.refused[kind]}"
             return
-        for demand in self.demands:
-            if kind in demand.kinds and not demand.holds(fields, 0.0 if dt is None else dt):
-                yield demand.words.format(dt=dt)
+        for requirement in self.requirements:
+            if kind in requirement.kinds and not requirement.is_met(
+                fields, 0.0 if dt is None else dt
+            ):
+                yield requirement.message.format(dt=dt)
 
 
 # ---- what is always so ----
@@ -124,61 +126,61 @@ def _near(a: Array | float, b: Array | float) -> bool:
     return bool(np.allclose(a, b, rtol=SNAP, atol=0))
 
 
-def _tau(fields: Fields) -> Array:
+def _tau(fields: FieldArrays) -> Array:
     return fields["tau"] if "tau" in fields else fields["tau_mem"]
 
 
-def _zero(fields: Fields, name: str) -> bool:
+def _zero(fields: FieldArrays, name: str) -> bool:
     return name not in fields or not np.any(fields[name])
 
 
-def _shortest(fields: Fields) -> float:
+def _shortest(fields: FieldArrays) -> float:
     return float(min(fields[n].min() for n in ("tau", "tau_mem", "tau_syn") if n in fields))
 
 
-def _unit_gain(kinds: tuple[str, ...], who: str) -> Demand:
-    return Demand(
+def _unit_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
+    return Requirement(
         kinds=kinds,
-        holds=lambda f, _: _near(f["r"], 1) and _near(f.get("w_in", np.ones(())), 1),
-        words=f"r is not 1; {who} writes 1 and reads nothing else",
+        is_met=lambda f, _: _near(f["r"], 1) and _near(f.get("w_in", np.ones(())), 1),
+        message=f"r is not 1; {framework} writes 1 and reads nothing else",
     )
 
 
-def _no_leak(kinds: tuple[str, ...], who: str) -> Demand:
-    return Demand(
+def _no_leak(kinds: tuple[str, ...], framework: str) -> Requirement:
+    return Requirement(
         kinds=kinds,
-        holds=lambda f, _: _zero(f, "v_leak"),
-        words=f"v_leak is not 0, which {who} has no word for",
+        is_met=lambda f, _: _zero(f, "v_leak"),
+        message=f"v_leak is not 0, which {framework} has no word for",
     )
 
 
-def _whole_scale(kinds: tuple[str, ...], who: str) -> Demand:
-    return Demand(
+def _full_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
+    return Requirement(
         kinds=kinds,
-        holds=lambda f, dt: _near(f["r"], _tau(f) / dt) and _near(f["w_in"], f["tau_syn"] / dt),
-        words=f"r and w_in are not tau_mem / dt and tau_syn / dt at dt = {{dt:g}} s, as {who} "
-        "writes them",
+        is_met=lambda f, dt: _near(f["r"], _tau(f) / dt) and _near(f["w_in"], f["tau_syn"] / dt),
+        message=f"r and w_in are not tau_mem / dt and tau_syn / dt at dt = {{dt:g}} s, "
+        f"as {framework} writes them",
     )
 
 
-_NOT_SHORT = Demand(
+_NOT_SHORT = Requirement(
     kinds=_LEAKY,
-    holds=lambda f, dt: _shortest(f) >= dt,
-    words="a time constant is shorter than dt = {dt:g} s, for which Euler's rule has no step",
+    is_met=lambda f, dt: _shortest(f) >= dt,
+    message="a time constant is shorter than dt = {dt:g} s, for which Euler's rule has no step",
 )
-_NORSE_SHORT = Demand(
+_NORSE_SHORT = Requirement(
     kinds=_LEAKY,
-    holds=lambda f, dt: not dt * dt <= _shortest(f) < dt,
-    words="a time constant is shorter than dt = {dt:g} s. Norse 1.1.0 multiplies the time "
+    is_met=lambda f, dt: not dt * dt <= _shortest(f) < dt,
+    message="a time constant is shorter than dt = {dt:g} s. Norse 1.1.0 multiplies the time "
     "constants that it exports by dt; dialect='norse-export' divides them by dt again",
 )
-_NORSE_EXPORT_SHORT = Demand(
+_NORSE_EXPORT_SHORT = Requirement(
     kinds=_LEAKY,
-    holds=lambda f, dt: _shortest(f) >= dt * dt,
-    words="a time constant divided by dt = {dt:g} s is shorter than dt; the file was not exported "
-    "by Norse with this dt, or dialect='norse' is meant",
+    is_met=lambda f, dt: _shortest(f) >= dt * dt,
+    message="a time constant divided by dt = {dt:g} s is shorter than dt; the file was not "
+    "exported by Norse with this dt, or dialect='norse' is meant",
 )
-_NORSE_DEMANDS = (
+_NORSE_REQUIREMENTS = (
     _unit_gain(("LIF", "IF"), "Norse"),
     _no_leak(_CUBA, "Norse's synapse, which would leak to v_leak, too,"),
 )
@@ -188,18 +190,18 @@ _UNKNOWN = "{} cannot read it"
 _NO_IF = "snnTorch 1.0.0 reads it as a neuron that keeps 0.9 of v a step; take dialect='euler'"
 
 
-def _all(words: str, who: str, *kinds: str) -> dict[str, str]:
-    return dict.fromkeys(kinds, words.format(who))
+def _refusals(message: str, framework: str, *kinds: str) -> dict[str, str]:
+    return dict.fromkeys(kinds, message.format(framework))
 
 
 def _by_name(*rows: Dialect) -> dict[str, Dialect]:
     return {row.name: row for row in rows}
 
 
-_NORSE = _all(_SKIPPED, "Norse", "CubaLI", "Delay", "I", "LI", "Threshold")
+_NORSE = _refusals(_SKIPPED, "Norse", "CubaLI", "Delay", "I", "LI", "Threshold")
 
 DIALECTS: Mapping[str, Dialect] = _by_name(
-    Dialect(name="euler", title="Euler's rule", leaky=euler, demands=(_NOT_SHORT,)),
+    Dialect(name="euler", title="Euler's rule", leaky=euler, requirements=(_NOT_SHORT,)),
     Dialect(name="exact", title="the equations solved over each step", leaky=exact),
     Dialect(
         name="sinabs",
@@ -212,8 +214,8 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         floored=True,
         loses="tau_syn, norm_input, min_v_mem, spike_fn, reset_fn",
         needs_dt=False,
-        refused=_all(_SKIPPED, "sinabs", "CubaLI", "CubaLIF", "Delay", "I", "Threshold"),
-        demands=(
+        refused=_refusals(_SKIPPED, "sinabs", "CubaLI", "CubaLIF", "Delay", "I", "Threshold"),
+        requirements=(
             _unit_gain(("IF", "LIF", "LI"), "sinabs"),
             _no_leak(("LIF", "LI"), "sinabs"),
         ),
@@ -231,21 +233,21 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         refused={
             "LIF": "rockpool writes it and fails when it reads it again; train with LIFTorch, "
             "which is a CubaLIF, or take dialect='exact'",
-            **_all(_UNKNOWN, "rockpool", "CubaLI", "Delay", "I", "IF", "Threshold"),
+            **_refusals(_UNKNOWN, "rockpool", "CubaLI", "Delay", "I", "IF", "Threshold"),
         },
-        demands=(
+        requirements=(
             _no_leak(("CubaLIF", "LI"), "rockpool"),
-            Demand(
+            Requirement(
                 kinds=("CubaLIF",),
-                holds=lambda f, _: _near(f["w_in"], 1),
-                words="w_in is not 1, as rockpool writes it",
+                is_met=lambda f, _: _near(f["w_in"], 1),
+                message="w_in is not 1, as rockpool writes it",
             ),
-            Demand(
+            Requirement(
                 kinds=("CubaLIF", "LI"),
-                holds=lambda f, dt: bool(
+                is_met=lambda f, dt: bool(
                     np.allclose(step_of_gain(_tau(f), f["r"]), dt, rtol=1e-4, atol=0)
                 ),
-                words="r is not tau exp(-dt / tau) / dt at dt = {dt:g} s, as rockpool writes it",
+                message="r is not tau exp(-dt / tau) / dt at dt = {dt:g} s, as rockpool writes it",
             ),
         ),
     ),
@@ -257,8 +259,8 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         resets=("subtract", "value", "subtract-late", "value-late", "subtract-corrected"),
         loses="reset_mechanism, reset_delay, graded_spikes_factor",
         refused={"IF": _NO_IF}
-        | _all(_UNKNOWN, "snnTorch", "CubaLI", "Delay", "I", "LI", "Threshold"),
-        demands=(_NOT_SHORT, _no_leak(_LEAKY, "snnTorch")),
+        | _refusals(_UNKNOWN, "snnTorch", "CubaLI", "Delay", "I", "LI", "Threshold"),
+        requirements=(_NOT_SHORT, _no_leak(_LEAKY, "snnTorch")),
     ),
     Dialect(
         name="norse",
@@ -269,7 +271,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         starts_at="v_leak",
         loses="v_reset, reset_method",
         refused=_NORSE,
-        demands=(_NORSE_SHORT, _NOT_SHORT, *_NORSE_DEMANDS),
+        requirements=(_NORSE_SHORT, _NOT_SHORT, *_NORSE_REQUIREMENTS),
     ),
     Dialect(
         name="norse-export",
@@ -280,7 +282,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         starts_at="v_leak",
         loses="v_reset, reset_method",
         refused=_NORSE,
-        demands=(_NORSE_EXPORT_SHORT, *_NORSE_DEMANDS),
+        requirements=(_NORSE_EXPORT_SHORT, *_NORSE_REQUIREMENTS),
     ),
     Dialect(
         name="spikingjelly",
@@ -290,24 +292,24 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         reset="value",
         resets=("value",),
         starts_at="v_reset",
-        refused=_all(_UNKNOWN, "SpikingJelly", "CubaLI", "Delay", "I", "LI", "Threshold"),
-        demands=(
+        refused=_refusals(_UNKNOWN, "SpikingJelly", "CubaLI", "Delay", "I", "LI", "Threshold"),
+        requirements=(
             _NOT_SHORT,
-            _whole_scale(("CubaLIF",), "SpikingJelly"),
-            Demand(
+            _full_gain(("CubaLIF",), "SpikingJelly"),
+            Requirement(
                 kinds=("LIF",),
-                holds=lambda f, dt: _near(f["r"], 1) or _near(f["r"], _tau(f) / dt),
-                words="r is neither 1 nor tau / dt at dt = {dt:g} s, as SpikingJelly writes it",
+                is_met=lambda f, dt: _near(f["r"], 1) or _near(f["r"], _tau(f) / dt),
+                message="r is neither 1 nor tau / dt at dt = {dt:g} s, as SpikingJelly writes it",
             ),
-            Demand(
+            Requirement(
                 kinds=("IF",),
-                holds=lambda f, dt: _near(f["r"] * dt, 1),
-                words="r is not 1 / dt at dt = {dt:g} s, as SpikingJelly writes it",
+                is_met=lambda f, dt: _near(f["r"] * dt, 1),
+                message="r is not 1 / dt at dt = {dt:g} s, as SpikingJelly writes it",
             ),
-            Demand(
+            Requirement(
                 kinds=("LIF", "CubaLIF"),
-                holds=lambda f, _: _near(f["v_leak"], f.get("v_reset", np.zeros(()))),
-                words="v_leak is not v_reset, as SpikingJelly has it",
+                is_met=lambda f, _: _near(f["v_leak"], f.get("v_reset", np.zeros(()))),
+                message="v_leak is not v_reset, as SpikingJelly has it",
             ),
         ),
     ),

@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 from toolchain.diagnostics import ModelFileError
 
-__all__ = ["Fault", "file_error"]
+__all__ = ["NirFault", "file_error"]
 
-Fault: TypeAlias = tuple[str, str]
+NirFault: TypeAlias = tuple[str, str]
 """Where (a path in the file or the graph, or nothing) and what."""
 SHOWN = 25
 
 
-def file_error(where: str, faults: Sequence[Fault]) -> ModelFileError:
+def file_error(where: str, faults: Sequence[NirFault]) -> ModelFileError:
     """An error that names the file, then each place and what is wrong there."""
     lines = [f"{place}: {text}" if place else text for place, text in faults[:SHOWN]]
     if len(faults) == 1:

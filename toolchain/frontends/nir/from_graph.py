@@ -46,18 +46,18 @@ def from_graph(graph: Graph) -> NirFile:
         ModelFileError: layers without a NIR form, all of them by name.
     """
     plain = plain_graph(graph)
-    unsaid = list(_unsaid(graph))
-    if unsaid:
+    hidden = list(_hidden_from_others(graph))
+    if hidden:
         LOG.warning(
             "other readers of this NIR graph will not see: %s; this toolchain reads it back from "
             "the file's metadata",
-            "; ".join(unsaid),
+            "; ".join(hidden),
         )
-    made = NirGraph(nodes=plain.nodes, edges=plain.edges, metadata=metadata(graph))
-    return NirFile(graph=made, version=None, where="the Graph as NIR")
+    nir_graph = NirGraph(nodes=plain.nodes, edges=plain.edges, metadata=metadata(graph))
+    return NirFile(graph=nir_graph, version=None, where="the Graph as NIR")
 
 
-def _unsaid(graph: Graph) -> Iterator[str]:
+def _hidden_from_others(graph: Graph) -> Iterator[str]:
     """What other readers do not see."""
     if graph.dt is not None:
         yield f"dt = {graph.dt:g} s"
@@ -65,7 +65,7 @@ def _unsaid(graph: Graph) -> Iterator[str]:
         if isinstance(conv, (Conv1d, Conv2d)) and conv.groups > 1:
             yield f"{name}: its groups (nir 1.0.8 refuses them, 1.0.4 does not)"
     for name, node in graph.of(Membrane).items():
-        found = [text for text, there in _extras(node) if there]
+        found = [text for text, present in _extras(node) if present]
         if found:
             yield f"{name}: {', '.join(found)}"
 

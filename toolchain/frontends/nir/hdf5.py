@@ -63,35 +63,35 @@ class _FullError(Exception):
 
 def contents(path: str, limits: Limits) -> Contents:
     """What the file at ``path`` holds, or what is wrong with it."""
-    walk = _Walk(limits)
+    reader = _Hdf5Reader(limits)
     try:
         with h5py.File(path, "r", locking=False) as file:
             root = h5g.open(file.id, b"/")
-            walk.enter(h5o.get_info(root))
-            walk.found.tree = walk.group(root, "", 0)
+            reader.register(h5o.get_info(root))
+            reader.contents.tree = reader.group(root, "", 0)
     except _FullError:
         pass
     except _DAMAGE as fault:
-        walk.found.faults.append(("", f"is damaged: {_short(fault)}"))
-    return walk.found
+        reader.contents.faults.append(("", f"is damaged: {_short(fault)}"))
+    return reader.contents
 
 
-class _Walk:
+class _Hdf5Reader:
     """A way through one file, with what it has used up so far."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.found = Contents()
+        self.contents = Contents()
         self.seen: set[tuple[int, int]] = set()
         self.objects = self.chunks = self.bytes = self.texts = self.text_bytes = 0
 
     def fault(self, path: str, text: str) -> None:
-        self.found.faults.append((path, text))
-        if len(self.found.faults) >= self.limits.faults:
-            self.found.faults.append(("", "and maybe more, reading stops here"))
+        self.contents.faults.append((path, text))
+        if len(self.contents.faults) >= self.limits.faults:
+            self.contents.faults.append(("", "and maybe more, reading stops here"))
             raise _FullError
 
-    def enter(self, info: Any) -> None:
+    def register(self, info: Any) -> None:
         """Count an object and refuse one that was met before."""
         key = (info.fileno, info.addr)
         if key in self.seen:
@@ -105,7 +105,7 @@ class _Walk:
         members: dict[str, Any] = {}
         for raw, link in self.links(group, path):
             name = raw.decode("utf-8", "backslashreplace")
-            place = f"{path}/{_shown(name)}"
+            place = f"{path}/{_printable(name)}"
             try:
                 members[name] = self.member(group, raw, link, place, depth)
             except _RefusedError as fault:
@@ -117,14 +117,14 @@ class _Walk:
     def links(self, group: Any, path: str) -> list[tuple[bytes, int]]:
         """Names and link types of a group's members, as many as may be."""
         found: list[tuple[bytes, int]] = []
-        left = self.limits.objects - self.objects
+        remaining = self.limits.objects - self.objects
 
-        def one(name: bytes, info: Any) -> bool | None:
+        def collect(name: bytes, info: Any) -> bool | None:
             found.append((name, int(info.type)))
-            return len(found) > left or None
+            return len(found) > remaining or None
 
-        group.links.iterate(one, info=True)
-        if len(found) > left:
+        group.links.iterate(collect, info=True)
+        if len(found) > remaining:
             most = self.limits.objects
             self.fault(path or "/", f"more than {most} groups and data sets in the file")
             raise _FullError
@@ -133,13 +133,13 @@ class _Walk:
 
     def member(self, group: Any, raw: bytes, link: int, path: str, depth: int) -> Any:
         """A group or a value."""
-        odd = name_fault(raw.decode("utf-8", "surrogateescape"), self.limits.name_bytes)
-        if odd:
-            raise _RefusedError(odd)
+        reason = name_fault(raw.decode("utf-8", "surrogateescape"), self.limits.name_bytes)
+        if reason:
+            raise _RefusedError(reason)
         if link != h5l.TYPE_HARD:
             raise _RefusedError(f"is {_LINKS.get(link, 'an unknown link')}; takes plain members")
         info = h5o.get_info(group, raw)
-        self.enter(info)
+        self.register(info)
         if info.type == h5o.TYPE_DATASET:
             return self.value(h5d.open(group, raw))
         if info.type != h5o.TYPE_GROUP:
@@ -153,13 +153,13 @@ class _Walk:
     def value(self, data: Any) -> list[Any]:
         """An array or texts, once everything about them is checked."""
         shape = self.shape(data)
-        kind, size = _kind(data.get_type())
-        self.storage(data, shape, size)
+        kind, size = _element_type(data.get_type())
+        self.check_storage(data, shape, size)
         if kind is None:
             self.texts += math.prod(shape)
             if self.texts > self.limits.texts:
                 raise _RefusedError(f"more than {self.limits.texts} texts in the file")
-        if self.found.faults:  # the file is refused already
+        if self.contents.faults:  # the file is refused already
             return []
         return self.text(data, shape) if kind is None else self.array(data, shape, kind)
 
@@ -172,7 +172,7 @@ class _Walk:
             raise _RefusedError(f"has {rank} dimensions; takes at most {self.limits.rank}")
         return tuple(int(size) for size in space.get_simple_extent_dims())
 
-    def storage(self, data: Any, shape: tuple[int, ...], size: int) -> None:
+    def check_storage(self, data: Any, shape: tuple[int, ...], size: int) -> None:
         """Refuse what lies elsewhere, unpacks to too much, or is not there."""
         plist = data.get_create_plist()
         layout = plist.get_layout()
@@ -190,14 +190,14 @@ class _Walk:
                 f"{list(shape)} values of {size} bytes; the file may hold "
                 f"{self.limits.data_bytes} bytes of them"
             )
-        self.stored(data, needed, chunks if chunked else None)
+        self.check_size(data, needed, chunks if chunked else None)
 
-    def stored(self, data: Any, needed: int, chunks: int | None) -> None:
+    def check_size(self, data: Any, needed: int, chunks: int | None) -> None:
         """Refuse a data set with fewer or more bytes in the file than it declares."""
         if chunks is not None and needed:
-            there = data.get_num_chunks()
-            if there != chunks:
-                raise _RefusedError(f"declares {chunks} chunks and has {there}")
+            present = data.get_num_chunks()
+            if present != chunks:
+                raise _RefusedError(f"declares {chunks} chunks and has {present}")
         stored = data.get_storage_size()
         if needed and not stored:
             raise _RefusedError("declares values and has none")
@@ -230,8 +230,8 @@ class _Walk:
             data.read(h5s.ALL, h5s.ALL, array)
         if kind == np.bool_:  # whatever lies there, a bool is 0 or 1
             array = array.view(np.uint8) != 0
-        self.found.arrays.append(array)
-        return ["array", len(self.found.arrays) - 1]
+        self.contents.arrays.append(array)
+        return ["array", len(self.contents.arrays) - 1]
 
     def text(self, data: Any, shape: tuple[int, ...]) -> list[Any]:
         raw = np.asarray(h5py.Dataset(data)[()], dtype=object).reshape(-1)
@@ -242,17 +242,17 @@ class _Walk:
         return ["texts", list(shape), texts] if shape else ["text", texts[0]]
 
 
-def _kind(stored: Any) -> tuple[np.dtype[Any] | None, int]:
+def _element_type(stored: Any) -> tuple[np.dtype[Any] | None, int]:
     """The numpy type, None for text; and the bytes of a value in the file."""
     if stored.get_class() == h5t.STRING:
         return None, _POINTER if stored.is_variable_str() else int(stored.get_size())
     for known, kind in _STANDARD:
         if stored.equal(known):
             return kind, kind.itemsize
-    raise _RefusedError(f"holds {_described(stored)}; {_TAKES}")
+    raise _RefusedError(f"holds {_type_name(stored)}; {_TAKES}")
 
 
-def _described(stored: Any) -> str:
+def _type_name(stored: Any) -> str:
     names = {
         h5t.COMPOUND: "compound values",
         h5t.REFERENCE: "references",
@@ -268,7 +268,7 @@ def _described(stored: Any) -> str:
     return names.get(stored.get_class(), "values of an unknown type")
 
 
-def _shown(name: str) -> str:
+def _printable(name: str) -> str:
     """A name in a message."""
     shown = name if name.isprintable() else ascii(name)
     return shown if len(shown) <= 60 else f"{shown[:40]}..."

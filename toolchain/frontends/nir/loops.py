@@ -13,16 +13,14 @@ from collections.abc import Collection, Mapping
 import networkx as nx
 
 from toolchain.frontends.nir.neurons import NEURONS
-from toolchain.frontends.nir.nodes import NirNode
+from toolchain.frontends.nir.nodes import NirEdge, NirNode
 
-__all__ = ["late_edges", "looped"]
-
-Pair = tuple[str, str]
+__all__ = ["recurrent_edges", "recurrent_nodes"]
 
 
-def late_edges(
-    nodes: Mapping[str, NirNode], edges: Collection[Pair], held: Collection[str]
-) -> set[Pair]:
+def recurrent_edges(
+    nodes: Mapping[str, NirNode], edges: Collection[NirEdge], delay_nodes: Collection[str]
+) -> set[NirEdge]:
     """The edges that arrive one step later.
 
     Args:
@@ -35,10 +33,10 @@ def late_edges(
     start = next(name for name, node in nodes.items() if node.type == "Input")
     net: nx.DiGraph[str] = nx.DiGraph()
     net.add_nodes_from(nodes)
-    net.add_edges_from((pre, post) for pre, post in edges if post not in held)
-    net.add_edges_from((start, name) for name in held)
-    above = _dominators(net, start)
-    closing = [(pre, post) for pre, post in net.edges if post in above[pre]]
+    net.add_edges_from((pre, post) for pre, post in edges if post not in delay_nodes)
+    net.add_edges_from((start, name) for name in delay_nodes)
+    dominators = _dominators(net, start)
+    closing = [(pre, post) for pre, post in net.edges if post in dominators[pre]]
     rest = nx.DiGraph(net)
     rest.remove_edges_from(closing)
     if not nx.is_directed_acyclic_graph(rest):
@@ -47,10 +45,10 @@ def late_edges(
             f"the loop {' -> '.join([*names, names[0]])} is entered at more than one node, so "
             "which of its edges comes a step later is open; put a Delay of one step there"
         )
-    return {_at_the_neuron(net, nodes, edge) for edge in closing}
+    return {_move_to_neuron(net, nodes, edge) for edge in closing}
 
 
-def looped(nodes: Collection[str], edges: Collection[Pair]) -> set[str]:
+def recurrent_nodes(nodes: Collection[str], edges: Collection[NirEdge]) -> set[str]:
     """The nodes whose output returns to them."""
     net: nx.DiGraph[str] = nx.DiGraph()
     net.add_nodes_from(nodes)
@@ -72,7 +70,7 @@ def _dominators(net: nx.DiGraph[str], start: str) -> dict[str, set[str]]:
     return found
 
 
-def _at_the_neuron(net: nx.DiGraph[str], nodes: Mapping[str, NirNode], edge: Pair) -> Pair:
+def _move_to_neuron(net: nx.DiGraph[str], nodes: Mapping[str, NirNode], edge: NirEdge) -> NirEdge:
     """The same delay nearer to the neuron, through layers without state that lead only there."""
     pre, post = edge
     while nodes[pre].type not in NEURONS:

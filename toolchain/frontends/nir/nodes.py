@@ -11,10 +11,12 @@ from typing import Any, TypeAlias
 
 from toolchain.arrays import Array
 
-__all__ = ["NirFile", "NirGraph", "NirNode", "Value"]
+__all__ = ["FieldValue", "NirEdge", "NirFile", "NirGraph", "NirNode"]
 
-Value: TypeAlias = Array | str
+FieldValue: TypeAlias = Array | str
 """A field: an array (0-d for a single number) or a text such as the padding ``same``."""
+NirEdge: TypeAlias = tuple[str, str]
+"""An edge: the names of its start and its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,7 +30,7 @@ class NirNode:
     """
 
     type: str
-    fields: Mapping[str, Value]
+    fields: Mapping[str, FieldValue]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -37,7 +39,7 @@ class NirGraph:
     """Nodes by name, graphs within graphs among them, and edges (from, to)."""
 
     nodes: Mapping[str, NirNode | NirGraph]
-    edges: tuple[tuple[str, str], ...]
+    edges: tuple[NirEdge, ...]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.schema import GRAPH, PRIMITIVES, graph_faults
 
 __all__ = ["from_object"]
@@ -37,11 +37,11 @@ def from_object(graph: Any) -> NirFile:
             are not known; the message lists all of it.
     """
     where = f"{type(graph).__module__.split('.')[0]}.{type(graph).__qualname__}"
-    reading = _Reading()
+    reader = _ObjectReader()
     if type(graph).__qualname__ != GRAPH:
         raise file_error(where, [("", f"takes a {GRAPH}, which every NIR model is outermost")])
-    found = reading.graph(graph, ROOT, ())
-    faults = reading.faults or list(graph_faults(found, ROOT))
+    found = reader.graph(graph, ROOT, ())
+    faults = reader.faults or list(graph_faults(found, ROOT))
     if faults:
         raise file_error(where, faults)
     return NirFile(graph=found, version=_version(graph), where=where)
@@ -53,27 +53,27 @@ def _version(graph: Any) -> str | None:
     return str(version) if version else None
 
 
-class _Reading:
+class _ObjectReader:
     """Objects turned into nodes, with what was wrong on the way."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[NirFault] = []
         self.count = 0
 
-    def graph(self, graph: Any, place: str, above: tuple[int, ...]) -> NirGraph:
+    def graph(self, graph: Any, place: str, parents: tuple[int, ...]) -> NirGraph:
         """A graph; ``above`` are the identities of those around it."""
         nodes, edges = getattr(graph, "nodes", None), getattr(graph, "edges", None)
         self.count += len(nodes) if isinstance(nodes, Mapping) else 0
-        if id(graph) in above:
+        if id(graph) in parents:
             self.faults.append((place, "the graph contains itself"))
-        elif len(above) >= DEFAULT.graph_depth:
+        elif len(parents) >= DEFAULT.graph_depth:
             self.faults.append((place, f"lies more than {DEFAULT.graph_depth} graphs deep"))
         elif not isinstance(nodes, Mapping):
             self.faults.append((f"{place}/nodes", "is no dict"))
         elif self.count > DEFAULT.nodes:
             self.faults.append((place, f"more than {DEFAULT.nodes} nodes"))
         else:
-            inside = (*above, id(graph))
+            inside = (*parents, id(graph))
             return NirGraph(
                 nodes={
                     str(name): self.member(node, f"{place}/nodes/{name}", inside)
@@ -84,18 +84,18 @@ class _Reading:
             )
         return NirGraph(nodes={}, edges=())
 
-    def member(self, node: Any, place: str, above: tuple[int, ...]) -> NirNode | NirGraph:
+    def member(self, node: Any, place: str, parents: tuple[int, ...]) -> NirNode | NirGraph:
         kind = type(node).__qualname__
         if kind == GRAPH:
-            return self.graph(node, place, above)
-        fields: dict[str, Value] = {}
+            return self.graph(node, place, parents)
+        fields: dict[str, FieldValue] = {}
         for name in PRIMITIVES.get(kind, ()):
             value = self.value(_attribute(node, kind, name), f"{place}/{name}")
             if value is not None:
                 fields[name] = value
         return NirNode(type=kind, fields=fields, metadata=self.metadata(node, place))
 
-    def value(self, value: Any, place: str) -> Value | None:
+    def value(self, value: Any, place: str) -> FieldValue | None:
         if value is None or isinstance(value, str):
             return value
         array = _array(value)
@@ -163,7 +163,7 @@ def _array(value: Any) -> Array | None:
         value = value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
         return None
-    if isinstance(value, list | tuple) and not _is_even(value):
+    if isinstance(value, list | tuple) and not _is_rectangular(value):
         return None
     array = np.array(value)
     if array.dtype.kind not in "biuf":
@@ -172,11 +172,11 @@ def _array(value: Any) -> Array | None:
     return array
 
 
-def _is_even(items: Iterable[Any]) -> bool:
+def _is_rectangular(items: Iterable[Any]) -> bool:
     """Whether lists within lists have one length at each level, and numbers at the last."""
     items = list(items)
     if not any(isinstance(item, list | tuple) for item in items):
         return all(isinstance(item, bool | int | float | np.number | np.bool_) for item in items)
     if not all(isinstance(item, list | tuple) for item in items):
         return False
-    return len({len(item) for item in items}) == 1 and all(_is_even(item) for item in items)
+    return len({len(item) for item in items}) == 1 and all(_is_rectangular(item) for item in items)

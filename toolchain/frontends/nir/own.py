@@ -17,7 +17,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.plain import plain_graph
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
@@ -41,7 +41,7 @@ def metadata(graph: Graph) -> dict[str, str]:
         if _in_fields(graph, key):
             weights.append(key)
         else:
-            rest[key] = _listed(value)
+            rest[key] = _as_json(value)
     return {KEY: json.dumps({"format": FORMAT, "graph": data, "fields": weights, "arrays": rest})}
 
 
@@ -50,7 +50,7 @@ def _in_fields(graph: Graph, key: str) -> bool:
     return field in IN_FIELDS and hasattr(graph[name], "weight")
 
 
-def _listed(value: Array) -> dict[str, Any]:
+def _as_json(value: Array) -> dict[str, Any]:
     shape, numbers = list(value.shape), value.reshape(-1).tolist()
     return {"dtype": value.dtype.name, "shape": shape, "numbers": numbers}
 
@@ -71,27 +71,27 @@ def own_graph(file: NirFile, dt: float | None = None, reset: str | None = None) 
         return None
     how = f"; name a dialect to read the nodes without the metadata {KEY!r}"
     try:
-        graph = _unpacked(file.graph, text)
-        written = plain_graph(graph)
+        graph = _unpack(file.graph, text)
+        expected = plain_graph(graph)
     except DAMAGE as fault:
         raise ModelFileError(f"{file.where}: metadata {KEY!r}: {fault}{how}") from None
-    changed = next(_differences(file.graph, written), None)
-    if changed is not None:
-        raise ModelFileError(f"{file.where}: {changed} since this toolchain wrote the file{how}")
+    difference = next(_differences(file.graph, expected), None)
+    if difference is not None:
+        raise ModelFileError(f"{file.where}: {difference} since this toolchain wrote the file{how}")
     if reset is not None:
         raise ModelFileError(f"{file.where}: holds its own resets; leave reset= away{how}")
     if dt is not None and graph.dt is not None and not isclose(dt, graph.dt, rel_tol=1e-9):
         raise ModelFileError(f"{file.where}: says dt = {graph.dt:g} s, told is {dt:g} s{how}")
-    said = {
+    provenance = {
         **graph.provenance,
         "nir_dialect": "euler (the toolchain's own file)",
         "self_check": "written again, it gives the same nodes and edges",
     }
     own_dt = dt if graph.dt is None else graph.dt
-    return Graph(graph.nodes, graph.edges, dt=own_dt, provenance=said)
+    return Graph(graph.nodes, graph.edges, dt=own_dt, provenance=provenance)
 
 
-def _unpacked(found: NirGraph, text: object) -> Graph:
+def _unpack(found: NirGraph, text: object) -> Graph:
     data = json.loads(text) if isinstance(text, str) else None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"is not of format {FORMAT!r}")
@@ -103,8 +103,8 @@ def _unpacked(found: NirGraph, text: object) -> Graph:
             raise ValueError(f"no weights at {key!r}")
         arrays[str(key)] = np.asarray(node.fields[field])
     packed = data["graph"]
-    said = {str(key): str(value) for key, value in packed["provenance"].items()}
-    return unpack_graph(arrays, {**packed, "provenance": said})
+    provenance = {str(key): str(value) for key, value in packed["provenance"].items()}
+    return unpack_graph(arrays, {**packed, "provenance": provenance})
 
 
 def _array(value: Mapping[str, Any]) -> Array:
@@ -113,17 +113,17 @@ def _array(value: Mapping[str, Any]) -> Array:
     return np.array(value["numbers"], dtype=value["dtype"]).reshape(value["shape"])
 
 
-def _differences(found: NirGraph, written: NirGraph) -> Iterator[str]:
-    if set(found.nodes) != set(written.nodes):
-        names = sorted(set(found.nodes) ^ set(written.nodes))
+def _differences(found: NirGraph, expected: NirGraph) -> Iterator[str]:
+    if set(found.nodes) != set(expected.nodes):
+        names = sorted(set(found.nodes) ^ set(expected.nodes))
         yield f"nodes were added or taken away ({', '.join(names[:5])})"
-    elif sorted(found.edges) != sorted(written.edges):
+    elif sorted(found.edges) != sorted(expected.edges):
         yield "edges were changed"
     else:
-        for name, node in written.nodes.items():
-            there = found.nodes[name]
+        for name, node in expected.nodes.items():
+            current = found.nodes[name]
             assert isinstance(node, NirNode)
-            if not isinstance(there, NirNode) or not _same(there, node):
+            if not isinstance(current, NirNode) or not _same(current, node):
                 yield f"node {name!r} was changed"
 
 
@@ -135,5 +135,5 @@ def _same(one: NirNode, other: NirNode) -> bool:
     )
 
 
-def _equal(one: Value, other: Value) -> bool:
+def _equal(one: FieldValue, other: FieldValue) -> bool:
     return np.shape(one) == np.shape(other) and bool(np.all(np.asarray(one) == np.asarray(other)))

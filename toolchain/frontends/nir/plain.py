@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array, Shape
-from toolchain.frontends.nir.faults import Fault, file_error
-from toolchain.frontends.nir.nodes import NirGraph, NirNode, Value
+from toolchain.frontends.nir.faults import NirFault, file_error
+from toolchain.frontends.nir.nodes import FieldValue, NirGraph, NirNode
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -52,7 +52,7 @@ def plain_graph(graph: Graph) -> NirGraph:
     if faults:
         raise file_error("the Graph has layers without a NIR form", faults)
     dt = NOMINAL_DT if graph.dt is None else graph.dt
-    sums = {name for name in graph.of(Add) if _dissolves(graph, name)}
+    sums = {name for name in graph.of(Add) if _is_implicit_sum(graph, name)}
     nodes: dict[str, NirNode | NirGraph] = {}
     for name, node in graph.nodes.items():
         if name not in sums:
@@ -73,7 +73,7 @@ def plain_graph(graph: Graph) -> NirGraph:
     return NirGraph(nodes=nodes, edges=tuple(edges))
 
 
-def _dissolves(graph: Graph, name: str) -> bool:
+def _is_implicit_sum(graph: Graph, name: str) -> bool:
     """Whether a sum feeds one node, at once, which is not a sum."""
     after = graph.after(name)
     return after is not None and not isinstance(graph[after], Add)
@@ -81,19 +81,19 @@ def _dissolves(graph: Graph, name: str) -> bool:
 
 def _is_recurrence(graph: Graph, edge: Edge) -> bool:
     """Whether an edge is one step late and closes a loop."""
-    seen, waiting = {edge.post}, [edge.post]
-    while waiting:
-        for later in graph.post(waiting.pop()):
+    seen, queue = {edge.post}, [edge.post]
+    while queue:
+        for later in graph.post(queue.pop()):
             if later.post not in seen:
                 seen.add(later.post)
-                waiting.append(later.post)
+                queue.append(later.post)
     return edge.delay == 1 and edge.pre in seen
 
 
 # ---- what has no NIR form ----
 
 
-def _faults(graph: Graph) -> Iterator[Fault]:
+def _faults(graph: Graph) -> Iterator[NirFault]:
     if len(graph.of(Output)) > 1:
         yield ", ".join(graph.of(Output)), "more than one Output; NIR graphs are written with one"
     for name, node in graph.nodes.items():
@@ -149,7 +149,7 @@ def _node(node: Node, shape: Shape, dt: float) -> NirNode:
     return NirNode(type=kind, fields=fields)
 
 
-Form = tuple[str, dict[str, Value]]
+Form = tuple[str, dict[str, FieldValue]]
 
 
 def _input(node: Any, shape: Shape) -> Form:
@@ -175,8 +175,8 @@ def _conv(node: Any, shape: Shape) -> Form:
     outputs = len(node.weight)
     bias = np.zeros(outputs, node.weight.dtype) if node.bias is None else node.bias
     sizes = {name: np.array(getattr(node, name)) for name in ("stride", "padding", "dilation")}
-    within = shape[1] if len(shape) == 2 else shape[1:]
-    fields = {"input_shape": np.array(within), "weight": node.weight, "bias": bias}
+    map_size = shape[1] if len(shape) == 2 else shape[1:]
+    fields = {"input_shape": np.array(map_size), "weight": node.weight, "bias": bias}
     return type(node).__name__, {**fields, **sizes, "groups": np.array(node.groups)}
 
 
@@ -199,11 +199,11 @@ FORMS: Mapping[type[Node], Callable[[Any, Shape], Form]] = {
 
 
 def _membrane(node: Membrane, dt: float) -> NirNode:
-    def each(value: Array) -> Array:
+    def broadcast(value: Array) -> Array:
         return np.broadcast_to(np.asarray(value, dtype=np.float64), node.shape)
 
     if isinstance(node, Neuron) and _is_threshold(node):
-        return NirNode(type="Threshold", fields={"threshold": each(node.v_threshold)})
+        return NirNode(type="Threshold", fields={"threshold": broadcast(node.v_threshold)})
     fields: dict[str, Array] = {}
     leaky = not np.all(node.alpha_mem == 1)
     if leaky:
@@ -222,7 +222,7 @@ def _membrane(node: Membrane, dt: float) -> NirNode:
         if node.reset != "subtract":
             fields["v_reset"] = node.v_reset
     kind = _kind(isinstance(node, Readout), leaky, node.alpha_syn is not None)
-    return NirNode(type=kind, fields={name: each(value) for name, value in fields.items()})
+    return NirNode(type=kind, fields={name: broadcast(value) for name, value in fields.items()})
 
 
 def _kind(readout: bool, leaky: bool, synapse: bool) -> str:

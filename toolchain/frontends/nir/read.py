@@ -13,9 +13,9 @@ from typing import Any
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT, Limits
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.sandbox import Group, read_trees
 from toolchain.frontends.nir.schema import GRAPH, graph_faults
 
@@ -45,40 +45,44 @@ def read_several(
         yield _file(str(path), tree, limits)
 
 
-def _file(where: str, tree: Group | list[Fault], limits: Limits) -> NirFile | ModelFileError:
+def _file(where: str, tree: Group | list[NirFault], limits: Limits) -> NirFile | ModelFileError:
     if isinstance(tree, list):
         return file_error(where, tree)
-    reading = _Reading()
+    reader = _TreeReader()
     outermost = tree.get("node")
     if not isinstance(outermost, dict):
-        return file_error(where, [(OUTERMOST, f"no such group; the file has {_listed(tree)}")])
-    kind = reading.type_of(outermost, OUTERMOST)
+        return file_error(
+            where, [(OUTERMOST, f"no such group; the file has {_member_names(tree)}")]
+        )
+    kind = reader.type_of(outermost, OUTERMOST)
     if kind not in (GRAPH, ""):
-        reading.faults.append((f"{OUTERMOST}/type", f"{kind[:40]!r}; takes a {GRAPH} outermost"))
+        reader.faults.append((f"{OUTERMOST}/type", f"{kind[:40]!r}; takes a {GRAPH} outermost"))
     version = tree.get("version")
     if version is not None and not isinstance(version, str):
-        reading.faults.append(("/version", "is no text"))
-    reading.surplus(tree, {"node", "version"}, "")
-    if not reading.faults:
-        graph = reading.graph(outermost, OUTERMOST)
-        faults = reading.faults or list(graph_faults(graph, OUTERMOST, limits))
+        reader.faults.append(("/version", "is no text"))
+    reader.check_members(tree, {"node", "version"}, "")
+    if not reader.faults:
+        graph = reader.graph(outermost, OUTERMOST)
+        faults = reader.faults or list(graph_faults(graph, OUTERMOST, limits))
         if not faults:
             return NirFile(graph=graph, version=str(version) if version else None, where=where)
         return file_error(where, faults)
-    return file_error(where, reading.faults)
+    return file_error(where, reader.faults)
 
 
-class _Reading:
+class _TreeReader:
     """Groups turned into nodes, with what was wrong on the way."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[NirFault] = []
 
     def graph(self, group: Group, place: str) -> NirGraph:
-        self.surplus(group, {"type", "nodes", "edges", "metadata"}, place)
+        self.check_members(group, {"type", "nodes", "edges", "metadata"}, place)
         nodes = group.get("nodes")
         if not isinstance(nodes, dict):
-            self.faults.append((f"{place}/nodes", f"no such group; there is {_listed(group)}"))
+            self.faults.append(
+                (f"{place}/nodes", f"no such group; there is {_member_names(group)}")
+            )
             nodes = {}
         members: dict[str, NirNode | NirGraph] = {}
         for name, member in nodes.items():
@@ -97,7 +101,7 @@ class _Reading:
         kind = self.type_of(group, place)
         if kind == GRAPH:
             return self.graph(group, place)
-        fields: dict[str, Value] = {}
+        fields: dict[str, FieldValue] = {}
         for name, value in group.items():
             if name in ("type", "metadata"):
                 continue
@@ -133,13 +137,13 @@ class _Reading:
         self.faults.append((f"{place}/metadata", "is a value; takes a group"))
         return {}
 
-    def surplus(self, group: Group, known: set[str], place: str) -> None:
+    def check_members(self, group: Group, known: set[str], place: str) -> None:
         for name in sorted(group.keys() - known):
             text = f"is not known here; takes {', '.join(sorted(known))}"
             self.faults.append((f"{place}/{name}", text))
 
 
-def _listed(group: Group) -> str:
+def _member_names(group: Group) -> str:
     return ", ".join(sorted(group)) or "nothing"
 
 

@@ -23,7 +23,7 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.frontends.nir.faults import Fault
+from toolchain.frontends.nir.faults import NirFault
 from toolchain.frontends.nir.limits import Limits
 
 __all__ = ["Group", "read_trees"]
@@ -42,15 +42,15 @@ QUIET = {
 LEAST_SECONDS = 20.0  # for the start, on the wall clock of a busy machine
 
 
-def read_trees(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[Fault]]:
+def read_trees(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[NirFault]]:
     """What each file holds, or what is wrong with it, in order."""
-    checked = [(path, _refused(path, limits)) for path in paths]
+    checked = [(path, _precheck(path, limits)) for path in paths]
     answers = _answers([path for path, fault in checked if fault is None], limits)
     for _, fault in checked:
         yield [("", fault)] if fault is not None else next(answers)
 
 
-def _refused(path: Path, limits: Limits) -> str | None:
+def _precheck(path: Path, limits: Limits) -> str | None:
     """Why a file is not even opened by the library, if so."""
     try:
         if not path.is_file():
@@ -65,22 +65,22 @@ def _refused(path: Path, limits: Limits) -> str | None:
     return None if start == SIGNATURE else "is no HDF5 file: it does not start like one"
 
 
-def _answers(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[Fault]]:
+def _answers(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[NirFault]]:
     """One answer a file, with as many processes as it takes."""
-    left = list(paths)
-    while left:
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
-            end = _run(left, limits, out, told)
+    pending = list(paths)
+    while pending:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as stderr:
+            reason = _run(pending, limits, out, stderr)
             out.seek(0)
             for answer in _frames(out):
-                del left[0]
+                del pending[0]
                 yield answer
-            if left:
-                del left[0]
-                yield [("", end or f"could not be read: {_last_line(told)}")]
+            if pending:
+                del pending[0]
+                yield [("", reason or f"could not be read: {_last_line(stderr)}")]
 
 
-def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], told: IO[bytes]) -> str | None:
+def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], stderr: IO[bytes]) -> str | None:
     """Run the program; how it ended, where that says why the next answer is missing."""
     seconds = LEAST_SECONDS + 4 * limits.seconds * len(paths)
     task = {
@@ -93,11 +93,11 @@ def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], told: IO[bytes])
     }
     command = [sys.executable, "-I", "-S", "-B", str(HERE / "child.py")]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             input=json.dumps(task).encode(),
             stdout=out,
-            stderr=told,
+            stderr=stderr,
             env=_environment(),
             cwd=os.sep,
             timeout=seconds,
@@ -105,10 +105,10 @@ def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], told: IO[bytes])
         )
     except subprocess.TimeoutExpired:
         return f"could not be read within {seconds:g} s"
-    return _ending(done.returncode, limits)
+    return _exit_reason(process.returncode, limits)
 
 
-def _ending(code: int, limits: Limits) -> str | None:
+def _exit_reason(code: int, limits: Limits) -> str | None:
     if code >= 0:
         return None
     if -code in (signal.SIGPROF, signal.SIGXCPU):
@@ -118,12 +118,12 @@ def _ending(code: int, limits: Limits) -> str | None:
 
 def _environment() -> dict[str, str]:
     """The user's, without what steers Python or HDF5."""
-    kept = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "HDF5_", "LD_PRELOAD", "MALLOC_"))
     }
-    return {**kept, **QUIET}
+    return {**inherited, **QUIET}
 
 
 def _folders() -> list[str]:
@@ -147,19 +147,19 @@ def _packages() -> list[tuple[str, str]]:
     ]
 
 
-def _frames(out: IO[bytes]) -> Iterator[Group | list[Fault]]:
+def _frames(out: IO[bytes]) -> Iterator[Group | list[NirFault]]:
     """The answers that are complete."""
     while True:
         header = out.read(int.from_bytes(out.read(8), "little"))
         if not header:
             return
         try:
-            said = json.loads(header)
-            arrays = [_array(out, *described) for described in said["arrays"]]
+            answer = json.loads(header)
+            arrays = [_array(out, *described) for described in answer["arrays"]]
         except (ValueError, EOFError):  # it ended while writing
             return
-        faults = [(str(place), str(text)) for place, text in said["faults"]]
-        yield faults or _group(said["tree"], arrays)
+        faults = [(str(place), str(text)) for place, text in answer["faults"]]
+        yield faults or _group(answer["tree"], arrays)
 
 
 def _array(out: IO[bytes], kind: str, shape: list[int]) -> Array:
@@ -189,7 +189,7 @@ def _value(leaf: list[Any], arrays: list[Array]) -> Array | str:
     return texts
 
 
-def _last_line(told: IO[bytes]) -> str:
-    told.seek(0)
-    lines = told.read(2**16).decode("utf-8", "replace").strip().splitlines()
+def _last_line(stderr: IO[bytes]) -> str:
+    stderr.seek(0)
+    lines = stderr.read(2**16).decode("utf-8", "replace").strip().splitlines()
     return lines[-1][:200] if lines else "the reader gave no answer"

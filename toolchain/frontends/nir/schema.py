@@ -14,16 +14,16 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from toolchain.frontends.nir.faults import Fault
+from toolchain.frontends.nir.faults import NirFault
 from toolchain.frontends.nir.limits import DEFAULT, Limits
 from toolchain.frontends.nir.names import name_fault
-from toolchain.frontends.nir.nodes import NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirGraph, NirNode
 
 __all__ = ["GRAPH", "NO_METADATA_1_0_4", "PRIMITIVES", "Field", "graph_faults", "is_new"]
 
 GRAPH = "NIRGraph"
 PADDINGS = ("same", "valid")
-Kind: TypeAlias = Literal["real", "whole", "shape", "padding"]
+FieldKind: TypeAlias = Literal["real", "whole", "shape", "padding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Field:
         required: whether it must be there.
     """
 
-    kind: Kind
+    kind: FieldKind
     ranks: tuple[int, int]
     required: bool = True
 
@@ -114,11 +114,11 @@ NO_METADATA_1_0_4 = frozenset(
 
 def is_new(node: NirNode) -> bool:
     """Whether nir 1.0.4 cannot read the node, while 1.0.8 can."""
-    held_back = node.type in NO_METADATA_1_0_4 and bool(node.metadata)
-    return node.type == "CubaLI" or "v_reset" in node.fields or held_back
+    unreadable_metadata = node.type in NO_METADATA_1_0_4 and bool(node.metadata)
+    return node.type == "CubaLI" or "v_reset" in node.fields or unreadable_metadata
 
 
-def graph_faults(graph: NirGraph, root: str, limits: Limits = DEFAULT) -> Iterator[Fault]:
+def graph_faults(graph: NirGraph, root: str, limits: Limits = DEFAULT) -> Iterator[NirFault]:
     """What is wrong with a graph and those within it, each with its place below ``root``.
 
     Edges are only counted: whether they lead anywhere is for ``flatten``.
@@ -138,7 +138,7 @@ def _sizes(graph: NirGraph) -> tuple[int, int]:
     return nodes, len(graph.edges) + sum(count for _, count in inner)
 
 
-def _graph_faults(graph: NirGraph, place: str, limits: Limits, depth: int) -> Iterator[Fault]:
+def _graph_faults(graph: NirGraph, place: str, limits: Limits, depth: int) -> Iterator[NirFault]:
     if depth > limits.graph_depth:
         yield place, f"lies more than {limits.graph_depth} graphs deep"
         return
@@ -153,7 +153,7 @@ def _graph_faults(graph: NirGraph, place: str, limits: Limits, depth: int) -> It
             yield from _node_faults(node, here, limits)
 
 
-def _node_faults(node: NirNode, place: str, limits: Limits) -> Iterator[Fault]:
+def _node_faults(node: NirNode, place: str, limits: Limits) -> Iterator[NirFault]:
     table = PRIMITIVES.get(node.type)
     if table is None:
         known = ", ".join([*PRIMITIVES, GRAPH])
@@ -177,7 +177,7 @@ def _listed(names: Mapping[str, Any]) -> str:
     return ", ".join(sorted(names)) or "no fields"
 
 
-def _value_fault(value: Value, field: Field, limits: Limits) -> str | None:
+def _value_fault(value: FieldValue, field: Field, limits: Limits) -> str | None:
     if isinstance(value, str):
         return _text_fault(value, field)
     low, high = field.ranks

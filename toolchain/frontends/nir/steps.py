@@ -13,10 +13,10 @@ __all__ = [
     "euler",
     "exact",
     "in_steps",
+    "largest_snap",
     "norse_export",
     "rockpool",
-    "snapped",
-    "snapped_by",
+    "snap_to_one",
     "step_of_gain",
 ]
 
@@ -24,18 +24,18 @@ SNAP = 1e-5
 """Relative distance from 1 within which a gain is taken for 1: float32 constants leave 1e-6."""
 
 
-def snapped(gain: Array) -> Array:
+def snap_to_one(gain: Array) -> Array:
     """``gain`` with 1 in place of what float32 constants made of it."""
     return np.where(np.abs(gain - 1) < SNAP, 1.0, gain)
 
 
-def snapped_by(fields: Mapping[str, Array], dt: float) -> float:
+def largest_snap(fields: Mapping[str, Array], dt: float) -> float:
     """How far from 1 the gains are that ``snapped`` changes under Euler's rule, at most."""
     pairs = (("r", "tau"), ("r", "tau_mem"), ("w_in", "tau_syn"))
     gains = [fields[g] * dt / fields[tau] for g, tau in pairs if tau in fields]
     gains += [fields["r"] * dt] if "r" in fields and "v_leak" not in fields else []
-    away = [np.abs(gain - 1) for gain in gains]
-    return max((float(each[each < SNAP].max(initial=0.0)) for each in away), default=0.0)
+    distances = [np.abs(gain - 1) for gain in gains]
+    return max((float(d[d < SNAP].max(initial=0.0)) for d in distances), default=0.0)
 
 
 # ---- (tau, gain in the equation, dt) -> (what is kept, gain of the step) ----
@@ -43,13 +43,13 @@ def snapped_by(fields: Mapping[str, Array], dt: float) -> float:
 
 def euler(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
     """Kept ``1 - dt / tau``, gain ``gain dt / tau``, 1 where it is within rounding."""
-    return 1 - dt / tau, snapped(gain * dt / tau)
+    return 1 - dt / tau, snap_to_one(gain * dt / tau)
 
 
 def exact(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
     """Kept ``exp(-dt / tau)``, gain ``gain (1 - exp(-dt / tau))``."""
-    kept = np.exp(-dt / tau)
-    return kept, gain * (1 - kept)
+    decay = np.exp(-dt / tau)
+    return decay, gain * (1 - decay)
 
 
 def in_steps(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:

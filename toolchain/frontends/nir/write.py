@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from toolchain.atomic import write_file
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
 from toolchain.frontends.nir.names import name_fault
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
@@ -106,7 +106,7 @@ def _value(group: Any, name: str, value: Any) -> None:
         group.create_dataset(name, data=array)
 
 
-def _metadata_faults(graph: NirGraph, place: str) -> Iterator[Fault]:
+def _metadata_faults(graph: NirGraph, place: str) -> Iterator[NirFault]:
     """Metadata that a file cannot hold."""
     yield from _plain_faults(graph.metadata, f"{place}/metadata", 0)
     for name, node in graph.nodes.items():
@@ -117,14 +117,14 @@ def _metadata_faults(graph: NirGraph, place: str) -> Iterator[Fault]:
             yield from _plain_faults(node.metadata, f"{here}/metadata", 0)
 
 
-def _plain_faults(data: Mapping[str, Any], place: str, depth: int) -> Iterator[Fault]:
+def _plain_faults(data: Mapping[str, Any], place: str, depth: int) -> Iterator[NirFault]:
     if depth > DEFAULT.graph_depth:
         yield place, f"lies more than {DEFAULT.graph_depth} dicts deep"
         return
     for name, value in data.items():
-        odd = name_fault(name, DEFAULT.name_bytes)
-        if odd:
-            yield place, odd
+        reason = name_fault(name, DEFAULT.name_bytes)
+        if reason:
+            yield place, reason
         elif isinstance(value, Mapping):
             yield from _plain_faults(value, f"{place}/{name}", depth + 1)
         elif not _is_plain(value):
