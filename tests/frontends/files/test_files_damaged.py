@@ -49,5 +49,7 @@ def test_a_torch_file_cannot_name_more_numbers_than_it_holds(tmp_path):
 
     torch.save({"w": torch.zeros(1).expand(2**20, 2**20)}, tmp_path / "w")
     file = TorchFile.of(identify(tmp_path / "w").data)
-    with pytest.raises(ValueError, match=r"a tensor of shape \(1048576, 1048576\) in 1 stored num"):
+    with pytest.raises(
+        ValueError, match=r"a tensor of shape \(1048576, 1048576\) with only 1 stored num"
+    ):
         file.read()

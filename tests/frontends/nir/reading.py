@@ -14,7 +14,7 @@ from toolchain.frontends.nir.flat import flatten
 from toolchain.frontends.nir.read import read_several
 
 BATCH, ENOUGH = 20, 0.9
-ENDED = {"processor time": "given up", "the HDF5 library ends": "crashed", "could not": "lost"}
+ENDED = {"processor time": "given up", "the HDF5 library crashed": "crashed", "could not": "lost"}
 
 
 def outcome(found, path):

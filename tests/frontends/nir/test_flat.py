@@ -11,8 +11,8 @@ from toolchain.frontends.nir.flat import flatten
 from toolchain.frontends.nir.nodes import NirGraph, NirNode
 
 SHARED = (
-    "two connections from one node to another; NIR does not say whether the second counts, "
-    "remove it or send it through a Scale"
+    "duplicate edge; NIR does not define whether it counts twice: remove it or route it "
+    "through a Scale"
 )
 
 
@@ -84,26 +84,26 @@ def test_the_graph_given_is_not_changed():
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (graph("a", "in-a a-out a-b"), "a -> b: there is no node 'b'"),
-        (graph("a", "in-a a-out c-b"), "c -> b: there is no node 'c' nor 'b'"),
+        (graph("a", "in-a a-out a-b"), "a -> b: no such node: 'b'"),
+        (graph("a", "in-a a-out c-b"), "c -> b: no such node: 'c', 'b'"),
         (graph("a", "in-a in-a a-out"), f"in -> a: {SHARED}"),
         (graph({"p": PASS, "a": node("I")}, "in-p p-a in-a a-out"), f"in -> a: {SHARED}"),
-        (graph("a b", "in-a a-out b-a"), "b: nothing leads to it from the Input 'in'"),
-        (graph("a b", "in-a a-out a-b"), "b: nothing leads from it to the Output 'out'"),
-        (graph("a", "in-a a-out a-in"), "a -> in: leads into the Input"),
-        (graph("a", "in-a a-out out-a"), "out -> a: leads out of the Output"),
+        (graph("a b", "in-a a-out b-a"), "b: not reachable from the Input 'in'"),
+        (graph("a b", "in-a a-out a-b"), "b: does not reach the Output 'out'"),
+        (graph("a", "in-a a-out a-in"), "a -> in: edge into the Input"),
+        (graph("a", "in-a a-out out-a"), "out -> a: edge out of the Output"),
         (
             graph({"p": PASS, "a": node("I")}, "in-p p-p p-a a-out"),
-            "p.out: feeds itself, with nothing between that computes",
+            "p.out: is connected to itself without a node in between",
         ),
-        (graph({"l": LOOP, "l.lif": node("I")}, "in-l l-l.lif l.lif-out"), "l.lif: the name of two "
-         "nodes, once dissolved"),
-        (graph({"in2": node("Input")}, "in-out in2-out"), "the graph has 2 Input nodes (in, in2); "
-         "takes exactly one"),
-        (NirGraph(nodes={"out": node("Output")}, edges=()), "the graph has 0 Input nodes; takes "
-         "exactly one"),
+        (graph({"l": LOOP, "l.lif": node("I")}, "in-l l-l.lif l.lif-out"), "l.lif: two nodes have "
+         "this name after flattening"),
+        (graph({"in2": node("Input")}, "in-out in2-out"), "the graph has 2 Input nodes (in, in2), "
+         "expected exactly one"),
+        (NirGraph(nodes={"out": node("Output")}, edges=()), "the graph has 0 Input nodes, "
+         "expected exactly one"),
         (graph({"l": NirGraph(nodes={"in": node("Input")}, edges=())}, "in-l l-out"),
-         "l: the inner graph has 0 Output nodes; takes exactly one"),
+         "l: the inner graph has 0 Output nodes, expected exactly one"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_joined_is_named(made, said):
@@ -112,7 +112,7 @@ def test_what_cannot_be_joined_is_named(made, said):
 
 def test_all_findings_come_at_once():
     lines = refusal(graph("a b c", "in-a a-out b-x y-c in-a")).splitlines()
-    assert lines[0] == "3 faults"
+    assert lines[0] == "3 errors"
     lines = refusal(graph("a b c", "in-a a-out")).splitlines()
     assert [line.strip().split(":")[0] for line in lines[1:]] == ["b", "c"]
 
@@ -124,7 +124,7 @@ def test_a_graph_within_itself_is_refused():
     assert refusal(made) == "me: the graph contains itself"
 
 
-@pytest.mark.parametrize(("depth", "said"), [(8, None), (9, "lies more than 8 graphs deep")])
+@pytest.mark.parametrize(("depth", "said"), [(8, None), (9, "is nested more than 8 graphs deep")])
 def test_depth_is_bounded(depth, said):
     made = LOOP
     for _ in range(depth - 1):
@@ -200,7 +200,7 @@ def test_every_connection_is_one_that_can_be_walked():
         want = {name: walks(name, edges, inner) for name in found if name not in inner}
         if any(ways is None or max(ways.values(), default=1) > 1 for ways in want.values()):
             seen["refused"] += 1
-            with pytest.raises(ModelFileError, match=r"two connections|feeds itself"):
+            with pytest.raises(ModelFileError, match=r"duplicate edge|is connected to itself"):
                 flatten(made)
             continue
         seen["joined"] += bool(inner)

@@ -81,14 +81,14 @@ def test_tensors_are_taken_and_nothing_is_shared():
     ("node", "said"),
     [
         (nir.I(r=np.array([1.0, np.inf])), "r: 1 of 2 values are not finite"),
-        (nir.I(r=np.ones(3, complex)), "r: is a ndarray; takes numbers or one text"),
-        (nir.I(r=[[1, 2], [3]]), "r: is a list; takes numbers or one text"),
-        (nir.I(r=[1, "2"]), "r: is a list; takes numbers or one text"),
-        (nir.I(r="loud"), "r: is the text 'loud'; takes numbers"),
-        (nir.I(r=1.0, metadata=7), "metadata: is no dict"),
+        (nir.I(r=np.ones(3, complex)), "r: is a ndarray; expected numbers or one string"),
+        (nir.I(r=[[1, 2], [3]]), "r: is a list; expected numbers or one string"),
+        (nir.I(r=[1, "2"]), "r: is a list; expected numbers or one string"),
+        (nir.I(r="loud"), "r: is the string 'loud'; expected numbers"),
+        (nir.I(r=1.0, metadata=7), "metadata: is not a dict"),
         (
             nir.I(r=1.0, metadata={"who": object()}),
-            "metadata/who: is a object; takes texts, numbers, lists and dicts",
+            "metadata/who: is a object; expected strings, numbers, lists or dicts",
         ),
     ],
 )
@@ -97,11 +97,13 @@ def test_fields_and_metadata_that_are_no_data_are_named(node, said):
 
 
 def test_what_is_no_graph_of_known_nodes_is_refused():
-    assert "nirlike.I: takes a NIRGraph" in refusal(nir.I(r=1.0))
-    assert refusal(chain(nir.Spam())).startswith("graph/nodes/n/type: 'Spam' is no primitive")
-    assert refusal(nir.NIRGraph(nodes=[], edges=[])) == "graph/nodes: is no dict"
-    assert refusal(nir.NIRGraph(nodes={}, edges=[1])) == "graph/edges: is no list of pairs of names"
-    assert refusal(chain(nir.I())) == "graph/nodes/n: I lacks r; it has no fields"
+    assert "nirlike.I: expected a NIRGraph" in refusal(nir.I(r=1.0))
+    assert refusal(chain(nir.Spam())).startswith("graph/nodes/n/type: unknown primitive 'Spam'")
+    assert refusal(nir.NIRGraph(nodes=[], edges=[])) == "graph/nodes: is not a dict"
+    assert (
+        refusal(nir.NIRGraph(nodes={}, edges=[1])) == "graph/edges: is not a list of pairs of names"
+    )
+    assert refusal(chain(nir.I())) == "graph/nodes/n: I has no r; found no fields"
 
 
 def test_a_graph_within_itself_is_refused():
@@ -115,7 +117,7 @@ def test_graphs_deep_and_many_are_refused():
     for _ in range(7):
         made = chain(made)
     assert from_object(made).graph.nodes["n"]
-    assert refusal(chain(made)).endswith("/n: lies more than 8 graphs deep")
+    assert refusal(chain(made)).endswith("/n: is nested more than 8 graphs deep")
     shared = chain(nir.I(r=1.0))
     for _ in range(6):
         shared = nir.NIRGraph(nodes={f"n{i}": shared for i in range(20)}, edges=[])

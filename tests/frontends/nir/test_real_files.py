@@ -28,7 +28,7 @@ def test_the_nmnist_network_is_known_as_sinabs_with_its_floor(cnn):
     graph = to_graph(read(cnn), dt=1e-3)
     said = graph.provenance
     assert said["nir_dialect"].startswith("sinabs (inferred: ")
-    assert said["nir_floor"] == "IF layers stop at -v_threshold, as sinabs reads them"
+    assert said["nir_floor"] == "IF membranes are bounded below by -v_threshold, as in sinabs"
     assert {node.v_min.item() for node in graph.of(Neuron).values()} == {-1.0}
     assert said["self_check"].startswith("0 of ")
 
@@ -50,7 +50,7 @@ def test_the_braille_network_is_known_as_snntorch(braille):
     graph = to_graph(read(braille), dt=1e-4)
     said = graph.provenance
     assert said["nir_dialect"].startswith("snntorch (inferred: ")
-    assert said["nir_reset"].startswith("subtract (inferred: no v_reset in the file")
+    assert said["nir_reset"].startswith("subtract (inferred: the file has no v_reset")
     hidden, letters = graph.of(Neuron).values()
     assert (hidden.reset, hidden.compare, hidden.max_spikes) == ("subtract", "gt", 1)
     assert (hidden.gain, letters.gain) == (1, 1)

@@ -1,4 +1,4 @@
-"""Files with models, told apart by what is in them and not by their names."""
+"""Loading of model files, recognised by their content and not by their names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOG = logging.getLogger("toolchain.files")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """What the user says about a file."""
+    """Options of :func:`load`, as given by the user."""
 
     sample: Any
     dt: float | None
@@ -46,26 +46,28 @@ def load(
     factory: str | None = None,
     trust_pickle: bool = False,
 ) -> Graph:
-    """The Graph in a file, whose kind is told by its content.
+    """Load the Graph from a file, whose kind is recognised by its content.
 
-    A NIR file, rockpool's JSON (``module.save()``) and the folder of a saved deployment say what
-    network they hold. Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they
-    need ``factory`` and ``sample``.
+    NIR files, rockpool's JSON (``module.save()``) and folders of saved deployments define their
+    network. Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they need
+    ``factory`` and ``sample``.
 
     Args:
         path: the file, or the folder of a saved deployment.
-        sample: an input as the network's own forward takes it; for weights and modules.
-        dt: length of a timestep, s; needed for NIR, and where the network does not know it.
-        dialect, reset: how a NIR file is to be read; see ``toolchain.frontends.nir``.
-        factory: ``"module:function"``, which is imported and called without arguments, and gives
-            the network that the weights are of. **This runs your code.**
-        trust_pickle: unpickle a whole module. **This runs whatever code the file holds.** The
-            names that it imports are logged first, by the logger ``toolchain.files``.
+        sample: an example input for the network's forward(); for weights and modules.
+        dt: length of a timestep, s; needed for NIR, and if the network does not define it.
+        dialect: the framework whose update rules a NIR file means; see
+            ``toolchain.frontends.nir.to_graph``.
+        reset: the reset of a NIR file; see ``toolchain.frontends.nir.to_graph``.
+        factory: ``"module:function"``, which is imported and called without arguments, and returns
+            the network of the weights. **This runs your code.**
+        trust_pickle: unpickle a whole module. **This runs any code in the file.** The names that
+            it imports are logged first, by the logger ``toolchain.files``.
 
     Raises:
-        ModelFileError: a file that is not read, is damaged or hostile, does not fit its network,
-            or leaves something open.
-        ExtractError: the network cannot be turned into a Graph.
+        ModelFileError: the file is unsupported, damaged or hostile, does not fit its network, or
+            is ambiguous.
+        ExtractError: the network cannot be converted to a Graph.
     """
     content = identify(Path(path))
     options = _Options(
@@ -86,16 +88,16 @@ def load(
 
 
 def _printable(text: str) -> str:
-    """With what a terminal might obey, or cannot show, as escapes; the file chose the names."""
+    """Escape all characters that are not printable, since the file chose the names."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def _check_options(content: Content, options: _Options) -> None:
-    """Refuse what says nothing about a file of this kind."""
+    """Refuse options that do not apply to this kind of file."""
     for name, kinds in _KINDS_OF_OPTION.items():
         if getattr(options, name) is not None and content.kind not in kinds:
             raise ModelFileError(
-                f"{content.path}: is {content.kind.value}; {name}= is for "
+                f"{content.path}: is {content.kind.value}; {name}= applies only to "
                 f"{' and '.join(kind.value for kind in kinds)}"
             )
 
@@ -107,7 +109,7 @@ _KINDS_OF_OPTION: Mapping[str, tuple[FileKind, ...]] = {
 }
 
 
-# ---- one reader a kind ----
+# ---- one reader per kind ----
 
 
 def _nir(content: Content, options: _Options) -> Graph:
@@ -136,8 +138,8 @@ def _json(content: Content, options: _Options) -> Graph:
     restore = getattr(module, "load", None)
     if restore is None:
         raise ModelFileError(
-            f"factory={options.factory!r} gave {type(module).__name__}, which has no load() for "
-            "rockpool's JSON"
+            f"factory={options.factory!r} returned {type(module).__name__}, which has no "
+            "load() for rockpool's JSON"
         )
     restore(str(content.path))
     return _extract(module, content, options, {})
@@ -163,10 +165,10 @@ def _legacy(content: Content, options: _Options) -> Graph:
     if options.trust_pickle:
         from toolchain.frontends.files.pickles import stream_globals
 
-        # a number, a version, sizes of this machine's integers, and what was saved
+        # magic number, version, integer sizes of the machine, and the saved value
         return _unpickle(content, options, _parse(content, lambda: stream_globals(content.data, 4)))
     raise ModelFileError(
-        "is a file of torch.save in the format from before torch 1.6; write it anew: "
+        "uses the torch.save format from before torch 1.6; save it again: "
         "torch.save(torch.load(path, weights_only=True), path)"
     )
 
@@ -182,13 +184,13 @@ _READERS: Mapping[FileKind, Callable[[Content, _Options], Graph]] = {
 
 
 def _parse(content: Content, read: Callable[[], Any]) -> Any:
-    """What ``read`` gives; it tells what is wrong in the file."""
+    """Call ``read`` and turn its ValueError into a ModelFileError."""
     try:
         return read()
     except ModelFileError:
         raise
     except ValueError as fault:
-        raise ModelFileError(f"is no sound {_FORMAT_NAMES[content.kind]}: {fault}") from None
+        raise ModelFileError(f"is not a valid {_FORMAT_NAMES[content.kind]}: {fault}") from None
 
 
 _FORMAT_NAMES = {
@@ -207,12 +209,12 @@ def _build(options: _Options) -> nn.Module:
 
     if options.factory is None:
         raise ModelFileError(
-            "holds weights, which do not say what network they are of; "
-            "toolchain.load(path, factory='module:function', sample=...) runs that function, "
-            "which has to build the network, and gives a Graph, which deploy takes"
+            "contains weights without a network definition; "
+            "toolchain.load(path, factory='module:function', sample=...) calls that function to "
+            "build the network, and returns a Graph for deploy"
         )
     if options.sample is None:
-        raise ModelFileError("needs sample=, an input as the network's own forward takes it")
+        raise ModelFileError("needs sample=, an example input for the network's forward()")
     return build(options.factory)
 
 
@@ -241,21 +243,21 @@ def _extract(
 
 
 _NUMPY = (
-    "; those of numpy are single numbers saved beside the weights, such as a best accuracy: "
+    "; the numpy names are of single numbers saved with the weights, such as a best accuracy: "
     "save them as float(x)"
 )
 
 
 def _unpickle(content: Content, options: _Options, foreign: tuple[str, ...]) -> Graph:
-    """The file unpickled, which runs its code; only where the user says so."""
+    """Unpickle the file, which runs its code; only if the user trusts it."""
     names = ", ".join(foreign)
     if not options.trust_pickle:
         hint = _NUMPY if any(name.startswith("numpy.") for name in foreign) else ""
         raise ModelFileError(
-            f"holds more than weights: loading it imports {names}{hint}. Nothing of it was run. "
-            "Save the weights alone, torch.save(model.state_dict(), ...), and load them with "
-            "factory= and sample=; or, where you know who made the file, pass trust_pickle=True, "
-            "which runs the code that it names"
+            f"contains more than weights: loading it imports {names}{hint}. No code was run. "
+            "Save only the weights, torch.save(model.state_dict(), ...), and load them with "
+            "factory= and sample=; or, if you trust the file, pass trust_pickle=True, which runs "
+            "the code that it names"
         )
     import torch
 
@@ -263,15 +265,15 @@ def _unpickle(content: Content, options: _Options, foreign: tuple[str, ...]) -> 
     try:
         saved = torch.load(io.BytesIO(content.data), map_location="cpu", weights_only=False)
     except (ImportError, AttributeError) as fault:
-        raise ModelFileError(f"what it imports is not there: {fault}") from fault
+        raise ModelFileError(f"an import of the pickle failed: {fault}") from fault
     except (EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as fault:
         raise ModelFileError(f"cannot be unpickled: {fault}") from fault
     if not isinstance(saved, torch.nn.Module):
         return _from_weights(_as_arrays(saved), content, options)
     if options.factory is not None:
-        raise ModelFileError("holds a whole module; factory= is for weights")
+        raise ModelFileError("contains a whole module; factory= applies only to weights")
     if options.sample is None:
-        raise ModelFileError("needs sample=, an input as the module's own forward takes it")
+        raise ModelFileError("needs sample=, an example input for the module's forward()")
     return _extract(saved, content, options, {"pickle": "trusted"})
 
 

@@ -1,4 +1,4 @@
-"""``module:function``: the user's own code that builds the network which a file has weights of."""
+"""``module:function``: the user's code that builds the network for the weights of a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["build"]
 
 
 def build(factory: str) -> nn.Module:
-    """What ``factory`` gives when it is called without arguments. This runs the user's code.
+    """Call ``factory`` without arguments and return its network. This runs the user's code.
 
-    Whatever that code raises while it builds the network is raised as it is.
+    Exceptions of that code are passed on unchanged.
 
     Raises:
-        ModelFileError: no such module or function, or one that gives no torch module.
+        ModelFileError: unknown module or function, or the result is not a torch module.
     """
     from torch import nn
 
@@ -32,22 +32,22 @@ def build(factory: str) -> nn.Module:
         or "/" in module_name
     ):
         raise ModelFileError(
-            f"factory={factory!r}: give it as 'module:function', for instance "
+            f"factory={factory!r}: expected 'module:function', for instance "
             "factory='my_network:build' for the function build() in my_network.py"
         )
     found = _import(factory, module_name)
     for part in name.split("."):
         if not hasattr(found, part):
-            raise ModelFileError(f"factory={factory!r}: there is no {name} in {module_name}")
+            raise ModelFileError(f"factory={factory!r}: module {module_name!r} has no {name!r}")
         found = getattr(found, part)
     if isinstance(found, nn.Module):
         return found
     if not callable(found):
-        raise ModelFileError(f"factory={factory!r}: is {type(found).__name__}, and no function")
+        raise ModelFileError(f"factory={factory!r}: is {type(found).__name__}, not a function")
     network = found()
     if not isinstance(network, nn.Module):
         raise ModelFileError(
-            f"factory={factory!r}: gave {type(network).__name__}, and no torch.nn.Module"
+            f"factory={factory!r}: returned {type(network).__name__}, expected a torch.nn.Module"
         )
     return network
 
@@ -59,9 +59,8 @@ def _import(factory: str, module_name: str) -> object:
         if isinstance(fault, ModuleNotFoundError) and fault.name is not None:
             if module_name == fault.name or module_name.startswith(f"{fault.name}."):
                 raise ModelFileError(
-                    f"factory={factory!r}: there is no module {fault.name!r} to import; Python "
-                    "looks in the folder of the script that was started and in its own "
-                    "(sys.path)"
+                    f"factory={factory!r}: no module named {fault.name!r}; Python searches the "
+                    "folder of the script that was started, and sys.path"
                 ) from None
             raise ModelFileError(
                 f"factory={factory!r}: importing {module_name!r} needs {fault.name!r}, which "

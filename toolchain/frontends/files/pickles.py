@@ -1,9 +1,9 @@
-"""What a pickle of ``torch.save`` says, read without running it.
+"""Reader of the pickles of ``torch.save`` that never runs their code.
 
-A pickle is a program for a small stack machine, and its danger is in three of its instructions:
-they import a name, call it, and set attributes. Here an import is a name looked up in a table, a
-call fills in a record or is refused, and attributes are left out. So nothing that a file says is
-ever run, and nothing in it is copied: what is built is no larger than the file.
+A pickle is a program for a small stack machine; three of its instructions are dangerous: import of
+a name, call, and setting attributes. Here an import is a lookup in a table, a call fills in a
+record or is refused, and attributes are dropped. So no code of the file is run, and the result is
+never larger than the file.
 
 Source: Python's ``pickletools`` for the instructions; the names are those that ``torch.save``
 writes for a ``state_dict``, as observed in torch 2.13.
@@ -22,18 +22,18 @@ from toolchain.report import count
 __all__ = ["StoredTensor", "foreign_globals", "read", "stream_globals"]
 
 MAX_BYTES = 2**19
-"""Largest pickle: some 3000 tensors, whose numbers are stored elsewhere in the archive."""
+"""Largest pickle: about 3000 tensors, whose numbers are stored elsewhere in the archive."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where in an archive the numbers of a tensor are.
+    """Location of a tensor's numbers in an archive.
 
     Attributes:
         storage: name of the entry under ``data/``.
-        kind: torch's name for what is stored, ``FloatStorage``.
-        offset: of the first number, in numbers.
-        size, strides: by axis, in numbers.
+        kind: torch's name of the storage type, such as ``FloatStorage``.
+        offset: position of the first number, in numbers.
+        size, strides: per axis, in numbers.
     """
 
     storage: str
@@ -47,33 +47,33 @@ Op: TypeAlias = tuple[str, Any]
 
 
 def _ops(data: bytes | io.BytesIO) -> Iterator[Op]:
-    """The instructions up to the first end; ValueError at whatever is none."""
+    """Yield the instructions up to the first STOP; raise ValueError if they are invalid."""
     return ((op.name, argument) for op, argument, _ in pickletools.genops(data))
 
 
 def _check_size(data: bytes) -> bytes:
     if len(data) > MAX_BYTES:
         raise ValueError(
-            f"lists {count(len(data))} bytes of names and values beside its tensors, the limit is "
-            f"{count(MAX_BYTES)}; save the weights alone"
+            f"has {count(len(data))} bytes of names and values besides its tensors, the limit is "
+            f"{count(MAX_BYTES)}; save only the weights"
         )
     return data
 
 
 def foreign_globals(data: bytes) -> tuple[str, ...]:
-    """Names that the pickle imports and that no ``state_dict`` needs, ``module.name``, sorted.
+    """Return the imported names that no ``state_dict`` needs, ``module.name``, sorted.
 
-    Names that it puts together while it runs are told as the last two texts before them: a file
-    that hides what it imports shows less here, and is refused by :func:`read` all the same.
+    Names that the pickle assembles at run time are reported as the two strings before them: a file
+    that hides its imports may show less here, but :func:`read` refuses it.
 
     Raises:
-        ValueError: no pickle.
+        ValueError: not a pickle.
     """
     return tuple(sorted(_imports(_ops(_check_size(data))) - set(_KNOWN)))
 
 
 def stream_globals(data: bytes, pickles: int) -> tuple[str, ...]:
-    """Every name that the first ``pickles`` pickles in ``data``, one after the other, import.
+    """Return all names imported by the first ``pickles`` consecutive pickles in ``data``.
 
     Raises:
         ValueError: fewer pickles.
@@ -96,10 +96,10 @@ def _imports(ops: Iterable[Op]) -> set[str]:
 
 
 def read(data: bytes) -> Any:
-    """What was saved: dictionaries, lists, numbers, texts and :class:`StoredTensor`.
+    """Return the saved value: dictionaries, lists, numbers, strings and :class:`StoredTensor`.
 
     Raises:
-        ValueError: no pickle, or one that says anything else.
+        ValueError: not a pickle, or one with other contents.
     """
     machine = _Machine()
     try:
@@ -108,13 +108,13 @@ def read(data: bytes) -> Any:
                 return machine.result()
             machine.execute(name, argument)
     except (IndexError, KeyError, TypeError) as fault:
-        raise ValueError(f"a pickle that does not hold together: {fault!r}") from None
-    raise ValueError("a pickle without an end")
+        raise ValueError(f"an inconsistent pickle: {fault!r}") from None
+    raise ValueError("a truncated pickle")
 
 
 @dataclass(frozen=True, slots=True)
 class _Global:
-    """A name that the pickle imports."""
+    """A name imported by the pickle."""
 
     name: str
 
@@ -124,7 +124,7 @@ _MARK = object()
 
 @dataclass(slots=True)
 class _Machine:
-    """The stack machine, with every instruction that torch.save uses and no other."""
+    """The stack machine, limited to the instructions that torch.save uses."""
 
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class _Machine:
         elif name in _HANDLERS:
             _HANDLERS[name](self, argument)
         else:
-            raise ValueError(f"a pickle with {name}, which no state_dict needs")
+            raise ValueError(f"a pickle with instruction {name}, which no state_dict needs")
 
     def result(self) -> Any:
         (result,) = self.stack
@@ -182,42 +182,42 @@ class _Machine:
 
     def _extend(self, items: list[Any]) -> None:
         if not isinstance(self.stack[-1], list):
-            raise TypeError("items for something that is no list")
+            raise TypeError("items for a value that is not a list")
         self.stack[-1] += items
 
     def _load_storage(self) -> None:
-        """A storage: ``("storage", kind, name of the entry, device, numbers)``."""
+        """Push a storage: ``("storage", kind, name of the entry, device, numbers)``."""
         what, kind, entry, _device, _numbers = self.stack.pop()
         if what != "storage" or not isinstance(kind, _Global) or not isinstance(entry, str):
-            raise TypeError("a storage that is none")
+            raise TypeError("invalid storage")
         self.stack.append(StoredTensor(entry, kind.name.removeprefix("torch."), 0, (), ()))
 
     def _skip_attributes(self) -> None:
-        """Left out: what torch.save notes beside a state_dict is the version of its layers."""
+        """Drop attributes: torch.save only stores the version of the layers there."""
         self.stack.pop()
 
     def _call(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, _Global) or not isinstance(arguments, tuple):
-            raise TypeError("a call of something that is no function")
+            raise TypeError("call of a value that is not a function")
         self.stack.append(_KNOWN[function.name](*arguments))
 
 
 def _check_key(key: Any) -> str | int:
     if not isinstance(key, str | int):
-        raise TypeError("a key that is neither text nor number")
+        raise TypeError("key is neither string nor number")
     return key
 
 
 def _check_sizes(arguments: Any) -> tuple[int, ...]:
     if not isinstance(arguments, tuple) or not all(type(n) is int and n >= 0 for n in arguments):
-        raise TypeError("a shape that is none")
+        raise TypeError("invalid shape")
     return arguments
 
 
 def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *rest: Any) -> StoredTensor:
     if not isinstance(storage, StoredTensor):
-        raise TypeError("a tensor without storage")
+        raise TypeError("tensor without storage")
     (first,) = _check_sizes((offset,))
     return StoredTensor(
         storage.storage, storage.kind, first, _check_sizes(size), _check_sizes(strides)
@@ -226,7 +226,7 @@ def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *rest: Any) -> S
 
 def _parameter(tensor: Any, *rest: Any) -> StoredTensor:
     if not isinstance(tensor, StoredTensor):
-        raise TypeError("a parameter without tensor")
+        raise TypeError("parameter without tensor")
     return tensor
 
 
@@ -235,7 +235,7 @@ def _empty_dict() -> dict[str | int, Any]:
 
 
 def _refuse_call(*arguments: Any) -> None:
-    raise TypeError("a storage that is called")
+    raise TypeError("call of a storage type")
 
 
 _STORAGES = "BFloat16 Bool Byte Char Double Float Half Int Long Short"
@@ -246,7 +246,7 @@ _KNOWN: Mapping[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter": _parameter,
     **dict.fromkeys((f"torch.{kind}Storage" for kind in _STORAGES.split()), _refuse_call),
 }
-"""What a call of a name that a pickle imports fills in."""
+"""Replacements for calls of the supported names."""
 
 _PUSH_ARGUMENT = {
     "BINFLOAT",

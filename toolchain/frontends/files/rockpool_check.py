@@ -1,8 +1,8 @@
-"""Whether the Graph of a file of rockpool computes what rockpool's equations make of its numbers.
+"""Self-check of Graphs from rockpool's JSON against rockpool's equations.
 
-The equations once more, plain, from the numbers as the file says them and without the IR or the
-adapters, so that a slip on the way to the Graph shows as a difference. Per step, for each neuron
-with its synapses ``s``::
+A second, plain implementation of the equations, from the numbers in the file and without the IR or
+the adapters, so that a mistake in the conversion shows up as a difference. Per step, for each
+neuron with its synapses ``s``::
 
     i[s] = beta (i[s] + x[s] + (z(t - 1) @ w_rec)[s])
     v = alpha v + sum of i + bias
@@ -32,22 +32,22 @@ __all__ = ["check_layers"]
 
 
 def check_layers(graph: Graph, layers: Sequence[SavedLayer]) -> Graph:
-    """``graph`` with the result of the check in its provenance.
+    """Compare ``graph`` with the equations; return it with the result in its provenance.
 
     Args:
-        graph: what was made of the file.
-        layers: what the file says, in the order in which the layers compute.
+        graph: the Graph of the file.
+        layers: the layers of the file, in order of computation.
 
     Raises:
-        ModelFileError: a difference, with the first layer, step and neuron that has one; numbers
-            too large to compute with.
+        ModelFileError: the results differ (names the first layer, step and neuron), or values
+            overflow.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return verify_against(graph, lambda x: _integrate(layers, x), "")
 
 
 def _integrate(layers: Sequence[SavedLayer], x: Array) -> tuple[Array, dict[str, Track]]:
-    """What comes out for ``x`` (batch, time, features), and the tracks of layers with a state."""
+    """Return the output for ``x`` (batch, time, features), and the tracks of stateful layers."""
     tracks: dict[str, Track] = {}
     for layer in layers:
         if layer.kind == "LinearTorch":
@@ -58,7 +58,7 @@ def _integrate(layers: Sequence[SavedLayer], x: Array) -> tuple[Array, dict[str,
             x = np.stack(tracks[layer.name].outputs, axis=1)
         if not np.isfinite(x).all():
             raise ModelFileError(
-                f"{layer.name}: its numbers are so large that what it gives is not finite"
+                f"{layer.name}: its values are so large that its output is not finite"
             )
     return x, tracks
 
@@ -71,7 +71,7 @@ def _numbers(values: Mapping[str, RockpoolValue], name: str) -> Array:
 
 
 def _lif(values: Mapping[str, RockpoolValue], x: Array) -> Track:
-    """LIFTorch, with any number of synapses a neuron."""
+    """Run LIFTorch, with any number of synapses per neuron."""
     w_rec = _numbers(values, "w_rec")
     neurons, columns = w_rec.shape
     batch, alpha, beta = len(x), *_decays(values)
@@ -85,7 +85,7 @@ def _lif(values: Mapping[str, RockpoolValue], x: Array) -> Track:
 
 
 def _decays(values: Mapping[str, RockpoolValue]) -> tuple[Array, Array]:
-    """What membrane and current keep over a step."""
+    """Return the decay factors of membrane and synaptic current per step."""
     mode = values["leak_mode"]
     if mode == "decays":
         return _numbers(values, "alpha"), _numbers(values, "beta")
@@ -100,7 +100,7 @@ def _decay(values: Mapping[str, RockpoolValue], tau: str) -> Array:
 
 
 def _lif_neuron(values: Mapping[str, RockpoolValue], x: Array) -> Track:
-    """LIFNeuronTorch: the input acts on the membrane."""
+    """Run LIFNeuronTorch: the input acts on the membrane."""
     membrane = _Membrane(values, (len(x), x.shape[2]))
     alpha = _decay(values, "tau_mem")
     for t in range(x.shape[1]):
@@ -109,7 +109,7 @@ def _lif_neuron(values: Mapping[str, RockpoolValue], x: Array) -> Track:
 
 
 def _exp_syn(values: Mapping[str, RockpoolValue], x: Array) -> Track:
-    """ExpSynTorch: the current is what it gives."""
+    """Run ExpSynTorch: its output is the synaptic current."""
     track, beta, i = Track(), _decay(values, "tau"), np.zeros((len(x), x.shape[2]))
     for t in range(x.shape[1]):
         i = (i + x[:, t]) * beta
@@ -126,7 +126,7 @@ _STEPPED: Mapping[str, Callable[[Mapping[str, RockpoolValue], Array], Track]] = 
 
 
 class _Membrane:
-    """The membranes of a layer, and what they did so far."""
+    """The membranes of a layer, and their outputs so far."""
 
     def __init__(self, values: Mapping[str, RockpoolValue], shape: tuple[int, int]) -> None:
         self.bias, self.threshold = _numbers(values, "bias"), _numbers(values, "threshold")
@@ -134,7 +134,7 @@ class _Membrane:
         self.v, self.track = np.zeros(shape), Track()
 
     def step(self, alpha: Array, current: Array) -> Array:
-        """The spikes of a step, (batch, neurons)."""
+        """Advance one step and return the spikes, (batch, neurons)."""
         v = alpha * self.v + current + self.bias
         count = np.where(v >= self.threshold, np.floor(v / self.threshold), 0.0)
         spikes = np.minimum(count, self.max_spikes)

@@ -1,12 +1,12 @@
-"""The JSON that rockpool's ``module.save()`` writes, as a Graph; rockpool is not needed.
+"""Import of the JSON files of rockpool's ``module.save()``; rockpool is not needed.
 
-The file holds the parameters of every layer by name, each a text of JSON in JSON. It does not hold
-how the layers are joined. Their names do in two cases, and only those are read: the numbers that
-``Sequential`` gives its layers, and the names in a ``SynNet``. Everything else needs the network
-itself, from a factory.
+The file contains the parameters of every layer by name, each as a JSON text within JSON, but not
+the connections of the layers. These follow from the names in two cases, and only those are
+supported: the numbered layers of ``Sequential``, and the layer names of ``SynNet``. Everything else
+needs the network itself, from a factory.
 
-A layer's numbers go through the same adapter as those of the layer in memory (``rockpool``). What
-comes of it is held against rockpool's equations (``rockpool_check``).
+A layer's numbers pass through the same adapter as those of the layer in memory (``rockpool``). The
+result is checked against rockpool's equations (``rockpool_check``).
 
 Source: files of rockpool 3.1.0 as observed.
 """
@@ -41,29 +41,29 @@ __all__ = ["Tree", "read_tree", "to_graph"]
 
 @dataclass(frozen=True, slots=True)
 class LayerFields:
-    """What the file says about one layer, by the layer's own attribute names."""
+    """The fields of one layer, by the layer's attribute names."""
 
     values: Mapping[str, RockpoolValue]
 
 
 Tree: TypeAlias = "Mapping[str, Tree] | LayerFields"
-"""Layers by name, groups of layers among them."""
+"""Layers by name, including groups of layers."""
 
 _MAX_LEVELS = 6
 _FACTORY = (
-    "give factory='module:function', which builds the network and whose load() then reads the "
-    "file, and sample="
+    "pass factory='module:function', which builds a network whose load() reads the file, and "
+    "sample="
 )
 
 # ---- the file ----
 
 
 def read_tree(data: bytes) -> Tree:
-    """What the file says, before anything is made of it.
+    """Parse the file into its tree of layers.
 
     Raises:
-        ValueError: damaged, too large, or not what ``module.save()`` writes.
-        ModelFileError: a module with values beside its layers.
+        ValueError: damaged, too large, or not a file of ``module.save()``.
+        ModelFileError: a module with values besides its layers.
     """
     return _tree(parse_json(data.decode("utf-8-sig")), "", 0)
 
@@ -71,17 +71,17 @@ def read_tree(data: bytes) -> Tree:
 def _tree(found: Any, path: str, level: int) -> Tree:
     where = path or "the outermost object"
     if not isinstance(found, dict) or not found:
-        raise ValueError(f"{where} holds no layers")
+        raise ValueError(f"{where} contains no layers")
     if level > _MAX_LEVELS:
-        raise ValueError(f"{where}: layers in more than {_MAX_LEVELS} groups within each other")
+        raise ValueError(f"{where}: layers nested in more than {_MAX_LEVELS} groups")
     inner = {key: value for key, value in found.items() if isinstance(value, dict)}
     if len(inner) == len(found):
         return {key: _tree(value, _join(path, key), level + 1) for key, value in found.items()}
     if inner:
         own = ", ".join(sorted(found.keys() - inner.keys()))
         raise ModelFileError(
-            f"{where} has values of its own ({own[:200]}) beside its layers; what it computes "
-            f"with them is not in the file; {_FACTORY}"
+            f"{where} has values of its own ({own[:200]}) besides its layers; their use is not "
+            f"stored in the file; {_FACTORY}"
         )
     return LayerFields({key: _value(_join(path, key), value) for key, value in found.items()})
 
@@ -95,7 +95,7 @@ def _value(path: str, text: Any) -> RockpoolValue:
         return None
     if not isinstance(text, str):
         raise ValueError(
-            f"{path[:200]} is {type(text).__name__}, and not the text that rockpool writes"
+            f"{path[:200]} is {type(text).__name__}, expected a string as rockpool writes it"
         )
     try:
         if NUMBERS.fullmatch(text):
@@ -108,17 +108,17 @@ def _value(path: str, text: Any) -> RockpoolValue:
     return value
 
 
-# ---- which layer comes after which ----
+# ---- order of the layers ----
 
 _NUMBERED = re.compile(r"(\d{1,4})_(\w+)", re.ASCII)
 _SYNNET = {"linear": "LinearTorch", "neurons": "LIFTorch", "dropout": "TimeStepDropout"}
 
 
 def _chain(tree: Tree) -> list[SavedLayer]:
-    """The layers in the order in which they compute."""
+    """Return the layers in order of computation."""
     if isinstance(tree, LayerFields):
         raise ModelFileError(
-            "holds one layer, and not of which class it is; save Sequential(...) of the layers"
+            "contains one layer without its class; save a Sequential(...) of the layers"
         )
     inside = tree.get("seq")
     if len(tree) == 1 and inside is not None and not isinstance(inside, LayerFields):
@@ -127,7 +127,7 @@ def _chain(tree: Tree) -> list[SavedLayer]:
 
 
 def _synnet(group: Mapping[str, Tree]) -> Iterator[SavedLayer]:
-    """``0_linear, 0_neurons[, 0_dropout], 1_linear, ..., out_linear, out_neurons``."""
+    """Yield ``0_linear, 0_neurons[, 0_dropout], 1_linear, ..., out_linear, out_neurons``."""
     order: list[str] = []
     hidden = 0
     while f"{hidden}_linear" in group:
@@ -137,25 +137,25 @@ def _synnet(group: Mapping[str, Tree]) -> Iterator[SavedLayer]:
     order += ["out_linear", "out_neurons"]
     if set(order) != group.keys():
         raise ModelFileError(
-            f"seq: holds {', '.join(sorted(group))[:300]}, which are not the layers of a SynNet; "
-            f"how they are joined is not in the file; {_FACTORY}"
+            f"seq: contains {', '.join(sorted(group))[:300]}, which are not the layers of a "
+            f"SynNet; their connections are not stored in the file; {_FACTORY}"
         )
     for name in order:
         layer = group[name]
         if not isinstance(layer, LayerFields):
-            raise ModelFileError(f"seq.{name}: is no layer")
+            raise ModelFileError(f"seq.{name}: is not a layer")
         yield SavedLayer(f"seq.{name}", _SYNNET[name.rpartition("_")[2]], layer.values)
 
 
 def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[SavedLayer]:
-    """``0_LinearTorch, 1_LIFTorch, ...``: what Sequential calls its layers."""
+    """Yield ``0_LinearTorch, 1_LIFTorch, ...``, the layer names of Sequential."""
     found = {name: _NUMBERED.fullmatch(name) for name in group}
     numbers = {int(match[1]): name for name, match in found.items() if match is not None}
     if len(numbers) < len(group) or sorted(numbers) != list(range(len(numbers))):
         raise ModelFileError(
-            f"{path or 'the network'}: its layers are {', '.join(sorted(group))[:300]}; how they "
-            f"are joined is not in the file. Names that tell are those of Sequential "
-            f"(0_LinearTorch, 1_LIFTorch, ...) and of SynNet; {_FACTORY}"
+            f"{path or 'the network'}: its layers are {', '.join(sorted(group))[:300]}; their "
+            f"connections are not stored in the file, and only follow from the layer names of "
+            f"Sequential (0_LinearTorch, 1_LIFTorch, ...) and SynNet; {_FACTORY}"
         )
     for _, name in sorted(numbers.items()):
         layer, match, where = group[name], found[name], _join(path, name)
@@ -166,7 +166,7 @@ def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[SavedLayer]:
             yield from _sequential(layer, where)
         else:
             raise ModelFileError(
-                f"{where}: is a {match[2]}; what it does with its layers is not in the file; "
+                f"{where}: is a {match[2]}; how it connects its layers is not stored in the file; "
                 f"{_FACTORY}"
             )
 
@@ -176,7 +176,7 @@ def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[SavedLayer]:
 
 @dataclass(slots=True)
 class _GraphBuilder:
-    """Along the layers, with the nodes made so far."""
+    """Nodes and edges of the layers added so far."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
@@ -185,7 +185,7 @@ class _GraphBuilder:
     last: str = ""
 
     def add_layer(self, layer: SavedLayer, features: Shape) -> Shape | None:
-        """The next layer, or why not; gives the shape of what comes out of it, where known."""
+        """Add the next layer or record a problem; return its output shape, if known."""
         try:
             fragment, output_shape = fragment_of(layer, features)
         except ValueError as fault:
@@ -195,7 +195,7 @@ class _GraphBuilder:
         return output_shape
 
     def add(self, name: str, fragment: Fragment) -> None:
-        """The nodes of the next layer, behind those of the one before."""
+        """Append the nodes of the next layer."""
         self.nodes |= fragment.nodes
         self.edges += [*fragment.edges, Edge(self.last, fragment.entry)]
         self.last = fragment.exit
@@ -204,16 +204,16 @@ class _GraphBuilder:
 
 
 def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
-    """The Graph of a file, equal to that of the network in memory.
+    """Return the Graph of a file, equal to that of the network in memory.
 
     Args:
-        tree: what ``read_tree`` gave.
+        tree: result of ``read_tree``.
         where: the file's name, for the provenance.
-        dt: length of a timestep, s; the file says it where a layer has one.
+        dt: length of a timestep, s; must agree with the dt of the layers.
 
     Raises:
-        ModelFileError: everything that the file leaves open or that is not supported, at once; or
-            where the Graph first computes something else than the file's equations.
+        ModelFileError: the file is ambiguous or has unsupported layers (the message lists all), or
+            the Graph differs from the file's equations (names the first difference).
     """
     layers = _chain(tree)
     features = _inputs(layers[0])
@@ -228,8 +228,8 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
     _refuse(builder.problems)
     if features == input_shape and not layers[0].name.startswith("seq."):
         raise ModelFileError(
-            f"a chain of layers and a Residual around them are saved alike, and {features[0]} "
-            f"inputs and as many outputs would do for both; {_FACTORY}"
+            f"a Sequential and a Residual of the same layers are saved alike, and {features[0]} "
+            f"inputs with as many outputs fit both; {_FACTORY}"
         )
     builder.add("output", Fragment.of("output", Output()))
     provenance = {
@@ -240,19 +240,19 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
     try:
         graph = Graph(builder.nodes, builder.edges, dt=_dt(builder.dts, dt), provenance=provenance)
     except GraphError as fault:
-        raise ModelFileError(f"its layers do not fit each other: {fault}") from None
+        raise ModelFileError(f"the layers do not fit together: {fault}") from None
     return check_layers(graph, layers)
 
 
 def _inputs(first: SavedLayer) -> Shape:
-    """The shape of what the first layer takes each timestep."""
+    """Return the input shape of the first layer per timestep."""
     sizes = {"weight": 0, "w_rec": 1, "threshold": 0, "tau_mem": 0, "tau": 0}
     for name, axis in sizes.items():
         value = first.values.get(name)
         if isinstance(value, np.ndarray) and value.ndim > axis:
             return (value.shape[axis],)
     raise ModelFileError(
-        f"{first.name}: comes first, and how many inputs it takes is not in the file"
+        f"{first.name}: is the first layer, and its number of inputs is not stored in the file"
     )
 
 
@@ -260,14 +260,14 @@ _NEVER = 2**15 - 1
 
 
 def _membrane_output(last: SavedLayer) -> Iterator[str]:
-    """What tells a SynNet that gives its membrane, which its file does not say otherwise."""
+    """Report a SynNet with output='vmem', which only its threshold reveals."""
     threshold = last.values.get("threshold")
     never = isinstance(threshold, np.ndarray) and bool((threshold == _NEVER).all())
     if last.name == "seq.out_neurons" and never:
         yield (
             f"{last.name}: its threshold is {_NEVER}, as in a SynNet with output='vmem', which "
-            "gives a membrane; build it with toolchain.nn.SynNet(..., output='vmem') and load its "
-            "weights"
+            "outputs its membrane; build it with toolchain.nn.SynNet(..., output='vmem') and "
+            "load its weights"
         )
 
 
@@ -283,5 +283,5 @@ def _dt(found: Mapping[str, float], given: float | None) -> float | None:
         claims = {"the argument dt": given, **claims}
     for (one, first), (other, second) in pairwise(claims.items()):
         if not isclose(first, second, rel_tol=1e-9):
-            raise ModelFileError(f"{one} says dt = {first:g} s, {other} says {second:g} s")
+            raise ModelFileError(f"conflicting dt: {first:g} s in {one}, {second:g} s in {other}")
     return next(iter(claims.values()), None)

@@ -1,9 +1,8 @@
-"""Saved weights into the network that they were saved from, all of them or none.
+"""Loading of saved weights into their network, all of them or none.
 
-A ``state_dict`` does not say what network it is of; the user's factory builds that. Every name and
-shape in the file has to be in the network and the other way round. What may differ is told: states
-of a run, which some frameworks save along with the batch they were of, and what training tools put
-around the names.
+A ``state_dict`` does not define its network; the user's factory builds it. Every name and shape in
+the file must be in the network and vice versa. Two differences are allowed and noted: neuron states
+of a run, which some frameworks save with the batch, and name prefixes added by training tools.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["fill", "find_weights"]
 
 STATES = {"v_mem", "i_syn", "vmem", "isyn", "spikes", "mem", "syn", "spk"}
-"""What layers of sinabs, rockpool and snnTorch call their states."""
+"""Names of neuron states in layers of sinabs, rockpool and snnTorch."""
 _KEEP_STATES = {"norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "toolchain"}
 
 
 def find_weights(saved: Any) -> tuple[dict[str, Array], str | None]:
-    """The weights in what was saved, and the entry in which they were, if any.
+    """Return the weights in a saved value, and the entry that contained them, if any.
 
     Raises:
-        ModelFileError: no weights, or several candidates.
+        ModelFileError: no weights, or several entries with weights.
     """
     if not isinstance(saved, dict):
-        raise ModelFileError(f"holds {type(saved).__name__}, and no weights by name")
+        raise ModelFileError(f"contains {type(saved).__name__}, expected weights by name")
     if _weights(saved):
         return saved, None
     inside = {str(key): value for key, value in saved.items() if _weights(value)}
@@ -44,10 +43,10 @@ def find_weights(saved: Any) -> tuple[dict[str, Array], str | None]:
         return weights, key
     if inside:
         raise ModelFileError(
-            f"holds weights in several entries: {', '.join(inside)}; save one of them alone"
+            f"contains weights in several entries: {', '.join(inside)}; save only one of them"
         )
     entries = ", ".join(str(key) for key in saved) or "nothing"
-    raise ModelFileError(f"holds no weights by name in any of its entries: {entries}")
+    raise ModelFileError(f"contains no weights by name in any of its entries: {entries}")
 
 
 def _weights(value: Any) -> bool:
@@ -59,12 +58,12 @@ def _weights(value: Any) -> bool:
 
 
 def fill(module: nn.Module, weights: Mapping[str, Array]) -> dict[str, str]:
-    """Load ``weights`` into ``module``; gives what was left out, for the provenance.
+    """Load ``weights`` into ``module`` and return notes on what was omitted, for the provenance.
 
-    A network that was saved in double precision becomes one.
+    If the weights are in double precision, the network becomes double.
 
     Raises:
-        ModelFileError: every name that is missing, not known or of another shape, at once.
+        ModelFileError: missing names, unknown names or other shapes (the message lists all).
     """
     import torch
 
@@ -83,15 +82,13 @@ def fill(module: nn.Module, weights: Mapping[str, Array]) -> dict[str, str]:
     try:
         module.load_state_dict({**module.state_dict(), **loaded})
     except (RuntimeError, KeyError) as fault:
-        raise ModelFileError(
-            f"{type(module).__name__} does not take its weights: {fault}"
-        ) from None
+        raise ModelFileError(f"{type(module).__name__} rejects the weights: {fault}") from None
     return best.notes
 
 
 @dataclass(frozen=True, slots=True)
 class _WeightMatch:
-    """The file's names taken one way: what is loaded, what is told, and what is wrong."""
+    """One assignment of the file's names: weights to load, notes, and problems."""
 
     taken: dict[str, Array]
     notes: dict[str, str] = field(default_factory=dict)
@@ -101,7 +98,7 @@ class _WeightMatch:
 def _matches(
     module: nn.Module, weights: Mapping[str, Array], wanted: Mapping[str, torch.Tensor]
 ) -> Iterator[_WeightMatch]:
-    """The names as they are, and without what all of them start with."""
+    """Yield the names unchanged, and without each prefix that all of them share."""
     prefix = ""
     while True:
         stripped = {name.removeprefix(prefix): value for name, value in weights.items()}
@@ -129,7 +126,7 @@ def _match(
     for name in sorted(missing):
         tied = wanted[name].numel() > 0 and wanted[name].data_ptr() in kept
         if not tied and not _is_state(module, name):
-            problems.append(f"{name}: is not in the file, which knows {_similar(name, weights)}")
+            problems.append(f"{name}: is not in the file; similar names: {_similar(name, weights)}")
     for name in sorted(taken.keys() & wanted.keys()):
         problems += _mismatches(name, taken[name], wanted[name])
     return _WeightMatch(taken, notes, problems)
@@ -138,7 +135,7 @@ def _match(
 def _similar(name: str, weights: Mapping[str, Array]) -> str:
     from difflib import get_close_matches
 
-    return ", ".join(get_close_matches(name, weights, n=2)) or "nothing like it"
+    return ", ".join(get_close_matches(name, weights, n=2)) or "none"
 
 
 def _is_state(module: nn.Module, name: str) -> bool:
@@ -159,4 +156,4 @@ def _mismatches(name: str, value: Array, wanted: torch.Tensor) -> Iterator[str]:
     if (value.dtype.kind == "f") != wanted.is_floating_point():
         yield f"{name}: is {value.dtype} in the file and {wanted.dtype} in the network"
     if value.dtype.kind == "f" and not np.isfinite(value).all():
-        yield f"{name}: holds numbers that are not finite"
+        yield f"{name}: contains values that are not finite"

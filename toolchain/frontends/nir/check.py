@@ -1,4 +1,4 @@
-"""Whether a Graph computes what the equations of its file say: run both, compare all."""
+"""Self-check of imported Graphs: run the Graph and the file's equations, compare all values."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from toolchain.runs.interpret import interpret
 __all__ = ["check", "verify_against"]
 
 TOLERANCE = 1e-9
-"""Allowed difference of membranes, relative to the largest of the layer."""
+"""Allowed difference of membranes, relative to the largest in the layer."""
 MAX_PRODUCTS, MAX_NUMBERS = 2**25, 2**23
-"""What one run of the check may take, about: multiplications, and numbers that layers give."""
+"""Approximate limits of one run: multiplications, and values output by layers."""
 MAX_VISITS = 2**14
-"""Steps times nodes of a run, since each takes its time however small the node is."""
+"""Limit on steps times nodes of a run, since every node has a constant cost per step."""
 MIN_STEPS, MAX_STEPS = 2, 100
-"""Steps of a run, whatever it takes."""
+"""Bounds on the steps of a run."""
 FACTORS = (1.0, 16.0, 256.0)
-"""Spikes of the input count this much, one after the other until every layer has fired."""
+"""Scales of the input spikes, tried in order until every layer has fired."""
 
 
 def check(
@@ -37,10 +37,10 @@ def check(
     reading: Reading,
     where: str,
 ) -> Graph:
-    """``graph`` with the result of the check in its provenance.
+    """Compare ``graph`` with the file; return it with the result in its provenance.
 
     Raises:
-        ModelFileError: a difference; the first layer, step and neuron that has one.
+        ModelFileError: the results differ (names the first layer, step and neuron).
     """
     edges = _edges(graph, nodes)
     wiring = Wiring(
@@ -56,16 +56,19 @@ def check(
 def verify_against(
     graph: Graph, run: Callable[[Array], tuple[Array, Mapping[str, Track]]], where: str
 ) -> Graph:
-    """``graph`` with how it compares, on random spikes, with a second way to compute it.
+    """Compare ``graph`` with a second implementation on random spikes.
 
     Args:
-        graph: what is checked.
-        run: the second way: what comes out (batch, time, *features), and the tracks of the nodes
-            with a state by name, producers first.
-        where: what an error begins with.
+        graph: the Graph to check.
+        run: the second implementation: maps inputs (batch, time, *features) to outputs of that
+            form, and to the tracks of the stateful nodes by name, producers first.
+        where: prefix of errors.
+
+    Returns:
+        ``graph`` with the entry ``self_check`` in its provenance.
 
     Raises:
-        ModelFileError: a difference; the first layer, step and neuron that has one.
+        ModelFileError: the results differ (names the first layer, step and neuron).
     """
     x = _spikes(graph)
     compared = nonzero = 0
@@ -90,7 +93,7 @@ def verify_against(
 
 
 def _edges(graph: Graph, nodes: Mapping[str, NirNode]) -> list[tuple[str, str]]:
-    """Edges between the file's own nodes, through the sums that the Graph has for them."""
+    """Return the edges between the file's own nodes, across the sums that the Graph adds."""
     found = []
     for edge in graph.edges:
         if edge.pre in nodes:
@@ -100,7 +103,7 @@ def _edges(graph: Graph, nodes: Mapping[str, NirNode]) -> list[tuple[str, str]]:
 
 
 def _spikes(graph: Graph) -> Array:
-    """Two samples, one sparse and one dense, as long as the budgets allow."""
+    """Return two samples, one sparse and one dense, as long as the budgets allow."""
     shape = graph.shape(graph.input)
     products = sum(_cost(graph, name) for name in graph.nodes)
     numbers = sum(prod(graph.shape(name)) for name in graph.nodes)
@@ -137,8 +140,8 @@ def _check_equal(where: str, what: str, graph: Array, file: Array, tolerance: fl
     sample, step, *neuron = (int(n) for n in wrong_at[np.argmin(wrong_at[:, 1])])
     index = (sample, step, *neuron)
     raise ModelFileError(
-        f"{where} differs first in step {step}, neuron {tuple(neuron)}: a {what} of "
-        f"{file[index]:.12g} by the file's equations, {graph[index]:.12g} by the Graph "
-        f"({len(wrong_at)} of {wrong.size} differ); where two ways of rounding can decide a spike, "
-        "weights in float32 do not leave it open"
+        f"{where} first differs in step {step}, neuron {tuple(neuron)}: a {what} of "
+        f"{file[index]:.12g} from the file's equations, {graph[index]:.12g} from the Graph "
+        f"({len(wrong_at)} of {wrong.size} differ); if float64 rounding decides a spike, store "
+        "the weights in float32"
     )

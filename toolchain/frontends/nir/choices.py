@@ -1,7 +1,7 @@
-"""Questions that a NIR file leaves open, with what each answer would make of that very file.
+"""Questions that a NIR file leaves open, with the effect of each answer on that file.
 
-Every answer is tried on the first layer that fires: one neuron of it, under a constant input of
-1.2 times its threshold for 400 steps.
+Each answer is tried on one neuron of the first layer that fires, with a constant input of 1.2 times
+its threshold for 400 steps.
 """
 
 from __future__ import annotations
@@ -29,41 +29,42 @@ RESETS = {
     "value": "a spike sets v to v_reset",
     "subtract-late": "a spike subtracts the threshold in the next step (snnTorch's reset_delay)",
     "value-late": "a spike clears v in the next step (snnTorch's reset_delay)",
-    "subtract-corrected": "as snnTorch 1.0.0 has it without reset_delay, where a membrane that "
-    "stays above its threshold loses it twice",
+    "subtract-corrected": "snnTorch 1.0.0 with reset_delay=False; a membrane that stays above its "
+    "threshold subtracts it twice",
 }
 
 
 def dialect_question(where: str, nodes: Nodes, dt: float | None, fitting: Sequence[str]) -> str:
-    """Which dialect; ``fitting`` are those whose pattern the file has, none or several."""
-    why = f"it fits {' and '.join(fitting)}" if fitting else "it fits no exporter's pattern"
+    """Return the question for the dialect; ``fitting`` are those that match the file."""
+    why = f"it matches {' and '.join(fitting)}" if fitting else "it matches no exporter's pattern"
     steps = (dt,) if dt is not None else DTS
-    extra = "" if dt is not None else ", and dt= where it needs one"
+    extra = "" if dt is not None else ", and dt= if the dialect needs it"
     return _question_text(
-        f"{where}: which framework's steps the file means is open ({why}); pass dialect={extra}",
+        f"{where}: the file does not determine the framework's update rule ({why}); "
+        f"pass dialect={extra}",
         nodes,
         (line for row in DIALECTS.values() for line in _dialect_lines(row, nodes, steps)),
     )
 
 
 def dt_question(where: str, nodes: Nodes, row: Dialect) -> str:
-    """How long a step is."""
+    """Return the question for the length of a timestep."""
     return _question_text(
-        f"{where}: NIR does not hold the length of a step; pass dt=, in s",
+        f"{where}: NIR does not store the length of a timestep; pass dt=, in s",
         nodes,
         _dialect_lines(row, nodes, DTS),
     )
 
 
 def reset_question(where: str, nodes: Nodes, row: Dialect, dt: float | None) -> str:
-    """What a spike does to the membrane."""
+    """Return the question for the effect of a spike on the membrane."""
     lines = (
         f"reset={reset!r}: {RESETS[reset]}; {_outcome(nodes, row, dt, reset)}"
         for reset in row.resets
     )
     return _question_text(
-        f"{where}: v_reset is 0, which snnTorch and sinabs also write for networks that "
-        "subtract; pass reset=",
+        f"{where}: v_reset is 0, which snnTorch and sinabs also write for reset by "
+        "subtraction; pass reset=",
         nodes,
         lines,
     )
@@ -78,15 +79,13 @@ def _subject(nodes: Nodes) -> str:
     fields = {key: value for key, value in fields_of(node).items() if key != "w_in"}
     summary = ", ".join(f"{key} {value.flat[0]:g}" for key, value in fields.items())
     if "v_threshold" not in fields:
-        return f"for layer {name!r} ({node.type}: {summary}):"
+        return f"layer {name!r} ({node.type}: {summary}):"
     drive = DRIVE * fields["v_threshold"].flat[0]
-    return (
-        f"for layer {name!r} ({node.type}: {summary}) under an input of {drive:g}, {STEPS} steps:"
-    )
+    return f"layer {name!r} ({node.type}: {summary}) with an input of {drive:g} for {STEPS} steps:"
 
 
 def _first(nodes: Nodes) -> tuple[str, NirNode]:
-    """The first layer that fires, else the first one."""
+    """Return the first layer that fires, else the first layer."""
     for name, node in nodes.items():
         if "v_threshold" in node.fields:
             return name, node
@@ -105,17 +104,18 @@ def _dialect_lines(row: Dialect, nodes: Nodes, dts: Sequence[float]) -> Iterator
 
 
 def _outcome(nodes: Nodes, row: Dialect, dt: float | None, reset: str) -> str:
-    """What one neuron keeps, gains and fires, or why it cannot be read."""
+    """Describe one neuron's decay, gain and spikes, or why it is not supported."""
     _, node = _first(nodes)
     if node.type not in NEURONS:
-        return next(row.errors(node.type, {}, dt), f"{node.type} is taken")
+        return next(row.errors(node.type, {}, dt), f"{node.type} is supported")
+    prefix = f"in dialect {row.name!r}: "
     single = replace(node, fields={key: _first_value(value) for key, value in node.fields.items()})
     try:
         cell = neuron(single, (1,), Reading(dialect=row, dt=dt, reset=reset))
     except ValueError as fault:
-        return f"refused {fault}"
+        return f"not supported: {str(fault).removeprefix(prefix)}"
     assert isinstance(cell, Membrane)
-    summary = f"keeps {cell.alpha_mem.item():.6g} of v a step, gain {cell.gain.item():.6g}"
+    summary = f"decay {cell.alpha_mem.item():.6g} per step, gain {cell.gain.item():.6g}"
     if not isinstance(cell, Neuron):
         return summary
     return f"{summary}: {plural(_count(cell), 'spike')}"

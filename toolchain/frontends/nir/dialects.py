@@ -1,25 +1,25 @@
-r"""What one timestep of a NIR neuron computes: a row for each framework that writes or reads NIR.
+r"""Update rules of NIR neurons per timestep: one row for each framework.
 
-NIR states differential equations and no timestep, so each framework makes another step of them.
-A row of this table inverts one framework's exporter; where its exporter and importer disagree, the
-row refuses what cannot be told apart. With x the input, i the synaptic current and v the membrane:
+NIR defines differential equations without a timestep, so each framework discretizes them in its own
+way. A row of this table inverts one framework's exporter; where its exporter and importer disagree,
+ambiguous values are refused. With x the input, i the synaptic current and v the membrane:
 
 ======================  =====================================================================
 euler                   Euler's rule, the synapse before the membrane:
                         i += dt/tau_syn (w_in x - i), v += dt/tau_mem (v_leak - v + r i);
                         IF: v += dt r x
-exact                   each equation solved over the step with its input held:
+exact                   each equation solved over the step with constant input:
                         a = exp(-dt/tau), i = a i + w_in (1 - a) x, v likewise; IF: v += dt r x
 sinabs                  tau counts steps: v = exp(-1/tau) v + x;
                         IF: v += x, never below -v_threshold
-rockpool                a = exp(-dt/tau): i = a_syn (i + x), v = a v + i; r only tells dt;
+rockpool                a = exp(-dt/tau): i = a_syn (i + x), v = a v + i; r only encodes dt;
                         LI: i = a (i + x)
 snntorch, spikingjelly  euler, with r = tau/dt and w_in = tau_syn/dt, so that gains are 1
 norse                   euler; IF: v += x
-norse-export            norse, of files that Norse 1.1.0 wrote: its exporter multiplies tau by dt
+norse-export            norse, for files of Norse 1.1.0, whose exporter multiplies tau by dt
 ======================  =====================================================================
 
-Layers without a state over time mean the same in every dialect and are taken in all of them.
+Layers without a state over time are the same in every dialect.
 
 Sources: NIR documentation; sinabs 3.1.3, rockpool 3.1.0, snnTorch 1.0.0, Norse 1.1.0 and
 SpikingJelly 2.0.0 as observed.
@@ -57,7 +57,7 @@ DYNAMIC = ("CubaLI", "CubaLIF", "Delay", "I", "IF", "LI", "LIF", "Threshold")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What a framework's files always say; another value is refused in these ``words``."""
+    """A property of all files of a framework; other values are refused with ``message``."""
 
     kinds: tuple[str, ...]
     is_met: FieldCheck
@@ -66,25 +66,25 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One way of reading NIR.
+    """One interpretation of NIR.
 
     Attributes:
-        name: what users call it.
-        title: who writes or reads like this.
-        leaky: the step of ``tau v' = -v + r x``.
+        name: the value of the ``dialect`` argument.
+        title: the frameworks that write or read this way.
+        leaky: the update rule of ``tau v' = -v + r x``.
         integrates: the gain of ``v' = r x``: ``dt`` for r dt, ``one`` for 1.
-        order: whether the synapse adds before it decays.
-        compare: fires above the threshold (``gt``) or at it, too (``ge``).
-        max_spikes: most spikes a step, or None.
-        reset: the reset of every network of that framework, or None where the file has to say.
-        resets: the resets it can have.
-        floored: whether IF neurons stop at ``-v_threshold``.
-        starts_at: the field that v starts at, or None for 0.
-        needs_dt: whether its neurons cannot be read without dt.
+        order: whether the synapse adds its input before or after it decays.
+        compare: fires above the threshold (``gt``) or also at it (``ge``).
+        max_spikes: maximum number of spikes per step, or None.
+        reset: the default reset of that framework, or None if it depends on the file.
+        resets: the supported resets.
+        floored: whether the membrane of IF neurons is bounded below by ``-v_threshold``.
+        starts_at: the field with the initial v, or None for 0.
+        needs_dt: whether its neurons need dt.
         dt: the dt of all its files, s, or None.
-        refused: primitives that it has no meaning for, with the reason.
-        demands: what its files always say.
-        loses: what its exporter leaves out of files.
+        refused: unsupported primitives, with the reason.
+        requirements: properties of all its files.
+        loses: parameters that its exporter omits.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Dialect:
     loses: str = ""
 
     def errors(self, kind: str, fields: FieldArrays, dt: float | None) -> Iterator[str]:
-        """Why a node of that type and these fields cannot be read; nothing where it can."""
+        """Yield why a node of type ``kind`` with these fields is not supported."""
         if kind in self.refused:
             yield f"{kind}: {self.refused[kind]}"
             return
@@ -116,7 +116,7 @@ class Dialect:
                 yield requirement.message.format(dt=dt)
 
 
-# ---- what is always so ----
+# ---- requirements ----
 
 _LEAKY = ("LIF", "LI", "CubaLIF", "CubaLI")
 _CUBA = ("CubaLIF", "CubaLI")
@@ -142,15 +142,15 @@ def _unit_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
     return Requirement(
         kinds=kinds,
         is_met=lambda f, _: _near(f["r"], 1) and _near(f.get("w_in", np.ones(())), 1),
-        message=f"r is not 1; {framework} writes 1 and reads nothing else",
+        message=f"r is not 1; {framework} supports only 1",
     )
 
 
-def _no_leak(kinds: tuple[str, ...], framework: str) -> Requirement:
+def _no_leak(kinds: tuple[str, ...], framework: str, reason: str = "") -> Requirement:
     return Requirement(
         kinds=kinds,
         is_met=lambda f, _: _zero(f, "v_leak"),
-        message=f"v_leak is not 0, which {framework} has no word for",
+        message=f"v_leak is not 0, which {framework} does not support{reason}",
     )
 
 
@@ -159,20 +159,20 @@ def _full_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
         kinds=kinds,
         is_met=lambda f, dt: _near(f["r"], _tau(f) / dt) and _near(f["w_in"], f["tau_syn"] / dt),
         message=f"r and w_in are not tau_mem / dt and tau_syn / dt at dt = {{dt:g}} s, "
-        f"as {framework} writes them",
+        f"as {framework} exports them",
     )
 
 
 _NOT_SHORT = Requirement(
     kinds=_LEAKY,
     is_met=lambda f, dt: _shortest(f) >= dt,
-    message="a time constant is shorter than dt = {dt:g} s, for which Euler's rule has no step",
+    message="a time constant is shorter than dt = {dt:g} s, but Euler's rule needs at least dt",
 )
 _NORSE_SHORT = Requirement(
     kinds=_LEAKY,
     is_met=lambda f, dt: not dt * dt <= _shortest(f) < dt,
     message="a time constant is shorter than dt = {dt:g} s. Norse 1.1.0 multiplies the time "
-    "constants that it exports by dt; dialect='norse-export' divides them by dt again",
+    "constants that it exports by dt; use dialect='norse-export', which divides them by dt",
 )
 _NORSE_EXPORT_SHORT = Requirement(
     kinds=_LEAKY,
@@ -182,12 +182,12 @@ _NORSE_EXPORT_SHORT = Requirement(
 )
 _NORSE_REQUIREMENTS = (
     _unit_gain(("LIF", "IF"), "Norse"),
-    _no_leak(_CUBA, "Norse's synapse, which would leak to v_leak, too,"),
+    _no_leak(_CUBA, "Norse", ": its synaptic current would decay to v_leak as well"),
 )
 
-_SKIPPED = "{} leaves it out when it reads NIR, without a word"
-_UNKNOWN = "{} cannot read it"
-_NO_IF = "snnTorch 1.0.0 reads it as a neuron that keeps 0.9 of v a step; take dialect='euler'"
+_SKIPPED = "{} skips it without a warning when it imports NIR"
+_UNKNOWN = "{} cannot import it"
+_NO_IF = "snnTorch 1.0.0 imports it as a leaky neuron with a decay of 0.9; use dialect='euler'"
 
 
 def _refusals(message: str, framework: str, *kinds: str) -> dict[str, str]:
@@ -202,10 +202,10 @@ _NORSE = _refusals(_SKIPPED, "Norse", "CubaLI", "Delay", "I", "LI", "Threshold")
 
 DIALECTS: Mapping[str, Dialect] = _by_name(
     Dialect(name="euler", title="Euler's rule", leaky=euler, requirements=(_NOT_SHORT,)),
-    Dialect(name="exact", title="the equations solved over each step", leaky=exact),
+    Dialect(name="exact", title="exact solution over each step", leaky=exact),
     Dialect(
         name="sinabs",
-        title="as sinabs writes and reads, time constants in steps",
+        title="sinabs export and import, time constants in steps",
         leaky=in_steps,
         integrates="one",
         compare="ge",
@@ -222,7 +222,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
     ),
     Dialect(
         name="rockpool",
-        title="as rockpool writes",
+        title="rockpool export",
         leaky=rockpool,
         order="add_decay",
         compare="ge",
@@ -231,8 +231,8 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         resets=("subtract",),
         loses="w_rec, bias, max_spikes_per_dt",
         refused={
-            "LIF": "rockpool writes it and fails when it reads it again; train with LIFTorch, "
-            "which is a CubaLIF, or take dialect='exact'",
+            "LIF": "rockpool exports it but cannot import it; train with LIFTorch, "
+            "which is a CubaLIF, or use dialect='exact'",
             **_refusals(_UNKNOWN, "rockpool", "CubaLI", "Delay", "I", "IF", "Threshold"),
         },
         requirements=(
@@ -240,20 +240,20 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
             Requirement(
                 kinds=("CubaLIF",),
                 is_met=lambda f, _: _near(f["w_in"], 1),
-                message="w_in is not 1, as rockpool writes it",
+                message="w_in is not 1; rockpool supports only 1",
             ),
             Requirement(
                 kinds=("CubaLIF", "LI"),
                 is_met=lambda f, dt: bool(
                     np.allclose(step_of_gain(_tau(f), f["r"]), dt, rtol=1e-4, atol=0)
                 ),
-                message="r is not tau exp(-dt / tau) / dt at dt = {dt:g} s, as rockpool writes it",
+                message="r is not tau exp(-dt / tau) / dt at dt = {dt:g} s, as rockpool exports it",
             ),
         ),
     ),
     Dialect(
         name="snntorch",
-        title="as snnTorch writes and reads",
+        title="snnTorch export and import",
         dt=1e-4,
         leaky=euler,
         resets=("subtract", "value", "subtract-late", "value-late", "subtract-corrected"),
@@ -264,7 +264,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
     ),
     Dialect(
         name="norse",
-        title="as Norse reads",
+        title="Norse import",
         leaky=euler,
         integrates="one",
         reset="value",
@@ -275,7 +275,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
     ),
     Dialect(
         name="norse-export",
-        title="as Norse 1.1.0 writes, time constants multiplied by dt",
+        title="Norse 1.1.0 export, time constants multiplied by dt",
         leaky=norse_export,
         integrates="one",
         reset="value",
@@ -286,7 +286,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
     ),
     Dialect(
         name="spikingjelly",
-        title="as SpikingJelly writes and reads",
+        title="SpikingJelly export and import",
         leaky=euler,
         compare="ge",
         reset="value",
@@ -299,17 +299,17 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
             Requirement(
                 kinds=("LIF",),
                 is_met=lambda f, dt: _near(f["r"], 1) or _near(f["r"], _tau(f) / dt),
-                message="r is neither 1 nor tau / dt at dt = {dt:g} s, as SpikingJelly writes it",
+                message="r is neither 1 nor tau / dt at dt = {dt:g} s, as SpikingJelly exports it",
             ),
             Requirement(
                 kinds=("IF",),
                 is_met=lambda f, dt: _near(f["r"] * dt, 1),
-                message="r is not 1 / dt at dt = {dt:g} s, as SpikingJelly writes it",
+                message="r is not 1 / dt at dt = {dt:g} s, as SpikingJelly exports it",
             ),
             Requirement(
                 kinds=("LIF", "CubaLIF"),
                 is_met=lambda f, _: _near(f["v_leak"], f.get("v_reset", np.zeros(()))),
-                message="v_leak is not v_reset, as SpikingJelly has it",
+                message="v_leak differs from v_reset; SpikingJelly has one value for both",
             ),
         ),
     ),

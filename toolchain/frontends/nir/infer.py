@@ -1,8 +1,8 @@
-"""What a NIR file leaves open, settled: told by the user, or read off where the file decides it.
+"""Choice of dialect, dt and reset of a NIR file: given by the user, or inferred from the constants.
 
-Every framework writes its constants in a pattern of its own. Where exactly one of them fits, that
-is taken, logged and kept for the graph's provenance; where none or several do, the user is asked
-(``choices``). What is told is held against what the file says.
+Every exporter writes its constants in its own pattern. If exactly one pattern matches, it is used,
+logged and added to the provenance; otherwise the error lists the choices (``choices``). What the
+user gives is checked against the file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["LOG", "resolve"]
 
 LOG = logging.getLogger("toolchain.nir")
 NEAR = 1e-5
-"""Relative difference of two steps that are taken for one; float32 constants leave 1e-6."""
+"""Relative difference of timesteps that count as equal; float32 constants leave 1e-6."""
 SCALING = ("euler", "snntorch", "spikingjelly", "norse")
 TAUS = ("tau", "tau_mem", "tau_syn")
 FIRING = ("CubaLIF", "IF", "LIF")
@@ -35,7 +35,7 @@ FIRING = ("CubaLIF", "IF", "LIF")
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A dialect whose pattern fits, the dt that it says, and why."""
+    """A dialect whose pattern matches, the dt it implies, and the reason."""
 
     name: str
     dt: float | None
@@ -50,15 +50,17 @@ def resolve(
     dialect: str | None = None,
     reset: str | None = None,
 ) -> Reading:
-    """How the file is to be read.
+    """Determine how the file is to be read.
 
     Args:
-        nodes: of the graph without graphs in it.
+        nodes: the nodes of the flattened graph.
         where: the file, for messages.
-        dt, dialect, reset: what the user says; None where nothing is said.
+        dt: length of a timestep, s, as given by the user, or None.
+        dialect: as given by the user, or None.
+        reset: as given by the user, or None.
 
     Raises:
-        ModelFileError: something is neither told nor decided by the file, or the two disagree.
+        ModelFileError: a choice is neither given nor determined by the file, or contradicts it.
     """
     _check_arguments(dt, dialect, reset)
     dynamic = {name: node for name, node in nodes.items() if node.type in DYNAMIC}
@@ -80,10 +82,10 @@ def resolve(
 
 def _check_arguments(dt: float | None, dialect: str | None, reset: str | None) -> None:
     if dialect is not None and dialect not in DIALECTS:
-        raise ModelFileError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
+        raise ModelFileError(f"unknown dialect {dialect!r}; choose from {', '.join(DIALECTS)}")
     choices = sorted({choice for row in DIALECTS.values() for choice in row.resets})
     if reset is not None and reset not in choices:
-        raise ModelFileError(f"no reset {reset!r}; there are {', '.join(choices)}")
+        raise ModelFileError(f"unknown reset {reset!r}; choose from {', '.join(choices)}")
     if dt is not None and not (isfinite(dt) and dt > 0):
         raise ModelFileError(f"dt must be > 0 s, got {dt}")
 
@@ -96,18 +98,18 @@ def _field_faults(name: str, fields: Mapping[str, Array]) -> Iterator[NirFault]:
     try:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
-        yield name, f"fields of different shape: {shapes}"
+        yield name, f"fields have different shapes: {shapes}"
 
 
 class _Facts:
-    """One file with what is known of it so far."""
+    """One file and what is known about it so far."""
 
     def __init__(
         self, where: str, nodes: dict[str, NirNode], dt: float | None, reset: str | None
     ) -> None:
         self.where, self.nodes, self.dt, self.reset = where, nodes, dt, reset
         self.fields = {name: fields_of(node) for name, node in nodes.items()}
-        self.provenance = {} if dt is None else {"nir_dt": f"{dt:g} s (told)"}
+        self.provenance = {} if dt is None else {"nir_dt": f"{dt:g} s (given)"}
         self.inferred = False
 
     def taus(self) -> list[Array]:
@@ -118,30 +120,28 @@ class _Facts:
         return found
 
     def record_inference(self, key: str, value: str, why: str) -> None:
-        """Tell the user once, and keep it."""
+        """Log an inference once, and add it to the provenance."""
         self.provenance[key] = f"{value} (inferred: {why})"
-        LOG.warning("%s: %s is taken to be %s: %s", self.where, key, value, why)
+        LOG.warning("%s: inferred %s = %s: %s", self.where, key, value, why)
 
     def record_notes(self, row: Dialect) -> None:
-        """What else the dialect means for this file."""
+        """Add further consequences of the dialect to the provenance."""
         if row.loses:
-            self.provenance["nir_lost"] = f"{row.loses}: not in files that {row.name} writes"
+            self.provenance["nir_lost"] = f"{row.loses}: not stored in files exported by {row.name}"
         if row.floored and any(node.type == "IF" for node in self.nodes.values()):
             self.provenance["nir_floor"] = (
-                f"IF layers stop at -v_threshold, as {row.name} reads them"
+                f"IF membranes are bounded below by -v_threshold, as in {row.name}"
             )
         if row.name in SCALING and self.dt is not None:
             distance = max(largest_snap(fields, self.dt) for fields in self.fields.values())
             if distance:
-                self.provenance["nir_gains"] = (
-                    f"gains up to {distance:.1g} away from 1 are taken for 1"
-                )
+                self.provenance["nir_gains"] = f"gains within {distance:.1g} of 1 are rounded to 1"
 
     # ---- dialect ----
 
     def choose_dialect(self, given: str | None) -> Dialect:
         if given is not None:
-            self.provenance["nir_dialect"] = f"{given} (told)"
+            self.provenance["nir_dialect"] = f"{given} (given)"
             return DIALECTS[given]
         guesses = [pattern(self) for pattern in PATTERNS]
         found = [guess for guess in guesses if guess is not None]
@@ -161,8 +161,8 @@ class _Facts:
         if self.dt is not None:
             if file_dt is not None and not isclose(self.dt, file_dt, rel_tol=1e-4):
                 raise ModelFileError(
-                    f"{self.where}: dt = {self.dt:g} s is told, but read as {row.name} the file "
-                    f"says {file_dt:g} s; leave dt= away, or name another dialect"
+                    f"{self.where}: dt={self.dt:g} s was given, but read as dialect {row.name!r} "
+                    f"the file implies {file_dt:g} s; omit dt= or choose another dialect"
                 )
             return
         if file_dt is not None:
@@ -178,10 +178,10 @@ class _Facts:
         if self.reset is not None:
             if self.reset not in row.resets:
                 raise ModelFileError(
-                    f"{self.where}: reset {self.reset!r} is told; dialect {row.name!r} has "
-                    f"{', '.join(row.resets)}"
+                    f"{self.where}: reset={self.reset!r} was given, but dialect {row.name!r} "
+                    f"supports {', '.join(row.resets)}"
                 )
-            self.provenance["nir_reset"] = f"{self.reset} (told)"
+            self.provenance["nir_reset"] = f"{self.reset} (given)"
             return self.reset
         if not firing:
             return "subtract"
@@ -195,13 +195,13 @@ class _Facts:
         zero = bool(targets) and not any(np.any(target) for target in targets)
         ambiguous = self.inferred and zero and len(row.resets) > 1
         if row.reset is not None and not ambiguous:
-            self.provenance["nir_reset"] = f"{row.reset} (that of {row.name} where nothing is told)"
+            self.provenance["nir_reset"] = f"{row.reset} (default of {row.name})"
             return row.reset
         if not targets:
-            why = "no v_reset in the file, which is from before nir had one"
+            why = "the file has no v_reset, as written before nir had that field"
             if "subtract-late" in row.resets:
                 why += "; 'subtract-late' is snnTorch's reset_delay=True, 'subtract-corrected' its "
-                why += "reset_delay=False, which files do not keep"
+                why += "reset_delay=False, which files do not store"
             self.record_inference("nir_reset", "subtract", why)
             return "subtract"
         if len(targets) == firing and all(np.all(target != 0) for target in targets):
@@ -214,7 +214,7 @@ class _Facts:
 
 
 def _common_value(values: list[Array]) -> float | None:
-    """The number that all of ``values`` are, within what float32 rounds off."""
+    """Return the number that all ``values`` equal within float32 rounding, or None."""
     flat = np.concatenate([np.ravel(value) for value in values]) if values else np.zeros(0)
     if not flat.size or not np.all(np.isfinite(flat)) or flat[0] <= 0:
         return None
@@ -222,7 +222,7 @@ def _common_value(values: list[Array]) -> float | None:
 
 
 def _round(dt: float) -> float:
-    """The number of few digits that ``dt`` is but for float32 constants."""
+    """Return ``dt`` with few digits if it differs from that only by float32 rounding."""
     for digits in (1, 2, 3, 4):
         short = float(f"{dt:.{digits - 1}e}")
         if isclose(short, dt, rel_tol=NEAR):
@@ -235,7 +235,7 @@ def _kinds(facts: _Facts) -> set[str]:
 
 
 def _scaled_dt(facts: _Facts) -> float | None:
-    """Dt where every gain is a time constant over one dt, as snnTorch and SpikingJelly write."""
+    """Return dt if every gain is a time constant over one dt (snnTorch, SpikingJelly)."""
     found = []
     for name, node in facts.nodes.items():
         fields = facts.fields[name]
@@ -258,12 +258,12 @@ def _ratio(tau: Array, gain: Array) -> Array:
 
 
 def _all_longer(facts: _Facts, dt: float) -> bool:
-    """Whether every time constant is longer than dt, so that a gain of 1 is no pattern."""
+    """Return True if every time constant exceeds dt; then a gain of 1 is not a pattern."""
     return all(np.all(tau > dt * (1 + NEAR)) for tau in facts.taus())
 
 
 def _have_v_reset(facts: _Facts) -> list[bool]:
-    """Of each layer that fires, whether the file has its v_reset."""
+    """Return, for each layer that fires, whether the file has its v_reset."""
     return ["v_reset" in facts.fields[n] for n, node in facts.nodes.items() if node.type in FIRING]
 
 
@@ -273,7 +273,7 @@ def _snntorch(facts: _Facts) -> Guess | None:
     targets = [fields["v_reset"] for fields in facts.fields.values() if "v_reset" in fields]
     if dt is None or not _is_snntorch(dt) or leaks or np.any(targets):
         return None
-    return Guess("snntorch", dt, "r = tau / dt, with the dt of 0.0001 s that snnTorch has")
+    return Guess("snntorch", dt, "r = tau / dt with snnTorch's dt of 0.0001 s")
 
 
 def _spikingjelly(facts: _Facts) -> Guess | None:
@@ -287,7 +287,7 @@ def _spikingjelly(facts: _Facts) -> Guess | None:
             fields["v_leak"], fields["v_reset"], rtol=NEAR, atol=0
         ):
             return None
-    return Guess("spikingjelly", dt, f"r = tau / dt with dt = {dt:g} s, and v_reset is there")
+    return Guess("spikingjelly", dt, f"r = tau / dt with dt = {dt:g} s, and v_reset is present")
 
 
 def _rockpool(facts: _Facts) -> Guess | None:
@@ -328,7 +328,7 @@ def _sinabs(facts: _Facts) -> Guess | None:
 
 
 def _several(facts: _Facts) -> bool:
-    """Whether there are constants enough that a pattern is no accident."""
+    """Return True if there are enough constants to exclude a coincidence."""
     taus = facts.taus()
     return bool(taus) and np.unique(np.concatenate(taus)).size > 1
 
@@ -345,7 +345,7 @@ PATTERNS = (_sinabs, _rockpool, _snntorch, _spikingjelly)
 
 
 def _dt_of(dialect: str, facts: _Facts) -> float | None:
-    """The dt that a file of that dialect says, or None."""
+    """Return the dt that a file of that dialect implies, or None."""
     if dialect == "snntorch":
         return _scaled_dt(facts)
     if dialect == "rockpool":
@@ -354,7 +354,7 @@ def _dt_of(dialect: str, facts: _Facts) -> float | None:
 
 
 def _spikingjelly_dt(facts: _Facts) -> float | None:
-    """As ``_scaled_dt``, but a LIF layer may have a gain of 1 and say nothing."""
+    """Return dt as in ``_scaled_dt``, ignoring LIF layers with a gain of 1."""
     unit_gain = [
         name
         for name, node in facts.nodes.items()
@@ -365,7 +365,7 @@ def _spikingjelly_dt(facts: _Facts) -> float | None:
 
 
 _DT_WHY = {
-    "snntorch": "what snnTorch writes NIR with",
+    "snntorch": "the dt of snnTorch's exporter",
     "rockpool": "r is tau exp(-dt / tau) / dt",
     "spikingjelly": "r is tau / dt",
 }

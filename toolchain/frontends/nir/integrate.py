@@ -1,8 +1,8 @@
 r"""The equations of a NIR file, integrated step by step: plain, slow, and without the IR.
 
-What the Graph of a file is held against. One node after the other in each step; the constants of
-a step are written down once more here, so that a slip in ``dialects`` or on the way to the Graph
-shows as a difference. With a the part that is kept and g the gain,
+Reference for the self-check of imported Graphs. Nodes are evaluated one by one in each step; the
+update rules are implemented a second time here, so that a mistake in ``dialects`` or in the
+conversion shows up as a difference. With decay a and gain g,
 
 .. math:: i \leftarrow a_{syn} i + g_{syn} x, \qquad
           v \leftarrow v_{leak} + a (v - v_{leak}) + g i.
@@ -32,14 +32,14 @@ ONE_FOR_IF = ("sinabs", "norse", "norse-export")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Wiring:
-    """A graph without graphs in it.
+    """A graph without inner graphs.
 
     Attributes:
-        nodes: by name, producers first but for late edges.
-        edges: all of them.
-        late: steps by which what an edge carries is late, where it is.
-        shapes: what each node gives each step.
-        looped: nodes whose output returns to them.
+        nodes: by name, producers first except across delayed edges.
+        edges: all edges.
+        delays: delay of edges, in steps, where it is not 0.
+        shapes: output shape of each node.
+        recurrent: nodes whose output returns to them.
     """
 
     nodes: Mapping[str, NirNode]
@@ -51,7 +51,7 @@ class Wiring:
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """What a node with a state gave and its membrane, (batch, *shape) each step."""
+    """Outputs and membranes of a stateful node, (batch, *shape) per step."""
 
     outputs: list[Array] = field(default_factory=list)
     membranes: list[Array] = field(default_factory=list)
@@ -61,7 +61,7 @@ def integrate(wiring: Wiring, reading: Reading, x: Array) -> tuple[Array, dict[s
     """Run the graph on ``x`` (batch, time, *features).
 
     Returns:
-        What reaches the Output, (batch, time, *features), and the tracks of nodes with a state.
+        The input of the Output node, (batch, time, *features), and the tracks of stateful nodes.
     """
     sources: dict[str, list[tuple[str, int]]] = {name: [] for name in wiring.nodes}
     for pre, post in sorted(wiring.edges):
@@ -88,7 +88,7 @@ def integrate(wiring: Wiring, reading: Reading, x: Array) -> tuple[Array, dict[s
 
 
 def _apply(node: NirNode, x: Array) -> Array:
-    """What a node without a state makes of ``x`` (batch, *features)."""
+    """Apply a stateless node to ``x`` (batch, *features)."""
     fields = node.fields
     if node.type in ("Affine", "Linear"):
         y = x @ np.asarray(fields["weight"], dtype=np.float64).T
@@ -116,7 +116,7 @@ def _zeros(node: NirNode, kernel: Shape, dilation: list[int]) -> list[int]:
 
 
 def _convolve(node: NirNode, x: Array) -> Array:
-    """Tap by tap: each weight of the kernel times the part of the map that it meets."""
+    """Convolve by kernel position: each weight times the part of the map that it covers."""
     weight = np.asarray(node.fields["weight"], dtype=np.float64)
     kernel, axes = weight.shape[2:], weight.ndim - 2
     stride, dilation = _sides(node, "stride", axes), _sides(node, "dilation", axes)
@@ -143,7 +143,7 @@ def _convolve(node: NirNode, x: Array) -> Array:
 
 
 def _pool(node: NirNode, x: Array) -> Array:
-    """Position by position within the window."""
+    """Sum or average by position within the window."""
     kernel, stride = _sides(node, "kernel_size", 2), _sides(node, "stride", 2)
     size = [(n - k) // s + 1 for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
     out = np.zeros((*x.shape[:2], *size))
@@ -172,7 +172,7 @@ class _Cell:
         self.track = Track()
 
     def step(self, x: Array) -> Array:
-        """Spikes, or the membrane of a layer that does not fire."""
+        """Advance one step; return spikes, or the membrane of a layer that does not fire."""
         output = self.threshold(x) if self.kind == "Threshold" else self.integrate(x)
         self.track.outputs.append(output)
         self.track.membranes.append(self.v)
@@ -195,14 +195,14 @@ class _Cell:
         return self.fire() if self.fires else self.v
 
     def apply_leak(self) -> Array:
-        """The membrane after its leak."""
+        """Return the membrane after its leak."""
         if self.kind in ("I", "IF"):
             return self.v
         leak = self.fields["v_leak"]
         return np.asarray(leak + self.decay(self.membrane_tau()) * (self.v - leak))
 
     def drive(self, x: Array) -> Array:
-        """What the input adds to the membrane, through the synapse where there is one."""
+        """Return what the input adds to the membrane, through the synapse if there is one."""
         if self.kind in ("I", "IF"):
             one = self.name in ONE_FOR_IF
             return x if one else np.asarray(snap_to_one(self.fields["r"] * self.dt) * x)
@@ -221,7 +221,7 @@ class _Cell:
         return self.fields["tau" if "tau" in self.fields else "tau_mem"]
 
     def decay(self, tau: Array) -> Array:
-        """What is kept over a step."""
+        """Return the decay factor of one step."""
         if self.name in TAU_IN_STEPS:
             return np.asarray(np.exp(-1 / tau))
         if self.name in EXPONENTIAL:

@@ -1,9 +1,9 @@
-"""Where the one timestep of a recurrent connection stands: NIR draws loops and does not say.
+"""Placement of the one-step delay of recurrent connections, which NIR leaves open.
 
-Every framework means one step. The edge that closes a loop is the one that returns to a node which
-everything in the loop comes through; where a graph has a loop with two ways in, that is not
-decided. The delay is put on the edge that leaves the neuron, so that a bias of the recurrent
-weight acts from the first step on. A ``Delay`` of a step or more opens a loop by itself.
+In every framework the delay is one step. The edge that closes a loop is the one that returns to a
+node which dominates the loop; in a loop with two entries it is ambiguous. The delay is put on
+the edge that leaves the neuron, so that a bias of the recurrent weight acts from the first step on.
+A loop with a ``Delay`` of at least one step needs no further delay.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ __all__ = ["recurrent_edges", "recurrent_nodes"]
 def recurrent_edges(
     nodes: Mapping[str, NirNode], edges: Collection[NirEdge], delay_nodes: Collection[str]
 ) -> set[NirEdge]:
-    """The edges that arrive one step later.
+    """Return the edges with a delay of one step.
 
     Args:
-        nodes, edges: a graph without graphs in it.
-        held: names of the ``Delay`` nodes of a step or more.
+        nodes: nodes of the flattened graph.
+        edges: edges of the flattened graph.
+        delay_nodes: names of the ``Delay`` nodes of at least one step.
 
     Raises:
-        ValueError: a loop with two ways in.
+        ValueError: a loop with two entries.
     """
     start = next(name for name, node in nodes.items() if node.type == "Input")
     net: nx.DiGraph[str] = nx.DiGraph()
@@ -43,13 +44,13 @@ def recurrent_edges(
         names = [str(edge[0]) for edge in nx.find_cycle(rest)]
         raise ValueError(
             f"the loop {' -> '.join([*names, names[0]])} is entered at more than one node, so "
-            "which of its edges comes a step later is open; put a Delay of one step there"
+            "the edge with the delay of one step is ambiguous; insert a Delay of one step"
         )
     return {_move_to_neuron(net, nodes, edge) for edge in closing}
 
 
 def recurrent_nodes(nodes: Collection[str], edges: Collection[NirEdge]) -> set[str]:
-    """The nodes whose output returns to them."""
+    """Return the nodes whose output returns to them."""
     net: nx.DiGraph[str] = nx.DiGraph()
     net.add_nodes_from(nodes)
     net.add_edges_from(edges)
@@ -58,7 +59,7 @@ def recurrent_nodes(nodes: Collection[str], edges: Collection[NirEdge]) -> set[s
 
 
 def _dominators(net: nx.DiGraph[str], start: str) -> dict[str, set[str]]:
-    """For each node, itself and every node that all ways to it pass."""
+    """Return, for each node, itself and the nodes on every path to it."""
     direct = nx.immediate_dominators(net, start)
     found: dict[str, set[str]] = {start: {start}}
     for name in net:
@@ -71,7 +72,7 @@ def _dominators(net: nx.DiGraph[str], start: str) -> dict[str, set[str]]:
 
 
 def _move_to_neuron(net: nx.DiGraph[str], nodes: Mapping[str, NirNode], edge: NirEdge) -> NirEdge:
-    """The same delay nearer to the neuron, through layers without state that lead only there."""
+    """Move the delay closer to the neuron, through stateless layers that lead only there."""
     pre, post = edge
     while nodes[pre].type not in NEURONS:
         before = list(net.predecessors(pre))

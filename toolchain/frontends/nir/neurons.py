@@ -1,4 +1,4 @@
-"""A NIR primitive with a state over time as a node of the IR, under one reading of the file."""
+"""Conversion of stateful NIR primitives to IR nodes, for one interpretation of the file."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NEURONS = ("CubaLI", "CubaLIF", "I", "IF", "LI", "LIF", "Threshold")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a NIR file leaves open, settled.
+    """The interpretation of what a NIR file leaves open.
 
     Attributes:
-        dialect: what a step of each primitive computes.
-        dt: length of a step, s; None where nothing depends on it.
+        dialect: the update rule of each primitive.
+        dt: length of a timestep, s; None if nothing depends on it.
         reset: ``subtract`` or ``value`` (to v_reset), with ``-late`` for one step later and
             ``-corrected`` for snnTorch's ``reset_delay=False``.
-        said: how each was settled, for the graph's provenance.
+        provenance: how each was chosen, for the graph's provenance.
     """
 
     dialect: Dialect
@@ -40,23 +40,23 @@ class Reading:
 
 
 def fields_of(node: NirNode) -> dict[str, Array]:
-    """The numbers of a node in float64; an absent ``w_in`` is 1."""
+    """Return the numbers of a node as float64; a missing ``w_in`` is 1."""
     defaults = {"w_in": np.ones(())} if node.type in ("CubaLIF", "CubaLI") else {}
     parameters = {key: np.asarray(value, dtype=np.float64) for key, value in node.fields.items()}
     return {**defaults, **parameters}
 
 
 def neuron(node: NirNode, shape: Shape, reading: Reading, *, recurrent: bool = False) -> Node:
-    """The Neuron or Readout of ``node``, whose layer has that shape.
+    """Convert ``node`` to a Neuron or Readout of ``shape``.
 
     Args:
         node: one of ``NEURONS``.
-        shape: of what it receives and gives.
-        reading: how the file is read.
-        looped: whether its own spikes return to it.
+        shape: shape of its input and output.
+        reading: the interpretation of the file.
+        recurrent: whether its own spikes return to it.
 
     Raises:
-        ValueError: it has no meaning in the dialect, or its fields do not fit.
+        ValueError: the dialect does not support it, or its fields do not match the shape.
     """
     fields = {key: _match_shape(key, value, shape) for key, value in fields_of(node).items()}
     for complaint in reading.dialect.errors(node.type, fields, reading.dt):
@@ -74,19 +74,19 @@ def neuron(node: NirNode, shape: Shape, reading: Reading, *, recurrent: bool = F
 
 
 def _match_shape(name: str, value: Array, shape: Shape) -> Array:
-    """One number, or one for each neuron of ``shape``."""
+    """Return one number, or one for each neuron of ``shape``."""
     if value.size == 1:
         return value.reshape(())
     fits = value.ndim == len(shape) and all(
         has in (1, wanted) for has, wanted in zip(value.shape, shape, strict=True)
     )
     if not fits:
-        raise ValueError(f"{name} has shape {value.shape}, the layer {shape}")
+        raise ValueError(f"{name} has shape {value.shape}, the layer has {shape}")
     return value
 
 
 def _collapse(value: Any) -> Any:
-    """The number that all neurons share."""
+    """Return the number that all neurons share, else the array."""
     if not isinstance(value, np.ndarray) or not value.size:
         return value
     return value if np.any(value != value.flat[0]) else value.flat[0]
@@ -147,11 +147,11 @@ def _reset(
     reset_when: ResetWhen = "next_corrected" if timing == "corrected" else "next_undecayed"
     if (action == "subtract" or timing) and np.any(target):
         raise ValueError(
-            f"v_reset is {target.flat[0]:g}, which reset={reading.reset!r} has no use for"
+            f"v_reset is {target.flat[0]:g}, but reset={reading.reset!r} does not use it"
         )
     if action == "subtract":
         return {"reset": "subtract", "reset_when": reset_when if timing else "same"}
-    # snnTorch's plain Leaky loses only its membrane, its other neurons the step's input, too
+    # in snnTorch, Leaky clears only its membrane, the other neurons also the input of that step
     reset_when = "next_erase_all" if kind == "CubaLIF" or recurrent else reset_when
     target = _collapse(target)
     return {"reset": "value", "v_reset": target, "reset_when": reset_when if timing else "same"}

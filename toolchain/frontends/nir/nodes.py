@@ -1,6 +1,7 @@
-"""What a NIR file says, before anything is made of it: typed nodes, arrays and edges, frozen.
+"""Plain contents of a NIR file: typed nodes, arrays and edges, frozen.
 
-The names are those of the file. What the numbers mean is not in the file alone: see ``to_graph``.
+The names are those of the file. The meaning of the numbers needs more than the file: see
+``to_graph``.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from toolchain.arrays import Array
 __all__ = ["FieldValue", "NirEdge", "NirFile", "NirGraph", "NirNode"]
 
 FieldValue: TypeAlias = Array | str
-"""A field: an array (0-d for a single number) or a text such as the padding ``same``."""
+"""A field: an array (0-d for a single number) or a string such as the padding ``same``."""
 NirEdge: TypeAlias = tuple[str, str]
 """An edge: the names of its start and its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NirNode:
-    """A primitive.
+    """A NIR primitive.
 
     Attributes:
         type: the primitive's name: ``LIF``, ``Conv2d``.
-        fields: its parameters under NIR's names; those that the file does not have are absent.
-        metadata: what the writer put beside them, plain data.
+        fields: its parameters under NIR's names; those missing in the file are absent.
+        metadata: further plain data of the writer.
     """
 
     type: str
@@ -36,7 +37,7 @@ class NirNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NirGraph:
-    """Nodes by name, graphs within graphs among them, and edges (from, to)."""
+    """Nodes by name, inner graphs among them, and edges (from, to)."""
 
     nodes: Mapping[str, NirNode | NirGraph]
     edges: tuple[NirEdge, ...]
@@ -45,11 +46,11 @@ class NirGraph:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NirFile:
-    """A NIR graph with where it came from.
+    """A NIR graph and its origin.
 
     Attributes:
         graph: the outermost graph.
-        version: the version of nir that wrote it, as the file says, or None.
+        version: the version of nir that wrote the file, or None.
         where: path or description, for messages.
     """
 

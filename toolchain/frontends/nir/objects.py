@@ -1,7 +1,7 @@
-"""``nir.NIRGraph`` objects of nir 1.0.4 or 1.0.8, by the names of their attributes.
+"""Import of ``nir.NIRGraph`` objects of nir 1.0.4 or 1.0.8, by attribute names.
 
-nir itself is not imported. An object has every field of its class, so a ``v_reset`` that 1.0.8
-filled in with zeros cannot be told from one that was meant.
+nir itself is not imported. An object has every field of its class, so a ``v_reset`` that nir 1.0.8
+filled in with zeros cannot be distinguished from an intended one.
 """
 
 from __future__ import annotations
@@ -26,20 +26,22 @@ _PORTS = {
     ("Output", "shape"): ("output_type", "output"),
     ("Flatten", "input_type"): ("input_type", "input"),
 }
-"""Fields that an object keeps in a dict of its own, by type and name."""
+"""Fields that an object stores in a dict, by type and name."""
 
 
 def from_object(graph: Any) -> NirFile:
-    """What a ``nir.NIRGraph`` in memory says; its arrays are copied.
+    """Convert a ``nir.NIRGraph`` in memory; its arrays are copied.
 
     Raises:
-        ModelFileError: it is no NIRGraph, contains itself, or has nodes, fields or metadata that
-            are not known; the message lists all of it.
+        ModelFileError: it is not a NIRGraph, contains itself, or has unknown nodes, fields or
+            metadata (the message lists all).
     """
     where = f"{type(graph).__module__.split('.')[0]}.{type(graph).__qualname__}"
     reader = _ObjectReader()
     if type(graph).__qualname__ != GRAPH:
-        raise file_error(where, [("", f"takes a {GRAPH}, which every NIR model is outermost")])
+        raise file_error(
+            where, [("", f"expected a {GRAPH}, the outermost node of every NIR model")]
+        )
     found = reader.graph(graph, ROOT, ())
     faults = reader.faults or list(graph_faults(found, ROOT))
     if faults:
@@ -54,22 +56,22 @@ def _version(graph: Any) -> str | None:
 
 
 class _ObjectReader:
-    """Objects turned into nodes, with what was wrong on the way."""
+    """Converts objects to nodes and collects problems."""
 
     def __init__(self) -> None:
         self.faults: list[NirFault] = []
         self.count = 0
 
     def graph(self, graph: Any, place: str, parents: tuple[int, ...]) -> NirGraph:
-        """A graph; ``above`` are the identities of those around it."""
+        """Convert a graph; ``parents`` are the identities of the graphs around it."""
         nodes, edges = getattr(graph, "nodes", None), getattr(graph, "edges", None)
         self.count += len(nodes) if isinstance(nodes, Mapping) else 0
         if id(graph) in parents:
             self.faults.append((place, "the graph contains itself"))
         elif len(parents) >= DEFAULT.graph_depth:
-            self.faults.append((place, f"lies more than {DEFAULT.graph_depth} graphs deep"))
+            self.faults.append((place, f"is nested more than {DEFAULT.graph_depth} graphs deep"))
         elif not isinstance(nodes, Mapping):
-            self.faults.append((f"{place}/nodes", "is no dict"))
+            self.faults.append((f"{place}/nodes", "is not a dict"))
         elif self.count > DEFAULT.nodes:
             self.faults.append((place, f"more than {DEFAULT.nodes} nodes"))
         else:
@@ -100,21 +102,23 @@ class _ObjectReader:
             return value
         array = _array(value)
         if array is None:
-            self.faults.append((place, f"is a {type(value).__name__}; takes numbers or one text"))
+            self.faults.append(
+                (place, f"is a {type(value).__name__}; expected numbers or one string")
+            )
         return array
 
     def edges(self, edges: Any, place: str) -> tuple[tuple[str, str], ...]:
         try:
             return tuple((str(pre), str(post)) for pre, post in edges)
         except (TypeError, ValueError):
-            self.faults.append((f"{place}/edges", "is no list of pairs of names"))
+            self.faults.append((f"{place}/edges", "is not a list of pairs of names"))
             return ()
 
     def metadata(self, node: Any, place: str) -> dict[str, Any]:
         found = getattr(node, "metadata", None) or {}
         if isinstance(found, Mapping):
             return self.plain(found, f"{place}/metadata", 0)
-        self.faults.append((f"{place}/metadata", "is no dict"))
+        self.faults.append((f"{place}/metadata", "is not a dict"))
         return {}
 
     def plain(self, found: Mapping[Any, Any], place: str, depth: int) -> dict[str, Any]:
@@ -134,21 +138,21 @@ class _ObjectReader:
         array = None if isinstance(value, Mapping) else _array(value)
         if array is None:
             self.faults.append(
-                (place, f"is a {type(value).__name__}; takes texts, numbers, lists and dicts")
+                (place, f"is a {type(value).__name__}; expected strings, numbers, lists or dicts")
             )
             return None
         return array.tolist()
 
 
 def _attribute(node: Any, kind: str, name: str) -> Any:
-    """A field of an object; those that are a port's shape lie in a dict."""
+    """Return a field of an object; the shapes of ports are in a dict."""
     attribute, port = _PORTS.get((kind, name), (name, None))
     found = getattr(node, attribute, None)
     return found.get(port) if port is not None and isinstance(found, Mapping) else found
 
 
 def _texts(value: Any) -> list[str] | None:
-    """A list of texts; nir gives back those it read as bytes."""
+    """Return a list of strings, decoding those that nir returns as bytes; else None."""
     items = value.tolist() if isinstance(value, np.ndarray) and value.dtype == object else value
     if not isinstance(items, list | tuple) or not items:
         return None
@@ -158,8 +162,8 @@ def _texts(value: Any) -> list[str] | None:
 
 
 def _array(value: Any) -> Array | None:
-    """A read-only array of numbers or bools, of whatever makes one."""
-    if hasattr(value, "detach"):  # a torch tensor, which may stand on a device and have a gradient
+    """Return a read-only array of numbers or bools, or None."""
+    if hasattr(value, "detach"):  # a torch tensor, possibly on a device and with a gradient
         value = value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
         return None
@@ -173,7 +177,7 @@ def _array(value: Any) -> Array | None:
 
 
 def _is_rectangular(items: Iterable[Any]) -> bool:
-    """Whether lists within lists have one length at each level, and numbers at the last."""
+    """Return True if nested lists have equal lengths per level and numbers innermost."""
     items = list(items)
     if not any(isinstance(item, list | tuple) for item in items):
         return all(isinstance(item, bool | int | float | np.number | np.bool_) for item in items)

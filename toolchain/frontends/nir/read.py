@@ -1,7 +1,7 @@
-"""Reads ``.nir`` files, of whichever version of nir and whatever may be in them.
+"""Reader of ``.nir`` files of any version of nir, including untrusted ones.
 
-Layout, the same from nir 0.2.0 to 1.0.8: a text ``version`` and a group ``node``, the outermost
-graph. A graph has a text ``type``, a group ``nodes`` and the (edges, 2) texts ``edges``; a
+Layout, the same from nir 0.2.0 to 1.0.8: a string ``version`` and a group ``node``, the outermost
+graph. A graph has a string ``type``, a group ``nodes`` and the (edges, 2) strings ``edges``; a
 primitive has ``type`` and its fields. Either may have a group ``metadata``.
 """
 
@@ -25,11 +25,11 @@ OUTERMOST = "/node"
 
 
 def read(path: str | Path, *, limits: Limits = DEFAULT) -> NirFile:
-    """What the NIR file at ``path`` says.
+    """Read the NIR file at ``path``.
 
     Raises:
-        ModelFileError: there is no such file, it is damaged, too large or no NIR file; the message
-            lists what is wrong and where in the file.
+        ModelFileError: the file is missing, damaged, too large or not a NIR file (the message
+            lists the problems and their paths in the file).
     """
     (found,) = read_several([Path(path)], limits=limits)
     if isinstance(found, ModelFileError):
@@ -40,7 +40,7 @@ def read(path: str | Path, *, limits: Limits = DEFAULT) -> NirFile:
 def read_several(
     paths: Sequence[Path], *, limits: Limits = DEFAULT
 ) -> Iterator[NirFile | ModelFileError]:
-    """Each file as :func:`read` gives it, or the error that it would raise; one start for all."""
+    """Yield each file as :func:`read` returns it, or its error; in one process for all."""
     for path, tree in zip(paths, read_trees(paths, limits), strict=True):
         yield _file(str(path), tree, limits)
 
@@ -52,14 +52,16 @@ def _file(where: str, tree: Group | list[NirFault], limits: Limits) -> NirFile |
     outermost = tree.get("node")
     if not isinstance(outermost, dict):
         return file_error(
-            where, [(OUTERMOST, f"no such group; the file has {_member_names(tree)}")]
+            where, [(OUTERMOST, f"missing group; the file has {_member_names(tree)}")]
         )
     kind = reader.type_of(outermost, OUTERMOST)
     if kind not in (GRAPH, ""):
-        reader.faults.append((f"{OUTERMOST}/type", f"{kind[:40]!r}; takes a {GRAPH} outermost"))
+        reader.faults.append(
+            (f"{OUTERMOST}/type", f"{kind[:40]!r}; the outermost node must be a {GRAPH}")
+        )
     version = tree.get("version")
     if version is not None and not isinstance(version, str):
-        reader.faults.append(("/version", "is no text"))
+        reader.faults.append(("/version", "is not a string"))
     reader.check_members(tree, {"node", "version"}, "")
     if not reader.faults:
         graph = reader.graph(outermost, OUTERMOST)
@@ -71,7 +73,7 @@ def _file(where: str, tree: Group | list[NirFault], limits: Limits) -> NirFile |
 
 
 class _TreeReader:
-    """Groups turned into nodes, with what was wrong on the way."""
+    """Converts groups to nodes and collects problems."""
 
     def __init__(self) -> None:
         self.faults: list[NirFault] = []
@@ -80,9 +82,7 @@ class _TreeReader:
         self.check_members(group, {"type", "nodes", "edges", "metadata"}, place)
         nodes = group.get("nodes")
         if not isinstance(nodes, dict):
-            self.faults.append(
-                (f"{place}/nodes", f"no such group; there is {_member_names(group)}")
-            )
+            self.faults.append((f"{place}/nodes", f"missing group; found {_member_names(group)}"))
             nodes = {}
         members: dict[str, NirNode | NirGraph] = {}
         for name, member in nodes.items():
@@ -90,7 +90,7 @@ class _TreeReader:
             if isinstance(member, dict):
                 members[name] = self.member(member, here)
             else:
-                self.faults.append((here, "is a value; takes a group for each node"))
+                self.faults.append((here, "is a value; each node must be a group"))
         return NirGraph(
             nodes=members,
             edges=self.edges(group.get("edges"), f"{place}/edges"),
@@ -106,7 +106,7 @@ class _TreeReader:
             if name in ("type", "metadata"):
                 continue
             if isinstance(value, dict) or (not isinstance(value, str) and value.dtype == object):
-                self.faults.append((f"{place}/{name}", "takes numbers or one text"))
+                self.faults.append((f"{place}/{name}", "expected numbers or one string"))
             else:
                 fields[name] = value
         return NirNode(type=kind, fields=fields, metadata=self.metadata(group, place))
@@ -115,17 +115,17 @@ class _TreeReader:
         kind = group.get("type")
         if isinstance(kind, str) and kind:
             return kind
-        text = "no such text" if kind is None else "is no text"
+        text = "missing string" if kind is None else "is not a string"
         self.faults.append((f"{place}/type", text))
         return ""
 
     def edges(self, found: Group | Array | str | None, place: str) -> tuple[tuple[str, str], ...]:
         if found is None or isinstance(found, str | dict):
-            self.faults.append((place, "no such data set of texts (edges, 2)"))
+            self.faults.append((place, "missing data set of strings (edges, 2)"))
         elif not found.size:
             return ()
         elif found.dtype != object or found.ndim != 2 or found.shape[1] != 2:
-            self.faults.append((place, f"{found.dtype} {found.shape}; takes texts (edges, 2)"))
+            self.faults.append((place, f"{found.dtype} {found.shape}; expected strings (edges, 2)"))
         else:
             return tuple((str(pre), str(post)) for pre, post in found)
         return ()
@@ -134,12 +134,12 @@ class _TreeReader:
         found = group.get("metadata", {})
         if isinstance(found, dict):
             return _plain(found)
-        self.faults.append((f"{place}/metadata", "is a value; takes a group"))
+        self.faults.append((f"{place}/metadata", "is a value; expected a group"))
         return {}
 
     def check_members(self, group: Group, known: set[str], place: str) -> None:
         for name in sorted(group.keys() - known):
-            text = f"is not known here; takes {', '.join(sorted(known))}"
+            text = f"unknown entry; expected {', '.join(sorted(known))}"
             self.faults.append((f"{place}/{name}", text))
 
 
@@ -148,7 +148,7 @@ def _member_names(group: Group) -> str:
 
 
 def _plain(group: Group) -> dict[str, Any]:
-    """Metadata as numbers, texts, lists and dicts."""
+    """Return metadata as numbers, strings, lists and dicts."""
     return {name: _plain_value(value) for name, value in group.items()}
 
 

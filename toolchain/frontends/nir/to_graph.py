@@ -1,8 +1,8 @@
-"""A NIR file as a Graph.
+"""Conversion of a NIR file to a Graph.
 
-All shapes are worked out anew from the Input and the weights. NIR has sums where edges meet, the
-IR has ``Add`` nodes there; NIR's ``Delay`` is the IR's delay of an edge, which ends at an
-``Identity`` of the Delay's name.
+All shapes are recomputed from the Input and the weights. Where edges meet, NIR sums implicitly and
+the IR has an ``Add`` node; a ``Delay`` of NIR becomes the delay of an edge in the IR, which ends at
+an ``Identity`` with the name of the Delay.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from toolchain.ir import Add, Edge, Graph, Identity, Input, Node, Output
 __all__ = ["to_graph"]
 
 MAX_FEATURES, MAX_TOTAL = 2**20, 2**21
-"""Most numbers that a layer may give each step, and all layers together."""
+"""Maximum number of output values per step, of a layer and of all layers."""
 MAX_DELAY = 2**16
-"""Most steps of a Delay."""
+"""Maximum number of steps of a Delay."""
 
 
 def to_graph(
@@ -41,29 +41,29 @@ def to_graph(
     dialect: str | None = None,
     reset: str | None = None,
 ) -> Graph:
-    """The Graph of a NIR file, checked against a direct integration of the file's equations.
+    """Convert a NIR file to a Graph, checked against direct integration of its equations.
 
     Args:
-        file: as read.
+        file: the file as read.
         dt: length of a timestep, s.
-        dialect: which framework's steps are meant; one of ``dialects.DIALECTS``.
-        reset: ``subtract``, ``value`` (to v_reset), one of these with ``-late``, as snnTorch's
-            ``reset_delay=True`` has it, or ``subtract-corrected``, its ``reset_delay=False``.
+        dialect: the framework whose update rules apply; one of ``dialects.DIALECTS``.
+        reset: ``subtract``, ``value`` (to v_reset), one of these with ``-late`` for snnTorch's
+            ``reset_delay=True``, or ``subtract-corrected`` for its ``reset_delay=False``.
 
     Returns:
-        The Graph; ``nir_dialect``, ``nir_dt`` and ``nir_reset`` in its provenance say how each was
-        settled. What this toolchain wrote itself comes back as it was, unless a dialect is named.
+        The Graph; ``nir_dialect``, ``nir_dt`` and ``nir_reset`` in its provenance state how each
+        was chosen. Files written by this toolchain are restored exactly unless a dialect is given.
 
     Raises:
-        ModelFileError: what is not told is not decided by the file either, with the choices and
-            what each would mean; a node has no meaning in the dialect; the graph is damaged; or
-            Graph and equations differ.
+        ModelFileError: dialect, dt or reset is neither given nor determined by the file (the
+            message lists the choices and their effect); the dialect does not support a node; the
+            graph is damaged; or Graph and equations differ.
     """
     if dialect is None:
         own = own_graph(file, dt, reset)
         if own is not None:
             return own
-    with np.errstate(all="ignore"):  # numbers of a damaged file; they end as NaN, which is found
+    with np.errstate(all="ignore"):  # damaged files: overflow becomes NaN, which the check reports
         return _read_dialect(file, dt, dialect, reset)
 
 
@@ -96,7 +96,7 @@ def _notes(draft: _Draft) -> dict[str, str]:
 def _build_draft(
     nodes: Mapping[str, NirNode], flat: NirGraph, where: str, reading: Reading
 ) -> _Draft:
-    """All nodes and delays, with the Input's shape as declared or without batch and time."""
+    """Build all nodes and delays, with the Input's declared shape or without batch and time."""
     steps = _steps(nodes, where, reading)
     delay_nodes = {name for name, count in steps.items() if count}
     try:
@@ -116,7 +116,7 @@ def _build_draft(
     if len(fitting) != 1:
         raise file_error(where, drafts[0].faults)
     fitting[0].notes.append(
-        f"{input_name} declares {list(declared)}, taken as batch and time before "
+        f"{input_name} declares {list(declared)}, read as batch and time before "
         f"{list(fitting[0].shapes[input_name])}"
     )
     return fitting[0]
@@ -127,7 +127,7 @@ def _shape(node: NirNode) -> Shape:
 
 
 def _steps(nodes: Mapping[str, NirNode], where: str, reading: Reading) -> dict[str, int]:
-    """Whole steps of each ``Delay``."""
+    """Return the whole steps of each ``Delay``."""
     delays = {name: node for name, node in nodes.items() if node.type == "Delay"}
     row = reading.dialect
     if delays and "Delay" in row.refused:
@@ -141,26 +141,26 @@ def _steps(nodes: Mapping[str, NirNode], where: str, reading: Reading) -> dict[s
 
 
 def _delay(node: NirNode, reading: Reading) -> int | str:
-    """Whole steps, or what is wrong with them."""
+    """Return whole steps, or an error text."""
     delay = np.asarray(node.fields["delay"], dtype=np.float64).reshape(-1)
     if np.any(delay != delay[0]):
         return (
-            f"delays of {delay.min():g} to {delay.max():g} s; takes one delay for all its neurons"
+            f"delays of {delay.min():g} to {delay.max():g} s; all neurons must have the same delay"
         )
     assert reading.dt is not None
     steps = float(delay[0]) / reading.dt
     count = round(steps)
     if abs(steps - count) > 1e-5 * max(1, count) or not 0 <= count <= MAX_DELAY:
         return (
-            f"a delay of {delay[0]:g} s is {steps:g} steps of {reading.dt:g} s; takes whole ones "
-            f"from 0 to {MAX_DELAY}"
+            f"a delay of {delay[0]:g} s is {steps:g} steps of {reading.dt:g} s; expected an "
+            f"integer from 0 to {MAX_DELAY}"
         )
     return count
 
 
 @dataclass(slots=True, eq=False)
 class _Draft:
-    """Nodes made so far from one shape of the Input, and what was wrong."""
+    """The IR nodes for one shape of the Input, and the problems found."""
 
     nodes: Mapping[str, NirNode]
     edges: tuple[tuple[str, str], ...]
@@ -173,7 +173,7 @@ class _Draft:
     total_values: int = 0
 
     def build(self, input_name: str, shape: Shape) -> _Draft:
-        """The draft itself, with all that can be reached."""
+        """Build all nodes that can be reached and return the draft itself."""
         recurrent = recurrent_nodes(self.nodes, self.edges)
         successors: dict[str, list[str]] = {name: [] for name in self.nodes}
         for pre, post in self.edges:
@@ -181,7 +181,7 @@ class _Draft:
         self.ir_nodes[input_name], self.shapes[input_name] = Input(shape=shape), shape
         if prod(shape) > MAX_FEATURES:
             self.faults.append(
-                (input_name, f"{prod(shape)} numbers a step; takes at most {MAX_FEATURES}")
+                (input_name, f"{prod(shape)} values per step, the limit is {MAX_FEATURES}")
             )
             return self
         reached, queue = {input_name}, [input_name]
@@ -195,7 +195,7 @@ class _Draft:
         return self
 
     def add(self, name: str, shape: Shape, recurrent: bool) -> None:
-        """The node of that name, which receives ``shape``."""
+        """Add the node ``name``, whose input has ``shape``."""
         node = self.nodes[name]
         try:
             ir_node = self.node(node, shape, recurrent)
@@ -203,8 +203,8 @@ class _Draft:
             self.total_values += prod(output_shape)
             if prod(output_shape) > MAX_FEATURES or self.total_values > MAX_TOTAL:
                 raise ValueError(
-                    f"gives {prod(output_shape)} numbers a step; takes at most "
-                    f"{MAX_FEATURES} of a layer and {MAX_TOTAL} of all"
+                    f"outputs {prod(output_shape)} values per step; the limit is {MAX_FEATURES} "
+                    f"per layer and {MAX_TOTAL} in total"
                 )
         except ValueError as fault:
             self.faults.append((name, str(fault)))
@@ -222,7 +222,7 @@ class _Draft:
         return neuron(node, shape, self.reading, recurrent=recurrent)
 
     def note(self, name: str, node: NirNode, shape: Shape) -> None:
-        """A shape that the file declares and that is not the one worked out."""
+        """Record a declared shape that differs from the computed one."""
         key = {"Output": "shape", "Conv1d": "input_shape", "Conv2d": "input_shape"}.get(node.type)
         if key is None or key not in node.fields:
             return
@@ -232,7 +232,7 @@ class _Draft:
             self.notes.append(f"{name} declares {list(declared)}, has {list(actual)}")
 
     def ir_edges(self) -> list[Edge]:
-        """The edges of the Graph, with an ``Add`` where several meet."""
+        """Return the edges of the Graph, with an ``Add`` where several meet."""
         predecessors: dict[str, list[str]] = {}
         for pre, post in self.edges:
             predecessors.setdefault(post, []).append(pre)
@@ -247,7 +247,7 @@ class _Draft:
         return found
 
     def unused_name(self, name: str) -> str:
-        """``name``, or with a number behind it if it is taken."""
+        """Return ``name``, with a number appended if it is in use."""
         count, unused_name = 1, name
         while unused_name in self.ir_nodes:
             count += 1
