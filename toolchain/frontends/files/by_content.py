@@ -68,6 +68,16 @@ def load(
         ModelFileError: the file is unsupported, damaged or hostile, does not fit its network, or
             is ambiguous.
         ExtractError: the network cannot be converted to a Graph.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from toolchain import load
+        >>> layers = {"0_LinearTorch": {"weight": "[[0.5, 1.0], [0.25, 0.0], [0.0, 2.0]]"}}
+        >>> _ = Path("net.json").write_text(json.dumps(layers))  # as rockpool's module.save()
+        >>> graph = load("net.json", dt=1e-3)
+        >>> graph.shape("input"), graph.shape("output"), graph.dt
+        ((3,), (2,), 0.001)
     """
     content = identify(Path(path))
     options = _Options(

@@ -30,10 +30,24 @@ LOG = logging.getLogger("toolchain.nir")
 
 
 def save(graph: Graph, path: str | Path) -> Path:
-    """Write ``graph`` as a ``.nir`` file, completely or not at all, and return the path.
+    r"""Write ``graph`` as a ``.nir`` file, completely or not at all, and return the path.
 
     Raises:
         ModelFileError: as :func:`from_graph`.
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import save
+        >>> from toolchain.ir import Graph, Input, Linear, Output
+        >>> nodes = {
+        ...     "input": Input(shape=(3,)),
+        ...     "fc": Linear(weight=np.ones((2, 3))),
+        ...     "output": Output(),
+        ... }
+        >>> graph = Graph.chain(nodes)
+        >>> path = save(graph, "net.nir")
+        >>> path.name, path.read_bytes()[:4]
+        ('net.nir', b'\x89HDF')
     """
     return write(path, from_graph(graph))
 
@@ -43,6 +57,22 @@ def from_graph(graph: Graph) -> NirFile:
 
     Raises:
         ModelFileError: layers that NIR cannot represent (the message lists all).
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import from_graph, to_graph
+        >>> from toolchain.ir import Graph, Input, Linear, Output
+        >>> nodes = {
+        ...     "input": Input(shape=(3,)),
+        ...     "fc": Linear(weight=np.ones((2, 3))),
+        ...     "output": Output(),
+        ... }
+        >>> graph = Graph.chain(nodes)
+        >>> file = from_graph(graph)
+        >>> {name: node.type for name, node in file.graph.nodes.items()}
+        {'input': 'Input', 'fc': 'Linear', 'output': 'Output'}
+        >>> str(to_graph(file)) == str(graph)
+        True
     """
     plain = plain_graph(graph)
     hidden = list(_hidden_from_others(graph))

@@ -28,6 +28,14 @@ class NirNode:
         type: the primitive's name: ``LIF``, ``Conv2d``.
         fields: its parameters under NIR's names; those missing in the file are absent.
         metadata: further plain data of the writer.
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import NirNode
+        >>> fields = {"tau": 0.02, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.5}
+        >>> lif = NirNode(type="LIF", fields={k: np.full(3, v) for k, v in fields.items()})
+        >>> lif.type, lif.fields["tau"].tolist()
+        ('LIF', [0.02, 0.02, 0.02])
     """
 
     type: str
@@ -37,7 +45,20 @@ class NirNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NirGraph:
-    """Nodes by name, inner graphs among them, and edges (from, to)."""
+    """Nodes by name, inner graphs among them, and edges (from, to).
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import NirGraph, NirNode
+        >>> shape = {"shape": np.array([3])}
+        >>> ends = {kind: NirNode(type=kind, fields=shape) for kind in ("Input", "Output")}
+        >>> fc = NirNode(type="Linear", fields={"weight": np.eye(3)})
+        >>> graph = NirGraph(
+        ...     nodes={**ends, "fc": fc}, edges=(("Input", "fc"), ("fc", "Output"))
+        ... )
+        >>> [node.type for node in graph.nodes.values()]
+        ['Input', 'Output', 'Linear']
+    """
 
     nodes: Mapping[str, NirNode | NirGraph]
     edges: tuple[NirEdge, ...]
@@ -52,6 +73,15 @@ class NirFile:
         graph: the outermost graph.
         version: the version of nir that wrote the file, or None.
         where: path or description, for messages.
+
+    Example:
+        >>> from toolchain.frontends.nir import NirFile, NirGraph, to_graph
+        >>> file = NirFile(graph=NirGraph(nodes={}, edges=()), version="1.0.8", where="a.nir")
+        >>> to_graph(file)
+        Traceback (most recent call last):
+        toolchain.diagnostics.ModelFileError: a.nir: 2 errors
+          the graph has 0 Input nodes, expected exactly one
+          the graph has 0 Output nodes, expected exactly one
     """
 
     graph: NirGraph

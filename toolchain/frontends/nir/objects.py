@@ -35,6 +35,21 @@ def from_object(graph: Any) -> NirFile:
     Raises:
         ModelFileError: it is not a NIRGraph, contains itself, or has unknown nodes, fields or
             metadata (the message lists all).
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import from_object, to_graph
+        >>> def nir(kind, **fields):  # in place of the classes of the nir package
+        ...     return type(kind, (), fields)()
+        >>> nodes = {
+        ...     "input": nir("Input", input_type={"input": np.array([3])}),
+        ...     "fc": nir("Linear", weight=np.ones((2, 3))),
+        ...     "output": nir("Output", output_type={"output": np.array([2])}),
+        ... }
+        >>> edges = [("input", "fc"), ("fc", "output")]
+        >>> graph = to_graph(from_object(nir("NIRGraph", nodes=nodes, edges=edges)))
+        >>> graph.shape("output")
+        (2,)
     """
     where = f"{type(graph).__module__.split('.')[0]}.{type(graph).__qualname__}"
     reader = _ObjectReader()

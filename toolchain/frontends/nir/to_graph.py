@@ -58,6 +58,24 @@ def to_graph(
         ModelFileError: dialect, dt or reset is neither given nor determined by the file (the
             message lists the choices and their effect); the dialect does not support a node; the
             graph is damaged; or Graph and equations differ.
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import NirFile, NirGraph, NirNode, to_graph
+        >>> shape = {"shape": np.array([1])}
+        >>> fields = {"tau": 0.02, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.5}
+        >>> nodes = {
+        ...     "input": NirNode(type="Input", fields=shape),
+        ...     "lif": NirNode(type="LIF", fields={k: np.array([v]) for k, v in fields.items()}),
+        ...     "output": NirNode(type="Output", fields=shape),
+        ... }
+        >>> edges = (("input", "lif"), ("lif", "output"))
+        >>> file = NirFile(graph=NirGraph(nodes=nodes, edges=edges), version=None, where="example")
+        >>> graph = to_graph(file, dialect="euler", dt=1e-3, reset="subtract")
+        >>> float(graph["lif"].alpha_mem), round(float(graph["lif"].gain), 6)
+        (0.95, 0.05)
+        >>> graph.provenance["nir_dialect"]
+        'euler (given)'
     """
     if dialect is None:
         own = own_graph(file, dt, reset)
