@@ -31,9 +31,9 @@ def refusal(path, **given):
     """The message without the path, which every message starts with."""
     with pytest.raises(ModelFileError) as caught:
         load(path, **given)
-    told = str(caught.value)
-    assert told.startswith(str(path))
-    return told.removeprefix(f"{path}: ")
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    return message.removeprefix(f"{path}: ")
 
 
 def hdf5():
@@ -128,11 +128,11 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("told", FOREIGN)
-def test_what_is_not_read_is_refused_by_what_it_is(told, tmp_path):
-    made = FOREIGN[told]
-    (tmp_path / "model.nir").write_bytes(made() if callable(made) else made)
-    assert refusal(tmp_path / "model.nir").startswith(told)
+@pytest.mark.parametrize("message", FOREIGN)
+def test_what_is_not_read_is_refused_by_what_it_is(message, tmp_path):
+    content = FOREIGN[message]
+    (tmp_path / "model.nir").write_bytes(content() if callable(content) else content)
+    assert refusal(tmp_path / "model.nir").startswith(message)
 
 
 def test_an_export_of_torch_is_told_apart_from_weights(tmp_path):
@@ -161,7 +161,7 @@ def test_a_file_is_not_read_beyond_the_limit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "told"),
+    ("kind", "given", "message"),
     [
         (
             FileKind.JSON,
@@ -180,9 +180,9 @@ def test_a_file_is_not_read_beyond_the_limit(tmp_path):
         ),
     ],
 )
-def test_arguments_for_another_kind_of_file_are_refused(kind, given, told, tmp_path):
+def test_arguments_for_another_kind_of_file_are_refused(kind, given, message, tmp_path):
     (tmp_path / "x").write_bytes(KNOWN[kind])
-    assert refusal(tmp_path / "x", **given).startswith(told)
+    assert refusal(tmp_path / "x", **given).startswith(message)
 
 
 def test_a_saved_deployment_gives_its_float_graph(tmp_path):

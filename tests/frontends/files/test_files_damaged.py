@@ -29,8 +29,8 @@ def test_a_damaged_file_is_refused_or_still_sound(start, tmp_path, monkeypatch):
     for seed in range(start, start + ROUNDS * 3):
         _, data = damaged(seed, marker, np.random.default_rng(seed))
         path.write_bytes(data)
-        told = refusal(path)
-        assert told is None or (told.startswith(str(path)) and len(told) < 3000), seed
+        message = refusal(path)
+        assert message is None or (message.startswith(str(path)) and len(message) < 3000), seed
         assert not marker.exists(), seed
 
 

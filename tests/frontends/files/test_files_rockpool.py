@@ -85,8 +85,8 @@ def test_provenance_says_what_the_file_does_not(tmp_path):
 
 @each("name", PASSING)
 def test_every_load_of_a_recorded_file_is_checked(name):
-    said = load(FILES / f"{name}.json").provenance["self_check"]
-    compared, _, fired = said.removeprefix("0 of ").partition(
+    self_check = load(FILES / f"{name}.json").provenance["self_check"]
+    compared, _, fired = self_check.removeprefix("0 of ").partition(
         " spike counts differ from the file's equations; "
     )
     assert 0 < int(fired.removesuffix(" are not 0")) < int(compared)
@@ -97,16 +97,18 @@ def slipped(monkeypatch, layer, change):
     right = rockpool_json.fragment_of
 
     def wrong(saved, features):
-        fragment, made = right(saved, features)
+        fragment, shape = right(saved, features)
         if saved.name == layer:
             fragment = replace(fragment, nodes={**fragment.nodes, layer: change(fragment)})
-        return fragment, made
+        return fragment, shape
 
     monkeypatch.setattr(rockpool_json, "fragment_of", wrong)
 
 
 def test_a_graph_that_is_not_what_the_file_says_is_refused(monkeypatch, tmp_path):
-    slipped(monkeypatch, LIF, lambda made: replace(made.nodes[LIF], alpha_mem=np.array(0.9)))
+    slipped(
+        monkeypatch, LIF, lambda fragment: replace(fragment.nodes[LIF], alpha_mem=np.array(0.9))
+    )
     assert refusal(ROCKPOOL, tmp_path) == (
         "layer '1_LIFTorch' first differs in step 13, neuron (1,): a spike count of 4 from the "
         "file's equations, 3 from the Graph (87 of 400 differ); if float64 rounding decides a "
@@ -156,8 +158,8 @@ def test_a_slip_in_what_has_no_state_shows_behind_it(tmp_path):
             check_layers(wrong, layers)
     path = tmp_path / "net.json"
     path.write_text(json.dumps({"0_LinearTorch": ROCKPOOL["0_LinearTorch"]}))
-    said = load(path).provenance["self_check"]
-    assert said == "0 of 400 values differ from the file's equations; 264 are not 0"
+    self_check = load(path).provenance["self_check"]
+    assert self_check == "0 of 400 values differ from the file's equations; 264 are not 0"
 
 
 def test_a_neuron_meets_its_threshold_exactly(monkeypatch, tmp_path):
@@ -166,36 +168,38 @@ def test_a_neuron_meets_its_threshold_exactly(monkeypatch, tmp_path):
     small = changed(LIF, **decays, tau_mem="gone", tau_syn="gone")
     small[LINEAR] = {"weight": "[[1, 2], [1, 2], [1, 2]]"}
     assert read(small, tmp_path)[LIF].compare == "ge"
-    slipped(monkeypatch, LIF, lambda made: replace(made.nodes[LIF], compare="gt"))
-    told = refusal(small, tmp_path)
+    slipped(monkeypatch, LIF, lambda fragment: replace(fragment.nodes[LIF], compare="gt"))
+    message = refusal(small, tmp_path)
     assert (
-        "layer '1_LIFTorch' first differs in step 1, neuron (0,): a spike count of 1 from" in told
+        "layer '1_LIFTorch' first differs in step 1, neuron (0,): a spike count of 1 from"
+        in message
     )
 
 
 def test_numbers_without_bounds_are_told_by_their_layer(tmp_path):
-    told = "0_LinearTorch: its values are so large that its output is not finite"
+    message = "0_LinearTorch: its values are so large that its output is not finite"
     large = changed(LINEAR, weight="[[1e308, 1e308], [1e308, 1e308], [1e308, 1e308]]")
-    assert refusal(large, tmp_path) == told
+    assert refusal(large, tmp_path) == message
 
 
 def test_a_part_of_a_spike_is_not_what_a_graph_can_give(tmp_path):
     """rockpool would give 1.5 spikes."""
-    told = refusal(changed(LIF, max_spikes_per_dt="1.5"), tmp_path)
-    assert "a spike count of 1.5 from the file's equations, 1 from the Graph" in told
+    message = refusal(changed(LIF, max_spikes_per_dt="1.5"), tmp_path)
+    assert "a spike count of 1.5 from the file's equations, 1 from the Graph" in message
 
 
 def test_a_long_chain_is_checked_in_few_steps(tmp_path):
     layers = {f"{n}_LIFNeuronTorch": NEURON for n in range(1, 300)}
-    said = read({"0_LinearTorch": {"weight": "[[2], [2]]"}, **layers}, tmp_path).provenance
-    assert said["self_check"].startswith("0 of 32292 spike counts differ")  # 54 steps, 2 samples
+    graph = read({"0_LinearTorch": {"weight": "[[2], [2]]"}, **layers}, tmp_path)
+    # 54 steps, 2 samples
+    assert graph.provenance["self_check"].startswith("0 of 32292 spike counts differ")
 
 
 def test_dt_is_that_of_the_layers(tmp_path):
     assert read(ROCKPOOL, tmp_path).dt == 1e-3
     assert read(ROCKPOOL, tmp_path, dt=1e-3).dt == 1e-3
-    told = "conflicting dt: 0.002 s in the argument dt, 0.001 s in 1_LIFTorch"
-    assert refusal(ROCKPOOL, tmp_path, dt=2e-3) == told
+    message = "conflicting dt: 0.002 s in the argument dt, 0.001 s in 1_LIFTorch"
+    assert refusal(ROCKPOOL, tmp_path, dt=2e-3) == message
     other = {"0_LinearTorch": ROCKPOOL["0_LinearTorch"]}
     assert read(other, tmp_path).dt is None
     assert read(other, tmp_path, dt=2e-3).dt == 2e-3
@@ -203,8 +207,8 @@ def test_dt_is_that_of_the_layers(tmp_path):
 
 def changed(layer, **fields):
     """The small network with other fields in one layer; None takes one out."""
-    made = {**ROCKPOOL[layer], **fields}
-    return {**ROCKPOOL, layer: {k: v for k, v in made.items() if v != "gone"}}
+    result = {**ROCKPOOL[layer], **fields}
+    return {**ROCKPOOL, layer: {k: v for k, v in result.items() if v != "gone"}}
 
 
 UNLIKE = "unlike a LIFTorch of rockpool 3.1.0"
@@ -262,8 +266,8 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_layer_that_does_not_hold_together_is_told_by_its_name(name, tmp_path):
-    tree, told = FAULTS[name]
-    assert refusal(tree, tmp_path) == told
+    tree, message = FAULTS[name]
+    assert refusal(tree, tmp_path) == message
 
 
 UNSOUND = {
@@ -282,9 +286,9 @@ UNSOUND = {
 
 @pytest.mark.parametrize("name", UNSOUND)
 def test_a_value_that_is_no_number_is_told_by_its_place(name, tmp_path):
-    value, told = UNSOUND[name]
+    value, message = UNSOUND[name]
     found = refusal({"0_LinearTorch": {"weight": value}}, tmp_path)
-    assert found.startswith(f"is not a valid file of rockpool's module.save(): {told}")
+    assert found.startswith(f"is not a valid file of rockpool's module.save(): {message}")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

@@ -77,7 +77,7 @@ def test_the_graph_is_that_of_the_network_that_was_saved(save, name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("factory", "told"),
+    ("factory", "message"),
     [
         ("my_network", "expected 'module:function'"),
         ("my_network.py:build", "expected 'module:function'"),
@@ -93,9 +93,9 @@ def test_the_graph_is_that_of_the_network_that_was_saved(save, name, tmp_path):
         ("my_network:__doc__", "is NoneType, not a function"),
     ],
 )
-def test_a_factory_that_does_not_work_is_told(factory, told, tmp_path):
+def test_a_factory_that_does_not_work_is_told(factory, message, tmp_path):
     torch.save(network().state_dict(), tmp_path / "w")
-    assert told in refusal(tmp_path / "w", factory=factory)
+    assert message in refusal(tmp_path / "w", factory=factory)
 
 
 def test_what_the_factory_raises_is_the_users_own(tmp_path):
@@ -166,7 +166,7 @@ def test_the_one_entry_of_a_checkpoint_that_holds_weights_is_taken_and_told(tmp_
 
 
 @pytest.mark.parametrize(
-    ("saved", "told"),
+    ("saved", "message"),
     [
         ({"net": "WEIGHTS", "ema": "WEIGHTS"}, "contains weights in several entries: net, ema"),
         ({"epoch": 3, "lr": 0.1}, "contains no weights by name in any of its entries: epoch, lr"),
@@ -175,19 +175,19 @@ def test_the_one_entry_of_a_checkpoint_that_holds_weights_is_taken_and_told(tmp_
         (torch.ones(3), "contains ndarray, expected weights by name"),
     ],
 )
-def test_a_checkpoint_that_leaves_open_which_are_the_weights_is_refused(saved, told, tmp_path):
+def test_a_checkpoint_that_leaves_open_which_are_the_weights_is_refused(saved, message, tmp_path):
     if isinstance(saved, dict):
         weights = network().state_dict()
         saved = {key: weights if value == "WEIGHTS" else value for key, value in saved.items()}
     torch.save(saved, tmp_path / "w")
-    assert refusal(tmp_path / "w").startswith(told)
+    assert refusal(tmp_path / "w").startswith(message)
 
 
 def test_single_numbers_of_numpy_are_explained(tmp_path):
     torch.save({"net": network().state_dict(), "best": np.float64(0.9)}, tmp_path / "w")
-    told = refusal(tmp_path / "w")
-    assert "imports _codecs.encode, numpy" in told
-    assert "save them as float(x)" in told
+    message = refusal(tmp_path / "w")
+    assert "imports _codecs.encode, numpy" in message
+    assert "save them as float(x)" in message
 
 
 class Keeps(torch_nn.Module):
@@ -209,8 +209,8 @@ class Named(Keeps):
 def test_states_of_a_run_are_left_out_and_told(batch):
     weights = {k: v.numpy() + 1 for k, v in Keeps(5).state_dict().items()}
     model = torch_nn.Sequential(Keeps(batch))
-    told = fill(model, {f"0.{name}": value for name, value in weights.items()})
-    assert told == {"states_left_out": "0.v_mem"}
+    notes = fill(model, {f"0.{name}": value for name, value in weights.items()})
+    assert notes == {"states_left_out": "0.v_mem"}
     np.testing.assert_array_equal(model[0].fc.weight.detach(), weights["fc.weight"])
     assert not model[0].v_mem.any()
 
@@ -260,10 +260,10 @@ class Elsewhere:
 def test_a_whole_module_is_loaded_only_where_it_is_trusted(tmp_path, caplog):
     model = network()
     torch.save(model, tmp_path / "w")
-    told = refusal(tmp_path / "w", factory=None)
-    assert told.startswith("contains more than weights: loading it imports ")
-    assert "toolchain.nn.spiking.LIF" in told
-    assert "No code was run." in told
+    message = refusal(tmp_path / "w", factory=None)
+    assert message.startswith("contains more than weights: loading it imports ")
+    assert "toolchain.nn.spiking.LIF" in message
+    assert "No code was run." in message
     assert not caplog.records
     graph = load(tmp_path / "w", sample=SAMPLE, trust_pickle=True)
     assert str(graph) == str(extract(model, SAMPLE))

@@ -17,10 +17,10 @@ from toolchain.frontends.nir.steps import snap_to_one, step_of_gain
 DT = 1e-3
 
 
-def read(layer, dialect, dt=DT, **told):
+def read(layer, dialect, dt=DT, **options):
     size = max(np.size(value) for value in layer.fields.values())
-    made = to_graph(chain((size,), (size,), n=layer), dialect=dialect, dt=dt, **told)
-    return made["n"]
+    ir_node = to_graph(chain((size,), (size,), n=layer), dialect=dialect, dt=dt, **options)
+    return ir_node["n"]
 
 
 @each(
@@ -51,9 +51,9 @@ def read(layer, dialect, dt=DT, **told):
     ],
 )
 def test_a_step_is_what_the_table_says(dialect, layer, wanted):
-    made = read(layer, dialect)
+    ir_node = read(layer, dialect)
     for name, value in wanted.items():
-        found = getattr(made, name)
+        found = getattr(ir_node, name)
         if isinstance(value, float | int):
             np.testing.assert_allclose(found, value, rtol=1e-12)
         else:
@@ -74,17 +74,17 @@ def test_rockpool_says_dt_in_r_and_adds_before_it_decays():
     )
     graph = to_graph(chain(n=layer), dialect="rockpool")
     assert graph.dt == DT
-    made = graph["n"]
-    np.testing.assert_allclose(made.alpha_mem, np.exp(-DT / taus))
-    np.testing.assert_allclose(made.alpha_syn, [np.exp(-DT / 0.015)])
-    assert (made.gain, made.syn_order, made.compare) == (1, "add_decay", "ge")
-    assert made.max_spikes == 65536
+    ir_node = graph["n"]
+    np.testing.assert_allclose(ir_node.alpha_mem, np.exp(-DT / taus))
+    np.testing.assert_allclose(ir_node.alpha_syn, [np.exp(-DT / 0.015)])
+    assert (ir_node.gain, ir_node.syn_order, ir_node.compare) == (1, "add_decay", "ge")
+    assert ir_node.max_spikes == 65536
 
 
 def test_a_leaky_readout_of_rockpool_decays_what_it_adds():
     layer = node("LI", tau=[0.02], r=[0.02 * np.exp(-0.05) / DT], v_leak=[0.0])
-    made = read(layer, "rockpool", dt=None)
-    np.testing.assert_allclose([made.alpha_mem, made.gain], np.exp(-0.05))
+    ir_node = read(layer, "rockpool", dt=None)
+    np.testing.assert_allclose([ir_node.alpha_mem, ir_node.gain], np.exp(-0.05))
 
 
 @pytest.mark.parametrize("u", [1e-4, 1e-2, 0.3, 0.9])
@@ -124,8 +124,8 @@ def test_what_was_snapped_is_told():
     ],
 )
 def test_the_reset_is_the_word_that_is_told(word, layer, wanted):
-    made = read(layer, "snntorch", dt=None, reset=word)
-    assert (made.reset, made.reset_when) == wanted
+    ir_node = read(layer, "snntorch", dt=None, reset=word)
+    assert (ir_node.reset, ir_node.reset_when) == wanted
 
 
 def test_v_reset_is_where_a_spike_leads():
@@ -133,17 +133,17 @@ def test_v_reset_is_where_a_spike_leads():
 
 
 @pytest.mark.parametrize(
-    ("dialect", "told", "words"),
+    ("dialect", "reset", "words"),
     [
         ("rockpool", "value", "dialect 'rockpool' supports subtract"),
         ("spikingjelly", "subtract", "dialect 'spikingjelly' supports value"),
         ("euler", "value-late", "dialect 'euler' supports subtract, value"),
     ],
 )
-def test_a_reset_that_a_framework_has_not_is_refused(dialect, told, words):
+def test_a_reset_that_a_framework_has_not_is_refused(dialect, reset, words):
     layer = cuba(r=20, w_in=10) if dialect != "rockpool" else cuba(r=20 * np.exp(-0.05))
     with pytest.raises(ModelFileError, match=words):
-        read(layer, dialect, reset=told)
+        read(layer, dialect, reset=reset)
 
 
 def test_a_v_reset_that_is_not_used_is_refused():
@@ -233,6 +233,6 @@ def test_a_graph_that_is_not_what_the_file_says_is_found(slip):
 
 
 def test_the_check_says_how_much_it_compared():
-    said = to_graph(chain(n=lif()), dialect="euler", dt=DT).provenance["self_check"]
-    assert said.startswith("0 of ")
-    assert int(said.split("; ")[1].split()[0]) > 0
+    self_check = to_graph(chain(n=lif()), dialect="euler", dt=DT).provenance["self_check"]
+    assert self_check.startswith("0 of ")
+    assert int(self_check.split("; ")[1].split()[0]) > 0

@@ -231,12 +231,12 @@ def test_what_others_will_not_see_is_logged(caplog):
     with caplog.at_level(logging.WARNING, "toolchain.nir"):
         from_graph(line(node))
         from_graph(line(neuron(alpha_mem=0.5, reset="value"), dt=None))
-    (told,) = (record.getMessage() for record in caplog.records)
+    (message,) = (record.getMessage() for record in caplog.records)
     assert (
         "dt = 0.001 s; n0: several spikes per step, spike when v equals v_threshold, "
-        "lower bound of v, " in told
+        "lower bound of v, " in message
     )
-    assert "reset amount" in told
+    assert "reset amount" in message
 
 
 @pytest.mark.parametrize(
@@ -277,13 +277,13 @@ def test_several_synapses_and_outputs_are_refused_at_once():
 
 def changed(graph, nodes=None, edges=None, text=None):
     file = from_graph(graph)
-    held = file.graph
-    made = NirGraph(
-        nodes={**held.nodes, **(nodes or {})},
-        edges=held.edges if edges is None else edges,
-        metadata=held.metadata if text is None else {"toolchain": text},
+    original = file.graph
+    modified = NirGraph(
+        nodes={**original.nodes, **(nodes or {})},
+        edges=original.edges if edges is None else edges,
+        metadata=original.metadata if text is None else {"toolchain": text},
     )
-    return replace(file, graph=made, where="a.nir")
+    return replace(file, graph=modified, where="a.nir")
 
 
 GRAPH = line(Linear(weight=np.eye(3)), neuron(alpha_mem=0.9))
@@ -316,15 +316,15 @@ def test_a_told_dialect_leaves_our_metadata_aside():
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("options", "words"),
     [
         ({"dt": 2e-3}, "dt=0.002 s was given, but the file has 0.001 s"),
         ({"reset": "value"}, "the file defines its own resets; omit reset="),
     ],
 )
-def test_what_is_told_must_not_differ_from_our_metadata(told, words):
+def test_what_is_told_must_not_differ_from_our_metadata(options, words):
     with pytest.raises(ModelFileError, match=words):
-        to_graph(changed(GRAPH), **told)
+        to_graph(changed(GRAPH), **options)
     assert to_graph(changed(GRAPH), dt=DT).dt == DT
 
 

@@ -58,13 +58,13 @@ def test_the_pattern_of_an_exporter_decides(layer, dialect, dt, reset, caplog):
     with caplog.at_level(logging.WARNING, "toolchain.nir"):
         graph = to_graph(chain(n=layer))
     assert graph.dt == dt
-    said = graph.provenance
-    assert said["nir_dialect"].startswith(f"{dialect} (inferred: ")
-    assert said["nir_reset"].startswith(reset)
+    provenance = graph.provenance
+    assert provenance["nir_dialect"].startswith(f"{dialect} (inferred: ")
+    assert provenance["nir_reset"].startswith(reset)
     assert graph["n"].reset == reset
-    told = [record.getMessage() for record in caplog.records]
-    assert sum(f"inferred nir_dialect = {dialect}" in text for text in told) == 1
-    assert len(told) == sum("(inferred" in text for text in said.values())
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum(f"inferred nir_dialect = {dialect}" in text for text in messages) == 1
+    assert len(messages) == sum("(inferred" in text for text in provenance.values())
     assert {record.name for record in caplog.records} == {"toolchain.nir"}
 
 
@@ -169,7 +169,7 @@ def test_a_v_reset_of_one_layer_only_is_asked_about():
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("options", "words"),
     [
         ({"dialect": "snn"}, "unknown dialect 'snn'; choose from euler, exact, sinabs"),
         ({"reset": "zero"}, "unknown reset 'zero'; choose from subtract, subtract-corrected"),
@@ -181,9 +181,9 @@ def test_a_v_reset_of_one_layer_only_is_asked_about():
         ),
     ],
 )
-def test_words_and_numbers_that_cannot_be_are_refused(told, words):
+def test_words_and_numbers_that_cannot_be_are_refused(options, words):
     with pytest.raises(ModelFileError, match=words):
-        to_graph(chain(n=scaled(1e-4)), **told)
+        to_graph(chain(n=scaled(1e-4)), **options)
 
 
 def test_a_told_dt_that_the_file_contradicts_is_refused():

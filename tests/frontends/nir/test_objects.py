@@ -37,9 +37,9 @@ def chain(node, **more):
     return nir.NIRGraph(nodes={**ends, "n": node}, edges=edges, **more)
 
 
-def refusal(made):
+def refusal(model):
     with pytest.raises(ModelFileError) as caught:
-        from_object(made)
+        from_object(model)
     return str(caught.value).removeprefix("nirlike.NIRGraph: ")
 
 
@@ -51,10 +51,10 @@ def test_objects_say_what_their_files_say(name):
 
 
 def test_the_version_is_that_of_the_package(monkeypatch):
-    made = chain(nir.I(r=np.ones(3)))
-    assert from_object(made).version is None
+    model = chain(nir.I(r=np.ones(3)))
+    assert from_object(model).version is None
     monkeypatch.setitem(sys.modules, "nirlike", types.SimpleNamespace(__version__="1.0.7"))
-    assert (from_object(made).version, from_object(made).where) == ("1.0.7", "nirlike.NIRGraph")
+    assert (from_object(model).version, from_object(model).where) == ("1.0.7", "nirlike.NIRGraph")
 
 
 def test_single_numbers_lists_and_absent_values_are_taken():
@@ -78,7 +78,7 @@ def test_tensors_are_taken_and_nothing_is_shared():
 
 
 @pytest.mark.parametrize(
-    ("node", "said"),
+    ("node", "message"),
     [
         (nir.I(r=np.array([1.0, np.inf])), "r: 1 of 2 values are not finite"),
         (nir.I(r=np.ones(3, complex)), "r: is a ndarray; expected numbers or one string"),
@@ -92,8 +92,8 @@ def test_tensors_are_taken_and_nothing_is_shared():
         ),
     ],
 )
-def test_fields_and_metadata_that_are_no_data_are_named(node, said):
-    assert refusal(chain(node)) == f"graph/nodes/n/{said}"
+def test_fields_and_metadata_that_are_no_data_are_named(node, message):
+    assert refusal(chain(node)) == f"graph/nodes/n/{message}"
 
 
 def test_what_is_no_graph_of_known_nodes_is_refused():
@@ -107,17 +107,17 @@ def test_what_is_no_graph_of_known_nodes_is_refused():
 
 
 def test_a_graph_within_itself_is_refused():
-    made = chain(None)
-    made.nodes["n"] = made
-    assert refusal(made) == "graph/nodes/n: the graph contains itself"
+    model = chain(None)
+    model.nodes["n"] = model
+    assert refusal(model) == "graph/nodes/n: the graph contains itself"
 
 
 def test_graphs_deep_and_many_are_refused():
-    made = chain(nir.I(r=1.0))
+    model = chain(nir.I(r=1.0))
     for _ in range(7):
-        made = chain(made)
-    assert from_object(made).graph.nodes["n"]
-    assert refusal(chain(made)).endswith("/n: is nested more than 8 graphs deep")
+        model = chain(model)
+    assert from_object(model).graph.nodes["n"]
+    assert refusal(chain(model)).endswith("/n: is nested more than 8 graphs deep")
     shared = chain(nir.I(r=1.0))
     for _ in range(6):
         shared = nir.NIRGraph(nodes={f"n{i}": shared for i in range(20)}, edges=[])

@@ -55,8 +55,8 @@ def faults(folder, files):
     for path, got in zip(paths, read_several(paths), strict=True):
         start = f"{path}: "
         assert not isinstance(got, ModelFileError) or str(got).startswith(start)
-        said = str(got).removeprefix(start) if isinstance(got, ModelFileError) else "read"
-        found.append(said)
+        message = str(got).removeprefix(start) if isinstance(got, ModelFileError) else "read"
+        found.append(message)
     return found
 
 
@@ -202,7 +202,7 @@ LINKS = [
 
 
 def test_links_and_types_are_refused(tmp_path):
-    assert faults(tmp_path, [bent(bend) for bend, _ in LINKS]) == [said for _, said in LINKS]
+    assert faults(tmp_path, [bent(bend) for bend, _ in LINKS]) == [message for _, message in LINKS]
 
 
 def weight(*args, **kwargs):
@@ -254,8 +254,10 @@ ELSEWHERE = [
 
 def test_values_that_are_elsewhere_or_of_another_kind_are_refused(tmp_path):
     longer = np.dtype(np.longdouble).itemsize > 8  # else this machine has no non-standard floats
-    cases = [(data, said) for data, said in ELSEWHERE if longer or "non-standard" not in said]
-    wanted = [f"/node/nodes/fc/weight: {said}" for _, said in cases]
+    cases = [
+        (data, message) for data, message in ELSEWHERE if longer or "non-standard" not in message
+    ]
+    wanted = [f"/node/nodes/fc/weight: {message}" for _, message in cases]
     assert faults(tmp_path, [data for data, _ in cases]) == wanted
 
 
@@ -266,12 +268,12 @@ def test_a_virtual_data_set_is_refused(path):
         layout[:] = h5py.VirtualSource("/etc/passwd", "x", (4, 3))
         file["node/nodes/fc"].create_virtual_dataset("weight", layout)
 
-    said = "is a virtual data set; its values must be stored in the file"
-    assert refusal(path, bent(bend)) == f"/node/nodes/fc/weight: {said}"
+    message = "is a virtual data set; its values must be stored in the file"
+    assert refusal(path, bent(bend)) == f"/node/nodes/fc/weight: {message}"
 
 
 @pytest.mark.parametrize(
-    ("field", "holds", "said"),
+    ("field", "holds", "message"),
     [
         # a weight, four fields, two shapes, and 16 bytes for each of 12 texts
         (
@@ -285,25 +287,25 @@ def test_a_virtual_data_set_is_refused(path):
         ("chunks", 7, "1 chunks exceed the limit of 6 per file"),
     ],
 )
-def test_what_a_file_holds_is_bounded(path, field, holds, said):
+def test_what_a_file_holds_is_bounded(path, field, holds, message):
     data = samples.make(*samples.feed_forward(), compression="gzip", chunks=True)
     assert read_bytes(path, data, **{field: holds})
-    assert refusal(path, data, **{field: holds - 1}).endswith(said)
+    assert refusal(path, data, **{field: holds - 1}).endswith(message)
 
 
 def test_chunks_are_bounded_by_what_they_unpack_to(path):
     data = weight(data=samples.each(4, 3), chunks=(16, 16), maxshape=(None, None))
     assert read_bytes(path, data, chunk_bytes=1024)
-    said = "/node/nodes/fc/weight: has chunks of 1024 bytes, the limit is 1023"
-    assert refusal(path, data, chunk_bytes=1023) == said
+    message = "/node/nodes/fc/weight: has chunks of 1024 bytes, the limit is 1023"
+    assert refusal(path, data, chunk_bytes=1023) == message
 
 
 def test_dimensions_are_bounded(path):
     about = {"many": np.ones((1,) * 8)}
     data = samples.make(*samples.feed_forward(), metadata=about)
     assert read_bytes(path, data).graph.metadata
-    said = "/node/metadata/many: has 8 dimensions, the limit is 7"
-    assert refusal(path, data, rank=7) == said
+    message = "/node/metadata/many: has 8 dimensions, the limit is 7"
+    assert refusal(path, data, rank=7) == message
 
 
 def test_names_are_short_and_printable(path):
@@ -311,18 +313,18 @@ def test_names_are_short_and_printable(path):
         return bent(lambda file: samples.put(file["node/nodes"], name, {"type": "I", "r": 1.0}))
 
     assert read_bytes(path, named("n" * 128))
-    said = "name longer than 128 bytes: '" + "n" * 40 + "'..."
-    assert refusal(path, named("n" * 129)) == f"/node/nodes/{'n' * 40}...: {said}"
-    said = r"'a\x1b[2J' is not a valid name; names are printable and contain no slash"
-    assert refusal(path, named("a\x1b[2J")) == rf"/node/nodes/'a\x1b[2J': {said}"
+    message = "name longer than 128 bytes: '" + "n" * 40 + "'..."
+    assert refusal(path, named("n" * 129)) == f"/node/nodes/{'n' * 40}...: {message}"
+    message = r"'a\x1b[2J' is not a valid name; names are printable and contain no slash"
+    assert refusal(path, named("a\x1b[2J")) == rf"/node/nodes/'a\x1b[2J': {message}"
 
 
 def test_groups_within_groups_are_bounded(path):
     about = {"deep": {"deeper": {"deepest": 1}}}  # at /node/metadata/deep/deeper
     data = samples.make(*samples.feed_forward(), metadata=about)
     assert read_bytes(path, data, group_depth=4)
-    said = "/node/metadata/deep/deeper: is nested more than 3 groups deep"
-    assert refusal(path, data, group_depth=3) == said
+    message = "/node/metadata/deep/deeper: is nested more than 3 groups deep"
+    assert refusal(path, data, group_depth=3) == message
 
 
 # ---- what is refused once it is read ----
@@ -343,8 +345,8 @@ def test_nodes_edges_and_graphs_within_graphs_are_bounded(path):
     assert read_bytes(path, data, nodes=10, edges=7, graph_depth=3)
     assert refusal(path, data, nodes=9) == "/node: 10 nodes, the limit is 9"
     assert refusal(path, data, edges=6) == "/node: 7 edges, the limit is 6"
-    said = "/node/nodes/in/nodes/in: is nested more than 2 graphs deep"
-    assert refusal(path, data, graph_depth=2) == said
+    message = "/node/nodes/in/nodes/in: is nested more than 2 graphs deep"
+    assert refusal(path, data, graph_depth=2) == message
     assert read_bytes(path, nested(8))
     assert "/in: is nested more than 8 graphs deep" in refusal(path, nested(9))
 
@@ -366,29 +368,29 @@ def good(kind):
 def answers(folder, cases):
     """For files with one node each, (kind, fields): ``read``, or what is said of the node."""
     found = faults(folder, [with_field(*case) for case in cases.values()])
-    said = [text.removeprefix("/node/nodes/x") for text in found]
-    return dict(zip(cases, said, strict=True))
+    messages = [text.removeprefix("/node/nodes/x") for text in found]
+    return dict(zip(cases, messages, strict=True))
 
 
 def test_fields_that_lack_or_are_too_many_are_named(tmp_path):
-    cases, said = {}, {}
+    cases, messages = {}, {}
     for kind, table in PRIMITIVES.items():
         fields = good(kind)
         takes = ", ".join(sorted(fields))
         cases[kind, ""] = kind, fields
         cases[kind, "beta"] = kind, {**fields, "beta": 0.9}
-        said[kind, "beta"] = f"/beta: {kind} has no such field; known are {takes}"
+        messages[kind, "beta"] = f"/beta: {kind} has no such field; known are {takes}"
         for name, field in table.items():
             rest = {key: value for key, value in fields.items() if key != name}
             cases[kind, name] = kind, rest
             if field.required:
                 has = ", ".join(sorted(rest)) or "no fields"
-                said[kind, name] = f": {kind} has no {name}; found {has}"
-    assert answers(tmp_path, cases) == {name: said.get(name, "read") for name in cases}
+                messages[kind, name] = f": {kind} has no {name}; found {has}"
+    assert answers(tmp_path, cases) == {name: messages.get(name, "read") for name in cases}
 
 
 def test_fields_have_dimensions_within_their_bounds(tmp_path):
-    cases, said = {}, {}
+    cases, messages = {}, {}
     for kind in ("Affine", "Conv2d", "CubaLIF", "Flatten", "Input"):
         for name, field in PRIMITIVES[kind].items():
             low, high = field.ranks
@@ -396,10 +398,10 @@ def test_fields_have_dimensions_within_their_bounds(tmp_path):
             cases[kind, name] = kind, {**good(kind), name: np.ones(shape[1:], int)}
             cases[kind, f"{name}+"] = kind, {**good(kind), name: np.ones(shape, int)}
             wanted = str(low) if low == high else f"{low} to {high}"
-            said[kind, f"{name}+"] = (
+            messages[kind, f"{name}+"] = (
                 f"/{name}: has {high + 1} dimensions, shape {shape}; expected {wanted}"
             )
-    assert answers(tmp_path, cases) == {name: said.get(name, "read") for name in cases}
+    assert answers(tmp_path, cases) == {name: messages.get(name, "read") for name in cases}
 
 
 MEANINGLESS = [
@@ -430,7 +432,7 @@ MEANINGLESS = [
 
 def test_values_that_mean_nothing_are_refused(tmp_path):
     files = [with_field(kind, fields) for kind, fields, _ in MEANINGLESS]
-    assert faults(tmp_path, files) == [f"/node/nodes/x/{said}" for *_, said in MEANINGLESS]
+    assert faults(tmp_path, files) == [f"/node/nodes/x/{message}" for *_, message in MEANINGLESS]
 
 
 def test_shapes_may_reach_their_bound(path):
@@ -481,7 +483,7 @@ LAYOUTS = [
 
 
 def test_a_layout_that_is_not_nirs_is_refused(tmp_path):
-    assert faults(tmp_path, [data for data, _ in LAYOUTS]) == [said for _, said in LAYOUTS]
+    assert faults(tmp_path, [data for data, _ in LAYOUTS]) == [message for _, message in LAYOUTS]
 
 
 def test_all_faults_are_told_at_once(path):
@@ -510,14 +512,14 @@ def test_a_file_full_of_faults_is_not_read_to_its_end(path):
 
 def test_a_file_that_takes_too_long_is_given_up(path):
     nodes = {f"n{number}": ("I", {"r": 1.0}) for number in range(1000)}
-    said = "is damaged: reading takes more than 0.01 s of processor time"
-    assert refusal(path, samples.make(nodes, []), seconds=0.01) == said
+    message = "is damaged: reading takes more than 0.01 s of processor time"
+    assert refusal(path, samples.make(nodes, []), seconds=0.01) == message
 
 
 def test_a_file_that_needs_too_much_memory_is_given_up(path):
     data = samples.make({**samples.ends(3, 3), "x": ("I", {"r": np.ones((2**22, 8))})}, [])
-    said = refusal(path, data, memory_bytes=220 * 2**20, file_bytes=2**29, data_bytes=2**29)
-    assert "is damaged: " in said
+    message = refusal(path, data, memory_bytes=220 * 2**20, file_bytes=2**29, data_bytes=2**29)
+    assert "is damaged: " in message
     assert DEFAULT.memory_bytes < 500e6
 
 

@@ -168,8 +168,8 @@ def test_whole_numbers_become_floats():
 def test_batch_and_time_of_a_declared_shape_are_left_out_and_told(declared):
     graph = to_graph(chain(declared, declared, fc=node("Linear", weight=np.eye(3))))
     assert graph.shape("input") == (3,)
-    told = graph.provenance.get("nir_shapes", "")
-    assert (f"input declares {list(declared)}, read as batch and time before [3]" in told) == (
+    note = graph.provenance.get("nir_shapes", "")
+    assert (f"input declares {list(declared)}, read as batch and time before [3]" in note) == (
         len(declared) > 1
     )
 
@@ -257,9 +257,9 @@ def test_a_loop_with_two_ways_in_is_asked_about():
     edges = [("input", "a"), ("input", "b"), ("a", "b"), ("b", "a"), ("b", "output")]
     with pytest.raises(ModelFileError, match=r"the loop .* is entered at more than one node"):
         to_graph(file(nodes, edges), **EULER)
-    held = {**nodes, "d": node("Delay", delay=[DT])}
+    delayed = {**nodes, "d": node("Delay", delay=[DT])}
     opened = [edge for edge in edges if edge != ("b", "a")] + [("b", "d"), ("d", "a")]
-    graph = to_graph(file(held, opened), **EULER)
+    graph = to_graph(file(delayed, opened), **EULER)
     assert [e for e in graph.edges if e.delay] == [Edge("b", "d", 1)]
 
 
@@ -279,10 +279,10 @@ def test_a_graph_within_a_graph_is_dissolved():
 
 def test_a_spike_that_clears_late_erases_the_input_of_recurrent_layers_too():
     layer = lif(r=200)
-    told = {"dialect": "snntorch", "reset": "value-late"}
+    options = {"dialect": "snntorch", "reset": "value-late"}
     nodes, edges = loop(np.eye(3), layer=layer)
-    assert to_graph(file(nodes, edges), **told)["n"].reset_when == "next_erase_all"
-    assert to_graph(chain(n=layer), **told)["n"].reset_when == "next_undecayed"
+    assert to_graph(file(nodes, edges), **options)["n"].reset_when == "next_erase_all"
+    assert to_graph(chain(n=layer), **options)["n"].reset_when == "next_undecayed"
 
 
 # ---- delays ----

@@ -69,9 +69,11 @@ def random_graph(rng, depth=0):
 
 def test_random_graphs_come_back_the_same(tmp_path):
     rng = np.random.default_rng(3)
-    made = [random_graph(rng) for _ in range(60)]
-    paths = [write(tmp_path / f"{number}.nir", as_file(graph)) for number, graph in enumerate(made)]
-    for graph, found in zip(made, read_several(paths), strict=True):
+    graphs = [random_graph(rng) for _ in range(60)]
+    paths = [
+        write(tmp_path / f"{number}.nir", as_file(graph)) for number, graph in enumerate(graphs)
+    ]
+    for graph, found in zip(graphs, read_several(paths), strict=True):
         assert nir_files.differences(graph, found.graph) == []
 
 
@@ -123,7 +125,7 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("graph", "said"),
+    ("graph", "message"),
     [
         (one(lif()), "/node/nodes/n: LIF has no v_threshold; found r, tau, v_leak"),
         (
@@ -152,7 +154,7 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path):
         ),
     ],
 )
-def test_what_nir_cannot_hold_is_not_written(graph, said):
+def test_what_nir_cannot_hold_is_not_written(graph, message):
     with pytest.raises(ModelFileError) as caught:
         as_bytes(as_file(graph))
-    assert str(caught.value) == f"case: {said}"
+    assert str(caught.value) == f"case: {message}"
