@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def dialect_question(where: str, nodes: Nodes, dt: float | None, fitting: Sequen
         f"{where}: the file does not determine the framework's update rule ({why}); "
         f"pass dialect={extra}",
         nodes,
-        (line for row in DIALECTS.values() for line in _dialect_lines(row, nodes, steps)),
+        chain.from_iterable(_dialect_lines(row, nodes, steps) for row in DIALECTS.values()),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
@@ -116,7 +117,7 @@ class _Flattener:
                 self.faults.append((name, "is connected to itself without a node in between"))
                 return
             rest = [edge for edge in self.edges if name not in edge]
-            through = [(pre, post) for pre in before for post in after]
+            through = list(product(before, after))
             if len(rest) + len(through) > DEFAULT.edges:
                 self.faults.append((name, f"more than {DEFAULT.edges} edges after flattening"))
                 return

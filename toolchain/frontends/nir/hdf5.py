@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import h5py
@@ -27,10 +28,11 @@ _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, ArithmeticErr
 _LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "an external link"}
 _LAYOUTS = (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED)
 _FILTERS = (h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32)
-_NUMBERS = [f"{sign}{size}" for sign in "iu" for size in (1, 2, 4, 8)] + ["f2", "f4", "f8"]
+_NUMBERS = [f"{sign}{size}" for sign, size in product("iu", (1, 2, 4, 8))] + ["f2", "f4", "f8"]
 _BOOL = h5t.py_create(np.dtype(bool), logical=True)
 _STANDARD = [
-    (h5t.py_create(np.dtype(order + code)), np.dtype(code)) for code in _NUMBERS for order in "<>"
+    (h5t.py_create(np.dtype(order + code)), np.dtype(code))
+    for code, order in product(_NUMBERS, "<>")
 ] + [(_BOOL, np.dtype(bool))]
 _POINTER = 16  # bytes of a reference to a variable-length string
 _TAKES = "supported are integers and floats of up to 64 bits, bools and strings"

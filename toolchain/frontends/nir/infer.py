@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from math import isclose, isfinite
 
 import numpy as np
@@ -67,7 +68,8 @@ def resolve(
     if not dynamic:
         return Reading(dialect=DIALECTS["euler"], dt=dt, reset=reset or "subtract")
     facts = _Facts(where, dynamic, dt, reset)
-    if faults := [fault for name in dynamic for fault in _field_faults(name, facts.fields[name])]:
+    faults = list(chain.from_iterable(_field_faults(*item) for item in facts.fields.items()))
+    if faults:
         raise file_error(where, faults)
     row = facts.choose_dialect(dialect)
     refused = [(name, node.type) for name, node in dynamic.items() if node.type in row.refused]
@@ -83,7 +85,7 @@ def resolve(
 def _check_arguments(dt: float | None, dialect: str | None, reset: str | None) -> None:
     if dialect is not None and dialect not in DIALECTS:
         raise ModelFileError(f"unknown dialect {dialect!r}; choose from {', '.join(DIALECTS)}")
-    choices = sorted({choice for row in DIALECTS.values() for choice in row.resets})
+    choices = sorted(set().union(*(row.resets for row in DIALECTS.values())))
     if reset is not None and reset not in choices:
         raise ModelFileError(f"unknown reset {reset!r}; choose from {', '.join(choices)}")
     if dt is not None and not (isfinite(dt) and dt > 0):
