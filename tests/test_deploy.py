@@ -165,9 +165,9 @@ def test_weights_without_their_network_are_told_how_they_come_here(tmp_path):
         with pytest.raises(ModelFileError) as refused:
             deploy(tmp_path / "w.pt", chip="xylo", sample=sample)
         assert str(refused.value) == (
-            f"{tmp_path / 'w.pt'}: holds weights, which do not say what network they are of; "
-            "toolchain.load(path, factory='module:function', sample=...) runs that function, which "
-            "has to build the network, and gives a Graph, which deploy takes"
+            f"{tmp_path / 'w.pt'}: contains weights without a network definition; "
+            "toolchain.load(path, factory='module:function', sample=...) calls that function to "
+            "build the network, and returns a Graph for deploy"
         )
 
 

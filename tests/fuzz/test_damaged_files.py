@@ -55,8 +55,8 @@ def test_ten_thousand_damaged_files(tmp_path):
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""},
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    sys.stdout.write(f"{told}\n")
-    assert told["slowest"][0] < SECONDS, told
-    assert told["bytes"] < BYTES, told
-    assert FILES * 0.9 < told["refused"] <= FILES, told
+    result = json.loads(done.stdout)
+    sys.stdout.write(f"{result}\n")
+    assert result["slowest"][0] < SECONDS, result
+    assert result["bytes"] < BYTES, result
+    assert FILES * 0.9 < result["refused"] <= FILES, result

@@ -33,10 +33,10 @@ def read_all(numbers, folder):
 def test_ten_thousand_damaged_files(tmp_path, record_testsuite_property):
     words, slowest, peak = Counter(), 0.0, 0
     for first in range(0, FILES, AT_ONCE):
-        told = read_all(range(first, first + AT_ONCE), tmp_path / str(first))
-        words += Counter(word for word, _ in told["files"].values())
-        slowest = max(slowest, *(seconds for _, seconds in told["files"].values()))
-        peak = max(peak, told["peak"])
+        result = read_all(range(first, first + AT_ONCE), tmp_path / str(first))
+        words += Counter(word for word, _ in result["files"].values())
+        slowest = max(slowest, *(seconds for _, seconds in result["files"].values()))
+        peak = max(peak, result["peak"])
     for name, value in {**words, "slowest_s": slowest, "peak_bytes": peak}.items():
         record_testsuite_property(name, value)
     assert words.total() == FILES

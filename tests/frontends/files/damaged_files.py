@@ -32,17 +32,17 @@ def cut(rng, data):
 
 
 def flipped(rng, data):
-    made = bytearray(data)
+    result = bytearray(data)
     for _ in range(rng.integers(1, 20)):
-        made[rng.integers(0, len(made))] ^= 1 << int(rng.integers(0, 8))
-    return bytes(made)
+        result[rng.integers(0, len(result))] ^= 1 << int(rng.integers(0, 8))
+    return bytes(result)
 
 
 def overwritten(rng, data):
-    made = bytearray(data)
-    start = int(rng.integers(0, len(made)))
-    made[start : start + 16] = rng.bytes(16)
-    return bytes(made)
+    result = bytearray(data)
+    start = int(rng.integers(0, len(result)))
+    result[start : start + 16] = rng.bytes(16)
+    return bytes(result)
 
 
 def doubled(rng, data):
@@ -179,25 +179,25 @@ def with_header(text, numbers=NUMBERS, length=None):
 
 
 def tensors_shape(rng):
-    made = header()
-    entry = made[one_of(rng, sorted(made))]
+    result = header()
+    entry = result[one_of(rng, sorted(result))]
     entry["shape"] = one_of(rng, [[n] for n in BIG] + [[2**32, 2**32, 4], [0], [1] * 2000, *BIG])
-    return with_header(json.dumps(made))
+    return with_header(json.dumps(result))
 
 
 def tensors_offsets(rng):
-    made = header()
-    entry = made[one_of(rng, sorted(made))]
+    result = header()
+    entry = result[one_of(rng, sorted(result))]
     odd = [[0, 8], [8, 0], [0, 10**12], [4, 28], [], [0], [0, 8, 16], *([0, n] for n in BIG)]
     entry["data_offsets"] = one_of(rng, odd)
-    return with_header(json.dumps(made))
+    return with_header(json.dumps(result))
 
 
 def tensors_type(rng):
-    made = header()
-    entry = made[one_of(rng, sorted(made))]
+    result = header()
+    entry = result[one_of(rng, sorted(result))]
     entry["dtype"] = one_of(rng, ["F64", "I32", "BOOL", "F8_E4M3", "C64", "O", "", "f4", None, 4])
-    return with_header(json.dumps(made))
+    return with_header(json.dumps(result))
 
 
 def tensors_header(rng):
@@ -388,15 +388,15 @@ def torch_archive(rng, marker):
 
 def torch_sizes(rng, marker):
     """The sizes that the archive's own directory says are others."""
-    made = bytearray(TORCH)
-    place = made.rfind(b"PK\x01\x02")
+    result = bytearray(TORCH)
+    place = result.rfind(b"PK\x01\x02")
     for _ in range(int(rng.integers(1, 4))):
-        place = made.rfind(b"PK\x01\x02", 0, place + int(rng.integers(0, 4)))
+        place = result.rfind(b"PK\x01\x02", 0, place + int(rng.integers(0, 4)))
         if place < 0:
             break
         offset = place + int(one_of(rng, [8, 10, 16, 20, 24, 28, 30, 32, 42]))
-        made[offset : offset + 4] = rng.bytes(4)
-    return bytes(made)
+        result[offset : offset + 4] = rng.bytes(4)
+    return bytes(result)
 
 
 TORCHES = (torch_code, torch_code, torch_pickle, torch_pickle, torch_tensor, torch_archive)

@@ -22,7 +22,7 @@ from tests.cases import each
 from tests.frontends.files.damaged_files import ROCKPOOL, packed, saved
 from toolchain import deploy, load, nn
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.files.contents import MOST_BYTES, Kind, look
+from toolchain.frontends.files.contents import MAX_BYTES, FileKind, identify
 
 WEIGHTS = {"w": torch.ones(2)}
 
@@ -31,9 +31,9 @@ def refusal(path, **given):
     """The message without the path, which every message starts with."""
     with pytest.raises(ModelFileError) as caught:
         load(path, **given)
-    told = str(caught.value)
-    assert told.startswith(str(path))
-    return told.removeprefix(f"{path}: ")
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    return message.removeprefix(f"{path}: ")
 
 
 def hdf5():
@@ -44,10 +44,10 @@ def hdf5():
 
 
 KNOWN = {
-    Kind.NIR: hdf5(),
-    Kind.JSON: json.dumps(ROCKPOOL).encode(),
-    Kind.SAFETENSORS: safetensors_bytes(WEIGHTS),
-    Kind.TORCH: saved(WEIGHTS),
+    FileKind.NIR: hdf5(),
+    FileKind.JSON: json.dumps(ROCKPOOL).encode(),
+    FileKind.SAFETENSORS: safetensors_bytes(WEIGHTS),
+    FileKind.TORCH: saved(WEIGHTS),
 }
 
 
@@ -55,13 +55,13 @@ KNOWN = {
 @each("name", ["x.nir", "x.json", "x.safetensors", "x.pt", "x", "x.png"])
 def test_the_name_says_nothing(kind, name, tmp_path):
     (tmp_path / name).write_bytes(KNOWN[kind])
-    assert look(tmp_path / name).kind is kind
+    assert identify(tmp_path / name).kind is kind
 
 
 @pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"\n \t", b"\r\n" * 200])
 def test_json_may_start_with_white_space(start, tmp_path):
     (tmp_path / "x").write_bytes(start + b'{"a": 1}')
-    assert look(tmp_path / "x").kind is Kind.JSON
+    assert identify(tmp_path / "x").kind is FileKind.JSON
 
 
 def tar():
@@ -100,39 +100,39 @@ def legacy(thing=WEIGHTS):
 ONNX = b"\x08\x07\x12\x07pytorch\x1a\x051.0.0:\x02"
 FOREIGN = {
     "is empty": b"",
-    "holds nothing but white space": b" \n\n",
+    "contains only white space": b" \n\n",
     "is a TorchScript archive": scripted,
     "is a program of torch.export": lambda: packed([("x/archive_format", b"pt2")]),
     "is a zip archive without a model": lambda: packed([("a.txt", b"")]),
     "is an empty zip archive": lambda: packed([]),
     "is a damaged zip archive": b"PK\x03\x04 and no more",
     "is a Keras model": lambda: packed([("model.weights.h5", b"")]),
-    "is arrays of numpy": npz,
+    "is an archive of numpy arrays": npz,
     "is an office document": lambda: packed([("[Content_Types].xml", b"")]),
-    "is one array of numpy": npy,
-    "is a file of torch.save in the format from before torch 1.6": legacy,
-    "is a plain pickle, which runs code when it is read": lambda: pickle.dumps({"a": 1}),
+    "is one numpy array": npy,
+    "uses the torch.save format from before torch 1.6": legacy,
+    "is a plain pickle, which can run code when it is loaded": lambda: pickle.dumps({"a": 1}),
     "is an ONNX model": ONNX,
     "is a TensorFlow Lite model": b"\x1c\0\0\0TFL3\0\0",
     "is compressed with gzip; unpack it first": lambda: gzip.compress(b"x"),
     "is a tar archive": tar,
-    "is a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
-    "is a web page; a download may have failed": b"\n<!DOCTYPE html><html>404</html>",
+    "is a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
+    "is a web page; the download may have failed": b"\n<!DOCTYPE html><html>404</html>",
     "is an image (PNG)": b"\x89PNG\r\n\x1a\n",
     "is an image (JPEG)": b"\xff\xd8\xff\xe0",
     "is a PDF document": b"%PDF-1.4",
-    "is a program": b"\x7fELF\x02",
-    'is text that starts with "import torch"': b"import torch\nnet = 3\n",
-    'is text that starts with "[1, 2]"': b"[1, 2]",
-    "is of an unknown kind (starts with 00 01 02)": b"\0\1\2",
+    "is an executable": b"\x7fELF\x02",
+    'is text starting with "import torch"': b"import torch\nnet = 3\n",
+    'is text starting with "[1, 2]"': b"[1, 2]",
+    "has an unknown format (starts with 00 01 02)": b"\0\1\2",
 }
 
 
-@pytest.mark.parametrize("told", FOREIGN)
-def test_what_is_not_read_is_refused_by_what_it_is(told, tmp_path):
-    made = FOREIGN[told]
-    (tmp_path / "model.nir").write_bytes(made() if callable(made) else made)
-    assert refusal(tmp_path / "model.nir").startswith(told)
+@pytest.mark.parametrize("message", FOREIGN)
+def test_what_is_not_read_is_refused_by_what_it_is(message, tmp_path):
+    content = FOREIGN[message]
+    (tmp_path / "model.nir").write_bytes(content() if callable(content) else content)
+    assert refusal(tmp_path / "model.nir").startswith(message)
 
 
 def test_an_export_of_torch_is_told_apart_from_weights(tmp_path):
@@ -143,32 +143,46 @@ def test_an_export_of_torch_is_told_apart_from_weights(tmp_path):
 
 def test_what_is_no_file_is_refused(tmp_path):
     assert refusal(tmp_path / "none") == "No such file or directory"
-    assert refusal(tmp_path).startswith("is a folder, and no saved deployment")
+    assert refusal(tmp_path).startswith("is a folder but not a saved deployment")
     os.mkfifo(tmp_path / "pipe")
-    assert refusal(tmp_path / "pipe") == "is no regular file"
+    assert refusal(tmp_path / "pipe") == "is not a regular file"
     with pytest.raises(ModelFileError, match="embedded null byte"):
         load("a\0b")
 
 
 def test_a_file_is_not_read_beyond_the_limit(tmp_path):
-    for name, size in (("fits", MOST_BYTES), ("one_more", MOST_BYTES + 1)):
+    for name, size in (("fits", MAX_BYTES), ("one_more", MAX_BYTES + 1)):
         (tmp_path / name).write_bytes(b"{")
         os.truncate(tmp_path / name, size)
-    assert look(tmp_path / "fits").kind is Kind.JSON
-    assert refusal(tmp_path / "one_more").startswith("has more than 134 217 728 bytes")
+    assert identify(tmp_path / "fits").kind is FileKind.JSON
+    assert refusal(tmp_path / "one_more").startswith(
+        "is larger than the limit of 134 217 728 bytes"
+    )
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "told"),
+    ("kind", "given", "message"),
     [
-        (Kind.JSON, {"dialect": "euler"}, "is a JSON file; dialect= is for a NIR file"),
-        (Kind.TORCH, {"reset": "value"}, "is a file of torch.save; reset= is for a NIR file"),
-        (Kind.NIR, {"factory": "a:b"}, "is a NIR file; factory= is for a JSON file and a safet"),
+        (
+            FileKind.JSON,
+            {"dialect": "euler"},
+            "is a JSON file; dialect= applies only to a NIR file",
+        ),
+        (
+            FileKind.TORCH,
+            {"reset": "value"},
+            "is a file of torch.save; reset= applies only to a NIR file",
+        ),
+        (
+            FileKind.NIR,
+            {"factory": "a:b"},
+            "is a NIR file; factory= applies only to a JSON file and",
+        ),
     ],
 )
-def test_arguments_for_another_kind_of_file_are_refused(kind, given, told, tmp_path):
+def test_arguments_for_another_kind_of_file_are_refused(kind, given, message, tmp_path):
     (tmp_path / "x").write_bytes(KNOWN[kind])
-    assert refusal(tmp_path / "x", **given).startswith(told)
+    assert refusal(tmp_path / "x", **given).startswith(message)
 
 
 def test_a_saved_deployment_gives_its_float_graph(tmp_path):

@@ -7,7 +7,7 @@ from tests.cases import each
 from tests.frontends.files.damaged_files import RAW, damaged, with_pickle
 from toolchain import load
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.files.contents import look
+from toolchain.frontends.files.contents import identify
 from toolchain.frontends.files.torch_file import TorchFile
 
 ROUNDS = 17
@@ -29,8 +29,8 @@ def test_a_damaged_file_is_refused_or_still_sound(start, tmp_path, monkeypatch):
     for seed in range(start, start + ROUNDS * 3):
         _, data = damaged(seed, marker, np.random.default_rng(seed))
         path.write_bytes(data)
-        told = refusal(path)
-        assert told is None or (told.startswith(str(path)) and len(told) < 3000), seed
+        message = refusal(path)
+        assert message is None or (message.startswith(str(path)) and len(message) < 3000), seed
         assert not marker.exists(), seed
 
 
@@ -48,6 +48,8 @@ def test_a_torch_file_cannot_name_more_numbers_than_it_holds(tmp_path):
     import torch
 
     torch.save({"w": torch.zeros(1).expand(2**20, 2**20)}, tmp_path / "w")
-    file = TorchFile.of(look(tmp_path / "w").data)
-    with pytest.raises(ValueError, match=r"a tensor of shape \(1048576, 1048576\) in 1 stored num"):
+    file = TorchFile.of(identify(tmp_path / "w").data)
+    with pytest.raises(
+        ValueError, match=r"a tensor of shape \(1048576, 1048576\) with only 1 stored num"
+    ):
         file.read()

@@ -77,25 +77,25 @@ def test_the_graph_is_that_of_the_network_that_was_saved(save, name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("factory", "told"),
+    ("factory", "message"),
     [
-        ("my_network", "give it as 'module:function'"),
-        ("my_network.py:build", "give it as 'module:function'"),
-        ("src/my_network:build", "give it as 'module:function'"),
-        (":build", "give it as 'module:function'"),
-        ("my_networks:build", "there is no module 'my_networks' to import"),
-        ("my_network.sub:build", "there is no module 'my_network.sub' to import"),
+        ("my_network", "expected 'module:function'"),
+        ("my_network.py:build", "expected 'module:function'"),
+        ("src/my_network:build", "expected 'module:function'"),
+        (":build", "expected 'module:function'"),
+        ("my_networks:build", "no module named 'my_networks'"),
+        ("my_network.sub:build", "no module named 'my_network.sub'"),
         ("needs_more:build", "needs 'no_such_framework', which is not installed"),
-        ("my_network:built", "there is no built in my_network"),
-        ("my_network:Nets.large", "there is no Nets.large in my_network"),
-        ("my_network:number", "gave int, and no torch.nn.Module"),
-        ("my_network:SAMPLE", "there is no SAMPLE in my_network"),
-        ("my_network:__doc__", "is NoneType, and no function"),
+        ("my_network:built", "module 'my_network' has no 'built'"),
+        ("my_network:Nets.large", "module 'my_network' has no 'Nets.large'"),
+        ("my_network:number", "returned int, expected a torch.nn.Module"),
+        ("my_network:SAMPLE", "module 'my_network' has no 'SAMPLE'"),
+        ("my_network:__doc__", "is NoneType, not a function"),
     ],
 )
-def test_a_factory_that_does_not_work_is_told(factory, told, tmp_path):
+def test_a_factory_that_does_not_work_is_told(factory, message, tmp_path):
     torch.save(network().state_dict(), tmp_path / "w")
-    assert told in refusal(tmp_path / "w", factory=factory)
+    assert message in refusal(tmp_path / "w", factory=factory)
 
 
 def test_what_the_factory_raises_is_the_users_own(tmp_path):
@@ -107,9 +107,9 @@ def test_what_the_factory_raises_is_the_users_own(tmp_path):
 def test_weights_need_a_factory_and_a_sample(tmp_path):
     torch.save(network().state_dict(), tmp_path / "w")
     assert refusal(tmp_path / "w", factory=None) == (
-        "holds weights, which do not say what network they are of; "
-        "toolchain.load(path, factory='module:function', sample=...) runs that function, which "
-        "has to build the network, and gives a Graph, which deploy takes"
+        "contains weights without a network definition; "
+        "toolchain.load(path, factory='module:function', sample=...) calls that function to "
+        "build the network, and returns a Graph for deploy"
     )
     with pytest.raises(ModelFileError, match="needs sample="):
         load(tmp_path / "w", factory="my_network:build")
@@ -127,10 +127,10 @@ def test_every_entry_that_does_not_fit_is_told_at_once(tmp_path):
         [
             "the weights do not fit Sequential:",
             "0.bais: is not in the network",
-            "0.bias: is not in the file, which knows 0.bais",
+            "0.bias: is not in the file; similar names: 0.bais",
             "0.weight: has shape (3, 5) in the file and (3, 4) in the network",
             "1.spike_threshold: is int64 in the file and torch.float32 in the network",
-            "1.tau_mem: holds numbers that are not finite",
+            "1.tau_mem: contains values that are not finite",
             "head.weight: is not in the network",
         ]
     )
@@ -166,28 +166,28 @@ def test_the_one_entry_of_a_checkpoint_that_holds_weights_is_taken_and_told(tmp_
 
 
 @pytest.mark.parametrize(
-    ("saved", "told"),
+    ("saved", "message"),
     [
-        ({"net": "WEIGHTS", "ema": "WEIGHTS"}, "holds weights in several entries: net, ema"),
-        ({"epoch": 3, "lr": 0.1}, "holds no weights by name in any of its entries: epoch, lr"),
-        ({}, "holds no weights by name in any of its entries: nothing"),
-        ([1], "holds list, and no weights by name"),
-        (torch.ones(3), "holds ndarray, and no weights by name"),
+        ({"net": "WEIGHTS", "ema": "WEIGHTS"}, "contains weights in several entries: net, ema"),
+        ({"epoch": 3, "lr": 0.1}, "contains no weights by name in any of its entries: epoch, lr"),
+        ({}, "contains no weights by name in any of its entries: nothing"),
+        ([1], "contains list, expected weights by name"),
+        (torch.ones(3), "contains ndarray, expected weights by name"),
     ],
 )
-def test_a_checkpoint_that_leaves_open_which_are_the_weights_is_refused(saved, told, tmp_path):
+def test_a_checkpoint_that_leaves_open_which_are_the_weights_is_refused(saved, message, tmp_path):
     if isinstance(saved, dict):
         weights = network().state_dict()
         saved = {key: weights if value == "WEIGHTS" else value for key, value in saved.items()}
     torch.save(saved, tmp_path / "w")
-    assert refusal(tmp_path / "w").startswith(told)
+    assert refusal(tmp_path / "w").startswith(message)
 
 
 def test_single_numbers_of_numpy_are_explained(tmp_path):
     torch.save({"net": network().state_dict(), "best": np.float64(0.9)}, tmp_path / "w")
-    told = refusal(tmp_path / "w")
-    assert "imports _codecs.encode, numpy" in told
-    assert "save them as float(x)" in told
+    message = refusal(tmp_path / "w")
+    assert "imports _codecs.encode, numpy" in message
+    assert "save them as float(x)" in message
 
 
 class Keeps(torch_nn.Module):
@@ -209,8 +209,8 @@ class Named(Keeps):
 def test_states_of_a_run_are_left_out_and_told(batch):
     weights = {k: v.numpy() + 1 for k, v in Keeps(5).state_dict().items()}
     model = torch_nn.Sequential(Keeps(batch))
-    told = fill(model, {f"0.{name}": value for name, value in weights.items()})
-    assert told == {"states_left_out": "0.v_mem"}
+    notes = fill(model, {f"0.{name}": value for name, value in weights.items()})
+    assert notes == {"states_left_out": "0.v_mem"}
     np.testing.assert_array_equal(model[0].fc.weight.detach(), weights["fc.weight"])
     assert not model[0].v_mem.any()
 
@@ -260,10 +260,10 @@ class Elsewhere:
 def test_a_whole_module_is_loaded_only_where_it_is_trusted(tmp_path, caplog):
     model = network()
     torch.save(model, tmp_path / "w")
-    told = refusal(tmp_path / "w", factory=None)
-    assert told.startswith("holds more than weights: loading it imports ")
-    assert "toolchain.nn.spiking.LIF" in told
-    assert "Nothing of it was run." in told
+    message = refusal(tmp_path / "w", factory=None)
+    assert message.startswith("contains more than weights: loading it imports ")
+    assert "toolchain.nn.spiking.LIF" in message
+    assert "No code was run." in message
     assert not caplog.records
     graph = load(tmp_path / "w", sample=SAMPLE, trust_pickle=True)
     assert str(graph) == str(extract(model, SAMPLE))
@@ -272,7 +272,7 @@ def test_a_whole_module_is_loaded_only_where_it_is_trusted(tmp_path, caplog):
     assert "toolchain.nn.spiking.LIF" in record.getMessage()
     with pytest.raises(ModelFileError, match="needs sample="):
         load(tmp_path / "w", trust_pickle=True)
-    with pytest.raises(ModelFileError, match="factory= is for weights"):
+    with pytest.raises(ModelFileError, match="factory= applies only to weights"):
         from_file(tmp_path / "w", trust_pickle=True)
 
 
@@ -290,7 +290,7 @@ def test_code_runs_only_where_it_is_trusted_and_only_after_it_was_listed(tmp_pat
 def test_the_old_format_is_read_where_it_is_trusted(tmp_path, caplog):
     weights = network().state_dict()
     torch.save(weights, tmp_path / "w", _use_new_zipfile_serialization=False)
-    assert refusal(tmp_path / "w").startswith("is a file of torch.save in the format from before")
+    assert refusal(tmp_path / "w").startswith("uses the torch.save format from before")
     graph = from_file(tmp_path / "w", trust_pickle=True)
     assert str(graph) == str(extract(network(), SAMPLE))
     assert "torch._utils._rebuild_tensor_v2" in caplog.text
@@ -303,7 +303,7 @@ def test_trusted_files_may_still_be_damaged(tmp_path):
     files = entries((tmp_path / "w").read_bytes())
     files = {k: v.replace(b"Elsewhere", b"elsewhere") for k, v in files.items()}
     (tmp_path / "w").write_bytes(packed(files.items()))
-    assert "what it imports is not there" in refusal(tmp_path / "w", trust_pickle=True)
+    assert "an import of the pickle failed" in refusal(tmp_path / "w", trust_pickle=True)
 
 
 TYPES = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool"]

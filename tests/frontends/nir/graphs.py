@@ -8,8 +8,8 @@ from toolchain.frontends.nir import NirFile, NirGraph, NirNode
 
 
 def node(kind, **fields):
-    held = {k: v if isinstance(v, str) else np.asarray(v) for k, v in fields.items()}
-    return NirNode(type=kind, fields=held)
+    arrays = {k: v if isinstance(v, str) else np.asarray(v) for k, v in fields.items()}
+    return NirNode(type=kind, fields=arrays)
 
 
 def lif(size=3, tau=0.02, r=1.0, threshold=0.5, leak=0.0, **rest):

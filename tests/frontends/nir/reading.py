@@ -14,7 +14,7 @@ from toolchain.frontends.nir.flat import flatten
 from toolchain.frontends.nir.read import read_several
 
 BATCH, ENOUGH = 20, 0.9
-ENDED = {"processor time": "given up", "the HDF5 library ends": "crashed", "could not": "lost"}
+ENDED = {"processor time": "given up", "the HDF5 library crashed": "crashed", "could not": "lost"}
 
 
 def outcome(found, path):
@@ -42,7 +42,7 @@ def timed(paths):
     return found, used() - before
 
 
-def told(paths):
+def timings(paths):
     """By name, outcome and time of each file, or of a batch that took less than is allowed."""
     found, seconds = timed(paths)
     if len(paths) == 1 or seconds < ENOUGH:
@@ -50,14 +50,14 @@ def told(paths):
     slow = [path for path, word in zip(paths, found, strict=True) if word == "refused, given up"]
     rest = [path for path in paths if path not in slow]
     parts = [[path] for path in slow] + ([rest] if slow else [[path] for path in rest])
-    return {name: entry for part in parts if part for name, entry in told(part).items()}
+    return {name: entry for part in parts if part for name, entry in timings(part).items()}
 
 
 def main():
     paths = sorted(Path(sys.argv[1]).iterdir())
     files = {}
     for first in range(0, len(paths), BATCH):
-        files |= told(paths[first : first + BATCH])
+        files |= timings(paths[first : first + BATCH])
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     json.dump({"files": files, "peak": peak}, sys.stdout)
 

@@ -12,15 +12,15 @@ from toolchain.frontends.nir import to_graph
 from toolchain.frontends.nir.check import check
 from toolchain.frontends.nir.dialects import DIALECTS
 from toolchain.frontends.nir.neurons import Reading
-from toolchain.frontends.nir.steps import snapped, step_of_gain
+from toolchain.frontends.nir.steps import snap_to_one, step_of_gain
 
 DT = 1e-3
 
 
-def read(layer, dialect, dt=DT, **told):
+def read(layer, dialect, dt=DT, **options):
     size = max(np.size(value) for value in layer.fields.values())
-    made = to_graph(chain((size,), (size,), n=layer), dialect=dialect, dt=dt, **told)
-    return made["n"]
+    ir_node = to_graph(chain((size,), (size,), n=layer), dialect=dialect, dt=dt, **options)
+    return ir_node["n"]
 
 
 @each(
@@ -51,9 +51,9 @@ def read(layer, dialect, dt=DT, **told):
     ],
 )
 def test_a_step_is_what_the_table_says(dialect, layer, wanted):
-    made = read(layer, dialect)
+    ir_node = read(layer, dialect)
     for name, value in wanted.items():
-        found = getattr(made, name)
+        found = getattr(ir_node, name)
         if isinstance(value, float | int):
             np.testing.assert_allclose(found, value, rtol=1e-12)
         else:
@@ -74,17 +74,17 @@ def test_rockpool_says_dt_in_r_and_adds_before_it_decays():
     )
     graph = to_graph(chain(n=layer), dialect="rockpool")
     assert graph.dt == DT
-    made = graph["n"]
-    np.testing.assert_allclose(made.alpha_mem, np.exp(-DT / taus))
-    np.testing.assert_allclose(made.alpha_syn, [np.exp(-DT / 0.015)])
-    assert (made.gain, made.syn_order, made.compare) == (1, "add_decay", "ge")
-    assert made.max_spikes == 65536
+    ir_node = graph["n"]
+    np.testing.assert_allclose(ir_node.alpha_mem, np.exp(-DT / taus))
+    np.testing.assert_allclose(ir_node.alpha_syn, [np.exp(-DT / 0.015)])
+    assert (ir_node.gain, ir_node.syn_order, ir_node.compare) == (1, "add_decay", "ge")
+    assert ir_node.max_spikes == 65536
 
 
 def test_a_leaky_readout_of_rockpool_decays_what_it_adds():
     layer = node("LI", tau=[0.02], r=[0.02 * np.exp(-0.05) / DT], v_leak=[0.0])
-    made = read(layer, "rockpool", dt=None)
-    np.testing.assert_allclose([made.alpha_mem, made.gain], np.exp(-0.05))
+    ir_node = read(layer, "rockpool", dt=None)
+    np.testing.assert_allclose([ir_node.alpha_mem, ir_node.gain], np.exp(-0.05))
 
 
 @pytest.mark.parametrize("u", [1e-4, 1e-2, 0.3, 0.9])
@@ -97,7 +97,7 @@ def test_the_step_is_solved_from_rockpools_gain(u):
     ("gain", "kept"), [(9.999997 / 10, 1), (1 + 0.99e-5, 1), (1 + 1.01e-5, 1 + 1.01e-5), (2, 2)]
 )
 def test_a_gain_within_what_float32_leaves_is_one(gain, kept):
-    assert snapped(np.asarray(gain)) == kept
+    assert snap_to_one(np.asarray(gain)) == kept
 
 
 def test_what_was_snapped_is_told():
@@ -106,7 +106,7 @@ def test_what_was_snapped_is_told():
     layer = node("LIF", tau=taus, r=gains, v_leak=np.zeros(3), v_threshold=np.ones(3))
     graph = to_graph(chain(n=layer), dialect="snntorch")
     assert graph["n"].gain == 1
-    assert "are taken for 1" in graph.provenance["nir_gains"]
+    assert "of 1 are rounded to 1" in graph.provenance["nir_gains"]
 
 
 # ---- resets ----
@@ -124,8 +124,8 @@ def test_what_was_snapped_is_told():
     ],
 )
 def test_the_reset_is_the_word_that_is_told(word, layer, wanted):
-    made = read(layer, "snntorch", dt=None, reset=word)
-    assert (made.reset, made.reset_when) == wanted
+    ir_node = read(layer, "snntorch", dt=None, reset=word)
+    assert (ir_node.reset, ir_node.reset_when) == wanted
 
 
 def test_v_reset_is_where_a_spike_leads():
@@ -133,21 +133,21 @@ def test_v_reset_is_where_a_spike_leads():
 
 
 @pytest.mark.parametrize(
-    ("dialect", "told", "words"),
+    ("dialect", "reset", "words"),
     [
-        ("rockpool", "value", "dialect 'rockpool' has subtract"),
-        ("spikingjelly", "subtract", "dialect 'spikingjelly' has value"),
-        ("euler", "value-late", "dialect 'euler' has subtract, value"),
+        ("rockpool", "value", "dialect 'rockpool' supports subtract"),
+        ("spikingjelly", "subtract", "dialect 'spikingjelly' supports value"),
+        ("euler", "value-late", "dialect 'euler' supports subtract, value"),
     ],
 )
-def test_a_reset_that_a_framework_has_not_is_refused(dialect, told, words):
+def test_a_reset_that_a_framework_has_not_is_refused(dialect, reset, words):
     layer = cuba(r=20, w_in=10) if dialect != "rockpool" else cuba(r=20 * np.exp(-0.05))
     with pytest.raises(ModelFileError, match=words):
-        read(layer, dialect, reset=told)
+        read(layer, dialect, reset=reset)
 
 
 def test_a_v_reset_that_is_not_used_is_refused():
-    with pytest.raises(ModelFileError, match=r"v_reset is 0.25, which reset='subtract' has no use"):
+    with pytest.raises(ModelFileError, match=r"v_reset is 0.25, but reset='subtract' does not use"):
         read(lif(v_reset=0.25), "euler", reset="subtract")
 
 
@@ -157,20 +157,20 @@ def test_a_v_reset_that_is_not_used_is_refused():
 @pytest.mark.parametrize(
     ("dialect", "layer", "words"),
     [
-        ("rockpool", lif(), "LIF: rockpool writes it and fails when it reads it again"),
-        ("rockpool", node("IF", r=[1.0], v_threshold=[1.0]), "IF: rockpool cannot read it"),
-        ("sinabs", cuba(), "CubaLIF: sinabs leaves it out when it reads NIR"),
-        ("sinabs", node("Delay", delay=[DT]), "Delay: sinabs leaves it out"),
-        ("sinabs", lif(tau=10, r=2), "r is not 1; sinabs writes 1 and reads nothing else"),
-        ("sinabs", lif(tau=10, leak=0.1), "v_leak is not 0, which sinabs has no word for"),
-        ("snntorch", node("IF", r=[1.0], v_threshold=[1.0]), "keeps 0.9 of v a step"),
-        ("snntorch", node("LI", tau=[0.02], r=[1.0], v_leak=[0.0]), "snnTorch cannot read it"),
+        ("rockpool", lif(), "LIF: rockpool exports it but cannot import it"),
+        ("rockpool", node("IF", r=[1.0], v_threshold=[1.0]), "IF: rockpool cannot import it"),
+        ("sinabs", cuba(), "CubaLIF: sinabs skips it without a warning when it imports NIR"),
+        ("sinabs", node("Delay", delay=[DT]), "Delay: sinabs skips it"),
+        ("sinabs", lif(tau=10, r=2), "r is not 1; sinabs supports only 1"),
+        ("sinabs", lif(tau=10, leak=0.1), "v_leak is not 0, which sinabs does not support"),
+        ("snntorch", node("IF", r=[1.0], v_threshold=[1.0]), "a leaky neuron with a decay of 0.9"),
+        ("snntorch", node("LI", tau=[0.02], r=[1.0], v_leak=[0.0]), "snnTorch cannot import it"),
         ("snntorch", lif(r=200, leak=0.1), "v_leak is not 0, which snnTorch"),
-        ("norse", node("Threshold", threshold=[1.0]), "Threshold: Norse leaves it out"),
-        ("norse", lif(r=2), "r is not 1; Norse writes 1"),
-        ("norse", cuba(leak=0.1), "Norse's synapse, which would leak to v_leak, too"),
-        ("spikingjelly", lif(leak=0.1, v_reset=0), "v_leak is not v_reset"),
-        ("spikingjelly", node("I", r=[1.0]), "I: SpikingJelly cannot read it"),
+        ("norse", node("Threshold", threshold=[1.0]), "Threshold: Norse skips it"),
+        ("norse", lif(r=2), "r is not 1; Norse supports only 1"),
+        ("norse", cuba(leak=0.1), "its synaptic current would decay to v_leak as well"),
+        ("spikingjelly", lif(leak=0.1, v_reset=0), "v_leak differs from v_reset"),
+        ("spikingjelly", node("I", r=[1.0]), "I: SpikingJelly cannot import it"),
         ("euler", lif(tau=0.0), "tau must be > 0, got 0"),
         ("exact", lif(tau=-1.0), "tau must be > 0, got -1"),
         ("exact", lif(threshold=0.0), "v_threshold must be > 0"),
@@ -193,13 +193,15 @@ def test_eulers_rule_has_a_step_down_to_a_time_constant_of_dt(tau, fits):
     if fits:
         assert read(lif(tau=tau), "euler").alpha_mem == 0
         return
-    with pytest.raises(ModelFileError, match=r"shorter than dt = 0.001 s, for which Euler's rule"):
+    with pytest.raises(ModelFileError, match=r"shorter than dt = 0.001 s, but Euler's rule"):
         read(lif(tau=tau), "euler")
 
 
 def test_norses_own_files_are_told_from_their_time_constants():
     exported = lif(tau=1e-5)  # 10 ms, multiplied by a dt of 1 ms
-    with pytest.raises(ModelFileError, match="dialect='norse-export' divides them by dt again"):
+    with pytest.raises(
+        ModelFileError, match="use dialect='norse-export', which divides them by dt"
+    ):
         read(exported, "norse")
     np.testing.assert_allclose(read(exported, "norse-export").alpha_mem, 0.9)
     with pytest.raises(ModelFileError, match="the file was not exported by Norse with this dt"):
@@ -225,12 +227,12 @@ def test_a_graph_that_is_not_what_the_file_says_is_found(slip):
     graph = to_graph(given, dialect="euler", dt=DT)
     reading = Reading(dialect=DIALECTS["euler"], dt=DT, reset="subtract")
     wrong = graph.replace({"n": replace(graph["n"], **slip)})
-    with pytest.raises(ModelFileError, match=r"a.nir: layer 'n' differs first in step \d+, neuron"):
+    with pytest.raises(ModelFileError, match=r"a.nir: layer 'n' first differs in step \d+, neuron"):
         check(wrong, given.graph.nodes, {}, reading, "a.nir")
     assert "self_check" in check(graph, given.graph.nodes, {}, reading, "a.nir").provenance
 
 
 def test_the_check_says_how_much_it_compared():
-    said = to_graph(chain(n=lif()), dialect="euler", dt=DT).provenance["self_check"]
-    assert said.startswith("0 of ")
-    assert int(said.split("; ")[1].split()[0]) > 0
+    self_check = to_graph(chain(n=lif()), dialect="euler", dt=DT).provenance["self_check"]
+    assert self_check.startswith("0 of ")
+    assert int(self_check.split("; ")[1].split()[0]) > 0

@@ -75,7 +75,9 @@ def test_eulers_rule_depends_on_the_step(dt, spikes):
 
 @pytest.mark.parametrize("dt", [None, 1e-3])
 def test_where_no_dialect_is_given_it_is_asked_for(dt):
-    with pytest.raises(ModelFileError, match="which framework's steps the file means is open"):
+    with pytest.raises(
+        ModelFileError, match="the file does not determine the framework's update rule"
+    ):
         to_graph(nir_cases.as_file(nir_cases.FIVE), dt=dt)
 
 
@@ -114,7 +116,7 @@ def test_what_a_framework_exported_is_known_by_its_constants(
 ):
     found = exported[framework, name]
     if settings is None:  # v_reset is 0 in the file, and the network subtracts
-        with pytest.raises(ModelFileError, match="fits snntorch and spikingjelly"):
+        with pytest.raises(ModelFileError, match="matches snntorch and spikingjelly"):
             to_graph(found)
         return
     graph = to_graph(found, **settings)

@@ -11,8 +11,8 @@ from toolchain.frontends.nir.flat import flatten
 from toolchain.frontends.nir.nodes import NirGraph, NirNode
 
 SHARED = (
-    "two connections from one node to another; NIR does not say whether the second counts, "
-    "remove it or send it through a Scale"
+    "duplicate edge; NIR does not define whether it counts twice: remove it or route it "
+    "through a Scale"
 )
 
 
@@ -32,9 +32,9 @@ def shown(flat):
     return " ".join(sorted("-".join(edge) for edge in flat.edges))
 
 
-def refusal(made):
+def refusal(nested):
     with pytest.raises(ModelFileError) as caught:
-        flatten(made, "net.nir")
+        flatten(nested, "net.nir")
     assert str(caught.value).startswith("net.nir: ")
     return str(caught.value).removeprefix("net.nir: ")
 
@@ -44,10 +44,10 @@ LOOP = graph("lif rec", "in-lif lif-rec rec-lif lif-out")
 
 
 def test_a_flat_graph_stays_as_it_is():
-    made = graph("a b", "in-a a-b b-a b-out", {"dt": 1e-3})
-    flat = flatten(made)
-    assert flat.nodes == made.nodes
-    assert flat.edges == made.edges
+    nested = graph("a b", "in-a a-b b-a b-out", {"dt": 1e-3})
+    flat = flatten(nested)
+    assert flat.nodes == nested.nodes
+    assert flat.edges == nested.edges
     assert flat.metadata == {"dt": 1e-3}
 
 
@@ -75,72 +75,74 @@ def test_an_inner_graph_may_only_pass_on():
 
 
 def test_the_graph_given_is_not_changed():
-    made = graph({"l": LOOP}, "in-l l-out")
-    before = dict(made.nodes), made.edges, dict(LOOP.nodes), LOOP.edges
-    flatten(made)
-    assert (dict(made.nodes), made.edges, dict(LOOP.nodes), LOOP.edges) == before
+    nested = graph({"l": LOOP}, "in-l l-out")
+    before = dict(nested.nodes), nested.edges, dict(LOOP.nodes), LOOP.edges
+    flatten(nested)
+    assert (dict(nested.nodes), nested.edges, dict(LOOP.nodes), LOOP.edges) == before
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("nested", "message"),
     [
-        (graph("a", "in-a a-out a-b"), "a -> b: there is no node 'b'"),
-        (graph("a", "in-a a-out c-b"), "c -> b: there is no node 'c' nor 'b'"),
+        (graph("a", "in-a a-out a-b"), "a -> b: no such node: 'b'"),
+        (graph("a", "in-a a-out c-b"), "c -> b: no such node: 'c', 'b'"),
         (graph("a", "in-a in-a a-out"), f"in -> a: {SHARED}"),
         (graph({"p": PASS, "a": node("I")}, "in-p p-a in-a a-out"), f"in -> a: {SHARED}"),
-        (graph("a b", "in-a a-out b-a"), "b: nothing leads to it from the Input 'in'"),
-        (graph("a b", "in-a a-out a-b"), "b: nothing leads from it to the Output 'out'"),
-        (graph("a", "in-a a-out a-in"), "a -> in: leads into the Input"),
-        (graph("a", "in-a a-out out-a"), "out -> a: leads out of the Output"),
+        (graph("a b", "in-a a-out b-a"), "b: not reachable from the Input 'in'"),
+        (graph("a b", "in-a a-out a-b"), "b: does not reach the Output 'out'"),
+        (graph("a", "in-a a-out a-in"), "a -> in: edge into the Input"),
+        (graph("a", "in-a a-out out-a"), "out -> a: edge out of the Output"),
         (
             graph({"p": PASS, "a": node("I")}, "in-p p-p p-a a-out"),
-            "p.out: feeds itself, with nothing between that computes",
+            "p.out: is connected to itself without a node in between",
         ),
-        (graph({"l": LOOP, "l.lif": node("I")}, "in-l l-l.lif l.lif-out"), "l.lif: the name of two "
-         "nodes, once dissolved"),
-        (graph({"in2": node("Input")}, "in-out in2-out"), "the graph has 2 Input nodes (in, in2); "
-         "takes exactly one"),
-        (NirGraph(nodes={"out": node("Output")}, edges=()), "the graph has 0 Input nodes; takes "
-         "exactly one"),
+        (graph({"l": LOOP, "l.lif": node("I")}, "in-l l-l.lif l.lif-out"), "l.lif: two nodes have "
+         "this name after flattening"),
+        (graph({"in2": node("Input")}, "in-out in2-out"), "the graph has 2 Input nodes (in, in2), "
+         "expected exactly one"),
+        (NirGraph(nodes={"out": node("Output")}, edges=()), "the graph has 0 Input nodes, "
+         "expected exactly one"),
         (graph({"l": NirGraph(nodes={"in": node("Input")}, edges=())}, "in-l l-out"),
-         "l: the inner graph has 0 Output nodes; takes exactly one"),
+         "l: the inner graph has 0 Output nodes, expected exactly one"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_joined_is_named(made, said):
-    assert refusal(made) == said
+def test_what_cannot_be_joined_is_named(nested, message):
+    assert refusal(nested) == message
 
 
 def test_all_findings_come_at_once():
     lines = refusal(graph("a b c", "in-a a-out b-x y-c in-a")).splitlines()
-    assert lines[0] == "3 faults"
+    assert lines[0] == "3 errors"
     lines = refusal(graph("a b c", "in-a a-out")).splitlines()
     assert [line.strip().split(":")[0] for line in lines[1:]] == ["b", "c"]
 
 
 def test_a_graph_within_itself_is_refused():
     members = {"in": node("Input"), "out": node("Output")}
-    made = NirGraph(nodes=members, edges=(("in", "me"), ("me", "out")))
-    members["me"] = made
-    assert refusal(made) == "me: the graph contains itself"
+    nested = NirGraph(nodes=members, edges=(("in", "me"), ("me", "out")))
+    members["me"] = nested
+    assert refusal(nested) == "me: the graph contains itself"
 
 
-@pytest.mark.parametrize(("depth", "said"), [(8, None), (9, "lies more than 8 graphs deep")])
-def test_depth_is_bounded(depth, said):
-    made = LOOP
+@pytest.mark.parametrize(
+    ("depth", "message"), [(8, None), (9, "is nested more than 8 graphs deep")]
+)
+def test_depth_is_bounded(depth, message):
+    nested = LOOP
     for _ in range(depth - 1):
-        made = graph({"g": made}, "in-g g-out")
-    if said:
-        assert refusal(made).endswith(said)
+        nested = graph({"g": nested}, "in-g g-out")
+    if message:
+        assert refusal(nested).endswith(message)
     else:
-        assert len(flatten(made).nodes) == 4
+        assert len(flatten(nested).nodes) == 4
 
 
 def test_sharing_does_not_grow_without_bound():
-    made = LOOP
+    nested = LOOP
     for _ in range(7):  # 12 to the power of 7 nodes of one graph
         names = [f"g{number}" for number in range(12)]
-        made = graph(dict.fromkeys(names, made), " ".join(f"in-{n} {n}-out" for n in names))
-    assert "more than 1024 nodes" in refusal(made)
+        nested = graph(dict.fromkeys(names, nested), " ".join(f"in-{n} {n}-out" for n in names))
+    assert "more than 1024 nodes" in refusal(nested)
 
 
 # ---- a law: the connections are those found by walking ----
@@ -157,10 +159,10 @@ def random_graph(rng, depth=0):
     return NirGraph(nodes={**graph("", "").nodes, **nodes}, edges=tuple(sorted(edges)))
 
 
-def leaves_and_edges(made, prefix=""):
+def leaves_and_edges(nested, prefix=""):
     """All primitives by long name, and edges between them with inner ends still there."""
     found, edges = {}, []
-    for name, member in made.nodes.items():
+    for name, member in nested.nodes.items():
         if isinstance(member, NirGraph):
             inner, more = leaves_and_edges(member, f"{prefix}{name}.")
             found |= inner
@@ -169,9 +171,9 @@ def leaves_and_edges(made, prefix=""):
             found[prefix + name] = member
 
     def end(name, port):
-        return f"{prefix}{name}" + (port if isinstance(made.nodes[name], NirGraph) else "")
+        return f"{prefix}{name}" + (port if isinstance(nested.nodes[name], NirGraph) else "")
 
-    return found, edges + [(end(pre, ".out"), end(post, ".in")) for pre, post in made.edges]
+    return found, edges + [(end(pre, ".out"), end(post, ".in")) for pre, post in nested.edges]
 
 
 def walks(start, edges, inner):
@@ -194,17 +196,17 @@ def test_every_connection_is_one_that_can_be_walked():
     rng = np.random.default_rng(5)
     seen = Counter()
     for _ in range(1000):
-        made = random_graph(rng)
-        found, edges = leaves_and_edges(made)
+        nested = random_graph(rng)
+        found, edges = leaves_and_edges(nested)
         inner = {n for n, leaf in found.items() if "." in n and leaf.type in ("Input", "Output")}
         want = {name: walks(name, edges, inner) for name in found if name not in inner}
         if any(ways is None or max(ways.values(), default=1) > 1 for ways in want.values()):
             seen["refused"] += 1
-            with pytest.raises(ModelFileError, match=r"two connections|feeds itself"):
-                flatten(made)
+            with pytest.raises(ModelFileError, match=r"duplicate edge|is connected to itself"):
+                flatten(nested)
             continue
         seen["joined"] += bool(inner)
-        flat = flatten(made)
+        flat = flatten(nested)
         assert flat.nodes.keys() == want.keys()
         assert sorted(flat.edges) == sorted((a, b) for a in want for b in want[a])
     assert min(seen["joined"], seen["refused"]) > 100

@@ -155,7 +155,7 @@ def test_maps_come_back_from_a_file(tmp_path):
     )
     back = to_graph(read(save(graph, tmp_path / "a.nir")))
     assert str(back) == str(graph)
-    assert back.provenance["self_check"] == "written again, it gives the same nodes and edges"
+    assert back.provenance["self_check"] == "writing it again gives the same nodes and edges"
 
 
 def test_one_axis_comes_back_and_provenance_with_it():
@@ -231,12 +231,12 @@ def test_what_others_will_not_see_is_logged(caplog):
     with caplog.at_level(logging.WARNING, "toolchain.nir"):
         from_graph(line(node))
         from_graph(line(neuron(alpha_mem=0.5, reset="value"), dt=None))
-    (told,) = (record.getMessage() for record in caplog.records)
+    (message,) = (record.getMessage() for record in caplog.records)
     assert (
-        "dt = 0.001 s; n0: several spikes a step, a spike at the threshold itself, the floor, "
-        in told
+        "dt = 0.001 s; n0: several spikes per step, spike when v equals v_threshold, "
+        "lower bound of v, " in message
     )
-    assert "what a spike subtracts" in told
+    assert "reset amount" in message
 
 
 @pytest.mark.parametrize(
@@ -244,12 +244,12 @@ def test_what_others_will_not_see_is_logged(caplog):
     [
         (Sensor(size=(2, 2)), "n0: NIR has no Sensor"),
         (BatchNorm(mean=[0], var=[1], gamma=[1], beta=[0], eps=0.0), "n0: NIR has no BatchNorm"),
-        (neuron((3), reset="none"), "n0: spikes without a reset"),
-        (neuron(3, reset="additive", v_reset=0.1), "n0: a reset that adds v_reset"),
-        (neuron(3, bias=0.1), "n0: a bias on a membrane without leak"),
-        (neuron(3, alpha_mem=np.array([1.0, 0.5, 0.5])), "n0: a membrane without leak"),
-        (neuron(3, alpha_syn=[0.5]), "n0: a membrane without leak"),
-        (neuron(3, alpha_mem=0.5, alpha_syn=[1.0]), "n0: a synaptic current without decay"),
+        (neuron((3), reset="none"), "n0: no reset after a spike"),
+        (neuron(3, reset="additive", v_reset=0.1), "n0: additive reset with v_reset"),
+        (neuron(3, bias=0.1), "n0: bias on a membrane without leak"),
+        (neuron(3, alpha_mem=np.array([1.0, 0.5, 0.5])), "n0: membrane without leak"),
+        (neuron(3, alpha_syn=[0.5]), "n0: membrane without leak"),
+        (neuron(3, alpha_mem=0.5, alpha_syn=[1.0]), "n0: synaptic current without decay"),
     ],
 )
 def test_what_has_no_nir_form_is_refused_by_name(node, words):
@@ -266,9 +266,9 @@ def test_several_synapses_and_outputs_are_refused_at_once():
         "b": Output(),
     }
     graph = Graph(nodes, [("in", "lif"), ("lif", "a"), ("lif", "b")], dt=DT)
-    with pytest.raises(ModelFileError, match="2 faults") as refused:
+    with pytest.raises(ModelFileError, match="2 errors") as refused:
         from_graph(graph)
-    assert "lif: 2 synapses a neuron; NIR has one" in str(refused.value)
+    assert "lif: 2 synapses per neuron; NIR has one" in str(refused.value)
     assert "a, b: more than one Output" in str(refused.value)
 
 
@@ -277,13 +277,13 @@ def test_several_synapses_and_outputs_are_refused_at_once():
 
 def changed(graph, nodes=None, edges=None, text=None):
     file = from_graph(graph)
-    held = file.graph
-    made = NirGraph(
-        nodes={**held.nodes, **(nodes or {})},
-        edges=held.edges if edges is None else edges,
-        metadata=held.metadata if text is None else {"toolchain": text},
+    original = file.graph
+    modified = NirGraph(
+        nodes={**original.nodes, **(nodes or {})},
+        edges=original.edges if edges is None else edges,
+        metadata=original.metadata if text is None else {"toolchain": text},
     )
-    return replace(file, graph=made, where="a.nir")
+    return replace(file, graph=modified, where="a.nir")
 
 
 GRAPH = line(Linear(weight=np.eye(3)), neuron(alpha_mem=0.9))
@@ -300,31 +300,31 @@ def test_weights_changed_by_another_tool_are_taken():
     ("change", "words"),
     [
         ({"nodes": {"n1": NirNode(type="IF", fields={})}}, "node 'n1' was changed"),
-        ({"nodes": {"n2": NirNode(type="IF", fields={})}}, r"added or taken away \(n2\)"),
+        ({"nodes": {"n2": NirNode(type="IF", fields={})}}, r"added or removed \(n2\)"),
         ({"edges": (("in", "n0"),)}, "edges were changed"),
     ],
 )
 def test_other_changes_are_found(change, words):
-    with pytest.raises(ModelFileError, match=f"a.nir: .*{words}.*name a dialect to read"):
+    with pytest.raises(ModelFileError, match=f"a.nir: .*{words}.*pass dialect= to read"):
         to_graph(changed(GRAPH, **change))
 
 
 def test_a_told_dialect_leaves_our_metadata_aside():
     linear = NirNode(type="Scale", fields={"scale": np.ones(3)})
     graph = to_graph(changed(GRAPH, {"n0": linear}), dialect="euler", dt=DT, reset="subtract")
-    assert graph.provenance["nir_dialect"] == "euler (told)"
+    assert graph.provenance["nir_dialect"] == "euler (given)"
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("options", "words"),
     [
-        ({"dt": 2e-3}, "says dt = 0.001 s, told is 0.002 s"),
-        ({"reset": "value"}, "holds its own resets; leave reset= away"),
+        ({"dt": 2e-3}, "dt=0.002 s was given, but the file has 0.001 s"),
+        ({"reset": "value"}, "the file defines its own resets; omit reset="),
     ],
 )
-def test_what_is_told_must_not_differ_from_our_metadata(told, words):
+def test_what_is_told_must_not_differ_from_our_metadata(options, words):
     with pytest.raises(ModelFileError, match=words):
-        to_graph(changed(GRAPH), **told)
+        to_graph(changed(GRAPH), **options)
     assert to_graph(changed(GRAPH), dt=DT).dt == DT
 
 

@@ -58,22 +58,22 @@ def test_the_pattern_of_an_exporter_decides(layer, dialect, dt, reset, caplog):
     with caplog.at_level(logging.WARNING, "toolchain.nir"):
         graph = to_graph(chain(n=layer))
     assert graph.dt == dt
-    said = graph.provenance
-    assert said["nir_dialect"].startswith(f"{dialect} (inferred: ")
-    assert said["nir_reset"].startswith(reset)
+    provenance = graph.provenance
+    assert provenance["nir_dialect"].startswith(f"{dialect} (inferred: ")
+    assert provenance["nir_reset"].startswith(reset)
     assert graph["n"].reset == reset
-    told = [record.getMessage() for record in caplog.records]
-    assert sum(f"nir_dialect is taken to be {dialect}" in text for text in told) == 1
-    assert len(told) == sum("(inferred" in text for text in said.values())
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum(f"inferred nir_dialect = {dialect}" in text for text in messages) == 1
+    assert len(messages) == sum("(inferred" in text for text in provenance.values())
     assert {record.name for record in caplog.records} == {"toolchain.nir"}
 
 
 def test_what_is_told_is_not_logged(caplog):
     graph = to_graph(chain(n=lif()), dt=1e-3, dialect="euler", reset="value")
     assert not caplog.records
-    assert graph.provenance["nir_dialect"] == "euler (told)"
-    assert graph.provenance["nir_dt"] == "0.001 s (told)"
-    assert graph.provenance["nir_reset"] == "value (told)"
+    assert graph.provenance["nir_dialect"] == "euler (given)"
+    assert graph.provenance["nir_dt"] == "0.001 s (given)"
+    assert graph.provenance["nir_reset"] == "value (given)"
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_what_is_told_is_not_logged(caplog):
     ],
 )
 def test_a_file_that_decides_nothing_is_asked_about(layer, dt):
-    with pytest.raises(ModelFileError, match="it fits no exporter's pattern"):
+    with pytest.raises(ModelFileError, match="it matches no exporter's pattern"):
         to_graph(chain(n=layer), dt=dt)
 
 
 def test_two_patterns_at_once_are_asked_about():
-    with pytest.raises(ModelFileError, match=r"\(it fits snntorch and spikingjelly\)"):
+    with pytest.raises(ModelFileError, match=r"\(it matches snntorch and spikingjelly\)"):
         to_graph(chain(n=scaled(1e-4, **ZERO)))
 
 
 def test_a_told_dt_can_make_one_constant_a_pattern():
     layer = lif(tau=0.02, r=10.0, v_reset=0.0)
-    with pytest.raises(ModelFileError, match="fits no exporter's pattern"):
+    with pytest.raises(ModelFileError, match="matches no exporter's pattern"):
         to_graph(chain(n=layer))
     assert "spikingjelly" in to_graph(chain(n=layer), dt=2e-3).provenance["nir_dialect"]
 
@@ -113,21 +113,21 @@ def test_the_question_says_what_each_answer_would_mean():
         to_graph(chain(n=lif(tau=0.02, r=1.0, threshold=0.5)))
     lines = str(asked.value).splitlines()
     assert lines[0] == (
-        "a.nir: which framework's steps the file means is open (it fits no exporter's pattern); "
-        "pass dialect=, and dt= where it needs one"
+        "a.nir: the file does not determine the framework's update rule "
+        "(it matches no exporter's pattern); pass dialect=, and dt= if the dialect needs it"
     )
     assert lines[1].strip() == (
-        "for layer 'n' (LIF: tau 0.02, r 1, v_leak 0, v_threshold 0.5) under an input of 0.6, "
-        "400 steps:"
+        "layer 'n' (LIF: tau 0.02, r 1, v_leak 0, v_threshold 0.5) with an input of 0.6 "
+        "for 400 steps:"
     )
     text = "\n".join(lines[2:])
     for wanted in (
-        "dialect='euler', dt=0.001 (Euler's rule): keeps 0.95 of v a step, gain 0.05: 11 spikes",
-        "dialect='euler', dt=0.0001 (Euler's rule): keeps 0.995 of v a step, gain 0.005: 1 spike",
-        "time constants in steps): keeps 1.92875e-22 of v a step, gain 1: 400 spikes",
-        "dialect='rockpool' (as rockpool writes): refused in dialect 'rockpool': LIF: rockpool",
-        "dialect='snntorch', dt=0.0001 (as snnTorch writes and reads): keeps 0.995 of v a step",
-        "dialect='spikingjelly', dt=0.001 (as SpikingJelly writes and reads): keeps 0.95",
+        "dialect='euler', dt=0.001 (Euler's rule): decay 0.95 per step, gain 0.05: 11 spikes",
+        "dialect='euler', dt=0.0001 (Euler's rule): decay 0.995 per step, gain 0.005: 1 spike",
+        "time constants in steps): decay 1.92875e-22 per step, gain 1: 400 spikes",
+        "dialect='rockpool' (rockpool export): not supported: LIF: rockpool",
+        "dialect='snntorch', dt=0.0001 (snnTorch export and import): decay 0.995 per step",
+        "dialect='spikingjelly', dt=0.001 (SpikingJelly export and import): decay 0.95",
     ):
         assert wanted in text
 
@@ -136,8 +136,8 @@ def test_the_length_of_a_step_is_asked_for_with_what_it_would_do():
     with pytest.raises(ModelFileError) as asked:
         to_graph(chain(n=lif()), dialect="euler")
     lines = str(asked.value).splitlines()
-    assert lines[0] == "a.nir: NIR does not hold the length of a step; pass dt=, in s"
-    assert lines[2].endswith("keeps 0.95 of v a step, gain 0.05: 11 spikes")
+    assert lines[0] == "a.nir: NIR does not store the length of a timestep; pass dt=, in s"
+    assert lines[2].endswith("decay 0.95 per step, gain 0.05: 11 spikes")
     assert len(lines) == 4
 
 
@@ -151,9 +151,9 @@ def test_a_v_reset_of_zero_is_asked_about(dialect):
     finally:
         del layer.fields["v_reset"]
     text = str(asked.value)
-    assert "v_reset is 0, which snnTorch and sinabs also write for networks that subtract" in text
-    assert "reset='subtract': a spike subtracts the threshold; keeps" in text
-    assert "reset='value': a spike sets v to v_reset; keeps" in text
+    assert "v_reset is 0, which snnTorch and sinabs also write for reset by subtraction" in text
+    assert "reset='subtract': a spike subtracts the threshold; decay" in text
+    assert "reset='value': a spike sets v to v_reset; decay" in text
     assert ("reset='subtract-late'" in text) == (dialect == "snntorch")
 
 
@@ -169,22 +169,25 @@ def test_a_v_reset_of_one_layer_only_is_asked_about():
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("options", "words"),
     [
-        ({"dialect": "snn"}, "no dialect 'snn'; there are euler, exact, sinabs"),
-        ({"reset": "zero"}, "no reset 'zero'; there are subtract, subtract-corrected"),
+        ({"dialect": "snn"}, "unknown dialect 'snn'; choose from euler, exact, sinabs"),
+        ({"reset": "zero"}, "unknown reset 'zero'; choose from subtract, subtract-corrected"),
         ({"dt": 0.0}, "dt must be > 0 s, got 0.0"),
         ({"dt": float("nan")}, "dt must be > 0 s, got nan"),
-        ({"dialect": "snntorch", "dt": 1e-3}, "read as snntorch the file says 0.0001 s"),
+        (
+            {"dialect": "snntorch", "dt": 1e-3},
+            "read as dialect 'snntorch' the file implies 0.0001 s",
+        ),
     ],
 )
-def test_words_and_numbers_that_cannot_be_are_refused(told, words):
+def test_words_and_numbers_that_cannot_be_are_refused(options, words):
     with pytest.raises(ModelFileError, match=words):
-        to_graph(chain(n=scaled(1e-4)), **told)
+        to_graph(chain(n=scaled(1e-4)), **options)
 
 
 def test_a_told_dt_that_the_file_contradicts_is_refused():
-    with pytest.raises(ModelFileError, match=r"dt = 0.002 s is told, .* the file says 0.001 s"):
+    with pytest.raises(ModelFileError, match=r"dt=0.002 s was given, .* the file implies 0.001 s"):
         to_graph(chain(n=rockpool()), dt=2e-3)
     assert to_graph(chain(n=rockpool()), dt=1e-3).dt == 1e-3
 

@@ -37,9 +37,9 @@ def chain(node, **more):
     return nir.NIRGraph(nodes={**ends, "n": node}, edges=edges, **more)
 
 
-def refusal(made):
+def refusal(model):
     with pytest.raises(ModelFileError) as caught:
-        from_object(made)
+        from_object(model)
     return str(caught.value).removeprefix("nirlike.NIRGraph: ")
 
 
@@ -51,10 +51,10 @@ def test_objects_say_what_their_files_say(name):
 
 
 def test_the_version_is_that_of_the_package(monkeypatch):
-    made = chain(nir.I(r=np.ones(3)))
-    assert from_object(made).version is None
+    model = chain(nir.I(r=np.ones(3)))
+    assert from_object(model).version is None
     monkeypatch.setitem(sys.modules, "nirlike", types.SimpleNamespace(__version__="1.0.7"))
-    assert (from_object(made).version, from_object(made).where) == ("1.0.7", "nirlike.NIRGraph")
+    assert (from_object(model).version, from_object(model).where) == ("1.0.7", "nirlike.NIRGraph")
 
 
 def test_single_numbers_lists_and_absent_values_are_taken():
@@ -78,44 +78,46 @@ def test_tensors_are_taken_and_nothing_is_shared():
 
 
 @pytest.mark.parametrize(
-    ("node", "said"),
+    ("node", "message"),
     [
         (nir.I(r=np.array([1.0, np.inf])), "r: 1 of 2 values are not finite"),
-        (nir.I(r=np.ones(3, complex)), "r: is a ndarray; takes numbers or one text"),
-        (nir.I(r=[[1, 2], [3]]), "r: is a list; takes numbers or one text"),
-        (nir.I(r=[1, "2"]), "r: is a list; takes numbers or one text"),
-        (nir.I(r="loud"), "r: is the text 'loud'; takes numbers"),
-        (nir.I(r=1.0, metadata=7), "metadata: is no dict"),
+        (nir.I(r=np.ones(3, complex)), "r: is a ndarray; expected numbers or one string"),
+        (nir.I(r=[[1, 2], [3]]), "r: is a list; expected numbers or one string"),
+        (nir.I(r=[1, "2"]), "r: is a list; expected numbers or one string"),
+        (nir.I(r="loud"), "r: is the string 'loud'; expected numbers"),
+        (nir.I(r=1.0, metadata=7), "metadata: is not a dict"),
         (
             nir.I(r=1.0, metadata={"who": object()}),
-            "metadata/who: is a object; takes texts, numbers, lists and dicts",
+            "metadata/who: is a object; expected strings, numbers, lists or dicts",
         ),
     ],
 )
-def test_fields_and_metadata_that_are_no_data_are_named(node, said):
-    assert refusal(chain(node)) == f"graph/nodes/n/{said}"
+def test_fields_and_metadata_that_are_no_data_are_named(node, message):
+    assert refusal(chain(node)) == f"graph/nodes/n/{message}"
 
 
 def test_what_is_no_graph_of_known_nodes_is_refused():
-    assert "nirlike.I: takes a NIRGraph" in refusal(nir.I(r=1.0))
-    assert refusal(chain(nir.Spam())).startswith("graph/nodes/n/type: 'Spam' is no primitive")
-    assert refusal(nir.NIRGraph(nodes=[], edges=[])) == "graph/nodes: is no dict"
-    assert refusal(nir.NIRGraph(nodes={}, edges=[1])) == "graph/edges: is no list of pairs of names"
-    assert refusal(chain(nir.I())) == "graph/nodes/n: I lacks r; it has no fields"
+    assert "nirlike.I: expected a NIRGraph" in refusal(nir.I(r=1.0))
+    assert refusal(chain(nir.Spam())).startswith("graph/nodes/n/type: unknown primitive 'Spam'")
+    assert refusal(nir.NIRGraph(nodes=[], edges=[])) == "graph/nodes: is not a dict"
+    assert (
+        refusal(nir.NIRGraph(nodes={}, edges=[1])) == "graph/edges: is not a list of pairs of names"
+    )
+    assert refusal(chain(nir.I())) == "graph/nodes/n: I has no r; found no fields"
 
 
 def test_a_graph_within_itself_is_refused():
-    made = chain(None)
-    made.nodes["n"] = made
-    assert refusal(made) == "graph/nodes/n: the graph contains itself"
+    model = chain(None)
+    model.nodes["n"] = model
+    assert refusal(model) == "graph/nodes/n: the graph contains itself"
 
 
 def test_graphs_deep_and_many_are_refused():
-    made = chain(nir.I(r=1.0))
+    model = chain(nir.I(r=1.0))
     for _ in range(7):
-        made = chain(made)
-    assert from_object(made).graph.nodes["n"]
-    assert refusal(chain(made)).endswith("/n: lies more than 8 graphs deep")
+        model = chain(model)
+    assert from_object(model).graph.nodes["n"]
+    assert refusal(chain(model)).endswith("/n: is nested more than 8 graphs deep")
     shared = chain(nir.I(r=1.0))
     for _ in range(6):
         shared = nir.NIRGraph(nodes={f"n{i}": shared for i in range(20)}, edges=[])

@@ -55,8 +55,8 @@ def faults(folder, files):
     for path, got in zip(paths, read_several(paths), strict=True):
         start = f"{path}: "
         assert not isinstance(got, ModelFileError) or str(got).startswith(start)
-        said = str(got).removeprefix(start) if isinstance(got, ModelFileError) else "read"
-        found.append(said)
+        message = str(got).removeprefix(start) if isinstance(got, ModelFileError) else "read"
+        found.append(message)
     return found
 
 
@@ -152,10 +152,10 @@ def test_an_absent_v_reset_stays_absent(path):
 
 
 def test_what_is_no_hdf5_file_is_not_opened(path, tmp_path):
-    assert refusal(path, b"PK\x03\x04") == "is no HDF5 file: it does not start like one"
-    with pytest.raises(ModelFileError, match=r"gone\.nir: is not there$"):
+    assert refusal(path, b"PK\x03\x04") == "is not an HDF5 file: wrong signature"
+    with pytest.raises(ModelFileError, match=r"gone\.nir: does not exist$"):
         read(tmp_path / "gone.nir")
-    with pytest.raises(ModelFileError, match=r": is no file$"):
+    with pytest.raises(ModelFileError, match=r": is not a file$"):
         read(tmp_path)
 
 
@@ -163,7 +163,7 @@ def test_the_size_of_a_file_is_bounded(path):
     data = samples.make(*samples.feed_forward())
     assert read_bytes(path, data, file_bytes=len(data))
     size = len(data)
-    assert refusal(path, data, file_bytes=size - 1) == f"has {size} bytes; takes at most {size - 1}"
+    assert refusal(path, data, file_bytes=size - 1) == f"has {size} bytes, the limit is {size - 1}"
 
 
 # ---- what is refused before it is read ----
@@ -177,26 +177,32 @@ def hard(target):
     return lambda file: file.__setitem__("node/nodes/more", file[target])
 
 
-SECOND = "/node/nodes/more: is a second link to an object; takes one name for each object"
+SECOND = "/node/nodes/more: is a second link to the same object; each object needs one name"
 MORE = "/node/nodes/more"
 
 
 LINKS = [
-    (link(h5py.SoftLink("/node/nodes/fc")), f"{MORE}: is a soft link; takes plain members"),
-    (link(h5py.SoftLink("/nowhere")), f"{MORE}: is a soft link; takes plain members"),
+    (
+        link(h5py.SoftLink("/node/nodes/fc")),
+        f"{MORE}: is a soft link; only hard links are supported",
+    ),
+    (link(h5py.SoftLink("/nowhere")), f"{MORE}: is a soft link; only hard links are supported"),
     (
         link(h5py.ExternalLink("/etc/passwd", "/")),
-        f"{MORE}: is a link to another file; takes plain members",
+        f"{MORE}: is an external link; only hard links are supported",
     ),
     (hard("/node/nodes/lif"), SECOND),
     (hard("/node/nodes"), SECOND),
     (hard("/"), SECOND),
-    (link(np.dtype("f4")), f"{MORE}: is a stored type; takes groups and data sets"),
+    (
+        link(np.dtype("f4")),
+        f"{MORE}: is a named data type; only groups and data sets are supported",
+    ),
 ]
 
 
 def test_links_and_types_are_refused(tmp_path):
-    assert faults(tmp_path, [bent(bend) for bend, _ in LINKS]) == [said for _, said in LINKS]
+    assert faults(tmp_path, [bent(bend) for bend, _ in LINKS]) == [message for _, message in LINKS]
 
 
 def weight(*args, **kwargs):
@@ -209,47 +215,49 @@ def weight(*args, **kwargs):
     return bent(bend)
 
 
-TAKES = "takes integers and floats of up to 64 bits, bools and texts"
+TAKES = "supported are integers and floats of up to 64 bits, bools and strings"
 
 
 ELSEWHERE = [
-    (weight((4, 3), [("a", "f4"), ("b", "f4")]), f"holds compound values; {TAKES}"),
-    (weight((4, 3), "c8"), f"holds compound values; {TAKES}"),
-    (weight((4, 3), np.longdouble), f"holds unusual floats of 16 bytes; {TAKES}"),
-    (weight((4, 3), "V3"), f"holds opaque bytes; {TAKES}"),
-    (weight((4, 3), h5py.ref_dtype), f"holds references; {TAKES}"),
-    (weight((4,), h5py.vlen_dtype("f4")), f"holds lists of varying length; {TAKES}"),
-    (weight((4, 3), h5py.enum_dtype({"A": 1}, "i4")), f"holds enumerated values; {TAKES}"),
+    (weight((4, 3), [("a", "f4"), ("b", "f4")]), f"contains compound values; {TAKES}"),
+    (weight((4, 3), "c8"), f"contains compound values; {TAKES}"),
+    (weight((4, 3), np.longdouble), f"contains non-standard floats of 16 bytes; {TAKES}"),
+    (weight((4, 3), "V3"), f"contains opaque bytes; {TAKES}"),
+    (weight((4, 3), h5py.ref_dtype), f"contains references; {TAKES}"),
+    (weight((4,), h5py.vlen_dtype("f4")), f"contains variable-length lists; {TAKES}"),
+    (weight((4, 3), h5py.enum_dtype({"A": 1}, "i4")), f"contains enumerated values; {TAKES}"),
     (weight(data=h5py.Empty("f4")), "has no value"),
-    (weight((4, 3), "f4"), "declares values and has none"),
-    (weight((4, 3), "f4", chunks=(2, 3)), "declares 2 chunks and has 0"),
+    (weight((4, 3), "f4"), "declares values but has none"),
+    (weight((4, 3), "f4", chunks=(2, 3)), "declares 2 chunks but has 0"),
     (
         weight((4, 3), "f4", external=[("/etc/passwd", 0, 48)]),
-        "has its values in another file; takes values of its own",
+        "has its values in another file; they must be stored in this file",
     ),
     (
         weight(data=samples.each(4, 3), compression="lzf"),
-        "is packed by filters [32000]; takes gzip, shuffle and fletcher32, each once",
+        "uses filters [32000]; supported are gzip, shuffle and fletcher32, each once",
     ),
     (
         weight(data=samples.each(4, 3), chunks=(4, 3), scaleoffset=2),
-        "is packed by filters [6]; takes gzip, shuffle and fletcher32, each once",
+        "uses filters [6]; supported are gzip, shuffle and fletcher32, each once",
     ),
     (
         weight((2**40, 2**10), "f4"),
-        "[1099511627776, 1024] values of 4 bytes; the file may hold 134217728 bytes of them",
+        "[1099511627776, 1024] values of 4 bytes exceed the limit of 134217728 bytes per file",
     ),
     (
         weight((2**40, 2), "f4", chunks=(64, 2)),
-        "17179869184 chunks; the file may hold 16384",
+        "17179869184 chunks exceed the limit of 16384 per file",
     ),
 ]
 
 
 def test_values_that_are_elsewhere_or_of_another_kind_are_refused(tmp_path):
-    longer = np.dtype(np.longdouble).itemsize > 8  # else this machine has no unusual floats
-    cases = [(data, said) for data, said in ELSEWHERE if longer or "unusual" not in said]
-    wanted = [f"/node/nodes/fc/weight: {said}" for _, said in cases]
+    longer = np.dtype(np.longdouble).itemsize > 8  # else this machine has no non-standard floats
+    cases = [
+        (data, message) for data, message in ELSEWHERE if longer or "non-standard" not in message
+    ]
+    wanted = [f"/node/nodes/fc/weight: {message}" for _, message in cases]
     assert faults(tmp_path, [data for data, _ in cases]) == wanted
 
 
@@ -260,40 +268,44 @@ def test_a_virtual_data_set_is_refused(path):
         layout[:] = h5py.VirtualSource("/etc/passwd", "x", (4, 3))
         file["node/nodes/fc"].create_virtual_dataset("weight", layout)
 
-    said = "is put together from other data sets; takes values of its own"
-    assert refusal(path, bent(bend)) == f"/node/nodes/fc/weight: {said}"
+    message = "is a virtual data set; its values must be stored in the file"
+    assert refusal(path, bent(bend)) == f"/node/nodes/fc/weight: {message}"
 
 
 @pytest.mark.parametrize(
-    ("field", "holds", "said"),
+    ("field", "holds", "message"),
     [
         # a weight, four fields, two shapes, and 16 bytes for each of 12 texts
-        ("data_bytes", 4 * 12 + 4 * 4 * 4 + 2 * 8 + 16 * 12, "the file may hold 319 bytes of them"),
+        (
+            "data_bytes",
+            4 * 12 + 4 * 4 * 4 + 2 * 8 + 16 * 12,
+            "exceed the limit of 319 bytes per file",
+        ),
         ("objects", 20, "more than 19 groups and data sets in the file"),
-        ("texts", 12, "more than 11 texts in the file"),
-        ("text_bytes", 54, "more than 53 bytes of text in the file"),
-        ("chunks", 7, "1 chunks; the file may hold 6"),
+        ("texts", 12, "more than 11 strings in the file"),
+        ("text_bytes", 54, "more than 53 bytes of strings in the file"),
+        ("chunks", 7, "1 chunks exceed the limit of 6 per file"),
     ],
 )
-def test_what_a_file_holds_is_bounded(path, field, holds, said):
+def test_what_a_file_holds_is_bounded(path, field, holds, message):
     data = samples.make(*samples.feed_forward(), compression="gzip", chunks=True)
     assert read_bytes(path, data, **{field: holds})
-    assert refusal(path, data, **{field: holds - 1}).endswith(said)
+    assert refusal(path, data, **{field: holds - 1}).endswith(message)
 
 
 def test_chunks_are_bounded_by_what_they_unpack_to(path):
     data = weight(data=samples.each(4, 3), chunks=(16, 16), maxshape=(None, None))
     assert read_bytes(path, data, chunk_bytes=1024)
-    said = "/node/nodes/fc/weight: has chunks of 1024 bytes; takes at most 1023"
-    assert refusal(path, data, chunk_bytes=1023) == said
+    message = "/node/nodes/fc/weight: has chunks of 1024 bytes, the limit is 1023"
+    assert refusal(path, data, chunk_bytes=1023) == message
 
 
 def test_dimensions_are_bounded(path):
     about = {"many": np.ones((1,) * 8)}
     data = samples.make(*samples.feed_forward(), metadata=about)
     assert read_bytes(path, data).graph.metadata
-    said = "/node/metadata/many: has 8 dimensions; takes at most 7"
-    assert refusal(path, data, rank=7) == said
+    message = "/node/metadata/many: has 8 dimensions, the limit is 7"
+    assert refusal(path, data, rank=7) == message
 
 
 def test_names_are_short_and_printable(path):
@@ -301,18 +313,18 @@ def test_names_are_short_and_printable(path):
         return bent(lambda file: samples.put(file["node/nodes"], name, {"type": "I", "r": 1.0}))
 
     assert read_bytes(path, named("n" * 128))
-    said = "a name of more than 128 bytes: '" + "n" * 40 + "'..."
-    assert refusal(path, named("n" * 129)) == f"/node/nodes/{'n' * 40}...: {said}"
-    said = r"'a\x1b[2J' is no name; takes printable text without a slash"
-    assert refusal(path, named("a\x1b[2J")) == rf"/node/nodes/'a\x1b[2J': {said}"
+    message = "name longer than 128 bytes: '" + "n" * 40 + "'..."
+    assert refusal(path, named("n" * 129)) == f"/node/nodes/{'n' * 40}...: {message}"
+    message = r"'a\x1b[2J' is not a valid name; names are printable and contain no slash"
+    assert refusal(path, named("a\x1b[2J")) == rf"/node/nodes/'a\x1b[2J': {message}"
 
 
 def test_groups_within_groups_are_bounded(path):
     about = {"deep": {"deeper": {"deepest": 1}}}  # at /node/metadata/deep/deeper
     data = samples.make(*samples.feed_forward(), metadata=about)
     assert read_bytes(path, data, group_depth=4)
-    said = "/node/metadata/deep/deeper: lies more than 3 groups deep"
-    assert refusal(path, data, group_depth=3) == said
+    message = "/node/metadata/deep/deeper: is nested more than 3 groups deep"
+    assert refusal(path, data, group_depth=3) == message
 
 
 # ---- what is refused once it is read ----
@@ -331,12 +343,12 @@ def nested(depth):
 def test_nodes_edges_and_graphs_within_graphs_are_bounded(path):
     data = nested(3)
     assert read_bytes(path, data, nodes=10, edges=7, graph_depth=3)
-    assert refusal(path, data, nodes=9) == "/node: 10 nodes; takes at most 9"
-    assert refusal(path, data, edges=6) == "/node: 7 edges; takes at most 6"
-    said = "/node/nodes/in/nodes/in: lies more than 2 graphs deep"
-    assert refusal(path, data, graph_depth=2) == said
+    assert refusal(path, data, nodes=9) == "/node: 10 nodes, the limit is 9"
+    assert refusal(path, data, edges=6) == "/node: 7 edges, the limit is 6"
+    message = "/node/nodes/in/nodes/in: is nested more than 2 graphs deep"
+    assert refusal(path, data, graph_depth=2) == message
     assert read_bytes(path, nested(8))
-    assert "/in: lies more than 8 graphs deep" in refusal(path, nested(9))
+    assert "/in: is nested more than 8 graphs deep" in refusal(path, nested(9))
 
 
 KNOWN = ", ".join([*PRIMITIVES, "NIRGraph"])
@@ -356,29 +368,29 @@ def good(kind):
 def answers(folder, cases):
     """For files with one node each, (kind, fields): ``read``, or what is said of the node."""
     found = faults(folder, [with_field(*case) for case in cases.values()])
-    said = [text.removeprefix("/node/nodes/x") for text in found]
-    return dict(zip(cases, said, strict=True))
+    messages = [text.removeprefix("/node/nodes/x") for text in found]
+    return dict(zip(cases, messages, strict=True))
 
 
 def test_fields_that_lack_or_are_too_many_are_named(tmp_path):
-    cases, said = {}, {}
+    cases, messages = {}, {}
     for kind, table in PRIMITIVES.items():
         fields = good(kind)
         takes = ", ".join(sorted(fields))
         cases[kind, ""] = kind, fields
         cases[kind, "beta"] = kind, {**fields, "beta": 0.9}
-        said[kind, "beta"] = f"/beta: {kind} has no such field; it takes {takes}"
+        messages[kind, "beta"] = f"/beta: {kind} has no such field; known are {takes}"
         for name, field in table.items():
             rest = {key: value for key, value in fields.items() if key != name}
             cases[kind, name] = kind, rest
             if field.required:
                 has = ", ".join(sorted(rest)) or "no fields"
-                said[kind, name] = f": {kind} lacks {name}; it has {has}"
-    assert answers(tmp_path, cases) == {name: said.get(name, "read") for name in cases}
+                messages[kind, name] = f": {kind} has no {name}; found {has}"
+    assert answers(tmp_path, cases) == {name: messages.get(name, "read") for name in cases}
 
 
 def test_fields_have_dimensions_within_their_bounds(tmp_path):
-    cases, said = {}, {}
+    cases, messages = {}, {}
     for kind in ("Affine", "Conv2d", "CubaLIF", "Flatten", "Input"):
         for name, field in PRIMITIVES[kind].items():
             low, high = field.ranks
@@ -386,41 +398,41 @@ def test_fields_have_dimensions_within_their_bounds(tmp_path):
             cases[kind, name] = kind, {**good(kind), name: np.ones(shape[1:], int)}
             cases[kind, f"{name}+"] = kind, {**good(kind), name: np.ones(shape, int)}
             wanted = str(low) if low == high else f"{low} to {high}"
-            said[kind, f"{name}+"] = (
-                f"/{name}: has {high + 1} dimensions, shape {shape}; takes {wanted}"
+            messages[kind, f"{name}+"] = (
+                f"/{name}: has {high + 1} dimensions, shape {shape}; expected {wanted}"
             )
-    assert answers(tmp_path, cases) == {name: said.get(name, "read") for name in cases}
+    assert answers(tmp_path, cases) == {name: messages.get(name, "read") for name in cases}
 
 
 MEANINGLESS = [
     ("I", {"r": [1.0, np.nan, np.inf]}, "r: 2 of 3 values are not finite"),
-    ("I", {"r": [True]}, "r: holds bool values; takes numbers"),
-    ("I", {"r": "one"}, "r: is the text 'one'; takes numbers"),
-    ("I", {"r": np.zeros(0)}, "r: holds nothing, shape (0,)"),
-    ("Input", {"shape": [1.0]}, "shape: holds float64 values; takes whole numbers"),
-    ("Input", {"shape": [4, 0]}, "shape: the shape [4, 0]; takes sizes from 1 on"),
+    ("I", {"r": [True]}, "r: contains bool values; expected numbers"),
+    ("I", {"r": "one"}, "r: is the string 'one'; expected numbers"),
+    ("I", {"r": np.zeros(0)}, "r: is empty, shape (0,)"),
+    ("Input", {"shape": [1.0]}, "shape: contains float64 values; expected integers"),
+    ("Input", {"shape": [4, 0]}, "shape: shape [4, 0]; every size must be at least 1"),
     (
         "Input",
         {"shape": [2**12, 2**13]},
-        "shape: a shape of 33554432 values; takes at most 16777216",
+        "shape: a shape of 33554432 values, the limit is 16777216",
     ),
     (
         "SumPool2d",
         {"kernel_size": 2**24 + 1, "stride": -(2**24), "padding": 0},
-        "kernel_size: holds 16777217; takes whole numbers of at most 16777216",
+        "kernel_size: contains 16777217, the largest supported integer is 16777216",
     ),
     (
         "Conv1d",
         {**good("Conv1d"), "padding": "full"},
-        "padding: is 'full'; takes numbers, 'same' or 'valid'",
+        "padding: is 'full'; expected numbers, 'same' or 'valid'",
     ),
-    ("Spam", {}, f"type: 'Spam' is no primitive that is known; these are {KNOWN}"),
+    ("Spam", {}, f"type: unknown primitive 'Spam'; known are {KNOWN}"),
 ]
 
 
 def test_values_that_mean_nothing_are_refused(tmp_path):
     files = [with_field(kind, fields) for kind, fields, _ in MEANINGLESS]
-    assert faults(tmp_path, files) == [f"/node/nodes/x/{said}" for *_, said in MEANINGLESS]
+    assert faults(tmp_path, files) == [f"/node/nodes/x/{message}" for *_, message in MEANINGLESS]
 
 
 def test_shapes_may_reach_their_bound(path):
@@ -440,44 +452,44 @@ TABLE = np.array([["input", "fc", "lif"]], dtype=object)
 
 
 LAYOUTS = [
-    (replaced("node", None), "/node: no such group; the file has version"),
-    (replaced("node/type", None), "/node/type: no such text"),
-    (replaced("node/type", "LIF"), "/node/type: 'LIF'; takes a NIRGraph outermost"),
-    (replaced("node/type", 7), "/node/type: is no text"),
-    (replaced("version", 1), "/version: is no text"),
-    (replaced("node/nodes", None), "/node/nodes: no such group; there is edges, type"),
-    (replaced("node/edges", None), "/node/edges: no such data set of texts (edges, 2)"),
-    (replaced("node/edges", TABLE), "/node/edges: object (1, 3); takes texts (edges, 2)"),
-    (replaced("node/edges", [[1, 2]]), "/node/edges: int64 (1, 2); takes texts (edges, 2)"),
-    (replaced("node/nodes/fc", 1), "/node/nodes/fc: is a value; takes a group for each node"),
+    (replaced("node", None), "/node: missing group; the file has version"),
+    (replaced("node/type", None), "/node/type: missing string"),
+    (replaced("node/type", "LIF"), "/node/type: 'LIF'; the outermost node must be a NIRGraph"),
+    (replaced("node/type", 7), "/node/type: is not a string"),
+    (replaced("version", 1), "/version: is not a string"),
+    (replaced("node/nodes", None), "/node/nodes: missing group; found edges, type"),
+    (replaced("node/edges", None), "/node/edges: missing data set of strings (edges, 2)"),
+    (replaced("node/edges", TABLE), "/node/edges: object (1, 3); expected strings (edges, 2)"),
+    (replaced("node/edges", [[1, 2]]), "/node/edges: int64 (1, 2); expected strings (edges, 2)"),
+    (replaced("node/nodes/fc", 1), "/node/nodes/fc: is a value; each node must be a group"),
     (
         replaced("node/nodes/fc/weight", {"deep": 1}),
-        "/node/nodes/fc/weight: takes numbers or one text",
+        "/node/nodes/fc/weight: expected numbers or one string",
     ),
-    (replaced("node/nodes/lif/type", None), "/node/nodes/lif/type: no such text"),
+    (replaced("node/nodes/lif/type", None), "/node/nodes/lif/type: missing string"),
     (
         bent(lambda file: samples.put(file, "extra", 1)),
-        "/extra: is not known here; takes node, version",
+        "/extra: unknown entry; expected node, version",
     ),
     (
         bent(lambda file: samples.put(file["node"], "extra", 1)),
-        "/node/extra: is not known here; takes edges, metadata, nodes, type",
+        "/node/extra: unknown entry; expected edges, metadata, nodes, type",
     ),
     (
         bent(lambda file: samples.put(file["node"], "metadata", 1)),
-        "/node/metadata: is a value; takes a group",
+        "/node/metadata: is a value; expected a group",
     ),
 ]
 
 
 def test_a_layout_that_is_not_nirs_is_refused(tmp_path):
-    assert faults(tmp_path, [data for data, _ in LAYOUTS]) == [said for _, said in LAYOUTS]
+    assert faults(tmp_path, [data for data, _ in LAYOUTS]) == [message for _, message in LAYOUTS]
 
 
 def test_all_faults_are_told_at_once(path):
     nodes = {**samples.ends(3, 3), "a": ("I", {}), "b": ("I", {"r": np.nan}), "c": ("X", {})}
     lines = refusal(path, samples.make(nodes, [])).splitlines()
-    assert lines[0] == "3 faults"
+    assert lines[0] == "3 errors"
     assert [line.split(":")[0].strip() for line in lines[1:]] == [
         "/node/nodes/a",
         "/node/nodes/b/r",
@@ -492,7 +504,7 @@ def test_a_file_full_of_faults_is_not_read_to_its_end(path):
 
     lines = refusal(path, bent(bend)).splitlines()
     assert len(lines) == 22
-    assert lines[-1].strip() == "and maybe more, reading stops here"
+    assert lines[-1].strip() == "and possibly more; reading stopped here"
 
 
 # ---- the process that reads ----
@@ -500,14 +512,14 @@ def test_a_file_full_of_faults_is_not_read_to_its_end(path):
 
 def test_a_file_that_takes_too_long_is_given_up(path):
     nodes = {f"n{number}": ("I", {"r": 1.0}) for number in range(1000)}
-    said = "is damaged: takes more than 0.01 s of processor time to read"
-    assert refusal(path, samples.make(nodes, []), seconds=0.01) == said
+    message = "is damaged: reading takes more than 0.01 s of processor time"
+    assert refusal(path, samples.make(nodes, []), seconds=0.01) == message
 
 
 def test_a_file_that_needs_too_much_memory_is_given_up(path):
     data = samples.make({**samples.ends(3, 3), "x": ("I", {"r": np.ones((2**22, 8))})}, [])
-    said = refusal(path, data, memory_bytes=220 * 2**20, file_bytes=2**29, data_bytes=2**29)
-    assert "is damaged: " in said
+    message = refusal(path, data, memory_bytes=220 * 2**20, file_bytes=2**29, data_bytes=2**29)
+    assert "is damaged: " in message
     assert DEFAULT.memory_bytes < 500e6
 
 

@@ -26,11 +26,11 @@ def braille():
 
 def test_the_nmnist_network_is_known_as_sinabs_with_its_floor(cnn):
     graph = to_graph(read(cnn), dt=1e-3)
-    said = graph.provenance
-    assert said["nir_dialect"].startswith("sinabs (inferred: ")
-    assert said["nir_floor"] == "IF layers stop at -v_threshold, as sinabs reads them"
+    provenance = graph.provenance
+    assert provenance["nir_dialect"].startswith("sinabs (inferred: ")
+    assert provenance["nir_floor"] == "IF membranes are bounded below by -v_threshold, as in sinabs"
     assert {node.v_min.item() for node in graph.of(Neuron).values()} == {-1.0}
-    assert said["self_check"].startswith("0 of ")
+    assert provenance["self_check"].startswith("0 of ")
 
 
 def test_the_nmnist_network_spikes_as_it_does_in_sinabs(cnn):
@@ -48,9 +48,9 @@ def test_the_nmnist_network_walks_onto_the_chip(cnn):
 
 def test_the_braille_network_is_known_as_snntorch(braille):
     graph = to_graph(read(braille), dt=1e-4)
-    said = graph.provenance
-    assert said["nir_dialect"].startswith("snntorch (inferred: ")
-    assert said["nir_reset"].startswith("subtract (inferred: no v_reset in the file")
+    provenance = graph.provenance
+    assert provenance["nir_dialect"].startswith("snntorch (inferred: ")
+    assert provenance["nir_reset"].startswith("subtract (inferred: the file has no v_reset")
     hidden, letters = graph.of(Neuron).values()
     assert (hidden.reset, hidden.compare, hidden.max_spikes) == ("subtract", "gt", 1)
     assert (hidden.gain, letters.gain) == (1, 1)

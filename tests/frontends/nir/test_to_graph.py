@@ -93,20 +93,28 @@ def test_a_layer_without_state_is_read_whatever_the_dialect(layer, before, after
     ("layer", "before", "words"),
     [
         (node("Linear", weight=np.ones((2, 4))), (3,), r"takes shape \(4,\), got \(3,\)"),
-        (node("Affine", weight=np.ones((2, 3)), bias=[0, 0, 0]), (3,), "the weight makes 2"),
+        (node("Affine", weight=np.ones((2, 3)), bias=[0, 0, 0]), (3,), "the weight has 2 outputs"),
         (node("Scale", scale=np.ones(4)), (3,), "does not broadcast"),
-        (pool(padding=(1, 0)), (2, 6, 6), r"padding \(1, 0\); takes pools without padding"),
+        (
+            pool(padding=(1, 0)),
+            (2, 6, 6),
+            r"padding \(1, 0\): pooling with padding is not supported",
+        ),
         (pool(stride=(0, 1)), (2, 6, 6), "start at 1"),
         (pool(kernel=(7, 2)), (2, 6, 6), "exceeds"),
-        (pool(kernel=(1, 2, 3)), (2, 6, 6), r"kernel_size is \(y, x\), got \[1, 2, 3\]"),
+        (pool(kernel=(1, 2, 3)), (2, 6, 6), r"kernel_size must be \(y, x\), got \[1, 2, 3\]"),
         (conv2d(np.ones((4, 3, 3, 3))), (2, 6, 6), r"takes shape \(3, height, width\)"),
         (conv2d(np.ones((4, 2, 3, 3)), padding="same", stride=2), (2, 6, 6), "a stride of 1"),
-        (conv2d(np.ones((4, 2, 2, 3)), padding="same"), (2, 6, 6), "use a kernel of odd size"),
-        (conv2d(np.ones((4, 2, 3, 3)), groups=[1, 1]), (2, 6, 6), "groups is one whole number"),
+        (conv2d(np.ones((4, 2, 2, 3)), padding="same"), (2, 6, 6), "use an odd kernel size"),
+        (conv2d(np.ones((4, 2, 3, 3)), groups=[1, 1]), (2, 6, 6), "groups must be one integer"),
         (conv2d(np.ones((4, 2, 3, 3)), groups=0), (2, 6, 6), "leaves a rest"),
-        (conv2d(np.ones((4, 2, 3, 3)), padding=[1, 1, 1]), (2, 6, 6), "padding has 3 numbers"),
+        (
+            conv2d(np.ones((4, 2, 3, 3)), padding=[1, 1, 1]),
+            (2, 6, 6),
+            "padding has 3 values for 2 axes",
+        ),
         (node("Flatten", start_dim=1, end_dim=-1), (2, 3, 4), r"axes 1 to -1 of \(2, 3, 4\)"),
-        (node("Flatten", start_dim=0, end_dim=1), (2, 3, 4), "takes the flattening of all"),
+        (node("Flatten", start_dim=0, end_dim=1), (2, 3, 4), "only flattening all features"),
     ],
 )
 def test_a_layer_that_does_not_fit_is_refused_by_name(layer, before, words):
@@ -120,7 +128,7 @@ def test_all_that_is_wrong_is_told_at_once():
     edges = [("input", "a"), ("input", "b"), ("a", "output"), ("b", "output")]
     with pytest.raises(ModelFileError) as refused:
         to_graph(file(nodes, edges))
-    assert "2 faults" in str(refused.value)
+    assert "2 errors" in str(refused.value)
     assert "a: padding" in str(refused.value)
     assert "b: Linear takes shape (4,)" in str(refused.value)
 
@@ -138,13 +146,13 @@ def test_one_constant_stands_for_all_neurons(scale, fits):
 def test_constants_of_another_shape_are_refused():
     # three numbers for a map three wide would broadcast, but to its columns
     layer = node("IF", r=np.ones(3), v_threshold=np.ones(3))
-    with pytest.raises(ModelFileError, match=r"n: r has shape \(3,\), the layer \(2, 3, 3\)"):
+    with pytest.raises(ModelFileError, match=r"n: r has shape \(3,\), the layer has \(2, 3, 3\)"):
         to_graph(chain((2, 6, 6), (2, 3, 3), p=pool(), n=layer), **EULER)
 
 
 def test_constants_for_another_number_of_neurons_are_refused():
     layer = node("IF", r=np.ones(3), v_threshold=np.ones(3))
-    with pytest.raises(ModelFileError, match=r"n: r has shape \(3,\), the layer \(4,\)"):
+    with pytest.raises(ModelFileError, match=r"n: r has shape \(3,\), the layer has \(4,\)"):
         to_graph(chain((4,), (4,), n=layer), **EULER)
 
 
@@ -160,8 +168,8 @@ def test_whole_numbers_become_floats():
 def test_batch_and_time_of_a_declared_shape_are_left_out_and_told(declared):
     graph = to_graph(chain(declared, declared, fc=node("Linear", weight=np.eye(3))))
     assert graph.shape("input") == (3,)
-    told = graph.provenance.get("nir_shapes", "")
-    assert (f"input declares {list(declared)}, taken as batch and time before [3]" in told) == (
+    note = graph.provenance.get("nir_shapes", "")
+    assert (f"input declares {list(declared)}, read as batch and time before [3]" in note) == (
         len(declared) > 1
     )
 
@@ -187,7 +195,7 @@ def test_a_layer_has_an_upper_size(width, fits):
     if fits:
         assert len(to_graph(chain((width,), (width,), n=layer))) == 3
         return
-    with pytest.raises(ModelFileError, match="input: 1048577 numbers a step; takes at most"):
+    with pytest.raises(ModelFileError, match="input: 1048577 values per step, the limit is"):
         to_graph(chain((width,), (width,), n=layer))
 
 
@@ -249,9 +257,9 @@ def test_a_loop_with_two_ways_in_is_asked_about():
     edges = [("input", "a"), ("input", "b"), ("a", "b"), ("b", "a"), ("b", "output")]
     with pytest.raises(ModelFileError, match=r"the loop .* is entered at more than one node"):
         to_graph(file(nodes, edges), **EULER)
-    held = {**nodes, "d": node("Delay", delay=[DT])}
+    delayed = {**nodes, "d": node("Delay", delay=[DT])}
     opened = [edge for edge in edges if edge != ("b", "a")] + [("b", "d"), ("d", "a")]
-    graph = to_graph(file(held, opened), **EULER)
+    graph = to_graph(file(delayed, opened), **EULER)
     assert [e for e in graph.edges if e.delay] == [Edge("b", "d", 1)]
 
 
@@ -271,10 +279,10 @@ def test_a_graph_within_a_graph_is_dissolved():
 
 def test_a_spike_that_clears_late_erases_the_input_of_recurrent_layers_too():
     layer = lif(r=200)
-    told = {"dialect": "snntorch", "reset": "value-late"}
+    options = {"dialect": "snntorch", "reset": "value-late"}
     nodes, edges = loop(np.eye(3), layer=layer)
-    assert to_graph(file(nodes, edges), **told)["n"].reset_when == "next_erase_all"
-    assert to_graph(chain(n=layer), **told)["n"].reset_when == "next_undecayed"
+    assert to_graph(file(nodes, edges), **options)["n"].reset_when == "next_erase_all"
+    assert to_graph(chain(n=layer), **options)["n"].reset_when == "next_undecayed"
 
 
 # ---- delays ----
@@ -300,12 +308,12 @@ def test_a_delay_may_be_the_last_layer():
 @pytest.mark.parametrize(
     ("delay", "words"),
     [
-        ([DT, DT, 2 * DT], "delays of 0.001 to 0.002 s; takes one delay for all its neurons"),
-        ([1.5 * DT], "a delay of 0.0015 s is 1.5 steps of 0.001 s; takes whole ones"),
+        ([DT, DT, 2 * DT], "delays of 0.001 to 0.002 s; all neurons must have the same delay"),
+        ([1.5 * DT], "a delay of 0.0015 s is 1.5 steps of 0.001 s; expected an integer"),
         ([-DT], "a delay of -0.001 s is -1 steps"),
         (
             [DT * (2**16 + 1)],
-            "a delay of 65.537 s is 65537 steps of 0.001 s; takes whole ones from 0 to 65536",
+            "a delay of 65.537 s is 65537 steps of 0.001 s; expected an integer from 0 to 65536",
         ),
     ],
 )
@@ -320,7 +328,9 @@ def test_a_delay_that_is_no_whole_steps_is_refused_by_name(delay, words):
 def test_fields_of_different_shape_are_refused_by_name():
     layer = lif()
     layer.fields["r"] = np.ones(4)
-    with pytest.raises(ModelFileError, match=r"a.nir: n: fields of different shape: .*'r': \(4,\)"):
+    with pytest.raises(
+        ModelFileError, match=r"a.nir: n: fields have different shapes: .*'r': \(4,\)"
+    ):
         to_graph(chain(n=layer))
 
 

@@ -69,9 +69,11 @@ def random_graph(rng, depth=0):
 
 def test_random_graphs_come_back_the_same(tmp_path):
     rng = np.random.default_rng(3)
-    made = [random_graph(rng) for _ in range(60)]
-    paths = [write(tmp_path / f"{number}.nir", as_file(graph)) for number, graph in enumerate(made)]
-    for graph, found in zip(made, read_several(paths), strict=True):
+    graphs = [random_graph(rng) for _ in range(60)]
+    paths = [
+        write(tmp_path / f"{number}.nir", as_file(graph)) for number, graph in enumerate(graphs)
+    ]
+    for graph, found in zip(graphs, read_several(paths), strict=True):
         assert nir_files.differences(graph, found.graph) == []
 
 
@@ -123,36 +125,36 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("graph", "said"),
+    ("graph", "message"),
     [
-        (one(lif()), "/node/nodes/n: LIF lacks v_threshold; it has r, tau, v_leak"),
+        (one(lif()), "/node/nodes/n: LIF has no v_threshold; found r, tau, v_leak"),
         (
             one(lif(v_threshold=np.array(np.nan))),
             "/node/nodes/n/v_threshold: 1 of 1 values are not finite",
         ),
         (
             NirGraph(nodes={"a/b": one(lif(v_threshold=np.ones(3)))}, edges=()),
-            "/node/nodes: 'a/b' is no name; takes printable text without a slash",
+            "/node/nodes: 'a/b' is not a valid name; names are printable and contain no slash",
         ),
         (
             NirGraph(nodes={}, edges=(), metadata={"who": object()}),
-            "/node/metadata/who: is a object; takes texts, numbers, bools, and lists of them",
+            "/node/metadata/who: is a object; expected strings, numbers, bools or lists of them",
         ),
         (
             NirGraph(nodes={}, edges=(), metadata={"n": [[1], [1, 2]]}),
-            "/node/metadata/n: is a list; takes texts, numbers, bools, and lists of them",
+            "/node/metadata/n: is a list; expected strings, numbers, bools or lists of them",
         ),
         (
             NirGraph(nodes={}, edges=(), metadata={"n": 2**63}),
-            "/node/metadata/n: is a int; takes texts, numbers, bools, and lists of them",
+            "/node/metadata/n: is a int; expected strings, numbers, bools or lists of them",
         ),
         (
             NirGraph(nodes={}, edges=(), metadata={"a\n": 1}),
-            r"/node/metadata: 'a\n' is no name; takes printable text without a slash",
+            r"/node/metadata: 'a\n' is not a valid name; names are printable and contain no slash",
         ),
     ],
 )
-def test_what_nir_cannot_hold_is_not_written(graph, said):
+def test_what_nir_cannot_hold_is_not_written(graph, message):
     with pytest.raises(ModelFileError) as caught:
         as_bytes(as_file(graph))
-    assert str(caught.value) == f"case: {said}"
+    assert str(caught.value) == f"case: {message}"

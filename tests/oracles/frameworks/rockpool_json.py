@@ -127,30 +127,30 @@ PASSING = {
 }
 
 FACTORY = (
-    "; give factory='module:function', which builds the network and whose load() then reads the "
-    "file, and sample="
+    "; pass factory='module:function', which builds a network whose load() reads the file, and "
+    "sample="
 )
-NOT_SAVED = "how they are joined is not in the file. "
+NOT_SAVED = "their connections are not stored in the file, and only follow from the layer names "
 REFUSED = {
     "residual": (
         lambda: Sequential(dense(), Residual(dense(), LIFTorch(N)), *readout()),
-        "1_TorchResidual: is a TorchResidual; what it does with its layers is not in the file"
+        "1_TorchResidual: is a TorchResidual; how it connects its layers is not stored in the file"
         + FACTORY,
     ),
     "residual_around_all": (
         lambda: Residual(dense(), LIFTorch(N)),
-        "a chain of layers and a Residual around them are saved alike, and 16 inputs and as many "
-        "outputs would do for both" + FACTORY,
+        "a Sequential and a Residual of the same layers are saved alike, and 16 inputs with as "
+        "many outputs fit both" + FACTORY,
     ),
     "own_forward": (
         Own,
-        f"the network: its layers are first, last, second; {NOT_SAVED}Names that tell are those "
-        "of Sequential (0_LinearTorch, 1_LIFTorch, ...) and of SynNet" + FACTORY,
+        f"the network: its layers are first, last, second; {NOT_SAVED}"
+        "of Sequential (0_LinearTorch, 1_LIFTorch, ...) and SynNet" + FACTORY,
     ),
     "own_parameter": (
         Beside,
-        "the outermost object has values of its own (scale) beside its layers; what it computes "
-        "with them is not in the file" + FACTORY,
+        "the outermost object has values of its own (scale) besides its layers; their use is "
+        "not stored in the file" + FACTORY,
     ),
     "noise": (
         hidden(noise_std=0.1),
@@ -159,14 +159,14 @@ REFUSED = {
     "two_faults": (
         lambda: Sequential(dense(), LIFBitshiftTorch(N), dense(), aLIFTorch(N), *readout()),
         "2 problems:\n"
-        "  1_LIFBitshiftTorch: the decays that it computes with are not in the file; save it as a "
-        "LIFTorch with leak_mode='bitshifts', or give factory= and sample=\n"
+        "  1_LIFBitshiftTorch: its decays are not stored in the file; save it as a "
+        "LIFTorch with leak_mode='bitshifts', or pass factory= and sample=\n"
         "  3_aLIFTorch: its after-potential is a third state, which no supported chip has; use "
         "LIFTorch",
     ),
     "alone": (
         lambda: LIFTorch(N),
-        "holds one layer, and not of which class it is; save Sequential(...) of the layers",
+        "contains one layer without its class; save a Sequential(...) of the layers",
     ),
     "membrane": (
         synnet(output="vmem"),

@@ -1,4 +1,4 @@
-"""Files with models, told apart by what is in them; ``by_content`` is the entry."""
+"""Model files, recognised by their content; ``by_content`` is the entry point."""
 
 from toolchain.frontends.files.by_content import load
 

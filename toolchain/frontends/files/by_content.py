@@ -1,4 +1,4 @@
-"""Files with models, told apart by what is in them and not by their names."""
+"""Loading of model files, recognised by their content and not by their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
-from toolchain.frontends.files.contents import Content, Kind, look
+from toolchain.frontends.files.contents import Content, FileKind, identify
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
 
@@ -25,8 +25,8 @@ _LOG = logging.getLogger("toolchain.files")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
-    """What the user says about a file."""
+class _Options:
+    """Options of :func:`load`, as given by the user."""
 
     sample: Any
     dt: float | None
@@ -46,29 +46,41 @@ def load(
     factory: str | None = None,
     trust_pickle: bool = False,
 ) -> Graph:
-    """The Graph in a file, whose kind is told by its content.
+    """Load the Graph from a file, whose kind is recognised by its content.
 
-    A NIR file, rockpool's JSON (``module.save()``) and the folder of a saved deployment say what
-    network they hold. Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they
-    need ``factory`` and ``sample``.
+    NIR files, rockpool's JSON (``module.save()``) and folders of saved deployments define their
+    network. Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they need
+    ``factory`` and ``sample``.
 
     Args:
         path: the file, or the folder of a saved deployment.
-        sample: an input as the network's own forward takes it; for weights and modules.
-        dt: length of a timestep, s; needed for NIR, and where the network does not know it.
-        dialect, reset: how a NIR file is to be read; see ``toolchain.frontends.nir``.
-        factory: ``"module:function"``, which is imported and called without arguments, and gives
-            the network that the weights are of. **This runs your code.**
-        trust_pickle: unpickle a whole module. **This runs whatever code the file holds.** The
-            names that it imports are logged first, by the logger ``toolchain.files``.
+        sample: an example input for the network's forward(); for weights and modules.
+        dt: length of a timestep, s; needed for NIR, and if the network does not define it.
+        dialect: the framework whose update rules a NIR file means; see
+            ``toolchain.frontends.nir.to_graph``.
+        reset: the reset of a NIR file; see ``toolchain.frontends.nir.to_graph``.
+        factory: ``"module:function"``, which is imported and called without arguments, and returns
+            the network of the weights. **This runs your code.**
+        trust_pickle: unpickle a whole module. **This runs any code in the file.** The names that
+            it imports are logged first, by the logger ``toolchain.files``.
 
     Raises:
-        ModelFileError: a file that is not read, is damaged or hostile, does not fit its network,
-            or leaves something open.
-        ExtractError: the network cannot be turned into a Graph.
+        ModelFileError: the file is unsupported, damaged or hostile, does not fit its network, or
+            is ambiguous.
+        ExtractError: the network cannot be converted to a Graph.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from toolchain import load
+        >>> layers = {"0_LinearTorch": {"weight": "[[0.5, 1.0], [0.25, 0.0], [0.0, 2.0]]"}}
+        >>> _ = Path("net.json").write_text(json.dumps(layers))  # as rockpool's module.save()
+        >>> graph = load("net.json", dt=1e-3)
+        >>> graph.shape("input"), graph.shape("output"), graph.dt
+        ((3,), (2,), 0.001)
     """
-    content = look(Path(path))
-    given = _Given(
+    content = identify(Path(path))
+    options = _Options(
         sample=sample,
         dt=dt,
         dialect=dialect,
@@ -76,186 +88,186 @@ def load(
         factory=factory,
         trust_pickle=trust_pickle,
     )
-    _check(content, given)
+    _check_options(content, options)
     try:
-        return _READERS[content.kind](content, given)
+        return _READERS[content.kind](content, options)
     except ModelFileError as fault:
-        where, told = f"{content.path}", str(fault)
-        told = told if told.startswith(where) else f"{where}: {told}"
-        raise ModelFileError(_printable(told)) from fault.__cause__
+        where, message = f"{content.path}", str(fault)
+        message = message if message.startswith(where) else f"{where}: {message}"
+        raise ModelFileError(_printable(message)) from fault.__cause__
 
 
 def _printable(text: str) -> str:
-    """With what a terminal might obey, or cannot show, as escapes; the file chose the names."""
+    """Escape all characters that are not printable, since the file chose the names."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def _check(content: Content, given: _Given) -> None:
-    """Refuse what says nothing about a file of this kind."""
-    for name, kinds in _MEANT_FOR.items():
-        if getattr(given, name) is not None and content.kind not in kinds:
+def _check_options(content: Content, options: _Options) -> None:
+    """Refuse options that do not apply to this kind of file."""
+    for name, kinds in _KINDS_OF_OPTION.items():
+        if getattr(options, name) is not None and content.kind not in kinds:
             raise ModelFileError(
-                f"{content.path}: is {content.kind.value}; {name}= is for "
+                f"{content.path}: is {content.kind.value}; {name}= applies only to "
                 f"{' and '.join(kind.value for kind in kinds)}"
             )
 
 
-_MEANT_FOR: Mapping[str, tuple[Kind, ...]] = {
-    "dialect": (Kind.NIR,),
-    "reset": (Kind.NIR,),
-    "factory": (Kind.JSON, Kind.SAFETENSORS, Kind.TORCH, Kind.TORCH_LEGACY),
+_KINDS_OF_OPTION: Mapping[str, tuple[FileKind, ...]] = {
+    "dialect": (FileKind.NIR,),
+    "reset": (FileKind.NIR,),
+    "factory": (FileKind.JSON, FileKind.SAFETENSORS, FileKind.TORCH, FileKind.TORCH_LEGACY),
 }
 
 
-# ---- one reader a kind ----
+# ---- one reader per kind ----
 
 
-def _nir(content: Content, given: _Given) -> Graph:
+def _nir(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.nir import to_graph
     from toolchain.frontends.nir.read import read
 
-    return to_graph(read(content.path), dt=given.dt, dialect=given.dialect, reset=given.reset)
+    return to_graph(read(content.path), dt=options.dt, dialect=options.dialect, reset=options.reset)
 
 
-def _deployment(content: Content, given: _Given) -> Graph:
+def _deployment(content: Content, options: _Options) -> Graph:
     try:
         archive = Archive(content.path)
         graph = archive.build("graph", lambda: unpack_graph(*archive.unpacked("graph")))
     except ArtifactError as fault:
         raise ModelFileError(str(fault)) from None
-    return graph if given.dt is None else graph.with_dt(given.dt)
+    return graph if options.dt is None else graph.with_dt(options.dt)
 
 
-def _json(content: Content, given: _Given) -> Graph:
+def _json(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.rockpool_json import read_tree, to_graph
 
-    tree = _sound(content, lambda: read_tree(content.data))
-    if given.factory is None:
-        return to_graph(tree, content.path.name, given.dt)
-    module = _built(given)
+    tree = _parse(content, lambda: read_tree(content.data))
+    if options.factory is None:
+        return to_graph(tree, content.path.name, options.dt)
+    module = _build(options)
     restore = getattr(module, "load", None)
     if restore is None:
         raise ModelFileError(
-            f"factory={given.factory!r} gave {type(module).__name__}, which has no load() for "
-            "rockpool's JSON"
+            f"factory={options.factory!r} returned {type(module).__name__}, which has no "
+            "load() for rockpool's JSON"
         )
     restore(str(content.path))
-    return _extracted(module, content, given, {})
+    return _extract(module, content, options, {})
 
 
-def _safetensors(content: Content, given: _Given) -> Graph:
+def _safetensors(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.tensors import read
 
-    return _from_weights(_sound(content, lambda: read(content.data)), content, given)
+    return _from_weights(_parse(content, lambda: read(content.data)), content, options)
 
 
-def _torch(content: Content, given: _Given) -> Graph:
+def _torch(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.torch_file import TorchFile
 
-    file = _sound(content, lambda: TorchFile.of(content.data))
-    foreign = _sound(content, file.foreign_globals)
+    file = _parse(content, lambda: TorchFile.of(content.data))
+    foreign = _parse(content, file.foreign_globals)
     if foreign:
-        return _pickled(content, given, foreign)
-    return _from_weights(_sound(content, file.read), content, given)
+        return _unpickle(content, options, foreign)
+    return _from_weights(_parse(content, file.read), content, options)
 
 
-def _legacy(content: Content, given: _Given) -> Graph:
-    if given.trust_pickle:
+def _legacy(content: Content, options: _Options) -> Graph:
+    if options.trust_pickle:
         from toolchain.frontends.files.pickles import stream_globals
 
-        # a number, a version, sizes of this machine's integers, and what was saved
-        return _pickled(content, given, _sound(content, lambda: stream_globals(content.data, 4)))
+        # magic number, version, integer sizes of the machine, and the saved value
+        return _unpickle(content, options, _parse(content, lambda: stream_globals(content.data, 4)))
     raise ModelFileError(
-        "is a file of torch.save in the format from before torch 1.6; write it anew: "
+        "uses the torch.save format from before torch 1.6; save it again: "
         "torch.save(torch.load(path, weights_only=True), path)"
     )
 
 
-_READERS: Mapping[Kind, Callable[[Content, _Given], Graph]] = {
-    Kind.NIR: _nir,
-    Kind.JSON: _json,
-    Kind.SAFETENSORS: _safetensors,
-    Kind.TORCH: _torch,
-    Kind.TORCH_LEGACY: _legacy,
-    Kind.DEPLOYMENT: _deployment,
+_READERS: Mapping[FileKind, Callable[[Content, _Options], Graph]] = {
+    FileKind.NIR: _nir,
+    FileKind.JSON: _json,
+    FileKind.SAFETENSORS: _safetensors,
+    FileKind.TORCH: _torch,
+    FileKind.TORCH_LEGACY: _legacy,
+    FileKind.DEPLOYMENT: _deployment,
 }
 
 
-def _sound(content: Content, read: Callable[[], Any]) -> Any:
-    """What ``read`` gives; it tells what is wrong in the file."""
+def _parse(content: Content, read: Callable[[], Any]) -> Any:
+    """Call ``read`` and turn its ValueError into a ModelFileError."""
     try:
         return read()
     except ModelFileError:
         raise
     except ValueError as fault:
-        raise ModelFileError(f"is no sound {_CALLED[content.kind]}: {fault}") from None
+        raise ModelFileError(f"is not a valid {_FORMAT_NAMES[content.kind]}: {fault}") from None
 
 
-_CALLED = {
-    Kind.JSON: "file of rockpool's module.save()",
-    Kind.SAFETENSORS: "safetensors file",
-    Kind.TORCH: "file of torch.save",
-    Kind.TORCH_LEGACY: "file of torch.save",
+_FORMAT_NAMES = {
+    FileKind.JSON: "file of rockpool's module.save()",
+    FileKind.SAFETENSORS: "safetensors file",
+    FileKind.TORCH: "file of torch.save",
+    FileKind.TORCH_LEGACY: "file of torch.save",
 }
 
 
 # ---- weights and modules ----
 
 
-def _built(given: _Given) -> nn.Module:
+def _build(options: _Options) -> nn.Module:
     from toolchain.frontends.files.factory import build
 
-    if given.factory is None:
+    if options.factory is None:
         raise ModelFileError(
-            "holds weights, which do not say what network they are of; "
-            "toolchain.load(path, factory='module:function', sample=...) runs that function, "
-            "which has to build the network, and gives a Graph, which deploy takes"
+            "contains weights without a network definition; "
+            "toolchain.load(path, factory='module:function', sample=...) calls that function to "
+            "build the network, and returns a Graph for deploy"
         )
-    if given.sample is None:
-        raise ModelFileError("needs sample=, an input as the network's own forward takes it")
-    return build(given.factory)
+    if options.sample is None:
+        raise ModelFileError("needs sample=, an example input for the network's forward()")
+    return build(options.factory)
 
 
-def _from_weights(saved: Any, content: Content, given: _Given) -> Graph:
-    from toolchain.frontends.files.weights import fill, flat
+def _from_weights(saved: Any, content: Content, options: _Options) -> Graph:
+    from toolchain.frontends.files.weights import fill, find_weights
 
-    weights, entry = flat(saved)
-    module = _built(given)
-    told = fill(module, weights)
+    weights, entry = find_weights(saved)
+    module = _build(options)
+    notes = fill(module, weights)
     if entry is not None:
-        told = {"entry": entry, **told}
-    return _extracted(module, content, given, told)
+        notes = {"entry": entry, **notes}
+    return _extract(module, content, options, notes)
 
 
-def _extracted(
-    module: nn.Module, content: Content, given: _Given, told: Mapping[str, str]
+def _extract(
+    module: nn.Module, content: Content, options: _Options, notes: Mapping[str, str]
 ) -> Graph:
     from toolchain.frontends.tracing.trace import extract
 
-    graph = extract(module, given.sample, given.dt)
+    graph = extract(module, options.sample, options.dt)
     where = {"file": content.path.name, "file_kind": content.kind.value}
-    if given.factory is not None:
-        where["factory"] = given.factory
-    provenance = {**graph.provenance, **where, **told}
+    if options.factory is not None:
+        where["factory"] = options.factory
+    provenance = {**graph.provenance, **where, **notes}
     return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
 
 
 _NUMPY = (
-    "; those of numpy are single numbers saved beside the weights, such as a best accuracy: "
+    "; the numpy names are of single numbers saved with the weights, such as a best accuracy: "
     "save them as float(x)"
 )
 
 
-def _pickled(content: Content, given: _Given, foreign: tuple[str, ...]) -> Graph:
-    """The file unpickled, which runs its code; only where the user says so."""
+def _unpickle(content: Content, options: _Options, foreign: tuple[str, ...]) -> Graph:
+    """Unpickle the file, which runs its code; only if the user trusts it."""
     names = ", ".join(foreign)
-    if not given.trust_pickle:
+    if not options.trust_pickle:
         hint = _NUMPY if any(name.startswith("numpy.") for name in foreign) else ""
         raise ModelFileError(
-            f"holds more than weights: loading it imports {names}{hint}. Nothing of it was run. "
-            "Save the weights alone, torch.save(model.state_dict(), ...), and load them with "
-            "factory= and sample=; or, where you know who made the file, pass trust_pickle=True, "
-            "which runs the code that it names"
+            f"contains more than weights: loading it imports {names}{hint}. No code was run. "
+            "Save only the weights, torch.save(model.state_dict(), ...), and load them with "
+            "factory= and sample=; or, if you trust the file, pass trust_pickle=True, which runs "
+            "the code that it names"
         )
     import torch
 
@@ -263,16 +275,16 @@ def _pickled(content: Content, given: _Given, foreign: tuple[str, ...]) -> Graph
     try:
         saved = torch.load(io.BytesIO(content.data), map_location="cpu", weights_only=False)
     except (ImportError, AttributeError) as fault:
-        raise ModelFileError(f"what it imports is not there: {fault}") from fault
+        raise ModelFileError(f"an import of the pickle failed: {fault}") from fault
     except (EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as fault:
         raise ModelFileError(f"cannot be unpickled: {fault}") from fault
     if not isinstance(saved, torch.nn.Module):
-        return _from_weights(_as_arrays(saved), content, given)
-    if given.factory is not None:
-        raise ModelFileError("holds a whole module; factory= is for weights")
-    if given.sample is None:
-        raise ModelFileError("needs sample=, an input as the module's own forward takes it")
-    return _extracted(saved, content, given, {"pickle": "trusted"})
+        return _from_weights(_as_arrays(saved), content, options)
+    if options.factory is not None:
+        raise ModelFileError("contains a whole module; factory= applies only to weights")
+    if options.sample is None:
+        raise ModelFileError("needs sample=, an example input for the module's forward()")
+    return _extract(saved, content, options, {"pickle": "trusted"})
 
 
 def _as_arrays(saved: Any, depth: int = 0) -> Any:

@@ -1,4 +1,4 @@
-"""``module:function``: the user's own code that builds the network which a file has weights of."""
+"""``module:function``: the user's code that builds the network for the weights of a file."""
 
 from __future__ import annotations
 
@@ -14,51 +14,56 @@ __all__ = ["build"]
 
 
 def build(factory: str) -> nn.Module:
-    """What ``factory`` gives when it is called without arguments. This runs the user's code.
+    """Call ``factory`` without arguments and return its network. This runs the user's code.
 
-    Whatever that code raises while it builds the network is raised as it is.
+    Exceptions of that code are passed on unchanged.
 
     Raises:
-        ModelFileError: no such module or function, or one that gives no torch module.
+        ModelFileError: unknown module or function, or the result is not a torch module.
     """
     from torch import nn
 
-    where, separator, name = factory.partition(":")
-    if not separator or not where or not name or where.endswith(".py") or "/" in where:
+    module_name, separator, name = factory.partition(":")
+    if (
+        not separator
+        or not module_name
+        or not name
+        or module_name.endswith(".py")
+        or "/" in module_name
+    ):
         raise ModelFileError(
-            f"factory={factory!r}: give it as 'module:function', for instance "
+            f"factory={factory!r}: expected 'module:function', for instance "
             "factory='my_network:build' for the function build() in my_network.py"
         )
-    found = _imported(factory, where)
+    found = _import(factory, module_name)
     for part in name.split("."):
         if not hasattr(found, part):
-            raise ModelFileError(f"factory={factory!r}: there is no {name} in {where}")
+            raise ModelFileError(f"factory={factory!r}: module {module_name!r} has no {name!r}")
         found = getattr(found, part)
     if isinstance(found, nn.Module):
         return found
     if not callable(found):
-        raise ModelFileError(f"factory={factory!r}: is {type(found).__name__}, and no function")
-    made = found()
-    if not isinstance(made, nn.Module):
+        raise ModelFileError(f"factory={factory!r}: is {type(found).__name__}, not a function")
+    network = found()
+    if not isinstance(network, nn.Module):
         raise ModelFileError(
-            f"factory={factory!r}: gave {type(made).__name__}, and no torch.nn.Module"
+            f"factory={factory!r}: returned {type(network).__name__}, expected a torch.nn.Module"
         )
-    return made
+    return network
 
 
-def _imported(factory: str, where: str) -> object:
+def _import(factory: str, module_name: str) -> object:
     try:
-        return importlib.import_module(where)
+        return importlib.import_module(module_name)
     except ImportError as fault:
         if isinstance(fault, ModuleNotFoundError) and fault.name is not None:
-            if where == fault.name or where.startswith(f"{fault.name}."):
+            if module_name == fault.name or module_name.startswith(f"{fault.name}."):
                 raise ModelFileError(
-                    f"factory={factory!r}: there is no module {fault.name!r} to import; Python "
-                    "looks in the folder of the script that was started and in its own "
-                    "(sys.path)"
+                    f"factory={factory!r}: no module named {fault.name!r}; Python searches the "
+                    "folder of the script that was started, and sys.path"
                 ) from None
             raise ModelFileError(
-                f"factory={factory!r}: importing {where!r} needs {fault.name!r}, which is not "
-                "installed"
+                f"factory={factory!r}: importing {module_name!r} needs {fault.name!r}, which "
+                "is not installed"
             ) from fault
-        raise ModelFileError(f"factory={factory!r}: importing {where!r}: {fault}") from fault
+        raise ModelFileError(f"factory={factory!r}: importing {module_name!r}: {fault}") from fault

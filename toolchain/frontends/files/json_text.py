@@ -1,4 +1,4 @@
-"""JSON from outside: no name twice, no NaN, and bounded before it is parsed."""
+"""Strict JSON parser for untrusted files: no duplicate keys, no NaN, bounded size."""
 
 from __future__ import annotations
 
@@ -12,71 +12,69 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.report import count
 
-__all__ = ["NUMBERS", "number_array", "once", "parsed"]
+__all__ = ["NUMBERS", "number_array", "parse_json", "unique_object"]
 
-MOST_CHARACTERS = 2**26
-MOST_NUMBERS = 4_000_000
-_MOST_BRACKETS = 200_000
-_MOST_TEXTS = 200_000
-_MOST_AROUND = 2**20
+MAX_CHARACTERS = 2**26
+MAX_NUMBERS = 4_000_000
+_MAX_BRACKETS = 200_000
+_MAX_STRINGS = 200_000
+_MAX_STRUCTURE = 2**20
 NUMBERS = re.compile(r"[-+0-9.eE,\[\]\s]*")
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError where it says one name twice."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
+def unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object; raise ValueError for a duplicate key."""
+    result = dict(pairs)
+    if len(result) < len(pairs):
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"says {twice[:80]!r} twice")
-    return made
+        raise ValueError(f"duplicate key {twice[:80]!r}")
+    return result
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"holds {name}, which is no number")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"contains {name}, which is not a number of JSON")
 
 
-def parsed(text: str) -> Any:
-    """What the text says.
+def parse_json(text: str) -> Any:
+    """Parse a JSON text.
 
-    The texts within it may be long; all that is around them may not, since each bracket of a few
-    bytes becomes an object of a hundred.
+    Strings may be long; everything outside of them is limited, since each bracket of one byte
+    becomes an object of a hundred.
 
     Raises:
-        ValueError: no JSON, something said twice or without end, or too much of it.
+        ValueError: invalid JSON, duplicate keys, nested too deeply, or too large.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise ValueError(
-            f"has {count(len(text))} characters, the limit is {count(MOST_CHARACTERS)}"
-        )
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"has {count(len(text))} characters, the limit is {count(MAX_CHARACTERS)}")
     bare = text.replace(r"\\", "").replace(r"\"", "")
-    if bare.count('"') > 2 * _MOST_TEXTS:
-        raise ValueError(f"holds more than {count(_MOST_TEXTS)} texts")
-    around = sum(len(part) for part in bare.split('"')[::2])
-    if around > _MOST_AROUND:
+    if bare.count('"') > 2 * _MAX_STRINGS:
+        raise ValueError(f"contains more than {count(_MAX_STRINGS)} strings")
+    structure = sum(len(part) for part in bare.split('"')[::2])
+    if structure > _MAX_STRUCTURE:
         raise ValueError(
-            f"has {count(around)} characters outside of its texts, the limit is "
-            f"{count(_MOST_AROUND)}"
+            f"has {count(structure)} characters outside strings, the limit is "
+            f"{count(_MAX_STRUCTURE)}"
         )
     try:
-        return json.loads(text, object_pairs_hook=once, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=unique_object, parse_constant=_refuse_constant)
     except RecursionError:
-        raise ValueError("is nested without end") from None
+        raise ValueError("is nested too deeply") from None
 
 
 def number_array(text: str) -> Array:
-    """A number, or nested lists of numbers, as float64.
+    """Parse a number, or nested lists of numbers, as float64.
 
     Raises:
-        ValueError: anything else, rows of different length, numbers that are not finite, too many.
+        ValueError: other text, rows of different length, values that are not finite, or too many.
     """
     if not NUMBERS.fullmatch(text):
-        raise ValueError("holds something that is no number")
-    if text.count(",") >= MOST_NUMBERS or text.count("[") > _MOST_BRACKETS:
-        raise ValueError(f"holds more than {count(MOST_NUMBERS)} numbers")
+        raise ValueError("contains something other than numbers")
+    if text.count(",") >= MAX_NUMBERS or text.count("[") > _MAX_BRACKETS:
+        raise ValueError(f"contains more than {count(MAX_NUMBERS)} numbers")
     try:
         array = np.array(json.loads(text), dtype=np.float64)
     except (RecursionError, OverflowError):
-        raise ValueError("holds numbers without end") from None
+        raise ValueError("contains numbers too large or nested too deeply") from None
     if not np.isfinite(array).all():
-        raise ValueError("holds numbers that are not finite")
+        raise ValueError("contains values that are not finite")
     return array

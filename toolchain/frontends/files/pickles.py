@@ -1,9 +1,9 @@
-"""What a pickle of ``torch.save`` says, read without running it.
+"""Reader of the pickles of ``torch.save`` that never runs their code.
 
-A pickle is a program for a small stack machine, and its danger is in three of its instructions:
-they import a name, call it, and set attributes. Here an import is a name looked up in a table, a
-call fills in a record or is refused, and attributes are left out. So nothing that a file says is
-ever run, and nothing in it is copied: what is built is no larger than the file.
+A pickle is a program for a small stack machine; three of its instructions are dangerous: import of
+a name, call, and setting attributes. Here an import is a lookup in a table, a call fills in a
+record or is refused, and attributes are dropped. So no code of the file is run, and the result is
+never larger than the file.
 
 Source: Python's ``pickletools`` for the instructions; the names are those that ``torch.save``
 writes for a ``state_dict``, as observed in torch 2.13.
@@ -21,19 +21,19 @@ from toolchain.report import count
 
 __all__ = ["StoredTensor", "foreign_globals", "read", "stream_globals"]
 
-MOST_BYTES = 2**19
-"""Largest pickle: some 3000 tensors, whose numbers are stored elsewhere in the archive."""
+MAX_BYTES = 2**19
+"""Largest pickle: about 3000 tensors, whose numbers are stored elsewhere in the archive."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where in an archive the numbers of a tensor are.
+    """Location of a tensor's numbers in an archive.
 
     Attributes:
         storage: name of the entry under ``data/``.
-        kind: torch's name for what is stored, ``FloatStorage``.
-        offset: of the first number, in numbers.
-        size, strides: by axis, in numbers.
+        kind: torch's name of the storage type, such as ``FloatStorage``.
+        offset: position of the first number, in numbers.
+        size, strides: per axis, in numbers.
     """
 
     storage: str
@@ -47,42 +47,42 @@ Op: TypeAlias = tuple[str, Any]
 
 
 def _ops(data: bytes | io.BytesIO) -> Iterator[Op]:
-    """The instructions up to the first end; ValueError at whatever is none."""
+    """Yield the instructions up to the first STOP; raise ValueError if they are invalid."""
     return ((op.name, argument) for op, argument, _ in pickletools.genops(data))
 
 
-def _bounded(data: bytes) -> bytes:
-    if len(data) > MOST_BYTES:
+def _check_size(data: bytes) -> bytes:
+    if len(data) > MAX_BYTES:
         raise ValueError(
-            f"lists {count(len(data))} bytes of names and values beside its tensors, the limit is "
-            f"{count(MOST_BYTES)}; save the weights alone"
+            f"has {count(len(data))} bytes of names and values besides its tensors, the limit is "
+            f"{count(MAX_BYTES)}; save only the weights"
         )
     return data
 
 
 def foreign_globals(data: bytes) -> tuple[str, ...]:
-    """Names that the pickle imports and that no ``state_dict`` needs, ``module.name``, sorted.
+    """Return the imported names that no ``state_dict`` needs, ``module.name``, sorted.
 
-    Names that it puts together while it runs are told as the last two texts before them: a file
-    that hides what it imports shows less here, and is refused by :func:`read` all the same.
+    Names that the pickle assembles at run time are reported as the two strings before them: a file
+    that hides its imports may show less here, but :func:`read` refuses it.
 
     Raises:
-        ValueError: no pickle.
+        ValueError: not a pickle.
     """
-    return tuple(sorted(_imported(_ops(_bounded(data))) - set(_KNOWN)))
+    return tuple(sorted(_imports(_ops(_check_size(data))) - set(_KNOWN)))
 
 
 def stream_globals(data: bytes, pickles: int) -> tuple[str, ...]:
-    """Every name that the first ``pickles`` pickles in ``data``, one after the other, import.
+    """Return all names imported by the first ``pickles`` consecutive pickles in ``data``.
 
     Raises:
         ValueError: fewer pickles.
     """
     stream = io.BytesIO(data)
-    return tuple(sorted(set().union(*(_imported(_ops(stream)) for _ in range(pickles)))))
+    return tuple(sorted(set().union(*(_imports(_ops(stream)) for _ in range(pickles)))))
 
 
-def _imported(ops: Iterable[Op]) -> set[str]:
+def _imports(ops: Iterable[Op]) -> set[str]:
     found: set[str] = set()
     texts: list[str] = []
     for name, argument in ops:
@@ -96,25 +96,25 @@ def _imported(ops: Iterable[Op]) -> set[str]:
 
 
 def read(data: bytes) -> Any:
-    """What was saved: dictionaries, lists, numbers, texts and :class:`StoredTensor`.
+    """Return the saved value: dictionaries, lists, numbers, strings and :class:`StoredTensor`.
 
     Raises:
-        ValueError: no pickle, or one that says anything else.
+        ValueError: not a pickle, or one with other contents.
     """
     machine = _Machine()
     try:
-        for name, argument in _ops(_bounded(data)):
+        for name, argument in _ops(_check_size(data)):
             if name == "STOP":
                 return machine.result()
-            machine.take(name, argument)
+            machine.execute(name, argument)
     except (IndexError, KeyError, TypeError) as fault:
-        raise ValueError(f"a pickle that does not hold together: {fault!r}") from None
-    raise ValueError("a pickle without an end")
+        raise ValueError(f"an inconsistent pickle: {fault!r}") from None
+    raise ValueError("a truncated pickle")
 
 
 @dataclass(frozen=True, slots=True)
 class _Global:
-    """A name that the pickle imports."""
+    """A name imported by the pickle."""
 
     name: str
 
@@ -124,24 +124,24 @@ _MARK = object()
 
 @dataclass(slots=True)
 class _Machine:
-    """The stack machine, with every instruction that torch.save uses and no other."""
+    """The stack machine, limited to the instructions that torch.save uses."""
 
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
-    def take(self, name: str, argument: Any) -> None:
-        if name in _PUSHED:
+    def execute(self, name: str, argument: Any) -> None:
+        if name in _PUSH_ARGUMENT:
             self.stack.append(argument)
-        elif name in _MADE:
-            self.stack.append(_MADE[name]())
-        elif name in _STEPS:
-            _STEPS[name](self, argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name]())
+        elif name in _HANDLERS:
+            _HANDLERS[name](self, argument)
         else:
-            raise ValueError(f"a pickle with {name}, which no state_dict needs")
+            raise ValueError(f"a pickle with instruction {name}, which no state_dict needs")
 
     def result(self) -> Any:
-        (made,) = self.stack
-        return made
+        (result,) = self.stack
+        return result
 
     def _put(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
@@ -155,7 +155,7 @@ class _Machine:
             raise ValueError(f"a pickle that imports {full}, which no state_dict needs")
         self.stack.append(_Global(full))
 
-    def _since_mark(self) -> list[Any]:
+    def _pop_mark(self) -> list[Any]:
         marks = (n for n in reversed(range(len(self.stack))) if self.stack[n] is _MARK)
         start = next(marks, None)
         if start is None:
@@ -165,14 +165,15 @@ class _Machine:
         return items
 
     def _tuple(self, items: int | None) -> None:
-        made = self._since_mark() if items is None else self.stack[len(self.stack) - items :]
-        if items is not None:
-            del self.stack[len(self.stack) - items :]
-        self.stack.append(tuple(made))
+        if items is None:
+            self.stack.append(tuple(self._pop_mark()))
+            return
+        start = len(self.stack) - items
+        self.stack[start:] = [tuple(self.stack[start:])]
 
     def _set(self, items: list[Any]) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):
-            self.stack[-1][_text_or_number(key)] = value
+            self.stack[-1][_check_key(key)] = value
 
     def _setitem(self) -> None:
         items = self.stack[-2:]
@@ -181,49 +182,51 @@ class _Machine:
 
     def _extend(self, items: list[Any]) -> None:
         if not isinstance(self.stack[-1], list):
-            raise TypeError("items for something that is no list")
+            raise TypeError("items for a value that is not a list")
         self.stack[-1] += items
 
-    def _stored(self) -> None:
-        """A storage: ``("storage", kind, name of the entry, device, numbers)``."""
+    def _load_storage(self) -> None:
+        """Push a storage: ``("storage", kind, name of the entry, device, numbers)``."""
         what, kind, entry, _device, _numbers = self.stack.pop()
         if what != "storage" or not isinstance(kind, _Global) or not isinstance(entry, str):
-            raise TypeError("a storage that is none")
+            raise TypeError("invalid storage")
         self.stack.append(StoredTensor(entry, kind.name.removeprefix("torch."), 0, (), ()))
 
-    def _attributes(self) -> None:
-        """Left out: what torch.save notes beside a state_dict is the version of its layers."""
+    def _skip_attributes(self) -> None:
+        """Drop attributes: torch.save only stores the version of the layers there."""
         self.stack.pop()
 
     def _call(self) -> None:
-        given, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Global) or not isinstance(given, tuple):
-            raise TypeError("a call of something that is no function")
-        self.stack.append(_KNOWN[function.name](*given))
+        arguments, function = self.stack.pop(), self.stack.pop()
+        if not isinstance(function, _Global) or not isinstance(arguments, tuple):
+            raise TypeError("call of a value that is not a function")
+        self.stack.append(_KNOWN[function.name](*arguments))
 
 
-def _text_or_number(key: Any) -> str | int:
+def _check_key(key: Any) -> str | int:
     if not isinstance(key, str | int):
-        raise TypeError("a key that is neither text nor number")
+        raise TypeError("key is neither string nor number")
     return key
 
 
-def _sizes(given: Any) -> tuple[int, ...]:
-    if not isinstance(given, tuple) or not all(type(n) is int and n >= 0 for n in given):
-        raise TypeError("a shape that is none")
-    return given
+def _check_sizes(arguments: Any) -> tuple[int, ...]:
+    if not isinstance(arguments, tuple) or not all(type(n) is int and n >= 0 for n in arguments):
+        raise TypeError("invalid shape")
+    return arguments
 
 
 def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *rest: Any) -> StoredTensor:
     if not isinstance(storage, StoredTensor):
-        raise TypeError("a tensor without storage")
-    (first,) = _sizes((offset,))
-    return StoredTensor(storage.storage, storage.kind, first, _sizes(size), _sizes(strides))
+        raise TypeError("tensor without storage")
+    (first,) = _check_sizes((offset,))
+    return StoredTensor(
+        storage.storage, storage.kind, first, _check_sizes(size), _check_sizes(strides)
+    )
 
 
 def _parameter(tensor: Any, *rest: Any) -> StoredTensor:
     if not isinstance(tensor, StoredTensor):
-        raise TypeError("a parameter without tensor")
+        raise TypeError("parameter without tensor")
     return tensor
 
 
@@ -231,8 +234,8 @@ def _empty_dict() -> dict[str | int, Any]:
     return {}
 
 
-def _not_called(*given: Any) -> None:
-    raise TypeError("a storage that is called")
+def _refuse_call(*arguments: Any) -> None:
+    raise TypeError("call of a storage type")
 
 
 _STORAGES = "BFloat16 Bool Byte Char Double Float Half Int Long Short"
@@ -241,12 +244,20 @@ _KNOWN: Mapping[str, Callable[..., Any]] = {
     "torch.Size": lambda size: size,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
-    **dict.fromkeys((f"torch.{kind}Storage" for kind in _STORAGES.split()), _not_called),
+    **dict.fromkeys((f"torch.{kind}Storage" for kind in _STORAGES.split()), _refuse_call),
 }
-"""What a call of a name that a pickle imports fills in."""
+"""Replacements for calls of the supported names."""
 
-_PUSHED = {"BINFLOAT", "BININT", "BININT1", "BININT2", "BINUNICODE", "LONG1", "SHORT_BINSTRING"}
-_MADE: Mapping[str, Callable[[], Any]] = {
+_PUSH_ARGUMENT = {
+    "BINFLOAT",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "BINUNICODE",
+    "LONG1",
+    "SHORT_BINSTRING",
+}
+_CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
     "EMPTY_DICT": dict,
     "EMPTY_LIST": list,
@@ -255,7 +266,7 @@ _MADE: Mapping[str, Callable[[], Any]] = {
     "NEWFALSE": lambda: False,
     "MARK": lambda: _MARK,
 }
-_STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
+_HANDLERS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "PROTO": lambda machine, version: None,
     "BINPUT": _Machine._put,
     "LONG_BINPUT": _Machine._put,
@@ -267,10 +278,10 @@ _STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "TUPLE2": lambda machine, _: machine._tuple(2),
     "TUPLE3": lambda machine, _: machine._tuple(3),
     "SETITEM": lambda machine, _: machine._setitem(),
-    "SETITEMS": lambda machine, _: machine._set(machine._since_mark()),
+    "SETITEMS": lambda machine, _: machine._set(machine._pop_mark()),
     "APPEND": lambda machine, _: machine._extend([machine.stack.pop()]),
-    "APPENDS": lambda machine, _: machine._extend(machine._since_mark()),
-    "BINPERSID": lambda machine, _: machine._stored(),
+    "APPENDS": lambda machine, _: machine._extend(machine._pop_mark()),
+    "BINPERSID": lambda machine, _: machine._load_storage(),
     "REDUCE": lambda machine, _: machine._call(),
-    "BUILD": lambda machine, _: machine._attributes(),
+    "BUILD": lambda machine, _: machine._skip_attributes(),
 }

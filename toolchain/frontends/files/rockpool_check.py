@@ -1,8 +1,8 @@
-"""Whether the Graph of a file of rockpool computes what rockpool's equations make of its numbers.
+"""Self-check of Graphs from rockpool's JSON against rockpool's equations.
 
-The equations once more, plain, from the numbers as the file says them and without the IR or the
-adapters, so that a slip on the way to the Graph shows as a difference. Per step, for each neuron
-with its synapses ``s``::
+A second, plain implementation of the equations, from the numbers in the file and without the IR or
+the adapters, so that a mistake in the conversion shows up as a difference. Per step, for each
+neuron with its synapses ``s``::
 
     i[s] = beta (i[s] + x[s] + (z(t - 1) @ w_rec)[s])
     v = alpha v + sum of i + bias
@@ -23,31 +23,31 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.files.rockpool_fields import Saved, Value
-from toolchain.frontends.nir.check import held_against
+from toolchain.frontends.files.rockpool_fields import RockpoolValue, SavedLayer
+from toolchain.frontends.nir.check import verify_against
 from toolchain.frontends.nir.integrate import Track
 from toolchain.ir import Graph
 
-__all__ = ["checked"]
+__all__ = ["check_layers"]
 
 
-def checked(graph: Graph, layers: Sequence[Saved]) -> Graph:
-    """``graph`` with the result of the check in its provenance.
+def check_layers(graph: Graph, layers: Sequence[SavedLayer]) -> Graph:
+    """Compare ``graph`` with the equations; return it with the result in its provenance.
 
     Args:
-        graph: what was made of the file.
-        layers: what the file says, in the order in which the layers compute.
+        graph: the Graph of the file.
+        layers: the layers of the file, in order of computation.
 
     Raises:
-        ModelFileError: a difference, with the first layer, step and neuron that has one; numbers
-            too large to compute with.
+        ModelFileError: the results differ (names the first layer, step and neuron), or values
+            overflow.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return held_against(graph, lambda x: _integrated(layers, x), "")
+        return verify_against(graph, lambda x: _integrate(layers, x), "")
 
 
-def _integrated(layers: Sequence[Saved], x: Array) -> tuple[Array, dict[str, Track]]:
-    """What comes out for ``x`` (batch, time, features), and the tracks of layers with a state."""
+def _integrate(layers: Sequence[SavedLayer], x: Array) -> tuple[Array, dict[str, Track]]:
+    """Return the output for ``x`` (batch, time, features), and the tracks of stateful layers."""
     tracks: dict[str, Track] = {}
     for layer in layers:
         if layer.kind == "LinearTorch":
@@ -55,37 +55,37 @@ def _integrated(layers: Sequence[Saved], x: Array) -> tuple[Array, dict[str, Tra
             x = x + _numbers(layer.values, "bias") if "bias" in layer.values else x
         elif layer.kind in _STEPPED:
             tracks[layer.name] = _STEPPED[layer.kind](layer.values, x)
-            x = np.stack(tracks[layer.name].given, axis=1)
+            x = np.stack(tracks[layer.name].outputs, axis=1)
         if not np.isfinite(x).all():
             raise ModelFileError(
-                f"{layer.name}: its numbers are so large that what it gives is not finite"
+                f"{layer.name}: its values are so large that its output is not finite"
             )
     return x, tracks
 
 
-def _numbers(values: Mapping[str, Value], name: str) -> Array:
+def _numbers(values: Mapping[str, RockpoolValue], name: str) -> Array:
     return np.asarray(values[name], dtype=np.float64)
 
 
 # ---- layers with a state ----
 
 
-def _lif(values: Mapping[str, Value], x: Array) -> Track:
-    """LIFTorch, with any number of synapses a neuron."""
+def _lif(values: Mapping[str, RockpoolValue], x: Array) -> Track:
+    """Run LIFTorch, with any number of synapses per neuron."""
     w_rec = _numbers(values, "w_rec")
     neurons, columns = w_rec.shape
-    batch, alpha, beta = len(x), *_kept(values)
-    fire = _Membrane(values, (batch, neurons))
+    batch, alpha, beta = len(x), *_decays(values)
+    membrane = _Membrane(values, (batch, neurons))
     spikes, i = np.zeros((batch, neurons)), np.zeros((batch, neurons, columns // neurons))
     for t in range(x.shape[1]):
-        arriving = x[:, t] + spikes @ w_rec if values["_has_rec"] else x[:, t]
-        i = beta * (i + arriving.reshape(i.shape))
-        spikes = fire.step(alpha, i.sum(axis=-1))
-    return fire.track
+        inputs = x[:, t] + spikes @ w_rec if values["_has_rec"] else x[:, t]
+        i = beta * (i + inputs.reshape(i.shape))
+        spikes = membrane.step(alpha, i.sum(axis=-1))
+    return membrane.track
 
 
-def _kept(values: Mapping[str, Value]) -> tuple[Array, Array]:
-    """What membrane and current keep over a step."""
+def _decays(values: Mapping[str, RockpoolValue]) -> tuple[Array, Array]:
+    """Return the decay factors of membrane and synaptic current per step."""
     mode = values["leak_mode"]
     if mode == "decays":
         return _numbers(values, "alpha"), _numbers(values, "beta")
@@ -95,30 +95,30 @@ def _kept(values: Mapping[str, Value]) -> tuple[Array, Array]:
     return _decay(values, "tau_mem"), _decay(values, "tau_syn")
 
 
-def _decay(values: Mapping[str, Value], tau: str) -> Array:
+def _decay(values: Mapping[str, RockpoolValue], tau: str) -> Array:
     return np.asarray(np.exp(-_numbers(values, "dt") / _numbers(values, tau)))
 
 
-def _lif_neuron(values: Mapping[str, Value], x: Array) -> Track:
-    """LIFNeuronTorch: the input acts on the membrane."""
-    fire = _Membrane(values, (len(x), x.shape[2]))
+def _lif_neuron(values: Mapping[str, RockpoolValue], x: Array) -> Track:
+    """Run LIFNeuronTorch: the input acts on the membrane."""
+    membrane = _Membrane(values, (len(x), x.shape[2]))
     alpha = _decay(values, "tau_mem")
     for t in range(x.shape[1]):
-        fire.step(alpha, x[:, t])
-    return fire.track
+        membrane.step(alpha, x[:, t])
+    return membrane.track
 
 
-def _exp_syn(values: Mapping[str, Value], x: Array) -> Track:
-    """ExpSynTorch: the current is what it gives."""
+def _exp_syn(values: Mapping[str, RockpoolValue], x: Array) -> Track:
+    """Run ExpSynTorch: its output is the synaptic current."""
     track, beta, i = Track(), _decay(values, "tau"), np.zeros((len(x), x.shape[2]))
     for t in range(x.shape[1]):
         i = (i + x[:, t]) * beta
-        track.given.append(i)
+        track.outputs.append(i)
         track.membranes.append(i)
     return track
 
 
-_STEPPED: Mapping[str, Callable[[Mapping[str, Value], Array], Track]] = {
+_STEPPED: Mapping[str, Callable[[Mapping[str, RockpoolValue], Array], Track]] = {
     "LIFTorch": _lif,
     "LIFNeuronTorch": _lif_neuron,
     "ExpSynTorch": _exp_syn,
@@ -126,19 +126,19 @@ _STEPPED: Mapping[str, Callable[[Mapping[str, Value], Array], Track]] = {
 
 
 class _Membrane:
-    """The membranes of a layer, and what they did so far."""
+    """The membranes of a layer, and their outputs so far."""
 
-    def __init__(self, values: Mapping[str, Value], shape: tuple[int, int]) -> None:
+    def __init__(self, values: Mapping[str, RockpoolValue], shape: tuple[int, int]) -> None:
         self.bias, self.threshold = _numbers(values, "bias"), _numbers(values, "threshold")
-        self.most = _numbers(values, "max_spikes_per_dt")
+        self.max_spikes = _numbers(values, "max_spikes_per_dt")
         self.v, self.track = np.zeros(shape), Track()
 
     def step(self, alpha: Array, current: Array) -> Array:
-        """The spikes of a step, (batch, neurons)."""
+        """Advance one step and return the spikes, (batch, neurons)."""
         v = alpha * self.v + current + self.bias
-        fitting = np.where(v >= self.threshold, np.floor(v / self.threshold), 0.0)
-        spikes = np.minimum(fitting, self.most)
+        count = np.where(v >= self.threshold, np.floor(v / self.threshold), 0.0)
+        spikes = np.minimum(count, self.max_spikes)
         self.v = v - spikes * self.threshold
-        self.track.given.append(spikes)
+        self.track.outputs.append(spikes)
         self.track.membranes.append(self.v)
         return spikes

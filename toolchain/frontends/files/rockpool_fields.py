@@ -1,7 +1,7 @@
-"""One layer of rockpool from what its file says: the fields of each class, and its nodes.
+"""Conversion of one rockpool layer from its saved fields to IR nodes.
 
-The numbers go through the adapter of the layer in memory, on something with the layer's attributes,
-so that a file and the network it was saved from give one Graph.
+The numbers pass through the adapter of the layer in memory, on an object with the layer's
+attributes, so that a file and the network it was saved from give the same Graph.
 
 Source: files of rockpool 3.1.0 as observed.
 """
@@ -22,18 +22,18 @@ from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError
 from toolchain.frontends.frameworks.rockpool import LAYERS, REFUSED
 from toolchain.ir import Node
 
-__all__ = ["Saved", "Value", "fragment_of", "outputs_of"]
+__all__ = ["RockpoolValue", "SavedLayer", "fragment_of", "outputs_of"]
 
-Value: TypeAlias = Array | bool | str | None
+RockpoolValue: TypeAlias = Array | bool | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedLayer:
     """A layer: its name in the network, the name of its class, and its fields."""
 
     name: str
     kind: str
-    values: Mapping[str, Value]
+    values: Mapping[str, RockpoolValue]
 
 
 _STEPPED = {"noise_std", "dt"}
@@ -44,14 +44,14 @@ _LEAKS = {
     "decays": ("alpha", "beta"),
     "bitshifts": ("dash_mem", "dash_syn"),
 }
-_NEEDED: Mapping[str, set[str]] = {
+_REQUIRED: Mapping[str, set[str]] = {
     "LinearTorch": {"weight"},
     "LIFTorch": {*_SPIKING, "w_rec", "_has_rec", "leak_mode"},
     "LIFNeuronTorch": {*_SPIKING, "tau_mem", "n_neurons"},
     "ExpSynTorch": {*_STEPPED, "tau"},
     "TimeStepDropout": {"training", "p"},
 }
-"""What each class saves; beside it a bias of LinearTorch, and the leaks of its leak_mode."""
+"""Fields of each class; in addition the bias of LinearTorch, and the leaks of leak_mode."""
 _PLAIN = {"noise_std", "dt", "max_spikes_per_dt", "learning_window", "n_neurons", "p"}
 _AXES = {
     **dict.fromkeys(("weight", "w_rec"), (2, 2)),
@@ -59,59 +59,57 @@ _AXES = {
     **dict.fromkeys(("threshold", "bias", "tau_mem", "alpha", "dash_mem", "tau"), (1, 0)),
     **dict.fromkeys(_PLAIN, (0, 0)),
 }
-"""Most and fewest axes of what holds numbers."""
+"""Maximum and minimum number of axes of numeric fields."""
 
-_UNKNOWN = "is no layer that is read from a file"
-_LEFT_OUT = {
-    "LIFBitshiftTorch": "the decays that it computes with are not in the file; save it as a "
-    "LIFTorch with leak_mode='bitshifts', or give factory= and sample="
+_UNKNOWN = "this layer type cannot be read from a file"
+_NOT_STORED = {
+    "LIFBitshiftTorch": "its decays are not stored in the file; save it as a "
+    "LIFTorch with leak_mode='bitshifts', or pass factory= and sample="
 }
 
 
-class StepPWL:
-    """In the place of a spike function, which a file does not hold."""
-
-    __module__ = "rockpool"
+_SPIKE_FUNCTION = type("StepPWL", (), {"__module__": "rockpool"})
+"""Stands for the spike function, which a file does not contain; the adapter reads its name."""
 
 
-def _unlike(kind: str, values: Mapping[str, Value]) -> str | None:
-    """How the fields differ from those that a class saves, if they do."""
-    needed, more = _NEEDED[kind], {"bias"} if kind == "LinearTorch" else set()
-    if "leak_mode" in needed:
+def _mismatch(kind: str, values: Mapping[str, RockpoolValue]) -> str | None:
+    """Describe how the fields differ from those that the class saves; None if they match."""
+    required, more = _REQUIRED[kind], {"bias"} if kind == "LinearTorch" else set()
+    if "leak_mode" in required:
         mode = values.get("leak_mode")
         if not isinstance(mode, str) or mode not in _LEAKS:
-            return f"leak_mode is {mode!r:.80}; known are {', '.join(_LEAKS)}"
-        needed = needed | set(_LEAKS[mode])
+            return f"leak_mode is {mode!r:.80}; supported are {', '.join(_LEAKS)}"
+        required = required | set(_LEAKS[mode])
     for what, names in (
-        ("lacks", needed - values.keys()),
-        ("has an unknown", values.keys() - needed - more),
+        ("is missing", required - values.keys()),
+        ("has unknown fields", values.keys() - required - more),
     ):
         if names:
             return f"{what} {', '.join(sorted(names))[:300]}"
     return None
 
 
-def fragment_of(layer: Saved, features: Shape) -> tuple[Fragment, Shape]:
-    """The layer's nodes for an input of shape ``features``, and the shape of what it gives.
+def fragment_of(layer: SavedLayer, features: Shape) -> tuple[Fragment, Shape]:
+    """Return the layer's nodes for an input of shape ``features``, and its output shape.
 
     Raises:
-        ValueError: why the layer cannot be read.
+        ValueError: the layer is not supported, with the reason.
     """
     known = LAYERS.get(layer.kind)
-    if known is None or layer.kind not in _NEEDED:
-        raise UnsupportedError({**REFUSED, **_LEFT_OUT}.get(layer.kind, _UNKNOWN))
-    unlike = _unlike(layer.kind, layer.values)
-    if unlike is not None:
-        raise UnsupportedError(f"{unlike}, unlike a {layer.kind} of rockpool 3.1.0")
-    fragment = known.adapter(layer.name, _stand_in(layer), features)
+    if known is None or layer.kind not in _REQUIRED:
+        raise UnsupportedError({**REFUSED, **_NOT_STORED}.get(layer.kind, _UNKNOWN))
+    mismatch = _mismatch(layer.kind, layer.values)
+    if mismatch is not None:
+        raise UnsupportedError(f"{mismatch}, unlike a {layer.kind} of rockpool 3.1.0")
+    fragment = known.adapter(layer.name, _layer_object(layer), features)
     shape = features
-    for node in _path(fragment):
+    for node in _nodes_in_order(fragment):
         shape = node.output_shape(shape)
     return fragment, shape
 
 
-def outputs_of(layer: Saved, features: Shape) -> Shape | None:
-    """What to go on with behind a layer that was refused; None where that cannot be said."""
+def outputs_of(layer: SavedLayer, features: Shape) -> Shape | None:
+    """Return the output shape of a layer that was refused; None if it is unknown."""
     weight = layer.values.get("weight", layer.values.get("w_rec"))
     if weight is None:
         return features
@@ -120,8 +118,8 @@ def outputs_of(layer: Saved, features: Shape) -> Shape | None:
     return None
 
 
-def _path(fragment: Fragment) -> Iterator[Node]:
-    """The nodes from entry to exit, within a timestep."""
+def _nodes_in_order(fragment: Fragment) -> Iterator[Node]:
+    """Yield the nodes from entry to exit, within a timestep."""
     name = fragment.entry
     yield fragment.nodes[name]
     while name != fragment.exit:
@@ -129,36 +127,40 @@ def _path(fragment: Fragment) -> Iterator[Node]:
         yield fragment.nodes[name]
 
 
-def _stand_in(layer: Saved) -> object:
-    """Something with the attributes of the layer, for its adapter."""
-    made: dict[str, Any] = {"bias": None}
+def _layer_object(layer: SavedLayer) -> object:
+    """Build an object with the attributes of the layer, for its adapter."""
+    attributes: dict[str, Any] = {"bias": None}
     for name, value in layer.values.items():
-        made[name] = _attribute(name, value)
-    if "spike_generation_fn" in made:
-        made["spike_generation_fn"] = StepPWL
-    if "w_rec" in made:
-        neurons, columns = made["w_rec"].shape
+        attributes[name] = _attribute(name, value)
+    if "spike_generation_fn" in attributes:
+        attributes["spike_generation_fn"] = _SPIKE_FUNCTION
+    if "w_rec" in attributes:
+        neurons, columns = attributes["w_rec"].shape
         if not neurons or columns % neurons:
-            raise UnsupportedError(f"w_rec of shape {(neurons, columns)}")
-        made |= {"n_neurons": neurons, "n_synapses": columns // neurons, **_decays(made)}
-    # of a class of the layer's name, which is what an Identity says it was
+            raise UnsupportedError(f"w_rec has invalid shape {(neurons, columns)}")
+        attributes |= {
+            "n_neurons": neurons,
+            "n_synapses": columns // neurons,
+            **_decays(attributes),
+        }
+    # the class name is recorded in the Identity nodes that replace layers
     cls = type(layer.kind, (SimpleNamespace,), {})
-    return cls(**made)
+    return cls(**attributes)
 
 
-def _attribute(name: str, value: Value) -> Tensor | float | bool | str | None:
+def _attribute(name: str, value: RockpoolValue) -> Tensor | float | bool | str | None:
     if name not in _AXES:
         if isinstance(value, np.ndarray):
-            raise UnsupportedError(f"{name} holds numbers")
+            raise UnsupportedError(f"{name} contains numbers")
         return value
     most, least = _AXES[name]
     if not isinstance(value, np.ndarray) or not least <= value.ndim <= most:
-        raise UnsupportedError(f"{name} is no array of {most} axes")
+        raise UnsupportedError(f"{name} is not an array of {most} axes")
     return float(value) if name in _PLAIN else torch.from_numpy(value)
 
 
 def _decays(layer: Mapping[str, Any]) -> dict[str, Tensor]:
-    """What membrane and current keep over a step, computed as rockpool computes it."""
+    """Return the decay factors of membrane and current, computed in rockpool's way."""
     mode = layer["leak_mode"]
     mem, syn = (layer[name] for name in _LEAKS[mode])
     if mode == "taus":

@@ -1,12 +1,12 @@
-"""The JSON that rockpool's ``module.save()`` writes, as a Graph; rockpool is not needed.
+"""Import of the JSON files of rockpool's ``module.save()``; rockpool is not needed.
 
-The file holds the parameters of every layer by name, each a text of JSON in JSON. It does not hold
-how the layers are joined. Their names do in two cases, and only those are read: the numbers that
-``Sequential`` gives its layers, and the names in a ``SynNet``. Everything else needs the network
-itself, from a factory.
+The file contains the parameters of every layer by name, each as a JSON text within JSON, but not
+the connections of the layers. These follow from the names in two cases, and only those are
+supported: the numbered layers of ``Sequential``, and the layer names of ``SynNet``. Everything else
+needs the network itself, from a factory.
 
-A layer's numbers go through the same adapter as those of the layer in memory (``rockpool``). What
-comes of it is held against rockpool's equations (``rockpool_check``).
+A layer's numbers pass through the same adapter as those of the layer in memory (``rockpool``). The
+result is checked against rockpool's equations (``rockpool_check``).
 
 Source: files of rockpool 3.1.0 as observed.
 """
@@ -25,9 +25,14 @@ import numpy as np
 
 from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError, ModelFileError
-from toolchain.frontends.files.json_text import NUMBERS, number_array, parsed
-from toolchain.frontends.files.rockpool_check import checked
-from toolchain.frontends.files.rockpool_fields import Saved, Value, fragment_of, outputs_of
+from toolchain.frontends.files.json_text import NUMBERS, number_array, parse_json
+from toolchain.frontends.files.rockpool_check import check_layers
+from toolchain.frontends.files.rockpool_fields import (
+    RockpoolValue,
+    SavedLayer,
+    fragment_of,
+    outputs_of,
+)
 from toolchain.frontends.frameworks.adapter import Fragment
 from toolchain.ir import Edge, Graph, Input, Node, Output
 
@@ -35,94 +40,94 @@ __all__ = ["Tree", "read_tree", "to_graph"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
-    """What the file says about one layer, by the layer's own attribute names."""
+class LayerFields:
+    """The fields of one layer, by the layer's attribute names."""
 
-    values: Mapping[str, Value]
+    values: Mapping[str, RockpoolValue]
 
 
-Tree: TypeAlias = "Mapping[str, Tree] | Fields"
-"""Layers by name, groups of layers among them."""
+Tree: TypeAlias = "Mapping[str, Tree] | LayerFields"
+"""Layers by name, including groups of layers."""
 
-_MOST_LEVELS = 6
+_MAX_LEVELS = 6
 _FACTORY = (
-    "give factory='module:function', which builds the network and whose load() then reads the "
-    "file, and sample="
+    "pass factory='module:function', which builds a network whose load() reads the file, and "
+    "sample="
 )
 
 # ---- the file ----
 
 
 def read_tree(data: bytes) -> Tree:
-    """What the file says, before anything is made of it.
+    """Parse the file into its tree of layers.
 
     Raises:
-        ValueError: damaged, too large, or not what ``module.save()`` writes.
-        ModelFileError: a module with values beside its layers.
+        ValueError: damaged, too large, or not a file of ``module.save()``.
+        ModelFileError: a module with values besides its layers.
     """
-    return _tree(parsed(data.decode("utf-8-sig")), "", 0)
+    return _tree(parse_json(data.decode("utf-8-sig")), "", 0)
 
 
 def _tree(found: Any, path: str, level: int) -> Tree:
     where = path or "the outermost object"
     if not isinstance(found, dict) or not found:
-        raise ValueError(f"{where} holds no layers")
-    if level > _MOST_LEVELS:
-        raise ValueError(f"{where}: layers in more than {_MOST_LEVELS} groups within each other")
+        raise ValueError(f"{where} contains no layers")
+    if level > _MAX_LEVELS:
+        raise ValueError(f"{where}: layers nested in more than {_MAX_LEVELS} groups")
     inner = {key: value for key, value in found.items() if isinstance(value, dict)}
     if len(inner) == len(found):
-        return {key: _tree(value, _joined(path, key), level + 1) for key, value in found.items()}
+        return {key: _tree(value, _join(path, key), level + 1) for key, value in found.items()}
     if inner:
         own = ", ".join(sorted(found.keys() - inner.keys()))
         raise ModelFileError(
-            f"{where} has values of its own ({own[:200]}) beside its layers; what it computes "
-            f"with them is not in the file; {_FACTORY}"
+            f"{where} has values of its own ({own[:200]}) besides its layers; their use is not "
+            f"stored in the file; {_FACTORY}"
         )
-    return Fields({key: _value(_joined(path, key), value) for key, value in found.items()})
+    return LayerFields({key: _value(_join(path, key), value) for key, value in found.items()})
 
 
-def _joined(path: str, name: str) -> str:
+def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _value(path: str, text: Any) -> Value:
+def _value(path: str, text: Any) -> RockpoolValue:
     if text is None:
         return None
     if not isinstance(text, str):
         raise ValueError(
-            f"{path[:200]} is {type(text).__name__}, and not the text that rockpool writes"
+            f"{path[:200]} is {type(text).__name__}, expected a string as rockpool writes it"
         )
     try:
         if NUMBERS.fullmatch(text):
             return number_array(text)
-        said = json.loads(text[:200])
+        value = json.loads(text[:200])
     except ValueError as fault:
         raise ValueError(f"{path[:200]}: {fault}") from None
-    if not isinstance(said, bool | str):
+    if not isinstance(value, bool | str):
         raise ValueError(f"{path[:200]}: is neither numbers nor a name")
-    return said
+    return value
 
 
-# ---- which layer comes after which ----
+# ---- order of the layers ----
 
 _NUMBERED = re.compile(r"(\d{1,4})_(\w+)", re.ASCII)
 _SYNNET = {"linear": "LinearTorch", "neurons": "LIFTorch", "dropout": "TimeStepDropout"}
 
 
-def _chain(tree: Tree) -> list[Saved]:
-    """The layers in the order in which they compute."""
-    if isinstance(tree, Fields):
+def _chain(tree: Tree) -> list[SavedLayer]:
+    """Return the layers in order of computation."""
+    if isinstance(tree, LayerFields):
         raise ModelFileError(
-            "holds one layer, and not of which class it is; save Sequential(...) of the layers"
+            "contains one layer without its class; save a Sequential(...) of the layers"
         )
     inside = tree.get("seq")
-    if len(tree) == 1 and inside is not None and not isinstance(inside, Fields):
+    if len(tree) == 1 and inside is not None and not isinstance(inside, LayerFields):
         return list(_synnet(inside))
     return list(_sequential(tree, ""))
 
 
-def _synnet(group: Mapping[str, Tree]) -> Iterator[Saved]:
-    """``0_linear, 0_neurons[, 0_dropout], 1_linear, ..., out_linear, out_neurons``."""
+def _synnet(group: Mapping[str, Tree]) -> Iterator[SavedLayer]:
+    """Yield ``0_linear, 0_neurons[, 0_dropout], 1_linear, ..., out_linear, out_neurons``."""
     order: list[str] = []
     hidden = 0
     while f"{hidden}_linear" in group:
@@ -132,36 +137,36 @@ def _synnet(group: Mapping[str, Tree]) -> Iterator[Saved]:
     order += ["out_linear", "out_neurons"]
     if set(order) != group.keys():
         raise ModelFileError(
-            f"seq: holds {', '.join(sorted(group))[:300]}, which are not the layers of a SynNet; "
-            f"how they are joined is not in the file; {_FACTORY}"
+            f"seq: contains {', '.join(sorted(group))[:300]}, which are not the layers of a "
+            f"SynNet; their connections are not stored in the file; {_FACTORY}"
         )
     for name in order:
         layer = group[name]
-        if not isinstance(layer, Fields):
-            raise ModelFileError(f"seq.{name}: is no layer")
-        yield Saved(f"seq.{name}", _SYNNET[name.rpartition("_")[2]], layer.values)
+        if not isinstance(layer, LayerFields):
+            raise ModelFileError(f"seq.{name}: is not a layer")
+        yield SavedLayer(f"seq.{name}", _SYNNET[name.rpartition("_")[2]], layer.values)
 
 
-def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[Saved]:
-    """``0_LinearTorch, 1_LIFTorch, ...``: what Sequential calls its layers."""
+def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[SavedLayer]:
+    """Yield ``0_LinearTorch, 1_LIFTorch, ...``, the layer names of Sequential."""
     found = {name: _NUMBERED.fullmatch(name) for name in group}
     numbers = {int(match[1]): name for name, match in found.items() if match is not None}
     if len(numbers) < len(group) or sorted(numbers) != list(range(len(numbers))):
         raise ModelFileError(
-            f"{path or 'the network'}: its layers are {', '.join(sorted(group))[:300]}; how they "
-            f"are joined is not in the file. Names that tell are those of Sequential "
-            f"(0_LinearTorch, 1_LIFTorch, ...) and of SynNet; {_FACTORY}"
+            f"{path or 'the network'}: its layers are {', '.join(sorted(group))[:300]}; their "
+            f"connections are not stored in the file, and only follow from the layer names of "
+            f"Sequential (0_LinearTorch, 1_LIFTorch, ...) and SynNet; {_FACTORY}"
         )
     for _, name in sorted(numbers.items()):
-        layer, match, where = group[name], found[name], _joined(path, name)
+        layer, match, where = group[name], found[name], _join(path, name)
         assert match is not None
-        if isinstance(layer, Fields):
-            yield Saved(where, match[2], layer.values)
+        if isinstance(layer, LayerFields):
+            yield SavedLayer(where, match[2], layer.values)
         elif match[2] == "TorchSequential":
             yield from _sequential(layer, where)
         else:
             raise ModelFileError(
-                f"{where}: is a {match[2]}; what it does with its layers is not in the file; "
+                f"{where}: is a {match[2]}; how it connects its layers is not stored in the file; "
                 f"{_FACTORY}"
             )
 
@@ -170,8 +175,8 @@ def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[Saved]:
 
 
 @dataclass(slots=True)
-class _Walk:
-    """Along the layers, with the nodes made so far."""
+class _GraphBuilder:
+    """Nodes and edges of the layers added so far."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
@@ -179,18 +184,18 @@ class _Walk:
     dts: dict[str, float] = field(default_factory=dict)
     last: str = ""
 
-    def take(self, layer: Saved, features: Shape) -> Shape | None:
-        """The next layer, or why not; gives the shape of what comes out of it, where known."""
+    def add_layer(self, layer: SavedLayer, features: Shape) -> Shape | None:
+        """Add the next layer or record a problem; return its output shape, if known."""
         try:
-            fragment, made = fragment_of(layer, features)
+            fragment, output_shape = fragment_of(layer, features)
         except ValueError as fault:
             self.problems.append(f"{layer.name}: {fault}")
             return outputs_of(layer, features)
         self.add(layer.name, fragment)
-        return made
+        return output_shape
 
     def add(self, name: str, fragment: Fragment) -> None:
-        """The nodes of the next layer, behind those of the one before."""
+        """Append the nodes of the next layer."""
         self.nodes |= fragment.nodes
         self.edges += [*fragment.edges, Edge(self.last, fragment.entry)]
         self.last = fragment.exit
@@ -199,77 +204,77 @@ class _Walk:
 
 
 def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
-    """The Graph of a file, equal to that of the network in memory.
+    """Return the Graph of a file, equal to that of the network in memory.
 
     Args:
-        tree: what ``read_tree`` gave.
+        tree: result of ``read_tree``.
         where: the file's name, for the provenance.
-        dt: length of a timestep, s; the file says it where a layer has one.
+        dt: length of a timestep, s; must agree with the dt of the layers.
 
     Raises:
-        ModelFileError: everything that the file leaves open or that is not supported, at once; or
-            where the Graph first computes something else than the file's equations.
+        ModelFileError: the file is ambiguous or has unsupported layers (the message lists all), or
+            the Graph differs from the file's equations (names the first difference).
     """
     layers = _chain(tree)
     features = _inputs(layers[0])
-    walk = _Walk(nodes={"input": Input(shape=features)}, last="input")
-    entered = features
+    builder = _GraphBuilder(nodes={"input": Input(shape=features)}, last="input")
+    input_shape = features
     for layer in layers:
-        taken = walk.take(layer, features)
-        if taken is None:
+        shape = builder.add_layer(layer, features)
+        if shape is None:
             break
-        features = taken
-    walk.problems += _membrane(layers[-1])
-    _refuse(walk.problems)
-    if features == entered and not layers[0].name.startswith("seq."):
+        features = shape
+    builder.problems += _membrane_output(layers[-1])
+    _refuse(builder.problems)
+    if features == input_shape and not layers[0].name.startswith("seq."):
         raise ModelFileError(
-            f"a chain of layers and a Residual around them are saved alike, and {features[0]} "
-            f"inputs and as many outputs would do for both; {_FACTORY}"
+            f"a Sequential and a Residual of the same layers are saved alike, and {features[0]} "
+            f"inputs with as many outputs fit both; {_FACTORY}"
         )
-    walk.add("output", Fragment.of("output", Output()))
+    builder.add("output", Fragment.of("output", Output()))
     provenance = {
         "framework": "rockpool",
         "file": where,
         "topology": "in the order of the layers' names",
     }
     try:
-        graph = Graph(walk.nodes, walk.edges, dt=_dt(walk.dts, dt), provenance=provenance)
+        graph = Graph(builder.nodes, builder.edges, dt=_dt(builder.dts, dt), provenance=provenance)
     except GraphError as fault:
-        raise ModelFileError(f"its layers do not fit each other: {fault}") from None
-    return checked(graph, layers)
+        raise ModelFileError(f"the layers do not fit together: {fault}") from None
+    return check_layers(graph, layers)
 
 
-def _inputs(first: Saved) -> Shape:
-    """The shape of what the first layer takes each timestep."""
+def _inputs(first: SavedLayer) -> Shape:
+    """Return the input shape of the first layer per timestep."""
     sizes = {"weight": 0, "w_rec": 1, "threshold": 0, "tau_mem": 0, "tau": 0}
     for name, axis in sizes.items():
         value = first.values.get(name)
         if isinstance(value, np.ndarray) and value.ndim > axis:
             return (value.shape[axis],)
     raise ModelFileError(
-        f"{first.name}: comes first, and how many inputs it takes is not in the file"
+        f"{first.name}: is the first layer, and its number of inputs is not stored in the file"
     )
 
 
 _NEVER = 2**15 - 1
 
 
-def _membrane(last: Saved) -> Iterator[str]:
-    """What tells a SynNet that gives its membrane, which its file does not say otherwise."""
+def _membrane_output(last: SavedLayer) -> Iterator[str]:
+    """Report a SynNet with output='vmem', which only its threshold reveals."""
     threshold = last.values.get("threshold")
     never = isinstance(threshold, np.ndarray) and bool((threshold == _NEVER).all())
     if last.name == "seq.out_neurons" and never:
         yield (
             f"{last.name}: its threshold is {_NEVER}, as in a SynNet with output='vmem', which "
-            "gives a membrane; build it with toolchain.nn.SynNet(..., output='vmem') and load its "
-            "weights"
+            "outputs its membrane; build it with toolchain.nn.SynNet(..., output='vmem') and "
+            "load its weights"
         )
 
 
 def _refuse(problems: list[str]) -> None:
     if problems:
-        told = problems if len(problems) == 1 else [f"{len(problems)} problems:", *problems]
-        raise ModelFileError("\n  ".join(told))
+        lines = problems if len(problems) == 1 else [f"{len(problems)} problems:", *problems]
+        raise ModelFileError("\n  ".join(lines))
 
 
 def _dt(found: Mapping[str, float], given: float | None) -> float | None:
@@ -278,5 +283,5 @@ def _dt(found: Mapping[str, float], given: float | None) -> float | None:
         claims = {"the argument dt": given, **claims}
     for (one, first), (other, second) in pairwise(claims.items()):
         if not isclose(first, second, rel_tol=1e-9):
-            raise ModelFileError(f"{one} says dt = {first:g} s, {other} says {second:g} s")
+            raise ModelFileError(f"conflicting dt: {first:g} s in {one}, {second:g} s in {other}")
     return next(iter(claims.values()), None)

@@ -1,4 +1,4 @@
-"""A safetensors file: arrays by name, and nothing else.
+"""Reader of safetensors files.
 
 Source: the format's own description, https://github.com/huggingface/safetensors; the safetensors
 library checks offsets, shapes and sizes.
@@ -12,23 +12,23 @@ import torch
 from torch import Tensor
 
 from toolchain.arrays import Array
-from toolchain.frontends.files.json_text import once
+from toolchain.frontends.files.json_text import unique_object
 from toolchain.report import count
 
 __all__ = ["as_array", "read"]
 
-MOST_HEADER_BYTES = 2**21
-"""Longest header: names, types and shapes of some 20 000 arrays."""
+MAX_HEADER_BYTES = 2**21
+"""Longest header: names, types and shapes of about 20 000 arrays."""
 _DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool, torch.uint8}
 _DTYPES |= {torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 def read(data: bytes) -> dict[str, Array]:
-    """The arrays in ``data`` by name.
+    """Return the arrays in ``data`` by name.
 
     Raises:
-        ValueError: a header that is too long, damaged or names something twice, numbers that do
-            not fill the file exactly, or a type that no weights have.
+        ValueError: a header that is too long, damaged or has duplicate names, numbers that do not
+            fill the file exactly, or an unsupported type.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -37,28 +37,30 @@ def read(data: bytes) -> dict[str, Array]:
     if length > len(data) - 8:
         raise ValueError(
             f"a header of {count(length)} bytes in a file of {count(len(data))}; the file may be "
-            "cut short"
+            "truncated"
         )
-    if length > MOST_HEADER_BYTES:
+    if length > MAX_HEADER_BYTES:
         raise ValueError(
-            f"a header of {count(length)} bytes, the limit is {count(MOST_HEADER_BYTES)}"
+            f"a header of {count(length)} bytes, the limit is {count(MAX_HEADER_BYTES)}"
         )
     try:
-        json.loads(data[8 : 8 + length].decode(), object_pairs_hook=once)
+        json.loads(data[8 : 8 + length].decode(), object_pairs_hook=unique_object)
     except RecursionError:
-        raise ValueError("a header that is nested without end") from None
+        raise ValueError("a header nested too deeply") from None
     try:
         found = load(data)
     except (SafetensorError, KeyError, RuntimeError, ValueError) as fault:
         raise ValueError(f"{fault}") from None
     for name, tensor in found.items():
         if tensor.dtype not in _DTYPES:
-            raise ValueError(f"{name!r} is of type {tensor.dtype}, which no weights have")
+            raise ValueError(
+                f"{name!r} has type {tensor.dtype}, which is not supported for weights"
+            )
     return {name: as_array(tensor) for name, tensor in found.items()}
 
 
 def as_array(tensor: Tensor) -> Array:
-    """The numbers of a tensor; those of bfloat16, which numpy does not have, as float32."""
+    """Return the numbers of a tensor; bfloat16, which numpy lacks, as float32."""
     plain = tensor.detach().cpu()
     array: Array = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
     return array

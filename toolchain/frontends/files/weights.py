@@ -1,9 +1,8 @@
-"""Saved weights into the network that they were saved from, all of them or none.
+"""Loading of saved weights into their network, all of them or none.
 
-A ``state_dict`` does not say what network it is of; the user's factory builds that. Every name and
-shape in the file has to be in the network and the other way round. What may differ is told: states
-of a run, which some frameworks save along with the batch they were of, and what training tools put
-around the names.
+A ``state_dict`` does not define its network; the user's factory builds it. Every name and shape in
+the file must be in the network and vice versa. Two differences are allowed and noted: neuron states
+of a run, which some frameworks save with the batch, and name prefixes added by training tools.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["fill", "flat"]
+__all__ = ["fill", "find_weights"]
 
 STATES = {"v_mem", "i_syn", "vmem", "isyn", "spikes", "mem", "syn", "spk"}
-"""What layers of sinabs, rockpool and snnTorch call their states."""
+"""Names of neuron states in layers of sinabs, rockpool and snnTorch."""
 _KEEP_STATES = {"norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "toolchain"}
 
 
-def flat(saved: Any) -> tuple[dict[str, Array], str | None]:
-    """The weights in what was saved, and the entry in which they were, if any.
+def find_weights(saved: Any) -> tuple[dict[str, Array], str | None]:
+    """Return the weights in a saved value, and the entry that contained them, if any.
 
     Raises:
-        ModelFileError: no weights, or several candidates.
+        ModelFileError: no weights, or several entries with weights.
     """
     if not isinstance(saved, dict):
-        raise ModelFileError(f"holds {type(saved).__name__}, and no weights by name")
+        raise ModelFileError(f"contains {type(saved).__name__}, expected weights by name")
     if _weights(saved):
         return saved, None
     inside = {str(key): value for key, value in saved.items() if _weights(value)}
@@ -44,10 +43,10 @@ def flat(saved: Any) -> tuple[dict[str, Array], str | None]:
         return weights, key
     if inside:
         raise ModelFileError(
-            f"holds weights in several entries: {', '.join(inside)}; save one of them alone"
+            f"contains weights in several entries: {', '.join(inside)}; save only one of them"
         )
     entries = ", ".join(str(key) for key in saved) or "nothing"
-    raise ModelFileError(f"holds no weights by name in any of its entries: {entries}")
+    raise ModelFileError(f"contains no weights by name in any of its entries: {entries}")
 
 
 def _weights(value: Any) -> bool:
@@ -59,86 +58,84 @@ def _weights(value: Any) -> bool:
 
 
 def fill(module: nn.Module, weights: Mapping[str, Array]) -> dict[str, str]:
-    """Load ``weights`` into ``module``; gives what was left out, for the provenance.
+    """Load ``weights`` into ``module`` and return notes on what was omitted, for the provenance.
 
-    A network that was saved in double precision becomes one.
+    If the weights are in double precision, the network becomes double.
 
     Raises:
-        ModelFileError: every name that is missing, not known or of another shape, at once.
+        ModelFileError: missing names, unknown names or other shapes (the message lists all).
     """
     import torch
 
     wanted: dict[str, torch.Tensor] = module.state_dict()
-    reading = min(_readings(module, weights, wanted), key=lambda r: len(r.problems))
-    if reading.problems:
+    best = min(_matches(module, weights, wanted), key=lambda r: len(r.problems))
+    if best.problems:
         raise ModelFileError(
             "\n  ".join(
-                [f"the weights do not fit {type(module).__name__}:", *sorted(reading.problems)]
+                [f"the weights do not fit {type(module).__name__}:", *sorted(best.problems)]
             )
         )
-    if any(value.dtype == np.float64 for value in reading.taken.values()):
+    if any(value.dtype == np.float64 for value in best.taken.values()):
         module.double()
     # copied, since torch must not write into the bytes of the file
-    loaded = {name: torch.from_numpy(value.copy()) for name, value in reading.taken.items()}
+    loaded = {name: torch.from_numpy(value.copy()) for name, value in best.taken.items()}
     try:
         module.load_state_dict({**module.state_dict(), **loaded})
     except (RuntimeError, KeyError) as fault:
-        raise ModelFileError(
-            f"{type(module).__name__} does not take its weights: {fault}"
-        ) from None
-    return reading.told
+        raise ModelFileError(f"{type(module).__name__} rejects the weights: {fault}") from None
+    return best.notes
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """The file's names taken one way: what is loaded, what is told, and what is wrong."""
+class _WeightMatch:
+    """One assignment of the file's names: weights to load, notes, and problems."""
 
     taken: dict[str, Array]
-    told: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
-def _readings(
+def _matches(
     module: nn.Module, weights: Mapping[str, Array], wanted: Mapping[str, torch.Tensor]
-) -> Iterator[_Reading]:
-    """The names as they are, and without what all of them start with."""
+) -> Iterator[_WeightMatch]:
+    """Yield the names unchanged, and without each prefix that all of them share."""
     prefix = ""
     while True:
         stripped = {name.removeprefix(prefix): value for name, value in weights.items()}
-        told = {"prefix_left_out": prefix} if prefix else {}
-        yield _compared(module, stripped, wanted, told)
+        notes = {"prefix_left_out": prefix} if prefix else {}
+        yield _match(module, stripped, wanted, notes)
         first = next(iter(stripped)).partition(".")[0]
         if not first or not all(name.startswith(f"{first}.") for name in stripped):
             return
         prefix += f"{first}."
 
 
-def _compared(
+def _match(
     module: nn.Module,
     weights: Mapping[str, Array],
     wanted: Mapping[str, torch.Tensor],
-    told: dict[str, str],
-) -> _Reading:
+    notes: dict[str, str],
+) -> _WeightMatch:
     states = sorted(name for name in weights if _is_state(module, name))
     taken = {name: value for name, value in weights.items() if name not in states}
     if states:
-        told = {**told, "states_left_out": ", ".join(states)}
+        notes = {**notes, "states_left_out": ", ".join(states)}
     problems = [f"{name}: is not in the network" for name in sorted(taken.keys() - wanted.keys())]
     missing = wanted.keys() - taken.keys()
     kept = {wanted[name].data_ptr() for name in taken.keys() & wanted.keys()}
     for name in sorted(missing):
         tied = wanted[name].numel() > 0 and wanted[name].data_ptr() in kept
         if not tied and not _is_state(module, name):
-            problems.append(f"{name}: is not in the file, which knows {_near(name, weights)}")
+            problems.append(f"{name}: is not in the file; similar names: {_similar(name, weights)}")
     for name in sorted(taken.keys() & wanted.keys()):
-        problems += _unfit(name, taken[name], wanted[name])
-    return _Reading(taken, told, problems)
+        problems += _mismatches(name, taken[name], wanted[name])
+    return _WeightMatch(taken, notes, problems)
 
 
-def _near(name: str, weights: Mapping[str, Array]) -> str:
+def _similar(name: str, weights: Mapping[str, Array]) -> str:
     from difflib import get_close_matches
 
-    return ", ".join(get_close_matches(name, weights, n=2)) or "nothing like it"
+    return ", ".join(get_close_matches(name, weights, n=2)) or "none"
 
 
 def _is_state(module: nn.Module, name: str) -> bool:
@@ -152,11 +149,11 @@ def _is_state(module: nn.Module, name: str) -> bool:
     return any(cls.__module__.split(".")[0] in _KEEP_STATES for cls in type(layer).__mro__)
 
 
-def _unfit(name: str, given: Array, wanted: torch.Tensor) -> Iterator[str]:
-    if given.shape != tuple(wanted.shape):
+def _mismatches(name: str, value: Array, wanted: torch.Tensor) -> Iterator[str]:
+    if value.shape != tuple(wanted.shape):
         shape = tuple(wanted.shape)
-        yield f"{name}: has shape {given.shape} in the file and {shape} in the network"
-    if (given.dtype.kind == "f") != wanted.is_floating_point():
-        yield f"{name}: is {given.dtype} in the file and {wanted.dtype} in the network"
-    if given.dtype.kind == "f" and not np.isfinite(given).all():
-        yield f"{name}: holds numbers that are not finite"
+        yield f"{name}: has shape {value.shape} in the file and {shape} in the network"
+    if (value.dtype.kind == "f") != wanted.is_floating_point():
+        yield f"{name}: is {value.dtype} in the file and {wanted.dtype} in the network"
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        yield f"{name}: contains values that are not finite"

@@ -1,7 +1,7 @@
-"""NIR in and out: files and ``nir.NIRGraph`` objects; needs neither the nir package nor torch.
+"""Import and export of NIR files and ``nir.NIRGraph`` objects, without nir or torch.
 
-``read.read`` and ``from_object`` give a ``NirFile``, which is what is written there and no more;
-``to_graph`` says what it computes, ``from_graph`` and ``save`` go the other way.
+``read.read`` and ``from_object`` return a ``NirFile``, the plain contents; ``to_graph`` converts it
+to a Graph. ``from_graph`` and ``save`` are the other direction.
 """
 
 from toolchain.frontends.nir.from_graph import from_graph, save

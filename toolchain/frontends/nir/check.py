@@ -1,4 +1,4 @@
-"""Whether a Graph computes what the equations of its file say: run both, compare all."""
+"""Self-check of imported Graphs: run the Graph and the file's equations, compare all values."""
 
 from __future__ import annotations
 
@@ -10,87 +10,90 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.integrate import Track, Wiring, integrate
-from toolchain.frontends.nir.loops import looped
+from toolchain.frontends.nir.loops import recurrent_nodes
 from toolchain.frontends.nir.neurons import Reading
 from toolchain.frontends.nir.nodes import NirNode
 from toolchain.ir import Graph, Linear, Neuron
 from toolchain.runs.interpret import interpret
 
-__all__ = ["check", "held_against"]
+__all__ = ["check", "verify_against"]
 
 TOLERANCE = 1e-9
-"""Allowed difference of membranes, relative to the largest of the layer."""
-PRODUCTS, NUMBERS = 2**25, 2**23
-"""What one run of the check may take, about: multiplications, and numbers that layers give."""
-VISITS = 2**14
-"""Steps times nodes of a run, since each takes its time however small the node is."""
-FEWEST, MOST = 2, 100
-"""Steps of a run, whatever it takes."""
+"""Allowed difference of membranes, relative to the largest in the layer."""
+MAX_PRODUCTS, MAX_NUMBERS = 2**25, 2**23
+"""Approximate limits of one run: multiplications, and values output by layers."""
+MAX_VISITS = 2**14
+"""Limit on steps times nodes of a run, since every node has a constant cost per step."""
+MIN_STEPS, MAX_STEPS = 2, 100
+"""Bounds on the steps of a run."""
 FACTORS = (1.0, 16.0, 256.0)
-"""Spikes of the input count this much, one after the other until every layer has fired."""
+"""Scales of the input spikes, tried in order until every layer has fired."""
 
 
 def check(
     graph: Graph,
     nodes: Mapping[str, NirNode],
-    late: Mapping[tuple[str, str], int],
+    delays: Mapping[tuple[str, str], int],
     reading: Reading,
     where: str,
 ) -> Graph:
-    """``graph`` with the result of the check in its provenance.
+    """Compare ``graph`` with the file; return it with the result in its provenance.
 
     Raises:
-        ModelFileError: a difference; the first layer, step and neuron that has one.
+        ModelFileError: the results differ (names the first layer, step and neuron).
     """
     edges = _edges(graph, nodes)
     wiring = Wiring(
         nodes={name: nodes[name] for name in graph.nodes if name in nodes},
         edges=edges,
-        late=late,
+        delays=delays,
         shapes={name: graph.shape(name) for name in nodes},
-        looped=looped(nodes, edges),
+        recurrent=recurrent_nodes(nodes, edges),
     )
-    return held_against(graph, lambda x: integrate(wiring, reading, x), f"{where}: ")
+    return verify_against(graph, lambda x: integrate(wiring, reading, x), f"{where}: ")
 
 
-def held_against(
+def verify_against(
     graph: Graph, run: Callable[[Array], tuple[Array, Mapping[str, Track]]], where: str
 ) -> Graph:
-    """``graph`` with how it compares, on random spikes, with a second way to compute it.
+    """Compare ``graph`` with a second implementation on random spikes.
 
     Args:
-        graph: what is checked.
-        run: the second way: what comes out (batch, time, *features), and the tracks of the nodes
-            with a state by name, producers first.
-        where: what an error begins with.
+        graph: the Graph to check.
+        run: the second implementation: maps inputs (batch, time, *features) to outputs of that
+            form, and to the tracks of the stateful nodes by name, producers first.
+        where: prefix of errors.
+
+    Returns:
+        ``graph`` with the entry ``self_check`` in its provenance.
 
     Raises:
-        ModelFileError: a difference; the first layer, step and neuron that has one.
+        ModelFileError: the results differ (names the first layer, step and neuron).
     """
     x = _spikes(graph)
-    compared = other = 0
+    compared = nonzero = 0
     for factor in FACTORS:
         recording = interpret(graph, factor * x, record=True)
-        given, tracks = run(factor * x)
+        expected, tracks = run(factor * x)
         for name, track in tracks.items():
             layer, fires = f"{where}layer {name!r}", isinstance(graph[name], Neuron)
             record = recording.layers[name]
-            _compare(layer, record.spikes, record.v_mem, track, fires)
-        _same(f"{where}the output", "value", recording.spikes, given, TOLERANCE)
+            _check_layer(layer, record.spikes, record.v_mem, track, fires)
+        _check_equal(f"{where}the output", "value", recording.spikes, expected, TOLERANCE)
         numbers = [recording.layers[name].spikes for name in graph.of(Neuron)]
         numbers = numbers or [recording.spikes]
         compared += sum(each.size for each in numbers)
-        other += sum(int(np.count_nonzero(each)) for each in numbers)
+        nonzero += sum(int(np.count_nonzero(each)) for each in numbers)
         if all(np.any(each) for each in numbers):
             break
     what = "spike counts" if graph.of(Neuron) else "values"
-    said = f"0 of {compared} {what} differ from the file's equations; {other} are not 0"
-    provenance = {**graph.provenance, "self_check": said}
+    summary = f"0 of {compared} {what} differ from the file's equations; {nonzero} are not 0"
+    provenance = {**graph.provenance, "self_check": summary}
     return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
 
 
 def _edges(graph: Graph, nodes: Mapping[str, NirNode]) -> list[tuple[str, str]]:
-    """Edges between the file's own nodes, through the sums that the Graph has for them."""
+    """Return the edges between the file's own nodes, across the sums that the Graph adds."""
     found = []
     for edge in graph.edges:
         if edge.pre in nodes:
@@ -100,12 +103,14 @@ def _edges(graph: Graph, nodes: Mapping[str, NirNode]) -> list[tuple[str, str]]:
 
 
 def _spikes(graph: Graph) -> Array:
-    """Two samples, one sparse and one dense, as long as the budgets allow."""
+    """Return two samples, one sparse and one dense, as long as the budgets allow."""
     shape = graph.shape(graph.input)
     products = sum(_cost(graph, name) for name in graph.nodes)
     numbers = sum(prod(graph.shape(name)) for name in graph.nodes)
-    most = min(PRODUCTS // (2 * products), NUMBERS // (2 * numbers), VISITS // len(graph.nodes))
-    steps = int(np.clip(most, FEWEST, MOST))
+    most = min(
+        MAX_PRODUCTS // (2 * products), MAX_NUMBERS // (2 * numbers), MAX_VISITS // len(graph.nodes)
+    )
+    steps = int(np.clip(most, MIN_STEPS, MAX_STEPS))
     rng = np.random.default_rng(0)
     rates = np.array([0.1, 1.0]).reshape(2, *(1,) * (1 + len(shape)))
     return rng.poisson(rates, (2, steps, *shape)).astype(np.float64)
@@ -119,24 +124,24 @@ def _cost(graph: Graph, name: str) -> int:
     return prod(graph.shape(name)) * prod(kernel.shape[1:])
 
 
-def _compare(where: str, spikes: Array, v_mem: Array, track: Track, fires: bool) -> None:
-    given, membranes = (np.stack(each, axis=1) for each in (track.given, track.membranes))
+def _check_layer(where: str, spikes: Array, v_mem: Array, track: Track, fires: bool) -> None:
+    outputs, membranes = (np.stack(each, axis=1) for each in (track.outputs, track.membranes))
     what, tolerance = ("spike count", 0.0) if fires else ("value", TOLERANCE)
-    _same(where, what, spikes, given, tolerance)
-    _same(where, "membrane", v_mem, membranes, TOLERANCE)
+    _check_equal(where, what, spikes, outputs, tolerance)
+    _check_equal(where, "membrane", v_mem, membranes, TOLERANCE)
 
 
-def _same(where: str, what: str, graph: Array, file: Array, tolerance: float) -> None:
+def _check_equal(where: str, what: str, graph: Array, file: Array, tolerance: float) -> None:
     scale = np.abs(file).max(initial=0.0)
     wrong = ~(np.abs(graph - file) <= tolerance * scale)
     if graph.shape == file.shape and not wrong.any():
         return
-    places = np.argwhere(wrong)
-    sample, step, *neuron = (int(n) for n in places[np.argmin(places[:, 1])])
-    here = (sample, step, *neuron)
+    wrong_at = np.argwhere(wrong)
+    sample, step, *neuron = (int(n) for n in wrong_at[np.argmin(wrong_at[:, 1])])
+    index = (sample, step, *neuron)
     raise ModelFileError(
-        f"{where} differs first in step {step}, neuron {tuple(neuron)}: a {what} of "
-        f"{file[here]:.12g} by the file's equations, {graph[here]:.12g} by the Graph "
-        f"({len(places)} of {wrong.size} differ); where two ways of rounding can decide a spike, "
-        "weights in float32 do not leave it open"
+        f"{where} first differs in step {step}, neuron {tuple(neuron)}: a {what} of "
+        f"{file[index]:.12g} from the file's equations, {graph[index]:.12g} from the Graph "
+        f"({len(wrong_at)} of {wrong.size} differ); if float64 rounding decides a spike, store "
+        "the weights in float32"
     )

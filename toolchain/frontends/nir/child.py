@@ -1,11 +1,11 @@
-"""The program that reads HDF5 files where nothing can be harmed; run by ``sandbox``, not imported.
+"""Subprocess that parses HDF5 files in isolation; run by ``sandbox``, never imported.
 
-It is told on its standard input, as JSON, which files to read and within which limits, and
-answers each in turn on its standard output: eight bytes with the length of a JSON text, the text,
-and the bytes of the arrays that it lists. What it cannot answer for, because the HDF5 library
-crashed, hung or ran out of memory, ends the process, and the missing answer says so.
+Standard input is JSON: the files to read and the limits. For each file, standard output gets eight
+bytes with the length of a JSON text, the text, and the bytes of the arrays that it lists. If the
+HDF5 library crashes, hangs or runs out of memory, the process ends, and the missing answer shows
+it.
 
-The packages above stand in bare: their own ``__init__`` would import what is not needed here.
+The parent packages are replaced by empty modules, whose ``__init__`` would import more than needed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import sys
 import types
 from typing import Any, BinaryIO
 
-POSIX = os.name == "posix"  # elsewhere only the wall clock of the process above ends this one
+POSIX = os.name == "posix"  # on other systems only the timeout of the parent process applies
 
 
 def main() -> None:
-    """Answer for each file that the standard input names."""
+    """Read every file that standard input names and write one answer each."""
     task = json.loads(sys.stdin.buffer.read())
     _confine(task)
     _make_importable(task)
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _confine(task: dict[str, Any]) -> None:
-    """Bound memory, time, what is written, and leave no core file, as far as the system can."""
+    """Bound memory, time and output, and disable core files, as far as the system can."""
     if not POSIX:
         return
     import resource
@@ -50,11 +50,11 @@ def _confine(task: dict[str, Any]) -> None:
         resource.RLIMIT_FSIZE: task["answer_bytes"],
         resource.RLIMIT_CORE: 0,
     }
-    for which, bound in bounds.items():
-        _, hard = resource.getrlimit(which)
+    for resource_id, bound in bounds.items():
+        _, hard = resource.getrlimit(resource_id)
         allowed = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
         with contextlib.suppress(OSError, ValueError):  # macOS has no bound on address space
-            resource.setrlimit(which, (allowed, hard))
+            resource.setrlimit(resource_id, (allowed, hard))
 
 
 def _make_importable(task: dict[str, Any]) -> None:
@@ -66,7 +66,7 @@ def _make_importable(task: dict[str, Any]) -> None:
 
 
 def _alarm(seconds: float) -> None:
-    """End this process after so much processor time, even within a call of a library."""
+    """End this process after ``seconds`` of processor time, even within a library call."""
     if POSIX:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 

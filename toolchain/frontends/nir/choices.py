@@ -1,13 +1,14 @@
-"""Questions that a NIR file leaves open, with what each answer would make of that very file.
+"""Questions that a NIR file leaves open, with the effect of each answer on that file.
 
-Every answer is tried on the first layer that fires: one neuron of it, under a constant input of
-1.2 times its threshold for 400 steps.
+Each answer is tried on one neuron of the first layer that fires, with a constant input of 1.2 times
+its threshold for 400 steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from toolchain.frontends.nir.dialects import DIALECTS, Dialect
 from toolchain.frontends.nir.neurons import NEURONS, Reading, fields_of, neuron
 from toolchain.frontends.nir.nodes import NirNode
 from toolchain.ir import Graph, Input, Membrane, Neuron, Output
+from toolchain.report import plural
 from toolchain.runs.interpret import interpret
 
-__all__ = ["ask_dialect", "ask_dt", "ask_reset"]
+__all__ = ["dialect_question", "dt_question", "reset_question"]
 
 Nodes = Mapping[str, NirNode]
 STEPS, DRIVE = 400, 1.2
@@ -28,61 +30,63 @@ RESETS = {
     "value": "a spike sets v to v_reset",
     "subtract-late": "a spike subtracts the threshold in the next step (snnTorch's reset_delay)",
     "value-late": "a spike clears v in the next step (snnTorch's reset_delay)",
-    "subtract-corrected": "as snnTorch 1.0.0 has it without reset_delay, where a membrane that "
-    "stays above its threshold loses it twice",
+    "subtract-corrected": "snnTorch 1.0.0 with reset_delay=False; a membrane that stays above its "
+    "threshold subtracts it twice",
 }
 
 
-def ask_dialect(where: str, nodes: Nodes, dt: float | None, fitting: Sequence[str]) -> str:
-    """Which dialect; ``fitting`` are those whose pattern the file has, none or several."""
-    why = f"it fits {' and '.join(fitting)}" if fitting else "it fits no exporter's pattern"
+def dialect_question(where: str, nodes: Nodes, dt: float | None, fitting: Sequence[str]) -> str:
+    """Return the question for the dialect; ``fitting`` are those that match the file."""
+    why = f"it matches {' and '.join(fitting)}" if fitting else "it matches no exporter's pattern"
     steps = (dt,) if dt is not None else DTS
-    extra = "" if dt is not None else ", and dt= where it needs one"
-    return _listed(
-        f"{where}: which framework's steps the file means is open ({why}); pass dialect={extra}",
+    extra = "" if dt is not None else ", and dt= if the dialect needs it"
+    return _question_text(
+        f"{where}: the file does not determine the framework's update rule ({why}); "
+        f"pass dialect={extra}",
         nodes,
-        (line for row in DIALECTS.values() for line in _dialect_lines(row, nodes, steps)),
+        chain.from_iterable(_dialect_lines(row, nodes, steps) for row in DIALECTS.values()),
     )
 
 
-def ask_dt(where: str, nodes: Nodes, row: Dialect) -> str:
-    """How long a step is."""
-    return _listed(
-        f"{where}: NIR does not hold the length of a step; pass dt=, in s",
+def dt_question(where: str, nodes: Nodes, row: Dialect) -> str:
+    """Return the question for the length of a timestep."""
+    return _question_text(
+        f"{where}: NIR does not store the length of a timestep; pass dt=, in s",
         nodes,
         _dialect_lines(row, nodes, DTS),
     )
 
 
-def ask_reset(where: str, nodes: Nodes, row: Dialect, dt: float | None) -> str:
-    """What a spike does to the membrane."""
+def reset_question(where: str, nodes: Nodes, row: Dialect, dt: float | None) -> str:
+    """Return the question for the effect of a spike on the membrane."""
     lines = (
-        f"reset={word!r}: {RESETS[word]}; {_tried(nodes, row, dt, word)}" for word in row.resets
+        f"reset={reset!r}: {RESETS[reset]}; {_outcome(nodes, row, dt, reset)}"
+        for reset in row.resets
     )
-    return _listed(
-        f"{where}: v_reset is 0, which snnTorch and sinabs also write for networks that "
-        "subtract; pass reset=",
+    return _question_text(
+        f"{where}: v_reset is 0, which snnTorch and sinabs also write for reset by "
+        "subtraction; pass reset=",
         nodes,
         lines,
     )
 
 
-def _listed(question: str, nodes: Nodes, lines: Iterator[str]) -> str:
-    return "\n  ".join([question, _about(nodes), *lines])
+def _question_text(question: str, nodes: Nodes, lines: Iterator[str]) -> str:
+    return "\n  ".join([question, _subject(nodes), *lines])
 
 
-def _about(nodes: Nodes) -> str:
+def _subject(nodes: Nodes) -> str:
     name, node = _first(nodes)
     fields = {key: value for key, value in fields_of(node).items() if key != "w_in"}
-    held = ", ".join(f"{key} {value.flat[0]:g}" for key, value in fields.items())
+    summary = ", ".join(f"{key} {value.flat[0]:g}" for key, value in fields.items())
     if "v_threshold" not in fields:
-        return f"for layer {name!r} ({node.type}: {held}):"
+        return f"layer {name!r} ({node.type}: {summary}):"
     drive = DRIVE * fields["v_threshold"].flat[0]
-    return f"for layer {name!r} ({node.type}: {held}) under an input of {drive:g}, {STEPS} steps:"
+    return f"layer {name!r} ({node.type}: {summary}) with an input of {drive:g} for {STEPS} steps:"
 
 
 def _first(nodes: Nodes) -> tuple[str, NirNode]:
-    """The first layer that fires, else the first one."""
+    """Return the first layer that fires, else the first layer."""
     for name, node in nodes.items():
         if "v_threshold" in node.fields:
             return name, node
@@ -96,29 +100,29 @@ def _dialect_lines(row: Dialect, nodes: Nodes, dts: Sequence[float]) -> Iterator
     if _first(nodes)[1].type in row.refused:
         steps = (None,)
     for dt in steps:
-        at = f"dialect={row.name!r}" + ("" if dt is None else f", dt={dt:g}")
-        yield f"{at} ({row.title}): {_tried(nodes, row, dt, row.reset or 'subtract')}"
+        option = f"dialect={row.name!r}" + ("" if dt is None else f", dt={dt:g}")
+        yield f"{option} ({row.title}): {_outcome(nodes, row, dt, row.reset or 'subtract')}"
 
 
-def _tried(nodes: Nodes, row: Dialect, dt: float | None, reset: str) -> str:
-    """What one neuron keeps, gains and fires, or why it cannot be read."""
+def _outcome(nodes: Nodes, row: Dialect, dt: float | None, reset: str) -> str:
+    """Describe one neuron's decay, gain and spikes, or why it is not supported."""
     _, node = _first(nodes)
     if node.type not in NEURONS:
-        return next(row.complaints(node.type, {}, dt), f"{node.type} is taken")
-    one = replace(node, fields={key: _at_first(value) for key, value in node.fields.items()})
+        return next(row.errors(node.type, {}, dt), f"{node.type} is supported")
+    prefix = f"in dialect {row.name!r}: "
+    single = replace(node, fields={key: _first_value(value) for key, value in node.fields.items()})
     try:
-        made = neuron(one, (1,), Reading(dialect=row, dt=dt, reset=reset))
+        cell = neuron(single, (1,), Reading(dialect=row, dt=dt, reset=reset))
     except ValueError as fault:
-        return f"refused {fault}"
-    assert isinstance(made, Membrane)
-    kept = f"keeps {made.alpha_mem.item():.6g} of v a step, gain {made.gain.item():.6g}"
-    if not isinstance(made, Neuron):
-        return kept
-    spikes = _count(made)
-    return f"{kept}: {spikes} spike{'' if spikes == 1 else 's'}"
+        return f"not supported: {str(fault).removeprefix(prefix)}"
+    assert isinstance(cell, Membrane)
+    summary = f"decay {cell.alpha_mem.item():.6g} per step, gain {cell.gain.item():.6g}"
+    if not isinstance(cell, Neuron):
+        return summary
+    return f"{summary}: {plural(_count(cell), 'spike')}"
 
 
-def _at_first(value: object) -> Array:
+def _first_value(value: object) -> Array:
     return np.asarray(value).reshape(-1)[:1]
 
 

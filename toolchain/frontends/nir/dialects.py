@@ -1,25 +1,25 @@
-r"""What one timestep of a NIR neuron computes: a row for each framework that writes or reads NIR.
+r"""Update rules of NIR neurons per timestep: one row for each framework.
 
-NIR states differential equations and no timestep, so each framework makes another step of them.
-A row of this table inverts one framework's exporter; where its exporter and importer disagree, the
-row refuses what cannot be told apart. With x the input, i the synaptic current and v the membrane:
+NIR defines differential equations without a timestep, so each framework discretizes them in its own
+way. A row of this table inverts one framework's exporter; where its exporter and importer disagree,
+ambiguous values are refused. With x the input, i the synaptic current and v the membrane:
 
 ======================  =====================================================================
 euler                   Euler's rule, the synapse before the membrane:
                         i += dt/tau_syn (w_in x - i), v += dt/tau_mem (v_leak - v + r i);
                         IF: v += dt r x
-exact                   each equation solved over the step with its input held:
+exact                   each equation solved over the step with constant input:
                         a = exp(-dt/tau), i = a i + w_in (1 - a) x, v likewise; IF: v += dt r x
 sinabs                  tau counts steps: v = exp(-1/tau) v + x;
                         IF: v += x, never below -v_threshold
-rockpool                a = exp(-dt/tau): i = a_syn (i + x), v = a v + i; r only tells dt;
+rockpool                a = exp(-dt/tau): i = a_syn (i + x), v = a v + i; r only encodes dt;
                         LI: i = a (i + x)
 snntorch, spikingjelly  euler, with r = tau/dt and w_in = tau_syn/dt, so that gains are 1
 norse                   euler; IF: v += x
-norse-export            norse, of files that Norse 1.1.0 wrote: its exporter multiplies tau by dt
+norse-export            norse, for files of Norse 1.1.0, whose exporter multiplies tau by dt
 ======================  =====================================================================
 
-Layers without a state over time mean the same in every dialect and are taken in all of them.
+Layers without a state over time are the same in every dialect.
 
 Sources: NIR documentation; sinabs 3.1.3, rockpool 3.1.0, snnTorch 1.0.0, Norse 1.1.0 and
 SpikingJelly 2.0.0 as observed.
@@ -46,75 +46,77 @@ from toolchain.frontends.nir.steps import (
 
 __all__ = ["DIALECTS", "DYNAMIC", "Dialect"]
 
-Fields: TypeAlias = Mapping[str, Array]
-Rule: TypeAlias = Callable[[Array, Array, float], tuple[Array, Array]]
-Check: TypeAlias = Callable[[Fields, float], bool]
-ResetWord: TypeAlias = str
+FieldArrays: TypeAlias = Mapping[str, Array]
+StepRule: TypeAlias = Callable[[Array, Array, float], tuple[Array, Array]]
+FieldCheck: TypeAlias = Callable[[FieldArrays, float], bool]
+ResetName: TypeAlias = str
 
 DYNAMIC = ("CubaLI", "CubaLIF", "Delay", "I", "IF", "LI", "LIF", "Threshold")
 """Primitives whose meaning depends on the dialect or on dt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What a framework's files always say; another value is refused in these ``words``."""
+class Requirement:
+    """A property of all files of a framework; other values are refused with ``message``."""
 
     kinds: tuple[str, ...]
-    holds: Check
-    words: str
+    is_met: FieldCheck
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One way of reading NIR.
+    """One interpretation of NIR.
 
     Attributes:
-        name: what users call it.
-        title: who writes or reads like this.
-        leaky: the step of ``tau v' = -v + r x``.
+        name: the value of the ``dialect`` argument.
+        title: the frameworks that write or read this way.
+        leaky: the update rule of ``tau v' = -v + r x``.
         integrates: the gain of ``v' = r x``: ``dt`` for r dt, ``one`` for 1.
-        order: whether the synapse adds before it decays.
-        compare: fires above the threshold (``gt``) or at it, too (``ge``).
-        max_spikes: most spikes a step, or None.
-        reset: the reset of every network of that framework, or None where the file has to say.
-        resets: the resets it can have.
-        floored: whether IF neurons stop at ``-v_threshold``.
-        starts_at: the field that v starts at, or None for 0.
-        needs_dt: whether its neurons cannot be read without dt.
+        order: whether the synapse adds its input before or after it decays.
+        compare: fires above the threshold (``gt``) or also at it (``ge``).
+        max_spikes: maximum number of spikes per step, or None.
+        reset: the default reset of that framework, or None if it depends on the file.
+        resets: the supported resets.
+        floored: whether the membrane of IF neurons is bounded below by ``-v_threshold``.
+        starts_at: the field with the initial v, or None for 0.
+        needs_dt: whether its neurons need dt.
         dt: the dt of all its files, s, or None.
-        refused: primitives that it has no meaning for, with the reason.
-        demands: what its files always say.
-        loses: what its exporter leaves out of files.
+        refused: unsupported primitives, with the reason.
+        requirements: properties of all its files.
+        loses: parameters that its exporter omits.
     """
 
     name: str
     title: str
-    leaky: Rule
+    leaky: StepRule
     integrates: Literal["dt", "one"] = "dt"
     order: Literal["add_decay", "decay_add"] = "decay_add"
     compare: Literal["ge", "gt"] = "gt"
     max_spikes: int | None = 1
-    reset: ResetWord | None = None
-    resets: tuple[ResetWord, ...] = ("subtract", "value")
+    reset: ResetName | None = None
+    resets: tuple[ResetName, ...] = ("subtract", "value")
     floored: bool = False
     starts_at: Literal["v_leak", "v_reset"] | None = None
     needs_dt: bool = True
     dt: float | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
-    demands: tuple[Demand, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
     loses: str = ""
 
-    def complaints(self, kind: str, fields: Fields, dt: float | None) -> Iterator[str]:
-        """Why a node of that type and these fields cannot be read; nothing where it can."""
+    def errors(self, kind: str, fields: FieldArrays, dt: float | None) -> Iterator[str]:
+        """Yield why a node of type ``kind`` with these fields is not supported."""
         if kind in self.refused:
             yield f"{kind}: {self.refused[kind]}"
             return
-        for demand in self.demands:
-            if kind in demand.kinds and not demand.holds(fields, 0.0 if dt is None else dt):
-                yield demand.words.format(dt=dt)
+        for requirement in self.requirements:
+            if kind in requirement.kinds and not requirement.is_met(
+                fields, 0.0 if dt is None else dt
+            ):
+                yield requirement.message.format(dt=dt)
 
 
-# ---- what is always so ----
+# ---- requirements ----
 
 _LEAKY = ("LIF", "LI", "CubaLIF", "CubaLI")
 _CUBA = ("CubaLIF", "CubaLI")
@@ -124,86 +126,86 @@ def _near(a: Array | float, b: Array | float) -> bool:
     return bool(np.allclose(a, b, rtol=SNAP, atol=0))
 
 
-def _tau(fields: Fields) -> Array:
+def _tau(fields: FieldArrays) -> Array:
     return fields["tau"] if "tau" in fields else fields["tau_mem"]
 
 
-def _zero(fields: Fields, name: str) -> bool:
+def _zero(fields: FieldArrays, name: str) -> bool:
     return name not in fields or not np.any(fields[name])
 
 
-def _shortest(fields: Fields) -> float:
+def _shortest(fields: FieldArrays) -> float:
     return float(min(fields[n].min() for n in ("tau", "tau_mem", "tau_syn") if n in fields))
 
 
-def _unit_gain(kinds: tuple[str, ...], who: str) -> Demand:
-    return Demand(
+def _unit_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
+    return Requirement(
         kinds=kinds,
-        holds=lambda f, _: _near(f["r"], 1) and _near(f.get("w_in", np.ones(())), 1),
-        words=f"r is not 1; {who} writes 1 and reads nothing else",
+        is_met=lambda f, _: _near(f["r"], 1) and _near(f.get("w_in", np.ones(())), 1),
+        message=f"r is not 1; {framework} supports only 1",
     )
 
 
-def _no_leak(kinds: tuple[str, ...], who: str) -> Demand:
-    return Demand(
+def _no_leak(kinds: tuple[str, ...], framework: str, reason: str = "") -> Requirement:
+    return Requirement(
         kinds=kinds,
-        holds=lambda f, _: _zero(f, "v_leak"),
-        words=f"v_leak is not 0, which {who} has no word for",
+        is_met=lambda f, _: _zero(f, "v_leak"),
+        message=f"v_leak is not 0, which {framework} does not support{reason}",
     )
 
 
-def _whole_scale(kinds: tuple[str, ...], who: str) -> Demand:
-    return Demand(
+def _full_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
+    return Requirement(
         kinds=kinds,
-        holds=lambda f, dt: _near(f["r"], _tau(f) / dt) and _near(f["w_in"], f["tau_syn"] / dt),
-        words=f"r and w_in are not tau_mem / dt and tau_syn / dt at dt = {{dt:g}} s, as {who} "
-        "writes them",
+        is_met=lambda f, dt: _near(f["r"], _tau(f) / dt) and _near(f["w_in"], f["tau_syn"] / dt),
+        message=f"r and w_in are not tau_mem / dt and tau_syn / dt at dt = {{dt:g}} s, "
+        f"as {framework} exports them",
     )
 
 
-_NOT_SHORT = Demand(
+_NOT_SHORT = Requirement(
     kinds=_LEAKY,
-    holds=lambda f, dt: _shortest(f) >= dt,
-    words="a time constant is shorter than dt = {dt:g} s, for which Euler's rule has no step",
+    is_met=lambda f, dt: _shortest(f) >= dt,
+    message="a time constant is shorter than dt = {dt:g} s, but Euler's rule needs at least dt",
 )
-_NORSE_SHORT = Demand(
+_NORSE_SHORT = Requirement(
     kinds=_LEAKY,
-    holds=lambda f, dt: not dt * dt <= _shortest(f) < dt,
-    words="a time constant is shorter than dt = {dt:g} s. Norse 1.1.0 multiplies the time "
-    "constants that it exports by dt; dialect='norse-export' divides them by dt again",
+    is_met=lambda f, dt: not dt * dt <= _shortest(f) < dt,
+    message="a time constant is shorter than dt = {dt:g} s. Norse 1.1.0 multiplies the time "
+    "constants that it exports by dt; use dialect='norse-export', which divides them by dt",
 )
-_NORSE_EXPORT_SHORT = Demand(
+_NORSE_EXPORT_SHORT = Requirement(
     kinds=_LEAKY,
-    holds=lambda f, dt: _shortest(f) >= dt * dt,
-    words="a time constant divided by dt = {dt:g} s is shorter than dt; the file was not exported "
-    "by Norse with this dt, or dialect='norse' is meant",
+    is_met=lambda f, dt: _shortest(f) >= dt * dt,
+    message="a time constant divided by dt = {dt:g} s is shorter than dt; the file was not "
+    "exported by Norse with this dt, or dialect='norse' is meant",
 )
-_NORSE_DEMANDS = (
+_NORSE_REQUIREMENTS = (
     _unit_gain(("LIF", "IF"), "Norse"),
-    _no_leak(_CUBA, "Norse's synapse, which would leak to v_leak, too,"),
+    _no_leak(_CUBA, "Norse", ": its synaptic current would decay to v_leak as well"),
 )
 
-_SKIPPED = "{} leaves it out when it reads NIR, without a word"
-_UNKNOWN = "{} cannot read it"
-_NO_IF = "snnTorch 1.0.0 reads it as a neuron that keeps 0.9 of v a step; take dialect='euler'"
+_SKIPPED = "{} skips it without a warning when it imports NIR"
+_UNKNOWN = "{} cannot import it"
+_NO_IF = "snnTorch 1.0.0 imports it as a leaky neuron with a decay of 0.9; use dialect='euler'"
 
 
-def _all(words: str, who: str, *kinds: str) -> dict[str, str]:
-    return dict.fromkeys(kinds, words.format(who))
+def _refusals(message: str, framework: str, *kinds: str) -> dict[str, str]:
+    return dict.fromkeys(kinds, message.format(framework))
 
 
 def _by_name(*rows: Dialect) -> dict[str, Dialect]:
     return {row.name: row for row in rows}
 
 
-_NORSE = _all(_SKIPPED, "Norse", "CubaLI", "Delay", "I", "LI", "Threshold")
+_NORSE = _refusals(_SKIPPED, "Norse", "CubaLI", "Delay", "I", "LI", "Threshold")
 
 DIALECTS: Mapping[str, Dialect] = _by_name(
-    Dialect(name="euler", title="Euler's rule", leaky=euler, demands=(_NOT_SHORT,)),
-    Dialect(name="exact", title="the equations solved over each step", leaky=exact),
+    Dialect(name="euler", title="Euler's rule", leaky=euler, requirements=(_NOT_SHORT,)),
+    Dialect(name="exact", title="exact solution over each step", leaky=exact),
     Dialect(
         name="sinabs",
-        title="as sinabs writes and reads, time constants in steps",
+        title="sinabs export and import, time constants in steps",
         leaky=in_steps,
         integrates="one",
         compare="ge",
@@ -212,15 +214,15 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         floored=True,
         loses="tau_syn, norm_input, min_v_mem, spike_fn, reset_fn",
         needs_dt=False,
-        refused=_all(_SKIPPED, "sinabs", "CubaLI", "CubaLIF", "Delay", "I", "Threshold"),
-        demands=(
+        refused=_refusals(_SKIPPED, "sinabs", "CubaLI", "CubaLIF", "Delay", "I", "Threshold"),
+        requirements=(
             _unit_gain(("IF", "LIF", "LI"), "sinabs"),
             _no_leak(("LIF", "LI"), "sinabs"),
         ),
     ),
     Dialect(
         name="rockpool",
-        title="as rockpool writes",
+        title="rockpool export",
         leaky=rockpool,
         order="add_decay",
         compare="ge",
@@ -229,85 +231,85 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         resets=("subtract",),
         loses="w_rec, bias, max_spikes_per_dt",
         refused={
-            "LIF": "rockpool writes it and fails when it reads it again; train with LIFTorch, "
-            "which is a CubaLIF, or take dialect='exact'",
-            **_all(_UNKNOWN, "rockpool", "CubaLI", "Delay", "I", "IF", "Threshold"),
+            "LIF": "rockpool exports it but cannot import it; train with LIFTorch, "
+            "which is a CubaLIF, or use dialect='exact'",
+            **_refusals(_UNKNOWN, "rockpool", "CubaLI", "Delay", "I", "IF", "Threshold"),
         },
-        demands=(
+        requirements=(
             _no_leak(("CubaLIF", "LI"), "rockpool"),
-            Demand(
+            Requirement(
                 kinds=("CubaLIF",),
-                holds=lambda f, _: _near(f["w_in"], 1),
-                words="w_in is not 1, as rockpool writes it",
+                is_met=lambda f, _: _near(f["w_in"], 1),
+                message="w_in is not 1; rockpool supports only 1",
             ),
-            Demand(
+            Requirement(
                 kinds=("CubaLIF", "LI"),
-                holds=lambda f, dt: bool(
+                is_met=lambda f, dt: bool(
                     np.allclose(step_of_gain(_tau(f), f["r"]), dt, rtol=1e-4, atol=0)
                 ),
-                words="r is not tau exp(-dt / tau) / dt at dt = {dt:g} s, as rockpool writes it",
+                message="r is not tau exp(-dt / tau) / dt at dt = {dt:g} s, as rockpool exports it",
             ),
         ),
     ),
     Dialect(
         name="snntorch",
-        title="as snnTorch writes and reads",
+        title="snnTorch export and import",
         dt=1e-4,
         leaky=euler,
         resets=("subtract", "value", "subtract-late", "value-late", "subtract-corrected"),
         loses="reset_mechanism, reset_delay, graded_spikes_factor",
         refused={"IF": _NO_IF}
-        | _all(_UNKNOWN, "snnTorch", "CubaLI", "Delay", "I", "LI", "Threshold"),
-        demands=(_NOT_SHORT, _no_leak(_LEAKY, "snnTorch")),
+        | _refusals(_UNKNOWN, "snnTorch", "CubaLI", "Delay", "I", "LI", "Threshold"),
+        requirements=(_NOT_SHORT, _no_leak(_LEAKY, "snnTorch")),
     ),
     Dialect(
         name="norse",
-        title="as Norse reads",
+        title="Norse import",
         leaky=euler,
         integrates="one",
         reset="value",
         starts_at="v_leak",
         loses="v_reset, reset_method",
         refused=_NORSE,
-        demands=(_NORSE_SHORT, _NOT_SHORT, *_NORSE_DEMANDS),
+        requirements=(_NORSE_SHORT, _NOT_SHORT, *_NORSE_REQUIREMENTS),
     ),
     Dialect(
         name="norse-export",
-        title="as Norse 1.1.0 writes, time constants multiplied by dt",
+        title="Norse 1.1.0 export, time constants multiplied by dt",
         leaky=norse_export,
         integrates="one",
         reset="value",
         starts_at="v_leak",
         loses="v_reset, reset_method",
         refused=_NORSE,
-        demands=(_NORSE_EXPORT_SHORT, *_NORSE_DEMANDS),
+        requirements=(_NORSE_EXPORT_SHORT, *_NORSE_REQUIREMENTS),
     ),
     Dialect(
         name="spikingjelly",
-        title="as SpikingJelly writes and reads",
+        title="SpikingJelly export and import",
         leaky=euler,
         compare="ge",
         reset="value",
         resets=("value",),
         starts_at="v_reset",
-        refused=_all(_UNKNOWN, "SpikingJelly", "CubaLI", "Delay", "I", "LI", "Threshold"),
-        demands=(
+        refused=_refusals(_UNKNOWN, "SpikingJelly", "CubaLI", "Delay", "I", "LI", "Threshold"),
+        requirements=(
             _NOT_SHORT,
-            _whole_scale(("CubaLIF",), "SpikingJelly"),
-            Demand(
+            _full_gain(("CubaLIF",), "SpikingJelly"),
+            Requirement(
                 kinds=("LIF",),
-                holds=lambda f, dt: _near(f["r"], 1) or _near(f["r"], _tau(f) / dt),
-                words="r is neither 1 nor tau / dt at dt = {dt:g} s, as SpikingJelly writes it",
+                is_met=lambda f, dt: _near(f["r"], 1) or _near(f["r"], _tau(f) / dt),
+                message="r is neither 1 nor tau / dt at dt = {dt:g} s, as SpikingJelly exports it",
             ),
-            Demand(
+            Requirement(
                 kinds=("IF",),
-                holds=lambda f, dt: _near(f["r"] * dt, 1),
-                words="r is not 1 / dt at dt = {dt:g} s, as SpikingJelly writes it",
+                is_met=lambda f, dt: _near(f["r"] * dt, 1),
+                message="r is not 1 / dt at dt = {dt:g} s, as SpikingJelly exports it",
             ),
-            Demand(
+            Requirement(
                 kinds=("LIF", "CubaLIF"),
-                holds=lambda f, _: _near(f["v_leak"], f.get("v_reset", np.zeros(()))),
-                words="v_leak is not v_reset, as SpikingJelly has it",
+                is_met=lambda f, _: _near(f["v_leak"], f.get("v_reset", np.zeros(()))),
+                message="v_leak differs from v_reset; SpikingJelly has one value for both",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""What is wrong with a NIR file, all of it in one error."""
+"""Problems of a NIR file, combined into one error."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TypeAlias
 
 from toolchain.diagnostics import ModelFileError
 
-__all__ = ["Fault", "file_error"]
+__all__ = ["NirFault", "file_error"]
 
-Fault: TypeAlias = tuple[str, str]
-"""Where (a path in the file or the graph, or nothing) and what."""
+NirFault: TypeAlias = tuple[str, str]
+"""Path in the file or graph (may be empty), and the problem."""
 SHOWN = 25
 
 
-def file_error(where: str, faults: Sequence[Fault]) -> ModelFileError:
-    """An error that names the file, then each place and what is wrong there."""
+def file_error(where: str, faults: Sequence[NirFault]) -> ModelFileError:
+    """Build an error that names the file, then each place and its problem."""
     lines = [f"{place}: {text}" if place else text for place, text in faults[:SHOWN]]
     if len(faults) == 1:
         return ModelFileError(f"{where}: {lines[0]}")
     more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-    return ModelFileError("\n  ".join([f"{where}: {len(faults)} faults", *lines, *more]))
+    return ModelFileError("\n  ".join([f"{where}: {len(faults)} errors", *lines, *more]))

@@ -1,44 +1,44 @@
-"""Graphs within graphs dissolved into one, and what then is wrong with its edges.
+"""Flattening of nested graphs, and validation of the resulting edges.
 
-A node ``lif`` of the inner graph ``layer`` becomes ``layer.lif``. Inner Input and Output nodes are
-taken out: they pass on the sum of what enters them, so each node before one is joined to each
-node behind it. Cycles of edges are recurrence and stay.
+The node ``lif`` of the inner graph ``layer`` becomes ``layer.lif``. Inner Input and Output nodes
+are removed: they output the sum of their inputs, so each predecessor is connected to each
+successor. Cycles are recurrent connections and are kept.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
-from toolchain.frontends.nir.nodes import NirGraph, NirNode
+from toolchain.frontends.nir.nodes import NirEdge, NirGraph, NirNode
 
 __all__ = ["flatten"]
 
-Edge = tuple[str, str]
 ENDS = ("Input", "Output")
-SHARED = (
-    "two connections from one node to another; NIR does not say whether the second counts, "
-    "remove it or send it through a Scale"
+DUPLICATE_EDGE = (
+    "duplicate edge; NIR does not define whether it counts twice: remove it or route it "
+    "through a Scale"
 )
 
 
 def flatten(graph: NirGraph, where: str = "NIR graph") -> NirGraph:
-    """One graph without graphs in it, and with exactly one Input and one Output.
+    """Return one graph without inner graphs, with exactly one Input and one Output.
 
-    Metadata of inner graphs is dropped, that of nodes and of the outermost graph stays.
+    Metadata of inner graphs is dropped; that of nodes and of the outermost graph is kept.
 
     Args:
-        graph: as read; it is not changed.
+        graph: the graph as read; it is not modified.
         where: the file or object, for messages.
 
     Raises:
-        ModelFileError: graphs nested too deep or in themselves, names that fall together, edges to
-            nodes that are not there or twice between the same, nodes that no input reaches or that
-            reach no output, or not one Input and one Output in each graph; all at once.
+        ModelFileError: graphs nested too deeply or in themselves, colliding names, edges to
+            missing nodes, duplicate edges, nodes that no input reaches or that reach no output,
+            or a graph without exactly one Input and one Output (the message lists all).
     """
-    flat = _Flat()
+    flat = _Flattener()
     flat.add(graph, "", ())
     if not flat.faults:
         flat.splice()
@@ -49,86 +49,86 @@ def flatten(graph: NirGraph, where: str = "NIR graph") -> NirGraph:
     return NirGraph(nodes=flat.nodes, edges=tuple(flat.edges), metadata=graph.metadata)
 
 
-class _Flat:
-    """Nodes and edges under their long names, and what was wrong on the way."""
+class _Flattener:
+    """Nodes and edges under their qualified names, and the problems found."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, NirNode] = {}
-        self.edges: list[Edge] = []
-        self.inner: list[str] = []  # Input and Output nodes to be taken out
-        self.faults: list[Fault] = []
+        self.edges: list[NirEdge] = []
+        self.inner: list[str] = []  # Input and Output nodes to remove
+        self.faults: list[NirFault] = []
 
-    def add(self, graph: NirGraph, prefix: str, above: tuple[int, ...]) -> None:
-        """Everything in ``graph``; ``above`` are the identities of the graphs around it."""
-        here = prefix.removesuffix(".")
-        if id(graph) in above:
-            self.faults.append((here, "the graph contains itself"))
+    def add(self, graph: NirGraph, prefix: str, parents: tuple[int, ...]) -> None:
+        """Add everything in ``graph``; ``parents`` are the identities of the graphs around it."""
+        path = prefix.removesuffix(".")
+        if id(graph) in parents:
+            self.faults.append((path, "the graph contains itself"))
             return
-        if len(above) >= DEFAULT.graph_depth:
-            self.faults.append((here, f"lies more than {DEFAULT.graph_depth} graphs deep"))
+        if len(parents) >= DEFAULT.graph_depth:
+            self.faults.append((path, f"is nested more than {DEFAULT.graph_depth} graphs deep"))
             return
-        ends = self.ends(graph, here)
+        ends = self.ends(graph, path)
         for name, node in graph.nodes.items():
             if len(self.nodes) >= DEFAULT.nodes:
-                self.faults.append((here, f"more than {DEFAULT.nodes} nodes"))
+                self.faults.append((path, f"more than {DEFAULT.nodes} nodes"))
                 return
             if isinstance(node, NirGraph):
-                self.add(node, f"{prefix}{name}.", (*above, id(graph)))
+                self.add(node, f"{prefix}{name}.", (*parents, id(graph)))
             elif f"{prefix}{name}" in self.nodes:
-                self.faults.append((f"{prefix}{name}", "the name of two nodes, once dissolved"))
+                self.faults.append((f"{prefix}{name}", "two nodes have this name after flattening"))
             else:
                 self.nodes[f"{prefix}{name}"] = node
         if prefix:
             self.inner += [f"{prefix}{name}" for name in ends.values()]
-        self.edges += self.joined(graph, prefix)
+        self.edges += self.prefixed_edges(graph, prefix)
 
-    def ends(self, graph: NirGraph, here: str) -> dict[str, str]:
-        """The name of the one Input and of the one Output."""
-        found = {kind: _of(graph, kind) for kind in ENDS}
+    def ends(self, graph: NirGraph, path: str) -> dict[str, str]:
+        """Return the name of the one Input and of the one Output."""
+        found = {kind: _names_of(graph, kind) for kind in ENDS}
         for kind, names in found.items():
             if len(names) != 1:
-                are = f" ({', '.join(names)})" if names else ""
-                what = "the inner graph" if here else "the graph"
-                text = f"{what} has {len(names)} {kind} nodes{are}; takes exactly one"
-                self.faults.append((here, text))
+                listing = f" ({', '.join(names)})" if names else ""
+                owner = "the inner graph" if path else "the graph"
+                text = f"{owner} has {len(names)} {kind} nodes{listing}, expected exactly one"
+                self.faults.append((path, text))
         return {kind: names[0] for kind, names in found.items() if len(names) == 1}
 
-    def joined(self, graph: NirGraph, prefix: str) -> Iterator[Edge]:
-        """The edges under long names; those of an inner graph end at its Input or Output."""
+    def prefixed_edges(self, graph: NirGraph, prefix: str) -> Iterator[NirEdge]:
+        """Yield the edges under qualified names; inner graphs end at their Input or Output."""
         for (pre, post), times in Counter(graph.edges).items():
             missing = [repr(name) for name in (pre, post) if name not in graph.nodes]
             edge = f"{prefix}{pre} -> {prefix}{post}"
             if missing:
-                self.faults.append((edge, f"there is no node {' nor '.join(missing)}"))
+                self.faults.append((edge, f"no such node: {', '.join(missing)}"))
                 continue
             if times > 1:
-                self.faults.append((edge, SHARED))
+                self.faults.append((edge, DUPLICATE_EDGE))
             yield (
                 prefix + _port(graph.nodes[pre], pre, "Output"),
                 prefix + _port(graph.nodes[post], post, "Input"),
             )
 
     def splice(self) -> None:
-        """Take out the inner Input and Output nodes."""
+        """Remove the inner Input and Output nodes."""
         for name in self.inner:
             before = [pre for pre, post in self.edges if post == name]
             after = [post for pre, post in self.edges if pre == name]
             if name in before:
-                self.faults.append((name, "feeds itself, with nothing between that computes"))
+                self.faults.append((name, "is connected to itself without a node in between"))
                 return
             rest = [edge for edge in self.edges if name not in edge]
-            through = [(pre, post) for pre in before for post in after]
+            through = list(product(before, after))
             if len(rest) + len(through) > DEFAULT.edges:
-                self.faults.append((name, f"more than {DEFAULT.edges} edges, once dissolved"))
+                self.faults.append((name, f"more than {DEFAULT.edges} edges after flattening"))
                 return
             self.edges = rest + through
             del self.nodes[name]
-            self.faults += [(f"{a} -> {b}", SHARED) for a, b in _twice(self.edges)]
+            self.faults += [(f"{a} -> {b}", DUPLICATE_EDGE) for a, b in _duplicates(self.edges)]
             if self.faults:
                 return
 
 
-def _of(graph: NirGraph, kind: str) -> list[str]:
+def _names_of(graph: NirGraph, kind: str) -> list[str]:
     return [
         name
         for name, node in graph.nodes.items()
@@ -137,40 +137,40 @@ def _of(graph: NirGraph, kind: str) -> list[str]:
 
 
 def _port(node: NirNode | NirGraph, name: str, kind: str) -> str:
-    """Where an edge at ``name`` is attached: within a graph to its one end of that kind."""
-    ends = _of(node, kind) if isinstance(node, NirGraph) else []
+    """Return the node that an edge at ``name`` attaches to; an inner graph has one per kind."""
+    ends = _names_of(node, kind) if isinstance(node, NirGraph) else []
     return f"{name}.{ends[0]}" if ends else name
 
 
-def _twice(edges: Iterable[Edge]) -> list[Edge]:
+def _duplicates(edges: Iterable[NirEdge]) -> list[NirEdge]:
     return [edge for edge, times in Counter(edges).items() if times > 1]
 
 
-def _edge_faults(nodes: Mapping[str, NirNode], edges: list[Edge]) -> Iterator[Fault]:
-    """Nodes that lead nowhere, and edges into the Input or out of the Output."""
+def _edge_faults(nodes: Mapping[str, NirNode], edges: list[NirEdge]) -> Iterator[NirFault]:
+    """Yield unreachable nodes, edges into the Input and edges out of the Output."""
     (start,), (end,) = ([n for n, node in nodes.items() if node.type == kind] for kind in ENDS)
     for pre, post in edges:
         if post == start:
-            yield f"{pre} -> {post}", "leads into the Input"
+            yield f"{pre} -> {post}", "edge into the Input"
         if pre == end:
-            yield f"{pre} -> {post}", "leads out of the Output"
-    fed = _reached(start, edges)
-    used = _reached(end, [(post, pre) for pre, post in edges])
+            yield f"{pre} -> {post}", "edge out of the Output"
+    from_input = _reachable(start, edges)
+    to_output = _reachable(end, [(post, pre) for pre, post in edges])
     for name in nodes:
-        if name not in fed:
-            yield name, f"nothing leads to it from the Input {start!r}"
-        elif name not in used:
-            yield name, f"nothing leads from it to the Output {end!r}"
+        if name not in from_input:
+            yield name, f"not reachable from the Input {start!r}"
+        elif name not in to_output:
+            yield name, f"does not reach the Output {end!r}"
 
 
-def _reached(start: str, edges: Iterable[Edge]) -> set[str]:
-    """``start`` and everything that can be reached from it."""
+def _reachable(start: str, edges: Iterable[NirEdge]) -> set[str]:
+    """Return ``start`` and every node that can be reached from it."""
     after: dict[str, list[str]] = {}
     for pre, post in edges:
         after.setdefault(pre, []).append(post)
-    found, open_ = {start}, [start]
-    while open_:
-        fresh = set(after.get(open_.pop(), ())) - found
-        found |= fresh
-        open_ += fresh
+    found, pending = {start}, [start]
+    while pending:
+        new = set(after.get(pending.pop(), ())) - found
+        found |= new
+        pending += new
     return found

@@ -1,8 +1,7 @@
-"""A Graph as NIR, under Euler's rule with the Graph's dt.
+"""Export of a Graph to NIR, under Euler's rule with the Graph's dt.
 
-What NIR's own fields hold is in ``plain``. What NIR has no field for lies in the metadata of the
-graph (``own``), so that reading the file back gives the Graph as it was; what another tool will
-not see of it is logged.
+``plain`` fills NIR's own fields. Everything else goes into the metadata of the graph (``own``), so
+that reading the file restores the same Graph; what other tools will ignore is logged.
 """
 
 from __future__ import annotations
@@ -31,57 +30,84 @@ LOG = logging.getLogger("toolchain.nir")
 
 
 def save(graph: Graph, path: str | Path) -> Path:
-    """Write ``graph`` as a ``.nir`` file, whole or not at all, and return the path.
+    r"""Write ``graph`` as a ``.nir`` file, completely or not at all, and return the path.
 
     Raises:
         ModelFileError: as :func:`from_graph`.
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import save
+        >>> from toolchain.ir import Graph, Input, Linear, Output
+        >>> nodes = {
+        ...     "input": Input(shape=(3,)),
+        ...     "fc": Linear(weight=np.ones((2, 3))),
+        ...     "output": Output(),
+        ... }
+        >>> graph = Graph.chain(nodes)
+        >>> path = save(graph, "net.nir")
+        >>> path.name, path.read_bytes()[:4]
+        ('net.nir', b'\x89HDF')
     """
     return write(path, from_graph(graph))
 
 
 def from_graph(graph: Graph) -> NirFile:
-    """``graph`` as NIR, with what NIR has no field for in the metadata.
+    """Convert ``graph`` to NIR, with what NIR has no field for in the metadata.
 
     Raises:
-        ModelFileError: layers without a NIR form, all of them by name.
+        ModelFileError: layers that NIR cannot represent (the message lists all).
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import from_graph, to_graph
+        >>> from toolchain.ir import Graph, Input, Linear, Output
+        >>> nodes = {
+        ...     "input": Input(shape=(3,)),
+        ...     "fc": Linear(weight=np.ones((2, 3))),
+        ...     "output": Output(),
+        ... }
+        >>> graph = Graph.chain(nodes)
+        >>> file = from_graph(graph)
+        >>> {name: node.type for name, node in file.graph.nodes.items()}
+        {'input': 'Input', 'fc': 'Linear', 'output': 'Output'}
+        >>> str(to_graph(file)) == str(graph)
+        True
     """
     plain = plain_graph(graph)
-    unsaid = list(_unsaid(graph))
-    if unsaid:
+    hidden = list(_hidden_from_others(graph))
+    if hidden:
         LOG.warning(
-            "other readers of this NIR graph will not see: %s; this toolchain reads it back from "
-            "the file's metadata",
-            "; ".join(unsaid),
+            "NIR has no fields for: %s; other readers ignore these, this toolchain restores them "
+            "from the file's metadata",
+            "; ".join(hidden),
         )
-    made = NirGraph(nodes=plain.nodes, edges=plain.edges, metadata=metadata(graph))
-    return NirFile(graph=made, version=None, where="the Graph as NIR")
+    nir_graph = NirGraph(nodes=plain.nodes, edges=plain.edges, metadata=metadata(graph))
+    return NirFile(graph=nir_graph, version=None, where="the Graph as NIR")
 
 
-def _unsaid(graph: Graph) -> Iterator[str]:
-    """What other readers do not see."""
+def _hidden_from_others(graph: Graph) -> Iterator[str]:
+    """Yield the properties that other readers ignore."""
     if graph.dt is not None:
         yield f"dt = {graph.dt:g} s"
     for name, conv in graph.nodes.items():
         if isinstance(conv, (Conv1d, Conv2d)) and conv.groups > 1:
-            yield f"{name}: its groups (nir 1.0.8 refuses them, 1.0.4 does not)"
+            yield f"{name}: groups (nir 1.0.8 rejects them, 1.0.4 does not)"
     for name, node in graph.of(Membrane).items():
-        found = [text for text, there in _extras(node) if there]
+        found = [text for text, present in _extras(node) if present]
         if found:
             yield f"{name}: {', '.join(found)}"
 
 
 def _extras(node: Membrane) -> Iterator[tuple[str, bool]]:
-    yield "the potential it starts at", bool(np.any(node.v_init))
+    yield "initial membrane potential", bool(np.any(node.v_init))
     if not isinstance(node, Neuron):
         return
     amount = node.reset_amount
-    yield "several spikes a step", node.max_spikes != 1
-    yield "a spike at the threshold itself", node.compare == "ge"
-    yield "the floor", node.v_min is not None
-    yield "a reset one step late", node.reset_when != "same"
-    yield "what a spike subtracts", amount is not None and bool(np.any(amount != node.v_threshold))
-    yield "what a spike counts", bool(np.any(node.spike_scale != 1))
-    yield "a reset by subtraction", node.reset == "subtract"
-
-
-# ---- each node in NIR's terms ----
+    yield "several spikes per step", node.max_spikes != 1
+    yield "spike when v equals v_threshold", node.compare == "ge"
+    yield "lower bound of v", node.v_min is not None
+    yield "reset one step later", node.reset_when != "same"
+    yield "reset amount", amount is not None and bool(np.any(amount != node.v_threshold))
+    yield "spike scale", bool(np.any(node.spike_scale != 1))
+    yield "reset by subtraction", node.reset == "subtract"

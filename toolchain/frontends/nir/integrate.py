@@ -1,8 +1,8 @@
 r"""The equations of a NIR file, integrated step by step: plain, slow, and without the IR.
 
-What the Graph of a file is held against. One node after the other in each step; the constants of
-a step are written down once more here, so that a slip in ``dialects`` or on the way to the Graph
-shows as a difference. With a the part that is kept and g the gain,
+Reference for the self-check of imported Graphs. Nodes are evaluated one by one in each step; the
+update rules are implemented a second time here, so that a mistake in ``dialects`` or in the
+conversion shows up as a difference. With decay a and gain g,
 
 .. math:: i \leftarrow a_{syn} i + g_{syn} x, \qquad
           v \leftarrow v_{leak} + a (v - v_{leak}) + g i.
@@ -17,44 +17,43 @@ import numpy as np
 
 from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.neurons import NEURONS, Reading, fields_of
-from toolchain.frontends.nir.nodes import NirNode
-from toolchain.frontends.nir.steps import snapped
+from toolchain.frontends.nir.nodes import NirEdge, NirNode
+from toolchain.frontends.nir.steps import snap_to_one
 
 __all__ = ["Track", "Wiring", "integrate"]
 
-Pair = tuple[str, str]
-STEPS_OF_TAU = ("sinabs",)
+TAU_IN_STEPS = ("sinabs",)
 EXPONENTIAL = ("exact", "rockpool")
-WHOLE_GAIN = ("sinabs", "rockpool")
-MANY_SPIKES = {"sinabs": np.inf, "rockpool": 65536.0}
+UNIT_GAIN = ("sinabs", "rockpool")
+MAX_SPIKES = {"sinabs": np.inf, "rockpool": 65536.0}
 AT_THRESHOLD = ("sinabs", "rockpool", "spikingjelly")
 ONE_FOR_IF = ("sinabs", "norse", "norse-export")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Wiring:
-    """A graph without graphs in it.
+    """A graph without inner graphs.
 
     Attributes:
-        nodes: by name, producers first but for late edges.
-        edges: all of them.
-        late: steps by which what an edge carries is late, where it is.
-        shapes: what each node gives each step.
-        looped: nodes whose output returns to them.
+        nodes: by name, producers first except across delayed edges.
+        edges: all edges.
+        delays: delay of edges, in steps, where it is not 0.
+        shapes: output shape of each node.
+        recurrent: nodes whose output returns to them.
     """
 
     nodes: Mapping[str, NirNode]
-    edges: Collection[Pair]
-    late: Mapping[Pair, int]
+    edges: Collection[NirEdge]
+    delays: Mapping[NirEdge, int]
     shapes: Mapping[str, Shape]
-    looped: Collection[str]
+    recurrent: Collection[str]
 
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """What a node with a state gave and its membrane, (batch, *shape) each step."""
+    """Outputs and membranes of a stateful node, (batch, *shape) per step."""
 
-    given: list[Array] = field(default_factory=list)
+    outputs: list[Array] = field(default_factory=list)
     membranes: list[Array] = field(default_factory=list)
 
 
@@ -62,42 +61,42 @@ def integrate(wiring: Wiring, reading: Reading, x: Array) -> tuple[Array, dict[s
     """Run the graph on ``x`` (batch, time, *features).
 
     Returns:
-        What reaches the Output, (batch, time, *features), and the tracks of nodes with a state.
+        The input of the Output node, (batch, time, *features), and the tracks of stateful nodes.
     """
     sources: dict[str, list[tuple[str, int]]] = {name: [] for name in wiring.nodes}
     for pre, post in sorted(wiring.edges):
-        sources[post].append((pre, wiring.late.get((pre, post), 0)))
+        sources[post].append((pre, wiring.delays.get((pre, post), 0)))
     cells = {
-        name: _Cell(node, reading, (len(x), *wiring.shapes[name]), name in wiring.looped)
+        name: _Cell(node, reading, (len(x), *wiring.shapes[name]), name in wiring.recurrent)
         for name, node in wiring.nodes.items()
         if node.type in NEURONS
     }
-    past: dict[str, list[Array]] = {name: [] for name in wiring.nodes}
+    history: dict[str, list[Array]] = {name: [] for name in wiring.nodes}
     for t in range(x.shape[1]):
         for name, node in wiring.nodes.items():
-            arriving = [
-                past[pre][t - steps] if t >= steps else np.zeros((len(x), *wiring.shapes[pre]))
+            inputs = [
+                history[pre][t - steps] if t >= steps else np.zeros((len(x), *wiring.shapes[pre]))
                 for pre, steps in sources[name]
             ]
-            value = x[:, t] if node.type == "Input" else sum(arriving[1:], start=arriving[0])
-            past[name].append(cells[name].step(value) if name in cells else _value(node, value))
+            value = x[:, t] if node.type == "Input" else sum(inputs[1:], start=inputs[0])
+            history[name].append(cells[name].step(value) if name in cells else _apply(node, value))
     (end,) = (name for name, node in wiring.nodes.items() if node.type == "Output")
-    return np.stack(past[end], axis=1), {name: cell.track for name, cell in cells.items()}
+    return np.stack(history[end], axis=1), {name: cell.track for name, cell in cells.items()}
 
 
 # ---- nodes without a state ----
 
 
-def _value(node: NirNode, x: Array) -> Array:
-    """What a node without a state makes of ``x`` (batch, *features)."""
+def _apply(node: NirNode, x: Array) -> Array:
+    """Apply a stateless node to ``x`` (batch, *features)."""
     fields = node.fields
     if node.type in ("Affine", "Linear"):
         y = x @ np.asarray(fields["weight"], dtype=np.float64).T
         return np.asarray(y + np.asarray(fields["bias"]) if "bias" in fields else y)
     if node.type in ("Conv1d", "Conv2d"):
-        return _convolved(node, x)
+        return _convolve(node, x)
     if node.type in ("SumPool2d", "AvgPool2d"):
-        return _pooled(node, x)
+        return _pool(node, x)
     if node.type == "Scale":
         return np.asarray(x * np.asarray(fields["scale"], dtype=np.float64))
     return x.reshape(len(x), -1) if node.type == "Flatten" else x
@@ -116,8 +115,8 @@ def _zeros(node: NirNode, kernel: Shape, dilation: list[int]) -> list[int]:
     return _sides(node, "padding", len(kernel))
 
 
-def _convolved(node: NirNode, x: Array) -> Array:
-    """Tap by tap: each weight of the kernel times the part of the map that it meets."""
+def _convolve(node: NirNode, x: Array) -> Array:
+    """Convolve by kernel position: each weight times the part of the map that it covers."""
     weight = np.asarray(node.fields["weight"], dtype=np.float64)
     kernel, axes = weight.shape[2:], weight.ndim - 2
     stride, dilation = _sides(node, "stride", axes), _sides(node, "dilation", axes)
@@ -134,17 +133,17 @@ def _convolved(node: NirNode, x: Array) -> Array:
             slice(t * d, t * d + (n - 1) * s + 1, s)
             for t, d, n, s in zip(tap, dilation, size, stride, strict=True)
         )
-        part = padded[(slice(None), slice(None), *window)]
-        part = part.reshape(len(x), groups, -1, *size)
+        patch = padded[(slice(None), slice(None), *window)]
+        patch = patch.reshape(len(x), groups, -1, *size)
         by_group = weight[(..., *tap)].reshape(groups, len(weight) // groups, -1)
-        out += np.einsum("bgc...,goc->bgo...", part, by_group)
+        out += np.einsum("bgc...,goc->bgo...", patch, by_group)
     out = out.reshape(len(x), len(weight), *size)
     bias = node.fields.get("bias")
     return out if bias is None else out + np.asarray(bias).reshape(-1, *(1,) * axes)
 
 
-def _pooled(node: NirNode, x: Array) -> Array:
-    """Position by position within the window."""
+def _pool(node: NirNode, x: Array) -> Array:
+    """Sum or average by position within the window."""
     kernel, stride = _sides(node, "kernel_size", 2), _sides(node, "stride", 2)
     size = [(n - k) // s + 1 for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
     out = np.zeros((*x.shape[:2], *size))
@@ -161,93 +160,93 @@ def _pooled(node: NirNode, x: Array) -> Array:
 class _Cell:
     """A layer of neurons."""
 
-    def __init__(self, node: NirNode, reading: Reading, shape: Shape, looped: bool) -> None:
-        self.kind, self.fields, self.looped = node.type, fields_of(node), looped
+    def __init__(self, node: NirNode, reading: Reading, shape: Shape, recurrent: bool) -> None:
+        self.kind, self.fields, self.recurrent = node.type, fields_of(node), recurrent
         self.fields = {k: v.reshape(()) if v.size == 1 else v for k, v in self.fields.items()}
         self.name, self.reset = reading.dialect.name, reading.reset
         self.fires = "v_threshold" in self.fields
         self.dt = np.nan if reading.dt is None else reading.dt
-        self.v, self.i, self.fired = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.v, self.i, self.last_spikes = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         start = {"norse": "v_leak", "norse-export": "v_leak", "spikingjelly": "v_reset"}
         self.v = self.v + self.fields.get(start.get(self.name, ""), 0.0)
         self.track = Track()
 
     def step(self, x: Array) -> Array:
-        """Spikes, or the membrane of a layer that does not fire."""
-        given = self.threshold(x) if self.kind == "Threshold" else self.integrate(x)
-        self.track.given.append(given)
+        """Advance one step; return spikes, or the membrane of a layer that does not fire."""
+        output = self.threshold(x) if self.kind == "Threshold" else self.integrate(x)
+        self.track.outputs.append(output)
         self.track.membranes.append(self.v)
-        return given
+        return output
 
     def threshold(self, x: Array) -> Array:
         self.v = x
         return (x > self.fields["threshold"]).astype(np.float64)
 
     def integrate(self, x: Array) -> Array:
-        kept, drive = self.kept(), self.drive(x)
-        if self.reset == "value-late" and (self.looped or self.kind == "CubaLIF"):
-            self.v = (kept + drive) * (1 - self.fired)
+        v, drive = self.apply_leak(), self.drive(x)
+        if self.reset == "value-late" and (self.recurrent or self.kind == "CubaLIF"):
+            self.v = (v + drive) * (1 - self.last_spikes)
         elif self.reset == "value-late":
-            self.v = kept * (1 - self.fired) + drive
+            self.v = v * (1 - self.last_spikes) + drive
         elif self.reset in ("subtract-late", "subtract-corrected") and self.fires:
-            self.v = kept + drive - self.fired * self.fields["v_threshold"]
+            self.v = v + drive - self.last_spikes * self.fields["v_threshold"]
         else:
-            self.v = kept + drive
+            self.v = v + drive
         return self.fire() if self.fires else self.v
 
-    def kept(self) -> Array:
-        """The membrane after its leak."""
+    def apply_leak(self) -> Array:
+        """Return the membrane after its leak."""
         if self.kind in ("I", "IF"):
             return self.v
         leak = self.fields["v_leak"]
-        return np.asarray(leak + self.part(self.membrane_tau()) * (self.v - leak))
+        return np.asarray(leak + self.decay(self.membrane_tau()) * (self.v - leak))
 
     def drive(self, x: Array) -> Array:
-        """What the input adds to the membrane, through the synapse where there is one."""
+        """Return what the input adds to the membrane, through the synapse if there is one."""
         if self.kind in ("I", "IF"):
             one = self.name in ONE_FOR_IF
-            return x if one else np.asarray(snapped(self.fields["r"] * self.dt) * x)
+            return x if one else np.asarray(snap_to_one(self.fields["r"] * self.dt) * x)
         tau = self.membrane_tau()
         if self.kind in ("LI", "LIF"):
             gain = self.gain(tau, self.fields["r"])
-            return np.asarray((self.part(tau) if self.name == "rockpool" else gain) * x)
+            return np.asarray((self.decay(tau) if self.name == "rockpool" else gain) * x)
         tau_syn = self.fields["tau_syn"]
         if self.name == "rockpool":
-            self.i = self.part(tau_syn) * (self.i + x)
+            self.i = self.decay(tau_syn) * (self.i + x)
         else:
-            self.i = self.part(tau_syn) * self.i + self.gain(tau_syn, self.fields["w_in"]) * x
+            self.i = self.decay(tau_syn) * self.i + self.gain(tau_syn, self.fields["w_in"]) * x
         return np.asarray(self.gain(tau, self.fields["r"]) * self.i)
 
     def membrane_tau(self) -> Array:
         return self.fields["tau" if "tau" in self.fields else "tau_mem"]
 
-    def part(self, tau: Array) -> Array:
-        """What is kept over a step."""
-        if self.name in STEPS_OF_TAU:
+    def decay(self, tau: Array) -> Array:
+        """Return the decay factor of one step."""
+        if self.name in TAU_IN_STEPS:
             return np.asarray(np.exp(-1 / tau))
         if self.name in EXPONENTIAL:
             return np.asarray(np.exp(-self.dt / tau))
-        return np.asarray(1 - self.dt / self.real(tau))
+        return np.asarray(1 - self.dt / self.true_tau(tau))
 
-    def real(self, tau: Array) -> Array:
+    def true_tau(self, tau: Array) -> Array:
         return tau / self.dt if self.name == "norse-export" else tau
 
     def gain(self, tau: Array, factor: Array) -> Array:
-        if self.name in WHOLE_GAIN:
+        if self.name in UNIT_GAIN:
             return np.ones(())
         if self.name in EXPONENTIAL:
-            return np.asarray(factor * (1 - self.part(tau)))
-        return np.asarray(snapped(factor * self.dt / self.real(tau)))
+            return np.asarray(factor * (1 - self.decay(tau)))
+        return np.asarray(snap_to_one(factor * self.dt / self.true_tau(tau)))
 
     def fire(self) -> Array:
         threshold, v = self.fields["v_threshold"], self.v
         fires = v >= threshold if self.name in AT_THRESHOLD else v > threshold
-        most = MANY_SPIKES.get(self.name, 1.0)
-        n = np.where(fires, np.clip(np.floor(v / threshold), 1.0, most), 0.0)
-        before, self.fired = self.fired, n
+        max_spikes = MAX_SPIKES.get(self.name, 1.0)
+        n = np.where(fires, np.clip(np.floor(v / threshold), 1.0, max_spikes), 0.0)
+        previous, self.last_spikes = self.last_spikes, n
         if self.reset == "subtract-corrected":
-            self.v = v + (before - n) * threshold
-            self.fired = (self.v > threshold).astype(np.float64)
+            self.v = v + (previous - n) * threshold
+            self.last_spikes = (self.v > threshold).astype(np.float64)
         elif self.reset == "subtract":
             self.v = v - n * threshold
         elif self.reset == "value":

@@ -1,4 +1,4 @@
-"""How much a NIR file may hold. All of it is checked before anything is read.
+"""Size limits of NIR files, checked before anything is read.
 
 The networks of neuromorphic chips have some ten layers and thousands of weights; these bounds are
 far above that, and low enough that no file takes more than a second or 500 MB.
@@ -13,23 +13,23 @@ __all__ = ["DEFAULT", "Limits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds, each of them still allowed.
+    """Inclusive upper bounds.
 
     Attributes:
         file_bytes: size of the file.
-        data_bytes: all numbers and texts together, unpacked, with what chunks hold beyond the edge.
+        data_bytes: all numbers and strings, unpacked, including the padding of edge chunks.
         chunk_bytes: one chunk, unpacked.
         chunks: chunks of all data sets together.
         objects: groups and data sets together.
         group_depth: groups within groups.
         rank: dimensions of an array.
         name_bytes: a name, in UTF-8.
-        texts, text_bytes: texts together, and their bytes in UTF-8.
+        texts, text_bytes: number of strings, and their bytes in UTF-8.
         nodes, edges: of all graphs together.
         graph_depth: graphs within graphs, the outermost counted.
-        whole: largest magnitude of a whole number such as a stride.
-        features: what a shape may multiply to.
-        faults: how many are told before reading stops.
+        whole: largest magnitude of an integer such as a stride.
+        features: product of the sizes of a shape.
+        faults: number of problems after which reading stops.
         seconds: processor time for a file.
         memory_bytes: address space of the process that reads.
     """

@@ -1,9 +1,9 @@
-"""Where the one timestep of a recurrent connection stands: NIR draws loops and does not say.
+"""Placement of the one-step delay of recurrent connections, which NIR leaves open.
 
-Every framework means one step. The edge that closes a loop is the one that returns to a node which
-everything in the loop comes through; where a graph has a loop with two ways in, that is not
-decided. The delay is put on the edge that leaves the neuron, so that a bias of the recurrent
-weight acts from the first step on. A ``Delay`` of a step or more opens a loop by itself.
+In every framework the delay is one step. The edge that closes a loop is the one that returns to a
+node which dominates the loop; in a loop with two entries it is ambiguous. The delay is put on
+the edge that leaves the neuron, so that a bias of the recurrent weight acts from the first step on.
+A loop with a ``Delay`` of at least one step needs no further delay.
 """
 
 from __future__ import annotations
@@ -13,45 +13,44 @@ from collections.abc import Collection, Mapping
 import networkx as nx
 
 from toolchain.frontends.nir.neurons import NEURONS
-from toolchain.frontends.nir.nodes import NirNode
+from toolchain.frontends.nir.nodes import NirEdge, NirNode
 
-__all__ = ["late_edges", "looped"]
-
-Pair = tuple[str, str]
+__all__ = ["recurrent_edges", "recurrent_nodes"]
 
 
-def late_edges(
-    nodes: Mapping[str, NirNode], edges: Collection[Pair], held: Collection[str]
-) -> set[Pair]:
-    """The edges that arrive one step later.
+def recurrent_edges(
+    nodes: Mapping[str, NirNode], edges: Collection[NirEdge], delay_nodes: Collection[str]
+) -> set[NirEdge]:
+    """Return the edges with a delay of one step.
 
     Args:
-        nodes, edges: a graph without graphs in it.
-        held: names of the ``Delay`` nodes of a step or more.
+        nodes: nodes of the flattened graph.
+        edges: edges of the flattened graph.
+        delay_nodes: names of the ``Delay`` nodes of at least one step.
 
     Raises:
-        ValueError: a loop with two ways in.
+        ValueError: a loop with two entries.
     """
     start = next(name for name, node in nodes.items() if node.type == "Input")
     net: nx.DiGraph[str] = nx.DiGraph()
     net.add_nodes_from(nodes)
-    net.add_edges_from((pre, post) for pre, post in edges if post not in held)
-    net.add_edges_from((start, name) for name in held)
-    above = _dominators(net, start)
-    closing = [(pre, post) for pre, post in net.edges if post in above[pre]]
+    net.add_edges_from((pre, post) for pre, post in edges if post not in delay_nodes)
+    net.add_edges_from((start, name) for name in delay_nodes)
+    dominators = _dominators(net, start)
+    closing = [(pre, post) for pre, post in net.edges if post in dominators[pre]]
     rest = nx.DiGraph(net)
     rest.remove_edges_from(closing)
     if not nx.is_directed_acyclic_graph(rest):
         names = [str(edge[0]) for edge in nx.find_cycle(rest)]
         raise ValueError(
             f"the loop {' -> '.join([*names, names[0]])} is entered at more than one node, so "
-            "which of its edges comes a step later is open; put a Delay of one step there"
+            "the edge with the delay of one step is ambiguous; insert a Delay of one step"
         )
-    return {_at_the_neuron(net, nodes, edge) for edge in closing}
+    return {_move_to_neuron(net, nodes, edge) for edge in closing}
 
 
-def looped(nodes: Collection[str], edges: Collection[Pair]) -> set[str]:
-    """The nodes whose output returns to them."""
+def recurrent_nodes(nodes: Collection[str], edges: Collection[NirEdge]) -> set[str]:
+    """Return the nodes whose output returns to them."""
     net: nx.DiGraph[str] = nx.DiGraph()
     net.add_nodes_from(nodes)
     net.add_edges_from(edges)
@@ -60,7 +59,7 @@ def looped(nodes: Collection[str], edges: Collection[Pair]) -> set[str]:
 
 
 def _dominators(net: nx.DiGraph[str], start: str) -> dict[str, set[str]]:
-    """For each node, itself and every node that all ways to it pass."""
+    """Return, for each node, itself and the nodes on every path to it."""
     direct = nx.immediate_dominators(net, start)
     found: dict[str, set[str]] = {start: {start}}
     for name in net:
@@ -72,8 +71,8 @@ def _dominators(net: nx.DiGraph[str], start: str) -> dict[str, set[str]]:
     return found
 
 
-def _at_the_neuron(net: nx.DiGraph[str], nodes: Mapping[str, NirNode], edge: Pair) -> Pair:
-    """The same delay nearer to the neuron, through layers without state that lead only there."""
+def _move_to_neuron(net: nx.DiGraph[str], nodes: Mapping[str, NirNode], edge: NirEdge) -> NirEdge:
+    """Move the delay closer to the neuron, through stateless layers that lead only there."""
     pre, post = edge
     while nodes[pre].type not in NEURONS:
         before = list(net.predecessors(pre))

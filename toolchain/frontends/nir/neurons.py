@@ -1,4 +1,4 @@
-"""A NIR primitive with a state over time as a node of the IR, under one reading of the file."""
+"""Conversion of stateful NIR primitives to IR nodes, for one interpretation of the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.dialects import Dialect
 from toolchain.frontends.nir.nodes import NirNode
-from toolchain.frontends.nir.steps import snapped
+from toolchain.frontends.nir.steps import snap_to_one
 from toolchain.ir import Neuron, Node, Readout
 from toolchain.ir.neuron import ResetWhen
 
@@ -23,68 +23,70 @@ NEURONS = ("CubaLI", "CubaLIF", "I", "IF", "LI", "LIF", "Threshold")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a NIR file leaves open, settled.
+    """The interpretation of what a NIR file leaves open.
 
     Attributes:
-        dialect: what a step of each primitive computes.
-        dt: length of a step, s; None where nothing depends on it.
+        dialect: the update rule of each primitive.
+        dt: length of a timestep, s; None if nothing depends on it.
         reset: ``subtract`` or ``value`` (to v_reset), with ``-late`` for one step later and
             ``-corrected`` for snnTorch's ``reset_delay=False``.
-        said: how each was settled, for the graph's provenance.
+        provenance: how each was chosen, for the graph's provenance.
     """
 
     dialect: Dialect
     dt: float | None
     reset: str
-    said: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 def fields_of(node: NirNode) -> dict[str, Array]:
-    """The numbers of a node in float64; an absent ``w_in`` is 1."""
-    usual = {"w_in": np.ones(())} if node.type in ("CubaLIF", "CubaLI") else {}
-    given = {key: np.asarray(value, dtype=np.float64) for key, value in node.fields.items()}
-    return {**usual, **given}
+    """Return the numbers of a node as float64; a missing ``w_in`` is 1."""
+    defaults = {"w_in": np.ones(())} if node.type in ("CubaLIF", "CubaLI") else {}
+    parameters = {key: np.asarray(value, dtype=np.float64) for key, value in node.fields.items()}
+    return {**defaults, **parameters}
 
 
-def neuron(node: NirNode, shape: Shape, reading: Reading, *, looped: bool = False) -> Node:
-    """The Neuron or Readout of ``node``, whose layer has that shape.
+def neuron(node: NirNode, shape: Shape, reading: Reading, *, recurrent: bool = False) -> Node:
+    """Convert ``node`` to a Neuron or Readout of ``shape``.
 
     Args:
         node: one of ``NEURONS``.
-        shape: of what it receives and gives.
-        reading: how the file is read.
-        looped: whether its own spikes return to it.
+        shape: shape of its input and output.
+        reading: the interpretation of the file.
+        recurrent: whether its own spikes return to it.
 
     Raises:
-        ValueError: it has no meaning in the dialect, or its fields do not fit.
+        ValueError: the dialect does not support it, or its fields do not match the shape.
     """
-    fields = {key: _fitted(key, value, shape) for key, value in fields_of(node).items()}
-    for complaint in reading.dialect.complaints(node.type, fields, reading.dt):
+    fields = {key: _match_shape(key, value, shape) for key, value in fields_of(node).items()}
+    for complaint in reading.dialect.errors(node.type, fields, reading.dt):
         raise ValueError(f"in dialect {reading.dialect.name!r}: {complaint}")
     if node.type == "Threshold":
         return _threshold(fields, shape)
-    given = {**_dynamics(node.type, fields, reading), **_start(fields, reading)}
-    given |= {k: _one_if_all_same(value) for k, value in given.items() if k != "alpha_syn"}
+    parameters = {**_dynamics(node.type, fields, reading), **_start(fields, reading)}
+    parameters |= {k: _collapse(value) for k, value in parameters.items() if k != "alpha_syn"}
     if "v_threshold" not in fields:
-        return Readout(shape=shape, **given)
+        return Readout(shape=shape, **parameters)
     spikes = _spikes(fields, reading)
-    return Neuron(shape=shape, **given, **spikes, **_reset(node.type, fields, reading, looped))
+    return Neuron(
+        shape=shape, **parameters, **spikes, **_reset(node.type, fields, reading, recurrent)
+    )
 
 
-def _fitted(name: str, value: Array, shape: Shape) -> Array:
-    """One number, or one for each neuron of ``shape``."""
+def _match_shape(name: str, value: Array, shape: Shape) -> Array:
+    """Return one number, or one for each neuron of ``shape``."""
     if value.size == 1:
         return value.reshape(())
     fits = value.ndim == len(shape) and all(
         has in (1, wanted) for has, wanted in zip(value.shape, shape, strict=True)
     )
     if not fits:
-        raise ValueError(f"{name} has shape {value.shape}, the layer {shape}")
+        raise ValueError(f"{name} has shape {value.shape}, the layer has {shape}")
     return value
 
 
-def _one_if_all_same(value: Any) -> Any:
-    """The number that all neurons share."""
+def _collapse(value: Any) -> Any:
+    """Return the number that all neurons share, else the array."""
     if not isinstance(value, np.ndarray) or not value.size:
         return value
     return value if np.any(value != value.flat[0]) else value.flat[0]
@@ -94,7 +96,7 @@ def _threshold(fields: Mapping[str, Array], shape: Shape) -> Neuron:
     return Neuron(
         shape=shape,
         alpha_mem=np.zeros(()),
-        v_threshold=_one_if_all_same(fields["threshold"]),
+        v_threshold=_collapse(fields["threshold"]),
         compare="gt",
         max_spikes=1,
         reset="none",
@@ -105,7 +107,7 @@ def _dynamics(kind: str, fields: Mapping[str, Array], reading: Reading) -> dict[
     dialect, dt = reading.dialect, np.nan if reading.dt is None else reading.dt
     if kind in ("I", "IF"):
         one = dialect.integrates == "one"
-        return {"gain": np.ones(()) if one else snapped(fields["r"] * dt)}
+        return {"gain": np.ones(()) if one else snap_to_one(fields["r"] * dt)}
     adds_first = dialect.order == "add_decay"
     if kind in ("LI", "LIF"):
         alpha, gain = dialect.leaky(fields["tau"], fields["r"], dt)
@@ -114,20 +116,20 @@ def _dynamics(kind: str, fields: Mapping[str, Array], reading: Reading) -> dict[
     alpha_syn, gain_syn = dialect.leaky(fields["tau_syn"], fields["w_in"], dt)
     return {
         "alpha_mem": alpha,
-        "alpha_syn": np.asarray(_one_if_all_same(alpha_syn))[..., None],
+        "alpha_syn": np.asarray(_collapse(alpha_syn))[..., None],
         "syn_order": dialect.order,
         "gain": gain * gain_syn,
     }
 
 
 def _start(fields: Mapping[str, Array], reading: Reading) -> dict[str, Array]:
-    given = {"v_leak": fields["v_leak"]} if "v_leak" in fields else {}
+    parameters = {"v_leak": fields["v_leak"]} if "v_leak" in fields else {}
     start = reading.dialect.starts_at
-    return {**given, "v_init": fields[start]} if start and start in fields else given
+    return {**parameters, "v_init": fields[start]} if start and start in fields else parameters
 
 
 def _spikes(fields: Mapping[str, Array], reading: Reading) -> dict[str, Any]:
-    dialect, threshold = reading.dialect, _one_if_all_same(fields["v_threshold"])
+    dialect, threshold = reading.dialect, _collapse(fields["v_threshold"])
     floor = {"v_min": -threshold} if dialect.floored and "v_leak" not in fields else {}
     return {
         "v_threshold": threshold,
@@ -138,18 +140,18 @@ def _spikes(fields: Mapping[str, Array], reading: Reading) -> dict[str, Any]:
 
 
 def _reset(
-    kind: str, fields: Mapping[str, Array], reading: Reading, looped: bool
+    kind: str, fields: Mapping[str, Array], reading: Reading, recurrent: bool
 ) -> dict[str, Any]:
     target = fields.get("v_reset", np.zeros(()))
-    how, _, late = reading.reset.partition("-")
-    when: ResetWhen = "next_corrected" if late == "corrected" else "next_undecayed"
-    if (how == "subtract" or late) and np.any(target):
+    action, _, timing = reading.reset.partition("-")
+    reset_when: ResetWhen = "next_corrected" if timing == "corrected" else "next_undecayed"
+    if (action == "subtract" or timing) and np.any(target):
         raise ValueError(
-            f"v_reset is {target.flat[0]:g}, which reset={reading.reset!r} has no use for"
+            f"v_reset is {target.flat[0]:g}, but reset={reading.reset!r} does not use it"
         )
-    if how == "subtract":
-        return {"reset": "subtract", "reset_when": when if late else "same"}
-    # snnTorch's plain Leaky loses only its membrane, its other neurons the step's input, too
-    when = "next_erase_all" if kind == "CubaLIF" or looped else when
-    target = _one_if_all_same(target)
-    return {"reset": "value", "v_reset": target, "reset_when": when if late else "same"}
+    if action == "subtract":
+        return {"reset": "subtract", "reset_when": reset_when if timing else "same"}
+    # in snnTorch, Leaky clears only its membrane, the other neurons also the input of that step
+    reset_when = "next_erase_all" if kind == "CubaLIF" or recurrent else reset_when
+    target = _collapse(target)
+    return {"reset": "value", "v_reset": target, "reset_when": reset_when if timing else "same"}

@@ -1,7 +1,7 @@
-"""``nir.NIRGraph`` objects of nir 1.0.4 or 1.0.8, by the names of their attributes.
+"""Import of ``nir.NIRGraph`` objects of nir 1.0.4 or 1.0.8, by attribute names.
 
-nir itself is not imported. An object has every field of its class, so a ``v_reset`` that 1.0.8
-filled in with zeros cannot be told from one that was meant.
+nir itself is not imported. An object has every field of its class, so a ``v_reset`` that nir 1.0.8
+filled in with zeros cannot be distinguished from an intended one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.schema import GRAPH, PRIMITIVES, graph_faults
 
 __all__ = ["from_object"]
@@ -26,22 +26,39 @@ _PORTS = {
     ("Output", "shape"): ("output_type", "output"),
     ("Flatten", "input_type"): ("input_type", "input"),
 }
-"""Fields that an object keeps in a dict of its own, by type and name."""
+"""Fields that an object stores in a dict, by type and name."""
 
 
 def from_object(graph: Any) -> NirFile:
-    """What a ``nir.NIRGraph`` in memory says; its arrays are copied.
+    """Convert a ``nir.NIRGraph`` in memory; its arrays are copied.
 
     Raises:
-        ModelFileError: it is no NIRGraph, contains itself, or has nodes, fields or metadata that
-            are not known; the message lists all of it.
+        ModelFileError: it is not a NIRGraph, contains itself, or has unknown nodes, fields or
+            metadata (the message lists all).
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import from_object, to_graph
+        >>> def nir(kind, **fields):  # in place of the classes of the nir package
+        ...     return type(kind, (), fields)()
+        >>> nodes = {
+        ...     "input": nir("Input", input_type={"input": np.array([3])}),
+        ...     "fc": nir("Linear", weight=np.ones((2, 3))),
+        ...     "output": nir("Output", output_type={"output": np.array([2])}),
+        ... }
+        >>> edges = [("input", "fc"), ("fc", "output")]
+        >>> graph = to_graph(from_object(nir("NIRGraph", nodes=nodes, edges=edges)))
+        >>> graph.shape("output")
+        (2,)
     """
     where = f"{type(graph).__module__.split('.')[0]}.{type(graph).__qualname__}"
-    reading = _Reading()
+    reader = _ObjectReader()
     if type(graph).__qualname__ != GRAPH:
-        raise file_error(where, [("", f"takes a {GRAPH}, which every NIR model is outermost")])
-    found = reading.graph(graph, ROOT, ())
-    faults = reading.faults or list(graph_faults(found, ROOT))
+        raise file_error(
+            where, [("", f"expected a {GRAPH}, the outermost node of every NIR model")]
+        )
+    found = reader.graph(graph, ROOT, ())
+    faults = reader.faults or list(graph_faults(found, ROOT))
     if faults:
         raise file_error(where, faults)
     return NirFile(graph=found, version=_version(graph), where=where)
@@ -53,27 +70,27 @@ def _version(graph: Any) -> str | None:
     return str(version) if version else None
 
 
-class _Reading:
-    """Objects turned into nodes, with what was wrong on the way."""
+class _ObjectReader:
+    """Converts objects to nodes and collects problems."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[NirFault] = []
         self.count = 0
 
-    def graph(self, graph: Any, place: str, above: tuple[int, ...]) -> NirGraph:
-        """A graph; ``above`` are the identities of those around it."""
+    def graph(self, graph: Any, place: str, parents: tuple[int, ...]) -> NirGraph:
+        """Convert a graph; ``parents`` are the identities of the graphs around it."""
         nodes, edges = getattr(graph, "nodes", None), getattr(graph, "edges", None)
         self.count += len(nodes) if isinstance(nodes, Mapping) else 0
-        if id(graph) in above:
+        if id(graph) in parents:
             self.faults.append((place, "the graph contains itself"))
-        elif len(above) >= DEFAULT.graph_depth:
-            self.faults.append((place, f"lies more than {DEFAULT.graph_depth} graphs deep"))
+        elif len(parents) >= DEFAULT.graph_depth:
+            self.faults.append((place, f"is nested more than {DEFAULT.graph_depth} graphs deep"))
         elif not isinstance(nodes, Mapping):
-            self.faults.append((f"{place}/nodes", "is no dict"))
+            self.faults.append((f"{place}/nodes", "is not a dict"))
         elif self.count > DEFAULT.nodes:
             self.faults.append((place, f"more than {DEFAULT.nodes} nodes"))
         else:
-            inside = (*above, id(graph))
+            inside = (*parents, id(graph))
             return NirGraph(
                 nodes={
                     str(name): self.member(node, f"{place}/nodes/{name}", inside)
@@ -84,37 +101,39 @@ class _Reading:
             )
         return NirGraph(nodes={}, edges=())
 
-    def member(self, node: Any, place: str, above: tuple[int, ...]) -> NirNode | NirGraph:
+    def member(self, node: Any, place: str, parents: tuple[int, ...]) -> NirNode | NirGraph:
         kind = type(node).__qualname__
         if kind == GRAPH:
-            return self.graph(node, place, above)
-        fields: dict[str, Value] = {}
+            return self.graph(node, place, parents)
+        fields: dict[str, FieldValue] = {}
         for name in PRIMITIVES.get(kind, ()):
             value = self.value(_attribute(node, kind, name), f"{place}/{name}")
             if value is not None:
                 fields[name] = value
         return NirNode(type=kind, fields=fields, metadata=self.metadata(node, place))
 
-    def value(self, value: Any, place: str) -> Value | None:
+    def value(self, value: Any, place: str) -> FieldValue | None:
         if value is None or isinstance(value, str):
             return value
         array = _array(value)
         if array is None:
-            self.faults.append((place, f"is a {type(value).__name__}; takes numbers or one text"))
+            self.faults.append(
+                (place, f"is a {type(value).__name__}; expected numbers or one string")
+            )
         return array
 
     def edges(self, edges: Any, place: str) -> tuple[tuple[str, str], ...]:
         try:
             return tuple((str(pre), str(post)) for pre, post in edges)
         except (TypeError, ValueError):
-            self.faults.append((f"{place}/edges", "is no list of pairs of names"))
+            self.faults.append((f"{place}/edges", "is not a list of pairs of names"))
             return ()
 
     def metadata(self, node: Any, place: str) -> dict[str, Any]:
         found = getattr(node, "metadata", None) or {}
         if isinstance(found, Mapping):
             return self.plain(found, f"{place}/metadata", 0)
-        self.faults.append((f"{place}/metadata", "is no dict"))
+        self.faults.append((f"{place}/metadata", "is not a dict"))
         return {}
 
     def plain(self, found: Mapping[Any, Any], place: str, depth: int) -> dict[str, Any]:
@@ -134,21 +153,21 @@ class _Reading:
         array = None if isinstance(value, Mapping) else _array(value)
         if array is None:
             self.faults.append(
-                (place, f"is a {type(value).__name__}; takes texts, numbers, lists and dicts")
+                (place, f"is a {type(value).__name__}; expected strings, numbers, lists or dicts")
             )
             return None
         return array.tolist()
 
 
 def _attribute(node: Any, kind: str, name: str) -> Any:
-    """A field of an object; those that are a port's shape lie in a dict."""
+    """Return a field of an object; the shapes of ports are in a dict."""
     attribute, port = _PORTS.get((kind, name), (name, None))
     found = getattr(node, attribute, None)
     return found.get(port) if port is not None and isinstance(found, Mapping) else found
 
 
 def _texts(value: Any) -> list[str] | None:
-    """A list of texts; nir gives back those it read as bytes."""
+    """Return a list of strings, decoding those that nir returns as bytes; else None."""
     items = value.tolist() if isinstance(value, np.ndarray) and value.dtype == object else value
     if not isinstance(items, list | tuple) or not items:
         return None
@@ -158,12 +177,12 @@ def _texts(value: Any) -> list[str] | None:
 
 
 def _array(value: Any) -> Array | None:
-    """A read-only array of numbers or bools, of whatever makes one."""
-    if hasattr(value, "detach"):  # a torch tensor, which may stand on a device and have a gradient
+    """Return a read-only array of numbers or bools, or None."""
+    if hasattr(value, "detach"):  # a torch tensor, possibly on a device and with a gradient
         value = value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
         return None
-    if isinstance(value, list | tuple) and not _is_even(value):
+    if isinstance(value, list | tuple) and not _is_rectangular(value):
         return None
     array = np.array(value)
     if array.dtype.kind not in "biuf":
@@ -172,11 +191,11 @@ def _array(value: Any) -> Array | None:
     return array
 
 
-def _is_even(items: Iterable[Any]) -> bool:
-    """Whether lists within lists have one length at each level, and numbers at the last."""
+def _is_rectangular(items: Iterable[Any]) -> bool:
+    """Return True if nested lists have equal lengths per level and numbers innermost."""
     items = list(items)
     if not any(isinstance(item, list | tuple) for item in items):
         return all(isinstance(item, bool | int | float | np.number | np.bool_) for item in items)
     if not all(isinstance(item, list | tuple) for item in items):
         return False
-    return len({len(item) for item in items}) == 1 and all(_is_even(item) for item in items)
+    return len({len(item) for item in items}) == 1 and all(_is_rectangular(item) for item in items)

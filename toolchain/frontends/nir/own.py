@@ -1,9 +1,8 @@
-"""What this toolchain writes beside NIR's own fields, and reading it back.
+"""Metadata that this toolchain adds to NIR files, and reading it back.
 
-The metadata ``toolchain`` of the outermost graph is one text, JSON: the Graph as ``ir.store`` packs
-it, without the arrays that NIR has fields for. A file is taken as our own only where the Graph
-that comes of it, written again, gives the same nodes and edges; where they differ, something has
-changed the file since.
+The metadata ``toolchain`` of the outermost graph is one JSON text: the Graph as packed by
+``ir.store``, without the arrays that NIR has fields for. It is used only if the Graph, exported
+again, gives the same nodes and edges as the file; otherwise the file was modified since.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.plain import plain_graph
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
@@ -27,21 +26,21 @@ __all__ = ["KEY", "metadata", "own_graph"]
 KEY = "toolchain"
 FORMAT = "snn-nir/1"
 IN_FIELDS = ("weight", "bias")
-"""Arrays of weights, which NIR has under the same names."""
+"""Weight arrays, which have the same names in NIR."""
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What data of the wrong form raises on its way to a Graph."""
+"""Exceptions that malformed data raises during conversion to a Graph."""
 DTYPES = ("int8", "int16", "int32", "int64", "float64")
 
 
 def metadata(graph: Graph) -> dict[str, str]:
-    """What goes into the outermost graph's metadata."""
+    """Return the metadata of the outermost graph."""
     arrays, data = pack_graph(graph)
     weights, rest = [], {}
     for key, value in arrays.items():
         if _in_fields(graph, key):
             weights.append(key)
         else:
-            rest[key] = _listed(value)
+            rest[key] = _as_json(value)
     return {KEY: json.dumps({"format": FORMAT, "graph": data, "fields": weights, "arrays": rest})}
 
 
@@ -50,48 +49,50 @@ def _in_fields(graph: Graph, key: str) -> bool:
     return field in IN_FIELDS and hasattr(graph[name], "weight")
 
 
-def _listed(value: Array) -> dict[str, Any]:
+def _as_json(value: Array) -> dict[str, Any]:
     shape, numbers = list(value.shape), value.reshape(-1).tolist()
     return {"dtype": value.dtype.name, "shape": shape, "numbers": numbers}
 
 
 def own_graph(file: NirFile, dt: float | None = None, reset: str | None = None) -> Graph | None:
-    """The Graph that was written into ``file``; None where nothing of ours is in it.
+    """Return the Graph that this toolchain wrote into ``file``; None for other files.
 
     Args:
-        file: as read.
-        dt, reset: what the user says, which must not differ from the file.
+        file: the file as read.
+        dt: length of a timestep, s, as given by the user; must agree with the file.
+        reset: as given by the user; must be None, since the file defines its resets.
 
     Raises:
-        ModelFileError: what is there is damaged, disagrees with the file's nodes, or with what the
-            user says.
+        ModelFileError: the metadata is damaged or contradicts the file's nodes, dt or reset.
     """
     text = file.graph.metadata.get(KEY)
     if text is None:
         return None
-    how = f"; name a dialect to read the nodes without the metadata {KEY!r}"
+    how = f"; pass dialect= to read the nodes without the metadata {KEY!r}"
     try:
-        graph = _unpacked(file.graph, text)
-        written = plain_graph(graph)
+        graph = _unpack(file.graph, text)
+        expected = plain_graph(graph)
     except DAMAGE as fault:
         raise ModelFileError(f"{file.where}: metadata {KEY!r}: {fault}{how}") from None
-    changed = next(_differences(file.graph, written), None)
-    if changed is not None:
-        raise ModelFileError(f"{file.where}: {changed} since this toolchain wrote the file{how}")
+    difference = next(_differences(file.graph, expected), None)
+    if difference is not None:
+        raise ModelFileError(f"{file.where}: {difference} since this toolchain wrote the file{how}")
     if reset is not None:
-        raise ModelFileError(f"{file.where}: holds its own resets; leave reset= away{how}")
+        raise ModelFileError(f"{file.where}: the file defines its own resets; omit reset={how}")
     if dt is not None and graph.dt is not None and not isclose(dt, graph.dt, rel_tol=1e-9):
-        raise ModelFileError(f"{file.where}: says dt = {graph.dt:g} s, told is {dt:g} s{how}")
-    said = {
+        raise ModelFileError(
+            f"{file.where}: dt={dt:g} s was given, but the file has {graph.dt:g} s{how}"
+        )
+    provenance = {
         **graph.provenance,
-        "nir_dialect": "euler (the toolchain's own file)",
-        "self_check": "written again, it gives the same nodes and edges",
+        "nir_dialect": "euler (file written by this toolchain)",
+        "self_check": "writing it again gives the same nodes and edges",
     }
     own_dt = dt if graph.dt is None else graph.dt
-    return Graph(graph.nodes, graph.edges, dt=own_dt, provenance=said)
+    return Graph(graph.nodes, graph.edges, dt=own_dt, provenance=provenance)
 
 
-def _unpacked(found: NirGraph, text: object) -> Graph:
+def _unpack(found: NirGraph, text: object) -> Graph:
     data = json.loads(text) if isinstance(text, str) else None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"is not of format {FORMAT!r}")
@@ -103,8 +104,8 @@ def _unpacked(found: NirGraph, text: object) -> Graph:
             raise ValueError(f"no weights at {key!r}")
         arrays[str(key)] = np.asarray(node.fields[field])
     packed = data["graph"]
-    said = {str(key): str(value) for key, value in packed["provenance"].items()}
-    return unpack_graph(arrays, {**packed, "provenance": said})
+    provenance = {str(key): str(value) for key, value in packed["provenance"].items()}
+    return unpack_graph(arrays, {**packed, "provenance": provenance})
 
 
 def _array(value: Mapping[str, Any]) -> Array:
@@ -113,17 +114,17 @@ def _array(value: Mapping[str, Any]) -> Array:
     return np.array(value["numbers"], dtype=value["dtype"]).reshape(value["shape"])
 
 
-def _differences(found: NirGraph, written: NirGraph) -> Iterator[str]:
-    if set(found.nodes) != set(written.nodes):
-        names = sorted(set(found.nodes) ^ set(written.nodes))
-        yield f"nodes were added or taken away ({', '.join(names[:5])})"
-    elif sorted(found.edges) != sorted(written.edges):
+def _differences(found: NirGraph, expected: NirGraph) -> Iterator[str]:
+    if set(found.nodes) != set(expected.nodes):
+        names = sorted(set(found.nodes) ^ set(expected.nodes))
+        yield f"nodes were added or removed ({', '.join(names[:5])})"
+    elif sorted(found.edges) != sorted(expected.edges):
         yield "edges were changed"
     else:
-        for name, node in written.nodes.items():
-            there = found.nodes[name]
+        for name, node in expected.nodes.items():
+            current = found.nodes[name]
             assert isinstance(node, NirNode)
-            if not isinstance(there, NirNode) or not _same(there, node):
+            if not isinstance(current, NirNode) or not _same(current, node):
                 yield f"node {name!r} was changed"
 
 
@@ -135,5 +136,5 @@ def _same(one: NirNode, other: NirNode) -> bool:
     )
 
 
-def _equal(one: Value, other: Value) -> bool:
+def _equal(one: FieldValue, other: FieldValue) -> bool:
     return np.shape(one) == np.shape(other) and bool(np.all(np.asarray(one) == np.asarray(other)))

@@ -1,9 +1,9 @@
-"""Nodes and edges of NIR for a Graph, as any reader sees them.
+"""Conversion of a Graph to plain NIR nodes and edges, without our metadata.
 
-NIR's fields hold what other tools can read: time constants ``dt / (1 - alpha)`` and gains that
-Euler's rule turns back into the Graph's constants. Sums become edges that meet where the sum feeds
-one node; other sums and ``Identity`` layers become a ``Scale`` of ones. An edge of one step that
-closes a loop is NIR's recurrence; other delays become ``Delay`` nodes.
+NIR's fields contain what other tools can read: time constants ``dt / (1 - alpha)`` and gains that
+Euler's rule turns back into the Graph's constants. A sum that feeds one node becomes edges that
+meet at that node; other sums and ``Identity`` layers become a ``Scale`` of ones. An edge with a
+delay of one step that closes a loop is recurrence in NIR; other delays become ``Delay`` nodes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array, Shape
-from toolchain.frontends.nir.faults import Fault, file_error
-from toolchain.frontends.nir.nodes import NirGraph, NirNode, Value
+from toolchain.frontends.nir.faults import NirFault, file_error
+from toolchain.frontends.nir.nodes import FieldValue, NirGraph, NirNode
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -39,20 +39,20 @@ from toolchain.ir import (
 __all__ = ["NOMINAL_DT", "plain_graph"]
 
 NOMINAL_DT = 1.0
-"""Length of a step, s, where the Graph has none: time constants then count steps."""
+"""Length of a timestep, s, if the Graph has none: time constants then count steps."""
 
 
 def plain_graph(graph: Graph) -> NirGraph:
-    """Nodes and edges, as any reader sees them.
+    """Convert a Graph to the nodes and edges that any reader understands.
 
     Raises:
-        ModelFileError: layers without a NIR form, all of them by name.
+        ModelFileError: layers that NIR cannot represent (the message lists all).
     """
     faults = list(_faults(graph))
     if faults:
-        raise file_error("the Graph has layers without a NIR form", faults)
+        raise file_error("the Graph cannot be written as NIR", faults)
     dt = NOMINAL_DT if graph.dt is None else graph.dt
-    sums = {name for name in graph.of(Add) if _dissolves(graph, name)}
+    sums = {name for name in graph.of(Add) if _is_implicit_sum(graph, name)}
     nodes: dict[str, NirNode | NirGraph] = {}
     for name, node in graph.nodes.items():
         if name not in sums:
@@ -73,29 +73,29 @@ def plain_graph(graph: Graph) -> NirGraph:
     return NirGraph(nodes=nodes, edges=tuple(edges))
 
 
-def _dissolves(graph: Graph, name: str) -> bool:
-    """Whether a sum feeds one node, at once, which is not a sum."""
+def _is_implicit_sum(graph: Graph, name: str) -> bool:
+    """Return True if a sum feeds exactly one node, without delay, that is not a sum."""
     after = graph.after(name)
     return after is not None and not isinstance(graph[after], Add)
 
 
 def _is_recurrence(graph: Graph, edge: Edge) -> bool:
-    """Whether an edge is one step late and closes a loop."""
-    seen, waiting = {edge.post}, [edge.post]
-    while waiting:
-        for later in graph.post(waiting.pop()):
+    """Return True if an edge has a delay of one step and closes a loop."""
+    seen, queue = {edge.post}, [edge.post]
+    while queue:
+        for later in graph.post(queue.pop()):
             if later.post not in seen:
                 seen.add(later.post)
-                waiting.append(later.post)
+                queue.append(later.post)
     return edge.delay == 1 and edge.pre in seen
 
 
-# ---- what has no NIR form ----
+# ---- unsupported layers ----
 
 
-def _faults(graph: Graph) -> Iterator[Fault]:
+def _faults(graph: Graph) -> Iterator[NirFault]:
     if len(graph.of(Output)) > 1:
-        yield ", ".join(graph.of(Output)), "more than one Output; NIR graphs are written with one"
+        yield ", ".join(graph.of(Output)), "more than one Output; a NIR graph has one"
     for name, node in graph.nodes.items():
         if isinstance(node, Membrane):
             yield from ((name, text) for text in _membrane_faults(node))
@@ -104,7 +104,7 @@ def _faults(graph: Graph) -> Iterator[Fault]:
     for edge in graph.edges:
         between = f"{edge.pre}.delay.{edge.post}"
         if edge.delay and between in graph:
-            yield between, f"the name of the Delay between {edge.pre!r} and {edge.post!r}"
+            yield between, f"name is reserved for the Delay between {edge.pre!r} and {edge.post!r}"
 
 
 def _membrane_faults(node: Membrane) -> Iterator[str]:
@@ -112,33 +112,33 @@ def _membrane_faults(node: Membrane) -> Iterator[str]:
     if _is_threshold(node):
         return
     if node.synapses > 1:
-        yield f"{node.synapses} synapses a neuron; NIR has one"
+        yield f"{node.synapses} synapses per neuron; NIR has one"
     if np.any(whole) and (not np.all(whole) or node.synapses):
-        yield "a membrane without leak, which NIR has for whole layers without a synapse only"
+        yield "membrane without leak; NIR has it only for whole layers without a synapse"
     if node.alpha_syn is not None and np.any(node.alpha_syn == 1):
-        yield "a synaptic current without decay, whose time constant is infinite"
+        yield "synaptic current without decay: its time constant is infinite"
     if np.any(whole) and np.any(node.bias):
-        yield "a bias on a membrane without leak; carry it by the weights before it"
+        yield "bias on a membrane without leak; move it to the weights before the layer"
     if isinstance(node, Neuron):
         yield from _reset_faults(node)
 
 
 def _reset_faults(node: Neuron) -> Iterator[str]:
     if node.reset == "none":
-        yield "spikes without a reset"
+        yield "no reset after a spike"
     if node.reset == "additive" and np.any(node.v_reset):
-        yield "a reset that adds v_reset in every step"
+        yield "additive reset with v_reset other than 0"
 
 
 def _is_threshold(node: Membrane) -> bool:
-    """Whether a layer has no memory and only compares."""
+    """Return True if a layer has no memory and only compares."""
     memory = np.any(node.alpha_mem) or node.synapses or np.any(node.v_leak) or np.any(node.bias)
     spikes = isinstance(node, Neuron) and node.reset == "none" and node.max_spikes == 1
     return spikes and not memory and bool(np.all(node.gain == 1))
 
 
 def _node(node: Node, shape: Shape, dt: float) -> NirNode:
-    """A node that receives ``shape``."""
+    """Convert a node whose input has ``shape``."""
     if isinstance(node, Membrane):
         return _membrane(node, dt)
     if isinstance(node, Output):
@@ -149,7 +149,7 @@ def _node(node: Node, shape: Shape, dt: float) -> NirNode:
     return NirNode(type=kind, fields=fields)
 
 
-Form = tuple[str, dict[str, Value]]
+Form = tuple[str, dict[str, FieldValue]]
 
 
 def _input(node: Any, shape: Shape) -> Form:
@@ -175,8 +175,8 @@ def _conv(node: Any, shape: Shape) -> Form:
     outputs = len(node.weight)
     bias = np.zeros(outputs, node.weight.dtype) if node.bias is None else node.bias
     sizes = {name: np.array(getattr(node, name)) for name in ("stride", "padding", "dilation")}
-    within = shape[1] if len(shape) == 2 else shape[1:]
-    fields = {"input_shape": np.array(within), "weight": node.weight, "bias": bias}
+    map_size = shape[1] if len(shape) == 2 else shape[1:]
+    fields = {"input_shape": np.array(map_size), "weight": node.weight, "bias": bias}
     return type(node).__name__, {**fields, **sizes, "groups": np.array(node.groups)}
 
 
@@ -199,11 +199,11 @@ FORMS: Mapping[type[Node], Callable[[Any, Shape], Form]] = {
 
 
 def _membrane(node: Membrane, dt: float) -> NirNode:
-    def each(value: Array) -> Array:
+    def broadcast(value: Array) -> Array:
         return np.broadcast_to(np.asarray(value, dtype=np.float64), node.shape)
 
     if isinstance(node, Neuron) and _is_threshold(node):
-        return NirNode(type="Threshold", fields={"threshold": each(node.v_threshold)})
+        return NirNode(type="Threshold", fields={"threshold": broadcast(node.v_threshold)})
     fields: dict[str, Array] = {}
     leaky = not np.all(node.alpha_mem == 1)
     if leaky:
@@ -222,7 +222,7 @@ def _membrane(node: Membrane, dt: float) -> NirNode:
         if node.reset != "subtract":
             fields["v_reset"] = node.v_reset
     kind = _kind(isinstance(node, Readout), leaky, node.alpha_syn is not None)
-    return NirNode(type=kind, fields={name: each(value) for name, value in fields.items()})
+    return NirNode(type=kind, fields={name: broadcast(value) for name, value in fields.items()})
 
 
 def _kind(readout: bool, leaky: bool, synapse: bool) -> str:

@@ -1,7 +1,7 @@
-"""Reads ``.nir`` files, of whichever version of nir and whatever may be in them.
+"""Reader of ``.nir`` files of any version of nir, including untrusted ones.
 
-Layout, the same from nir 0.2.0 to 1.0.8: a text ``version`` and a group ``node``, the outermost
-graph. A graph has a text ``type``, a group ``nodes`` and the (edges, 2) texts ``edges``; a
+Layout, the same from nir 0.2.0 to 1.0.8: a string ``version`` and a group ``node``, the outermost
+graph. A graph has a string ``type``, a group ``nodes`` and the (edges, 2) strings ``edges``; a
 primitive has ``type`` and its fields. Either may have a group ``metadata``.
 """
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT, Limits
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.sandbox import Group, read_trees
 from toolchain.frontends.nir.schema import GRAPH, graph_faults
 
@@ -25,11 +25,11 @@ OUTERMOST = "/node"
 
 
 def read(path: str | Path, *, limits: Limits = DEFAULT) -> NirFile:
-    """What the NIR file at ``path`` says.
+    """Read the NIR file at ``path``.
 
     Raises:
-        ModelFileError: there is no such file, it is damaged, too large or no NIR file; the message
-            lists what is wrong and where in the file.
+        ModelFileError: the file is missing, damaged, too large or not a NIR file (the message
+            lists the problems and their paths in the file).
     """
     (found,) = read_several([Path(path)], limits=limits)
     if isinstance(found, ModelFileError):
@@ -40,45 +40,49 @@ def read(path: str | Path, *, limits: Limits = DEFAULT) -> NirFile:
 def read_several(
     paths: Sequence[Path], *, limits: Limits = DEFAULT
 ) -> Iterator[NirFile | ModelFileError]:
-    """Each file as :func:`read` gives it, or the error that it would raise; one start for all."""
+    """Yield each file as :func:`read` returns it, or its error; in one process for all."""
     for path, tree in zip(paths, read_trees(paths, limits), strict=True):
         yield _file(str(path), tree, limits)
 
 
-def _file(where: str, tree: Group | list[Fault], limits: Limits) -> NirFile | ModelFileError:
+def _file(where: str, tree: Group | list[NirFault], limits: Limits) -> NirFile | ModelFileError:
     if isinstance(tree, list):
         return file_error(where, tree)
-    reading = _Reading()
+    reader = _TreeReader()
     outermost = tree.get("node")
     if not isinstance(outermost, dict):
-        return file_error(where, [(OUTERMOST, f"no such group; the file has {_listed(tree)}")])
-    kind = reading.type_of(outermost, OUTERMOST)
+        return file_error(
+            where, [(OUTERMOST, f"missing group; the file has {_member_names(tree)}")]
+        )
+    kind = reader.type_of(outermost, OUTERMOST)
     if kind not in (GRAPH, ""):
-        reading.faults.append((f"{OUTERMOST}/type", f"{kind[:40]!r}; takes a {GRAPH} outermost"))
+        reader.faults.append(
+            (f"{OUTERMOST}/type", f"{kind[:40]!r}; the outermost node must be a {GRAPH}")
+        )
     version = tree.get("version")
     if version is not None and not isinstance(version, str):
-        reading.faults.append(("/version", "is no text"))
-    reading.surplus(tree, {"node", "version"}, "")
-    if not reading.faults:
-        graph = reading.graph(outermost, OUTERMOST)
-        faults = reading.faults or list(graph_faults(graph, OUTERMOST, limits))
+        reader.faults.append(("/version", "is not a string"))
+    reader.check_members(tree, {"node", "version"}, "")
+    if not reader.faults:
+        graph = reader.graph(outermost, OUTERMOST)
+        faults = reader.faults or list(graph_faults(graph, OUTERMOST, limits))
         if not faults:
             return NirFile(graph=graph, version=str(version) if version else None, where=where)
         return file_error(where, faults)
-    return file_error(where, reading.faults)
+    return file_error(where, reader.faults)
 
 
-class _Reading:
-    """Groups turned into nodes, with what was wrong on the way."""
+class _TreeReader:
+    """Converts groups to nodes and collects problems."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[NirFault] = []
 
     def graph(self, group: Group, place: str) -> NirGraph:
-        self.surplus(group, {"type", "nodes", "edges", "metadata"}, place)
+        self.check_members(group, {"type", "nodes", "edges", "metadata"}, place)
         nodes = group.get("nodes")
         if not isinstance(nodes, dict):
-            self.faults.append((f"{place}/nodes", f"no such group; there is {_listed(group)}"))
+            self.faults.append((f"{place}/nodes", f"missing group; found {_member_names(group)}"))
             nodes = {}
         members: dict[str, NirNode | NirGraph] = {}
         for name, member in nodes.items():
@@ -86,7 +90,7 @@ class _Reading:
             if isinstance(member, dict):
                 members[name] = self.member(member, here)
             else:
-                self.faults.append((here, "is a value; takes a group for each node"))
+                self.faults.append((here, "is a value; each node must be a group"))
         return NirGraph(
             nodes=members,
             edges=self.edges(group.get("edges"), f"{place}/edges"),
@@ -97,12 +101,12 @@ class _Reading:
         kind = self.type_of(group, place)
         if kind == GRAPH:
             return self.graph(group, place)
-        fields: dict[str, Value] = {}
+        fields: dict[str, FieldValue] = {}
         for name, value in group.items():
             if name in ("type", "metadata"):
                 continue
             if isinstance(value, dict) or (not isinstance(value, str) and value.dtype == object):
-                self.faults.append((f"{place}/{name}", "takes numbers or one text"))
+                self.faults.append((f"{place}/{name}", "expected numbers or one string"))
             else:
                 fields[name] = value
         return NirNode(type=kind, fields=fields, metadata=self.metadata(group, place))
@@ -111,17 +115,17 @@ class _Reading:
         kind = group.get("type")
         if isinstance(kind, str) and kind:
             return kind
-        text = "no such text" if kind is None else "is no text"
+        text = "missing string" if kind is None else "is not a string"
         self.faults.append((f"{place}/type", text))
         return ""
 
     def edges(self, found: Group | Array | str | None, place: str) -> tuple[tuple[str, str], ...]:
         if found is None or isinstance(found, str | dict):
-            self.faults.append((place, "no such data set of texts (edges, 2)"))
+            self.faults.append((place, "missing data set of strings (edges, 2)"))
         elif not found.size:
             return ()
         elif found.dtype != object or found.ndim != 2 or found.shape[1] != 2:
-            self.faults.append((place, f"{found.dtype} {found.shape}; takes texts (edges, 2)"))
+            self.faults.append((place, f"{found.dtype} {found.shape}; expected strings (edges, 2)"))
         else:
             return tuple((str(pre), str(post)) for pre, post in found)
         return ()
@@ -130,21 +134,21 @@ class _Reading:
         found = group.get("metadata", {})
         if isinstance(found, dict):
             return _plain(found)
-        self.faults.append((f"{place}/metadata", "is a value; takes a group"))
+        self.faults.append((f"{place}/metadata", "is a value; expected a group"))
         return {}
 
-    def surplus(self, group: Group, known: set[str], place: str) -> None:
+    def check_members(self, group: Group, known: set[str], place: str) -> None:
         for name in sorted(group.keys() - known):
-            text = f"is not known here; takes {', '.join(sorted(known))}"
+            text = f"unknown entry; expected {', '.join(sorted(known))}"
             self.faults.append((f"{place}/{name}", text))
 
 
-def _listed(group: Group) -> str:
+def _member_names(group: Group) -> str:
     return ", ".join(sorted(group)) or "nothing"
 
 
 def _plain(group: Group) -> dict[str, Any]:
-    """Metadata as numbers, texts, lists and dicts."""
+    """Return metadata as numbers, strings, lists and dicts."""
     return {name: _plain_value(value) for name, value in group.items()}
 
 

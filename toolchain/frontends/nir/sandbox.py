@@ -1,8 +1,8 @@
-"""Reads HDF5 files in a process of its own, since damaged ones can crash or hang the library.
+"""Reading of HDF5 files in a separate process, since damaged ones can crash or hang the library.
 
-The process has bounded memory and time, imports numpy and h5py and nothing else, runs without the
-user's environment and shell, and hands back plain bytes. Whatever happens to it becomes a fault of
-the file. Several files may share a process; after a crash the next one gets a fresh one.
+The process has bounded memory and time, imports only numpy and h5py, runs without the user's
+environment and shell, and returns plain bytes. If it fails, that is reported as a fault of the
+file. Several files may share a process; after a crash the remaining ones get a new one.
 """
 
 from __future__ import annotations
@@ -23,65 +23,65 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.frontends.nir.faults import Fault
+from toolchain.frontends.nir.faults import NirFault
 from toolchain.frontends.nir.limits import Limits
 
 __all__ = ["Group", "read_trees"]
 
 Group: TypeAlias = "dict[str, Group | Array | str]"
-"""A group of the file by name; arrays are read-only, those of texts have objects in them."""
+"""Members of a group by name; arrays are read-only, arrays of strings have dtype object."""
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HERE = Path(__file__).parent
 NEEDED = ("numpy", "h5py")
 QUIET = {
-    "HDF5_PLUGIN_PRELOAD": "::",  # no filter is loaded from anywhere
-    "OMP_NUM_THREADS": "1",  # a thread costs address space
+    "HDF5_PLUGIN_PRELOAD": "::",  # load no filter plugins
+    "OMP_NUM_THREADS": "1",  # every thread uses address space
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-LEAST_SECONDS = 20.0  # for the start, on the wall clock of a busy machine
+LEAST_SECONDS = 20.0  # wall-clock time for startup on a busy machine
 
 
-def read_trees(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[Fault]]:
-    """What each file holds, or what is wrong with it, in order."""
-    checked = [(path, _refused(path, limits)) for path in paths]
+def read_trees(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[NirFault]]:
+    """Yield the contents of each file, or what is wrong with it, in order."""
+    checked = [(path, _precheck(path, limits)) for path in paths]
     answers = _answers([path for path, fault in checked if fault is None], limits)
     for _, fault in checked:
         yield [("", fault)] if fault is not None else next(answers)
 
 
-def _refused(path: Path, limits: Limits) -> str | None:
-    """Why a file is not even opened by the library, if so."""
+def _precheck(path: Path, limits: Limits) -> str | None:
+    """Return why a file must not be opened by the library, or None."""
     try:
         if not path.is_file():
-            return "is no file" if path.exists() else "is not there"
+            return "is not a file" if path.exists() else "does not exist"
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(len(SIGNATURE))
     except OSError as fault:
         return str(fault.strerror)
     if size > limits.file_bytes:
-        return f"has {size} bytes; takes at most {limits.file_bytes}"
-    return None if start == SIGNATURE else "is no HDF5 file: it does not start like one"
+        return f"has {size} bytes, the limit is {limits.file_bytes}"
+    return None if start == SIGNATURE else "is not an HDF5 file: wrong signature"
 
 
-def _answers(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[Fault]]:
-    """One answer a file, with as many processes as it takes."""
-    left = list(paths)
-    while left:
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
-            end = _run(left, limits, out, told)
+def _answers(paths: Sequence[Path], limits: Limits) -> Iterator[Group | list[NirFault]]:
+    """Yield one answer per file, with as many processes as needed."""
+    pending = list(paths)
+    while pending:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as stderr:
+            reason = _run(pending, limits, out, stderr)
             out.seek(0)
             for answer in _frames(out):
-                del left[0]
+                del pending[0]
                 yield answer
-            if left:
-                del left[0]
-                yield [("", end or f"could not be read: {_last_line(told)}")]
+            if pending:
+                del pending[0]
+                yield [("", reason or f"could not be read: {_last_line(stderr)}")]
 
 
-def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], told: IO[bytes]) -> str | None:
-    """Run the program; how it ended, where that says why the next answer is missing."""
+def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], stderr: IO[bytes]) -> str | None:
+    """Run the program; return why it ended early, if the exit code says so."""
     seconds = LEAST_SECONDS + 4 * limits.seconds * len(paths)
     task = {
         "paths": [str(path.absolute()) for path in paths],
@@ -93,11 +93,11 @@ def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], told: IO[bytes])
     }
     command = [sys.executable, "-I", "-S", "-B", str(HERE / "child.py")]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             input=json.dumps(task).encode(),
             stdout=out,
-            stderr=told,
+            stderr=stderr,
             env=_environment(),
             cwd=os.sep,
             timeout=seconds,
@@ -105,40 +105,40 @@ def _run(paths: Sequence[Path], limits: Limits, out: IO[bytes], told: IO[bytes])
         )
     except subprocess.TimeoutExpired:
         return f"could not be read within {seconds:g} s"
-    return _ending(done.returncode, limits)
+    return _exit_reason(process.returncode, limits)
 
 
-def _ending(code: int, limits: Limits) -> str | None:
+def _exit_reason(code: int, limits: Limits) -> str | None:
     if code >= 0:
         return None
     if -code in (signal.SIGPROF, signal.SIGXCPU):
-        return f"is damaged: takes more than {limits.seconds:g} s of processor time to read"
-    return f"is damaged: the HDF5 library ends with {signal.Signals(-code).name} on it"
+        return f"is damaged: reading takes more than {limits.seconds:g} s of processor time"
+    return f"is damaged: the HDF5 library crashed with {signal.Signals(-code).name}"
 
 
 def _environment() -> dict[str, str]:
-    """The user's, without what steers Python or HDF5."""
-    kept = {
+    """Return the user's environment without variables that affect Python or HDF5."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "HDF5_", "LD_PRELOAD", "MALLOC_"))
     }
-    return {**kept, **QUIET}
+    return {**inherited, **QUIET}
 
 
 def _folders() -> list[str]:
-    """Where the libraries lie that the program imports, wherever this process found them."""
+    """Return the folders of the libraries that the program imports."""
     found = []
     for name in NEEDED:
         spec = find_spec(name)
         if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(f"no {name}", name=name)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         found.append(str(Path(spec.origin).absolute().parent.parent))
     return list(dict.fromkeys(found))
 
 
 def _packages() -> list[tuple[str, str]]:
-    """The package of this module and those above it, outermost first, with their folders."""
+    """Return this module's package and its parents, outermost first, with their folders."""
     names = __name__.split(".")[:-1]
     folders = [HERE, *HERE.parents][: len(names)]
     return [
@@ -147,19 +147,19 @@ def _packages() -> list[tuple[str, str]]:
     ]
 
 
-def _frames(out: IO[bytes]) -> Iterator[Group | list[Fault]]:
-    """The answers that are complete."""
+def _frames(out: IO[bytes]) -> Iterator[Group | list[NirFault]]:
+    """Yield the complete answers."""
     while True:
         header = out.read(int.from_bytes(out.read(8), "little"))
         if not header:
             return
         try:
-            said = json.loads(header)
-            arrays = [_array(out, *described) for described in said["arrays"]]
-        except (ValueError, EOFError):  # it ended while writing
+            answer = json.loads(header)
+            arrays = [_array(out, *described) for described in answer["arrays"]]
+        except (ValueError, EOFError):  # the process ended while writing
             return
-        faults = [(str(place), str(text)) for place, text in said["faults"]]
-        yield faults or _group(said["tree"], arrays)
+        faults = [(str(place), str(text)) for place, text in answer["faults"]]
+        yield faults or _group(answer["tree"], arrays)
 
 
 def _array(out: IO[bytes], kind: str, shape: list[int]) -> Array:
@@ -189,7 +189,7 @@ def _value(leaf: list[Any], arrays: list[Array]) -> Array | str:
     return texts
 
 
-def _last_line(told: IO[bytes]) -> str:
-    told.seek(0)
-    lines = told.read(2**16).decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:200] if lines else "the reader gave no answer"
+def _last_line(stderr: IO[bytes]) -> str:
+    stderr.seek(0)
+    lines = stderr.read(2**16).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:200] if lines else "the reader returned no answer"

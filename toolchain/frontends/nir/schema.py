@@ -1,7 +1,7 @@
-"""Which primitives NIR has, and the fields of each: what must be there, of which rank and kind.
+"""The primitives of NIR and their fields: required or optional, number of axes, kind of value.
 
-The table is that of nir 0.2.0 to 1.0.8 together; ``CubaLI`` and ``v_reset`` came after 1.0.4.
-Shapes that must fit each other (a bias and its weight) are checked where a node gets its meaning.
+The table covers nir 0.2.0 to 1.0.8; ``CubaLI`` and ``v_reset`` were added after 1.0.4. Shapes that
+depend on each other (a bias and its weight) are checked when a node is converted.
 
 Source: the classes of nir 1.0.4 and 1.0.8, their fields as observed.
 """
@@ -14,16 +14,16 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from toolchain.frontends.nir.faults import Fault
+from toolchain.frontends.nir.faults import NirFault
 from toolchain.frontends.nir.limits import DEFAULT, Limits
 from toolchain.frontends.nir.names import name_fault
-from toolchain.frontends.nir.nodes import NirGraph, NirNode, Value
+from toolchain.frontends.nir.nodes import FieldValue, NirGraph, NirNode
 
 __all__ = ["GRAPH", "NO_METADATA_1_0_4", "PRIMITIVES", "Field", "graph_faults", "is_new"]
 
 GRAPH = "NIRGraph"
 PADDINGS = ("same", "valid")
-Kind: TypeAlias = Literal["real", "whole", "shape", "padding"]
+FieldKind: TypeAlias = Literal["real", "whole", "shape", "padding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class Field:
     """A parameter of a primitive.
 
     Attributes:
-        kind: ``real`` numbers; ``whole`` ones; a ``shape``, which is whole numbers from 1 on; a
-            ``padding``, which is whole numbers or one of ``PADDINGS``.
-        ranks: fewest and most dimensions.
-        required: whether it must be there.
+        kind: ``real`` numbers; ``whole`` numbers; a ``shape``, whole numbers from 1; a
+            ``padding``, whole numbers or one of ``PADDINGS``.
+        ranks: minimum and maximum number of dimensions.
+        required: whether a file must contain it.
     """
 
-    kind: Kind
+    kind: FieldKind
     ranks: tuple[int, int]
     required: bool = True
 
@@ -109,25 +109,25 @@ PRIMITIVES: Mapping[str, Mapping[str, Field]] = {
 NO_METADATA_1_0_4 = frozenset(
     {"AvgPool2d", "Conv2d", "CubaLI", "Input", "Linear", "Output", "Scale"}
 )
-"""Primitives whose metadata keeps nir 1.0.4 from reading a file."""
+"""Primitives whose metadata nir 1.0.4 cannot read."""
 
 
 def is_new(node: NirNode) -> bool:
-    """Whether nir 1.0.4 cannot read the node, while 1.0.8 can."""
-    held_back = node.type in NO_METADATA_1_0_4 and bool(node.metadata)
-    return node.type == "CubaLI" or "v_reset" in node.fields or held_back
+    """Return True if nir 1.0.8 can read the node and nir 1.0.4 cannot."""
+    unreadable_metadata = node.type in NO_METADATA_1_0_4 and bool(node.metadata)
+    return node.type == "CubaLI" or "v_reset" in node.fields or unreadable_metadata
 
 
-def graph_faults(graph: NirGraph, root: str, limits: Limits = DEFAULT) -> Iterator[Fault]:
-    """What is wrong with a graph and those within it, each with its place below ``root``.
+def graph_faults(graph: NirGraph, root: str, limits: Limits = DEFAULT) -> Iterator[NirFault]:
+    """Yield the problems of a graph and its inner graphs, each with its path below ``root``.
 
-    Edges are only counted: whether they lead anywhere is for ``flatten``.
+    Edges are only counted here; ``flatten`` checks their ends.
     """
     nodes, edges = _sizes(graph)
     if nodes > limits.nodes:
-        yield root, f"{nodes} nodes; takes at most {limits.nodes}"
+        yield root, f"{nodes} nodes, the limit is {limits.nodes}"
     if edges > limits.edges:
-        yield root, f"{edges} edges; takes at most {limits.edges}"
+        yield root, f"{edges} edges, the limit is {limits.edges}"
     if nodes <= limits.nodes:
         yield from _graph_faults(graph, root, limits, 1)
 
@@ -138,9 +138,9 @@ def _sizes(graph: NirGraph) -> tuple[int, int]:
     return nodes, len(graph.edges) + sum(count for _, count in inner)
 
 
-def _graph_faults(graph: NirGraph, place: str, limits: Limits, depth: int) -> Iterator[Fault]:
+def _graph_faults(graph: NirGraph, place: str, limits: Limits, depth: int) -> Iterator[NirFault]:
     if depth > limits.graph_depth:
-        yield place, f"lies more than {limits.graph_depth} graphs deep"
+        yield place, f"is nested more than {limits.graph_depth} graphs deep"
         return
     for name, node in graph.nodes.items():
         here = f"{place}/nodes/{name}"
@@ -153,13 +153,13 @@ def _graph_faults(graph: NirGraph, place: str, limits: Limits, depth: int) -> It
             yield from _node_faults(node, here, limits)
 
 
-def _node_faults(node: NirNode, place: str, limits: Limits) -> Iterator[Fault]:
+def _node_faults(node: NirNode, place: str, limits: Limits) -> Iterator[NirFault]:
     table = PRIMITIVES.get(node.type)
     if table is None:
         known = ", ".join([*PRIMITIVES, GRAPH])
         yield (
             f"{place}/type",
-            f"{node.type[:40]!r} is no primitive that is known; these are {known}",
+            f"unknown primitive {node.type[:40]!r}; known are {known}",
         )
         return
     for name, field in table.items():
@@ -168,35 +168,35 @@ def _node_faults(node: NirNode, place: str, limits: Limits) -> Iterator[Fault]:
             if fault:
                 yield f"{place}/{name}", fault
         elif field.required:
-            yield place, f"{node.type} lacks {name}; it has {_listed(node.fields)}"
+            yield place, f"{node.type} has no {name}; found {_listed(node.fields)}"
     for name in sorted(node.fields.keys() - table.keys()):
-        yield f"{place}/{name}", f"{node.type} has no such field; it takes {_listed(table)}"
+        yield f"{place}/{name}", f"{node.type} has no such field; known are {_listed(table)}"
 
 
 def _listed(names: Mapping[str, Any]) -> str:
     return ", ".join(sorted(names)) or "no fields"
 
 
-def _value_fault(value: Value, field: Field, limits: Limits) -> str | None:
+def _value_fault(value: FieldValue, field: Field, limits: Limits) -> str | None:
     if isinstance(value, str):
         return _text_fault(value, field)
     low, high = field.ranks
     if value.dtype.kind not in ("fiu" if field.kind == "real" else "iu"):
-        wanted = "numbers" if field.kind == "real" else "whole numbers"
-        return f"holds {value.dtype.name} values; takes {wanted}"
+        wanted = "numbers" if field.kind == "real" else "integers"
+        return f"contains {value.dtype.name} values; expected {wanted}"
     if not low <= value.ndim <= high:
         wanted = str(low) if low == high else f"{low} to {high}"
-        return f"has {value.ndim} dimensions, shape {value.shape}; takes {wanted}"
+        return f"has {value.ndim} dimensions, shape {value.shape}; expected {wanted}"
     if not value.size:
-        return f"holds nothing, shape {value.shape}"
+        return f"is empty, shape {value.shape}"
     return _number_fault(value, field, limits)
 
 
 def _text_fault(value: str, field: Field) -> str | None:
     if field.kind != "padding":
-        return f"is the text {value[:40]!r}; takes numbers"
+        return f"is the string {value[:40]!r}; expected numbers"
     allowed = " or ".join(map(repr, PADDINGS))
-    return None if value in PADDINGS else f"is {value[:40]!r}; takes numbers, {allowed}"
+    return None if value in PADDINGS else f"is {value[:40]!r}; expected numbers, {allowed}"
 
 
 def _number_fault(value: np.ndarray[Any, Any], field: Field, limits: Limits) -> str | None:
@@ -205,12 +205,12 @@ def _number_fault(value: np.ndarray[Any, Any], field: Field, limits: Limits) -> 
         return f"{odd} of {value.size} values are not finite" if odd else None
     worst = max(abs(int(value.min())), abs(int(value.max())))
     if worst > limits.whole:
-        return f"holds {worst}; takes whole numbers of at most {limits.whole}"
+        return f"contains {worst}, the largest supported integer is {limits.whole}"
     if field.kind != "shape":
         return None
     if int(value.min()) < 1:
-        return f"the shape {value.tolist()}; takes sizes from 1 on"
+        return f"shape {value.tolist()}; every size must be at least 1"
     features = int(np.prod(value.reshape(-1).astype(object)))
     if features > limits.features:
-        return f"a shape of {features} values; takes at most {limits.features}"
+        return f"a shape of {features} values, the limit is {limits.features}"
     return None

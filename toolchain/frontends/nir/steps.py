@@ -1,4 +1,4 @@
-"""How a time constant and a gain of a NIR equation become factors of one step."""
+"""Decay and gain of one timestep from a time constant and a gain of a NIR equation."""
 
 from __future__ import annotations
 
@@ -13,62 +13,62 @@ __all__ = [
     "euler",
     "exact",
     "in_steps",
+    "largest_snap",
     "norse_export",
     "rockpool",
-    "snapped",
-    "snapped_by",
+    "snap_to_one",
     "step_of_gain",
 ]
 
 SNAP = 1e-5
-"""Relative distance from 1 within which a gain is taken for 1: float32 constants leave 1e-6."""
+"""Distance from 1 within which a gain is set to 1: float32 constants leave 1e-6."""
 
 
-def snapped(gain: Array) -> Array:
-    """``gain`` with 1 in place of what float32 constants made of it."""
+def snap_to_one(gain: Array) -> Array:
+    """Return ``gain`` with values within float32 rounding of 1 replaced by 1."""
     return np.where(np.abs(gain - 1) < SNAP, 1.0, gain)
 
 
-def snapped_by(fields: Mapping[str, Array], dt: float) -> float:
-    """How far from 1 the gains are that ``snapped`` changes under Euler's rule, at most."""
+def largest_snap(fields: Mapping[str, Array], dt: float) -> float:
+    """Return the largest distance from 1 that ``snap_to_one`` removes under Euler's rule."""
     pairs = (("r", "tau"), ("r", "tau_mem"), ("w_in", "tau_syn"))
     gains = [fields[g] * dt / fields[tau] for g, tau in pairs if tau in fields]
     gains += [fields["r"] * dt] if "r" in fields and "v_leak" not in fields else []
-    away = [np.abs(gain - 1) for gain in gains]
-    return max((float(each[each < SNAP].max(initial=0.0)) for each in away), default=0.0)
+    distances = [np.abs(gain - 1) for gain in gains]
+    return max((float(d[d < SNAP].max(initial=0.0)) for d in distances), default=0.0)
 
 
-# ---- (tau, gain in the equation, dt) -> (what is kept, gain of the step) ----
+# ---- (tau, gain of the equation, dt) -> (decay, gain of the step) ----
 
 
 def euler(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
-    """Kept ``1 - dt / tau``, gain ``gain dt / tau``, 1 where it is within rounding."""
-    return 1 - dt / tau, snapped(gain * dt / tau)
+    """Return decay ``1 - dt / tau`` and gain ``gain dt / tau``, snapped to 1."""
+    return 1 - dt / tau, snap_to_one(gain * dt / tau)
 
 
 def exact(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
-    """Kept ``exp(-dt / tau)``, gain ``gain (1 - exp(-dt / tau))``."""
-    kept = np.exp(-dt / tau)
-    return kept, gain * (1 - kept)
+    """Return decay ``exp(-dt / tau)`` and gain ``gain (1 - exp(-dt / tau))``."""
+    decay = np.exp(-dt / tau)
+    return decay, gain * (1 - decay)
 
 
 def in_steps(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
-    """Kept ``exp(-1 / tau)``, gain 1, as sinabs has it."""
+    """Return decay ``exp(-1 / tau)`` and gain 1, as in sinabs."""
     return np.exp(-1 / tau), np.ones_like(gain)
 
 
 def rockpool(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
-    """Kept ``exp(-dt / tau)``, gain 1; what the file has for a gain only tells dt."""
+    """Return decay ``exp(-dt / tau)`` and gain 1; the file's gain only encodes dt."""
     return np.exp(-dt / tau), np.ones_like(gain)
 
 
 def norse_export(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
-    """As ``euler``, of a time constant that was multiplied by dt."""
+    """Return ``euler`` for a time constant that was multiplied by dt."""
     return euler(tau / dt, gain, dt)
 
 
 def step_of_gain(tau: Array, gain: Array) -> Array:
-    r"""The dt of a network that rockpool wrote: the u dt of :math:`r = e^{-u} / u`, u = dt / tau.
+    r"""Solve :math:`r = e^{-u} / u`, u = dt / tau, for the dt of a rockpool network.
 
     Newton's rule on :math:`u + \ln u + \ln r`, which is concave and rising: a few rounds reach
     the last digit.

@@ -1,8 +1,8 @@
-"""A NIR file as a Graph.
+"""Conversion of a NIR file to a Graph.
 
-All shapes are worked out anew from the Input and the weights. NIR has sums where edges meet, the
-IR has ``Add`` nodes there; NIR's ``Delay`` is the IR's delay of an edge, which ends at an
-``Identity`` of the Delay's name.
+All shapes are recomputed from the Input and the weights. Where edges meet, NIR sums implicitly and
+the IR has an ``Add`` node; a ``Delay`` of NIR becomes the delay of an edge in the IR, which ends at
+an ``Identity`` with the name of the Delay.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError, ModelFileError
 from toolchain.frontends.nir.check import check
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.flat import flatten
-from toolchain.frontends.nir.infer import settle
+from toolchain.frontends.nir.infer import resolve
 from toolchain.frontends.nir.layers import LAYERS, layer
-from toolchain.frontends.nir.loops import late_edges, looped
+from toolchain.frontends.nir.loops import recurrent_edges, recurrent_nodes
 from toolchain.frontends.nir.neurons import Reading, neuron
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
 from toolchain.frontends.nir.own import own_graph
@@ -28,10 +28,10 @@ from toolchain.ir import Add, Edge, Graph, Identity, Input, Node, Output
 
 __all__ = ["to_graph"]
 
-FEATURES, TOGETHER = 2**20, 2**21
-"""Most numbers that a layer may give each step, and all layers together."""
-LONGEST = 2**16
-"""Most steps of a Delay."""
+MAX_FEATURES, MAX_TOTAL = 2**20, 2**21
+"""Maximum number of output values per step, of a layer and of all layers."""
+MAX_DELAY = 2**16
+"""Maximum number of steps of a Delay."""
 
 
 def to_graph(
@@ -41,64 +41,91 @@ def to_graph(
     dialect: str | None = None,
     reset: str | None = None,
 ) -> Graph:
-    """The Graph of a NIR file, checked against a direct integration of the file's equations.
+    """Convert a NIR file to a Graph, checked against direct integration of its equations.
 
     Args:
-        file: as read.
+        file: the file as read.
         dt: length of a timestep, s.
-        dialect: which framework's steps are meant; one of ``dialects.DIALECTS``.
-        reset: ``subtract``, ``value`` (to v_reset), one of these with ``-late``, as snnTorch's
-            ``reset_delay=True`` has it, or ``subtract-corrected``, its ``reset_delay=False``.
+        dialect: the framework whose update rules apply; one of ``dialects.DIALECTS``.
+        reset: ``subtract``, ``value`` (to v_reset), one of these with ``-late`` for snnTorch's
+            ``reset_delay=True``, or ``subtract-corrected`` for its ``reset_delay=False``.
 
     Returns:
-        The Graph; ``nir_dialect``, ``nir_dt`` and ``nir_reset`` in its provenance say how each was
-        settled. What this toolchain wrote itself comes back as it was, unless a dialect is named.
+        The Graph; ``nir_dialect``, ``nir_dt`` and ``nir_reset`` in its provenance state how each
+        was chosen. Files written by this toolchain are restored exactly unless a dialect is given.
 
     Raises:
-        ModelFileError: what is not told is not decided by the file either, with the choices and
-            what each would mean; a node has no meaning in the dialect; the graph is damaged; or
-            Graph and equations differ.
+        ModelFileError: dialect, dt or reset is neither given nor determined by the file (the
+            message lists the choices and their effect); the dialect does not support a node; the
+            graph is damaged; or Graph and equations differ.
+
+    Example:
+        >>> import numpy as np
+        >>> from toolchain.frontends.nir import NirFile, NirGraph, NirNode, to_graph
+        >>> shape = {"shape": np.array([1])}
+        >>> fields = {"tau": 0.02, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.5}
+        >>> nodes = {
+        ...     "input": NirNode(type="Input", fields=shape),
+        ...     "lif": NirNode(type="LIF", fields={k: np.array([v]) for k, v in fields.items()}),
+        ...     "output": NirNode(type="Output", fields=shape),
+        ... }
+        >>> edges = (("input", "lif"), ("lif", "output"))
+        >>> file = NirFile(graph=NirGraph(nodes=nodes, edges=edges), version=None, where="example")
+        >>> graph = to_graph(file, dialect="euler", dt=1e-3, reset="subtract")
+        >>> float(graph["lif"].alpha_mem), round(float(graph["lif"].gain), 6)
+        (0.95, 0.05)
+        >>> graph.provenance["nir_dialect"]
+        'euler (given)'
     """
     if dialect is None:
         own = own_graph(file, dt, reset)
         if own is not None:
             return own
-    with np.errstate(all="ignore"):  # numbers of a damaged file; they end as NaN, which is found
-        return _read_in(file, dt, dialect, reset)
+    with np.errstate(all="ignore"):  # damaged files: overflow becomes NaN, which the check reports
+        return _read_dialect(file, dt, dialect, reset)
 
 
-def _read_in(file: NirFile, dt: float | None, dialect: str | None, reset: str | None) -> Graph:
+def _read_dialect(file: NirFile, dt: float | None, dialect: str | None, reset: str | None) -> Graph:
     flat = flatten(file.graph, file.where)
     nodes = {name: node for name, node in flat.nodes.items() if isinstance(node, NirNode)}
-    reading = settle(nodes, file.where, dt=dt, dialect=dialect, reset=reset)
-    draft = _read(nodes, flat, file.where, reading)
-    said = {"framework": "NIR", "nir_version": file.version or "unknown", **reading.said}
+    reading = resolve(nodes, file.where, dt=dt, dialect=dialect, reset=reset)
+    draft = _build_draft(nodes, flat, file.where, reading)
+    provenance = {
+        "framework": "NIR",
+        "nir_version": file.version or "unknown",
+        **reading.provenance,
+    }
     try:
         graph = Graph(
-            draft.made, draft.joined(), dt=reading.dt, provenance={**said, **_notes(draft)}
+            draft.ir_nodes,
+            draft.ir_edges(),
+            dt=reading.dt,
+            provenance={**provenance, **_notes(draft)},
         )
     except GraphError as fault:
         raise ModelFileError(f"{file.where}: {fault}") from None
-    return check(graph, nodes, draft.late, reading, file.where)
+    return check(graph, nodes, draft.delays, reading, file.where)
 
 
 def _notes(draft: _Draft) -> dict[str, str]:
     return {"nir_shapes": "; ".join(draft.notes)} if draft.notes else {}
 
 
-def _read(nodes: Mapping[str, NirNode], flat: NirGraph, where: str, reading: Reading) -> _Draft:
-    """All nodes and delays, with the Input's shape as declared or without batch and time."""
+def _build_draft(
+    nodes: Mapping[str, NirNode], flat: NirGraph, where: str, reading: Reading
+) -> _Draft:
+    """Build all nodes and delays, with the Input's declared shape or without batch and time."""
     steps = _steps(nodes, where, reading)
-    held = {name for name, count in steps.items() if count}
+    delay_nodes = {name for name, count in steps.items() if count}
     try:
-        late = dict.fromkeys(late_edges(nodes, flat.edges, held), 1)
+        delays = dict.fromkeys(recurrent_edges(nodes, flat.edges, delay_nodes), 1)
     except ValueError as fault:
         raise ModelFileError(f"{where}: {fault}") from None
-    late |= {(pre, post): steps[post] for pre, post in flat.edges if post in held}
-    (start,) = (name for name, node in nodes.items() if node.type == "Input")
-    declared = _shape(nodes[start])
+    delays |= {(pre, post): steps[post] for pre, post in flat.edges if post in delay_nodes}
+    (input_name,) = (name for name, node in nodes.items() if node.type == "Input")
+    declared = _shape(nodes[input_name])
     drafts = [
-        _Draft(nodes, flat.edges, late, reading).walk(start, declared[skipped:])
+        _Draft(nodes, flat.edges, delays, reading).build(input_name, declared[skipped:])
         for skipped in range(min(3, len(declared)))
     ]
     if not drafts[0].faults:
@@ -107,8 +134,8 @@ def _read(nodes: Mapping[str, NirNode], flat: NirGraph, where: str, reading: Rea
     if len(fitting) != 1:
         raise file_error(where, drafts[0].faults)
     fitting[0].notes.append(
-        f"{start} declares {list(declared)}, taken as batch and time before "
-        f"{list(fitting[0].shapes[start])}"
+        f"{input_name} declares {list(declared)}, read as batch and time before "
+        f"{list(fitting[0].shapes[input_name])}"
     )
     return fitting[0]
 
@@ -118,7 +145,7 @@ def _shape(node: NirNode) -> Shape:
 
 
 def _steps(nodes: Mapping[str, NirNode], where: str, reading: Reading) -> dict[str, int]:
-    """Whole steps of each ``Delay``."""
+    """Return the whole steps of each ``Delay``."""
     delays = {name: node for name, node in nodes.items() if node.type == "Delay"}
     row = reading.dialect
     if delays and "Delay" in row.refused:
@@ -132,113 +159,115 @@ def _steps(nodes: Mapping[str, NirNode], where: str, reading: Reading) -> dict[s
 
 
 def _delay(node: NirNode, reading: Reading) -> int | str:
-    """Whole steps, or what is wrong with them."""
+    """Return whole steps, or an error text."""
     delay = np.asarray(node.fields["delay"], dtype=np.float64).reshape(-1)
     if np.any(delay != delay[0]):
         return (
-            f"delays of {delay.min():g} to {delay.max():g} s; takes one delay for all its neurons"
+            f"delays of {delay.min():g} to {delay.max():g} s; all neurons must have the same delay"
         )
     assert reading.dt is not None
     steps = float(delay[0]) / reading.dt
     count = round(steps)
-    if abs(steps - count) > 1e-5 * max(1, count) or not 0 <= count <= LONGEST:
+    if abs(steps - count) > 1e-5 * max(1, count) or not 0 <= count <= MAX_DELAY:
         return (
-            f"a delay of {delay[0]:g} s is {steps:g} steps of {reading.dt:g} s; takes whole ones "
-            f"from 0 to {LONGEST}"
+            f"a delay of {delay[0]:g} s is {steps:g} steps of {reading.dt:g} s; expected an "
+            f"integer from 0 to {MAX_DELAY}"
         )
     return count
 
 
 @dataclass(slots=True, eq=False)
 class _Draft:
-    """Nodes made so far from one shape of the Input, and what was wrong."""
+    """The IR nodes for one shape of the Input, and the problems found."""
 
     nodes: Mapping[str, NirNode]
     edges: tuple[tuple[str, str], ...]
-    late: Mapping[tuple[str, str], int]
+    delays: Mapping[tuple[str, str], int]
     reading: Reading
-    made: dict[str, Node] = field(default_factory=dict)
+    ir_nodes: dict[str, Node] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[NirFault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    given: int = 0
+    total_values: int = 0
 
-    def walk(self, start: str, shape: Shape) -> _Draft:
-        """The draft itself, with all that can be reached."""
-        returning = looped(self.nodes, self.edges)
-        after: dict[str, list[str]] = {name: [] for name in self.nodes}
+    def build(self, input_name: str, shape: Shape) -> _Draft:
+        """Build all nodes that can be reached and return the draft itself."""
+        recurrent = recurrent_nodes(self.nodes, self.edges)
+        successors: dict[str, list[str]] = {name: [] for name in self.nodes}
         for pre, post in self.edges:
-            after[pre].append(post)
-        self.made[start], self.shapes[start] = Input(shape=shape), shape
-        if prod(shape) > FEATURES:
-            self.faults.append((start, f"{prod(shape)} numbers a step; takes at most {FEATURES}"))
+            successors[pre].append(post)
+        self.ir_nodes[input_name], self.shapes[input_name] = Input(shape=shape), shape
+        if prod(shape) > MAX_FEATURES:
+            self.faults.append(
+                (input_name, f"{prod(shape)} values per step, the limit is {MAX_FEATURES}")
+            )
             return self
-        reached, waiting = {start}, [start]
-        while waiting:
-            pre = waiting.pop(0)
-            for name in after[pre]:
+        reached, queue = {input_name}, [input_name]
+        while queue:
+            pre = queue.pop(0)
+            for name in successors[pre]:
                 if name not in reached:
                     reached.add(name)
-                    self.take(name, self.shapes[pre], name in returning)
-                    waiting += [name] if name in self.shapes else []
+                    self.add(name, self.shapes[pre], name in recurrent)
+                    queue += [name] if name in self.shapes else []
         return self
 
-    def take(self, name: str, shape: Shape, returns: bool) -> None:
-        """The node of that name, which receives ``shape``."""
+    def add(self, name: str, shape: Shape, recurrent: bool) -> None:
+        """Add the node ``name``, whose input has ``shape``."""
         node = self.nodes[name]
         try:
-            made = self.node(node, shape, returns)
-            given = made.output_shape(shape)
-            self.given += prod(given)
-            if prod(given) > FEATURES or self.given > TOGETHER:
+            ir_node = self.node(node, shape, recurrent)
+            output_shape = ir_node.output_shape(shape)
+            self.total_values += prod(output_shape)
+            if prod(output_shape) > MAX_FEATURES or self.total_values > MAX_TOTAL:
                 raise ValueError(
-                    f"gives {prod(given)} numbers a step; takes at most {FEATURES} of a layer and "
-                    f"{TOGETHER} of all"
+                    f"outputs {prod(output_shape)} values per step; the limit is {MAX_FEATURES} "
+                    f"per layer and {MAX_TOTAL} in total"
                 )
         except ValueError as fault:
             self.faults.append((name, str(fault)))
             return
-        self.made[name], self.shapes[name] = made, given
+        self.ir_nodes[name], self.shapes[name] = ir_node, output_shape
         self.note(name, node, shape)
 
-    def node(self, node: NirNode, shape: Shape, returns: bool) -> Node:
+    def node(self, node: NirNode, shape: Shape, recurrent: bool) -> Node:
         if node.type == "Output":
             return Output()
         if node.type == "Delay":
             return Identity(was="Delay")
         if node.type in LAYERS:
             return layer(node, shape)
-        return neuron(node, shape, self.reading, looped=returns)
+        return neuron(node, shape, self.reading, recurrent=recurrent)
 
     def note(self, name: str, node: NirNode, shape: Shape) -> None:
-        """A shape that the file declares and that is not the one worked out."""
+        """Record a declared shape that differs from the computed one."""
         key = {"Output": "shape", "Conv1d": "input_shape", "Conv2d": "input_shape"}.get(node.type)
         if key is None or key not in node.fields:
             return
         declared = tuple(np.asarray(node.fields[key]).reshape(-1).tolist())
-        true = shape if node.type == "Output" else shape[1:]
-        if declared != true:
-            self.notes.append(f"{name} declares {list(declared)}, has {list(true)}")
+        actual = shape if node.type == "Output" else shape[1:]
+        if declared != actual:
+            self.notes.append(f"{name} declares {list(declared)}, has {list(actual)}")
 
-    def joined(self) -> list[Edge]:
-        """The edges of the Graph, with an ``Add`` where several meet."""
-        before: dict[str, list[str]] = {}
+    def ir_edges(self) -> list[Edge]:
+        """Return the edges of the Graph, with an ``Add`` where several meet."""
+        predecessors: dict[str, list[str]] = {}
         for pre, post in self.edges:
-            before.setdefault(post, []).append(pre)
+            predecessors.setdefault(post, []).append(pre)
         found = []
-        for name, sources in before.items():
+        for name, sources in predecessors.items():
             entry = name
             if len(sources) > 1:
-                entry = self.free(f"{name}.add")
-                self.made[entry] = Add()
+                entry = self.unused_name(f"{name}.add")
+                self.ir_nodes[entry] = Add()
                 found.append(Edge(entry, name))
-            found += [Edge(pre, entry, self.late.get((pre, name), 0)) for pre in sources]
+            found += [Edge(pre, entry, self.delays.get((pre, name), 0)) for pre in sources]
         return found
 
-    def free(self, name: str) -> str:
-        """``name``, or with a number behind it if it is taken."""
-        count, free = 1, name
-        while free in self.made:
+    def unused_name(self, name: str) -> str:
+        """Return ``name``, with a number appended if it is in use."""
+        count, unused_name = 1, name
+        while unused_name in self.ir_nodes:
             count += 1
-            free = f"{name}#{count}"
-        return free
+            unused_name = f"{name}#{count}"
+        return unused_name

@@ -1,8 +1,8 @@
-"""Writes ``.nir`` files in the layout that nir 1.0.4 and 1.0.8 share.
+"""Writer of ``.nir`` files in the layout that nir 1.0.4 and 1.0.8 share.
 
-Nothing is packed, and nothing depends on the time or the machine: the same NirFile gives the same
-bytes. nir 1.0.4 cannot read what only 1.0.8 has, see ``schema.is_new``; metadata of graphs, and of
-neurons other than CubaLI, both read.
+Files are uncompressed and do not depend on time or machine: the same NirFile gives the same bytes.
+nir 1.0.4 cannot read the additions of 1.0.8, see ``schema.is_new``; both versions read metadata of
+graphs, and of neurons other than CubaLI.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from toolchain.atomic import write_file
-from toolchain.frontends.nir.faults import Fault, file_error
+from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
 from toolchain.frontends.nir.names import name_fault
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
@@ -29,16 +29,16 @@ TEXT = h5py.string_dtype()
 
 
 def write(path: str | Path, file: NirFile) -> Path:
-    """Write ``file`` to ``path``, whole or not at all, and return the path.
+    """Write ``file`` to ``path``, completely or not at all, and return the path.
 
     Raises:
-        ModelFileError: it has nodes, fields, names or metadata that NIR has not, all of it listed.
+        ModelFileError: nodes, fields, names or metadata that NIR does not have (lists all).
     """
     return write_file(Path(path), as_bytes(file))
 
 
 def as_bytes(file: NirFile) -> bytes:
-    """The bytes of a ``.nir`` file. The version is ``file``'s own, else the oldest that reads it.
+    """Return the bytes of a ``.nir`` file, with its own version or the oldest that fits.
 
     Raises:
         ModelFileError: as :func:`write`.
@@ -106,8 +106,8 @@ def _value(group: Any, name: str, value: Any) -> None:
         group.create_dataset(name, data=array)
 
 
-def _metadata_faults(graph: NirGraph, place: str) -> Iterator[Fault]:
-    """Metadata that a file cannot hold."""
+def _metadata_faults(graph: NirGraph, place: str) -> Iterator[NirFault]:
+    """Yield metadata that a file cannot store."""
     yield from _plain_faults(graph.metadata, f"{place}/metadata", 0)
     for name, node in graph.nodes.items():
         here = f"{place}/nodes/{name}"
@@ -117,18 +117,18 @@ def _metadata_faults(graph: NirGraph, place: str) -> Iterator[Fault]:
             yield from _plain_faults(node.metadata, f"{here}/metadata", 0)
 
 
-def _plain_faults(data: Mapping[str, Any], place: str, depth: int) -> Iterator[Fault]:
+def _plain_faults(data: Mapping[str, Any], place: str, depth: int) -> Iterator[NirFault]:
     if depth > DEFAULT.graph_depth:
-        yield place, f"lies more than {DEFAULT.graph_depth} dicts deep"
+        yield place, f"is nested more than {DEFAULT.graph_depth} dicts deep"
         return
     for name, value in data.items():
-        odd = name_fault(name, DEFAULT.name_bytes)
-        if odd:
-            yield place, odd
+        reason = name_fault(name, DEFAULT.name_bytes)
+        if reason:
+            yield place, reason
         elif isinstance(value, Mapping):
             yield from _plain_faults(value, f"{place}/{name}", depth + 1)
         elif not _is_plain(value):
-            text = f"is a {type(value).__name__}; takes texts, numbers, bools, and lists of them"
+            text = f"is a {type(value).__name__}; expected strings, numbers, bools or lists of them"
             yield f"{place}/{name}", text
 
 
