@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from toolchain.chips.load import load_chip
-from toolchain.chips.xylo.quantize.known import channel
+from toolchain.chips.xylo.quantize.baselines import channel
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
 from toolchain.passes import fold_gain
 

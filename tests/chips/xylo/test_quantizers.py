@@ -17,10 +17,10 @@ from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.quantize import QUANTIZERS, measure, quantize
 from toolchain.chips.xylo.quantize.auto import guessed_spikes
-from toolchain.chips.xylo.quantize.choice import Words
 from toolchain.chips.xylo.quantize.decays import response, snap
+from toolchain.chips.xylo.quantize.evaluator import MOST, Trial
+from toolchain.chips.xylo.quantize.plan import Words
 from toolchain.chips.xylo.quantize.scale import scaled
-from toolchain.chips.xylo.quantize.trial import MOST, Trial
 from toolchain.chips.xylo.quantize.tune import tuned
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
 from toolchain.runs.interpret import interpret

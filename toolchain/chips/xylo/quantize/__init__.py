@@ -1,6 +1,6 @@
 """How a float network becomes Xylo's integers: ``auto``, ``channel`` and ``global``.
 
-``channel`` and ``global`` are the two known quantizers (:mod:`.known`). ``auto`` searches, on
+``channel`` and ``global`` are the two known quantizers (:mod:`.baselines`). ``auto`` searches, on
 calibration spikes, for integers with which the chip spikes as the float network does
 (:mod:`.auto`), and is never worse than these two on the spikes that it looked at. A network that
 the chip refuses in any case is quantized by ``channel``, so that its sizes can be judged.
@@ -12,8 +12,8 @@ from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
 from toolchain.chips.xylo.quantize.auto import guessed_spikes, search
-from toolchain.chips.xylo.quantize.known import channel, one_scale
-from toolchain.chips.xylo.quantize.trial import Trial
+from toolchain.chips.xylo.quantize.baselines import channel, one_scale
+from toolchain.chips.xylo.quantize.evaluator import Trial
 from toolchain.chips.xylo.rules.graph import computes
 from toolchain.chips.xylo.rules.program import takes
 from toolchain.chips.xylo.simulate.run import as_counts

@@ -18,10 +18,10 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.progress import Step, steps
-from toolchain.chips.xylo.quantize.choice import Plan, Words, integers
 from toolchain.chips.xylo.quantize.decays import snap
+from toolchain.chips.xylo.quantize.evaluator import Trial
+from toolchain.chips.xylo.quantize.plan import Plan, Words, integers
 from toolchain.chips.xylo.quantize.shifts import PASSES, ShiftSearch
-from toolchain.chips.xylo.quantize.trial import Trial
 from toolchain.chips.xylo.quantize.tune import tuned
 from toolchain.ir import Graph
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.quantize.auto import GUESSED_RATES, GUESSED_STEPS, Found
-from toolchain.chips.xylo.quantize.choice import Choice
+from toolchain.chips.xylo.quantize.plan import Choice
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear
 from toolchain.passes.quantize import Scale

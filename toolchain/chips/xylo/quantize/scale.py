@@ -8,8 +8,8 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.words import HEADROOM
-from toolchain.chips.xylo.quantize.choice import Choice, Words
 from toolchain.chips.xylo.quantize.decays import Snapped
+from toolchain.chips.xylo.quantize.plan import Choice, Words
 from toolchain.chips.xylo.quantize.populations import Cells, Matrix
 
 __all__ = ["scaled", "state_room"]

@@ -15,9 +15,9 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.progress import Step
 from toolchain.chips.xylo.quantize import measure
-from toolchain.chips.xylo.quantize.choice import Choice, Plan, Words
 from toolchain.chips.xylo.quantize.decays import Snapped
 from toolchain.chips.xylo.quantize.measure import Heard
+from toolchain.chips.xylo.quantize.plan import Choice, Plan, Words
 from toolchain.chips.xylo.quantize.populations import MATRICES, Cells, Matrix
 from toolchain.chips.xylo.quantize.scale import scaled, state_room
 

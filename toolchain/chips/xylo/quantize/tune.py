@@ -8,8 +8,8 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.quantize import measure
-from toolchain.chips.xylo.quantize.choice import Choice, Words
 from toolchain.chips.xylo.quantize.measure import Heard
+from toolchain.chips.xylo.quantize.plan import Choice, Words
 from toolchain.chips.xylo.quantize.populations import Cells
 
 __all__ = ["tuned"]

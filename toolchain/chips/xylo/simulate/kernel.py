@@ -22,7 +22,7 @@ from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled, inline
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.simulate import arithmetic
-from toolchain.chips.xylo.simulate.cells import (
+from toolchain.chips.xylo.simulate.layer_state import (
     Cells,
     cells_at_rest,
     flush_clamped,

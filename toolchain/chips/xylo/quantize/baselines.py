@@ -16,7 +16,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.dashes import formulas
-from toolchain.chips.xylo.quantize.choice import Words
+from toolchain.chips.xylo.quantize.plan import Words
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Membrane
 from toolchain.passes.quantize import Bits, Scale, rounded, scales
