@@ -191,9 +191,9 @@ def test_pruning_by_memory_takes_the_smallest_of_all():
     spec = plain(np.random.default_rng(3), 120, 300, 20)
     flat = np.abs(spec["weights_rec"]).ravel()
     many = np.count_nonzero(flat) - 31744
-    told = hints(quiet(**spec), A3, "fan_out_memory")
+    found_hints = hints(quiet(**spec), A3, "fan_out_memory")
     bound = np.sort(flat[flat > 0])[many - 1]
-    assert told[0] == (
+    assert found_hints[0] == (
         f"prune the {many:,} smallest weights between hidden layers: the largest removed is "
         f"{bound} of 127"
     ).replace(",", " ")
@@ -444,11 +444,11 @@ def test_dash_1_is_heard():
     fields = {"weights_in": np.array([[[90]]]), "threshold": np.array([20])}
     deaf = quiet(hidden=1, dash_syn=np.array([0]), **fields)
     assert hints(deaf, A2, "decays") == ["dash 1 is the shortest decay that keeps something"]
-    heard = quiet(hidden=1, dash_syn=np.array([1]), **fields)
-    assert not found(heard, A2, "decays")
+    program = quiet(hidden=1, dash_syn=np.array([1]), **fields)
+    assert not found(program, A2, "decays")
     once = np.array([[[1], [0], [0]]])
     assert not simulate(deaf, once, record=True).hidden_spikes.any()
-    assert simulate(heard, once, record=True).hidden_spikes.any()
+    assert simulate(program, once, record=True).hidden_spikes.any()
 
 
 # ---- aliases ----

@@ -38,11 +38,11 @@ def text(chip, head, document, basis="published", hint=""):
     return "\n".join(lines + ([f"  hint: {hint}"] if hint else []))
 
 
-def told_number(number):
+def number_text(number):
     return f"{number:,}".replace(",", " ")
 
 
-def told(program, chip, rule):
+def messages(program, chip, rule):
     return [str(finding) for finding in check(program, chip) if finding.rule == rule]
 
 
@@ -143,7 +143,7 @@ def size_cases():
         (IMU, 496, f"{fits} xylo_a2 or xylo_a3; or "),
         (A3, 992, f"{fits} xylo_a2; or "),
     ):
-        over, least = told_number(limit + 1), told_number(limit)
+        over, least = number_text(limit + 1), number_text(limit)
         yield (
             "hidden_neurons",
             chip,
@@ -241,7 +241,7 @@ def path_cases():
         (IMU, 512, 600, "the program fits xylo_a3; or "),
         (A3, 1024, 1100, ""),
     ):
-        over, least = told_number(limit + 1), told_number(limit)
+        over, least = number_text(limit + 1), number_text(limit)
         yield (
             "fan_out",
             chip,
@@ -259,7 +259,7 @@ def path_cases():
         (IMU, 31744, ("imu", "published"), f"{fits}; or "),
         (A3, 31744, ("ram", "derived"), f"{fits}; or "),
     ):
-        over, least = told_number(limit + 1), told_number(limit)
+        over, least = number_text(limit + 1), number_text(limit)
         yield (
             "fan_out_memory",
             chip,
@@ -402,7 +402,7 @@ def value_cases():
         ("limits", "published"),
         "",
     )
-    heard = "clears the current every step before the membrane hears it: no spike arrives there"
+    cleared = "clears the current every step before the membrane hears it: no spike arrives there"
     dash = "dash 1 is the shortest decay that keeps something"
     yield (
         "decays",
@@ -465,8 +465,8 @@ IDS = [f"{case[0]}-{case[1].name}" for case in CASES]
 
 @pytest.mark.parametrize(("name", "chip", "good", "bad", "head", "source", "hint"), CASES, ids=IDS)
 def test_at_the_limit_passes_and_one_past_it_is_found(name, chip, good, bad, head, source, hint):
-    assert told(good, chip, name) == []
-    assert told(bad, chip, name) == [text(chip, head, *source, hint)]
+    assert messages(good, chip, name) == []
+    assert messages(bad, chip, name) == [text(chip, head, *source, hint)]
 
 
 @pytest.mark.parametrize(("name", "chip", "good", "bad", "head", "source", "hint"), CASES, ids=IDS)
@@ -537,12 +537,12 @@ BACK = (
 )
 def test_aliases_that_lead_back_are_told_with_what_they_do(aliases, rule, findings):
     program = hidden(4, aliases=aliases, populations=layers(2, 2))
-    assert told(program, A2, rule) == findings
+    assert messages(program, A2, rule) == findings
 
 
 def test_a_long_loop_is_told_by_its_ends():
     program = hidden(9, aliases=(*((n + 1,) for n in range(8)), (0,)), populations=layers(9))
-    (finding,) = told(program, A2, "alias_loops")
+    (finding,) = messages(program, A2, "alias_loops")
     assert "loop of aliases l0[0] -> l0[1] -> l0[2] -> ... -> l0[0]: " in finding
 
 
@@ -615,14 +615,14 @@ def test_every_rule_has_a_case():
 
 
 def test_a_program_for_another_core_is_refused():
-    assert told(quiet(core="v1"), A2, "same_core") == [
+    assert messages(quiet(core="v1"), A2, "same_core") == [
         "error[same_core] network: is a program for core v1, xylo_a2 has core v2"
     ]
 
 
 def test_a_chip_without_biases_refuses_any():
-    assert told(hidden(2), X1, "biases") == []
-    assert told(hidden(2, bias=np.array([0, 1])), X1, "biases") == [
+    assert messages(hidden(2), X1, "biases") == []
+    assert messages(hidden(2, bias=np.array([0, 1])), X1, "biases") == [
         "error[biases] hidden: 1 of 2 neurons with a bias, xylo_1 has none"
         "\n  hint: the program fits xylo_a2 or xylo_a3 or xylo_imu"
     ]
@@ -631,7 +631,7 @@ def test_a_chip_without_biases_refuses_any():
 @pytest.mark.parametrize(("value", "bits"), [(-1, 1), (-128, 8), (127, 8), (-129, 9), (128, 9)])
 def test_a_bias_needs_the_bits_of_its_twos_complement(value, bits):
     program = hidden(1, bias=np.array([value]))
-    assert told(program, narrow(A2, bias_width=bits), "biases") == []
+    assert messages(program, narrow(A2, bias_width=bits), "biases") == []
     finding, *_ = RULE["biases"](program, narrow(A2, bias_width=bits - 1))
     assert finding.need == bits
 
@@ -753,9 +753,9 @@ def test_a_small_network_has_no_findings():
 
 
 def test_a_program_without_dt_is_not_held_against_time():
-    assert told(quiet(dt=None), A2, "real_time") == []
-    assert told(quiet(dt=None), IMU, "real_time_step") == []
-    assert told(quiet(dt=1e-3), A2, "real_time_step") == []
+    assert messages(quiet(dt=None), A2, "real_time") == []
+    assert messages(quiet(dt=None), IMU, "real_time_step") == []
+    assert messages(quiet(dt=1e-3), A2, "real_time_step") == []
 
 
 def test_real_time_is_about_everything_spiking_at_once():

@@ -138,18 +138,26 @@ def refusal(text, read=loads):
 
 
 def test_the_integers_arrive_where_they_belong():
-    made = loads(text_of(document()))
-    assert (made.chip, made.core, made.dt) == ("xylo_a2", "v2", None)
-    assert made.weights_in.tolist() == [[[-128, 1], [127, 2]]]
-    assert made.weights_rec.tolist() == [[[3, 7], [4, 8]], [[5, 9], [6, 10]]]
-    assert made.weights_out.tolist() == [[11], [12]]
-    assert (made.weight_shift_in, made.weight_shift_rec, made.weight_shift_out) == (2, 0, 7)
-    assert made.threshold.tolist() == [100, 200]
-    assert made.threshold_out.tolist() == [300]
-    constants = (made.dash_mem, made.dash_syn, made.dash_syn_2)
+    xylo_program = loads(text_of(document()))
+    assert (xylo_program.chip, xylo_program.core, xylo_program.dt) == ("xylo_a2", "v2", None)
+    assert xylo_program.weights_in.tolist() == [[[-128, 1], [127, 2]]]
+    assert xylo_program.weights_rec.tolist() == [[[3, 7], [4, 8]], [[5, 9], [6, 10]]]
+    assert xylo_program.weights_out.tolist() == [[11], [12]]
+    assert (
+        xylo_program.weight_shift_in,
+        xylo_program.weight_shift_rec,
+        xylo_program.weight_shift_out,
+    ) == (2, 0, 7)
+    assert xylo_program.threshold.tolist() == [100, 200]
+    assert xylo_program.threshold_out.tolist() == [300]
+    constants = (xylo_program.dash_mem, xylo_program.dash_syn, xylo_program.dash_syn_2)
     assert [values.tolist() for values in constants] == [[3, 3], [4, 4], [5, 5]]
-    assert made.aliases == ((), (0,))
-    caps = (made.max_input_spikes, made.max_hidden_spikes, made.max_output_spikes)
+    assert xylo_program.aliases == ((), (0,))
+    caps = (
+        xylo_program.max_input_spikes,
+        xylo_program.max_hidden_spikes,
+        xylo_program.max_output_spikes,
+    )
     assert caps == (15, 31, 1)
 
 
@@ -212,14 +220,22 @@ def test_the_genuine_files_settings_are_the_defaults(vendors):
 
 
 def test_the_genuine_file_holds_its_network(vendors):
-    made = read_config(vendors).program
-    assert (made.inputs, made.hidden, made.outputs, made.synapses) == (3, 5, 2, 2)
+    xylo_program = read_config(vendors).program
+    assert (
+        xylo_program.inputs,
+        xylo_program.hidden,
+        xylo_program.outputs,
+        xylo_program.synapses,
+    ) == (3, 5, 2, 2)
     tree = json.loads(vendors.read_text())["value0"]
-    assert made.weights_in[..., 0].ravel().tolist() == tree["input"]["weights"]["values"]
-    assert made.weights_rec[..., 1].ravel().tolist() == tree["reservoir"]["syn2Weights"]["values"]
-    assert made.weights_out.ravel().tolist() == tree["readout"]["weights"]["values"]
-    assert set(made.threshold.tolist()) == {128}
-    assert set(made.dash_syn.tolist()) == {4}
+    assert xylo_program.weights_in[..., 0].ravel().tolist() == tree["input"]["weights"]["values"]
+    assert (
+        xylo_program.weights_rec[..., 1].ravel().tolist()
+        == tree["reservoir"]["syn2Weights"]["values"]
+    )
+    assert xylo_program.weights_out.ravel().tolist() == tree["readout"]["weights"]["values"]
+    assert set(xylo_program.threshold.tolist()) == {128}
+    assert set(xylo_program.dash_syn.tolist()) == {4}
 
 
 # ---- writing ----
@@ -270,23 +286,23 @@ def random_program(seed, inputs=3, hidden=4, outputs=2, synapses=1, aliased=Fals
     biased=st.booleans(),
 )
 def test_a_program_written_and_read_is_the_same(**shape):
-    made = random_program(**shape)
-    assert str(loads(dumps(made))) == str(made)
+    xylo_program = random_program(**shape)
+    assert str(loads(dumps(xylo_program))) == str(xylo_program)
 
 
 @pytest.mark.parametrize("target", [0, 1])
 def test_an_alias_survives_whatever_its_target(target):
-    made = quiet(aliases=((), (target,)))
-    tree = json.loads(dumps(made, A2))["value0"]["reservoir"]
+    xylo_program = quiet(aliases=((), (target,)))
+    tree = json.loads(dumps(xylo_program, A2))["value0"]["reservoir"]
     assert tree["aliasing"] is True
     assert tree["neurons"][1]["aliasTarget"] == {"nullopt": False, "data": target}
     assert tree["neurons"][0]["aliasTarget"] == {"nullopt": True}
-    assert loads(dumps(made, A2)).aliases == ((), (target,))
+    assert loads(dumps(xylo_program, A2)).aliases == ((), (target,))
 
 
 def test_a_full_chip_is_written_and_read():
-    made = random_program(0, 16, 1000, 8, synapses=2, aliased=True, biased=True)
-    assert str(loads(dumps(made))) == str(made)
+    xylo_program = random_program(0, 16, 1000, 8, synapses=2, aliased=True, biased=True)
+    assert str(loads(dumps(xylo_program))) == str(xylo_program)
 
 
 def test_the_stages_that_run_are_those_that_the_program_needs():
@@ -330,7 +346,7 @@ def test_settings_that_are_none_are_refused(given, fault):
     ],
 )
 def test_a_setting_that_switches_off_what_the_program_needs_is_refused(name, changes):
-    faults = refusal(quiet(**changes), lambda made: dumps(made, A2, {name: False}))
+    faults = refusal(quiet(**changes), lambda xylo_program: dumps(xylo_program, A2, {name: False}))
     assert faults == [f"{name}: is false, the network needs it"]
 
 
@@ -464,14 +480,14 @@ def test_a_good_value_is_read_and_a_bad_one_is_named(path, good, bad, fault):
 
 
 def with_neurons(inputs, hidden_neurons, outputs):
-    made = quiet(inputs=inputs, hidden=hidden_neurons, outputs=outputs)
+    xylo_program = quiet(inputs=inputs, hidden=hidden_neurons, outputs=outputs)
     tree = json.loads(dumps(quiet(), A2))["value0"]
-    tree["input"]["weights"] = matrix(made.weights_in[..., 0].tolist())
+    tree["input"]["weights"] = matrix(xylo_program.weights_in[..., 0].tolist())
     tree["input"]["syn2_weights"] = tree["input"]["weights"]
-    tree["reservoir"]["weights"] = matrix(made.weights_rec[..., 0].tolist())
+    tree["reservoir"]["weights"] = matrix(xylo_program.weights_rec[..., 0].tolist())
     tree["reservoir"]["syn2Weights"] = tree["reservoir"]["weights"]
     tree["reservoir"]["neurons"] = [hidden(1)] * hidden_neurons
-    tree["readout"]["weights"] = matrix(made.weights_out.tolist())
+    tree["readout"]["weights"] = matrix(xylo_program.weights_out.tolist())
     tree["readout"]["neurons"] = [neuron(1)] * outputs
     return json.dumps({"value0": tree})
 
@@ -485,8 +501,8 @@ def with_neurons(inputs, hidden_neurons, outputs):
     ],
 )
 def test_a_network_as_large_as_the_chip_is_read_and_a_larger_one_is_not(good, bad, fault):
-    made = loads(with_neurons(*good))
-    assert (made.inputs, made.hidden, made.outputs) == good
+    xylo_program = loads(with_neurons(*good))
+    assert (xylo_program.inputs, xylo_program.hidden, xylo_program.outputs) == good
     assert refusal(with_neurons(*bad))[0].startswith(fault)
 
 
@@ -590,10 +606,10 @@ def test_text_of_more_than_a_full_chip_is_not_parsed():
 def read_or_refused(text):
     """Whatever is read can be written and read again."""
     try:
-        made, found = parse(text)
+        xylo_program, found = parse(text)
     except ArtifactError:
         return
-    assert str(loads(dumps(made, settings=found))) == str(made)
+    assert str(loads(dumps(xylo_program, settings=found))) == str(xylo_program)
 
 
 @settings(max_examples=150, deadline=None)

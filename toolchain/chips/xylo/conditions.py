@@ -33,13 +33,13 @@ def conditions(
     """
     layers = read_layers(quantized)
     lags, aliases = layers.lags(), arrange(layers, chip).aliases
-    heard = effects or {}
-    found = {graph.input: [_input_cap(chip, heard.get(graph.input))]}
+    effect_of = effects or {}
+    found = {graph.input: [_input_cap(chip, effect_of.get(graph.input))]}
     for name, node in quantized.of(Neuron).items():
         trained = graph[name]
         assert isinstance(trained, Neuron)
-        effect = heard.get(name)
-        others = [heard[other] for other in received_by(name, aliases) if other in heard]
+        effect = effect_of.get(name)
+        others = [effect_of[other] for other in received_by(name, aliases) if other in effect_of]
         found[name] = [
             *_lag(lags.get(name, 0)),
             _arithmetic(node, chip),
@@ -103,8 +103,8 @@ def _cap(
     else:
         # the network's own largest counts; one that the chip cut shows in what was held back
         most = sum(max(e.trained_most, e.chip_most) for e in (effect, *others))
-        held = effect.held_back == 0 and most <= limit
-        fidelity = Fidelity.EXACT_ON_DATA if held else Fidelity.APPROXIMATED
+        uncapped = effect.held_back == 0 and most <= limit
+        fidelity = Fidelity.EXACT_ON_DATA if uncapped else Fidelity.APPROXIMATED
         note = f"at most {most}{with_others} on the data"
         if effect.held_back:
             note += f", held back {effect.held_back} times"

@@ -21,7 +21,7 @@ from toolchain.chips.xylo.spec import XyloChip
 from toolchain.runs import Activity
 
 __all__ = [
-    "Clock",
+    "SuggestedClock",
     "cycles_by_layer",
     "cycles_per_step",
     "least_dt_s",
@@ -37,7 +37,7 @@ MARGIN = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class SuggestedClock:
     """A main clock for real time.
 
     Attributes:
@@ -121,7 +121,7 @@ def second_synapse_operations(
 
 def suggested_clock(
     program: XyloProgram, chip: XyloChip, dt: float | None = None, margin: float = MARGIN
-) -> Clock:
+) -> SuggestedClock:
     """The slowest main clock at which the worst case still fits a timestep.
 
     Args:
@@ -139,7 +139,7 @@ def suggested_clock(
     if not 0 < seconds < np.inf:
         raise ValueError(f"dt must be > 0 s, got {seconds}")
     needed = _with_margin(program, chip, margin) / seconds
-    return Clock(needed_hz=needed, reachable_hz=_divided(chip, needed))
+    return SuggestedClock(needed_hz=needed, reachable_hz=_divided(chip, needed))
 
 
 def least_dt_s(

@@ -13,7 +13,7 @@ __all__ = [
     "CAPS",
     "REGISTERS",
     "SHIFTS",
-    "Register",
+    "RegisterRange",
     "alias_targets",
     "integers",
     "refusal",
@@ -23,7 +23,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class RegisterRange:
     """One array of the program: its axes, the least and the greatest value it holds, its field.
 
     Source: the ranges are those of the int8, int16 and 4-bit fields of the Xylo register and
@@ -41,18 +41,18 @@ WEIGHT = (-128, 127, np.int8, "8 bit")
 DASH = (0, 15, np.int8, "4 bit, for time constants up to 32 768 steps")
 WORD = (-32768, 32767, np.int16, "16 bit")
 REGISTERS = {
-    "weights_in": Register("inputs hidden synapses", *WEIGHT),
-    "weights_rec": Register("hidden hidden synapses", *WEIGHT),
-    "weights_out": Register("hidden outputs", *WEIGHT),
-    "dash_mem": Register("hidden", *DASH),
-    "dash_syn": Register("hidden", *DASH),
-    "dash_syn_2": Register("hidden", *DASH),
-    "dash_mem_out": Register("outputs", *DASH),
-    "dash_syn_out": Register("outputs", *DASH),
-    "threshold": Register("hidden", *WORD),
-    "threshold_out": Register("outputs", *WORD),
-    "bias": Register("hidden", *WORD),
-    "bias_out": Register("outputs", *WORD),
+    "weights_in": RegisterRange("inputs hidden synapses", *WEIGHT),
+    "weights_rec": RegisterRange("hidden hidden synapses", *WEIGHT),
+    "weights_out": RegisterRange("hidden outputs", *WEIGHT),
+    "dash_mem": RegisterRange("hidden", *DASH),
+    "dash_syn": RegisterRange("hidden", *DASH),
+    "dash_syn_2": RegisterRange("hidden", *DASH),
+    "dash_mem_out": RegisterRange("outputs", *DASH),
+    "dash_syn_out": RegisterRange("outputs", *DASH),
+    "threshold": RegisterRange("hidden", *WORD),
+    "threshold_out": RegisterRange("outputs", *WORD),
+    "bias": RegisterRange("hidden", *WORD),
+    "bias_out": RegisterRange("outputs", *WORD),
 }
 # A shift of 16 or more leaves nothing of a 16-bit word. The chips' fields have 3 bits (0..7),
 # which is for the rules to say.

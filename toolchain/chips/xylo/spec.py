@@ -20,10 +20,10 @@ from toolchain.hardware.quantity import (
 
 __all__ = ["XyloChip", "XyloClock", "XyloLimits", "XyloMemory", "XyloPower"]
 
-Bits = Annotated[Quantity, counted_in("bit")]
-Clock = Annotated[Quantity, measured_in("MHz")]
+BitWidth = Annotated[Quantity, counted_in("bit")]
+ClockFrequency = Annotated[Quantity, measured_in("MHz")]
 Neurons = Annotated[Quantity, counted_in("neuron")]
-Spikes = Annotated[Quantity, counted_in("spike/step")]
+SpikesPerStep = Annotated[Quantity, counted_in("spike/step")]
 Synapses = Annotated[Quantity, counted_in("synapse")]
 
 
@@ -57,16 +57,16 @@ class XyloLimits(SpecModel):
     fan_out: Neurons
     fan_out_memory: Annotated[Quantity, counted_in("entry")]
     alias_targets: Neurons
-    input_spikes: Spikes
-    hidden_spikes: Spikes
-    output_spikes: Spikes
-    weight_width: Bits
-    weight_shift_width: Bits
-    dash_width: Bits
-    threshold_width: Bits
-    state_width: Bits
-    input_spike_width: Bits
-    bias_width: Bits | None = None
+    input_spikes: SpikesPerStep
+    hidden_spikes: SpikesPerStep
+    output_spikes: SpikesPerStep
+    weight_width: BitWidth
+    weight_shift_width: BitWidth
+    dash_width: BitWidth
+    threshold_width: BitWidth
+    state_width: BitWidth
+    input_spike_width: BitWidth
+    bias_width: BitWidth | None = None
 
 
 class XyloMemory(SpecModel):
@@ -81,7 +81,7 @@ class XyloMemory(SpecModel):
 
     holds: str
     words: Annotated[Quantity, counted_in("word")]
-    width: Bits | None = None
+    width: BitWidth | None = None
 
 
 class XyloClock(SpecModel):
@@ -97,12 +97,12 @@ class XyloClock(SpecModel):
         real_time_step: the only duration of a timestep in real time, ms; None where it is free.
     """
 
-    main_clock: Clock
-    low_power_clock: Clock | None = None
-    divided_clock: Clock | None = None
-    min_clock: Clock | None = None
-    max_clock: Clock | None = None
-    sensor_clock: Clock | None = None
+    main_clock: ClockFrequency
+    low_power_clock: ClockFrequency | None = None
+    divided_clock: ClockFrequency | None = None
+    min_clock: ClockFrequency | None = None
+    max_clock: ClockFrequency | None = None
+    sensor_clock: ClockFrequency | None = None
     real_time_step: Annotated[Quantity, measured_in("ms")] | None = None
 
     def makes(self, clock_hz: float) -> bool:

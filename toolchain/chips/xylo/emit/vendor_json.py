@@ -19,7 +19,7 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.emit.tree import require_room
 from toolchain.chips.xylo.emit.vendor_document import (
     MOST_CHARACTERS,
-    Document,
+    ConfigDocument,
     read_document,
     refuse,
     write_document,
@@ -220,7 +220,7 @@ def _switched_off(program: XyloProgram, settings: Settings) -> Iterator[str]:
             yield f"{name}: is false, the network needs it"
 
 
-def _settings(document: Document) -> dict[str, Any]:
+def _settings(document: ConfigDocument) -> dict[str, Any]:
     """Every leaf of the file that is no part of the program."""
     tree = document.model_dump(by_alias=True, exclude={"input", "readout", "synapse2_enable"})
     tree["reservoir"] = {"aliasing": document.reservoir.aliasing}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.emit.vendor_document import Document, Matrix, Neuron
+from toolchain.chips.xylo.emit.vendor_document import ConfigDocument, MatrixPart, NeuronPart
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 
@@ -33,7 +33,7 @@ REGISTERS = {
 # ---- a file as a program ----
 
 
-def program_of(document: Document, chip: XyloChip) -> XyloProgram:
+def program_of(document: ConfigDocument, chip: XyloChip) -> XyloProgram:
     """The program that a file without ``program_faults`` holds."""
     entry, inner, last = document.input, document.reservoir, document.readout
     targets = [neuron.alias_target.data for neuron in inner.neurons]
@@ -61,23 +61,23 @@ def program_of(document: Document, chip: XyloChip) -> XyloProgram:
     )
 
 
-def _registers(neurons: Sequence[Neuron], suffix: str) -> dict[str, list[int]]:
+def _registers(neurons: Sequence[NeuronPart], suffix: str) -> dict[str, list[int]]:
     return {
         f"{field}{suffix}": [getattr(neuron, key) for neuron in neurons]
         for field, key in REGISTERS.items()
     }
 
 
-def _array(matrix: Matrix) -> Array:
+def _array(matrix: MatrixPart) -> Array:
     return np.asarray(matrix.values).reshape(matrix.shape)
 
 
-def _stack(first: Matrix, second: Matrix | None) -> Array:
+def _stack(first: MatrixPart, second: MatrixPart | None) -> Array:
     """``(pre, post, synapses)``."""
     return np.stack([_array(m) for m in (first, second) if m is not None], axis=-1)
 
 
-def program_faults(document: Document, chip: XyloChip) -> Iterator[str]:
+def program_faults(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     """What keeps the file from being a program of this chip."""
     yield from _sizes(document, chip)
     yield from _shifts(document, chip)
@@ -85,7 +85,7 @@ def program_faults(document: Document, chip: XyloChip) -> Iterator[str]:
     yield from _unused(document)
 
 
-def _unused(document: Document) -> Iterator[str]:
+def _unused(document: ConfigDocument) -> Iterator[str]:
     """Weights of a synapse that is switched off: a program has no place for them."""
     if document.synapse2_enable:
         return
@@ -97,7 +97,7 @@ def _unused(document: Document) -> Iterator[str]:
             yield f"{where}: holds weights, synapse2Enable is false"
 
 
-def _sizes(document: Document, chip: XyloChip) -> Iterator[str]:
+def _sizes(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     for where, what, size, limit in (
         (
             "input.weights.dimensions.value0",
@@ -113,7 +113,7 @@ def _sizes(document: Document, chip: XyloChip) -> Iterator[str]:
             yield f"{where}: {chip.name} has {most} {what}, got {size}"
 
 
-def _shifts(document: Document, chip: XyloChip) -> Iterator[str]:
+def _shifts(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     top = 2 ** int(chip.limits.weight_shift_width.value) - 1
     for where in ("input", "reservoir", "readout"):
         shift = getattr(document, where).weight_bit_shift
@@ -121,7 +121,7 @@ def _shifts(document: Document, chip: XyloChip) -> Iterator[str]:
             yield f"{where}.weightBitShift: must lie in 0..{top}, got {shift}"
 
 
-def _biases(document: Document, chip: XyloChip) -> Iterator[str]:
+def _biases(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     assert chip.limits.bias_width is not None
     half = 2 ** (int(chip.limits.bias_width.value) - 1)
     for part in ("reservoir", "readout"):

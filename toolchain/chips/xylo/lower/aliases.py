@@ -20,14 +20,14 @@ from math import prod
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.lower.layers import Layers, Projection
+from toolchain.chips.xylo.lower.layers import DenseLayers, Projection
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = ["find_aliases", "own_spikes", "received_by", "saved_entries", "without_copies"]
 
 
-def find_aliases(layers: Layers, chip: XyloChip) -> dict[str, str]:
+def find_aliases(layers: DenseLayers, chip: XyloChip) -> dict[str, str]:
     """Each layer that can hand its spikes to another, with that other; no loops.
 
     The other has as many neurons, and all it feeds the first feeds too, through the same weights.
@@ -54,7 +54,7 @@ def find_aliases(layers: Layers, chip: XyloChip) -> dict[str, str]:
     return found
 
 
-def without_copies(layers: Layers, aliases: Mapping[str, str]) -> Layers:
+def without_copies(layers: DenseLayers, aliases: Mapping[str, str]) -> DenseLayers:
     """``layers`` without the projections that ``aliases``, source to target, stand for."""
     spared = {
         (source, *projection)
@@ -71,7 +71,7 @@ def received_by(name: str, aliases: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted({*direct, *(s for d in direct for s in received_by(d, aliases))}))
 
 
-def saved_entries(layers: Layers, target: str) -> tuple[int, int]:
+def saved_entries(layers: DenseLayers, target: str) -> tuple[int, int]:
     """Recurrent entries and output weights that an alias to layer ``target`` stands for.
 
     Of the weights as they are: those that quantization rounds to 0 would have cost nothing.
@@ -98,20 +98,20 @@ def own_spikes(program: XyloProgram, spikes: Array) -> Array:
     return np.asarray(own.astype(spikes.dtype))
 
 
-def _fed_by(layers: Layers, name: str) -> frozenset[tuple[str, str]]:
+def _fed_by(layers: DenseLayers, name: str) -> frozenset[tuple[str, str]]:
     return frozenset((p.name, p.post) for p in layers.out_of(name))
 
 
-def _size(layers: Layers, name: str) -> int:
+def _size(layers: DenseLayers, name: str) -> int:
     return prod(layers.neurons[name].shape)
 
 
-def _reach(layers: Layers, fed: frozenset[tuple[str, str]]) -> int:
+def _reach(layers: DenseLayers, fed: frozenset[tuple[str, str]]) -> int:
     """Neurons that are fed."""
     return sum(_size(layers, post) for _, post in fed)
 
 
-def _entries(layers: Layers, projection: Projection) -> int:
+def _entries(layers: DenseLayers, projection: Projection) -> int:
     """Pairs of neurons that are joined, on one synapse or on both."""
     pairs = projection.weight.reshape(
         _size(layers, projection.post), -1, projection.weight.shape[1]

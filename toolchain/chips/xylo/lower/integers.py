@@ -9,7 +9,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.dashes import dashes
-from toolchain.chips.xylo.lower.layers import Layers, read_layers
+from toolchain.chips.xylo.lower.layers import DenseLayers, read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
@@ -55,7 +55,7 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
 
 
 def _weights(
-    layers: Layers, places: dict[str, Population], hidden: int, outputs: int, synapses: int
+    layers: DenseLayers, places: dict[str, Population], hidden: int, outputs: int, synapses: int
 ) -> dict[str, Array]:
     into = {
         "weights_in": np.zeros((layers.inputs, hidden, synapses), np.int64),
@@ -114,7 +114,7 @@ def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:
 
 
 def _constants(
-    layers: Layers, places: dict[str, Population], hidden: int, outputs: int, top: int
+    layers: DenseLayers, places: dict[str, Population], hidden: int, outputs: int, top: int
 ) -> dict[str, Any]:
     fields = {
         name + suffix: np.full(size, start, np.int64)

@@ -14,7 +14,7 @@ from math import prod
 from toolchain.arrays import Array
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
 
-__all__ = ["Layers", "Projection", "read_layers"]
+__all__ = ["DenseLayers", "Projection", "read_layers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,7 +37,7 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layers:
+class DenseLayers:
     """A graph as populations and projections.
 
     Attributes:
@@ -96,7 +96,7 @@ class Layers:
         return lags[projection.pre] + 1 - projection.delay
 
 
-def read_layers(graph: Graph) -> Layers:
+def read_layers(graph: Graph) -> DenseLayers:
     """Return ``graph`` as populations and projections, read once for each Graph.
 
     Requires: the rules on a graph's topology hold (``TOPOLOGY``).
@@ -104,9 +104,9 @@ def read_layers(graph: Graph) -> Layers:
     return graph.derived(_read)
 
 
-def _read(graph: Graph) -> Layers:
+def _read(graph: Graph) -> DenseLayers:
     (edge,) = graph.pre(next(iter(graph.of(Output))))
-    return Layers(
+    return DenseLayers(
         input=graph.input,
         inputs=prod(graph.shape(graph.input)),
         neurons=graph.of(Neuron),

@@ -24,7 +24,7 @@ from math import prod
 from types import MappingProxyType
 
 from toolchain.chips.xylo.lower.aliases import find_aliases, without_copies
-from toolchain.chips.xylo.lower.layers import Layers
+from toolchain.chips.xylo.lower.layers import DenseLayers
 from toolchain.chips.xylo.program import Population
 from toolchain.chips.xylo.spec import XyloChip
 
@@ -43,12 +43,12 @@ class Arrangement:
         populations: ids; each alias leads to a higher one.
     """
 
-    layers: Layers
+    layers: DenseLayers
     aliases: Mapping[str, str]
     populations: tuple[Population, ...]
 
 
-def arrange(layers: Layers, chip: XyloChip) -> Arrangement:
+def arrange(layers: DenseLayers, chip: XyloChip) -> Arrangement:
     """Aliases and ids for ``layers``.
 
     An alias whose source would have to come after its target, to be within reach of the outputs,
@@ -66,7 +66,7 @@ def arrange(layers: Layers, chip: XyloChip) -> Arrangement:
 
 
 def allocate(
-    layers: Layers, chip: XyloChip, aliases: Mapping[str, str] = NONE
+    layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str] = NONE
 ) -> tuple[Population, ...]:
     """One population a layer, hidden ones in the order of their ids, then the output."""
     populations: list[Population] = []
@@ -80,7 +80,7 @@ def allocate(
     return tuple(populations)
 
 
-def _order(layers: Layers, chip: XyloChip, aliases: Mapping[str, str]) -> list[str]:
+def _order(layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str]) -> list[str]:
     names = _sources_first([n for n in layers.neurons if n != layers.output], aliases)
     limits = chip.limits
     reach_in, reach_out = int(limits.input_expansion.value), int(limits.output_expansion.value)
@@ -113,7 +113,7 @@ def _sources_first(names: list[str], aliases: Mapping[str, str]) -> list[str]:
     return ordered
 
 
-def _windows(layers: Layers, name: str) -> tuple[bool, bool]:
+def _windows(layers: DenseLayers, name: str) -> tuple[bool, bool]:
     """Whether the input reads into a layer, and whether the outputs read from it."""
     from_input = any(p.pre == layers.input for p in layers.into(name))
     to_output = any(p.post == layers.output for p in layers.out_of(name))
@@ -145,9 +145,9 @@ def _part(sizes: Mapping[str, int], least: int, most: int) -> list[str]:
     return chosen
 
 
-def _size(layers: Layers, name: str) -> int:
+def _size(layers: DenseLayers, name: str) -> int:
     return prod(layers.neurons[name].shape)
 
 
-def _total(layers: Layers, names: list[str]) -> int:
+def _total(layers: DenseLayers, names: list[str]) -> int:
     return sum(_size(layers, name) for name in names)

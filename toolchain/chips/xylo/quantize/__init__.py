@@ -11,9 +11,9 @@ from __future__ import annotations
 from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
-from toolchain.chips.xylo.quantize.auto import guessed_spikes, search
+from toolchain.chips.xylo.quantize.auto import random_spikes, search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
-from toolchain.chips.xylo.quantize.evaluator import Trial
+from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.rules.graph import computes
 from toolchain.chips.xylo.rules.program import takes
 from toolchain.chips.xylo.simulate.run import as_counts
@@ -40,27 +40,29 @@ def quantize(
     Raises:
         ValueError: calibration that is no spike counts the chip takes.
     """
-    known = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
-    results = {name: (made, report.known(made, scales)) for name, (made, scales) in known.items()}
+    pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
+    results = {
+        name: (result, report.known(result, scales)) for name, (result, scales) in pairs.items()
+    }
     if method in results:
         return results[method]
-    made, findings = results["channel"]
-    if not _fits(graph, made, chip):
-        return made, findings
-    rivals = {name: rival for name, (rival, _) in results.items()}
+    quantized, findings = results["channel"]
+    if not _fits(graph, quantized, chip):
+        return quantized, findings
+    baselines = {name: rival for name, (rival, _) in results.items()}
     if calibration is None or not calibration.size:
-        trial = Trial(graph, chip, guessed_spikes(graph))
-        found = search(trial, rivals, fit=False)
+        evaluator = Evaluator(graph, chip, random_spikes(graph))
+        found = search(evaluator, baselines, fit=False)
         last = report.guessed(found)
     else:
-        as_counts(lower(made, chip), calibration.reshape(*calibration.shape[:2], -1))
-        found = search(Trial(graph, chip, calibration), rivals, fit=True)
+        as_counts(lower(quantized, chip), calibration.reshape(*calibration.shape[:2], -1))
+        found = search(Evaluator(graph, chip, calibration), baselines, fit=True)
         last = report.compared(found)
     own = report.searched(found) if found.chosen == "auto" else results[found.chosen][1]
     shifts = report.shifts(lower(found.graph, chip))
     return found.graph, (*own, shifts, last)
 
 
-def _fits(graph: Graph, made: Graph, chip: XyloChip) -> bool:
+def _fits(graph: Graph, quantized: Graph, chip: XyloChip) -> bool:
     """Whether nothing is refused of the float graph, and of its integers ``made``."""
-    return computes(graph, chip) and takes(lower(made, chip), chip)
+    return computes(graph, chip) and takes(lower(quantized, chip), chip)

@@ -18,28 +18,28 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.progress import Step, steps
-from toolchain.chips.xylo.quantize.decays import snap
-from toolchain.chips.xylo.quantize.evaluator import Trial
-from toolchain.chips.xylo.quantize.plan import Plan, Words, integers
+from toolchain.chips.xylo.quantize.decays import choose_decays
+from toolchain.chips.xylo.quantize.evaluator import Evaluator
+from toolchain.chips.xylo.quantize.plan import Plan, XyloWords, integers
 from toolchain.chips.xylo.quantize.shifts import PASSES, ShiftSearch
-from toolchain.chips.xylo.quantize.tune import tuned
+from toolchain.chips.xylo.quantize.tune import tune_thresholds
 from toolchain.ir import Graph
 
-__all__ = ["Found", "guessed_counts", "guessed_spikes", "search"]
+__all__ = ["SearchResult", "random_counts", "random_spikes", "search"]
 
 ROUNDS = 2
-"""Times that thresholds are set by what is heard on the chip."""
+"""Times that thresholds are set by what is trace on the chip."""
 REACH = 0.1
 """How far a threshold may go at first, and half as far in each round."""
-GUESSED_RATES = (0.02, 0.05, 0.1, 0.2, 0.4)
+RANDOM_RATES = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Spikes a step and channel that are assumed where nobody gives any."""
-GUESSED_STEPS = 200
-GUESSED_COUNTS = (1.0, 3.0)
+RANDOM_STEPS = 200
+RANDOM_COUNTS = (1.0, 3.0)
 """Mean counts a step and channel of busier inputs, on which integers found by guess are tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
+class SearchResult:
     """What a search came to.
 
     Attributes:
@@ -56,89 +56,99 @@ class Found:
     agreements: Mapping[str, float]
 
 
-def search(trial: Trial, rivals: Mapping[str, Graph], *, fit: bool) -> Found:
-    """Integers for the network of ``trial``.
+def search(evaluator: Evaluator, baselines: Mapping[str, Graph], *, fit: bool) -> SearchResult:
+    """Integers for the network of ``evaluator``.
 
     Args:
-        trial: the network with its spikes.
+        evaluator: the network with its spikes.
         rivals: quantized graphs that the result is never worse than, on these spikes.
         fit: whether the spikes are real enough to set single thresholds by, and to cut states
             where they allow it.
     """
-    words = Words.of(trial.chip)
-    with steps("finding integers", _work(trial, words, fit)) as step:
-        heard = {name: trial.heard(name) for name in trial.cells}
-        snapped = {}
-        for name, cells in trial.cells.items():
-            snapped[name] = snap(cells, heard[name], words.dash)
+    words = XyloWords.of(evaluator.chip)
+    with steps("finding integers", _number_of_steps(evaluator, words, fit)) as step:
+        traces = {name: evaluator.trace(name) for name in evaluator.populations}
+        decays = {}
+        for name, population in evaluator.populations.items():
+            decays[name] = choose_decays(population, traces[name], words.dash)
             step()
-        shifts = ShiftSearch(cells=trial.cells, heard=heard, snapped=snapped, words=words, cut=fit)
+        shifts = ShiftSearch(
+            populations=evaluator.populations, traces=traces, decays=decays, words=words, cut=fit
+        )
         plan = shifts.plan(step)
         if not fit:
-            return _safest(trial, plan, rivals)
-        return _best(trial, plan, words, rivals, step)
+            return _best_on_random(evaluator, plan, baselines)
+        return _best(evaluator, plan, words, baselines, step)
 
 
-def guessed_spikes(graph: Graph) -> Array:
+def random_spikes(graph: Graph) -> Array:
     """Random spikes at ``GUESSED_RATES``, one sample each; always the same."""
     rng = np.random.default_rng(0)
-    rates = np.reshape(GUESSED_RATES, (-1, *(1,) * (1 + len(graph.shape(graph.input)))))
-    shape = (len(GUESSED_RATES), GUESSED_STEPS, *graph.shape(graph.input))
+    rates = np.reshape(RANDOM_RATES, (-1, *(1,) * (1 + len(graph.shape(graph.input)))))
+    shape = (len(RANDOM_RATES), RANDOM_STEPS, *graph.shape(graph.input))
     return (rng.random(shape) < rates).astype(np.int64)
 
 
-def guessed_counts(graph: Graph, most: int) -> Array:
+def random_counts(graph: Graph, most: int) -> Array:
     """As ``guessed_spikes``, followed by samples with ``GUESSED_COUNTS`` up to ``most`` a step."""
-    calm = guessed_spikes(graph)
-    means = np.reshape(GUESSED_COUNTS, (-1, *(1,) * (calm.ndim - 1)))
+    calm = random_spikes(graph)
+    means = np.reshape(RANDOM_COUNTS, (-1, *(1,) * (calm.ndim - 1)))
     busy = np.random.default_rng(0).poisson(means, (len(means), *calm.shape[1:]))
     return np.concatenate([calm, np.minimum(busy, most)])
 
 
-def _safest(trial: Trial, plan: Plan, rivals: Mapping[str, Graph]) -> Found:
+def _best_on_random(
+    evaluator: Evaluator, plan: Plan, baselines: Mapping[str, Graph]
+) -> SearchResult:
     """``plan`` or the rival that agrees best over inputs of all rates.
 
     Scales of ``plan`` keep states within their words at guessed rates, which can leave so few
     levels that every weight rounds to 0; the rivals set scales by the weights alone.
     """
-    limits = trial.chip.limits
-    wide = Trial(
-        trial.graph, trial.chip, guessed_counts(trial.graph, int(limits.input_spikes.value))
+    limits = evaluator.chip.limits
+    wide = Evaluator(
+        evaluator.graph,
+        evaluator.chip,
+        random_counts(evaluator.graph, int(limits.input_spikes.value)),
     )
-    graphs = {"auto": integers(trial.graph, plan), **rivals}
+    graphs = {"auto": integers(evaluator.graph, plan), **baselines}
     agreements = {name: wide.agreement(wide.on_chip(graph)) for name, graph in graphs.items()}
     chosen = max(agreements, key=lambda name: agreements[name])
-    return Found(graph=graphs[chosen], chosen=chosen, plan=plan, agreements=agreements)
+    return SearchResult(graph=graphs[chosen], chosen=chosen, plan=plan, agreements=agreements)
 
 
-def _best(trial: Trial, plan: Plan, words: Words, rivals: Mapping[str, Graph], step: Step) -> Found:
+def _best(
+    evaluator: Evaluator, plan: Plan, words: XyloWords, baselines: Mapping[str, Graph], step: Step
+) -> SearchResult:
     """The best of ``plan``, of ``plan`` with thresholds tuned, and of the rivals.
 
     Few networks are compared, because the best of many is best by accident.
     """
-    run = _Runs(trial, step)
-    run.judge(plan)
-    for name, cells in trial.cells.items():
-        choice = tuned(cells, trial.heard(name), plan.choices[name], words, reach=REACH)
-        plan = plan.but(name, choice)
-    fired = run.judge(plan)
+    run = _CandidateRuns(evaluator, step)
+    run.evaluate(plan)
+    for name, population in evaluator.populations.items():
+        choice = tune_thresholds(
+            population, evaluator.trace(name), plan.choices[name], words, reach=REACH
+        )
+        plan = plan.with_population(name, choice)
+    fired = run.evaluate(plan)
     for _ in range(ROUNDS):
-        for name, cells in trial.cells.items():
-            heard = trial.heard(name, fired)
-            choice = tuned(cells, heard, plan.choices[name], words, reach=REACH / 2)
-            plan = plan.but(name, choice)
-            fired = trial.on_chip(integers(trial.graph, plan))
+        for name, population in evaluator.populations.items():
+            trace = evaluator.trace(name, fired)
+            choice = tune_thresholds(population, trace, plan.choices[name], words, reach=REACH / 2)
+            plan = plan.with_population(name, choice)
+            fired = evaluator.on_chip(integers(evaluator.graph, plan))
             step()
-        run.judge(plan)
-    for name, graph in rivals.items():
-        run.judge(plan, name, graph)
-    best = max(run.tries, key=_Try.merit)
-    agreements = {t.name: t.agreement for t in sorted(run.tries, key=_Try.merit)}
-    return Found(graph=best.graph, chosen=best.name, plan=best.plan, agreements=agreements)
+        run.evaluate(plan)
+    for name, graph in baselines.items():
+        run.evaluate(plan, name, graph)
+    best = max(run.candidates, key=_Candidate.merit)
+    agreements = {t.name: t.agreement for t in sorted(run.candidates, key=_Candidate.merit)}
+    return SearchResult(graph=best.graph, chosen=best.name, plan=best.plan, agreements=agreements)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Try:
+class _Candidate:
     """One network that was run on the chip."""
 
     name: str
@@ -151,33 +161,35 @@ class _Try:
         return self.agreement, -self.distance
 
 
-class _Runs:
+class _CandidateRuns:
     """All networks that were run."""
 
-    def __init__(self, trial: Trial, step: Step) -> None:
-        self.trial, self.step = trial, step
-        self.tries: list[_Try] = []
+    def __init__(self, evaluator: Evaluator, step: Step) -> None:
+        self.evaluator, self.step = evaluator, step
+        self.candidates: list[_Candidate] = []
 
-    def judge(self, plan: Plan, name: str = "auto", graph: Graph | None = None) -> dict[str, Array]:
+    def evaluate(
+        self, plan: Plan, name: str = "auto", graph: Graph | None = None
+    ) -> dict[str, Array]:
         """Runs ``plan``, or the ``graph`` of a rival, and gives all spikes."""
-        graph = integers(self.trial.graph, plan) if graph is None else graph
-        fired = self.trial.on_chip(graph)
-        self.tries.append(
-            _Try(
+        graph = integers(self.evaluator.graph, plan) if graph is None else graph
+        fired = self.evaluator.on_chip(graph)
+        self.candidates.append(
+            _Candidate(
                 name=name,
                 graph=graph,
                 plan=plan,
-                agreement=self.trial.agreement(fired),
-                distance=self.trial.distance(fired),
+                agreement=self.evaluator.agreement(fired),
+                distance=self.evaluator.distance(fired),
             )
         )
         self.step()
         return fired
 
 
-def _work(trial: Trial, words: Words, fit: bool) -> int:
+def _number_of_steps(evaluator: Evaluator, words: XyloWords, fit: bool) -> int:
     """Steps of the bar."""
-    populations = len(trial.cells)
-    matrices = {m for c in trial.cells.values() for m in c.matrices}
+    populations = len(evaluator.populations)
+    matrices = {m for c in evaluator.populations.values() for m in c.matrices}
     searched = populations + PASSES * len(matrices) * (words.shift + 1)
     return searched + (2 + ROUNDS * (populations + 1) + 2 if fit else 0)

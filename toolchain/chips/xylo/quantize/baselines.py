@@ -16,7 +16,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.dashes import formulas
-from toolchain.chips.xylo.quantize.plan import Words
+from toolchain.chips.xylo.quantize.plan import XyloWords
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Membrane
 from toolchain.passes.quantize import Bits, Scale, rounded, scales
@@ -35,8 +35,8 @@ def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
     Returns:
         Integers, and the scale of each layer with what limits it.
     """
-    found = scales(graph, bits=_bits(chip), per="neuron")
-    return rounded(nearest_shifts(graph, chip), found), found
+    found = scales(graph, bits=_widths(chip), per="neuron")
+    return rounded(with_nearest_shifts(graph, chip), found), found
 
 
 def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
@@ -49,34 +49,34 @@ def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
     Returns:
         Integers, and the scale of each layer with what limits it.
     """
-    found = scales(graph, bits=_bits(chip), per="layer")
+    found = scales(graph, bits=_widths(chip), per="layer")
     hidden = [name for name in found if name not in graph.outputs]
     if hidden:
         tightest = found[min(hidden, key=lambda name: float(found[name].factor))]
         found |= dict.fromkeys(hidden, tightest)
-    return rounded(nearest_shifts(graph, chip), found), found
+    return rounded(with_nearest_shifts(graph, chip), found), found
 
 
-def nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
+def with_nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
     """Decays as the vendor's flow rounds them, by ``log2(tau / dt)``, but never to a shift of 0.
 
     Decay factors of 0 and 1 are left for the rules to refuse.
     """
-    top = Words.of(chip).dash
+    top = XyloWords.of(chip).dash
 
-    def held(alpha: Array) -> Array:
+    def nearest(alpha: Array) -> Array:
         inside = (alpha > 0) & (alpha < 1)
         shift = formulas(np.where(inside, alpha, 0.5))["log2(tau/dt)"].clip(1, top)
         return np.where(inside, 1 - 2.0**-shift, alpha)
 
-    def snapped(_: str, node: Membrane) -> Membrane:
-        syn = None if node.alpha_syn is None else held(node.alpha_syn)
-        return replace(node, alpha_mem=held(node.alpha_mem), alpha_syn=syn)
+    def rounded_node(_: str, node: Membrane) -> Membrane:
+        syn = None if node.alpha_syn is None else nearest(node.alpha_syn)
+        return replace(node, alpha_mem=nearest(node.alpha_mem), alpha_syn=syn)
 
-    return graph.map(Membrane, snapped)
+    return graph.map(Membrane, rounded_node)
 
 
-def _bits(chip: XyloChip) -> Bits:
+def _widths(chip: XyloChip) -> Bits:
     limits = chip.limits
     return Bits(
         weight=int(limits.weight_width.value),

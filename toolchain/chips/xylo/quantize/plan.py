@@ -9,15 +9,15 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.words import SignedWords, signed_words
-from toolchain.chips.xylo.quantize.populations import Matrix
+from toolchain.chips.xylo.quantize.populations import WeightMatrix
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Linear, Neuron, Node
 
-__all__ = ["Choice", "Plan", "Words", "integers"]
+__all__ = ["Plan", "PopulationIntegers", "XyloWords", "integers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words(SignedWords):
+class XyloWords(SignedWords):
     """Largest magnitudes of the chip's integers; symmetric, so that -128 is never needed.
 
     Attributes:
@@ -28,7 +28,7 @@ class Words(SignedWords):
     dash: int
 
     @classmethod
-    def of(cls, chip: XyloChip) -> Words:
+    def of(cls, chip: XyloChip) -> XyloWords:
         """The words of ``chip``."""
         return cls(
             **signed_words(chip.limits),
@@ -38,7 +38,7 @@ class Words(SignedWords):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Choice:
+class PopulationIntegers:
     """How one population becomes integers.
 
     Attributes:
@@ -69,10 +69,10 @@ class Choice:
 class Plan:
     """A choice for every population, and the shift of each matrix."""
 
-    choices: Mapping[str, Choice]
-    shifts: Mapping[Matrix, int]
+    choices: Mapping[str, PopulationIntegers]
+    shifts: Mapping[WeightMatrix, int]
 
-    def but(self, name: str, choice: Choice) -> Plan:
+    def with_population(self, name: str, choice: PopulationIntegers) -> Plan:
         """The same with another choice for one population."""
         return replace(self, choices={**self.choices, name: choice})
 
@@ -81,18 +81,18 @@ def integers(graph: Graph, plan: Plan) -> Graph:
     """``graph`` with the integers of ``plan``."""
     changes: dict[str, Node] = {}
     for name, choice in plan.choices.items():
-        for weight, held in choice.weights.items():
+        for weight, values in choice.weights.items():
             node = graph[weight]
             assert isinstance(node, Linear)
             bias = None if node.bias is None else np.zeros(node.bias.shape, np.int64)
-            changes[weight] = replace(node, weight=held.reshape(node.weight.shape), bias=bias)
+            changes[weight] = replace(node, weight=values.reshape(node.weight.shape), bias=bias)
         neuron = graph[name]
         assert isinstance(neuron, Neuron)
         changes[name] = _neuron(neuron, choice)
     return graph.replace(changes)
 
 
-def _neuron(node: Neuron, choice: Choice) -> Neuron:
+def _neuron(node: Neuron, choice: PopulationIntegers) -> Neuron:
     threshold = choice.threshold.reshape(node.shape)
     syn = 1 - 2.0**-choice.dash_syn
     return replace(

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.quantize.auto import GUESSED_RATES, GUESSED_STEPS, Found
-from toolchain.chips.xylo.quantize.plan import Choice
+from toolchain.chips.xylo.quantize.auto import RANDOM_RATES, RANDOM_STEPS, SearchResult
+from toolchain.chips.xylo.quantize.plan import PopulationIntegers
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear
 from toolchain.passes.quantize import Scale
@@ -32,23 +32,17 @@ LIMITS = {
 """How a word limits a scale."""
 
 
-def known(made: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
+def known(graph: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
     """Levels of each weight and what limits them, in steps of 1."""
-    return tuple(
-        _levels(weight, int(np.abs(node.weight).max(initial=0)), 1, name, scale.limited_by)
-        for name, scale in scales.items()
-        for weight in weights_of(made, name) or ()
-        if isinstance(node := made[weight], Linear)
-    )
+    return tuple(_known_levels(graph, scales))
 
 
-def searched(found: Found) -> tuple[Diagnostic, ...]:
+def searched(found: SearchResult) -> tuple[Diagnostic, ...]:
     """Levels of each weight, cut states and moved thresholds of each layer."""
-    return tuple(
-        told
-        for name, choice in found.plan.choices.items()
-        for told in (*_weights(name, choice), *_states(name, choice))
-    )
+    findings: list[Diagnostic] = []
+    for name, choice in found.plan.choices.items():
+        findings += [*_weights(name, choice), *_states(name, choice)]
+    return tuple(findings)
 
 
 def shifts(program: XyloProgram) -> Diagnostic:
@@ -62,7 +56,7 @@ def shifts(program: XyloProgram) -> Diagnostic:
     )
 
 
-def compared(found: Found) -> Diagnostic:
+def compared(found: SearchResult) -> Diagnostic:
     """How well the outputs agree, beside the known quantizers."""
     figures = {name: f"{100 * value:.1f} %" for name, value in found.agreements.items()}
     others = ", ".join(
@@ -77,13 +71,13 @@ def compared(found: Found) -> Diagnostic:
     )
 
 
-def guessed(found: Found) -> Diagnostic:
+def guessed(found: SearchResult) -> Diagnostic:
     """Report that no calibration spikes were given, and which integers were taken without."""
-    low, high = (f"{100 * rate:.0f}" for rate in (min(GUESSED_RATES), max(GUESSED_RATES)))
+    low, high = (f"{100 * rate:.0f}" for rate in (min(RANDOM_RATES), max(RANDOM_RATES)))
     figures = ", ".join(f"{100 * value:.1f} % by {n!r}" for n, value in found.agreements.items())
     scales = (
         f"scales are set on random spikes, {low} to {high} % a timestep and channel, "
-        f"{GUESSED_STEPS} steps each; states stay in their words on these"
+        f"{RANDOM_STEPS} steps each; states stay in their words on these"
         if found.chosen == "auto"
         else f"integers of {found.chosen!r} were taken: scales from the weights alone"
     )
@@ -96,14 +90,23 @@ def guessed(found: Found) -> Diagnostic:
     )
 
 
-def _weights(name: str, choice: Choice) -> Iterator[Diagnostic]:
-    for weight, held in choice.weights.items():
+def _known_levels(graph: Graph, scales: Mapping[str, Scale]) -> Iterator[Diagnostic]:
+    for name, scale in scales.items():
+        for weight in weights_of(graph, name) or ():
+            node = graph[weight]
+            if isinstance(node, Linear):
+                levels = int(np.abs(node.weight).max(initial=0))
+                yield _levels(weight, levels, 1, name, scale.limited_by)
+
+
+def _weights(name: str, choice: PopulationIntegers) -> Iterator[Diagnostic]:
+    for weight, values in choice.weights.items():
         step = choice.steps[weight]
-        levels = int(np.abs(held).max(initial=0)) // step
+        levels = int(np.abs(values).max(initial=0)) // step
         yield _levels(weight, levels, step, name, choice.limited_by)
 
 
-def _states(name: str, choice: Choice) -> Iterator[Diagnostic]:
+def _states(name: str, choice: PopulationIntegers) -> Iterator[Diagnostic]:
     if np.isfinite(choice.depth):
         yield _info(
             "cut_states",

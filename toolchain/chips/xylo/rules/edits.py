@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from toolchain.chips.xylo.faults import REGISTERS
 from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.rules.paths import Mask
 from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "without_neurons",
 ]
 
-Mask = npt.NDArray[np.bool_]
 Strengths = npt.NDArray[np.int64]
 HIDDEN = [name for name, register in REGISTERS.items() if register.axes == "hidden"]
 

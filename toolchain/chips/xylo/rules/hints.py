@@ -17,7 +17,7 @@ from toolchain.chips.rules.trial import Case
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules import edits
-from toolchain.chips.xylo.rules.paths import loops_of, never_fires, never_read
+from toolchain.chips.xylo.rules.paths import Mask, loops_of, never_fires, never_read
 from toolchain.chips.xylo.rules.values import shifts_of
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Remedy
@@ -145,7 +145,7 @@ def prune_all(case: XyloCase) -> Edits[XyloProgram]:
     yield text, edits.without_connections(case.subject, dropped)
 
 
-def _largest(case: XyloCase, dropped: edits.Mask) -> str:
+def _largest(case: XyloCase, dropped: Mask) -> str:
     top = 2 ** (int(case.chip.limits.weight_width.value) - 1) - 1
     return f"the largest removed is {edits.strengths(case.subject)[dropped].max()} of {top}"
 

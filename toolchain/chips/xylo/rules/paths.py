@@ -10,6 +10,8 @@ Source: xylosim 0.1.3 as observed (both cores). What the silicon does with loops
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import networkx as nx
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +20,11 @@ from toolchain.chips.rules.findings import Findings, Rule, info, some, warning
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 
-__all__ = ["ALIASES", "UNREACHED", "loops_of", "never_fires", "never_read"]
+__all__ = ["ALIASES", "UNREACHED", "Mask", "loops_of", "never_fires", "never_read"]
 
 OBSERVED = "xylosim 0.1.3 as observed"
-Mask = npt.NDArray[np.bool_]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+"""True for the selected neurons or connections."""
 
 
 def alias_loops(program: XyloProgram, chip: XyloChip) -> Findings:

@@ -114,7 +114,7 @@ def decays(program: XyloProgram, chip: XyloChip) -> Findings:
     A current that no weight feeds may have any dash.
     """
     fed = (program.weights_in != 0).any(axis=0) | (program.weights_rec != 0).any(axis=0)
-    heard = {
+    receives = {
         "dash_mem": np.ones(program.hidden, bool),
         "dash_syn": fed[:, 0],
         "dash_syn_2": fed[:, 1] if program.synapses > 1 else np.zeros(program.hidden, bool),
@@ -122,15 +122,15 @@ def decays(program: XyloProgram, chip: XyloChip) -> Findings:
         "dash_syn_out": program.weights_out.any(axis=0),
     }
     for p in program.populations:
-        told = []
+        messages = []
         for name in (n for n in DECAYS if n.endswith("_out") == (p.role == "output")):
-            cleared = (heard[name] & (getattr(program, name) == 0))[p.start : p.stop]
+            cleared = (receives[name] & (getattr(program, name) == 0))[p.start : p.stop]
             if cleared.any():
                 where = some(int(cleared.sum()), len(cleared), "neuron")
-                told.append(f"{name} 0 in {where} clears {_what(name)}")
-        if told:
+                messages.append(f"{name} 0 in {where} clears {_what(name)}")
+        if messages:
             width = chip.limits.dash_width
-            yield warning("decays", p.name, "; ".join(told), 0, width, chip, limit=1)
+            yield warning("decays", p.name, "; ".join(messages), 0, width, chip, limit=1)
 
 
 def _what(name: str) -> str:

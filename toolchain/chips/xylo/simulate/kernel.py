@@ -23,17 +23,17 @@ from toolchain.chips.compiled.cache import compiled, inline
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.simulate import arithmetic
 from toolchain.chips.xylo.simulate.layer_state import (
-    Cells,
-    cells_at_rest,
+    LayerState,
     flush_clamped,
-    load_cells,
+    load_state,
     record_step,
-    save_cells,
+    save_state,
+    zero_state,
 )
 from toolchain.chips.xylo.simulate.tables import (
     NO_TRACES,
     Aliases,
-    Layer,
+    NeuronConstants,
     Rows,
     State,
     Tables,
@@ -42,7 +42,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "3ccb510d4b82"
+INLINED = "0545621a11fd"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CACHE_LINE = 64
@@ -70,9 +70,16 @@ def run(
 
 
 @inline
-def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, counting: bool) -> None:
+def _deliver(
+    rows: Rows, row: int, count: int, layer_state: LayerState, synapse: int, counting: bool
+) -> None:
     """Adds a row of weights ``count`` times to the currents of one synapse."""
-    weights, shift, i_syn, clamped = rows.weights, rows.shift, cells.i_syn, cells.clamped
+    weights, shift, i_syn, clamped = (
+        rows.weights,
+        rows.shift,
+        layer_state.i_syn,
+        layer_state.clamped,
+    )
     base, offset = row * rows.width, synapse * rows.width
     for j in range(rows.spans[row, 0], rows.spans[row, 1], LANES):
         weight = lanes.shift_left(lanes.load_as(weights, base + j, i_syn), shift)
@@ -96,11 +103,16 @@ def _fetch(rows: Rows, row: int) -> None:
 
 @inline
 def _evolve(
-    cells: Cells, layer: Layer, two: bool, first_core: bool, aliased: bool, counting: bool
+    layer_state: LayerState,
+    layer: NeuronConstants,
+    two: bool,
+    first_core: bool,
+    aliased: bool,
+    counting: bool,
 ) -> tuple[bool, bool]:
     """Decay, integration and firing of a layer: whether any neuron fired, whether any moved."""
-    i_syn, v_mem, spikes = cells.i_syn, cells.v_mem, cells.spikes
-    unfired, clamped = cells.unfired, cells.clamped
+    i_syn, v_mem, spikes = layer_state.i_syn, layer_state.v_mem, layer_state.spikes
+    unfired, clamped = layer_state.unfired, layer_state.clamped
     dash_syn, dash_mem = layer.dash_syn, layer.dash_mem
     thresholds, biases = layer.threshold, layer.bias
     fired = False
@@ -144,21 +156,21 @@ def _evolve(
 
 
 @compiled
-def _alias(aliases: Aliases, layer: Layer, cells: Cells) -> None:
+def _alias(aliases: Aliases, layer: NeuronConstants, layer_state: LayerState) -> None:
     """Passes spikes on, in id order; a target fires anew beside what it received before."""
-    spikes = cells.spikes
+    spikes = layer_state.spikes
     for a in range(aliases.neurons.size):
         if aliases.receives[a]:
             spikes[aliases.neurons[a]] = 0
     for a in range(aliases.neurons.size):
         n = aliases.neurons[a]
         if aliases.receives[a]:
-            v, threshold = np.int64(cells.unfired[n]), np.int64(layer.threshold[n])
+            v, threshold = np.int64(layer_state.unfired[n]), np.int64(layer.threshold[n])
             count = np.int64(spikes[n])
             while v >= threshold and count < layer.cap:
                 count += 1
                 v = np.int64(np.int16(v - threshold))
-            cells.v_mem[n] = v
+            layer_state.v_mem[n] = v
             spikes[n] = count
         # taken now: a neuron that is its own target passes on what it had before
         passed = np.int64(spikes[n])
@@ -168,9 +180,9 @@ def _alias(aliases: Aliases, layer: Layer, cells: Cells) -> None:
 
 
 @inline
-def _list(cells: Cells, layer: Layer, sources: Array) -> int:
+def _list_spiking(layer_state: LayerState, layer: NeuronConstants, sources: Array) -> int:
     """Writes the ids of the neurons that spiked to ``sources``, returns how many."""
-    found, spikes = 0, cells.spikes
+    found, spikes = 0, layer_state.spikes
     for j in range(0, layer.width, LANES):
         bits = lanes.nonzero(lanes.load(spikes, j))
         while bits != 0:
@@ -181,7 +193,7 @@ def _list(cells: Cells, layer: Layer, sources: Array) -> int:
 
 
 @inline
-def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) -> bool:
+def _send_inputs(program: Tables, counts: Array, hidden: LayerState, counting: bool) -> bool:
     """Delivers the input spikes of a step; whether there were any."""
     any_spike = False
     for channel in range(counts.size):
@@ -196,7 +208,7 @@ def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) 
 
 @inline
 def _send_hidden(
-    program: Tables, sources: Array, hidden: Cells, output: Cells, counting: bool
+    program: Tables, sources: Array, hidden: LayerState, output: LayerState, counting: bool
 ) -> None:
     """Delivers the hidden spikes of the step before."""
     for i in range(sources.size):
@@ -225,13 +237,13 @@ def _run(
     traces: Traces,
 ) -> None:
     """Samples ``first .. stop-1``, one after the other."""
-    hidden = cells_at_rest(program.hidden, program.synapses)
-    output = cells_at_rest(program.output, 1)
+    hidden = zero_state(program.hidden, program.synapses)
+    output = zero_state(program.output, 1)
     sources = np.zeros(program.hidden.width, np.int64)
     for b in range(first, stop):
-        load_cells(program, state, b, hidden, output)
+        load_state(program, state, b, hidden, output)
         _run_sample(program, b, counts, spikes, state, record, traces, hidden, output, sources)
-        save_cells(program, state, b, hidden, output)
+        save_state(program, state, b, hidden, output)
 
 
 @inline
@@ -243,8 +255,8 @@ def _run_sample(
     state: State,
     record: bool,
     traces: Traces,
-    hidden: Cells,
-    output: Cells,
+    hidden: LayerState,
+    output: LayerState,
     sources: Array,
 ) -> None:
     """All steps of sample ``b``."""
@@ -252,7 +264,7 @@ def _run_sample(
     two, v1 = program.synapses == 2, program.first_core
     aliased = program.aliases.neurons.size > 0
     sleeping = state.hibernating[b]
-    spiking = _list(hidden, program.hidden, sources)
+    spiking = _list_spiking(hidden, program.hidden, sources)
     # additions to one neuron in one step, for counters of 16 bits
     most = program.synapses * (channels + program.hidden.neurons) + 3
     flush_every = max(1, 32767 // most)
@@ -263,7 +275,7 @@ def _run_sample(
         fired_out, moved_out = _evolve(output, program.output, False, v1, False, record)
         if aliased and fired:
             _alias(program.aliases, program.hidden, hidden)
-        spiking = _list(hidden, program.hidden, sources) if fired else 0
+        spiking = _list_spiking(hidden, program.hidden, sources) if fired else 0
         if fired_out:
             for n in range(program.output.neurons):
                 out_spikes[b, t, n] = output.spikes[n]

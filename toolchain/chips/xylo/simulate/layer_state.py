@@ -8,12 +8,12 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.compiled.cache import inline
-from toolchain.chips.xylo.simulate.tables import Layer, State, Tables, Traces
+from toolchain.chips.xylo.simulate.tables import NeuronConstants, State, Tables, Traces
 
-__all__ = ["Cells", "cells_at_rest", "flush_clamped", "load_cells", "record_step", "save_cells"]
+__all__ = ["LayerState", "flush_clamped", "load_state", "record_step", "save_state", "zero_state"]
 
 
-class Cells(NamedTuple):
+class LayerState(NamedTuple):
     """The state of the neurons of one layer in one sample, int16, padded.
 
     Attributes:
@@ -32,10 +32,10 @@ class Cells(NamedTuple):
 
 
 @inline
-def cells_at_rest(layer: Layer, synapses: int) -> Cells:
+def zero_state(layer: NeuronConstants, synapses: int) -> LayerState:
     """Neurons at rest."""
     width = layer.width
-    return Cells(
+    return LayerState(
         np.zeros(synapses * width, np.int16),
         np.zeros(width, np.int16),
         np.zeros(width, np.int16),
@@ -45,7 +45,9 @@ def cells_at_rest(layer: Layer, synapses: int) -> Cells:
 
 
 @inline
-def load_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
+def load_state(
+    program: Tables, state: State, b: int, hidden: LayerState, output: LayerState
+) -> None:
     """The state of sample ``b``."""
     for n in range(program.hidden.neurons):
         for s in range(program.synapses):
@@ -58,7 +60,9 @@ def load_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cel
 
 
 @inline
-def save_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
+def save_state(
+    program: Tables, state: State, b: int, hidden: LayerState, output: LayerState
+) -> None:
     """Back to the state of sample ``b``."""
     for n in range(program.hidden.neurons):
         for s in range(program.synapses):
@@ -72,7 +76,13 @@ def save_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cel
 
 @inline
 def record_step(
-    program: Tables, traces: Traces, b: int, t: int, sources: Array, hidden: Cells, output: Cells
+    program: Tables,
+    traces: Traces,
+    b: int,
+    t: int,
+    sources: Array,
+    hidden: LayerState,
+    output: LayerState,
 ) -> None:
     """Keeps every state of a step; the spikes not mentioned are 0 already."""
     for source in sources:
@@ -92,8 +102,8 @@ def record_step(
 
 
 @inline
-def flush_clamped(totals: Array, first: int, neurons: int, cells: Cells) -> None:
+def flush_clamped(totals: Array, first: int, neurons: int, layer_state: LayerState) -> None:
     """Moves counts of 16 bits to where they cannot overflow."""
     for n in range(neurons):
-        totals[first + n] += cells.clamped[n]
-    cells.clamped[:] = 0
+        totals[first + n] += layer_state.clamped[n]
+    layer_state.clamped[:] = 0

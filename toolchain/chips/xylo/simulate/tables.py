@@ -21,7 +21,7 @@ from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.program import XyloProgram
 
-__all__ = ["NO_TRACES", "Aliases", "Layer", "Rows", "State", "Tables", "Traces", "tables"]
+__all__ = ["NO_TRACES", "Aliases", "NeuronConstants", "Rows", "State", "Tables", "Traces", "tables"]
 
 
 class Rows(NamedTuple):
@@ -40,7 +40,7 @@ class Rows(NamedTuple):
     shift: int
 
 
-class Layer(NamedTuple):
+class NeuronConstants(NamedTuple):
     """The constants of the hidden or of the output neurons, int16, padded.
 
     Attributes:
@@ -82,8 +82,8 @@ class Tables(NamedTuple):
     rows_in: Rows
     rows_rec: Rows
     rows_out: Rows
-    hidden: Layer
-    output: Layer
+    hidden: NeuronConstants
+    output: NeuronConstants
     aliases: Aliases
     synapses: int
     first_core: bool
@@ -182,7 +182,7 @@ def _rows(weights: Array, shift: int) -> Rows:
 
 def _layer(
     dashes: tuple[Array, ...], dash_mem: Array, threshold: Array, bias: Array, cap: int
-) -> Layer:
+) -> NeuronConstants:
     """Padded constants of neurons with one current for each of ``dashes``."""
     neurons = len(dash_mem)
     width = _padded(neurons)
@@ -192,7 +192,7 @@ def _layer(
         room[:neurons] = values
         return room
 
-    return Layer(
+    return NeuronConstants(
         dash_syn=np.concatenate([pad(dash) for dash in dashes]),
         dash_mem=pad(dash_mem),
         threshold=pad(threshold, 32767),

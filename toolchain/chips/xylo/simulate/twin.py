@@ -51,7 +51,7 @@ def leak(state: int, dash: int) -> int:
 
 
 @dataclass
-class Neuron:
+class ReferenceNeuron:
     """Two currents, a membrane, and how they move.
 
     ``clamped`` counts the additions that hit a rail: one for all spikes that a source sends in
@@ -113,12 +113,12 @@ class Neuron:
 
 
 @dataclass
-class Core:
+class ReferenceCore:
     """One network and its state; ``step`` is what the chip does in one dt."""
 
     program: XyloProgram
-    hidden: list[Neuron]
-    output: list[Neuron]
+    hidden: list[ReferenceNeuron]
+    output: list[ReferenceNeuron]
     pending: list[int]
     sleeping: bool
     trace: list[dict[str, object]] = field(default_factory=list)
@@ -128,7 +128,7 @@ class Core:
         weights: npt.NDArray[np.int8],
         shift: int,
         counts: Iterable[int],
-        targets: list[Neuron],
+        targets: list[ReferenceNeuron],
     ) -> None:
         """Sends every source's spikes down its row, sources in id order."""
         for row, spikes in zip(weights, counts, strict=True):
@@ -218,12 +218,12 @@ def simulate_slow(
     return _recording(program, cores, counts.shape[:2], start)
 
 
-def _core(program: XyloProgram, start: XyloState, sample: int) -> Core:
+def _core(program: XyloProgram, start: XyloState, sample: int) -> ReferenceCore:
     """A core in the state of one sample."""
     p = program
     dashes = np.stack([p.dash_syn, p.dash_syn_2][: p.synapses], axis=1).tolist()
     hidden = [
-        Neuron(
+        ReferenceNeuron(
             dash_syn=dashes[n],
             dash_mem=int(p.dash_mem[n]),
             threshold=int(p.threshold[n]),
@@ -235,7 +235,7 @@ def _core(program: XyloProgram, start: XyloState, sample: int) -> Core:
         for n in range(p.hidden)
     ]
     output = [
-        Neuron(
+        ReferenceNeuron(
             dash_syn=[int(p.dash_syn_out[n])],
             dash_mem=int(p.dash_mem_out[n]),
             threshold=int(p.threshold_out[n]),
@@ -247,11 +247,11 @@ def _core(program: XyloProgram, start: XyloState, sample: int) -> Core:
         for n in range(p.outputs)
     ]
     pending = start.pending_spikes[sample].tolist()
-    return Core(p, hidden, output, pending, bool(start.hibernating[sample]))
+    return ReferenceCore(p, hidden, output, pending, bool(start.hibernating[sample]))
 
 
 def _recording(
-    program: XyloProgram, cores: list[Core], shape: tuple[int, ...], start: XyloState
+    program: XyloProgram, cores: list[ReferenceCore], shape: tuple[int, ...], start: XyloState
 ) -> XyloRecording:
     """The traces of all samples, batch first."""
     p = program
