@@ -467,9 +467,9 @@ def test_the_slowest_clock_that_keeps_up_is_suggested_with_what_it_saves():
 def test_what_a_slower_clock_saves_is_the_difference_of_the_powers():
     (worst, _) = clocks(cost(A3, 50e6))
     assert worst.clock_hz == 6.25e6
-    result = {"configuration": "mapped", "microphone": "off"}
-    (worst, _) = clocks(cost(A3, 50e6, modes=result))
-    fast, slow = (cost(A3, clock, modes=result).power.nominal for clock in (50e6, 6.25e6))
+    modes = {"configuration": "mapped", "microphone": "off"}
+    (worst, _) = clocks(cost(A3, 50e6, modes=modes))
+    fast, slow = (cost(A3, clock, modes=modes).power.nominal for clock in (50e6, 6.25e6))
     assert worst.saves.nominal == pytest.approx(fast - slow)
 
 

@@ -248,10 +248,10 @@ def path_cases():
             replace(targets(limit, size), core=chip.integer_core),
             replace(targets(limit + 1, size), core=chip.integer_core),
             f"error[fan_out] hidden: needs {over} hidden targets a neuron, {chip.name} has "
-            f"{least}; 1 of its {told_number(size)} neurons needs more than that",
+            f"{least}; 1 of its {number_text(size)} neurons needs more than that",
             ("registers", "derived") if chip is X1 else ("overview", "published"),
             f"{hint}prune each neuron's smallest weights between hidden layers: the largest "
-            f"removed is 1 of 127; or 'hidden' {told_number(size)} -> {least} neurons fits",
+            f"removed is 1 of 127; or 'hidden' {number_text(size)} -> {least} neurons fits",
         )
     for chip, limit, source, hint in (
         (X1, 32000, ("registers", "derived"), ""),
@@ -409,7 +409,7 @@ def value_cases():
         A2,
         driven(dash_syn=[1]),
         driven(dash_syn=[0]),
-        f"warning[decays] hidden: dash_syn 0 in the only neuron {heard}",
+        f"warning[decays] hidden: dash_syn 0 in the only neuron {cleared}",
         ("limits", "published"),
         dash,
     )
@@ -420,7 +420,7 @@ def value_cases():
         driven(dash_mem_out=[0], dash_syn_out=[0]),
         "warning[decays] output: dash_mem_out 0 in the only neuron clears the membrane every step, "
         "which then holds no more than that step's current; dash_syn_out 0 in the only neuron "
-        f"{heard}",
+        f"{cleared}",
         ("limits", "published"),
         dash,
     )
@@ -429,7 +429,7 @@ def value_cases():
         A2,
         replace(two_currents(both=False), dash_syn_2=np.array([0, 1])),
         replace(two_currents(), dash_syn_2=np.array([0, 1])),
-        f"warning[decays] hidden: dash_syn_2 0 in 1 of 2 neurons {heard}",
+        f"warning[decays] hidden: dash_syn_2 0 in 1 of 2 neurons {cleared}",
         ("limits", "published"),
         dash,
     )
