@@ -1,8 +1,8 @@
-"""What Xylo cannot do and does nearly: rewrites that a user accepts by name (``allow``).
+"""Approximations: rewrites that change a network's behaviour and that a user accepts (``allow``).
 
-Each is named for what becomes what. It gives the graph that the chip really computes, so that
-everything after it, the reference of the integers included, says what will happen, and a warning
-for each layer it changed, under its own name.
+Each is named ``before->after``. It returns the graph that the chip computes, so that every later
+step, the reference of the integers included, describes the chip, and a warning for each layer that
+it changed, under its own name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["APPROXIMATIONS", "approximate"]
 
 
 def subtract(graph: Graph, chip: XyloChip) -> Changed:
-    """Neurons that return to 0 after a spike keep what was above their threshold."""
+    """Replace reset to 0 by subtraction of the threshold."""
 
     def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:
         if node.reset not in ("value", "additive") or np.any(node.v_reset):
@@ -50,7 +50,7 @@ def subtract(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def _rest(graph: Graph, name: str, node: Neuron) -> str:
-    """How much one input spike may leave, from a membrane that was just below its threshold."""
+    """Return a note on how much of the threshold one input spike may leave after the reset."""
     weights = [graph[weight] for weight in weights_of(graph, name) or ()]
     largest = max(
         (float(w.weight.max(initial=0)) for w in weights if isinstance(w, Linear)), default=0
@@ -60,7 +60,7 @@ def _rest(graph: Graph, name: str, node: Neuron) -> str:
 
 
 def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
-    """Neurons that spike at most so often spike up to the chip's own cap."""
+    """Raise the spike cap of neurons to the chip's own cap."""
     limits = chip.limits
 
     def cap_of(name: str) -> int:
@@ -71,7 +71,7 @@ def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def no_floor(graph: Graph, chip: XyloChip) -> Changed:
-    """Membranes with a floor have none."""
+    """Remove the floor of membranes."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
         if node.v_min is None:
@@ -85,7 +85,7 @@ def no_floor(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
-    """Membranes that start elsewhere start at 0."""
+    """Start all membranes at 0."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
         if not np.any(node.v_init):
@@ -99,7 +99,7 @@ def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
-    """Input that acts on the membrane at once goes through a synapse of dash 1.
+    """Pass instantaneous input through a synapse of dash 1.
 
     ``i = (i + x) / 2`` hands on all of x in the end: a half, a quarter, an eighth, and so on.
     """
@@ -117,7 +117,7 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
-    """States that decay more slowly than the chip's, or not at all, decay with its last dash."""
+    """Replace decays slower than the chip's, or none at all, by its largest dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
 
     def change(_: str, node: Neuron) -> tuple[list[str], Neuron]:
@@ -145,7 +145,7 @@ def _slowest(alpha: Array, top: int) -> Array:
 
 
 def settle_biases(graph: Graph, chip: XyloChip) -> Changed:
-    """Biases of weights become biases of neurons, of the size that their current settles at."""
+    """Move biases of weights to the neurons, as large as their current is in steady state."""
     if chip.limits.bias_width is None:
         return graph, ()
     after = carry_bias(graph, settle=True)
@@ -153,6 +153,7 @@ def settle_biases(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Yield a warning for each bias that was moved."""
     for name, node in before.of(Neuron).items():
         for weight in weights_of(before, name) or ():
             old, new = before[weight], after[weight]
@@ -172,18 +173,18 @@ def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
 
 
 def _steps_to_settle(node: Membrane) -> int:
-    """Timesteps until the slowest synapse carries 99 % of a constant current."""
+    """Return the timesteps until the slowest synapse carries 99 % of a constant current."""
     slowest = 0.0 if node.alpha_syn is None else float(node.alpha_syn.max())
     return 1 if slowest <= 0.01 else int(np.ceil(np.log(0.01) / np.log(slowest)))
 
 
 def keep_hops(graph: Graph, chip: XyloChip) -> Changed:
-    """Every delay becomes what the hops on its way take.
+    """Replace every delay by the number of hops on the chip.
 
-    A layer is put as early as its quickest way from the input lets it be, and all other ways get
+    A layer is placed as early as its shortest path from the input allows, and all other paths get
     the delay that they have beside that one on the chip: one timestep for each neuron layer.
 
-    Ensures: the rule ``path_lengths`` is content; a graph with which it was so is unchanged.
+    Ensures: the rule ``path_lengths`` passes; a graph that passed it before is unchanged.
     """
     if not topology_is_sound(graph, chip):
         return graph, ()
@@ -199,9 +200,9 @@ def keep_hops(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def _earliest(graph: Graph) -> dict[str, int]:
-    """Timesteps by which each node is later on the chip than in the graph.
+    """Return the timesteps by which each node is later on the chip than in the graph.
 
-    First as the delays ask, then small enough for no edge to need a negative delay.
+    First according to the delays, then reduced until no edge needs a negative delay.
     """
     edges = [e for e in graph.edges if not isinstance(graph[e.post], Output)]
     lags = {graph.input: 0}

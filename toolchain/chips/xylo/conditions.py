@@ -1,4 +1,4 @@
-"""What Xylo does otherwise than any network: for the ledger, beside what the road changed."""
+"""Differences between Xylo and every network, for the ledger: caps, words, arithmetic, lags."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DIFFERENCES = ("early_bias", "alias_order", "alias_loops")
 def conditions(
     graph: Graph, quantized: Graph, chip: XyloChip, effects: Mapping[str, Effect] | None
 ) -> Changes:
-    """Changes by layer that hold of every network: caps, words, arithmetic, lags.
+    """Return changes by layer that apply to every network: caps, words, arithmetic, lags.
 
     Args:
-        graph: floats, as the quantizer was given them.
+        graph: floats, as the quantizer received them.
         quantized: the same in integers.
-        chip: where they are.
-        effects: what calibration samples did, by layer; None without.
+        chip: the target.
+        effects: effects measured on calibration samples, by layer; None without samples.
     """
     layers = read_layers(quantized)
     lags, aliases = layers.lags(), arrange(layers, chip).aliases
@@ -74,7 +74,7 @@ def _lag(lag: int) -> Iterator[Change]:
 
 
 def _arithmetic(node: Neuron, chip: XyloChip) -> Change:
-    """States are whole numbers and lose at least 1 a step."""
+    """Return the change of decays to whole numbers, at least 1 a step."""
     least = float(np.min(node.v_threshold))
     return Change(
         what="decay",
@@ -94,7 +94,7 @@ def _limit(graph: Graph, name: str, chip: XyloChip) -> int:
 def _cap(
     node: Neuron, limit: int, effect: Effect | None, others: list[Effect], shared: bool
 ) -> Iterator[Change]:
-    """A cap where the network has none, or a wider one, or where others' spikes count as well."""
+    """Yield the spike cap where the network has none or a wider one, or where aliases share it."""
     if node.max_spikes == limit and not shared:
         return
     with_others = " with those that it passes on" if shared else ""

@@ -1,4 +1,4 @@
-"""What the core's registers can hold, and every way in which a program can be wrong."""
+"""Value ranges of the core's registers, and checks of every field of a program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RegisterRange:
-    """One array of the program: its axes, the least and the greatest value it holds, its field.
+    """Axes of one array of the program, its least and greatest value, type and field width.
 
     Source: the ranges are those of the int8, int16 and 4-bit fields of the Xylo register and
     memory maps (rockpool's documentation of the family); xylosim takes the same thresholds.
@@ -61,12 +61,12 @@ CAPS = dict.fromkeys(("max_input_spikes", "max_hidden_spikes", "max_output_spike
 
 
 def refusal(chip: str, faults: Iterable[str]) -> ValueError:
-    """Every fault under one headline."""
+    """Return a ValueError with every fault under one headline."""
     return ValueError("\n  ".join([f"this is no {chip} program:", *faults]))
 
 
 def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
-    """``value`` as an array within its register's range, or the fault that it is not."""
+    """Return ``value`` as an array; add a fault if it is out of its register's range."""
     register = REGISTERS[name]
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
@@ -89,13 +89,13 @@ def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
 
 
 def _which(wrong: npt.NDArray[np.bool_]) -> str:
-    """How many values are wrong and where the first of them is."""
+    """Return the number of wrong values and the position of the first."""
     first = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
     return f" ({int(wrong.sum())} of {wrong.size} values, the first at [{first}])"
 
 
 def shape_faults(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
-    """What does not belong together; sizes are those of ``weights_in`` and ``weights_out``."""
+    """Return faults of shapes; ``weights_in`` and ``weights_out`` give the sizes."""
     first, last = arrays["weights_in"].shape, arrays["weights_out"].shape
     if len(first) != 3 or first[2] not in (1, 2) or 0 in first:
         return [f"weights_in: must be (inputs, hidden, 1 or 2), none empty, got shape {first}"]
@@ -112,7 +112,7 @@ def shape_faults(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
 
 
 def scalar_faults(program: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the fields of a program that are no arrays."""
+    """Return faults of the fields of a program that are not arrays."""
     faults = []
     for name, (low, high) in (SHIFTS | CAPS).items():
         value = program[name]
@@ -127,7 +127,7 @@ def scalar_faults(program: Mapping[str, Any]) -> list[str]:
 
 
 def alias_targets(value: Any, hidden: int, faults: list[str]) -> tuple[tuple[int, ...], ...]:
-    """One tuple of targets a hidden neuron."""
+    """Return one tuple of targets for each hidden neuron; add faults."""
     if len(value) != hidden:
         faults.append(f"aliases: must have one entry a hidden neuron = {hidden}, got {len(value)}")
     for source, targets in enumerate(value):

@@ -1,4 +1,4 @@
-"""A Xylo chip: one clocked core of hidden and output neurons."""
+"""Specification of a Xylo chip: one clocked core of hidden and output neurons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Synapses = Annotated[Quantity, counted_in("synapse")]
 
 
 class XyloLimits(SpecModel):
-    """What fits on the chip; each number is the largest allowed.
+    """Limits of the chip; each number is the largest allowed.
 
     Attributes:
         input_channels: input channels, channel.
@@ -73,10 +73,10 @@ class XyloMemory(SpecModel):
     """One memory of the chip.
 
     Attributes:
-        holds: what its words are, in the order in which they lie.
+        holds: contents of its words, in order.
         words: its size, word.
         width: of a word, bit; a range where only the field in the vendor's files is known, None
-            where that cannot be, either.
+            where that is unknown, too.
     """
 
     holds: str
@@ -89,11 +89,11 @@ class XyloClock(SpecModel):
 
     Attributes:
         main_clock: default of the development kit.
-        low_power_clock: the setting that vendor measurements use; None where there are none.
-        divided_clock: what the main clock is divided from: a whole ``w >= 0`` gives
-            ``divided_clock / (2 (w + 1))``; None where the chip sets it otherwise.
+        low_power_clock: the setting of the vendor's power measurements; None where there are none.
+        divided_clock: clock before the divider: a whole ``w >= 0`` gives
+            ``divided_clock / (2 (w + 1))``; None where the chip sets its clock in another way.
         min_clock, max_clock: ends of the range, None where unknown.
-        sensor_clock: what the chip's own front end needs; None where there is none or unknown.
+        sensor_clock: clock needed by the chip's own front end; None where there is none or unknown.
         real_time_step: the only duration of a timestep in real time, ms; None where it is free.
     """
 
@@ -106,7 +106,7 @@ class XyloClock(SpecModel):
     real_time_step: Annotated[Quantity, measured_in("ms")] | None = None
 
     def makes(self, clock_hz: float) -> bool:
-        """Whether the main clock can be ``clock_hz``, Hz > 0, as far as is known."""
+        """Return whether the main clock can be ``clock_hz``, Hz > 0, as far as is known."""
         if self.max_clock is not None and clock_hz > self.max_clock.to("Hz"):
             return False
         if self.min_clock is not None and clock_hz < self.min_clock.to("Hz"):
@@ -118,7 +118,7 @@ class XyloClock(SpecModel):
 
 
 class XyloPower(Power):
-    """Power of a clocked chip. A ``cycle`` is what a busy clock cycle adds to an idle one."""
+    """Power of a clocked chip. A ``cycle`` is the cost of a busy clock cycle beyond an idle one."""
 
     ACTIONS: ClassVar[Mapping[str, str]] = {
         "cycle": "cycle",
@@ -132,12 +132,12 @@ class XyloChip(SynSenseChip):
     """One revision of the Xylo family.
 
     Attributes:
-        integer_core: version of the integer dynamics; ``v1`` has no bias and adds saturations up
-            in another order.
-        sensor: what the chip's own front end listens to.
+        integer_core: version of the integer dynamics; ``v1`` has no bias and saturates sums in
+            another order.
+        sensor: sensor of the chip's own front end.
         hibernation: whether the core can sleep through steps without activity.
         memories: the chip's own name of each memory to its size; empty where no map is known.
-        limits, clock, power: see there.
+        limits, clock, power: see their classes.
     """
 
     family: Literal["xylo"]
@@ -151,5 +151,5 @@ class XyloChip(SynSenseChip):
 
     @property
     def clocked(self) -> bool:
-        """Xylo has a main clock."""
+        """True: Xylo has a main clock."""
         return True

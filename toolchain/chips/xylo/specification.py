@@ -1,4 +1,4 @@
-"""The well-known specification dictionary, as mappers and quantizers hand it out."""
+"""The specification dictionary of rockpool's mappers and quantizers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
 
 
 def _matrix(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any] | None:
-    """``value`` with its synapse axis, or None where it is not given or no matrix."""
+    """Return ``value`` with its synapse axis; None if it is missing or not a matrix."""
     if value is None:
         return None
     array = np.asarray(value)
@@ -100,6 +100,6 @@ def _matrix(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any] | None
 
 
 def _spread(value: Any, length: int) -> npt.NDArray[Any]:
-    """One value for all neurons, or ``value`` as it is; the program checks its length."""
+    """Return one value for all neurons, or ``value`` as given; the program checks its length."""
     array = np.asarray(0 if value is None else value)
     return np.broadcast_to(array, (length,)) if array.ndim == 0 or array.shape == (1,) else array

@@ -70,17 +70,28 @@ def write_ram_files(
     """Write the memory images of ``program`` to a new ``folder`` and return it.
 
     Args:
-        program: what is loaded.
-        folder: appears whole or not at all; its parents are made.
+        program: the program.
+        folder: written completely or not at all; parent folders are created.
         raster: input ``(T, Nin)`` or ``(1, T, Nin)`` counts; with it, the input and the states
             and spikes of every timestep are written, too.
-        recording: what ``simulate(..., record=True)`` gave for ``raster``; simulated from zero
+        recording: the result of ``simulate(..., record=True)`` for ``raster``; simulated from zero
             states unless given. Without ``raster``, states and spikes are written and no input.
 
     Raises:
-        FileExistsError: ``folder`` exists; it is left alone.
-        ValueError: the format cannot hold the program, every reason at once; a raster or recording
-            of more than one sample, or that do not belong together.
+        FileExistsError: ``folder`` exists; it is not changed.
+        ValueError: the format cannot store the program, every reason at once; a raster or recording
+            of more than one sample, or of different lengths.
+
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, -1]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> folder = write_ram_files(program, "ram", raster=[[1], [0]])
+    >>> (folder / "iwtram.ini").read_text().splitlines()
+    ['// iwt for IN0 ', '64', 'ff']
+    >>> len(list((folder / "vmem").iterdir()))
+    2
     """
     target = Path(folder).absolute()
     if target.exists():
@@ -92,10 +103,10 @@ def write_ram_files(
 
 
 def memory_files(program: XyloProgram) -> dict[str, str]:
-    """Name to text of every file that the program alone decides.
+    """Return the name and text of every file that depends on the program alone.
 
     Raises:
-        ValueError: the format cannot hold the program; the message lists every reason.
+        ValueError: the format cannot store the program; the message lists every reason.
     """
     faults = list(_faults(program))
     if faults:
@@ -118,7 +129,7 @@ def memory_files(program: XyloProgram) -> dict[str, str]:
 def run_files(
     program: XyloProgram, raster: npt.ArrayLike | None, recording: XyloRecording | None = None
 ) -> dict[str, str]:
-    """Name to text of the files of a run: input, states and spikes. See :func:`write_ram_files`."""
+    """Return the name and text of the files of a run: input, states and spikes."""
     files = {}
     if raster is not None:
         counts = as_counts(program, raster)
@@ -198,7 +209,7 @@ def _dense_files(program: XyloProgram) -> dict[str, str]:
 
 
 def _fan_out_files(program: XyloProgram) -> dict[str, str]:
-    """One entry for each target that a neuron reaches on any synapse, targets ascending."""
+    """Return one entry for each target that a neuron reaches on any synapse, targets ascending."""
     reached = np.asarray(program.weights_rec.any(axis=2))
     targets = [np.flatnonzero(row) for row in reached]
     first, second = _both(program.weights_rec)
@@ -214,7 +225,7 @@ def _fan_out_files(program: XyloProgram) -> dict[str, str]:
 def _both(
     weights: npt.NDArray[np.int8],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
-    """The weights onto first and second synapses, zeros where there are none."""
+    """Return the weights onto first and second synapses, zeros where there are none."""
     if weights.shape[2] == 1:
         return weights[..., 0], np.zeros_like(weights[..., 0])
     return weights[..., 0], weights[..., 1]
@@ -230,7 +241,7 @@ def _alias_files(program: XyloProgram) -> dict[str, str]:
 
 
 def _input_spikes(counts: npt.NDArray[np.uint8]) -> str:
-    """``idle`` and the steps since the last input, then one line a spike, channel by channel."""
+    """Return the input: ``idle`` and steps since the last spike, then one line a spike."""
     lines, last = [], 0
     for step in np.flatnonzero(counts.any(axis=1)).tolist():
         lines.append(f"// time step {step}")
@@ -243,7 +254,7 @@ def _input_spikes(counts: npt.NDArray[np.uint8]) -> str:
 
 
 def _state_files(program: XyloProgram, recording: XyloRecording) -> dict[str, str]:
-    """One file a state and timestep in which the core was awake."""
+    """Return one file a state and timestep in which the core was awake."""
     _require_one_sample("recording", len(recording.spikes))
     hidden = {name: getattr(recording, name) for name in ("hidden_spikes", "v_mem", "i_syn")}
     out = {name: getattr(recording, name) for name in ("v_mem_out", "i_syn_out")}
@@ -281,11 +292,11 @@ def _require_one_sample(what: str, samples: int) -> None:
 
 
 def _lines(values: Iterable[int], digits: int) -> str:
-    """One number a line, of its low digits in two's complement."""
+    """Return one number a line, of its low digits in two's complement."""
     mask = 16**digits - 1
     return "".join(f"{int(value) & mask:0{digits}x}\n" for value in values)
 
 
 def _blocks(header: str, rows: Iterable[Iterable[int]], digits: int) -> str:
-    """A comment line with its number before each row."""
+    """Return the rows, each after a comment line with its number."""
     return "".join(f"{header.format(n)}\n{_lines(row, digits)}" for n, row in enumerate(rows))

@@ -1,9 +1,9 @@
 """The layout of a Xylo Audio 2 configuration file, as the vendor's library writes it.
 
-Only the layout: which keys there are, of what type, and that sizes belong together. What it means
-is in ``vendor_json``. Keys and their order are those of the one genuine file that could be found,
+Only the layout: which keys there are, of which type, and consistent sizes. Their meaning is in
+``vendor_json``. Keys and their order are those of the one genuine file that could be found,
 a ``to_json()`` of ``samna.xyloCore2.configuration.XyloConfiguration`` with 3 inputs, 5 hidden and
-2 output neurons. Two forms do not occur in it: an alias that is set is taken to be
+2 output neurons. Two forms do not occur in it: an alias that is set is assumed to be
 ``{"nullopt": false, "data": 3}``, as the serializer that wrote the file (cereal) writes an optional
 number; a range of monitored neurons has no known form and is refused.
 
@@ -61,14 +61,14 @@ RegisterNumber = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class Sizes(Part):
-    """Of a matrix: rows and columns, or distances."""
+    """Rows and columns of a matrix, or distances."""
 
     value0: Size
     value1: Size
 
 
 class MatrixPart(Part):
-    """A matrix by rows."""
+    """A matrix stored by rows."""
 
     dimensions: Sizes
     offsets: Sizes
@@ -141,7 +141,7 @@ class HiddenNeuronPart(NeuronPart):
 
 
 class InputPart(Part):
-    """From channels to hidden neurons."""
+    """Weights from channels to hidden neurons."""
 
     weight_bit_shift: RegisterNumber
     weights: MatrixPart
@@ -151,7 +151,7 @@ class InputPart(Part):
 
 
 class ReservoirPart(Part):
-    """Hidden neurons and what joins them."""
+    """Hidden neurons and their recurrent weights."""
 
     weight_bit_shift: RegisterNumber
     weights: MatrixPart
@@ -161,7 +161,7 @@ class ReservoirPart(Part):
 
 
 class ReadoutPart(Part):
-    """From hidden to output neurons."""
+    """Output neurons and their weights from hidden neurons."""
 
     weight_bit_shift: RegisterNumber
     weights: MatrixPart
@@ -178,7 +178,7 @@ class Monitors(Part):
 
 
 class Debug(Part):
-    """Switches of the chip that no network needs, and clocks that each does."""
+    """Switches of the chip that no network needs, and the clocks of its stages."""
 
     keep_interrupt: bool
     always_update_omp_stat: bool
@@ -232,7 +232,7 @@ class ConfigDocument(Part):
 
 
 class File(Part):
-    """What the serializer puts around it."""
+    """The serializer's wrapper around the configuration."""
 
     value0: ConfigDocument
 
@@ -241,10 +241,10 @@ class File(Part):
 
 
 def read_document(text: str) -> ConfigDocument:
-    """The configuration that ``text`` holds.
+    """Return the configuration in ``text``.
 
     Raises:
-        ArtifactError: anything else; the message lists faults with the way to their key.
+        ArtifactError: invalid text; the message lists faults with the path of their key.
     """
     try:
         return _document(_parsed(text))
@@ -319,13 +319,13 @@ def _dotted(location: tuple[str | int, ...]) -> str:
 
 
 def _short(text: str, most: int = 200) -> str:
-    """Printable text of bounded length; a file may hold anything."""
+    """Return printable text of bounded length; a file may contain anything."""
     plain = text.encode("ascii", "backslashreplace").decode()
     return plain if len(plain) <= most else f"{plain[:most]}..."
 
 
 def _sizes(document: ConfigDocument) -> Iterator[str]:
-    """Matrices that do not belong to the number of neurons."""
+    """Yield matrices whose size differs from the number of neurons."""
     entry, inner, last = document.input, document.reservoir, document.readout
     inputs, hidden, outputs = entry.weights.shape[0], len(inner.neurons), len(last.neurons)
     for where, matrix, wanted in (
@@ -353,7 +353,7 @@ def _sizes(document: ConfigDocument) -> Iterator[str]:
 
 
 def write_document(tree: dict[str, Any]) -> str:
-    """The file of a configuration given as plain data; what it writes can be read.
+    """Return the file of a configuration given as plain data; it can be read again.
 
     Raises:
         ArtifactError: as :func:`read_document`.

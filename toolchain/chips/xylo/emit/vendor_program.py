@@ -1,4 +1,4 @@
-"""The part of a Xylo Audio 2 configuration file that is a program, read and written."""
+"""Program fields of a Xylo Audio 2 configuration file, read and written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REGISTERS = {
 
 
 def program_of(document: ConfigDocument, chip: XyloChip) -> XyloProgram:
-    """The program that a file without ``program_faults`` holds."""
+    """Return the program in a file that has no ``program_faults``."""
     entry, inner, last = document.input, document.reservoir, document.readout
     targets = [neuron.alias_target.data for neuron in inner.neurons]
     second = document.synapse2_enable
@@ -73,12 +73,12 @@ def _array(matrix: MatrixPart) -> Array:
 
 
 def _stack(first: MatrixPart, second: MatrixPart | None) -> Array:
-    """``(pre, post, synapses)``."""
+    """Return the matrices as ``(pre, post, synapses)``."""
     return np.stack([_array(m) for m in (first, second) if m is not None], axis=-1)
 
 
 def program_faults(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
-    """What keeps the file from being a program of this chip."""
+    """Yield the reasons why the file is not a program of this chip."""
     yield from _sizes(document, chip)
     yield from _shifts(document, chip)
     yield from _biases(document, chip)
@@ -86,7 +86,7 @@ def program_faults(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
 
 
 def _unused(document: ConfigDocument) -> Iterator[str]:
-    """Weights of a synapse that is switched off: a program has no place for them."""
+    """Yield weights of a synapse that is switched off; a program has no field for them."""
     if document.synapse2_enable:
         return
     for where, matrix in (
@@ -135,7 +135,7 @@ def _biases(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
 
 
 def tree_of(program: XyloProgram) -> dict[str, Any]:
-    """The file's content as plain data, but for the settings."""
+    """Return the file's content as plain data, without the settings."""
     second = (program.weights_in, program.weights_rec)
     if program.synapses == 1:
         second = (np.zeros_like(program.weights_in), np.zeros_like(program.weights_rec))

@@ -1,16 +1,16 @@
-"""Which neuron ids a layer gets, and which layers hand their spikes on through aliases.
+"""Neuron ids of layers, and the layers that pass their spikes on through aliases.
 
-Hidden layers take consecutive ids. On Audio 2 any order will do, and the network's own is kept but
-for aliases, whose source comes before its target. On IMU and Audio 3 the input reaches only the
-first ids and the outputs are reached only from the last. There the order is
+Hidden layers take consecutive ids. On Audio 2 any order works, and the network's own is kept except
+for aliases, whose source precedes its target. On IMU and Audio 3 the input reaches only the
+first ids and only the last ids reach the outputs. There the order is
 
     read by the input | some of the rest | read by both | others of the rest | read by the outputs
 
-Layers read by the input alone come first and those read by the outputs alone last: to move one of
-them there from elsewhere widens neither window. What is free is on which side of the layers that
-need both windows the rest stands; there it counts against one window or the other. All sums that
-the rest can make are tried, so if any order of whole layers is within both windows, this one is.
-Output neurons are counted on their own.
+Layers connected to the input alone are first and those connected to the outputs alone last: moving
+one of them there from another position widens neither window. The only freedom is on which side of
+the layers that need both windows the rest is placed; there it counts against one window or the
+other. All sums of sizes of the rest are tried, so if any order of whole layers is within both
+windows, this one is. Output neurons have ids of their own.
 
 Source: Rockpool documentation, Xylo family overview.
 """
@@ -35,11 +35,11 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arrangement:
-    """Where layers go and how they are joined.
+    """Neuron ids, projections and aliases of the layers.
 
     Attributes:
-        layers: the network without the projections that aliases stand for.
-        aliases: layer to the layer that sends its spikes on, neuron by neuron.
+        layers: the network without the projections that aliases replace.
+        aliases: layer to the layer that passes its spikes on, neuron by neuron.
         populations: ids; each alias leads to a higher one.
     """
 
@@ -49,10 +49,10 @@ class Arrangement:
 
 
 def arrange(layers: DenseLayers, chip: XyloChip) -> Arrangement:
-    """Aliases and ids for ``layers``.
+    """Return aliases and ids for ``layers``.
 
-    An alias whose source would have to come after its target, to be within reach of the outputs,
-    is left out; its connections stay.
+    An alias whose source would have to follow its target, to be within reach of the outputs, is
+    left out; its connections stay.
     """
     aliases = find_aliases(layers, chip)
     while True:
@@ -68,7 +68,7 @@ def arrange(layers: DenseLayers, chip: XyloChip) -> Arrangement:
 def allocate(
     layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str] = NONE
 ) -> tuple[Population, ...]:
-    """One population a layer, hidden ones in the order of their ids, then the output."""
+    """Return one population a layer, hidden ones in the order of their ids, then the output."""
     populations: list[Population] = []
     start = 0
     for name in _order(layers, chip, aliases):
@@ -103,7 +103,7 @@ def _order(layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str]) -> l
 
 
 def _sources_first(names: list[str], aliases: Mapping[str, str]) -> list[str]:
-    """``names`` in their order, but each after the layers that hand it their spikes."""
+    """Return ``names`` in order, but each after the layers that pass it their spikes."""
     ordered: list[str] = []
     while names:
         waiting = {aliases[name] for name in names if name in aliases}
@@ -114,17 +114,17 @@ def _sources_first(names: list[str], aliases: Mapping[str, str]) -> list[str]:
 
 
 def _windows(layers: DenseLayers, name: str) -> tuple[bool, bool]:
-    """Whether the input reads into a layer, and whether the outputs read from it."""
+    """Return whether the input feeds a layer, and whether the layer feeds the outputs."""
     from_input = any(p.pre == layers.input for p in layers.into(name))
     to_output = any(p.post == layers.output for p in layers.out_of(name))
     return from_input, to_output
 
 
 def _part(sizes: Mapping[str, int], least: int, most: int) -> list[str]:
-    """Some of the layers, ``least`` to ``most`` neurons together and as many as can be.
+    """Return some of the layers, ``least`` to ``most`` neurons together and as many as possible.
 
-    All of them where no choice is within these bounds. Of layers of one size the first are taken,
-    so that aliases, whose ends have one size, still lead forward.
+    All of them where no selection is within these bounds. Of layers of one size the first are
+    selected, so that aliases, whose ends have one size, still lead forward.
     """
     sums: dict[int, tuple[int, ...]] = {0: ()}
     for size in sizes.values():

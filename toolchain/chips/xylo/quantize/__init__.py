@@ -1,9 +1,12 @@
-"""How a float network becomes Xylo's integers: ``auto``, ``channel`` and ``global``.
+"""Quantizers of Xylo: ``auto``, ``channel`` and ``global``.
 
-``channel`` and ``global`` are the two known quantizers (:mod:`.baselines`). ``auto`` searches, on
+``channel`` and ``global`` are rockpool's two quantizers (:mod:`.baselines`). ``auto`` searches, on
 calibration spikes, for integers with which the chip spikes as the float network does
-(:mod:`.auto`), and is never worse than these two on the spikes that it looked at. A network that
-the chip refuses in any case is quantized by ``channel``, so that its sizes can be judged.
+(:mod:`.auto`), and is never worse than the other two on the spikes that it used. A network that
+the chip refuses in any case is quantized by ``channel``, so that its sizes can be checked.
+
+    >>> QUANTIZERS
+    ('auto', 'channel', 'global')
 """
 
 from __future__ import annotations
@@ -29,16 +32,36 @@ QUANTIZERS = ("auto", "channel", "global")
 def quantize(
     graph: Graph, chip: XyloChip, calibration: Array | None, method: str
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """``graph`` in integers, and what limits each scale.
+    """Return ``graph`` in integers, with findings on what limits each scale.
 
     Args:
         graph: floats, in the chip's layers (gains folded, synapses that add before they decay).
-        chip: where it goes.
+        chip: the target.
         calibration: spikes (batch, time, *features), or None; used by ``auto`` alone.
         method: one of ``QUANTIZERS``.
 
     Raises:
-        ValueError: calibration that is no spike counts the chip takes.
+        ValueError: calibration that is not made of spike counts the chip accepts.
+
+    >>> import numpy as np
+    >>> from toolchain import load_chip
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> decays = dict(alpha_mem=0.875, alpha_syn=np.array([0.75]))
+    >>> graph = Graph.chain(
+    ...     {
+    ...         "input": Input(shape=(2,)),
+    ...         "w1": Linear(weight=[[0.5, -0.25]]),
+    ...         "hidden": Neuron(shape=(1,), v_threshold=1.0, **decays),
+    ...         "w2": Linear(weight=[[1.0]]),
+    ...         "out": Neuron(shape=(1,), v_threshold=1.0, **decays),
+    ...         "output": Output(),
+    ...     }
+    ... )
+    >>> integers, findings = quantize(graph, load_chip("xylo_a2"), None, "channel")
+    >>> integers["w1"].weight.tolist(), integers["hidden"].v_threshold.tolist()
+    ([[127, -64]], [254])
+    >>> print(findings[0])
+    info[levels] w1: weights use 127 of 127 levels
     """
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     results = {
@@ -64,5 +87,5 @@ def quantize(
 
 
 def _fits(graph: Graph, quantized: Graph, chip: XyloChip) -> bool:
-    """Whether nothing is refused of the float graph, and of its integers ``made``."""
+    """Return whether the chip accepts both the float graph and its integers."""
     return computes(graph, chip) and takes(lower(quantized, chip), chip)

@@ -1,12 +1,12 @@
-"""Integers found on data.
+"""Search for integers on calibration data.
 
-Populations are looked at by themselves first: each hears what it was trained on, and decays,
-scales, shifts and thresholds are those with which it spikes most as it did in floats. Then the
-chip runs the whole network, and thresholds are set once more by what each population really hears.
-Of all the networks on the way, those of the known quantizers among them, the one whose outputs
-agree best on the chip is taken.
+Each population is first searched by itself: it receives the spikes of the trained network, and the
+decays, scales, shifts and thresholds are those with which its spikes differ least from the trained
+ones. Then the chip simulates the whole network, and thresholds are chosen again for the spikes that
+each population receives there. Of all the networks on the way, the two baselines included, the
+result is the one whose outputs agree best on the chip.
 
-The same spikes give the same integers: nothing is drawn and nothing timed.
+The search is deterministic: it draws no random numbers and does not depend on time.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ RANDOM_COUNTS = (1.0, 3.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchResult:
-    """What a search came to.
+    """Result of a search.
 
     Attributes:
         graph: integers.
-        chosen: ``auto``, or the rival whose integers these are.
-        plan: how ``auto`` chose.
-        agreements: of the outputs' spike counts with the float network on the spikes looked at,
-            of the best that ``auto`` came to and of each rival.
+        chosen: ``auto``, or the baseline whose integers these are.
+        plan: the choices of ``auto``.
+        agreements: agreement of output spike counts with the float network, of the best network
+            found by ``auto`` and of each baseline.
     """
 
     graph: Graph
@@ -57,13 +57,13 @@ class SearchResult:
 
 
 def search(evaluator: Evaluator, baselines: Mapping[str, Graph], *, fit: bool) -> SearchResult:
-    """Integers for the network of ``evaluator``.
+    """Search integers for the network of ``evaluator``.
 
     Args:
         evaluator: the network with its spikes.
-        rivals: quantized graphs that the result is never worse than, on these spikes.
-        fit: whether the spikes are real enough to set single thresholds by, and to cut states
-            where they allow it.
+        baselines: quantized graphs; the result is never worse than these on the same spikes.
+        fit: True if the spikes are calibration data, False if they are random. Only data is used
+            to choose single thresholds and to decide where states may saturate.
     """
     words = XyloWords.of(evaluator.chip)
     with steps("finding integers", _number_of_steps(evaluator, words, fit)) as step:
@@ -82,7 +82,7 @@ def search(evaluator: Evaluator, baselines: Mapping[str, Graph], *, fit: bool) -
 
 
 def random_spikes(graph: Graph) -> Array:
-    """Random spikes at ``GUESSED_RATES``, one sample each; always the same."""
+    """Return random spikes at ``RANDOM_RATES``, one sample each; the seed is fixed."""
     rng = np.random.default_rng(0)
     rates = np.reshape(RANDOM_RATES, (-1, *(1,) * (1 + len(graph.shape(graph.input)))))
     shape = (len(RANDOM_RATES), RANDOM_STEPS, *graph.shape(graph.input))
@@ -90,7 +90,7 @@ def random_spikes(graph: Graph) -> Array:
 
 
 def random_counts(graph: Graph, most: int) -> Array:
-    """As ``guessed_spikes``, followed by samples with ``GUESSED_COUNTS`` up to ``most`` a step."""
+    """Return ``random_spikes`` and samples with ``RANDOM_COUNTS``, up to ``most`` a step."""
     calm = random_spikes(graph)
     means = np.reshape(RANDOM_COUNTS, (-1, *(1,) * (calm.ndim - 1)))
     busy = np.random.default_rng(0).poisson(means, (len(means), *calm.shape[1:]))
@@ -100,10 +100,10 @@ def random_counts(graph: Graph, most: int) -> Array:
 def _best_on_random(
     evaluator: Evaluator, plan: Plan, baselines: Mapping[str, Graph]
 ) -> SearchResult:
-    """``plan`` or the rival that agrees best over inputs of all rates.
+    """Return ``plan`` or the baseline that agrees best over inputs of all rates.
 
-    Scales of ``plan`` keep states within their words at guessed rates, which can leave so few
-    levels that every weight rounds to 0; the rivals set scales by the weights alone.
+    Scales of ``plan`` keep states within their words at the random rates, which can leave so few
+    levels that every weight rounds to 0; the baselines set scales by the weights alone.
     """
     limits = evaluator.chip.limits
     wide = Evaluator(
@@ -120,9 +120,9 @@ def _best_on_random(
 def _best(
     evaluator: Evaluator, plan: Plan, words: XyloWords, baselines: Mapping[str, Graph], step: Step
 ) -> SearchResult:
-    """The best of ``plan``, of ``plan`` with thresholds tuned, and of the rivals.
+    """Return the best of ``plan``, of ``plan`` with tuned thresholds, and of the baselines.
 
-    Few networks are compared, because the best of many is best by accident.
+    Few networks are compared, because the best of many would be best by chance.
     """
     run = _CandidateRuns(evaluator, step)
     run.evaluate(plan)
@@ -149,7 +149,7 @@ def _best(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Candidate:
-    """One network that was run on the chip."""
+    """One network that was simulated on the chip."""
 
     name: str
     graph: Graph
@@ -158,11 +158,12 @@ class _Candidate:
     distance: float
 
     def merit(self) -> tuple[float, float]:
+        """Return the key by which candidates are compared; larger is better."""
         return self.agreement, -self.distance
 
 
 class _CandidateRuns:
-    """All networks that were run."""
+    """All networks that were simulated."""
 
     def __init__(self, evaluator: Evaluator, step: Step) -> None:
         self.evaluator, self.step = evaluator, step
@@ -171,7 +172,7 @@ class _CandidateRuns:
     def evaluate(
         self, plan: Plan, name: str = "auto", graph: Graph | None = None
     ) -> dict[str, Array]:
-        """Runs ``plan``, or the ``graph`` of a rival, and gives all spikes."""
+        """Simulate ``plan``, or the ``graph`` of a baseline, and return all spikes."""
         graph = integers(self.evaluator.graph, plan) if graph is None else graph
         fired = self.evaluator.on_chip(graph)
         self.candidates.append(
@@ -188,7 +189,7 @@ class _CandidateRuns:
 
 
 def _number_of_steps(evaluator: Evaluator, words: XyloWords, fit: bool) -> int:
-    """Steps of the bar."""
+    """Return the number of steps of the progress bar."""
     populations = len(evaluator.populations)
     matrices = {m for c in evaluator.populations.values() for m in c.matrices}
     searched = populations + PASSES * len(matrices) * (words.shift + 1)

@@ -1,4 +1,4 @@
-"""The two known quantizers, without their faults.
+"""Rockpool's two quantizers, ``channel`` and ``global``, without their faults.
 
 Both leave the shape of the network alone: weights, biases and thresholds are multiplied and
 rounded half to even, bit shifts are the nearest in ``log2(tau / dt)``, nothing makes up for
@@ -25,7 +25,7 @@ __all__ = ["channel", "one_scale"]
 
 
 def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
-    """One scale a neuron, for all its weights on both synapses, its bias and its threshold.
+    """Quantize with one scale a neuron, for all its weights, its bias and its threshold.
 
     Rockpool's ``channel_quantize`` differs in that it leaves hidden biases unscaled where neurons
     have one synapse, lets a bias outgrow its 8 bit, rounds the threshold of a neuron without
@@ -40,7 +40,7 @@ def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
 
 
 def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
-    """One scale for all hidden neurons, one for the outputs (``global``).
+    """Quantize with one scale for all hidden neurons and one for the outputs (``global``).
 
     Rockpool's ``global_quantize`` differs in that it scales the biases of the outputs as hidden
     ones, scales recurrent weights again where a threshold of the outputs outgrows 16 bit, leaves
@@ -58,9 +58,9 @@ def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
 
 
 def with_nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
-    """Decays as the vendor's flow rounds them, by ``log2(tau / dt)``, but never to a shift of 0.
+    """Round decays as rockpool does, by ``log2(tau / dt)``, but never to a shift of 0.
 
-    Decay factors of 0 and 1 are left for the rules to refuse.
+    Decay factors of 0 and 1 are kept; the rules refuse them.
     """
     top = XyloWords.of(chip).dash
 
@@ -77,6 +77,7 @@ def with_nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
 
 
 def _widths(chip: XyloChip) -> Bits:
+    """Return the widths of the chip's words, bit."""
     limits = chip.limits
     return Bits(
         weight=int(limits.weight_width.value),

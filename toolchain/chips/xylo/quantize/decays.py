@@ -1,4 +1,4 @@
-"""Decays that the chip holds, chosen by what they do to the spikes."""
+"""Decays that the chip can store, chosen by their effect on the spikes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DOUBT = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChipDecays:
-    """One population with the chip's decays, in floats and still without a scale.
+    """One population with the chip's decays, in floats and not yet scaled.
 
     Attributes:
         dash_mem: int (neurons,).
@@ -50,13 +50,13 @@ class ChipDecays:
 
 
 def choose_decays(population: FloatPopulation, trace: PopulationTrace, top: int) -> ChipDecays:
-    """The decays, 1 to ``top``, that disagree least with the trained ones.
+    """Choose the decays, 1 to ``top``, whose spikes differ least from the trained ones.
 
-    Each decay that is no bit shift is tried with the next smaller and the next larger shift, in
-    all combinations of membrane and synapses: one that is too slow can make up for one that is
-    too fast. Neurons with the same decays choose together. A slower state piles up more; the
-    weights take that back by the size of the response to one spike, a constant bias by what it
-    settles at, and what is left a factor on the threshold, found on the data.
+    Each decay that is not an exact bit shift is tried with the next smaller and the next larger
+    shift, in all combinations of membrane and synapses: one that is too slow can compensate one
+    that is too fast. Neurons with the same decays choose together. A slower state accumulates more;
+    the weights compensate that by the size of the response to one spike, a constant bias by its
+    steady state, and the rest is a factor on the threshold, found on the data.
     """
     group, groups = _decay_groups(population)
     scale = (FINE / population.threshold)[:, None, None]
@@ -78,14 +78,14 @@ def choose_decays(population: FloatPopulation, trace: PopulationTrace, top: int)
 
 
 def _decay_groups(population: FloatPopulation) -> tuple[Array, int]:
-    """For each neuron the number of its kind of decays, and how many kinds there are."""
+    """Return the index of each neuron's group of equal decays, and the number of groups."""
     decays = np.column_stack([population.alpha_mem, population.alpha_syn])
     _, group = np.unique(decays, axis=0, return_inverse=True)
     return group.reshape(-1), int(group.max()) + 1
 
 
 def _candidates(population: FloatPopulation, top: int) -> Iterator[ChipDecays]:
-    """Shifts next to those wanted, in all combinations of columns, weights made up for."""
+    """Yield the neighboring shifts in all combinations of columns, weights compensated."""
     trained = np.column_stack([population.alpha_mem, population.alpha_syn])
     wanted = dashes(trained)
     exact = np.abs(wanted - np.rint(wanted)) < TOLERANCE
@@ -109,7 +109,9 @@ def _candidates(population: FloatPopulation, top: int) -> Iterator[ChipDecays]:
 
 
 def response(mem: Array, syn: Array) -> Array:
-    r"""Root of the summed squares of the membrane's response to one spike; 0 if it never ends.
+    r"""Return the root of the summed squares of the membrane's response to one spike.
+
+    It is 0 where the response never ends.
 
     .. math:: \sum_t \Big(\sum_{k \le t} a^{t-k} b^{k+1}\Big)^2
               = \frac{b^2 (1 + a b)}{(1 - a^2)(1 - b^2)(1 - a b)}
@@ -122,7 +124,7 @@ def response(mem: Array, syn: Array) -> Array:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    """``above / below``; 1 where either is 0, which the rules refuse."""
+    """Return ``above / below``; 1 where either is 0, which the rules refuse."""
     fine = (above > 0) & (below > 0)
     return np.divide(above, below, out=np.ones(np.shape(fine)), where=fine)
 
@@ -135,7 +137,7 @@ def _scored(
     group: Array,
     groups: int,
 ) -> tuple[Array, Array, Array]:
-    """For each kind the best factor on its thresholds and its score; for each neuron its peak."""
+    """Return each group's best factor on its thresholds and its score, and each neuron's peak."""
     factors = GAINS if _differs(population, tried) else np.ones(1)
     fine = FINE / population.threshold
     to_integers = (arriving * tried.rows[:, :, None, None]).astype(np.int32)
@@ -156,14 +158,14 @@ def _scored(
 
 
 def _differs(population: FloatPopulation, tried: ChipDecays) -> bool:
-    """Whether any decay is not the trained one."""
+    """Return whether any decay differs from the trained one."""
     mem = np.abs(dashes(population.alpha_mem) - tried.dash_mem)
     syn = np.abs(dashes(population.alpha_syn) - tried.dash_syn)
     return bool(np.any(mem >= TOLERANCE) or np.any(syn >= TOLERANCE))
 
 
 def _combined(one: ChipDecays, other: ChipDecays, take: Array) -> ChipDecays:
-    """``other`` for the neurons of ``take``, else ``one``."""
+    """Return the values of ``other`` for the neurons in ``take``, else those of ``one``."""
     chosen = {}
     for f in fields(ChipDecays):
         a, b = getattr(one, f.name), getattr(other, f.name)

@@ -1,4 +1,4 @@
-"""The spikes that a search works with: what the float network does on them, and what the chip."""
+"""The float network and the simulated chip on the spikes of a search."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ MOST = 4_000_000
 
 
 class Evaluator:
-    """A float network and the part of the calibration spikes that is looked at.
+    """Float network with the subset of the calibration spikes that a search uses.
 
     Attributes:
         graph, chip: as given.
-        cells: populations by name, producers first.
+        populations: by name, producers first.
         output: the population that is read out.
-        spikes: what is looked at, (batch, time, inputs).
+        spikes: the subset, (batch, time, inputs).
     """
 
     def __init__(self, graph: Graph, chip: XyloChip, calibration: Array) -> None:
-        """``calibration`` is (batch, time, *features), not empty."""
+        """Simulate the float network on ``calibration`` (batch, time, *features), not empty."""
         layers = read_layers(graph)
         limits = chip.limits
         self.graph, self.chip = graph, chip
@@ -59,7 +59,7 @@ class Evaluator:
         }
 
     def trace(self, name: str, fired: Mapping[str, Array] | None = None) -> PopulationTrace:
-        """What population ``name`` hears while all spike as trained, or as in ``fired``."""
+        """Return what ``name`` receives while all spike as trained, or as in ``fired``."""
         spikes = self._trained if fired is None else fired
         return PopulationTrace(
             spikes=tuple(_delayed(spikes[s.pre], s.delay) for s in self.populations[name].sources),
@@ -68,7 +68,7 @@ class Evaluator:
         )
 
     def on_chip(self, quantized: Graph) -> dict[str, Array]:
-        """Spikes of the input and of every population, (neurons, samples, time), lags undone."""
+        """Return spikes (neurons, samples, time) of the input and every population, lags undone."""
         program = lower(quantized, self.chip)
         late, steps = max(0, *self._lags.values()), self.spikes.shape[1]
         flat = self.spikes.reshape(*self.spikes.shape[:2], -1)
@@ -83,9 +83,9 @@ class Evaluator:
         return fired
 
     def agreement(self, fired: Mapping[str, Array]) -> float:
-        """Agreement of the counts of the outputs with those of the float network.
+        """Return the agreement of output spike counts with those of the float network.
 
-        Without the last steps, whose spikes the chip would give after the end.
+        The last steps are left out: the chip would give their spikes after the end.
         """
         steps = self.spikes.shape[1] - max(0, self._lags[self.output])
         wanted, got = (
@@ -94,25 +94,25 @@ class Evaluator:
         return count_agreement(wanted, got)
 
     def distance(self, fired: Mapping[str, Array]) -> float:
-        """Output spikes too many or too few, see ``measure.apart``."""
+        """Return missing and surplus output spikes, see ``measure.count_distance``."""
         counts = measure.window_counts(fired[self.output], self._window)
         return float(measure.count_distance(self._wanted[self.output], counts[:, None]).sum())
 
 
 def _neurons_first(spikes: Array) -> Array:
-    """``(batch, time, *features)`` as (features, batch, time)."""
+    """Return ``(batch, time, *features)`` as (features, batch, time)."""
     return np.moveaxis(spikes.reshape(*spikes.shape[:2], -1), 2, 0)
 
 
 def _delayed(spikes: Array, delay: int) -> Array:
-    """float32 ``spikes`` (neurons, samples, time), ``delay`` timesteps later."""
+    """Return ``spikes`` (neurons, samples, time) as float32, ``delay`` timesteps later."""
     late = np.zeros(spikes.shape, np.float32)
     late[:, :, delay:] = spikes[:, :, : spikes.shape[2] - delay]
     return late
 
 
 def _subset(spikes: Array, neurons: int) -> Array:
-    """Samples from all of the batch, and of them the first steps, such that ``MOST`` holds."""
+    """Return samples spread over the batch, and their first steps, such that ``MOST`` holds."""
     spikes = spikes[:, : max(1, MOST // neurons)]
     most = max(1, MOST // (neurons * spikes.shape[1]))
     if len(spikes) > most:

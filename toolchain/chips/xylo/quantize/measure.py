@@ -1,4 +1,4 @@
-"""How a population responds to given spikes, and how far that is from what was trained."""
+"""Response of a population to given spikes, and its distance from the trained response."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ WINDOWS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PopulationTrace:
-    """What one population hears and should do.
+    """Spikes that one population receives, and the spikes that it should fire.
 
     Attributes:
-        spikes: for each source of its population, float32 (pre neurons, samples, time), as late as
-            the graph delays them.
+        spikes: for each incoming projection, float32 (pre neurons, samples, time), delayed as in
+            the graph.
         wanted: int32 (neurons, samples, windows) spikes of the trained network.
         window: timesteps in a window.
     """
@@ -40,7 +40,7 @@ class PopulationTrace:
     window: int
 
     def part(self, samples: int) -> PopulationTrace:
-        """The first samples alone."""
+        """Return the first ``samples`` samples."""
         spikes = tuple(np.ascontiguousarray(s[:, :samples]) for s in self.spikes)
         return PopulationTrace(spikes=spikes, wanted=self.wanted[:, :samples], window=self.window)
 
@@ -56,7 +56,7 @@ class Response:
 def drive(
     population: FloatPopulation, trace: PopulationTrace, weights: Mapping[str, Array]
 ) -> Array:
-    """int32 (neurons, synapses, samples, time): what arrives, by weights of whole numbers."""
+    """Return the input of integer weights, int32 (neurons, synapses, samples, time)."""
     samples, steps = trace.spikes[0].shape[1:]
     rows = population.neurons * population.alpha_syn.shape[1]
     total = np.zeros((rows, samples * steps), np.float32)
@@ -78,13 +78,15 @@ def respond(
     bias: Array,
     rail: int,
 ) -> Response:
-    """What the neurons do with several thresholds and biases.
+    """Simulate the neurons with several thresholds and biases.
 
     Args:
-        population, trace: the population and its samples.
+        population: the population.
+        trace: its samples.
         arriving: see ``drive``.
         dashes: of the membranes (neurons,) and of the synapses (neurons, synapses).
-        threshold, bias: whole numbers, (neurons, tries) or what broadcasts to it.
+        threshold: whole numbers, (neurons, tries) or a shape that broadcasts to it.
+        bias: the same.
         rail: largest state.
     """
     # numba takes a third of a second to import; other quantizers and chips need none of it
@@ -109,7 +111,7 @@ def respond(
 
 
 def count_distance(wanted: Array, counts: Array) -> Array:
-    """(neurons, tries) spikes too many or too few, in whole samples and, at half weight, windows.
+    """Return missing and surplus spikes (neurons, tries), in samples and at half weight in windows.
 
     Args:
         wanted: (neurons, samples, windows).
@@ -121,6 +123,6 @@ def count_distance(wanted: Array, counts: Array) -> Array:
 
 
 def window_counts(spikes: Array, window: int) -> Array:
-    """``(neurons, samples, time)`` as counts, int32 (neurons, samples, windows)."""
+    """Return ``(neurons, samples, time)`` as counts, int32 (neurons, samples, windows)."""
     starts = np.arange(0, spikes.shape[2], window)
     return np.asarray(np.add.reduceat(spikes, starts, axis=2).astype(np.int32))

@@ -1,4 +1,4 @@
-"""What a search chooses for each population, and the graph that follows from it."""
+"""The choices of a search for each population, and the graph that follows from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Plan", "PopulationIntegers", "XyloWords", "integers"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XyloWords(SignedWords):
-    """Largest magnitudes of the chip's integers; symmetric, so that -128 is never needed.
+    """Largest magnitudes of the chip's integers; symmetric, so that -128 is never used.
 
     Attributes:
         shift, dash: largest weight shift and largest decay.
@@ -29,7 +29,7 @@ class XyloWords(SignedWords):
 
     @classmethod
     def of(cls, chip: XyloChip) -> XyloWords:
-        """The words of ``chip``."""
+        """Return the words of ``chip``."""
         return cls(
             **signed_words(chip.limits),
             shift=2 ** int(chip.limits.weight_shift_width.value) - 1,
@@ -39,16 +39,16 @@ class XyloWords(SignedWords):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PopulationIntegers:
-    """How one population becomes integers.
+    """Integers of one population.
 
     Attributes:
         dash_mem: int (neurons,).
         dash_syn: int (neurons, synapses).
-        scale: (neurons,) integer steps a unit of the float membrane.
-        limited_by: the word that allows most of its neurons no larger scale.
-        depth: states beyond this many thresholds are cut at the edge of their word; inf if none.
+        scale: (neurons,) integer steps for one unit of the float membrane.
+        limited_by: the word that limits the scale of most of its neurons.
+        depth: states saturate beyond this many thresholds; inf if they never do.
         weights: int (neurons, synapses, pre neurons), shift included, by the user's name.
-        steps: between the integers of each weight, by the user's name.
+        steps: distance between the possible integers of each weight, by the user's name.
         nominal: (neurons,) thresholds at this scale, before rounding.
         threshold, bias: int (neurons,).
     """
@@ -67,18 +67,18 @@ class PopulationIntegers:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """A choice for every population, and the shift of each matrix."""
+    """The integers of every population, and the shift of each matrix."""
 
     choices: Mapping[str, PopulationIntegers]
     shifts: Mapping[WeightMatrix, int]
 
     def with_population(self, name: str, choice: PopulationIntegers) -> Plan:
-        """The same with another choice for one population."""
+        """Return the plan with the integers of one population replaced."""
         return replace(self, choices={**self.choices, name: choice})
 
 
 def integers(graph: Graph, plan: Plan) -> Graph:
-    """``graph`` with the integers of ``plan``."""
+    """Return ``graph`` with the integers of ``plan``."""
     changes: dict[str, Node] = {}
     for name, choice in plan.choices.items():
         for weight, values in choice.weights.items():
@@ -108,6 +108,6 @@ def _neuron(node: Neuron, choice: PopulationIntegers) -> Neuron:
 
 
 def _compact(values: Array) -> Array:
-    """One number where all are the same."""
+    """Return one number if all values are the same, else all of them."""
     same = values.size and np.all(values == values.flat[0])
     return np.asarray(values.flat[0]) if same else values

@@ -1,4 +1,4 @@
-"""A float graph as plain arrays, one population after the other: what the search works on."""
+"""Float graph as plain arrays, one population after the other: the input of the search."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class IncomingProjection:
     Attributes:
         name: the user's name of the weight.
         pre: the population, or the input, whose spikes arrive.
-        matrix: the memory that holds it.
+        matrix: the memory that stores it.
         weight: float (neurons, synapses, pre neurons).
         delay: timesteps between a spike and its effect in the graph.
     """
@@ -45,7 +45,7 @@ class FloatPopulation:
 
     Attributes:
         name: the user's name of the layer.
-        sources: what drives it.
+        sources: its incoming projections.
         alpha_mem: (neurons,) factor the membrane keeps over a step.
         alpha_syn: (neurons, synapses).
         threshold, bias: (neurons,).
@@ -67,18 +67,18 @@ class FloatPopulation:
 
     @property
     def matrices(self) -> tuple[WeightMatrix, ...]:
-        """The memories that its weights are in."""
+        """Memories that store its weights."""
         return tuple(m for m in MATRICES if any(s.matrix == m for s in self.sources))
 
     def largest(self, matrix: WeightMatrix) -> Array:
-        """(neurons, synapses) largest ``|weight|`` among those in ``matrix``."""
+        """Return the largest ``|weight|`` in ``matrix``, (neurons, synapses)."""
         found = [np.abs(s.weight).max(axis=2) for s in self.sources if s.matrix == matrix]
         return np.asarray(np.max(found, axis=0))
 
     def grid(self, name: str, shifts: Mapping[WeightMatrix, int], most: int) -> tuple[int, int]:
-        """Step between the integers of weight ``name``, and the largest of them in steps.
+        """Return the step between integers of weight ``name``, and the largest in steps.
 
-        A weight that lies in several matrices at once is held by all of their shifts.
+        A weight that is stored in several matrices at once is limited by all of their shifts.
         """
         used = [shifts[s.matrix] for s in self.sources if s.name == name]
         return 2 ** max(used), (most * 2 ** min(used)) // 2 ** max(used)
@@ -87,7 +87,7 @@ class FloatPopulation:
 def read_populations(
     layers: DenseLayers, *, hidden_cap: int, output_cap: int
 ) -> dict[str, FloatPopulation]:
-    """Every population of a graph that the chip's rules on neurons accept, producers first."""
+    """Return every population of a graph that passes the neuron rules, producers first."""
     return {
         name: _population(name, node, layers, output_cap if name == layers.output else hidden_cap)
         for name, node in layers.neurons.items()

@@ -1,4 +1,4 @@
-"""What there is to say of a network's integers: questions, no rewriting."""
+"""Findings on a network's integers; nothing is rewritten here."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LIMITS = {
 
 
 def known(graph: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
-    """Levels of each weight and what limits them, in steps of 1."""
+    """Report the levels of each weight and what limits them, in steps of 1."""
     return tuple(_known_levels(graph, scales))
 
 
 def searched(found: SearchResult) -> tuple[Diagnostic, ...]:
-    """Levels of each weight, cut states and moved thresholds of each layer."""
+    """Report the levels of each weight, and the states and thresholds of each layer."""
     findings: list[Diagnostic] = []
     for name, choice in found.plan.choices.items():
         findings += [*_weights(name, choice), *_states(name, choice)]
@@ -46,7 +46,7 @@ def searched(found: SearchResult) -> tuple[Diagnostic, ...]:
 
 
 def shifts(program: XyloProgram) -> Diagnostic:
-    """The shift of each matrix."""
+    """Report the shift of each matrix."""
     return _info(
         "weight_shifts",
         "network",
@@ -57,7 +57,7 @@ def shifts(program: XyloProgram) -> Diagnostic:
 
 
 def compared(found: SearchResult) -> Diagnostic:
-    """How well the outputs agree, beside the known quantizers."""
+    """Report the agreement of the outputs, beside that of the two baselines."""
     figures = {name: f"{100 * value:.1f} %" for name, value in found.agreements.items()}
     others = ", ".join(
         f"to {figures[name]} by {name!r}" for name in sorted(set(figures) - {"auto"})
@@ -72,7 +72,7 @@ def compared(found: SearchResult) -> Diagnostic:
 
 
 def guessed(found: SearchResult) -> Diagnostic:
-    """Report that no calibration spikes were given, and which integers were taken without."""
+    """Report that no calibration spikes were given, and which integers were used instead."""
     low, high = (f"{100 * rate:.0f}" for rate in (min(RANDOM_RATES), max(RANDOM_RATES)))
     figures = ", ".join(f"{100 * value:.1f} % by {n!r}" for n, value in found.agreements.items())
     scales = (

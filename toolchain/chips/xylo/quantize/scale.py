@@ -26,13 +26,14 @@ def to_integers(
     *,
     depth: float = np.inf,
 ) -> PopulationIntegers:
-    """``decays`` at the largest scale that its words allow, rounded.
+    """Return the integers of a population at the largest scale that its words allow.
 
     Args:
-        population, decays: the population and its decays.
+        population: the population.
+        decays: its decays.
         shifts: of each matrix.
         words: of the chip.
-        depth: thresholds beyond which a state may be cut, so that the others are finer.
+        depth: thresholds beyond which a state may saturate, so that the other states are finer.
     """
     scales = _largest_scales(population, decays, shifts, words, depth)
     stack = np.stack(list(scales.values()))
@@ -56,7 +57,7 @@ def to_integers(
 
 
 def scale_for_states(decays: ChipDecays, words: XyloWords, depth: float = np.inf) -> Array:
-    """(neurons,) largest scale at which no state within ``depth`` thresholds leaves its word."""
+    """Return the largest scale (neurons,) at which no state up to ``depth`` saturates."""
     least = np.maximum(HEADROOM * decays.peaks, RISE * decays.threshold)
     return np.asarray(words.state / np.minimum(least, depth * decays.threshold))
 
@@ -68,7 +69,7 @@ def _largest_scales(
     words: XyloWords,
     depth: float,
 ) -> dict[str, Array]:
-    """For each word the largest scale (neurons,) that it allows; inf where it allows any."""
+    """Return the largest scale (neurons,) that each word allows; inf where it allows any."""
     scales: dict[str, Array] = {}
     with np.errstate(divide="ignore"):
         for matrix in population.matrices:
@@ -84,7 +85,7 @@ def _largest_scales(
 def _nearest(
     population: FloatPopulation, factor: Array, shifts: Mapping[WeightMatrix, int], words: XyloWords
 ) -> dict[str, Array]:
-    """Each weight times ``factor`` (neurons, synapses), at the nearest integer it can have."""
+    """Return each weight times ``factor`` (neurons, synapses), at the nearest possible integer."""
     found = {}
     for source in population.sources:
         step, top = population.grid(source.name, shifts, words.weight)

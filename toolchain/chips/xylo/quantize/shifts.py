@@ -1,8 +1,8 @@
 """The shift of each weight matrix.
 
-A large shift makes states large, so that the chip's decays, which take whole numbers off them, are
-true to the trained ones; too large a one leaves weights only few of their levels. All populations
-behind a matrix share its shift.
+A large shift makes states large, and then the chip's decays, which subtract whole numbers, are
+close to the trained ones; a shift that is too large leaves few levels to the weights. All
+populations whose weights are in one matrix share its shift.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ FACTORS = np.linspace(0.92, 1.08, 9)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShiftSearch:
-    """Populations that are tried by themselves, each hearing what it was trained on.
+    """Search for the shifts, each population tried by itself on the trained network's spikes.
 
     Attributes:
-        population, trace, snapped: populations by name, what they hear, and their decays.
+        populations, traces, decays: populations by name, their input spikes and their decays.
         words: of the chip.
-        cut: whether states may be cut where that helps.
+        cut: True if states may saturate where that helps.
     """
 
     populations: Mapping[str, FloatPopulation]
@@ -55,9 +55,9 @@ class ShiftSearch:
     _known: dict[tuple[str, tuple[int, ...]], tuple[float, float]] = field(default_factory=dict)
 
     def plan(self, step: Step) -> Plan:
-        """The shifts with which the populations disagree least with the trained ones.
+        """Return the shifts with which the populations differ least from the trained ones.
 
-        One matrix after the other, each shift it can have, twice.
+        Tries every shift of one matrix after the other, twice.
         """
         used = [m for m in MATRICES if any(m in c.matrices for c in self.populations.values())]
         shifts = {m: self._first(m) for m in used}
@@ -77,7 +77,7 @@ class ShiftSearch:
         return Plan(choices=choices, shifts=shifts)
 
     def _first(self, matrix: WeightMatrix) -> int:
-        """The shift at which weights fill their word when states do, in most neurons."""
+        """Return the shift at which weights and states fill their words together."""
         fitting_shifts: list[Array] = []
         for name, c in self.populations.items():
             if matrix in c.matrices:
@@ -88,13 +88,14 @@ class ShiftSearch:
         return int(np.clip(np.rint(np.median(found)), 0, self.words.shift)) if found.size else 0
 
     def _best(self, name: str, shifts: Mapping[WeightMatrix, int]) -> tuple[float, float]:
-        """The least disagreement of one population at these shifts, and the depth it has it at."""
+        """Return the least disagreement of one population at these shifts, and its depth."""
         key = name, tuple(shifts[m] for m in self.populations[name].matrices)
         if key not in self._known:
             self._known[key] = self._deepest(name, shifts)
         return self._known[key]
 
     def _deepest(self, name: str, shifts: Mapping[WeightMatrix, int]) -> tuple[float, float]:
+        """Try smaller and smaller depths; return the least disagreement and its depth."""
         before = self._integers(name, shifts, np.inf)
         least, best = self._disagreement(name, before), np.inf
         for depth in DEPTHS if self.cut else ():
@@ -117,6 +118,7 @@ class ShiftSearch:
         )
 
     def _disagreement(self, name: str, choice: PopulationIntegers) -> float:
+        """Return missing and surplus spikes, as a fraction of the wanted spikes."""
         population = self.populations[name]
         steps = self.traces[name].spikes[0].shape[2]
         neurons = sum(c.neurons for c in self.populations.values())

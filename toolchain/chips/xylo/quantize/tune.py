@@ -1,4 +1,4 @@
-"""Thresholds a little higher or lower, to bring each neuron back to its firing."""
+"""Threshold tuning: small changes that restore each neuron's firing rate."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def tune_thresholds(
     *,
     reach: float,
 ) -> PopulationIntegers:
-    """``choice`` with thresholds, each by up to ``reach`` of itself, nearest to what is wanted.
+    """Change thresholds by up to ``reach`` of themselves, towards the wanted spikes.
 
-    A threshold has 16 bit and takes up what rounding and the chip's integer decays do to a
-    neuron's rate. Neurons move together unless their own spikes speak clearly: these are few, and
-    others will come.
+    A threshold has 16 bit and compensates what rounding and the chip's integer decays do to a
+    neuron's rate. Neurons move together unless their own spikes are clear evidence: these are few,
+    and unseen data has others.
     """
     factors = np.linspace(1 - reach, 1 + reach, TRIES)
     tried = np.rint(choice.threshold[:, None] * factors).clip(1, words.threshold)
@@ -54,6 +54,6 @@ def tune_thresholds(
 
 
 def _smooth(distance: Array) -> Array:
-    """Each with its neighbours, which are nearly the same threshold: less is left to accident."""
+    """Average each distance with those of the two neighboring thresholds, to reduce chance."""
     padded = np.pad(distance, ((0, 0), (1, 1)), mode="edge")
     return np.asarray((padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4)

@@ -1,8 +1,8 @@
-"""What Xylo cannot do of what a network asks for: every rule on the real-valued graph.
+"""Every rule on the real-valued graph: what a network asks for and Xylo cannot do.
 
-``TOPOLOGY`` asks how layers are joined, ``NEURONS`` what the neurons compute, ``TIMING`` when
+``TOPOLOGY`` checks the connections of layers, ``NEURONS`` what the neurons compute, ``TIMING`` when
 spikes arrive. Each rule is a small function that yields findings. Sizes and integer ranges are
-asked in ``program``; ``graph_hints`` tries what may help.
+checked in ``program``; ``graph_hints`` tries remedies.
 """
 
 from __future__ import annotations

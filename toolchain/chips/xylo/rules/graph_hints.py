@@ -1,4 +1,4 @@
-"""What may help against a finding about the real-valued network: another chip, approximations."""
+"""Remedies for findings about the real-valued network: another chip, approximations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ APPROXIMATIONS = {
 
 
 def advise(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:
-    """Yield what helps against an error."""
+    """Yield the remedies that were tried and remove an error."""
     if not is_error(case.finding):
         return
     others = case.trial.elsewhere(lambda graph, _: graph, has_bias)

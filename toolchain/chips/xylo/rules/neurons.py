@@ -1,4 +1,4 @@
-"""What neurons may compute on Xylo: rules on the real-valued graph, each yielding findings."""
+"""Rules on what neurons compute: on the real-valued graph, each yielding findings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ potentials = refused(
 
 @each(nodes(Neuron))
 def synapse(at: AtNeuron) -> Findings:
-    """Every neuron has one synaptic current or two; output neurons have one."""
+    """Check that every neuron has one synaptic current or two, and output neurons one."""
     number, chip = at.item.synapses, at.chip
     output = at.name in at.subject.outputs
     limit = chip.limits.output_synapses if output else chip.limits.hidden_synapses
@@ -76,7 +76,7 @@ def synapse(at: AtNeuron) -> Findings:
 
 @each(nodes(Neuron))
 def time_constants(at: AtNeuron) -> Findings:
-    """Decays are bit shifts of 1 up to the largest that the register holds."""
+    """Check that decays are bit shifts of 1 up to the largest of the register."""
     width = at.chip.limits.dash_width
     top = 2 ** int(width.value) - 1
     for field, alpha in (("tau_mem", at.item.alpha_mem), ("tau_syn", at.item.alpha_syn)):
@@ -113,7 +113,7 @@ linear_bias = refused(
 
 
 def neuron_bias(graph: Graph, chip: XyloChip) -> Findings:
-    """Neurons have a bias only where the chip's core adds one."""
+    """Check that neurons have a bias only where the chip's core adds one."""
     if chip.limits.bias_width is None:
         yield from _no_bias(graph, chip)
 
@@ -124,7 +124,7 @@ _no_bias = refused(
 
 
 def spike_caps(graph: Graph, chip: XyloChip) -> Findings:
-    """A neuron may spike as often in a step as the chip lets it, with what it passes on."""
+    """Check that spike caps are not below the chip's; note the chip's cap, aliases included."""
     aliases = arrange(read_layers(graph), chip).aliases if topology_is_sound(graph, chip) else {}
     for name, node in graph.of(Neuron).items():
         output = name in graph.outputs

@@ -1,4 +1,4 @@
-"""When and where spikes arrive on Xylo: rules on graphs that read as layers and projections."""
+"""Rules on the arrival of spikes, on graphs that read as layers and projections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["TIMING"]
 
 
 def path_lengths(graph: Graph, chip: XyloChip) -> Findings:
-    """All paths to a layer take equally many timesteps, one for each hidden layer passed."""
+    """Check that all paths to a layer take equally many timesteps, one for each hidden layer."""
     layers = read_layers(graph)
     lags = layers.lags()
     for p in layers.projections:
@@ -35,7 +35,7 @@ def path_lengths(graph: Graph, chip: XyloChip) -> Findings:
 
 
 def early_bias(graph: Graph, chip: XyloChip) -> Findings:
-    """A layer that hears its input later than in the graph has its bias from the first step on."""
+    """Check for biases of layers that receive their input later than in the graph."""
     for name, lag in read_layers(graph).lags().items():
         node = graph[name]
         assert isinstance(node, Neuron)
@@ -57,13 +57,13 @@ def early_bias(graph: Graph, chip: XyloChip) -> Findings:
 
 
 def _gathered(node: Neuron, steps: int) -> float:
-    """What a bias makes of a membrane at rest in so many timesteps, in thresholds."""
+    """Return the membrane that a bias alone reaches in so many timesteps, in thresholds."""
     kept = sum(np.power(node.alpha_mem, step) for step in range(steps))
     return float(np.max(np.abs(node.bias * kept / node.v_threshold)))
 
 
 def aliases(graph: Graph, chip: XyloChip) -> Findings:
-    """Layers whose spikes another layer passes on as its own, and what that saves."""
+    """Report layers whose spikes another layer passes on, and the entries that this saves."""
     layers = read_layers(graph)
     for source, target in arrange(layers, chip).aliases.items():
         recurrent, output = saved_entries(layers, target)
@@ -78,7 +78,7 @@ def aliases(graph: Graph, chip: XyloChip) -> Findings:
 
 
 def lag(graph: Graph, chip: XyloChip) -> Findings:
-    """How much later than the network the outputs are."""
+    """Report the delay of the outputs against the network."""
     late = read_layers(graph).lag()
     if not late or any(path_lengths(graph, chip)):
         return

@@ -1,16 +1,17 @@
 """The Xylo core, compiled: one function for the whole run of a sample.
 
-What it computes is in :mod:`toolchain.chips.xylo.simulate.twin`. Why it may be turned inside out:
+The semantics are those of :mod:`toolchain.chips.xylo.simulate.twin`. The loops are in another
+order, which gives the same results for these reasons:
 
 - The order in which spikes arrive matters only to the neuron that receives them, and it is that
   of the source ids. A loop over the sources that spiked, all targets of one source at once, keeps
   it.
 - Several spikes of one source add the same weight several times, always in one direction, so
-  that one clamped addition of the product is the same.
-- Aliases pass on spike counts and touch neither currents nor membranes, so that all neurons can
-  integrate first; those that take part in an alias fire again afterwards, in id order.
+  that one saturating addition of the product is the same.
+- Aliases pass on spike counts and change neither currents nor membranes, so that all neurons can
+  integrate first; those with an alias fire again afterwards, in id order.
 
-What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
+The layout of the data is in :mod:`toolchain.chips.xylo.simulate.tables`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "0545621a11fd"
+INLINED = "33da797adb03"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CACHE_LINE = 64
@@ -56,9 +57,9 @@ def run(
     state: State,
     traces: Traces | None,
 ) -> None:
-    """Runs ``samples`` of the batch; writes ``spikes``, ``state`` and, if given, ``traces``.
+    """Simulate ``samples`` of the batch; write ``spikes``, ``state`` and, if given, ``traces``.
 
-    Holds no lock of the interpreter meanwhile, so that threads can share a batch.
+    The interpreter lock is released, so that threads can share a batch.
     """
     record = traces is not None
     _run(program, samples.start, samples.stop, counts, spikes, state, record, traces or NO_TRACES)
@@ -73,7 +74,7 @@ def run(
 def _deliver(
     rows: Rows, row: int, count: int, layer_state: LayerState, synapse: int, counting: bool
 ) -> None:
-    """Adds a row of weights ``count`` times to the currents of one synapse."""
+    """Add a row of weights ``count`` times to the currents of one synapse."""
     weights, shift, i_syn, clamped = (
         rows.weights,
         rows.shift,
@@ -95,7 +96,7 @@ def _deliver(
 
 @inline
 def _fetch(rows: Rows, row: int) -> None:
-    """Asks for a row of weights before it is needed: a thousand rows do not fit a near cache."""
+    """Prefetch a row of weights: a thousand rows do not fit the nearest cache."""
     weights, base = rows.weights, row * rows.width
     for j in range(rows.spans[row, 0], rows.spans[row, 1], CACHE_LINE):
         lanes.prefetch(weights, base + j)
@@ -110,7 +111,7 @@ def _evolve(
     aliased: bool,
     counting: bool,
 ) -> tuple[bool, bool]:
-    """Decay, integration and firing of a layer: whether any neuron fired, whether any moved."""
+    """Decay, integrate and fire a layer; return whether any neuron fired and any state moved."""
     i_syn, v_mem, spikes = layer_state.i_syn, layer_state.v_mem, layer_state.spikes
     unfired, clamped = layer_state.unfired, layer_state.clamped
     dash_syn, dash_mem = layer.dash_syn, layer.dash_mem
@@ -157,7 +158,7 @@ def _evolve(
 
 @compiled
 def _alias(aliases: Aliases, layer: NeuronConstants, layer_state: LayerState) -> None:
-    """Passes spikes on, in id order; a target fires anew beside what it received before."""
+    """Pass spikes on, in id order; a target fires again with the spikes received before."""
     spikes = layer_state.spikes
     for a in range(aliases.neurons.size):
         if aliases.receives[a]:
@@ -181,7 +182,7 @@ def _alias(aliases: Aliases, layer: NeuronConstants, layer_state: LayerState) ->
 
 @inline
 def _list_spiking(layer_state: LayerState, layer: NeuronConstants, sources: Array) -> int:
-    """Writes the ids of the neurons that spiked to ``sources``, returns how many."""
+    """Write the ids of the neurons that spiked to ``sources``; return their number."""
     found, spikes = 0, layer_state.spikes
     for j in range(0, layer.width, LANES):
         bits = lanes.nonzero(lanes.load(spikes, j))
@@ -194,7 +195,7 @@ def _list_spiking(layer_state: LayerState, layer: NeuronConstants, sources: Arra
 
 @inline
 def _send_inputs(program: Tables, counts: Array, hidden: LayerState, counting: bool) -> bool:
-    """Delivers the input spikes of a step; whether there were any."""
+    """Deliver the input spikes of a step; return whether there were any."""
     any_spike = False
     for channel in range(counts.size):
         count = int(counts[channel])
@@ -210,7 +211,7 @@ def _send_inputs(program: Tables, counts: Array, hidden: LayerState, counting: b
 def _send_hidden(
     program: Tables, sources: Array, hidden: LayerState, output: LayerState, counting: bool
 ) -> None:
-    """Delivers the hidden spikes of the step before."""
+    """Deliver the hidden spikes of the step before."""
     for i in range(sources.size):
         if i + 1 < sources.size:
             following = sources[i + 1]
@@ -236,7 +237,7 @@ def _run(
     record: bool,
     traces: Traces,
 ) -> None:
-    """Samples ``first .. stop-1``, one after the other."""
+    """Simulate samples ``first .. stop-1``, one after the other."""
     hidden = zero_state(program.hidden, program.synapses)
     output = zero_state(program.output, 1)
     sources = np.zeros(program.hidden.width, np.int64)
@@ -259,7 +260,7 @@ def _run_sample(
     output: LayerState,
     sources: Array,
 ) -> None:
-    """All steps of sample ``b``."""
+    """Simulate all steps of sample ``b``."""
     steps, channels = counts.shape[1], counts.shape[2]
     two, v1 = program.synapses == 2, program.first_core
     aliased = program.aliases.neurons.size > 0

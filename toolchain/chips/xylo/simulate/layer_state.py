@@ -1,4 +1,4 @@
-"""The state of a Xylo core while the kernel runs, and how it gets there and back."""
+"""State of a Xylo core while the kernel runs, with loading and saving."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["LayerState", "flush_clamped", "load_state", "record_step", "save_sta
 
 
 class LayerState(NamedTuple):
-    """The state of the neurons of one layer in one sample, int16, padded.
+    """State of the neurons of one layer in one sample, int16, padded.
 
     Attributes:
         i_syn: flat, one padded row a synapse.
         v_mem: membranes.
         spikes: of the last step; hidden spikes arrive in the next.
         unfired: membranes before firing, for the aliases.
-        clamped: additions that hit a rail, not yet in the trace.
+        clamped: saturated additions that are not yet in the trace.
     """
 
     i_syn: Array
@@ -33,7 +33,7 @@ class LayerState(NamedTuple):
 
 @inline
 def zero_state(layer: NeuronConstants, synapses: int) -> LayerState:
-    """Neurons at rest."""
+    """Return the state of neurons at rest."""
     width = layer.width
     return LayerState(
         np.zeros(synapses * width, np.int16),
@@ -48,7 +48,7 @@ def zero_state(layer: NeuronConstants, synapses: int) -> LayerState:
 def load_state(
     program: Tables, state: State, b: int, hidden: LayerState, output: LayerState
 ) -> None:
-    """The state of sample ``b``."""
+    """Copy the state of sample ``b`` into the layers."""
     for n in range(program.hidden.neurons):
         for s in range(program.synapses):
             hidden.i_syn[s * program.hidden.width + n] = state.i_syn[b, n, s]
@@ -63,7 +63,7 @@ def load_state(
 def save_state(
     program: Tables, state: State, b: int, hidden: LayerState, output: LayerState
 ) -> None:
-    """Back to the state of sample ``b``."""
+    """Copy the layers back to the state of sample ``b``."""
     for n in range(program.hidden.neurons):
         for s in range(program.synapses):
             state.i_syn[b, n, s] = hidden.i_syn[s * program.hidden.width + n]
@@ -84,7 +84,7 @@ def record_step(
     hidden: LayerState,
     output: LayerState,
 ) -> None:
-    """Keeps every state of a step; the spikes not mentioned are 0 already."""
+    """Record every state of a step; spikes that are not written are 0 already."""
     for source in sources:
         traces.hidden_spikes[b, t, source] = hidden.spikes[source]
         traces.hidden_totals[b, 0, source] += hidden.spikes[source]
@@ -103,7 +103,7 @@ def record_step(
 
 @inline
 def flush_clamped(totals: Array, first: int, neurons: int, layer_state: LayerState) -> None:
-    """Moves counts of 16 bits to where they cannot overflow."""
+    """Add 16-bit counts to wider totals before they can overflow."""
     for n in range(neurons):
         totals[first + n] += layer_state.clamped[n]
     layer_state.clamped[:] = 0
