@@ -107,8 +107,8 @@ def test_a_membrane_that_leaks_too_little_gets_the_slowest_leak(alpha):
     assert errors(after) == []
     was = "infinite" if alpha == 1 else "65.5 s"
     assert messages == [
-        f"h: tau_mem {was} becomes 32.8 s, dash 15; in integers xylo_a2 also takes at least 1 off "
-        "every state that is not 0, each timestep"
+        f"h: tau_mem {was} becomes 32.8 s, dash 15; in integers xylo_a2 also reduces every state "
+        "that is not 0 by at least 1 a timestep"
     ]
 
 
@@ -131,15 +131,15 @@ def test_a_membrane_that_returns_to_zero_keeps_the_rest(reset):
     after, messages = changed(one(reset=reset, v_threshold=[1.0, 0.5]), "reset_to_zero->subtract")
     assert (after["h"].reset, after["h"].reset_when) == ("subtract", "same")
     assert messages == [
-        "h: returns to 0 after a spike, on xylo_a2 it loses its threshold and keeps the rest, up "
-        "to 200 % of it after one input spike"
+        "h: resets to 0 after a spike; xylo_a2 subtracts the threshold and keeps the remainder, "
+        "up to 200 % of the threshold after one input spike"
     ]
     assert errors(after) == []
 
 
 def test_weights_that_only_inhibit_leave_nothing_that_could_be_told():
     graph = one(reset="value").replace({"input_h": Linear(weight=-SQUARE)})
-    assert changed(graph, "reset_to_zero->subtract")[1][0].endswith("keeps the rest")
+    assert changed(graph, "reset_to_zero->subtract")[1][0].endswith("keeps the remainder")
 
 
 @pytest.mark.parametrize("fields", [{"reset": "value", "v_reset": 0.1}, {"reset": "none"}])
@@ -208,8 +208,8 @@ def test_a_floor_is_left_out():
     after, messages = changed(one(v_min=[-1.0, -0.5], v_threshold=[1.0, 2.0]), "v_min->none")
     assert after["h"].v_min is None
     assert messages == [
-        "h: keeps its membranes at -0.25 times the threshold or above, on xylo_a2 they fall as "
-        "far as 16 bit let them"
+        "h: limits membranes to at least -0.25 times the threshold; xylo_a2 has no limit above "
+        "that of 16 bit"
     ]
 
 
@@ -217,7 +217,10 @@ def test_membranes_start_at_zero():
     after, messages = changed(one(v_init=[-0.5, 0.25]), "v_init->zero")
     assert not np.any(after["h"].v_init)
     assert messages == [
-        "h: starts at up to 50 % of its threshold, on xylo_a2 at 0; the first spikes may differ"
+        (
+            "h: starts at up to 50 % of its threshold; xylo_a2 starts at 0, so the first spikes "
+            "may differ"
+        )
     ]
 
 
@@ -229,9 +232,8 @@ def test_input_without_synapse_goes_through_the_fastest():
     np.testing.assert_array_equal(after["h"].alpha_syn, [0.5])
     assert errors(after) == []
     assert messages == [
-        "h: hears its input at once, on xylo_a2 through a synapse: half of it in the same "
-        "timestep, a quarter in the next, and so on, 1 timestep later on average and in the end "
-        "all of it"
+        "h: input is instantaneous; xylo_a2 passes it through a synapse: 50 % in the same "
+        "timestep, 25 % in the next, and so on, 1 timestep later on average, 100 % in the end"
     ]
 
 
@@ -290,9 +292,9 @@ def test_a_bias_of_the_weights_becomes_what_its_current_settles_at():
     np.testing.assert_allclose(after["h"].bias, [0.3, -0.2])
     # 0.75 ** 17 < 0.01
     assert messages == [
-        "input_h: its bias acts at once on the membranes of 'h', xylo_a2 has no other, by up to "
-        "40 % of the threshold a step; through the synapse it took 17 timesteps to come to 99 % "
-        "of that"
+        "input_h: its bias acts directly on the membranes of 'h', the only biases of xylo_a2, by "
+        "up to 40 % of the threshold a step; through the synapse it took 17 timesteps to reach "
+        "99 % of that"
     ]
     assert errors(after) == []
 
@@ -370,8 +372,8 @@ def test_what_goes_around_a_layer_keeps_its_time_and_the_block_is_late():
         ("a", "out"): 0,
     }
     assert messages == [
-        "out: gets 'b' through 'b_out' 1 timestep later than in the network, since each hop on "
-        "xylo_a2 takes one"
+        "out: receives 'b' through 'b_out' 1 timestep later than in the network, since each hop "
+        "on xylo_a2 takes one timestep"
     ]
     assert contract.lag(after) == 1
 
@@ -391,8 +393,8 @@ def test_recurrence_of_two_steps_becomes_one():
     )
     assert delays(after)["h", "h"] == 1
     assert messages == [
-        "h: gets 'h' through 'h_h' 1 timestep earlier than in the network, since each hop on "
-        "xylo_a2 takes one"
+        "h: receives 'h' through 'h_h' 1 timestep earlier than in the network, since each hop on "
+        "xylo_a2 takes one timestep"
     ]
 
 

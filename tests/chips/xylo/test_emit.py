@@ -275,7 +275,7 @@ def test_at_the_limit_it_is_written_and_one_past_it_nothing_is(rule, chip, good,
     with pytest.raises(DeployError) as caught:
         configuration(program_for(chip, **bad), chip)
     assert {finding.rule for finding in caught.value.diagnostics} == {rule}
-    headline = f"the configuration of {chip.name} has no room for this program:"
+    headline = f"this program does not fit the configuration of {chip.name}:"
     assert str(caught.value).startswith(headline)
 
 

@@ -337,10 +337,10 @@ def test_without_calibration_no_state_leaves_its_word_on_the_spikes_that_are_tol
     assert findings[-1] == (
         "no_calibration",
         "network",
-        "scales are set on random spikes, 2 to 40 % a timestep and channel, 200 steps each; states "
-        "stay in their words on these; output counts on random spikes agree to 98.7 % by 'auto', "
-        "94.6 % by 'channel', 91.7 % by 'global' (give calibration= for scales and thresholds that "
-        "follow your data)",
+        "scales are set on random spikes, 2 to 40 % a timestep and channel, 200 steps each; no "
+        "state saturates on these; output counts on random spikes agree to 98.7 % by 'auto', "
+        "94.6 % by 'channel', 91.7 % by 'global' (give calibration= for scales and thresholds "
+        "that follow your data)",
     )
     program = lower(quantized(graph, "auto", x), CHIP)
     run = simulate(program, random_spikes(graph), record=True)

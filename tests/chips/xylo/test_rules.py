@@ -126,7 +126,7 @@ def size_cases():
     fits = "the program fits"
     for chip in (X1, A2, IMU, A3):
         core = chip.integer_core
-        for used, hint in ((17, ""), (15, "without the 2 channels that reach nothing it fits")):
+        for used, hint in ((17, ""), (15, "it fits without the 2 channels that reach nothing")):
             weights = np.ones((17, 2, 1), int) * (np.arange(17) < used)[:, None, None]
             yield (
                 "input_channels",
@@ -185,8 +185,8 @@ def size_cases():
         two_currents(both=False),
         "error[synapses] hidden: needs 2 synaptic currents a neuron, xylo_imu has 1",
         ("overview", "published"),
-        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: written with one, the "
-        "network is the same",
+        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: with one, the network is the "
+        "same",
     )
     yield (
         "synapses",
@@ -195,15 +195,17 @@ def size_cases():
         quiet(synapses=2),
         "error[synapses] network: needs 2 synaptic currents a neuron, xylo_imu has 1",
         ("overview", "published"),
-        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: written with one, the "
-        "network is the same",
+        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: with one, the network is the "
+        "same",
     )
 
 
 def path_cases():
     """How far things reach."""
     fits = "the program fits xylo_a2"
-    numbered = "numbered with the neurons that hear the input first and those read out last it fits"
+    numbered = (
+        "it fits with neurons renumbered, those fed by the input first and those read out last"
+    )
     for chip in (IMU, A3):
         yield (
             "input_expansion",
@@ -305,7 +307,7 @@ def value_cases():
         "error[thresholds] output: threshold 0 in the only neuron fires every step, xylo_1 needs "
         "at least 1",
         ("limits", "published"),
-        "nothing drives these neurons up: with threshold 1 they stay silent",
+        "these neurons have no positive input: with threshold 1 they never fire",
     )
     for chip in (A2, IMU, A3):
         for good, bad, span, factor in (
@@ -402,8 +404,8 @@ def value_cases():
         ("limits", "published"),
         "",
     )
-    cleared = "clears the current every step before the membrane hears it: no spike arrives there"
-    dash = "dash 1 is the shortest decay that keeps something"
+    cleared = "clears the current every step before it reaches the membrane: no input has an effect"
+    dash = "dash 1 is the shortest decay that keeps a part of the state"
     yield (
         "decays",
         A2,
@@ -418,8 +420,8 @@ def value_cases():
         A3,
         driven(dash_mem_out=[1], dash_syn_out=[1]),
         driven(dash_mem_out=[0], dash_syn_out=[0]),
-        "warning[decays] output: dash_mem_out 0 in the only neuron clears the membrane every step, "
-        "which then holds no more than that step's current; dash_syn_out 0 in the only neuron "
+        "warning[decays] output: dash_mem_out 0 in the only neuron clears the membrane every "
+        "step, which then contains only that step's current; dash_syn_out 0 in the only neuron "
         f"{cleared}",
         ("limits", "published"),
         dash,
@@ -481,8 +483,8 @@ def test_a_finding_that_is_about_numbers_holds_them(name, chip, good, bad, head,
 # ---- aliases, and neurons without a way ----
 
 LOOP = (
-    "spikes come back within the step to the neuron that fired them and count again; nothing "
-    "published says that xylo_a2 does the same\n  source: xylosim 0.1.3 as observed"
+    "within one step spikes return to the neuron that fired them and are counted again; no "
+    "publication states that xylo_a2 does the same\n  source: xylosim 0.1.3 as observed"
 )
 BACK = (
     "back to a lower neuron id, whose turn in the step is over: it sends these spikes on, but they "
@@ -499,26 +501,26 @@ BACK = (
             ((), (1,), (), ()),
             "alias_loops",
             [
-                f"warning[alias_loops] l0: loop of aliases l0[1] -> l0[1]: {LOOP}"
-                "\n  hint: without the alias that closes it there is none"
+                f"warning[alias_loops] l0: loop of aliases l0[1] -> l0[1]: {LOOP}\n  hint: remove "
+                "the alias that closes it"
             ],
         ),
         (
             ((2,), (), (3,), (0,)),
             "alias_loops",
             [
-                f"warning[alias_loops] l0: loop of aliases l0[0] -> l1[0] -> l1[1] -> l0[0]: {LOOP}"
-                "\n  hint: without the alias that closes it there is none"
+                "warning[alias_loops] l0: loop of aliases l0[0] -> l1[0] -> l1[1] -> l0[0]: "
+                f"{LOOP}\n  hint: remove the alias that closes it"
             ],
         ),
         (
             ((0,), (1,), (3,), (2,)),
             "alias_loops",
             [
-                f"warning[alias_loops] l0: 2 loops of aliases, the first l0[0] -> l0[0]: {LOOP}"
-                "\n  hint: without the 2 aliases that close loops there is none",
-                f"warning[alias_loops] l1: loop of aliases l1[0] -> l1[1] -> l1[0]: {LOOP}"
-                "\n  hint: without the alias that closes it there is none",
+                "warning[alias_loops] l0: 2 loops of aliases, the first l0[0] -> l0[0]: "
+                f"{LOOP}\n  hint: remove the 2 aliases that close loops",
+                f"warning[alias_loops] l1: loop of aliases l1[0] -> l1[1] -> l1[0]: {LOOP}\n  "
+                "hint: remove the alias that closes it",
             ],
         ),
         (((1,), (2,), (3,), ()), "alias_order", []),
@@ -557,14 +559,14 @@ def joined(**changes):
 
 def test_neurons_that_cannot_fire_or_are_not_read_are_told_by_layer():
     assert [str(finding) for finding in check(joined(), A2)] == [
-        "info[silent_neurons] l1: all 2 neurons can never fire: no positive weight on the way from "
-        "the input, no positive bias",
-        "warning[silent_neurons] out: 1 of 2 neurons can never fire: no positive weight on the way "
+        "info[silent_neurons] l1: all 2 neurons can never fire: no positive weight on a path "
         "from the input, no positive bias",
-        "info[unread_neurons] l1: all 2 neurons cannot reach an output: no weight and no alias "
-        "leads there",
-        "info[unread_channels] input: 1 of 2 channels without any weight: spikes there change "
-        "nothing",
+        "warning[silent_neurons] out: 1 of 2 neurons can never fire: no positive weight on a "
+        "path from the input, no positive bias",
+        "info[unread_neurons] l1: all 2 neurons cannot reach an output: no path of weights and "
+        "aliases leads there",
+        "info[unread_channels] input: 1 of 2 channels without any weight: their spikes have no "
+        "effect",
     ]
 
 

@@ -129,7 +129,7 @@ def refusal(text, read=loads):
     with pytest.raises(ArtifactError) as caught:
         read(text)
     headline, *faults = str(caught.value).split("\n  ")
-    assert headline.endswith("this is no configuration of Xylo Audio 2:")
+    assert headline.endswith("this is not a valid configuration of Xylo Audio 2:")
     assert faults
     return faults
 
@@ -327,7 +327,10 @@ def test_settings_are_written_and_the_others_stay_as_they_are():
         ({"input.weightBitShift": 1}, "input.weightBitShift: is not a setting"),
         ({"operationMode": True}, "operationMode: must be a valid integer, got True"),
         ({"operationMode": -1}, "operationMode: must be greater than or equal to 0, got -1"),
-        ({"debug.ramPowerEnable": False}, "debug.ramPowerEnable: is false, the network needs it"),
+        (
+            {"debug.ramPowerEnable": False},
+            ("debug.ramPowerEnable: is false, but the network needs it"),
+        ),
     ],
 )
 def test_settings_that_are_none_are_refused(given, fault):
@@ -347,7 +350,7 @@ def test_settings_that_are_none_are_refused(given, fault):
 )
 def test_a_setting_that_switches_off_what_the_program_needs_is_refused(name, changes):
     faults = refusal(quiet(**changes), lambda xylo_program: dumps(xylo_program, A2, {name: False}))
-    assert faults == [f"{name}: is false, the network needs it"]
+    assert faults == [f"{name}: is false, but the network needs it"]
 
 
 @pytest.mark.parametrize(
@@ -405,15 +408,15 @@ def test_the_layout_of_other_chips_is_not_guessed(chip):
             "reservoir.neurons.1.vMemBias",
             127,
             128,
-            "reservoir.neurons[1].vMemBias: must lie in -128..127, got 128",
+            "reservoir.neurons[1].vMemBias: must be in -128..127, got 128",
         ),
         (
             "readout.neurons.0.vMemBias",
             -128,
             -129,
-            "readout.neurons[0].vMemBias: must lie in -128..127, got -129",
+            "readout.neurons[0].vMemBias: must be in -128..127, got -129",
         ),
-        ("input.weightBitShift", 7, 8, "input.weightBitShift: must lie in 0..7, got 8"),
+        ("input.weightBitShift", 7, 8, "input.weightBitShift: must be in 0..7, got 8"),
         (
             "reservoir.neurons.0.aliasTarget",
             {"nullopt": False, "data": 1},
@@ -442,7 +445,7 @@ def test_the_layout_of_other_chips_is_not_guessed(chip):
             "debug.monitorNeuronVMem",
             {"nullopt": True},
             {"nullopt": False, "data": {"start": 0}},
-            'debug.monitorNeuronVMem: must be {"nullopt": true}: how monitored neurons are',
+            'debug.monitorNeuronVMem: must be {"nullopt": true}: the format of monitored neurons',
         ),
         (
             "debug.writeTimingSelect",
@@ -470,8 +473,18 @@ def test_the_layout_of_other_chips_is_not_guessed(chip):
             0,
             "input.weights.dimensions.value1: must be greater than or equal to 1, got 0",
         ),
-        ("synapse2Enable", True, False, "input.syn2_weights: holds weights, synapse2Enable is fal"),
-        ("reservoir.aliasing", True, False, "reservoir.aliasing: is false, the network needs it"),
+        (
+            "synapse2Enable",
+            True,
+            False,
+            "input.syn2_weights: has weights, but synapse2Enable is fal",
+        ),
+        (
+            "reservoir.aliasing",
+            True,
+            False,
+            ("reservoir.aliasing: is false, but the network needs it"),
+        ),
     ],
 )
 def test_a_good_value_is_read_and_a_bad_one_is_named(path, good, bad, fault):
@@ -579,8 +592,8 @@ def test_of_many_faults_the_first_are_told():
         ('{"value0": ' + "[" * 4000 + "]" * 4000 + "}", ""),
         ('{"value0": ' + "9" * 5000 + "}", "it is not JSON: "),
         ('{"value0": 1e999}', "value0: must be an object"),
-        ("[" * 5001, "it holds more names or objects than a full chip"),
-        ('"' * 40_001, "it holds more names or objects than a full chip"),
+        ("[" * 5001, "it has more names or objects than a full chip"),
+        ('"' * 40_001, "it has more names or objects than a full chip"),
         ('{"\\ud800": 1}', "it is not JSON: key '\\ud800' is not plain text"),
     ],
 )
@@ -668,7 +681,10 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     [
         (None, "is no file"),
         (b"\xff\xfe", "is not UTF-8 text"),
-        (b"[]", "this is no configuration of Xylo Audio 2:\n  the file: must be an object"),
+        (
+            b"[]",
+            ("this is not a valid configuration of Xylo Audio 2:\n  the file: must be an object"),
+        ),
     ],
 )
 def test_a_file_that_is_none_is_named(tmp_path, content, message):

@@ -31,6 +31,7 @@ from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Edge, Graph, Linear, Membrane, Neuron, Output, time_constant
 from toolchain.passes.carry_bias import carry_bias, settled
 from toolchain.passes.weights import weights_of
+from toolchain.report import plural
 
 __all__ = ["APPROXIMATIONS", "approximate"]
 
@@ -42,8 +43,8 @@ def subtract(graph: Graph, chip: XyloChip) -> Changed:
         if node.reset not in ("value", "additive") or np.any(node.v_reset):
             return None
         return (
-            f"returns to 0 after a spike, on {chip.name} it loses its threshold and keeps the "
-            f"rest{_rest(graph, name, node)}"
+            f"resets to 0 after a spike; {chip.name} subtracts the threshold and keeps the "
+            f"remainder{_rest(graph, name, node)}"
         ), replace(node, reset="subtract", reset_amount=None)
 
     return each_neuron(graph, "reset_to_zero->subtract", change)
@@ -56,7 +57,7 @@ def _rest(graph: Graph, name: str, node: Neuron) -> str:
         (float(w.weight.max(initial=0)) for w in weights if isinstance(w, Linear)), default=0
     )
     part = 100 * largest / float(node.v_threshold.min())
-    return f", up to {part:.3g} % of it after one input spike" if part > 0 else ""
+    return f", up to {part:.3g} % of the threshold after one input spike" if part > 0 else ""
 
 
 def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
@@ -77,8 +78,8 @@ def no_floor(graph: Graph, chip: XyloChip) -> Changed:
         if node.v_min is None:
             return None
         return (
-            f"keeps its membranes at {float(np.max(node.v_min / node.v_threshold)):.3g} times the "
-            f"threshold or above, on {chip.name} they fall as far as 16 bit let them"
+            f"limits membranes to at least {float(np.max(node.v_min / node.v_threshold)):.3g} "
+            f"times the threshold; {chip.name} has no limit above that of 16 bit"
         ), replace(node, v_min=None)
 
     return each_neuron(graph, "v_min->none", change)
@@ -92,7 +93,7 @@ def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
             return None
         return (
             f"starts at up to {100 * float(np.max(np.abs(node.v_init / node.v_threshold))):.3g} % "
-            f"of its threshold, on {chip.name} at 0; the first spikes may differ"
+            f"of its threshold; {chip.name} starts at 0, so the first spikes may differ"
         ), replace(node, v_init=np.zeros(()))
 
     return each_neuron(graph, "v_init->zero", change)
@@ -108,9 +109,8 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
         if node.synapses:
             return None
         return (
-            f"hears its input at once, on {chip.name} through a synapse: half of it in the same "
-            "timestep, a quarter in the next, and so on, 1 timestep later on average and in the "
-            "end all of it"
+            f"input is instantaneous; {chip.name} passes it through a synapse: 50 % in the same "
+            "timestep, 25 % in the next, and so on, 1 timestep later on average, 100 % in the end"
         ), replace(node, alpha_syn=np.array([0.5]), syn_order="add_decay")
 
     return each_neuron(graph, "no_synapse->fastest_synapse", change)
@@ -132,8 +132,8 @@ def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
             was, now = float(time_constant(old, step).max()), float(time_constant(new, step).max())
             words.append(
                 f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
-                f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also takes at least 1 off "
-                "every state that is not 0, each timestep"
+                f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also reduces every state "
+                "that is not 0 by at least 1 a timestep"
             )
         return words, replace(node, alpha_mem=new_mem, alpha_syn=new_syn)
 
@@ -166,9 +166,9 @@ def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
             yield warning(
                 "linear_bias->neuron_bias",
                 weight,
-                f"its bias acts at once on the membranes of {name!r}, {chip.name} has no other, "
-                f"by up to {100 * part:.3g} % of the threshold a step; through the synapse it "
-                f"took {steps} {_steps(steps)} to come to 99 % of that",
+                f"its bias acts directly on the membranes of {name!r}, the only biases of "
+                f"{chip.name}, by up to {100 * part:.3g} % of the threshold a step; through the "
+                f"synapse it took {plural(steps, 'timestep')} to reach 99 % of that",
             )
 
 
@@ -226,14 +226,10 @@ def _shifted(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
             yield warning(
                 "delays->hops",
                 p.post,
-                f"gets {p.pre!r} through {p.name!r} {abs(late)} {_steps(abs(late))} "
+                f"receives {p.pre!r} through {p.name!r} {plural(abs(late), 'timestep')} "
                 f"{'later' if late > 0 else 'earlier'} than in the network, since each hop on "
-                f"{chip.name} takes one",
+                f"{chip.name} takes one timestep",
             )
-
-
-def _steps(number: int) -> str:
-    return "timestep" if number == 1 else "timesteps"
 
 
 APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
@@ -249,4 +245,4 @@ APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
 }
 
 approximate = partial(approximated, "Xylo", APPROXIMATIONS)
-"""Rewrites a graph by the names of approximations; see ``allow.approximated``."""
+"""Rewrite a graph by the names of approximations; see ``allow.approximated``."""

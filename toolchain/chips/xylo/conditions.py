@@ -17,7 +17,7 @@ from toolchain.ir import Graph, Neuron
 __all__ = ["DIFFERENCES", "conditions"]
 
 DIFFERENCES = ("early_bias", "alias_order", "alias_loops")
-"""Rules whose findings tell of something that the network does not do."""
+"""Rules whose findings report a difference from the network."""
 
 
 def conditions(
@@ -69,7 +69,7 @@ def _lag(lag: int) -> Iterator[Change]:
             before=0,
             after=lag,
             unit="timesteps",
-            note="a hop between layers takes one; comparisons take it back",
+            note="a hop between layers takes one timestep; comparisons correct for this",
         )
 
 
@@ -101,7 +101,7 @@ def _cap(
     if effect is None:
         fidelity, note = Fidelity.APPROXIMATED, UNCHECKED
     else:
-        # the network's own largest counts; one that the chip cut shows in what was held back
+        # the largest counts without a cap; spikes that the chip cut are counted in held_back
         most = sum(max(e.trained_most, e.chip_most) for e in (effect, *others))
         uncapped = effect.held_back == 0 and most <= limit
         fidelity = Fidelity.EXACT_ON_DATA if uncapped else Fidelity.APPROXIMATED

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 MARGIN = 0.2
-"""What the documentation adds to the worst case when it suggests a clock."""
+"""Margin that the documentation adds to the worst case when it suggests a clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,9 @@ def measured_cycles(
         raise ValueError("the recording has no hidden spikes: simulate with record=True")
     wanted = (*counts.shape[:2], program.hidden)
     if fired.shape != wanted:
-        raise ValueError(f"the raster asks for hidden spikes {wanted}, recorded are {fired.shape}")
+        raise ValueError(
+            f"the raster needs hidden spikes of shape {wanted}, the recording has {fired.shape}"
+        )
     firing = (fired > 0).mean(axis=2)
     arriving = np.zeros_like(firing)
     arriving[:, 1:] = firing[:, :-1]
@@ -216,7 +218,7 @@ def _divided(chip: XyloChip, needed_hz: float) -> float | None:
     if chip.clock.divided_clock is None:
         return None
     half = chip.clock.divided_clock.to("Hz") / 2
-    # a clock that is needed exactly must not be missed by the last bit of a quotient
+    # rounding in the last bit must not exclude a clock that is exactly enough
     dividers = int(np.floor(half / needed_hz * (1 + 1e-12)))
     if dividers < 1 or not chip.clock.makes(half / dividers):
         return None

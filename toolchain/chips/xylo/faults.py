@@ -54,15 +54,15 @@ REGISTERS = {
     "bias": RegisterRange("hidden", *WORD),
     "bias_out": RegisterRange("outputs", *WORD),
 }
-# A shift of 16 or more leaves nothing of a 16-bit word. The chips' fields have 3 bits (0..7),
-# which is for the rules to say.
+# A shift of 16 or more clears a 16-bit word. The chips' fields have 3 bits (0..7), which the rules
+# check.
 SHIFTS = dict.fromkeys(("weight_shift_in", "weight_shift_rec", "weight_shift_out"), (0, 15))
 CAPS = dict.fromkeys(("max_input_spikes", "max_hidden_spikes", "max_output_spikes"), (1, 127))
 
 
 def refusal(chip: str, faults: Iterable[str]) -> ValueError:
     """Return a ValueError with every fault under one headline."""
-    return ValueError("\n  ".join([f"this is no {chip} program:", *faults]))
+    return ValueError("\n  ".join([f"this is not a valid {chip} program:", *faults]))
 
 
 def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
@@ -82,8 +82,8 @@ def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
     outside = (array < register.low) | (array > register.high)
     if outside.any():
         faults.append(
-            f"{name}: must lie in {register.low}..{register.high} ({register.field}), "
-            f"got {array.min():g}..{array.max():g}{_which(outside)}"
+            f"{name}: must be in {register.low}..{register.high} ({register.field}), got "
+            f"{array.min():g}..{array.max():g}{_which(outside)}"
         )
     return array
 

@@ -45,7 +45,7 @@ __all__ = ["activity", "activity_at", "estimate"]
 
 NOT_PRICED = (
     "state recording and read-out over the debug bus",
-    "the sensor front end while it listens",
+    "the sensor front end while it is active",
     "pads driven by output spikes",
 )
 

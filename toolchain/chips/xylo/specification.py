@@ -61,7 +61,7 @@ def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
     spare = hidden - weights_in.shape[1]
     weights_in = np.pad(weights_in, ((0, 0), (0, spare), (0, synapses - weights_in.shape[2])))
     weights_rec = np.pad(weights_rec, ((0, 0), (0, 0), (0, synapses - weights_rec.shape[2])))
-    # the readout listens to the last hidden neurons, so the missing rows are the first
+    # the readout is connected to the last hidden neurons, so the missing rows are the first
     weights_out = np.pad(weights_out, ((hidden - weights_out.shape[0], 0), (0, 0)))
     sizes = {"hidden": hidden, "outputs": weights_out.shape[1]}
     rest: dict[str, Any] = {

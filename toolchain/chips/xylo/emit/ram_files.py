@@ -14,7 +14,7 @@ whose values follow.
     spk_in/inp_spks.txt                   the input, spike by spike
     spk_res, spk_out, isyn, isyn2, vmem   one file a timestep
 
-What that writer does and one may not expect:
+Unexpected behaviour of that writer:
 
 - ``ON`` in ``basic_config.json`` is the number of the last output *with a weight*, not the number
   of outputs. It is written the same here; all other files hold every output.
@@ -25,7 +25,7 @@ What that writer does and one may not expect:
   those that follow take their numbers. The input keeps its own count.
 - ``rcram.ini`` does not mark a neuron that is the target of several aliases.
 
-Where it writes something that would not be this program (the low digits of a number that is too
+Where it would write another program (the low digits of a number that is too
 large, the first of several aliases), the program is refused. So is one without any output weight,
 with which it fails.
 
@@ -56,7 +56,7 @@ from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts, simulate
 __all__ = ["memory_files", "run_files", "write_ram_files"]
 
 INPUT_DIGIT = 16
-"""Channels that the one digit of ``wr IN`` can name."""
+"""Channels that the one digit of ``wr IN`` can encode."""
 
 NO_ALIAS = -1
 
@@ -110,7 +110,7 @@ def memory_files(program: XyloProgram) -> dict[str, str]:
     """
     faults = list(_faults(program))
     if faults:
-        raise ValueError("\n  ".join(["the RAM files cannot hold this program:", *faults]))
+        raise ValueError("\n  ".join(["the RAM files cannot store this program:", *faults]))
     files = {
         "basic_config.json": _basic_config(program),
         "ndmram.ini": _lines([*program.dash_mem, *program.dash_mem_out], 1),
@@ -152,22 +152,25 @@ def run_files(
 
 def _faults(program: XyloProgram) -> Iterator[str]:
     if program.inputs > INPUT_DIGIT:
-        yield f"input: needs {program.inputs} channels, one digit names {INPUT_DIGIT}"
+        yield f"input: needs {program.inputs} channels, one digit encodes {INPUT_DIGIT}"
     if program.hidden > 0xFFF:
-        yield f"network: needs {program.hidden} hidden neurons, 3 digits name {0xFFF}"
+        yield f"network: needs {program.hidden} hidden neurons, 3 digits encode {0xFFF}"
     if not program.weights_out.any():
-        yield "network: no output has a weight, and the last one that has gives their number"
+        yield (
+            "network: no output has a weight; the format takes their number from the last one "
+            "that has"
+        )
     fan_out = program.fan_out()
     for p in program.populations:
         ids = slice(p.start, p.stop)
         bias = (program.bias if p.role == "hidden" else program.bias_out)[ids]
         wide = bias[(bias < -128) | (bias > 127)]
         if len(wide):
-            yield f"{p.name}: needs biases up to {np.abs(wide).max()}, 2 digits hold -128..127"
+            yield f"{p.name}: needs biases up to {np.abs(wide).max()}, 2 digits encode -128..127"
         if p.role == "output":
             continue
         if fan_out[ids].max(initial=0) > 0xFF:
-            yield f"{p.name}: needs {fan_out[ids].max()} entries a neuron, 2 digits count {0xFF}"
+            yield f"{p.name}: needs {fan_out[ids].max()} entries a neuron, 2 digits encode {0xFF}"
         aliases = max(map(len, program.aliases[ids]), default=0)
         if aliases > 1:
             yield f"{p.name}: needs {aliases} alias targets a neuron, the format has 1"

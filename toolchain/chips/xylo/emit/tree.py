@@ -104,7 +104,7 @@ def require_room(program: XyloProgram, chip: XyloChip) -> None:
     """
     found = [f for rule in RULES if rule.__name__ in ROOM for f in rule(program, chip)]
     if found:
-        raise DeployError(f"the configuration of {chip.name} has no room for this program:", found)
+        raise DeployError(f"this program does not fit the configuration of {chip.name}:", found)
 
 
 ROOM = (
@@ -120,8 +120,8 @@ ROOM = (
     "weight_shifts",
     "widths",
 )
-"""Rules whose findings a configuration would hide. What it states and the chip refuses or runs
-badly, a fan-out that is too large or a threshold of 0, is for the other rules to say.
+"""Rules on faults that a configuration would not show. The other rules report those that it does
+show, such as a fan-out that is too large or a threshold of 0.
 """
 
 

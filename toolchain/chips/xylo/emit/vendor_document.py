@@ -119,7 +119,7 @@ class Unmonitored(Part):
     def _none_monitored(cls, value: Any) -> Any:
         if value != {"nullopt": True}:
             raise ValueError(
-                'must be {"nullopt": true}: how monitored neurons are written is not known'
+                'must be {"nullopt": true}: the format of monitored neurons is not known'
             )
         return value
 
@@ -258,7 +258,7 @@ def refuse(faults: list[str]) -> NoReturn:
     shown = [_short(fault) for fault in faults[:MOST_FAULTS]]
     if len(faults) > MOST_FAULTS:
         shown.append("and more")
-    raise ArtifactError("\n  ".join(["this is no configuration of Xylo Audio 2:", *shown]))
+    raise ArtifactError("\n  ".join(["this is not a valid configuration of Xylo Audio 2:", *shown]))
 
 
 def _document(data: Any) -> ConfigDocument:
@@ -272,7 +272,7 @@ def _parsed(text: str) -> Any:
     if len(text) > MOST_CHARACTERS:
         refuse([f"it has more than {MOST_CHARACTERS} characters"])
     if text.count('"') > MOST_QUOTES or text.count("{") + text.count("[") > MOST_BRACKETS:
-        refuse(["it holds more names or objects than a full chip"])
+        refuse(["it has more names or objects than a full chip"])
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except RecursionError:

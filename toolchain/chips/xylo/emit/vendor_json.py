@@ -37,9 +37,9 @@ from toolchain.diagnostics import ArtifactError
 __all__ = ["Settings", "VendorConfig", "dumps", "loads", "parse", "read_config", "write_config"]
 
 Settings: TypeAlias = Mapping[str, Any]
-"""What a file holds besides the program, by the way to its key: ``{"operationMode": 0,
-"debug.ramPowerEnable": True}``. The numbers of the operation modes are the vendor's; the genuine
-file has 0.
+"""Values of a file that are not part of the program, by the path of their key:
+``{"operationMode": 0, "debug.ramPowerEnable": True}``. The numbers of the operation modes are the
+vendor's; the genuine file has 0.
 """
 
 AUDIO_2 = "xylo_a2"
@@ -82,7 +82,7 @@ DEFAULTS: Settings = {
     "debug.readTimingSelect": 1,
     "debug.writeTimingSelect": 1,
 }
-"""As in the genuine file, which has the vendor's own in everything but the network."""
+"""Values of the genuine file: the vendor's defaults, except for the network."""
 
 
 class VendorConfig(NamedTuple):
@@ -237,7 +237,7 @@ def _switched_off(program: XyloProgram, settings: Settings) -> Iterator[str]:
     }
     for name, need in needed.items():
         if need and not settings[name]:
-            yield f"{name}: is false, the network needs it"
+            yield f"{name}: is false, but the network needs it"
 
 
 def _settings(document: ConfigDocument) -> dict[str, Any]:

@@ -20,14 +20,14 @@ MONITORS = (
     "monitorNeuronISyn2",
     "monitorNeuronSpike",
 )
-"""Keys of ``debug`` that have one known form, for no monitored neurons."""
+"""Keys of ``debug`` whose only known form means that no neurons are monitored."""
 REGISTERS = {
     "threshold": "threshold",
     "dash_mem": "v_mem_decay",
     "dash_syn": "i_syn_decay",
     "bias": "v_mem_bias",
 }
-"""Fields of a program, of hidden and of output neurons, to those of a neuron in the file."""
+"""Fields of a program, for hidden and output neurons, and the key of a neuron in the file."""
 
 
 # ---- a file as a program ----
@@ -94,7 +94,7 @@ def _unused(document: ConfigDocument) -> Iterator[str]:
         ("reservoir.syn2Weights", document.reservoir.syn2_weights),
     ):
         if any(matrix.values):
-            yield f"{where}: holds weights, synapse2Enable is false"
+            yield f"{where}: has weights, but synapse2Enable is false"
 
 
 def _sizes(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _shifts(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     for where in ("input", "reservoir", "readout"):
         shift = getattr(document, where).weight_bit_shift
         if shift > top:
-            yield f"{where}.weightBitShift: must lie in 0..{top}, got {shift}"
+            yield f"{where}.weightBitShift: must be in 0..{top}, got {shift}"
 
 
 def _biases(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _biases(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
         for n, neuron in enumerate(getattr(document, part).neurons):
             if not -half <= neuron.v_mem_bias < half:
                 where = f"{part}.neurons[{n}].vMemBias"
-                yield f"{where}: must lie in {-half}..{half - 1}, got {neuron.v_mem_bias}"
+                yield f"{where}: must be in {-half}..{half - 1}, got {neuron.v_mem_bias}"
 
 
 # ---- a program as a file ----

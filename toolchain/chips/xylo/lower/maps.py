@@ -11,8 +11,8 @@ __all__ = ["without_maps"]
 
 MOST_WEIGHTS = 2**23
 MOST_NEURONS = 2**12
-"""What is written out at all: several times what any chip of the family takes, and still small
-enough to be held in memory as matrices of every neuron with every other."""
+"""Largest networks on maps that are expanded: several times the size of any chip of the family, and
+small enough for dense matrices in memory."""
 
 
 def without_maps(graph: Graph) -> Graph:

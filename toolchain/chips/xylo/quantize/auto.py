@@ -28,14 +28,14 @@ from toolchain.ir import Graph
 __all__ = ["SearchResult", "random_counts", "random_spikes", "search"]
 
 ROUNDS = 2
-"""Times that thresholds are set by what is trace on the chip."""
+"""Rounds of threshold tuning with the spikes of the simulated chip."""
 REACH = 0.1
-"""How far a threshold may go at first, and half as far in each round."""
+"""Largest relative change of a threshold at first; half of that in each round."""
 RANDOM_RATES = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Spikes a step and channel that are assumed where nobody gives any."""
+"""Spikes a step and channel that are assumed without calibration."""
 RANDOM_STEPS = 200
 RANDOM_COUNTS = (1.0, 3.0)
-"""Mean counts a step and channel of busier inputs, on which integers found by guess are tried."""
+"""Mean counts a step and channel of busier inputs, also used without calibration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

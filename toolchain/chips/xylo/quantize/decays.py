@@ -19,14 +19,14 @@ __all__ = ["ChipDecays", "choose_decays", "response"]
 FINE = 2**16
 """Integer steps of a threshold while decays are chosen: too many for rounding to matter."""
 RAIL = 2**29
-"""Largest state meanwhile: a few thousand thresholds."""
+"""Largest state while decays are chosen: a few thousand thresholds."""
 GAINS = 2.0 ** np.linspace(-0.6, 0.6, 25)
 """Factors on thresholds that are tried with decays other than the trained ones."""
 TOLERANCE = 0.01
-"""A decay this near to a whole bit shift is held by the chip: its time constant is off by less
-than a percent."""
+"""A decay this near to a whole bit shift counts as exact: its time constant is off by less than a
+percent."""
 DOUBT = 0.01
-"""What a doubled threshold has to win, as part of a neuron's spikes, to be preferred."""
+"""Least gain of a doubled threshold, as a fraction of a neuron's spikes, to be preferred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

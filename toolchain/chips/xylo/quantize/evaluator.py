@@ -22,7 +22,7 @@ from toolchain.runs.recording import count_agreement
 __all__ = ["Evaluator"]
 
 MOST = 4_000_000
-"""Neurons times timesteps times samples that a search looks at."""
+"""Most neurons times timesteps times samples that a search uses."""
 
 
 class Evaluator:

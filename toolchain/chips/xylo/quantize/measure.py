@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 WINDOWS = 10
-"""Spikes are compared in this many stretches of a sample, and as a whole."""
+"""Number of windows in a sample; spikes are compared by window and as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -17,7 +17,7 @@ from toolchain.passes.weights import weights_of
 __all__ = ["compared", "guessed", "known", "searched", "shifts"]
 
 LEVELS = 127
-"""Of a weight of 8 bit, on either side of 0."""
+"""Levels of an 8-bit weight on either side of 0."""
 LIMITS = {
     "bias": "the bias limits",
     "state": "states limit",
@@ -29,7 +29,7 @@ LIMITS = {
     "weights out": "weights of the output limit",
     "weights rec": "weights between neurons limit",
 }
-"""How a word limits a scale."""
+"""Phrase for the word that limits a scale."""
 
 
 def known(graph: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
@@ -62,7 +62,7 @@ def compared(found: SearchResult) -> Diagnostic:
     others = ", ".join(
         f"to {figures[name]} by {name!r}" for name in sorted(set(figures) - {"auto"})
     )
-    taken = "" if found.chosen == "auto" else f"; the integers of {found.chosen!r} were taken"
+    taken = "" if found.chosen == "auto" else f"; the integers of {found.chosen!r} were used"
     return _info(
         "agreement",
         "network",
@@ -77,9 +77,9 @@ def guessed(found: SearchResult) -> Diagnostic:
     figures = ", ".join(f"{100 * value:.1f} % by {n!r}" for n, value in found.agreements.items())
     scales = (
         f"scales are set on random spikes, {low} to {high} % a timestep and channel, "
-        f"{RANDOM_STEPS} steps each; states stay in their words on these"
+        f"{RANDOM_STEPS} steps each; no state saturates on these"
         if found.chosen == "auto"
-        else f"integers of {found.chosen!r} were taken: scales from the weights alone"
+        else f"integers of {found.chosen!r} were used: scales from the weights alone"
     )
     return Diagnostic(
         rule="no_calibration",
@@ -111,12 +111,13 @@ def _states(name: str, choice: PopulationIntegers) -> Iterator[Diagnostic]:
         yield _info(
             "cut_states",
             name,
-            f"states beyond {choice.depth:g} thresholds are cut, which leaves its integers finer",
+            f"states saturate beyond {choice.depth:g} thresholds, which allows finer integers",
         )
     moved = 100 * (choice.threshold / choice.nominal - 1)
     if np.abs(moved).max() >= 0.05:
         span = f"{moved.min():+.1f} to {moved.max():+.1f} %"
-        yield _info("thresholds", name, f"thresholds move by {span} to keep each neuron's firing")
+        message = f"thresholds move by {span} to preserve each neuron's firing rate"
+        yield _info("thresholds", name, message)
 
 
 def _levels(weight: str, levels: int, step: int, layer: str, limited_by: str) -> Diagnostic:

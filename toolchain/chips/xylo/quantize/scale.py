@@ -15,7 +15,7 @@ from toolchain.chips.xylo.quantize.populations import FloatPopulation, WeightMat
 __all__ = ["scale_for_states", "to_integers"]
 
 RISE = 1.5
-"""Every membrane can reach this many thresholds, though it did not on the data."""
+"""Thresholds that every membrane must be able to reach, even if it did not on the data."""
 
 
 def to_integers(

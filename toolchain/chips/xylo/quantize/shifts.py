@@ -26,15 +26,15 @@ __all__ = ["PASSES", "ShiftSearch"]
 MOST = 1_500_000
 """Neurons of the network times timesteps times samples on which each population is tried."""
 DEPTHS = (2048.0, 512.0, 128.0, 64.0, 32.0, 16.0, 8.0, 4.0)
-"""Thresholds within which states stay uncut, from the most on."""
+"""Depths that are tried, in thresholds: states saturate beyond them."""
 PASSES = 2
-"""Times that each matrix is looked at, since the best shift of one depends on the others."""
+"""Passes over all matrices, since the best shift of one depends on the others."""
 BETTER_FACTOR = 0.9
-"""Cutting them has to bring disagreement below this part of what it is without."""
+"""Saturation has to reduce the disagreement below this fraction of that without."""
 WORSE_FACTOR = 1.5
-"""Where cutting brings it above that many times, cutting more will not help."""
+"""Where saturation raises the disagreement above this multiple, smaller depths are not tried."""
 FACTORS = np.linspace(0.92, 1.08, 9)
-"""On the thresholds of a whole population, so that a wrong rate is not held against a shift."""
+"""Factors on the thresholds of a population: a wrong rate must not count against a shift."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ __all__ = ["tune_thresholds"]
 
 TRIES = 21
 DOUBT = 0.06
-"""What a neuron has to win, as part of its spikes, to go as far as it may from the others."""
+"""Least gain, as a fraction of its spikes, for a neuron to move far from the others."""
 
 
 def tune_thresholds(

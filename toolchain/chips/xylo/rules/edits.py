@@ -107,13 +107,14 @@ def rescaled(program: XyloProgram, layer: Population, factor: int) -> XyloProgra
     """Return the program with a layer's integers divided by ``factor``, rounded half to even."""
     ids = (..., slice(layer.start, layer.stop))
     output = layer.role == "output"
+    suffix = "_out" if output else ""
     names = ["weights_out"] if output else ["weights_in", "weights_rec"]
     fields = {name: np.moveaxis(getattr(program, name).copy(), 1, -1) for name in names}
-    fields |= {n: getattr(program, n + "_out" * output).copy() for n in ("threshold", "bias")}
+    fields |= {n: getattr(program, n + suffix).copy() for n in ("threshold", "bias")}
     for array in fields.values():
         array[ids] = np.rint(array[ids] / factor)
     changes: dict[str, Any] = {name: np.moveaxis(fields[name], -1, 1) for name in names}
-    changes |= {n + "_out" * output: fields[n] for n in ("threshold", "bias")}
+    changes |= {n + suffix: fields[n] for n in ("threshold", "bias")}
     return replace(program, **changes)
 
 

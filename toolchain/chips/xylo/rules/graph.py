@@ -21,11 +21,11 @@ from toolchain.chips.xylo.spec import XyloChip
 __all__ = ["RULES", "check_graph", "computes", "topology_is_sound"]
 
 RULES: GraphRules[XyloChip] = (*TOPOLOGY, *NEURONS, *TIMING)
-"""In the order in which they report."""
+"""Rules in the order of their findings."""
 
 
 check_graph = partial(checked, rules=RULES, advise=advise)
-"""Every finding about what the network is made of."""
+"""Return every finding about the real-valued graph."""
 
 computes = partial(fits, rules=RULES)
-"""Whether the chip can do all that the network asks for."""
+"""Return whether the graph passes all these rules."""

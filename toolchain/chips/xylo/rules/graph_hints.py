@@ -25,7 +25,7 @@ APPROXIMATIONS = {
     "spike_caps": ("spike_cap->chip_cap",),
     "path_lengths": ("delays->hops",),
 }
-"""The approximations that may help against the findings of a rule."""
+"""Approximations to try against the findings of a rule."""
 
 
 def advise(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:

@@ -21,7 +21,7 @@ from toolchain.chips.xylo.rules.paths import Mask, loops_of, never_fires, never_
 from toolchain.chips.xylo.rules.values import shifts_of
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Remedy
-from toolchain.report import count
+from toolchain.report import count, plural
 
 __all__ = ["advise", "has_bias"]
 
@@ -63,7 +63,10 @@ def without_idle_neurons(case: XyloCase) -> Edits[XyloProgram]:
     smaller = edits.without_neurons(case.subject, idle) if idle.any() else None
     if smaller is not None:
         many = some(int(idle.sum()), case.subject.hidden, "hidden neuron")
-        yield f"without {many} that never fire or are never read it fits, same outputs", smaller
+        yield (
+            f"it fits without {many} that never fire or are never read, with the same outputs",
+            smaller,
+        )
 
 
 def without_idle_channels(case: XyloCase) -> Edits[XyloProgram]:
@@ -72,7 +75,7 @@ def without_idle_channels(case: XyloCase) -> Edits[XyloProgram]:
     many = int((~used).sum())
     if 0 < many < case.subject.inputs:
         smaller = replace(case.subject, weights_in=case.subject.weights_in[used])
-        yield f"without the {many} channel{'s' * (many > 1)} that reach nothing it fits", smaller
+        yield f"it fits without the {plural(many, 'channel')} that reach nothing", smaller
 
 
 def fewer_neurons(case: XyloCase) -> Edits[XyloProgram]:
@@ -118,7 +121,10 @@ def numbered(case: XyloCase) -> Edits[XyloProgram]:
     """Renumber neurons, those fed by the input first and those read out last."""
     if not any(case.subject.aliases):
         yield (
-            "numbered with the neurons that hear the input first and those read out last it fits",
+            (
+                "it fits with neurons renumbered, those fed by the input first and those read out "
+                "last"
+            ),
             edits.by_neuron(case.subject),
         )
 
@@ -156,7 +162,7 @@ def _largest(case: XyloCase, dropped: Mask) -> str:
 def one_current(case: XyloCase) -> Edits[XyloProgram]:
     """Use the first synapse alone, where no neuron uses both."""
     if (single := edits.one_current(case.subject)) is not None:
-        yield "no neuron uses two currents: written with one, the network is the same", single
+        yield "no neuron uses two currents: with one, the network is the same", single
 
 
 def threshold_of_one(case: XyloCase) -> Edits[XyloProgram]:
@@ -171,7 +177,7 @@ def threshold_of_one(case: XyloCase) -> Edits[XyloProgram]:
     raised = replace(case.subject, **changes)
     silent = never_fires(raised)[layer.role == "output"]
     if silent[layer.start : layer.stop][low].all():
-        yield "nothing drives these neurons up: with threshold 1 they stay silent", raised
+        yield "these neurons have no positive input: with threshold 1 they never fire", raised
 
 
 def smaller_scale(case: XyloCase) -> Edits[XyloProgram]:
@@ -207,7 +213,10 @@ def dash_of_one(case: XyloCase) -> Edits[XyloProgram]:
         own = dashes[layer.start : layer.stop]
         np.maximum(own, 1, out=own)
         changes[name + suffix] = dashes
-    yield "dash 1 is the shortest decay that keeps something", replace(case.subject, **changes)
+    yield (
+        "dash 1 is the shortest decay that keeps a part of the state",
+        replace(case.subject, **changes),
+    )
 
 
 # ---- aliases ----
@@ -223,7 +232,7 @@ def opened_loops(case: XyloCase) -> Edits[XyloProgram]:
         for pre, targets in enumerate(case.subject.aliases)
     )
     many = f"{len(loops)} aliases that close loops" if len(loops) > 1 else "alias that closes it"
-    yield f"without the {many} there is none", replace(case.subject, aliases=aliases)
+    yield f"remove the {many}", replace(case.subject, aliases=aliases)
 
 
 # ---- time ----

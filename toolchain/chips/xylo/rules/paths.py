@@ -41,9 +41,9 @@ def alias_loops(program: XyloProgram, chip: XyloChip) -> Findings:
             yield warning(
                 "alias_loops",
                 p.name,
-                f"{first} {' -> '.join(shown)}: spikes come back within the step to the neuron "
-                "that fired them and count again; nothing published says that "
-                f"{chip.name} does the same",
+                f"{first} {' -> '.join(shown)}: within one step spikes return to the neuron that "
+                f"fired them and are counted again; no publication states that {chip.name} does "
+                "the same",
                 source=OBSERVED,
             )
 
@@ -67,9 +67,9 @@ def alias_order(program: XyloProgram, chip: XyloChip) -> Findings:
             yield warning(
                 "alias_order",
                 p.name,
-                f"{many} {pre} -> {post}, {lead} back to a lower neuron id, whose turn in the "
-                "step is over: it sends these spikes on, but they do not count towards its own "
-                f"limit of {program.max_hidden_spikes} and its own alias does not get them",
+                f"{many} {pre} -> {post}, {lead} to a lower neuron id, which was processed "
+                "earlier in the step: it delivers these spikes, but they do not count towards "
+                f"its limit of {program.max_hidden_spikes} and are not passed to its own alias",
                 source=OBSERVED,
             )
 
@@ -90,7 +90,7 @@ def silent_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
                 "silent_neurons",
                 p.name,
                 f"{some(many, p.stop - p.start, 'neuron')} can never fire: no positive weight on "
-                "the way from the input, no positive bias",
+                "a path from the input, no positive bias",
                 many,
                 limit=0,
             )
@@ -106,8 +106,8 @@ def unread_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
             yield info(
                 "unread_neurons",
                 p.name,
-                f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no weight and "
-                "no alias leads there",
+                f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no path of "
+                "weights and aliases leads there",
                 many,
                 limit=0,
             )
@@ -121,8 +121,8 @@ def unread_channels(program: XyloProgram, chip: XyloChip) -> Findings:
         yield info(
             "unread_channels",
             program.input_name,
-            f"{some(many, program.inputs, 'channel')} without any weight: spikes there change "
-            "nothing",
+            f"{some(many, program.inputs, 'channel')} without any weight: their spikes have no "
+            "effect",
             many,
             limit=0,
         )

@@ -165,10 +165,10 @@ RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
 )
 
 check = partial(checked, rules=RULES, advise=advise)
-"""Every finding about a program."""
+"""Return every finding about a program."""
 
 takes = partial(fits, rules=RULES)
-"""Whether the chip takes a program."""
+"""Return whether a program passes all these rules."""
 
 # ---- what the rules share ----
 
@@ -178,7 +178,8 @@ def _breaking(values: Array, limit: Quantity) -> str:
     many = int(np.count_nonzero(values > limit.value))
     if many in (0, len(values)):
         return ""
-    return f"; {many} of its {count(len(values))} neurons need{'s' * (many == 1)} more than that"
+    verb = "needs" if many == 1 else "need"
+    return f"; {many} of its {count(len(values))} neurons {verb} more than that"
 
 
 def _everywhere(chip: XyloChip, reach: Quantity) -> bool:

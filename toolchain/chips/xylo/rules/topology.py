@@ -20,7 +20,7 @@ from toolchain.report import count
 __all__ = ["TOPOLOGY", "topology_is_sound"]
 
 WEIGHTS = (Linear, *UNROLLED)
-"""What drives neurons; all but the first is refused by name, where it is left."""
+"""Nodes that may drive neurons; all but the first have findings of their own if they remain."""
 
 AtNode: TypeAlias = At[Graph, XyloChip, Node]
 
@@ -51,7 +51,7 @@ def _written_out(graph: Graph, name: str) -> str:
     if not isinstance(graph[name], UNROLLED):
         return ""
     rows, columns = prod(graph.shape(name)), prod(graph.input_shape_of(name))
-    return f"; written out it would be {count(rows)} x {count(columns)} weights"
+    return f"; as dense weights it would take {count(rows)} x {count(columns)} weights"
 
 
 def size_of_maps(graph: Graph, chip: XyloChip) -> Findings:
@@ -110,8 +110,8 @@ def one_connection(at: At[Graph, XyloChip, Neuron]) -> Findings:
                 continue
             how = "twice" if seen[pre] == weight else f"as {seen[pre]!r} does"
             yield at.finding(
-                f"joins {pre!r} and {at.name!r} {how}; {at.chip.name} holds one weight for each "
-                "pair of neurons",
+                f"connects {pre!r} and {at.name!r} {how}; {at.chip.name} stores one weight for "
+                "each pair of neurons",
                 where=weight,
             )
 
@@ -125,8 +125,8 @@ def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
         yield error(
             "readout_layer",
             output,
-            f"is the network's output but no spiking layer; {chip.name} is read out at spiking "
-            "neurons",
+            f"is the network's output but not a spiking layer; the outputs of {chip.name} are "
+            "spiking neurons",
         )
         return
     if any(not isinstance(graph[edge.post], Output) for edge in graph.post(output)):
@@ -146,7 +146,7 @@ def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
             "readout_layer",
             output,
             f"is driven by the input through {fed_by_input[0]!r}; output neurons of {chip.name} "
-            "listen to hidden neurons only",
+            "receive spikes of hidden neurons only",
         )
 
 
@@ -173,4 +173,4 @@ TOPOLOGY: GraphRules[XyloChip] = (
 )
 
 topology_is_sound = partial(fits, rules=TOPOLOGY)
-"""Whether the graph can be read as populations and projections."""
+"""Return whether the graph can be read as populations and projections."""

@@ -19,7 +19,7 @@ from toolchain.report import count
 __all__ = ["REAL_TIME", "VALUES", "shifts_of"]
 
 AtValues: TypeAlias = At[XyloProgram, XyloChip, Array]
-"""The values of one field in the neurons of one layer."""
+"""Case of a rule on the values of one field in the neurons of one layer."""
 
 CAPS = {
     "max_input_spikes": ("input_spikes", "an input channel"),
@@ -135,8 +135,8 @@ def decays(program: XyloProgram, chip: XyloChip) -> Findings:
 
 def _what(name: str) -> str:
     if "mem" in name:
-        return "the membrane every step, which then holds no more than that step's current"
-    return "the current every step before the membrane hears it: no spike arrives there"
+        return "the membrane every step, which then contains only that step's current"
+    return "the current every step before it reaches the membrane: no input has an effect"
 
 
 def real_time(program: XyloProgram, chip: XyloChip) -> Findings:

@@ -66,7 +66,7 @@ def run(
 
 
 # In the two loops over neurons below arrays are taken out of their tuples first, and the helpers
-# see lanes only: numba counts references to each array that it takes from a tuple or hands on,
+# receive lanes only: numba counts references to each array that it takes from a tuple or passes on,
 # which would cost more than the arithmetic.
 
 
@@ -283,7 +283,7 @@ def _run_sample(
         active = delivered or moved or moved_out
         if record:
             record_step(program, traces, b, t, sources[:spiking], hidden, output)
-            # with a bias the core looks at the step before, unless a spike wakes it
+            # with a bias the core tests the step before, unless a spike wakes it
             waking = sleeping and not delivered
             traces.hibernation[b, t] = waking if program.biased else not active
             if (t + 1) % flush_every == 0 or t == steps - 1:

@@ -230,8 +230,8 @@ def initial_state(program: XyloProgram, batch: int, state: XyloState | None) -> 
     pending = copies["pending_spikes"]
     if pending.size and (pending.min() < 0 or pending.max() > program.max_hidden_spikes):
         raise ValueError(
-            f"state.pending_spikes must lie in 0..{program.max_hidden_spikes}, "
-            f"got {pending.min()}..{pending.max()}"
+            f"state.pending_spikes must be in 0..{program.max_hidden_spikes}, got "
+            f"{pending.min()}..{pending.max()}"
         )
     return XyloState(**copies)
 

@@ -161,7 +161,7 @@ class ReferenceCore:
             neuron.evolve()
         out_spikes = [neuron.fire(0, p.max_output_spikes) for neuron in self.output]
         active |= any(neuron.active for neuron in (*self.hidden, *self.output))
-        # with a bias the core looks one step later
+        # with a bias the core tests for activity one step later
         asleep = self.sleeping if p.has_bias else not active
         self.sleeping = not active
         self.record(out_spikes, asleep)
