@@ -388,7 +388,7 @@ def test_a_refused_network_has_a_ledger_with_what_is_unsupported():
     assert fidelities(ledger)["out"] is not UNSUPPORTED
     told = [c for c in ledger["h"].changes if c.fidelity is UNSUPPORTED]
     assert [c.what for c in told] == ["reset", "potentials"]
-    assert told[0].note == "resets by 'none', xylo_a2 only by 'subtract'"
+    assert told[0].note == "resets by 'none'; xylo_a2 supports 'subtract' only"
     assert Ledger.from_dict(ledger.as_dict()) == ledger
 
 

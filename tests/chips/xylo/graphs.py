@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from toolchain.chips.load import load_chip
-from toolchain.chips.xylo.quantize.known import channel
+from toolchain.chips.xylo.quantize.baselines import channel
 from toolchain.ir import Add, Edge, Graph, Input, Linear, Neuron, Output
 from toolchain.passes import fold_gain
 
@@ -116,7 +116,7 @@ def integers(rng, graph, *, weights=(-16, 32), threshold=12):
 
     A neuron's threshold is ``threshold`` times the number of neurons and channels that it hears.
     """
-    heard = {
+    excitation = {
         name: sum(graph[w].weight.shape[1] for w, _ in ways(graph, name) for _ in ways(graph, w))
         for name in graph.of(Neuron)
     }
@@ -124,7 +124,7 @@ def integers(rng, graph, *, weights=(-16, 32), threshold=12):
         Linear, lambda _, node: Linear(weight=rng.integers(*weights, node.weight.shape))
     )
     return graph.map(
-        Neuron, lambda name, node: replace(node, v_threshold=np.array(threshold * heard[name]))
+        Neuron, lambda name, node: replace(node, v_threshold=np.array(threshold * excitation[name]))
     )
 
 

@@ -139,10 +139,10 @@ FIRST = {"bool": False, "int": 0, "optional": None, "matrix": [], "monitor": Non
 class Strict:
     """An object with the attributes of ``kinds`` and no other."""
 
-    def __init__(self, kinds, made):
+    def __init__(self, kinds, build):
         object.__setattr__(self, "kinds", kinds)
         for name, kind in kinds.items():
-            object.__setattr__(self, name, made(name, kind))
+            object.__setattr__(self, name, build(name, kind))
 
     def __setattr__(self, name, value):
         if name not in self.kinds:
@@ -162,9 +162,9 @@ class Strict:
 def classes(module):
     """What ``module.configuration`` has, in the form of the vendor's classes."""
 
-    def made(name, kind):
+    def build(name, kind):
         if isinstance(kind, dict):
-            return Strict(kind, made)
+            return Strict(kind, build)
         if isinstance(kind, tuple):
             members = type(name.title().replace("_", ""), (), {})
             for member in kind:
@@ -172,10 +172,10 @@ def classes(module):
             return getattr(members, kind[0])
         return FIRST.get(kind, [])
 
-    def made_class(name, kinds):
-        return type(name, (Strict,), {"__init__": lambda self: Strict.__init__(self, kinds, made)})
+    def build_class(name, kinds):
+        return type(name, (Strict,), {"__init__": lambda self: Strict.__init__(self, kinds, build)})
 
-    return SimpleNamespace(**{name: made_class(name, k) for name, k in SURFACES[module].items()})
+    return SimpleNamespace(**{name: build_class(name, k) for name, k in SURFACES[module].items()})
 
 
 def plain(live):

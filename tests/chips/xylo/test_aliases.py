@@ -69,7 +69,7 @@ def aliases(graph, chip=A2):
     return dict(arrange(read_layers(on_time(graph)), chip).aliases)
 
 
-def told(graph, rule, chip=A2):
+def messages(graph, rule, chip=A2):
     return [f"{f.where}: {f.message}" for f in check_graph(on_time(graph), chip) if f.rule == rule]
 
 
@@ -117,7 +117,7 @@ def test_of_two_targets_the_one_that_feeds_more_is_taken():
 def test_layers_before_the_outputs_can_be_joined_too():
     graph = net([("input", "a"), ("a", "b"), ("a+b", "out")])
     assert aliases(graph) == {"a": "b"}
-    assert told(graph, "aliases") == [
+    assert messages(graph, "aliases") == [
         "a: passes its spikes on through aliases of 'b', which saves up to 4 output weights"
     ]
 
@@ -262,11 +262,11 @@ def test_the_cap_holds_for_the_sum():
 
 def test_the_cap_of_the_sum_is_told_with_all_that_it_holds_for():
     text = "exact while no neuron spikes more than 31 times a step, those of {} that it passes on "
-    assert told(net(NESTED), "spike_caps") == [
+    assert messages(net(NESTED), "spike_caps") == [
         "b: " + text.format("'a'") + "included",
         "c: " + text.format("'a' and 'b'") + "included",
     ]
-    assert told(net(BLOCK, max_spikes=None), "spike_caps") == [
+    assert messages(net(BLOCK, max_spikes=None), "spike_caps") == [
         "a: exact while no neuron spikes more than 31 times a step",
         "b: " + text.format("'a'") + "included",
         "c: exact while no neuron spikes more than 31 times a step",
@@ -275,7 +275,7 @@ def test_the_cap_of_the_sum_is_told_with_all_that_it_holds_for():
 
 
 def test_what_aliases_save_is_told():
-    assert told(net(NESTED), "aliases") == [
+    assert messages(net(NESTED), "aliases") == [
         "a: passes its spikes on through aliases of 'b', which saves up to 8 recurrent entries",
         "b: passes its spikes on through aliases of 'c', which saves up to 4 recurrent entries",
     ]
@@ -287,9 +287,9 @@ def test_what_aliases_save_is_told():
 def test_a_weight_of_both_synapses_is_one_entry_and_a_zero_is_none():
     graph = net(BLOCK, synapses=2)
     weight = Linear(weight=[[1, 0], [2, 0], [0, 0], [3, 4]])
-    assert told(graph.replace({"a+b_c": weight, "a_b": weight, "input_a": weight}), "aliases") == [
-        "a: passes its spikes on through aliases of 'b', which saves up to 3 recurrent entries"
-    ]
+    assert messages(
+        graph.replace({"a+b_c": weight, "a_b": weight, "input_a": weight}), "aliases"
+    ) == ["a: passes its spikes on through aliases of 'b', which saves up to 3 recurrent entries"]
 
 
 def test_placement_says_where_spikes_are_passed_on():

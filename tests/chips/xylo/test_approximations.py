@@ -62,8 +62,8 @@ def test_an_unknown_name_is_refused_with_those_there_are():
 @pytest.mark.parametrize("name", APPROXIMATIONS)
 def test_nothing_changes_where_there_is_nothing_to_change(name):
     for graph in (one(), sequence(4, 5, 6, 2)):
-        after, told = changed(graph, name)
-        assert (str(after), told) == (str(graph), [])
+        after, messages = changed(graph, name)
+        assert (str(after), messages) == (str(graph), [])
 
 
 def test_only_what_is_named_is_changed():
@@ -83,9 +83,9 @@ def test_every_remedy_of_a_rule_is_an_approximation():
 
 
 def test_a_neuron_that_fires_above_fires_at_its_threshold():
-    after, told = changed(one(compare="gt"), "gt->ge")
+    after, messages = changed(one(compare="gt"), "gt->ge")
     assert after["h"].compare == "ge"
-    assert told == [
+    assert messages == [
         "h: fires above its threshold and on xylo_a2 at it; this adds a spike where a membrane "
         "equals its threshold exactly"
     ]
@@ -102,20 +102,20 @@ def test_the_comparison_matters_only_at_the_threshold():
 
 @pytest.mark.parametrize("alpha", [1.0, 1 - 2.0**-16])
 def test_a_membrane_that_leaks_too_little_gets_the_slowest_leak(alpha):
-    after, told = changed(one(alpha_mem=[0.875, alpha]), "no_leak->slowest_leak")
+    after, messages = changed(one(alpha_mem=[0.875, alpha]), "no_leak->slowest_leak")
     np.testing.assert_array_equal(after["h"].alpha_mem, [0.875, 1 - 2.0**-15])
     assert errors(after) == []
     was = "infinite" if alpha == 1 else "65.5 s"
-    assert told == [
-        f"h: tau_mem {was} becomes 32.8 s, dash 15; in integers xylo_a2 also takes at least 1 off "
-        "every state that is not 0, each timestep"
+    assert messages == [
+        f"h: tau_mem {was} becomes 32.8 s, dash 15; in integers xylo_a2 also reduces every state "
+        "that is not 0 by at least 1 a timestep"
     ]
 
 
 def test_a_synapse_can_have_the_slowest_leak_too():
-    after, told = changed(one(alpha_syn=[[1.0], [0.5]]), "no_leak->slowest_leak")
+    after, messages = changed(one(alpha_syn=[[1.0], [0.5]]), "no_leak->slowest_leak")
     np.testing.assert_array_equal(after["h"].alpha_syn, [[1 - 2.0**-15], [0.5]])
-    assert [text[:32] for text in told] == ["h: tau_syn infinite becomes 32.8"]
+    assert [text[:32] for text in messages] == ["h: tau_syn infinite becomes 32.8"]
 
 
 def test_the_last_dash_that_the_chip_has_is_no_approximation():
@@ -128,18 +128,18 @@ def test_the_last_dash_that_the_chip_has_is_no_approximation():
 
 @pytest.mark.parametrize("reset", ["value", "additive"])
 def test_a_membrane_that_returns_to_zero_keeps_the_rest(reset):
-    after, told = changed(one(reset=reset, v_threshold=[1.0, 0.5]), "reset_to_zero->subtract")
+    after, messages = changed(one(reset=reset, v_threshold=[1.0, 0.5]), "reset_to_zero->subtract")
     assert (after["h"].reset, after["h"].reset_when) == ("subtract", "same")
-    assert told == [
-        "h: returns to 0 after a spike, on xylo_a2 it loses its threshold and keeps the rest, up "
-        "to 200 % of it after one input spike"
+    assert messages == [
+        "h: resets to 0 after a spike; xylo_a2 subtracts the threshold and keeps the remainder, "
+        "up to 200 % of the threshold after one input spike"
     ]
     assert errors(after) == []
 
 
 def test_weights_that_only_inhibit_leave_nothing_that_could_be_told():
     graph = one(reset="value").replace({"input_h": Linear(weight=-SQUARE)})
-    assert changed(graph, "reset_to_zero->subtract")[1][0].endswith("keeps the rest")
+    assert changed(graph, "reset_to_zero->subtract")[1][0].endswith("keeps the remainder")
 
 
 @pytest.mark.parametrize("fields", [{"reset": "value", "v_reset": 0.1}, {"reset": "none"}])
@@ -173,9 +173,9 @@ LATE = {
 
 @pytest.mark.parametrize(("fields", "text"), LATE.values(), ids=LATE)
 def test_a_late_reset_is_done_at_once(fields, text):
-    after, told = changed(one(**fields), "delayed_reset->same_step")
+    after, messages = changed(one(**fields), "delayed_reset->same_step")
     assert after["h"].reset_when == "same"
-    assert told == [f"h: is reset in the timestep after a spike and on xylo_a2 at once: {text}"]
+    assert messages == [f"h: is reset in the timestep after a spike and on xylo_a2 at once: {text}"]
 
 
 def test_a_late_reset_differs_by_what_is_said():
@@ -194,9 +194,9 @@ def test_a_late_reset_differs_by_what_is_said():
 
 def test_a_cap_becomes_the_chips():
     graph = one(max_spikes=3)
-    after, told = changed(graph, "spike_cap->chip_cap")
+    after, messages = changed(graph, "spike_cap->chip_cap")
     assert [after[name].max_spikes for name in ("h", "out")] == [31, 1]
-    assert told == ["h: spikes 3 times a timestep at most, on xylo_a2 31 times"]
+    assert messages == ["h: spikes 3 times a timestep at most, on xylo_a2 31 times"]
     assert changed(one(max_spikes=1), "spike_cap->chip_cap")[1] == [
         "h: spikes once a timestep at most, on xylo_a2 31 times"
     ]
@@ -205,19 +205,22 @@ def test_a_cap_becomes_the_chips():
 
 
 def test_a_floor_is_left_out():
-    after, told = changed(one(v_min=[-1.0, -0.5], v_threshold=[1.0, 2.0]), "v_min->none")
+    after, messages = changed(one(v_min=[-1.0, -0.5], v_threshold=[1.0, 2.0]), "v_min->none")
     assert after["h"].v_min is None
-    assert told == [
-        "h: keeps its membranes at -0.25 times the threshold or above, on xylo_a2 they fall as "
-        "far as 16 bit let them"
+    assert messages == [
+        "h: limits membranes to at least -0.25 times the threshold; xylo_a2 has no limit above "
+        "that of 16 bit"
     ]
 
 
 def test_membranes_start_at_zero():
-    after, told = changed(one(v_init=[-0.5, 0.25]), "v_init->zero")
+    after, messages = changed(one(v_init=[-0.5, 0.25]), "v_init->zero")
     assert not np.any(after["h"].v_init)
-    assert told == [
-        "h: starts at up to 50 % of its threshold, on xylo_a2 at 0; the first spikes may differ"
+    assert messages == [
+        (
+            "h: starts at up to 50 % of its threshold; xylo_a2 starts at 0, so the first spikes "
+            "may differ"
+        )
     ]
 
 
@@ -225,13 +228,12 @@ def test_membranes_start_at_zero():
 
 
 def test_input_without_synapse_goes_through_the_fastest():
-    after, told = changed(one(alpha_syn=None), "no_synapse->fastest_synapse")
+    after, messages = changed(one(alpha_syn=None), "no_synapse->fastest_synapse")
     np.testing.assert_array_equal(after["h"].alpha_syn, [0.5])
     assert errors(after) == []
-    assert told == [
-        "h: hears its input at once, on xylo_a2 through a synapse: half of it in the same "
-        "timestep, a quarter in the next, and so on, 1 timestep later on average and in the end "
-        "all of it"
+    assert messages == [
+        "h: input is instantaneous; xylo_a2 passes it through a synapse: 50 % in the same "
+        "timestep, 25 % in the next, and so on, 1 timestep later on average, 100 % in the end"
     ]
 
 
@@ -285,14 +287,14 @@ def biased(bias, **neuron):
 
 def test_a_bias_of_the_weights_becomes_what_its_current_settles_at():
     graph = biased([0.1, -0.2], alpha_syn=[[0.75], [0.5]], v_threshold=[1.0, 0.5])
-    after, told = changed(graph, "linear_bias->neuron_bias")
+    after, messages = changed(graph, "linear_bias->neuron_bias")
     assert after["input_h"].bias is None
     np.testing.assert_allclose(after["h"].bias, [0.3, -0.2])
     # 0.75 ** 17 < 0.01
-    assert told == [
-        "input_h: its bias acts at once on the membranes of 'h', xylo_a2 has no other, by up to "
-        "40 % of the threshold a step; through the synapse it took 17 timesteps to come to 99 % "
-        "of that"
+    assert messages == [
+        "input_h: its bias acts directly on the membranes of 'h', the only biases of xylo_a2, by "
+        "up to 40 % of the threshold a step; through the synapse it took 17 timesteps to reach "
+        "99 % of that"
     ]
     assert errors(after) == []
 
@@ -362,16 +364,16 @@ def delays(graph):
 
 
 def test_what_goes_around_a_layer_keeps_its_time_and_the_block_is_late():
-    after, told = changed(skip(), "delays->hops")
+    after, messages = changed(skip(), "delays->hops")
     assert delays(after) == {
         ("input", "a"): 0,
         ("a", "b"): 0,
         ("b", "out"): 1,
         ("a", "out"): 0,
     }
-    assert told == [
-        "out: gets 'b' through 'b_out' 1 timestep later than in the network, since each hop on "
-        "xylo_a2 takes one"
+    assert messages == [
+        "out: receives 'b' through 'b_out' 1 timestep later than in the network, since each hop "
+        "on xylo_a2 takes one timestep"
     ]
     assert contract.lag(after) == 1
 
@@ -386,19 +388,21 @@ def test_a_skip_that_waits_already_is_kept():
 
 def test_recurrence_of_two_steps_becomes_one():
     connections = [("input", "h", SQUARE), ("h", "h", SQUARE, 2), ("h", "out", SQUARE)]
-    after, told = changed(wired(2, {"h": lif(2), "out": readout(2)}, connections), "delays->hops")
+    after, messages = changed(
+        wired(2, {"h": lif(2), "out": readout(2)}, connections), "delays->hops"
+    )
     assert delays(after)["h", "h"] == 1
-    assert told == [
-        "h: gets 'h' through 'h_h' 1 timestep earlier than in the network, since each hop on "
-        "xylo_a2 takes one"
+    assert messages == [
+        "h: receives 'h' through 'h_h' 1 timestep earlier than in the network, since each hop on "
+        "xylo_a2 takes one timestep"
     ]
 
 
 def test_feedback_of_one_step_takes_as_long_as_its_hops():
     graph = skip(("b", "a", SQUARE, 1))
-    after, told = changed(graph, "delays->hops")
+    after, messages = changed(graph, "delays->hops")
     assert delays(after)["b", "a"] == 2
-    assert [text.split(" ", 1)[0] for text in told] == ["a:", "out:"]
+    assert [text.split(" ", 1)[0] for text in messages] == ["a:", "out:"]
 
 
 def test_a_network_that_is_joined_wrongly_is_left_to_the_rules():
@@ -419,9 +423,9 @@ def tangled(rng):
 @pytest.mark.parametrize("seed", range(40))
 def test_any_network_becomes_one_that_the_chip_keeps(seed):
     graph = whole(tangled(np.random.default_rng(seed)))
-    after, told = changed(graph, "delays->hops")
+    after, messages = changed(graph, "delays->hops")
     assert errors(after) == []
-    assert (told == []) == (errors(graph) == [])
+    assert (messages == []) == (errors(graph) == [])
     assert str(changed(after, "delays->hops")[0]) == str(after)
     assert graph.nodes.keys() == after.nodes.keys()
     spikes = np.random.default_rng(0).poisson(1.0, (2, 50, 3))
@@ -439,8 +443,8 @@ def whole(graph):
 @pytest.mark.parametrize("seed", range(12))
 def test_a_network_that_the_chip_keeps_is_unchanged(seed):
     graph, _ = layered(np.random.default_rng(seed))
-    after, told = changed(graph, "delays->hops")
-    assert (str(after), told) == (str(graph), [])
+    after, messages = changed(graph, "delays->hops")
+    assert (str(after), messages) == (str(graph), [])
 
 
 @pytest.mark.parametrize("chip", [A2, A3], ids=lambda chip: chip.name)

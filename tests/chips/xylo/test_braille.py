@@ -25,7 +25,7 @@ def published():
 
 
 @pytest.fixture
-def made(tmp_path):
+def path(tmp_path):
     """A file of the same form with random weights."""
     return write(tmp_path / FILE, file())
 
@@ -60,8 +60,8 @@ def file():
     return NirFile(graph=graph, version="0.2.0", where=FILE)
 
 
-def test_the_constants_are_those_that_were_trained(made):
-    graph = load(made, dt=braille.DT)
+def test_the_constants_are_those_that_were_trained(path):
+    graph = load(path, dt=braille.DT)
     hidden, letters = graph.of(Neuron).values()
     np.testing.assert_allclose(hidden.alpha_mem, 0.85)
     np.testing.assert_allclose(hidden.alpha_syn, 0.75)
@@ -73,8 +73,8 @@ def test_the_constants_are_those_that_were_trained(made):
         np.testing.assert_array_equal(graph[name].weight, file().graph.nodes[name].fields["weight"])
 
 
-def test_recurrent_spikes_arrive_one_step_later(made):
-    graph = load(made, dt=braille.DT)
+def test_recurrent_spikes_arrive_one_step_later(path):
+    graph = load(path, dt=braille.DT)
     spikes = braille.touches(0.3, 0, samples=2)
     layer = interpret(graph, spikes, record=True).layers["lif1.lif"]
     drive = spikes @ graph["fc1"].weight.T
@@ -93,9 +93,9 @@ def test_touches_have_the_rate_they_are_asked_for(rate):
     assert spikes.max() == 1
 
 
-def test_what_is_accepted_is_all_that_is_needed_and_no_more(made):
+def test_what_is_accepted_is_all_that_is_needed_and_no_more(path):
     with pytest.raises(DeployError) as refused:
-        deploy(made, "xylo_a2", dt=braille.DT)
+        deploy(path, "xylo_a2", dt=braille.DT)
     found = [(finding.rule, finding.where) for finding in refused.value.diagnostics]
     assert found == [
         ("comparison", "lif1.lif"),
@@ -104,8 +104,8 @@ def test_what_is_accepted_is_all_that_is_needed_and_no_more(made):
     ]
 
 
-def test_the_report_has_a_line_for_each_rate(made, capsys):
-    d = deploy(made, "xylo_a2", dt=braille.DT, allow=braille.ALLOWED, quantizer="channel")
+def test_the_report_has_a_line_for_each_rate(path, capsys):
+    d = deploy(path, "xylo_a2", dt=braille.DT, allow=braille.ALLOWED, quantizer="channel")
     braille.report(d, range(1, 2))
     printed = capsys.readouterr().out
     for rate in ("1 %", "2 %", "5 %", "10 %"):

@@ -18,7 +18,7 @@ ONE, A2, IMU, A3 = map(load_chip, ("xylo_1", "xylo_a2", "xylo_imu", "xylo_a3"))
 CHIPS = (ONE, A2, IMU, A3)
 
 
-def made_for(chip, **changes):
+def program_for(chip, **changes):
     return quiet(core=chip.integer_core, **changes)
 
 
@@ -105,20 +105,20 @@ def test_the_tree_is_plain_data(chip):
 
 @pytest.mark.parametrize("chip", [ONE, A2], ids=lambda chip: chip.name)
 def test_on_xylo_1_and_audio_2_matrices_have_full_height(chip):
-    made = program(core=chip.integer_core)
-    tree = configuration(made, chip)
-    assert np.array_equal(tree["input"]["weights"], made.weights_in[..., 0])
-    assert np.array_equal(tree["reservoir"]["weights"], made.weights_rec[..., 0])
-    assert np.array_equal(tree["readout"]["weights"], made.weights_out)
+    xylo_program = program(core=chip.integer_core)
+    tree = configuration(xylo_program, chip)
+    assert np.array_equal(tree["input"]["weights"], xylo_program.weights_in[..., 0])
+    assert np.array_equal(tree["reservoir"]["weights"], xylo_program.weights_rec[..., 0])
+    assert np.array_equal(tree["readout"]["weights"], xylo_program.weights_out)
 
 
 @pytest.mark.parametrize("chip", [IMU, A3], ids=lambda chip: chip.name)
 def test_elsewhere_they_end_where_the_reach_does(chip):
-    made = program()
-    tree = configuration(made, chip)
-    assert np.array_equal(tree["input"]["weights"], made.weights_in[:, :128, 0])
+    xylo_program = program()
+    tree = configuration(xylo_program, chip)
+    assert np.array_equal(tree["input"]["weights"], xylo_program.weights_in[:, :128, 0])
     assert np.shape(tree["hidden"]["weights"]) == (200, 200)
-    assert np.array_equal(tree["readout"]["weights"], made.weights_out[72:])
+    assert np.array_equal(tree["readout"]["weights"], xylo_program.weights_out[72:])
 
 
 @pytest.mark.parametrize("chip", [IMU, A3], ids=lambda chip: chip.name)
@@ -129,14 +129,14 @@ def test_a_small_network_is_all_within_reach(chip):
 
 
 def test_shifts_and_constants_are_where_they_belong():
-    made = program(threshold_out=np.array([5, 6]), dash_mem_out=np.array([3, 4]))
-    tree = configuration(made, A2)
+    xylo_program = program(threshold_out=np.array([5, 6]), dash_mem_out=np.array([3, 4]))
+    tree = configuration(xylo_program, A2)
     shifts = [tree[part]["weight_bit_shift"] for part in ("input", "reservoir", "readout")]
     assert shifts == [1, 2, 3]
     neuron = tree["reservoir"]["neurons"][17]
-    assert neuron["i_syn_decay"] == made.dash_syn[17]
-    assert neuron["v_mem_decay"] == made.dash_mem[17]
-    assert neuron["threshold"] == made.threshold[17]
+    assert neuron["i_syn_decay"] == xylo_program.dash_syn[17]
+    assert neuron["v_mem_decay"] == xylo_program.dash_mem[17]
+    assert neuron["threshold"] == xylo_program.threshold[17]
     assert [n["threshold"] for n in tree["readout"]["neurons"]] == [5, 6]
     assert [n["v_mem_decay"] for n in tree["readout"]["neurons"]] == [3, 4]
     assert len(tree["reservoir"]["neurons"]) == 200
@@ -175,7 +175,7 @@ def test_an_alias_is_a_hidden_id_or_none():
 @pytest.mark.parametrize("chip", [ONE, A2, A3], ids=lambda chip: chip.name)
 def test_the_second_synapse_has_its_own_weights_and_decay(chip):
     rng = np.random.default_rng(0)
-    made = made_for(
+    xylo_program = program_for(
         chip,
         hidden=2,
         synapses=2,
@@ -183,11 +183,11 @@ def test_the_second_synapse_has_its_own_weights_and_decay(chip):
         weights_rec=rng.integers(-128, 128, (2, 2, 2)),
         dash_syn_2=np.array([7, 8]),
     )
-    tree = configuration(made, chip)
+    tree = configuration(xylo_program, chip)
     hidden = tree[hidden_part(chip)]
     assert tree["synapse2_enable"] is True
-    assert np.array_equal(tree["input"]["syn2_weights"], made.weights_in[..., 1])
-    assert np.array_equal(hidden["syn2_weights"], made.weights_rec[..., 1])
+    assert np.array_equal(tree["input"]["syn2_weights"], xylo_program.weights_in[..., 1])
+    assert np.array_equal(hidden["syn2_weights"], xylo_program.weights_rec[..., 1])
     assert [n["i_syn2_decay"] for n in hidden["neurons"]] == [7, 8]
 
 
@@ -207,19 +207,19 @@ def test_spikes_come_from_the_host_as_fast_as_steps_run():
 
 @pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
 def test_one_synapse_leaves_the_second_off(chip):
-    tree = configuration(made_for(chip), chip)
+    tree = configuration(program_for(chip), chip)
     assert tree.get("synapse2_enable", False) is False
     assert "syn2_weights" not in tree["input"] | tree[hidden_part(chip)]
 
 
 @pytest.mark.parametrize("chip", [ONE, A2, A3], ids=lambda chip: chip.name)
 def test_the_second_decay_is_written_where_the_chip_has_its_register(chip):
-    tree = configuration(made_for(chip, dash_syn_2=np.array([7, 8])), chip)
+    tree = configuration(program_for(chip, dash_syn_2=np.array([7, 8])), chip)
     assert [n["i_syn2_decay"] for n in tree[hidden_part(chip)]["neurons"]] == [7, 8]
 
 
 def test_xylo_1_knows_no_bias_and_no_hibernation():
-    tree = configuration(made_for(ONE), ONE)
+    tree = configuration(program_for(ONE), ONE)
     assert keys(tree).isdisjoint({"bias_enable", "enable_hibernation_mode"})
     assert "v_mem_bias" not in tree["reservoir"]["neurons"][0] | tree["readout"]["neurons"][0]
 
@@ -271,11 +271,11 @@ LIMITS = [
     ("rule", "chip", "good", "bad"), LIMITS, ids=[f"{case[0]}-{case[1].name}" for case in LIMITS]
 )
 def test_at_the_limit_it_is_written_and_one_past_it_nothing_is(rule, chip, good, bad):
-    assert configuration(made_for(chip, **good), chip)
+    assert configuration(program_for(chip, **good), chip)
     with pytest.raises(DeployError) as caught:
-        configuration(made_for(chip, **bad), chip)
+        configuration(program_for(chip, **bad), chip)
     assert {finding.rule for finding in caught.value.diagnostics} == {rule}
-    headline = f"the configuration of {chip.name} has no room for this program:"
+    headline = f"this program does not fit the configuration of {chip.name}:"
     assert str(caught.value).startswith(headline)
 
 
@@ -332,8 +332,8 @@ def test_there_is_a_recorded_surface_for_every_chip():
     ],
 )
 def test_in_real_time_a_step_is_dt_in_cycles_of_the_clock(chip, dt, clock_hz, cycles):
-    made = made_for(chip, dt=dt)
-    tree = configuration(made, chip, operation_mode="RealTime", clock_hz=clock_hz)
+    xylo_program = program_for(chip, dt=dt)
+    tree = configuration(xylo_program, chip, operation_mode="RealTime", clock_hz=clock_hz)
     assert (tree["operation_mode"], tree["time_resolution_wrap"]) == ("RealTime", cycles)
 
 
@@ -370,8 +370,8 @@ def test_a_time_that_the_chip_cannot_keep_is_refused(chip, dt, clock_hz, message
 
 
 def test_a_step_of_one_cycle_is_the_shortest():
-    made = quiet(dt=1 / 50e6)
-    tree = configuration(made, A2, operation_mode="RealTime")
+    xylo_program = quiet(dt=1 / 50e6)
+    tree = configuration(xylo_program, A2, operation_mode="RealTime")
     assert tree["time_resolution_wrap"] == 1
 
 
@@ -388,4 +388,4 @@ def test_hibernation_is_off_unless_it_is_asked_for(chip):
 
 def test_xylo_1_does_not_hibernate():
     with pytest.raises(ValueError, match=r"^xylo_1 has no hibernation$"):
-        configuration(made_for(ONE), ONE, hibernation=True)
+        configuration(program_for(ONE), ONE, hibernation=True)

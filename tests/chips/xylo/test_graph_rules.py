@@ -77,38 +77,41 @@ REFUSED = [
     (
         "reset to a value",
         {"reset": "value"},
-        "error[reset] h: resets by 'value', xylo_a2 only by 'subtract'"
+        "error[reset] h: resets by 'value'; xylo_a2 supports 'subtract' only"
         + HINT.format("reset_to_zero->subtract"),
     ),
     (
         "additive reset",
         {"reset": "additive"},
-        "error[reset] h: resets by 'additive', xylo_a2 only by 'subtract'"
+        "error[reset] h: resets by 'additive'; xylo_a2 supports 'subtract' only"
         + HINT.format("reset_to_zero->subtract"),
     ),
     (
         "reset to zero in the next step",
         {"reset": "value", "reset_when": "next_erase_all"},
-        "error[reset] h: resets by 'value, next_erase_all', xylo_a2 only by 'subtract'"
+        "error[reset] h: resets by 'value, next_erase_all'; xylo_a2 supports 'subtract' only"
         + HINT.format('reset_to_zero->subtract", "delayed_reset->same_step').replace(",)", ")"),
     ),
     (
         "reset to another value",
         {"reset": "value", "v_reset": 0.1},
-        "error[reset] h: resets by 'value', xylo_a2 only by 'subtract'",
+        "error[reset] h: resets by 'value'; xylo_a2 supports 'subtract' only",
     ),
-    ("no reset", {"reset": "none"}, "error[reset] h: resets by 'none', xylo_a2 only by 'subtract'"),
+    (
+        "no reset",
+        {"reset": "none"},
+        ("error[reset] h: resets by 'none'; xylo_a2 supports 'subtract' only"),
+    ),
     (
         "reset in the next step",
         {"reset_when": "next_undecayed"},
-        "error[reset] h: resets by 'subtract, next_undecayed', xylo_a2 only by 'subtract'"
+        "error[reset] h: resets by 'subtract, next_undecayed'; xylo_a2 supports 'subtract' only"
         + HINT.format("delayed_reset->same_step"),
     ),
     (
         "reset of another size",
         {"reset_amount": [1.0, 2.0]},
-        "error[reset] h: subtracts something else than its threshold; xylo_a2 has one number for "
-        "both",
+        "error[reset] h: reset_amount differs from v_threshold; xylo_a2 stores one value for both",
     ),
     (
         "fires above",
@@ -146,8 +149,8 @@ REFUSED = [
     (
         "no synapse",
         {"alpha_syn": None},
-        "error[synapse] h: has no synaptic current; xylo_a2 cannot switch its own off (train with "
-        "tau_syn)" + HINT.format("no_synapse->fastest_synapse"),
+        "error[synapse] h: has no synaptic current; xylo_a2 cannot disable its synapses (train "
+        "with tau_syn)" + HINT.format("no_synapse->fastest_synapse"),
     ),
     (
         "three synapses",
@@ -158,8 +161,8 @@ REFUSED = [
     (
         "decay before the input",
         {"syn_order": "decay_add"},
-        "error[synapse] h: decays its current before the input is added, xylo_a2 after it; the "
-        "weights could not take up the difference",
+        "error[synapse] h: decays its current before the input is added, xylo_a2 after it; "
+        "weights cannot compensate for the difference",
     ),
     (
         "no leak",
@@ -249,8 +252,8 @@ def test_a_bias_of_the_weights_is_refused():
     biased = Linear(weight=SQUARE, bias=[0.0, 0.5])
     assert errors(graph.replace({"input_h": Linear(weight=SQUARE, bias=[0.0, 0.0])})) == []
     assert errors(graph.replace({"input_h": biased})) == [
-        "error[linear_bias] input_h: has a bias, which passes the synapse of the neurons behind "
-        "it; xylo_a2 adds biases to the membrane (train with bias=False and a bias on the neurons)"
+        "error[linear_bias] input_h: has a bias that acts through the synapse of the next layer; "
+        "xylo_a2 adds biases to the membrane (train with bias=False and a bias on the neurons)"
         + HINT.format("linear_bias->neuron_bias")
     ]
 
@@ -290,7 +293,7 @@ def test_a_convolution_is_refused_by_name():
     }
     assert errors(Graph.chain(nodes)) == [
         "error[node_kinds] conv: Conv2d does not exist on xylo_a2, which has dense weights and "
-        "spiking neurons; written out it would be 4 x 4 weights"
+        "spiking neurons; as dense weights it would take 4 x 4 weights"
     ]
 
 
@@ -383,8 +386,8 @@ def twice(first, second, post="h"):
 
 def test_two_weights_between_one_pair_are_refused():
     assert errors(twice(dense(), dense())) == [
-        "error[one_connection] b: joins 'input' and 'h' as 'a' does; xylo_a2 holds one weight for "
-        "each pair of neurons"
+        "error[one_connection] b: connects 'input' and 'h' as 'a' does; xylo_a2 stores one "
+        "weight for each pair of neurons"
     ]
 
 
@@ -394,8 +397,8 @@ def test_one_weight_that_counts_twice_is_refused():
     edges = [("input", "u"), ("input", "w"), ("u", "a"), ("w", "b"), ("a", "ab"), ("b", "ab")]
     edges += [("ab", "aab"), ("a", "aab"), ("aab", "v"), ("v", "out"), ("out", "output")]
     assert errors(Graph(nodes, edges)) == [
-        "error[one_connection] v: joins 'a' and 'out' twice; xylo_a2 holds one weight for each "
-        "pair of neurons"
+        "error[one_connection] v: connects 'a' and 'out' twice; xylo_a2 stores one weight for "
+        "each pair of neurons"
     ]
 
 
@@ -408,8 +411,8 @@ def test_one_output_is_read():
 
 def test_the_output_is_a_spiking_layer():
     assert errors(chain(dense(), lif(2), dense())) == [
-        "error[readout_layer] n2: is the network's output but no spiking layer; xylo_a2 is read "
-        "out at spiking neurons"
+        "error[readout_layer] n2: is the network's output but not a spiking layer; the outputs "
+        "of xylo_a2 are spiking neurons"
     ]
     nodes = {"input": Input(shape=(2,)), "w": dense(), "h": lif(2), "output": Output()}
     straight = Graph(nodes, [("input", "w"), ("w", "h"), ("input", "output")])
@@ -434,7 +437,7 @@ def test_a_recurrent_output_layer_is_refused():
 def test_a_network_without_hidden_layer_is_refused():
     assert errors(chain(dense(), readout(2))) == [
         "error[readout_layer] n1: is driven by the input through 'n0'; output neurons of xylo_a2 "
-        "listen to hidden neurons only"
+        "receive spikes of hidden neurons only"
     ]
 
 

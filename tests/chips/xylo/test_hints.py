@@ -121,7 +121,10 @@ def test_neurons_without_effect_are_offered_first_and_the_outputs_stay():
     spec["weights_in"] = abs(spec["weights_in"])
     spec["weights_in"][:, :10] *= -1  # never fire
     chip = chip_with(hidden_neurons=40)
-    text = "without 35 of 70 hidden neurons that never fire or are never read it fits, same outputs"
+    text = (
+        "it fits without 35 of 70 hidden neurons that never fire or are never read, with the "
+        "same outputs"
+    )
     assert hints(quiet(**spec), chip, "hidden_neurons") == [
         "the program fits xylo_a3 or xylo_imu",
         text,
@@ -147,7 +150,7 @@ def test_channels_without_weights_are_offered_to_go():
     weights = np.ones((20, 2, 1), int)
     weights[[3, 7, 8, 9]] = 0
     assert hints(quiet(inputs=20, weights_in=weights), A2, "input_channels") == [
-        "without the 4 channels that reach nothing it fits"
+        "it fits without the 4 channels that reach nothing"
     ]
     kept = quiet(inputs=16, weights_in=np.delete(weights, [3, 7, 8, 9], axis=0))
     assert not found(kept, A2, "input_channels")
@@ -191,9 +194,9 @@ def test_pruning_by_memory_takes_the_smallest_of_all():
     spec = plain(np.random.default_rng(3), 120, 300, 20)
     flat = np.abs(spec["weights_rec"]).ravel()
     many = np.count_nonzero(flat) - 31744
-    told = hints(quiet(**spec), A3, "fan_out_memory")
+    found_hints = hints(quiet(**spec), A3, "fan_out_memory")
     bound = np.sort(flat[flat > 0])[many - 1]
-    assert told[0] == (
+    assert found_hints[0] == (
         f"prune the {many:,} smallest weights between hidden layers: the largest removed is "
         f"{bound} of 127"
     ).replace(",", " ")
@@ -284,7 +287,7 @@ def test_neurons_numbered_as_told_are_within_reach_and_do_the_same():
         "populations": (),
     }
     program = quiet(**spec)
-    text = "numbered with the neurons that hear the input first and those read out last it fits"
+    text = "it fits with neurons renumbered, those fed by the input first and those read out last"
     for rule in ("input_expansion", "output_expansion"):
         assert text in hints(program, A3, rule)
     reached = spec["weights_in"].any(axis=(0, 2))
@@ -328,7 +331,7 @@ def test_two_currents_of_which_each_neuron_uses_one_are_one_without_any_differen
         for name in ("weights_in", "weights_rec"):
             net[name] = net[name] * np.stack([~second, second], axis=1)
         program = as_program(net)
-        text = "no neuron uses two currents: written with one, the network is the same"
+        text = "no neuron uses two currents: with one, the network is the same"
         assert text in hints(program, IMU, "synapses")
         single = as_program(
             net
@@ -430,7 +433,7 @@ def test_a_threshold_of_1_is_offered_where_nothing_drives_the_neuron():
     weights = np.array([[[0], [-5], [3]]])
     low = quiet(hidden=3, weights_in=weights, threshold=np.array([0, -2, 9]))
     assert hints(low, A2, "thresholds") == [
-        "nothing drives these neurons up: with threshold 1 they stay silent"
+        "these neurons have no positive input: with threshold 1 they never fire"
     ]
     raised = replace(low, threshold=np.array([1, 1, 9]))
     assert not found(raised, A2, "thresholds")
@@ -443,12 +446,14 @@ def test_a_threshold_of_1_is_offered_where_nothing_drives_the_neuron():
 def test_dash_1_is_heard():
     fields = {"weights_in": np.array([[[90]]]), "threshold": np.array([20])}
     deaf = quiet(hidden=1, dash_syn=np.array([0]), **fields)
-    assert hints(deaf, A2, "decays") == ["dash 1 is the shortest decay that keeps something"]
-    heard = quiet(hidden=1, dash_syn=np.array([1]), **fields)
-    assert not found(heard, A2, "decays")
+    assert hints(deaf, A2, "decays") == [
+        ("dash 1 is the shortest decay that keeps a part of the state")
+    ]
+    program = quiet(hidden=1, dash_syn=np.array([1]), **fields)
+    assert not found(program, A2, "decays")
     once = np.array([[[1], [0], [0]]])
     assert not simulate(deaf, once, record=True).hidden_spikes.any()
-    assert simulate(heard, once, record=True).hidden_spikes.any()
+    assert simulate(program, once, record=True).hidden_spikes.any()
 
 
 # ---- aliases ----
@@ -457,7 +462,7 @@ def test_dash_1_is_heard():
 def test_a_loop_without_the_alias_that_closes_it_is_none():
     aliases = ((2,), (), (3,), (0,))
     assert hints(quiet(hidden=4, aliases=aliases), A2, "alias_loops") == [
-        "without the alias that closes it there is none"
+        "remove the alias that closes it"
     ]
     opened = quiet(hidden=4, aliases=((2,), (), (3,), ()))
     assert check(opened, A2) == tuple(f for f in check(opened, A2) if "alias" not in f.rule)

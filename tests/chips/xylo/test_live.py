@@ -488,10 +488,10 @@ def test_a_board_that_says_nothing_is_given_up():
 def test_a_readout_with_too_few_outputs_is_refused():
     samna = StandIn("XyloImuTestBoard")
     inner = BoardStandIn.readout
-    made = count()
+    calls = count()
     try:
         BoardStandIn.readout = lambda self, step, spikes: inner(
-            self, step, spikes[: 1 + (next(made) % 2)]
+            self, step, spikes[: 1 + (next(calls) % 2)]
         )
         with pytest.raises(VendorError, match=r"^a Readout has 1 output neurons, the program 2$"):
             run(*busy("xyloImu"), samna=samna)

@@ -53,16 +53,16 @@ def span(figure):
 def test_synops_are_the_connections_that_spikes_pass(seed):
     rng = np.random.default_rng(seed)
     graph, _ = layered(rng, synapses=1 + seed % 2)
-    made = lower(integers(rng, graph), A3)
-    spikes = rng.poisson(1.0, (3, 20, made.inputs)).clip(0, 15)
-    run = simulate(made, spikes, record=True)
-    want = dict.fromkeys([p.name for p in made.populations], 0)
+    xylo_program = lower(integers(rng, graph), A3)
+    spikes = rng.poisson(1.0, (3, 20, xylo_program.inputs)).clip(0, 15)
+    run = simulate(xylo_program, spikes, record=True)
+    want = dict.fromkeys([p.name for p in xylo_program.populations], 0)
     joined = {
-        "input": [made.weights_in[..., s] for s in range(made.synapses)],
-        "hidden": [made.weights_rec[..., s] for s in range(made.synapses)],
-        "output": [made.weights_out],
+        "input": [xylo_program.weights_in[..., s] for s in range(xylo_program.synapses)],
+        "hidden": [xylo_program.weights_rec[..., s] for s in range(xylo_program.synapses)],
+        "output": [xylo_program.weights_out],
     }
-    for p in made.populations:
+    for p in xylo_program.populations:
         for post in range(p.start, p.stop):
             for source, fired in (("input", spikes), ("hidden", run.hidden_spikes)):
                 kind = "output" if (p.role, source) == ("output", "hidden") else source
@@ -71,10 +71,10 @@ def test_synops_are_the_connections_that_spikes_pass(seed):
                 for matrix in joined[kind]:
                     for pre in np.flatnonzero(matrix[:, post]):
                         want[p.name] += int(fired[..., pre].sum(dtype=int))
-    found = activity(made, spikes)
+    found = activity(xylo_program, spikes)
     assert {la.name: la.synops_per_step * 60 for la in found.layers[1:]} == pytest.approx(want)
     assert found.synops_per_step * 60 == pytest.approx(sum(want.values()))
-    assert (found.steps, found.dt) == (20, made.dt)
+    assert (found.steps, found.dt) == (20, xylo_program.dt)
 
 
 def test_spikes_and_active_neurons_are_counted_a_step():
@@ -188,9 +188,9 @@ def test_the_readings_of_a_mapped_network_lie_in_the_range(mhz, read):
     digital = cost(A3, mhz * 1e6).idle["digital"]
     assert digital.low < read < digital.high
     assert digital.nominal == pytest.approx(read, rel=0.04)
-    said = cost(A3, mhz * 1e6, modes={"configuration": "mapped"}).idle["digital"]
-    assert said.low < read < said.high
-    assert said.nominal == digital.nominal
+    result = cost(A3, mhz * 1e6, modes={"configuration": "mapped"}).idle["digital"]
+    assert result.low < read < result.high
+    assert result.nominal == digital.nominal
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,11 @@ def test_the_readings_of_a_mapped_network_lie_in_the_range(mhz, read):
     ],
 )
 def test_a_mode_that_is_said_narrows_the_range_around_its_reading(modes, mhz, read):
-    said = cost(A3, mhz * 1e6, modes=modes)
-    digital = said.idle["digital"]
+    result = cost(A3, mhz * 1e6, modes=modes)
+    digital = result.idle["digital"]
     assert digital.low <= read <= digital.high
     assert digital.high < 1.2 * digital.low
-    assert said.modes == {"microphone": None, "configuration": modes["configuration"]}
+    assert result.modes == {"microphone": None, "configuration": modes["configuration"]}
 
 
 @pytest.mark.parametrize(("mhz", "read"), [(6.25, 69), (12.5, 132), (25, 257), (50, 492)])
@@ -287,7 +287,7 @@ def test_silence_costs_the_updates_of_neurons_and_never_less_than_nothing():
 
 def test_the_documentations_network_draws_about_what_was_read():
     found = residual(15)
-    made = quiet(
+    xylo_program = quiet(
         **{f: getattr(found, f) for f in ("weights_in", "weights_rec", "weights_out", "aliases")},
         inputs=15,
         hidden=8,
@@ -295,7 +295,9 @@ def test_the_documentations_network_draws_about_what_was_read():
         dt=5e-3,
     )
     rates = {"input": 0.4 / 5e-3, "hidden": 40.0, "output": 0.0}
-    core = estimate(made, IMU, activity_at(made, rates, 1), None).power_by_rail["core"]
+    core = estimate(xylo_program, IMU, activity_at(xylo_program, rates, 1), None).power_by_rail[
+        "core"
+    ]
     assert core.low < 201.1 < core.high * 1.05
     assert core.nominal == pytest.approx(201.1, rel=0.1)
 
@@ -312,8 +314,8 @@ def test_latency_is_a_step_a_hidden_layer_and_the_work_of_one():
 
 
 def hops(**changes):
-    made = program(**changes)
-    found = estimate(made, A2, activity_at(made, RATES, 1), 50e6).latency
+    xylo_program = program(**changes)
+    found = estimate(xylo_program, A2, activity_at(xylo_program, RATES, 1), 50e6).latency
     return None if found is None else round(found.low)
 
 
@@ -352,19 +354,19 @@ def test_rails_add_up():
 
 
 def test_what_is_not_in_the_figures_is_said():
-    told = "\n".join(map(str, cost(IMU).not_priced))
-    assert "state recording" in told
-    assert "Only the sum of static and clocked draw is known" in told
-    assert "input_event: 200 spike/s" in told
-    assert "output_event: 10 spike/s" in told
+    text = "\n".join(map(str, cost(IMU).not_priced))
+    assert "state recording" in text
+    assert "Only the sum of static and clocked draw is known" in text
+    assert "input_event: 200 spike/s" in text
+    assert "output_event: 10 spike/s" in text
 
 
 def test_operations_on_second_synapses_are_counted_and_have_no_price():
     two = np.ones((2, 2, 2), int)
-    made = program(synapses=2, weights_in=two, weights_rec=two)
-    found = estimate(made, A2, activity_at(made, RATES, 1), None)
+    xylo_program = program(synapses=2, weights_in=two, weights_rec=two)
+    found = estimate(xylo_program, A2, activity_at(xylo_program, RATES, 1), None)
     (item,) = [item for item in found.not_priced if item.what == "second_synapse"]
-    want = second_synapse_operations(made, A2, input_active=0.1, hidden_active=0.05)
+    want = second_synapse_operations(xylo_program, A2, input_active=0.1, hidden_active=0.05)
     assert item.per_second == pytest.approx(want / 1e-3)
 
 
@@ -379,16 +381,20 @@ def test_counts_of_another_program_are_refused():
 @pytest.mark.parametrize("seed", range(4))
 def test_the_cycles_of_the_layers_are_those_of_the_formula(chip, seed):
     rng = np.random.default_rng(seed)
-    made = lower(integers(rng, layered(rng)[0]), A3)
-    counted = activity(made, rng.poisson(0.5, (2, 20, made.inputs)).clip(0, 15))
-    found = cycles_by_layer(made, chip, counted)
-    hidden = [p.name for p in made.populations if p.role == "hidden"]
-    busy = sum(counted[name].active * counted[name].neurons for name in hidden) / made.hidden
-    whole = cycles_per_step(made, chip, input_active=counted.layers[0].active, hidden_active=busy)
+    xylo_program = lower(integers(rng, layered(rng)[0]), A3)
+    counted = activity(xylo_program, rng.poisson(0.5, (2, 20, xylo_program.inputs)).clip(0, 15))
+    found = cycles_by_layer(xylo_program, chip, counted)
+    hidden = [p.name for p in xylo_program.populations if p.role == "hidden"]
+    busy = (
+        sum(counted[name].active * counted[name].neurons for name in hidden) / xylo_program.hidden
+    )
+    whole = cycles_per_step(
+        xylo_program, chip, input_active=counted.layers[0].active, hidden_active=busy
+    )
     assert list(found) == [layer.name for layer in counted.layers]
     assert sum(found.values()) == pytest.approx(whole)
     assert all(cycles > 0 for cycles in found.values())
-    shares = [layer.dynamic_share for layer in estimate(made, chip, counted, None).layers]
+    shares = [layer.dynamic_share for layer in estimate(xylo_program, chip, counted, None).layers]
     assert sum(shares) == pytest.approx(1)
     assert shares == pytest.approx([cycles / whole for cycles in found.values()])
 
@@ -397,11 +403,11 @@ def test_the_cycles_of_the_layers_are_those_of_the_formula(chip, seed):
 def test_the_documentations_cycles_are_what_the_pace_is_held_against(inputs, cycles):
     doc = residual(inputs)
     fields = ("weights_in", "weights_rec", "weights_out", "aliases")
-    made = quiet(
+    xylo_program = quiet(
         **{f: getattr(doc, f) for f in fields}, inputs=inputs, hidden=8, outputs=2, dt=5e-3
     )
     rates = {"input": 200.0, "hidden": 200.0, "output": 0.0}
-    (pace,) = estimate(made, IMU, activity_at(made, rates, 1), None).pace
+    (pace,) = estimate(xylo_program, IMU, activity_at(xylo_program, rates, 1), None).pace
     assert pace.worst == pytest.approx(cycles / 5e-3)
     assert pace.unit == "cycle/s"
 
@@ -434,9 +440,9 @@ def test_a_faster_clock_never_draws_less(clock_hz, factor):
 
 @given(st.integers(0, 1000), st.integers(1, 5))
 def test_an_inference_of_more_steps_costs_as_much_more(steps, times):
-    made = program()
-    one = estimate(made, A2, activity_at(made, RATES, steps), None)
-    many = estimate(made, A2, activity_at(made, RATES, steps * times), None)
+    xylo_program = program()
+    one = estimate(xylo_program, A2, activity_at(xylo_program, RATES, steps), None)
+    many = estimate(xylo_program, A2, activity_at(xylo_program, RATES, steps * times), None)
     assert many.power == one.power
     assert many.energy_per_inference.low == pytest.approx(one.energy_per_inference.low * times)
 
@@ -461,9 +467,9 @@ def test_the_slowest_clock_that_keeps_up_is_suggested_with_what_it_saves():
 def test_what_a_slower_clock_saves_is_the_difference_of_the_powers():
     (worst, _) = clocks(cost(A3, 50e6))
     assert worst.clock_hz == 6.25e6
-    said = {"configuration": "mapped", "microphone": "off"}
-    (worst, _) = clocks(cost(A3, 50e6, modes=said))
-    fast, slow = (cost(A3, clock, modes=said).power.nominal for clock in (50e6, 6.25e6))
+    modes = {"configuration": "mapped", "microphone": "off"}
+    (worst, _) = clocks(cost(A3, 50e6, modes=modes))
+    fast, slow = (cost(A3, clock, modes=modes).power.nominal for clock in (50e6, 6.25e6))
     assert worst.saves.nominal == pytest.approx(fast - slow)
 
 

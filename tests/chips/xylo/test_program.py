@@ -30,7 +30,7 @@ def program(core="v2", **changes):
 
 
 def refusal(call, *args, **kwargs):
-    with pytest.raises(ValueError, match=r"^this is no \w+ program:\n") as error:
+    with pytest.raises(ValueError, match=r"^this is not a valid \w+ program:\n") as error:
         call(*args, **kwargs)
     return [line.strip() for line in str(error.value).splitlines()[1:]]
 
@@ -97,13 +97,13 @@ def test_every_wrong_value_is_named_at_once():
         dt=0.0,
     )
     assert faults == [
-        "weights_in: must lie in -128..127 (8 bit), got 128..128 (6 of 6 values, the first at "
-        "[0, 0, 0])",
+        "weights_in: must be in -128..127 (8 bit), got 128..128 (6 of 6 values, the first at [0, "
+        "0, 0])",
         "weights_out: must hold whole numbers, got 0.5 (3 of 3 values, the first at [0, 0])",
-        "dash_mem: must lie in 0..15 (4 bit, for time constants up to 32 768 steps), got 16..16 "
+        "dash_mem: must be in 0..15 (4 bit, for time constants up to 32 768 steps), got 16..16 "
         "(3 of 3 values, the first at [0])",
-        "threshold: must lie in -32768..32767 (16 bit), got 40000..40000 (3 of 3 values, the first "
-        "at [0])",
+        "threshold: must be in -32768..32767 (16 bit), got 40000..40000 (3 of 3 values, the "
+        "first at [0])",
         "bias: must hold whole numbers, got nan (3 of 3 values, the first at [0])",
         "weight_shift_in: must be a whole number in 0..15, got -1",
         "dt: must be > 0 s or None, got 0.0",
@@ -125,7 +125,7 @@ def test_a_register_takes_its_limits_and_nothing_beyond(name, good, bad, text):
     assert getattr(program(**{name: values}), name).tolist() == [3, 3, good]
     values[2] = bad
     assert refusal(program, **{name: values}) == [
-        f"{name}: must lie in {text} (1 of 3 values, the first at [2])"
+        f"{name}: must be in {text} (1 of 3 values, the first at [2])"
     ]
 
 
@@ -141,7 +141,7 @@ def test_a_weight_takes_its_limits_and_nothing_beyond(name, place, shown):
     for bad, span in ((-129, "-129..1"), (128, "1..128")):
         weights[place] = bad
         assert refusal(program, **{name: weights}) == [
-            f"{name}: must lie in -128..127 (8 bit), got {span} (1 of {weights.size} values, the "
+            f"{name}: must be in -128..127 (8 bit), got {span} (1 of {weights.size} values, the "
             f"first at {shown})"
         ]
 

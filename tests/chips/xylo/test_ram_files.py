@@ -122,15 +122,18 @@ def test_what_the_format_cannot_hold_is_refused_all_at_once(tmp_path):
         bias_out=np.array([0, 300]),
         aliases=((1, 2), *((),) * 256),
     )
-    with pytest.raises(ValueError, match=r"^the RAM files cannot hold this program:") as caught:
+    with pytest.raises(ValueError, match=r"^the RAM files cannot store this program:") as caught:
         write_ram_files(program, tmp_path / "a")
     assert str(caught.value).split("\n  ")[1:] == [
-        "input: needs 17 channels, one digit names 16",
-        "network: no output has a weight, and the last one that has gives their number",
-        "hidden: needs biases up to 129, 2 digits hold -128..127",
-        "hidden: needs 257 entries a neuron, 2 digits count 255",
+        "input: needs 17 channels, one digit encodes 16",
+        (
+            "network: no output has a weight; the format takes their number from the last one that "
+            "has"
+        ),
+        "hidden: needs biases up to 129, 2 digits encode -128..127",
+        "hidden: needs 257 entries a neuron, 2 digits encode 255",
         "hidden: needs 2 alias targets a neuron, the format has 1",
-        "output: needs biases up to 300, 2 digits hold -128..127",
+        "output: needs biases up to 300, 2 digits encode -128..127",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -162,7 +165,9 @@ def test_4095_neurons_are_named_and_4096_are_not():
         )
 
     assert "rcram.ini" in memory_files(row(4095))
-    with pytest.raises(ValueError, match="network: needs 4096 hidden neurons, 3 digits name 4095"):
+    with pytest.raises(
+        ValueError, match=("network: needs 4096 hidden neurons, 3 digits encode 4095")
+    ):
         memory_files(row(4096))
 
 

@@ -38,11 +38,11 @@ def text(chip, head, document, basis="published", hint=""):
     return "\n".join(lines + ([f"  hint: {hint}"] if hint else []))
 
 
-def told_number(number):
+def number_text(number):
     return f"{number:,}".replace(",", " ")
 
 
-def told(program, chip, rule):
+def messages(program, chip, rule):
     return [str(finding) for finding in check(program, chip) if finding.rule == rule]
 
 
@@ -126,7 +126,7 @@ def size_cases():
     fits = "the program fits"
     for chip in (X1, A2, IMU, A3):
         core = chip.integer_core
-        for used, hint in ((17, ""), (15, "without the 2 channels that reach nothing it fits")):
+        for used, hint in ((17, ""), (15, "it fits without the 2 channels that reach nothing")):
             weights = np.ones((17, 2, 1), int) * (np.arange(17) < used)[:, None, None]
             yield (
                 "input_channels",
@@ -143,7 +143,7 @@ def size_cases():
         (IMU, 496, f"{fits} xylo_a2 or xylo_a3; or "),
         (A3, 992, f"{fits} xylo_a2; or "),
     ):
-        over, least = told_number(limit + 1), told_number(limit)
+        over, least = number_text(limit + 1), number_text(limit)
         yield (
             "hidden_neurons",
             chip,
@@ -185,8 +185,8 @@ def size_cases():
         two_currents(both=False),
         "error[synapses] hidden: needs 2 synaptic currents a neuron, xylo_imu has 1",
         ("overview", "published"),
-        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: written with one, the "
-        "network is the same",
+        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: with one, the network is the "
+        "same",
     )
     yield (
         "synapses",
@@ -195,15 +195,17 @@ def size_cases():
         quiet(synapses=2),
         "error[synapses] network: needs 2 synaptic currents a neuron, xylo_imu has 1",
         ("overview", "published"),
-        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: written with one, the "
-        "network is the same",
+        f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: with one, the network is the "
+        "same",
     )
 
 
 def path_cases():
     """How far things reach."""
     fits = "the program fits xylo_a2"
-    numbered = "numbered with the neurons that hear the input first and those read out last it fits"
+    numbered = (
+        "it fits with neurons renumbered, those fed by the input first and those read out last"
+    )
     for chip in (IMU, A3):
         yield (
             "input_expansion",
@@ -241,17 +243,17 @@ def path_cases():
         (IMU, 512, 600, "the program fits xylo_a3; or "),
         (A3, 1024, 1100, ""),
     ):
-        over, least = told_number(limit + 1), told_number(limit)
+        over, least = number_text(limit + 1), number_text(limit)
         yield (
             "fan_out",
             chip,
             replace(targets(limit, size), core=chip.integer_core),
             replace(targets(limit + 1, size), core=chip.integer_core),
             f"error[fan_out] hidden: needs {over} hidden targets a neuron, {chip.name} has "
-            f"{least}; 1 of its {told_number(size)} neurons needs more than that",
+            f"{least}; 1 of its {number_text(size)} neurons needs more than that",
             ("registers", "derived") if chip is X1 else ("overview", "published"),
             f"{hint}prune each neuron's smallest weights between hidden layers: the largest "
-            f"removed is 1 of 127; or 'hidden' {told_number(size)} -> {least} neurons fits",
+            f"removed is 1 of 127; or 'hidden' {number_text(size)} -> {least} neurons fits",
         )
     for chip, limit, source, hint in (
         (X1, 32000, ("registers", "derived"), ""),
@@ -259,7 +261,7 @@ def path_cases():
         (IMU, 31744, ("imu", "published"), f"{fits}; or "),
         (A3, 31744, ("ram", "derived"), f"{fits}; or "),
     ):
-        over, least = told_number(limit + 1), told_number(limit)
+        over, least = number_text(limit + 1), number_text(limit)
         yield (
             "fan_out_memory",
             chip,
@@ -305,7 +307,7 @@ def value_cases():
         "error[thresholds] output: threshold 0 in the only neuron fires every step, xylo_1 needs "
         "at least 1",
         ("limits", "published"),
-        "nothing drives these neurons up: with threshold 1 they stay silent",
+        "these neurons have no positive input: with threshold 1 they never fire",
     )
     for chip in (A2, IMU, A3):
         for good, bad, span, factor in (
@@ -402,14 +404,14 @@ def value_cases():
         ("limits", "published"),
         "",
     )
-    heard = "clears the current every step before the membrane hears it: no spike arrives there"
-    dash = "dash 1 is the shortest decay that keeps something"
+    cleared = "clears the current every step before it reaches the membrane: no input has an effect"
+    dash = "dash 1 is the shortest decay that keeps a part of the state"
     yield (
         "decays",
         A2,
         driven(dash_syn=[1]),
         driven(dash_syn=[0]),
-        f"warning[decays] hidden: dash_syn 0 in the only neuron {heard}",
+        f"warning[decays] hidden: dash_syn 0 in the only neuron {cleared}",
         ("limits", "published"),
         dash,
     )
@@ -418,9 +420,9 @@ def value_cases():
         A3,
         driven(dash_mem_out=[1], dash_syn_out=[1]),
         driven(dash_mem_out=[0], dash_syn_out=[0]),
-        "warning[decays] output: dash_mem_out 0 in the only neuron clears the membrane every step, "
-        "which then holds no more than that step's current; dash_syn_out 0 in the only neuron "
-        f"{heard}",
+        "warning[decays] output: dash_mem_out 0 in the only neuron clears the membrane every "
+        "step, which then contains only that step's current; dash_syn_out 0 in the only neuron "
+        f"{cleared}",
         ("limits", "published"),
         dash,
     )
@@ -429,7 +431,7 @@ def value_cases():
         A2,
         replace(two_currents(both=False), dash_syn_2=np.array([0, 1])),
         replace(two_currents(), dash_syn_2=np.array([0, 1])),
-        f"warning[decays] hidden: dash_syn_2 0 in 1 of 2 neurons {heard}",
+        f"warning[decays] hidden: dash_syn_2 0 in 1 of 2 neurons {cleared}",
         ("limits", "published"),
         dash,
     )
@@ -465,8 +467,8 @@ IDS = [f"{case[0]}-{case[1].name}" for case in CASES]
 
 @pytest.mark.parametrize(("name", "chip", "good", "bad", "head", "source", "hint"), CASES, ids=IDS)
 def test_at_the_limit_passes_and_one_past_it_is_found(name, chip, good, bad, head, source, hint):
-    assert told(good, chip, name) == []
-    assert told(bad, chip, name) == [text(chip, head, *source, hint)]
+    assert messages(good, chip, name) == []
+    assert messages(bad, chip, name) == [text(chip, head, *source, hint)]
 
 
 @pytest.mark.parametrize(("name", "chip", "good", "bad", "head", "source", "hint"), CASES, ids=IDS)
@@ -481,8 +483,8 @@ def test_a_finding_that_is_about_numbers_holds_them(name, chip, good, bad, head,
 # ---- aliases, and neurons without a way ----
 
 LOOP = (
-    "spikes come back within the step to the neuron that fired them and count again; nothing "
-    "published says that xylo_a2 does the same\n  source: xylosim 0.1.3 as observed"
+    "within one step spikes return to the neuron that fired them and are counted again; no "
+    "publication states that xylo_a2 does the same\n  source: xylosim 0.1.3 as observed"
 )
 BACK = (
     "back to a lower neuron id, whose turn in the step is over: it sends these spikes on, but they "
@@ -499,26 +501,26 @@ BACK = (
             ((), (1,), (), ()),
             "alias_loops",
             [
-                f"warning[alias_loops] l0: loop of aliases l0[1] -> l0[1]: {LOOP}"
-                "\n  hint: without the alias that closes it there is none"
+                f"warning[alias_loops] l0: loop of aliases l0[1] -> l0[1]: {LOOP}\n  hint: remove "
+                "the alias that closes it"
             ],
         ),
         (
             ((2,), (), (3,), (0,)),
             "alias_loops",
             [
-                f"warning[alias_loops] l0: loop of aliases l0[0] -> l1[0] -> l1[1] -> l0[0]: {LOOP}"
-                "\n  hint: without the alias that closes it there is none"
+                "warning[alias_loops] l0: loop of aliases l0[0] -> l1[0] -> l1[1] -> l0[0]: "
+                f"{LOOP}\n  hint: remove the alias that closes it"
             ],
         ),
         (
             ((0,), (1,), (3,), (2,)),
             "alias_loops",
             [
-                f"warning[alias_loops] l0: 2 loops of aliases, the first l0[0] -> l0[0]: {LOOP}"
-                "\n  hint: without the 2 aliases that close loops there is none",
-                f"warning[alias_loops] l1: loop of aliases l1[0] -> l1[1] -> l1[0]: {LOOP}"
-                "\n  hint: without the alias that closes it there is none",
+                "warning[alias_loops] l0: 2 loops of aliases, the first l0[0] -> l0[0]: "
+                f"{LOOP}\n  hint: remove the 2 aliases that close loops",
+                f"warning[alias_loops] l1: loop of aliases l1[0] -> l1[1] -> l1[0]: {LOOP}\n  "
+                "hint: remove the alias that closes it",
             ],
         ),
         (((1,), (2,), (3,), ()), "alias_order", []),
@@ -537,12 +539,12 @@ BACK = (
 )
 def test_aliases_that_lead_back_are_told_with_what_they_do(aliases, rule, findings):
     program = hidden(4, aliases=aliases, populations=layers(2, 2))
-    assert told(program, A2, rule) == findings
+    assert messages(program, A2, rule) == findings
 
 
 def test_a_long_loop_is_told_by_its_ends():
     program = hidden(9, aliases=(*((n + 1,) for n in range(8)), (0,)), populations=layers(9))
-    (finding,) = told(program, A2, "alias_loops")
+    (finding,) = messages(program, A2, "alias_loops")
     assert "loop of aliases l0[0] -> l0[1] -> l0[2] -> ... -> l0[0]: " in finding
 
 
@@ -557,14 +559,14 @@ def joined(**changes):
 
 def test_neurons_that_cannot_fire_or_are_not_read_are_told_by_layer():
     assert [str(finding) for finding in check(joined(), A2)] == [
-        "info[silent_neurons] l1: all 2 neurons can never fire: no positive weight on the way from "
-        "the input, no positive bias",
-        "warning[silent_neurons] out: 1 of 2 neurons can never fire: no positive weight on the way "
+        "info[silent_neurons] l1: all 2 neurons can never fire: no positive weight on a path "
         "from the input, no positive bias",
-        "info[unread_neurons] l1: all 2 neurons cannot reach an output: no weight and no alias "
-        "leads there",
-        "info[unread_channels] input: 1 of 2 channels without any weight: spikes there change "
-        "nothing",
+        "warning[silent_neurons] out: 1 of 2 neurons can never fire: no positive weight on a "
+        "path from the input, no positive bias",
+        "info[unread_neurons] l1: all 2 neurons cannot reach an output: no path of weights and "
+        "aliases leads there",
+        "info[unread_channels] input: 1 of 2 channels without any weight: their spikes have no "
+        "effect",
     ]
 
 
@@ -615,14 +617,14 @@ def test_every_rule_has_a_case():
 
 
 def test_a_program_for_another_core_is_refused():
-    assert told(quiet(core="v1"), A2, "same_core") == [
+    assert messages(quiet(core="v1"), A2, "same_core") == [
         "error[same_core] network: is a program for core v1, xylo_a2 has core v2"
     ]
 
 
 def test_a_chip_without_biases_refuses_any():
-    assert told(hidden(2), X1, "biases") == []
-    assert told(hidden(2, bias=np.array([0, 1])), X1, "biases") == [
+    assert messages(hidden(2), X1, "biases") == []
+    assert messages(hidden(2, bias=np.array([0, 1])), X1, "biases") == [
         "error[biases] hidden: 1 of 2 neurons with a bias, xylo_1 has none"
         "\n  hint: the program fits xylo_a2 or xylo_a3 or xylo_imu"
     ]
@@ -631,7 +633,7 @@ def test_a_chip_without_biases_refuses_any():
 @pytest.mark.parametrize(("value", "bits"), [(-1, 1), (-128, 8), (127, 8), (-129, 9), (128, 9)])
 def test_a_bias_needs_the_bits_of_its_twos_complement(value, bits):
     program = hidden(1, bias=np.array([value]))
-    assert told(program, narrow(A2, bias_width=bits), "biases") == []
+    assert messages(program, narrow(A2, bias_width=bits), "biases") == []
     finding, *_ = RULE["biases"](program, narrow(A2, bias_width=bits - 1))
     assert finding.need == bits
 
@@ -753,9 +755,9 @@ def test_a_small_network_has_no_findings():
 
 
 def test_a_program_without_dt_is_not_held_against_time():
-    assert told(quiet(dt=None), A2, "real_time") == []
-    assert told(quiet(dt=None), IMU, "real_time_step") == []
-    assert told(quiet(dt=1e-3), A2, "real_time_step") == []
+    assert messages(quiet(dt=None), A2, "real_time") == []
+    assert messages(quiet(dt=None), IMU, "real_time_step") == []
+    assert messages(quiet(dt=1e-3), A2, "real_time_step") == []
 
 
 def test_real_time_is_about_everything_spiking_at_once():

@@ -32,7 +32,7 @@ def skip(delay, back=None):
 
 def test_a_way_around_a_layer_is_a_step_too_fast():
     assert errors(skip(0)) == [
-        "error[path_lengths] out: gets 'b' through 'b_out' 1 timestep later than its other "
+        "error[path_lengths] out: receives 'b' through 'b_out' 1 timestep later than its other "
         "inputs; each hop on xylo_a2 takes one timestep" + HINT
     ]
 
@@ -40,8 +40,8 @@ def test_a_way_around_a_layer_is_a_step_too_fast():
 def test_feedback_of_one_step_arrives_a_step_late():
     graph = skip(0, back=1)
     assert errors(graph)[:1] == [
-        "error[path_lengths] a: gets 'b' through 'b_a' 1 timestep later than its other inputs; "
-        "each hop on xylo_a2 takes one timestep" + HINT
+        "error[path_lengths] a: receives 'b' through 'b_a' 1 timestep later than its other "
+        "inputs; each hop on xylo_a2 takes one timestep" + HINT
     ]
 
 
@@ -49,7 +49,7 @@ def test_an_input_that_skips_two_layers_is_two_steps_ahead():
     layers = {"a": lif(2), "b": lif(2), "c": lif(2), "out": readout(2)}
     pairs = [("a", "b"), ("b", "c"), ("c", "out"), ("input", "a"), ("input", "c")]
     (text,) = errors(wired(2, layers, [(pre, post, SQUARE) for pre, post in pairs]))
-    assert "c: gets 'b' through 'b_c' 2 timesteps later than its other inputs" in text
+    assert "c: receives 'b' through 'b_c' 2 timesteps later than its other inputs" in text
 
 
 def test_feedback_that_takes_as_long_in_the_network_as_on_the_chip_is_taken():
@@ -67,7 +67,7 @@ def test_recurrence_of_one_step_is_taken():
 def test_recurrence_of_two_steps_is_refused():
     connections = [("input", "h", SQUARE), ("h", "h", SQUARE, 2), ("h", "out", SQUARE)]
     (text,) = errors(wired(2, {"h": lif(2), "out": readout(2)}, connections))
-    assert "h: gets 'h' through 'h_h' 1 timestep earlier than its other inputs" in text
+    assert "h: receives 'h' through 'h_h' 1 timestep earlier than its other inputs" in text
 
 
 # ---- when outputs come ----
@@ -79,10 +79,13 @@ def lag_of(graph):
 
 def test_how_late_the_outputs_are_is_told():
     assert lag_of(sequence(2, 3, 2)) == [
-        "outputs are 1 timestep late, one for each hop; comparisons take this back (Deployment.lag)"
+        (
+            "outputs are 1 timestep late, one for each hop; comparisons correct for this "
+            "(Deployment.lag)"
+        )
     ]
     assert lag_of(sequence(2, 3, 3, 3, 2)) == [
-        "outputs are 3 timesteps late, one for each hop; comparisons take this back "
+        "outputs are 3 timesteps late, one for each hop; comparisons correct for this "
         "(Deployment.lag)"
     ]
 
@@ -90,8 +93,8 @@ def test_how_late_the_outputs_are_is_told():
 def test_delays_that_the_chip_need_not_wait_for_make_its_outputs_early():
     connections = [("input", "h", SQUARE, 3), ("h", "out", SQUARE, 1)]
     assert lag_of(wired(2, {"h": lif(2), "out": readout(2)}, connections)) == [
-        "outputs are 3 timesteps early, since xylo_a2 does not wait as the network does; "
-        "comparisons take this back (Deployment.lag)"
+        "outputs are 3 timesteps early, since xylo_a2 does not keep the network's delays; "
+        "comparisons correct for this (Deployment.lag)"
     ]
 
 
@@ -108,7 +111,7 @@ def test_where_paths_disagree_there_is_no_lag():
     ("delay", "text"),
     [
         (0, []),
-        (2, ["acts 2 timesteps less before its input arrives, since xylo_a2 does not wait as the"]),
+        (2, ["acts 2 timesteps less before its input arrives, since xylo_a2 does not keep the"]),
     ],
 )
 def test_a_bias_before_an_input_that_waits_in_the_network_alone_is_told(delay, text):
@@ -117,4 +120,4 @@ def test_a_bias_before_an_input_that_waits_in_the_network_alone_is_told(delay, t
     found = [f.message for f in check_graph(graph, A2) if f.rule == "early_bias"]
     # 0.1 and 0.875 of it
     rest = "by then membranes are up to 18.8 % of the threshold behind, and the first spikes may"
-    assert found == [f"its bias {part} network does; {rest} differ" for part in text]
+    assert found == [f"its bias {part} network's delays; {rest} differ" for part in text]

@@ -270,9 +270,9 @@ def test_a_nir_file_with_a_convolution_along_one_axis_is_deployed(tmp_path):
         ),
     )
     spikes = rng.poisson(0.2, (4, 60, 1, 8))
-    told = {"dialect": "exact", "reset": "subtract", "dt": 1e-3}
+    options = {"dialect": "exact", "reset": "subtract", "dt": 1e-3}
     allow = ["gt->ge", "spike_cap->chip_cap"]
-    d = deploy(path, "xylo", calibration=spikes, allow=allow, **told)
+    d = deploy(path, "xylo", calibration=spikes, allow=allow, **options)
     assert d.graph.of(Conv1d)
     assert d.ledger["conv"].of("dense")
     assert [*d.placement] == ["h", "out"]

@@ -129,7 +129,7 @@ def refusal(text, read=loads):
     with pytest.raises(ArtifactError) as caught:
         read(text)
     headline, *faults = str(caught.value).split("\n  ")
-    assert headline.endswith("this is no configuration of Xylo Audio 2:")
+    assert headline.endswith("this is not a valid configuration of Xylo Audio 2:")
     assert faults
     return faults
 
@@ -138,18 +138,26 @@ def refusal(text, read=loads):
 
 
 def test_the_integers_arrive_where_they_belong():
-    made = loads(text_of(document()))
-    assert (made.chip, made.core, made.dt) == ("xylo_a2", "v2", None)
-    assert made.weights_in.tolist() == [[[-128, 1], [127, 2]]]
-    assert made.weights_rec.tolist() == [[[3, 7], [4, 8]], [[5, 9], [6, 10]]]
-    assert made.weights_out.tolist() == [[11], [12]]
-    assert (made.weight_shift_in, made.weight_shift_rec, made.weight_shift_out) == (2, 0, 7)
-    assert made.threshold.tolist() == [100, 200]
-    assert made.threshold_out.tolist() == [300]
-    constants = (made.dash_mem, made.dash_syn, made.dash_syn_2)
+    xylo_program = loads(text_of(document()))
+    assert (xylo_program.chip, xylo_program.core, xylo_program.dt) == ("xylo_a2", "v2", None)
+    assert xylo_program.weights_in.tolist() == [[[-128, 1], [127, 2]]]
+    assert xylo_program.weights_rec.tolist() == [[[3, 7], [4, 8]], [[5, 9], [6, 10]]]
+    assert xylo_program.weights_out.tolist() == [[11], [12]]
+    assert (
+        xylo_program.weight_shift_in,
+        xylo_program.weight_shift_rec,
+        xylo_program.weight_shift_out,
+    ) == (2, 0, 7)
+    assert xylo_program.threshold.tolist() == [100, 200]
+    assert xylo_program.threshold_out.tolist() == [300]
+    constants = (xylo_program.dash_mem, xylo_program.dash_syn, xylo_program.dash_syn_2)
     assert [values.tolist() for values in constants] == [[3, 3], [4, 4], [5, 5]]
-    assert made.aliases == ((), (0,))
-    caps = (made.max_input_spikes, made.max_hidden_spikes, made.max_output_spikes)
+    assert xylo_program.aliases == ((), (0,))
+    caps = (
+        xylo_program.max_input_spikes,
+        xylo_program.max_hidden_spikes,
+        xylo_program.max_output_spikes,
+    )
     assert caps == (15, 31, 1)
 
 
@@ -212,14 +220,22 @@ def test_the_genuine_files_settings_are_the_defaults(vendors):
 
 
 def test_the_genuine_file_holds_its_network(vendors):
-    made = read_config(vendors).program
-    assert (made.inputs, made.hidden, made.outputs, made.synapses) == (3, 5, 2, 2)
+    xylo_program = read_config(vendors).program
+    assert (
+        xylo_program.inputs,
+        xylo_program.hidden,
+        xylo_program.outputs,
+        xylo_program.synapses,
+    ) == (3, 5, 2, 2)
     tree = json.loads(vendors.read_text())["value0"]
-    assert made.weights_in[..., 0].ravel().tolist() == tree["input"]["weights"]["values"]
-    assert made.weights_rec[..., 1].ravel().tolist() == tree["reservoir"]["syn2Weights"]["values"]
-    assert made.weights_out.ravel().tolist() == tree["readout"]["weights"]["values"]
-    assert set(made.threshold.tolist()) == {128}
-    assert set(made.dash_syn.tolist()) == {4}
+    assert xylo_program.weights_in[..., 0].ravel().tolist() == tree["input"]["weights"]["values"]
+    assert (
+        xylo_program.weights_rec[..., 1].ravel().tolist()
+        == tree["reservoir"]["syn2Weights"]["values"]
+    )
+    assert xylo_program.weights_out.ravel().tolist() == tree["readout"]["weights"]["values"]
+    assert set(xylo_program.threshold.tolist()) == {128}
+    assert set(xylo_program.dash_syn.tolist()) == {4}
 
 
 # ---- writing ----
@@ -270,23 +286,23 @@ def random_program(seed, inputs=3, hidden=4, outputs=2, synapses=1, aliased=Fals
     biased=st.booleans(),
 )
 def test_a_program_written_and_read_is_the_same(**shape):
-    made = random_program(**shape)
-    assert str(loads(dumps(made))) == str(made)
+    xylo_program = random_program(**shape)
+    assert str(loads(dumps(xylo_program))) == str(xylo_program)
 
 
 @pytest.mark.parametrize("target", [0, 1])
 def test_an_alias_survives_whatever_its_target(target):
-    made = quiet(aliases=((), (target,)))
-    tree = json.loads(dumps(made, A2))["value0"]["reservoir"]
+    xylo_program = quiet(aliases=((), (target,)))
+    tree = json.loads(dumps(xylo_program, A2))["value0"]["reservoir"]
     assert tree["aliasing"] is True
     assert tree["neurons"][1]["aliasTarget"] == {"nullopt": False, "data": target}
     assert tree["neurons"][0]["aliasTarget"] == {"nullopt": True}
-    assert loads(dumps(made, A2)).aliases == ((), (target,))
+    assert loads(dumps(xylo_program, A2)).aliases == ((), (target,))
 
 
 def test_a_full_chip_is_written_and_read():
-    made = random_program(0, 16, 1000, 8, synapses=2, aliased=True, biased=True)
-    assert str(loads(dumps(made))) == str(made)
+    xylo_program = random_program(0, 16, 1000, 8, synapses=2, aliased=True, biased=True)
+    assert str(loads(dumps(xylo_program))) == str(xylo_program)
 
 
 def test_the_stages_that_run_are_those_that_the_program_needs():
@@ -311,7 +327,10 @@ def test_settings_are_written_and_the_others_stay_as_they_are():
         ({"input.weightBitShift": 1}, "input.weightBitShift: is not a setting"),
         ({"operationMode": True}, "operationMode: must be a valid integer, got True"),
         ({"operationMode": -1}, "operationMode: must be greater than or equal to 0, got -1"),
-        ({"debug.ramPowerEnable": False}, "debug.ramPowerEnable: is false, the network needs it"),
+        (
+            {"debug.ramPowerEnable": False},
+            ("debug.ramPowerEnable: is false, but the network needs it"),
+        ),
     ],
 )
 def test_settings_that_are_none_are_refused(given, fault):
@@ -330,8 +349,8 @@ def test_settings_that_are_none_are_refused(given, fault):
     ],
 )
 def test_a_setting_that_switches_off_what_the_program_needs_is_refused(name, changes):
-    faults = refusal(quiet(**changes), lambda made: dumps(made, A2, {name: False}))
-    assert faults == [f"{name}: is false, the network needs it"]
+    faults = refusal(quiet(**changes), lambda xylo_program: dumps(xylo_program, A2, {name: False}))
+    assert faults == [f"{name}: is false, but the network needs it"]
 
 
 @pytest.mark.parametrize(
@@ -389,15 +408,15 @@ def test_the_layout_of_other_chips_is_not_guessed(chip):
             "reservoir.neurons.1.vMemBias",
             127,
             128,
-            "reservoir.neurons[1].vMemBias: must lie in -128..127, got 128",
+            "reservoir.neurons[1].vMemBias: must be in -128..127, got 128",
         ),
         (
             "readout.neurons.0.vMemBias",
             -128,
             -129,
-            "readout.neurons[0].vMemBias: must lie in -128..127, got -129",
+            "readout.neurons[0].vMemBias: must be in -128..127, got -129",
         ),
-        ("input.weightBitShift", 7, 8, "input.weightBitShift: must lie in 0..7, got 8"),
+        ("input.weightBitShift", 7, 8, "input.weightBitShift: must be in 0..7, got 8"),
         (
             "reservoir.neurons.0.aliasTarget",
             {"nullopt": False, "data": 1},
@@ -426,7 +445,7 @@ def test_the_layout_of_other_chips_is_not_guessed(chip):
             "debug.monitorNeuronVMem",
             {"nullopt": True},
             {"nullopt": False, "data": {"start": 0}},
-            'debug.monitorNeuronVMem: must be {"nullopt": true}: how monitored neurons are',
+            'debug.monitorNeuronVMem: must be {"nullopt": true}: the format of monitored neurons',
         ),
         (
             "debug.writeTimingSelect",
@@ -454,8 +473,18 @@ def test_the_layout_of_other_chips_is_not_guessed(chip):
             0,
             "input.weights.dimensions.value1: must be greater than or equal to 1, got 0",
         ),
-        ("synapse2Enable", True, False, "input.syn2_weights: holds weights, synapse2Enable is fal"),
-        ("reservoir.aliasing", True, False, "reservoir.aliasing: is false, the network needs it"),
+        (
+            "synapse2Enable",
+            True,
+            False,
+            "input.syn2_weights: has weights, but synapse2Enable is fal",
+        ),
+        (
+            "reservoir.aliasing",
+            True,
+            False,
+            ("reservoir.aliasing: is false, but the network needs it"),
+        ),
     ],
 )
 def test_a_good_value_is_read_and_a_bad_one_is_named(path, good, bad, fault):
@@ -464,14 +493,14 @@ def test_a_good_value_is_read_and_a_bad_one_is_named(path, good, bad, fault):
 
 
 def with_neurons(inputs, hidden_neurons, outputs):
-    made = quiet(inputs=inputs, hidden=hidden_neurons, outputs=outputs)
+    xylo_program = quiet(inputs=inputs, hidden=hidden_neurons, outputs=outputs)
     tree = json.loads(dumps(quiet(), A2))["value0"]
-    tree["input"]["weights"] = matrix(made.weights_in[..., 0].tolist())
+    tree["input"]["weights"] = matrix(xylo_program.weights_in[..., 0].tolist())
     tree["input"]["syn2_weights"] = tree["input"]["weights"]
-    tree["reservoir"]["weights"] = matrix(made.weights_rec[..., 0].tolist())
+    tree["reservoir"]["weights"] = matrix(xylo_program.weights_rec[..., 0].tolist())
     tree["reservoir"]["syn2Weights"] = tree["reservoir"]["weights"]
     tree["reservoir"]["neurons"] = [hidden(1)] * hidden_neurons
-    tree["readout"]["weights"] = matrix(made.weights_out.tolist())
+    tree["readout"]["weights"] = matrix(xylo_program.weights_out.tolist())
     tree["readout"]["neurons"] = [neuron(1)] * outputs
     return json.dumps({"value0": tree})
 
@@ -485,8 +514,8 @@ def with_neurons(inputs, hidden_neurons, outputs):
     ],
 )
 def test_a_network_as_large_as_the_chip_is_read_and_a_larger_one_is_not(good, bad, fault):
-    made = loads(with_neurons(*good))
-    assert (made.inputs, made.hidden, made.outputs) == good
+    xylo_program = loads(with_neurons(*good))
+    assert (xylo_program.inputs, xylo_program.hidden, xylo_program.outputs) == good
     assert refusal(with_neurons(*bad))[0].startswith(fault)
 
 
@@ -563,8 +592,8 @@ def test_of_many_faults_the_first_are_told():
         ('{"value0": ' + "[" * 4000 + "]" * 4000 + "}", ""),
         ('{"value0": ' + "9" * 5000 + "}", "it is not JSON: "),
         ('{"value0": 1e999}', "value0: must be an object"),
-        ("[" * 5001, "it holds more names or objects than a full chip"),
-        ('"' * 40_001, "it holds more names or objects than a full chip"),
+        ("[" * 5001, "it has more names or objects than a full chip"),
+        ('"' * 40_001, "it has more names or objects than a full chip"),
         ('{"\\ud800": 1}', "it is not JSON: key '\\ud800' is not plain text"),
     ],
 )
@@ -590,10 +619,10 @@ def test_text_of_more_than_a_full_chip_is_not_parsed():
 def read_or_refused(text):
     """Whatever is read can be written and read again."""
     try:
-        made, found = parse(text)
+        xylo_program, found = parse(text)
     except ArtifactError:
         return
-    assert str(loads(dumps(made, settings=found))) == str(made)
+    assert str(loads(dumps(xylo_program, settings=found))) == str(xylo_program)
 
 
 @settings(max_examples=150, deadline=None)
@@ -652,7 +681,10 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     [
         (None, "is no file"),
         (b"\xff\xfe", "is not UTF-8 text"),
-        (b"[]", "this is no configuration of Xylo Audio 2:\n  the file: must be an object"),
+        (
+            b"[]",
+            ("this is not a valid configuration of Xylo Audio 2:\n  the file: must be an object"),
+        ),
     ],
 )
 def test_a_file_that_is_none_is_named(tmp_path, content, message):

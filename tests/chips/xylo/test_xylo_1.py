@@ -70,8 +70,8 @@ def test_every_power_is_unknown_and_the_rest_is_estimated(deployed):
 
 
 def test_cycles_are_those_of_audio_2():
-    made = quiet(core="v1", dt=1e-3, weights_in=np.ones((1, 2, 1), int))
+    xylo_program = quiet(core="v1", dt=1e-3, weights_in=np.ones((1, 2, 1), int))
     rates = {"input": 100.0, "hidden": 50.0, "output": 10.0}
-    counted = activity_at(made, rates, steps=1)
-    loads = [estimate(made, chip, counted, 50e6).load for chip in (ONE, A2)]
+    counted = activity_at(xylo_program, rates, steps=1)
+    loads = [estimate(xylo_program, chip, counted, 50e6).load for chip in (ONE, A2)]
     assert loads[0].nominal == loads[1].nominal

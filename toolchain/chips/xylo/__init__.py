@@ -1,12 +1,13 @@
 """SynSense Xylo: integer spiking cores with 4-bit decays and 16-bit states.
 
-What is loaded is a ``program`` (``specification`` builds one from the well-known dictionary,
-``faults`` says what no register holds, ``store`` how it is kept). A network gets there through
-``approximations`` (what a user may allow), ``quantize`` and ``lower``; ``rules`` say what the chip
-refuses. From there on ``simulate``, ``cycles`` and ``power``, ``emit`` and ``live``. ``family``
-implements the contract.
+A chip runs a ``program`` (``specification`` builds one from rockpool's specification dictionary,
+``faults`` checks its registers, ``store`` saves and loads it). A network becomes a program through
+``approximations`` (changes that a user may allow), ``quantize`` and ``lower``; ``rules`` check it
+against the chip. ``simulate``, ``cycles`` and ``power``, ``emit`` and ``live`` work on the program.
+``family`` implements the contract of chip families.
 """
 
+from toolchain.chips.xylo.cycles import least_dt_s, measured_cycles, suggested_clock
 from toolchain.chips.xylo.emit.ram_files import write_ram_files
 from toolchain.chips.xylo.emit.vendor_json import read_config, write_config
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -17,8 +18,11 @@ __all__ = [
     "XyloProgram",
     "XyloRecording",
     "XyloState",
+    "least_dt_s",
+    "measured_cycles",
     "read_config",
     "simulate",
+    "suggested_clock",
     "write_config",
     "write_ram_files",
 ]

@@ -1,8 +1,8 @@
-"""What Xylo cannot do and does nearly: rewrites that a user accepts by name (``allow``).
+"""Approximations: rewrites that change a network's behaviour and that a user accepts (``allow``).
 
-Each is named for what becomes what. It gives the graph that the chip really computes, so that
-everything after it, the reference of the integers included, says what will happen, and a warning
-for each layer it changed, under its own name.
+Each is named ``before->after``. It returns the graph that the chip computes, so that every later
+step, the reference of the integers included, describes the chip, and a warning for each layer that
+it changed, under its own name.
 """
 
 from __future__ import annotations
@@ -31,36 +31,37 @@ from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Edge, Graph, Linear, Membrane, Neuron, Output, time_constant
 from toolchain.passes.carry_bias import carry_bias, settled
 from toolchain.passes.weights import weights_of
+from toolchain.report import plural
 
 __all__ = ["APPROXIMATIONS", "approximate"]
 
 
 def subtract(graph: Graph, chip: XyloChip) -> Changed:
-    """Neurons that return to 0 after a spike keep what was above their threshold."""
+    """Replace reset to 0 by subtraction of the threshold."""
 
     def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:
         if node.reset not in ("value", "additive") or np.any(node.v_reset):
             return None
         return (
-            f"returns to 0 after a spike, on {chip.name} it loses its threshold and keeps the "
-            f"rest{_rest(graph, name, node)}"
+            f"resets to 0 after a spike; {chip.name} subtracts the threshold and keeps the "
+            f"remainder{_rest(graph, name, node)}"
         ), replace(node, reset="subtract", reset_amount=None)
 
     return each_neuron(graph, "reset_to_zero->subtract", change)
 
 
 def _rest(graph: Graph, name: str, node: Neuron) -> str:
-    """How much one input spike may leave, from a membrane that was just below its threshold."""
+    """Return a note on how much of the threshold one input spike may leave after the reset."""
     weights = [graph[weight] for weight in weights_of(graph, name) or ()]
     largest = max(
         (float(w.weight.max(initial=0)) for w in weights if isinstance(w, Linear)), default=0
     )
     part = 100 * largest / float(node.v_threshold.min())
-    return f", up to {part:.3g} % of it after one input spike" if part > 0 else ""
+    return f", up to {part:.3g} % of the threshold after one input spike" if part > 0 else ""
 
 
 def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
-    """Neurons that spike at most so often spike up to the chip's own cap."""
+    """Raise the spike cap of neurons to the chip's own cap."""
     limits = chip.limits
 
     def cap_of(name: str) -> int:
@@ -71,35 +72,35 @@ def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def no_floor(graph: Graph, chip: XyloChip) -> Changed:
-    """Membranes with a floor have none."""
+    """Remove the floor of membranes."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
         if node.v_min is None:
             return None
         return (
-            f"keeps its membranes at {float(np.max(node.v_min / node.v_threshold)):.3g} times the "
-            f"threshold or above, on {chip.name} they fall as far as 16 bit let them"
+            f"limits membranes to at least {float(np.max(node.v_min / node.v_threshold)):.3g} "
+            f"times the threshold; {chip.name} has no limit above that of 16 bit"
         ), replace(node, v_min=None)
 
     return each_neuron(graph, "v_min->none", change)
 
 
 def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
-    """Membranes that start elsewhere start at 0."""
+    """Start all membranes at 0."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
         if not np.any(node.v_init):
             return None
         return (
             f"starts at up to {100 * float(np.max(np.abs(node.v_init / node.v_threshold))):.3g} % "
-            f"of its threshold, on {chip.name} at 0; the first spikes may differ"
+            f"of its threshold; {chip.name} starts at 0, so the first spikes may differ"
         ), replace(node, v_init=np.zeros(()))
 
     return each_neuron(graph, "v_init->zero", change)
 
 
 def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
-    """Input that acts on the membrane at once goes through a synapse of dash 1.
+    """Pass instantaneous input through a synapse of dash 1.
 
     ``i = (i + x) / 2`` hands on all of x in the end: a half, a quarter, an eighth, and so on.
     """
@@ -108,16 +109,15 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
         if node.synapses:
             return None
         return (
-            f"hears its input at once, on {chip.name} through a synapse: half of it in the same "
-            "timestep, a quarter in the next, and so on, 1 timestep later on average and in the "
-            "end all of it"
+            f"input is instantaneous; {chip.name} passes it through a synapse: 50 % in the same "
+            "timestep, 25 % in the next, and so on, 1 timestep later on average, 100 % in the end"
         ), replace(node, alpha_syn=np.array([0.5]), syn_order="add_decay")
 
     return each_neuron(graph, "no_synapse->fastest_synapse", change)
 
 
 def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
-    """States that decay more slowly than the chip's, or not at all, decay with its last dash."""
+    """Replace decays slower than the chip's, or none at all, by its largest dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
 
     def change(_: str, node: Neuron) -> tuple[list[str], Neuron]:
@@ -132,8 +132,8 @@ def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
             was, now = float(time_constant(old, step).max()), float(time_constant(new, step).max())
             words.append(
                 f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
-                f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also takes at least 1 off "
-                "every state that is not 0, each timestep"
+                f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also reduces every state "
+                "that is not 0 by at least 1 a timestep"
             )
         return words, replace(node, alpha_mem=new_mem, alpha_syn=new_syn)
 
@@ -145,7 +145,7 @@ def _slowest(alpha: Array, top: int) -> Array:
 
 
 def settle_biases(graph: Graph, chip: XyloChip) -> Changed:
-    """Biases of weights become biases of neurons, of the size that their current settles at."""
+    """Move biases of weights to the neurons, as large as their current is in steady state."""
     if chip.limits.bias_width is None:
         return graph, ()
     after = carry_bias(graph, settle=True)
@@ -153,6 +153,7 @@ def settle_biases(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
+    """Yield a warning for each bias that was moved."""
     for name, node in before.of(Neuron).items():
         for weight in weights_of(before, name) or ():
             old, new = before[weight], after[weight]
@@ -165,25 +166,25 @@ def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
             yield warning(
                 "linear_bias->neuron_bias",
                 weight,
-                f"its bias acts at once on the membranes of {name!r}, {chip.name} has no other, "
-                f"by up to {100 * part:.3g} % of the threshold a step; through the synapse it "
-                f"took {steps} {_steps(steps)} to come to 99 % of that",
+                f"its bias acts directly on the membranes of {name!r}, the only biases of "
+                f"{chip.name}, by up to {100 * part:.3g} % of the threshold a step; through the "
+                f"synapse it took {plural(steps, 'timestep')} to reach 99 % of that",
             )
 
 
 def _steps_to_settle(node: Membrane) -> int:
-    """Timesteps until the slowest synapse carries 99 % of a constant current."""
+    """Return the timesteps until the slowest synapse carries 99 % of a constant current."""
     slowest = 0.0 if node.alpha_syn is None else float(node.alpha_syn.max())
     return 1 if slowest <= 0.01 else int(np.ceil(np.log(0.01) / np.log(slowest)))
 
 
 def keep_hops(graph: Graph, chip: XyloChip) -> Changed:
-    """Every delay becomes what the hops on its way take.
+    """Replace every delay by the number of hops on the chip.
 
-    A layer is put as early as its quickest way from the input lets it be, and all other ways get
+    A layer is placed as early as its shortest path from the input allows, and all other paths get
     the delay that they have beside that one on the chip: one timestep for each neuron layer.
 
-    Ensures: the rule ``path_lengths`` is content; a graph with which it was so is unchanged.
+    Ensures: the rule ``path_lengths`` passes; a graph that passed it before is unchanged.
     """
     if not topology_is_sound(graph, chip):
         return graph, ()
@@ -199,9 +200,9 @@ def keep_hops(graph: Graph, chip: XyloChip) -> Changed:
 
 
 def _earliest(graph: Graph) -> dict[str, int]:
-    """Timesteps by which each node is later on the chip than in the graph.
+    """Return the timesteps by which each node is later on the chip than in the graph.
 
-    First as the delays ask, then small enough for no edge to need a negative delay.
+    First according to the delays, then reduced until no edge needs a negative delay.
     """
     edges = [e for e in graph.edges if not isinstance(graph[e.post], Output)]
     lags = {graph.input: 0}
@@ -225,14 +226,10 @@ def _shifted(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
             yield warning(
                 "delays->hops",
                 p.post,
-                f"gets {p.pre!r} through {p.name!r} {abs(late)} {_steps(abs(late))} "
+                f"receives {p.pre!r} through {p.name!r} {plural(abs(late), 'timestep')} "
                 f"{'later' if late > 0 else 'earlier'} than in the network, since each hop on "
-                f"{chip.name} takes one",
+                f"{chip.name} takes one timestep",
             )
-
-
-def _steps(number: int) -> str:
-    return "timestep" if number == 1 else "timesteps"
 
 
 APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
@@ -248,4 +245,4 @@ APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
 }
 
 approximate = partial(approximated, "Xylo", APPROXIMATIONS)
-"""Rewrites a graph by the names of approximations; see ``allow.approximated``."""
+"""Rewrite a graph by the names of approximations; see ``allow.approximated``."""

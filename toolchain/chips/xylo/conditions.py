@@ -1,4 +1,4 @@
-"""What Xylo does otherwise than any network: for the ledger, beside what the road changed."""
+"""Differences between Xylo and every network, for the ledger: caps, words, arithmetic, lags."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from toolchain.ir import Graph, Neuron
 __all__ = ["DIFFERENCES", "conditions"]
 
 DIFFERENCES = ("early_bias", "alias_order", "alias_loops")
-"""Rules whose findings tell of something that the network does not do."""
+"""Rules whose findings report a difference from the network."""
 
 
 def conditions(
     graph: Graph, quantized: Graph, chip: XyloChip, effects: Mapping[str, Effect] | None
 ) -> Changes:
-    """Changes by layer that hold of every network: caps, words, arithmetic, lags.
+    """Return changes by layer that apply to every network: caps, words, arithmetic, lags.
 
     Args:
-        graph: floats, as the quantizer was given them.
+        graph: floats, as the quantizer received them.
         quantized: the same in integers.
-        chip: where they are.
-        effects: what calibration samples did, by layer; None without.
+        chip: the target.
+        effects: effects measured on calibration samples, by layer; None without samples.
     """
     layers = read_layers(quantized)
     lags, aliases = layers.lags(), arrange(layers, chip).aliases
-    heard = effects or {}
-    found = {graph.input: [_input_cap(chip, heard.get(graph.input))]}
+    effect_of = effects or {}
+    found = {graph.input: [_input_cap(chip, effect_of.get(graph.input))]}
     for name, node in quantized.of(Neuron).items():
         trained = graph[name]
         assert isinstance(trained, Neuron)
-        effect = heard.get(name)
-        others = [heard[other] for other in received_by(name, aliases) if other in heard]
+        effect = effect_of.get(name)
+        others = [effect_of[other] for other in received_by(name, aliases) if other in effect_of]
         found[name] = [
             *_lag(lags.get(name, 0)),
             _arithmetic(node, chip),
@@ -69,12 +69,12 @@ def _lag(lag: int) -> Iterator[Change]:
             before=0,
             after=lag,
             unit="timesteps",
-            note="a hop between layers takes one; comparisons take it back",
+            note="a hop between layers takes one timestep; comparisons correct for this",
         )
 
 
 def _arithmetic(node: Neuron, chip: XyloChip) -> Change:
-    """States are whole numbers and lose at least 1 a step."""
+    """Return the change of decays to whole numbers, at least 1 a step."""
     least = float(np.min(node.v_threshold))
     return Change(
         what="decay",
@@ -94,17 +94,17 @@ def _limit(graph: Graph, name: str, chip: XyloChip) -> int:
 def _cap(
     node: Neuron, limit: int, effect: Effect | None, others: list[Effect], shared: bool
 ) -> Iterator[Change]:
-    """A cap where the network has none, or a wider one, or where others' spikes count as well."""
+    """Yield the spike cap where the network has none or a wider one, or where aliases share it."""
     if node.max_spikes == limit and not shared:
         return
     with_others = " with those that it passes on" if shared else ""
     if effect is None:
         fidelity, note = Fidelity.APPROXIMATED, UNCHECKED
     else:
-        # the network's own largest counts; one that the chip cut shows in what was held back
+        # the largest counts without a cap; spikes that the chip cut are counted in held_back
         most = sum(max(e.trained_most, e.chip_most) for e in (effect, *others))
-        held = effect.held_back == 0 and most <= limit
-        fidelity = Fidelity.EXACT_ON_DATA if held else Fidelity.APPROXIMATED
+        uncapped = effect.held_back == 0 and most <= limit
+        fidelity = Fidelity.EXACT_ON_DATA if uncapped else Fidelity.APPROXIMATED
         note = f"at most {most}{with_others} on the data"
         if effect.held_back:
             note += f", held back {effect.held_back} times"

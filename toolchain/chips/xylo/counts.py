@@ -1,4 +1,4 @@
-"""How busy a Xylo program is: from a simulation, from one that was recorded, or from rates."""
+"""Activity of a Xylo program: from a simulation, from a recorded run, or from mean rates."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["activity", "activity_at", "of_run"]
 
 
 def activity(program: XyloProgram, spikes: Spikes) -> Activity:
-    """Counts of a run on ``spikes`` (batch, time, *features), simulated for that.
+    """Simulate the program on ``spikes`` (batch, time, *features) and count its activity.
 
     Raises:
-        ValueError: a program without dt, or no such spikes.
+        ValueError: a program without dt, or invalid spikes.
     """
     step_length(program.dt)
     given = np.asarray(spikes)
@@ -30,12 +30,12 @@ def activity(program: XyloProgram, spikes: Spikes) -> Activity:
 
 
 def of_run(program: XyloProgram, spikes: Array, run: XyloRecording) -> Activity:
-    """Counts of a run that was recorded, at next to no cost: hidden spikes were counted with it.
+    """Count the activity of a recorded run; cheap, since hidden spikes were counted with it.
 
     Args:
-        program: what is loaded.
+        program: the program.
         spikes: its input, (batch, time, channels).
-        run: what ``simulate(..., record=True)`` gave for it.
+        run: the result of ``simulate(..., record=True)`` for it.
 
     Raises:
         ValueError: a program without dt.
@@ -63,17 +63,18 @@ def of_run(program: XyloProgram, spikes: Array, run: XyloRecording) -> Activity:
 
 
 def activity_at(program: XyloProgram, rates: Mapping[str, float], steps: int) -> Activity:
-    """Counts for assumed mean rates.
+    """Return the activity for assumed mean rates.
 
     Args:
-        program: what is loaded.
+        program: the program.
         rates: spike/s of each neuron, by layer name and input name; every one is needed.
         steps: timesteps of one inference.
 
-    A neuron is taken to spike at most once in a step, which overestimates how often it is active.
+    A neuron is assumed to spike at most once in a step, which overestimates how often it is active.
 
     Raises:
-        ValueError: rates that are missing, unknown or no numbers >= 0, or a program without dt.
+        ValueError: rates that are missing, unknown, negative or not numbers, or a program without
+            dt.
     """
     sizes = _sizes(program)
     means = spikes_per_step(rates, sizes, program.dt)
@@ -122,7 +123,7 @@ def _sizes(program: XyloProgram) -> dict[str, int]:
 
 
 def _synops(program: XyloProgram, p: Population, per_step: Mapping[str, Array]) -> float:
-    """Non-zero weights that a mean step's spikes pass on their way to a population."""
+    """Return the non-zero weights that a mean step's spikes pass into a population."""
     ids = slice(p.start, p.stop)
     if p.role == "output":
         return float(per_step["hidden"] @ np.count_nonzero(program.weights_out[:, ids], axis=1))

@@ -1,6 +1,6 @@
-"""Clock cycles of one timestep, from the program and how active it is, and the clock they ask for.
+"""Clock cycles of one timestep, by program and activity, and the main clock that they need.
 
-Several spikes of one channel or neuron in one step cost what one does. Nothing about the accuracy
+Several spikes of one channel or neuron in one step cost as much as one. Nothing about the accuracy
 of this model on silicon is published.
 
 Source: Rockpool documentation, Xylo cycle model (facts restated); golden values 757, 562 and 555
@@ -21,7 +21,7 @@ from toolchain.chips.xylo.spec import XyloChip
 from toolchain.runs import Activity
 
 __all__ = [
-    "Clock",
+    "SuggestedClock",
     "cycles_by_layer",
     "cycles_per_step",
     "least_dt_s",
@@ -33,18 +33,18 @@ __all__ = [
 ]
 
 MARGIN = 0.2
-"""What the documentation adds to the worst case when it suggests a clock."""
+"""Margin that the documentation adds to the worst case when it suggests a clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """A main clock for real time.
+class SuggestedClock:
+    """Main clock for real time.
 
     Attributes:
-        needed_hz: the slowest that does the work in time, Hz.
-        reachable_hz: the slowest that the chip's divider makes and that is not below
-            ``needed_hz``, Hz; None where the divider is not known, or where even the fastest
-            clock is too slow. How far down the divider goes is not known.
+        needed_hz: the slowest clock that finishes each step in time, Hz.
+        reachable_hz: the slowest clock that the chip's divider gives and that is not below
+            ``needed_hz``, Hz; None where the divider is unknown or even the fastest clock is too
+            slow. The largest division is unknown.
     """
 
     needed_hz: float
@@ -54,39 +54,50 @@ class Clock:
 def cycles_per_step(
     program: XyloProgram, chip: XyloChip, *, input_active: float, hidden_active: float
 ) -> float:
-    """Mean clock cycles of a timestep, cycle.
+    """Return the mean clock cycles of a timestep, cycle.
 
     Args:
-        program: what is loaded.
-        chip: decides how many hidden neurons the input and output stages walk over: all of them
-            where every neuron is within reach (Audio 2), else those with a connection.
-        input_active, hidden_active: fraction of channels and hidden neurons with at least one
-            spike in a step, 0..1.
+        program: the program.
+        chip: decides how many hidden neurons the input and output stages process: all of them where
+            every neuron is within reach (Audio 2), else those with a connection.
+        input_active: fraction of channels with at least one spike in a step, 0..1.
+        hidden_active: the same of hidden neurons.
     """
     return float(_cycles(program, chip, input_active, hidden_active, hidden_active))
 
 
 def worst_case_cycles(program: XyloProgram, chip: XyloChip) -> float:
-    """Clock cycles of a timestep in which every channel and hidden neuron spikes, cycle."""
+    """Return the cycles of a timestep in which every channel and hidden neuron spikes, cycle."""
     return cycles_per_step(program, chip, input_active=1.0, hidden_active=1.0)
 
 
 def measured_cycles(
     program: XyloProgram, chip: XyloChip, raster: npt.ArrayLike, recording: XyloRecording
 ) -> npt.NDArray[np.float64]:
-    """Clock cycles of each timestep of a recorded run, ``(B, T)``, cycle.
+    """Return the clock cycles of each timestep of a recorded run, ``(B, T)``, cycle.
 
     Spikes of hidden neurons are delivered in the step after the one in which they were fired; those
     pending when the recording starts are not in it and count as none.
 
     Args:
-        program: what is loaded.
+        program: the program.
         chip: as for :func:`cycles_per_step`.
         raster: the input of the run, ``(T, Nin)`` or ``(B, T, Nin)`` counts.
-        recording: what ``simulate(..., record=True)`` gave for it.
+        recording: the result of ``simulate(..., record=True)`` for it.
 
     Raises:
         ValueError: a recording without hidden spikes, or of another raster.
+
+    >>> from toolchain import load_chip
+    >>> from toolchain.chips.xylo import XyloProgram, measured_cycles, simulate
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50, dt=1e-3,
+    ... )
+    >>> raster = [[0], [1], [0]]
+    >>> recording = simulate(program, raster, record=True)
+    >>> measured_cycles(program, load_chip("xylo_a2"), raster, recording).tolist()
+    [[57.0, 70.0, 81.0]]
     """
     counts = as_counts(program, raster)
     fired = recording.hidden_spikes
@@ -94,7 +105,9 @@ def measured_cycles(
         raise ValueError("the recording has no hidden spikes: simulate with record=True")
     wanted = (*counts.shape[:2], program.hidden)
     if fired.shape != wanted:
-        raise ValueError(f"the raster asks for hidden spikes {wanted}, recorded are {fired.shape}")
+        raise ValueError(
+            f"the raster needs hidden spikes of shape {wanted}, the recording has {fired.shape}"
+        )
     firing = (fired > 0).mean(axis=2)
     arriving = np.zeros_like(firing)
     arriving[:, 1:] = firing[:, :-1]
@@ -105,10 +118,11 @@ def measured_cycles(
 def second_synapse_operations(
     program: XyloProgram, chip: XyloChip, *, input_active: float, hidden_active: float
 ) -> float | None:
-    """Mean operations on second synapses in a timestep; they run in parallel and take no cycles.
+    """Return the mean operations on second synapses in a timestep.
 
-    None on chips other than those where every hidden neuron is within reach (Audio 2): nothing is
-    published about them. 0 where the program has one synapse.
+    They run in parallel and take no cycles. None on chips where not every hidden neuron is within
+    reach (all but Audio 2 and Xylo 1): nothing is published about them. 0 where the
+    program has one synapse.
     """
     if not _all_within_reach(chip):
         return None
@@ -121,17 +135,27 @@ def second_synapse_operations(
 
 def suggested_clock(
     program: XyloProgram, chip: XyloChip, dt: float | None = None, margin: float = MARGIN
-) -> Clock:
-    """The slowest main clock at which the worst case still fits a timestep.
+) -> SuggestedClock:
+    """Return the slowest main clock at which the worst case still fits a timestep.
 
     Args:
-        program: what is loaded.
+        program: the program.
         chip: its divider, and see :func:`cycles_per_step`.
         dt: duration of a timestep, s; that of the program unless given.
         margin: added to the worst case, as a fraction of it.
 
     Raises:
         ValueError: no ``dt`` here nor in the program, or numbers out of range.
+
+    >>> from toolchain import load_chip
+    >>> from toolchain.chips.xylo import XyloProgram, suggested_clock
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50, dt=1e-3,
+    ... )
+    >>> clock = suggested_clock(program, load_chip("xylo_a2"))
+    >>> f"{clock.needed_hz:,.0f} Hz"
+    '105,600 Hz'
     """
     seconds = program.dt if dt is None else dt
     if seconds is None:
@@ -139,16 +163,31 @@ def suggested_clock(
     if not 0 < seconds < np.inf:
         raise ValueError(f"dt must be > 0 s, got {seconds}")
     needed = _with_margin(program, chip, margin) / seconds
-    return Clock(needed_hz=needed, reachable_hz=_divided(chip, needed))
+    return SuggestedClock(needed_hz=needed, reachable_hz=_divided(chip, needed))
 
 
 def least_dt_s(
     program: XyloProgram, chip: XyloChip, *, clock_hz: float, margin: float = MARGIN
 ) -> float:
-    """The shortest timestep that a main clock keeps in real time in the worst case, s.
+    """Return the shortest timestep that a main clock keeps in real time in the worst case, s.
+
+    Args:
+        program: the program.
+        chip: see :func:`cycles_per_step`.
+        clock_hz: main clock, Hz.
+        margin: added to the worst case, as a fraction of it.
 
     Raises:
-        ValueError: a clock that the chip does not make, or a negative margin.
+        ValueError: a clock that the chip does not have, or a negative margin.
+
+    >>> from toolchain import load_chip
+    >>> from toolchain.chips.xylo import XyloProgram, least_dt_s
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> f"{1e6 * least_dt_s(program, load_chip('xylo_a2'), clock_hz=50e6):.2f} us"
+    '2.11 us'
     """
     if not 0 < clock_hz < np.inf or not chip.clock.makes(clock_hz):
         raise ValueError(f"{chip.name} has no main clock of {clock_hz:g} Hz")
@@ -162,10 +201,10 @@ def _with_margin(program: XyloProgram, chip: XyloChip, margin: float) -> float:
 
 
 def reachable_clock(chip: XyloChip, needed_hz: float) -> float | None:
-    """The slowest main clock not below ``needed_hz`` that the chip is known to make, Hz.
+    """Return the slowest main clock not below ``needed_hz`` that the chip is known to have, Hz.
 
-    Where the divider is not known, of the clocks that readings were made at. How far down a
-    divider goes is not known.
+    Where the divider is unknown, only clocks at which power was measured are considered. The
+    largest division is unknown.
     """
     if chip.clock.divided_clock is not None:
         return _divided(chip, needed_hz) if needed_hz else None
@@ -175,11 +214,11 @@ def reachable_clock(chip: XyloChip, needed_hz: float) -> float | None:
 
 
 def _divided(chip: XyloChip, needed_hz: float) -> float | None:
-    """The slowest clock ``divided_clock / (2 (w + 1))`` not below ``needed_hz``."""
+    """Return the slowest clock ``divided_clock / (2 (w + 1))`` not below ``needed_hz``."""
     if chip.clock.divided_clock is None:
         return None
     half = chip.clock.divided_clock.to("Hz") / 2
-    # a clock that is needed exactly must not be missed by the last bit of a quotient
+    # rounding in the last bit must not exclude a clock that is exactly enough
     dividers = int(np.floor(half / needed_hz * (1 + 1e-12)))
     if dividers < 1 or not chip.clock.makes(half / dividers):
         return None
@@ -187,14 +226,14 @@ def _divided(chip: XyloChip, needed_hz: float) -> float | None:
 
 
 def cycles_by_layer(program: XyloProgram, chip: XyloChip, counted: Activity) -> dict[str, float]:
-    """Mean clock cycles of a timestep that each layer takes, the input's included, cycle.
+    """Return the mean clock cycles of a timestep by layer, the input included, cycle.
 
-    They add up to those of ``cycles_per_step``, whose formula knows a mean hidden neuron only:
-    what hidden spikes cost on their way is divided by each layer's spikes and connections, what
-    the outputs read belongs to the outputs.
+    They add up to those of ``cycles_per_step``, whose formula has a mean hidden neuron only: the
+    cycles of hidden spikes are divided by each layer's spikes and connections, and those of the
+    readout are the outputs'.
 
     Args:
-        program: what is loaded.
+        program: the program.
         chip: as for :func:`cycles_per_step`.
         counted: with the active fraction of every layer.
     """
@@ -227,7 +266,7 @@ def cycles_by_layer(program: XyloProgram, chip: XyloChip, counted: Activity) -> 
 
 
 class _Stages(NamedTuple):
-    """Cycles of a timestep: input, hidden spikes on their way, hidden neurons, outputs."""
+    """Cycles of a timestep: input, delivery of hidden spikes, hidden neurons, outputs."""
 
     input: Any
     spikes: Any
@@ -236,7 +275,7 @@ class _Stages(NamedTuple):
 
 
 def _cycles(program: XyloProgram, chip: XyloChip, incoming: Any, arriving: Any, firing: Any) -> Any:
-    """Cycles for fractions of channels, of neurons whose spikes arrive, and of neurons that fire.
+    """Return cycles for the fractions of spiking channels, arriving spikes and firing neurons.
 
     Numbers or arrays of one shape.
     """
@@ -274,5 +313,5 @@ def _all_within_reach(chip: XyloChip) -> bool:
 
 
 def _mean_fan_out(program: XyloProgram) -> float:
-    """Recurrent connections of first synapses, a hidden neuron."""
+    """Return the mean number of recurrent connections of first synapses a hidden neuron."""
     return float(np.count_nonzero(program.weights_rec[..., 0], axis=1).mean())

@@ -10,7 +10,7 @@ __all__ = ["dashes", "decay_note", "formulas"]
 
 
 def dashes(alpha: Array) -> Array:
-    """Return the bit shift of a decay factor, ``-log2(1 - alpha)``; whole if a shift holds it.
+    """Return the bit shift of a decay factor, ``-log2(1 - alpha)``; whole for an exact shift.
 
     Source: Xylo decays by ``v -= v >> dash``, which keeps ``1 - 2**-dash`` of a large v.
     """
@@ -30,9 +30,9 @@ def formulas(alpha: Array) -> dict[str, Array]:
         return {"log2(tau/dt)": np.rint(np.log2(tau)), "-log2(1 - alpha)": np.rint(dashes(alpha))}
 
 
-def decay_note(trained: float, held: float) -> str:
-    """Return the bit shift that holds a decay factor, and what the two formulas give for it."""
-    dash, given = float(dashes(np.asarray(held))), formulas(np.asarray(trained))
+def decay_note(trained: float, stored: float) -> str:
+    """Return a note on the bit shift of a decay factor, and on what the two formulas give."""
+    dash, given = float(dashes(np.asarray(stored))), formulas(np.asarray(trained))
     same = [name for name, shift in given.items() if shift == np.rint(dash)]
     others = [f"{name} gives {int(shift)}" for name, shift in given.items() if name not in same]
     if not others:

@@ -1,4 +1,4 @@
-"""What the core's registers can hold, and every way in which a program can be wrong."""
+"""Value ranges of the core's registers, and checks of every field of a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = [
     "CAPS",
     "REGISTERS",
     "SHIFTS",
-    "Register",
+    "RegisterRange",
     "alias_targets",
     "integers",
     "refusal",
@@ -23,8 +23,8 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
-    """One array of the program: its axes, the least and the greatest value it holds, its field.
+class RegisterRange:
+    """Axes of one array of the program, its least and greatest value, type and field width.
 
     Source: the ranges are those of the int8, int16 and 4-bit fields of the Xylo register and
     memory maps (rockpool's documentation of the family); xylosim takes the same thresholds.
@@ -41,32 +41,32 @@ WEIGHT = (-128, 127, np.int8, "8 bit")
 DASH = (0, 15, np.int8, "4 bit, for time constants up to 32 768 steps")
 WORD = (-32768, 32767, np.int16, "16 bit")
 REGISTERS = {
-    "weights_in": Register("inputs hidden synapses", *WEIGHT),
-    "weights_rec": Register("hidden hidden synapses", *WEIGHT),
-    "weights_out": Register("hidden outputs", *WEIGHT),
-    "dash_mem": Register("hidden", *DASH),
-    "dash_syn": Register("hidden", *DASH),
-    "dash_syn_2": Register("hidden", *DASH),
-    "dash_mem_out": Register("outputs", *DASH),
-    "dash_syn_out": Register("outputs", *DASH),
-    "threshold": Register("hidden", *WORD),
-    "threshold_out": Register("outputs", *WORD),
-    "bias": Register("hidden", *WORD),
-    "bias_out": Register("outputs", *WORD),
+    "weights_in": RegisterRange("inputs hidden synapses", *WEIGHT),
+    "weights_rec": RegisterRange("hidden hidden synapses", *WEIGHT),
+    "weights_out": RegisterRange("hidden outputs", *WEIGHT),
+    "dash_mem": RegisterRange("hidden", *DASH),
+    "dash_syn": RegisterRange("hidden", *DASH),
+    "dash_syn_2": RegisterRange("hidden", *DASH),
+    "dash_mem_out": RegisterRange("outputs", *DASH),
+    "dash_syn_out": RegisterRange("outputs", *DASH),
+    "threshold": RegisterRange("hidden", *WORD),
+    "threshold_out": RegisterRange("outputs", *WORD),
+    "bias": RegisterRange("hidden", *WORD),
+    "bias_out": RegisterRange("outputs", *WORD),
 }
-# A shift of 16 or more leaves nothing of a 16-bit word. The chips' fields have 3 bits (0..7),
-# which is for the rules to say.
+# A shift of 16 or more clears a 16-bit word. The chips' fields have 3 bits (0..7), which the rules
+# check.
 SHIFTS = dict.fromkeys(("weight_shift_in", "weight_shift_rec", "weight_shift_out"), (0, 15))
 CAPS = dict.fromkeys(("max_input_spikes", "max_hidden_spikes", "max_output_spikes"), (1, 127))
 
 
 def refusal(chip: str, faults: Iterable[str]) -> ValueError:
-    """Every fault under one headline."""
-    return ValueError("\n  ".join([f"this is no {chip} program:", *faults]))
+    """Return a ValueError with every fault under one headline."""
+    return ValueError("\n  ".join([f"this is not a valid {chip} program:", *faults]))
 
 
 def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
-    """``value`` as an array within its register's range, or the fault that it is not."""
+    """Return ``value`` as an array; add a fault if it is out of its register's range."""
     register = REGISTERS[name]
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
@@ -82,20 +82,20 @@ def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
     outside = (array < register.low) | (array > register.high)
     if outside.any():
         faults.append(
-            f"{name}: must lie in {register.low}..{register.high} ({register.field}), "
-            f"got {array.min():g}..{array.max():g}{_which(outside)}"
+            f"{name}: must be in {register.low}..{register.high} ({register.field}), got "
+            f"{array.min():g}..{array.max():g}{_which(outside)}"
         )
     return array
 
 
 def _which(wrong: npt.NDArray[np.bool_]) -> str:
-    """How many values are wrong and where the first of them is."""
+    """Return the number of wrong values and the position of the first."""
     first = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
     return f" ({int(wrong.sum())} of {wrong.size} values, the first at [{first}])"
 
 
 def shape_faults(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
-    """What does not belong together; sizes are those of ``weights_in`` and ``weights_out``."""
+    """Return faults of shapes; ``weights_in`` and ``weights_out`` give the sizes."""
     first, last = arrays["weights_in"].shape, arrays["weights_out"].shape
     if len(first) != 3 or first[2] not in (1, 2) or 0 in first:
         return [f"weights_in: must be (inputs, hidden, 1 or 2), none empty, got shape {first}"]
@@ -112,7 +112,7 @@ def shape_faults(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
 
 
 def scalar_faults(program: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the fields of a program that are no arrays."""
+    """Return faults of the fields of a program that are not arrays."""
     faults = []
     for name, (low, high) in (SHIFTS | CAPS).items():
         value = program[name]
@@ -127,7 +127,7 @@ def scalar_faults(program: Mapping[str, Any]) -> list[str]:
 
 
 def alias_targets(value: Any, hidden: int, faults: list[str]) -> tuple[tuple[int, ...], ...]:
-    """One tuple of targets a hidden neuron."""
+    """Return one tuple of targets for each hidden neuron; add faults."""
     if len(value) != hidden:
         faults.append(f"aliases: must have one entry a hidden neuron = {hidden}, got {len(value)}")
     for source, targets in enumerate(value):

@@ -1,4 +1,4 @@
-"""Float and quantized graphs on their way to a Xylo program."""
+"""Float and quantized graphs before they become a Xylo program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which neurons of a program belong to which layer of the network."""
+"""Neurons of a program, by layer of the network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,27 @@ __all__ = ["Population", "population_faults", "whole"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """The neurons that one layer of the user's network became.
+    """Neurons of a program that represent one layer of the user's network.
 
     Attributes:
         name: the user's own layer name.
         role: ``"hidden"`` or ``"output"``.
         start, stop: half-open range of ids, counted within the role.
+
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> layers = [
+    ...     Population(name="fc1", role="hidden", start=0, stop=2),
+    ...     Population(name="out", role="output", start=0, stop=1),
+    ... ]
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> [p.name for p in program.populations]
+    ['hidden', 'output']
+    >>> from dataclasses import replace
+    >>> [p.name for p in replace(program, populations=layers).populations]
+    ['fc1', 'out']
     """
 
     name: str
@@ -26,7 +41,7 @@ class Population:
 
 
 def whole(hidden: int, outputs: int) -> tuple[Population, ...]:
-    """All neurons of a role as one population."""
+    """Return all neurons of a role as one population."""
     return (
         Population(name="hidden", role="hidden", start=0, stop=hidden),
         Population(name="output", role="output", start=0, stop=outputs),
@@ -34,7 +49,7 @@ def whole(hidden: int, outputs: int) -> tuple[Population, ...]:
 
 
 def population_faults(populations: Iterable[Population], hidden: int, outputs: int) -> list[str]:
-    """Populations that share a name, overlap, or leave neurons out."""
+    """Return faults of populations that share a name, overlap, or leave neurons out."""
     populations = tuple(populations)
     faults = []
     names = [p.name for p in populations]

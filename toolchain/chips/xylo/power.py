@@ -1,11 +1,11 @@
-r"""Power, latency and pace of a Xylo program.
+r"""Power, latency and load of a Xylo program.
 
 .. math:: P = P_{static} + k_{mode} f + E_{cycle} \min(cycles/s, f)
 
-At real loads these chips are dominated by what they draw idle, which grows with the clock. Where
-the static part is known apart from the clocked one, the idle draw is computed for any clock. Where
-only one reading exists, another clock gives the range between "nothing depends on the clock" and
-"everything does", and is called assumed.
+At real loads these chips are dominated by their idle power, which grows with the clock. Where the
+static part is known separately, the idle power is computed for any clock. Where only one
+measurement exists, another clock gives the range between "nothing depends on the clock" and
+"everything does", and its basis is "assumed".
 
 Source: the chip's file for each constant; ``cycles.py`` for the cycles.
 """
@@ -45,7 +45,7 @@ __all__ = ["activity", "activity_at", "estimate"]
 
 NOT_PRICED = (
     "state recording and read-out over the debug bus",
-    "the sensor front end while it listens",
+    "the sensor front end while it is active",
     "pads driven by output spikes",
 )
 
@@ -57,14 +57,14 @@ def estimate(
     clock_hz: float | None,
     modes: Mapping[str, str] = AS_USUAL,
 ) -> Estimate:
-    """Counts times the chip's costs.
+    """Estimate power, latency and load: counts times the chip's costs.
 
     Args:
-        program: what is loaded.
+        program: the program.
         chip: gives the costs.
-        counted: how busy it is.
-        clock_hz: main clock, Hz; None takes the chip's low-power clock, at which most of its
-            readings were made, or else its default.
+        counted: its activity.
+        clock_hz: main clock, Hz; None selects the chip's low-power clock, at which most of its
+            power was measured, or else its default.
         modes: setting of the chip's switches; see ``chip.power.switches``.
 
     Raises:
@@ -104,7 +104,7 @@ def estimate(
 
 
 def _actions(program: XyloProgram, chip: XyloChip, counted: Activity) -> Counts:
-    """Actions a step by layer, but for clock cycles."""
+    """Return actions a step by layer, except clock cycles."""
     roles = {p.name: p.role for p in program.populations}
     found = border_events(counted, [name for name, role in roles.items() if role == "output"])
     hidden = [layer for layer in counted.layers[1:] if roles[layer.name] == "hidden"]
@@ -122,7 +122,7 @@ def _actions(program: XyloProgram, chip: XyloChip, counted: Activity) -> Counts:
 def _clocks(
     chip: XyloChip, clock: float, modes: Mapping[str, str], typical: float, worst: float
 ) -> tuple[Suggestion, ...]:
-    """Slower clocks: one for the worst case, one for the counted activity."""
+    """Return slower clocks: one for the worst case, one for the counted activity."""
     work = {"the worst case": worst, "the counted activity": typical}
     found = (
         slower_clock(
@@ -139,7 +139,7 @@ def _clocks(
 
 
 def _clock(chip: XyloChip, clock_hz: float | None) -> float:
-    """The main clock, Hz, within the chip's range."""
+    """Return the main clock, Hz; check the chip's range."""
     if clock_hz is None:
         return (chip.clock.low_power_clock or chip.clock.main_clock).to("Hz")
     if not 0 < clock_hz < np.inf:
@@ -158,7 +158,7 @@ def _clock(chip: XyloChip, clock_hz: float | None) -> float:
 
 
 def _latency(program: XyloProgram, dt: float, typical: float, worst: float) -> Figure | None:
-    """A timestep for each hidden layer passed, then one step's work, s; None if there is no way."""
+    """Return one timestep for each hidden layer passed and one step's work; None without a path."""
     hops = _hops(program)
     if hops is None:
         return None
@@ -173,7 +173,7 @@ def _latency(program: XyloProgram, dt: float, typical: float, worst: float) -> F
 
 
 def _hops(program: XyloProgram) -> int | None:
-    """Hidden neurons in a row on the shortest way from the input to an output.
+    """Return the number of hidden neurons on the shortest path from the input to an output.
 
     A spike reaches aliases within the timestep, and all other neurons in the next one.
     """

@@ -1,8 +1,8 @@
-"""What is loaded on a Xylo core: integers only, one array a register file.
+"""Program of a Xylo core: integers only, one array for each register file.
 
-A program is checked when it is built, every fault at once, against what the core's registers can
-hold. Whether it fits one particular chip (how many neurons, how many entries of fan-out) is asked
-by the rules of the family, so that a network that is too large can still be simulated.
+A program is checked when it is built, every fault at once, against the value ranges of the core's
+registers. Whether it fits one particular chip (how many neurons, how many entries of fan-out) is
+checked by the rules of the family, so that a network that is too large can still be simulated.
 
 Matrices are ``(pre, post)``, as the chip stores them, with the synapse of the receiving neuron
 last. The neurons of a role are counted from 0: hidden ids ``0 .. Nhid-1``, output ids
@@ -60,20 +60,29 @@ class XyloProgram:
         weight_shift_in, weight_shift_rec, weight_shift_out: left shift of every weight, 0..15
             (the chips' fields have 3 bits).
         aliases: for each hidden neuron the hidden neurons that receive its spikes as their own.
-        max_input_spikes, max_hidden_spikes, max_output_spikes: spikes that one channel or neuron
-            can carry in one step.
-        populations: whose neurons these are; each neuron is in exactly one. None given: one
+        max_input_spikes, max_hidden_spikes, max_output_spikes: most spikes of one channel or neuron
+            in one step.
+        populations: layers of the neurons; each neuron is in exactly one. None given: one
             ``"hidden"`` and one ``"output"``.
         input_name: the user's own name of the input.
 
     The arrays are copied and read-only.
 
     Raises:
-        ValueError: a value that the registers cannot hold, arrays that do not belong together, a
-            bias on core v1; the message lists every fault.
+        ValueError: a value outside its register's range, arrays of inconsistent sizes, a bias on
+            core v1; the message lists every fault.
 
     Source: rockpool's documentation of the Xylo family (fields, widths) and the observed
     behaviour of xylosim 0.1.3.
+
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> program.inputs, program.hidden, program.outputs
+    (1, 2, 1)
+    >>> program.weights_in.tolist()
+    [[[100], [100]]]
     """
 
     chip: str
@@ -102,7 +111,7 @@ class XyloProgram:
     input_name: str = "input"
 
     def __post_init__(self) -> None:
-        """Checks every field, then freezes the arrays."""
+        """Check every field, then make the arrays read-only."""
         faults: list[str] = []
         arrays = {name: integers(name, getattr(self, name), faults) for name in REGISTERS}
         if not faults:
@@ -131,7 +140,7 @@ class XyloProgram:
 
     @classmethod
     def from_specification(cls, chip: str = "xylo_a2", **spec: Any) -> XyloProgram:
-        """The program of a specification dictionary, as mappers and quantizers hand it out.
+        """Return the program of a specification dictionary of rockpool's mappers and quantizers.
 
         Args:
             chip: chip name or alias; gives the core and the spikes a step.
@@ -180,16 +189,16 @@ class XyloProgram:
 
     @property
     def synapses(self) -> int:
-        """Synaptic states a hidden neuron, 1 or 2."""
+        """Number of synaptic states of a hidden neuron, 1 or 2."""
         return int(self.weights_in.shape[2])
 
     @property
     def has_bias(self) -> bool:
-        """Whether any neuron has a bias; the chip then runs its bias stage for all of them."""
+        """True if any neuron has a bias; the chip then runs its bias stage for all of them."""
         return bool(self.bias.any() or self.bias_out.any())
 
     def fan_out(self) -> npt.NDArray[np.int64]:
-        """``(hidden,)`` recurrent targets of each hidden neuron.
+        """Return the number of recurrent targets of each hidden neuron, ``(hidden,)``.
 
         A target that is reached on one synapse or on both is one target: the chip stores both
         weights in one entry.
@@ -197,7 +206,7 @@ class XyloProgram:
         return cast("npt.NDArray[np.int64]", self.weights_rec.any(axis=2).sum(axis=1))
 
     def __str__(self) -> str:
-        """Canonical text: one line a field, arrays as type, shape and digest."""
+        """Return canonical text: one line a field, arrays as type, shape and digest."""
         lines = [f"XyloProgram {self.chip} core {self.core}"]
         for f in fields(self):
             value = getattr(self, f.name)
@@ -215,5 +224,5 @@ class XyloProgram:
 
 
 def _digest(data: bytes) -> str:
-    """Short hash, enough to see that something changed."""
+    """Return a short hash, enough to show that something changed."""
     return hashlib.sha256(data).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Runs of a Xylo program as the recordings that every family gives."""
+"""Runs of a Xylo program as recordings of the common type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places of layers on a Xylo chip, and what they use of it."""
+"""Neuron ids of layers on a Xylo chip, and their use of its resources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def place(
 
 
 def placement(program: XyloProgram) -> dict[str, str]:
-    """Return neuron ids by layer, ``hidden 0..59``, and those that it is an alias for."""
+    """Return neuron ids by layer, ``hidden 0..59``, and the ids of its alias targets."""
     return {
         p.name: f"{p.role} {p.start}..{p.stop - 1}{_aliased(program, p)}"
         for p in program.populations

@@ -1,4 +1,4 @@
-"""A Xylo chip: one clocked core of hidden and output neurons."""
+"""Specification of a Xylo chip: one clocked core of hidden and output neurons."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from toolchain.hardware.quantity import (
 
 __all__ = ["XyloChip", "XyloClock", "XyloLimits", "XyloMemory", "XyloPower"]
 
-Bits = Annotated[Quantity, counted_in("bit")]
-Clock = Annotated[Quantity, measured_in("MHz")]
+BitWidth = Annotated[Quantity, counted_in("bit")]
+ClockFrequency = Annotated[Quantity, measured_in("MHz")]
 Neurons = Annotated[Quantity, counted_in("neuron")]
-Spikes = Annotated[Quantity, counted_in("spike/step")]
+SpikesPerStep = Annotated[Quantity, counted_in("spike/step")]
 Synapses = Annotated[Quantity, counted_in("synapse")]
 
 
 class XyloLimits(SpecModel):
-    """What fits on the chip; each number is the largest allowed.
+    """Limits of the chip; each number is the largest allowed.
 
     Attributes:
         input_channels: input channels, channel.
@@ -57,31 +57,31 @@ class XyloLimits(SpecModel):
     fan_out: Neurons
     fan_out_memory: Annotated[Quantity, counted_in("entry")]
     alias_targets: Neurons
-    input_spikes: Spikes
-    hidden_spikes: Spikes
-    output_spikes: Spikes
-    weight_width: Bits
-    weight_shift_width: Bits
-    dash_width: Bits
-    threshold_width: Bits
-    state_width: Bits
-    input_spike_width: Bits
-    bias_width: Bits | None = None
+    input_spikes: SpikesPerStep
+    hidden_spikes: SpikesPerStep
+    output_spikes: SpikesPerStep
+    weight_width: BitWidth
+    weight_shift_width: BitWidth
+    dash_width: BitWidth
+    threshold_width: BitWidth
+    state_width: BitWidth
+    input_spike_width: BitWidth
+    bias_width: BitWidth | None = None
 
 
 class XyloMemory(SpecModel):
     """One memory of the chip.
 
     Attributes:
-        holds: what its words are, in the order in which they lie.
+        holds: contents of its words, in order.
         words: its size, word.
         width: of a word, bit; a range where only the field in the vendor's files is known, None
-            where that cannot be, either.
+            where that is unknown, too.
     """
 
     holds: str
     words: Annotated[Quantity, counted_in("word")]
-    width: Bits | None = None
+    width: BitWidth | None = None
 
 
 class XyloClock(SpecModel):
@@ -89,24 +89,24 @@ class XyloClock(SpecModel):
 
     Attributes:
         main_clock: default of the development kit.
-        low_power_clock: the setting that vendor measurements use; None where there are none.
-        divided_clock: what the main clock is divided from: a whole ``w >= 0`` gives
-            ``divided_clock / (2 (w + 1))``; None where the chip sets it otherwise.
+        low_power_clock: the setting of the vendor's power measurements; None where there are none.
+        divided_clock: clock before the divider: a whole ``w >= 0`` gives
+            ``divided_clock / (2 (w + 1))``; None where the chip sets its clock in another way.
         min_clock, max_clock: ends of the range, None where unknown.
-        sensor_clock: what the chip's own front end needs; None where there is none or unknown.
+        sensor_clock: clock needed by the chip's own front end; None where there is none or unknown.
         real_time_step: the only duration of a timestep in real time, ms; None where it is free.
     """
 
-    main_clock: Clock
-    low_power_clock: Clock | None = None
-    divided_clock: Clock | None = None
-    min_clock: Clock | None = None
-    max_clock: Clock | None = None
-    sensor_clock: Clock | None = None
+    main_clock: ClockFrequency
+    low_power_clock: ClockFrequency | None = None
+    divided_clock: ClockFrequency | None = None
+    min_clock: ClockFrequency | None = None
+    max_clock: ClockFrequency | None = None
+    sensor_clock: ClockFrequency | None = None
     real_time_step: Annotated[Quantity, measured_in("ms")] | None = None
 
     def makes(self, clock_hz: float) -> bool:
-        """Whether the main clock can be ``clock_hz``, Hz > 0, as far as is known."""
+        """Return whether the main clock can be ``clock_hz``, Hz > 0, as far as is known."""
         if self.max_clock is not None and clock_hz > self.max_clock.to("Hz"):
             return False
         if self.min_clock is not None and clock_hz < self.min_clock.to("Hz"):
@@ -118,7 +118,7 @@ class XyloClock(SpecModel):
 
 
 class XyloPower(Power):
-    """Power of a clocked chip. A ``cycle`` is what a busy clock cycle adds to an idle one."""
+    """Power of a clocked chip. A ``cycle`` is the cost of a busy clock cycle beyond an idle one."""
 
     ACTIONS: ClassVar[Mapping[str, str]] = {
         "cycle": "cycle",
@@ -132,12 +132,12 @@ class XyloChip(SynSenseChip):
     """One revision of the Xylo family.
 
     Attributes:
-        integer_core: version of the integer dynamics; ``v1`` has no bias and adds saturations up
-            in another order.
-        sensor: what the chip's own front end listens to.
+        integer_core: version of the integer dynamics; ``v1`` has no bias and saturates sums in
+            another order.
+        sensor: sensor of the chip's own front end.
         hibernation: whether the core can sleep through steps without activity.
         memories: the chip's own name of each memory to its size; empty where no map is known.
-        limits, clock, power: see there.
+        limits, clock, power: see their classes.
     """
 
     family: Literal["xylo"]
@@ -151,5 +151,5 @@ class XyloChip(SynSenseChip):
 
     @property
     def clocked(self) -> bool:
-        """Xylo has a main clock."""
+        """True: Xylo has a main clock."""
         return True

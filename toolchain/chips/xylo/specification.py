@@ -1,4 +1,4 @@
-"""The well-known specification dictionary, as mappers and quantizers hand it out."""
+"""The specification dictionary of rockpool's mappers and quantizers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
     spare = hidden - weights_in.shape[1]
     weights_in = np.pad(weights_in, ((0, 0), (0, spare), (0, synapses - weights_in.shape[2])))
     weights_rec = np.pad(weights_rec, ((0, 0), (0, 0), (0, synapses - weights_rec.shape[2])))
-    # the readout listens to the last hidden neurons, so the missing rows are the first
+    # the readout is connected to the last hidden neurons, so the missing rows are the first
     weights_out = np.pad(weights_out, ((hidden - weights_out.shape[0], 0), (0, 0)))
     sizes = {"hidden": hidden, "outputs": weights_out.shape[1]}
     rest: dict[str, Any] = {
@@ -81,7 +81,7 @@ def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
 
 
 def _matrix(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any] | None:
-    """``value`` with its synapse axis, or None where it is not given or no matrix."""
+    """Return ``value`` with its synapse axis; None if it is missing or not a matrix."""
     if value is None:
         return None
     array = np.asarray(value)
@@ -100,6 +100,6 @@ def _matrix(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any] | None
 
 
 def _spread(value: Any, length: int) -> npt.NDArray[Any]:
-    """One value for all neurons, or ``value`` as it is; the program checks its length."""
+    """Return one value for all neurons, or ``value`` as given; the program checks its length."""
     array = np.asarray(0 if value is None else value)
     return np.broadcast_to(array, (length,)) if array.ndim == 0 or array.shape == (1,) else array

@@ -28,7 +28,7 @@ def to_arrays(program: XyloProgram) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def from_arrays(arrays: Mapping[str, npt.ArrayLike], metadata: Mapping[str, Any]) -> XyloProgram:
-    """Return the program that ``to_arrays`` took apart.
+    """Return the program that ``to_arrays`` saved.
 
     Raises:
         ValueError: another format, or fields that are missing, unknown or wrong.

@@ -14,7 +14,7 @@ whose values follow.
     spk_in/inp_spks.txt                   the input, spike by spike
     spk_res, spk_out, isyn, isyn2, vmem   one file a timestep
 
-What that writer does and one may not expect:
+Unexpected behaviour of that writer:
 
 - ``ON`` in ``basic_config.json`` is the number of the last output *with a weight*, not the number
   of outputs. It is written the same here; all other files hold every output.
@@ -25,7 +25,7 @@ What that writer does and one may not expect:
   those that follow take their numbers. The input keeps its own count.
 - ``rcram.ini`` does not mark a neuron that is the target of several aliases.
 
-Where it writes something that would not be this program (the low digits of a number that is too
+Where it would write another program (the low digits of a number that is too
 large, the first of several aliases), the program is refused. So is one without any output weight,
 with which it fails.
 
@@ -56,7 +56,7 @@ from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts, simulate
 __all__ = ["memory_files", "run_files", "write_ram_files"]
 
 INPUT_DIGIT = 16
-"""Channels that the one digit of ``wr IN`` can name."""
+"""Channels that the one digit of ``wr IN`` can encode."""
 
 NO_ALIAS = -1
 
@@ -70,17 +70,28 @@ def write_ram_files(
     """Write the memory images of ``program`` to a new ``folder`` and return it.
 
     Args:
-        program: what is loaded.
-        folder: appears whole or not at all; its parents are made.
+        program: the program.
+        folder: written completely or not at all; parent folders are created.
         raster: input ``(T, Nin)`` or ``(1, T, Nin)`` counts; with it, the input and the states
             and spikes of every timestep are written, too.
-        recording: what ``simulate(..., record=True)`` gave for ``raster``; simulated from zero
+        recording: the result of ``simulate(..., record=True)`` for ``raster``; simulated from zero
             states unless given. Without ``raster``, states and spikes are written and no input.
 
     Raises:
-        FileExistsError: ``folder`` exists; it is left alone.
-        ValueError: the format cannot hold the program, every reason at once; a raster or recording
-            of more than one sample, or that do not belong together.
+        FileExistsError: ``folder`` exists; it is not changed.
+        ValueError: the format cannot store the program, every reason at once; a raster or recording
+            of more than one sample, or of different lengths.
+
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, -1]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> folder = write_ram_files(program, "ram", raster=[[1], [0]])
+    >>> (folder / "iwtram.ini").read_text().splitlines()
+    ['// iwt for IN0 ', '64', 'ff']
+    >>> len(list((folder / "vmem").iterdir()))
+    2
     """
     target = Path(folder).absolute()
     if target.exists():
@@ -92,14 +103,14 @@ def write_ram_files(
 
 
 def memory_files(program: XyloProgram) -> dict[str, str]:
-    """Name to text of every file that the program alone decides.
+    """Return the name and text of every file that depends on the program alone.
 
     Raises:
-        ValueError: the format cannot hold the program; the message lists every reason.
+        ValueError: the format cannot store the program; the message lists every reason.
     """
     faults = list(_faults(program))
     if faults:
-        raise ValueError("\n  ".join(["the RAM files cannot hold this program:", *faults]))
+        raise ValueError("\n  ".join(["the RAM files cannot store this program:", *faults]))
     files = {
         "basic_config.json": _basic_config(program),
         "ndmram.ini": _lines([*program.dash_mem, *program.dash_mem_out], 1),
@@ -118,7 +129,7 @@ def memory_files(program: XyloProgram) -> dict[str, str]:
 def run_files(
     program: XyloProgram, raster: npt.ArrayLike | None, recording: XyloRecording | None = None
 ) -> dict[str, str]:
-    """Name to text of the files of a run: input, states and spikes. See :func:`write_ram_files`."""
+    """Return the name and text of the files of a run: input, states and spikes."""
     files = {}
     if raster is not None:
         counts = as_counts(program, raster)
@@ -141,22 +152,25 @@ def run_files(
 
 def _faults(program: XyloProgram) -> Iterator[str]:
     if program.inputs > INPUT_DIGIT:
-        yield f"input: needs {program.inputs} channels, one digit names {INPUT_DIGIT}"
+        yield f"input: needs {program.inputs} channels, one digit encodes {INPUT_DIGIT}"
     if program.hidden > 0xFFF:
-        yield f"network: needs {program.hidden} hidden neurons, 3 digits name {0xFFF}"
+        yield f"network: needs {program.hidden} hidden neurons, 3 digits encode {0xFFF}"
     if not program.weights_out.any():
-        yield "network: no output has a weight, and the last one that has gives their number"
+        yield (
+            "network: no output has a weight; the format takes their number from the last one "
+            "that has"
+        )
     fan_out = program.fan_out()
     for p in program.populations:
         ids = slice(p.start, p.stop)
         bias = (program.bias if p.role == "hidden" else program.bias_out)[ids]
         wide = bias[(bias < -128) | (bias > 127)]
         if len(wide):
-            yield f"{p.name}: needs biases up to {np.abs(wide).max()}, 2 digits hold -128..127"
+            yield f"{p.name}: needs biases up to {np.abs(wide).max()}, 2 digits encode -128..127"
         if p.role == "output":
             continue
         if fan_out[ids].max(initial=0) > 0xFF:
-            yield f"{p.name}: needs {fan_out[ids].max()} entries a neuron, 2 digits count {0xFF}"
+            yield f"{p.name}: needs {fan_out[ids].max()} entries a neuron, 2 digits encode {0xFF}"
         aliases = max(map(len, program.aliases[ids]), default=0)
         if aliases > 1:
             yield f"{p.name}: needs {aliases} alias targets a neuron, the format has 1"
@@ -198,7 +212,7 @@ def _dense_files(program: XyloProgram) -> dict[str, str]:
 
 
 def _fan_out_files(program: XyloProgram) -> dict[str, str]:
-    """One entry for each target that a neuron reaches on any synapse, targets ascending."""
+    """Return one entry for each target that a neuron reaches on any synapse, targets ascending."""
     reached = np.asarray(program.weights_rec.any(axis=2))
     targets = [np.flatnonzero(row) for row in reached]
     first, second = _both(program.weights_rec)
@@ -214,7 +228,7 @@ def _fan_out_files(program: XyloProgram) -> dict[str, str]:
 def _both(
     weights: npt.NDArray[np.int8],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
-    """The weights onto first and second synapses, zeros where there are none."""
+    """Return the weights onto first and second synapses, zeros where there are none."""
     if weights.shape[2] == 1:
         return weights[..., 0], np.zeros_like(weights[..., 0])
     return weights[..., 0], weights[..., 1]
@@ -230,7 +244,7 @@ def _alias_files(program: XyloProgram) -> dict[str, str]:
 
 
 def _input_spikes(counts: npt.NDArray[np.uint8]) -> str:
-    """``idle`` and the steps since the last input, then one line a spike, channel by channel."""
+    """Return the input: ``idle`` and steps since the last spike, then one line a spike."""
     lines, last = [], 0
     for step in np.flatnonzero(counts.any(axis=1)).tolist():
         lines.append(f"// time step {step}")
@@ -243,7 +257,7 @@ def _input_spikes(counts: npt.NDArray[np.uint8]) -> str:
 
 
 def _state_files(program: XyloProgram, recording: XyloRecording) -> dict[str, str]:
-    """One file a state and timestep in which the core was awake."""
+    """Return one file a state and timestep in which the core was awake."""
     _require_one_sample("recording", len(recording.spikes))
     hidden = {name: getattr(recording, name) for name in ("hidden_spikes", "v_mem", "i_syn")}
     out = {name: getattr(recording, name) for name in ("v_mem_out", "i_syn_out")}
@@ -281,11 +295,11 @@ def _require_one_sample(what: str, samples: int) -> None:
 
 
 def _lines(values: Iterable[int], digits: int) -> str:
-    """One number a line, of its low digits in two's complement."""
+    """Return one number a line, of its low digits in two's complement."""
     mask = 16**digits - 1
     return "".join(f"{int(value) & mask:0{digits}x}\n" for value in values)
 
 
 def _blocks(header: str, rows: Iterable[Iterable[int]], digits: int) -> str:
-    """A comment line with its number before each row."""
+    """Return the rows, each after a comment line with its number."""
     return "".join(f"{header.format(n)}\n{_lines(row, digits)}" for n, row in enumerate(rows))

@@ -1,14 +1,14 @@
 """The vendor's configuration as plain data: nested dictionaries that mirror its attribute tree.
 
 The field names are those of ``XyloConfiguration`` in ``samna.xyloCore2``, ``samna.xyloImu`` and
-``samna.xyloAudio3`` as others' recordings of that surface show them. The vendor's library was not
-at hand, so its own ``validate_configuration`` has not seen these trees. Xylo 1 has the layout of
+``samna.xyloAudio3`` in public recordings of these classes. The vendor's library was not available,
+so its own ``validate_configuration`` was not run on these trees. Xylo 1 has the layout of
 ``xyloCore2`` without biases and with one switch for all clocks.
 
-A field that is too small is never filled with a part of its value: a program that the chip has no
-room for is refused, whatever asked for its configuration.
+A field that is too small is never filled with a part of its value: a program that does not fit the
+chip is refused, whatever asked for its configuration.
 
-Source: Rockpool documentation and released behaviour; ``hardware_specs`` for which module is whose.
+Source: Rockpool documentation and released behaviour; ``hardware_specs`` for each chip's module.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ def configuration(
     clock_hz: float | None = None,
     hibernation: bool = False,
 ) -> dict[str, Any]:
-    """The attribute tree of ``program``: JSON-able lists, integers and booleans.
+    """Return the attribute tree of ``program``: JSON-able lists, integers and booleans.
 
     On Xylo 1 and Audio 2 the hidden layer is called ``reservoir`` and matrices have full height.
-    On IMU and Audio 3 it is ``hidden``, ``input.weights`` holds the first columns the input can
-    reach and ``readout.weights`` the last rows the outputs can reach. Spikes come from the host:
-    the sensors' inputs stay off.
+    On IMU and Audio 3 it is ``hidden``, ``input.weights`` contains the first columns, which the
+    input can reach, and ``readout.weights`` the last rows, which can reach the outputs. Spikes come
+    from the host: the sensors' inputs stay off.
 
     Args:
-        program: what is loaded.
-        chip: on what.
+        program: the program.
+        chip: the target.
         operation_mode: member of the vendor's enumeration. In ``"AcceleratedTime"`` steps run as
             fast as they can, in ``"RealTime"`` each takes the program's ``dt``.
         clock_hz: main clock in real time, Hz; None is the chip's default.
         hibernation: whether the core sleeps through steps without activity; outputs are the same.
 
     Raises:
-        DeployError: the configuration has no room for the program; holds every finding.
+        DeployError: the program does not fit the configuration; contains every finding.
         ValueError: a mode, clock or dt that the chip does not have, or hibernation where it has
             none.
     """
@@ -97,14 +97,14 @@ def configuration(
 
 
 def require_room(program: XyloProgram, chip: XyloChip) -> None:
-    """Refuse a program of which a part would be lost, cut or computed otherwise on ``chip``.
+    """Refuse a program of which a part would be lost, cut or changed on ``chip``.
 
     Raises:
-        DeployError: holds every finding.
+        DeployError: contains every finding.
     """
     found = [f for rule in RULES if rule.__name__ in ROOM for f in rule(program, chip)]
     if found:
-        raise DeployError(f"the configuration of {chip.name} has no room for this program:", found)
+        raise DeployError(f"this program does not fit the configuration of {chip.name}:", found)
 
 
 ROOM = (
@@ -120,8 +120,8 @@ ROOM = (
     "weight_shifts",
     "widths",
 )
-"""Rules whose findings a configuration would hide. What it states and the chip refuses or runs
-badly, a fan-out that is too large or a threshold of 0, is for the other rules to say.
+"""Rules on faults that a configuration would not show. The other rules report those that it does
+show, such as a fan-out that is too large or a threshold of 0.
 """
 
 
@@ -131,7 +131,7 @@ badly, a fan-out that is too large or a threshold of 0, is for the other rules t
 def _timing(
     program: XyloProgram, chip: XyloChip, mode: str, clock_hz: float | None
 ) -> dict[str, Any]:
-    """The mode, and in real time the clock cycles of a step: the whole part of dt times clock."""
+    """Return the mode and, in real time, the clock cycles of a step, rounded down."""
     modes = _surface(chip).modes
     if mode not in modes:
         raise ValueError(f"{chip.name} has operation modes {', '.join(modes)}, got {mode!r}")
@@ -150,7 +150,7 @@ def _timing(
 
 
 def _real_dt(program: XyloProgram, chip: XyloChip) -> float:
-    """The program's dt, s, if the chip can keep it."""
+    """Return the program's dt, s, if the chip can keep it."""
     if program.dt is None:
         raise ValueError("RealTime needs the length of a timestep; this program has no dt")
     step = chip.clock.real_time_step
@@ -180,12 +180,12 @@ def _hibernation(chip: XyloChip, wanted: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """The names that only one vendor module has.
+    """Names that only one vendor module has.
 
     Attributes:
-        hidden: what the hidden layer is called.
+        hidden: name of the hidden layer.
         modes: members of its enumeration of operation modes.
-        switches: what else it needs before it runs.
+        switches: other fields that it needs before it runs.
     """
 
     hidden: str
@@ -194,13 +194,13 @@ class Surface:
 
 
 def _xylo_1(program: XyloProgram) -> dict[str, Any]:
-    """One clock switch for all stages."""
+    """Return one clock switch for all stages."""
     del program
     return {"debug": {"clock_enable": True, "ram_power_enable": True}}
 
 
 def _audio_2(program: XyloProgram) -> dict[str, Any]:
-    """The clock of each stage that the program uses."""
+    """Return the clock of each stage that the program uses."""
     return {
         "debug": {
             "isyn_clock_enable": True,
@@ -214,13 +214,13 @@ def _audio_2(program: XyloProgram) -> dict[str, Any]:
 
 
 def _imu(program: XyloProgram) -> dict[str, Any]:
-    """Spikes come from the host; the state of the outputs is brought up to date every step."""
+    """Select spikes from the host; update the state of the outputs every step."""
     del program
     return {"imu_if_input_enable": False, "debug": {"always_update_omp_stat": True}}
 
 
 def _audio_3(program: XyloProgram) -> dict[str, Any]:
-    """Spikes come from the host."""
+    """Select spikes from the host."""
     del program
     return {"input_source": "SpikeEvents", "debug": {"always_update_omp_stat": True}}
 

@@ -1,9 +1,9 @@
 """The layout of a Xylo Audio 2 configuration file, as the vendor's library writes it.
 
-Only the layout: which keys there are, of what type, and that sizes belong together. What it means
-is in ``vendor_json``. Keys and their order are those of the one genuine file that could be found,
+Only the layout: which keys there are, of which type, and consistent sizes. Their meaning is in
+``vendor_json``. Keys and their order are those of the one genuine file that could be found,
 a ``to_json()`` of ``samna.xyloCore2.configuration.XyloConfiguration`` with 3 inputs, 5 hidden and
-2 output neurons. Two forms do not occur in it: an alias that is set is taken to be
+2 output neurons. Two forms do not occur in it: an alias that is set is assumed to be
 ``{"nullopt": false, "data": 3}``, as the serializer that wrote the file (cereal) writes an optional
 number; a range of monitored neurons has no known form and is refused.
 
@@ -25,7 +25,14 @@ from pydantic.alias_generators import to_camel
 from toolchain.chips.xylo.faults import REGISTERS
 from toolchain.diagnostics import ArtifactError
 
-__all__ = ["Document", "Matrix", "Neuron", "read_document", "refuse", "write_document"]
+__all__ = [
+    "ConfigDocument",
+    "MatrixPart",
+    "NeuronPart",
+    "read_document",
+    "refuse",
+    "write_document",
+]
 
 MOST_CHARACTERS = 64 * 2**20
 """A full chip takes about 54 MB: two million recurrent weights, each on a line of its own."""
@@ -49,26 +56,26 @@ Weight = Annotated[int, _in("weights_in")]
 Decay = Annotated[int, _in("dash_mem")]
 Word = Annotated[int, _in("threshold")]
 Size = Annotated[int, Field(ge=1, le=2**16)]
-Register = Annotated[int, Field(ge=0, le=2**32 - 1)]
+RegisterNumber = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """A number of unknown width in a 32-bit register."""
 
 
 class Sizes(Part):
-    """Of a matrix: rows and columns, or distances."""
+    """Rows and columns of a matrix, or distances."""
 
     value0: Size
     value1: Size
 
 
-class Matrix(Part):
-    """A matrix by rows."""
+class MatrixPart(Part):
+    """A matrix stored by rows."""
 
     dimensions: Sizes
     offsets: Sizes
     values: Annotated[list[Weight], FailFast()]
 
     @model_validator(mode="after")
-    def _sizes_agree(self) -> Matrix:
+    def _sizes_agree(self) -> MatrixPart:
         rows, columns = self.shape
         if (self.offsets.value0, self.offsets.value1) != (columns, 1):
             raise ValueError(
@@ -112,12 +119,12 @@ class Unmonitored(Part):
     def _none_monitored(cls, value: Any) -> Any:
         if value != {"nullopt": True}:
             raise ValueError(
-                'must be {"nullopt": true}: how monitored neurons are written is not known'
+                'must be {"nullopt": true}: the format of monitored neurons is not known'
             )
         return value
 
 
-class Neuron(Part):
+class NeuronPart(Part):
     """An output neuron."""
 
     threshold: Word
@@ -126,7 +133,7 @@ class Neuron(Part):
     v_mem_bias: Word
 
 
-class HiddenNeuron(Neuron):
+class HiddenNeuronPart(NeuronPart):
     """A hidden neuron."""
 
     i_syn2_decay: Decay
@@ -134,48 +141,50 @@ class HiddenNeuron(Neuron):
 
 
 class InputPart(Part):
-    """From channels to hidden neurons."""
+    """Weights from channels to hidden neurons."""
 
-    weight_bit_shift: Register
-    weights: Matrix
-    syn2_weights: Annotated[Matrix, Field(alias="syn2_weights")]  # the only key in this spelling
+    weight_bit_shift: RegisterNumber
+    weights: MatrixPart
+    syn2_weights: Annotated[
+        MatrixPart, Field(alias="syn2_weights")
+    ]  # the only key in this spelling
 
 
 class ReservoirPart(Part):
-    """Hidden neurons and what joins them."""
+    """Hidden neurons and their recurrent weights."""
 
-    weight_bit_shift: Register
-    weights: Matrix
-    syn2_weights: Matrix
-    neurons: Annotated[list[HiddenNeuron], FailFast()]
+    weight_bit_shift: RegisterNumber
+    weights: MatrixPart
+    syn2_weights: MatrixPart
+    neurons: Annotated[list[HiddenNeuronPart], FailFast()]
     aliasing: bool
 
 
 class ReadoutPart(Part):
-    """From hidden to output neurons."""
+    """Output neurons and their weights from hidden neurons."""
 
-    weight_bit_shift: Register
-    weights: Matrix
-    neurons: Annotated[list[Neuron], FailFast()]
+    weight_bit_shift: RegisterNumber
+    weights: MatrixPart
+    neurons: Annotated[list[NeuronPart], FailFast()]
 
 
 class Monitors(Part):
     """Four numbers of unknown meaning."""
 
-    value0: Register
-    value1: Register
-    value2: Register
-    value3: Register
+    value0: RegisterNumber
+    value1: RegisterNumber
+    value2: RegisterNumber
+    value3: RegisterNumber
 
 
 class Debug(Part):
-    """Switches of the chip that no network needs, and clocks that each does."""
+    """Switches of the chip that no network needs, and the clocks of its stages."""
 
     keep_interrupt: bool
     always_update_omp_stat: bool
     enable_rst_pad_pull: bool
     rst_pad_pull_select: bool
-    ram_wake_up_settle_time: Register
+    ram_wake_up_settle_time: RegisterNumber
     ram_power_enable: bool
     monitors: Monitors
     isyn_clock_enable: bool
@@ -183,39 +192,39 @@ class Debug(Part):
     ra_clock_enable: bool
     bias_clock_enable: bool
     hm_clock_enable: bool
-    input_write_select: Register
-    input_read_select: Register
+    input_write_select: RegisterNumber
+    input_read_select: RegisterNumber
     input_select_enable: bool
-    ram_manual_sleep_control: Register
-    ram_auto_sleep_control: Register
+    ram_manual_sleep_control: RegisterNumber
+    ram_auto_sleep_control: RegisterNumber
     ram_light_sleep: bool
     ram_deep_sleep: bool
     debug_status_update_enable: bool
     monitor_debug_enable: bool
-    pe_internal_select: Register
-    pe_fsm_select: Register
-    pe_engine_select: Register
-    pe_access_ram_fsm_select: Register
-    mem_shell_ram_arbiter_select: Register
-    read_timing_select: Register
-    write_timing_select: Register
+    pe_internal_select: RegisterNumber
+    pe_fsm_select: RegisterNumber
+    pe_engine_select: RegisterNumber
+    pe_access_ram_fsm_select: RegisterNumber
+    mem_shell_ram_arbiter_select: RegisterNumber
+    read_timing_select: RegisterNumber
+    write_timing_select: RegisterNumber
     monitor_neuron_v_mem: Unmonitored
     monitor_neuron_i_syn: Unmonitored
     monitor_neuron_i_syn2: Unmonitored
     monitor_neuron_spike: Unmonitored
 
 
-class Document(Part):
+class ConfigDocument(Part):
     """The whole configuration."""
 
-    operation_mode: Register
+    operation_mode: RegisterNumber
     synapse2_enable: bool
     bias_enable: bool
     direct_fetch_state_ram: bool
     enable_hibernation_mode: bool
     clear_network_state: bool
-    time_resolution_wrap: Register
-    hibernation_mode_time_resolution_wrap: Register
+    time_resolution_wrap: RegisterNumber
+    hibernation_mode_time_resolution_wrap: RegisterNumber
     input: InputPart
     reservoir: ReservoirPart
     readout: ReadoutPart
@@ -223,19 +232,19 @@ class Document(Part):
 
 
 class File(Part):
-    """What the serializer puts around it."""
+    """The serializer's wrapper around the configuration."""
 
-    value0: Document
+    value0: ConfigDocument
 
 
 # ---- reading ----
 
 
-def read_document(text: str) -> Document:
-    """The configuration that ``text`` holds.
+def read_document(text: str) -> ConfigDocument:
+    """Return the configuration in ``text``.
 
     Raises:
-        ArtifactError: anything else; the message lists faults with the way to their key.
+        ArtifactError: invalid text; the message lists faults with the path of their key.
     """
     try:
         return _document(_parsed(text))
@@ -249,10 +258,10 @@ def refuse(faults: list[str]) -> NoReturn:
     shown = [_short(fault) for fault in faults[:MOST_FAULTS]]
     if len(faults) > MOST_FAULTS:
         shown.append("and more")
-    raise ArtifactError("\n  ".join(["this is no configuration of Xylo Audio 2:", *shown]))
+    raise ArtifactError("\n  ".join(["this is not a valid configuration of Xylo Audio 2:", *shown]))
 
 
-def _document(data: Any) -> Document:
+def _document(data: Any) -> ConfigDocument:
     document = File.model_validate(data).value0
     if faults := list(_sizes(document)):
         refuse(faults)
@@ -263,7 +272,7 @@ def _parsed(text: str) -> Any:
     if len(text) > MOST_CHARACTERS:
         refuse([f"it has more than {MOST_CHARACTERS} characters"])
     if text.count('"') > MOST_QUOTES or text.count("{") + text.count("[") > MOST_BRACKETS:
-        refuse(["it holds more names or objects than a full chip"])
+        refuse(["it has more names or objects than a full chip"])
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except RecursionError:
@@ -310,13 +319,13 @@ def _dotted(location: tuple[str | int, ...]) -> str:
 
 
 def _short(text: str, most: int = 200) -> str:
-    """Printable text of bounded length; a file may hold anything."""
+    """Return printable text of bounded length; a file may contain anything."""
     plain = text.encode("ascii", "backslashreplace").decode()
     return plain if len(plain) <= most else f"{plain[:most]}..."
 
 
-def _sizes(document: Document) -> Iterator[str]:
-    """Matrices that do not belong to the number of neurons."""
+def _sizes(document: ConfigDocument) -> Iterator[str]:
+    """Yield matrices whose size differs from the number of neurons."""
     entry, inner, last = document.input, document.reservoir, document.readout
     inputs, hidden, outputs = entry.weights.shape[0], len(inner.neurons), len(last.neurons)
     for where, matrix, wanted in (
@@ -344,7 +353,7 @@ def _sizes(document: Document) -> Iterator[str]:
 
 
 def write_document(tree: dict[str, Any]) -> str:
-    """The file of a configuration given as plain data; what it writes can be read.
+    """Return the file of a configuration given as plain data; it can be read again.
 
     Raises:
         ArtifactError: as :func:`read_document`.

@@ -1,10 +1,10 @@
 """Programs to and from the files that the vendor's library writes for Xylo Audio 2.
 
-``config.to_json()`` of the vendor's library gives such a file and ``from_json()`` takes it; neither
-is needed here. A file holds more than a program, switches of the chip and of its debug bus: these
-are ``Settings``, so that a genuine file read and written again is the same, byte for byte. It holds
-less, too: no ``dt``, no names of layers. The layout is known for Audio 2 only, from one file;
-see ``vendor_document`` for what that file does not show.
+``config.to_json()`` of the vendor's library writes such a file and ``from_json()`` reads it;
+neither is needed here. A file contains more than a program, switches of the chip and of its debug
+bus: these are ``Settings``, so that a genuine file read and written again is the same, byte for
+byte. It contains less, too: no ``dt``, no names of layers. The layout is known for Audio 2 only,
+from one file; ``vendor_document`` lists the forms that this file does not show.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.emit.tree import require_room
 from toolchain.chips.xylo.emit.vendor_document import (
     MOST_CHARACTERS,
-    Document,
+    ConfigDocument,
     read_document,
     refuse,
     write_document,
@@ -37,9 +37,9 @@ from toolchain.diagnostics import ArtifactError
 __all__ = ["Settings", "VendorConfig", "dumps", "loads", "parse", "read_config", "write_config"]
 
 Settings: TypeAlias = Mapping[str, Any]
-"""What a file holds besides the program, by the way to its key: ``{"operationMode": 0,
-"debug.ramPowerEnable": True}``. The numbers of the operation modes are the vendor's; the genuine
-file has 0.
+"""Values of a file that are not part of the program, by the path of their key:
+``{"operationMode": 0, "debug.ramPowerEnable": True}``. The numbers of the operation modes are the
+vendor's; the genuine file has 0.
 """
 
 AUDIO_2 = "xylo_a2"
@@ -82,21 +82,31 @@ DEFAULTS: Settings = {
     "debug.readTimingSelect": 1,
     "debug.writeTimingSelect": 1,
 }
-"""As in the genuine file, which has the vendor's own in everything but the network."""
+"""Values of the genuine file: the vendor's defaults, except for the network."""
 
 
 class VendorConfig(NamedTuple):
-    """A file's content."""
+    """Program and settings of a file."""
 
     program: XyloProgram
     settings: Settings
 
 
 def read_config(path: str | os.PathLike[str]) -> VendorConfig:
-    """The program and the settings in a file.
+    """Return the program and the settings in a file.
 
     Raises:
-        ArtifactError: no file, too large, or no configuration of Xylo Audio 2; lists the faults.
+        ArtifactError: no file, too large, or not a configuration of Xylo Audio 2; lists the faults.
+
+    >>> from toolchain.chips.xylo import XyloProgram, read_config, write_config
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> path = write_config(program, "config.json", {"operationMode": 1})
+    >>> again, settings = read_config(path)
+    >>> again.weights_in.tolist(), settings["operationMode"]
+    ([[[100], [100]]], 1)
     """
     path = Path(path)
     if not path.is_file():
@@ -120,26 +130,35 @@ def write_config(
     *,
     chip: XyloChip | None = None,
 ) -> Path:
-    """Write ``dumps(...)`` to ``path`` and return it; a file that is there is replaced.
+    """Write ``dumps(...)`` to ``path`` and return it; an existing file is replaced.
 
-    The file is written beside its place and renamed into it: no one sees half of it.
+    The file is written next to ``path`` and then renamed, so that no program reads half of it.
 
     Raises: as :func:`dumps`, and OSError.
+
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> path = write_config(program, "config.json")
+    >>> path.name, [line.strip() for line in path.read_text().splitlines()[1:4]]
+    ('config.json', ['"value0": {', '"operationMode": 0,', '"synapse2Enable": false,'])
     """
     return write_file(Path(path), dumps(program, chip, settings).encode())
 
 
 def loads(text: str) -> XyloProgram:
-    """The program in a file's text, with all hidden neurons as one population and without dt.
+    """Return the program in a file's text, with all hidden neurons as one population, without dt.
 
     Raises:
-        ArtifactError: no configuration of Xylo Audio 2; lists faults with the way to their key.
+        ArtifactError: not a configuration of Xylo Audio 2; lists faults with the path of their key.
     """
     return parse(text).program
 
 
 def parse(text: str) -> VendorConfig:
-    """The program and the settings in a file's text.
+    """Return the program and the settings in a file's text.
 
     Raises: as :func:`loads`.
     """
@@ -157,18 +176,19 @@ def parse(text: str) -> VendorConfig:
 def dumps(
     program: XyloProgram, chip: XyloChip | None = None, settings: Settings | None = None
 ) -> str:
-    """The text of the vendor's file for ``program``.
+    """Return the text of the vendor's file for ``program``.
 
     Args:
-        program: what is loaded. Its dt and the names of its layers have no place in the file.
+        program: the program. The file has no field for its dt and the names of its layers.
         chip: its chip; None looks it up by ``program.chip``.
-        settings: what is to differ from ``DEFAULTS`` and from the stages that the program needs,
-            perhaps those of a file that was read.
+        settings: settings that differ from ``DEFAULTS`` and from the stages that the program needs,
+            for example those of a file that was read.
 
     Raises:
-        DeployError: the file has no room for the program; holds every finding.
-        ValueError: a chip whose files have another layout, which is not known.
-        ArtifactError: settings that are unknown, wrong, or switch off what the program needs.
+        DeployError: the program does not fit the file; contains every finding.
+        ValueError: a chip whose files have another layout, which is unknown.
+        ArtifactError: settings that are unknown, invalid, or switch off a stage that the program
+            needs.
     """
     found = load_chip(program.chip) if chip is None else chip
     if not isinstance(found, XyloChip) or found.vendor_module != MODULE:
@@ -194,7 +214,7 @@ def dumps(
 
 
 def _stages(program: XyloProgram) -> dict[str, Any]:
-    """What runs because the program needs it."""
+    """Return the stages that the program needs."""
     return {
         "biasEnable": program.has_bias,
         "reservoir.aliasing": any(program.aliases),
@@ -204,7 +224,7 @@ def _stages(program: XyloProgram) -> dict[str, Any]:
 
 
 def _switched_off(program: XyloProgram, settings: Settings) -> Iterator[str]:
-    """Settings without which the chip would compute something else."""
+    """Yield settings without which the chip would compute another result."""
     needed = {
         "biasEnable": program.has_bias,
         "debug.biasClockEnable": program.has_bias,
@@ -217,11 +237,11 @@ def _switched_off(program: XyloProgram, settings: Settings) -> Iterator[str]:
     }
     for name, need in needed.items():
         if need and not settings[name]:
-            yield f"{name}: is false, the network needs it"
+            yield f"{name}: is false, but the network needs it"
 
 
-def _settings(document: Document) -> dict[str, Any]:
-    """Every leaf of the file that is no part of the program."""
+def _settings(document: ConfigDocument) -> dict[str, Any]:
+    """Return every value of the file that is not part of the program."""
     tree = document.model_dump(by_alias=True, exclude={"input", "readout", "synapse2_enable"})
     tree["reservoir"] = {"aliasing": document.reservoir.aliasing}
     for name in MONITORS:

@@ -1,4 +1,4 @@
-"""The part of a Xylo Audio 2 configuration file that is a program, read and written."""
+"""Program fields of a Xylo Audio 2 configuration file, read and written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.emit.vendor_document import Document, Matrix, Neuron
+from toolchain.chips.xylo.emit.vendor_document import ConfigDocument, MatrixPart, NeuronPart
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 
@@ -20,21 +20,21 @@ MONITORS = (
     "monitorNeuronISyn2",
     "monitorNeuronSpike",
 )
-"""Keys of ``debug`` that have one known form, for no monitored neurons."""
+"""Keys of ``debug`` whose only known form means that no neurons are monitored."""
 REGISTERS = {
     "threshold": "threshold",
     "dash_mem": "v_mem_decay",
     "dash_syn": "i_syn_decay",
     "bias": "v_mem_bias",
 }
-"""Fields of a program, of hidden and of output neurons, to those of a neuron in the file."""
+"""Fields of a program, for hidden and output neurons, and the key of a neuron in the file."""
 
 
 # ---- a file as a program ----
 
 
-def program_of(document: Document, chip: XyloChip) -> XyloProgram:
-    """The program that a file without ``program_faults`` holds."""
+def program_of(document: ConfigDocument, chip: XyloChip) -> XyloProgram:
+    """Return the program in a file that has no ``program_faults``."""
     entry, inner, last = document.input, document.reservoir, document.readout
     targets = [neuron.alias_target.data for neuron in inner.neurons]
     second = document.synapse2_enable
@@ -61,32 +61,32 @@ def program_of(document: Document, chip: XyloChip) -> XyloProgram:
     )
 
 
-def _registers(neurons: Sequence[Neuron], suffix: str) -> dict[str, list[int]]:
+def _registers(neurons: Sequence[NeuronPart], suffix: str) -> dict[str, list[int]]:
     return {
         f"{field}{suffix}": [getattr(neuron, key) for neuron in neurons]
         for field, key in REGISTERS.items()
     }
 
 
-def _array(matrix: Matrix) -> Array:
+def _array(matrix: MatrixPart) -> Array:
     return np.asarray(matrix.values).reshape(matrix.shape)
 
 
-def _stack(first: Matrix, second: Matrix | None) -> Array:
-    """``(pre, post, synapses)``."""
+def _stack(first: MatrixPart, second: MatrixPart | None) -> Array:
+    """Return the matrices as ``(pre, post, synapses)``."""
     return np.stack([_array(m) for m in (first, second) if m is not None], axis=-1)
 
 
-def program_faults(document: Document, chip: XyloChip) -> Iterator[str]:
-    """What keeps the file from being a program of this chip."""
+def program_faults(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
+    """Yield the reasons why the file is not a program of this chip."""
     yield from _sizes(document, chip)
     yield from _shifts(document, chip)
     yield from _biases(document, chip)
     yield from _unused(document)
 
 
-def _unused(document: Document) -> Iterator[str]:
-    """Weights of a synapse that is switched off: a program has no place for them."""
+def _unused(document: ConfigDocument) -> Iterator[str]:
+    """Yield weights of a synapse that is switched off; a program has no field for them."""
     if document.synapse2_enable:
         return
     for where, matrix in (
@@ -94,10 +94,10 @@ def _unused(document: Document) -> Iterator[str]:
         ("reservoir.syn2Weights", document.reservoir.syn2_weights),
     ):
         if any(matrix.values):
-            yield f"{where}: holds weights, synapse2Enable is false"
+            yield f"{where}: has weights, but synapse2Enable is false"
 
 
-def _sizes(document: Document, chip: XyloChip) -> Iterator[str]:
+def _sizes(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     for where, what, size, limit in (
         (
             "input.weights.dimensions.value0",
@@ -113,29 +113,29 @@ def _sizes(document: Document, chip: XyloChip) -> Iterator[str]:
             yield f"{where}: {chip.name} has {most} {what}, got {size}"
 
 
-def _shifts(document: Document, chip: XyloChip) -> Iterator[str]:
+def _shifts(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     top = 2 ** int(chip.limits.weight_shift_width.value) - 1
     for where in ("input", "reservoir", "readout"):
         shift = getattr(document, where).weight_bit_shift
         if shift > top:
-            yield f"{where}.weightBitShift: must lie in 0..{top}, got {shift}"
+            yield f"{where}.weightBitShift: must be in 0..{top}, got {shift}"
 
 
-def _biases(document: Document, chip: XyloChip) -> Iterator[str]:
+def _biases(document: ConfigDocument, chip: XyloChip) -> Iterator[str]:
     assert chip.limits.bias_width is not None
     half = 2 ** (int(chip.limits.bias_width.value) - 1)
     for part in ("reservoir", "readout"):
         for n, neuron in enumerate(getattr(document, part).neurons):
             if not -half <= neuron.v_mem_bias < half:
                 where = f"{part}.neurons[{n}].vMemBias"
-                yield f"{where}: must lie in {-half}..{half - 1}, got {neuron.v_mem_bias}"
+                yield f"{where}: must be in {-half}..{half - 1}, got {neuron.v_mem_bias}"
 
 
 # ---- a program as a file ----
 
 
 def tree_of(program: XyloProgram) -> dict[str, Any]:
-    """The file's content as plain data, but for the settings."""
+    """Return the file's content as plain data, without the settings."""
     second = (program.weights_in, program.weights_rec)
     if program.synapses == 1:
         second = (np.zeros_like(program.weights_in), np.zeros_like(program.weights_rec))

@@ -1,4 +1,7 @@
-"""Boards: ``boards`` finds them, ``session`` loads a program, runs it and reads power."""
+"""Boards: ``boards`` finds them, ``session`` loads a program, runs it and measures power.
+
+Every example needs the vendor's library ``samna``, most of them a board.
+"""
 
 from toolchain.chips.synsense.boards import Board
 from toolchain.chips.xylo.live.boards import check_versions, find_boards

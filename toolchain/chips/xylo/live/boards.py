@@ -6,9 +6,11 @@ versions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from toolchain.chips.synsense.boards import Boards, Kind
+from toolchain.chips.synsense.boards import Board, Boards, Kind
 from toolchain.chips.synsense.vendor import Classes
 from toolchain.chips.xylo.spec import XyloChip
 
@@ -17,12 +19,12 @@ __all__ = ["BOARDS", "XyloKind", "check_versions", "find_boards", "to_samna"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XyloKind(Kind):
-    """What is known of the board of a chip, and how a run on it ends.
+    """Board type of a chip, and how a run on it ends.
 
     Attributes:
-        time: attribute in which events carry their timestep.
+        time: attribute of events that contains their timestep.
         reset: fields of the configuration that zero all states when it is applied.
-        stops: whether ``TriggerProcessing`` ends a run; if not, a spike one step later does.
+        stops: True if ``TriggerProcessing`` ends a run; if not, a spike one step later does.
         input_registers: to be cleared of that spike.
     """
 
@@ -66,6 +68,49 @@ BOARDS = Boards(
     },
 )
 
-check_versions = BOARDS.check_versions
-find_boards = BOARDS.find
 to_samna = BOARDS.to_samna
+
+
+def find_boards(chip: str | XyloChip, *, samna: Any = None) -> tuple[Board, ...]:
+    """Return the free boards of ``chip``, possibly none.
+
+    Args:
+        chip: the chip, or a name of it.
+        samna: the vendor's library; the installed one unless given.
+
+    Raises:
+        VendorError: samna is absent, a stub, or incomplete; no board of the chip is known.
+
+    >>> from types import SimpleNamespace
+    >>> devices = [SimpleNamespace(device_type_name="XyloAudio3TestBoard")]
+    >>> device = SimpleNamespace(get_unopened_devices=lambda: devices)
+    >>> samna = SimpleNamespace(device=device)  # in place of the vendor's library
+    >>> [board.name for board in find_boards("xylo_a3", samna=samna)]
+    ['XyloAudio3TestBoard:0']
+    >>> find_boards("xylo_a2", samna=samna)
+    ()
+    """
+    return BOARDS.find(chip, samna=samna)
+
+
+def check_versions(chip: str | XyloChip, versions: Mapping[str, str]) -> None:
+    """Refuse versions that are older than those known to work with the boards of ``chip``.
+
+    Args:
+        chip: the chip, or a name of it.
+        versions: of ``fxtree``, ``unifirm`` (the board's firmware) and ``samna``, as the vendor's
+            tools print them; any of these.
+
+    Raises:
+        VendorError: versions that are too old or invalid, all at once.
+        ValueError: a part with another name.
+
+    >>> from toolchain.diagnostics import VendorError
+    >>> check_versions("xylo_a3", {"samna": "0.40.0", "unifirm": "1.6.0"})
+    >>> try:
+    ...     check_versions("xylo_a3", {"samna": "0.38.1"})
+    ... except VendorError as error:
+    ...     print(error)
+    xylo_a3: samna is 0.38.1, needs 0.39.6 or later
+    """
+    BOARDS.check_versions(chip, versions)

@@ -1,8 +1,8 @@
-"""A program on a board: find it, load it, run a raster as fast as it goes, read outputs and power.
+"""A program on a board: find the board, load, run a raster in accelerated time, measure power.
 
-Reached only when a user asks, with the vendor's own library. It has not met the real library: it
-was written against its documentation and against recordings of its attribute surface, so the first
-run on a board should be compared with :func:`toolchain.chips.xylo.simulate.run`.
+Used only on request, with the vendor's own library. It was not tested with the real library: it
+was written from its documentation and from recordings of its attributes, so compare the first run
+on a board with :func:`toolchain.chips.xylo.simulate`.
 
 Source: samna documentation (device models, accelerated mode of Xylo IMU and Xylo Audio 3, power
 measurements of Xylo Audio 3); Rockpool documentation for the end of a run on Xylo Audio 2.
@@ -33,10 +33,15 @@ __all__ = ["Board", "LiveRun", "check_versions", "find_boards", "read_power", "r
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiveRun(BoardRun):
-    """What a board did.
+    """Result of a run on a board.
 
     Attributes:
         spikes: int8 ``(T, Nout)`` output spikes a step.
+
+    >>> spikes = np.array([[0, 1], [0, 1], [1, 0]], np.int8)
+    >>> result = LiveRun(board="XyloA2TestBoard:0", spikes=spikes, power_w={})
+    >>> result.spikes.sum(axis=0).tolist()
+    [1, 2]
     """
 
     spikes: npt.NDArray[np.int8]
@@ -52,26 +57,39 @@ def run(
     firmware: Mapping[str, str] | None = None,
     samna: Any = None,
 ) -> LiveRun:
-    """The board's answer to ``raster`` in accelerated time, from the state after configuration.
+    """Run ``raster`` on a board in accelerated time, from the state after configuration.
 
-    That state is zero on Xylo Audio 2, which is told so. For the other boards no recording shows
-    how to ask for it: power them anew where something else has run on them.
+    That state is zero on Xylo Audio 2, where the configuration resets it. No recording shows how to
+    reset the other boards: power-cycle them if another program has run on them.
 
     Args:
-        program: what is loaded; its chip decides which boards will do.
+        program: the program; its chip decides which boards are suitable.
         raster: input ``(T, Nin)`` or ``(1, T, Nin)`` counts, T > 0.
         board: name of the board; needed where several are free.
-        power_hz: readings of the power a second; None measures none.
-        timeout_s: how long to wait for the outputs, s.
-        firmware: versions of the board's firmware for :func:`check_versions`, which cannot be
-            asked of the board; not checked unless given.
+        power_hz: power readings a second; None measures no power.
+        timeout_s: longest wait for the outputs, s.
+        firmware: versions of the board's firmware for :func:`check_versions`, which the board does
+            not report; not checked unless given.
         samna: the vendor's library; the installed one unless given.
 
     Raises:
-        DeployError: the chip has no room for the program.
-        ValueError: a raster that is no such counts.
+        DeployError: the program does not fit the chip.
+        ValueError: a raster that is not made of counts the program accepts.
         VendorError: samna is absent, a stub or too old; no board, several, or only others are
-            free; the library refuses the configuration or does not answer as documented.
+            free; the library refuses the configuration or does not respond as documented.
+
+    >>> from types import SimpleNamespace
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> no_board = SimpleNamespace(device=SimpleNamespace(get_unopened_devices=list))
+    >>> try:  # without samna=, the installed library
+    ...     run(program, [[1], [0]], samna=no_board)
+    ... except VendorError as error:
+    ...     print(error)
+    no XyloA2TestBoard, a board of xylo_a2, is free; free boards: none
     """
     chip = BOARDS.chip(program.chip)
     counts = as_counts(program, raster)
@@ -91,16 +109,30 @@ def read_power(
     board: str | None = None,
     samna: Any = None,
 ) -> dict[str, float]:
-    """Mean power of each measured channel with ``program`` loaded and nothing to do, W.
+    """Return the mean power of each measured channel with ``program`` loaded and idle, W.
 
     Args:
-        program: what is loaded.
-        seconds: how long to measure, s.
+        program: the program.
+        seconds: duration of the measurement, s.
         rate_hz: readings a second.
-        board, samna: as for :func:`run`.
+        board: as for :func:`run`.
+        samna: as for :func:`run`.
 
     Raises:
         DeployError, VendorError: as for :func:`run`.
+
+    >>> from types import SimpleNamespace
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> no_board = SimpleNamespace(device=SimpleNamespace(get_unopened_devices=list))
+    >>> try:  # without samna=, the installed library
+    ...     read_power(program, seconds=2.0, samna=no_board)
+    ... except VendorError as error:
+    ...     print(error)
+    no XyloA2TestBoard, a board of xylo_a2, is free; free boards: none
     """
     with _loaded(program, board, samna) as found:
         return power_at_rest(_measured(found, rate_hz), seconds)
@@ -112,7 +144,7 @@ def read_power(
 def _loaded(
     program: XyloProgram, board: str | None, samna: Any
 ) -> AbstractContextManager[OpenBoard]:
-    """Open a board configured with ``program``, with all states 0 where that can be asked."""
+    """Open a board configured with ``program``, with all states 0 where the board has a reset."""
     chip = BOARDS.chip(program.chip)
     reset = dict.fromkeys(BOARDS.kind(chip).reset, True)
     return BOARDS.loaded(chip, configuration(program, chip) | reset, board, samna)
@@ -161,7 +193,7 @@ def _evolve(
 def _input_events(
     events: Any, kind: XyloKind, counts: npt.NDArray[np.uint8], first: int
 ) -> Iterator[Any]:
-    """One event a spike, in order of time, and what makes the last step be processed."""
+    """Yield one event a spike, in order of time, and the event that completes the last step."""
     spike = part(events, "Spike")
     for step, channel in np.argwhere(counts).tolist():
         for _ in range(int(counts[step, channel])):
@@ -174,7 +206,7 @@ def _input_events(
 
 
 def _readouts(sink: Any, events: Any, kind: XyloKind, deadline: float) -> Iterator[Any]:
-    """Readouts as they come, until ``deadline``."""
+    """Yield readouts as they arrive, until ``deadline``."""
     readout = part(events, "Readout")
     while time.monotonic() < deadline:
         found = [event for event in sink.get_events() if isinstance(event, readout)]
@@ -184,13 +216,13 @@ def _readouts(sink: Any, events: Any, kind: XyloKind, deadline: float) -> Iterat
 
 
 def _measured(board: OpenBoard, rate_hz: float | None) -> AbstractContextManager[dict[str, float]]:
-    """Measure power, by the library's own names of the channels."""
+    """Measure power, by the library's own channel names."""
     if rate_hz is not None:
         part(board.device, "get_stop_watch")().start()
     return board.measured(rate_hz, _channel_names(board.surface))
 
 
 def _channel_names(surface: Any) -> dict[int, str]:
-    """Members of the vendor's enumeration of power channels, by number; empty without one."""
+    """Return the vendor's names of power channels, by number; empty if it has none."""
     members = getattr(getattr(surface, "MeasurementChannels", None), "__members__", {})
     return {int(member): str(name) for name, member in members.items()}

@@ -1,6 +1,6 @@
-"""From a quantized Graph to a program.
+"""Lowering of a quantized Graph to a program.
 
-``maps`` writes maps out as dense weights, ``layers`` reads the graph as populations and
-projections, ``aliases`` finds those that need no connections of their own, ``place`` gives neuron
-ids, ``integers`` fills the program.
+``maps`` replaces feature maps by dense weights, ``layers`` reads the graph as populations and
+projections, ``aliases`` finds layers that need no connections of their own, ``place`` allocates
+neuron ids, ``integers`` fills the program.
 """

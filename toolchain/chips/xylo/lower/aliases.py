@@ -1,12 +1,13 @@
 """Aliases: layers whose spikes count as spikes of another layer, neuron by neuron.
 
-A residual block is a sum of the spikes of two layers before a weight. Written out, each of them has
-connections of its own to everything behind that weight. Where one layer feeds all that the other
-feeds, through the same weights, its neurons can instead hand their spikes to those of the other in
-the same timestep, which sends them on with its own: the same drive, for half the connections.
+A residual block is a sum of the spikes of two layers before a weight. As dense weights, each of the
+two has connections of its own to every target of that weight. Where one layer feeds all that the
+other feeds, through the same weights, its neurons can instead pass their spikes to those of the
+other in the same timestep, which sends them on with its own: the same input for half the
+connections.
 
-It is the same but for two things: the chip's cap of spikes a step then holds for the sum, and the
-order in which spikes arrive is another, which matters only in states that saturate.
+Two things differ: the chip's cap of spikes a step then applies to the sum, and spikes arrive in
+another order, which matters only in states that saturate.
 
 Source: Rockpool documentation (residual blocks on Xylo), xylosim 0.1.3 as observed (order, cap).
 """
@@ -20,21 +21,22 @@ from math import prod
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.lower.layers import Layers, Projection
+from toolchain.chips.xylo.lower.layers import DenseLayers, Projection
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = ["find_aliases", "own_spikes", "received_by", "saved_entries", "without_copies"]
 
 
-def find_aliases(layers: Layers, chip: XyloChip) -> dict[str, str]:
-    """Each layer that can hand its spikes to another, with that other; no loops.
+def find_aliases(layers: DenseLayers, chip: XyloChip) -> dict[str, str]:
+    """Return each layer that can pass its spikes to another, with that other; without loops.
 
-    The other has as many neurons, and all it feeds the first feeds too, through the same weights.
-    A layer that hears itself is only fit for one that it hears in the same way. Of several the
-    one that feeds most is taken, of equals the first in the network.
+    The other layer, the target, has as many neurons, and the first feeds everything that the target
+    feeds, through the same weights; a target that feeds itself is therefore fed by the first, too.
+    Of several targets the one that feeds most neurons is chosen, of equals the first in the
+    network.
 
-    Delays are not compared: paths that the chip can keep agree on them (``path_lengths``).
+    Delays are not compared: they agree on all paths that the chip can keep (``path_lengths``).
     """
     if chip.limits.alias_targets.value < 1:
         return {}
@@ -54,8 +56,8 @@ def find_aliases(layers: Layers, chip: XyloChip) -> dict[str, str]:
     return found
 
 
-def without_copies(layers: Layers, aliases: Mapping[str, str]) -> Layers:
-    """``layers`` without the projections that ``aliases``, source to target, stand for."""
+def without_copies(layers: DenseLayers, aliases: Mapping[str, str]) -> DenseLayers:
+    """Return ``layers`` without the projections that ``aliases``, source to target, replace."""
     spared = {
         (source, *projection)
         for source, target in aliases.items()
@@ -66,15 +68,15 @@ def without_copies(layers: Layers, aliases: Mapping[str, str]) -> Layers:
 
 
 def received_by(name: str, aliases: Mapping[str, str]) -> tuple[str, ...]:
-    """The layers whose spikes end up in those of ``name``, through chains too, sorted."""
+    """Return the layers whose spikes are passed on by ``name``, through chains too, sorted."""
     direct = [source for source, target in aliases.items() if target == name]
     return tuple(sorted({*direct, *(s for d in direct for s in received_by(d, aliases))}))
 
 
-def saved_entries(layers: Layers, target: str) -> tuple[int, int]:
-    """Recurrent entries and output weights that an alias to layer ``target`` stands for.
+def saved_entries(layers: DenseLayers, target: str) -> tuple[int, int]:
+    """Return the recurrent entries and output weights that an alias to ``target`` saves.
 
-    Of the weights as they are: those that quantization rounds to 0 would have cost nothing.
+    Counted before quantization: weights that it rounds to 0 would have cost nothing.
     """
     totals = [0, 0]
     for projection in layers.out_of(target):
@@ -83,9 +85,9 @@ def saved_entries(layers: Layers, target: str) -> tuple[int, int]:
 
 
 def own_spikes(program: XyloProgram, spikes: Array) -> Array:
-    """Recorded hidden spikes (..., hidden) without those received through aliases.
+    """Return recorded hidden spikes (..., hidden) without those received through aliases.
 
-    Requires: aliases to higher ids, as those made here are; the chip counts these first, up to
+    Requires: aliases to higher ids, as this module creates them; the chip counts these first, up to
     its cap.
     """
     pairs = [(pre, post) for pre, targets in enumerate(program.aliases) for post in targets]
@@ -98,21 +100,21 @@ def own_spikes(program: XyloProgram, spikes: Array) -> Array:
     return np.asarray(own.astype(spikes.dtype))
 
 
-def _fed_by(layers: Layers, name: str) -> frozenset[tuple[str, str]]:
+def _fed_by(layers: DenseLayers, name: str) -> frozenset[tuple[str, str]]:
     return frozenset((p.name, p.post) for p in layers.out_of(name))
 
 
-def _size(layers: Layers, name: str) -> int:
+def _size(layers: DenseLayers, name: str) -> int:
     return prod(layers.neurons[name].shape)
 
 
-def _reach(layers: Layers, fed: frozenset[tuple[str, str]]) -> int:
-    """Neurons that are fed."""
+def _reach(layers: DenseLayers, fed: frozenset[tuple[str, str]]) -> int:
+    """Return the number of target neurons."""
     return sum(_size(layers, post) for _, post in fed)
 
 
-def _entries(layers: Layers, projection: Projection) -> int:
-    """Pairs of neurons that are joined, on one synapse or on both."""
+def _entries(layers: DenseLayers, projection: Projection) -> int:
+    """Return the number of connected pairs of neurons, on one synapse or on both."""
     pairs = projection.weight.reshape(
         _size(layers, projection.post), -1, projection.weight.shape[1]
     )

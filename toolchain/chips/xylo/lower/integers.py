@@ -1,4 +1,4 @@
-"""Quantized Graph -> XyloProgram."""
+"""Integers of a XyloProgram from a quantized Graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.dashes import dashes
-from toolchain.chips.xylo.lower.layers import Layers, read_layers
+from toolchain.chips.xylo.lower.layers import DenseLayers, read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
@@ -19,17 +19,16 @@ __all__ = ["lower"]
 
 
 def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
-    """The integers of ``graph``, with neuron ids allocated for ``chip``.
+    """Return ``graph`` as a program, with neuron ids allocated for ``chip``.
 
-    Requires: the rules on topology hold, weights and thresholds are integers; weights wider than
+    Requires: the rules on topology pass, weights and thresholds are integers; weights wider than
     the chip's are whole multiples of a power of two, which becomes the shift of their matrix.
-    Time constants
-    that the chip cannot hold are clipped here and synapses beyond the second left out; the rules
-    on neurons have refused them.
-    Ensures: the program's outputs are the graph's, ``Layers.lags`` later, but for the chip's
-    integer arithmetic and for biases, which act during the lag as well. Where layers are summed,
-    aliases take the place of connections (``aliases``). A network too large for the chip still
-    gives a program.
+    Time constants outside the chip's range are clipped and synapses beyond the second left out; the
+    rules on neurons have refused them.
+    Ensures: the program's outputs are the graph's, ``DenseLayers.lag()`` later, except for the
+    chip's integer arithmetic and for biases, which act during the lag as well. Where layers are
+    summed, aliases replace connections (``aliases``). A network too large for the chip still gives
+    a program.
     """
     arranged = arrange(read_layers(graph), chip)
     layers, populations = arranged.layers, arranged.populations
@@ -55,7 +54,7 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
 
 
 def _weights(
-    layers: Layers, places: dict[str, Population], hidden: int, outputs: int, synapses: int
+    layers: DenseLayers, places: dict[str, Population], hidden: int, outputs: int, synapses: int
 ) -> dict[str, Array]:
     into = {
         "weights_in": np.zeros((layers.inputs, hidden, synapses), np.int64),
@@ -82,7 +81,7 @@ def _weights(
 def _aliases(
     aliases: Mapping[str, str], places: dict[str, Population], hidden: int
 ) -> tuple[tuple[int, ...], ...]:
-    """Neuron i of each source to neuron i of its target."""
+    """Return the alias of each neuron i of a source: neuron i of its target."""
     targets: list[tuple[int, ...]] = [()] * hidden
     for source, target in aliases.items():
         start, ids = places[target].start, places[source]
@@ -92,9 +91,9 @@ def _aliases(
 
 
 def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:
-    """The matrices in the chip's words, each with the smallest left shift that gives it back.
+    """Return the matrices in the chip's words, each with the smallest exact left shift.
 
-    Of two equal forms the one without -128 is taken: quantizers keep to -127 .. 127.
+    Of two equal forms the one without -128 is used: quantizers keep to -127 .. 127.
     """
     most = 2 ** (int(chip.limits.weight_width.value) - 1)
     top = 2 ** int(chip.limits.weight_shift_width.value) - 1
@@ -114,7 +113,7 @@ def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:
 
 
 def _constants(
-    layers: Layers, places: dict[str, Population], hidden: int, outputs: int, top: int
+    layers: DenseLayers, places: dict[str, Population], hidden: int, outputs: int, top: int
 ) -> dict[str, Any]:
     fields = {
         name + suffix: np.full(size, start, np.int64)
@@ -141,5 +140,5 @@ def _dash(alpha: Array, node: Neuron, top: int) -> Array:
 
 
 def _each(value: Array, node: Neuron) -> Array:
-    """``value`` for every neuron of the layer, in one row."""
+    """Return ``value`` for every neuron of the layer, flattened."""
     return np.broadcast_to(value, node.shape).ravel()

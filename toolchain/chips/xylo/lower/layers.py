@@ -1,4 +1,4 @@
-"""A graph read the way Xylo is built: populations of neurons, and dense projections between them.
+"""Populations of neurons and dense projections between them, read from a graph.
 
 Xylo delivers a hidden neuron's spikes one timestep after they were fired, whatever the target.
 A graph delivers them at once, or after the delay of the edge. Both compute the same thing, each
@@ -14,7 +14,7 @@ from math import prod
 from toolchain.arrays import Array
 from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Output
 
-__all__ = ["Layers", "Projection", "read_layers"]
+__all__ = ["DenseLayers", "Projection", "read_layers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,8 +37,8 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layers:
-    """A graph as populations and projections.
+class DenseLayers:
+    """Graph as populations and dense projections.
 
     Attributes:
         input: name of the input.
@@ -57,15 +57,15 @@ class Layers:
     output_delay: int
 
     def into(self, name: str) -> tuple[Projection, ...]:
-        """The projections that end at population ``name``."""
+        """Return the projections that end at population ``name``."""
         return tuple(p for p in self.projections if p.post == name)
 
     def out_of(self, name: str) -> tuple[Projection, ...]:
-        """The projections that start at ``name``."""
+        """Return the projections that start at ``name``."""
         return tuple(p for p in self.projections if p.pre == name)
 
     def lags(self) -> dict[str, int]:
-        """Timesteps by which each population runs later on the chip than in the graph.
+        """Return the timesteps by which each population runs later on the chip than in the graph.
 
         Where paths disagree the first one counts; the rule ``path_lengths`` refuses the others.
         """
@@ -83,20 +83,20 @@ class Layers:
         return lags
 
     def lag(self) -> int:
-        """Timesteps by which the chip's output is later than the graph's."""
+        """Return the timesteps by which the chip's output is later than the graph's."""
         return self.lags()[self.output] - self.output_delay
 
     def _known(self, projection: Projection, lags: Mapping[str, int]) -> bool:
         return projection.pre == self.input or projection.pre in lags
 
     def lag_after(self, projection: Projection, lags: Mapping[str, int]) -> int:
-        """The lag that one projection asks of its target."""
+        """Return the lag that one projection requires of its target."""
         if projection.pre == self.input:
             return -projection.delay
         return lags[projection.pre] + 1 - projection.delay
 
 
-def read_layers(graph: Graph) -> Layers:
+def read_layers(graph: Graph) -> DenseLayers:
     """Return ``graph`` as populations and projections, read once for each Graph.
 
     Requires: the rules on a graph's topology hold (``TOPOLOGY``).
@@ -104,9 +104,9 @@ def read_layers(graph: Graph) -> Layers:
     return graph.derived(_read)
 
 
-def _read(graph: Graph) -> Layers:
+def _read(graph: Graph) -> DenseLayers:
     (edge,) = graph.pre(next(iter(graph.of(Output))))
-    return Layers(
+    return DenseLayers(
         input=graph.input,
         inputs=prod(graph.shape(graph.input)),
         neurons=graph.of(Neuron),
@@ -127,7 +127,7 @@ def _projections(graph: Graph, post: str) -> Iterator[Projection]:
 
 
 def _upstream(graph: Graph, name: str) -> Iterator[tuple[str, int]]:
-    """What feeds ``name`` through sums and flattening, with the delay on the way."""
+    """Yield the sources of ``name`` through sums and flattening, with the delay of the path."""
     for edge in graph.pre(name):
         node = graph[edge.pre]
         if isinstance(node, Add) or (isinstance(node, Flatten) and _on_input(graph, edge.pre)):

@@ -1,4 +1,4 @@
-"""Maps on a chip that has none: convolutions and pools written out as dense weights, exactly."""
+"""Feature maps as dense weights: convolutions and pools expanded exactly."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ __all__ = ["without_maps"]
 
 MOST_WEIGHTS = 2**23
 MOST_NEURONS = 2**12
-"""What is written out at all: several times what any chip of the family takes, and still small
-enough to be held in memory as matrices of every neuron with every other."""
+"""Largest networks on maps that are expanded: several times the size of any chip of the family, and
+small enough for dense matrices in memory."""
 
 
 def without_maps(graph: Graph) -> Graph:
-    """Dense weights and rows of neurons alone; weights in a row as one, after a trained one.
+    """Return the graph with dense weights and flat neurons only; chained weights become one.
 
-    A network far beyond any chip of the family keeps its maps, and the rules say what it needs.
+    A product of weights takes the name of a trained one. A network far beyond any chip of the
+    family keeps its maps, and the rules report its size.
     """
     if sum(prod(node.shape) for node in graph.of(Membrane).values()) > MOST_NEURONS:
         return graph

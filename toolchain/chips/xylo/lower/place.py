@@ -1,16 +1,16 @@
-"""Which neuron ids a layer gets, and which layers hand their spikes on through aliases.
+"""Neuron ids of layers, and the layers that pass their spikes on through aliases.
 
-Hidden layers take consecutive ids. On Audio 2 any order will do, and the network's own is kept but
-for aliases, whose source comes before its target. On IMU and Audio 3 the input reaches only the
-first ids and the outputs are reached only from the last. There the order is
+Hidden layers take consecutive ids. On Audio 2 any order works, and the network's own is kept except
+for aliases, whose source precedes its target. On IMU and Audio 3 the input reaches only the
+first ids and only the last ids reach the outputs. There the order is
 
     read by the input | some of the rest | read by both | others of the rest | read by the outputs
 
-Layers read by the input alone come first and those read by the outputs alone last: to move one of
-them there from elsewhere widens neither window. What is free is on which side of the layers that
-need both windows the rest stands; there it counts against one window or the other. All sums that
-the rest can make are tried, so if any order of whole layers is within both windows, this one is.
-Output neurons are counted on their own.
+Layers connected to the input alone are first and those connected to the outputs alone last: moving
+one of them there from another position widens neither window. The only freedom is on which side of
+the layers that need both windows the rest is placed; there it counts against one window or the
+other. All sums of sizes of the rest are tried, so if any order of whole layers is within both
+windows, this one is. Output neurons have ids of their own.
 
 Source: Rockpool documentation, Xylo family overview.
 """
@@ -24,7 +24,7 @@ from math import prod
 from types import MappingProxyType
 
 from toolchain.chips.xylo.lower.aliases import find_aliases, without_copies
-from toolchain.chips.xylo.lower.layers import Layers
+from toolchain.chips.xylo.lower.layers import DenseLayers
 from toolchain.chips.xylo.program import Population
 from toolchain.chips.xylo.spec import XyloChip
 
@@ -35,24 +35,24 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arrangement:
-    """Where layers go and how they are joined.
+    """Neuron ids, projections and aliases of the layers.
 
     Attributes:
-        layers: the network without the projections that aliases stand for.
-        aliases: layer to the layer that sends its spikes on, neuron by neuron.
+        layers: the network without the projections that aliases replace.
+        aliases: layer to the layer that passes its spikes on, neuron by neuron.
         populations: ids; each alias leads to a higher one.
     """
 
-    layers: Layers
+    layers: DenseLayers
     aliases: Mapping[str, str]
     populations: tuple[Population, ...]
 
 
-def arrange(layers: Layers, chip: XyloChip) -> Arrangement:
-    """Aliases and ids for ``layers``.
+def arrange(layers: DenseLayers, chip: XyloChip) -> Arrangement:
+    """Return aliases and ids for ``layers``.
 
-    An alias whose source would have to come after its target, to be within reach of the outputs,
-    is left out; its connections stay.
+    An alias whose source would have to follow its target, to be within reach of the outputs, is
+    left out; its connections stay.
     """
     aliases = find_aliases(layers, chip)
     while True:
@@ -66,9 +66,9 @@ def arrange(layers: Layers, chip: XyloChip) -> Arrangement:
 
 
 def allocate(
-    layers: Layers, chip: XyloChip, aliases: Mapping[str, str] = NONE
+    layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str] = NONE
 ) -> tuple[Population, ...]:
-    """One population a layer, hidden ones in the order of their ids, then the output."""
+    """Return one population a layer, hidden ones in the order of their ids, then the output."""
     populations: list[Population] = []
     start = 0
     for name in _order(layers, chip, aliases):
@@ -80,7 +80,7 @@ def allocate(
     return tuple(populations)
 
 
-def _order(layers: Layers, chip: XyloChip, aliases: Mapping[str, str]) -> list[str]:
+def _order(layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str]) -> list[str]:
     names = _sources_first([n for n in layers.neurons if n != layers.output], aliases)
     limits = chip.limits
     reach_in, reach_out = int(limits.input_expansion.value), int(limits.output_expansion.value)
@@ -103,7 +103,7 @@ def _order(layers: Layers, chip: XyloChip, aliases: Mapping[str, str]) -> list[s
 
 
 def _sources_first(names: list[str], aliases: Mapping[str, str]) -> list[str]:
-    """``names`` in their order, but each after the layers that hand it their spikes."""
+    """Return ``names`` in order, but each after the layers that pass it their spikes."""
     ordered: list[str] = []
     while names:
         waiting = {aliases[name] for name in names if name in aliases}
@@ -113,18 +113,18 @@ def _sources_first(names: list[str], aliases: Mapping[str, str]) -> list[str]:
     return ordered
 
 
-def _windows(layers: Layers, name: str) -> tuple[bool, bool]:
-    """Whether the input reads into a layer, and whether the outputs read from it."""
+def _windows(layers: DenseLayers, name: str) -> tuple[bool, bool]:
+    """Return whether the input feeds a layer, and whether the layer feeds the outputs."""
     from_input = any(p.pre == layers.input for p in layers.into(name))
     to_output = any(p.post == layers.output for p in layers.out_of(name))
     return from_input, to_output
 
 
 def _part(sizes: Mapping[str, int], least: int, most: int) -> list[str]:
-    """Some of the layers, ``least`` to ``most`` neurons together and as many as can be.
+    """Return some of the layers, ``least`` to ``most`` neurons together and as many as possible.
 
-    All of them where no choice is within these bounds. Of layers of one size the first are taken,
-    so that aliases, whose ends have one size, still lead forward.
+    All of them where no selection is within these bounds. Of layers of one size the first are
+    selected, so that aliases, whose ends have one size, still lead forward.
     """
     sums: dict[int, tuple[int, ...]] = {0: ()}
     for size in sizes.values():
@@ -145,9 +145,9 @@ def _part(sizes: Mapping[str, int], least: int, most: int) -> list[str]:
     return chosen
 
 
-def _size(layers: Layers, name: str) -> int:
+def _size(layers: DenseLayers, name: str) -> int:
     return prod(layers.neurons[name].shape)
 
 
-def _total(layers: Layers, names: list[str]) -> int:
+def _total(layers: DenseLayers, names: list[str]) -> int:
     return sum(_size(layers, name) for name in names)

@@ -1,4 +1,4 @@
-"""Decays that the chip holds, chosen by what they do to the spikes."""
+"""Decays that the chip can store, chosen by their effect on the spikes."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.quantize import measure
-from toolchain.chips.xylo.quantize.measure import Heard
-from toolchain.chips.xylo.quantize.populations import Cells
+from toolchain.chips.xylo.quantize.measure import PopulationTrace
+from toolchain.chips.xylo.quantize.populations import FloatPopulation
 
-__all__ = ["Snapped", "response", "snap"]
+__all__ = ["ChipDecays", "choose_decays", "response"]
 
 FINE = 2**16
 """Integer steps of a threshold while decays are chosen: too many for rounding to matter."""
 RAIL = 2**29
-"""Largest state meanwhile: a few thousand thresholds."""
+"""Largest state while decays are chosen: a few thousand thresholds."""
 GAINS = 2.0 ** np.linspace(-0.6, 0.6, 25)
 """Factors on thresholds that are tried with decays other than the trained ones."""
-HELD = 0.01
-"""A decay this near to a whole bit shift is held by the chip: its time constant is off by less
-than a percent."""
+TOLERANCE = 0.01
+"""A decay this near to a whole bit shift counts as exact: its time constant is off by less than a
+percent."""
 DOUBT = 0.01
-"""What a doubled threshold has to win, as part of a neuron's spikes, to be preferred."""
+"""Least gain of a doubled threshold, as a fraction of a neuron's spikes, to be preferred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Snapped:
-    """One population with the chip's decays, in floats and still without a scale.
+class ChipDecays:
+    """One population with the chip's decays, in floats and not yet scaled.
 
     Attributes:
         dash_mem: int (neurons,).
@@ -49,48 +49,48 @@ class Snapped:
     peaks: Array
 
 
-def snap(cells: Cells, heard: Heard, top: int) -> Snapped:
-    """The decays, 1 to ``top``, that disagree least with the trained ones.
+def choose_decays(population: FloatPopulation, trace: PopulationTrace, top: int) -> ChipDecays:
+    """Choose the decays, 1 to ``top``, whose spikes differ least from the trained ones.
 
-    Each decay that is no bit shift is tried with the next smaller and the next larger shift, in
-    all combinations of membrane and synapses: one that is too slow can make up for one that is
-    too fast. Neurons with the same decays choose together. A slower state piles up more; the
-    weights take that back by the size of the response to one spike, a constant bias by what it
-    settles at, and what is left a factor on the threshold, found on the data.
+    Each decay that is not an exact bit shift is tried with the next smaller and the next larger
+    shift, in all combinations of membrane and synapses: one that is too slow can compensate one
+    that is too fast. Neurons with the same decays choose together. A slower state accumulates more;
+    the weights compensate that by the size of the response to one spike, a constant bias by its
+    steady state, and the rest is a factor on the threshold, found on the data.
     """
-    group, groups = _kinds(cells)
-    scale = (FINE / cells.threshold)[:, None, None]
+    group, groups = _decay_groups(population)
+    scale = (FINE / population.threshold)[:, None, None]
     arriving = measure.drive(
-        cells, heard, {s.name: np.rint(s.weight * scale) for s in cells.sources}
+        population, trace, {s.name: np.rint(s.weight * scale) for s in population.sources}
     )
     least = np.full(groups, np.inf)
-    best: Snapped | None = None
-    for tried in _candidates(cells, top):
-        factors, scores, peaks = _judged(cells, heard, arriving, tried, group, groups)
+    best: ChipDecays | None = None
+    for tried in _candidates(population, top):
+        factors, scores, peaks = _scored(population, trace, arriving, tried, group, groups)
         gain = factors[group]
         tried = replace(
             tried, threshold=tried.threshold * gain, bias=tried.bias * gain, peaks=peaks
         )
-        best = tried if best is None else _merged(best, tried, (scores < least)[group])
+        best = tried if best is None else _combined(best, tried, (scores < least)[group])
         least = np.minimum(scores, least)
     assert best is not None
     return best
 
 
-def _kinds(cells: Cells) -> tuple[Array, int]:
-    """For each neuron the number of its kind of decays, and how many kinds there are."""
-    decays = np.column_stack([cells.alpha_mem, cells.alpha_syn])
+def _decay_groups(population: FloatPopulation) -> tuple[Array, int]:
+    """Return the index of each neuron's group of equal decays, and the number of groups."""
+    decays = np.column_stack([population.alpha_mem, population.alpha_syn])
     _, group = np.unique(decays, axis=0, return_inverse=True)
     return group.reshape(-1), int(group.max()) + 1
 
 
-def _candidates(cells: Cells, top: int) -> Iterator[Snapped]:
-    """Shifts next to those wanted, in all combinations of columns, weights made up for."""
-    trained = np.column_stack([cells.alpha_mem, cells.alpha_syn])
+def _candidates(population: FloatPopulation, top: int) -> Iterator[ChipDecays]:
+    """Yield the neighboring shifts in all combinations of columns, weights compensated."""
+    trained = np.column_stack([population.alpha_mem, population.alpha_syn])
     wanted = dashes(trained)
-    held = np.abs(wanted - np.rint(wanted)) < HELD
-    low = np.where(held, np.rint(wanted), np.floor(wanted)).clip(1, top)
-    high = np.where(held, np.rint(wanted), np.ceil(wanted)).clip(1, top)
+    exact = np.abs(wanted - np.rint(wanted)) < TOLERANCE
+    low = np.where(exact, np.rint(wanted), np.floor(wanted)).clip(1, top)
+    high = np.where(exact, np.rint(wanted), np.ceil(wanted)).clip(1, top)
     for up in product(
         *([False, True] if open_ else [False] for open_ in (low != high).any(axis=0))
     ):
@@ -98,18 +98,20 @@ def _candidates(cells: Cells, top: int) -> Iterator[Snapped]:
         kept = 1 - 2.0**-dash
         rows = _ratio(response(trained[:, :1], trained[:, 1:]), response(kept[:, :1], kept[:, 1:]))
         settles = _ratio(1 - kept[:, 0], 1 - trained[:, 0])
-        yield Snapped(
+        yield ChipDecays(
             dash_mem=dash[:, 0],
             dash_syn=dash[:, 1:],
-            rows=np.where(held[:, :1] & held[:, 1:], 1.0, rows),
-            threshold=cells.threshold,
-            bias=cells.bias * np.where(held[:, 0], 1.0, settles),
-            peaks=np.zeros(cells.neurons),
+            rows=np.where(exact[:, :1] & exact[:, 1:], 1.0, rows),
+            threshold=population.threshold,
+            bias=population.bias * np.where(exact[:, 0], 1.0, settles),
+            peaks=np.zeros(population.neurons),
         )
 
 
 def response(mem: Array, syn: Array) -> Array:
-    r"""Root of the summed squares of the membrane's response to one spike; 0 if it never ends.
+    r"""Return the root of the summed squares of the membrane's response to one spike.
+
+    It is 0 where the response never ends.
 
     .. math:: \sum_t \Big(\sum_{k \le t} a^{t-k} b^{k+1}\Big)^2
               = \frac{b^2 (1 + a b)}{(1 - a^2)(1 - b^2)(1 - a b)}
@@ -122,45 +124,50 @@ def response(mem: Array, syn: Array) -> Array:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    """``above / below``; 1 where either is 0, which the rules refuse."""
+    """Return ``above / below``; 1 where either is 0, which the rules refuse."""
     fine = (above > 0) & (below > 0)
     return np.divide(above, below, out=np.ones(np.shape(fine)), where=fine)
 
 
-def _judged(
-    cells: Cells, heard: Heard, arriving: Array, tried: Snapped, group: Array, groups: int
+def _scored(
+    population: FloatPopulation,
+    trace: PopulationTrace,
+    arriving: Array,
+    tried: ChipDecays,
+    group: Array,
+    groups: int,
 ) -> tuple[Array, Array, Array]:
-    """For each kind the best factor on its thresholds and its score; for each neuron its peak."""
-    factors = GAINS if _differs(cells, tried) else np.ones(1)
-    fine = FINE / cells.threshold
-    scaled = (arriving * tried.rows[:, :, None, None]).astype(np.int32)
+    """Return each group's best factor on its thresholds and its score, and each neuron's peak."""
+    factors = GAINS if _differs(population, tried) else np.ones(1)
+    fine = FINE / population.threshold
+    to_integers = (arriving * tried.rows[:, :, None, None]).astype(np.int32)
     found = measure.respond(
-        cells,
-        heard,
-        scaled,
+        population,
+        trace,
+        to_integers,
         (tried.dash_mem, tried.dash_syn),
-        np.rint(FINE * factors)[None].repeat(cells.neurons, axis=0),
+        np.rint(FINE * factors)[None].repeat(population.neurons, axis=0),
         np.rint((tried.bias * fine)[:, None] * factors),
         RAIL,
     )
-    spikes = heard.wanted.sum(axis=(1, 2))
+    spikes = trace.wanted.sum(axis=(1, 2))
     doubt = (0.5 + DOUBT * spikes)[:, None] * np.abs(np.log2(factors))
     scores = np.zeros((groups, len(factors)))
-    np.add.at(scores, group, measure.apart(heard.wanted, found.counts) + doubt)
+    np.add.at(scores, group, measure.count_distance(trace.wanted, found.counts) + doubt)
     return factors[scores.argmin(axis=1)], scores.min(axis=1), found.peaks / fine
 
 
-def _differs(cells: Cells, tried: Snapped) -> bool:
-    """Whether any decay is not the trained one."""
-    mem = np.abs(dashes(cells.alpha_mem) - tried.dash_mem)
-    syn = np.abs(dashes(cells.alpha_syn) - tried.dash_syn)
-    return bool(np.any(mem >= HELD) or np.any(syn >= HELD))
+def _differs(population: FloatPopulation, tried: ChipDecays) -> bool:
+    """Return whether any decay differs from the trained one."""
+    mem = np.abs(dashes(population.alpha_mem) - tried.dash_mem)
+    syn = np.abs(dashes(population.alpha_syn) - tried.dash_syn)
+    return bool(np.any(mem >= TOLERANCE) or np.any(syn >= TOLERANCE))
 
 
-def _merged(one: Snapped, other: Snapped, take: Array) -> Snapped:
-    """``other`` for the neurons of ``take``, else ``one``."""
+def _combined(one: ChipDecays, other: ChipDecays, take: Array) -> ChipDecays:
+    """Return the values of ``other`` for the neurons in ``take``, else those of ``one``."""
     chosen = {}
-    for f in fields(Snapped):
+    for f in fields(ChipDecays):
         a, b = getattr(one, f.name), getattr(other, f.name)
         chosen[f.name] = np.where(take.reshape(-1, *(1,) * (a.ndim - 1)), b, a)
-    return Snapped(**chosen)
+    return ChipDecays(**chosen)

@@ -1,4 +1,4 @@
-"""Neurons without connections, compiled: how many times each spikes on a given drive.
+"""Compiled simulation of neurons without connections: spike counts for a given drive.
 
 What a neuron does with its drive is the chip's integer arithmetic
 (:mod:`toolchain.chips.xylo.simulate.twin`), except that all spikes of a step are added at once, so
@@ -32,13 +32,14 @@ def respond(
     counts: Array,
     peaks: Array,
 ) -> None:
-    """Adds spikes to ``counts`` and raises ``peaks``.
+    """Simulate the neurons; add spikes to ``counts`` and raise ``peaks``.
 
     Args:
         drive: int32 (neurons, synapses, samples, time), what arrives at each synapse.
         dash_syn: int32 (neurons, synapses).
         dash_mem: int32 (neurons,).
-        threshold, bias: int32 (neurons, tries).
+        threshold: int32 (neurons, tries).
+        bias: int32 (neurons, tries).
         cap: most spikes a step.
         rail: states are cut at ``-rail - 1`` and ``rail``, below 2**30.
         window: steps whose spikes are counted together.

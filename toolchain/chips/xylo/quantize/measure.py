@@ -1,4 +1,4 @@
-"""How a population responds to given spikes, and how far that is from what was trained."""
+"""Response of a population to given spikes, and its distance from the trained response."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.quantize.populations import Cells
+from toolchain.chips.xylo.quantize.populations import FloatPopulation
 
-__all__ = ["WINDOWS", "Heard", "Response", "apart", "drive", "respond", "windowed"]
+__all__ = [
+    "WINDOWS",
+    "PopulationTrace",
+    "Response",
+    "count_distance",
+    "drive",
+    "respond",
+    "window_counts",
+]
 
 WINDOWS = 10
-"""Spikes are compared in this many stretches of a sample, and as a whole."""
+"""Number of windows in a sample; spikes are compared by window and as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Heard:
-    """What one population hears and should do.
+class PopulationTrace:
+    """Spikes that one population receives, and the spikes that it should fire.
 
     Attributes:
-        spikes: for each source of its cells, float32 (pre neurons, samples, time), as late as the
-            graph delays them.
+        spikes: for each incoming projection, float32 (pre neurons, samples, time), delayed as in
+            the graph.
         wanted: int32 (neurons, samples, windows) spikes of the trained network.
         window: timesteps in a window.
     """
@@ -31,10 +39,10 @@ class Heard:
     wanted: Array
     window: int
 
-    def part(self, samples: int) -> Heard:
-        """The first samples alone."""
+    def part(self, samples: int) -> PopulationTrace:
+        """Return the first ``samples`` samples."""
         spikes = tuple(np.ascontiguousarray(s[:, :samples]) for s in self.spikes)
-        return Heard(spikes=spikes, wanted=self.wanted[:, :samples], window=self.window)
+        return PopulationTrace(spikes=spikes, wanted=self.wanted[:, :samples], window=self.window)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,61 +53,65 @@ class Response:
     peaks: Array
 
 
-def drive(cells: Cells, heard: Heard, weights: Mapping[str, Array]) -> Array:
-    """int32 (neurons, synapses, samples, time): what arrives, by weights of whole numbers."""
-    samples, steps = heard.spikes[0].shape[1:]
-    rows = cells.neurons * cells.alpha_syn.shape[1]
+def drive(
+    population: FloatPopulation, trace: PopulationTrace, weights: Mapping[str, Array]
+) -> Array:
+    """Return the input of integer weights, int32 (neurons, synapses, samples, time)."""
+    samples, steps = trace.spikes[0].shape[1:]
+    rows = population.neurons * population.alpha_syn.shape[1]
     total = np.zeros((rows, samples * steps), np.float32)
-    for source, spikes in zip(cells.sources, heard.spikes, strict=True):
+    for source, spikes in zip(population.sources, trace.spikes, strict=True):
         # float32 is exact up to 2**24; no state of the chip holds as much
         weight = weights[source.name].reshape(rows, -1).astype(np.float32)
         total += weight @ spikes.reshape(len(spikes), -1)
     most = np.float32(2**28)
-    shape = (cells.neurons, cells.alpha_syn.shape[1], samples, steps)
+    shape = (population.neurons, population.alpha_syn.shape[1], samples, steps)
     return np.clip(total, -most, most).astype(np.int32).reshape(shape)
 
 
 def respond(
-    cells: Cells,
-    heard: Heard,
+    population: FloatPopulation,
+    trace: PopulationTrace,
     arriving: Array,
     dashes: tuple[Array, Array],
     threshold: Array,
     bias: Array,
     rail: int,
 ) -> Response:
-    """What the neurons do with several thresholds and biases.
+    """Simulate the neurons with several thresholds and biases.
 
     Args:
-        cells, heard: the population and its samples.
+        population: the population.
+        trace: its samples.
         arriving: see ``drive``.
         dashes: of the membranes (neurons,) and of the synapses (neurons, synapses).
-        threshold, bias: whole numbers, (neurons, tries) or what broadcasts to it.
+        threshold: whole numbers, (neurons, tries) or a shape that broadcasts to it.
+        bias: the same.
         rail: largest state.
     """
     # numba takes a third of a second to import; other quantizers and chips need none of it
     from toolchain.chips.xylo.quantize import kernel
 
     threshold, bias = np.broadcast_arrays(threshold, bias)
-    counts = np.zeros((*threshold.shape, *heard.wanted.shape[1:]), np.int32)
-    peaks = np.zeros(cells.neurons, np.int32)
+    counts = np.zeros((*threshold.shape, *trace.wanted.shape[1:]), np.int32)
+    peaks = np.zeros(population.neurons, np.int32)
     kernel.respond(
         arriving,
         np.ascontiguousarray(dashes[1], np.int32),
         np.ascontiguousarray(dashes[0], np.int32),
         np.ascontiguousarray(threshold, np.int32),
         np.ascontiguousarray(bias, np.int32),
-        cells.cap,
+        population.cap,
         rail,
-        heard.window,
+        trace.window,
         counts,
         peaks,
     )
     return Response(counts=counts, peaks=peaks)
 
 
-def apart(wanted: Array, counts: Array) -> Array:
-    """(neurons, tries) spikes too many or too few, in whole samples and, at half weight, windows.
+def count_distance(wanted: Array, counts: Array) -> Array:
+    """Return missing and surplus spikes (neurons, tries), in samples and at half weight in windows.
 
     Args:
         wanted: (neurons, samples, windows).
@@ -110,7 +122,7 @@ def apart(wanted: Array, counts: Array) -> Array:
     return np.asarray(whole + 0.5 * np.abs(missing).sum(axis=(2, 3)))
 
 
-def windowed(spikes: Array, window: int) -> Array:
-    """``(neurons, samples, time)`` as counts, int32 (neurons, samples, windows)."""
+def window_counts(spikes: Array, window: int) -> Array:
+    """Return ``(neurons, samples, time)`` as counts, int32 (neurons, samples, windows)."""
     starts = np.arange(0, spikes.shape[2], window)
     return np.asarray(np.add.reduceat(spikes, starts, axis=2).astype(np.int32))

@@ -1,4 +1,4 @@
-"""A float graph as plain arrays, one population after the other: what the search works on."""
+"""Float graph as plain arrays, one population after the other: the input of the search."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.lower.layers import Layers, Projection
+from toolchain.chips.xylo.lower.layers import DenseLayers, Projection
 from toolchain.ir import Neuron
 
-__all__ = ["MATRICES", "Cells", "Matrix", "Source", "read_cells"]
+__all__ = ["MATRICES", "FloatPopulation", "IncomingProjection", "WeightMatrix", "read_populations"]
 
-Matrix: TypeAlias = Literal["in", "rec", "out"]
+WeightMatrix: TypeAlias = Literal["in", "rec", "out"]
 """One of the chip's three weight memories, each with one shift for all its weights."""
 
-MATRICES: tuple[Matrix, ...] = ("in", "rec", "out")
+MATRICES: tuple[WeightMatrix, ...] = ("in", "rec", "out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Source:
+class IncomingProjection:
     """One projection into a population.
 
     Attributes:
         name: the user's name of the weight.
         pre: the population, or the input, whose spikes arrive.
-        matrix: the memory that holds it.
+        matrix: the memory that stores it.
         weight: float (neurons, synapses, pre neurons).
         delay: timesteps between a spike and its effect in the graph.
     """
 
     name: str
     pre: str
-    matrix: Matrix
+    matrix: WeightMatrix
     weight: Array
     delay: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cells:
+class FloatPopulation:
     """One population in floats, one entry a neuron.
 
     Attributes:
         name: the user's name of the layer.
-        sources: what drives it.
+        sources: its incoming projections.
         alpha_mem: (neurons,) factor the membrane keeps over a step.
         alpha_syn: (neurons, synapses).
         threshold, bias: (neurons,).
@@ -53,7 +53,7 @@ class Cells:
     """
 
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[IncomingProjection, ...]
     alpha_mem: Array
     alpha_syn: Array
     threshold: Array
@@ -66,36 +66,38 @@ class Cells:
         return len(self.threshold)
 
     @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        """The memories that its weights are in."""
+    def matrices(self) -> tuple[WeightMatrix, ...]:
+        """Memories that store its weights."""
         return tuple(m for m in MATRICES if any(s.matrix == m for s in self.sources))
 
-    def largest(self, matrix: Matrix) -> Array:
-        """(neurons, synapses) largest ``|weight|`` among those in ``matrix``."""
+    def largest(self, matrix: WeightMatrix) -> Array:
+        """Return the largest ``|weight|`` in ``matrix``, (neurons, synapses)."""
         found = [np.abs(s.weight).max(axis=2) for s in self.sources if s.matrix == matrix]
         return np.asarray(np.max(found, axis=0))
 
-    def grid(self, name: str, shifts: Mapping[Matrix, int], most: int) -> tuple[int, int]:
-        """Step between the integers of weight ``name``, and the largest of them in steps.
+    def grid(self, name: str, shifts: Mapping[WeightMatrix, int], most: int) -> tuple[int, int]:
+        """Return the step between integers of weight ``name``, and the largest in steps.
 
-        A weight that lies in several matrices at once is held by all of their shifts.
+        A weight that is stored in several matrices at once is limited by all of their shifts.
         """
-        held = [shifts[s.matrix] for s in self.sources if s.name == name]
-        return 2 ** max(held), (most * 2 ** min(held)) // 2 ** max(held)
+        used = [shifts[s.matrix] for s in self.sources if s.name == name]
+        return 2 ** max(used), (most * 2 ** min(used)) // 2 ** max(used)
 
 
-def read_cells(layers: Layers, *, hidden_cap: int, output_cap: int) -> dict[str, Cells]:
-    """Every population of a graph that the chip's rules on neurons accept, producers first."""
+def read_populations(
+    layers: DenseLayers, *, hidden_cap: int, output_cap: int
+) -> dict[str, FloatPopulation]:
+    """Return every population of a graph that passes the neuron rules, producers first."""
     return {
-        name: _cells(name, node, layers, output_cap if name == layers.output else hidden_cap)
+        name: _population(name, node, layers, output_cap if name == layers.output else hidden_cap)
         for name, node in layers.neurons.items()
     }
 
 
-def _cells(name: str, node: Neuron, layers: Layers, cap: int) -> Cells:
+def _population(name: str, node: Neuron, layers: DenseLayers, cap: int) -> FloatPopulation:
     assert node.alpha_syn is not None
     each = (*node.shape, node.synapses)
-    return Cells(
+    return FloatPopulation(
         name=name,
         sources=tuple(_sources(name, node, layers)),
         alpha_mem=_flat(node.alpha_mem, node),
@@ -106,15 +108,15 @@ def _cells(name: str, node: Neuron, layers: Layers, cap: int) -> Cells:
     )
 
 
-def _sources(name: str, node: Neuron, layers: Layers) -> Iterator[Source]:
+def _sources(name: str, node: Neuron, layers: DenseLayers) -> Iterator[IncomingProjection]:
     for p in layers.into(name):
         weight = p.weight.reshape(-1, node.synapses, p.weight.shape[1])
-        yield Source(
+        yield IncomingProjection(
             name=p.name, pre=p.pre, matrix=_matrix(p, layers), weight=weight, delay=p.delay
         )
 
 
-def _matrix(projection: Projection, layers: Layers) -> Matrix:
+def _matrix(projection: Projection, layers: DenseLayers) -> WeightMatrix:
     if projection.pre == layers.input:
         return "in"
     return "out" if projection.post == layers.output else "rec"

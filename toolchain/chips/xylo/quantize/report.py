@@ -1,4 +1,4 @@
-"""What there is to say of a network's integers: questions, no rewriting."""
+"""Findings on a network's integers; nothing is rewritten here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.quantize.auto import GUESSED_RATES, GUESSED_STEPS, Found
-from toolchain.chips.xylo.quantize.choice import Choice
+from toolchain.chips.xylo.quantize.auto import RANDOM_RATES, RANDOM_STEPS, SearchResult
+from toolchain.chips.xylo.quantize.plan import PopulationIntegers
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear
 from toolchain.passes.quantize import Scale
@@ -17,7 +17,7 @@ from toolchain.passes.weights import weights_of
 __all__ = ["compared", "guessed", "known", "searched", "shifts"]
 
 LEVELS = 127
-"""Of a weight of 8 bit, on either side of 0."""
+"""Levels of an 8-bit weight on either side of 0."""
 LIMITS = {
     "bias": "the bias limits",
     "state": "states limit",
@@ -29,30 +29,24 @@ LIMITS = {
     "weights out": "weights of the output limit",
     "weights rec": "weights between neurons limit",
 }
-"""How a word limits a scale."""
+"""Phrase for the word that limits a scale."""
 
 
-def known(made: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
-    """Levels of each weight and what limits them, in steps of 1."""
-    return tuple(
-        _levels(weight, int(np.abs(node.weight).max(initial=0)), 1, name, scale.limited_by)
-        for name, scale in scales.items()
-        for weight in weights_of(made, name) or ()
-        if isinstance(node := made[weight], Linear)
-    )
+def known(graph: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
+    """Report the levels of each weight and what limits them, in steps of 1."""
+    return tuple(_known_levels(graph, scales))
 
 
-def searched(found: Found) -> tuple[Diagnostic, ...]:
-    """Levels of each weight, cut states and moved thresholds of each layer."""
-    return tuple(
-        told
-        for name, choice in found.plan.choices.items()
-        for told in (*_weights(name, choice), *_states(name, choice))
-    )
+def searched(found: SearchResult) -> tuple[Diagnostic, ...]:
+    """Report the levels of each weight, and the states and thresholds of each layer."""
+    findings: list[Diagnostic] = []
+    for name, choice in found.plan.choices.items():
+        findings += [*_weights(name, choice), *_states(name, choice)]
+    return tuple(findings)
 
 
 def shifts(program: XyloProgram) -> Diagnostic:
-    """The shift of each matrix."""
+    """Report the shift of each matrix."""
     return _info(
         "weight_shifts",
         "network",
@@ -62,13 +56,13 @@ def shifts(program: XyloProgram) -> Diagnostic:
     )
 
 
-def compared(found: Found) -> Diagnostic:
-    """How well the outputs agree, beside the known quantizers."""
+def compared(found: SearchResult) -> Diagnostic:
+    """Report the agreement of the outputs, beside that of the two baselines."""
     figures = {name: f"{100 * value:.1f} %" for name, value in found.agreements.items()}
     others = ", ".join(
         f"to {figures[name]} by {name!r}" for name in sorted(set(figures) - {"auto"})
     )
-    taken = "" if found.chosen == "auto" else f"; the integers of {found.chosen!r} were taken"
+    taken = "" if found.chosen == "auto" else f"; the integers of {found.chosen!r} were used"
     return _info(
         "agreement",
         "network",
@@ -77,15 +71,15 @@ def compared(found: Found) -> Diagnostic:
     )
 
 
-def guessed(found: Found) -> Diagnostic:
-    """Report that no calibration spikes were given, and which integers were taken without."""
-    low, high = (f"{100 * rate:.0f}" for rate in (min(GUESSED_RATES), max(GUESSED_RATES)))
+def guessed(found: SearchResult) -> Diagnostic:
+    """Report that no calibration spikes were given, and which integers were used instead."""
+    low, high = (f"{100 * rate:.0f}" for rate in (min(RANDOM_RATES), max(RANDOM_RATES)))
     figures = ", ".join(f"{100 * value:.1f} % by {n!r}" for n, value in found.agreements.items())
     scales = (
         f"scales are set on random spikes, {low} to {high} % a timestep and channel, "
-        f"{GUESSED_STEPS} steps each; states stay in their words on these"
+        f"{RANDOM_STEPS} steps each; no state saturates on these"
         if found.chosen == "auto"
-        else f"integers of {found.chosen!r} were taken: scales from the weights alone"
+        else f"integers of {found.chosen!r} were used: scales from the weights alone"
     )
     return Diagnostic(
         rule="no_calibration",
@@ -96,24 +90,34 @@ def guessed(found: Found) -> Diagnostic:
     )
 
 
-def _weights(name: str, choice: Choice) -> Iterator[Diagnostic]:
-    for weight, held in choice.weights.items():
+def _known_levels(graph: Graph, scales: Mapping[str, Scale]) -> Iterator[Diagnostic]:
+    for name, scale in scales.items():
+        for weight in weights_of(graph, name) or ():
+            node = graph[weight]
+            if isinstance(node, Linear):
+                levels = int(np.abs(node.weight).max(initial=0))
+                yield _levels(weight, levels, 1, name, scale.limited_by)
+
+
+def _weights(name: str, choice: PopulationIntegers) -> Iterator[Diagnostic]:
+    for weight, values in choice.weights.items():
         step = choice.steps[weight]
-        levels = int(np.abs(held).max(initial=0)) // step
+        levels = int(np.abs(values).max(initial=0)) // step
         yield _levels(weight, levels, step, name, choice.limited_by)
 
 
-def _states(name: str, choice: Choice) -> Iterator[Diagnostic]:
+def _states(name: str, choice: PopulationIntegers) -> Iterator[Diagnostic]:
     if np.isfinite(choice.depth):
         yield _info(
             "cut_states",
             name,
-            f"states beyond {choice.depth:g} thresholds are cut, which leaves its integers finer",
+            f"states saturate beyond {choice.depth:g} thresholds, which allows finer integers",
         )
     moved = 100 * (choice.threshold / choice.nominal - 1)
     if np.abs(moved).max() >= 0.05:
         span = f"{moved.min():+.1f} to {moved.max():+.1f} %"
-        yield _info("thresholds", name, f"thresholds move by {span} to keep each neuron's firing")
+        message = f"thresholds move by {span} to preserve each neuron's firing rate"
+        yield _info("thresholds", name, message)
 
 
 def _levels(weight: str, levels: int, step: int, layer: str, limited_by: str) -> Diagnostic:

@@ -8,84 +8,87 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.words import HEADROOM
-from toolchain.chips.xylo.quantize.choice import Choice, Words
-from toolchain.chips.xylo.quantize.decays import Snapped
-from toolchain.chips.xylo.quantize.populations import Cells, Matrix
+from toolchain.chips.xylo.quantize.decays import ChipDecays
+from toolchain.chips.xylo.quantize.plan import PopulationIntegers, XyloWords
+from toolchain.chips.xylo.quantize.populations import FloatPopulation, WeightMatrix
 
-__all__ = ["scaled", "state_room"]
+__all__ = ["scale_for_states", "to_integers"]
 
 RISE = 1.5
-"""Every membrane can reach this many thresholds, though it did not on the data."""
+"""Thresholds that every membrane must be able to reach, even if it did not on the data."""
 
 
-def scaled(
-    cells: Cells,
-    snapped: Snapped,
-    shifts: Mapping[Matrix, int],
-    words: Words,
+def to_integers(
+    population: FloatPopulation,
+    decays: ChipDecays,
+    shifts: Mapping[WeightMatrix, int],
+    words: XyloWords,
     *,
     depth: float = np.inf,
-) -> Choice:
-    """``snapped`` at the largest scale that its words allow, rounded.
+) -> PopulationIntegers:
+    """Return the integers of a population at the largest scale that its words allow.
 
     Args:
-        cells, snapped: the population and its decays.
+        population: the population.
+        decays: its decays.
         shifts: of each matrix.
         words: of the chip.
-        depth: thresholds beyond which a state may be cut, so that the others are finer.
+        depth: thresholds beyond which a state may saturate, so that the other states are finer.
     """
-    room = _room(cells, snapped, shifts, words, depth)
-    stack = np.stack(list(room.values()))
+    scales = _largest_scales(population, decays, shifts, words, depth)
+    stack = np.stack(list(scales.values()))
     scale = stack.min(axis=0)
-    first = np.bincount(stack.argmin(axis=0), minlength=len(room))
-    nominal = snapped.threshold * scale
-    return Choice(
-        dash_mem=snapped.dash_mem,
-        dash_syn=snapped.dash_syn,
+    first = np.bincount(stack.argmin(axis=0), minlength=len(scales))
+    nominal = decays.threshold * scale
+    return PopulationIntegers(
+        dash_mem=decays.dash_mem,
+        dash_syn=decays.dash_syn,
         scale=scale,
-        limited_by=list(room)[int(first.argmax())],
+        limited_by=list(scales)[int(first.argmax())],
         depth=depth,
-        weights=_nearest(cells, snapped.rows * scale[:, None], shifts, words),
-        steps={s.name: cells.grid(s.name, shifts, words.weight)[0] for s in cells.sources},
+        weights=_nearest(population, decays.rows * scale[:, None], shifts, words),
+        steps={
+            s.name: population.grid(s.name, shifts, words.weight)[0] for s in population.sources
+        },
         nominal=nominal,
         threshold=np.maximum(1, np.rint(nominal)).astype(np.int64),
-        bias=np.rint(snapped.bias * scale).clip(-words.bias, words.bias).astype(np.int64),
+        bias=np.rint(decays.bias * scale).clip(-words.bias, words.bias).astype(np.int64),
     )
 
 
-def state_room(snapped: Snapped, words: Words, depth: float = np.inf) -> Array:
-    """(neurons,) largest scale at which no state within ``depth`` thresholds leaves its word."""
-    least = np.maximum(HEADROOM * snapped.peaks, RISE * snapped.threshold)
-    return np.asarray(words.state / np.minimum(least, depth * snapped.threshold))
+def scale_for_states(decays: ChipDecays, words: XyloWords, depth: float = np.inf) -> Array:
+    """Return the largest scale (neurons,) at which no state up to ``depth`` saturates."""
+    least = np.maximum(HEADROOM * decays.peaks, RISE * decays.threshold)
+    return np.asarray(words.state / np.minimum(least, depth * decays.threshold))
 
 
-def _room(
-    cells: Cells,
-    snapped: Snapped,
-    shifts: Mapping[Matrix, int],
-    words: Words,
+def _largest_scales(
+    population: FloatPopulation,
+    decays: ChipDecays,
+    shifts: Mapping[WeightMatrix, int],
+    words: XyloWords,
     depth: float,
 ) -> dict[str, Array]:
-    """For each word the largest scale (neurons,) that it allows; inf where it allows any."""
-    room: dict[str, Array] = {}
+    """Return the largest scale (neurons,) that each word allows; inf where it allows any."""
+    scales: dict[str, Array] = {}
     with np.errstate(divide="ignore"):
-        for matrix in cells.matrices:
-            largest = (cells.largest(matrix) * snapped.rows).max(axis=1)
-            room[f"weights {matrix}"] = words.weight * 2.0 ** shifts[matrix] / largest
-        room["states"] = state_room(snapped, words, depth)
-        room["threshold"] = words.threshold / snapped.threshold
+        for matrix in population.matrices:
+            largest = (population.largest(matrix) * decays.rows).max(axis=1)
+            scales[f"weights {matrix}"] = words.weight * 2.0 ** shifts[matrix] / largest
+        scales["states"] = scale_for_states(decays, words, depth)
+        scales["threshold"] = words.threshold / decays.threshold
         if words.bias:
-            room["bias"] = words.bias / np.abs(snapped.bias)
-    return room
+            scales["bias"] = words.bias / np.abs(decays.bias)
+    return scales
 
 
 def _nearest(
-    cells: Cells, factor: Array, shifts: Mapping[Matrix, int], words: Words
+    population: FloatPopulation, factor: Array, shifts: Mapping[WeightMatrix, int], words: XyloWords
 ) -> dict[str, Array]:
-    """Each weight times ``factor`` (neurons, synapses), at the nearest integer it can have."""
+    """Return each weight times ``factor`` (neurons, synapses), at the nearest possible integer."""
     found = {}
-    for source in cells.sources:
-        step, top = cells.grid(source.name, shifts, words.weight)
+    for source in population.sources:
+        step, top = population.grid(source.name, shifts, words.weight)
         levels = np.rint(source.weight * (factor / step)[:, :, None])
         found[source.name] = np.clip(levels, -top, top).astype(np.int64) * step
     return found

@@ -1,8 +1,8 @@
 """The shift of each weight matrix.
 
-A large shift makes states large, so that the chip's decays, which take whole numbers off them, are
-true to the trained ones; too large a one leaves weights only few of their levels. All populations
-behind a matrix share its shift.
+A large shift makes states large, and then the chip's decays, which subtract whole numbers, are
+close to the trained ones; a shift that is too large leaves few levels to the weights. All
+populations whose weights are in one matrix share its shift.
 """
 
 from __future__ import annotations
@@ -15,55 +15,55 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.progress import Step
 from toolchain.chips.xylo.quantize import measure
-from toolchain.chips.xylo.quantize.choice import Choice, Plan, Words
-from toolchain.chips.xylo.quantize.decays import Snapped
-from toolchain.chips.xylo.quantize.measure import Heard
-from toolchain.chips.xylo.quantize.populations import MATRICES, Cells, Matrix
-from toolchain.chips.xylo.quantize.scale import scaled, state_room
+from toolchain.chips.xylo.quantize.decays import ChipDecays
+from toolchain.chips.xylo.quantize.measure import PopulationTrace
+from toolchain.chips.xylo.quantize.plan import Plan, PopulationIntegers, XyloWords
+from toolchain.chips.xylo.quantize.populations import MATRICES, FloatPopulation, WeightMatrix
+from toolchain.chips.xylo.quantize.scale import scale_for_states, to_integers
 
 __all__ = ["PASSES", "ShiftSearch"]
 
 MOST = 1_500_000
 """Neurons of the network times timesteps times samples on which each population is tried."""
 DEPTHS = (2048.0, 512.0, 128.0, 64.0, 32.0, 16.0, 8.0, 4.0)
-"""Thresholds within which states stay uncut, from the most on."""
+"""Depths that are tried, in thresholds: states saturate beyond them."""
 PASSES = 2
-"""Times that each matrix is looked at, since the best shift of one depends on the others."""
-WORTH = 0.9
-"""Cutting them has to bring disagreement below this part of what it is without."""
-HOPELESS = 1.5
-"""Where cutting brings it above that many times, cutting more will not help."""
+"""Passes over all matrices, since the best shift of one depends on the others."""
+BETTER_FACTOR = 0.9
+"""Saturation has to reduce the disagreement below this fraction of that without."""
+WORSE_FACTOR = 1.5
+"""Where saturation raises the disagreement above this multiple, smaller depths are not tried."""
 FACTORS = np.linspace(0.92, 1.08, 9)
-"""On the thresholds of a whole population, so that a wrong rate is not held against a shift."""
+"""Factors on the thresholds of a population: a wrong rate must not count against a shift."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShiftSearch:
-    """Populations that are tried by themselves, each hearing what it was trained on.
+    """Search for the shifts, each population tried by itself on the trained network's spikes.
 
     Attributes:
-        cells, heard, snapped: populations by name, what they hear, and their decays.
+        populations, traces, decays: populations by name, their input spikes and their decays.
         words: of the chip.
-        cut: whether states may be cut where that helps.
+        cut: True if states may saturate where that helps.
     """
 
-    cells: Mapping[str, Cells]
-    heard: Mapping[str, Heard]
-    snapped: Mapping[str, Snapped]
-    words: Words
+    populations: Mapping[str, FloatPopulation]
+    traces: Mapping[str, PopulationTrace]
+    decays: Mapping[str, ChipDecays]
+    words: XyloWords
     cut: bool
     _known: dict[tuple[str, tuple[int, ...]], tuple[float, float]] = field(default_factory=dict)
 
     def plan(self, step: Step) -> Plan:
-        """The shifts with which the populations disagree least with the trained ones.
+        """Return the shifts with which the populations differ least from the trained ones.
 
-        One matrix after the other, each shift it can have, twice.
+        Tries every shift of one matrix after the other, twice.
         """
-        used = [m for m in MATRICES if any(m in c.matrices for c in self.cells.values())]
+        used = [m for m in MATRICES if any(m in c.matrices for c in self.populations.values())]
         shifts = {m: self._first(m) for m in used}
 
         def cost() -> float:
-            return sum(self._best(name, shifts)[0] for name in self.cells)
+            return sum(self._best(name, shifts)[0] for name in self.populations)
 
         for _ in range(PASSES):
             for matrix in used:
@@ -73,58 +73,64 @@ class ShiftSearch:
                     costs.append(cost())
                     step()
                 shifts[matrix] = int(np.argmin(costs))
-        choices = {n: self._scaled(n, shifts, self._best(n, shifts)[1]) for n in self.cells}
+        choices = {n: self._integers(n, shifts, self._best(n, shifts)[1]) for n in self.populations}
         return Plan(choices=choices, shifts=shifts)
 
-    def _first(self, matrix: Matrix) -> int:
-        """The shift at which weights fill their word when states do, in most neurons."""
-        wanted: list[Array] = []
-        for name, c in self.cells.items():
+    def _first(self, matrix: WeightMatrix) -> int:
+        """Return the shift at which weights and states fill their words together."""
+        fitting_shifts: list[Array] = []
+        for name, c in self.populations.items():
             if matrix in c.matrices:
-                largest = (c.largest(matrix) * self.snapped[name].rows).max(axis=1)
-                levels = state_room(self.snapped[name], self.words) * largest
-                wanted.append(np.log2(levels[largest > 0] / self.words.weight))
-        found = np.concatenate(wanted)
+                largest = (c.largest(matrix) * self.decays[name].rows).max(axis=1)
+                levels = scale_for_states(self.decays[name], self.words) * largest
+                fitting_shifts.append(np.log2(levels[largest > 0] / self.words.weight))
+        found = np.concatenate(fitting_shifts)
         return int(np.clip(np.rint(np.median(found)), 0, self.words.shift)) if found.size else 0
 
-    def _best(self, name: str, shifts: Mapping[Matrix, int]) -> tuple[float, float]:
-        """The least disagreement of one population at these shifts, and the depth it has it at."""
-        key = name, tuple(shifts[m] for m in self.cells[name].matrices)
+    def _best(self, name: str, shifts: Mapping[WeightMatrix, int]) -> tuple[float, float]:
+        """Return the least disagreement of one population at these shifts, and its depth."""
+        key = name, tuple(shifts[m] for m in self.populations[name].matrices)
         if key not in self._known:
             self._known[key] = self._deepest(name, shifts)
         return self._known[key]
 
-    def _deepest(self, name: str, shifts: Mapping[Matrix, int]) -> tuple[float, float]:
-        before = self._scaled(name, shifts, np.inf)
-        least, best = self._judged(name, before), np.inf
+    def _deepest(self, name: str, shifts: Mapping[WeightMatrix, int]) -> tuple[float, float]:
+        """Try smaller and smaller depths; return the least disagreement and its depth."""
+        before = self._integers(name, shifts, np.inf)
+        least, best = self._disagreement(name, before), np.inf
         for depth in DEPTHS if self.cut else ():
-            tried = self._scaled(name, shifts, depth)
+            tried = self._integers(name, shifts, depth)
             if np.array_equal(tried.scale, before.scale):
                 continue
-            found = self._judged(name, tried)
-            if found > HOPELESS * least:
+            found = self._disagreement(name, tried)
+            if found > WORSE_FACTOR * least:
                 break
-            if found < WORTH * least:
+            if found < BETTER_FACTOR * least:
                 least, best = found, depth
             before = tried
         return least, best
 
-    def _scaled(self, name: str, shifts: Mapping[Matrix, int], depth: float) -> Choice:
-        return scaled(self.cells[name], self.snapped[name], shifts, self.words, depth=depth)
+    def _integers(
+        self, name: str, shifts: Mapping[WeightMatrix, int], depth: float
+    ) -> PopulationIntegers:
+        return to_integers(
+            self.populations[name], self.decays[name], shifts, self.words, depth=depth
+        )
 
-    def _judged(self, name: str, choice: Choice) -> float:
-        cells = self.cells[name]
-        steps = self.heard[name].spikes[0].shape[2]
-        neurons = sum(c.neurons for c in self.cells.values())
-        heard = self.heard[name].part(max(1, MOST // (steps * neurons)))
+    def _disagreement(self, name: str, choice: PopulationIntegers) -> float:
+        """Return missing and surplus spikes, as a fraction of the wanted spikes."""
+        population = self.populations[name]
+        steps = self.traces[name].spikes[0].shape[2]
+        neurons = sum(c.neurons for c in self.populations.values())
+        trace = self.traces[name].part(max(1, MOST // (steps * neurons)))
         found = measure.respond(
-            cells,
-            heard,
-            measure.drive(cells, heard, choice.weights),
+            population,
+            trace,
+            measure.drive(population, trace, choice.weights),
             (choice.dash_mem, choice.dash_syn),
             np.maximum(1, np.rint(choice.threshold[:, None] * FACTORS)),
             choice.bias[:, None],
             self.words.state,
         )
-        apart = measure.apart(heard.wanted, found.counts).sum(axis=0).min()
-        return float(apart) / max(1.0, float(heard.wanted.sum()))
+        distance = measure.count_distance(trace.wanted, found.counts).sum(axis=0).min()
+        return float(distance) / max(1.0, float(trace.wanted.sum()))

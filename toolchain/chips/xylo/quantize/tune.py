@@ -1,4 +1,4 @@
-"""Thresholds a little higher or lower, to bring each neuron back to its firing."""
+"""Threshold tuning: small changes that restore each neuron's firing rate."""
 
 from __future__ import annotations
 
@@ -8,45 +8,52 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.quantize import measure
-from toolchain.chips.xylo.quantize.choice import Choice, Words
-from toolchain.chips.xylo.quantize.measure import Heard
-from toolchain.chips.xylo.quantize.populations import Cells
+from toolchain.chips.xylo.quantize.measure import PopulationTrace
+from toolchain.chips.xylo.quantize.plan import PopulationIntegers, XyloWords
+from toolchain.chips.xylo.quantize.populations import FloatPopulation
 
-__all__ = ["tuned"]
+__all__ = ["tune_thresholds"]
 
 TRIES = 21
 DOUBT = 0.06
-"""What a neuron has to win, as part of its spikes, to go as far as it may from the others."""
+"""Least gain, as a fraction of its spikes, for a neuron to move far from the others."""
 
 
-def tuned(cells: Cells, heard: Heard, choice: Choice, words: Words, *, reach: float) -> Choice:
-    """``choice`` with thresholds, each by up to ``reach`` of itself, nearest to what is wanted.
+def tune_thresholds(
+    population: FloatPopulation,
+    trace: PopulationTrace,
+    choice: PopulationIntegers,
+    words: XyloWords,
+    *,
+    reach: float,
+) -> PopulationIntegers:
+    """Change thresholds by up to ``reach`` of themselves, towards the wanted spikes.
 
-    A threshold has 16 bit and takes up what rounding and the chip's integer decays do to a
-    neuron's rate. Neurons move together unless their own spikes speak clearly: these are few, and
-    others will come.
+    A threshold has 16 bit and compensates what rounding and the chip's integer decays do to a
+    neuron's rate. Neurons move together unless their own spikes are clear evidence: these are few,
+    and unseen data has others.
     """
     factors = np.linspace(1 - reach, 1 + reach, TRIES)
     tried = np.rint(choice.threshold[:, None] * factors).clip(1, words.threshold)
     found = measure.respond(
-        cells,
-        heard,
-        measure.drive(cells, heard, choice.weights),
+        population,
+        trace,
+        measure.drive(population, trace, choice.weights),
         (choice.dash_mem, choice.dash_syn),
         tried,
         choice.bias[:, None],
         words.state,
     )
-    apart = _smooth(measure.apart(heard.wanted, found.counts))
-    common = int(apart.sum(axis=0).argmin())
-    spikes = heard.wanted.sum(axis=(1, 2))
+    distance = _smooth(measure.count_distance(trace.wanted, found.counts))
+    common = int(distance.sum(axis=0).argmin())
+    spikes = trace.wanted.sum(axis=(1, 2))
     far = np.abs(np.arange(TRIES) - common) / TRIES
-    best = (apart + (1 + DOUBT * spikes)[:, None] * far).argmin(axis=1)
+    best = (distance + (1 + DOUBT * spikes)[:, None] * far).argmin(axis=1)
     threshold = np.take_along_axis(tried, best[:, None], axis=1)[:, 0].astype(np.int64)
     return replace(choice, threshold=threshold)
 
 
-def _smooth(apart: Array) -> Array:
-    """Each with its neighbours, which are nearly the same threshold: less is left to accident."""
-    padded = np.pad(apart, ((0, 0), (1, 1)), mode="edge")
+def _smooth(distance: Array) -> Array:
+    """Average each distance with those of the two neighboring thresholds, to reduce chance."""
+    padded = np.pad(distance, ((0, 0), (1, 1)), mode="edge")
     return np.asarray((padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4)

@@ -1,8 +1,8 @@
-"""What Xylo refuses, does otherwise, or may be asked about: one small function a question.
+"""Rules of Xylo: errors, warnings and notes on networks and programs, one small function each.
 
-``graph`` holds every rule on the real-valued network (``topology``: how layers are joined,
-``neurons``: what they compute, ``timing``: when spikes arrive), ``program`` every rule on the
-integers (sizes; ``values``: single registers, ``paths``: where spikes go). ``graph_hints`` and
-``hints`` list what may help, the latter on programs that ``edits`` changes. What a rule, a trial
-and a hint are is in ``toolchain.chips.rules``.
+``graph`` has every rule on the real-valued network (``topology``: connections of layers,
+``neurons``: what they compute, ``timing``: arrival of spikes), ``program`` every rule on the
+integers (sizes; ``values``: single registers, ``paths``: aliases and reachable neurons).
+``graph_hints`` and ``hints`` list possible remedies, the latter on programs that ``edits`` changes.
+Rules, trials and hints are defined in ``toolchain.chips.rules``.
 """

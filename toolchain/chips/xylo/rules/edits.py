@@ -1,7 +1,7 @@
-"""A Xylo program with something taken away or written otherwise. Hints are tried on these.
+"""Edits of a Xylo program, used to try hints.
 
-Each function gives a new program, or None where the change cannot be made. Layers keep their
-names; neurons are numbered anew where some are taken away.
+Each function returns a new program, or None where the edit is impossible. Layers keep their names;
+neurons are renumbered where some are removed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from toolchain.chips.xylo.faults import REGISTERS
 from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.rules.paths import Mask
 from toolchain.chips.xylo.spec import XyloChip
 
 __all__ = [
@@ -32,15 +33,14 @@ __all__ = [
     "without_neurons",
 ]
 
-Mask = npt.NDArray[np.bool_]
 Strengths = npt.NDArray[np.int64]
 HIDDEN = [name for name, register in REGISTERS.items() if register.axes == "hidden"]
 
 
 def without_neurons(program: XyloProgram, gone: Mask) -> XyloProgram | None:
-    """The program without the hidden neurons in ``gone``; layers that lose all of them go too.
+    """Return the program without the hidden neurons in ``gone``; empty layers are removed, too.
 
-    Exact where these neurons never fire or have no way to an output.
+    Exact where these neurons never fire or have no path to an output.
     """
     if gone.all():
         return None
@@ -48,26 +48,26 @@ def without_neurons(program: XyloProgram, gone: Mask) -> XyloProgram | None:
 
 
 def narrower(program: XyloProgram, layer: Population, size: int) -> XyloProgram | None:
-    """The first ``size`` neurons of a hidden layer, all of the others."""
+    """Return the program with only the first ``size`` neurons of a hidden layer."""
     gone = np.zeros(program.hidden, bool)
     gone[layer.start + size : layer.stop] = True
     return without_neurons(program, gone)
 
 
 def without_connections(program: XyloProgram, dropped: Mask) -> XyloProgram:
-    """The program without the connections between hidden neurons in ``dropped`` [pre, post]."""
+    """Return the program without the hidden connections in ``dropped`` [pre, post]."""
     return replace(program, weights_rec=np.where(dropped[..., None], 0, program.weights_rec))
 
 
 def strengths(program: XyloProgram) -> Strengths:
-    """``(hidden, hidden)`` the larger of a connection's weights, without its sign."""
+    """Return the larger magnitude of each connection's weights, ``(hidden, hidden)``."""
     return np.asarray(np.abs(program.weights_rec.astype(np.int64)).max(axis=2))
 
 
 def weakest_of_each(program: XyloProgram, sources: range, most: int) -> Mask:
-    """The connections that each neuron of ``sources`` has beyond its ``most`` strongest.
+    """Return the connections of each neuron in ``sources`` beyond its ``most`` strongest.
 
-    Of equal ones the lower target id goes first.
+    Of equal ones the lower target id is dropped first.
     """
     strength = strengths(program)
     dropped = np.zeros(strength.shape, bool)
@@ -79,7 +79,7 @@ def weakest_of_each(program: XyloProgram, sources: range, most: int) -> Mask:
 
 
 def weakest_of_all(program: XyloProgram, most: int) -> Mask:
-    """All connections beyond the ``most`` strongest; of equal ones the first go first."""
+    """Return all connections beyond the ``most`` strongest; of equal ones the first are dropped."""
     flat = strengths(program).ravel()
     entries = np.flatnonzero(flat)
     order = entries[np.argsort(flat[entries], kind="stable")]
@@ -89,7 +89,7 @@ def weakest_of_all(program: XyloProgram, most: int) -> Mask:
 
 
 def one_current(program: XyloProgram) -> XyloProgram | None:
-    """The same network on one synapse; None where a neuron uses two. Exact."""
+    """Return the same network on one synapse; None where a neuron uses two. Exact."""
     used = np.asarray(program.weights_in.any(axis=0) | program.weights_rec.any(axis=0))
     if program.synapses == 1 or used.all(axis=1).any():
         return None
@@ -104,23 +104,25 @@ def one_current(program: XyloProgram) -> XyloProgram | None:
 
 
 def rescaled(program: XyloProgram, layer: Population, factor: int) -> XyloProgram:
-    """A layer's weights, thresholds and biases divided by ``factor``, rounded half to even."""
+    """Return the program with a layer's integers divided by ``factor``, rounded half to even."""
     ids = (..., slice(layer.start, layer.stop))
     output = layer.role == "output"
+    suffix = "_out" if output else ""
     names = ["weights_out"] if output else ["weights_in", "weights_rec"]
     fields = {name: np.moveaxis(getattr(program, name).copy(), 1, -1) for name in names}
-    fields |= {n: getattr(program, n + "_out" * output).copy() for n in ("threshold", "bias")}
+    fields |= {n: getattr(program, n + suffix).copy() for n in ("threshold", "bias")}
     for array in fields.values():
         array[ids] = np.rint(array[ids] / factor)
     changes: dict[str, Any] = {name: np.moveaxis(fields[name], -1, 1) for name in names}
-    changes |= {n + "_out" * output: fields[n] for n in ("threshold", "bias")}
+    changes |= {n + suffix: fields[n] for n in ("threshold", "bias")}
     return replace(program, **changes)
 
 
 def smaller_shift(program: XyloProgram, name: str, top: int) -> XyloProgram | None:
-    """A matrix with larger weights and a shift of ``top``; None where the weights have no room.
+    """Return the program with a matrix's shift reduced to ``top`` and its weights increased.
 
-    Exact: both give the same numbers. ``name`` is that of the shift.
+    None where the weights would not fit their register. Exact: both give the same numbers. ``name``
+    is that of the shift.
     """
     matrix = name.replace("weight_shift", "weights")
     weights = getattr(program, matrix).astype(np.int64) << (getattr(program, name) - top)
@@ -132,25 +134,25 @@ def smaller_shift(program: XyloProgram, name: str, top: int) -> XyloProgram | No
 
 
 def by_layer(program: XyloProgram) -> XyloProgram:
-    """Layers in the order that ``place.allocate`` gives them on a chip whose reach is limited.
+    """Return layers in the order of ``place.allocate`` on a chip whose reach is limited.
 
-    Exact but for which spike comes first where a current is at a rail, and for aliases.
+    Exact except for the order of spikes where a current saturates, and for aliases.
     """
     return _renumbered(program, range(program.hidden))
 
 
 def by_neuron(program: XyloProgram) -> XyloProgram:
-    """As ``by_layer``, and in each layer first the neurons that hear the input, last those read."""
+    """Return ``by_layer``, each layer from neurons fed by the input to those read out."""
     reached, reading = program.weights_in.any(axis=(0, 2)), program.weights_out.any(axis=1)
     ranks = np.where(reading, np.where(reached, 2, 3), np.where(reached, 0, 1))
     return _renumbered(program, ranks.tolist())
 
 
 def moved(program: XyloProgram, chip: XyloChip) -> XyloProgram | None:
-    """The program for another chip of the family; None where its core cannot hold it.
+    """Return the program for another chip of the family; None where its core cannot store it.
 
-    Where the chip's reach is limited, layers are put in order for it as long as every alias still
-    leads to a higher id.
+    Where the chip's reach is limited, layers are reordered for it if every alias still leads to a
+    higher id.
     """
     limits = chip.limits
     if chip.integer_core == "v1" and program.has_bias:
@@ -172,7 +174,7 @@ def moved(program: XyloProgram, chip: XyloChip) -> XyloProgram | None:
 
 
 def _renumbered(program: XyloProgram, ranks: Sequence[int]) -> XyloProgram:
-    """Hidden layers sorted by what they are joined to, and in each the neurons by ``ranks``."""
+    """Return hidden layers sorted by their connections, and in each the neurons by ``ranks``."""
     layers = sorted(
         (p for p in program.populations if p.role == "hidden"), key=lambda p: _rank(program, p)
     )
@@ -187,7 +189,7 @@ def _renumbered(program: XyloProgram, ranks: Sequence[int]) -> XyloProgram:
 
 
 def _rank(program: XyloProgram, layer: Population) -> int:
-    """0 behind the input, 1 in the middle, 3 before the outputs, 2 for both of these at once."""
+    """Return 0 after the input, 1 in the middle, 3 before the outputs, 2 for both ends."""
     ids = slice(layer.start, layer.stop)
     if program.weights_out[ids].any():
         return 2 if program.weights_in[:, ids].any() else 3
@@ -197,7 +199,7 @@ def _rank(program: XyloProgram, layer: Population) -> int:
 def _chosen(
     program: XyloProgram, order: npt.NDArray[np.int64], populations: tuple[Population, ...]
 ) -> XyloProgram:
-    """The hidden neurons ``order``, in that order; aliases to others are dropped."""
+    """Return the hidden neurons ``order``, in that order; aliases to others are dropped."""
     place = {int(old): new for new, old in enumerate(order)}
     changes: dict[str, Any] = {name: getattr(program, name)[order] for name in HIDDEN}
     return replace(

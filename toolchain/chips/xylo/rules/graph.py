@@ -1,8 +1,8 @@
-"""What Xylo cannot do of what a network asks for: every rule on the real-valued graph.
+"""Every rule on the real-valued graph: what a network asks for and Xylo cannot do.
 
-``TOPOLOGY`` asks how layers are joined, ``NEURONS`` what the neurons compute, ``TIMING`` when
+``TOPOLOGY`` checks the connections of layers, ``NEURONS`` what the neurons compute, ``TIMING`` when
 spikes arrive. Each rule is a small function that yields findings. Sizes and integer ranges are
-asked in ``program``; ``graph_hints`` tries what may help.
+checked in ``program``; ``graph_hints`` tries remedies.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from toolchain.chips.xylo.spec import XyloChip
 __all__ = ["RULES", "check_graph", "computes", "topology_is_sound"]
 
 RULES: GraphRules[XyloChip] = (*TOPOLOGY, *NEURONS, *TIMING)
-"""In the order in which they report."""
+"""Rules in the order of their findings."""
 
 
 check_graph = partial(checked, rules=RULES, advise=advise)
-"""Every finding about what the network is made of."""
+"""Return every finding about the real-valued graph."""
 
 computes = partial(fits, rules=RULES)
-"""Whether the chip can do all that the network asks for."""
+"""Return whether the graph passes all these rules."""

@@ -1,4 +1,4 @@
-"""What may help against a finding about the real-valued network: another chip, approximations."""
+"""Remedies for findings about the real-valued network: another chip, approximations."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ APPROXIMATIONS = {
     "spike_caps": ("spike_cap->chip_cap",),
     "path_lengths": ("delays->hops",),
 }
-"""The approximations that may help against the findings of a rule."""
+"""Approximations to try against the findings of a rule."""
 
 
 def advise(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:
-    """Yield what helps against an error."""
+    """Yield the remedies that were tried and remove an error."""
     if not is_error(case.finding):
         return
     others = case.trial.elsewhere(lambda graph, _: graph, has_bias)

@@ -1,6 +1,6 @@
-"""What may help against a finding about a program: actions in words, each with the program after.
+"""Remedies for findings about a program: actions in words, each with the edited program.
 
-Those that were tried and help become the finding's hint; see ``toolchain.chips.rules.hints``.
+Those that remove the finding become its hint; see ``toolchain.chips.rules.hints``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from toolchain.chips.rules.trial import Case
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules import edits
-from toolchain.chips.xylo.rules.paths import loops_of, never_fires, never_read
+from toolchain.chips.xylo.rules.paths import Mask, loops_of, never_fires, never_read
 from toolchain.chips.xylo.rules.values import shifts_of
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Remedy
-from toolchain.report import count
+from toolchain.report import count, plural
 
 __all__ = ["advise", "has_bias"]
 
@@ -29,7 +29,7 @@ XyloCase: TypeAlias = Case[XyloProgram, XyloChip]
 
 
 def advise(case: XyloCase) -> Iterator[Remedy]:
-    """Yield what helps: another chip, then changes to the program."""
+    """Yield remedies: another chip, then edits of the program."""
     if case.finding.rule in ON_ANOTHER_CHIP:
         yield from other_chips(case)
     yield from edited(case, EDITS)
@@ -39,7 +39,7 @@ def advise(case: XyloCase) -> Iterator[Remedy]:
 
 
 def other_chips(case: XyloCase) -> Iterator[Remedy]:
-    """The chips that take the whole program; failing these, those that have enough of this."""
+    """Yield chips that fit the whole program, or else those without this finding."""
     others = [*case.trial.elsewhere(edits.moved, has_bias)]
     whole = [*fitting(others)]
     enough = [there.chip.name for there in others if case.gone(there)]
@@ -57,26 +57,29 @@ def has_bias(chip: XyloChip) -> bool:
 
 
 def without_idle_neurons(case: XyloCase) -> Edits[XyloProgram]:
-    """Leave out what never fires or is never read; the outputs stay the same."""
+    """Remove neurons that never fire or are never read; the outputs stay the same."""
     silent, _ = never_fires(case.subject)
     idle = silent | never_read(case.subject)
     smaller = edits.without_neurons(case.subject, idle) if idle.any() else None
     if smaller is not None:
         many = some(int(idle.sum()), case.subject.hidden, "hidden neuron")
-        yield f"without {many} that never fire or are never read it fits, same outputs", smaller
+        yield (
+            f"it fits without {many} that never fire or are never read, with the same outputs",
+            smaller,
+        )
 
 
 def without_idle_channels(case: XyloCase) -> Edits[XyloProgram]:
-    """Leave out input channels that reach nothing."""
+    """Remove input channels without weights."""
     used = case.subject.weights_in.any(axis=(1, 2))
     many = int((~used).sum())
     if 0 < many < case.subject.inputs:
         smaller = replace(case.subject, weights_in=case.subject.weights_in[used])
-        yield f"without the {many} channel{'s' * (many > 1)} that reach nothing it fits", smaller
+        yield f"it fits without the {plural(many, 'channel')} that reach nothing", smaller
 
 
 def fewer_neurons(case: XyloCase) -> Edits[XyloProgram]:
-    """As many neurons of one layer as fit: the layer in which most can be saved."""
+    """Reduce one layer to the most neurons that fit: the layer in which most can be saved."""
     layer = _layer_to_cut(case)
     size = layer.stop - layer.start
     kept = largest(size, lambda most: case.gone(edits.narrower(case.subject, layer, most)))
@@ -86,7 +89,7 @@ def fewer_neurons(case: XyloCase) -> Edits[XyloProgram]:
 
 
 def _layer_to_cut(case: XyloCase) -> Population:
-    """The largest layer, among the targets of the finding's own where it is about fan-out."""
+    """Return the largest layer, or for fan-out the largest target layer."""
     hidden = [p for p in case.subject.populations if p.role == "hidden"]
     entries = np.asarray(case.subject.weights_rec.any(axis=2))
     if case.finding.rule == "hidden_neurons":
@@ -104,21 +107,24 @@ def _layer_to_cut(case: XyloCase) -> Population:
 
 
 def _limit(case: XyloCase) -> int:
-    """The finding's limit."""
+    """Return the finding's limit."""
     assert case.finding.limit is not None
     return int(case.finding.limit)
 
 
 def _layer(case: XyloCase) -> Population:
-    """The layer that the finding is about."""
+    """Return the layer of the finding."""
     return next(p for p in case.subject.populations if p.name == case.finding.where)
 
 
 def numbered(case: XyloCase) -> Edits[XyloProgram]:
-    """Neurons numbered so that the input's come first and the outputs' last."""
+    """Renumber neurons, those fed by the input first and those read out last."""
     if not any(case.subject.aliases):
         yield (
-            "numbered with the neurons that hear the input first and those read out last it fits",
+            (
+                "it fits with neurons renumbered, those fed by the input first and those read out "
+                "last"
+            ),
             edits.by_neuron(case.subject),
         )
 
@@ -127,7 +133,7 @@ def numbered(case: XyloCase) -> Edits[XyloProgram]:
 
 
 def prune_each(case: XyloCase) -> Edits[XyloProgram]:
-    """Leave out the smallest weights of every neuron of the layer that has too many."""
+    """Prune the smallest weights of every neuron of the layer with too many."""
     layer = _layer(case)
     dropped = edits.weakest_of_each(case.subject, range(layer.start, layer.stop), _limit(case))
     many = int(dropped.sum(axis=1).max())
@@ -137,7 +143,7 @@ def prune_each(case: XyloCase) -> Edits[XyloProgram]:
 
 
 def prune_all(case: XyloCase) -> Edits[XyloProgram]:
-    """Leave out the smallest weights between hidden neurons."""
+    """Prune the smallest weights between hidden neurons."""
     dropped = edits.weakest_of_all(case.subject, _limit(case))
     many = int(dropped.sum())
     weights = f"{count(many)} smallest weights" if many > 1 else "smallest weight"
@@ -145,7 +151,7 @@ def prune_all(case: XyloCase) -> Edits[XyloProgram]:
     yield text, edits.without_connections(case.subject, dropped)
 
 
-def _largest(case: XyloCase, dropped: edits.Mask) -> str:
+def _largest(case: XyloCase, dropped: Mask) -> str:
     top = 2 ** (int(case.chip.limits.weight_width.value) - 1) - 1
     return f"the largest removed is {edits.strengths(case.subject)[dropped].max()} of {top}"
 
@@ -156,11 +162,11 @@ def _largest(case: XyloCase, dropped: edits.Mask) -> str:
 def one_current(case: XyloCase) -> Edits[XyloProgram]:
     """Use the first synapse alone, where no neuron uses both."""
     if (single := edits.one_current(case.subject)) is not None:
-        yield "no neuron uses two currents: written with one, the network is the same", single
+        yield "no neuron uses two currents: with one, the network is the same", single
 
 
 def threshold_of_one(case: XyloCase) -> Edits[XyloProgram]:
-    """A threshold of 1 for neurons that stay silent with it."""
+    """Set the threshold to 1 for neurons that never fire with it."""
     layer = _layer(case)
     name = "threshold" if layer.role == "hidden" else "threshold_out"
     values = getattr(case.subject, name).copy()
@@ -171,11 +177,11 @@ def threshold_of_one(case: XyloCase) -> Edits[XyloProgram]:
     raised = replace(case.subject, **changes)
     silent = never_fires(raised)[layer.role == "output"]
     if silent[layer.start : layer.stop][low].all():
-        yield "nothing drives these neurons up: with threshold 1 they stay silent", raised
+        yield "these neurons have no positive input: with threshold 1 they never fire", raised
 
 
 def smaller_scale(case: XyloCase) -> Edits[XyloProgram]:
-    """A layer's integers divided by the smallest power of two that helps."""
+    """Divide a layer's integers by the smallest power of two that helps."""
     layer = _layer(case)
     for exponent in range(1, 9 if case.chip.limits.bias_width else 1):
         smaller = edits.rescaled(case.subject, layer, 2**exponent)
@@ -189,7 +195,7 @@ def smaller_scale(case: XyloCase) -> Edits[XyloProgram]:
 
 
 def smaller_shift(case: XyloCase) -> Edits[XyloProgram]:
-    """Larger weights and a smaller shift, which are the same numbers."""
+    """Use larger weights and a smaller shift, which are the same numbers."""
     name = shifts_of(case.subject)[case.finding.where]
     weights = name.replace("weight_shift", "weights")
     factor = 2 ** (getattr(case.subject, name) - _limit(case))
@@ -198,7 +204,7 @@ def smaller_shift(case: XyloCase) -> Edits[XyloProgram]:
 
 
 def dash_of_one(case: XyloCase) -> Edits[XyloProgram]:
-    """The shortest decay that is heard."""
+    """Use the shortest decay that is not cleared before it has an effect."""
     layer = _layer(case)
     suffix = "_out" if layer.role == "output" else ""
     changes: dict[str, Any] = {}
@@ -207,14 +213,17 @@ def dash_of_one(case: XyloCase) -> Edits[XyloProgram]:
         own = dashes[layer.start : layer.stop]
         np.maximum(own, 1, out=own)
         changes[name + suffix] = dashes
-    yield "dash 1 is the shortest decay that keeps something", replace(case.subject, **changes)
+    yield (
+        "dash 1 is the shortest decay that keeps a part of the state",
+        replace(case.subject, **changes),
+    )
 
 
 # ---- aliases ----
 
 
 def opened_loops(case: XyloCase) -> Edits[XyloProgram]:
-    """Every loop that begins in the layer, without the alias that closes it."""
+    """Remove, from every loop that begins in the layer, the alias that closes it."""
     layer = _layer(case)
     loops = [way for way in loops_of(case.subject) if layer.start <= way[0] < layer.stop]
     closing = {(way[-1], way[0]) for way in loops}
@@ -223,14 +232,14 @@ def opened_loops(case: XyloCase) -> Edits[XyloProgram]:
         for pre, targets in enumerate(case.subject.aliases)
     )
     many = f"{len(loops)} aliases that close loops" if len(loops) > 1 else "alias that closes it"
-    yield f"without the {many} there is none", replace(case.subject, aliases=aliases)
+    yield f"remove the {many}", replace(case.subject, aliases=aliases)
 
 
 # ---- time ----
 
 
 def longer_step(case: XyloCase) -> Edits[XyloProgram]:
-    """A timestep in which the work ends, to three digits."""
+    """Use a timestep long enough for the work, to three digits."""
     clock = case.chip.clock.main_clock.to("Hz")
     need = cycles_per_step(case.subject, case.chip, input_active=1.0, hidden_active=1.0) / clock
     digit = 10.0 ** (np.floor(np.log10(need)) - 2)
@@ -239,7 +248,7 @@ def longer_step(case: XyloCase) -> Edits[XyloProgram]:
 
 
 def step_of_the_sensor(case: XyloCase) -> Edits[XyloProgram]:
-    """The timestep of real time."""
+    """Use the sensor interface's timestep of real time."""
     step = case.chip.clock.real_time_step
     assert step is not None
     yield f"dt of {step.to('s'):g} s", replace(case.subject, dt=step.to("s"))

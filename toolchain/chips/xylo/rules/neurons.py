@@ -1,4 +1,4 @@
-"""What neurons may compute on Xylo: rules on the real-valued graph, each yielding findings."""
+"""Rules on what neurons compute: on the real-valued graph, each yielding findings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Linear, Neuron, time_constant
-from toolchain.report import times
+from toolchain.report import plural, times
 
 __all__ = ["NEURONS", "neuron_bias"]
 
@@ -37,11 +37,11 @@ reset = refused(
     Neuron,
     (
         lambda node: node.reset != "subtract" or node.reset_when != "same",
-        lambda node: f"resets by {reset_of(node)!r}, {{chip}} only by 'subtract'",
+        lambda node: f"resets by {reset_of(node)!r}; {{chip}} supports 'subtract' only",
     ),
     (
         lambda node: reset_of(node) == "subtract" and subtracts_other(node),
-        "subtracts something else than its threshold; {chip} has one number for both",
+        "reset_amount differs from v_threshold; {chip} stores one value for both",
     ),
 )
 
@@ -56,27 +56,27 @@ potentials = refused(
 
 @each(nodes(Neuron))
 def synapse(at: AtNeuron) -> Findings:
-    """Every neuron has one synaptic current or two; output neurons have one."""
+    """Check that every neuron has one synaptic current or two, and output neurons one."""
     number, chip = at.item.synapses, at.chip
     output = at.name in at.subject.outputs
     limit = chip.limits.output_synapses if output else chip.limits.hidden_synapses
     if not number:
         yield at.finding(
-            f"has no synaptic current; {chip.name} cannot switch its own off (train with tau_syn)"
+            f"has no synaptic current; {chip.name} cannot disable its synapses (train with tau_syn)"
         )
     elif number > limit.value:
         message = f"has {number} synaptic currents a neuron, {chip.name} has {limit.value}"
         yield at.finding(message, number, limit)
     if number and at.item.syn_order != "add_decay":
         yield at.finding(
-            f"decays its current before the input is added, {chip.name} after it; the weights "
-            "could not take up the difference"
+            f"decays its current before the input is added, {chip.name} after it; weights cannot "
+            "compensate for the difference"
         )
 
 
 @each(nodes(Neuron))
 def time_constants(at: AtNeuron) -> Findings:
-    """Decays are bit shifts of 1 up to the largest that the register holds."""
+    """Check that decays are bit shifts of 1 up to the largest of the register."""
     width = at.chip.limits.dash_width
     top = 2 ** int(width.value) - 1
     for field, alpha in (("tau_mem", at.item.alpha_mem), ("tau_syn", at.item.alpha_syn)):
@@ -106,14 +106,14 @@ linear_bias = refused(
     Linear,
     (
         lambda node: node.bias is not None and np.any(node.bias),
-        "has a bias, which passes the synapse of the neurons behind it; {chip} adds biases to the "
+        "has a bias that acts through the synapse of the next layer; {chip} adds biases to the "
         "membrane (train with bias=False and a bias on the neurons)",
     ),
 )
 
 
 def neuron_bias(graph: Graph, chip: XyloChip) -> Findings:
-    """Neurons have a bias only where the chip's core adds one."""
+    """Check that neurons have a bias only where the chip's core adds one."""
     if chip.limits.bias_width is None:
         yield from _no_bias(graph, chip)
 
@@ -124,7 +124,7 @@ _no_bias = refused(
 
 
 def spike_caps(graph: Graph, chip: XyloChip) -> Findings:
-    """A neuron may spike as often in a step as the chip lets it, with what it passes on."""
+    """Check that spike caps are not below the chip's; note the chip's cap, aliases included."""
     aliases = arrange(read_layers(graph), chip).aliases if topology_is_sound(graph, chip) else {}
     for name, node in graph.of(Neuron).items():
         output = name in graph.outputs
@@ -135,7 +135,7 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Findings:
             yield error(
                 "spike_caps",
                 name,
-                f"is capped at {cap} spike{'s' * (cap != 1)} a step, {chip.name} at {limit.value}",
+                f"is capped at {plural(cap, 'spike')} a step, {chip.name} at {limit.value}",
                 cap,
                 limit,
                 chip,
@@ -145,7 +145,7 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Findings:
                 "spike_caps",
                 name,
                 f"exact while no neuron spikes more than {times(int(limit.value))} a step"
-                + (f", those of {_listed(others)} that it passes on included" if others else ""),
+                + (f", spikes passed on from {_listed(others)} included" if others else ""),
                 None,
                 limit,
                 chip,

@@ -1,14 +1,18 @@
-"""Rules on where spikes go in a Xylo program: aliases, and neurons that nothing reaches.
+"""Rules on the paths of spikes in a Xylo program: aliases, and neurons that nothing reaches.
 
-An alias hands all spikes of a neuron to another one within the step, in which neurons take their
-turns in the order of their ids. Forward, the target counts them towards its own limit and hands
-them on. Backward, the target has had its turn: it passes them to its connections in the next step,
-and that is all. Round a loop, spikes come back to the neuron that fired them and count once more.
+An alias passes all spikes of a neuron to another one within the step, in which neurons are
+processed in the order of their ids. Forward, the target counts them towards its own limit and
+passes them on. Backward, the target was processed already: it passes them to its connections in the
+next step, and that is all. In a loop, spikes come back to the neuron that fired them and count
+again.
 
-Source: xylosim 0.1.3 as observed (both cores). What the silicon does with loops is not published.
+Source: xylosim 0.1.3 as observed (both cores). The behaviour of the silicon in loops is not
+published.
 """
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import networkx as nx
 import numpy as np
@@ -18,14 +22,15 @@ from toolchain.chips.rules.findings import Findings, Rule, info, some, warning
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 
-__all__ = ["ALIASES", "UNREACHED", "loops_of", "never_fires", "never_read"]
+__all__ = ["ALIASES", "UNREACHED", "Mask", "loops_of", "never_fires", "never_read"]
 
 OBSERVED = "xylosim 0.1.3 as observed"
-Mask = npt.NDArray[np.bool_]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+"""True for the selected neurons or connections."""
 
 
 def alias_loops(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Spikes do not come back to the neuron that fired them, by way of aliases."""
+    """Check that no spikes come back through aliases to the neuron that fired them."""
     loops = loops_of(program)
     for p in program.populations:
         own = [way for way in loops if p.role == "hidden" and p.start <= way[0] < p.stop]
@@ -36,15 +41,15 @@ def alias_loops(program: XyloProgram, chip: XyloChip) -> Findings:
             yield warning(
                 "alias_loops",
                 p.name,
-                f"{first} {' -> '.join(shown)}: spikes come back within the step to the neuron "
-                "that fired them and count again; nothing published says that "
-                f"{chip.name} does the same",
+                f"{first} {' -> '.join(shown)}: within one step spikes return to the neuron that "
+                f"fired them and are counted again; no publication states that {chip.name} does "
+                "the same",
                 source=OBSERVED,
             )
 
 
 def alias_order(program: XyloProgram, chip: XyloChip) -> Findings:
-    """An alias leads to a neuron that has its turn later in the step; loops are told apart."""
+    """Check that each alias leads to a higher neuron id; loops have a rule of their own."""
     loops = _loops(_alias_graph(program))
     for p in program.populations:
         if p.role == "output":
@@ -62,17 +67,17 @@ def alias_order(program: XyloProgram, chip: XyloChip) -> Findings:
             yield warning(
                 "alias_order",
                 p.name,
-                f"{many} {pre} -> {post}, {lead} back to a lower neuron id, whose turn in the "
-                "step is over: it sends these spikes on, but they do not count towards its own "
-                f"limit of {program.max_hidden_spikes} and its own alias does not get them",
+                f"{many} {pre} -> {post}, {lead} to a lower neuron id, which was processed "
+                "earlier in the step: it delivers these spikes, but they do not count towards "
+                f"its limit of {program.max_hidden_spikes} and are not passed to its own alias",
                 source=OBSERVED,
             )
 
 
 def silent_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Every neuron can fire: something drives it up, or its bias does.
+    """Check that every neuron can fire: it has a positive input or bias.
 
-    An output that never fires is a class that is never seen, and a warning.
+    An output that never fires is a class that is never predicted, and a warning.
     """
     del chip
     hidden, outputs = never_fires(program)
@@ -85,14 +90,14 @@ def silent_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
                 "silent_neurons",
                 p.name,
                 f"{some(many, p.stop - p.start, 'neuron')} can never fire: no positive weight on "
-                "the way from the input, no positive bias",
+                "a path from the input, no positive bias",
                 many,
                 limit=0,
             )
 
 
 def unread_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Every hidden neuron has a way to an output."""
+    """Check that every hidden neuron has a path to an output."""
     del chip
     unread = never_read(program)
     for p in program.populations:
@@ -101,30 +106,30 @@ def unread_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
             yield info(
                 "unread_neurons",
                 p.name,
-                f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no weight and "
-                "no alias leads there",
+                f"{some(many, p.stop - p.start, 'neuron')} cannot reach an output: no path of "
+                "weights and aliases leads there",
                 many,
                 limit=0,
             )
 
 
 def unread_channels(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Every input channel reaches a neuron."""
+    """Check that every input channel reaches a neuron."""
     del chip
     many = int((~program.weights_in.any(axis=(1, 2))).sum())
     if many:
         yield info(
             "unread_channels",
             program.input_name,
-            f"{some(many, program.inputs, 'channel')} without any weight: spikes there change "
-            "nothing",
+            f"{some(many, program.inputs, 'channel')} without any weight: their spikes have no "
+            "effect",
             many,
             limit=0,
         )
 
 
 def loops_of(program: XyloProgram) -> list[list[int]]:
-    """One way round each group of neurons that reach one another by aliases, lowest id first."""
+    """Return one cycle for each group of neurons connected by aliases, lowest id first."""
     graph = _alias_graph(program)
     return [
         [int(edge[0]) for edge in nx.find_cycle(graph.subgraph(loop), min(loop))]
@@ -133,9 +138,9 @@ def loops_of(program: XyloProgram) -> list[list[int]]:
 
 
 def never_fires(program: XyloProgram) -> tuple[Mask, Mask]:
-    """Hidden and output neurons, as masks, whose membrane can never rise to its threshold.
+    """Return masks of the hidden and output neurons whose membrane cannot reach its threshold.
 
-    Sufficient, not necessary: some that are not listed do not fire either.
+    Sufficient, not necessary: neurons that are not listed may never fire either.
     """
     into = _pushes(program.weights_in, program.weight_shift_in)
     between = _pushes(program.weights_rec, program.weight_shift_rec)
@@ -147,20 +152,20 @@ def never_fires(program: XyloProgram) -> tuple[Mask, Mask]:
 
 
 def never_read(program: XyloProgram) -> Mask:
-    """Hidden neurons, as a mask, from which no connection leads to an output."""
+    """Return a mask of the hidden neurons without a path to an output."""
     joined = program.weights_rec.any(axis=2) | _aliases(program)
     reading = np.asarray(program.weights_out.any(axis=1))
     return ~_reachable(reading, joined.T)
 
 
 def _pushes(weights: npt.NDArray[np.int8], shift: int) -> Mask:
-    """Whether the shifted weight, in the word of 16 bits it is added in, is positive."""
+    """Return whether the shifted weight is positive in its 16-bit word."""
     shifted = np.left_shift(weights.astype(np.int16), np.int16(shift))
     return np.asarray((shifted > 0).any(axis=-1))
 
 
 def _aliases(program: XyloProgram) -> Mask:
-    """``(hidden, hidden)`` source by target."""
+    """Return the aliases as a mask ``(hidden, hidden)``, source by target."""
     joined = np.zeros((program.hidden, program.hidden), bool)
     for source, targets in enumerate(program.aliases):
         joined[source, list(targets)] = True
@@ -168,7 +173,7 @@ def _aliases(program: XyloProgram) -> Mask:
 
 
 def _reachable(start: Mask, joined: Mask) -> Mask:
-    """``start`` and all that can be reached from there."""
+    """Return ``start`` and all neurons that can be reached from it."""
     reached, new = start.copy(), start
     while new.any():
         new = joined[new].any(axis=0) & ~reached
@@ -182,7 +187,7 @@ def _alias_graph(program: XyloProgram) -> nx.DiGraph[int]:
 
 
 def _loops(graph: nx.DiGraph[int]) -> list[set[int]]:
-    """Neurons that reach one another, or themselves, by aliases alone."""
+    """Return groups of neurons that reach one another, or themselves, by aliases alone."""
     parts = nx.strongly_connected_components(graph)
     return [part for part in parts if len(part) > 1 or graph.has_edge(min(part), min(part))]
 
@@ -193,7 +198,7 @@ def _layer(program: XyloProgram, hidden_id: int) -> Population:
 
 
 def _name(program: XyloProgram, hidden_id: int) -> str:
-    """``fc1[3]``: the neuron counted within the user's layer."""
+    """Return ``fc1[3]``: the neuron's index within the user's layer."""
     layer = _layer(program, hidden_id)
     return f"{layer.name}[{hidden_id - layer.start}]"
 

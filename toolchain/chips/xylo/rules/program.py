@@ -1,12 +1,12 @@
-"""What a Xylo chip refuses of a program: one small function a limit, each yielding findings.
+"""Every rule on a program: one small function for each limit of the chip, yielding findings.
 
-Each limit is read from the chip's specification. ``values`` asks about single registers,
-``paths`` about where spikes go; what the network is made of is asked in ``graph``.
+Each limit is read from the chip's specification. ``values`` checks single registers, ``paths``
+aliases and reachable neurons; ``graph`` checks the network itself.
 
-What has no rule cannot be in a program: values that no register holds (``faults`` refuses them),
-a second synapse of an output neuron, and two entries of one neuron for the same target, since a
-matrix has one place for each pair of neurons. Inputs above 15 spikes a step are refused by
-``simulate``. Whether the core hibernates is no part of a program.
+Faults without a rule cannot occur in a program: values outside their register (``faults`` refuses
+them), a second synapse of an output neuron, and two entries of one neuron for the same target,
+since a matrix has one entry for each pair of neurons. Inputs above 15 spikes a step are refused by
+``simulate``. Hibernation is not part of a program.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = ["RULES", "check", "takes"]
 
 
 def input_channels(program: XyloProgram, chip: XyloChip) -> Findings:
-    """The input has no more channels than the chip."""
+    """Check the number of input channels."""
     limit = chip.limits.input_channels
     where = program.input_name
     yield from at_most("input_channels", chip, where, program.inputs, "input channels", limit)
 
 
 def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
-    """All hidden layers together fit."""
+    """Check the number of neurons of all hidden layers together."""
     limit = chip.limits.hidden_neurons
     layers = [p for p in program.populations if p.role == "hidden"]
     where = ", ".join(p.name for p in layers)
@@ -55,14 +55,14 @@ def hidden_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def output_neurons(program: XyloProgram, chip: XyloChip) -> Findings:
-    """The readout layer fits."""
+    """Check the number of output neurons."""
     limit = chip.limits.output_neurons
     where = ", ".join(p.name for p in program.populations if p.role == "output")
     yield from at_most("output_neurons", chip, where, program.outputs, "output neurons", limit)
 
 
 def synapses(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Hidden neurons have no more synaptic states than the chip."""
+    """Check the number of synaptic states of hidden neurons."""
     limit = chip.limits.hidden_synapses
     pairs = (program.weights_in, program.weights_rec)
     second = np.any([weights[..., 1:].any(axis=(0, 2)) for weights in pairs], axis=0)
@@ -73,7 +73,7 @@ def synapses(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def input_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
-    """The input reaches only the first hidden neurons."""
+    """Check that the input reaches only the first hidden neurons."""
     limit = chip.limits.input_expansion
     reached = np.flatnonzero(program.weights_in.any(axis=(0, 2)))
     if _everywhere(chip, limit) or not len(reached):
@@ -85,7 +85,7 @@ def input_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def output_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
-    """The outputs are reached only from the last hidden neurons."""
+    """Check that only the last hidden neurons reach the outputs."""
     limit = chip.limits.output_expansion
     reading = np.flatnonzero(program.weights_out.any(axis=1))
     if _everywhere(chip, limit) or not len(reading):
@@ -97,7 +97,7 @@ def output_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def fan_out(program: XyloProgram, chip: XyloChip) -> Findings:
-    """A hidden neuron reaches no more hidden neurons than its entries allow.
+    """Check the number of hidden targets of each hidden neuron.
 
     Feed-forward or recurrent: every connection between hidden neurons is an entry.
     """
@@ -115,7 +115,7 @@ def fan_out(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Findings:
-    """All connections between hidden neurons fit into the memory.
+    """Check that all connections between hidden neurons fit the memory.
 
     A target that is reached on one synapse or on both is one entry.
     """
@@ -138,7 +138,7 @@ def fan_out_memory(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def alias_targets(program: XyloProgram, chip: XyloChip) -> Findings:
-    """A neuron has no more aliases than the chip stores."""
+    """Check the number of aliases of each neuron."""
     limit = chip.limits.alias_targets
     for p in _hidden(program):
         own = np.array([len(targets) for targets in program.aliases[p.start : p.stop]])
@@ -165,24 +165,25 @@ RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
 )
 
 check = partial(checked, rules=RULES, advise=advise)
-"""Every finding about a program."""
+"""Return every finding about a program."""
 
 takes = partial(fits, rules=RULES)
-"""Whether the chip takes a program."""
+"""Return whether a program passes all these rules."""
 
 # ---- what the rules share ----
 
 
 def _breaking(values: Array, limit: Quantity) -> str:
-    """How many of a layer's neurons exceed the limit."""
+    """Return a note on the number of a layer's neurons that exceed the limit."""
     many = int(np.count_nonzero(values > limit.value))
     if many in (0, len(values)):
         return ""
-    return f"; {many} of its {count(len(values))} neurons need{'s' * (many == 1)} more than that"
+    verb = "needs" if many == 1 else "need"
+    return f"; {many} of its {count(len(values))} neurons {verb} more than that"
 
 
 def _everywhere(chip: XyloChip, reach: Quantity) -> bool:
-    """Whether every hidden neuron is within reach; then the rule on hidden neurons says it all."""
+    """Return whether every hidden neuron is within reach; then ``hidden_neurons`` is enough."""
     return reach.value >= chip.limits.hidden_neurons.value
 
 
@@ -191,5 +192,5 @@ def _hidden(program: XyloProgram) -> tuple[Population, ...]:
 
 
 def _owner(program: XyloProgram, hidden_id: int) -> str:
-    """The user's name of the layer that hidden neuron belongs to."""
+    """Return the user's name of the layer of a hidden neuron."""
     return next(p.name for p in _hidden(program) if p.start <= hidden_id < p.stop)

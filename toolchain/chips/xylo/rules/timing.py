@@ -1,4 +1,4 @@
-"""When and where spikes arrive on Xylo: rules on graphs that read as layers and projections."""
+"""Rules on the arrival of spikes, on graphs that read as layers and projections."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Neuron
-from toolchain.report import count
+from toolchain.report import count, plural
 
 __all__ = ["TIMING"]
 
 
 def path_lengths(graph: Graph, chip: XyloChip) -> Findings:
-    """All paths to a layer take equally many timesteps, one for each hidden layer passed."""
+    """Check that all paths to a layer take equally many timesteps, one for each hidden layer."""
     layers = read_layers(graph)
     lags = layers.lags()
     for p in layers.projections:
@@ -28,47 +28,48 @@ def path_lengths(graph: Graph, chip: XyloChip) -> Findings:
                 yield error(
                     "path_lengths",
                     p.post,
-                    f"gets {p.pre!r} through {p.name!r} {_steps(abs(late))} "
-                    f"{'later' if late > 0 else 'earlier'} than its other inputs; each hop "
-                    f"on {chip.name} takes one timestep",
+                    f"receives {p.pre!r} through {p.name!r} {plural(abs(late), 'timestep')} "
+                    f"{'later' if late > 0 else 'earlier'} than its other inputs; each hop on "
+                    f"{chip.name} takes one timestep",
                 )
 
 
 def early_bias(graph: Graph, chip: XyloChip) -> Findings:
-    """A layer that hears its input later than in the graph has its bias from the first step on."""
+    """Check for biases of layers that receive their input later than in the graph."""
     for name, lag in read_layers(graph).lags().items():
         node = graph[name]
         assert isinstance(node, Neuron)
         if not lag or not np.any(node.bias):
             continue
-        when = (
-            f"acts {_steps(lag)} before its input arrives, since each hop on {chip.name} takes one"
-            if lag > 0
-            else f"acts {_steps(-lag)} less before its input arrives, since {chip.name} does not "
-            "wait as the network does"
-        )
+        steps = plural(abs(lag), "timestep")
+        if lag > 0:
+            reason = f"each hop on {chip.name} takes one timestep"
+            when = f"{steps} before its input arrives, since {reason}"
+        else:
+            reason = f"{chip.name} does not keep the network's delays"
+            when = f"{steps} less before its input arrives, since {reason}"
         yield warning(
             "early_bias",
             name,
-            f"its bias {when}; by then membranes are up to "
+            f"its bias acts {when}; by then membranes are up to "
             f"{100 * _gathered(node, abs(lag)):.3g} % of the threshold "
             f"{'ahead' if lag > 0 else 'behind'}, and the first spikes may differ",
         )
 
 
 def _gathered(node: Neuron, steps: int) -> float:
-    """What a bias makes of a membrane at rest in so many timesteps, in thresholds."""
+    """Return the membrane that a bias alone reaches in so many timesteps, in thresholds."""
     kept = sum(np.power(node.alpha_mem, step) for step in range(steps))
     return float(np.max(np.abs(node.bias * kept / node.v_threshold)))
 
 
 def aliases(graph: Graph, chip: XyloChip) -> Findings:
-    """Layers whose spikes another layer passes on as its own, and what that saves."""
+    """Report layers whose spikes another layer passes on, and the entries that this saves."""
     layers = read_layers(graph)
     for source, target in arrange(layers, chip).aliases.items():
         recurrent, output = saved_entries(layers, target)
-        saved = [f"{count(recurrent)} recurrent entries"] * (recurrent > 0)
-        saved += [f"{count(output)} output weights"] * (output > 0)
+        parts = ((recurrent, "recurrent entries"), (output, "output weights"))
+        saved = [f"{count(number)} {what}" for number, what in parts if number]
         yield info(
             "aliases",
             source,
@@ -78,24 +79,22 @@ def aliases(graph: Graph, chip: XyloChip) -> Findings:
 
 
 def lag(graph: Graph, chip: XyloChip) -> Findings:
-    """How much later than the network the outputs are."""
+    """Report the delay of the outputs against the network."""
     late = read_layers(graph).lag()
     if not late or any(path_lengths(graph, chip)):
         return
-    why = "one for each hop" if late > 0 else f"since {chip.name} does not wait as the network does"
+    why = f"since {chip.name} does not keep the network's delays"
+    if late > 0:
+        why = "one for each hop"
     yield info(
         "lag",
         "network",
-        f"outputs are {_steps(abs(late))} {'late' if late > 0 else 'early'}, {why}; "
-        "comparisons take this back (Deployment.lag)",
+        f"outputs are {plural(abs(late), 'timestep')} {'late' if late > 0 else 'early'}, {why}; "
+        "comparisons correct for this (Deployment.lag)",
     )
-
-
-def _steps(number: int) -> str:
-    return f"{number} {'timestep' if number == 1 else 'timesteps'}"
 
 
 TIMING: GraphRules[XyloChip] = tuple(
     only_if(topology_is_sound, rule) for rule in (path_lengths, early_bias, aliases, lag)
 )
-"""Rules on graphs that read as layers and projections; they find nothing in others."""
+"""Rules on graphs that read as layers and projections; in other graphs they find nothing."""

@@ -1,4 +1,4 @@
-"""How layers may be joined for Xylo: rules on the real-valued graph, each yielding findings."""
+"""Rules on the connections of layers: on the real-valued graph, each yielding findings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from toolchain.report import count
 __all__ = ["TOPOLOGY", "topology_is_sound"]
 
 WEIGHTS = (Linear, *UNROLLED)
-"""What drives neurons; all but the first is refused by name, where it is left."""
+"""Nodes that may drive neurons; all but the first have findings of their own if they remain."""
 
 AtNode: TypeAlias = At[Graph, XyloChip, Node]
 
 
 @each(nodes(Node))
 def node_kinds(at: AtNode) -> Findings:
-    """Only dense weights, sums of them and spiking neurons exist on the core."""
+    """Check that the graph has only dense weights, sums of them and spiking neurons."""
     known = isinstance(at.item, (Input, Output, Linear, Add, Neuron))
     if not known and not _passed(at.subject, at.name):
         yield at.finding(
@@ -37,7 +37,7 @@ def node_kinds(at: AtNode) -> Findings:
 
 
 def _passed(graph: Graph, name: str) -> bool:
-    """Whether that flattens the input, or maps of which is said already that they are left."""
+    """Return whether a node flattens the input, or maps that have findings of their own."""
     on_input = isinstance(graph[graph.before(name)], Input)
     return isinstance(graph[name], Flatten) and (on_input or _on_maps(graph))
 
@@ -47,17 +47,17 @@ def _on_maps(graph: Graph) -> bool:
 
 
 def _written_out(graph: Graph, name: str) -> str:
-    """What a layer on maps would take; small ones were written out before any rule is asked."""
+    """Return a note on the dense size of a layer on maps that was too large to expand."""
     if not isinstance(graph[name], UNROLLED):
         return ""
     rows, columns = prod(graph.shape(name)), prod(graph.input_shape_of(name))
-    return f"; written out it would be {count(rows)} x {count(columns)} weights"
+    return f"; as dense weights it would take {count(rows)} x {count(columns)} weights"
 
 
 def size_of_maps(graph: Graph, chip: XyloChip) -> Findings:
-    """A network on maps that was not written out, counted as if it had been.
+    """Check the sizes of a network on maps that was not expanded to dense weights.
 
-    Other networks are lowered, and then the program's own rules count.
+    Other networks are lowered, and the rules on programs check their sizes.
     """
     if not _on_maps(graph):
         return
@@ -76,7 +76,7 @@ def size_of_maps(graph: Graph, chip: XyloChip) -> Findings:
 
 @each(nodes(Node))
 def weights_before_neurons(at: AtNode) -> Findings:
-    """Every neuron is driven by weights alone, and weights by spikes alone."""
+    """Check that weights drive every neuron, and spikes every weight."""
     for kind, wanted in ((Neuron, WEIGHTS), (Linear, (Neuron, Input, *UNROLLED))):
         for source in _sources(at.subject, at.name) if isinstance(at.item, kind) else ():
             if not isinstance(at.subject[source], wanted):
@@ -88,7 +88,7 @@ def weights_before_neurons(at: AtNode) -> Findings:
 
 @each(nodes(Neuron))
 def own_weights(at: At[Graph, XyloChip, Neuron]) -> Findings:
-    """A weight drives one layer, so that the layer can have a scale of its own."""
+    """Check that a weight drives one layer only, so that the layer can have its own scale."""
     graph = at.subject
     driven = all(isinstance(graph[source], Linear) for source in _sources(graph, at.name))
     if driven and at.item.shape and weights_of(graph, at.name) is None:
@@ -100,7 +100,7 @@ def own_weights(at: At[Graph, XyloChip, Neuron]) -> Findings:
 
 @each(nodes(Neuron))
 def one_connection(at: At[Graph, XyloChip, Neuron]) -> Findings:
-    """A pair of layers has one weight matrix between them."""
+    """Check that a pair of layers has one weight matrix between them."""
     graph, seen = at.subject, dict[str, str]()
     weights = [name for name in _sources(graph, at.name) if isinstance(graph[name], Linear)]
     for weight in weights:
@@ -110,14 +110,14 @@ def one_connection(at: At[Graph, XyloChip, Neuron]) -> Findings:
                 continue
             how = "twice" if seen[pre] == weight else f"as {seen[pre]!r} does"
             yield at.finding(
-                f"joins {pre!r} and {at.name!r} {how}; {at.chip.name} holds one weight for each "
-                "pair of neurons",
+                f"connects {pre!r} and {at.name!r} {how}; {at.chip.name} stores one weight for "
+                "each pair of neurons",
                 where=weight,
             )
 
 
 def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
-    """The last neuron layer is read out, feeds nothing else, and has a hidden layer before it."""
+    """Check that the last neuron layer is read out, feeds nothing and follows a hidden layer."""
     (output, *more) = graph.outputs
     for name in more:
         yield error("readout_layer", name, f"is a second output; {chip.name} has one")
@@ -125,8 +125,8 @@ def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
         yield error(
             "readout_layer",
             output,
-            f"is the network's output but no spiking layer; {chip.name} is read out at spiking "
-            "neurons",
+            f"is the network's output but not a spiking layer; the outputs of {chip.name} are "
+            "spiking neurons",
         )
         return
     if any(not isinstance(graph[edge.post], Output) for edge in graph.post(output)):
@@ -146,12 +146,12 @@ def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
             "readout_layer",
             output,
             f"is driven by the input through {fed_by_input[0]!r}; output neurons of {chip.name} "
-            "listen to hidden neurons only",
+            "receive spikes of hidden neurons only",
         )
 
 
 def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[str]:
-    """What feeds ``name``, looking through sums and a flattened input.
+    """Yield the sources of ``name``, looking through sums and a flattened input.
 
     A sum that feeds itself, some timesteps later, is a source like any other.
     """
@@ -173,4 +173,4 @@ TOPOLOGY: GraphRules[XyloChip] = (
 )
 
 topology_is_sound = partial(fits, rules=TOPOLOGY)
-"""Whether the graph can be read as populations and projections."""
+"""Return whether the graph can be read as populations and projections."""

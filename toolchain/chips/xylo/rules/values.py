@@ -1,4 +1,4 @@
-"""Rules on single registers of a Xylo program, and on how long a step may take."""
+"""Rules on single registers of a Xylo program, and on the duration of a step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toolchain.report import count
 __all__ = ["REAL_TIME", "VALUES", "shifts_of"]
 
 AtValues: TypeAlias = At[XyloProgram, XyloChip, Array]
-"""The values of one field in the neurons of one layer."""
+"""Case of a rule on the values of one field in the neurons of one layer."""
 
 CAPS = {
     "max_input_spikes": ("input_spikes", "an input channel"),
@@ -38,7 +38,7 @@ def _by_population(field: str, program: XyloProgram) -> Iterator[tuple[str, Arra
 
 @each(partial(_by_population, "threshold"))
 def thresholds(at: AtValues) -> Findings:
-    """A threshold is at least 1; at 0 a neuron fires as often as it may, every step."""
+    """Check that thresholds are at least 1; at 0 a neuron fires as often as it may, every step."""
     values, lowest = at.item, at.item.min()
     if lowest < 1:
         low = some(int((values < 1).sum()), len(values), "neuron")
@@ -48,7 +48,7 @@ def thresholds(at: AtValues) -> Findings:
 
 @each(partial(_by_population, "bias"))
 def biases(at: AtValues) -> Findings:
-    """A bias fits its field."""
+    """Check that biases fit their field."""
     values, width = at.item, at.chip.limits.bias_width
     biased = int(np.count_nonzero(values))
     if width is None and biased:
@@ -60,7 +60,7 @@ def biases(at: AtValues) -> Findings:
 
 
 def weight_shifts(program: XyloProgram, chip: XyloChip) -> Findings:
-    """A weight shift fits its field."""
+    """Check that weight shifts fit their field."""
     width = chip.limits.weight_shift_width
     top = 2 ** int(width.value) - 1
     for where, name in shifts_of(program).items():
@@ -71,7 +71,7 @@ def weight_shifts(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def shifts_of(program: XyloProgram) -> dict[str, str]:
-    """Whose weights are shifted, and the name of that shift."""
+    """Return the name of each weight shift, by the layer whose weights it shifts."""
     (output,) = (p.name for p in program.populations if p.role == "output")
     return {
         program.input_name: "weight_shift_in",
@@ -81,7 +81,7 @@ def shifts_of(program: XyloProgram) -> dict[str, str]:
 
 
 def widths(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Weights, thresholds and decays fit a chip whose fields are narrower than the program's."""
+    """Check that weights, thresholds and decays fit a chip with narrower fields."""
     limits = chip.limits
     signed = [
         (name, limits.weight_width if "weights" in name else limits.threshold_width)
@@ -97,7 +97,7 @@ def widths(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def same_core(program: XyloProgram, chip: XyloChip) -> Findings:
-    """What is simulated is what the chip does: its core, and its spikes a step."""
+    """Check that the program has the chip's core and its spikes a step."""
     if program.core != chip.integer_core:
         message = f"is a program for core {program.core}, {chip.name} has core {chip.integer_core}"
         yield error("same_core", "network", message)
@@ -109,12 +109,12 @@ def same_core(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def decays(program: XyloProgram, chip: XyloChip) -> Findings:
-    """No state is cleared every step: a current with dash 0 is gone before it is added.
+    """Check that no state is cleared every step: a current with dash 0 never reaches the membrane.
 
-    A current that no weight feeds may have any dash.
+    A current without weights may have any dash.
     """
     fed = (program.weights_in != 0).any(axis=0) | (program.weights_rec != 0).any(axis=0)
-    heard = {
+    receives = {
         "dash_mem": np.ones(program.hidden, bool),
         "dash_syn": fed[:, 0],
         "dash_syn_2": fed[:, 1] if program.synapses > 1 else np.zeros(program.hidden, bool),
@@ -122,27 +122,27 @@ def decays(program: XyloProgram, chip: XyloChip) -> Findings:
         "dash_syn_out": program.weights_out.any(axis=0),
     }
     for p in program.populations:
-        told = []
+        messages = []
         for name in (n for n in DECAYS if n.endswith("_out") == (p.role == "output")):
-            cleared = (heard[name] & (getattr(program, name) == 0))[p.start : p.stop]
+            cleared = (receives[name] & (getattr(program, name) == 0))[p.start : p.stop]
             if cleared.any():
                 where = some(int(cleared.sum()), len(cleared), "neuron")
-                told.append(f"{name} 0 in {where} clears {_what(name)}")
-        if told:
+                messages.append(f"{name} 0 in {where} clears {_what(name)}")
+        if messages:
             width = chip.limits.dash_width
-            yield warning("decays", p.name, "; ".join(told), 0, width, chip, limit=1)
+            yield warning("decays", p.name, "; ".join(messages), 0, width, chip, limit=1)
 
 
 def _what(name: str) -> str:
     if "mem" in name:
-        return "the membrane every step, which then holds no more than that step's current"
-    return "the current every step before the membrane hears it: no spike arrives there"
+        return "the membrane every step, which then contains only that step's current"
+    return "the current every step before it reaches the membrane: no input has an effect"
 
 
 def real_time(program: XyloProgram, chip: XyloChip) -> Findings:
-    """One timestep's work ends before the next begins, even if everything spikes at once.
+    """Check that the work of a timestep ends before the next begins, even if everything spikes.
 
-    ``Estimate.load`` says the same of the data at hand.
+    ``Estimate.load`` is the same figure for the given data.
     """
     if program.dt is None:
         return
@@ -164,7 +164,7 @@ def real_time(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def real_time_step(program: XyloProgram, chip: XyloChip) -> Findings:
-    """In real time the sensor's interface may set the length of a timestep."""
+    """Check the timestep where the sensor's interface sets it in real time."""
     step = chip.clock.real_time_step
     if program.dt is None or step is None or np.isclose(program.dt, step.to("s"), rtol=1e-6):
         return
@@ -181,13 +181,13 @@ def real_time_step(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def _span(values: Array) -> str:
-    """``-3 to 300``."""
+    """Return the range of values as text, ``-3 to 300``."""
     low, high = int(values.min()), int(values.max())
     return f"{low} to {high}" if low < high else f"{low}"
 
 
 def _signed_bits(values: Array) -> int:
-    """Width of the smallest signed word that holds every value: 8 for -128 and for 127."""
+    """Return the width of the smallest signed word for all values: 8 for -128 and for 127."""
     low, high = int(values.min()), int(values.max())
     return 1 + max((v if v >= 0 else -1 - v).bit_length() for v in (low, high))
 

@@ -1,16 +1,17 @@
 """The Xylo core, compiled: one function for the whole run of a sample.
 
-What it computes is in :mod:`toolchain.chips.xylo.simulate.twin`. Why it may be turned inside out:
+The semantics are those of :mod:`toolchain.chips.xylo.simulate.twin`. The loops are in another
+order, which gives the same results for these reasons:
 
 - The order in which spikes arrive matters only to the neuron that receives them, and it is that
   of the source ids. A loop over the sources that spiked, all targets of one source at once, keeps
   it.
 - Several spikes of one source add the same weight several times, always in one direction, so
-  that one clamped addition of the product is the same.
-- Aliases pass on spike counts and touch neither currents nor membranes, so that all neurons can
-  integrate first; those that take part in an alias fire again afterwards, in id order.
+  that one saturating addition of the product is the same.
+- Aliases pass on spike counts and change neither currents nor membranes, so that all neurons can
+  integrate first; those with an alias fire again afterwards, in id order.
 
-What it works on is laid out in :mod:`toolchain.chips.xylo.simulate.tables`.
+The layout of the data is in :mod:`toolchain.chips.xylo.simulate.tables`.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled, inline
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.simulate import arithmetic
-from toolchain.chips.xylo.simulate.cells import (
-    Cells,
-    cells_at_rest,
+from toolchain.chips.xylo.simulate.layer_state import (
+    LayerState,
     flush_clamped,
-    load_cells,
+    load_state,
     record_step,
-    save_cells,
+    save_state,
+    zero_state,
 )
 from toolchain.chips.xylo.simulate.tables import (
     NO_TRACES,
     Aliases,
-    Layer,
+    NeuronConstants,
     Rows,
     State,
     Tables,
@@ -42,7 +43,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "3ccb510d4b82"
+INLINED = "33da797adb03"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CACHE_LINE = 64
@@ -56,23 +57,30 @@ def run(
     state: State,
     traces: Traces | None,
 ) -> None:
-    """Runs ``samples`` of the batch; writes ``spikes``, ``state`` and, if given, ``traces``.
+    """Simulate ``samples`` of the batch; write ``spikes``, ``state`` and, if given, ``traces``.
 
-    Holds no lock of the interpreter meanwhile, so that threads can share a batch.
+    The interpreter lock is released, so that threads can share a batch.
     """
     record = traces is not None
     _run(program, samples.start, samples.stop, counts, spikes, state, record, traces or NO_TRACES)
 
 
 # In the two loops over neurons below arrays are taken out of their tuples first, and the helpers
-# see lanes only: numba counts references to each array that it takes from a tuple or hands on,
+# receive lanes only: numba counts references to each array that it takes from a tuple or passes on,
 # which would cost more than the arithmetic.
 
 
 @inline
-def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, counting: bool) -> None:
-    """Adds a row of weights ``count`` times to the currents of one synapse."""
-    weights, shift, i_syn, clamped = rows.weights, rows.shift, cells.i_syn, cells.clamped
+def _deliver(
+    rows: Rows, row: int, count: int, layer_state: LayerState, synapse: int, counting: bool
+) -> None:
+    """Add a row of weights ``count`` times to the currents of one synapse."""
+    weights, shift, i_syn, clamped = (
+        rows.weights,
+        rows.shift,
+        layer_state.i_syn,
+        layer_state.clamped,
+    )
     base, offset = row * rows.width, synapse * rows.width
     for j in range(rows.spans[row, 0], rows.spans[row, 1], LANES):
         weight = lanes.shift_left(lanes.load_as(weights, base + j, i_syn), shift)
@@ -88,7 +96,7 @@ def _deliver(rows: Rows, row: int, count: int, cells: Cells, synapse: int, count
 
 @inline
 def _fetch(rows: Rows, row: int) -> None:
-    """Asks for a row of weights before it is needed: a thousand rows do not fit a near cache."""
+    """Prefetch a row of weights: a thousand rows do not fit the nearest cache."""
     weights, base = rows.weights, row * rows.width
     for j in range(rows.spans[row, 0], rows.spans[row, 1], CACHE_LINE):
         lanes.prefetch(weights, base + j)
@@ -96,11 +104,16 @@ def _fetch(rows: Rows, row: int) -> None:
 
 @inline
 def _evolve(
-    cells: Cells, layer: Layer, two: bool, first_core: bool, aliased: bool, counting: bool
+    layer_state: LayerState,
+    layer: NeuronConstants,
+    two: bool,
+    first_core: bool,
+    aliased: bool,
+    counting: bool,
 ) -> tuple[bool, bool]:
-    """Decay, integration and firing of a layer: whether any neuron fired, whether any moved."""
-    i_syn, v_mem, spikes = cells.i_syn, cells.v_mem, cells.spikes
-    unfired, clamped = cells.unfired, cells.clamped
+    """Decay, integrate and fire a layer; return whether any neuron fired and any state moved."""
+    i_syn, v_mem, spikes = layer_state.i_syn, layer_state.v_mem, layer_state.spikes
+    unfired, clamped = layer_state.unfired, layer_state.clamped
     dash_syn, dash_mem = layer.dash_syn, layer.dash_mem
     thresholds, biases = layer.threshold, layer.bias
     fired = False
@@ -144,21 +157,21 @@ def _evolve(
 
 
 @compiled
-def _alias(aliases: Aliases, layer: Layer, cells: Cells) -> None:
-    """Passes spikes on, in id order; a target fires anew beside what it received before."""
-    spikes = cells.spikes
+def _alias(aliases: Aliases, layer: NeuronConstants, layer_state: LayerState) -> None:
+    """Pass spikes on, in id order; a target fires again with the spikes received before."""
+    spikes = layer_state.spikes
     for a in range(aliases.neurons.size):
         if aliases.receives[a]:
             spikes[aliases.neurons[a]] = 0
     for a in range(aliases.neurons.size):
         n = aliases.neurons[a]
         if aliases.receives[a]:
-            v, threshold = np.int64(cells.unfired[n]), np.int64(layer.threshold[n])
+            v, threshold = np.int64(layer_state.unfired[n]), np.int64(layer.threshold[n])
             count = np.int64(spikes[n])
             while v >= threshold and count < layer.cap:
                 count += 1
                 v = np.int64(np.int16(v - threshold))
-            cells.v_mem[n] = v
+            layer_state.v_mem[n] = v
             spikes[n] = count
         # taken now: a neuron that is its own target passes on what it had before
         passed = np.int64(spikes[n])
@@ -168,9 +181,9 @@ def _alias(aliases: Aliases, layer: Layer, cells: Cells) -> None:
 
 
 @inline
-def _list(cells: Cells, layer: Layer, sources: Array) -> int:
-    """Writes the ids of the neurons that spiked to ``sources``, returns how many."""
-    found, spikes = 0, cells.spikes
+def _list_spiking(layer_state: LayerState, layer: NeuronConstants, sources: Array) -> int:
+    """Write the ids of the neurons that spiked to ``sources``; return their number."""
+    found, spikes = 0, layer_state.spikes
     for j in range(0, layer.width, LANES):
         bits = lanes.nonzero(lanes.load(spikes, j))
         while bits != 0:
@@ -181,8 +194,8 @@ def _list(cells: Cells, layer: Layer, sources: Array) -> int:
 
 
 @inline
-def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) -> bool:
-    """Delivers the input spikes of a step; whether there were any."""
+def _send_inputs(program: Tables, counts: Array, hidden: LayerState, counting: bool) -> bool:
+    """Deliver the input spikes of a step; return whether there were any."""
     any_spike = False
     for channel in range(counts.size):
         count = int(counts[channel])
@@ -196,9 +209,9 @@ def _send_inputs(program: Tables, counts: Array, hidden: Cells, counting: bool) 
 
 @inline
 def _send_hidden(
-    program: Tables, sources: Array, hidden: Cells, output: Cells, counting: bool
+    program: Tables, sources: Array, hidden: LayerState, output: LayerState, counting: bool
 ) -> None:
-    """Delivers the hidden spikes of the step before."""
+    """Deliver the hidden spikes of the step before."""
     for i in range(sources.size):
         if i + 1 < sources.size:
             following = sources[i + 1]
@@ -224,14 +237,14 @@ def _run(
     record: bool,
     traces: Traces,
 ) -> None:
-    """Samples ``first .. stop-1``, one after the other."""
-    hidden = cells_at_rest(program.hidden, program.synapses)
-    output = cells_at_rest(program.output, 1)
+    """Simulate samples ``first .. stop-1``, one after the other."""
+    hidden = zero_state(program.hidden, program.synapses)
+    output = zero_state(program.output, 1)
     sources = np.zeros(program.hidden.width, np.int64)
     for b in range(first, stop):
-        load_cells(program, state, b, hidden, output)
+        load_state(program, state, b, hidden, output)
         _run_sample(program, b, counts, spikes, state, record, traces, hidden, output, sources)
-        save_cells(program, state, b, hidden, output)
+        save_state(program, state, b, hidden, output)
 
 
 @inline
@@ -243,16 +256,16 @@ def _run_sample(
     state: State,
     record: bool,
     traces: Traces,
-    hidden: Cells,
-    output: Cells,
+    hidden: LayerState,
+    output: LayerState,
     sources: Array,
 ) -> None:
-    """All steps of sample ``b``."""
+    """Simulate all steps of sample ``b``."""
     steps, channels = counts.shape[1], counts.shape[2]
     two, v1 = program.synapses == 2, program.first_core
     aliased = program.aliases.neurons.size > 0
     sleeping = state.hibernating[b]
-    spiking = _list(hidden, program.hidden, sources)
+    spiking = _list_spiking(hidden, program.hidden, sources)
     # additions to one neuron in one step, for counters of 16 bits
     most = program.synapses * (channels + program.hidden.neurons) + 3
     flush_every = max(1, 32767 // most)
@@ -263,14 +276,14 @@ def _run_sample(
         fired_out, moved_out = _evolve(output, program.output, False, v1, False, record)
         if aliased and fired:
             _alias(program.aliases, program.hidden, hidden)
-        spiking = _list(hidden, program.hidden, sources) if fired else 0
+        spiking = _list_spiking(hidden, program.hidden, sources) if fired else 0
         if fired_out:
             for n in range(program.output.neurons):
                 out_spikes[b, t, n] = output.spikes[n]
         active = delivered or moved or moved_out
         if record:
             record_step(program, traces, b, t, sources[:spiking], hidden, output)
-            # with a bias the core looks at the step before, unless a spike wakes it
+            # with a bias the core tests the step before, unless a spike wakes it
             waking = sleeping and not delivered
             traces.hibernation[b, t] = waking if program.biased else not active
             if (t + 1) % flush_every == 0 or t == steps - 1:

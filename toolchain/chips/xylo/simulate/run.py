@@ -1,7 +1,7 @@
-"""A Xylo program over time, bit for bit as the chip's integer core computes it.
+"""Simulation of a Xylo program over time, bit for bit as the chip's integer core computes it.
 
-Spike counts in, spike counts out, every state on request. The arithmetic is in ``kernel``, its
-plain explanation in ``twin``.
+Input and output are spike counts; every state is available on request. The arithmetic is in
+``kernel``, its plain reference in ``twin``.
 
 A spike of a hidden neuron arrives, at other hidden neurons and at the outputs, in the next step;
 an input spike arrives in its own step.
@@ -24,15 +24,27 @@ __all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class XyloState:
-    """All that a core remembers between two steps, batch first.
+    """State of a core between two steps, batch first.
 
     Attributes:
         i_syn: int16 ``(B, Nhid, synapses)`` synaptic currents.
         v_mem: int16 ``(B, Nhid)`` membrane potentials, after reset.
         i_syn_out, v_mem_out: int16 ``(B, Nout)``.
         pending_spikes: int8 ``(B, Nhid)`` hidden spikes that arrive in the next step.
-        hibernating: bool ``(B,)`` whether nothing moved in the last step (core v2). Only the
+        hibernating: bool ``(B,)`` whether no state changed in the last step (core v2). Only the
             hibernation trace of a program with a bias reads it; xylosim forgets it between calls.
+
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> state = XyloState.zeros(program, batch=1)
+    >>> state.v_mem.shape
+    (1, 2)
+    >>> after = simulate(program, [[1], [0]], state=state).state
+    >>> after.v_mem.tolist(), after.pending_spikes.tolist()
+    ([[31, 31]], [[1, 1]])
     """
 
     i_syn: npt.NDArray[np.int16]
@@ -44,20 +56,20 @@ class XyloState:
 
     @classmethod
     def zeros(cls, program: XyloProgram, batch: int) -> XyloState:
-        """The state after a reset, for ``batch`` samples."""
+        """Return the state after a reset, for ``batch`` samples."""
         shapes = _state_shapes(program, batch)
         return cls(**{name: np.zeros(shape, dtype) for name, (shape, dtype) in shapes.items()})
 
     @classmethod
     def stack(cls, states: Sequence[XyloState]) -> XyloState:
-        """One batch of several."""
+        """Return one batch of several."""
         names = [f.name for f in fields(cls)]
         return cls(**{n: np.concatenate([getattr(s, n) for s in states]) for n in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class XyloRecording:
-    """What a simulation gave, batch first; T is the number of steps.
+    """Result of a simulation, batch first; T is the number of steps.
 
     Attributes:
         spikes: int8 ``(B, T, Nout)`` output spikes a step.
@@ -67,13 +79,24 @@ class XyloRecording:
             where the program has one synapse.
         v_mem_out, i_syn_out: int16 ``(B, T, Nout)``.
         hibernation: bool ``(B, T)``, steps in which the core sleeps; None on core v1.
-        saturations: for each population the number of additions that a 16-bit limit cut off:
+        saturations: for each population the number of additions that were cut at a 16-bit limit:
             all spikes of one source into one synapse in one step are one addition, and each
             addition to a membrane is one.
         hidden_totals: int64 ``(B, 2, Nhid)``, spikes of each hidden neuron over all steps, those
             received through aliases included, and steps in which it has any.
 
-    All but ``spikes`` and ``state`` are None unless recorded.
+    All except ``spikes`` and ``state`` are None unless recorded.
+
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> recording = simulate(program, [[1], [0], [0]], record=True)
+    >>> isinstance(recording, XyloRecording), recording.saturations
+    (True, {'hidden': 0, 'output': 0})
+    >>> recording.hidden_spikes[0].tolist()
+    [[1, 1], [1, 1], [1, 1]]
     """
 
     spikes: npt.NDArray[np.int8]
@@ -97,31 +120,41 @@ def simulate(
     state: XyloState | None = None,
     threads: int | None = None,
 ) -> XyloRecording:
-    """The program's answer to ``raster``, bit-exact.
+    """Simulate ``program`` on ``raster``, bit-exact.
 
-    Every call starts from a reset core, whatever ran before: nothing is kept in the program. To
-    go on where a call ended, hand its state to the next; to reset, leave it out::
-
-        first = simulate(program, morning)
-        second = simulate(program, noon, state=first.state)  # as morning and noon in one raster
-        fresh = simulate(program, noon)  # after a reset
+    Every call starts from a reset core: nothing is kept in the program. To continue where a call
+    ended, pass its state to the next; to reset, omit it.
 
     Args:
-        program: what is loaded.
+        program: the program.
         raster: input spikes a step, ``(T, Nin)`` for one sample or ``(B, T, Nin)``; whole numbers
             in ``0 .. program.max_input_spikes``, of a boolean, integer or float type.
         record: keep every state of every step; output spikes and the last state only otherwise.
-        state: where to start; zeros unless given. Not changed.
-        threads: samples worked on at a time; one for each usable processor unless given. The
-            result does not depend on it.
+        state: initial state; zeros unless given. Not changed.
+        threads: number of samples processed at a time; one for each usable processor unless given.
+            The result does not depend on it.
 
     An interrupt (Ctrl-C) ends the run within the time of a few samples.
 
     Raises:
-        ValueError: a raster that is no such counts, a state that is not of this program and batch,
-            ``threads`` below 1.
+        ValueError: a raster that is not made of counts the program accepts, a state of another
+            program or batch size, ``threads`` below 1.
 
     Source: see :mod:`toolchain.chips.xylo.simulate.twin`.
+
+    >>> from toolchain.chips.xylo import XyloProgram
+    >>> program = XyloProgram.from_specification(
+    ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
+    ...     dash_mem_out=4, dash_syn_out=2, threshold=50, threshold_out=50,
+    ... )
+    >>> raster = [[1], [0], [0], [0]]
+    >>> simulate(program, raster).spikes.shape
+    (1, 4, 1)
+    >>> first = simulate(program, raster[:2], record=True)
+    >>> second = simulate(program, raster[2:], record=True, state=first.state)  # continues
+    >>> fresh = simulate(program, raster[2:], record=True)  # starts after a reset
+    >>> int(second.hidden_spikes.sum()), int(fresh.hidden_spikes.sum())
+    (4, 0)
     """
     # numba takes a third of a second to import; a program alone needs none of it
     from toolchain.chips.xylo.simulate import kernel, tables
@@ -152,10 +185,10 @@ def simulate(
 
 
 def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-    """``raster`` as contiguous counts ``(B, T, Nin)``, a copy where it must be.
+    """Return ``raster`` as contiguous counts ``(B, T, Nin)``, copied only if needed.
 
     Raises:
-        ValueError: it is no array of counts that the program's input takes.
+        ValueError: it is not an array of counts that the program's input accepts.
     """
     array = np.asarray(raster)
     if array.dtype.kind not in "biuf":
@@ -179,7 +212,7 @@ def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uin
 
 
 def initial_state(program: XyloProgram, batch: int, state: XyloState | None) -> XyloState:
-    """A copy of ``state``, or zeros.
+    """Return a copy of ``state``, or zeros.
 
     Raises:
         ValueError: a state of another program or batch.
@@ -197,14 +230,14 @@ def initial_state(program: XyloProgram, batch: int, state: XyloState | None) -> 
     pending = copies["pending_spikes"]
     if pending.size and (pending.min() < 0 or pending.max() > program.max_hidden_spikes):
         raise ValueError(
-            f"state.pending_spikes must lie in 0..{program.max_hidden_spikes}, "
-            f"got {pending.min()}..{pending.max()}"
+            f"state.pending_spikes must be in 0..{program.max_hidden_spikes}, got "
+            f"{pending.min()}..{pending.max()}"
         )
     return XyloState(**copies)
 
 
 def _state_shapes(program: XyloProgram, batch: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shape and type of each part of a state."""
+    """Return the shape and type of each part of a state."""
     hidden, outputs = (batch, program.hidden), (batch, program.outputs)
     return {
         "i_syn": ((*hidden, program.synapses), np.int16),
@@ -217,7 +250,7 @@ def _state_shapes(program: XyloProgram, batch: int) -> dict[str, tuple[tuple[int
 
 
 def _empty_traces(program: XyloProgram, batch: int, steps: int) -> dict[str, npt.NDArray[Any]]:
-    """Room for what is recorded; spikes are zeros because the kernel writes only those it sees."""
+    """Return arrays for the recording; the kernel writes spikes only where there are any."""
     hidden, outputs = (batch, steps, program.hidden), (batch, steps, program.outputs)
     second = hidden if program.synapses == 2 else (batch, 0, program.hidden)
     return {
@@ -234,7 +267,7 @@ def _empty_traces(program: XyloProgram, batch: int, steps: int) -> dict[str, npt
 
 
 def _all_counts(array: npt.NDArray[Any], limit: int) -> bool:
-    """Whether every value is a whole number in ``0 .. limit``."""
+    """Return whether every value is a whole number in ``0 .. limit``."""
     kind = array.dtype.kind
     # comparisons with NaN are false, so that NaN and infinities fail here too
     inside = kind == "b" or (array.min() >= 0 and array.max() <= limit)
@@ -242,7 +275,7 @@ def _all_counts(array: npt.NDArray[Any], limit: int) -> bool:
 
 
 def _count_fault(array: npt.NDArray[Any], limit: int, chip: str) -> str:
-    """The first value that is no count, where it is, and what is wanted."""
+    """Return the fault of the first value that is not a count, with its position."""
     with np.errstate(invalid="ignore"):
         good = (array >= 0) & (array <= limit) & (np.trunc(array) == array)
     where = tuple(int(i) for i in np.argwhere(~good)[0])
@@ -256,7 +289,7 @@ def _count_fault(array: npt.NDArray[Any], limit: int, chip: str) -> str:
 
 
 def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Sums over the batch and over the neurons of each population."""
+    """Return the sums over the batch and over the neurons of each population."""
     per_neuron = clamped.sum(axis=0)
     first = {"hidden": 0, "output": program.hidden}
     return {

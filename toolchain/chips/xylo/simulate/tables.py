@@ -1,4 +1,4 @@
-"""A Xylo program as the kernel reads it: padded, with the span of targets of each source.
+"""Layout of a Xylo program for the kernel: padded rows, with the span of targets of each source.
 
 Weights stay dense int8 rows, with the span of targets that a source really has: at 1000 neurons
 and 5 % of the connections a row of zeros is still cheaper than a scattered addition a synapse.
@@ -21,7 +21,7 @@ from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.xylo.program import XyloProgram
 
-__all__ = ["NO_TRACES", "Aliases", "Layer", "Rows", "State", "Tables", "Traces", "tables"]
+__all__ = ["NO_TRACES", "Aliases", "NeuronConstants", "Rows", "State", "Tables", "Traces", "tables"]
 
 
 class Rows(NamedTuple):
@@ -40,8 +40,8 @@ class Rows(NamedTuple):
     shift: int
 
 
-class Layer(NamedTuple):
-    """The constants of the hidden or of the output neurons, int16, padded.
+class NeuronConstants(NamedTuple):
+    """Constants of the hidden or of the output neurons, int16, padded.
 
     Attributes:
         dash_syn: flat, one padded row a synapse.
@@ -61,11 +61,11 @@ class Layer(NamedTuple):
 
 
 class Aliases(NamedTuple):
-    """Who passes its spikes on to whom.
+    """Sources and targets of the aliases.
 
     Attributes:
         neurons: int64, sources and targets in id order.
-        receives: bool, one for each of these: whether it is a target.
+        receives: bool, one for each of these: True for a target.
         starts: int64, one more than ``neurons``: where in ``targets`` its targets start.
         targets: int64.
     """
@@ -77,13 +77,13 @@ class Aliases(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """A program as the kernel reads it."""
+    """A program in the layout of the kernel."""
 
     rows_in: Rows
     rows_rec: Rows
     rows_out: Rows
-    hidden: Layer
-    output: Layer
+    hidden: NeuronConstants
+    output: NeuronConstants
     aliases: Aliases
     synapses: int
     first_core: bool
@@ -102,7 +102,7 @@ class State(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Where a recording goes, batch first; ``i_syn_2`` is empty where there is one synapse.
+    """Arrays of a recording, batch first; ``i_syn_2`` is empty where there is one synapse.
 
     ``saturations`` is int64 ``(B, Nhid + Nout)``, ``hidden_totals`` int64 ``(B, 2, Nhid)``.
     """
@@ -134,7 +134,7 @@ NO_TRACES = Traces(
 
 @lru_cache(maxsize=8)
 def tables(program: XyloProgram) -> Tables:
-    """The program padded and sorted for the kernel; kept, as it costs more than a short run."""
+    """Return the program padded and sorted for the kernel; cached, as building is slow."""
     p = program
     pairs = [(pre, post) for pre, targets in enumerate(p.aliases) for post in targets]
     receivers = {post for _, post in pairs}
@@ -162,12 +162,12 @@ def tables(program: XyloProgram) -> Tables:
 
 
 def _padded(length: int) -> int:
-    """``length`` in whole vectors."""
+    """Round ``length`` up to whole vectors."""
     return -(-length // LANES) * LANES
 
 
 def _rows(weights: Array, shift: int) -> Rows:
-    """Rows of ``weights (pre, post, synapses)``."""
+    """Return the rows of ``weights (pre, post, synapses)``."""
     pre, post, synapses = weights.shape
     width = _padded(post)
     dense = np.zeros((pre * synapses, width), np.int8)
@@ -182,8 +182,8 @@ def _rows(weights: Array, shift: int) -> Rows:
 
 def _layer(
     dashes: tuple[Array, ...], dash_mem: Array, threshold: Array, bias: Array, cap: int
-) -> Layer:
-    """Padded constants of neurons with one current for each of ``dashes``."""
+) -> NeuronConstants:
+    """Return padded constants of neurons with one current for each of ``dashes``."""
     neurons = len(dash_mem)
     width = _padded(neurons)
 
@@ -192,7 +192,7 @@ def _layer(
         room[:neurons] = values
         return room
 
-    return Layer(
+    return NeuronConstants(
         dash_syn=np.concatenate([pad(dash) for dash in dashes]),
         dash_mem=pad(dash_mem),
         threshold=pad(threshold, 32767),

@@ -1,7 +1,7 @@
-"""What the kernel must do: one neuron, one spike and one synapse at a time, in plain Python.
+"""Reference of the kernel: one neuron, one spike and one synapse at a time, in plain Python.
 
-Slow on purpose. Read this to learn what a Xylo core computes; ``kernel`` is the same with the loops
-turned inside out, and the tests hold them equal bit for bit.
+Slow on purpose. Read this to learn what a Xylo core computes; ``kernel`` computes the same with its
+loops in another order, and the tests compare the two bit for bit.
 
 Source: rockpool's documentation of the Xylo dynamics and the observed behaviour of xylosim 0.1.3
 (``v1`` and ``v2``), with which every state of random networks was compared.
@@ -31,17 +31,17 @@ LOW, HIGH = -32768, 32767
 
 
 def wrap(x: int) -> int:
-    """Two's complement of 16 bits."""
+    """Wrap ``x`` to 16 bits (two's complement)."""
     return (x - LOW) % 65536 + LOW
 
 
 def clamp(x: int) -> int:
-    """Saturation of 16 bits."""
+    """Saturate ``x`` to 16 bits."""
     return max(LOW, min(HIGH, x))
 
 
 def leak(state: int, dash: int) -> int:
-    """What a state loses in a step: ``floor(state / 2**dash)``, and at least 1 towards zero.
+    """Return the decay of a state in a step: ``floor(state / 2**dash)``, at least 1 towards 0.
 
     Floor makes negative states decay faster: 7 -> 6, 5, 4, 3, 2, 1, 0 but -7 -> -5, -3, -2, -1, 0
     (dash 2). Dash 0 clears the state.
@@ -51,11 +51,11 @@ def leak(state: int, dash: int) -> int:
 
 
 @dataclass
-class Neuron:
-    """Two currents, a membrane, and how they move.
+class ReferenceNeuron:
+    """Two currents and a membrane, with their update.
 
-    ``clamped`` counts the additions that hit a rail: one for all spikes that a source sends in
-    a step, one for each addition to the membrane.
+    ``clamped`` counts saturated additions: one for all spikes that a source sends in a step, one
+    for each addition to the membrane.
     """
 
     dash_syn: Sequence[int]
@@ -69,7 +69,7 @@ class Neuron:
     active: bool = False
 
     def receive(self, synapse: int, weight: int, spikes: int) -> None:
-        """Adds ``weight`` once for each spike, each time within 16 bits."""
+        """Add ``weight`` once for each spike, saturated to 16 bits each time."""
         current, hit = self.i_syn[synapse], False
         for _ in range(spikes):
             current += weight
@@ -79,12 +79,12 @@ class Neuron:
         self.clamped += hit
 
     def add(self, a: int, b: int) -> int:
-        """Saturating ``a + b`` for the membrane."""
+        """Return ``a + b`` for the membrane, saturated."""
         self.clamped += clamp(a + b) != a + b
         return clamp(a + b)
 
     def evolve(self) -> None:
-        """Decay, then integrate; what arrived in this step has already decayed once."""
+        """Decay, then integrate; input of this step has already decayed once."""
         for s, dash in enumerate(self.dash_syn):
             lost = leak(self.i_syn[s], dash)
             self.i_syn[s] -= lost
@@ -100,10 +100,9 @@ class Neuron:
         self.active |= change != 0
 
     def fire(self, already: int, cap: int) -> int:
-        """Spikes of this step, ``already`` of them received through an alias; at most ``cap``.
+        """Return the spikes of this step, at most ``cap``, ``already`` received ones included.
 
-        Each spike of its own takes the threshold off the membrane; what is above it at the cap
-        stays.
+        Each own spike subtracts the threshold from the membrane; at the cap the rest stays.
         """
         spikes = already
         while self.v_mem >= self.threshold and spikes < cap:
@@ -113,12 +112,12 @@ class Neuron:
 
 
 @dataclass
-class Core:
-    """One network and its state; ``step`` is what the chip does in one dt."""
+class ReferenceCore:
+    """One network and its state; ``step`` is the chip's update in one dt."""
 
     program: XyloProgram
-    hidden: list[Neuron]
-    output: list[Neuron]
+    hidden: list[ReferenceNeuron]
+    output: list[ReferenceNeuron]
     pending: list[int]
     sleeping: bool
     trace: list[dict[str, object]] = field(default_factory=list)
@@ -128,9 +127,9 @@ class Core:
         weights: npt.NDArray[np.int8],
         shift: int,
         counts: Iterable[int],
-        targets: list[Neuron],
+        targets: list[ReferenceNeuron],
     ) -> None:
-        """Sends every source's spikes down its row, sources in id order."""
+        """Deliver every source's spikes through its row, sources in id order."""
         for row, spikes in zip(weights, counts, strict=True):
             if not spikes:
                 continue
@@ -139,7 +138,7 @@ class Core:
                     neuron.receive(which, wrap(weight << shift), spikes)
 
     def step(self, counts: Sequence[int]) -> None:
-        """One dt with input ``counts``; the trace grows by one entry."""
+        """Simulate one dt with input ``counts``; append one entry to the trace."""
         p = self.program
         active = any(counts) or any(self.pending)
         if active:
@@ -162,13 +161,13 @@ class Core:
             neuron.evolve()
         out_spikes = [neuron.fire(0, p.max_output_spikes) for neuron in self.output]
         active |= any(neuron.active for neuron in (*self.hidden, *self.output))
-        # with a bias the core looks one step later
+        # with a bias the core tests for activity one step later
         asleep = self.sleeping if p.has_bias else not active
         self.sleeping = not active
         self.record(out_spikes, asleep)
 
     def record(self, spikes: list[int], asleep: bool) -> None:
-        """Keeps every state of the step."""
+        """Append every state of the step to the trace."""
         self.trace.append(
             {
                 "spikes": spikes,
@@ -183,7 +182,7 @@ class Core:
         )
 
     def state(self) -> XyloState:
-        """The state as a batch of one."""
+        """Return the state as a batch of one."""
         return XyloState(
             i_syn=np.array([[n.i_syn for n in self.hidden]], np.int16),
             v_mem=np.array([[n.v_mem for n in self.hidden]], np.int16),
@@ -194,7 +193,7 @@ class Core:
         )
 
     def saturations(self) -> dict[str, int]:
-        """Additions that hit a rail, by population."""
+        """Return the number of saturated additions, by population."""
         neurons = {"hidden": self.hidden, "output": self.output}
         return {
             p.name: sum(n.clamped for n in neurons[p.role][p.start : p.stop])
@@ -205,9 +204,10 @@ class Core:
 def simulate_slow(
     program: XyloProgram, raster: npt.ArrayLike, state: XyloState | None = None
 ) -> XyloRecording:
-    """As ``simulate(program, raster, record=True, state=state)``, in plain Python.
+    """Simulate as ``simulate(program, raster, record=True, state=state)`` does, in plain Python.
 
-    Raises: as :func:`toolchain.chips.xylo.simulate.run`.
+    Raises:
+        ValueError: as :func:`toolchain.chips.xylo.simulate.run.simulate`.
     """
     counts = as_counts(program, raster)
     start = initial_state(program, counts.shape[0], state)
@@ -218,12 +218,12 @@ def simulate_slow(
     return _recording(program, cores, counts.shape[:2], start)
 
 
-def _core(program: XyloProgram, start: XyloState, sample: int) -> Core:
-    """A core in the state of one sample."""
+def _core(program: XyloProgram, start: XyloState, sample: int) -> ReferenceCore:
+    """Return a core in the state of one sample."""
     p = program
     dashes = np.stack([p.dash_syn, p.dash_syn_2][: p.synapses], axis=1).tolist()
     hidden = [
-        Neuron(
+        ReferenceNeuron(
             dash_syn=dashes[n],
             dash_mem=int(p.dash_mem[n]),
             threshold=int(p.threshold[n]),
@@ -235,7 +235,7 @@ def _core(program: XyloProgram, start: XyloState, sample: int) -> Core:
         for n in range(p.hidden)
     ]
     output = [
-        Neuron(
+        ReferenceNeuron(
             dash_syn=[int(p.dash_syn_out[n])],
             dash_mem=int(p.dash_mem_out[n]),
             threshold=int(p.threshold_out[n]),
@@ -247,13 +247,13 @@ def _core(program: XyloProgram, start: XyloState, sample: int) -> Core:
         for n in range(p.outputs)
     ]
     pending = start.pending_spikes[sample].tolist()
-    return Core(p, hidden, output, pending, bool(start.hibernating[sample]))
+    return ReferenceCore(p, hidden, output, pending, bool(start.hibernating[sample]))
 
 
 def _recording(
-    program: XyloProgram, cores: list[Core], shape: tuple[int, ...], start: XyloState
+    program: XyloProgram, cores: list[ReferenceCore], shape: tuple[int, ...], start: XyloState
 ) -> XyloRecording:
-    """The traces of all samples, batch first."""
+    """Return the traces of all samples, batch first."""
     p = program
     widths = {
         "spikes": (np.int8, (p.outputs,)),

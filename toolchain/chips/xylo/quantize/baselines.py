@@ -1,4 +1,4 @@
-"""The two known quantizers, without their faults.
+"""Rockpool's two quantizers, ``channel`` and ``global``, without their faults.
 
 Both leave the shape of the network alone: weights, biases and thresholds are multiplied and
 rounded half to even, bit shifts are the nearest in ``log2(tau / dt)``, nothing makes up for
@@ -16,7 +16,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.dashes import formulas
-from toolchain.chips.xylo.quantize.choice import Words
+from toolchain.chips.xylo.quantize.plan import XyloWords
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Membrane
 from toolchain.passes.quantize import Bits, Scale, rounded, scales
@@ -25,7 +25,7 @@ __all__ = ["channel", "one_scale"]
 
 
 def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
-    """One scale a neuron, for all its weights on both synapses, its bias and its threshold.
+    """Quantize with one scale a neuron, for all its weights, its bias and its threshold.
 
     Rockpool's ``channel_quantize`` differs in that it leaves hidden biases unscaled where neurons
     have one synapse, lets a bias outgrow its 8 bit, rounds the threshold of a neuron without
@@ -35,12 +35,12 @@ def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
     Returns:
         Integers, and the scale of each layer with what limits it.
     """
-    found = scales(graph, bits=_bits(chip), per="neuron")
-    return rounded(nearest_shifts(graph, chip), found), found
+    found = scales(graph, bits=_widths(chip), per="neuron")
+    return rounded(with_nearest_shifts(graph, chip), found), found
 
 
 def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
-    """One scale for all hidden neurons, one for the outputs (``global``).
+    """Quantize with one scale for all hidden neurons and one for the outputs (``global``).
 
     Rockpool's ``global_quantize`` differs in that it scales the biases of the outputs as hidden
     ones, scales recurrent weights again where a threshold of the outputs outgrows 16 bit, leaves
@@ -49,34 +49,35 @@ def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
     Returns:
         Integers, and the scale of each layer with what limits it.
     """
-    found = scales(graph, bits=_bits(chip), per="layer")
+    found = scales(graph, bits=_widths(chip), per="layer")
     hidden = [name for name in found if name not in graph.outputs]
     if hidden:
         tightest = found[min(hidden, key=lambda name: float(found[name].factor))]
         found |= dict.fromkeys(hidden, tightest)
-    return rounded(nearest_shifts(graph, chip), found), found
+    return rounded(with_nearest_shifts(graph, chip), found), found
 
 
-def nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
-    """Decays as the vendor's flow rounds them, by ``log2(tau / dt)``, but never to a shift of 0.
+def with_nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
+    """Round decays as rockpool does, by ``log2(tau / dt)``, but never to a shift of 0.
 
-    Decay factors of 0 and 1 are left for the rules to refuse.
+    Decay factors of 0 and 1 are kept; the rules refuse them.
     """
-    top = Words.of(chip).dash
+    top = XyloWords.of(chip).dash
 
-    def held(alpha: Array) -> Array:
+    def nearest(alpha: Array) -> Array:
         inside = (alpha > 0) & (alpha < 1)
         shift = formulas(np.where(inside, alpha, 0.5))["log2(tau/dt)"].clip(1, top)
         return np.where(inside, 1 - 2.0**-shift, alpha)
 
-    def snapped(_: str, node: Membrane) -> Membrane:
-        syn = None if node.alpha_syn is None else held(node.alpha_syn)
-        return replace(node, alpha_mem=held(node.alpha_mem), alpha_syn=syn)
+    def rounded_node(_: str, node: Membrane) -> Membrane:
+        syn = None if node.alpha_syn is None else nearest(node.alpha_syn)
+        return replace(node, alpha_mem=nearest(node.alpha_mem), alpha_syn=syn)
 
-    return graph.map(Membrane, snapped)
+    return graph.map(Membrane, rounded_node)
 
 
-def _bits(chip: XyloChip) -> Bits:
+def _widths(chip: XyloChip) -> Bits:
+    """Return the widths of the chip's words, bit."""
     limits = chip.limits
     return Bits(
         weight=int(limits.weight_width.value),

@@ -1,4 +1,4 @@
-"""The spikes that a search works with: what the float network does on them, and what the chip."""
+"""The float network and the simulated chip on the spikes of a search."""
 
 from __future__ import annotations
 
@@ -11,62 +11,64 @@ from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.quantize import measure
-from toolchain.chips.xylo.quantize.measure import Heard
-from toolchain.chips.xylo.quantize.populations import read_cells
+from toolchain.chips.xylo.quantize.measure import PopulationTrace
+from toolchain.chips.xylo.quantize.populations import read_populations
 from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import count_agreement
 
-__all__ = ["Trial"]
+__all__ = ["Evaluator"]
 
 MOST = 4_000_000
-"""Neurons times timesteps times samples that a search looks at."""
+"""Most neurons times timesteps times samples that a search uses."""
 
 
-class Trial:
-    """A float network and the part of the calibration spikes that is looked at.
+class Evaluator:
+    """Float network with the subset of the calibration spikes that a search uses.
 
     Attributes:
         graph, chip: as given.
-        cells: populations by name, producers first.
+        populations: by name, producers first.
         output: the population that is read out.
-        spikes: what is looked at, (batch, time, inputs).
+        spikes: the subset, (batch, time, inputs).
     """
 
     def __init__(self, graph: Graph, chip: XyloChip, calibration: Array) -> None:
-        """``calibration`` is (batch, time, *features), not empty."""
+        """Simulate the float network on ``calibration`` (batch, time, *features), not empty."""
         layers = read_layers(graph)
         limits = chip.limits
         self.graph, self.chip = graph, chip
         self.output = layers.output
-        self.cells = read_cells(
+        self.populations = read_populations(
             layers,
             hidden_cap=int(limits.hidden_spikes.value),
             output_cap=int(limits.output_spikes.value),
         )
-        self.spikes = _bounded(calibration, sum(c.neurons for c in self.cells.values()))
+        self.spikes = _subset(calibration, sum(c.neurons for c in self.populations.values()))
         flat = self.spikes.reshape(*self.spikes.shape[:2], -1)
         trained = interpret(graph, self.spikes, record=True).layers
         self._lags = layers.lags()
-        self._trained = {n: _rows(trained[n].spikes) for n in self.cells}
-        self._trained[layers.input] = _rows(flat)
+        self._trained = {n: _neurons_first(trained[n].spikes) for n in self.populations}
+        self._trained[layers.input] = _neurons_first(flat)
         self._input = layers.input
         self._window = max(1, -(-flat.shape[1] // measure.WINDOWS))
-        self._wanted = {n: measure.windowed(self._trained[n], self._window) for n in self.cells}
+        self._wanted = {
+            n: measure.window_counts(self._trained[n], self._window) for n in self.populations
+        }
 
-    def heard(self, name: str, fired: Mapping[str, Array] | None = None) -> Heard:
-        """What population ``name`` hears while all spike as trained, or as in ``fired``."""
+    def trace(self, name: str, fired: Mapping[str, Array] | None = None) -> PopulationTrace:
+        """Return what ``name`` receives while all spike as trained, or as in ``fired``."""
         spikes = self._trained if fired is None else fired
-        return Heard(
-            spikes=tuple(_late(spikes[s.pre], s.delay) for s in self.cells[name].sources),
+        return PopulationTrace(
+            spikes=tuple(_delayed(spikes[s.pre], s.delay) for s in self.populations[name].sources),
             wanted=self._wanted[name],
             window=self._window,
         )
 
     def on_chip(self, quantized: Graph) -> dict[str, Array]:
-        """Spikes of the input and of every population, (neurons, samples, time), lags undone."""
+        """Return spikes (neurons, samples, time) of the input and every population, lags undone."""
         program = lower(quantized, self.chip)
         late, steps = max(0, *self._lags.values()), self.spikes.shape[1]
         flat = self.spikes.reshape(*self.spikes.shape[:2], -1)
@@ -77,13 +79,13 @@ class Trial:
         for p in program.populations:
             lag = max(0, self._lags[p.name])
             spikes = run.spikes if p.role == "output" else hidden
-            fired[p.name] = _rows(spikes[:, lag : lag + steps, p.start : p.stop])
+            fired[p.name] = _neurons_first(spikes[:, lag : lag + steps, p.start : p.stop])
         return fired
 
     def agreement(self, fired: Mapping[str, Array]) -> float:
-        """Agreement of the counts of the outputs with those of the float network.
+        """Return the agreement of output spike counts with those of the float network.
 
-        Without the last steps, whose spikes the chip would give after the end.
+        The last steps are left out: the chip would give their spikes after the end.
         """
         steps = self.spikes.shape[1] - max(0, self._lags[self.output])
         wanted, got = (
@@ -92,25 +94,25 @@ class Trial:
         return count_agreement(wanted, got)
 
     def distance(self, fired: Mapping[str, Array]) -> float:
-        """Output spikes too many or too few, see ``measure.apart``."""
-        counts = measure.windowed(fired[self.output], self._window)
-        return float(measure.apart(self._wanted[self.output], counts[:, None]).sum())
+        """Return missing and surplus output spikes, see ``measure.count_distance``."""
+        counts = measure.window_counts(fired[self.output], self._window)
+        return float(measure.count_distance(self._wanted[self.output], counts[:, None]).sum())
 
 
-def _rows(spikes: Array) -> Array:
-    """``(batch, time, *features)`` as (features, batch, time)."""
+def _neurons_first(spikes: Array) -> Array:
+    """Return ``(batch, time, *features)`` as (features, batch, time)."""
     return np.moveaxis(spikes.reshape(*spikes.shape[:2], -1), 2, 0)
 
 
-def _late(spikes: Array, delay: int) -> Array:
-    """float32 ``spikes`` (neurons, samples, time), ``delay`` timesteps later."""
+def _delayed(spikes: Array, delay: int) -> Array:
+    """Return ``spikes`` (neurons, samples, time) as float32, ``delay`` timesteps later."""
     late = np.zeros(spikes.shape, np.float32)
     late[:, :, delay:] = spikes[:, :, : spikes.shape[2] - delay]
     return late
 
 
-def _bounded(spikes: Array, neurons: int) -> Array:
-    """Samples from all of the batch, and of them the first steps, such that ``MOST`` holds."""
+def _subset(spikes: Array, neurons: int) -> Array:
+    """Return samples spread over the batch, and their first steps, such that ``MOST`` holds."""
     spikes = spikes[:, : max(1, MOST // neurons)]
     most = max(1, MOST // (neurons * spikes.shape[1]))
     if len(spikes) > most:

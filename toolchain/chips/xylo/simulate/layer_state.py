@@ -1,4 +1,4 @@
-"""The state of a Xylo core while the kernel runs, and how it gets there and back."""
+"""State of a Xylo core while the kernel runs, with loading and saving."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.compiled.cache import inline
-from toolchain.chips.xylo.simulate.tables import Layer, State, Tables, Traces
+from toolchain.chips.xylo.simulate.tables import NeuronConstants, State, Tables, Traces
 
-__all__ = ["Cells", "cells_at_rest", "flush_clamped", "load_cells", "record_step", "save_cells"]
+__all__ = ["LayerState", "flush_clamped", "load_state", "record_step", "save_state", "zero_state"]
 
 
-class Cells(NamedTuple):
-    """The state of the neurons of one layer in one sample, int16, padded.
+class LayerState(NamedTuple):
+    """State of the neurons of one layer in one sample, int16, padded.
 
     Attributes:
         i_syn: flat, one padded row a synapse.
         v_mem: membranes.
         spikes: of the last step; hidden spikes arrive in the next.
         unfired: membranes before firing, for the aliases.
-        clamped: additions that hit a rail, not yet in the trace.
+        clamped: saturated additions that are not yet in the trace.
     """
 
     i_syn: Array
@@ -32,10 +32,10 @@ class Cells(NamedTuple):
 
 
 @inline
-def cells_at_rest(layer: Layer, synapses: int) -> Cells:
-    """Neurons at rest."""
+def zero_state(layer: NeuronConstants, synapses: int) -> LayerState:
+    """Return the state of neurons at rest."""
     width = layer.width
-    return Cells(
+    return LayerState(
         np.zeros(synapses * width, np.int16),
         np.zeros(width, np.int16),
         np.zeros(width, np.int16),
@@ -45,8 +45,10 @@ def cells_at_rest(layer: Layer, synapses: int) -> Cells:
 
 
 @inline
-def load_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
-    """The state of sample ``b``."""
+def load_state(
+    program: Tables, state: State, b: int, hidden: LayerState, output: LayerState
+) -> None:
+    """Copy the state of sample ``b`` into the layers."""
     for n in range(program.hidden.neurons):
         for s in range(program.synapses):
             hidden.i_syn[s * program.hidden.width + n] = state.i_syn[b, n, s]
@@ -58,8 +60,10 @@ def load_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cel
 
 
 @inline
-def save_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cells) -> None:
-    """Back to the state of sample ``b``."""
+def save_state(
+    program: Tables, state: State, b: int, hidden: LayerState, output: LayerState
+) -> None:
+    """Copy the layers back to the state of sample ``b``."""
     for n in range(program.hidden.neurons):
         for s in range(program.synapses):
             state.i_syn[b, n, s] = hidden.i_syn[s * program.hidden.width + n]
@@ -72,9 +76,15 @@ def save_cells(program: Tables, state: State, b: int, hidden: Cells, output: Cel
 
 @inline
 def record_step(
-    program: Tables, traces: Traces, b: int, t: int, sources: Array, hidden: Cells, output: Cells
+    program: Tables,
+    traces: Traces,
+    b: int,
+    t: int,
+    sources: Array,
+    hidden: LayerState,
+    output: LayerState,
 ) -> None:
-    """Keeps every state of a step; the spikes not mentioned are 0 already."""
+    """Record every state of a step; spikes that are not written are 0 already."""
     for source in sources:
         traces.hidden_spikes[b, t, source] = hidden.spikes[source]
         traces.hidden_totals[b, 0, source] += hidden.spikes[source]
@@ -92,8 +102,8 @@ def record_step(
 
 
 @inline
-def flush_clamped(totals: Array, first: int, neurons: int, cells: Cells) -> None:
-    """Moves counts of 16 bits to where they cannot overflow."""
+def flush_clamped(totals: Array, first: int, neurons: int, layer_state: LayerState) -> None:
+    """Add 16-bit counts to wider totals before they can overflow."""
     for n in range(neurons):
-        totals[first + n] += cells.clamped[n]
-    cells.clamped[:] = 0
+        totals[first + n] += layer_state.clamped[n]
+    layer_state.clamped[:] = 0

@@ -1,4 +1,4 @@
-"""What a search chooses for each population, and the graph that follows from it."""
+"""The choices of a search for each population, and the graph that follows from them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.words import SignedWords, signed_words
-from toolchain.chips.xylo.quantize.populations import Matrix
+from toolchain.chips.xylo.quantize.populations import WeightMatrix
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Linear, Neuron, Node
 
-__all__ = ["Choice", "Plan", "Words", "integers"]
+__all__ = ["Plan", "PopulationIntegers", "XyloWords", "integers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words(SignedWords):
-    """Largest magnitudes of the chip's integers; symmetric, so that -128 is never needed.
+class XyloWords(SignedWords):
+    """Largest magnitudes of the chip's integers; symmetric, so that -128 is never used.
 
     Attributes:
         shift, dash: largest weight shift and largest decay.
@@ -28,8 +28,8 @@ class Words(SignedWords):
     dash: int
 
     @classmethod
-    def of(cls, chip: XyloChip) -> Words:
-        """The words of ``chip``."""
+    def of(cls, chip: XyloChip) -> XyloWords:
+        """Return the words of ``chip``."""
         return cls(
             **signed_words(chip.limits),
             shift=2 ** int(chip.limits.weight_shift_width.value) - 1,
@@ -38,17 +38,17 @@ class Words(SignedWords):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Choice:
-    """How one population becomes integers.
+class PopulationIntegers:
+    """Integers of one population.
 
     Attributes:
         dash_mem: int (neurons,).
         dash_syn: int (neurons, synapses).
-        scale: (neurons,) integer steps a unit of the float membrane.
-        limited_by: the word that allows most of its neurons no larger scale.
-        depth: states beyond this many thresholds are cut at the edge of their word; inf if none.
+        scale: (neurons,) integer steps for one unit of the float membrane.
+        limited_by: the word that limits the scale of most of its neurons.
+        depth: states saturate beyond this many thresholds; inf if they never do.
         weights: int (neurons, synapses, pre neurons), shift included, by the user's name.
-        steps: between the integers of each weight, by the user's name.
+        steps: distance between the possible integers of each weight, by the user's name.
         nominal: (neurons,) thresholds at this scale, before rounding.
         threshold, bias: int (neurons,).
     """
@@ -67,32 +67,32 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """A choice for every population, and the shift of each matrix."""
+    """The integers of every population, and the shift of each matrix."""
 
-    choices: Mapping[str, Choice]
-    shifts: Mapping[Matrix, int]
+    choices: Mapping[str, PopulationIntegers]
+    shifts: Mapping[WeightMatrix, int]
 
-    def but(self, name: str, choice: Choice) -> Plan:
-        """The same with another choice for one population."""
+    def with_population(self, name: str, choice: PopulationIntegers) -> Plan:
+        """Return the plan with the integers of one population replaced."""
         return replace(self, choices={**self.choices, name: choice})
 
 
 def integers(graph: Graph, plan: Plan) -> Graph:
-    """``graph`` with the integers of ``plan``."""
+    """Return ``graph`` with the integers of ``plan``."""
     changes: dict[str, Node] = {}
     for name, choice in plan.choices.items():
-        for weight, held in choice.weights.items():
+        for weight, values in choice.weights.items():
             node = graph[weight]
             assert isinstance(node, Linear)
             bias = None if node.bias is None else np.zeros(node.bias.shape, np.int64)
-            changes[weight] = replace(node, weight=held.reshape(node.weight.shape), bias=bias)
+            changes[weight] = replace(node, weight=values.reshape(node.weight.shape), bias=bias)
         neuron = graph[name]
         assert isinstance(neuron, Neuron)
         changes[name] = _neuron(neuron, choice)
     return graph.replace(changes)
 
 
-def _neuron(node: Neuron, choice: Choice) -> Neuron:
+def _neuron(node: Neuron, choice: PopulationIntegers) -> Neuron:
     threshold = choice.threshold.reshape(node.shape)
     syn = 1 - 2.0**-choice.dash_syn
     return replace(
@@ -108,6 +108,6 @@ def _neuron(node: Neuron, choice: Choice) -> Neuron:
 
 
 def _compact(values: Array) -> Array:
-    """One number where all are the same."""
+    """Return one number if all values are the same, else all of them."""
     same = values.size and np.all(values == values.flat[0])
     return np.asarray(values.flat[0]) if same else values
