@@ -9,7 +9,7 @@ from tests.oracles.speck_quantizers import assert_integers, graph_of, read
 from toolchain import deploy
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck.quantize import candidates as tries
-from toolchain.chips.speck.quantize import joint, listen
+from toolchain.chips.speck.quantize import joint, measure
 from toolchain.chips.speck.quantize.auto import Judged, Network, auto, better
 from toolchain.chips.speck.quantize.layer import Words, applied, integers, read_layers
 from toolchain.chips.speck.quantize.report import agreements
@@ -43,11 +43,11 @@ def counts(shape, rate=0.2, seed=0):
 
 def on_chip(graph, spikes):
     """Output spikes, in the shape of the float network's."""
-    return listen.network_outputs(graph, spikes, CHIP)
+    return measure.network_outputs(graph, spikes, CHIP)
 
 
 def agreement(graph, done, spikes):
-    wanted = listen.outputs_of(graph, listen.hear(graph, spikes))
+    wanted = measure.outputs_of(graph, measure.hear(graph, spikes))
     return count_agreement(wanted, on_chip(done, spikes))
 
 
@@ -231,7 +231,7 @@ def test_auto_hears_grouped_and_dilated_kernels(form):
     graph = one(weight=conv(4, inputs, 3, np.random.default_rng(1), **form), shape=(2, 8, 8))
     spikes = counts((2, 40, 2, 8, 8), 0.1)
     (layer,) = read_layers(graph)
-    assert listen.hear(graph, spikes)["spk"].said.any()
+    assert measure.hear(graph, spikes)["spk"].said.any()
     m = joint.moments(layer.conv, spikes)
     assert m.shape == (form.get("groups", 1), 9 * inputs, 9 * inputs)
     done, _ = quantized(graph, "auto", spikes)
@@ -243,10 +243,10 @@ def test_a_layer_of_integers_repeats_itself_alone():
     weight = Conv2d(weight=rng.integers(-60, 128, (2, 2, 3, 3)).astype(float), bias=[-3.0, 5.0])
     graph = one({"v_threshold": 90.0, "v_min": -90.0}, weight, shape=(2, 6, 6))
     (layer,) = read_layers(graph)
-    heard = listen.hear(graph, counts((2, 30, 2, 6, 6)))["spk"]
+    heard = measure.hear(graph, counts((2, 30, 2, 6, 6)))["spk"]
     held = integers(layer, 1.0, WORDS, limited_by="weights")
     assert heard.said.any()
-    assert listen.respond(layer, held, heard, CHIP) == (1.0, 0)
+    assert measure.respond(layer, held, heard, CHIP) == (1.0, 0)
 
 
 def test_what_a_layer_hears_is_what_the_float_network_sends_it():
@@ -254,7 +254,7 @@ def test_what_a_layer_hears_is_what_the_float_network_sends_it():
     spikes = counts((3, 20, *graph.shape("input")))
     reference = interpret(graph, spikes, record=True).layers
     for layer in read_layers(graph):
-        heard = listen.hear(graph, spikes)[layer.name]
+        heard = measure.hear(graph, spikes)[layer.name]
         np.testing.assert_array_equal(heard.said, reference[layer.name].spikes)
         alone = Graph.chain(
             {
@@ -276,7 +276,7 @@ def test_a_layer_behind_a_sensor_hears_what_the_sensor_sends():
         "output": Output(),
     }
     spikes = counts((2, 20, 2, 6, 6))
-    heard = listen.hear(Graph.chain(nodes), spikes)["spk"]
+    heard = measure.hear(Graph.chain(nodes), spikes)["spk"]
     np.testing.assert_array_equal(heard.arriving, spikes[..., 1:5, 2:6][..., ::-1])
 
 
@@ -348,7 +348,7 @@ def test_common_is_taken_after_all_where_it_agrees_better_and_that_is_said(scale
     graph = one(weight=conv(2, 1, 3, rng, padding=1))
     (layer,) = read_layers(graph)
     spikes = counts((2, 40, 1, 4, 4))
-    wanted = listen.outputs_of(graph, listen.hear(graph, spikes))
+    wanted = measure.outputs_of(graph, measure.hear(graph, spikes))
     network = Network(graph=graph, chip=CHIP, spikes=spikes, wanted=wanted)
     mine = judged(integers(layer, scale, WORDS, limited_by="weights"))
     known = judged(integers(layer, 10.0, WORDS, limited_by="weights"))
@@ -364,7 +364,7 @@ def test_of_two_that_agree_alike_the_search_keeps_its_own():
     graph = one()
     (layer,) = read_layers(graph)
     spikes = counts((2, 10, 1, 4, 4))
-    wanted = listen.outputs_of(graph, listen.hear(graph, spikes))
+    wanted = measure.outputs_of(graph, measure.hear(graph, spikes))
     network = Network(graph=graph, chip=CHIP, spikes=spikes, wanted=wanted)
     mine, known = (
         judged(integers(layer, scale, WORDS, limited_by="weights")) for scale in (100.0, 50.0)
@@ -378,17 +378,17 @@ def test_of_two_that_agree_alike_the_search_keeps_its_own():
 @pytest.mark.parametrize(("samples", "kept"), [(5, 5), (6, 5), (40, 5)])
 def test_layers_are_judged_on_a_bounded_number_of_samples(samples, kept):
     graph = one({}, conv(100, 1), shape=(1, 20, 20))  # 40 000 neurons
-    steps = listen.MOST // 40_000 // 5
+    steps = measure.MOST // 40_000 // 5
     spikes = np.broadcast_to(np.int8(0), (samples, steps, 1, 20, 20))
-    assert listen.excerpt(graph, spikes).shape[:2] == (kept, steps)
+    assert measure.excerpt(graph, spikes).shape[:2] == (kept, steps)
 
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_layers_are_judged_on_a_bounded_number_of_steps(more):
     graph = one({}, conv(100, 1), shape=(1, 20, 20))
-    steps = listen.MOST // 40_000
+    steps = measure.MOST // 40_000
     spikes = np.broadcast_to(np.int8(0), (1, steps + more, 1, 20, 20))
-    assert listen.excerpt(graph, spikes).shape[:2] == (1, steps)
+    assert measure.excerpt(graph, spikes).shape[:2] == (1, steps)
 
 
 # ---- rounding together ----

@@ -19,7 +19,7 @@ from toolchain.chips.speck.quantize.candidates import candidates
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.joint import MOST_TAPS, moments
 from toolchain.chips.speck.quantize.layer import Integers, Layer, Words, applied, read_layers
-from toolchain.chips.speck.quantize.listen import (
+from toolchain.chips.speck.quantize.measure import (
     Heard,
     excerpt,
     hear,
