@@ -9,7 +9,7 @@ from tests.chips.speck import contract
 from tests.chips.speck.networks import chain, cnn_sinabs, gesture, lenet, nmnist
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination
-from toolchain.chips.speck.lower.matching import cheapest, crowds
+from toolchain.chips.speck.lower.matching import cheapest, hall_violators
 from toolchain.chips.speck.lower.place import cores_that_fit, place
 from toolchain.chips.speck.rules.program import check
 from toolchain.diagnostics import Severity
@@ -80,7 +80,7 @@ def test_a_placement_is_found_exactly_when_one_exists():
     for candidates in instances(3, 2000, 5):
         exists = any(len(set(way)) == len(way) for way in product(*candidates))
         matched = cheapest([dict.fromkeys(cores, 0) for cores in candidates])
-        assert (matched is not None) == exists == (not [*crowds(candidates)])
+        assert (matched is not None) == exists == (not [*hall_violators(candidates)])
         if matched is not None:
             assert all(core in candidates[layer] for layer, core in matched.items())
             assert len(set(matched.values())) == len(matched) == len(candidates)
@@ -92,11 +92,12 @@ def test_the_placement_is_the_cheapest_and_of_those_the_first():
     rng = np.random.default_rng(4)
     for candidates in instances(5, 300, 5):
         costs = [{core: int(rng.integers(0, 3)) for core in cores} for cores in candidates]
-        ways = [way for way in product(*candidates) if len(set(way)) == len(way)]
-        if not ways:
+        placements = [way for way in product(*candidates) if len(set(way)) == len(way)]
+        if not placements:
             continue
         best = min(
-            ways, key=lambda way: (sum(c[core] for c, core in zip(costs, way, strict=True)), way)
+            placements,
+            key=lambda way: (sum(c[core] for c, core in zip(costs, way, strict=True)), way),
         )
         assert cheapest(costs) == dict(enumerate(best))
 
@@ -109,11 +110,11 @@ def test_costs_are_whole_numbers_of_any_size():
 def test_every_part_of_a_crowd_fits_without_the_rest():
     seen = 0
     for candidates in instances(8, 2000, 5):
-        for layers, cores in crowds(candidates):
+        for layers, cores in hall_violators(candidates):
             assert {core for layer in layers for core in candidates[layer]} == cores
             assert len(layers) == len(cores) + 1
             for part in combinations(sorted(layers), len(layers) - 1):
-                assert not [*crowds([candidates[layer] for layer in part])]
+                assert not [*hall_violators([candidates[layer] for layer in part])]
             seen += 1
     assert seen > 500
 
@@ -121,7 +122,7 @@ def test_every_part_of_a_crowd_fits_without_the_rest():
 def test_there_are_as_many_crowds_as_layers_without_a_core_where_they_share_none():
     # two layers on core 0, three on 1 and 2
     candidates = [[0], [0], [1, 2], [1, 2], [1, 2]]
-    assert [*crowds(candidates)] == [({0, 1}, {0}), ({2, 3, 4}, {1, 2})]
+    assert [*hall_violators(candidates)] == [({0, 1}, {0}), ({2, 3, 4}, {1, 2})]
     graph = nx.Graph((f"layer {i}", c) for i, cores in enumerate(candidates) for c in cores)
     assert len(nx.max_weight_matching(graph, maxcardinality=True)) == 3
 

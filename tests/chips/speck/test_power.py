@@ -267,11 +267,11 @@ def test_the_load_is_that_of_the_busiest_core():
 
 
 def test_what_is_not_in_the_figures_is_said():
-    told = "\n".join(map(str, cost().not_priced))
-    assert "input_event: 640 spike/s" in told
-    assert "output_event: " in told
-    assert "leak_update" not in told
-    assert "What a switched-off sensor saves was never measured" in told
+    text = "\n".join(map(str, cost().not_priced))
+    assert "input_event: 640 spike/s" in text
+    assert "output_event: " in text
+    assert "leak_update" not in text
+    assert "What a switched-off sensor saves was never measured" in text
 
 
 def with_monitors(*names):
@@ -317,8 +317,8 @@ def test_leak_ticks_are_counted_and_have_no_price():
     counted = activity_at(biased, {"input": 10.0, "spk0": 5.0}, 1)
     assert counted["spk0"].leak_updates_per_step == 2 * 6 * 6
     assert counted["spk0"].updates_per_step == counted["spk0"].synops_per_step + 72
-    told = "\n".join(map(str, estimate(biased, SPECK, counted, None).not_priced))
-    assert "leak_update: 7.2e+04 neuron/s" in told
+    text = "\n".join(map(str, estimate(biased, SPECK, counted, None).not_priced))
+    assert "leak_update: 7.2e+04 neuron/s" in text
 
 
 def test_pixels_that_are_powered_down_save_between_nothing_and_all():

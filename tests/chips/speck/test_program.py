@@ -34,13 +34,13 @@ def program(*cores, **fields):
 
 def test_arrays_are_copied_typed_and_read_only():
     weight = np.ones((2, 1, 3, 3), np.int64)
-    made = core(weight=weight, bias=[1, 2])
+    result = core(weight=weight, bias=[1, 2])
     weight[:] = 5
-    assert made.weight.dtype == np.int8
-    assert made.weight.max() == 1
-    assert made.bias.dtype == np.int16
+    assert result.weight.dtype == np.int8
+    assert result.weight.max() == 1
+    assert result.bias.dtype == np.int16
     with pytest.raises(ValueError, match="read-only"):
-        made.weight[0] = 2
+        result.weight[0] = 2
 
 
 def test_a_core_is_refused_with_all_its_faults():

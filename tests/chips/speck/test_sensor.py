@@ -116,9 +116,9 @@ def test_it_sends_on_and_is_set_up_as_sinabs_does(case):
     sensor = SpeckSensor.of(graph[name], name)
     np.testing.assert_array_equal(sensor.of_raster(counts)[0], GAVE[case]["out"])
     program = behind(sensor, counts.shape[2:]).placed({"spk0": 3})
-    told = configuration(program)["dvs_layer"]
-    assert told.pop("destinations") == [{"layer": 3, "enable": True}]
-    assert told == json.loads(GAVE[case]["config"].tobytes())
+    yielded = configuration(program)["dvs_layer"]
+    assert yielded.pop("destinations") == [{"layer": 3, "enable": True}]
+    assert yielded == json.loads(GAVE[case]["config"].tobytes())
 
 
 # ---- simulation ----
@@ -151,16 +151,16 @@ def test_the_simulation_is_the_cores_on_what_the_sensor_sends(case, seed):
     node, shape = case
     program = random_program(rng, SpeckSensor.of(node, "dvs"), shape)
     raster = rng.poisson(0.5, (2, 4, *shape))
-    told = simulate(program, raster, record=True)
+    yielded = simulate(program, raster, record=True)
     sent = simulate(program.behind_sensor(), program.sensor.of_raster(raster), record=True)
     slow = simulate_densely(program, raster)
-    for name, layer in told.layers.items():
+    for name, layer in yielded.layers.items():
         for wanted in (sent, slow):
             np.testing.assert_array_equal(layer.spikes, wanted.layers[name].spikes)
             np.testing.assert_array_equal(layer.v_mem, wanted.layers[name].v_mem)
-            np.testing.assert_array_equal(told.synops[name], wanted.synops[name])
-    np.testing.assert_array_equal(told.input_counts, raster.sum((1, 2, 3, 4)))
-    np.testing.assert_array_equal(slow.input_counts, told.input_counts)
+            np.testing.assert_array_equal(yielded.synops[name], wanted.synops[name])
+    np.testing.assert_array_equal(yielded.input_counts, raster.sum((1, 2, 3, 4)))
+    np.testing.assert_array_equal(slow.input_counts, yielded.input_counts)
 
 
 @given(case=sensors(), seed=st.integers(0, 2**32))
@@ -169,12 +169,12 @@ def test_events_one_by_one_are_the_cores_on_what_the_sensor_sends(case, seed):
     node, shape = case
     program = random_program(rng, SpeckSensor.of(node, "dvs"), shape)
     events = random_events(rng, shape)
-    told = simulate(program, events, timing="event", steps=5)
+    yielded = simulate(program, events, timing="event", steps=5)
     sent = program.sensor.of_events(events)
     wanted = simulate(program.behind_sensor(), sent, timing="event", steps=5)
     for name, streams in wanted.events.items():
-        np.testing.assert_array_equal(told.events[name][0], streams[0])
-    assert told.synops == wanted.synops
+        np.testing.assert_array_equal(yielded.events[name][0], streams[0])
+    assert yielded.synops == wanted.synops
 
 
 def test_orders_of_the_cameras_events_are_compared_too():
@@ -255,7 +255,7 @@ def test_the_event_filter_is_written_only_where_it_is_set():
     placed = behind(sensor, (2, 4, 4)).placed({"spk0": 0})
     assert "dvs_filter" not in configuration(placed)
     noise = EventFilter(filter_size=(3, 5), threshold=10, hot_pixel_filter_enable=True)
-    told = configuration(replace(placed, sensor=replace(sensor, filter=noise)))["dvs_filter"]
+    yielded = configuration(replace(placed, sensor=replace(sensor, filter=noise)))["dvs_filter"]
     wanted = {
         "enable": True,
         "filter_size": {"x": 5, "y": 3},
@@ -263,7 +263,7 @@ def test_the_event_filter_is_written_only_where_it_is_set():
         "hot_pixel_filter_enable": True,
         "low_pass_mode_enable": False,
     }
-    assert {key: told[key] for key in wanted} == wanted
+    assert {key: yielded[key] for key in wanted} == wanted
 
 
 def test_a_pooled_input_is_never_written():
@@ -506,10 +506,10 @@ def test_more_pooling_before_the_first_layer_is_a_hint_that_the_sensor_takes():
 def network(*before, shape=(2, 8, 8), neurons=None):
     """What is given, then a convolution and neurons; layers are named by their place."""
     nodes = {"input": Input(shape=shape), **{f"n{i}": node for i, node in enumerate(before)}}
-    made = shape
+    result = shape
     for node in before:
-        made = node.output_shape(made)
-    nodes |= {"conv": conv(1, made[0]), "spk": iaf((1, *made[1:])), "output": Output()}
+        result = node.output_shape(result)
+    nodes |= {"conv": conv(1, result[0]), "spk": iaf((1, *result[1:])), "output": Output()}
     return Graph.chain(nodes, dt=1e-3)
 
 
@@ -683,19 +683,19 @@ def test_a_network_behind_a_camera_layer_goes_onto_the_chip(first, rest, tmp_pat
     deployed = deploy(model, "speck2f", sample=spikes.astype(np.float32), dt=1e-3)
     assert deployed.program.sensor.name == "body.1"
     assert deployed.program.input_shape == (2, 24, 27)
-    told, wanted = deployed.simulate(spikes), deployed.reference_quantized(spikes)
-    assert told.spikes.sum() > 50
-    np.testing.assert_array_equal(told.spikes, wanted.spikes)
+    yielded, wanted = deployed.simulate(spikes), deployed.reference_quantized(spikes)
+    assert yielded.spikes.sum() > 50
+    np.testing.assert_array_equal(yielded.spikes, wanted.spikes)
     streams = []
     for sample in spikes:
         step, p, y, x = np.repeat(np.argwhere(sample), sample[sample > 0], axis=0).T
         streams.append(event_array(x, y, step * 1000, p))
     run = simulate(deployed.program, streams, steps=8)
-    np.testing.assert_array_equal(run.spikes.reshape(told.spikes.shape), told.spikes)
+    np.testing.assert_array_equal(run.spikes.reshape(yielded.spikes.shape), yielded.spikes)
     again = Deployment.load(deployed.save(tmp_path / "camera"))
     assert str(again.program) == str(deployed.program)
     assert again.config() == deployed.config()
-    np.testing.assert_array_equal(again.simulate(spikes).spikes, told.spikes)
+    np.testing.assert_array_equal(again.simulate(spikes).spikes, yielded.spikes)
     assert deployed.estimate(spikes).activity.layers[0].neurons == 2 * 24 * 27
 
 

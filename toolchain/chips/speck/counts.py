@@ -34,12 +34,12 @@ def of_run(program: SpeckProgram, run: SpeckRecording) -> Activity:
         ValueError: a program without dt.
     """
     steps = max(1, run.input_counts.size * run.steps)
-    entered = float(run.input_counts.sum()) / steps
-    fired = {
+    input_spikes = float(run.input_counts.sum()) / steps
+    layer_spikes = {
         core.name: float(np.sum(run.spike_counts[core.name])) / steps for core in program.cores
     }
     synops = {core.name: float(np.sum(run.synops[core.name])) / steps for core in program.cores}
-    return _activity(program, entered, fired, synops, run.steps)
+    return _activity(program, input_spikes, layer_spikes, synops, run.steps)
 
 
 def activity_at(program: SpeckProgram, rates: Mapping[str, float], steps: int) -> Activity:
@@ -56,16 +56,19 @@ def activity_at(program: SpeckProgram, rates: Mapping[str, float], steps: int) -
     entry = program.input_name
     sizes = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
     per_neuron = spikes_per_step(rates, [entry, *sizes], program.dt)
-    entered = per_neuron[entry] * int(np.prod(program.input_shape))
-    fired = {name: per_neuron[name] * size for name, size in sizes.items()}
-    synops = {core.name: _expected_synops(program, core, entered, fired) for core in program.cores}
-    return _activity(program, entered, fired, synops, steps)
+    input_spikes = per_neuron[entry] * int(np.prod(program.input_shape))
+    layer_spikes = {name: per_neuron[name] * size for name, size in sizes.items()}
+    synops = {
+        core.name: _expected_synops(program, core, input_spikes, layer_spikes)
+        for core in program.cores
+    }
+    return _activity(program, input_spikes, layer_spikes, synops, steps)
 
 
 def _activity(
     program: SpeckProgram,
-    entered: float,
-    fired: Mapping[str, float],
+    input_spikes: float,
+    layer_spikes: Mapping[str, float],
     synops: Mapping[str, float],
     steps: int,
 ) -> Activity:
@@ -73,13 +76,13 @@ def _activity(
     first = LayerActivity(
         name=program.input_name,
         neurons=int(np.prod(program.input_shape)),
-        spikes_per_step=entered,
+        spikes_per_step=input_spikes,
     )
     layers = (
         LayerActivity(
             name=core.name,
             neurons=int(np.prod(core.output_shape)),
-            spikes_per_step=fired[core.name],
+            spikes_per_step=layer_spikes[core.name],
             synops_per_step=synops[core.name],
             updates_per_step=synops[core.name] + _leaks(core),
             leak_updates_per_step=_leaks(core),
@@ -95,7 +98,7 @@ def _leaks(core: SpeckCore) -> float:
 
 
 def _expected_synops(
-    program: SpeckProgram, core: SpeckCore, entered: float, fired: Mapping[str, float]
+    program: SpeckProgram, core: SpeckCore, input_spikes: float, layer_spikes: Mapping[str, float]
 ) -> float:
     """Mean fan-out of the sources times their spikes."""
     fan_out = float(
@@ -103,9 +106,9 @@ def _expected_synops(
     )
     found = 0.0
     for source, target in program.sources(core.name):
-        spikes, shape, window = entered, program.input_shape, target.pooling**2
+        spikes, shape, window = input_spikes, program.input_shape, target.pooling**2
         if source is not None:
-            spikes, shape = fired[source.name], source.output_shape
+            spikes, shape = layer_spikes[source.name], source.output_shape
         elif program.sensor is not None:
             shape = (program.input_map[0], *shape[1:])
             window *= int(np.prod(program.sensor.pooling))

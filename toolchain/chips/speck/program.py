@@ -169,8 +169,8 @@ def _wiring_faults(program: SpeckProgram) -> Iterator[str]:
             elif order[target.layer] < index:
                 yield f"{source} sends spikes to {target.layer!r}, which is not after it"
             reached.add(target.layer)
-    if deaf := [name for name in order if name not in reached]:
-        yield f"nothing is sent to: {', '.join(deaf)}"
+    if unreached := [name for name in order if name not in reached]:
+        yield f"nothing is sent to: {', '.join(unreached)}"
     for name in program.outputs:
         if name not in order:
             yield f"unknown output {name!r}"

@@ -20,7 +20,7 @@ from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.ir import Sensor
 from toolchain.ir.sensor import sense
 
-__all__ = ["EventFilter", "Sensed", "SpeckSensor", "from_plain", "plain"]
+__all__ = ["EventFilter", "SensorSamples", "SpeckSensor", "from_plain", "plain"]
 
 Map = tuple[int, int, int]
 
@@ -208,7 +208,7 @@ class SpeckSensor:
         return f"sensor {self.name}: {', '.join(words)}"
 
 
-class Sensed:
+class SensorSamples:
     """Samples of the camera as the cores see them.
 
     Args:

@@ -23,11 +23,11 @@ __all__ = [
     "SpeckTiming",
 ]
 
-Bits = Annotated[Quantity, counted_in("bit")]
+SpeckBits = Annotated[Quantity, counted_in("bit")]
 Pixels = Annotated[Quantity, counted_in("px")]
 PixelChoice = Annotated[Choice, counted_in("px")]
-Words = Annotated[Quantity, counted_in("word")]
-BiasWords = Annotated[Quantity, counted_in("word", least=0)]
+WordCount = Annotated[Quantity, counted_in("word")]
+BiasWordCount = Annotated[Quantity, counted_in("word", least=0)]
 Time = Annotated[Quantity, measured_in("µs")]
 
 
@@ -58,9 +58,9 @@ class SpeckCoreGroup(SpecModel):
     """
 
     ids: tuple[NonNegativeInt, ...]
-    kernel_memory: Words
-    neuron_memory: Words
-    bias_memory: BiasWords
+    kernel_memory: WordCount
+    neuron_memory: WordCount
+    bias_memory: BiasWordCount
     deterministic: bool
 
 
@@ -97,10 +97,10 @@ class SpeckLimits(SpecModel):
     padding: Pixels
     pooling: PixelChoice
     destinations: Annotated[Quantity, counted_in("core")]
-    weight_width: Bits
-    bias_width: Bits
-    state_width: Bits
-    threshold_width: Bits
+    weight_width: SpeckBits
+    bias_width: SpeckBits
+    state_width: SpeckBits
+    threshold_width: SpeckBits
     threshold_low_max: Annotated[Quantity, measured_in("lsb", signed=True)]
     readout_classes: Annotated[Quantity, counted_in("class")] | None = None
     synop_rate: Annotated[Quantity, measured_in("synop/s")] | None = None
@@ -124,7 +124,7 @@ class SpeckSensorLimits(SpecModel):
     pooling: PixelChoice
     destinations: Annotated[Quantity, counted_in("core")]
     filter_size: Pixels
-    filter_time_width: Bits
+    filter_time_width: SpeckBits
 
 
 class SpeckTiming(SpecModel):

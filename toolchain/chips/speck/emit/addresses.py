@@ -70,7 +70,7 @@ def pack_address(
             place.size and not 0 <= place.min() <= place.max() < size
         ):
             raise ValueError(f"{label} must be integers from 0 to {size - 1}, got {place}")
-    channel_bits, _, x_bits = _bits(shape)
+    channel_bits, _, x_bits = _address_bits(shape)
     address = places[0] | places[2] << channel_bits | places[1] << (channel_bits + x_bits)
     return np.asarray(address, np.int64)
 
@@ -83,7 +83,7 @@ def unpack_address(
     Raises:
         ValueError: an address of no neuron.
     """
-    channel_bits, _, x_bits = _bits(shape)
+    channel_bits, _, x_bits = _address_bits(shape)
     number = np.asarray(address)
     if number.dtype.kind not in "iu":
         raise ValueError(f"addresses are integers, got dtype {number.dtype}")
@@ -97,7 +97,7 @@ def unpack_address(
     return channel, y, x
 
 
-def _bits(shape: Map) -> tuple[int, int, int]:
+def _address_bits(shape: Map) -> tuple[int, int, int]:
     channel, y, x = ((size - 1).bit_length() for size in shape)
     if channel + y + x > ADDRESS_BITS:
         raise ValueError(
@@ -124,7 +124,7 @@ def to_events(raster: npt.ArrayLike, shape: Map, dt: float) -> list[Array]:
     """
     length = in_microseconds(dt)
     samples = Rasters(raster, shape, length)
-    return [_ungrouped(samples.events(n), shape[2], length) for n in range(len(samples))]
+    return [_single_events(samples.events(n), shape[2], length) for n in range(len(samples))]
 
 
 def to_raster(
@@ -153,7 +153,7 @@ def to_raster(
     return raster
 
 
-def _ungrouped(events: Array, width: int, length: int) -> Array:
+def _single_events(events: Array, width: int, length: int) -> Array:
     step, y, column, _ = np.repeat(events, events[3], axis=1)
     channel, x = np.divmod(column, width)
     return event_array(x, y, step.astype(np.int64) * length, channel)
@@ -245,6 +245,6 @@ def to_counts(program: SpeckProgram, spikes: Array, dt: float, steps: int) -> Ar
 
 
 def _core_ids(program: SpeckProgram) -> dict[str, int]:
-    if homeless := [core.name for core in program.cores if core.core is None]:
-        raise ValueError(f"not placed on a core: {', '.join(homeless)}")
+    if unplaced := [core.name for core in program.cores if core.core is None]:
+        raise ValueError(f"not placed on a core: {', '.join(unplaced)}")
     return {core.name: core.core for core in program.cores if core.core is not None}

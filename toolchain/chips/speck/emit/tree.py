@@ -30,7 +30,7 @@ from toolchain.diagnostics import DeployError, Severity
 
 __all__ = ["configuration", "slow_clock_hz"]
 
-ROOM = (
+CONFIGURED = (
     "assigned_core",
     "bias_range",
     "destinations",
@@ -70,11 +70,11 @@ def configuration(
         DeployError: there is no field for a part of the program; holds every finding.
         ValueError: layers without a core, or a program of another family's chip.
     """
-    if homeless := [core.name for core in program.cores if core.core is None]:
-        raise ValueError(f"not placed on a core: {', '.join(homeless)}")
+    if unplaced := [core.name for core in program.cores if core.core is None]:
+        raise ValueError(f"not placed on a core: {', '.join(unplaced)}")
     chip = _chip(program) if chip is None else chip
     extras = Extras() if extras is None else extras
-    _require_room(program, chip, extras)
+    _require_fields(program, chip, extras)
     ids = {core.name: core.core for core in program.cores}
     tree: dict[str, Any] = {
         "cnn_layers": {
@@ -110,8 +110,8 @@ def _chip(program: SpeckProgram) -> SpeckChip:
     return chip
 
 
-def _require_room(program: SpeckProgram, chip: SpeckChip, extras: Extras) -> None:
-    rules = [rule for rule in RULES if rule.__name__ in ROOM]
+def _require_fields(program: SpeckProgram, chip: SpeckChip, extras: Extras) -> None:
+    rules = [rule for rule in RULES if rule.__name__ in CONFIGURED]
     found = [f for rule in rules for f in rule(program, chip) if f.severity is Severity.ERROR]
     found += extras.findings(program, chip)
     if found:

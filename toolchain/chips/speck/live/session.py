@@ -101,14 +101,14 @@ def run(
         sink.get_events()  # what came while it was loaded
         with found.measured(power_hz, CHANNELS) as power:
             _start_clock(found.device)
-            source.write(_as_vendors(found.surface, sent))
-            came = _collect(sink, length * 1e-6, quiet_s, timeout_s)
+            source.write(_vendor_events(found.surface, sent))
+            received = _collect(sink, length * 1e-6, quiet_s, timeout_s)
     surface = found.surface
     return LiveRun(
         board=found.name,
-        spikes=from_board(program, _came(surface, "Spike", came, SPIKES.names or ())),
-        pins=_came(surface, "ReadoutPinValue", came, ("index", "timestamp")),
-        values=_came(surface, "ReadoutValue", came, ("value",))[:, 0],
+        spikes=from_board(program, _rows_of_kind(surface, "Spike", received, SPIKES.names or ())),
+        pins=_rows_of_kind(surface, "ReadoutPinValue", received, ("index", "timestamp")),
+        values=_rows_of_kind(surface, "ReadoutValue", received, ("value",))[:, 0],
         power_w=power,
     )
 
@@ -182,25 +182,25 @@ def _start_clock(device: Any) -> None:
     part(watch, "reset")()
 
 
-def _as_vendors(surface: Any, sent: Array) -> list[Any]:
+def _vendor_events(surface: Any, sent: Array) -> list[Any]:
     """The vendor's events: spikes for cores, or those of a camera."""
     if "layer" in (sent.dtype.names or ()):
         kind, names = part(surface, "event.Spike"), {n: n for n in SPIKES.names or ()}
     else:
         kind = part(surface, "event.DvsEvent")
         names = {"x": "x", "y": "y", "p": "p", "timestamp": "t"}
-    made = []
+    events_out = []
     for row in sent:
         event = kind()
         for attribute, column in names.items():
             setattr(event, attribute, int(row[column]))
-        made.append(event)
-    return made
+        events_out.append(event)
+    return events_out
 
 
 def _collect(sink: Any, length_s: float, quiet_s: float, timeout_s: float) -> list[Any]:
     """Everything that comes until nothing has come for ``quiet_s`` after the input's end."""
-    came: list[Any] = []
+    received: list[Any] = []
     end = last = time.monotonic() + length_s
     while True:
         now = time.monotonic()
@@ -210,20 +210,20 @@ def _collect(sink: Any, length_s: float, quiet_s: float, timeout_s: float) -> li
                 raise VendorError(
                     f"the board still sends events {timeout_s:g} s after its last input"
                 )
-            came += found
+            received += found
             last = max(end, now)
         elif now >= last + quiet_s:
-            return came
+            return received
         else:
             time.sleep(PAUSE_S)
 
 
-def _came(surface: Any, kind: str, came: list[Any], names: tuple[str, ...]) -> Array:
+def _rows_of_kind(surface: Any, kind: str, received: list[Any], names: tuple[str, ...]) -> Array:
     """What came of one kind: rows of the named attributes, int64 (n, names), or ``SPIKES``."""
     wanted = part(surface, f"event.{kind}")
     rows = [
         tuple(int(part(event, name)) for name in names)
-        for event in came
+        for event in received
         if isinstance(event, wanted)
     ]
     if kind == "Spike":

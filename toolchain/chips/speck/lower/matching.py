@@ -7,7 +7,7 @@ from typing import Any
 
 import networkx as nx
 
-__all__ = ["cheapest", "crowds"]
+__all__ = ["cheapest", "hall_violators"]
 
 
 def cheapest(costs: Sequence[Mapping[int, int]]) -> dict[int, int] | None:
@@ -41,7 +41,7 @@ def cheapest(costs: Sequence[Mapping[int, int]]) -> dict[int, int] | None:
     }
 
 
-def crowds(candidates: Sequence[Collection[int]]) -> Iterator[tuple[set[int], set[int]]]:
+def hall_violators(candidates: Sequence[Collection[int]]) -> Iterator[tuple[set[int], set[int]]]:
     """Layers and the too few cores they share, one set of layers for each set of cores.
 
     A largest matching leaves layers over. From one of these, follow its cores to the layers on
@@ -53,13 +53,15 @@ def crowds(candidates: Sequence[Collection[int]]) -> Iterator[tuple[set[int], se
     graph.add_nodes_from(layers)
     graph.add_edges_from((-1 - i, core) for i, cores in enumerate(candidates) for core in cores)
     matched = nx.bipartite.hopcroft_karp_matching(graph, top_nodes=layers)
-    ways = nx.DiGraph((i, core) for i in layers for core in graph[i])
-    ways.add_nodes_from(layers)
-    ways.add_edges_from((core, matched[core]) for core in graph if core >= 0 and core in matched)
-    told: set[frozenset[int]] = set()
+    alternating = nx.DiGraph((i, core) for i in layers for core in graph[i])
+    alternating.add_nodes_from(layers)
+    alternating.add_edges_from(
+        (core, matched[core]) for core in graph if core >= 0 and core in matched
+    )
+    yielded: set[frozenset[int]] = set()
     for left_over in (i for i in layers if i not in matched):
-        reached = {left_over, *nx.descendants(ways, left_over)}
+        reached = {left_over, *nx.descendants(alternating, left_over)}
         cores = frozenset(node for node in reached if node >= 0)
-        if cores not in told:
-            told.add(cores)
+        if cores not in yielded:
+            yielded.add(cores)
             yield {-1 - node for node in reached if node < 0}, set(cores)

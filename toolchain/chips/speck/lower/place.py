@@ -20,7 +20,7 @@ from functools import partial
 
 from toolchain.chips.rules.findings import error
 from toolchain.chips.speck import faults
-from toolchain.chips.speck.lower.matching import cheapest, crowds
+from toolchain.chips.speck.lower.matching import cheapest, hall_violators
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip, SpeckCoreSpec
 from toolchain.diagnostics import Diagnostic
@@ -30,17 +30,17 @@ from toolchain.report import count
 __all__ = [
     "Placement",
     "cores_that_fit",
-    "crowded",
     "fits_no_memory",
     "memories",
-    "obstacles",
+    "overfull_groups",
     "place",
+    "placement_errors",
     "text_of_ids",
     "wrong_core",
 ]
 
 
-_misplaced = partial(error, "placement")
+_placement_error = partial(error, "placement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def place(
     of layers that share fewer cores than they are.
     """
     pinned = cores or {}
-    findings = [*_wrong_pins(program, chip, pinned)] or [*obstacles(program, chip, pinned)]
+    findings = [*_wrong_pins(program, chip, pinned)] or [*placement_errors(program, chip, pinned)]
     if findings:
         return Placement(cores=None, findings=tuple(findings))
     candidates = [_options(core, chip, pinned) for core in program.cores]
@@ -87,24 +87,24 @@ def place(
     )
 
 
-def obstacles(
+def placement_errors(
     program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int] | None = None
 ) -> Iterator[Diagnostic]:
     """Why there is no placement; nothing exactly if there is one."""
     for core in program.cores:
         if not cores_that_fit(core, chip):
-            yield _fits_nowhere(core, chip)
-    for layers, cores in crowded(program, chip, pinned or {}):
-        yield _crowded(layers, chip, pinned or {}, cores)
+            yield _no_core_error(core, chip)
+    for layers, cores in overfull_groups(program, chip, pinned or {}):
+        yield _group_error(layers, chip, pinned or {}, cores)
 
 
-def crowded(
+def overfull_groups(
     program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int]
 ) -> Iterator[tuple[list[SpeckCore], set[int]]]:
     """Smallest sets of layers that fit too few cores, in the program's order, and these cores."""
-    housed = [core for core in program.cores if cores_that_fit(core, chip)]
-    for layers, cores in crowds([_options(core, chip, pinned) for core in housed]):
-        yield [housed[index] for index in sorted(layers)], cores
+    placeable = [core for core in program.cores if cores_that_fit(core, chip)]
+    for layers, cores in hall_violators([_options(core, chip, pinned) for core in placeable]):
+        yield [placeable[index] for index in sorted(layers)], cores
 
 
 def fits_no_memory(core: SpeckCore, chip: SpeckChip) -> bool:
@@ -141,7 +141,7 @@ def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Dia
     if spec is None:
         message = f"placed on core {number}, {chip.name} has {text_of_ids([*specs])}"
         memory = chip.cores[0].kernel_memory
-        yield _misplaced(core.name, message, index, memory, chip, limit=len(specs) - 1)
+        yield _placement_error(core.name, message, index, memory, chip, limit=len(specs) - 1)
         return
     for memory_name, need, limit in memories(core, spec):
         if need > limit.value:
@@ -149,7 +149,7 @@ def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Dia
                 f"placed on core {number}, needs {count(need)} {memory_name} words, that core has "
                 f"{count(limit.value)}"
             )
-            yield _misplaced(core.name, message, need, limit, chip)
+            yield _placement_error(core.name, message, need, limit, chip)
 
 
 # ---- what it costs ----
@@ -206,30 +206,30 @@ def _wrong_pins(
             yield from wrong_core(layers[name], number, chip)
         else:
             message = f"placed on core {number}, but is no layer; there are {', '.join(layers)}"
-            yield _misplaced(name, message, None, memory, chip)
+            yield _placement_error(name, message, None, memory, chip)
     for number in dict.fromkeys(pinned.values()):
         sharing = [name for name, other in pinned.items() if other == number]
         if len(sharing) > 1:
             message = f"placed on core {number} together with {', '.join(sharing[1:])}"
-            yield _misplaced(sharing[0], message, len(sharing), memory, chip, limit=1)
+            yield _placement_error(sharing[0], message, len(sharing), memory, chip, limit=1)
 
 
-def _fits_nowhere(core: SpeckCore, chip: SpeckChip) -> Diagnostic:
+def _no_core_error(core: SpeckCore, chip: SpeckChip) -> Diagnostic:
     """The memories that are too small in every core, or all if it is their combination."""
-    rooms = [{name: limit for name, _, limit in memories(core, spec)} for spec in chip.cores]
+    sizes = [{name: limit for name, _, limit in memories(core, spec)} for spec in chip.cores]
     needs = {name: need for name, need, _ in memories(core, chip.cores[0])}
-    largest = {name: max((r[name] for r in rooms), key=lambda q: q.value) for name in needs}
+    largest = {name: max((r[name] for r in sizes), key=lambda q: q.value) for name in needs}
     tight = [name for name in needs if needs[name] > largest[name].value]
     asked = _words(core, tight or [name for name in needs if needs[name]])
     given = " and ".join(f"{count(largest[name].value)}" for name in tight)
     lack = f"the largest cores of {chip.name} have {given}"
     if not tight:
-        lack = f"no core of {chip.name} has all of them; {_nearest(core, chip)}"
+        lack = f"no core of {chip.name} has all of them; {_nearest_core(core, chip)}"
     name = next(iter(tight or needs))
-    return _misplaced(core.name, f"needs {asked}, {lack}", needs[name], largest[name], chip)
+    return _placement_error(core.name, f"needs {asked}, {lack}", needs[name], largest[name], chip)
 
 
-def _nearest(core: SpeckCore, chip: SpeckChip) -> str:
+def _nearest_core(core: SpeckCore, chip: SpeckChip) -> str:
     """The core that lacks least, and how much."""
     lacking = {
         spec.id: {m: n - int(q.value) for m, n, q in memories(core, spec) if n > q.value}
@@ -241,7 +241,7 @@ def _nearest(core: SpeckCore, chip: SpeckChip) -> str:
     return f"core {number} comes closest, {short} words short"
 
 
-def _crowded(
+def _group_error(
     members: Sequence[SpeckCore], chip: SpeckChip, pinned: Mapping[str, int], cores: set[int]
 ) -> Diagnostic:
     names = ", ".join(core.name for core in members)
@@ -256,7 +256,7 @@ def _crowded(
         f"({words})"
     )
     memory = chip.cores[0].kernel_memory
-    return _misplaced(members[0].name, message, len(members), memory, chip, limit=len(cores))
+    return _placement_error(members[0].name, message, len(members), memory, chip, limit=len(cores))
 
 
 def _words(core: SpeckCore, names: Sequence[str]) -> str:

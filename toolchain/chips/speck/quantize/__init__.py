@@ -11,7 +11,7 @@ from toolchain.arrays import Array
 from toolchain.chips.speck.quantize.auto import auto
 from toolchain.chips.speck.quantize.candidates import from_weights_alone
 from toolchain.chips.speck.quantize.common import common
-from toolchain.chips.speck.quantize.layer import Words, applied, read_layers
+from toolchain.chips.speck.quantize.layer import SpeckWords, apply_integers, read_layers
 from toolchain.chips.speck.quantize.report import agreements, scale_limits
 from toolchain.chips.speck.rules.graph import computes
 from toolchain.chips.speck.spec import SpeckChip
@@ -41,12 +41,12 @@ def quantize(
     layers = read_layers(graph)
     if method == "common":
         found = {layer.name: common(layer, chip) for layer in layers}
-        return applied(graph, found), tuple(scale_limits(layers, found, chip))
+        return apply_integers(graph, found), tuple(scale_limits(layers, found, chip))
     if calibration is None or not calibration.size or not computes(graph, chip):
-        words = Words.of(chip)
+        words = SpeckWords.of(chip)
         found = {layer.name: from_weights_alone(layer, words) for layer in layers}
-        return applied(graph, found), tuple(scale_limits(layers, found, chip))
+        return apply_integers(graph, found), tuple(scale_limits(layers, found, chip))
     outcome = auto(graph, chip, calibration)
-    found = {name: one.held for name, one in outcome.layers.items()}
-    told = scale_limits(layers, found, chip, outcome)
-    return applied(graph, found), (*told, agreements(outcome))
+    found = {name: one.integers for name, one in outcome.layers.items()}
+    findings = scale_limits(layers, found, chip, outcome)
+    return apply_integers(graph, found), (*findings, agreements(outcome))

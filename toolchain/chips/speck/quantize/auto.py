@@ -18,36 +18,42 @@ from toolchain.chips.progress import steps
 from toolchain.chips.speck.quantize.candidates import candidates
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.joint import MOST_TAPS, moments
-from toolchain.chips.speck.quantize.layer import Integers, Layer, Words, applied, read_layers
+from toolchain.chips.speck.quantize.layer import (
+    CoreLayer,
+    Integers,
+    SpeckWords,
+    apply_integers,
+    read_layers,
+)
 from toolchain.chips.speck.quantize.measure import (
-    Heard,
+    LayerTrace,
     excerpt,
-    hear,
-    network_outputs,
-    outputs_of,
+    float_outputs,
+    quantized_outputs,
     respond,
+    trace_layers,
 )
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.ir import Graph
 from toolchain.runs.recording import count_agreement
 
-__all__ = ["Judged", "Network", "Outcome", "auto", "better"]
+__all__ = ["NetworkTrial", "Outcome", "ScoredIntegers", "auto", "choose_outcome"]
 
 BEST = 3
 """So many of a layer's best are tried in the whole network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judged:
+class ScoredIntegers:
     """Integers of a layer, and how it does with them alone.
 
     Attributes:
-        held: the integers.
+        integers: the integers.
         agreement: of its spike counts with the float layer's on the same input, 0..1.
         saturations: how often one of its membranes was clamped at the edge of its word.
     """
 
-    held: Integers
+    integers: Integers
     agreement: float
     saturations: int
 
@@ -63,8 +69,8 @@ class Outcome:
         fell_back: whether the sinabs scales were better and taken.
     """
 
-    layers: Mapping[str, Judged]
-    common: Mapping[str, Judged]
+    layers: Mapping[str, ScoredIntegers]
+    common: Mapping[str, ScoredIntegers]
     agreement: float
     common_agreement: float
     fell_back: bool
@@ -79,43 +85,45 @@ def auto(graph: Graph, chip: SpeckChip, calibration: Array) -> Outcome:
         calibration: spikes (batch, time, channels, y, x); at least one step of one sample.
     """
     spikes = excerpt(graph, calibration)
-    layers, heard = read_layers(graph), hear(graph, spikes)
-    whole = Network(graph=graph, chip=chip, spikes=spikes, wanted=outputs_of(graph, heard))
+    layers, trace = read_layers(graph), trace_layers(graph, spikes)
+    whole = NetworkTrial(graph=graph, chip=chip, spikes=spikes, wanted=float_outputs(graph, trace))
     with steps("quantizing for " + chip.name, 2 * len(layers)) as done:
         tried, known = {}, {}
         for layer in layers:
-            tried[layer.name], known[layer.name] = _tried(layer, heard[layer.name], chip)
+            tried[layer.name], known[layer.name] = _best_candidates(layer, trace[layer.name], chip)
             done()
-        best = _refined(whole, tried, done)
+        best = _refine(whole, tried, done)
     if spikes.shape != calibration.shape:
-        wanted = outputs_of(graph, hear(graph, calibration))
-        whole = Network(graph=graph, chip=chip, spikes=calibration, wanted=wanted)
-    return better(whole, best, known)
+        wanted = float_outputs(graph, trace_layers(graph, calibration))
+        whole = NetworkTrial(graph=graph, chip=chip, spikes=calibration, wanted=wanted)
+    return choose_outcome(whole, best, known)
 
 
-def _tried(layer: Layer, heard: Heard, chip: SpeckChip) -> tuple[list[Judged], Judged]:
+def _best_candidates(
+    layer: CoreLayer, trace: LayerTrace, chip: SpeckChip
+) -> tuple[list[ScoredIntegers], ScoredIntegers]:
     """The best of a layer, the best first, and the sinabs scales."""
-    words = Words.of(chip)
-    m = moments(layer.conv, heard.arriving) if _few_taps(layer) else None
+    words = SpeckWords.of(chip)
+    m = moments(layer.conv, trace.inputs) if _few_taps(layer) else None
 
-    def judged(held: Integers) -> Judged:
-        agreement, saturations = respond(layer, held, heard, chip)
-        return Judged(held=held, agreement=agreement, saturations=saturations)
+    def score(quantized: Integers) -> ScoredIntegers:
+        agreement, saturations = respond(layer, quantized, trace, chip)
+        return ScoredIntegers(integers=quantized, agreement=agreement, saturations=saturations)
 
-    found = [judged(held) for held in candidates(layer, words, heard.peak, m)]
-    known = judged(common(layer, chip))
+    found = [score(quantized) for quantized in candidates(layer, words, trace.peak, m)]
+    known = score(common(layer, chip))
     found.append(known)
     # of equals the one with fewer saturations, then the larger scale, which comes first
     found.sort(key=lambda one: (-one.agreement, one.saturations))
     return found[:BEST], known
 
 
-def _few_taps(layer: Layer) -> bool:
+def _few_taps(layer: CoreLayer) -> bool:
     return int(np.prod(layer.conv.weight.shape[1:])) <= MOST_TAPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Network:
+class NetworkTrial:
     """The whole network on some spikes, and what the float network makes of them."""
 
     graph: Graph
@@ -123,15 +131,15 @@ class Network:
     spikes: Array
     wanted: Array
 
-    def agreement(self, chosen: Mapping[str, Judged]) -> float:
+    def agreement(self, chosen: Mapping[str, ScoredIntegers]) -> float:
         """Of the output counts."""
-        graph = applied(self.graph, {name: one.held for name, one in chosen.items()})
-        return count_agreement(self.wanted, network_outputs(graph, self.spikes, self.chip))
+        graph = apply_integers(self.graph, {name: one.integers for name, one in chosen.items()})
+        return count_agreement(self.wanted, quantized_outputs(graph, self.spikes, self.chip))
 
 
-def _refined(
-    network: Network, tried: Mapping[str, list[Judged]], done: Callable[[], None]
-) -> dict[str, Judged]:
+def _refine(
+    network: NetworkTrial, tried: Mapping[str, list[ScoredIntegers]], done: Callable[[], None]
+) -> dict[str, ScoredIntegers]:
     """Each layer's best, or one of the next with which the outputs agree better."""
     chosen = {name: each[0] for name, each in tried.items()}
     most = network.agreement(chosen)
@@ -144,7 +152,9 @@ def _refined(
     return chosen
 
 
-def better(network: Network, best: dict[str, Judged], known: dict[str, Judged]) -> Outcome:
+def choose_outcome(
+    network: NetworkTrial, best: dict[str, ScoredIntegers], known: dict[str, ScoredIntegers]
+) -> Outcome:
     """What was found, unless the sinabs scales agree better."""
     found, common_agreement = network.agreement(best), network.agreement(known)
     worse = found < common_agreement

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.quantize.layer import Integers, Layer
+from toolchain.chips.speck.quantize.layer import CoreLayer, Integers
 from toolchain.chips.speck.spec import SpeckChip
 
 __all__ = ["BIAS_WIDTH", "common"]
@@ -30,7 +30,7 @@ BIAS_WIDTH = 8
 F32 = np.float32
 
 
-def common(layer: Layer, chip: SpeckChip) -> Integers:
+def common(layer: CoreLayer, chip: SpeckChip) -> Integers:
     """The integers of one layer."""
     conv, neuron = layer.conv, layer.neuron
     state = int(chip.limits.state_width.value)
@@ -38,25 +38,25 @@ def common(layer: Layer, chip: SpeckChip) -> Integers:
     floors = np.zeros(0) if neuron.v_min is None else neuron.v_min.ravel()
     deep = floors.size and -floors.min() > thresholds.max()
     limits = {
-        "weights": _room(conv.weight, int(chip.limits.weight_width.value)),
-        "bias": _room(np.zeros(1) if conv.bias is None else conv.bias, BIAS_WIDTH),
-        "floor" if deep else "threshold": _room(np.append(floors, thresholds), state),
-        "state": _room(neuron.v_init, state),
+        "weights": _largest_factor(conv.weight, int(chip.limits.weight_width.value)),
+        "bias": _largest_factor(np.zeros(1) if conv.bias is None else conv.bias, BIAS_WIDTH),
+        "floor" if deep else "threshold": _largest_factor(np.append(floors, thresholds), state),
+        "state": _largest_factor(neuron.v_init, state),
     }
     limited_by = min(limits, key=lambda word: limits[word])
     scale = limits[limited_by]
     return Integers(
         scale=float(scale),
-        weight=_rounded(conv.weight, scale),
-        bias=None if conv.bias is None else _rounded(conv.bias, scale),
-        threshold=np.maximum(1, _rounded(neuron.v_threshold, scale)),
-        floor=None if neuron.v_min is None else _rounded(neuron.v_min, scale),
-        initial=_rounded(neuron.v_init, scale),
+        weight=_round_scaled(conv.weight, scale),
+        bias=None if conv.bias is None else _round_scaled(conv.bias, scale),
+        threshold=np.maximum(1, _round_scaled(neuron.v_threshold, scale)),
+        floor=None if neuron.v_min is None else _round_scaled(neuron.v_min, scale),
+        initial=_round_scaled(neuron.v_init, scale),
         limited_by=limited_by,
     )
 
 
-def _room(values: Array, width: int) -> np.float32:
+def _largest_factor(values: Array, width: int) -> np.float32:
     """The largest factor that keeps ``values`` in ``width`` bits; inf for nothing but zeros."""
     lowest, highest = -(2 ** (width - 1)), 2 ** (width - 1) - 1
     smallest, largest = F32(values.min()), F32(values.max())
@@ -67,5 +67,5 @@ def _room(values: Array, width: int) -> np.float32:
         return F32(min(abs(F32(1) / value * F32(limit)), np.finfo(F32).max))
 
 
-def _rounded(values: Array, scale: np.float32) -> Array:
+def _round_scaled(values: Array, scale: np.float32) -> Array:
     return np.asarray(np.rint(values.astype(F32) * scale).astype(np.int64))

@@ -52,14 +52,14 @@ def moments(conv: Conv2d, arriving: Array) -> Array:
             window = sample[start : start + length]
             counts = np.split(window.sum(axis=0), conv.groups)
             for group, own in enumerate(counts):
-                seen = _seen(conv, own, len(window))
+                seen = _tap_inputs(conv, own, len(window))
                 total[group] += seen.T @ seen  # whole numbers, exact in any order
     tap = np.arange(taps)
     total[:, tap, tap] *= 1 + RIDGE
     return total
 
 
-def _seen(conv: Conv2d, counts: Array, steps: int) -> Array:
+def _tap_inputs(conv: Conv2d, counts: Array, steps: int) -> Array:
     """What each tap of a group is multiplied by at each position, (positions, taps), float64."""
     (py, px), (sy, sx), (dy, dx) = conv.padding, conv.stride, conv.dilation
     padded = np.pad(counts.astype(np.float64), [(0, 0), (py, py), (px, px)])
@@ -87,19 +87,19 @@ def round_jointly(
     if conv.bias is not None:
         wanted = np.append(wanted, scale * conv.bias[:, None], axis=1)
         top[-1] = bias
-    held = np.clip(np.rint(wanted), -top, top)
-    groups = zip(np.split(held, conv.groups), np.split(wanted, conv.groups), m, strict=True)
+    rounded = np.clip(np.rint(wanted), -top, top)
+    groups = zip(np.split(rounded, conv.groups), np.split(wanted, conv.groups), m, strict=True)
     for own, target, moment in groups:  # views: each group of rows is moved in place
         _descend(own, target, top, moment)
-    held = held.astype(np.int64)
+    rounded = rounded.astype(np.int64)
     if conv.bias is None:
-        return held.reshape(conv.weight.shape), None
-    return held[:, :-1].reshape(conv.weight.shape), held[:, -1]
+        return rounded.reshape(conv.weight.shape), None
+    return rounded[:, :-1].reshape(conv.weight.shape), rounded[:, -1]
 
 
-def _descend(held: Array, wanted: Array, top: Array, m: Array) -> None:
+def _descend(rounded: Array, wanted: Array, top: Array, m: Array) -> None:
     """Move single entries of ``held`` by one as long as the squared error of their row falls."""
-    error = held - wanted
+    error = rounded - wanted
     slope, own = error @ m, np.diag(m)
     order = np.argsort(-own, kind="stable")
     for _ in range(SWEEPS):
@@ -107,9 +107,9 @@ def _descend(held: Array, wanted: Array, top: Array, m: Array) -> None:
         for j in order[own[order] > 0]:
             move = np.where(slope[:, j] > 0, -1.0, 1.0)
             gain = 2 * move * slope[:, j] + own[j]
-            near = (np.abs(error[:, j] + move) < 1) & (np.abs(held[:, j] + move) <= top[j])
+            near = (np.abs(error[:, j] + move) < 1) & (np.abs(rounded[:, j] + move) <= top[j])
             rows = np.flatnonzero(near & (gain < -1e-9 * own[j]))
-            held[rows, j] += move[rows]
+            rounded[rows, j] += move[rows]
             error[rows, j] += move[rows]
             slope[rows] += move[rows, None] * m[j]
             moved |= bool(rows.size)

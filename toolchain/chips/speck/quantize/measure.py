@@ -13,7 +13,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.lower.integers import lower
-from toolchain.chips.speck.quantize.layer import Integers, Layer, applied, read_layers
+from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, apply_integers, read_layers
 from toolchain.chips.speck.simulate.raster import MOST_SPIKES
 from toolchain.chips.speck.simulate.run import simulate
 from toolchain.chips.speck.spec import SpeckChip
@@ -21,7 +21,7 @@ from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
 from toolchain.runs.interpret import evaluate, interpret
 from toolchain.runs.recording import LayerRecord, count_agreement
 
-__all__ = ["Heard", "excerpt", "hear", "network_outputs", "outputs_of", "respond"]
+__all__ = ["LayerTrace", "excerpt", "float_outputs", "quantized_outputs", "respond", "trace_layers"]
 
 MOST = 20_000_000
 """Membranes times steps of the calibration spikes that layers are judged on; the first so many
@@ -29,18 +29,18 @@ steps, and samples spread evenly, are taken of longer ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Heard:
+class LayerTrace:
     """One layer in the float network.
 
     Attributes:
-        arriving: int32 (batch, time, channels, y, x), spikes that reach the convolution; at most
+        inputs: int32 (batch, time, channels, y, x), spikes that reach the convolution; at most
             as many at an address in a step as the simulator takes.
-        said: int32 (batch, time, channels, y, x), spikes of the neurons.
+        spikes: int32 (batch, time, channels, y, x), spikes of the neurons.
         peak: the largest magnitude of a membrane, before it was reset.
     """
 
-    arriving: Array
-    said: Array
+    inputs: Array
+    spikes: Array
     peak: float
 
 
@@ -54,23 +54,23 @@ def excerpt(graph: Graph, spikes: Array) -> Array:
     return spikes
 
 
-def hear(graph: Graph, spikes: Array) -> dict[str, Heard]:
+def trace_layers(graph: Graph, spikes: Array) -> dict[str, LayerTrace]:
     """Every layer of the float network on ``spikes``, by the name of its neurons."""
-    parts: dict[str, list[Heard]] = {layer.name: [] for layer in read_layers(graph)}
+    parts: dict[str, list[LayerTrace]] = {layer.name: [] for layer in read_layers(graph)}
     for sample in range(len(spikes)):  # one by one: the reference keeps every state in 64 bits
-        for name, heard in _hear_one(graph, spikes[sample : sample + 1]):
-            parts[name].append(heard)
+        for name, trace in _trace_sample(graph, spikes[sample : sample + 1]):
+            parts[name].append(trace)
     return {
-        name: Heard(
-            arriving=np.concatenate([heard.arriving for heard in each]),
-            said=np.concatenate([heard.said for heard in each]),
-            peak=max(heard.peak for heard in each),
+        name: LayerTrace(
+            inputs=np.concatenate([trace.inputs for trace in each]),
+            spikes=np.concatenate([trace.spikes for trace in each]),
+            peak=max(trace.peak for trace in each),
         )
         for name, each in parts.items()
     }
 
 
-def _hear_one(graph: Graph, spikes: Array) -> Iterator[tuple[str, Heard]]:
+def _trace_sample(graph: Graph, spikes: Array) -> Iterator[tuple[str, LayerTrace]]:
     records = interpret(graph, spikes, record=True).layers
     values = {graph.input: np.asarray(spikes, dtype=np.float64)}
     for name, node in graph.nodes.items():
@@ -81,9 +81,9 @@ def _hear_one(graph: Graph, spikes: Array) -> Iterator[tuple[str, Heard]]:
     for layer in read_layers(graph):
         yield (
             layer.name,
-            Heard(
-                arriving=_counts(values[graph.before(layer.weight_name)], MOST_SPIKES),
-                said=_counts(records[layer.name].spikes, 2**31 - 1),
+            LayerTrace(
+                inputs=_counts(values[graph.before(layer.weight_name)], MOST_SPIKES),
+                spikes=_counts(records[layer.name].spikes, 2**31 - 1),
                 peak=_peak(layer, records[layer.name]),
             ),
         )
@@ -94,14 +94,14 @@ def _counts(spikes: Array, most: int) -> Array:
     return np.minimum(spikes, most).astype(np.int32)
 
 
-def _peak(layer: Layer, record: LayerRecord) -> float:
+def _peak(layer: CoreLayer, record: LayerRecord) -> float:
     before = record.v_mem + record.spikes * layer.threshold
     return float(max(np.abs(record.v_mem).max(initial=0), np.abs(before).max(initial=0)))
 
 
-def outputs_of(graph: Graph, heard: Mapping[str, Heard]) -> Array:
+def float_outputs(graph: Graph, trace: Mapping[str, LayerTrace]) -> Array:
     """Spikes of all output layers of the float network, (batch, time, neurons)."""
-    return _side_by_side([heard[name].said for name in output_layers(graph)])
+    return _side_by_side([trace[name].spikes for name in output_layers(graph)])
 
 
 def output_layers(graph: Graph) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def output_layers(graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys(graph.outputs))
 
 
-def network_outputs(graph: Graph, spikes: Array, chip: SpeckChip) -> Array:
+def quantized_outputs(graph: Graph, spikes: Array, chip: SpeckChip) -> Array:
     """Spikes of all output layers of the quantized ``graph`` on its chip, like ``outputs_of``."""
     run = simulate(lower(graph, chip), spikes)
     return _side_by_side([run.outputs[name] for name in output_layers(graph)])
@@ -120,19 +120,21 @@ def _side_by_side(each: list[Array]) -> Array:
     return np.concatenate([x.reshape(*x.shape[:2], -1) for x in each], axis=2)
 
 
-def respond(layer: Layer, held: Integers, heard: Heard, chip: SpeckChip) -> tuple[float, int]:
+def respond(
+    layer: CoreLayer, quantized: Integers, trace: LayerTrace, chip: SpeckChip
+) -> tuple[float, int]:
     """The layer alone on its chip: agreement of its counts with the float ones, saturations."""
     # the ends get names that no layer has
     first, last = (f"{end} of {layer.weight_name}, {layer.name}" for end in ("start", "end"))
     chain = Graph.chain(
         {
-            first: Input(shape=heard.arriving.shape[2:]),
+            first: Input(shape=trace.inputs.shape[2:]),
             layer.weight_name: layer.conv,
             layer.name: layer.neuron,
             last: Output(),
         }
     )
-    program = lower(applied(chain, {layer.name: held}), chip)
-    run = simulate(program, heard.arriving)
-    said = run.spikes.reshape(heard.said.shape)
-    return count_agreement(heard.said, said), run.saturations[layer.name]
+    program = lower(apply_integers(chain, {layer.name: quantized}), chip)
+    run = simulate(program, trace.inputs)
+    spikes = run.spikes.reshape(trace.spikes.shape)
+    return count_agreement(trace.spikes, spikes), run.saturations[layer.name]

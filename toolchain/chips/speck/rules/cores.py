@@ -11,7 +11,7 @@ from toolchain.chips.rules.findings import Findings, Rule, error, info, warning
 from toolchain.chips.speck.lower.place import (
     cores_that_fit,
     memories,
-    obstacles,
+    placement_errors,
     text_of_ids,
     wrong_core,
 )
@@ -61,7 +61,7 @@ def core_count(program: SpeckProgram, chip: SpeckChip) -> Findings:
 
 def placement(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """Layers for which there are no cores, wherever they are now; asked by ``place``."""
-    yield from obstacles(program, chip)
+    yield from placement_errors(program, chip)
 
 
 @each(cores)
@@ -102,7 +102,7 @@ def _in_order(
     others = [
         number
         for number in cores_that_fit(core, chip)
-        if number not in unordered and not [*obstacles(program, chip, {core.name: number})]
+        if number not in unordered and not [*placement_errors(program, chip, {core.name: number})]
     ]
     if others:
         yield Remedy(f"core {text_of_ids(others, 'or')} keeps the order")

@@ -20,7 +20,6 @@ __all__ = [
     "clipped",
     "copied",
     "moved",
-    "narrower",
     "padded",
     "pooled",
     "rescaled",
@@ -28,11 +27,12 @@ __all__ = [
     "squared",
     "strided",
     "with_floor",
+    "with_outputs",
     "without_bias",
 ]
 
 
-def narrower(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram | None:
+def with_outputs(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram | None:
     """The first ``outputs`` output channels of a layer."""
     core = program[name]
     return _with(

@@ -98,10 +98,10 @@ def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]
     nodes = {**graph.nodes, name: Sensor(merge=merge, size=(height, width))}
     edges = [replace(e, pre=name) if e.pre == graph.input else e for e in graph.edges]
     tried = fold_sensor_pool(Graph(nodes, [Edge(graph.input, name), *edges]))
-    made = tried[name]
-    assert isinstance(made, Sensor)
+    sensor = tried[name]
+    assert isinstance(sensor, Sensor)
     shape = (channels, height, width)
-    if pool in tried or any(beyond_limits(SpeckSensor.of(made, name), shape, chip)):
+    if pool in tried or any(beyond_limits(SpeckSensor.of(sensor, name), shape, chip)):
         return
     merged = ", merge_polarities=True" if merge else ""
     yield Remedy(

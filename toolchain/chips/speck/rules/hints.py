@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
 from toolchain.chips.rules.trial import Case
-from toolchain.chips.speck.lower.place import cores_that_fit, crowded, text_of_ids
+from toolchain.chips.speck.lower.place import cores_that_fit, overfull_groups, text_of_ids
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.rules import edits
 from toolchain.chips.speck.spec import SpeckChip
@@ -41,12 +41,12 @@ def fewer_channels(case: SpeckCase) -> Edits[SpeckProgram]:
         return
 
     def fits(outputs: int) -> bool:
-        smaller = edits.narrower(case.subject, core.name, outputs)
+        smaller = edits.with_outputs(case.subject, core.name, outputs)
         return smaller is not None and bool(cores_that_fit(smaller[core.name], case.chip))
 
     outputs = core.weight.shape[0]
     if most := largest(outputs, fits):
-        smaller = edits.narrower(case.subject, core.name, most)
+        smaller = edits.with_outputs(case.subject, core.name, most)
         assert smaller is not None
         ids = text_of_ids(cores_that_fit(smaller[core.name], case.chip), "or")
         yield f"{outputs} -> {most} output channels fits core {ids}", smaller
@@ -60,7 +60,7 @@ def allowed_channels(case: SpeckCase) -> Edits[SpeckProgram]:
         outputs = case.subject[name].weight.shape[0]
         if outputs > most and name not in case.subject.outputs:
             text = f"{outputs} -> {most} output channels of {_weights(case, name)} are taken"
-            yield text, edits.narrower(case.subject, name, most)
+            yield text, edits.with_outputs(case.subject, name, most)
 
 
 def pooled_before(case: SpeckCase) -> Edits[SpeckProgram]:
@@ -145,7 +145,7 @@ def _narrowest(case: SpeckCase, layers: Sequence[SpeckCore]) -> Edits[SpeckProgr
     if kept and max(kept.values()) > 0:
         name = max(kept, key=lambda n: kept[n])
         outputs = case.subject[name].weight.shape[0]
-        changed = edits.narrower(case.subject, name, most[name])
+        changed = edits.with_outputs(case.subject, name, most[name])
         yield f"{outputs} -> {most[name]} output channels of {_weights(case, name)} fits", changed
 
 
@@ -161,13 +161,13 @@ def _weights(case: SpeckCase, name: str) -> str:
 
 def _most_channels(case: SpeckCase, core: SpeckCore) -> int:
     return largest(
-        core.weight.shape[0], lambda n: case.helps(edits.narrower(case.subject, core.name, n))
+        core.weight.shape[0], lambda n: case.helps(edits.with_outputs(case.subject, core.name, n))
     )
 
 
 def _members(case: SpeckCase) -> Sequence[SpeckCore]:
     """The layers of the crowd; the layer alone where it is about one that fits no core."""
-    for layers, _ in crowded(case.subject, case.chip, {}):
+    for layers, _ in overfull_groups(case.subject, case.chip, {}):
         if layers[0].name == case.finding.where:
             return layers
     return [_core(case)]

@@ -108,18 +108,18 @@ def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
     """A core has no field for groups, dilation and a second side; zeros say the same, at a cost."""
     for name, node in graph.of(Conv2d).items():
         kernel = dense(node, graph.input_shape_of(name), chip.limits)
-        own, made = node.weight.shape, kernel.weight.shape
-        if own == made:
+        own, written = node.weight.shape, kernel.weight.shape
+        if own == written:
             continue
         message = (
-            f"{_unusual(node)} written as one dense {made[2]}x{made[3]} kernel, exactly: "
+            f"{_unusual(node)} written as one dense {written[2]}x{written[3]} kernel, exactly: "
             f"{count(kernel.weight.size - node.weight.size)} of {count(kernel.weight.size)} "
-            f"weights are zeros. It takes {count(kernel_words(made))} kernel words, of which "
+            f"weights are zeros. It takes {count(kernel_words(written))} kernel words, of which "
             f"{count(kernel_words(own))} would hold the weights, and on {chip.name} each zero is "
             "an update too"
         )
         source = chip.cite(chip.limits.kernel_size)
-        yield info("dense_kernel", name, message, kernel_words(made), source=source)
+        yield info("dense_kernel", name, message, kernel_words(written), source=source)
 
 
 def _unusual(node: Conv2d) -> str:

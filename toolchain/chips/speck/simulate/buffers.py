@@ -11,19 +11,19 @@ import numpy.typing as npt
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.pack import Packed, pack
+from toolchain.chips.speck.simulate.pack import FlatProgram, pack
 from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording, squeeze_map
 from toolchain.chips.speck.simulate.tables import State
 
-__all__ = ["Run"]
+__all__ = ["BatchRun"]
 
 MOST_VALUES = 2**32
 """Spike counts that one simulation keeps; those of 32 bits fill 16 GiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Run:
+class BatchRun:
     """One simulation: the samples, and room for what comes out of each.
 
     Different samples may be under way in several threads.
@@ -32,7 +32,7 @@ class Run:
     program: SpeckProgram
     samples: Samples
     recorded: Collection[str]
-    packed: Packed
+    packed: FlatProgram
     membranes: Array
     spikes: Array
     history: Array
@@ -47,7 +47,7 @@ class Run:
         *,
         record: bool,
         drop: bool = True,
-    ) -> Run:
+    ) -> BatchRun:
         """``start``: membranes int16 (batch, channels, y, x) by core; ``drop`` as ``pack``'s.
 
         Raises:

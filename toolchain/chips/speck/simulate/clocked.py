@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolchain.chips.speck.simulate import kernel
-from toolchain.chips.speck.simulate.buffers import Run
+from toolchain.chips.speck.simulate.buffers import BatchRun
 
 __all__ = ["clocked"]
 
@@ -13,7 +13,7 @@ _LIMITS = {np.int16: 2**15 - 1, np.int32: 2**31 - 1, np.int64: 2**62}
 """Types of membranes, narrowest and fastest first, and the magnitudes that they hold."""
 
 
-def clocked(run: Run, sample: int) -> None:
+def clocked(run: BatchRun, sample: int) -> None:
     """Simulate a sample step by step: with 16 bits, and from the start with more if they end."""
     events = run.samples.events(sample)
     for dtype, limit in _LIMITS.items():

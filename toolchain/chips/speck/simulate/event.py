@@ -8,16 +8,22 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.buffers import Run
-from toolchain.chips.speck.simulate.event_kernel import Arrival, Cursor, Rules, Spike, run_core
+from toolchain.chips.speck.simulate.buffers import BatchRun
+from toolchain.chips.speck.simulate.event_kernel import (
+    ArrivalField,
+    CursorField,
+    KernelOptions,
+    SpikeField,
+    run_core,
+)
 from toolchain.chips.speck.simulate.events import event_array
 from toolchain.chips.speck.simulate.options import EventOptions
-from toolchain.chips.speck.simulate.tables import Core, State, Tables
+from toolchain.chips.speck.simulate.tables import CoreField, State, Tables
 
-__all__ = ["Moments", "simulate_events"]
+__all__ = ["Timeline", "simulate_events"]
 
 
-class Moments:
+class Timeline:
     """The order of everything that happens to a sample from outside: events, and a tick a step.
 
     Attributes:
@@ -42,7 +48,7 @@ class Moments:
         self.groups = np.cumsum(new)
 
 
-def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> dict[str, Array]:
+def simulate_events(run: BatchRun, sample: int, options: EventOptions, dt: int) -> dict[str, Array]:
     """Simulate a sample event by event; the output cores' spikes, an event array each.
 
     Raises:
@@ -52,7 +58,7 @@ def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> di
     counted = run.samples.events(sample)
     times = run.samples.times(sample, counted)
     step, y, column = (np.repeat(row, counted[3]).astype(np.int64) for row in counted[:3])
-    moments = Moments(
+    timeline = Timeline(
         step,
         np.repeat(times, counted[3]),
         run.samples.steps,
@@ -60,8 +66,8 @@ def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> di
         leak_first=options.leak_first,
     )
     state = run.state(sample, np.int32)
-    sent: dict[str | None, Array] = {None: np.array([moments.of_events, y, column], np.int32)}
-    rules = Rules(
+    sent: dict[str | None, Array] = {None: np.array([timeline.of_events, y, column], np.int32)}
+    rules = KernelOptions(
         by_channel=options.spike_order == "channel",
         wrap=options.overflow == "wrap",
         zero_weights=options.zero_weights,
@@ -69,8 +75,10 @@ def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> di
         leak_first=options.leak_first,
     )
     for index, core in enumerate(program.cores):
-        arrivals = _arrivals(program, core.name, sent, moments, options)
-        spikes, end = _take(index, arrivals, moments, rules, tables, state, options.most_spikes)
+        arrivals = _arrivals(program, core.name, sent, timeline, options)
+        spikes, end = _run_core(
+            index, arrivals, timeline, rules, tables, state, options.most_spikes
+        )
         if spikes.shape[1] > options.most_spikes:
             raise ValueError(
                 f"{core.name!r} spikes more than {options.most_spikes} times in sample {sample}, "
@@ -79,35 +87,35 @@ def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> di
             )
         sent[core.name] = spikes
     run.finish(sample, state)
-    return {name: _as_events(program, name, sent, moments) for name in program.outputs if dt}
+    return {name: _as_events(program, name, sent, timeline) for name in program.outputs if dt}
 
 
-def _take(
+def _run_core(
     core: int,
     arrivals: Array,
-    moments: Moments,
-    rules: Rules,
+    timeline: Timeline,
+    rules: KernelOptions,
     tables: Tables,
     state: State,
     most: int,
 ) -> tuple[Array, int]:
     """Spikes of one core, rows of ``Spike``, and the step it came to: the end, or over ``most``."""
-    cursor = np.zeros(len(Cursor), np.int64)
-    neurons = int(tables.cores[core, Core.HEIGHT] * tables.cores[core, Core.LINE])
-    spikes = np.empty((len(Spike), 2 * neurons + arrivals.shape[1]), np.int32)
-    first = moments.first
+    cursor = np.zeros(len(CursorField), np.int64)
+    neurons = int(tables.cores[core, CoreField.HEIGHT] * tables.cores[core, CoreField.LINE])
+    spikes = np.empty((len(SpikeField), 2 * neurons + arrivals.shape[1]), np.int32)
+    first = timeline.first
     while not run_core(core, arrivals, first, rules, tables, state, spikes, cursor):
-        if cursor[Cursor.FOUND] > most:
+        if cursor[CursorField.FOUND] > most:
             break
         spikes = np.concatenate([spikes, np.empty_like(spikes)], 1)
-    return spikes[:, : cursor[Cursor.FOUND]], int(cursor[Cursor.STEP])
+    return spikes[:, : cursor[CursorField.FOUND]], int(cursor[CursorField.STEP])
 
 
 def _arrivals(
     program: SpeckProgram,
     name: str,
     sent: Mapping[str | None, Array],
-    moments: Moments,
+    timeline: Timeline,
     options: EventOptions,
 ) -> Array:
     """Everything that a core is sent, in order; rows of ``Arrival``."""
@@ -118,8 +126,8 @@ def _arrivals(
             parts.append(np.concatenate([np.full((1, spikes.shape[1]), index), spikes], 0))
     together = np.concatenate(parts, 1)
     if len(parts) > 1:
-        key = together[Arrival.MOMENT]
-        key = moments.groups[key] if options.merging == "time" else key
+        key = together[ArrivalField.MOMENT]
+        key = timeline.groups[key] if options.merging == "time" else key
         together = together[:, np.argsort(key, kind="stable")]
     return together.astype(np.int32)
 
@@ -131,8 +139,8 @@ def _connections(program: SpeckProgram) -> list[tuple[str | None, str]]:
 
 
 def _as_events(
-    program: SpeckProgram, name: str, sent: Mapping[str | None, Array], moments: Moments
+    program: SpeckProgram, name: str, sent: Mapping[str | None, Array], timeline: Timeline
 ) -> Array:
     moment, y, column = sent[name]
     x, channel = np.divmod(column, program[name].output_shape[0])
-    return event_array(x, y, moments.times[moment], channel)
+    return event_array(x, y, timeline.times[moment], channel)

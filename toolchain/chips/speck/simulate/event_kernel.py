@@ -24,16 +24,16 @@ import numpy as np
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled_bare, inline_bare
 from toolchain.chips.compiled.lanes import LANES
-from toolchain.chips.speck.simulate.kernel import keep
-from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
+from toolchain.chips.speck.simulate.kernel import record_membranes
+from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowField, TargetField
 
-__all__ = ["Arrival", "Cursor", "Rules", "Spike", "run_core"]
+__all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "435d90441e4e"
+INLINED = "1070403d2b58"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
-class Arrival(IntEnum):
+class ArrivalField(IntEnum):
     """Rows of the table of events that a core is sent: the row of ``targets``, when, and where."""
 
     TARGET = 0
@@ -42,7 +42,7 @@ class Arrival(IntEnum):
     COLUMN = 3
 
 
-class Spike(IntEnum):
+class SpikeField(IntEnum):
     """Rows of the table of spikes that a core sends: when, and which neuron of which line."""
 
     MOMENT = 0
@@ -50,7 +50,7 @@ class Spike(IntEnum):
     COLUMN = 2
 
 
-class Cursor(IntEnum):
+class CursorField(IntEnum):
     """How far a core has come."""
 
     STEP = 0
@@ -59,7 +59,7 @@ class Cursor(IntEnum):
     FOUND = 3
 
 
-class Rules(NamedTuple):
+class KernelOptions(NamedTuple):
     """``EventOptions`` in the kernel's terms."""
 
     by_channel: bool
@@ -69,17 +69,29 @@ class Rules(NamedTuple):
     leak_first: bool
 
 
-_LINE, _PITCH, _HEIGHT = int(Core.LINE), int(Core.PITCH), int(Core.HEIGHT)
-_THRESHOLD, _FLOOR, _TO_ZERO = int(Core.THRESHOLD), int(Core.FLOOR), int(Core.RETURN_TO_ZERO)
-_MEMBRANE, _BIAS, _CHANNELS = int(Core.MEMBRANE_AT), int(Core.BIAS_AT), int(Core.CHANNELS)
-_WEIGHT, _WEIGHT_STEP = int(Core.WEIGHT_AT), int(Core.WEIGHT_STEP)
-_SPIKES, _HISTORY = int(Core.SPIKES_AT), int(Core.HISTORY_AT)
-_TO_ROW, _TO_COLUMN = int(Target.ROW_AT), int(Target.COLUMN_AT)
-_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(Row.FIRST), int(Row.COUNT), int(Row.WEIGHT)
-_AT_WEIGHT, _AT_MEMBRANE, _SYNOPS = int(Column.WEIGHT), int(Column.MEMBRANE), int(Column.SYNOPS)
-_TARGET, _MOMENT, _Y, _X = (int(field) for field in Arrival)
-_OUT_MOMENT, _OUT_Y, _OUT_X = (int(field) for field in Spike)
-_STEP, _TICKED, _ARRIVAL, _FOUND = (int(field) for field in Cursor)
+_LINE, _PITCH, _HEIGHT = int(CoreField.LINE), int(CoreField.PITCH), int(CoreField.HEIGHT)
+_THRESHOLD, _FLOOR, _TO_ZERO = (
+    int(CoreField.THRESHOLD),
+    int(CoreField.FLOOR),
+    int(CoreField.RETURN_TO_ZERO),
+)
+_MEMBRANE, _BIAS, _CHANNELS = (
+    int(CoreField.MEMBRANE_AT),
+    int(CoreField.BIAS_AT),
+    int(CoreField.CHANNELS),
+)
+_WEIGHT, _WEIGHT_STEP = int(CoreField.WEIGHT_AT), int(CoreField.WEIGHT_STEP)
+_SPIKES, _HISTORY = int(CoreField.SPIKES_AT), int(CoreField.HISTORY_AT)
+_TO_ROW, _TO_COLUMN = int(TargetField.ROW_AT), int(TargetField.COLUMN_AT)
+_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(RowField.FIRST), int(RowField.COUNT), int(RowField.WEIGHT)
+_AT_WEIGHT, _AT_MEMBRANE, _SYNOPS = (
+    int(ColumnField.WEIGHT),
+    int(ColumnField.MEMBRANE),
+    int(ColumnField.SYNOPS),
+)
+_TARGET, _MOMENT, _Y, _X = (int(field) for field in ArrivalField)
+_OUT_MOMENT, _OUT_Y, _OUT_X = (int(field) for field in SpikeField)
+_STEP, _TICKED, _ARRIVAL, _FOUND = (int(field) for field in CursorField)
 
 _LOWEST, _HIGHEST = -32768, 32767
 
@@ -115,7 +127,7 @@ def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
 
 
 @inline_bare
-def _singly(core, at, mine, weight, rules, tables, state):
+def _add_singly(core, at, mine, weight, rules, tables, state):
     """The sums of some of 32 neurons one by one, because some leave 16 bits."""
     while mine:
         i = lanes.lowest(mine)
@@ -140,7 +152,7 @@ def _update(core, step, moment, row, column, weight, size, rules, tables, state,
         sums = lanes.add(before, weights)
         beyond = lanes.either(lanes.below(sums, _LOWEST), lanes.greater(sums, _HIGHEST))
         if lanes.nonzero(beyond) & mine:
-            _singly(core, at, mine, weight, rules, tables, state)
+            _add_singly(core, at, mine, weight, rules, tables, state)
         else:
             after = lanes.maximum(sums, properties[_FLOOR])
             lanes.store(state.membranes, at, lanes.blend(mine, after, before))
@@ -167,7 +179,7 @@ def _sort_by_channel(spikes, first, last, channels):
 
 
 @inline_bare
-def _take(core, step, arrival, rules, tables, state, spikes, cursor):
+def _process_event(core, step, arrival, rules, tables, state, spikes, cursor):
     """One event, on all neurons that it reaches."""
     properties, target = tables.cores[core], tables.targets[arrival[_TARGET]]
     row = tables.rows[target[_TO_ROW] + arrival[_Y]]
@@ -229,7 +241,7 @@ def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
                 break
             if cursor[_FOUND] > room:
                 return False
-            _take(core, step, arrivals[:, at], rules, tables, state, spikes, cursor)
+            _process_event(core, step, arrivals[:, at], rules, tables, state, spikes, cursor)
             at += 1
             cursor[_ARRIVAL] = at
         if not cursor[_TICKED]:
@@ -240,7 +252,7 @@ def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
             cursor[_TICKED] = 1
             continue
         if tables.cores[core, _HISTORY] >= 0:
-            keep(core, step, tables, state)
+            record_membranes(core, step, tables, state)
         cursor[_TICKED] = 0
         cursor[_STEP] = step + 1
     return True

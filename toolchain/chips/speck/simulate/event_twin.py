@@ -14,7 +14,7 @@ from toolchain.arrays import Array
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.options import EventOptions
 
-__all__ = ["Event", "Happened", "simulate_singly"]
+__all__ = ["Event", "EventRecord", "simulate_singly"]
 
 
 class Event(NamedTuple):
@@ -28,7 +28,7 @@ class Event(NamedTuple):
     x: int
 
 
-class Happened(NamedTuple):
+class EventRecord(NamedTuple):
     """What a sample did, by core: spikes in order, membranes after each step, and counts."""
 
     spikes: dict[str, list[Event]]
@@ -43,14 +43,14 @@ def simulate_singly(
     steps: int,
     options: EventOptions,
     state: Mapping[str, Array] | None = None,
-) -> Happened:
+) -> EventRecord:
     """What happens for input events (step, time, channel, y, x), sorted by step and time."""
     arriving, ticks = _timeline(events, steps, options)
-    happened = Happened({}, {}, {}, {})
+    record = EventRecord({}, {}, {}, {})
     for core in program.cores:
         start = (state or {}).get(core.name, 0 if core.initial is None else core.initial)
         neurons = _Core(core, options, np.zeros(core.output_shape, np.int64) + start)
-        stream = _merged(program, core, arriving, happened.spikes, options)
+        stream = _merged(program, core, arriving, record.spikes, options)
         history = np.zeros((steps, *core.output_shape), np.int64)
         for step in range(steps):
             tick = ticks[step]
@@ -63,11 +63,11 @@ def simulate_singly(
                 if event.cause >= tick.cause:
                     neurons.take(event)
             history[step] = neurons.v
-        happened.spikes[core.name] = neurons.spikes
-        happened.v_mem[core.name] = history
-        happened.saturations[core.name] = neurons.saturations
-        happened.synops[core.name] = neurons.synops
-    return happened
+        record.spikes[core.name] = neurons.spikes
+        record.v_mem[core.name] = history
+        record.saturations[core.name] = neurons.saturations
+        record.synops[core.name] = neurons.synops
+    return record
 
 
 def _timeline(

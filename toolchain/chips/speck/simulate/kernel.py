@@ -31,25 +31,33 @@ import numpy as np
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled_bare, inline_bare
 from toolchain.chips.compiled.lanes import LANES
-from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
+from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowField, TargetField
 
-__all__ = ["keep", "run"]
+__all__ = ["record_membranes", "run"]
 
-INLINED = "08235caa271e"
+INLINED = "034737ecc848"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # Plain integers: to the compiler a member of an enumeration is a type of its own.
-_HEIGHT, _LINE, _PITCH = int(Core.HEIGHT), int(Core.LINE), int(Core.PITCH)
-_THRESHOLD, _FLOOR, _TO_ZERO = int(Core.THRESHOLD), int(Core.FLOOR), int(Core.RETURN_TO_ZERO)
-_REST, _MEMBRANE, _LINES = int(Core.REST), int(Core.MEMBRANE_AT), int(Core.LINE_AT)
-_BIAS, _BIAS_PEAK = int(Core.BIAS_AT), int(Core.BIAS_PEAK)
-_FIRST, _LAST = int(Core.FIRST_TARGET), int(Core.LAST_TARGET)
-_SPIKES, _HISTORY = int(Core.SPIKES_AT), int(Core.HISTORY_AT)
-_WEIGHT, _WEIGHT_STEP = int(Core.WEIGHT_AT), int(Core.WEIGHT_STEP)
-_TO, _TO_ROW, _TO_COLUMN = int(Target.CORE), int(Target.ROW_AT), int(Target.COLUMN_AT)
-_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(Row.FIRST), int(Row.COUNT), int(Row.WEIGHT)
-_AT_WEIGHT, _AT_MEMBRANE = int(Column.WEIGHT), int(Column.MEMBRANE)
-_VECTORS, _SYNOPS, _PEAK = int(Column.VECTORS), int(Column.SYNOPS), int(Column.PEAK)
+_HEIGHT, _LINE, _PITCH = int(CoreField.HEIGHT), int(CoreField.LINE), int(CoreField.PITCH)
+_THRESHOLD, _FLOOR, _TO_ZERO = (
+    int(CoreField.THRESHOLD),
+    int(CoreField.FLOOR),
+    int(CoreField.RETURN_TO_ZERO),
+)
+_REST, _MEMBRANE, _LINES = int(CoreField.REST), int(CoreField.MEMBRANE_AT), int(CoreField.LINE_AT)
+_BIAS, _BIAS_PEAK = int(CoreField.BIAS_AT), int(CoreField.BIAS_PEAK)
+_FIRST, _LAST = int(CoreField.FIRST_TARGET), int(CoreField.LAST_TARGET)
+_SPIKES, _HISTORY = int(CoreField.SPIKES_AT), int(CoreField.HISTORY_AT)
+_WEIGHT, _WEIGHT_STEP = int(CoreField.WEIGHT_AT), int(CoreField.WEIGHT_STEP)
+_TO, _TO_ROW, _TO_COLUMN = (
+    int(TargetField.CORE),
+    int(TargetField.ROW_AT),
+    int(TargetField.COLUMN_AT),
+)
+_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(RowField.FIRST), int(RowField.COUNT), int(RowField.WEIGHT)
+_AT_WEIGHT, _AT_MEMBRANE = int(ColumnField.WEIGHT), int(ColumnField.MEMBRANE)
+_VECTORS, _SYNOPS, _PEAK = int(ColumnField.VECTORS), int(ColumnField.SYNOPS), int(ColumnField.PEAK)
 
 _LOWEST, _HIGHEST = -32768, 32767
 
@@ -167,7 +175,7 @@ def _finish_line(core, step, row, limit, tables, state):
 
 
 @inline_bare
-def keep(core, step, tables, state):
+def record_membranes(core, step, tables, state):
     """The membranes of a core into its history."""
     properties = tables.cores[core]
     to = properties[_HISTORY] + step * properties[_HEIGHT] * properties[_LINE]
@@ -203,7 +211,7 @@ def run(steps, events, limit, tables, state):
                 state.touched[lines + row] = tables.cores[core, _BIAS] >= 0
                 fits &= _finish_line(core, step, row, limit, tables, state)
             if tables.cores[core, _HISTORY] >= 0:
-                keep(core, step, tables, state)
+                record_membranes(core, step, tables, state)
         if not fits:
             return False
     return True

@@ -9,13 +9,13 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import SpeckCore
-from toolchain.chips.speck.simulate.tables import Column, Row
+from toolchain.chips.speck.simulate.tables import ColumnField, RowField
 
-__all__ = ["Layout"]
+__all__ = ["CoreLayout"]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Layout:
+class CoreLayout:
     """A core while its place is sought: neurons before and after each line, and its weights.
 
     Raises:
@@ -86,11 +86,11 @@ class Layout:
         y = np.arange(height) // pooling
         first = np.maximum(0, -(-(y + padding - kernel + 1) // stride))
         last = np.minimum((y + padding) // stride, self.core.output_shape[1] - 1)
-        table = np.zeros((height, len(Row)), np.int32)
-        table[:, Row.FIRST] = first
+        table = np.zeros((height, len(RowField)), np.int32)
+        table[:, RowField.FIRST] = first
         covered = (y < height // pooling) | (not drop)
-        table[:, Row.COUNT] = np.where(covered, np.maximum(0, last - first + 1), 0)
-        table[:, Row.WEIGHT] = (y + padding - first * stride) * self.step
+        table[:, RowField.COUNT] = np.where(covered, np.maximum(0, last - first + 1), 0)
+        table[:, RowField.WEIGHT] = (y + padding - first * stride) * self.step
         return table
 
     def columns(self, pooling: int, width: int, drop: bool) -> Array:
@@ -104,20 +104,20 @@ class Layout:
         reached = np.minimum(right, self.core.output_shape[2] - 1) - np.maximum(0, left) + 1
         covered = (x < width // pooling) | (not drop)
         reached = np.where(covered, np.maximum(0, reached), 0)
-        table = np.zeros((width, channels, len(Column)), np.int32)
-        table[..., Column.WEIGHT] = runs[:, 1, None] + np.arange(channels) * height * self.step
-        table[..., Column.MEMBRANE] = (left * outputs)[:, None]
+        table = np.zeros((width, channels, len(ColumnField)), np.int32)
+        table[..., ColumnField.WEIGHT] = runs[:, 1, None] + np.arange(channels) * height * self.step
+        table[..., ColumnField.MEMBRANE] = (left * outputs)[:, None]
         vectors = np.where(reached > 0, -(-runs[:, 0] * outputs // LANES), 0)
-        table[..., Column.VECTORS] = vectors[:, None]
-        table[..., Column.SYNOPS] = (reached * outputs)[:, None]
-        table[..., Column.PEAK] = np.abs(self.core.weight.astype(np.int32)).max((0, 2, 3))
-        self._make_room(table[table[..., Column.VECTORS] > 0])
+        table[..., ColumnField.VECTORS] = vectors[:, None]
+        table[..., ColumnField.SYNOPS] = (reached * outputs)[:, None]
+        table[..., ColumnField.PEAK] = np.abs(self.core.weight.astype(np.int32)).max((0, 2, 3))
+        self._make_room(table[table[..., ColumnField.VECTORS] > 0])
         return table
 
     def _make_room(self, runs: Array) -> None:
         """Margins that no run leaves."""
         if runs.size:
-            starts = runs[:, Column.MEMBRANE].astype(int)
-            ends = starts + runs[:, Column.VECTORS].astype(int) * LANES
+            starts = runs[:, ColumnField.MEMBRANE].astype(int)
+            ends = starts + runs[:, ColumnField.VECTORS].astype(int) * LANES
             self.before = max(self.before, -int(starts.min()))
             self.after = max(self.after, int(ends.max()) - self.line)

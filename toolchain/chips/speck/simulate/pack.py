@@ -10,14 +10,14 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
-from toolchain.chips.speck.simulate.layout import Layout
-from toolchain.chips.speck.simulate.tables import Column, Core, Tables, Target
+from toolchain.chips.speck.simulate.layout import CoreLayout
+from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, Tables, TargetField
 
-__all__ = ["Packed", "pack"]
+__all__ = ["FlatProgram", "pack"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Packed:
+class FlatProgram:
     """The program, flat, and where what comes out of it lies.
 
     Attributes:
@@ -43,12 +43,12 @@ def pack(
     spikes: Collection[str],
     history: Collection[str],
     drop: bool = True,
-) -> Packed:
+) -> FlatProgram:
     """The tables of a program, with room to record ``steps`` of the named cores.
 
     ``drop``: rows and columns beyond the last full window of a pooling reach nothing.
     """
-    layouts = {core.name: Layout(core=core) for core in program.cores}
+    layouts = {core.name: CoreLayout(core=core) for core in program.cores}
     rows, columns = _reach(program, layouts, drop)  # first: it finds the margins
     neurons = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
     weights = {name: layout.weights() for name, layout in layouts.items()}
@@ -56,16 +56,16 @@ def pack(
     heights = {core.name: core.output_shape[1] for core in program.cores}
     room = {name: heights[name] * layout.pitch for name, layout in layouts.items()}
     places = {
-        Core.MEMBRANE_AT: _lay_out(room),
-        Core.LINE_AT: _lay_out(heights),
-        Core.WEIGHT_AT: _lay_out({name: w.size for name, w in weights.items()}),
-        Core.BIAS_AT: _lay_out({name: b.size for name, b in biases.items() if b.any()}),
-        Core.SPIKES_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in spikes}),
-        Core.HISTORY_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in history}),
+        CoreField.MEMBRANE_AT: _lay_out(room),
+        CoreField.LINE_AT: _lay_out(heights),
+        CoreField.WEIGHT_AT: _lay_out({name: w.size for name, w in weights.items()}),
+        CoreField.BIAS_AT: _lay_out({name: b.size for name, b in biases.items() if b.any()}),
+        CoreField.SPIKES_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in spikes}),
+        CoreField.HISTORY_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in history}),
     }
-    leaks = [biases[name] for name in places[Core.BIAS_AT]]
-    starts = {name: place.start for name, place in places[Core.MEMBRANE_AT].items()}
-    return Packed(
+    leaks = [biases[name] for name in places[CoreField.BIAS_AT]]
+    starts = {name: place.start for name, place in places[CoreField.MEMBRANE_AT].items()}
+    return FlatProgram(
         tables=Tables(
             inputs=np.array([0, len(program.inputs)], np.int64),
             cores=_core_table(program, layouts, places),
@@ -79,8 +79,8 @@ def pack(
         lines=sum(heights.values()),
         size=sum(room.values()),
         neurons=np.concatenate([layouts[name].neurons(at) for name, at in starts.items()]),
-        spikes=places[Core.SPIKES_AT],
-        history=places[Core.HISTORY_AT],
+        spikes=places[CoreField.SPIKES_AT],
+        history=places[CoreField.HISTORY_AT],
     )
 
 
@@ -105,7 +105,7 @@ def _connections(
 
 
 def _reach(
-    program: SpeckProgram, layouts: Mapping[str, Layout], drop: bool
+    program: SpeckProgram, layouts: Mapping[str, CoreLayout], drop: bool
 ) -> tuple[list[Array], list[Array]]:
     """Tables of rows and of columns, one of each a connection.
 
@@ -118,32 +118,39 @@ def _reach(
         shifted = slice(target.feature_shift, target.feature_shift + channels)
         reach = layout.columns(target.pooling, width, drop)[:, shifted]
         reach = reach.swapaxes(0, 1) if source is None else reach
-        columns.append(reach.reshape(-1, len(Column)))
+        columns.append(reach.reshape(-1, len(ColumnField)))
     return rows, columns
 
 
 def _core_table(
     program: SpeckProgram,
-    layouts: Mapping[str, Layout],
-    places: Mapping[Core, Mapping[str, slice]],
+    layouts: Mapping[str, CoreLayout],
+    places: Mapping[CoreField, Mapping[str, slice]],
 ) -> Array:
-    table = np.full((len(program.cores), len(Core)), -1, np.int64)
+    table = np.full((len(program.cores), len(CoreField)), -1, np.int64)
     first = len(program.inputs)
     for row, core in zip(table, program.cores, strict=True):
         layout = layouts[core.name]
-        row[[Core.HEIGHT, Core.LINE, Core.PITCH]] = core.output_shape[1], layout.line, layout.pitch
-        row[Core.WEIGHT_STEP] = core.stride[0] * layout.step
-        row[Core.THRESHOLD] = core.threshold_high
-        row[Core.FLOOR] = max(core.threshold_low, -32768)
-        row[Core.CHANNELS] = core.output_shape[0]
-        row[Core.RETURN_TO_ZERO] = core.return_to_zero
-        row[Core.REST] = max(min(core.threshold_high - 1, 32767), -row[Core.FLOOR])
-        row[Core.BIAS_PEAK] = np.abs(layout.biases().astype(int)).max()
+        row[[CoreField.HEIGHT, CoreField.LINE, CoreField.PITCH]] = (
+            core.output_shape[1],
+            layout.line,
+            layout.pitch,
+        )
+        row[CoreField.WEIGHT_STEP] = core.stride[0] * layout.step
+        row[CoreField.THRESHOLD] = core.threshold_high
+        row[CoreField.FLOOR] = max(core.threshold_low, -32768)
+        row[CoreField.CHANNELS] = core.output_shape[0]
+        row[CoreField.RETURN_TO_ZERO] = core.return_to_zero
+        row[CoreField.REST] = max(min(core.threshold_high - 1, 32767), -row[CoreField.FLOOR])
+        row[CoreField.BIAS_PEAK] = np.abs(layout.biases().astype(int)).max()
         for column, slices in places.items():
             if core.name in slices:
                 row[column] = slices[core.name].start
-        row[Core.MEMBRANE_AT] += layout.before
-        row[Core.FIRST_TARGET], row[Core.LAST_TARGET] = first, first + len(core.destinations)
+        row[CoreField.MEMBRANE_AT] += layout.before
+        row[CoreField.FIRST_TARGET], row[CoreField.LAST_TARGET] = (
+            first,
+            first + len(core.destinations),
+        )
         first += len(core.destinations)
     return table
 
@@ -151,8 +158,8 @@ def _core_table(
 def _target_table(program: SpeckProgram, rows: list[Array], columns: list[Array]) -> Array:
     """One row a connection: the core, and where its rows and columns start."""
     numbers = {core.name: index for index, core in enumerate(program.cores)}
-    table = np.zeros((len(rows), len(Target)), np.int64)
-    table[:, Target.CORE] = [numbers[target.layer] for *_, target in _connections(program)]
-    table[1:, Target.ROW_AT] = np.cumsum([len(part) for part in rows])[:-1]
-    table[1:, Target.COLUMN_AT] = np.cumsum([len(part) for part in columns])[:-1]
+    table = np.zeros((len(rows), len(TargetField)), np.int64)
+    table[:, TargetField.CORE] = [numbers[target.layer] for *_, target in _connections(program)]
+    table[1:, TargetField.ROW_AT] = np.cumsum([len(part) for part in rows])[:-1]
+    table[1:, TargetField.COLUMN_AT] = np.cumsum([len(part) for part in columns])[:-1]
     return table

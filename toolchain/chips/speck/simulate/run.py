@@ -12,8 +12,8 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.sensor import Sensed
-from toolchain.chips.speck.simulate.buffers import Run
+from toolchain.chips.speck.sensor import SensorSamples
+from toolchain.chips.speck.simulate.buffers import BatchRun
 from toolchain.chips.speck.simulate.clocked import clocked
 from toolchain.chips.speck.simulate.event import simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
@@ -100,16 +100,16 @@ def simulate(
     check_wiring(program)
     samples, length = _samples(program, raster, dt, steps)
     if program.sensor is not None:
-        samples = Sensed(samples, program.sensor, program.input_shape)
+        samples = SensorSamples(samples, program.sensor, program.input_shape)
         program = program.behind_sensor()
     start = start_state(program, len(samples), state)
     if timing == "clocked":
-        run = Run.of(program, samples, start, record=record)
+        run = BatchRun.of(program, samples, start, record=record)
         each(partial(clocked, run), range(len(samples)), threads)
         return run.recording()
     options = options or EventOptions()
     drop = options.partial_windows == "drop"
-    run = Run.of(program, samples, start, record=record, drop=drop)
+    run = BatchRun.of(program, samples, start, record=record, drop=drop)
     work = partial(simulate_events, run, options=options, dt=length)
     sent = each(work, range(len(samples)), threads)
     names = program.outputs if length else ()

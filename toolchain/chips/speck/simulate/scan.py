@@ -21,7 +21,7 @@ CHUNK = 2 * LANES
 
 
 @inline_bare
-def _busy(raster, at, stop):
+def _nonzero_bits(raster, at, stop):
     """Which of the (at most 64) inputs up to ``stop`` are not 0, as bits."""
     if at + CHUNK <= raster.size:
         bits = lanes.nonzero(lanes.load(raster, at))
@@ -38,7 +38,7 @@ def count_events(raster):
     """How many of a flat raster are not 0."""
     found = np.int64(0)
     for at in range(0, raster.size, CHUNK):
-        found += lanes.count(_busy(raster, at, min(at + CHUNK, raster.size)))
+        found += lanes.count(_nonzero_bits(raster, at, min(at + CHUNK, raster.size)))
     return found
 
 
@@ -53,7 +53,7 @@ def find_events(raster, steps, height, width, most, events):
     for step in range(steps):
         for start in range(0, size, CHUNK):
             at = step * size + start
-            bits = _busy(raster, at, at + min(CHUNK, size - start))
+            bits = _nonzero_bits(raster, at, at + min(CHUNK, size - start))
             while bits:
                 address = start + lanes.lowest(bits)
                 bits &= bits - 1

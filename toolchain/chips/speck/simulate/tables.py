@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from toolchain.arrays import Array
 
-__all__ = ["Column", "Core", "Row", "State", "Tables", "Target"]
+__all__ = ["ColumnField", "CoreField", "RowField", "State", "Tables", "TargetField"]
 
 
-class Core(IntEnum):
+class CoreField(IntEnum):
     """Columns of the table of cores; offsets are into the flat arrays, -1 for none.
 
     LINE is the neurons of a line, PITCH the distance from a line to the next, REST the largest
@@ -42,7 +42,7 @@ class Core(IntEnum):
     CHANNELS = 17
 
 
-class Target(IntEnum):
+class TargetField(IntEnum):
     """Columns of the table of connections: the core, and where their rows and columns start."""
 
     CORE = 0
@@ -50,7 +50,7 @@ class Target(IntEnum):
     COLUMN_AT = 2
 
 
-class Row(IntEnum):
+class RowField(IntEnum):
     """What a row of the source reaches: first line of neurons, how many, and its kernel row."""
 
     FIRST = 0
@@ -58,7 +58,7 @@ class Row(IntEnum):
     WEIGHT = 2
 
 
-class Column(IntEnum):
+class ColumnField(IntEnum):
     """What a channel of a column of the source reaches in each line.
 
     WEIGHT: where the run of weights starts; MEMBRANE: where in the line it is added, from the
