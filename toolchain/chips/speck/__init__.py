@@ -1,9 +1,9 @@
-"""SynSense Speck and DynapCNN: cores that convolve, integrate and fire, and sum-pool, by events.
+"""SynSense Speck and DynapCNN: cores with convolution, integrate-and-fire and sum pooling.
 
-What is loaded is a ``program`` of ``core``s with its ``sensor`` and ``readout`` (``outputs``: which
-neuron is which output; ``store``: how it is kept). A network gets there through ``quantize`` and
-``lower``; ``rules`` say what the chip refuses. From there on ``simulate``, ``power``, ``emit`` and
-``live``. ``family`` implements the contract.
+A ``program`` has ``core``s, a ``sensor`` and a ``readout`` (``outputs``: the table of output
+neurons; ``store``: its arrays and JSON). ``quantize`` and ``lower`` turn a network into a program,
+which ``rules`` check against the chip. It is the input of ``simulate``, ``power``, ``emit`` and
+``live``. ``family`` implements the contract of chip families.
 """
 
 from toolchain.chips.speck.emit.addresses import to_events, to_raster

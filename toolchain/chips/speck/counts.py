@@ -1,4 +1,4 @@
-"""How busy a Speck program is: from a simulation, from one that was recorded, or from rates."""
+"""Activity of a Speck program: from a simulation, from its recording, or from assumed rates."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["activity", "activity_at", "of_run"]
 
 
 def activity(program: SpeckProgram, spikes: Spikes) -> Activity:
-    """Counts of a run on a raster (batch, time, channels, height, width) or on events.
+    """Simulate a raster (batch, time, channels, height, width) or events and return the activity.
 
     Raises:
-        ValueError: a program without dt, or no such spikes.
+        ValueError: a program without dt, or spikes that do not fit the program.
     """
     step_length(program.dt)
     return of_run(program, simulate(program, spikes))
 
 
 def of_run(program: SpeckProgram, run: SpeckRecording) -> Activity:
-    """Counts of a run: the simulation made them on its way.
+    """Return the activity that a simulation counted.
 
     Raises:
         ValueError: a program without dt.
@@ -43,15 +43,16 @@ def of_run(program: SpeckProgram, run: SpeckRecording) -> Activity:
 
 
 def activity_at(program: SpeckProgram, rates: Mapping[str, float], steps: int) -> Activity:
-    """Counts for assumed mean rates, spread evenly over each map.
+    """Return the activity at assumed mean rates, spread evenly over each map.
 
     Args:
-        program: what is loaded.
+        program: the program on the chip.
         rates: spike/s of each neuron, by layer name and input name; every one is needed.
         steps: timesteps of one inference.
 
     Raises:
-        ValueError: rates that are missing, unknown or no numbers >= 0, or a program without dt.
+        ValueError: rates that are missing, unknown, negative or not numbers, or a program without
+            dt.
     """
     entry = program.input_name
     sizes = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
@@ -72,7 +73,7 @@ def _activity(
     synops: Mapping[str, float],
     steps: int,
 ) -> Activity:
-    """Activity of mean spikes and synops a step: of the input, and by layer."""
+    """Return the activity for mean spikes and synops a step: of the input, and by layer."""
     first = LayerActivity(
         name=program.input_name,
         neurons=int(np.prod(program.input_shape)),
@@ -93,14 +94,14 @@ def _activity(
 
 
 def _leaks(core: SpeckCore) -> float:
-    """Membranes that a tick of the slow clock changes; one tick a step."""
+    """Return the number of membranes that one tick of the slow clock changes; one tick a step."""
     return 0.0 if core.bias is None else float(np.prod(core.output_shape))
 
 
 def _expected_synops(
     program: SpeckProgram, core: SpeckCore, input_spikes: float, layer_spikes: Mapping[str, float]
 ) -> float:
-    """Mean fan-out of the sources times their spikes."""
+    """Return the mean fan-out of the sources times their spikes."""
     fan_out = float(
         conv_fan_out(core.input_shape, core.weight.shape, core.stride, core.padding).sum()
     )
@@ -112,7 +113,7 @@ def _expected_synops(
         elif program.sensor is not None:
             shape = (program.input_map[0], *shape[1:])
             window *= int(np.prod(program.sensor.pooling))
-        # each cell of the pooled map stands for a window of cells of the source
+        # each cell of the pooled map is a window of cells of the source
         part = shape[0] / core.input_shape[0]  # channels of the core that this source reaches
         found += spikes * fan_out * part * window / (shape[1] * shape[2])
     return found

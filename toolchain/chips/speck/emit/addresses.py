@@ -1,7 +1,7 @@
-"""Addresses of neurons, and spikes as the events of a board: both ways, without loss.
+"""Lossless conversion between neuron addresses, rasters, event arrays and board events.
 
-Three forms of the same spikes: counts of a raster, an event array for each sample (``x, y, t, p``,
-see ``events``), and what a board takes and gives (``SPIKES``), where a layer is a core's number.
+The same spikes have three forms: counts of a raster, an event array for each sample (``x, y, t,
+p``, see ``simulate.events``), and the events of a board (``SPIKES``), whose layer is a core id.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 Map = tuple[int, int, int]
 
 ADDRESS_BITS = 18
-"""Of the address of a neuron within its core."""
+"""Bits of the address of a neuron within its core."""
 
 SPIKES = np.dtype(
     [("layer", "<u2"), ("feature", "<u2"), ("y", "<u2"), ("x", "<u2"), ("timestamp", "<i8")]
@@ -40,7 +40,7 @@ SPIKES = np.dtype(
 """The vendor's ``Spike``: core, channel, row, column, and time in µs."""
 
 _ALL_TIME = 2**62
-"""A step that holds every event, µs."""
+"""Length of a step that includes every event, µs."""
 
 # ---- neurons ----
 
@@ -48,20 +48,20 @@ _ALL_TIME = 2**62
 def pack_address(
     shape: Map, channel: npt.ArrayLike, y: npt.ArrayLike, x: npt.ArrayLike
 ) -> npt.NDArray[np.int64]:
-    """The number under which a core's neurons are read and written one by one.
+    """Return the address of neurons within a core, by which they are read and written.
 
     Channel in the lowest bits, then x, then y, each with as many bits as its range needs.
 
     Args:
         shape: (channels, y, x) of the core's neurons.
-        channel, y, x: of one neuron or of many.
+        channel, y, x: coordinates of one neuron or of many.
 
     Raises:
-        ValueError: a neuron beyond the map, or a map beyond 18 bits.
+        ValueError: a neuron outside the map, or a map that needs more than 18 bits.
 
     Source: sinabs documentation, "Speck: reading neuron states". Its code shifts y by the bits of
-    y instead of those of x: the same on a square map, but on a wide one two neurons then have one
-    address, (y 0, x 2) and (y 1, x 0) of 2 x 8. Which a chip takes for maps that are not square
+    y instead of those of x: equal on a square map, but on a wide one two neurons then share an
+    address, (y 0, x 2) and (y 1, x 0) of 2 x 8. The order on a chip for maps that are not square
     is not published.
     """
     places = [np.asarray(value) for value in (channel, y, x)]
@@ -78,10 +78,10 @@ def pack_address(
 def unpack_address(
     shape: Map, address: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(channel, y, x) of addresses; inverse of ``pack_address``.
+    """Return (channel, y, x) of neuron addresses; inverse of ``pack_address``.
 
     Raises:
-        ValueError: an address of no neuron.
+        ValueError: an address outside the map.
     """
     channel_bits, _, x_bits = _address_bits(shape)
     number = np.asarray(address)
@@ -110,9 +110,9 @@ def _address_bits(shape: Map) -> tuple[int, int, int]:
 
 
 def to_events(raster: npt.ArrayLike, shape: Map, dt: float) -> list[Array]:
-    """Event arrays of a raster, one a sample: n counts are n events at the start of their step.
+    """Convert a raster to event arrays, one a sample: n counts are n events at the step's start.
 
-    Within a step they come by channel, y and x, those of one address together.
+    Within a step they are sorted by channel, y and x.
 
     Args:
         raster: whole counts (steps, channels, y, x), or a batch of them.
@@ -120,7 +120,7 @@ def to_events(raster: npt.ArrayLike, shape: Map, dt: float) -> list[Array]:
         dt: length of a step, s; a whole number of µs.
 
     Raises:
-        ValueError: no such raster or dt.
+        ValueError: a raster of another shape or with other values, or dt not in whole µs.
     """
     length = in_microseconds(dt)
     samples = Rasters(raster, shape, length)
@@ -130,18 +130,18 @@ def to_events(raster: npt.ArrayLike, shape: Map, dt: float) -> list[Array]:
 def to_raster(
     events: Array | Sequence[Array], shape: Map, dt: float, steps: int | None = None
 ) -> npt.NDArray[np.int32]:
-    """Counts (batch, steps, channels, y, x) of event arrays; inverse of ``to_events``.
+    """Return the counts (batch, steps, channels, y, x) of event arrays; inverse of ``to_events``.
 
-    What is kept of a time is its step, and of the order within a step nothing.
+    The order of events within a step is lost.
 
     Args:
         events: an event array or one for each sample, in order of time.
         shape: (channels, y, x).
         dt: length of a step, s; a whole number of µs.
-        steps: how many; by default up to the last event.
+        steps: number of steps; by default up to the last event.
 
     Raises:
-        ValueError: no such events, or steps or dt that do not go with them.
+        ValueError: events outside ``shape``, or ``steps`` or ``dt`` that do not fit them.
     """
     length = in_microseconds(dt)
     samples = EventArrays(events, shape, length, steps)
@@ -163,17 +163,17 @@ def _single_events(events: Array, width: int, length: int) -> Array:
 
 
 def to_board(program: SpeckProgram, events: Array) -> Array:
-    """The spikes to send for an event array of the program's input; (n,) of ``SPIKES``.
+    """Return the spikes to send for an event array of the program's input; (n,) of ``SPIKES``.
 
-    Each event goes to every core that reads the input, one after the other, pooled on the way.
-    Behind a sensor ``events`` are those that it has sent on.
+    Each event is sent to every core that reads the input, one after the other, with the pooling
+    of the connection. With a sensor, ``events`` are those behind it.
 
     Args:
-        program: placed.
+        program: a placed program.
         events: ``x, y, t, p``, in order of time.
 
     Raises:
-        ValueError: no such events, or layers without a core.
+        ValueError: events that do not fit the input, or layers that are not placed.
     """
     behind = program.behind_sensor()
     ids = _core_ids(program)
@@ -196,15 +196,15 @@ def to_board(program: SpeckProgram, events: Array) -> Array:
 
 
 def from_board(program: SpeckProgram, spikes: Array) -> dict[str, Array]:
-    """Event arrays by name of the monitored layer, of the spikes that a board sent.
+    """Return event arrays by name of the monitored layer, from the spikes that a board sent.
 
     Args:
-        program: placed.
-        spikes: (n,) of ``SPIKES``; those of one time stay in their order.
+        program: a placed program.
+        spikes: (n,) of ``SPIKES``; spikes of equal time keep their order.
 
     Raises:
-        ValueError: spikes of a core that is not monitored or beyond its map; layers without a
-            core.
+        ValueError: spikes of a core that is not monitored or outside its map; layers that are
+            not placed.
     """
     ids = _core_ids(program)
     monitored = [core for core in program.cores if core.monitor]
@@ -225,13 +225,13 @@ def from_board(program: SpeckProgram, spikes: Array) -> dict[str, Array]:
 
 
 def to_counts(program: SpeckProgram, spikes: Array, dt: float, steps: int) -> Array:
-    """What a board sent as a simulation gives it: int32 (1, steps, outputs).
+    """Return a board's output spikes in the form of a simulation: int32 (1, steps, outputs).
 
     Args:
-        program: placed.
-        spikes: (n,) of ``SPIKES``; their clock starts with the first step.
+        program: a placed program.
+        spikes: (n,) of ``SPIKES``; time 0 is the start of the first step.
         dt: length of a step, s; a whole number of µs.
-        steps: how many.
+        steps: number of steps.
 
     Raises:
         ValueError: as for ``from_board`` and ``to_raster``.

@@ -20,8 +20,8 @@ BOARDS = Boards(
         "samna.speck2f": Kind(devices=("Speck2fModuleDevKit", "Speck2fDevKit")),
     },
 )
-"""samna knows none of DynapCNN's since its release 0.46, and none of Speck 2c-mini and 2d-mini was
-seen.
+"""samna has no boards of DynapCNN since its release 0.46; board names of Speck 2c-mini and 2d-mini
+are not documented.
 """
 
 find_boards = BOARDS.find

@@ -1,15 +1,15 @@
-"""Which layer goes on which core.
+"""Placement of layers on cores.
 
-Among all placements in which every layer fits its core, the one taken is, in this order:
+Among all placements in which every layer fits its core, the one chosen has, in this order:
 
-1. as few layers as possible on cores that take events in no fixed order, unless they read the
-   input: there the vendor means these fast cores to be used;
+1. as few layers as possible on cores that process events in no fixed order, unless they read the
+   input, which these fast cores are intended for;
 2. layers that read the input on these cores, the busiest first where that is known;
-3. the smallest cores that will do, so that large ones stay free;
+3. the smallest cores that are large enough, so that large ones stay free;
 4. the lowest ids, the first layer's first. So the same program always gets the same cores.
 
-How far apart two cores are is not published, so traffic between them is no criterion. sinabs takes
-any placement and prefers none; a placement of sinabs or of one's own is taken with ``cores``.
+The distance between cores is not published, so traffic between them is no criterion. sinabs uses
+the first placement that fits; a placement from sinabs or of the user is given as ``cores``.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _placement_error = partial(error, "placement")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """A core for every layer, or why there is none.
+    """A core for every layer, or the errors that prevent it.
 
     Attributes:
         cores: hardware id by name of the layer; None if not every layer has one.
-        findings: errors; empty exactly if ``cores`` is there.
+        findings: errors; empty exactly if ``cores`` is not None.
     """
 
     cores: Mapping[str, int] | None
@@ -63,17 +63,17 @@ def place(
     cores: Mapping[str, int] | None = None,
     synops: Mapping[str, float] | None = None,
 ) -> Placement:
-    """A core for every layer of the program, whatever its cores are set to now.
+    """Find a core for every layer of the program; current cores are ignored.
 
     Args:
-        program: what is to be placed.
+        program: the program to place.
         chip: its specification.
-        cores: hardware id by name of the layer, for layers that are not to be placed elsewhere;
-            the others are placed around them.
-        synops: how busy each layer is, synop/step by its name, where that is known.
+        cores: hardware id by name of the layer, for layers with a fixed core; the others are
+            placed on the remaining ones.
+        synops: synaptic operations of each layer, synop/step by its name, where known.
 
-    Errors are a core in ``cores`` that cannot be, a layer that fits no core, and each smallest set
-    of layers that share fewer cores than they are.
+    Errors are: a core in ``cores`` that does not fit its layer, a layer that fits no core, and each
+    smallest set of layers that fits fewer cores than it has layers.
     """
     pinned = cores or {}
     findings = [*_wrong_pins(program, chip, pinned)] or [*placement_errors(program, chip, pinned)]
@@ -90,7 +90,7 @@ def place(
 def placement_errors(
     program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int] | None = None
 ) -> Iterator[Diagnostic]:
-    """Why there is no placement; nothing exactly if there is one."""
+    """Yield the errors that prevent a placement; none exactly if there is one."""
     for core in program.cores:
         if not cores_that_fit(core, chip):
             yield _no_core_error(core, chip)
@@ -101,14 +101,14 @@ def placement_errors(
 def overfull_groups(
     program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int]
 ) -> Iterator[tuple[list[SpeckCore], set[int]]]:
-    """Smallest sets of layers that fit too few cores, in the program's order, and these cores."""
+    """Yield the smallest sets of layers that fit too few cores, and these cores."""
     placeable = [core for core in program.cores if cores_that_fit(core, chip)]
     for layers, cores in hall_violators([_options(core, chip, pinned) for core in placeable]):
         yield [placeable[index] for index in sorted(layers)], cores
 
 
 def fits_no_memory(core: SpeckCore, chip: SpeckChip) -> bool:
-    """Whether one of the layer's memories alone exceeds every core, as the memory rules say."""
+    """Return whether one of the layer's memories alone exceeds every core."""
     return any(
         all(need > limit.value for need, limit in column)
         for column in zip(
@@ -119,14 +119,14 @@ def fits_no_memory(core: SpeckCore, chip: SpeckChip) -> bool:
 
 
 def memories(core: SpeckCore, spec: SpeckCoreSpec) -> Iterator[tuple[str, int, Quantity]]:
-    """(memory, words the layer needs, what the core has) of each of the three memories."""
+    """Yield (memory, words needed by the layer, words of the core) for the three memories."""
     yield "kernel", core.kernel_words, spec.kernel_memory
     yield "neuron", core.neuron_words, spec.neuron_memory
     yield "bias", core.bias_words, spec.bias_memory
 
 
 def cores_that_fit(core: SpeckCore, chip: SpeckChip) -> list[int]:
-    """Ids of the cores with room for the layer in all three memories, ascending."""
+    """Return the ids of the cores with enough of all three memories, ascending."""
     return [
         spec.id
         for spec in chip.cores
@@ -135,7 +135,7 @@ def cores_that_fit(core: SpeckCore, chip: SpeckChip) -> list[int]:
 
 
 def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Diagnostic]:
-    """Why hardware core ``number`` cannot hold the layer: it does not exist or is too small."""
+    """Yield why hardware core ``number`` cannot take the layer: unknown, or too small."""
     specs = {spec.id: spec for spec in chip.cores}
     spec = specs.get(-1 if (index := faults.as_int(number)) is None else index)
     if spec is None:
@@ -152,7 +152,7 @@ def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Dia
             yield _placement_error(core.name, message, need, limit, chip)
 
 
-# ---- what it costs ----
+# ---- costs ----
 
 
 def _costs(
@@ -161,7 +161,7 @@ def _costs(
     candidates: Sequence[Sequence[int]],
     synops: Mapping[str, float],
 ) -> list[dict[int, int]]:
-    """Of each layer on each of its cores: three numbers in one, the first worth most."""
+    """Return the cost of each layer on each core: three numbers in one, the first worth most."""
     specs = {spec.id: spec for spec in chip.cores}
     entries = {target.layer for target in program.inputs}
     busy = {name: 1 + round(1000 * synops.get(name, 0.0)) for name in entries}
@@ -180,7 +180,7 @@ def _costs(
 
 
 def _bits(spec: SpeckCoreSpec) -> int:
-    """Memory of a core, bit: kernel words have 8, the others 16.
+    """Return the memory of a core, bit: kernel words have 8, the others 16.
 
     Source: Speck Dev Kit Datasheet, tables 1 and 3.
     """
@@ -188,7 +188,7 @@ def _bits(spec: SpeckCoreSpec) -> int:
     return int(words)
 
 
-# ---- what is wrong ----
+# ---- errors ----
 
 
 def _options(core: SpeckCore, chip: SpeckChip, pinned: Mapping[str, int]) -> list[int]:
@@ -198,7 +198,7 @@ def _options(core: SpeckCore, chip: SpeckChip, pinned: Mapping[str, int]) -> lis
 def _wrong_pins(
     program: SpeckProgram, chip: SpeckChip, pinned: Mapping[str, int]
 ) -> Iterator[Diagnostic]:
-    """Everything that a hand-made placement gets wrong on its own."""
+    """Yield the errors of a placement given by the user, whatever the other layers need."""
     layers = {core.name: core for core in program.cores}
     memory = chip.cores[0].kernel_memory
     for name, number in pinned.items():
@@ -215,7 +215,7 @@ def _wrong_pins(
 
 
 def _no_core_error(core: SpeckCore, chip: SpeckChip) -> Diagnostic:
-    """The memories that are too small in every core, or all if it is their combination."""
+    """Return the error for a layer that fits no core, with the memories that are too small."""
     sizes = [{name: limit for name, _, limit in memories(core, spec)} for spec in chip.cores]
     needs = {name: need for name, need, _ in memories(core, chip.cores[0])}
     largest = {name: max((r[name] for r in sizes), key=lambda q: q.value) for name in needs}
@@ -230,7 +230,7 @@ def _no_core_error(core: SpeckCore, chip: SpeckChip) -> Diagnostic:
 
 
 def _nearest_core(core: SpeckCore, chip: SpeckChip) -> str:
-    """The core that lacks least, and how much."""
+    """Return the core that lacks least, and how much it lacks."""
     lacking = {
         spec.id: {m: n - int(q.value) for m, n, q in memories(core, spec) if n > q.value}
         for spec in chip.cores
@@ -260,13 +260,13 @@ def _group_error(
 
 
 def _words(core: SpeckCore, names: Sequence[str]) -> str:
-    """``512 kernel, 64 neuron and 2 bias words``."""
+    """Return ``512 kernel, 64 neuron and 2 bias words``."""
     needs = {"kernel": core.kernel_words, "neuron": core.neuron_words, "bias": core.bias_words}
     *first, last = [f"{count(needs[name])} {name}" for name in names]
     return f"{', '.join(first)} and {last} words" if first else f"{last} words"
 
 
 def text_of_ids(ids: set[int] | Sequence[int], joint: str = "and") -> str:
-    """``0, 1 and 4``."""
+    """Return ``0, 1 and 4``."""
     *first, last = [str(number) for number in sorted(ids)]
     return f"{', '.join(first)} {joint} {last}" if first else last

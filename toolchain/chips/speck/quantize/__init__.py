@@ -1,8 +1,8 @@
-"""How a float network becomes Speck's integers.
+"""Quantization of a float network to Speck's integers.
 
-``common`` is what sinabs does; ``auto`` uses 16 bits for biases, cuts outliers and rounds weights
-together, judged on calibration spikes. Both choose one scale a core: events leave it, so that
-everything it holds can be multiplied by one number.
+``common`` follows sinabs; ``auto`` uses 16 bits for biases, clips outliers and rounds weights
+jointly, scored on calibration spikes. Both choose one scale a core: its output is events, so all
+its numbers can be multiplied by one factor.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ QUANTIZERS = ("auto", "common")
 def quantize(
     graph: Graph, chip: SpeckChip, calibration: Array | None, method: str
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """``graph`` in integers, and what there is to say of them.
+    """Return ``graph`` in integers, and the findings about it.
 
     Args:
         graph: float network in the chip's layers.
-        chip: what it is for.
-        calibration: spikes (batch, time, channels, y, x) that ``auto`` listens to; without them,
-            or where the rules refuse the network anyway, it goes by the weights alone.
+        chip: the target chip.
+        calibration: spikes (batch, time, channels, y, x) that ``auto`` runs the network on; without
+            them, or where the rules refuse the network anyway, it uses the weights alone.
         method: one of ``QUANTIZERS``.
 
-    Requires: neurons have a convolution of their own; others are left in floats.
-    Ensures: every integer fits its word; the input is untouched.
+    Requires: neurons with a convolution of their own; others stay in floats.
+    Ensures: every integer fits its word; the input graph is unchanged.
     """
     layers = read_layers(graph)
     if method == "common":

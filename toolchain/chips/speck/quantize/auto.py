@@ -1,9 +1,9 @@
-"""Integers found on data: each layer on what the float network sends it, then all together.
+"""Quantization on calibration data: layer by layer first, then the whole network.
 
-For each layer a bounded list of scales is tried (:mod:`.candidates`), and the one is kept whose
-spike counts agree best with the float layer's. Then, layer after layer, the runners-up are tried in
-the whole network, where what leaves it is compared. At last the sinabs scales (:mod:`.common`)
-take their place if they agree better on all of the data. Nothing is drawn at random.
+For each layer a bounded list of scales is tried (:mod:`.candidates`), and scored by the agreement
+of its spike counts with the float layer's. Then, layer after layer, the next best are tried in the
+whole network, whose outputs are compared. Finally the sinabs scales (:mod:`.common`) are used
+instead if they agree better on all of the data. Nothing is random.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ from toolchain.runs.recording import count_agreement
 __all__ = ["NetworkTrial", "Outcome", "ScoredIntegers", "auto", "choose_outcome"]
 
 BEST = 3
-"""So many of a layer's best are tried in the whole network."""
+"""Number of a layer's best candidates that are tried in the whole network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredIntegers:
-    """Integers of a layer, and how it does with them alone.
+    """Integers of a layer and their score when the layer runs alone.
 
     Attributes:
         integers: the integers.
-        agreement: of its spike counts with the float layer's on the same input, 0..1.
-        saturations: how often one of its membranes was clamped at the edge of its word.
+        agreement: agreement of its spike counts with the float layer's on the same input, 0..1.
+        saturations: number of times that a membrane was clamped to its word.
     """
 
     integers: Integers
@@ -60,13 +60,13 @@ class ScoredIntegers:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
-    """What the search found.
+    """Result of the search.
 
     Attributes:
-        layers: what each layer is loaded with, by the name of its neurons.
-        common: the sinabs scales of each layer.
-        agreement, common_agreement: of the output counts on all calibration spikes.
-        fell_back: whether the sinabs scales were better and taken.
+        layers: the chosen integers of each layer, by the name of its neurons.
+        common: the integers at the sinabs scale of each layer.
+        agreement, common_agreement: agreement of the output counts on all calibration spikes.
+        fell_back: whether the sinabs scales were better and are used.
     """
 
     layers: Mapping[str, ScoredIntegers]
@@ -77,11 +77,11 @@ class Outcome:
 
 
 def auto(graph: Graph, chip: SpeckChip, calibration: Array) -> Outcome:
-    """The integers of every layer of ``graph`` on ``chip``.
+    """Find the integers of every layer of ``graph`` on ``chip``.
 
     Args:
-        graph: float network in the chip's layers, which the rules have passed.
-        chip: what it is for.
+        graph: float network in the chip's layers that passes the rules.
+        chip: the target chip.
         calibration: spikes (batch, time, channels, y, x); at least one step of one sample.
     """
     spikes = excerpt(graph, calibration)
@@ -102,7 +102,7 @@ def auto(graph: Graph, chip: SpeckChip, calibration: Array) -> Outcome:
 def _best_candidates(
     layer: CoreLayer, trace: LayerTrace, chip: SpeckChip
 ) -> tuple[list[ScoredIntegers], ScoredIntegers]:
-    """The best of a layer, the best first, and the sinabs scales."""
+    """Return the best integers of a layer, best first, and those of the sinabs scale."""
     words = SpeckWords.of(chip)
     m = moments(layer.conv, trace.inputs) if _few_taps(layer) else None
 
@@ -113,7 +113,7 @@ def _best_candidates(
     found = [score(quantized) for quantized in candidates(layer, words, trace.peak, m)]
     known = score(common(layer, chip))
     found.append(known)
-    # of equals the one with fewer saturations, then the larger scale, which comes first
+    # ties: fewer saturations, then the larger scale, which is earlier in the list
     found.sort(key=lambda one: (-one.agreement, one.saturations))
     return found[:BEST], known
 
@@ -124,7 +124,7 @@ def _few_taps(layer: CoreLayer) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NetworkTrial:
-    """The whole network on some spikes, and what the float network makes of them."""
+    """The whole network on some spikes, and the outputs of the float network on them."""
 
     graph: Graph
     chip: SpeckChip
@@ -132,7 +132,7 @@ class NetworkTrial:
     wanted: Array
 
     def agreement(self, chosen: Mapping[str, ScoredIntegers]) -> float:
-        """Of the output counts."""
+        """Return the agreement of the output counts with these integers."""
         graph = apply_integers(self.graph, {name: one.integers for name, one in chosen.items()})
         return count_agreement(self.wanted, quantized_outputs(graph, self.spikes, self.chip))
 
@@ -140,7 +140,7 @@ class NetworkTrial:
 def _refine(
     network: NetworkTrial, tried: Mapping[str, list[ScoredIntegers]], done: Callable[[], None]
 ) -> dict[str, ScoredIntegers]:
-    """Each layer's best, or one of the next with which the outputs agree better."""
+    """Choose for each layer its best integers, or a next one for which the outputs agree better."""
     chosen = {name: each[0] for name, each in tried.items()}
     most = network.agreement(chosen)
     for name, each in tried.items():
@@ -155,7 +155,7 @@ def _refine(
 def choose_outcome(
     network: NetworkTrial, best: dict[str, ScoredIntegers], known: dict[str, ScoredIntegers]
 ) -> Outcome:
-    """What was found, unless the sinabs scales agree better."""
+    """Return what was found, unless the sinabs scales agree better."""
     found, common_agreement = network.agreement(best), network.agreement(known)
     worse = found < common_agreement
     return Outcome(

@@ -6,10 +6,10 @@ r"""One scale a layer over weights, bias, threshold and floor, as sinabs chooses
     s &= \min\{\mathrm{scale}(W, 8), \mathrm{scale}(b, 8),
         \mathrm{scale}(\{v_{min}, \theta\}, 16), \mathrm{scale}(v_{init}, 16)\}
 
-in 32-bit floats, and every number times s, rounded half to even. Biases get 8 bits, though the
-chip has 16. The integers equal those of sinabs 3.1.3 but for two things: where there is no floor,
-none limits the scale (sinabs takes the lowest state for one, which makes s at most 1 and leaves
-most networks silent), and a threshold is never below 1.
+in 32-bit floats, and every number times s, rounded half to even. Biases have 8 bits, though the
+chip has 16. The integers equal those of sinabs 3.1.3 with two exceptions: a missing floor does not
+limit the scale (sinabs uses the lowest state, so that s is at most 1 and most networks do not
+spike), and a threshold is at least 1.
 
 Source: sinabs documentation, "discretize"; sinabs 3.1.3 as observed.
 """
@@ -25,13 +25,13 @@ from toolchain.chips.speck.spec import SpeckChip
 __all__ = ["BIAS_WIDTH", "common"]
 
 BIAS_WIDTH = 8
-"""Bits that sinabs gives a bias; a habit of the tool, not a limit of the chip."""
+"""Bits of a bias in sinabs; a choice of that tool, not a limit of the chip."""
 
 F32 = np.float32
 
 
 def common(layer: CoreLayer, chip: SpeckChip) -> Integers:
-    """The integers of one layer."""
+    """Return the integers of one layer."""
     conv, neuron = layer.conv, layer.neuron
     state = int(chip.limits.state_width.value)
     thresholds = neuron.v_threshold.ravel()
@@ -57,7 +57,7 @@ def common(layer: CoreLayer, chip: SpeckChip) -> Integers:
 
 
 def _largest_factor(values: Array, width: int) -> np.float32:
-    """The largest factor that keeps ``values`` in ``width`` bits; inf for nothing but zeros."""
+    """Return the largest factor that keeps ``values`` in ``width`` bits; inf for only zeros."""
     lowest, highest = -(2 ** (width - 1)), 2 ** (width - 1) - 1
     smallest, largest = F32(values.min()), F32(values.max())
     upper = abs(smallest) <= abs(largest) * F32(abs(lowest / highest))

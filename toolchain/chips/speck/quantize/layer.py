@@ -1,4 +1,4 @@
-"""A core's weights and neurons in floats, and the integers that one scale makes of them."""
+"""Weights and neurons of a core in floats, and their integers at one scale."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ class SpeckWords(SignedWords):
     """Largest values of the chip's signed words.
 
     Attributes:
-        floor: the floor nearest to 0 that works, lsb.
+        floor: the largest floor that works, <= 0, lsb.
     """
 
     floor: int
 
     @classmethod
     def of(cls, chip: SpeckChip) -> SpeckWords:
-        """The words of ``chip``."""
+        """Return the words of ``chip``."""
         return cls(**signed_words(chip.limits), floor=int(chip.limits.threshold_low_max.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CoreLayer:
-    """A convolution and the neurons behind it.
+    """A convolution and the neurons behind it: what one core computes.
 
     Attributes:
         name, weight_name: the user's names of the neurons and of the convolution.
-        conv, neuron: what they are in floats.
+        conv, neuron: both in floats.
     """
 
     name: str
@@ -53,13 +53,14 @@ class CoreLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Integers:
-    """How a layer is loaded.
+    """The integers of a layer.
 
     Attributes:
-        scale: integer steps a unit of the float network.
-        weight, bias: like those of the convolution.
-        threshold, floor, initial: like those of the neurons; floor None for the word's own end.
-        limited_by: the word that allows no larger scale.
+        scale: integer steps of a unit of the float network.
+        weight, bias: integers, in the shapes of the convolution's.
+        threshold, floor, initial: integers, in the shapes of the neurons'; floor None for the
+            lowest value of the word.
+        limited_by: the word that limits the scale.
     """
 
     scale: float
@@ -95,9 +96,9 @@ def _read(graph: Graph) -> tuple[CoreLayer, ...]:
 
 
 def integers(layer: CoreLayer, scale: float, words: SpeckWords, *, limited_by: str) -> Integers:
-    """Each number times ``scale``, rounded half to even and cut at the ends of its word.
+    """Multiply each number by ``scale``, round half to even and clip to its word.
 
-    A threshold is 1 at least, and a floor below 0 stays below 0.
+    A threshold is at least 1, and a floor below 0 stays below 0.
     """
     conv, neuron = layer.conv, layer.neuron
     floor = None
@@ -122,7 +123,7 @@ def _round_to_word(value: Array, lowest: int, highest: int) -> Array:
 
 
 def apply_integers(graph: Graph, found: Mapping[str, Integers]) -> Graph:
-    """``graph`` with the integers of each layer, by the name of its neurons."""
+    """Return ``graph`` with the integers of each layer, by the name of its neurons."""
     layers = read_layers(graph)
     convolutions = {
         layer.weight_name: replace(
@@ -148,5 +149,5 @@ def _with_integers(neuron: Neuron, quantized: Integers) -> Neuron:
 
 
 def _round_scaled(value: Array, quantized: Integers) -> Array:
-    """What no core holds, in the same unit: the rules refuse it unless it is 0 or the threshold."""
+    """Scale a value that no core stores; the rules refuse it unless it is 0 or the threshold."""
     return np.asarray(np.rint(value * quantized.scale).astype(np.int64))

@@ -1,6 +1,6 @@
-"""What each layer of the float network hears and says, and one layer alone on the chip.
+"""Spikes of every layer of the float network, and the run of one layer alone on the chip.
 
-A layer is judged on the spikes that the float network sends it, so that the errors of others do
+A layer is scored on its input spikes in the float network, so that the errors of other layers do
 not hide its own.
 """
 
@@ -24,19 +24,19 @@ from toolchain.runs.recording import LayerRecord, count_agreement
 __all__ = ["LayerTrace", "excerpt", "float_outputs", "quantized_outputs", "respond", "trace_layers"]
 
 MOST = 20_000_000
-"""Membranes times steps of the calibration spikes that layers are judged on; the first so many
-steps, and samples spread evenly, are taken of longer ones."""
+"""Membranes times steps of the calibration spikes that layers are scored on; of longer ones the
+first steps, and evenly spaced samples, are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerTrace:
-    """One layer in the float network.
+    """Input and output spikes of one layer in the float network.
 
     Attributes:
-        inputs: int32 (batch, time, channels, y, x), spikes that reach the convolution; at most
-            as many at an address in a step as the simulator takes.
+        inputs: int32 (batch, time, channels, y, x), input spikes of the convolution; at most
+            ``MOST_SPIKES`` at an address in a step.
         spikes: int32 (batch, time, channels, y, x), spikes of the neurons.
-        peak: the largest magnitude of a membrane, before it was reset.
+        peak: the largest magnitude of a membrane, before its reset.
     """
 
     inputs: Array
@@ -45,7 +45,7 @@ class LayerTrace:
 
 
 def excerpt(graph: Graph, spikes: Array) -> Array:
-    """The part of ``spikes`` (batch, time, *features) that layers are judged on."""
+    """Return the part of ``spikes`` (batch, time, *features) that layers are scored on."""
     neurons = max(1, sum(int(np.prod(node.shape)) for node in graph.of(Neuron).values()))
     spikes = spikes[:, : max(1, MOST // neurons)]
     most = max(1, MOST // (neurons * max(1, spikes.shape[1])))
@@ -55,9 +55,11 @@ def excerpt(graph: Graph, spikes: Array) -> Array:
 
 
 def trace_layers(graph: Graph, spikes: Array) -> dict[str, LayerTrace]:
-    """Every layer of the float network on ``spikes``, by the name of its neurons."""
+    """Record the input and output spikes of every layer of the float network on ``spikes``."""
     parts: dict[str, list[LayerTrace]] = {layer.name: [] for layer in read_layers(graph)}
-    for sample in range(len(spikes)):  # one by one: the reference keeps every state in 64 bits
+    for sample in range(
+        len(spikes)
+    ):  # one by one to save memory: the reference records every state in 64 bits
         for name, trace in _trace_sample(graph, spikes[sample : sample + 1]):
             parts[name].append(trace)
     return {
@@ -90,7 +92,7 @@ def _trace_sample(graph: Graph, spikes: Array) -> Iterator[tuple[str, LayerTrace
 
 
 def _counts(spikes: Array, most: int) -> Array:
-    """In 32 bits; only a network that runs away has more than ``most``."""
+    """Return spikes as int32, at most ``most``, which only a diverging network exceeds."""
     return np.minimum(spikes, most).astype(np.int32)
 
 
@@ -100,31 +102,31 @@ def _peak(layer: CoreLayer, record: LayerRecord) -> float:
 
 
 def float_outputs(graph: Graph, trace: Mapping[str, LayerTrace]) -> Array:
-    """Spikes of all output layers of the float network, (batch, time, neurons)."""
+    """Return the spikes of all output layers of the float network, (batch, time, neurons)."""
     return _side_by_side([trace[name].spikes for name in output_layers(graph)])
 
 
 def output_layers(graph: Graph) -> tuple[str, ...]:
-    """The layers whose spikes leave the network, each once."""
+    """Return the layers whose spikes leave the network, each once."""
     return tuple(dict.fromkeys(graph.outputs))
 
 
 def quantized_outputs(graph: Graph, spikes: Array, chip: SpeckChip) -> Array:
-    """Spikes of all output layers of the quantized ``graph`` on its chip, like ``outputs_of``."""
+    """Return the spikes of all output layers of a quantized graph, like ``float_outputs``."""
     run = simulate(lower(graph, chip), spikes)
     return _side_by_side([run.outputs[name] for name in output_layers(graph)])
 
 
 def _side_by_side(each: list[Array]) -> Array:
-    """(batch, time, *features) each, as (batch, time, neurons)."""
+    """Concatenate arrays (batch, time, *features) to (batch, time, neurons)."""
     return np.concatenate([x.reshape(*x.shape[:2], -1) for x in each], axis=2)
 
 
 def respond(
     layer: CoreLayer, quantized: Integers, trace: LayerTrace, chip: SpeckChip
 ) -> tuple[float, int]:
-    """The layer alone on its chip: agreement of its counts with the float ones, saturations."""
-    # the ends get names that no layer has
+    """Run the layer alone on its chip; return the agreement of its counts and its saturations."""
+    # names that differ from those of the layer
     first, last = (f"{end} of {layer.weight_name}, {layer.name}" for end in ("start", "end"))
     chain = Graph.chain(
         {

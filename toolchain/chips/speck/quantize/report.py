@@ -1,4 +1,4 @@
-"""What limits the scale of each layer, and how well the integers repeat the float network."""
+"""Findings on quantization: the limit of each scale, and the agreement with the float network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def scale_limits(
     chip: SpeckChip,
     outcome: Outcome | None = None,
 ) -> Iterator[Diagnostic]:
-    """For each layer the word that limits its scale, and what that leaves to the weights."""
+    """Yield for each layer the word that limits its scale, and the weight levels in use."""
     words = SpeckWords.of(chip)
     for layer in layers:
         quantized = found[layer.name]
@@ -46,7 +46,7 @@ def scale_limits(
 
 
 def _clipping_text(layer: CoreLayer, quantized: Integers, words: SpeckWords) -> str:
-    """How many weights lie beyond the word."""
+    """Return the number of weights beyond the word as text; empty if there are none."""
     weights = np.abs(layer.conv.weight * quantized.scale)
     beyond = int((np.rint(weights) > words.weight + 1).sum())
     if not beyond:
@@ -67,7 +67,7 @@ def _agreement_text(mine: ScoredIntegers, common: ScoredIntegers) -> str:
 
 
 def agreements(outcome: Outcome) -> Diagnostic:
-    """How far the outputs agree, with what was found and with the sinabs scales."""
+    """Return the agreement of the outputs, with the chosen and with the sinabs scales."""
     both = f"{_percent(outcome.agreement)} of the output counts on the calibration spikes"
     if outcome.fell_back:
         message = f"auto takes the scales of common, which repeat {both}, more than its own"

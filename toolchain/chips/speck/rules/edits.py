@@ -1,8 +1,8 @@
-"""A Speck program with something changed, and all that follows from it. Hints are tried on these.
+"""Edits of a Speck program that also adapt the layers behind; hints are tried on them.
 
-Each function gives a new program, or None where the change cannot be made. Layers behind a changed
-one are fitted to what they are then sent: they lose input channels, and a kernel as large as its
-input map shrinks with the map. Nothing is placed afterwards.
+Each function returns a new program, or None where the change is impossible. Layers behind a changed
+one are adapted to their new input: they lose input channels, and a kernel as large as its input map
+shrinks with the map. The result is not placed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def with_outputs(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram | None:
-    """The first ``outputs`` output channels of a layer."""
+    """Keep the first ``outputs`` output channels of a layer."""
     core = program[name]
     return _with(
         program,
@@ -45,17 +45,17 @@ def with_outputs(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram
 
 
 def strided(program: SpeckProgram, name: str, stride: tuple[int, int]) -> SpeckProgram | None:
-    """A layer with another stride."""
+    """Set the stride of a layer."""
     return _with(program, name, stride=stride, initial=None)
 
 
 def padded(program: SpeckProgram, name: str, padding: tuple[int, int]) -> SpeckProgram | None:
-    """A layer with another padding."""
+    """Set the padding of a layer."""
     return _with(program, name, padding=padding, initial=None)
 
 
 def squared(program: SpeckProgram, name: str) -> SpeckProgram | None:
-    """A layer with zeros behind the shorter side of its kernel; the map may become smaller."""
+    """Append zeros to the shorter side of a layer's kernel; the map may become smaller."""
     weight = program[name].weight
     side = max(weight.shape[2:])
     border = [(0, 0), (0, 0), *((0, side - length) for length in weight.shape[2:])]
@@ -63,7 +63,7 @@ def squared(program: SpeckProgram, name: str) -> SpeckProgram | None:
 
 
 def pooled(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | None:
-    """A layer all of whose events come sum-pooled by ``pooling``, the input's by the sensor."""
+    """Sum-pool all events of a layer by ``pooling``, those of the input by the sensor."""
     sensor = program.sensor
     if any(target.layer == name for target in program.inputs):
         sensor = _pooling(program, pooling)
@@ -76,12 +76,12 @@ def pooled(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | Non
     cores = tuple(replace(c, destinations=changed(c.destinations)) for c in program.cores)
     try:
         return _refitted(replace(program, sensor=sensor, cores=cores))
-    except ValueError:  # nothing is left of the map for a kernel
+    except ValueError:  # the map is smaller than the kernel
         return None
 
 
 def _pooling(program: SpeckProgram, pooling: int) -> SpeckSensor | None:
-    """The program's sensor with so much more pooling; None where it is not so easy."""
+    """Return the sensor with its pooling multiplied; None where that is not supported."""
     sensor = program.sensor
     if sensor is None or len(program.inputs) > 1:
         return None
@@ -93,9 +93,9 @@ def _pooling(program: SpeckProgram, pooling: int) -> SpeckSensor | None:
 
 
 def copied(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
-    """A layer on two cores: the first sends to its first ``kept`` destinations, the other to more.
+    """Duplicate a layer: the first core keeps ``kept`` destinations, the second has the others.
 
-    Exact: both compute the same.
+    Exact: both compute the same spikes.
     """
     core = program[name]
     first = replace(core, destinations=core.destinations[:kept])
@@ -106,9 +106,9 @@ def copied(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
 
 
 def split(program: SpeckProgram, name: str) -> SpeckProgram:
-    """A layer on two cores, each with half of its output channels.
+    """Split a layer into two cores, each with half of its output channels.
 
-    Exact: their spikes lie side by side in whatever the layer sends to.
+    Exact: their spikes use consecutive channels of each destination.
     """
     core = program[name]
     half = core.weight.shape[0] // 2
@@ -132,7 +132,7 @@ def split(program: SpeckProgram, name: str) -> SpeckProgram:
 
 
 def _parted(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> SpeckProgram:
-    """The program with two cores for one; ``first`` has its name. Both are sent the same."""
+    """Replace a core by two with the same sources; ``first`` has its name."""
     cores: list[SpeckCore] = []
     for core in program.cores:
         if core.name == first.name:
@@ -144,7 +144,7 @@ def _parted(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> Speck
 
 
 def rescaled(program: SpeckProgram, name: str, factor: int) -> SpeckProgram | None:
-    """A layer's integers divided by ``factor``, rounded half to even."""
+    """Divide a layer's integers by ``factor``, rounded half to even."""
     core = program[name]
     changes: dict[str, Any] = {
         part: np.rint(value / factor).astype(np.int64)
@@ -157,28 +157,28 @@ def rescaled(program: SpeckProgram, name: str, factor: int) -> SpeckProgram | No
 
 
 def with_floor(program: SpeckProgram, name: str, threshold_low: int) -> SpeckProgram | None:
-    """A layer with another floor of its membranes."""
+    """Set the floor of a layer's membranes."""
     return _with(program, name, threshold_low=threshold_low)
 
 
 def clipped(program: SpeckProgram, name: str, top: int) -> SpeckProgram | None:
-    """A layer without weights above ``top``."""
+    """Clip the weights of a layer to ``top``."""
     return _with(program, name, weight=np.minimum(program[name].weight, top))
 
 
 def without_bias(program: SpeckProgram, name: str) -> SpeckProgram | None:
-    """A layer without biases."""
+    """Remove the biases of a layer."""
     return _with(program, name, bias=None)
 
 
 def moved(program: SpeckProgram, chip: SpeckChip) -> SpeckProgram:
-    """The program for another chip of the family."""
+    """Return the program for another chip of the family."""
     cores = tuple(replace(core, core=None) for core in program.cores)
     return replace(program, chip=chip.name, cores=cores)
 
 
 def _doubling(core: SpeckCore, name: str, second: str) -> SpeckCore:
-    """A core that sends to ``second`` what it sends to ``name``."""
+    """Return a core that sends to ``second`` what it sends to ``name``."""
     more = [replace(target, layer=second) for target in core.destinations if target.layer == name]
     return replace(core, destinations=(*core.destinations, *more), core=None)
 
@@ -186,7 +186,7 @@ def _doubling(core: SpeckCore, name: str, second: str) -> SpeckCore:
 def _with(program: SpeckProgram, name: str, **changes: Any) -> SpeckProgram | None:
     try:
         return _refitted(_exchanged(program, replace(program[name], **changes)))
-    except ValueError:  # no such program exists on any chip: a kernel larger than its map
+    except ValueError:  # invalid on every chip: a kernel larger than its map
         return None
 
 
@@ -196,7 +196,7 @@ def _exchanged(program: SpeckProgram, core: SpeckCore) -> SpeckProgram:
 
 
 def _refitted(program: SpeckProgram) -> SpeckProgram | None:
-    """Every layer as what it is sent wants it; None where its sources do not go together."""
+    """Adapt every layer to the map that it receives; None where its sources disagree."""
     for name in [core.name for core in program.cores]:
         sent, sides = set[int](), set[tuple[int, ...]]()
         for source, target in program.sources(name):

@@ -1,7 +1,7 @@
-"""What may help against a finding about the float network: layers written otherwise.
+"""Hints for findings about the float network: layers with other settings.
 
-What such a layer computes is not the same, so the network has to be trained with it, or it is an
-approximation that a user may accept.
+Such a layer computes something different, so the network has to be trained with it, or the user
+accepts it as an approximation.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["APPROXIMATIONS", "advise"]
 
 GraphCase: TypeAlias = Case[Graph, SpeckChip]
 Rewrite: TypeAlias = Callable[[Node], tuple[str, Node] | None]
-"""A layer to an action in words and the layer after it; None where it does not apply."""
+"""Function from a layer to an action in words and the new layer; None where it does not apply."""
 
 
 def advise(case: GraphCase) -> Iterator[Remedy]:
-    """Yield what helps against an error."""
+    """Yield the remedies for an error."""
     if not is_error(case.finding):
         return
     yield from edited(case, {case.finding.rule: [rewritten]})
@@ -36,7 +36,7 @@ def advise(case: GraphCase) -> Iterator[Remedy]:
 
 
 def rewritten(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
-    """The layer of the finding written otherwise."""
+    """Yield the graph with the layer of the finding rewritten."""
     graph, name = case.subject, case.finding.where
     rewrite = REWRITES.get(case.finding.rule)
     if rewrite is None or (found := rewrite(graph[name])) is None:
@@ -44,12 +44,12 @@ def rewritten(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
     words, node = found
     try:
         yield words, graph.replace({name: node})
-    except GraphError:  # what follows takes another shape
+    except GraphError:  # the next layer expects another shape
         return
 
 
 def as_sum(node: Node) -> tuple[str, Node] | None:
-    """A sum in place of an average."""
+    """Replace an average by a sum."""
     if not isinstance(node, AvgPool2d):
         return None
     times = node.kernel[0] * node.kernel[1]
@@ -69,7 +69,7 @@ def _neuron(text: str, **changes: Any) -> Rewrite:
 
 
 def one_value(node: Node) -> tuple[str, Node] | None:
-    """The mean for all neurons of the layer."""
+    """Replace the values of the neurons by their mean."""
     if not isinstance(node, Neuron):
         return None
     means: dict[str, Any] = {"v_threshold": node.v_threshold.mean()}
@@ -80,7 +80,7 @@ def one_value(node: Node) -> tuple[str, Node] | None:
 
 
 def plain(node: Node) -> tuple[str, Node] | None:
-    """Without what the neurons have beyond threshold and floor."""
+    """Remove the settings of the neurons beyond threshold and floor."""
     if not isinstance(node, Neuron):
         return None
     usual = {"v_leak": 0, "bias": 0, "spike_scale": 1, "gain": 1}
@@ -97,7 +97,7 @@ def plain(node: Node) -> tuple[str, Node] | None:
 
 
 def lower_floor(node: Node) -> tuple[str, Node] | None:
-    """A floor as far below rest as the threshold is above."""
+    """Set the floor as far below rest as the threshold is above."""
     if not isinstance(node, Neuron):
         return None
     floor = -float(node.v_threshold.mean())
@@ -110,7 +110,7 @@ APPROXIMATIONS = {
     "comparison": ("gt->ge",),
     "plain_neurons": ("spike_cap->chip_cap",),
 }
-"""The approximations that may help against the findings of a rule."""
+"""The approximations that may resolve the findings of a rule."""
 
 REWRITES: dict[str, Rewrite] = {
     "node_kinds": as_sum,

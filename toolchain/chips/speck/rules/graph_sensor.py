@@ -1,4 +1,4 @@
-"""What the camera of a Speck chip asks of the network behind it: rules on the real-valued graph."""
+"""Rules on the real-valued graph about the camera of a Speck chip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["input_pooling", "sensor_first"]
 
 
 def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
-    """There is one camera, in front of everything."""
+    """Check that there is one camera, before every other layer."""
     sensors = graph.of(Sensor)
     for name in sensors:
         if len(sensors) > 1:
@@ -40,7 +40,7 @@ def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
 
 
 def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
-    """Events are pooled by the camera, before its crop and for all that reads it alike."""
+    """Check that pools of the input are part of the camera."""
     for name in graph.of(SumPool2d):
         read = {source for source, _ in sources(graph, name)}
         if graph.input in read:
@@ -57,7 +57,7 @@ def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
 
 
 def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
-    """Why a pool behind a sensor was not folded into it."""
+    """Return why a pool behind a sensor was not folded into it."""
     pool, node = graph[name], graph[sensor]
     assert isinstance(pool, SumPool2d)
     assert isinstance(node, Sensor)
@@ -74,7 +74,7 @@ def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
 
 
 def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
-    """The nearest crop with which the pool is folded and nothing behind it changes its shape."""
+    """Yield the nearest crop with which the pool is folded and no later shape changes."""
     window, node = graph[pool], graph[sensor]
     assert isinstance(window, SumPool2d)
     assert isinstance(node, Sensor)
@@ -89,7 +89,7 @@ def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
 
 
 def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]:
-    """The layer that takes the pool over, if it does."""
+    """Yield the sensor that can replace a pool of the input, if it fits the chip."""
     channels, height, width = graph.shape(graph.input)
     merge = channels == 1
     name = "sensor"

@@ -1,6 +1,6 @@
-"""What layers may compute on Speck: rules on the real-valued graph, each yielding findings.
+"""Rules on the real-valued graph about what a single layer computes.
 
-Max pooling has no rule: no Graph holds it, so extraction refuses it by the layer's name.
+Max pooling has no rule: a Graph cannot represent it, so extraction refuses it by the layer's name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["NEURONS"]
 
 
 def _resets_otherwise(node: Neuron) -> bool:
-    """Whether a spike does more or less than to take the threshold off, or to return to zero."""
+    """Return whether the reset is neither subtraction of the threshold nor return to zero."""
     zero = node.reset in ("value", "additive") and not np.any(node.v_reset)
     subtract = node.reset == "subtract" and not subtracts_other(node)
     return node.reset_when != "same" or not (zero or subtract)
@@ -63,7 +63,7 @@ reset = refused(
 
 
 def _several(field: str) -> Fault[Neuron]:
-    """A field that has not the same value in all neurons."""
+    """Return the fault for a field with several values among the neurons."""
 
     def values(node: Neuron) -> int:
         value: Array | None = getattr(node, field)
@@ -105,7 +105,7 @@ plain_neurons = refused(
 
 
 def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
-    """A core has no field for groups, dilation and a second side; zeros say the same, at a cost."""
+    """Report kernels with groups, dilation or two sides, which are filled with zeros."""
     for name, node in graph.of(Conv2d).items():
         kernel = dense(node, graph.input_shape_of(name), chip.limits)
         own, written = node.weight.shape, kernel.weight.shape
@@ -123,7 +123,7 @@ def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
 
 
 def _unusual(node: Conv2d) -> str:
-    """What a core has no field for: ``2 groups and dilation 1x3``."""
+    """Return the settings that a core has no field for: ``2 groups and dilation 1x3``."""
     height, width = node.weight.shape[2:]
     found = [f"{node.groups} groups"] * (node.groups != 1)
     found += [f"dilation {by(node.dilation)}"] * (node.dilation != (1, 1))

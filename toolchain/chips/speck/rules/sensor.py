@@ -1,4 +1,4 @@
-"""Rules about the camera: what it can be set to, and what of it is not simulated."""
+"""Rules about the camera: its limits, and what of it is not simulated."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["SENSOR", "beyond_limits"]
 
 
 def sensor(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """A camera that the chip does not have, or cannot set up like this."""
+    """Check that the chip has a camera with these settings."""
     if program.sensor is not None:
         yield from beyond_limits(program.sensor, program.input_shape, chip)
 
 
 def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckChip) -> Findings:
-    """What ``sensor`` asks of ``chip`` in vain, for events of ``shape`` (channels, y, x)."""
+    """Yield the settings of ``sensor`` that ``chip`` lacks, for events (channels, y, x)."""
     limits, find = chip.sensor, partial(error, "sensor", sensor.name)
     if limits is None:
         yield find(f"{chip.name} has no event sensor that is known of")
@@ -51,7 +51,7 @@ def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckC
 
 
 def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """The camera sends its events to too many cores, or to other channels than its own."""
+    """Check that the camera sends to few enough cores, and to its own channels."""
     if program.sensor is None or chip.sensor is None:
         return
     find = partial(error, "sensor_destinations", program.sensor.name)
@@ -70,7 +70,7 @@ def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
 
 @each(entries)
 def input_pooling(at: At[SpeckProgram, SpeckChip, Destination]) -> Findings:
-    """Pooling on the way from the input to a core, for which there is no setting."""
+    """Check that connections of the input have no pooling, for which there is no setting."""
     pooling = at.item.pooling
     if pooling != 1:
         message = (
@@ -81,7 +81,7 @@ def input_pooling(at: At[SpeckProgram, SpeckChip, Destination]) -> Findings:
 
 
 def event_filter(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """A filter that cannot be set up like this, or that drops events which the simulation keeps."""
+    """Check the filter's settings, and report one that drops events the simulation keeps."""
     if program.sensor is None or program.sensor.filter is None or chip.sensor is None:
         return
     settings, limits, name = program.sensor.filter, chip.sensor, program.sensor.name

@@ -24,13 +24,13 @@ __all__ = ["Timeline", "simulate_events"]
 
 
 class Timeline:
-    """The order of everything that happens to a sample from outside: events, and a tick a step.
+    """The order of all external events of a sample: input events, and one tick a step.
 
     Attributes:
-        first: the first moment of each step, and one more, int64 (steps + 1,).
-        of_events: the moment of each input event, ascending, int64 (n,).
+        first: the first moment of each step and of the one after the last, int64 (steps + 1,).
+        of_events: the moment of each input event, its index in the order, ascending, int64 (n,).
         times: of each moment, µs, int64.
-        groups: a number of each moment that rises where the time does, and around each tick.
+        groups: a number for each moment that increases with its time, and around each tick.
     """
 
     def __init__(self, step: Array, times: Array, steps: int, dt: int, *, leak_first: bool) -> None:
@@ -49,10 +49,10 @@ class Timeline:
 
 
 def simulate_events(run: BatchRun, sample: int, options: EventOptions, dt: int) -> dict[str, Array]:
-    """Simulate a sample event by event; the output cores' spikes, an event array each.
+    """Simulate a sample event by event; return an event array for each output core.
 
     Raises:
-        ValueError: a core spikes more often than ``options.most_spikes``.
+        ValueError: a core with more spikes than ``options.most_spikes``.
     """
     program, tables = run.program, run.packed.tables
     counted = run.samples.events(sample)
@@ -99,7 +99,10 @@ def _run_core(
     state: State,
     most: int,
 ) -> tuple[Array, int]:
-    """Spikes of one core, rows of ``Spike``, and the step it came to: the end, or over ``most``."""
+    """Return the spikes of a core, rows of ``SpikeField``, and the step that it reached.
+
+    It stops before the last step if there are more than ``most`` spikes.
+    """
     cursor = np.zeros(len(CursorField), np.int64)
     neurons = int(tables.cores[core, CoreField.HEIGHT] * tables.cores[core, CoreField.LINE])
     spikes = np.empty((len(SpikeField), 2 * neurons + arrivals.shape[1]), np.int32)
@@ -118,7 +121,7 @@ def _arrivals(
     timeline: Timeline,
     options: EventOptions,
 ) -> Array:
-    """Everything that a core is sent, in order; rows of ``Arrival``."""
+    """Return the events that a core receives, in order; rows of ``ArrivalField``."""
     parts = []
     for index, (source, layer) in enumerate(_connections(program)):
         if layer == name:
@@ -133,7 +136,7 @@ def _arrivals(
 
 
 def _connections(program: SpeckProgram) -> list[tuple[str | None, str]]:
-    """(source, or None for the input; core) in the order of the table of targets."""
+    """Return (source, or None for the input; core) in the order of the table of targets."""
     from_input = [(None, target.layer) for target in program.inputs]
     return from_input + [(c.name, target.layer) for c in program.cores for target in c.destinations]
 

@@ -1,13 +1,13 @@
-"""The compiled event simulation: one core, one event after the other, a whole stream in a call.
+"""The compiled event simulation: one core with its whole stream of events in a call.
 
-Cores are fed forward, so a core can take its whole stream before the next one starts; streams are
-kept in the order of the input events that caused them.
+Connections are feed-forward, so a core can process its whole stream before the next one starts;
+streams are in the order of the input events that caused them.
 
 A core finishes an event before the next. Each neuron that the event reaches is updated once and
 fires at most once, so its neurons can be updated together, 32 at a time, and only those that fire
-or leave 16 bits are looked at singly.
+or exceed 16 bits are processed one by one.
 
-Layouts are those of ``kernel``; membranes have 32 bits, so that no sum is lost.
+Layouts are those of ``kernel``; membranes have 32 bits, so that no sum overflows.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -29,12 +29,12 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "1070403d2b58"
+INLINED = "0f2480bb2b18"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
 class ArrivalField(IntEnum):
-    """Rows of the table of events that a core is sent: the row of ``targets``, when, and where."""
+    """Rows of the table of events that a core receives: row of ``targets``, moment and address."""
 
     TARGET = 0
     MOMENT = 1
@@ -43,7 +43,7 @@ class ArrivalField(IntEnum):
 
 
 class SpikeField(IntEnum):
-    """Rows of the table of spikes that a core sends: when, and which neuron of which line."""
+    """Rows of the table of spikes that a core sends: moment, line and neuron of the line."""
 
     MOMENT = 0
     Y = 1
@@ -51,7 +51,7 @@ class SpikeField(IntEnum):
 
 
 class CursorField(IntEnum):
-    """How far a core has come."""
+    """Progress of a core."""
 
     STEP = 0
     TICKED = 1
@@ -60,7 +60,7 @@ class CursorField(IntEnum):
 
 
 class KernelOptions(NamedTuple):
-    """``EventOptions`` in the kernel's terms."""
+    """``EventOptions`` as the kernel reads them."""
 
     by_channel: bool
     wrap: bool
@@ -98,7 +98,7 @@ _LOWEST, _HIGHEST = -32768, 32767
 
 @inline_bare
 def _limited(value, core, rules, state):
-    """A sum as 16 bits hold it; counts those that they do not."""
+    """Limit a sum to 16 bits, and count it if it does not fit."""
     if _LOWEST <= value <= _HIGHEST:
         return value
     state.saturations[core] += 1
@@ -109,7 +109,7 @@ def _limited(value, core, rules, state):
 
 @inline_bare
 def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
-    """One neuron fires once."""
+    """Let one neuron fire once."""
     properties = tables.cores[core]
     if properties[_TO_ZERO]:
         state.membranes[at] = 0
@@ -128,7 +128,7 @@ def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
 
 @inline_bare
 def _add_singly(core, at, mine, weight, rules, tables, state):
-    """The sums of some of 32 neurons one by one, because some leave 16 bits."""
+    """Add weights to some of 32 neurons one by one, because some sums exceed 16 bits."""
     while mine:
         i = lanes.lowest(mine)
         mine &= mine - 1
@@ -167,7 +167,7 @@ def _update(core, step, moment, row, column, weight, size, rules, tables, state,
 
 @inline_bare
 def _sort_by_channel(spikes, first, last, channels):
-    """Put a few spikes of one moment into the order of channel, y and x."""
+    """Sort a few spikes of one moment by channel, y and x."""
     for i in range(first + 1, last):
         y, column = spikes[_OUT_Y, i], spikes[_OUT_X, i]
         j = i
@@ -180,7 +180,7 @@ def _sort_by_channel(spikes, first, last, channels):
 
 @inline_bare
 def _process_event(core, step, arrival, rules, tables, state, spikes, cursor):
-    """One event, on all neurons that it reaches."""
+    """Apply one event to all neurons that it reaches."""
     properties, target = tables.cores[core], tables.targets[arrival[_TARGET]]
     row = tables.rows[target[_TO_ROW] + arrival[_Y]]
     run = tables.columns[target[_TO_COLUMN] + arrival[_X]]
@@ -202,7 +202,7 @@ def _process_event(core, step, arrival, rules, tables, state, spikes, cursor):
 
 @inline_bare
 def _tick(core, step, moment, rules, tables, state, spikes, cursor):
-    """The slow clock: every neuron gets the bias of its channel."""
+    """Add the bias of its channel to every neuron: one tick of the slow clock."""
     properties = tables.cores[core]
     passes = properties[_CHANNELS] if rules.by_channel else np.int64(1)
     for single in range(passes):
@@ -222,12 +222,12 @@ def _tick(core, step, moment, rules, tables, state, spikes, cursor):
 
 @compiled_bare
 def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
-    """Go on with one core; False where ``spikes`` may have no room for another event or tick.
+    """Continue one core; False where ``spikes`` may be full before the next event or tick.
 
-    arrivals: (4, n) of ``Arrival``, in order.
+    arrivals: (4, n) of ``ArrivalField``, in order.
     moments: the first moment of each step, and one more; a step's tick is its first or its last.
-    spikes: (3, room) of ``Spike``, filled from ``cursor`` on; ``room`` above the neurons.
-    cursor: of ``Cursor``, zeros at the start.
+    spikes: (3, size) of ``SpikeField``, filled from ``cursor`` on; ``size`` above the neurons.
+    cursor: ``CursorField``, zeros at the start.
     """
     neurons = tables.cores[core, _HEIGHT] * tables.cores[core, _LINE]
     room = spikes.shape[1] - neurons

@@ -1,7 +1,7 @@
-"""Event arrays from outside: what is refused, and what a simulation reads of them.
+"""Event arrays from outside: their checks, and the columns that a simulation reads.
 
 An event array is a structured numpy array with the fields ``x, y, t, p`` in this order: column,
-row, time in µs and channel. No raster is built of it.
+row, time in µs and channel. It is simulated without a raster.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FIELDS = ("x", "y", "t", "p")
 
 MOST_STEPS = 1_000_000
 """Steps of one simulation of events: times since 1970, taken for times since the start, would
-otherwise ask for all memory there is.
+otherwise exhaust the memory.
 """
 
 _LATEST = 2**62
@@ -28,10 +28,10 @@ _DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
 
 
 def in_microseconds(dt: float) -> int:
-    """A length in s as whole µs.
+    """Convert a length in s to whole µs.
 
     Raises:
-        ValueError: no number, or not a whole number of µs from 1 on.
+        ValueError: not a number, or not a whole number of µs >= 1.
     """
     exact = dt * 1e6 if isinstance(dt, int | float | np.number) else float("nan")
     whole = round(exact) if np.isfinite(exact) else 0
@@ -41,16 +41,16 @@ def in_microseconds(dt: float) -> int:
 
 
 class EventArrays:
-    """A batch of event streams, checked.
+    """A batch of checked event streams.
 
     Args:
         events: an event array, or one for each sample.
         shape: (channels, y, x) of the input.
         dt: length of a step, µs.
-        steps: how many steps to simulate; by default up to the last event of all.
+        steps: number of steps; by default up to the last event of all samples.
 
     Raises:
-        ValueError: naming the first event at fault, or the fields or dtypes that are not right.
+        ValueError: invalid events, fields or dtypes; the message has the first invalid event.
     """
 
     def __init__(
@@ -72,21 +72,21 @@ class EventArrays:
         return self._steps
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(self._streams)
 
     def events(self, sample: int) -> Array:
-        """Integers (4, n): step, y, channel * width + x, and one."""
+        """Return int32 (4, n): step, y, channel * width + x, and one."""
         x, y, t, p = self._streams[sample]
         return np.array([t // self._dt, y, p * self._width + x, np.ones_like(x)], np.int32)
 
     def times(self, sample: int, events: Array) -> Array:
-        """Time of each event, µs."""
+        """Return the time of each event, µs."""
         del events
         return np.asarray(self._streams[sample][2])
 
     def counts(self) -> Array:
-        """Events of each sample."""
+        """Return the number of events of each sample."""
         return np.array([stream.shape[1] for stream in self._streams], np.int64)
 
     def _last_step(self, steps: int | None) -> int:
@@ -117,14 +117,14 @@ class EventArrays:
 
 
 def event_array(x: Array, y: Array, t: Array, p: Array) -> Array:
-    """An event array of these columns."""
+    """Return an event array of these columns."""
     events = np.empty(len(t), _DTYPE)
     events["x"], events["y"], events["t"], events["p"] = x, y, t, p
     return events
 
 
 def _checked(events: Any, sample: int, shape: tuple[int, int, int]) -> Array:
-    """Columns x, y, t, p, int64 (4, n)."""
+    """Check an event array; return its columns x, y, t, p, int64 (4, n)."""
     names = getattr(getattr(events, "dtype", None), "names", None)
     if not isinstance(events, np.ndarray) or names != FIELDS or events.ndim != 1:
         got = type(events).__name__ if names is None else f"fields {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""How one core lies in the flat arrays of the compiled simulations (see ``kernel``)."""
+"""Layout of one core in the flat arrays of the compiled simulations (see ``kernel``)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["CoreLayout"]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CoreLayout:
-    """A core while its place is sought: neurons before and after each line, and its weights.
+    """Layout of a core: margins before and after each line of neurons, and its weights.
 
     Raises:
-        ValueError: the core is larger than what the tables can point at.
+        ValueError: the core has 2**31 weights or neurons or more, with padding.
     """
 
     core: SpeckCore
     before: int = 0
     after: int = 2 * LANES
     runs: list[tuple[int, int]] = field(default_factory=list)
-    """For each phase of the stride: how many kernel columns, and where its run starts."""
+    """For each phase of the stride: number of kernel columns, and start of its run."""
     step: int = 0
     """Weights of a row of the kernel, all runs."""
 
@@ -50,11 +50,11 @@ class CoreLayout:
 
     @property
     def pitch(self) -> int:
-        """From a line to the next."""
+        """Distance from a line to the next."""
         return self.before + self.line + self.after
 
     def weights(self) -> Array:
-        """[input channel][kernel y][phase][kernel x reversed][output channel], runs filled up."""
+        """Return [input channel][kernel y][phase][kernel x reversed][output channel], padded."""
         outputs, inputs, height, _ = self.core.weight.shape
         filled = np.zeros((inputs, height, self.step), np.int8)
         for phase, (columns, start) in enumerate(self.runs):
@@ -64,20 +64,20 @@ class CoreLayout:
         return filled.ravel()
 
     def biases(self) -> Array:
-        """Of a line of neurons, [x][channel]; zeros where there are none."""
+        """Return the biases of a line of neurons, [x][channel]; zeros where there are none."""
         channels, _, width = self.core.output_shape
         bias = np.zeros(channels, np.int16) if self.core.bias is None else self.core.bias
         return np.tile(bias, width)
 
     def neurons(self, start: int) -> Array:
-        """Where each neuron lies if the core's lines start there, [channel][y][x]."""
+        """Return the index of each neuron, with lines from ``start`` on, [channel][y][x]."""
         channels, height, width = self.core.output_shape
         lines = start + self.before + np.arange(height) * self.pitch
         within = np.arange(self.line).reshape(width, channels)
         return np.asarray((lines[:, None, None] + within).transpose(2, 0, 1).ravel())
 
     def rows(self, pooling: int, height: int, drop: bool) -> Array:
-        """What each row of a source that is ``height`` high reaches, (height, fields of Row)."""
+        """Return the neurons that each source row reaches, (height, fields of RowField)."""
         kernel, stride, padding = (
             self.core.weight.shape[2],
             self.core.stride[0],
@@ -94,7 +94,7 @@ class CoreLayout:
         return table
 
     def columns(self, pooling: int, width: int, drop: bool) -> Array:
-        """What each channel of each column reaches, (width, channels, fields of Column)."""
+        """Return the neurons that each source column reaches, (width, channels, ColumnField)."""
         outputs, channels, height, _ = self.core.weight.shape
         x = np.arange(width) // pooling
         at = x + self.core.padding[1]
@@ -115,7 +115,7 @@ class CoreLayout:
         return table
 
     def _make_room(self, runs: Array) -> None:
-        """Margins that no run leaves."""
+        """Enlarge the margins so that no run exceeds them."""
         if runs.size:
             starts = runs[:, ColumnField.MEMBRANE].astype(int)
             ends = starts + runs[:, ColumnField.VECTORS].astype(int) * LANES

@@ -18,14 +18,14 @@ __all__ = ["FlatProgram", "pack"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FlatProgram:
-    """The program, flat, and where what comes out of it lies.
+    """The program as flat tables, and the positions of its results.
 
     Attributes:
-        tables: as ``kernel.run`` wants them.
+        tables: input of ``kernel.run``.
         lines: lines of neurons of all cores together.
         size: length of the array of all membranes.
-        neurons: where each neuron lies in it, int64: core by core, each [channel][y][x].
-        spikes, history: by recorded core, where its record lies among all.
+        neurons: index of each neuron in it, int64: core by core, each [channel][y][x].
+        spikes, history: by recorded core, the slice of its record.
     """
 
     tables: Tables
@@ -44,12 +44,14 @@ def pack(
     history: Collection[str],
     drop: bool = True,
 ) -> FlatProgram:
-    """The tables of a program, with room to record ``steps`` of the named cores.
+    """Return the tables of a program, with space to record ``steps`` of the named cores.
 
-    ``drop``: rows and columns beyond the last full window of a pooling reach nothing.
+    ``drop``: whether rows and columns beyond the last full pooling window are dropped.
     """
     layouts = {core.name: CoreLayout(core=core) for core in program.cores}
-    rows, columns = _reach(program, layouts, drop)  # first: it finds the margins
+    rows, columns = _reach(
+        program, layouts, drop
+    )  # before the layouts are used: it sets their margins
     neurons = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
     weights = {name: layout.weights() for name, layout in layouts.items()}
     biases = {name: layout.biases() for name, layout in layouts.items()}
@@ -72,7 +74,7 @@ def pack(
             targets=_target_table(program, rows, columns),
             rows=np.concatenate(rows),
             columns=np.concatenate(columns),
-            # whole vectors are read wherever a run starts, also the last
+            # vectors are read whole: the last run needs as many values behind it
             weights=np.concatenate([*weights.values(), np.zeros(LANES, np.int8)]),
             biases=np.concatenate([np.zeros(0, np.int16), *leaks]),
         ),
@@ -85,7 +87,7 @@ def pack(
 
 
 def _lay_out(sizes: Mapping[str, int]) -> dict[str, slice]:
-    """Room for each, one after the other."""
+    """Return consecutive slices of these sizes."""
     stop, slices = 0, {}
     for name, size in sizes.items():
         slices[name] = slice(stop, stop + size)
@@ -96,7 +98,7 @@ def _lay_out(sizes: Mapping[str, int]) -> dict[str, slice]:
 def _connections(
     program: SpeckProgram,
 ) -> Iterator[tuple[SpeckCore | None, tuple[int, int, int], Destination]]:
-    """(source, or None for the input; shape of its map; where it is sent), the input's first."""
+    """Yield (source, or None for the input; shape of its map; destination), inputs first."""
     for target in program.inputs:
         yield None, program.input_shape, target
     for core in program.cores:
@@ -107,9 +109,10 @@ def _connections(
 def _reach(
     program: SpeckProgram, layouts: Mapping[str, CoreLayout], drop: bool
 ) -> tuple[list[Array], list[Array]]:
-    """Tables of rows and of columns, one of each a connection.
+    """Return the tables of rows and of columns, one of each a connection.
 
-    Columns of a core lie like its lines, [x][channel], those of the input [channel][x].
+    Columns of a core are in the order of its lines, [x][channel], those of the input
+    [channel][x].
     """
     rows, columns = [], []
     for source, (channels, height, width), target in _connections(program):
@@ -156,7 +159,7 @@ def _core_table(
 
 
 def _target_table(program: SpeckProgram, rows: list[Array], columns: list[Array]) -> Array:
-    """One row a connection: the core, and where its rows and columns start."""
+    """Return one row a connection: the core, and the first of its rows and columns."""
     numbers = {core.name: index for index, core in enumerate(program.cores)}
     table = np.zeros((len(rows), len(TargetField)), np.int64)
     table[:, TargetField.CORE] = [numbers[target.layer] for *_, target in _connections(program)]

@@ -1,4 +1,4 @@
-"""The two simulations of a Speck program: integers all the way, threads over samples."""
+"""The two simulations of a Speck program, in integers, with threads over samples."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def simulate(
     steps: int | None = None,
     options: EventOptions | None = None,
 ) -> SpeckRecording:
-    r"""What the program does with spikes.
+    r"""Simulate the program on spikes.
 
     In **clocked** timing, in each step, core after core in the order of the program:
 
@@ -59,34 +59,33 @@ def simulate(
         \text{and if } v \ge \theta: \text{ one spike, } v \leftarrow v - \theta
         \text{ (return to zero: } 0)
 
-    A residue at or above the threshold waits for the neuron's next event. The spikes of one event
-    are the next core's events, before any later one. This is what the chip's documentation says
-    of its cores; what it leaves open is in ``options``.
+    A residue at or above the threshold stays until the neuron's next event. The spikes of one event
+    are processed by the next core before any later event. This follows the documentation of the
+    cores; undocumented details are in ``options``.
 
     Biases are the chip's leak: in clocked timing part of the sum of each step, in event timing
-    a tick of the slow clock in each step. Both stand for a slow clock with a period of ``dt``.
+    a tick of the slow clock in each step. Both assume a slow clock with a period of ``dt``.
 
     Args:
-        program: at most what a chip holds; it need not be placed. Its sensor's event filter is
-            not simulated.
-        raster: counts (steps, channels, y, x) or (batch, steps, channels, y, x): integers, truth
-            values or whole floats from 0 to 32767 (a bound of this simulator, not of the chip).
+        program: the program; it need not be placed. Its sensor's event filter is not simulated.
+        raster: counts (steps, channels, y, x) or (batch, steps, channels, y, x): integers, bool
+            or whole floats from 0 to 32767 (a limit of this simulator, not of the chip).
             Or events: a structured array with the fields ``x, y, t, p`` (column, row, time in µs,
             channel), sorted by time, or a list of them, one a sample. In event timing the spikes
-            of a raster come by step, channel, y and x, those of one address together.
-        record: keep spikes and membranes of every layer at every step.
+            of a raster are ordered by step, channel, y and x.
+        record: record spikes and membranes of every layer at every step.
         timing: ``"clocked"`` or ``"event"``.
         state: membranes to start from, int16 (batch, channels, y, x) or (channels, y, x) by core;
-            cores left out start from their ``initial``, or from zero.
-        threads: at most this many samples at a time; by default as many as there are processors.
-        dt: length of a step, s; by default the program's. Event arrays need whole µs, and
-            only then does a raster in event timing give ``events``.
-        steps: of events, how many to simulate; by default up to the last event.
-        options: of event timing; see ``EventOptions``.
+            other cores start from their ``initial``, or from zero.
+        threads: samples simulated at a time; by default the number of processors.
+        dt: length of a step, s; by default the program's. It must be whole µs for event
+            arrays, and for ``events`` in the recording of a raster.
+        steps: for event arrays, the number of steps; by default up to the last event.
+        options: options of event timing; see ``EventOptions``.
 
     Raises:
-        ValueError: input, state or timing other than the above, a network that runs away in event
-            timing, or connected layers whose shapes disagree.
+        ValueError: invalid input, state or timing, a network that diverges in event timing, or
+            connected layers whose shapes disagree.
 
     Source: sinabs documentation, layers IAFSqueeze and SumPool2d, and its pages on Speck; Speck
     Dev Kit manual, sections 3.2.4.4 to 3.2.4.6.
@@ -119,7 +118,7 @@ def simulate(
 def _samples(
     program: SpeckProgram, spikes: Any, dt: float | None, steps: int | None
 ) -> tuple[Samples, int]:
-    """The input, checked, and the length of a step in µs (0: unknown)."""
+    """Return the checked input, and the length of a step in µs (0: unknown)."""
     dt = program.dt if dt is None else dt
     if are_events(spikes):
         if dt is None:
@@ -133,17 +132,17 @@ def _samples(
 
 
 def _whole(dt: float) -> int:
-    """A length in s as µs, 0 where it is no whole number of them."""
+    """Convert a length in s to µs; 0 where it is not a whole number of them."""
     if not (isinstance(dt, int | float) and 0 < dt < math.inf):
         raise ValueError(f"dt must be > 0 s, got {dt!r}")
     return round(dt * 1e6) if abs(dt * 1e6 - round(dt * 1e6)) < 1e-6 * dt * 1e6 else 0
 
 
 def check_wiring(program: SpeckProgram) -> None:
-    """Refuse a program in which a core is sent a map of another shape than it takes.
+    """Check that every core receives maps of the shape that it expects.
 
     Raises:
-        ValueError: naming every such connection.
+        ValueError: the message lists every connection with another shape.
     """
     faults = []
     for core in program.cores:
@@ -162,10 +161,10 @@ def check_wiring(program: SpeckProgram) -> None:
 def start_state(
     program: SpeckProgram, samples: int, state: Mapping[str, Array] | None
 ) -> dict[str, Array]:
-    """Membranes int16 (batch, channels, y, x) by core before the first step.
+    """Return the membranes before the first step by core, int16 (batch, channels, y, x).
 
     Raises:
-        ValueError: a name that is no core, another shape, or values that int16 does not hold.
+        ValueError: an unknown core, another shape, or values outside int16.
     """
     given = dict(state or {})
     start = {}
