@@ -145,7 +145,7 @@ def test_biases_that_the_small_chips_have_no_room_for_are_told_with_a_larger_chi
     program = chain((1, 32, 32), {"outputs": 20, "kernel": 3, "bias": [-2] * 20}, LAST)
     assert {f.where: f.message for f in place(program, MINI).findings} == {
         "spk0": "needs 512 kernel, 20 480 neuron and 20 bias words, no core of speck2d_mini has "
-        "all of them; core 0 comes closest, 20 bias words short"
+        "all of them; core 0 is the nearest, 20 bias words too small"
     }
 
 

@@ -181,9 +181,9 @@ def test_layers_with_biases_of_the_small_chips_share_two_cores():
     assert placed == {"spk0": 3, "spk1": 2, "spk2": 4}
     (finding,) = place(chain((1, 4, 4), with_bias, with_bias, with_bias), MINI).findings
     assert str(finding) == (
-        "error[placement] spk0: 3 layers (spk0, spk1, spk2) need a core each, of speck2c_mini they "
-        "fit only cores 3 and 4 (spk0 1 kernel, 16 neuron and 1 bias words; spk1 1 kernel, 16 "
-        "neuron and 1 bias words; spk2 1 kernel, 16 neuron and 1 bias words)\n"
+        "error[placement] spk0: 3 layers (spk0, spk1, spk2) need a core each, but fit "
+        "only cores 3 and 4 of speck2c_mini (spk0 1 kernel, 16 neuron and 1 bias words; "
+        "spk1 1 kernel, 16 neuron and 1 bias words; spk2 1 kernel, 16 neuron and 1 bias words)\n"
         "  source: speck2c_mini.yaml, sinabs, backend/dynapcnn/chips/speck2cmini.py (published)"
     )
 
@@ -207,7 +207,7 @@ def test_a_layer_that_needs_two_memories_of_different_cores_is_named_with_what_i
     assert placed is network
     assert [str(finding) for finding in findings] == [
         "error[placement] spk0: needs 65 536 kernel and 65 536 neuron words, no core of speck2f "
-        "has all of them; core 0 comes closest, 49 152 kernel words short"
+        "has all of them; core 0 is the nearest, 49 152 kernel words too small"
         + TABLE
         + "\n  hint: stride 4 of conv0 fits"
     ]
@@ -218,10 +218,10 @@ def test_layers_that_share_too_few_cores_are_a_smallest_such_set_with_what_helps
     _, (finding,) = contract.place(network, CHIP)
     assert (finding.need, finding.limit) == (4, 3)
     assert str(finding) == (
-        "error[placement] spk0: 4 layers (spk0, spk1, spk2, spk3) need a core each, of speck2f "
-        "they fit only cores 0, 1 and 2 (spk0 512 kernel, 65 536 neuron words; spk1 4 096 kernel, "
-        "65 536 neuron words; spk2 4 096 kernel, 65 536 neuron words; spk3 4 096 kernel, 65 536 "
-        "neuron words)"
+        "error[placement] spk0: 4 layers (spk0, spk1, spk2, spk3) need a core each, but "
+        "fit only cores 0, 1 and 2 of speck2f (spk0 512 kernel, 65 536 neuron words; spk1 4 096 "
+        "kernel, 65 536 neuron words; spk2 4 096 kernel, 65 536 neuron words; spk3 4 096 "
+        "kernel, 65 536 neuron words)"
         + TABLE
         + "\n  hint: conv0 on two cores, with 8 and 8 output channels, gives the same output; "
         "or 16 -> 8 output channels of conv0 fits; or sum pooling of 2 before conv1 fits; "
@@ -247,14 +247,17 @@ def test_layers_placed_by_hand_stay_and_the_others_go_around_them():
 
 
 BY_HAND = [
-    ({"spk9": 3}, ["spk9: placed on core 3, but is no layer; there are spk0, spk1, spk2"]),
+    ({"spk9": 3}, ["spk9: placed on core 3, but is not a layer; the layers are spk0, spk1, spk2"]),
     (
         {"spk0": 9},
-        ["spk0: placed on core 9, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"],
+        ["spk0: placed on core 9, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"],
     ),
-    ({"spk0": -1}, ["spk0: placed on core -1, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
-    ({"spk0": True}, ["spk0: placed on core True, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
-    ({"spk0": "3"}, ["spk0: placed on core 3, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
+    ({"spk0": -1}, ["spk0: placed on core -1, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
+    (
+        {"spk0": True},
+        ["spk0: placed on core True, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"],
+    ),
+    ({"spk0": "3"}, ["spk0: placed on core 3, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
     ({"spk1": 2, "spk0": 2}, ["spk1: placed on core 2 together with spk0"]),
     (
         {"spk1": 5},
@@ -264,7 +267,7 @@ BY_HAND = [
         {"spk1": 5, "spk2": 5, "spk7": 10},
         [
             "spk1: placed on core 5, needs 65 536 neuron words, that core has 16 384",
-            "spk7: placed on core 10, but is no layer; there are spk0, spk1, spk2",
+            "spk7: placed on core 10, but is not a layer; the layers are spk0, spk1, spk2",
             "spk1: placed on core 5 together with spk2",
         ],
     ),

@@ -230,7 +230,7 @@ def test_counts_a_step_a_second_and_an_inference_are_one():
 
 
 def test_there_is_no_clock_to_set():
-    message = "^speck2f is asynchronous and has no main clock; leave clock_hz out$"
+    message = "^speck2f is asynchronous and has no main clock; omit clock_hz$"
     with pytest.raises(ValueError, match=message):
         cost(clock_hz=1e6)
 
@@ -341,7 +341,7 @@ def test_a_program_of_the_pixels_own_events_needs_them_powered():
     counted = activity_at(seeing, RATES, 1)
     found = estimate(seeing, SPECK, counted, None)
     assert "dvs_event: 640 spike/s" in map(str, found.not_priced)
-    message = "^the program takes the events of the chip's own pixels: dvs is on$"
+    message = "^the program uses the events of the chip's own pixels: dvs must be on$"
     with pytest.raises(ValueError, match=message):
         estimate(seeing, SPECK, counted, None, {"dvs": "off"})
 

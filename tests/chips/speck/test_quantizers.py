@@ -198,7 +198,7 @@ def test_a_weight_that_nothing_reaches_is_cut_and_that_is_said():
     spikes[:, :, 3] = 0
     done, found = quantized(graph, "auto", spikes)
     message = found["levels", "conv"].message
-    assert "; 1 of 144 is cut (percentile 99.31)" in message
+    assert "; 1 of 144 is clipped (percentile 99.31)" in message
     known, _ = quantized(graph, "common")
     assert agreement(graph, done, spikes) > agreement(graph, known, spikes)
 
@@ -222,7 +222,7 @@ def test_auto_hears_every_kind_of_neuron_that_speck_has(neuron):
     spikes = counts((2, 40, 2, 5, 5))
     done, found = quantized(graph, "auto", spikes)
     assert agreement(graph, done, spikes) > 0.95
-    assert "on the float network's spikes it repeats" in found["levels", "conv"].message
+    assert "on the float network's spikes its counts agree to" in found["levels", "conv"].message
 
 
 @pytest.mark.parametrize("form", [{"groups": 2}, {"dilation": 2}, {"groups": 2, "dilation": 2}])
@@ -356,7 +356,7 @@ def test_common_is_taken_after_all_where_it_agrees_better_and_that_is_said(scale
     assert outcome.fell_back == fell_back
     assert outcome.layers is (known if fell_back else mine)
     assert outcome.agreement == max(network.agreement(mine), network.agreement(known))
-    start = "auto takes the scales of common" if fell_back else "auto repeats"
+    start = "auto uses the scales of common" if fell_back else "output counts on the"
     assert agreements(outcome).message.startswith(start)
 
 

@@ -6,7 +6,13 @@ which ``rules`` check against the chip. It is the input of ``simulate``, ``power
 ``live``. ``family`` implements the contract of chip families.
 """
 
-from toolchain.chips.speck.emit.addresses import to_events, to_raster
+from toolchain.chips.speck.emit.addresses import (
+    pack_address,
+    to_counts,
+    to_events,
+    to_raster,
+    unpack_address,
+)
 from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.outputs import readout_table, with_readout
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
@@ -34,10 +40,13 @@ __all__ = [
     "SpeckSensor",
     "check_rates",
     "order_sensitivity",
+    "pack_address",
     "read_out",
     "readout_table",
     "simulate",
+    "to_counts",
     "to_events",
     "to_raster",
+    "unpack_address",
     "with_readout",
 ]

@@ -56,8 +56,8 @@ def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
             warning(
                 "exponential_leak->linear_leak",
                 name,
-                f"loses {part:.3g} % of its membrane a timestep, on {chip.name} {part / 2:.3g} % "
-                "of its threshold whatever it holds, and keeps nothing below 0",
+                f"loses {part:.3g} % of its membrane a timestep; on {chip.name} a constant "
+                f"{part / 2:.3g} % of its threshold, with a floor at 0",
             )
         )
     return graph, tuple(findings)

@@ -37,6 +37,9 @@ class Destination:
         pooling: side of the square sum-pooling window, px, >= 1.
         feature_shift: number added to a spike's channel, >= 0, so that several sources use
             different channels of one destination.
+
+    >>> print(Destination(layer="spk1", pooling=2))
+    spk1 (sum 2)
     """
 
     layer: str
@@ -54,9 +57,12 @@ class Destination:
 
     def __str__(self) -> str:
         """Return ``spk1 (sum 2, channels +1)``."""
-        on_the_way = [f"sum {self.pooling}"] * (self.pooling > 1)
-        on_the_way += [f"channels +{self.feature_shift}"] * (self.feature_shift > 0)
-        return f"{self.layer} ({', '.join(on_the_way)})" if on_the_way else self.layer
+        changes = []
+        if self.pooling > 1:
+            changes.append(f"sum {self.pooling}")
+        if self.feature_shift > 0:
+            changes.append(f"channels +{self.feature_shift}")
+        return f"{self.layer} ({', '.join(changes)})" if changes else self.layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +87,11 @@ class SpeckCore:
     Raises:
         ValueError: with every fault of the core: values that are not integers or leave their
             range, shapes that disagree, a kernel larger than the padded input.
+
+    >>> core = SpeckCore(name="spk", weight_name="conv", weight=np.ones((8, 2, 3, 3), int),
+    ...                  padding=(1, 1), input_shape=(2, 16, 16), threshold_high=10)
+    >>> core.output_shape, core.kernel_words, core.neuron_words, core.bias_words
+    ((8, 16, 16), 256, 2048, 0)
     """
 
     name: str
@@ -165,7 +176,9 @@ class SpeckCore:
             f"to {', '.join(map(str, self.destinations)) or '-'}",
             f"core {'-' if self.core is None else self.core}",
         ]
-        return ", ".join(parts + ["monitored"] * self.monitor)
+        if self.monitor:
+            parts.append("monitored")
+        return ", ".join(parts)
 
 
 # ---- faults ----

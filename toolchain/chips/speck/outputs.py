@@ -32,21 +32,35 @@ def with_readout(
     Raises:
         ValueError: the program has a readout already; the layer is not an output, is larger than
             one pixel or has destinations; or a setting is unknown or invalid.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> read = with_readout(program, window=16)
+    >>> read["spk"].output_shape  # one class each 4 channels
+    (5, 1, 1)
+    >>> print(read.readout)
+    spk, threshold 0, window 16, mode compare, pins
     """
     if program.readout is not None:
-        raise ValueError(f"{program.readout.layer!r} is read out already")
+        raise ValueError(f"the program already has a readout, of {program.readout.layer!r}")
     if layer is None and len(program.outputs) > 1:
         raise ValueError(f"name the layer to read out: one of {', '.join(program.outputs)}")
     name = program.outputs[0] if layer is None else layer
     if name not in program.outputs:
-        raise ValueError(f"{name!r} is no output; there are {', '.join(program.outputs)}")
+        raise ValueError(f"{name!r} is not an output; the outputs are {', '.join(program.outputs)}")
     if targets := [target.layer for target in program[name].destinations]:
         raise ValueError(
-            f"{name!r} also sends to {', '.join(targets)}, which would hear the channels between"
+            f"{name!r} also sends to {', '.join(targets)}, which would receive the unused channels"
         )
     known = [field.name for field in fields(Readout) if field.name != "layer"]
     if wrong := ", ".join(sorted(set(settings) - set(known))):
-        raise ValueError(f"the readout has no setting {wrong}; there are {', '.join(known)}")
+        raise ValueError(f"the readout has no setting {wrong}; its settings are {', '.join(known)}")
     cores = (_spread(core) if core.name == name else core for core in program.cores)
     return replace(
         program,
@@ -80,7 +94,21 @@ class OutputNeuron:
 
 
 def readout_table(program: SpeckProgram) -> tuple[OutputNeuron, ...]:
-    """Return every output of the network: its neuron, core, channel and readout class."""
+    """Return every output of the network: its neuron, core, channel and readout class.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> for neuron in readout_table(with_readout(program)):
+    ...     print(neuron.output, neuron.layer, neuron.channel, neuron.readout_class)
+    0 spk 0 1
+    1 spk 4 2
+    """
     found: list[OutputNeuron] = []
     for name in program.outputs:
         core, step = program[name], _step(program, name)

@@ -56,10 +56,10 @@ def estimate(
             counts of another program.
     """
     if clock_hz is not None:
-        raise ValueError(f"{chip.name} is asynchronous and has no main clock; leave clock_hz out")
+        raise ValueError(f"{chip.name} is asynchronous and has no main clock; omit clock_hz")
     pixels = program.sensor is not None and program.sensor.pixel_array
     if pixels and modes.get("dvs") == "off":
-        raise ValueError("the program takes the events of the chip's own pixels: dvs is on")
+        raise ValueError("the program uses the events of the chip's own pixels: dvs must be on")
     # earlier versions called every input ``input``
     check_layers(counted.layers[1:], (core.name for core in program.cores))
     return assemble(

@@ -37,6 +37,17 @@ class SpeckProgram:
         ValueError: with every fault: names used twice or unknown, a destination that is not
             later in the order, a core without a source, an output that is not monitored,
             two layers on one hardware core, a readout of a layer that is not spread.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> program.placed({"spk": 3})["spk"].core
+    3
     """
 
     chip: str
@@ -72,7 +83,7 @@ class SpeckProgram:
         for core in self.cores:
             if core.name == name:
                 return core
-        raise KeyError(f"no core {name!r}; there are {', '.join(c.name for c in self.cores)}")
+        raise KeyError(f"no core {name!r}; the cores are {', '.join(c.name for c in self.cores)}")
 
     def sources(self, name: str) -> Iterator[tuple[SpeckCore | None, Destination]]:
         """Yield the sources of a core: (core, or None for the input; the connection)."""
@@ -109,7 +120,8 @@ class SpeckProgram:
         names = [core.name for core in self.cores]
         if set(mapping) != set(names):
             raise ValueError(
-                f"a placement names every core once: wants {sorted(names)}, got {sorted(mapping)}"
+                f"a placement must name every core once: expected {sorted(names)}, "
+                f"got {sorted(mapping)}"
             )
         return replace(self, cores=tuple(replace(c, core=mapping[c.name]) for c in self.cores))
 
@@ -166,10 +178,10 @@ def _wiring_faults(program: SpeckProgram) -> Iterator[str]:
             if target.layer not in order:
                 yield f"{source} sends spikes to unknown core {target.layer!r}"
             elif order[target.layer] < index:
-                yield f"{source} sends spikes to {target.layer!r}, which is not after it"
+                yield f"{source} sends spikes to {target.layer!r}, which is not later in the order"
             reached.add(target.layer)
     if unreached := [name for name in order if name not in reached]:
-        yield f"nothing is sent to: {', '.join(unreached)}"
+        yield f"no spikes are sent to: {', '.join(unreached)}"
     for name in program.outputs:
         if name not in order:
             yield f"unknown output {name!r}"

@@ -50,6 +50,9 @@ class Readout:
 
     Raises:
         ValueError: with every fault.
+
+    >>> print(Readout(layer="spk", threshold=2, window=16))
+    spk, threshold 2, window 16, mode compare, pins
     """
 
     layer: str
@@ -73,9 +76,9 @@ class Readout:
         if self.mode not in MODES:
             yield f"mode must be {_either(map(repr, MODES))}, got {self.mode!r}"
         if (self.selected is not None) != (self.mode == "selected"):
-            yield "selected goes with mode='selected' and with no other"
+            yield "selected must be given with mode='selected', and only then"
         elif self.selected is not None and not _is_class(self.selected):
-            yield f"selected must be a class from 1 on, got {self.selected!r}"
+            yield f"selected must be an integer >= 1, got {self.selected!r}"
         for name in ("always", "values", "pins"):
             if type(getattr(self, name)) is not bool:
                 yield f"{name} must be True or False, got {getattr(self, name)!r}"
@@ -91,23 +94,23 @@ class Readout:
         """Yield why the block cannot be connected to those cores of a program."""
         core = next((core for core in cores if core.name == self.layer), None)
         if core is None:
-            yield f"the readout is fed by unknown core {self.layer!r}"
+            yield f"the readout reads unknown core {self.layer!r}"
             return
         channels, height, width = core.output_shape
         if (height, width) != (1, 1):
-            yield f"the readout takes one neuron a class, {self.layer!r} is a map {height}x{width}"
+            yield f"the readout needs one neuron a class, {self.layer!r} is a map {height}x{width}"
         if (channels - 1) % SPREAD:
             yield (
-                f"the readout hears every {SPREAD}th channel: {channels} channels of "
+                f"the readout reads every {SPREAD}th channel: {channels} channels of "
                 f"{self.layer!r} are not 1, 5, 9, ... (see with_readout)"
             )
         elif not _is_spread(core):
             yield (
-                f"the readout hears every {SPREAD}th channel: channels of {self.layer!r} between "
+                f"the readout reads every {SPREAD}th channel: channels of {self.layer!r} between "
                 "them have weights, biases or membranes"
             )
         elif self.selected is not None and self.selected > _classes(core):
-            yield f"class {self.selected} is selected, {self.layer!r} has {_classes(core)}"
+            yield f"class {self.selected} is selected, but {self.layer!r} has {_classes(core)}"
 
 
 def _is_spread(core: SpeckCore) -> bool:

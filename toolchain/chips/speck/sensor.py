@@ -42,6 +42,9 @@ class EventFilter:
             low-pass mode or no window otherwise, or hot pixels and low-pass together.
 
     Source: Speck Dev Kit manual, DVS event filter.
+
+    >>> EventFilter(filter_size=(3, 3), threshold=4).low_pass_mode_enable
+    False
     """
 
     enable: bool = True
@@ -62,7 +65,7 @@ class EventFilter:
         if size is None or min(size) < 0:
             yield f"filter_size must be (y, x), integers >= 0, got {self.filter_size!r}"
         elif self.low_pass_mode_enable and any(size):
-            yield f"filter_size is (0, 0) in low-pass mode, got {self.filter_size}"
+            yield f"filter_size must be (0, 0) in low-pass mode, got {self.filter_size}"
         elif not self.low_pass_mode_enable and min(size) < 1:
             yield f"filter_size must be >= 1 outside low-pass mode, got {self.filter_size}"
         if ticks is None or ticks < 0:
@@ -93,6 +96,12 @@ class SpeckSensor:
 
     Source: sinabs documentation, "Speck overview" and ``DVSLayer``, which sets the same fields;
     Speck Dev Kit manual.
+
+    >>> sensor = SpeckSensor(pooling=(2, 2), cut=(15, 15), merge=True)
+    >>> sensor.output_shape((2, 32, 32))
+    (1, 16, 16)
+    >>> print(sensor)
+    sensor sensor: pooling 2x2, origin 0x0, cut 15x15, merge
     """
 
     name: str = "sensor"
@@ -122,7 +131,7 @@ class SpeckSensor:
                 yield f"{name} must be (y, x), integers >= {least}, got {getattr(self, name)!r}"
         _, origin, cut = ends
         if origin and cut and (origin[0] > cut[0] or origin[1] > cut[1]):
-            yield f"origin {origin} is behind cut {cut}"
+            yield f"origin {origin} must not exceed cut {cut}"
 
     @classmethod
     def of(cls, node: Sensor, name: str) -> SpeckSensor:
@@ -155,7 +164,7 @@ class SpeckSensor:
         """Yield a fault if the crop exceeds the pooled map of these ``sides``."""
         pooled = tuple(side // pooling for side, pooling in zip(sides, self.pooling, strict=True))
         if self.cut[0] >= pooled[0] or self.cut[1] >= pooled[1]:
-            yield f"{self.name} keeps up to {self.cut} of a pooled map of {faults.by(pooled)}"
+            yield f"{self.name} crops up to {self.cut}, the pooled map is {faults.by(pooled)}"
 
     def addresses(self, channel: Array, y: Array, x: Array) -> tuple[Array, Array, Array, Array]:
         """Return whether each event is kept, and its channel, y and x behind the sensor."""
@@ -177,7 +186,7 @@ class SpeckSensor:
             events.dtype[name].kind not in "bui" for name in FIELDS
         ):
             raise ValueError(
-                f"an event array has the integer fields x, y, t, p, got {events.dtype}"
+                f"an event array must have the integer fields x, y, t, p, got {events.dtype}"
             )
         x, y, t, p = (events[name].astype(np.int64) for name in FIELDS)
         kept, p, y, x = self.addresses(p, y, x)
@@ -205,7 +214,8 @@ class SpeckSensor:
         words = [f"{name} {faults.by(value)}" for name, value in pairs.items()]
         flags = ("merge", "mirror_y", "mirror_x", "swap", "pixel_array")
         words += [name for name in flags if getattr(self, name)]
-        words += ["filtered"] * (self.filter is not None and self.filter.enable)
+        if self.filter is not None and self.filter.enable:
+            words.append("filtered")
         return f"sensor {self.name}: {', '.join(words)}"
 
 

@@ -179,15 +179,16 @@ class SpeckChip(SynSenseChip):
     @cached_property
     def cores(self) -> tuple[SpeckCoreSpec, ...]:
         """The cores in the order of their ids."""
-        cores = (
-            SpeckCoreSpec(
-                id=number,
-                kernel_memory=group.kernel_memory,
-                neuron_memory=group.neuron_memory,
-                bias_memory=group.bias_memory,
-                deterministic=group.deterministic,
+        cores: list[SpeckCoreSpec] = []
+        for group in self.core_groups:
+            cores += (
+                SpeckCoreSpec(
+                    id=number,
+                    kernel_memory=group.kernel_memory,
+                    neuron_memory=group.neuron_memory,
+                    bias_memory=group.bias_memory,
+                    deterministic=group.deterministic,
+                )
+                for number in group.ids
             )
-            for group in self.core_groups
-            for number in group.ids
-        )
         return tuple(sorted(cores, key=lambda core: core.id))

@@ -24,12 +24,12 @@ _ARRAYS = ("weight", "bias", "initial")
 
 def to_arrays(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the arrays by name and all other fields as JSON-compatible data."""
-    arrays = {
-        f"{core.name}.{part}": value
-        for core in program.cores
-        for part in _ARRAYS
-        if (value := getattr(core, part)) is not None
-    }
+    arrays = {}
+    for core in program.cores:
+        for part in _ARRAYS:
+            value = getattr(core, part)
+            if value is not None:
+                arrays[f"{core.name}.{part}"] = value
     metadata = {
         "format": FORMAT,
         "chip": program.chip,
@@ -67,7 +67,9 @@ def from_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Spe
     except (KeyError, TypeError) as error:
         raise ValueError(f"damaged Speck program: {error}") from error
     if unused := sorted(set(arrays) - set(to_arrays(program)[0])):
-        raise ValueError(f"damaged Speck program: arrays of no core: {', '.join(unused)}")
+        raise ValueError(
+            f"damaged Speck program: arrays that belong to no core: {', '.join(unused)}"
+        )
     return program
 
 

@@ -63,6 +63,9 @@ def pack_address(
     y instead of those of x: equal on a square map, but on a wide one two neurons then share an
     address, (y 0, x 2) and (y 1, x 0) of 2 x 8. The order on a chip for maps that are not square
     is not published.
+
+    >>> int(pack_address((8, 16, 16), channel=3, y=1, x=2))
+    147
     """
     places = [np.asarray(value) for value in (channel, y, x)]
     for label, place, size in zip(("channel", "y", "x"), places, shape, strict=True):
@@ -82,18 +85,22 @@ def unpack_address(
 
     Raises:
         ValueError: an address outside the map.
+
+    >>> channel, y, x = unpack_address((8, 16, 16), [147])
+    >>> channel.tolist(), y.tolist(), x.tolist()
+    ([3], [1], [2])
     """
     channel_bits, _, x_bits = _address_bits(shape)
     number = np.asarray(address)
     if number.dtype.kind not in "iu":
-        raise ValueError(f"addresses are integers, got dtype {number.dtype}")
+        raise ValueError(f"addresses must be integers, got dtype {number.dtype}")
     number = number.astype(np.int64)
     channel = number & ((1 << channel_bits) - 1)
     x = number >> channel_bits & ((1 << x_bits) - 1)
     y = number >> (channel_bits + x_bits)
     good = (number >= 0) & (channel < shape[0]) & (y < shape[1]) & (x < shape[2])
     if not good.all():
-        raise ValueError(f"{number[~good].flat[0]} is the address of no neuron of {shape}")
+        raise ValueError(f"address {number[~good].flat[0]} is outside the map {shape}")
     return channel, y, x
 
 
@@ -101,7 +108,8 @@ def _address_bits(shape: Map) -> tuple[int, int, int]:
     channel, y, x = ((size - 1).bit_length() for size in shape)
     if channel + y + x > ADDRESS_BITS:
         raise ValueError(
-            f"a map of {shape} needs addresses of {channel + y + x} bit, there are {ADDRESS_BITS}"
+            f"a map of {shape} needs addresses of {channel + y + x} bit, the chip has "
+            f"{ADDRESS_BITS}"
         )
     return channel, y, x
 
@@ -121,6 +129,11 @@ def to_events(raster: npt.ArrayLike, shape: Map, dt: float) -> list[Array]:
 
     Raises:
         ValueError: a raster of another shape or with other values, or dt not in whole µs.
+
+    >>> raster = np.zeros((2, 1, 4, 4), int)  # (steps, channels, y, x)
+    >>> raster[1, 0, 3, 2] = 2
+    >>> to_events(raster, (1, 4, 4), dt=1e-3)[0].tolist()  # x, y, t in µs, p
+    [(2, 3, 1000, 0), (2, 3, 1000, 0)]
     """
     length = in_microseconds(dt)
     samples = Rasters(raster, shape, length)
@@ -142,6 +155,12 @@ def to_raster(
 
     Raises:
         ValueError: events outside ``shape``, or ``steps`` or ``dt`` that do not fit them.
+
+    >>> events = np.array([(2, 3, 1000, 0), (2, 3, 1400, 0)],
+    ...                   [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i2")])
+    >>> raster = to_raster(events, (1, 4, 4), dt=1e-3)
+    >>> raster.shape, int(raster[0, 1, 0, 3, 2])
+    ((1, 2, 1, 4, 4), 2)
     """
     length = in_microseconds(dt)
     samples = EventArrays(events, shape, length, steps)
@@ -218,7 +237,7 @@ def from_board(program: SpeckProgram, spikes: Array) -> dict[str, Array]:
         for name, size in zip(("feature", "y", "x"), core.output_shape, strict=True):
             if len(own) and own[name].max() >= size:
                 raise ValueError(
-                    f"a spike of {core.name!r} has {name} {own[name].max()}, there are {size}"
+                    f"a spike of {core.name!r} has {name} {own[name].max()}, the map has {size}"
                 )
         found[core.name] = event_array(own["x"], own["y"], own["timestamp"], own["feature"])
     return found
@@ -235,6 +254,18 @@ def to_counts(program: SpeckProgram, spikes: Array, dt: float, steps: int) -> Ar
 
     Raises:
         ValueError: as for ``from_board`` and ``to_raster``.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> spikes = np.array([(3, 1, 0, 0, 1500)], SPIKES)  # core, channel, y, x, time in µs
+    >>> to_counts(program.placed({"spk": 3}), spikes, dt=1e-3, steps=3).tolist()
+    [[[0, 0], [0, 1], [0, 0]]]
     """
     events = from_board(program, spikes)
     rasters = {

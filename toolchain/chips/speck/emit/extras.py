@@ -58,12 +58,12 @@ class Extras:
         for name, number in self.decimate.items():
             if number not in DECIMATOR:
                 raise ValueError(
-                    f"the decimator of {name!r} passes one spike of "
+                    f"the decimator of {name!r} must pass one spike of "
                     f"{', '.join(map(str, DECIMATOR))}, got {number!r}"
                 )
         if self.slow_clock_divider not in (None, *SLOW_CLOCK):
             raise ValueError(
-                f"slow_clock_divider is {SLOW_CLOCK[0]} to {SLOW_CLOCK[-1]}, "
+                f"slow_clock_divider must be {SLOW_CLOCK[0]} to {SLOW_CLOCK[-1]}, "
                 f"got {self.slow_clock_divider!r}"
             )
 
@@ -76,7 +76,7 @@ class Extras:
         ]
         for name, _ in asked:
             if name not in names:
-                yield _error(name, "is no layer of the program")
+                yield _error(name, "is not a layer of the program")
         if has_blocks(chip):
             return
         if self.slow_clock_divider is not None:
@@ -84,7 +84,7 @@ class Extras:
         if self.factory:
             asked.append(("network", "factory settings"))
         for name, block in asked:
-            yield _error(name, f"asks for {block}, {chip.name} is not known to have one")
+            yield _error(name, f"needs {block}, which {chip.name} is not known to have")
 
     def of_core(self, name: str) -> dict[str, Any]:
         """Return the fields of a core's configuration, for a chip that has these blocks."""

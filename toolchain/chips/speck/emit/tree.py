@@ -115,7 +115,9 @@ def _require_fields(program: SpeckProgram, chip: SpeckChip, extras: Extras) -> N
     found = [f for rule in rules for f in rule(program, chip) if f.severity is Severity.ERROR]
     found += extras.findings(program, chip)
     if found:
-        raise DeployError(f"the configuration of {chip.name} has no room for this program:", found)
+        raise DeployError(
+            f"the configuration of {chip.name} has no field for a part of this program:", found
+        )
 
 
 def _sensor(

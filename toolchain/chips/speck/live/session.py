@@ -51,6 +51,12 @@ class LiveRun(BoardRun):
             board's clock, which is set to 0 before the first event is sent.
         pins: states of the readout's pins, int64 (n, 2) of class and time in µs.
         values: words of the readout, int64 (n,); ``simulate.readout.unpack_word`` decodes one.
+
+    >>> from toolchain.chips.speck.simulate.readout import unpack_word
+    >>> answer = LiveRun(board="Speck2fDevKit:0", spikes={}, power_w=None,
+    ...                  pins=np.array([[2, 1500]]), values=np.array([0x120003]))
+    >>> unpack_word(answer.values[0])
+    ReadoutWord(valid=True, index=2, payload=3)
     """
 
     spikes: Mapping[str, Array]
@@ -91,6 +97,25 @@ def run(
         VendorError: samna is not installed or a stub; no suitable board or several are free; the
             library refuses the configuration or lacks a documented function; or the board still
             sends spikes at the timeout.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> from toolchain.chips.speck import to_events
+    >>> (events,) = to_events(np.ones((4, 3, 1, 1), int), (3, 1, 1), dt=1e-3)
+    >>> from types import SimpleNamespace
+    >>> device = SimpleNamespace(get_unopened_devices=list)
+    >>> samna = SimpleNamespace(device=device)  # stand-in for the vendor's library: no board
+    >>> try:
+    ...     run(program.placed({"spk": 3}), events, samna=samna)
+    ... except VendorError as error:
+    ...     print(type(error).__name__)
+    VendorError
     """
     length = _last_time(program, events)
     sent = to_board(program, events) if program.sensor is None else events
@@ -133,6 +158,23 @@ def read_power(
 
     Raises:
         DeployError, ValueError, VendorError: as for :func:`run`.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> from types import SimpleNamespace
+    >>> device = SimpleNamespace(get_unopened_devices=list)
+    >>> samna = SimpleNamespace(device=device)  # stand-in for the vendor's library: no board
+    >>> try:
+    ...     read_power(program.placed({"spk": 3}), samna=samna)
+    ... except VendorError as error:
+    ...     print(type(error).__name__)
+    VendorError
     """
     with _loaded(program, extras, board, samna) as found:
         return power_at_rest(found.measured(rate_hz, CHANNELS), seconds)

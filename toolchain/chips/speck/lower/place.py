@@ -139,7 +139,7 @@ def wrong_core(core: SpeckCore, number: object, chip: SpeckChip) -> Iterator[Dia
     specs = {spec.id: spec for spec in chip.cores}
     spec = specs.get(-1 if (index := faults.as_int(number)) is None else index)
     if spec is None:
-        message = f"placed on core {number}, {chip.name} has {text_of_ids([*specs])}"
+        message = f"placed on core {number}, but {chip.name} has cores {text_of_ids([*specs])}"
         memory = chip.cores[0].kernel_memory
         yield _placement_error(core.name, message, index, memory, chip, limit=len(specs) - 1)
         return
@@ -205,7 +205,9 @@ def _wrong_pins(
         if name in layers:
             yield from wrong_core(layers[name], number, chip)
         else:
-            message = f"placed on core {number}, but is no layer; there are {', '.join(layers)}"
+            message = (
+                f"placed on core {number}, but is not a layer; the layers are {', '.join(layers)}"
+            )
             yield _placement_error(name, message, None, memory, chip)
     for number in dict.fromkeys(pinned.values()):
         sharing = [name for name, other in pinned.items() if other == number]
@@ -238,7 +240,7 @@ def _nearest_core(core: SpeckCore, chip: SpeckChip) -> str:
     width = {"kernel": 8, "neuron": 16, "bias": 16}
     number = min(lacking, key=lambda i: sum(width[m] * n for m, n in lacking[i].items()))
     short = " and ".join(f"{count(words)} {memory}" for memory, words in lacking[number].items())
-    return f"core {number} comes closest, {short} words short"
+    return f"core {number} is the nearest, {short} words too small"
 
 
 def _group_error(
@@ -246,17 +248,20 @@ def _group_error(
 ) -> Diagnostic:
     names = ", ".join(core.name for core in members)
     fit = f"core {text_of_ids(cores)}" if len(cores) == 1 else f"cores {text_of_ids(cores)}"
-    words = "; ".join(
-        f"{core.name} {_words(core, ['kernel', 'neuron', *['bias'] * (core.bias_words > 0)])}"
-        + f", to be on core {pinned.get(core.name)}" * (core.name in pinned)
-        for core in members
-    )
+    words = "; ".join(_member_text(core, pinned) for core in members)
     message = (
-        f"{len(members)} layers ({names}) need a core each, of {chip.name} they fit only {fit} "
+        f"{len(members)} layers ({names}) need a core each, but fit only {fit} of {chip.name} "
         f"({words})"
     )
     memory = chip.cores[0].kernel_memory
     return _placement_error(members[0].name, message, len(members), memory, chip, limit=len(cores))
+
+
+def _member_text(core: SpeckCore, pinned: Mapping[str, int]) -> str:
+    """Return the memory that a layer of a group needs, and its fixed core."""
+    names = ["kernel", "neuron", "bias"] if core.bias_words else ["kernel", "neuron"]
+    fixed = f", to be on core {pinned[core.name]}" if core.name in pinned else ""
+    return f"{core.name} {_words(core, names)}{fixed}"
 
 
 def _words(core: SpeckCore, names: Sequence[str]) -> str:

@@ -3,6 +3,9 @@
 ``common`` follows sinabs; ``auto`` uses 16 bits for biases, clips outliers and rounds weights
 jointly, scored on calibration spikes. Both choose one scale a core: its output is events, so all
 its numbers can be multiplied by one factor.
+
+>>> QUANTIZERS
+('auto', 'common')
 """
 
 from __future__ import annotations
@@ -37,6 +40,21 @@ def quantize(
 
     Requires: neurons with a convolution of their own; others stay in floats.
     Ensures: every integer fits its word; the input graph is unchanged.
+
+    >>> import numpy as np
+    >>> from toolchain import load_chip
+    >>> from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
+    >>> nodes = {
+    ...     "input": Input(shape=(1, 1, 1)),
+    ...     "conv": Conv2d(weight=np.array([[[[0.5]]], [[[-0.25]]]])),
+    ...     "spk": Neuron(shape=(2, 1, 1), v_threshold=1.0),
+    ...     "output": Output(),
+    ... }
+    >>> graph, findings = quantize(Graph.chain(nodes), load_chip("speck2f"), None, "common")
+    >>> graph["conv"].weight.ravel().tolist(), int(graph["spk"].v_threshold)
+    ([127, -64], 254)
+    >>> print(findings[0].message)
+    weights limit its scale to 254: weights use 127 of 127 levels
     """
     layers = read_layers(graph)
     if method == "common":

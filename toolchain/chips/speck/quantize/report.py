@@ -27,8 +27,9 @@ def scale_limits(
     for layer in layers:
         quantized = found[layer.name]
         most = max(words.weight, quantized.levels)  # a lowest weight of -128 is one more
+        limits = "limit" if quantized.limited_by == "weights" else "limits"
         message = (
-            f"{quantized.limited_by} limit{'s' * (quantized.limited_by != 'weights')} its scale to "
+            f"{quantized.limited_by} {limits} its scale to "
             f"{quantized.scale:.4g}: weights use {quantized.levels} of {most} levels"
             + _clipping_text(layer, quantized, words)
         )
@@ -53,13 +54,13 @@ def _clipping_text(layer: CoreLayer, quantized: Integers, words: SpeckWords) -> 
         return ""
     percentile = 100 * (1 - beyond / weights.size)
     are = "is" if beyond == 1 else "are"
-    return f"; {count(beyond)} of {count(weights.size)} {are} cut (percentile {percentile:.4g})"
+    return f"; {count(beyond)} of {count(weights.size)} {are} clipped (percentile {percentile:.4g})"
 
 
 def _agreement_text(mine: ScoredIntegers, common: ScoredIntegers) -> str:
     message = (
-        f"; on the float network's spikes it repeats {_percent(mine.agreement)} of their counts, "
-        f"with common {_percent(common.agreement)}"
+        f"; on the float network's spikes its counts agree to {_percent(mine.agreement)}, "
+        f"with common to {_percent(common.agreement)}"
     )
     if mine.saturations:
         message += f"; {count(mine.saturations)} states saturate"
@@ -68,11 +69,16 @@ def _agreement_text(mine: ScoredIntegers, common: ScoredIntegers) -> str:
 
 def agreements(outcome: Outcome) -> Diagnostic:
     """Return the agreement of the outputs, with the chosen and with the sinabs scales."""
-    both = f"{_percent(outcome.agreement)} of the output counts on the calibration spikes"
     if outcome.fell_back:
-        message = f"auto takes the scales of common, which repeat {both}, more than its own"
+        message = (
+            "auto uses the scales of common: output counts on the calibration spikes agree to "
+            f"{_percent(outcome.agreement)}, more than with its own"
+        )
     else:
-        message = f"auto repeats {both}, common {_percent(outcome.common_agreement)}"
+        message = (
+            f"output counts on the calibration spikes agree to {_percent(outcome.agreement)}, "
+            f"with common to {_percent(outcome.common_agreement)}"
+        )
     return info("agreement", "network", message)
 
 

@@ -118,7 +118,7 @@ def split(program: SpeckProgram, name: str) -> SpeckProgram:
         parts.append(
             replace(
                 core,
-                name=name + " (rest)" * (shift > 0),
+                name=f"{name} (rest)" if shift else name,
                 weight=core.weight[part],
                 bias=None if core.bias is None else core.bias[part],
                 initial=None if core.initial is None else core.initial[part],
@@ -146,11 +146,11 @@ def _parted(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> Speck
 def rescaled(program: SpeckProgram, name: str, factor: int) -> SpeckProgram | None:
     """Divide a layer's integers by ``factor``, rounded half to even."""
     core = program[name]
-    changes: dict[str, Any] = {
-        part: np.rint(value / factor).astype(np.int64)
-        for part in ("weight", "bias", "initial")
-        if (value := getattr(core, part)) is not None
-    }
+    changes: dict[str, Any] = {}
+    for part in ("weight", "bias", "initial"):
+        value = getattr(core, part)
+        if value is not None:
+            changes[part] = np.rint(value / factor).astype(np.int64)
     changes["threshold_high"] = max(1, round(core.threshold_high / factor))
     changes["threshold_low"] = min(0, round(core.threshold_low / factor))
     return _with(program, name, **changes)

@@ -54,7 +54,7 @@ def as_sum(node: Node) -> tuple[str, Node] | None:
         return None
     times = node.kernel[0] * node.kernel[1]
     return (
-        f"SumPool2d is taken; what follows then gets {times} times as much",
+        f"SumPool2d is supported; its output is {times} times as large",
         SumPool2d(kernel=node.kernel, stride=node.stride),
     )
 
@@ -76,7 +76,7 @@ def one_value(node: Node) -> tuple[str, Node] | None:
     if node.v_min is not None:
         means["v_min"] = node.v_min.mean()
     words = ", ".join(f"{field} {value:g}" for field, value in means.items())
-    return f"one value for all, such as the mean ({words}), is taken", replace(node, **means)
+    return f"one value for all, such as the mean ({words}), is supported", replace(node, **means)
 
 
 def plain(node: Node) -> tuple[str, Node] | None:
@@ -93,7 +93,7 @@ def plain(node: Node) -> tuple[str, Node] | None:
     if node.max_spikes is not None:
         changes["max_spikes"] = None
         words.append("any number of spikes a step (MultiSpike)")
-    return f"trained with {' and '.join(words)} it is taken", replace(node, **changes)
+    return f"it is supported if trained with {' and '.join(words)}", replace(node, **changes)
 
 
 def lower_floor(node: Node) -> tuple[str, Node] | None:
@@ -101,7 +101,7 @@ def lower_floor(node: Node) -> tuple[str, Node] | None:
     if not isinstance(node, Neuron):
         return None
     floor = -float(node.v_threshold.mean())
-    return f"v_min {floor:g} is taken", replace(node, v_min=np.asarray(floor))
+    return f"v_min {floor:g} is supported", replace(node, v_min=np.asarray(floor))
 
 
 APPROXIMATIONS = {
@@ -115,18 +115,18 @@ APPROXIMATIONS = {
 REWRITES: dict[str, Rewrite] = {
     "node_kinds": as_sum,
     "integrate_and_fire": _neuron(
-        "trained as IAF, with neither decay nor synaptic current, it is taken",
+        "it is supported if trained as IAF, without decay and synaptic current",
         alpha_mem=np.ones(()),
         alpha_syn=None,
     ),
     "reset": _neuron(
-        "trained with a reset that subtracts the threshold it is taken",
+        "it is supported if trained with a reset that subtracts the threshold",
         reset="subtract",
         reset_when="same",
         reset_amount=None,
         v_reset=np.zeros(()),
     ),
-    "comparison": _neuron("trained to fire at the threshold it is taken", compare="ge"),
+    "comparison": _neuron("it is supported if trained to fire at the threshold", compare="ge"),
     "one_number_a_core": one_value,
     "membrane_floor": lower_floor,
     "plain_neurons": plain,

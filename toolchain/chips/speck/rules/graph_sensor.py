@@ -27,15 +27,15 @@ def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
         before = graph.before(name)
         if before != graph.input or graph.pre(name)[0].delay:
             yield error(
-                "sensor_first", name, f"is fed by {before!r}; {chip.name}'s sensor is first"
+                "sensor_first", name, f"reads {before!r}; the sensor of {chip.name} must be first"
             )
     past = [edge.post for edge in graph.post(graph.input) if edge.post not in sensors]
     for name in past if sensors else ():
         yield error(
             "sensor_first",
             name,
-            f"reads the input past {', '.join(map(repr, sensors))}; all events of {chip.name} come "
-            "through its sensor",
+            f"reads the input without {', '.join(map(repr, sensors))}; all events of {chip.name} "
+            "pass its sensor",
         )
 
 
@@ -48,7 +48,7 @@ def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
                 "input_pooling",
                 name,
                 f"pools the input; {chip.name} pools between cores and in its sensor, but not "
-                "what is sent to a core from outside",
+                "events that are sent to a core from outside",
                 advice=Advice(partial(_with_a_sensor, graph, name, chip)),
             )
         for sensor in read & graph.of(Sensor).keys():
@@ -66,10 +66,10 @@ def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
     if pool.stride != pool.kernel:
         return f"{fact}, and with stride {pool.stride} its windows overlap or leave gaps"
     if others:
-        return f"{fact}, for all that reads it alike: {', '.join(map(repr, others))} reads it, too"
+        return f"{fact}, for all its readers alike: {', '.join(map(repr, others))} reads it, too"
     return (
-        f"{fact}, before its crop and mirrors; of what is kept, {node.size} from {node.origin} on, "
-        "its windows are not the sensor's"
+        f"{fact}, before its crop and mirrors; with a crop of {node.size} from {node.origin}, its "
+        "windows are not those of the sensor"
     )
 
 
@@ -85,7 +85,7 @@ def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
     moved = replace(node, origin=(top, left), size=(height, width))
     if pool not in fold_sensor_pool(graph.replace({sensor: moved})):
         crop = f"(({top}, {top + height}), ({left}, {left + width}))"
-        yield Remedy(f"crop={crop} in {sensor!r} is taken")
+        yield Remedy(f"crop={crop} in {sensor!r} is supported")
 
 
 def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]:
@@ -104,6 +104,4 @@ def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]
     if pool in tried or any(beyond_limits(SpeckSensor.of(sensor, name), shape, chip)):
         return
     merged = ", merge_polarities=True" if merge else ""
-    yield Remedy(
-        f"toolchain.nn.DVSLayer(({height}, {width}){merged}) before it takes its pooling over"
-    )
+    yield Remedy(f"toolchain.nn.DVSLayer(({height}, {width}){merged}) before it can do its pooling")

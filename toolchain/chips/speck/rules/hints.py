@@ -59,7 +59,7 @@ def allowed_channels(case: SpeckCase) -> Edits[SpeckProgram]:
     for name in wide:
         outputs = case.subject[name].weight.shape[0]
         if outputs > most and name not in case.subject.outputs:
-            text = f"{outputs} -> {most} output channels of {_weights(case, name)} are taken"
+            text = f"{outputs} -> {most} output channels of {_weights(case, name)} are supported"
             yield text, edits.with_outputs(case.subject, name, most)
 
 
@@ -183,7 +183,7 @@ def allowed_stride(case: SpeckCase) -> Edits[SpeckProgram]:
     above = tuple(min((step for step in allowed if step >= s), default=allowed[-1]) for s in own)
     for height, width in dict.fromkeys((below, above)):
         changed = edits.strided(case.subject, _core(case).name, (height, width))
-        yield f"stride {height}x{width} is taken", changed
+        yield f"stride {height}x{width} is supported", changed
 
 
 def allowed_padding(case: SpeckCase) -> Edits[SpeckProgram]:
@@ -191,7 +191,7 @@ def allowed_padding(case: SpeckCase) -> Edits[SpeckProgram]:
     most = int(case.chip.limits.padding.value)
     height, width = (min(most, pad) for pad in _core(case).padding)
     changed = edits.padded(case.subject, _core(case).name, (height, width))
-    yield f"padding {height}x{width} is taken", changed
+    yield f"padding {height}x{width} is supported", changed
 
 
 def square_kernel(case: SpeckCase) -> Edits[SpeckProgram]:
@@ -200,7 +200,7 @@ def square_kernel(case: SpeckCase) -> Edits[SpeckProgram]:
     changed = edits.squared(case.subject, _core(case).name)
     if changed is not None:
         _, height, width = changed[_core(case).name].output_shape
-        yield f"a {side}x{side} kernel is taken, with a map of {height}x{width}", changed
+        yield f"a {side}x{side} kernel is supported, with a map of {height}x{width}", changed
 
 
 def allowed_pooling(case: SpeckCase) -> Edits[SpeckProgram]:
@@ -212,7 +212,7 @@ def allowed_pooling(case: SpeckCase) -> Edits[SpeckProgram]:
         if target.pooling not in allowed:
             smaller = max(step for step in allowed if step <= target.pooling)
             changed = edits.pooled(case.subject, target.layer, smaller)
-            yield f"sum pooling of {smaller} to {target.layer} is taken", changed
+            yield f"sum pooling of {smaller} to {target.layer} is supported", changed
 
 
 def copy_of_layer(case: SpeckCase) -> Edits[SpeckProgram]:
@@ -247,7 +247,7 @@ def smaller_weights(case: SpeckCase) -> Edits[SpeckProgram]:
     """Try weights below two thresholds."""
     core, top = _core(case), 2 * _core(case).threshold_high - 1
     many = int((core.weight > top).sum())
-    text = f"{many} of {core.weight.size} weights clipped to {top} leave one spike an event"
+    text = f"{many} of {core.weight.size} weights clipped to {top} give one spike an event"
     yield text, edits.clipped(case.subject, core.name, top)
 
 

@@ -56,7 +56,7 @@ reset = refused(
         _resets_otherwise,
         lambda node: (
             f"resets by {reset_of(node)!r}; {{chip}} subtracts the threshold or returns "
-            "to zero, at once"
+            "to zero, in the same step"
         ),
     ),
 )
@@ -114,8 +114,8 @@ def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
         message = (
             f"{_unusual(node)} written as one dense {written[2]}x{written[3]} kernel, exactly: "
             f"{count(kernel.weight.size - node.weight.size)} of {count(kernel.weight.size)} "
-            f"weights are zeros. It takes {count(kernel_words(written))} kernel words, of which "
-            f"{count(kernel_words(own))} would hold the weights, and on {chip.name} each zero is "
+            f"weights are zeros. It takes {count(kernel_words(written))} kernel words instead of "
+            f"{count(kernel_words(own))}, and on {chip.name} each zero is "
             "an update too"
         )
         source = chip.cite(chip.limits.kernel_size)
@@ -125,10 +125,14 @@ def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
 def _unusual(node: Conv2d) -> str:
     """Return the settings that a core has no field for: ``2 groups and dilation 1x3``."""
     height, width = node.weight.shape[2:]
-    found = [f"{node.groups} groups"] * (node.groups != 1)
-    found += [f"dilation {by(node.dilation)}"] * (node.dilation != (1, 1))
-    found += [f"kernel {height}x{width}"] * (height != width)
-    return " and ".join(found)
+    settings = []
+    if node.groups != 1:
+        settings.append(f"{node.groups} groups")
+    if node.dilation != (1, 1):
+        settings.append(f"dilation {by(node.dilation)}")
+    if height != width:
+        settings.append(f"kernel {height}x{width}")
+    return " and ".join(settings)
 
 
 square_pooling = refused(

@@ -31,6 +31,11 @@ class RateLimits:
 
     Raises:
         ValueError: a limit that is not above 0.
+
+    >>> from toolchain import load_chip
+    >>> RateLimits.of(load_chip("speck2f")).events_per_second  # None: not published
+    >>> RateLimits(events_per_second=1e6, source="measured").events_per_second
+    1000000.0
     """
 
     synops_per_second: float | None = None
@@ -61,6 +66,22 @@ def check_rates(program: SpeckProgram, activity: Activity, limits: RateLimits) -
         program: the program on the chip.
         activity: counted or assumed activity of this program.
         limits: limits of one core.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> from toolchain.chips.speck import simulate
+    >>> from toolchain.chips.speck.counts import of_run
+    >>> counted = of_run(program, simulate(program, np.ones((4, 3, 1, 1), int)))
+    >>> for finding in check_rates(program, counted, RateLimits(events_per_second=2000)):
+    ...     print(finding.where, finding.message)
+    spk 3 000 event/s on average, the limit of a core is 2 000: 1.5 times as much, which would
+    stall the whole chip
     """
     layers = {layer.name: layer for layer in activity.layers}
     sent = {name: layer.spikes_per_step / activity.dt for name, layer in layers.items()}

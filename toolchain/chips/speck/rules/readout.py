@@ -14,7 +14,7 @@ __all__ = ["READOUT"]
 def readout_block(program: SpeckProgram, chip: SpeckChip) -> Findings:
     """Check that the chip has a readout block that can be used."""
     if program.readout is not None and not chip.readout:
-        message = f"is sent to the readout block, {chip.name} has none that can be used"
+        message = f"is sent to the readout block, {chip.name} has none that works"
         yield error("readout_block", program.readout.layer, message)
 
 
@@ -25,7 +25,7 @@ def readout_size(program: SpeckProgram, chip: SpeckChip) -> Findings:
         return
     number = sum(neuron.readout_class is not None for neuron in readout_table(program))
     if number > limit.value:
-        message = f"{count(number)} classes, the readout of {chip.name} tells {limit.value} apart"
+        message = f"{count(number)} classes, the readout of {chip.name} distinguishes {limit.value}"
         yield error("readout_size", program.readout.layer, message, number, limit, chip)
 
 

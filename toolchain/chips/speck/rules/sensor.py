@@ -27,7 +27,7 @@ def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckC
     """Yield the settings of ``sensor`` that ``chip`` lacks, for events (channels, y, x)."""
     limits, find = chip.sensor, partial(error, "sensor", sensor.name)
     if limits is None:
-        yield find(f"{chip.name} has no event sensor that is known of")
+        yield find(f"{chip.name} has no documented event sensor")
         return
     channels, *sides = shape
     if max(sides) > limits.size.value:
@@ -62,8 +62,8 @@ def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
     for target in program.inputs:
         if shift := target.feature_shift:
             message = (
-                f"sends to channels from {shift} on of {target.layer}, the sensor of {chip.name} "
-                "to those from 0 on"
+                f"sends to channels of {target.layer} from {shift} on, the sensor of {chip.name} "
+                "only from 0 on"
             )
             yield find(message, shift, limit, chip, limit=0)
 
@@ -75,7 +75,7 @@ def input_pooling(at: At[SpeckProgram, SpeckChip, Destination]) -> Findings:
     if pooling != 1:
         message = (
             f"sum pooling of {pooling} to {at.item.layer}; {at.chip.name} pools between cores and "
-            "in its sensor, but not what is sent to a core from outside"
+            "in its sensor, but not events that are sent to a core from outside"
         )
         yield at.finding(message, pooling, at.chip.limits.pooling, limit=1)
 
@@ -97,7 +97,7 @@ def event_filter(program: SpeckProgram, chip: SpeckChip) -> Findings:
         message = f"filter threshold of {count(threshold)} ticks, {chip.name} counts to "
         yield find(message + count(most), threshold, width, chip, limit=most)
     if settings.enable:
-        message = f"the event filter drops events on {chip.name}, and none in the simulation"
+        message = f"the event filter drops events on {chip.name}, but none in the simulation"
         yield warning("event_filter", name, message, None, size, chip)
 
 

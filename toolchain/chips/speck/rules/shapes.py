@@ -96,7 +96,7 @@ def pooling_divides(at: AtConnection) -> Findings:
     lost = [side % target.pooling for side in sides]
     if any(lost):
         message = (
-            f"a map of {by(sides)} is no multiple of its pooling {target.pooling} to "
+            f"a map of {by(sides)} is not a multiple of its pooling {target.pooling} to "
             f"{target.layer}: the simulation drops {lost[0]} rows and {lost[1]} columns, "
             f"{at.chip.name} may send them on outside the map"
         )

@@ -39,11 +39,11 @@ node_kinds = refused(
     Node,
     (
         lambda node: isinstance(node, AvgPool2d),
-        "is an average whose factor no following weight can take; {chip} only sums",
+        "is an average whose factor cannot be folded into a following weight; {chip} only sums",
     ),
     (
         lambda node: isinstance(node, Scale),
-        "is a factor that no weight beside it can take; {chip} has no factors",
+        "is a factor that cannot be folded into a neighbouring weight; {chip} has none",
     ),
     (
         lambda node: not isinstance(node, KINDS),
@@ -101,11 +101,11 @@ def spikes_between_cores(at: AtNode) -> Findings:
     for source in read:
         if not isinstance(graph[source], (Neuron, Input, Sensor)):
             yield at.finding(
-                f"reads {source!r} ({type(graph[source]).__name__}); between two weight layers of "
-                f"{chip.name} stand spiking neurons"
+                f"reads {source!r} ({type(graph[source]).__name__}); {chip.name} needs spiking "
+                "neurons between two weight layers"
             )
     for source in sorted({s for s in read if read.count(s) > 1}):
-        yield at.finding(f"reads {source!r} twice, a core of {chip.name} is sent to once")
+        yield at.finding(f"reads {source!r} twice, a core of {chip.name} can read a source once")
 
 
 def _delayed(graph: Graph) -> Iterator[tuple[str, str]]:
@@ -117,7 +117,7 @@ def _delayed(graph: Graph) -> Iterator[tuple[str, str]]:
 def feed_forward(at: At[Graph, SpeckChip, str]) -> Findings:
     """Check that there is no recurrent connection, which can dead-lock the chip."""
     yield at.finding(
-        f"gets {at.item!r} of an earlier timestep; recurrent connections can dead-lock "
+        f"receives {at.item!r} from an earlier timestep; recurrent connections can dead-lock "
         f"{at.chip.name}"
     )
 

@@ -61,8 +61,8 @@ def readout_classes(at: AtCore) -> Findings:
     read = readout is not None and readout.layer == at.name
     if limit is not None and number > limit.value and not read:
         message = (
-            f"{count(number)} output channels, the readout of {at.chip.name} tells "
-            f"{limit.value} classes apart: read the spikes instead"
+            f"{count(number)} output channels, the readout of {at.chip.name} has "
+            f"{limit.value} classes: read the spikes instead"
         )
         yield at.finding(message, number, limit, severity=Severity.INFO)
 
@@ -75,8 +75,8 @@ def single_spike(at: AtCore) -> Findings:
     if weight > most:
         message = (
             f"largest weight {weight}, threshold of {core.name} {core.threshold_high}: one "
-            f"event is worth {weight // core.threshold_high} spikes in the simulation, "
-            f"{at.chip.name} fires once"
+            f"event causes {weight // core.threshold_high} spikes in the simulation, "
+            f"one on {at.chip.name}"
         )
         width = at.chip.limits.threshold_width
         yield at.finding(message, weight, width, limit=most, severity=Severity.WARNING)
@@ -107,7 +107,7 @@ def _range(at: AtCore, what: str, values: Array | None, width: Quantity) -> Find
 
 def _holds(chip: SpeckChip, width: Quantity) -> str:
     lowest, highest = _signed(width)
-    return f"{chip.name} holds {count(lowest)} to {count(highest)}"
+    return f"{chip.name} stores {count(lowest)} to {count(highest)}"
 
 
 def _signed(width: Quantity) -> tuple[int, int]:

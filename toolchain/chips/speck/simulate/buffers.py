@@ -60,8 +60,8 @@ class BatchRun:
         neurons = sum(math.prod(program[name].output_shape) for name in kept)
         if len(samples) * samples.steps * neurons > MOST_VALUES:
             raise ValueError(
-                f"{len(samples)} samples in {samples.steps} steps of {neurons} neurons are more "
-                f"than {MOST_VALUES} values to keep: record less, or take fewer or longer steps"
+                f"{len(samples)} samples, {samples.steps} steps and {neurons} neurons are more "
+                f"than {MOST_VALUES} values to record: record less, or use fewer or longer steps"
             )
         packed = pack(
             program,

@@ -82,8 +82,8 @@ def simulate_events(run: BatchRun, sample: int, options: EventOptions, dt: int) 
         if spikes.shape[1] > options.most_spikes:
             raise ValueError(
                 f"{core.name!r} spikes more than {options.most_spikes} times in sample {sample}, "
-                f"up to step {end} of {run.samples.steps}; the network runs away, or most_spikes "
-                "is to be raised"
+                f"up to step {end} of {run.samples.steps}; the network diverges, or most_spikes "
+                "must be larger"
             )
         sent[core.name] = spikes
     run.finish(sample, state)

@@ -95,7 +95,7 @@ class EventArrays:
             for sample, end in enumerate(ends):
                 if end < 0:
                     raise ValueError(
-                        f"sample {sample} has no events: give steps=... to simulate silence"
+                        f"sample {sample} has no events: give steps=... to simulate it"
                     )
             steps = max(ends) // self._dt + 1
         elif type(steps) is not int or steps < 0:
@@ -103,8 +103,7 @@ class EventArrays:
         if steps > MOST_STEPS:
             raise ValueError(
                 f"the last event, at t = {max(ends)} µs, is in step {steps - 1} of {self._dt} µs, "
-                f"and at most {MOST_STEPS} steps are simulated: let t start at 0, or take a "
-                "longer dt"
+                f"and at most {MOST_STEPS} steps are simulated: start t at 0, or use a longer dt"
             )
         for sample, stream in enumerate(self._streams):
             late = np.flatnonzero(stream[2] >= steps * self._dt)
@@ -129,15 +128,15 @@ def _checked(events: Any, sample: int, shape: tuple[int, int, int]) -> Array:
     if not isinstance(events, np.ndarray) or names != FIELDS or events.ndim != 1:
         got = type(events).__name__ if names is None else f"fields {', '.join(names)}"
         raise ValueError(
-            f"sample {sample}: an event array is one-dimensional and has the fields x, y, t, p in "
-            f"this order (column, row, µs, channel), got {got}"
+            f"sample {sample}: an event array must be one-dimensional with the fields x, y, t, p "
+            f"in this order (column, row, µs, channel), got {got}"
             + (f" of shape {events.shape}" if isinstance(events, np.ndarray) else "")
         )
     for name in FIELDS:
         kind = events.dtype[name]
         if kind.kind not in "buif" or kind.shape:
             raise ValueError(
-                f"sample {sample}: field {name!r} of an event array holds whole numbers, "
+                f"sample {sample}: field {name!r} of an event array must hold whole numbers, "
                 f"got dtype {kind}"
             )
     highest = {"x": shape[2] - 1, "y": shape[1] - 1, "t": _LATEST, "p": shape[0] - 1}
@@ -159,7 +158,7 @@ def _complaint(events: Array, index: int, sample: int, highest: dict[str, int]) 
     got = ", ".join(f"{name} = {events[name][index]}" for name in FIELDS)
     before = f" after t = {events['t'][index - 1]}" if index else ""
     return (
-        f"event {index} of sample {sample} is {got}{before}; wanted are whole numbers, x from 0 to "
+        f"event {index} of sample {sample} is {got}{before}; expected whole numbers, x from 0 to "
         f"{highest['x']}, y from 0 to {highest['y']}, p from 0 to {highest['p']}, and t in µs, "
-        "from 0 on and never falling"
+        ">= 0 and not decreasing"
     )

@@ -39,8 +39,8 @@ class CoreLayout:
         _, inputs, height, _ = self.core.weight.shape
         if max(inputs * height, self.core.output_shape[1]) * (self.step + self.line) >= 2**31:
             raise ValueError(
-                f"{self.core.name!r} is too large to simulate: with filled-up runs its weights or "
-                "neurons are 2**31 or more"
+                f"{self.core.name!r} is too large to simulate: with padding it has 2**31 weights "
+                "or neurons or more"
             )
 
     @property

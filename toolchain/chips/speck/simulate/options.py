@@ -32,6 +32,19 @@ class EventOptions:
             input event before the next, ``"time"`` all input events of one time path by path.
         most_spikes: largest number of spikes of one core in one sample; the simulation of a
             diverging network ends there with an error.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> events = np.ones((1, 3, 1, 1), int)
+    >>> run = simulate(program, events, timing="event", options=EventOptions(overflow="wrap"))
+    >>> run.spikes.tolist()
+    [[[1, 1]]]
     """
 
     spike_order: Literal["position", "channel"] = "position"
@@ -49,9 +62,9 @@ class EventOptions:
             value, allowed = getattr(self, field.name), get_args(kinds[field.name])
             if allowed and value not in allowed:
                 wanted = " or ".join(map(repr, allowed))
-                raise ValueError(f"{field.name} is {wanted}, got {value!r}")
+                raise ValueError(f"{field.name} must be {wanted}, got {value!r}")
             if not allowed and type(value) is not kinds[field.name]:
                 wanted = kinds[field.name].__name__
-                raise ValueError(f"{field.name} is of type {wanted}, got {value!r}")
+                raise ValueError(f"{field.name} must be of type {wanted}, got {value!r}")
         if self.most_spikes < 1:
             raise ValueError(f"most_spikes must be >= 1, got {self.most_spikes}")

@@ -94,11 +94,12 @@ class Rasters:
 def _as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
     array = np.asarray(raster)
     if array.dtype.kind not in "buif":
-        raise ValueError(f"a raster holds spike counts as integers, got dtype {array.dtype}")
+        raise ValueError(f"a raster must contain spike counts as numbers, got dtype {array.dtype}")
     if array.ndim not in (4, 5) or array.shape[-3:] != shape:
         wanted = ", ".join(map(str, shape))
         raise ValueError(
-            f"a raster has shape (steps, {wanted}) or (batch, steps, {wanted}), got {array.shape}"
+            f"a raster must have shape (steps, {wanted}) or (batch, steps, {wanted}), "
+            f"got {array.shape}"
         )
     if array.dtype.kind == "b":
         array = array.view(np.uint8)
@@ -114,7 +115,7 @@ def _complaint(steps: Array, sample: int) -> str:
         good = (steps >= 0) & (steps <= MOST_SPIKES) & (np.floor(steps) == steps)
     step, channel, y, x = np.argwhere(~good)[0].tolist()
     return (
-        f"a raster holds whole spike counts from 0 to {MOST_SPIKES}, got "
+        f"a raster must contain whole spike counts from 0 to {MOST_SPIKES}, got "
         f"{steps[step, channel, y, x]} at sample {sample}, step {step}, "
         f"channel {channel}, y {y}, x {x}"
     )

@@ -71,6 +71,14 @@ def read_out(readout: Readout, spikes: npt.ArrayLike) -> ReadoutRecord:
 
     Raises:
         ValueError: other shapes or types, negative counts, or an unknown class selected.
+
+    >>> from toolchain.chips.speck import Readout
+    >>> spikes = [[[0, 2], [3, 0], [0, 0]]]  # (batch, ticks, classes)
+    >>> record = read_out(Readout(layer="spk", threshold=1), spikes)
+    >>> record.pins.tolist()  # class 2, class 1, none
+    [[2, 1, 0]]
+    >>> unpack_word(record.values[0, 1])
+    ReadoutWord(valid=True, index=1, payload=2)
     """
     counts = _checked(readout, spikes)
     averages = _averages(np.minimum(counts, MOST), readout.window)
@@ -92,7 +100,7 @@ def read_out(readout: Readout, spikes: npt.ArrayLike) -> ReadoutRecord:
 def unpack_word(value: int) -> ReadoutWord:
     """Decode a readout value: bit 20, bits 19 to 16 and bits 15 to 0."""
     if not 0 <= int(value) < 1 << 21:
-        raise ValueError(f"a readout value has 21 bit, got {value}")
+        raise ValueError(f"a readout value must fit 21 bits, got {value}")
     value = int(value)
     return ReadoutWord(valid=bool(value >> 20), index=value >> 16 & 0xF, payload=value & MOST)
 
@@ -100,11 +108,13 @@ def unpack_word(value: int) -> ReadoutWord:
 def _checked(readout: Readout, spikes: npt.ArrayLike) -> Array:
     counts = np.asarray(spikes)
     if counts.ndim != 3 or not 1 <= counts.shape[2] <= 15:
-        raise ValueError(f"spikes are (batch, ticks, 1 to 15 classes), got shape {counts.shape}")
+        raise ValueError(
+            f"spikes must have shape (batch, ticks, 1 to 15 classes), got {counts.shape}"
+        )
     if counts.dtype.kind not in "bui" or (counts.size and counts.min() < 0):
-        raise ValueError("spikes are whole counts, 0 or more, in an array of integers")
+        raise ValueError("spikes must be an array of integer counts >= 0")
     if readout.selected is not None and readout.selected > counts.shape[2]:
-        raise ValueError(f"class {readout.selected} is selected, there are {counts.shape[2]}")
+        raise ValueError(f"class {readout.selected} is selected, but there are {counts.shape[2]}")
     return counts.astype(np.int64)
 
 

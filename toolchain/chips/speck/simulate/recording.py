@@ -19,6 +19,19 @@ class SpeckLayerRecord:
     Attributes:
         spikes: int32 (batch, steps, channels, y, x), spikes of each neuron in the step.
         v_mem: int16, the same shape, membranes at the end of the step.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> recording = simulate(program, np.ones((4, 3, 1, 1), int), record=True)
+    >>> layer: SpeckLayerRecord = recording.layers["spk"]
+    >>> layer.v_mem[0, :, 0, 0, 0].tolist()  # membrane of the first neuron at the end of each step
+    [5, 0, 5, 0]
     """
 
     spikes: Array
@@ -46,6 +59,18 @@ class SpeckRecording:
             clock tick that caused the spike. Empty where ``dt`` is unknown or not a whole number of
             µs.
         layers: with ``record=True`` every layer step by step, otherwise empty.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> recording: SpeckRecording = simulate(program, np.ones((4, 3, 1, 1), int))
+    >>> recording.spikes.shape, int(recording.spike_counts["spk"][0]), recording.saturations
+    ((1, 4, 2), 12, {'spk': 0})
     """
 
     outputs: Mapping[str, Array]

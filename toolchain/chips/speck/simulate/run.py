@@ -89,13 +89,28 @@ def simulate(
 
     Source: sinabs documentation, layers IAFSqueeze and SumPool2d, and its pages on Speck; Speck
     Dev Kit manual, sections 3.2.4.4 to 3.2.4.6.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> raster = np.zeros((3, 3, 1, 1), int)  # (steps, channels, y, x)
+    >>> raster[0] = 1  # three events of weight 5 in the first step
+    >>> simulate(program, raster).spikes.tolist()
+    [[[1, 1], [0, 0], [0, 0]]]
+    >>> simulate(program, raster, timing="event").synops["spk"].tolist()
+    [6]
     """
     if timing not in TIMINGS:
-        raise ValueError(f"timing is {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
+        raise ValueError(f"timing must be {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be >= 1, got {threads}")
     if options is not None and timing != "event":
-        raise ValueError("options are of timing='event' only")
+        raise ValueError("options require timing='event'")
     check_wiring(program)
     samples, length = _samples(program, raster, dt, steps)
     if program.sensor is not None:
@@ -122,11 +137,11 @@ def _samples(
     dt = program.dt if dt is None else dt
     if are_events(spikes):
         if dt is None:
-            raise ValueError("events need the length of a step: dt=... in s")
+            raise ValueError("event arrays need dt=..., the length of a step in s")
         length = in_microseconds(dt)
         return EventArrays(spikes, program.input_shape, length, steps), length
     if steps is not None:
-        raise ValueError("steps is for events; a raster has its own")
+        raise ValueError("steps requires event arrays; a raster has its own number of steps")
     length = 0 if dt is None else _whole(dt)
     return Rasters(spikes, program.input_shape, length), length
 
@@ -172,11 +187,11 @@ def start_state(
         shape = (samples, *core.output_shape)
         value = np.asarray(given.pop(core.name, 0 if core.initial is None else core.initial))
         if value.ndim and value.shape not in (shape, core.output_shape):
-            raise ValueError(f"state of {core.name!r} has shape {shape}, got {value.shape}")
+            raise ValueError(f"state of {core.name!r} must have shape {shape}, got {value.shape}")
         if value.dtype.kind not in "iu" or (
             value.size and not (value.min() >= -32768 and value.max() <= 32767)
         ):
-            raise ValueError(f"state of {core.name!r} holds integers from -32768 to 32767")
+            raise ValueError(f"state of {core.name!r} must contain integers from -32768 to 32767")
         start[core.name] = np.broadcast_to(value.astype(np.int16), shape)
     if given:
         raise ValueError(f"state of unknown cores: {', '.join(sorted(given))}")
