@@ -48,7 +48,7 @@ def test_what_follows_a_smaller_layer_is_fitted_to_it():
     program = lenet()
     smaller = edits.with_outputs(program, "spk1", 8)
     assert smaller["spk2"].weight.shape[1] == 8
-    strided = edits.strided(gesture(), "spk1", (1, 2))
+    strided = edits.with_stride(gesture(), "spk1", (1, 2))
     assert [core.input_shape[1:] for core in strided.cores][2:] == [
         (32, 16),
         (16, 8),
@@ -58,8 +58,10 @@ def test_what_follows_a_smaller_layer_is_fitted_to_it():
         (2, 1),
         (1, 1),
     ]
-    assert edits.strided(program, "spk1", (2, 2)) is None  # nothing is left for the kernel behind
-    pooled = edits.pooled(gesture(), "spk2", 4)
+    assert (
+        edits.with_stride(program, "spk1", (2, 2)) is None
+    )  # nothing is left for the kernel behind
+    pooled = edits.with_pooling(gesture(), "spk2", 4)
     assert [core.input_shape[1] for core in pooled.cores] == [128, 64, 16, 8, 4, 2, 1, 1, 1]
     assert pooled["spk7"].weight.shape == (128, 64, 1, 1)
 
@@ -72,8 +74,8 @@ def test_a_layer_that_merges_gets_no_pooling_that_would_part_its_sources():
         destinations=(*program["spk0"].destinations, Destination(layer="spk2", pooling=2)),
     )
     program = replace(program, cores=(first, *program.cores[1:]))
-    assert edits.pooled(program, "spk2", 4) is None
-    assert edits.strided(program, "spk1", (4, 4)) is None
+    assert edits.with_pooling(program, "spk2", 4) is None
+    assert edits.with_stride(program, "spk1", (4, 4)) is None
 
 
 def test_a_layer_on_two_cores_computes_the_same():
@@ -120,7 +122,7 @@ def test_a_copy_computes_the_same():
     assert hints_by_layer(program) == {
         "spk0": "a copy of conv0 and spk0 for spk3 gives the same output"
     }
-    copied = edits.copied(program, "spk0", 2)
+    copied = edits.with_copy(program, "spk0", 2)
     assert [core.name for core in copied.cores] == ["spk0", "spk0 (copy)", "spk1", "spk2", "spk3"]
     assert hints_by_layer(copied) == {}
     spikes = rng.poisson(0.5, (2, 20, 2, 6, 6))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,10 @@ import numpy.typing as npt
 from toolchain.arrays import Array
 from toolchain.chips.speck import faults
 
-__all__ = ["Array", "Destination", "SpeckCore", "kernel_words"]
+__all__ = ["Array", "Destination", "MapShape", "SpeckCore", "kernel_words"]
+
+MapShape: TypeAlias = tuple[int, int, int]
+"""(channels, y, x) of a map of neurons or events."""
 
 RANGES: dict[str, type[np.signedinteger[Any]]] = {
     "weight": np.int8,
@@ -167,10 +170,10 @@ class SpeckCore:
         reset = "zero" if self.return_to_zero else "subtract"
         parts = [
             f"{self.weight_name} > {self.name}: "
-            f"{faults.by(self.input_shape)} -> {faults.by(self.output_shape)}",
+            f"{faults.shape_text(self.input_shape)} -> {faults.shape_text(self.output_shape)}",
             f"weight {_digest(self.weight)}",
             f"bias {_digest(self.bias)}",
-            f"stride {faults.by(self.stride)} padding {faults.by(self.padding)}",
+            f"stride {faults.shape_text(self.stride)} padding {faults.shape_text(self.padding)}",
             f"threshold {self.threshold_high} floor {self.threshold_low} reset {reset}",
             f"initial {_digest(self.initial)}",
             f"to {', '.join(map(str, self.destinations)) or '-'}",
@@ -232,8 +235,9 @@ def _shape_faults(core: SpeckCore) -> Iterator[str]:
         yield f"bias must have shape ({outputs},), got {core.bias.shape}"
     if min(core.output_shape) < 1:
         yield (
-            f"a {faults.by(core.weight.shape[2:])} kernel does not fit on a "
-            f"{faults.by(core.input_shape[1:])} map padded by {faults.by(core.padding)}"
+            f"a {faults.shape_text(core.weight.shape[2:])} kernel does not fit on a "
+            f"{faults.shape_text(core.input_shape[1:])} map padded by "
+            f"{faults.shape_text(core.padding)}"
         )
     elif core.initial is not None and core.initial.shape != core.output_shape:
         yield f"initial must have shape {core.output_shape}, got {core.initial.shape}"
@@ -279,4 +283,4 @@ def _digest(array: Array | None) -> str:
     if array is None:
         return "-"
     digest = hashlib.sha256(array.tobytes()).hexdigest()[:8]
-    return f"{array.dtype}[{faults.by(array.shape)}]:{digest}"
+    return f"{array.dtype}[{faults.shape_text(array.shape)}]:{digest}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_int", "as_ints", "by"]
+__all__ = ["as_int", "as_ints", "shape_text"]
 
 
 def as_int(value: object) -> int | None:
@@ -31,6 +31,6 @@ def as_ints(values: Iterable[Any], length: int) -> tuple[int, ...] | None:
     return tuple(good) if len(good) == len(ints) == length else None
 
 
-def by(shape: Iterable[int]) -> str:
+def shape_text(shape: Iterable[int]) -> str:
     """Return ``(2, 34, 34)`` as ``2x34x34``."""
     return "x".join(map(str, shape))

@@ -131,7 +131,8 @@ class SpeckProgram:
         return "\n".join(
             [
                 f"SpeckProgram for {self.chip}, dt {dt}",
-                f"  input {faults.by(self.input_shape)} to {', '.join(map(str, self.inputs))}",
+                f"  input {faults.shape_text(self.input_shape)} to "
+                + ", ".join(map(str, self.inputs)),
                 *([f"  {self.sensor}"] if self.sensor else []),
                 *(f"  {core}" for core in self.cores),
                 f"  output {', '.join(self.outputs)}",

@@ -15,14 +15,13 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck import faults
+from toolchain.chips.speck.core import MapShape
 from toolchain.chips.speck.simulate.events import FIELDS, event_array
 from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.ir import Sensor
 from toolchain.ir.sensor import sense
 
 __all__ = ["EventFilter", "SensorSamples", "SpeckSensor", "from_plain", "plain"]
-
-Map = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +42,9 @@ class EventFilter:
 
     Source: Speck Dev Kit manual, DVS event filter.
 
-    >>> EventFilter(filter_size=(3, 3), threshold=4).low_pass_mode_enable
-    False
+    >>> noise = EventFilter(filter_size=(3, 3), threshold=4)  # keep events with recent neighbours
+    >>> print(SpeckSensor(cut=(127, 127), filter=noise))
+    sensor sensor: pooling 1x1, origin 0x0, cut 127x127, filtered
     """
 
     enable: bool = True
@@ -154,7 +154,7 @@ class SpeckSensor:
         """(y, x) of the part of the pooled map that is kept."""
         return self.cut[0] - self.origin[0] + 1, self.cut[1] - self.origin[1] + 1
 
-    def output_shape(self, input_shape: Map) -> Map:
+    def output_shape(self, input_shape: MapShape) -> MapShape:
         """Return (channels, y, x) behind the sensor for events of ``input_shape``."""
         height, width = self.size
         channels = 1 if self.merge else input_shape[0]
@@ -164,7 +164,8 @@ class SpeckSensor:
         """Yield a fault if the crop exceeds the pooled map of these ``sides``."""
         pooled = tuple(side // pooling for side, pooling in zip(sides, self.pooling, strict=True))
         if self.cut[0] >= pooled[0] or self.cut[1] >= pooled[1]:
-            yield f"{self.name} crops up to {self.cut}, the pooled map is {faults.by(pooled)}"
+            size = faults.shape_text(pooled)
+            yield f"{self.name} crops up to {self.cut}, the pooled map is {size}"
 
     def addresses(self, channel: Array, y: Array, x: Array) -> tuple[Array, Array, Array, Array]:
         """Return whether each event is kept, and its channel, y and x behind the sensor."""
@@ -211,7 +212,7 @@ class SpeckSensor:
     def __str__(self) -> str:
         """Return one stable line; flags only where they are set."""
         pairs = {"pooling": self.pooling, "origin": self.origin, "cut": self.cut}
-        words = [f"{name} {faults.by(value)}" for name, value in pairs.items()]
+        words = [f"{name} {faults.shape_text(value)}" for name, value in pairs.items()]
         flags = ("merge", "mirror_y", "mirror_x", "swap", "pixel_array")
         words += [name for name in flags if getattr(self, name)]
         if self.filter is not None and self.filter.enable:
@@ -228,7 +229,7 @@ class SensorSamples:
         shape: (channels, y, x) of its input.
     """
 
-    def __init__(self, samples: Samples, sensor: SpeckSensor, shape: Map) -> None:
+    def __init__(self, samples: Samples, sensor: SpeckSensor, shape: MapShape) -> None:
         self._samples, self._sensor = samples, sensor
         self._width, self._sent = shape[2], sensor.output_shape(shape)[2]
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
+from toolchain.chips.speck.core import MapShape
 from toolchain.chips.speck.outputs import flat_outputs
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EventArrays, event_array, in_microseconds
@@ -29,8 +30,6 @@ __all__ = [
     "unpack_address",
 ]
 
-Map = tuple[int, int, int]
-
 ADDRESS_BITS = 18
 """Bits of the address of a neuron within its core."""
 
@@ -46,7 +45,7 @@ _ALL_TIME = 2**62
 
 
 def pack_address(
-    shape: Map, channel: npt.ArrayLike, y: npt.ArrayLike, x: npt.ArrayLike
+    shape: MapShape, channel: npt.ArrayLike, y: npt.ArrayLike, x: npt.ArrayLike
 ) -> npt.NDArray[np.int64]:
     """Return the address of neurons within a core, by which they are read and written.
 
@@ -79,7 +78,7 @@ def pack_address(
 
 
 def unpack_address(
-    shape: Map, address: npt.ArrayLike
+    shape: MapShape, address: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return (channel, y, x) of neuron addresses; inverse of ``pack_address``.
 
@@ -104,7 +103,7 @@ def unpack_address(
     return channel, y, x
 
 
-def _address_bits(shape: Map) -> tuple[int, int, int]:
+def _address_bits(shape: MapShape) -> tuple[int, int, int]:
     channel, y, x = ((size - 1).bit_length() for size in shape)
     if channel + y + x > ADDRESS_BITS:
         raise ValueError(
@@ -117,7 +116,7 @@ def _address_bits(shape: Map) -> tuple[int, int, int]:
 # ---- rasters and events ----
 
 
-def to_events(raster: npt.ArrayLike, shape: Map, dt: float) -> list[Array]:
+def to_events(raster: npt.ArrayLike, shape: MapShape, dt: float) -> list[Array]:
     """Convert a raster to event arrays, one a sample: n counts are n events at the step's start.
 
     Within a step they are sorted by channel, y and x.
@@ -141,7 +140,7 @@ def to_events(raster: npt.ArrayLike, shape: Map, dt: float) -> list[Array]:
 
 
 def to_raster(
-    events: Array | Sequence[Array], shape: Map, dt: float, steps: int | None = None
+    events: Array | Sequence[Array], shape: MapShape, dt: float, steps: int | None = None
 ) -> npt.NDArray[np.int32]:
     """Return the counts (batch, steps, channels, y, x) of event arrays; inverse of ``to_events``.
 

@@ -17,17 +17,17 @@ from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.chips.speck.spec import SpeckChip
 
 __all__ = [
-    "clipped",
-    "copied",
     "moved",
-    "padded",
-    "pooled",
     "rescaled",
     "split",
-    "squared",
-    "strided",
+    "with_clipped_weights",
+    "with_copy",
     "with_floor",
     "with_outputs",
+    "with_padding",
+    "with_pooling",
+    "with_square_kernel",
+    "with_stride",
     "without_bias",
 ]
 
@@ -44,17 +44,17 @@ def with_outputs(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram
     )
 
 
-def strided(program: SpeckProgram, name: str, stride: tuple[int, int]) -> SpeckProgram | None:
+def with_stride(program: SpeckProgram, name: str, stride: tuple[int, int]) -> SpeckProgram | None:
     """Set the stride of a layer."""
     return _with(program, name, stride=stride, initial=None)
 
 
-def padded(program: SpeckProgram, name: str, padding: tuple[int, int]) -> SpeckProgram | None:
+def with_padding(program: SpeckProgram, name: str, padding: tuple[int, int]) -> SpeckProgram | None:
     """Set the padding of a layer."""
     return _with(program, name, padding=padding, initial=None)
 
 
-def squared(program: SpeckProgram, name: str) -> SpeckProgram | None:
+def with_square_kernel(program: SpeckProgram, name: str) -> SpeckProgram | None:
     """Append zeros to the shorter side of a layer's kernel; the map may become smaller."""
     weight = program[name].weight
     side = max(weight.shape[2:])
@@ -62,7 +62,7 @@ def squared(program: SpeckProgram, name: str) -> SpeckProgram | None:
     return _with(program, name, weight=np.pad(weight, border), initial=None)
 
 
-def pooled(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | None:
+def with_pooling(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | None:
     """Sum-pool all events of a layer by ``pooling``, those of the input by the sensor."""
     sensor = program.sensor
     if any(target.layer == name for target in program.inputs):
@@ -75,7 +75,7 @@ def pooled(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | Non
 
     cores = tuple(replace(c, destinations=changed(c.destinations)) for c in program.cores)
     try:
-        return _refitted(replace(program, sensor=sensor, cores=cores))
+        return _adapt_layers(replace(program, sensor=sensor, cores=cores))
     except ValueError:  # the map is smaller than the kernel
         return None
 
@@ -92,7 +92,7 @@ def _pooling(program: SpeckProgram, pooling: int) -> SpeckSensor | None:
     return replace(sensor, pooling=(by_y * pooling, by_x * pooling), cut=(rows - 1, columns - 1))
 
 
-def copied(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
+def with_copy(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
     """Duplicate a layer: the first core keeps ``kept`` destinations, the second has the others.
 
     Exact: both compute the same spikes.
@@ -102,7 +102,7 @@ def copied(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
     copy = replace(
         core, name=f"{name} (copy)", destinations=core.destinations[kept:], monitor=False
     )
-    return _parted(program, first, copy)
+    return _with_two_cores(program, first, copy)
 
 
 def split(program: SpeckProgram, name: str) -> SpeckProgram:
@@ -128,17 +128,17 @@ def split(program: SpeckProgram, name: str) -> SpeckProgram:
                 ),
             )
         )
-    return _parted(program, *parts)
+    return _with_two_cores(program, *parts)
 
 
-def _parted(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> SpeckProgram:
+def _with_two_cores(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> SpeckProgram:
     """Replace a core by two with the same sources; ``first`` has its name."""
     cores: list[SpeckCore] = []
     for core in program.cores:
         if core.name == first.name:
             cores += [replace(first, core=None), replace(second, core=None)]
         else:
-            cores.append(_doubling(core, first.name, second.name))
+            cores.append(_with_copied_connections(core, first.name, second.name))
     inputs = [replace(t, layer=second.name) for t in program.inputs if t.layer == first.name]
     return replace(program, cores=tuple(cores), inputs=(*program.inputs, *inputs))
 
@@ -161,7 +161,7 @@ def with_floor(program: SpeckProgram, name: str, threshold_low: int) -> SpeckPro
     return _with(program, name, threshold_low=threshold_low)
 
 
-def clipped(program: SpeckProgram, name: str, top: int) -> SpeckProgram | None:
+def with_clipped_weights(program: SpeckProgram, name: str, top: int) -> SpeckProgram | None:
     """Clip the weights of a layer to ``top``."""
     return _with(program, name, weight=np.minimum(program[name].weight, top))
 
@@ -177,7 +177,7 @@ def moved(program: SpeckProgram, chip: SpeckChip) -> SpeckProgram:
     return replace(program, chip=chip.name, cores=cores)
 
 
-def _doubling(core: SpeckCore, name: str, second: str) -> SpeckCore:
+def _with_copied_connections(core: SpeckCore, name: str, second: str) -> SpeckCore:
     """Return a core that sends to ``second`` what it sends to ``name``."""
     more = [replace(target, layer=second) for target in core.destinations if target.layer == name]
     return replace(core, destinations=(*core.destinations, *more), core=None)
@@ -185,17 +185,17 @@ def _doubling(core: SpeckCore, name: str, second: str) -> SpeckCore:
 
 def _with(program: SpeckProgram, name: str, **changes: Any) -> SpeckProgram | None:
     try:
-        return _refitted(_exchanged(program, replace(program[name], **changes)))
+        return _adapt_layers(_replace_core(program, replace(program[name], **changes)))
     except ValueError:  # invalid on every chip: a kernel larger than its map
         return None
 
 
-def _exchanged(program: SpeckProgram, core: SpeckCore) -> SpeckProgram:
+def _replace_core(program: SpeckProgram, core: SpeckCore) -> SpeckProgram:
     cores = (core if other.name == core.name else other for other in program.cores)
     return replace(program, cores=tuple(replace(c, core=None) for c in cores))
 
 
-def _refitted(program: SpeckProgram) -> SpeckProgram | None:
+def _adapt_layers(program: SpeckProgram) -> SpeckProgram | None:
     """Adapt every layer to the map that it receives; None where its sources disagree."""
     for name in [core.name for core in program.cores]:
         sent, sides = set[int](), set[tuple[int, ...]]()
@@ -206,11 +206,11 @@ def _refitted(program: SpeckProgram) -> SpeckProgram | None:
         if len(sides) != 1 or sent != set(range(len(sent))):
             return None
         height, width = sides.pop()
-        program = _exchanged(program, _fitted(program[name], (len(sent), height, width)))
+        program = _replace_core(program, _adapt(program[name], (len(sent), height, width)))
     return program
 
 
-def _fitted(core: SpeckCore, shape: tuple[int, int, int]) -> SpeckCore:
+def _adapt(core: SpeckCore, shape: tuple[int, int, int]) -> SpeckCore:
     if shape == core.input_shape:
         return core
     channels, height, width = shape

@@ -31,11 +31,11 @@ def advise(case: GraphCase) -> Iterator[Remedy]:
     """Yield the remedies for an error."""
     if not is_error(case.finding):
         return
-    yield from edited(case, {case.finding.rule: [rewritten]})
+    yield from edited(case, {case.finding.rule: [rewrite_layer]})
     yield from accepted(case, APPROXIMATIONS, approximate)
 
 
-def rewritten(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
+def rewrite_layer(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
     """Yield the graph with the layer of the finding rewritten."""
     graph, name = case.subject, case.finding.where
     rewrite = REWRITES.get(case.finding.rule)

@@ -49,14 +49,16 @@ def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
                 name,
                 f"pools the input; {chip.name} pools between cores and in its sensor, but not "
                 "events that are sent to a core from outside",
-                advice=Advice(partial(_with_a_sensor, graph, name, chip)),
+                advice=Advice(partial(_sensor_remedy, graph, name, chip)),
             )
         for sensor in read & graph.of(Sensor).keys():
-            crop = Advice(partial(_another_crop, graph, name, sensor))
-            yield error("input_pooling", name, _why_not(graph, name, sensor, chip), advice=crop)
+            crop = Advice(partial(_crop_remedy, graph, name, sensor))
+            yield error(
+                "input_pooling", name, _reason_not_folded(graph, name, sensor, chip), advice=crop
+            )
 
 
-def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
+def _reason_not_folded(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
     """Return why a pool behind a sensor was not folded into it."""
     pool, node = graph[name], graph[sensor]
     assert isinstance(pool, SumPool2d)
@@ -73,7 +75,7 @@ def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
     )
 
 
-def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
+def _crop_remedy(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
     """Yield the nearest crop with which the pool is folded and no later shape changes."""
     window, node = graph[pool], graph[sensor]
     assert isinstance(window, SumPool2d)
@@ -88,7 +90,7 @@ def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
         yield Remedy(f"crop={crop} in {sensor!r} is supported")
 
 
-def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]:
+def _sensor_remedy(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]:
     """Yield the sensor that can replace a pool of the input, if it fits the chip."""
     channels, height, width = graph.shape(graph.input)
     merge = channels == 1

@@ -79,7 +79,7 @@ def _pooled_before(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
         return  # cores pool their own output; only a sensor pools the input
     now = max(target.pooling for _, target in sources)
     for pooling in case.chip.limits.pooling.values:
-        changed = edits.pooled(case.subject, core.name, pooling) if pooling > now else None
+        changed = edits.with_pooling(case.subject, core.name, pooling) if pooling > now else None
         if case.helps(changed):
             yield f"sum pooling of {pooling} before {core.weight_name} fits", changed
             return
@@ -89,7 +89,7 @@ def _larger_stride(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
     for step in case.chip.limits.strides.values:
         if step <= max(core.stride):
             continue
-        changed = edits.strided(case.subject, core.name, (step, step))
+        changed = edits.with_stride(case.subject, core.name, (step, step))
         if case.helps(changed):
             yield f"stride {step} of {core.weight_name} fits", changed
             return
@@ -182,7 +182,7 @@ def allowed_stride(case: SpeckCase) -> Edits[SpeckProgram]:
     below = tuple(max(step for step in allowed if step <= s) for s in own)
     above = tuple(min((step for step in allowed if step >= s), default=allowed[-1]) for s in own)
     for height, width in dict.fromkeys((below, above)):
-        changed = edits.strided(case.subject, _core(case).name, (height, width))
+        changed = edits.with_stride(case.subject, _core(case).name, (height, width))
         yield f"stride {height}x{width} is supported", changed
 
 
@@ -190,14 +190,14 @@ def allowed_padding(case: SpeckCase) -> Edits[SpeckProgram]:
     """Try the largest padding of a core."""
     most = int(case.chip.limits.padding.value)
     height, width = (min(most, pad) for pad in _core(case).padding)
-    changed = edits.padded(case.subject, _core(case).name, (height, width))
+    changed = edits.with_padding(case.subject, _core(case).name, (height, width))
     yield f"padding {height}x{width} is supported", changed
 
 
 def square_kernel(case: SpeckCase) -> Edits[SpeckProgram]:
     """Try zeros behind the shorter side."""
     side = max(_core(case).weight.shape[2:])
-    changed = edits.squared(case.subject, _core(case).name)
+    changed = edits.with_square_kernel(case.subject, _core(case).name)
     if changed is not None:
         _, height, width = changed[_core(case).name].output_shape
         yield f"a {side}x{side} kernel is supported, with a map of {height}x{width}", changed
@@ -211,7 +211,7 @@ def allowed_pooling(case: SpeckCase) -> Edits[SpeckProgram]:
     for target in targets:
         if target.pooling not in allowed:
             smaller = max(step for step in allowed if step <= target.pooling)
-            changed = edits.pooled(case.subject, target.layer, smaller)
+            changed = edits.with_pooling(case.subject, target.layer, smaller)
             yield f"sum pooling of {smaller} to {target.layer} is supported", changed
 
 
@@ -220,7 +220,7 @@ def copy_of_layer(case: SpeckCase) -> Edits[SpeckProgram]:
     most = int(case.chip.limits.destinations.value)
     core = _core(case)
     rest = " and ".join(target.layer for target in core.destinations[most:])
-    changed = edits.copied(case.subject, core.name, most)
+    changed = edits.with_copy(case.subject, core.name, most)
     yield f"a copy of {core.weight_name} and {core.name} for {rest} gives the same output", changed
 
 
@@ -248,7 +248,7 @@ def smaller_weights(case: SpeckCase) -> Edits[SpeckProgram]:
     core, top = _core(case), 2 * _core(case).threshold_high - 1
     many = int((core.weight > top).sum())
     text = f"{many} of {core.weight.size} weights clipped to {top} give one spike an event"
-    yield text, edits.clipped(case.subject, core.name, top)
+    yield text, edits.with_clipped_weights(case.subject, core.name, top)
 
 
 ON_ANOTHER_CHIP = (

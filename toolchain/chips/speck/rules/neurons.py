@@ -18,7 +18,7 @@ from toolchain.chips.rules.graph import (
     subtracts_other,
     unusual,
 )
-from toolchain.chips.speck.faults import by
+from toolchain.chips.speck.faults import shape_text
 from toolchain.chips.speck.lower.dense import dense
 from toolchain.chips.speck.program import kernel_words
 from toolchain.chips.speck.spec import SpeckChip
@@ -28,7 +28,7 @@ from toolchain.report import count
 __all__ = ["NEURONS"]
 
 
-def _resets_otherwise(node: Neuron) -> bool:
+def _unsupported_reset(node: Neuron) -> bool:
     """Return whether the reset is neither subtraction of the threshold nor return to zero."""
     zero = node.reset in ("value", "additive") and not np.any(node.v_reset)
     subtract = node.reset == "subtract" and not subtracts_other(node)
@@ -53,7 +53,7 @@ reset = refused(
     "reset",
     Neuron,
     (
-        _resets_otherwise,
+        _unsupported_reset,
         lambda node: (
             f"resets by {reset_of(node)!r}; {{chip}} subtracts the threshold or returns "
             "to zero, in the same step"
@@ -62,7 +62,7 @@ reset = refused(
 )
 
 
-def _several(field: str) -> Fault[Neuron]:
+def _several_values(field: str) -> Fault[Neuron]:
     """Return the fault for a field with several values among the neurons."""
 
     def values(node: Neuron) -> int:
@@ -75,7 +75,9 @@ def _several(field: str) -> Fault[Neuron]:
     )
 
 
-one_number_a_core = refused("one_number_a_core", Neuron, _several("v_threshold"), _several("v_min"))
+one_number_a_core = refused(
+    "one_number_a_core", Neuron, _several_values("v_threshold"), _several_values("v_min")
+)
 
 
 def _floor(node: Neuron) -> float:
@@ -112,24 +114,24 @@ def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
         if own == written:
             continue
         message = (
-            f"{_unusual(node)} written as one dense {written[2]}x{written[3]} kernel, exactly: "
-            f"{count(kernel.weight.size - node.weight.size)} of {count(kernel.weight.size)} "
-            f"weights are zeros. It takes {count(kernel_words(written))} kernel words instead of "
-            f"{count(kernel_words(own))}, and on {chip.name} each zero is "
-            "an update too"
+            f"{_unsupported_settings(node)} written as one dense {written[2]}x{written[3]} kernel, "
+            f"exactly: {count(kernel.weight.size - node.weight.size)} of "
+            f"{count(kernel.weight.size)} weights are zeros. It takes "
+            f"{count(kernel_words(written))} kernel words instead of {count(kernel_words(own))}, "
+            f"and on {chip.name} each zero is an update too"
         )
         source = chip.cite(chip.limits.kernel_size)
         yield info("dense_kernel", name, message, kernel_words(written), source=source)
 
 
-def _unusual(node: Conv2d) -> str:
+def _unsupported_settings(node: Conv2d) -> str:
     """Return the settings that a core has no field for: ``2 groups and dilation 1x3``."""
     height, width = node.weight.shape[2:]
     settings = []
     if node.groups != 1:
         settings.append(f"{node.groups} groups")
     if node.dilation != (1, 1):
-        settings.append(f"dilation {by(node.dilation)}")
+        settings.append(f"dilation {shape_text(node.dilation)}")
     if height != width:
         settings.append(f"kernel {height}x{width}")
     return " and ".join(settings)

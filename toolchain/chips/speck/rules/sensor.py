@@ -6,7 +6,7 @@ from functools import partial
 
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings, Rule, error, warning
-from toolchain.chips.speck.faults import by
+from toolchain.chips.speck.faults import shape_text
 from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import Destination, SpeckProgram
 from toolchain.chips.speck.rules.at import entries
@@ -31,7 +31,8 @@ def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckC
         return
     channels, *sides = shape
     if max(sides) > limits.size.value:
-        message = f"map of {by(sides)} pixels, {chip.name} has {by([int(limits.size.value)] * 2)}"
+        square = shape_text([int(limits.size.value)] * 2)
+        message = f"map of {shape_text(sides)} pixels, {chip.name} has {square}"
         yield find(message, max(sides), limits.size, chip)
     polarities = limits.polarities
     if channels > polarities.value:
@@ -46,7 +47,7 @@ def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckC
         yield find(message, None, polarities, chip, hint=merging)
     if not set(sensor.pooling) <= set(limits.pooling.values):
         allowed = text_of_ids(limits.pooling.values, "or")
-        message = f"pooling {by(sensor.pooling)}, each axis of {chip.name} takes {allowed}"
+        message = f"pooling {shape_text(sensor.pooling)}, each axis of {chip.name} takes {allowed}"
         yield find(message, max(sensor.pooling), limits.pooling, chip)
 
 
@@ -88,8 +89,10 @@ def event_filter(program: SpeckProgram, chip: SpeckChip) -> Findings:
     find = partial(error, "event_filter", name)
     size, side = limits.filter_size, max(settings.filter_size)
     if side > size.value:
-        square = by([int(size.value)] * 2)
-        message = f"filter window {by(settings.filter_size)}, {chip.name} takes at most {square}"
+        square = shape_text([int(size.value)] * 2)
+        message = (
+            f"filter window {shape_text(settings.filter_size)}, {chip.name} takes at most {square}"
+        )
         yield find(message, side, size, chip)
     width, threshold = limits.filter_time_width, settings.threshold
     most = 2 ** int(width.value) - 1

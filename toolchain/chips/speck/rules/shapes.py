@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolchain.chips.rules.each import each
 from toolchain.chips.rules.findings import Findings, Rule
-from toolchain.chips.speck.faults import by
+from toolchain.chips.speck.faults import shape_text
 from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.at import AtConnection, AtCore, connections, cores, weights
@@ -21,7 +21,7 @@ def kernel_size(at: AtCore) -> Findings:
     """Check that the kernel is small enough on each side."""
     limit, sides = at.chip.limits.kernel_size, at.item.weight.shape[2:]
     if max(sides) > limit.value:
-        message = f"kernel {by(sides)}, {at.chip.name} takes at most {_square(limit)}"
+        message = f"kernel {shape_text(sides)}, {at.chip.name} takes at most {_square(limit)}"
         yield at.finding(message, max(sides), limit)
 
 
@@ -39,7 +39,7 @@ def stride(at: AtCore) -> Findings:
     """Check that the stride is supported."""
     allowed, own = at.chip.limits.strides, at.item.stride
     if not set(own) <= set(allowed.values):
-        message = f"stride {by(own)}, each axis of {at.chip.name} takes {_any_of(allowed)}"
+        message = f"stride {shape_text(own)}, each axis of {at.chip.name} takes {_any_of(allowed)}"
         yield at.finding(message, max(own), allowed)
 
 
@@ -48,7 +48,9 @@ def padding(at: AtCore) -> Findings:
     """Check that the padding is supported."""
     limit, own = at.chip.limits.padding, at.item.padding
     if max(own) > limit.value:
-        message = f"padding {by(own)}, each axis of {at.chip.name} takes at most {limit.value}"
+        message = (
+            f"padding {shape_text(own)}, each axis of {at.chip.name} takes at most {limit.value}"
+        )
         yield at.finding(message, max(own), limit)
 
 
@@ -57,7 +59,7 @@ def input_size(at: AtCore) -> Findings:
     """Check that the input map is small enough."""
     limit, sides = at.chip.limits.input_size, at.item.input_shape[1:]
     if max(sides) > limit.value:
-        message = f"input map of {by(sides)}, {at.chip.name} takes at most {_square(limit)}"
+        message = f"input map of {shape_text(sides)}, {at.chip.name} takes at most {_square(limit)}"
         yield at.finding(message, max(sides), limit)
 
 
@@ -66,7 +68,7 @@ def output_size(at: AtCore) -> Findings:
     """Check that the map of neurons, before pooling, is small enough."""
     limit, sides = at.chip.limits.output_size, at.item.output_shape[1:]
     if max(sides) > limit.value:
-        message = f"map of {by(sides)} neurons, {at.chip.name} has at most {_square(limit)}"
+        message = f"map of {shape_text(sides)} neurons, {at.chip.name} has at most {_square(limit)}"
         yield at.finding(message, max(sides), limit)
 
 
@@ -96,7 +98,7 @@ def pooling_divides(at: AtConnection) -> Findings:
     lost = [side % target.pooling for side in sides]
     if any(lost):
         message = (
-            f"a map of {by(sides)} is not a multiple of its pooling {target.pooling} to "
+            f"a map of {shape_text(sides)} is not a multiple of its pooling {target.pooling} to "
             f"{target.layer}: the simulation drops {lost[0]} rows and {lost[1]} columns, "
             f"{at.chip.name} may send them on outside the map"
         )
@@ -120,12 +122,12 @@ def destination_shape(at: AtConnection) -> Findings:
     pooled = (sent, height // target.pooling, width // target.pooling)
     if not at.subject.takes(target, (sent, height, width)):
         wanted = at.subject[target.layer].input_shape
-        message = f"sends {by(pooled)} to {target.layer}, which takes {by(wanted)}"
+        message = f"sends {shape_text(pooled)} to {target.layer}, which takes {shape_text(wanted)}"
         yield at.finding(message, None, at.chip.limits.destinations)
 
 
 def _square(limit: Quantity) -> str:
-    return by([int(limit.value)] * 2)
+    return shape_text([int(limit.value)] * 2)
 
 
 def _any_of(allowed: Choice) -> str:

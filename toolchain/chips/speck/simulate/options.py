@@ -37,14 +37,16 @@ class EventOptions:
     >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
     >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
     >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
-    ...                  threshold_high=10, monitor=True)
+    ...                  bias=np.array([10, 0]), threshold_high=10, monitor=True)
     >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
     ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
 
-    >>> events = np.ones((1, 3, 1, 1), int)
-    >>> run = simulate(program, events, timing="event", options=EventOptions(overflow="wrap"))
-    >>> run.spikes.tolist()
-    [[[1, 1]]]
+    >>> silence = np.zeros((2, 3, 1, 1), int)  # two steps without events
+    >>> for leak_fires in (True, False):
+    ...     options = EventOptions(leak_fires=leak_fires)
+    ...     print(simulate(program, silence, timing="event", options=options).spikes.tolist())
+    [[[1, 0], [1, 0]]]
+    [[[0, 0], [0, 0]]]
     """
 
     spike_order: Literal["position", "channel"] = "position"
