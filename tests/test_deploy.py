@@ -397,10 +397,10 @@ def test_a_network_too_large_for_any_core_says_which_layer_and_by_how_much():
         "fits\n"
         "error[channels] fc1: 2 000 output channels, speck2f takes at most 1 024\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
-        "  hint: 2000 -> 1024 output channels of fc1 are taken\n"
+        "  hint: 2000 -> 1024 output channels of fc1 are supported\n"
         "error[channels] fc2: 2 000 input channels, speck2f takes at most 1 024\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
-        "  hint: 2000 -> 1024 output channels of fc1 are taken"
+        "  hint: 2000 -> 1024 output channels of fc1 are supported"
     )
 
 
@@ -531,10 +531,10 @@ def test_an_empty_placement_leaves_all_to_the_placer():
 @pytest.mark.parametrize(
     ("placement", "message"),
     [
-        ({"if1": 9}, "if1: placed on core 9, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"),
+        ({"if1": 9}, "if1: placed on core 9, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"),
         ({"if1": -1}, "if1: placed on core -1"),
         ({"if1": "core 3"}, "if1: placed on core core 3"),
-        ({"conv9": 3}, "conv9: placed on core 3, but is no layer; there are if1, if2"),
+        ({"conv9": 3}, "conv9: placed on core 3, but is not a layer; the layers are if1, if2"),
         ({"if1": 3, "if2": 3}, "if1: placed on core 3 together with if2"),
     ],
 )

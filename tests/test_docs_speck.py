@@ -1,4 +1,4 @@
-"""The tables of ``docs/speck.md`` are what their files say, and what is measured."""
+"""The tables of ``docs/speck.md`` agree with the chip files and with measurements."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def words(memory):
 ROW = {
     "vendor's board": lambda spec: spec.vendor_ids[0],
     "cores": lambda spec: str(len(spec.cores)),
-    "of them in no fixed order": lambda spec: ", ".join(
+    "of them with no fixed event order": lambda spec: ", ".join(
         str(core.id) for core in spec.cores if not core.deterministic
     ),
     "kernel words": words("kernel_memory"),
@@ -37,18 +37,18 @@ ROW = {
         str(int(spec.limits.readout_classes.value)) if spec.readout else "none"
     ),
     "bits that disable weights": lambda spec: "yes" if spec.kill_bits else "no",
-    "still known to the vendor's tools": lambda spec: "no" if spec.vendor_note else "yes",
+    "supported by the vendor's current tools": lambda spec: "no" if spec.vendor_note else "yes",
 }
 
 
-def test_the_table_of_chips_is_what_their_files_say():
+def test_the_table_of_chips_agrees_with_their_files():
     lines = PAGE[PAGE.index("| chip |") :].split("\n\n")[0].splitlines()
     heading, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     specs = [load_chip(name) for name in list_chips() if load_chip(name).family == "speck"]
     assert heading[1:] == [f"`{spec.name}`" for spec in specs]
-    said = {row[0]: row[1:] for row in body}
-    assert set(said) == set(ROW)
-    for name, cells in said.items():
+    table = {row[0]: row[1:] for row in body}
+    assert set(table) == set(ROW)
+    for name, cells in table.items():
         assert cells == [ROW[name](spec) for spec in specs], name
 
 

@@ -91,9 +91,9 @@ class Builder:
             bias=rng.normal(0, 0.3, outputs) if rng.random() < 0.5 else None,
         )
         node = replace(node, weight=node.weight * 1.5 / np.sqrt(shape[0] * kernel**2))
-        made = node.output_shape(shape)
+        shape_out = node.output_shape(shape)
         weight = self.add(f"conv{index}", node, source)
-        self.maps[self.add(f"spk{index}", self.neurons(made), weight)] = made
+        self.maps[self.add(f"spk{index}", self.neurons(shape_out), weight)] = shape_out
 
     def head(self):
         """Dense layers behind the last map."""

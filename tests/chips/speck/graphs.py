@@ -66,11 +66,11 @@ def branching(rng, *, size=8, dt=1e-3, biases=False):
             padding=[int(p) for p in rng.integers(0, kernel, 2)],
             bias=rng.normal(0, 0.3, outputs) if biases else None,
         )
-        made = weight.output_shape((channels, side, side))
+        shape_out = weight.output_shape((channels, side, side))
         nodes[f"conv{index}"] = weight
-        nodes[f"spk{index}"] = iaf(made, v_min=-float(rng.uniform(0.5, 3)))
+        nodes[f"spk{index}"] = iaf(shape_out, v_min=-float(rng.uniform(0.5, 3)))
         edges += [(first, f"conv{index}"), (f"conv{index}", f"spk{index}")]
-        if made[1] == made[2]:
-            shapes[f"spk{index}"] = made
+        if shape_out[1] == shape_out[2]:
+            shapes[f"spk{index}"] = shape_out
     last = [name for name in nodes if name.startswith("spk")][-1]
     return Graph(nodes | {"output": Output()}, [*edges, (last, "output")], dt=dt)

@@ -109,7 +109,7 @@ class Strict:
     def __init__(self, kinds):
         object.__setattr__(self, "kinds", kinds)
         for name, kind in kinds.items():
-            object.__setattr__(self, name, made(kind))
+            object.__setattr__(self, name, instance_of(kind))
 
     def __setattr__(self, name, value):
         if name not in self.kinds:
@@ -120,7 +120,7 @@ class Strict:
         object.__setattr__(self, name, value)
 
 
-def made(kind):
+def instance_of(kind):
     if isinstance(kind, dict):
         return Strict(kind)
     if isinstance(kind, list):

@@ -30,7 +30,7 @@ def test_every_neuron_has_an_address_of_its_own(channels, height, width):
     shape = (channels, height, width)
     bits = sum((size - 1).bit_length() for size in shape)
     if bits > 18:
-        with pytest.raises(ValueError, match=f"needs addresses of {bits} bit, there are 18"):
+        with pytest.raises(ValueError, match=f"needs addresses of {bits} bit, the chip has 18"):
             pack_address(shape, 0, 0, 0)
         return
     places = np.indices(shape).reshape(3, -1)
@@ -59,9 +59,9 @@ def test_neurons_beyond_the_map_have_no_address(place):
 
 @pytest.mark.parametrize("address", [-1, 5 << 1, 3 << 4, 1 << 20])
 def test_numbers_that_are_no_address_are_refused(address):
-    with pytest.raises(ValueError, match=f"{address} is the address of no neuron"):
+    with pytest.raises(ValueError, match=f"address {address} is outside the map"):
         unpack_address((2, 3, 5), address)
-    with pytest.raises(ValueError, match="addresses are integers"):
+    with pytest.raises(ValueError, match="addresses must be integers"):
         unpack_address((2, 3, 5), 1.0)
 
 
@@ -175,5 +175,5 @@ def test_spikes_of_strangers_are_refused():
     program = program.placed({"spk0": 5, "spk1": 2})
     with pytest.raises(ValueError, match=r"spikes of cores that are not monitored: \[5, 8\]"):
         from_board(program, np.array([(8, 0, 0, 0, 0), (5, 0, 0, 0, 0)], SPIKES))
-    with pytest.raises(ValueError, match="a spike of 'spk1' has feature 2, there are 2"):
+    with pytest.raises(ValueError, match="a spike of 'spk1' has feature 2, the map has 2"):
         from_board(program, np.array([(2, 2, 0, 0, 0)], SPIKES))

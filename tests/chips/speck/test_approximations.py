@@ -27,23 +27,23 @@ def changed(graph, name):
 @pytest.mark.parametrize("name", APPROXIMATIONS)
 def test_nothing_changes_where_there_is_nothing_to_change(name):
     for graph in (one(), one({"reset": "value", "v_min": None})):
-        after, told = changed(graph, name)
-        assert (str(after), told) == (str(graph), [])
+        after, findings = changed(graph, name)
+        assert (str(after), findings) == (str(graph), [])
 
 
 def test_a_neuron_that_fires_above_fires_at_its_threshold():
-    after, told = changed(one({"compare": "gt"}), "gt->ge")
+    after, findings = changed(one({"compare": "gt"}), "gt->ge")
     assert after["spk"].compare == "ge"
-    assert told == [
+    assert findings == [
         "spk: fires above its threshold and on speck2f at it; this adds a spike where a membrane "
         "equals its threshold exactly"
     ]
 
 
 def test_a_cap_is_lifted():
-    after, told = changed(one({"max_spikes": 2}), "spike_cap->chip_cap")
+    after, findings = changed(one({"max_spikes": 2}), "spike_cap->chip_cap")
     assert after["spk"].max_spikes is None
-    assert told == [
+    assert findings == [
         "spk: spikes twice a timestep at most, on speck2f as often as its membrane has the "
         "threshold"
     ]
@@ -52,10 +52,10 @@ def test_a_cap_is_lifted():
 @pytest.mark.parametrize("fields", [{}, {"reset": "value"}], ids=["subtract", "to zero"])
 def test_a_late_reset_is_done_at_once(fields):
     graph = one({"reset_when": "next_erase_all", **fields})
-    after, told = changed(graph, "delayed_reset->same_step")
+    after, findings = changed(graph, "delayed_reset->same_step")
     assert after["spk"].reset_when == "same"
     assert after["spk"].reset == graph["spk"].reset
-    assert [text[:59] for text in told] == [
+    assert [text[:59] for text in findings] == [
         "spk: is reset in the timestep after a spike and on speck2f "
     ]
 
@@ -66,12 +66,12 @@ def test_a_late_reset_is_done_at_once(fields):
 def test_an_exponential_leak_becomes_what_it_is_at_half_the_threshold():
     leaky = {"alpha_mem": 0.9, "v_threshold": 2.0, "v_min": None}
     graph = one(leaky, weight=conv(2, 1, 3, bias=[0.0, 1.0]))
-    after, told = changed(graph, "exponential_leak->linear_leak")
+    after, findings = changed(graph, "exponential_leak->linear_leak")
     np.testing.assert_array_equal(after["spk"].alpha_mem, 1)
     np.testing.assert_allclose(after["conv"].bias, [-0.1, 0.9])
-    assert told == [
-        "spk: loses 10 % of its membrane a timestep, on speck2f 5 % of its threshold whatever it "
-        "holds, and keeps nothing below 0"
+    assert findings == [
+        "spk: loses 10 % of its membrane a timestep; on speck2f a constant 5 % of its threshold, "
+        "with a floor at 0"
     ]
     assert check_graph(after, CHIP) == ()
 

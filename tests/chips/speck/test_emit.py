@@ -174,14 +174,16 @@ def test_blocks_that_are_not_simulated_are_switched_on_by_name(network):
 
 @pytest.mark.parametrize("number", [1, 3, 64, 1024])
 def test_the_decimator_knows_powers_of_two_but_not_64(number):
-    with pytest.raises(ValueError, match=f"passes one spike of 2, 4, 8, 16, 32, 128, .* {number}$"):
+    with pytest.raises(
+        ValueError, match=f"must pass one spike of 2, 4, 8, 16, 32, 128, .* {number}$"
+    ):
         Extras(decimate={"spk0": number})
     assert [*DECIMATOR.values()] == [*range(8)]
 
 
 @pytest.mark.parametrize("divider", [13, 18])
 def test_the_slow_clock_divides_by_2_to_the_14_to_17(divider):
-    with pytest.raises(ValueError, match=f"slow_clock_divider is 14 to 17, got {divider}"):
+    with pytest.raises(ValueError, match=f"slow_clock_divider must be 14 to 17, got {divider}"):
         Extras(slow_clock_divider=divider)
 
 
@@ -216,7 +218,9 @@ def test_everything_that_has_no_field_is_named_at_once():
         ("square_kernel", "conv0"),
         ("threshold_range", "spk0"),
     }
-    assert str(caught.value).startswith("the configuration of speck2f has no room for this program")
+    assert str(caught.value).startswith(
+        "the configuration of speck2f has no field for a part of this program"
+    )
 
 
 def test_a_core_that_the_chip_does_not_have_is_refused(network):
@@ -242,15 +246,15 @@ def test_blocks_that_a_chip_is_not_known_to_have_are_refused(chip, network):
     with pytest.raises(DeployError) as caught:
         configuration(on(network), load_chip(chip), extras=extras)
     assert [f"{f.where}: {f.message}" for f in caught.value.diagnostics] == [
-        f"spk0: asks for an output decimator, {chip} is not known to have one",
-        f"spk1: asks for a congestion balancer, {chip} is not known to have one",
-        f"network: asks for a slow clock of its own, {chip} is not known to have one",
-        f"network: asks for factory settings, {chip} is not known to have one",
+        f"spk0: needs an output decimator, which {chip} is not known to have",
+        f"spk1: needs a congestion balancer, which {chip} is not known to have",
+        f"network: needs a slow clock of its own, which {chip} is not known to have",
+        f"network: needs factory settings, which {chip} is not known to have",
     ]
 
 
 def test_extras_of_layers_that_are_not_there_are_refused(network):
-    with pytest.raises(DeployError, match=r"error\[extras\] other: is no layer of the program"):
+    with pytest.raises(DeployError, match=r"error\[extras\] other: is not a layer of the program"):
         configuration(on(network), extras=Extras(balance=["other"]))
 
 

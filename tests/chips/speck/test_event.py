@@ -269,9 +269,9 @@ def test_threads_and_company_change_nothing():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"spike_order": "random"}, "spike_order is 'position' or 'channel', got 'random'"),
-        ({"overflow": None}, "overflow is 'clamp' or 'wrap', got None"),
-        ({"leak_first": 1}, "leak_first is of type bool, got 1"),
+        ({"spike_order": "random"}, "spike_order must be 'position' or 'channel', got 'random'"),
+        ({"overflow": None}, "overflow must be 'clamp' or 'wrap', got None"),
+        ({"leak_first": 1}, "leak_first must be of type bool, got 1"),
         ({"most_spikes": 0}, "most_spikes must be >= 1, got 0"),
     ],
 )

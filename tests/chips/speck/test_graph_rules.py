@@ -64,10 +64,10 @@ def test_a_neuron_that_the_chip_has_is_taken(changes):
 
 
 RESETS = (
-    "speck2f subtracts the threshold or returns to zero, at once\n"
-    "  hint: trained with a reset that subtracts the threshold it is taken"
+    "speck2f subtracts the threshold or returns to zero, in the same step\n"
+    "  hint: it is supported if trained with a reset that subtracts the threshold"
 )
-AS_IAF = "\n  hint: trained as IAF, with neither decay nor synaptic current, it is taken"
+AS_IAF = "\n  hint: it is supported if trained as IAF, without decay and synaptic current"
 OR_ACCEPT = '; or accept an approximation: allow=("{}",)'
 REFUSED = [
     (
@@ -109,62 +109,62 @@ REFUSED = [
         "fires above",
         {"compare": "gt"},
         "error[comparison] spk: fires only above its threshold, speck2f at it\n"
-        "  hint: trained to fire at the threshold it is taken" + OR_ACCEPT.format("gt->ge"),
+        "  hint: it is supported if trained to fire at the threshold" + OR_ACCEPT.format("gt->ge"),
     ),
     (
         "thresholds of their own",
         {"v_threshold": np.array([1.0, 2.0, 2.0, 1.0])},
         "error[one_number_a_core] spk: has 2 different values of v_threshold, a core of speck2f "
         "has one\n"
-        "  hint: one value for all, such as the mean (v_threshold 1.5, v_min -1), is taken",
+        "  hint: one value for all, such as the mean (v_threshold 1.5, v_min -1), is supported",
     ),
     (
         "thresholds of their own and no floor",
         {"v_threshold": np.array([1.0, 2.0, 2.0, 1.0]), "v_min": None},
         "error[one_number_a_core] spk: has 2 different values of v_threshold, a core of speck2f "
-        "has one\n  hint: one value for all, such as the mean (v_threshold 1.5), is taken",
+        "has one\n  hint: one value for all, such as the mean (v_threshold 1.5), is supported",
     ),
     (
         "floors of their own",
         {"v_min": np.array([-1.0, -2.0, -3.0, -1.0])},
         "error[one_number_a_core] spk: has 3 different values of v_min, a core of speck2f has one\n"
-        "  hint: one value for all, such as the mean (v_threshold 1, v_min -1.75), is taken",
+        "  hint: one value for all, such as the mean (v_threshold 1, v_min -1.75), is supported",
     ),
     (
         "floor above rest",
         {"v_min": 0.5},
         "error[membrane_floor] spk: has a membrane floor (v_min) of 0.5, speck2f takes 0 or "
-        "less\n  hint: v_min -1 is taken",
+        "less\n  hint: v_min -1 is supported",
     ),
     (
         "rest elsewhere",
         {"v_leak": 0.1},
         "error[plain_neurons] spk: v_leak is not 0, which speck2f cannot hold\n"
-        "  hint: trained with v_leak 0 it is taken",
+        "  hint: it is supported if trained with v_leak 0",
     ),
     (
         "bias of the neurons",
         {"bias": 0.1},
         "error[plain_neurons] spk: bias is not 0, which speck2f cannot hold\n"
-        "  hint: trained with bias 0 it is taken",
+        "  hint: it is supported if trained with bias 0",
     ),
     (
         "spikes of another size",
         {"spike_scale": 2.0},
         "error[plain_neurons] spk: spike_scale is not 1, which speck2f cannot hold\n"
-        "  hint: trained with spike_scale 1 it is taken",
+        "  hint: it is supported if trained with spike_scale 1",
     ),
     (
         "a gain that is left",
         {"gain": 2.0},
         "error[plain_neurons] spk: gain is not 1, which speck2f cannot hold\n"
-        "  hint: trained with gain 1 it is taken",
+        "  hint: it is supported if trained with gain 1",
     ),
     (
         "one spike a step",
         {"max_spikes": 1},
         "error[plain_neurons] spk: is capped at 1 spike a step; speck2f has no such cap\n"
-        "  hint: trained with any number of spikes a step (MultiSpike) it is taken"
+        "  hint: it is supported if trained with any number of spikes a step (MultiSpike)"
         + OR_ACCEPT.format("spike_cap->chip_cap"),
     ),
 ]
@@ -185,25 +185,25 @@ GAPS = [
         {"weight": np.ones((4, 1, 3, 3)), "groups": 2},
         (2, 5, 5),
         "2 groups written as one dense 3x3 kernel, exactly: 36 of 72 weights are zeros. It takes "
-        "128 kernel words, of which 64 would hold the weights",
+        "128 kernel words instead of 64",
     ),
     (
         {"weight": np.ones((1, 1, 2, 2)), "dilation": 3},
         (1, 5, 5),
         "dilation 3x3 written as one dense 4x4 kernel, exactly: 12 of 16 weights are zeros. It "
-        "takes 16 kernel words, of which 4 would hold the weights",
+        "takes 16 kernel words instead of 4",
     ),
     (
         {"weight": np.ones((1, 1, 3, 1)), "padding": (1, 0)},
         (1, 5, 5),
         "kernel 3x1 written as one dense 3x3 kernel, exactly: 6 of 9 weights are zeros. It takes "
-        "16 kernel words, of which 4 would hold the weights",
+        "16 kernel words instead of 4",
     ),
     (
         {"weight": np.ones((4, 2, 4, 5))},
         (2, 4, 5),
         "kernel 4x5 written as one dense 5x5 kernel, exactly: 40 of 200 weights are zeros. It "
-        "takes 256 kernel words, of which 256 would hold the weights",
+        "takes 256 kernel words instead of 256",
     ),
 ]
 
@@ -232,21 +232,24 @@ def test_a_kernel_that_has_no_square_stays_for_the_rules_to_refuse():
     assert [str(f) for f in contract.check(program, CHIP)] == [
         "error[square_kernel] conv: kernel 3x2, speck2f takes square kernels only\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
-        "  hint: a 3x3 kernel is taken, with a map of 3x3"
+        "  hint: a 3x3 kernel is supported, with a map of 3x3"
     ]
 
 
 def test_a_hint_is_given_only_where_it_was_tried_and_helps():
     rows = one(weight=conv(2, 1), neuron={"v_leak": 0.5, "bias": 1.0, "max_spikes": 2})
     hints = {f.hint for f in check_graph(rows, CHIP)}
+    retrained = (
+        "it is supported if trained with v_leak 0 and bias 0 and any number of spikes a step "
+        "(MultiSpike)"
+    )
     assert hints == {
-        "trained with v_leak 0 and bias 0 and any number of spikes a step (MultiSpike) it is taken",
-        "trained with v_leak 0 and bias 0 and any number of spikes a step (MultiSpike) it is taken"
-        + OR_ACCEPT.format("spike_cap->chip_cap"),
+        retrained,
+        retrained + OR_ACCEPT.format("spike_cap->chip_cap"),
     }
     average = AvgPool2d(kernel=2, stride=2)
     found = check_graph(chain(conv(1, 1), FULL, average, conv(1, 1), HALF), CHIP)
-    assert [f.hint for f in found] == ["SumPool2d is taken; what follows then gets 4 times as much"]
+    assert [f.hint for f in found] == ["SumPool2d is supported; its output is 4 times as large"]
     # as a sum it is still the output, which another rule says and said before
     (kind, last) = check_graph(chain(conv(1, 1), FULL, average), CHIP)
     assert kind.hint
@@ -316,8 +319,8 @@ def test_a_pool_before_the_output_is_refused():
 def test_an_average_that_no_weight_took_up_is_refused():
     average = AvgPool2d(kernel=2, stride=2)
     assert errors(chain(conv(1, 1), FULL, average))[0] == (
-        "error[node_kinds] n2: is an average whose factor no following weight can take; speck2f "
-        "only sums\n  hint: SumPool2d is taken; what follows then gets 4 times as much"
+        "error[node_kinds] n2: is an average whose factor cannot be folded into a following "
+        "weight; speck2f only sums\n  hint: SumPool2d is supported; its output is 4 times as large"
     )
 
 
@@ -343,8 +346,8 @@ def test_what_no_pass_removed_is_refused_by_name(node):
 def test_a_factor_that_no_weight_can_take_is_refused_by_name():
     factor = Scale(scale=np.arange(1.0, 65).reshape(1, 8, 8))
     assert errors(chain(conv(1, 1), factor, FULL))[0] == (
-        "error[node_kinds] n1: is a factor that no weight beside it can take; speck2f has no "
-        "factors"
+        "error[node_kinds] n1: is a factor that cannot be folded into a neighbouring weight; "
+        "speck2f has none"
     )
 
 
@@ -373,8 +376,8 @@ def test_weights_stand_before_neurons_of_their_own():
     assert errors(chain(conv(1, 1), conv(1, 1), FULL)) == [
         "error[weight_then_neuron] n0: is not followed by spiking neurons of its own, which a "
         "core of speck2f needs",
-        "error[spikes_between_cores] n1: reads 'n0' (Conv2d); between two weight layers of "
-        "speck2f stand spiking neurons",
+        "error[spikes_between_cores] n1: reads 'n0' (Conv2d); speck2f needs spiking neurons "
+        "between two weight layers",
     ]
     assert rules_of(chain(conv(1, 1), FULL, conv(1, 1))) == [
         ("weight_then_neuron", "n2"),
@@ -418,14 +421,14 @@ def test_a_core_that_is_sent_to_twice_is_refused():
     edges = [("a", "s"), ("b", "s"), ("s", "t"), ("a", "t"), ("t", "v"), ("v", "c")]
     graph = two(*edges, ("c", "output"), s=Add(), t=Add(), v=conv(1, 1), c=FULL)
     assert errors(graph) == [
-        "error[spikes_between_cores] v: reads 'a' twice, a core of speck2f is sent to once"
+        "error[spikes_between_cores] v: reads 'a' twice, a core of speck2f can read a source once"
     ]
 
 
 def test_recurrence_is_refused():
     edges = [("input", "s"), ("a", "s", 1), ("s", "w"), ("w", "a"), ("a", "output")]
     assert errors(joined(edges, s=Add(), w=conv(1, 1), a=FULL)) == [
-        "error[feed_forward] s: gets 'a' of an earlier timestep; recurrent connections can "
+        "error[feed_forward] s: receives 'a' from an earlier timestep; recurrent connections can "
         "dead-lock speck2f"
     ]
 

@@ -18,7 +18,7 @@ CHIP, MINI = load_chip("speck2f"), load_chip("speck2d_mini")
 LAST = {"outputs": 2, "kernel": None}
 
 
-def told(program, chip=CHIP):
+def hints_by_layer(program, chip=CHIP):
     """Hint of each error."""
     return {f.where: f.hint for f in check(program, chip) if f.severity is Severity.ERROR}
 
@@ -31,24 +31,24 @@ def errors(program):
 
 def test_the_number_of_channels_in_a_hint_is_the_largest_that_fits():
     program = chain((64, 8, 8), {"outputs": 100, "kernel": 3}, LAST)
-    assert told(program) == {
+    assert hints_by_layer(program) == {
         "conv0": "conv0 on two cores, with 50 and 50 output channels, gives the same output; or "
         "100 -> 64 output channels fits core 5 or 6"
     }
-    assert cores_that_fit(edits.narrower(program, "spk0", 64)["spk0"], CHIP) == [5, 6]
-    assert cores_that_fit(edits.narrower(program, "spk0", 65)["spk0"], CHIP) == []
+    assert cores_that_fit(edits.with_outputs(program, "spk0", 64)["spk0"], CHIP) == [5, 6]
+    assert cores_that_fit(edits.with_outputs(program, "spk0", 65)["spk0"], CHIP) == []
 
 
 def test_an_outputs_channels_are_never_cut():
     program = chain((64, 3, 3), {"outputs": 1000, "kernel": 3})
-    assert told(program) == {"conv0": ""}
+    assert hints_by_layer(program) == {"conv0": ""}
 
 
 def test_what_follows_a_smaller_layer_is_fitted_to_it():
     program = lenet()
-    smaller = edits.narrower(program, "spk1", 8)
+    smaller = edits.with_outputs(program, "spk1", 8)
     assert smaller["spk2"].weight.shape[1] == 8
-    strided = edits.strided(gesture(), "spk1", (1, 2))
+    strided = edits.with_stride(gesture(), "spk1", (1, 2))
     assert [core.input_shape[1:] for core in strided.cores][2:] == [
         (32, 16),
         (16, 8),
@@ -58,8 +58,10 @@ def test_what_follows_a_smaller_layer_is_fitted_to_it():
         (2, 1),
         (1, 1),
     ]
-    assert edits.strided(program, "spk1", (2, 2)) is None  # nothing is left for the kernel behind
-    pooled = edits.pooled(gesture(), "spk2", 4)
+    assert (
+        edits.with_stride(program, "spk1", (2, 2)) is None
+    )  # nothing is left for the kernel behind
+    pooled = edits.with_pooling(gesture(), "spk2", 4)
     assert [core.input_shape[1] for core in pooled.cores] == [128, 64, 16, 8, 4, 2, 1, 1, 1]
     assert pooled["spk7"].weight.shape == (128, 64, 1, 1)
 
@@ -72,8 +74,8 @@ def test_a_layer_that_merges_gets_no_pooling_that_would_part_its_sources():
         destinations=(*program["spk0"].destinations, Destination(layer="spk2", pooling=2)),
     )
     program = replace(program, cores=(first, *program.cores[1:]))
-    assert edits.pooled(program, "spk2", 4) is None
-    assert edits.strided(program, "spk1", (4, 4)) is None
+    assert edits.with_pooling(program, "spk2", 4) is None
+    assert edits.with_stride(program, "spk1", (4, 4)) is None
 
 
 def test_a_layer_on_two_cores_computes_the_same():
@@ -87,7 +89,7 @@ def test_a_layer_on_two_cores_computes_the_same():
     parted = edits.split(program, "spk0")
     assert [core.weight.shape[0] for core in parted.cores] == [2, 3, 2]
     assert [core.name for core in parted.cores] == ["spk0", "spk0 (rest)", "spk1"]
-    assert told(parted) == {}
+    assert hints_by_layer(parted) == {}
     spikes = rng.poisson(0.5, (2, 20, 2, 6, 6))
     before, after = (simulate(p, spikes) for p in (program, parted))
     np.testing.assert_array_equal(before.outputs["spk1"], after.outputs["spk1"])
@@ -96,8 +98,10 @@ def test_a_layer_on_two_cores_computes_the_same():
 
 def test_half_of_a_layer_side_by_side_with_another_is_not_cut():
     program = edits.split(chain((2, 6, 6), {"outputs": 6, "kernel": 1}, LAST), "spk0")
-    assert edits.narrower(program, "spk0", 2) is None  # channel 2 of what follows would be empty
-    assert edits.narrower(program, "spk0 (rest)", 2)["spk1"].weight.shape[1] == 5
+    assert (
+        edits.with_outputs(program, "spk0", 2) is None
+    )  # channel 2 of what follows would be empty
+    assert edits.with_outputs(program, "spk0 (rest)", 2)["spk1"].weight.shape[1] == 5
 
 
 def test_a_copy_computes_the_same():
@@ -115,10 +119,12 @@ def test_a_copy_computes_the_same():
     cores = [replace(program.cores[0], destinations=targets)]
     cores += [replace(core, destinations=(), monitor=True) for core in program.cores[1:]]
     program = replace(program, cores=tuple(cores), outputs=("spk1", "spk2", "spk3"))
-    assert told(program) == {"spk0": "a copy of conv0 and spk0 for spk3 gives the same output"}
-    copied = edits.copied(program, "spk0", 2)
+    assert hints_by_layer(program) == {
+        "spk0": "a copy of conv0 and spk0 for spk3 gives the same output"
+    }
+    copied = edits.with_copy(program, "spk0", 2)
     assert [core.name for core in copied.cores] == ["spk0", "spk0 (copy)", "spk1", "spk2", "spk3"]
-    assert told(copied) == {}
+    assert hints_by_layer(copied) == {}
     spikes = rng.poisson(0.5, (2, 20, 2, 6, 6))
     before, after = (simulate(p, spikes) for p in (program, copied))
     for name in program.outputs:
@@ -134,14 +140,14 @@ def test_a_copy_is_not_proposed_where_its_source_has_no_destination_left():
         replace(core, destinations=tuple(Destination(layer=n) for n in wiring.get(core.name, ())))
         for core in program.cores
     )
-    assert told(replace(program, cores=cores)) == {"spk1": ""}
+    assert hints_by_layer(replace(program, cores=cores)) == {"spk1": ""}
 
 
 def test_biases_that_the_small_chips_have_no_room_for_are_told_with_a_larger_chip():
     program = chain((1, 32, 32), {"outputs": 20, "kernel": 3, "bias": [-2] * 20}, LAST)
     assert {f.where: f.message for f in place(program, MINI).findings} == {
         "spk0": "needs 512 kernel, 20 480 neuron and 20 bias words, no core of speck2d_mini has "
-        "all of them; core 0 comes closest, 20 bias words short"
+        "all of them; core 0 is the nearest, 20 bias words too small"
     }
 
 
@@ -165,7 +171,7 @@ def test_after_what_a_hint_proposes_no_error_is_there_that_was_not(seed):
             if "output channels fits core" in finding.hint:
                 name = finding.where.replace("conv", "spk")
                 most = int(finding.hint.split(" -> ")[1].split(" ")[0])
-                after = errors(edits.narrower(program, name, most))
+                after = errors(edits.with_outputs(program, name, most))
                 assert after < before
                 tried += 1
     assert tried

@@ -58,15 +58,15 @@ def decoded(live, module):
             continue
         to = [t for t in layer.destinations if t.enable and t.layer < len(live.cnn_layers)]
         feeds |= {t.layer for t in to}
-        shape, ways = layer.dimensions.input_shape, layer.dimensions
+        shape, dimensions = layer.dimensions.input_shape, layer.dimensions
         cores.append(
             SpeckCore(
                 name=str(number),
                 weight_name=f"w{number}",
                 weight=np.array(layer.weights).swapaxes(2, 3),
                 bias=np.array(layer.biases) if layer.leak_enable else None,
-                stride=(ways.stride.y, ways.stride.x),
-                padding=(ways.padding.y, ways.padding.x),
+                stride=(dimensions.stride.y, dimensions.stride.x),
+                padding=(dimensions.padding.y, dimensions.padding.x),
                 input_shape=(shape.feature_count, shape.size.y, shape.size.x),
                 threshold_high=layer.threshold_high,
                 threshold_low=layer.threshold_low,
@@ -115,9 +115,9 @@ class StandIn:
             setattr(self, module, self.surface(module))
 
     def surface(self, module):
-        name, made = configuration_class(f"samna.{module}")
+        name, class_ = configuration_class(f"samna.{module}")
         return SimpleNamespace(
-            configuration=SimpleNamespace(**{name: made}),
+            configuration=SimpleNamespace(**{name: class_}),
             event=SimpleNamespace(
                 Spike=type("Spike", (Event,), {}),
                 DvsEvent=type("DvsEvent", (Event,), {"names": ("x", "y", "p", "timestamp")}),

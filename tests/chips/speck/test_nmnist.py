@@ -87,7 +87,7 @@ def test_auto_agrees_better_than_common_on_recordings_it_never_heard(common, aut
 
 
 def test_auto_says_what_limits_each_layer_and_how_well_it_agrees(auto):
-    told = {(f.rule, f.where): f.message for f in auto.diagnostics}
-    assert {where for rule, where in told if rule == "levels"} == {"0", "2", "5", "9", "11"}
-    assert all("weights limit" in told["levels", name] for name in ("0", "2", "5", "9", "11"))
-    assert "common 93.4 %" in told["agreement", "network"]
+    findings = {(f.rule, f.where): f.message for f in auto.diagnostics}
+    assert {where for rule, where in findings if rule == "levels"} == {"0", "2", "5", "9", "11"}
+    assert all("weights limit" in findings["levels", name] for name in ("0", "2", "5", "9", "11"))
+    assert "common to 93.4 %" in findings["agreement", "network"]

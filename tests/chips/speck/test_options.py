@@ -26,5 +26,7 @@ def test_an_option_that_is_given_twice_is_refused():
 
 
 def test_a_setting_that_the_readout_does_not_have_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"no setting windows; there are threshold, window, mode"):
+    with pytest.raises(
+        ValueError, match=r"no setting windows; its settings are threshold, window, mode"
+    ):
         deploy(maps(), "speck2f", options=SpeckOptions(readout={"windows": 16}))

@@ -9,7 +9,7 @@ from tests.chips.speck import contract
 from tests.chips.speck.networks import chain, cnn_sinabs, gesture, lenet, nmnist
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck import Destination
-from toolchain.chips.speck.lower.matching import cheapest, crowds
+from toolchain.chips.speck.lower.matching import cheapest, hall_violators
 from toolchain.chips.speck.lower.place import cores_that_fit, place
 from toolchain.chips.speck.rules.program import check
 from toolchain.diagnostics import Severity
@@ -80,7 +80,7 @@ def test_a_placement_is_found_exactly_when_one_exists():
     for candidates in instances(3, 2000, 5):
         exists = any(len(set(way)) == len(way) for way in product(*candidates))
         matched = cheapest([dict.fromkeys(cores, 0) for cores in candidates])
-        assert (matched is not None) == exists == (not [*crowds(candidates)])
+        assert (matched is not None) == exists == (not [*hall_violators(candidates)])
         if matched is not None:
             assert all(core in candidates[layer] for layer, core in matched.items())
             assert len(set(matched.values())) == len(matched) == len(candidates)
@@ -92,11 +92,12 @@ def test_the_placement_is_the_cheapest_and_of_those_the_first():
     rng = np.random.default_rng(4)
     for candidates in instances(5, 300, 5):
         costs = [{core: int(rng.integers(0, 3)) for core in cores} for cores in candidates]
-        ways = [way for way in product(*candidates) if len(set(way)) == len(way)]
-        if not ways:
+        placements = [way for way in product(*candidates) if len(set(way)) == len(way)]
+        if not placements:
             continue
         best = min(
-            ways, key=lambda way: (sum(c[core] for c, core in zip(costs, way, strict=True)), way)
+            placements,
+            key=lambda way: (sum(c[core] for c, core in zip(costs, way, strict=True)), way),
         )
         assert cheapest(costs) == dict(enumerate(best))
 
@@ -109,11 +110,11 @@ def test_costs_are_whole_numbers_of_any_size():
 def test_every_part_of_a_crowd_fits_without_the_rest():
     seen = 0
     for candidates in instances(8, 2000, 5):
-        for layers, cores in crowds(candidates):
+        for layers, cores in hall_violators(candidates):
             assert {core for layer in layers for core in candidates[layer]} == cores
             assert len(layers) == len(cores) + 1
             for part in combinations(sorted(layers), len(layers) - 1):
-                assert not [*crowds([candidates[layer] for layer in part])]
+                assert not [*hall_violators([candidates[layer] for layer in part])]
             seen += 1
     assert seen > 500
 
@@ -121,7 +122,7 @@ def test_every_part_of_a_crowd_fits_without_the_rest():
 def test_there_are_as_many_crowds_as_layers_without_a_core_where_they_share_none():
     # two layers on core 0, three on 1 and 2
     candidates = [[0], [0], [1, 2], [1, 2], [1, 2]]
-    assert [*crowds(candidates)] == [({0, 1}, {0}), ({2, 3, 4}, {1, 2})]
+    assert [*hall_violators(candidates)] == [({0, 1}, {0}), ({2, 3, 4}, {1, 2})]
     graph = nx.Graph((f"layer {i}", c) for i, cores in enumerate(candidates) for c in cores)
     assert len(nx.max_weight_matching(graph, maxcardinality=True)) == 3
 
@@ -180,9 +181,9 @@ def test_layers_with_biases_of_the_small_chips_share_two_cores():
     assert placed == {"spk0": 3, "spk1": 2, "spk2": 4}
     (finding,) = place(chain((1, 4, 4), with_bias, with_bias, with_bias), MINI).findings
     assert str(finding) == (
-        "error[placement] spk0: 3 layers (spk0, spk1, spk2) need a core each, of speck2c_mini they "
-        "fit only cores 3 and 4 (spk0 1 kernel, 16 neuron and 1 bias words; spk1 1 kernel, 16 "
-        "neuron and 1 bias words; spk2 1 kernel, 16 neuron and 1 bias words)\n"
+        "error[placement] spk0: 3 layers (spk0, spk1, spk2) need a core each, but fit "
+        "only cores 3 and 4 of speck2c_mini (spk0 1 kernel, 16 neuron and 1 bias words; "
+        "spk1 1 kernel, 16 neuron and 1 bias words; spk2 1 kernel, 16 neuron and 1 bias words)\n"
         "  source: speck2c_mini.yaml, sinabs, backend/dynapcnn/chips/speck2cmini.py (published)"
     )
 
@@ -206,7 +207,7 @@ def test_a_layer_that_needs_two_memories_of_different_cores_is_named_with_what_i
     assert placed is network
     assert [str(finding) for finding in findings] == [
         "error[placement] spk0: needs 65 536 kernel and 65 536 neuron words, no core of speck2f "
-        "has all of them; core 0 comes closest, 49 152 kernel words short"
+        "has all of them; core 0 is the nearest, 49 152 kernel words too small"
         + TABLE
         + "\n  hint: stride 4 of conv0 fits"
     ]
@@ -217,10 +218,10 @@ def test_layers_that_share_too_few_cores_are_a_smallest_such_set_with_what_helps
     _, (finding,) = contract.place(network, CHIP)
     assert (finding.need, finding.limit) == (4, 3)
     assert str(finding) == (
-        "error[placement] spk0: 4 layers (spk0, spk1, spk2, spk3) need a core each, of speck2f "
-        "they fit only cores 0, 1 and 2 (spk0 512 kernel, 65 536 neuron words; spk1 4 096 kernel, "
-        "65 536 neuron words; spk2 4 096 kernel, 65 536 neuron words; spk3 4 096 kernel, 65 536 "
-        "neuron words)"
+        "error[placement] spk0: 4 layers (spk0, spk1, spk2, spk3) need a core each, but "
+        "fit only cores 0, 1 and 2 of speck2f (spk0 512 kernel, 65 536 neuron words; spk1 4 096 "
+        "kernel, 65 536 neuron words; spk2 4 096 kernel, 65 536 neuron words; spk3 4 096 "
+        "kernel, 65 536 neuron words)"
         + TABLE
         + "\n  hint: conv0 on two cores, with 8 and 8 output channels, gives the same output; "
         "or 16 -> 8 output channels of conv0 fits; or sum pooling of 2 before conv1 fits; "
@@ -246,14 +247,17 @@ def test_layers_placed_by_hand_stay_and_the_others_go_around_them():
 
 
 BY_HAND = [
-    ({"spk9": 3}, ["spk9: placed on core 3, but is no layer; there are spk0, spk1, spk2"]),
+    ({"spk9": 3}, ["spk9: placed on core 3, but is not a layer; the layers are spk0, spk1, spk2"]),
     (
         {"spk0": 9},
-        ["spk0: placed on core 9, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"],
+        ["spk0: placed on core 9, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"],
     ),
-    ({"spk0": -1}, ["spk0: placed on core -1, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
-    ({"spk0": True}, ["spk0: placed on core True, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
-    ({"spk0": "3"}, ["spk0: placed on core 3, speck2f has 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
+    ({"spk0": -1}, ["spk0: placed on core -1, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
+    (
+        {"spk0": True},
+        ["spk0: placed on core True, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"],
+    ),
+    ({"spk0": "3"}, ["spk0: placed on core 3, but speck2f has cores 0, 1, 2, 3, 4, 5, 6, 7 and 8"]),
     ({"spk1": 2, "spk0": 2}, ["spk1: placed on core 2 together with spk0"]),
     (
         {"spk1": 5},
@@ -263,7 +267,7 @@ BY_HAND = [
         {"spk1": 5, "spk2": 5, "spk7": 10},
         [
             "spk1: placed on core 5, needs 65 536 neuron words, that core has 16 384",
-            "spk7: placed on core 10, but is no layer; there are spk0, spk1, spk2",
+            "spk7: placed on core 10, but is not a layer; the layers are spk0, spk1, spk2",
             "spk1: placed on core 5 together with spk2",
         ],
     ),

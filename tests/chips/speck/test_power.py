@@ -230,7 +230,7 @@ def test_counts_a_step_a_second_and_an_inference_are_one():
 
 
 def test_there_is_no_clock_to_set():
-    message = "^speck2f is asynchronous and has no main clock; leave clock_hz out$"
+    message = "^speck2f is asynchronous and has no main clock; omit clock_hz$"
     with pytest.raises(ValueError, match=message):
         cost(clock_hz=1e6)
 
@@ -267,11 +267,11 @@ def test_the_load_is_that_of_the_busiest_core():
 
 
 def test_what_is_not_in_the_figures_is_said():
-    told = "\n".join(map(str, cost().not_priced))
-    assert "input_event: 640 spike/s" in told
-    assert "output_event: " in told
-    assert "leak_update" not in told
-    assert "What a switched-off sensor saves was never measured" in told
+    text = "\n".join(map(str, cost().not_priced))
+    assert "input_event: 640 spike/s" in text
+    assert "output_event: " in text
+    assert "leak_update" not in text
+    assert "What a switched-off sensor saves was never measured" in text
 
 
 def with_monitors(*names):
@@ -317,8 +317,8 @@ def test_leak_ticks_are_counted_and_have_no_price():
     counted = activity_at(biased, {"input": 10.0, "spk0": 5.0}, 1)
     assert counted["spk0"].leak_updates_per_step == 2 * 6 * 6
     assert counted["spk0"].updates_per_step == counted["spk0"].synops_per_step + 72
-    told = "\n".join(map(str, estimate(biased, SPECK, counted, None).not_priced))
-    assert "leak_update: 7.2e+04 neuron/s" in told
+    text = "\n".join(map(str, estimate(biased, SPECK, counted, None).not_priced))
+    assert "leak_update: 7.2e+04 neuron/s" in text
 
 
 def test_pixels_that_are_powered_down_save_between_nothing_and_all():
@@ -341,7 +341,7 @@ def test_a_program_of_the_pixels_own_events_needs_them_powered():
     counted = activity_at(seeing, RATES, 1)
     found = estimate(seeing, SPECK, counted, None)
     assert "dvs_event: 640 spike/s" in map(str, found.not_priced)
-    message = "^the program takes the events of the chip's own pixels: dvs is on$"
+    message = "^the program uses the events of the chip's own pixels: dvs must be on$"
     with pytest.raises(ValueError, match=message):
         estimate(seeing, SPECK, counted, None, {"dvs": "off"})
 

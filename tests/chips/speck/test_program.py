@@ -34,13 +34,13 @@ def program(*cores, **fields):
 
 def test_arrays_are_copied_typed_and_read_only():
     weight = np.ones((2, 1, 3, 3), np.int64)
-    made = core(weight=weight, bias=[1, 2])
+    result = core(weight=weight, bias=[1, 2])
     weight[:] = 5
-    assert made.weight.dtype == np.int8
-    assert made.weight.max() == 1
-    assert made.bias.dtype == np.int16
+    assert result.weight.dtype == np.int8
+    assert result.weight.max() == 1
+    assert result.bias.dtype == np.int16
     with pytest.raises(ValueError, match="read-only"):
-        made.weight[0] = 2
+        result.weight[0] = 2
 
 
 def test_a_core_is_refused_with_all_its_faults():
@@ -91,9 +91,9 @@ def test_a_program_is_refused_with_all_its_faults():
         "name used twice: deaf",
         "hardware core used twice: 1",
         "dt must be > 0 s, got -1",
-        "spk sends spikes to 'spk', which is not after it",
+        "spk sends spikes to 'spk', which is not later in the order",
         "spk sends spikes to unknown core 'nowhere'",
-        "nothing is sent to: deaf",
+        "no spikes are sent to: deaf",
         "output 'spk' is not monitored",
     ):
         assert fault in str(error.value)
@@ -104,7 +104,7 @@ def test_placed_sets_the_core_of_every_layer():
     placed = network.placed({"spk0": 4, "spk1": 2})
     assert [c.core for c in placed.cores] == [4, 2]
     assert [c.core for c in network.cores] == [None, None]
-    with pytest.raises(ValueError, match="names every core once"):
+    with pytest.raises(ValueError, match="must name every core once"):
         network.placed({"spk0": 4})
     with pytest.raises(ValueError, match="hardware core used twice: 4"):
         network.placed({"spk0": 4, "spk1": 4})
@@ -133,7 +133,7 @@ def test_missing_and_unknown_arrays_are_refused():
     arrays, metadata = to_arrays(chain((1, 8, 8), {"outputs": 2, "kernel": 3}))
     with pytest.raises(ValueError, match=r"damaged Speck program: 'spk0\.weight'"):
         from_arrays({}, metadata)
-    with pytest.raises(ValueError, match="arrays of no core: other"):
+    with pytest.raises(ValueError, match="arrays that belong to no core: other"):
         from_arrays({**arrays, "other": arrays["spk0.weight"]}, metadata)
 
 

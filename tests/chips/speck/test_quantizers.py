@@ -9,16 +9,16 @@ from tests.oracles.speck_quantizers import assert_integers, graph_of, read
 from toolchain import deploy
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck.quantize import candidates as tries
-from toolchain.chips.speck.quantize import joint, listen
-from toolchain.chips.speck.quantize.auto import Judged, Network, auto, better
-from toolchain.chips.speck.quantize.layer import Words, applied, integers, read_layers
+from toolchain.chips.speck.quantize import joint, measure
+from toolchain.chips.speck.quantize.auto import NetworkTrial, ScoredIntegers, auto, choose_outcome
+from toolchain.chips.speck.quantize.layer import SpeckWords, apply_integers, integers, read_layers
 from toolchain.chips.speck.quantize.report import agreements
 from toolchain.ir import Conv2d, Graph, Input, Output, Sensor
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import count_agreement
 
 CHIP = load_chip("speck2f")
-WORDS = Words.of(CHIP)
+WORDS = SpeckWords.of(CHIP)
 RECORDED = {case: rest for case, *rest in read()}
 
 
@@ -43,11 +43,11 @@ def counts(shape, rate=0.2, seed=0):
 
 def on_chip(graph, spikes):
     """Output spikes, in the shape of the float network's."""
-    return listen.network_outputs(graph, spikes, CHIP)
+    return measure.quantized_outputs(graph, spikes, CHIP)
 
 
 def agreement(graph, done, spikes):
-    wanted = listen.outputs_of(graph, listen.hear(graph, spikes))
+    wanted = measure.float_outputs(graph, measure.trace_layers(graph, spikes))
     return count_agreement(wanted, on_chip(done, spikes))
 
 
@@ -198,7 +198,7 @@ def test_a_weight_that_nothing_reaches_is_cut_and_that_is_said():
     spikes[:, :, 3] = 0
     done, found = quantized(graph, "auto", spikes)
     message = found["levels", "conv"].message
-    assert "; 1 of 144 is cut (percentile 99.31)" in message
+    assert "; 1 of 144 is clipped (percentile 99.31)" in message
     known, _ = quantized(graph, "common")
     assert agreement(graph, done, spikes) > agreement(graph, known, spikes)
 
@@ -222,7 +222,7 @@ def test_auto_hears_every_kind_of_neuron_that_speck_has(neuron):
     spikes = counts((2, 40, 2, 5, 5))
     done, found = quantized(graph, "auto", spikes)
     assert agreement(graph, done, spikes) > 0.95
-    assert "on the float network's spikes it repeats" in found["levels", "conv"].message
+    assert "on the float network's spikes its counts agree to" in found["levels", "conv"].message
 
 
 @pytest.mark.parametrize("form", [{"groups": 2}, {"dilation": 2}, {"groups": 2, "dilation": 2}])
@@ -231,7 +231,7 @@ def test_auto_hears_grouped_and_dilated_kernels(form):
     graph = one(weight=conv(4, inputs, 3, np.random.default_rng(1), **form), shape=(2, 8, 8))
     spikes = counts((2, 40, 2, 8, 8), 0.1)
     (layer,) = read_layers(graph)
-    assert listen.hear(graph, spikes)["spk"].said.any()
+    assert measure.trace_layers(graph, spikes)["spk"].spikes.any()
     m = joint.moments(layer.conv, spikes)
     assert m.shape == (form.get("groups", 1), 9 * inputs, 9 * inputs)
     done, _ = quantized(graph, "auto", spikes)
@@ -243,10 +243,10 @@ def test_a_layer_of_integers_repeats_itself_alone():
     weight = Conv2d(weight=rng.integers(-60, 128, (2, 2, 3, 3)).astype(float), bias=[-3.0, 5.0])
     graph = one({"v_threshold": 90.0, "v_min": -90.0}, weight, shape=(2, 6, 6))
     (layer,) = read_layers(graph)
-    heard = listen.hear(graph, counts((2, 30, 2, 6, 6)))["spk"]
-    held = integers(layer, 1.0, WORDS, limited_by="weights")
-    assert heard.said.any()
-    assert listen.respond(layer, held, heard, CHIP) == (1.0, 0)
+    trace = measure.trace_layers(graph, counts((2, 30, 2, 6, 6)))["spk"]
+    quantized_layer = integers(layer, 1.0, WORDS, limited_by="weights")
+    assert trace.spikes.any()
+    assert measure.respond(layer, quantized_layer, trace, CHIP) == (1.0, 0)
 
 
 def test_what_a_layer_hears_is_what_the_float_network_sends_it():
@@ -254,17 +254,17 @@ def test_what_a_layer_hears_is_what_the_float_network_sends_it():
     spikes = counts((3, 20, *graph.shape("input")))
     reference = interpret(graph, spikes, record=True).layers
     for layer in read_layers(graph):
-        heard = listen.hear(graph, spikes)[layer.name]
-        np.testing.assert_array_equal(heard.said, reference[layer.name].spikes)
+        trace = measure.trace_layers(graph, spikes)[layer.name]
+        np.testing.assert_array_equal(trace.spikes, reference[layer.name].spikes)
         alone = Graph.chain(
             {
-                "input": Input(shape=heard.arriving.shape[2:]),
+                "input": Input(shape=trace.inputs.shape[2:]),
                 layer.weight_name: layer.conv,
                 layer.name: layer.neuron,
                 "output": Output(),
             }
         )
-        np.testing.assert_array_equal(interpret(alone, heard.arriving).spikes, heard.said)
+        np.testing.assert_array_equal(interpret(alone, trace.inputs).spikes, trace.spikes)
 
 
 def test_a_layer_behind_a_sensor_hears_what_the_sensor_sends():
@@ -276,8 +276,8 @@ def test_a_layer_behind_a_sensor_hears_what_the_sensor_sends():
         "output": Output(),
     }
     spikes = counts((2, 20, 2, 6, 6))
-    heard = listen.hear(Graph.chain(nodes), spikes)["spk"]
-    np.testing.assert_array_equal(heard.arriving, spikes[..., 1:5, 2:6][..., ::-1])
+    trace = measure.trace_layers(Graph.chain(nodes), spikes)["spk"]
+    np.testing.assert_array_equal(trace.inputs, spikes[..., 1:5, 2:6][..., ::-1])
 
 
 def test_a_membrane_that_only_falls_does_not_eat_the_weights_of_the_others():
@@ -295,8 +295,8 @@ def test_a_membrane_that_only_falls_does_not_eat_the_weights_of_the_others():
 def test_a_network_that_the_rules_refuse_gets_integers_from_its_weights():
     graph = one({"alpha_mem": 0.5}, conv(2, 1, 3, np.random.default_rng(0)))
     spikes = counts((1, 10, 1, 4, 4))
-    heard, unheard = (quantized(graph, "auto", each)[0] for each in (spikes, None))
-    assert str(heard) == str(unheard)
+    calibrated, uncalibrated = (quantized(graph, "auto", each)[0] for each in (spikes, None))
+    assert str(calibrated) == str(uncalibrated)
 
 
 @pytest.mark.parametrize("shape", [(0, 10), (2, 0)])
@@ -338,8 +338,8 @@ def test_auto_is_the_default():
     assert contract.QUANTIZERS == ("auto", "common")
 
 
-def judged(held):
-    return {"spk": Judged(held=held, agreement=0.9, saturations=0)}
+def scored(quantized_layer):
+    return {"spk": ScoredIntegers(integers=quantized_layer, agreement=0.9, saturations=0)}
 
 
 @pytest.mark.parametrize(("scale", "fell_back"), [(2.0, True), (50.0, False)])
@@ -348,15 +348,15 @@ def test_common_is_taken_after_all_where_it_agrees_better_and_that_is_said(scale
     graph = one(weight=conv(2, 1, 3, rng, padding=1))
     (layer,) = read_layers(graph)
     spikes = counts((2, 40, 1, 4, 4))
-    wanted = listen.outputs_of(graph, listen.hear(graph, spikes))
-    network = Network(graph=graph, chip=CHIP, spikes=spikes, wanted=wanted)
-    mine = judged(integers(layer, scale, WORDS, limited_by="weights"))
-    known = judged(integers(layer, 10.0, WORDS, limited_by="weights"))
-    outcome = better(network, mine, known)
+    wanted = measure.float_outputs(graph, measure.trace_layers(graph, spikes))
+    network = NetworkTrial(graph=graph, chip=CHIP, spikes=spikes, wanted=wanted)
+    mine = scored(integers(layer, scale, WORDS, limited_by="weights"))
+    known = scored(integers(layer, 10.0, WORDS, limited_by="weights"))
+    outcome = choose_outcome(network, mine, known)
     assert outcome.fell_back == fell_back
     assert outcome.layers is (known if fell_back else mine)
     assert outcome.agreement == max(network.agreement(mine), network.agreement(known))
-    start = "auto takes the scales of common" if fell_back else "auto repeats"
+    start = "auto uses the scales of common" if fell_back else "output counts on the"
     assert agreements(outcome).message.startswith(start)
 
 
@@ -364,12 +364,12 @@ def test_of_two_that_agree_alike_the_search_keeps_its_own():
     graph = one()
     (layer,) = read_layers(graph)
     spikes = counts((2, 10, 1, 4, 4))
-    wanted = listen.outputs_of(graph, listen.hear(graph, spikes))
-    network = Network(graph=graph, chip=CHIP, spikes=spikes, wanted=wanted)
+    wanted = measure.float_outputs(graph, measure.trace_layers(graph, spikes))
+    network = NetworkTrial(graph=graph, chip=CHIP, spikes=spikes, wanted=wanted)
     mine, known = (
-        judged(integers(layer, scale, WORDS, limited_by="weights")) for scale in (100.0, 50.0)
+        scored(integers(layer, scale, WORDS, limited_by="weights")) for scale in (100.0, 50.0)
     )
-    assert better(network, mine, known).layers is mine
+    assert choose_outcome(network, mine, known).layers is mine
 
 
 # ---- the part of the data that layers are judged on ----
@@ -378,26 +378,26 @@ def test_of_two_that_agree_alike_the_search_keeps_its_own():
 @pytest.mark.parametrize(("samples", "kept"), [(5, 5), (6, 5), (40, 5)])
 def test_layers_are_judged_on_a_bounded_number_of_samples(samples, kept):
     graph = one({}, conv(100, 1), shape=(1, 20, 20))  # 40 000 neurons
-    steps = listen.MOST // 40_000 // 5
+    steps = measure.MOST // 40_000 // 5
     spikes = np.broadcast_to(np.int8(0), (samples, steps, 1, 20, 20))
-    assert listen.excerpt(graph, spikes).shape[:2] == (kept, steps)
+    assert measure.excerpt(graph, spikes).shape[:2] == (kept, steps)
 
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_layers_are_judged_on_a_bounded_number_of_steps(more):
     graph = one({}, conv(100, 1), shape=(1, 20, 20))
-    steps = listen.MOST // 40_000
+    steps = measure.MOST // 40_000
     spikes = np.broadcast_to(np.int8(0), (1, steps + more, 1, 20, 20))
-    assert listen.excerpt(graph, spikes).shape[:2] == (1, steps)
+    assert measure.excerpt(graph, spikes).shape[:2] == (1, steps)
 
 
 # ---- rounding together ----
 
 
-def error_of(conv, held, m, scale):
-    error = (held[0] - scale * conv.weight).reshape(len(conv.weight), -1)
+def error_of(conv, quantized_layer, m, scale):
+    error = (quantized_layer[0] - scale * conv.weight).reshape(len(conv.weight), -1)
     if conv.bias is not None:
-        error = np.append(error, (held[1] - scale * conv.bias)[:, None], axis=1)
+        error = np.append(error, (quantized_layer[1] - scale * conv.bias)[:, None], axis=1)
     error = error.reshape(conv.groups, -1, error.shape[1])
     return np.einsum("goj,gjk,gok->go", error, m, error)
 
@@ -464,9 +464,9 @@ def test_only_kernels_of_a_bounded_size_are_rounded_together(inputs, together):
     rng = np.random.default_rng(0)
     weight = Conv2d(weight=rng.normal(0.02, 0.1, (1, inputs, 1, 1)))
     graph = one({"v_threshold": 30.0}, weight, shape=(inputs, 1, 1))
-    held = auto(graph, CHIP, counts((1, 40, inputs, 1, 1), 0.5)).layers["spk"].held
-    apart = np.clip(np.rint(weight.weight * held.scale), -127, 127)
-    assert np.array_equal(held.weight, apart) != together
+    quantized_layer = auto(graph, CHIP, counts((1, 40, inputs, 1, 1), 0.5)).layers["spk"].integers
+    apart = np.clip(np.rint(weight.weight * quantized_layer.scale), -127, 127)
+    assert np.array_equal(quantized_layer.weight, apart) != together
 
 
 # ---- scales that are tried ----
@@ -474,7 +474,7 @@ def test_only_kernels_of_a_bounded_size_are_rounded_together(inputs, together):
 
 def test_the_list_of_scales_is_bounded_sorted_and_each_once():
     (layer,) = read_layers(layer_of(conv(4, 3, 3, np.random.default_rng(0), padding=1)))
-    found = [held.scale for held in tries.candidates(layer, WORDS, 0.0, None)]
+    found = [quantized_layer.scale for quantized_layer in tries.candidates(layer, WORDS, 0.0, None)]
     assert found == sorted(set(found), reverse=True)
     most = (len(tries.PERCENTILES) + 1) * (tries.SCALES + 1)
     assert len(found) <= most
@@ -489,7 +489,7 @@ def test_no_ceiling_lets_a_state_leave_its_word():
 def test_integers_replace_numbers_and_nothing_else():
     graph = one(weight=conv(2, 1, 3, np.random.default_rng(0), padding=1))
     (layer,) = read_layers(graph)
-    done = applied(graph, {"spk": integers(layer, 50.0, WORDS, limited_by="weights")})
+    done = apply_integers(graph, {"spk": integers(layer, 50.0, WORDS, limited_by="weights")})
     assert done["spk"].v_threshold == 50
     assert done["spk"].v_min == -50
     assert done["conv"].padding == (1, 1)

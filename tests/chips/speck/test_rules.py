@@ -106,7 +106,7 @@ def cases(chip):
         says(
             f"error[square_kernel] conv0: kernel 3x2, {name} takes square kernels only",
             limits.kernel_size,
-            "a 3x3 kernel is taken, with a map of 3x3",
+            "a 3x3 kernel is supported, with a map of 3x3",
         ),
     )
     yield (
@@ -116,7 +116,7 @@ def cases(chip):
         says(
             f"error[stride] conv0: stride 1x3, each axis of {name} takes 1, 2, 4 or 8",
             limits.strides,
-            "stride 1x2 is taken; or stride 1x4 is taken",
+            "stride 1x2 is supported; or stride 1x4 is supported",
         ),
     )
     yield (
@@ -126,7 +126,7 @@ def cases(chip):
         says(
             f"error[stride] conv0: stride 9x8, each axis of {name} takes 1, 2, 4 or 8",
             limits.strides,
-            "stride 8x8 is taken",
+            "stride 8x8 is supported",
         ),
     )
     yield (
@@ -136,7 +136,7 @@ def cases(chip):
         says(
             f"error[padding] conv0: padding 0x8, each axis of {name} takes at most 7",
             limits.padding,
-            "padding 0x7 is taken",
+            "padding 0x7 is supported",
         ),
     )
     yield (
@@ -183,7 +183,7 @@ def cases(chip):
         says(
             f"error[pooling] spk0: sum pooling of 8 to spk1, {name} takes 1, 2 or 4",
             limits.pooling,
-            "sum pooling of 4 to spk1 is taken",
+            "sum pooling of 4 to spk1 is supported",
         ),
     )
     yield (
@@ -191,8 +191,9 @@ def cases(chip):
         chain((1, 8, 8), {"outputs": 1, "kernel": 1, "pool": 2}, LAST),
         chain((1, 8, 9), {"outputs": 1, "kernel": 1, "pool": 2}, LAST),
         says(
-            "warning[pooling_divides] spk0: a map of 8x9 is no multiple of its pooling 2 to spk1: "
-            f"the simulation drops 0 rows and 1 columns, {name} may send them on outside the map",
+            "warning[pooling_divides] spk0: a map of 8x9 is not a multiple of its pooling 2 to "
+            f"spk1: the simulation drops 0 rows and 1 columns, {name} may send them on outside the "
+            "map",
             limits.pooling,
         ),
     )
@@ -220,7 +221,7 @@ def cases(chip):
         one((1, 1, 1), threshold_high=32767, threshold_low=-32768),
         one((1, 1, 1), threshold_high=32768),
         says(
-            f"error[threshold_range] spk0: threshold_high 32 768, {name} holds -32 768 to 32 767",
+            f"error[threshold_range] spk0: threshold_high 32 768, {name} stores -32 768 to 32 767",
             limits.threshold_width,
             "all integers of the layer divided by 2 and rounded fit",
         ),
@@ -230,7 +231,7 @@ def cases(chip):
         one((1, 1, 1), threshold_high=1, threshold_low=-32768),
         one((1, 1, 1), threshold_low=-32769),
         says(
-            f"error[threshold_range] spk0: threshold_low -32 769, {name} holds -32 768 to 32 767",
+            f"error[threshold_range] spk0: threshold_low -32 769, {name} stores -32 768 to 32 767",
             limits.threshold_width,
             "all integers of the layer divided by 2 and rounded fit",
         ),
@@ -262,8 +263,8 @@ def cases(chip):
             one((1, 1, 1), outputs=15),
             one((1, 1, 1), outputs=16),
             says(
-                f"info[readout_classes] spk0: 16 output channels, the readout of {name} tells 15 "
-                "classes apart: read the spikes instead",
+                f"info[readout_classes] spk0: 16 output channels, the readout of {name} has 15 "
+                "classes: read the spikes instead",
                 limits.readout_classes,
             ),
         )
@@ -272,10 +273,10 @@ def cases(chip):
         one((1, 1, 1), weight=weights(99), threshold_high=50),
         one((1, 1, 1), weight=weights(100), threshold_high=50),
         says(
-            "warning[single_spike] conv0: largest weight 100, threshold of spk0 50: one event is "
-            f"worth 2 spikes in the simulation, {name} fires once",
+            "warning[single_spike] conv0: largest weight 100, threshold of spk0 50: one event "
+            f"causes 2 spikes in the simulation, one on {name}",
             limits.threshold_width,
-            "1 of 1 weights clipped to 99 leave one spike an event",
+            "1 of 1 weights clipped to 99 give one spike an event",
         ),
     )
     yield (
@@ -304,7 +305,7 @@ def cases(chip):
         one((1, 1, 1), core=last),
         one((1, 1, 1), core=last + 1),
         says(
-            f"error[assigned_core] spk0: placed on core {last + 1}, {name} has {ids}",
+            f"error[assigned_core] spk0: placed on core {last + 1}, but {name} has cores {ids}",
             first.kernel_memory,
             f"core {ids.replace('and', 'or')} fits",
         ),
@@ -359,7 +360,9 @@ def test_a_chip_with_narrower_memories_refuses_what_does_not_fit(part, rule, uni
     at, past = (one((1, 1, 1), **{part: np.full(shape, value)}) for value in (-16, -17))
     assert [*RULE[rule](at, chip)] == []
     (finding,) = [f for f in check(past, chip) if f.rule == rule]
-    assert f"{finding.where}: {finding.message}" == f"{text} of -17 to -17, speck2f holds -16 to 15"
+    assert (
+        f"{finding.where}: {finding.message}" == f"{text} of -17 to -17, speck2f stores -16 to 15"
+    )
     assert (finding.need, finding.limit) == (6, 5)
     assert finding.hint == (
         "all integers of the layer divided by 2 and rounded fit; or the program fits speck2e"

@@ -116,9 +116,9 @@ def test_it_sends_on_and_is_set_up_as_sinabs_does(case):
     sensor = SpeckSensor.of(graph[name], name)
     np.testing.assert_array_equal(sensor.of_raster(counts)[0], GAVE[case]["out"])
     program = behind(sensor, counts.shape[2:]).placed({"spk0": 3})
-    told = configuration(program)["dvs_layer"]
-    assert told.pop("destinations") == [{"layer": 3, "enable": True}]
-    assert told == json.loads(GAVE[case]["config"].tobytes())
+    yielded = configuration(program)["dvs_layer"]
+    assert yielded.pop("destinations") == [{"layer": 3, "enable": True}]
+    assert yielded == json.loads(GAVE[case]["config"].tobytes())
 
 
 # ---- simulation ----
@@ -151,16 +151,16 @@ def test_the_simulation_is_the_cores_on_what_the_sensor_sends(case, seed):
     node, shape = case
     program = random_program(rng, SpeckSensor.of(node, "dvs"), shape)
     raster = rng.poisson(0.5, (2, 4, *shape))
-    told = simulate(program, raster, record=True)
+    yielded = simulate(program, raster, record=True)
     sent = simulate(program.behind_sensor(), program.sensor.of_raster(raster), record=True)
     slow = simulate_densely(program, raster)
-    for name, layer in told.layers.items():
+    for name, layer in yielded.layers.items():
         for wanted in (sent, slow):
             np.testing.assert_array_equal(layer.spikes, wanted.layers[name].spikes)
             np.testing.assert_array_equal(layer.v_mem, wanted.layers[name].v_mem)
-            np.testing.assert_array_equal(told.synops[name], wanted.synops[name])
-    np.testing.assert_array_equal(told.input_counts, raster.sum((1, 2, 3, 4)))
-    np.testing.assert_array_equal(slow.input_counts, told.input_counts)
+            np.testing.assert_array_equal(yielded.synops[name], wanted.synops[name])
+    np.testing.assert_array_equal(yielded.input_counts, raster.sum((1, 2, 3, 4)))
+    np.testing.assert_array_equal(slow.input_counts, yielded.input_counts)
 
 
 @given(case=sensors(), seed=st.integers(0, 2**32))
@@ -169,12 +169,12 @@ def test_events_one_by_one_are_the_cores_on_what_the_sensor_sends(case, seed):
     node, shape = case
     program = random_program(rng, SpeckSensor.of(node, "dvs"), shape)
     events = random_events(rng, shape)
-    told = simulate(program, events, timing="event", steps=5)
+    yielded = simulate(program, events, timing="event", steps=5)
     sent = program.sensor.of_events(events)
     wanted = simulate(program.behind_sensor(), sent, timing="event", steps=5)
     for name, streams in wanted.events.items():
-        np.testing.assert_array_equal(told.events[name][0], streams[0])
-    assert told.synops == wanted.synops
+        np.testing.assert_array_equal(yielded.events[name][0], streams[0])
+    assert yielded.synops == wanted.synops
 
 
 def test_orders_of_the_cameras_events_are_compared_too():
@@ -255,7 +255,7 @@ def test_the_event_filter_is_written_only_where_it_is_set():
     placed = behind(sensor, (2, 4, 4)).placed({"spk0": 0})
     assert "dvs_filter" not in configuration(placed)
     noise = EventFilter(filter_size=(3, 5), threshold=10, hot_pixel_filter_enable=True)
-    told = configuration(replace(placed, sensor=replace(sensor, filter=noise)))["dvs_filter"]
+    yielded = configuration(replace(placed, sensor=replace(sensor, filter=noise)))["dvs_filter"]
     wanted = {
         "enable": True,
         "filter_size": {"x": 5, "y": 3},
@@ -263,7 +263,7 @@ def test_the_event_filter_is_written_only_where_it_is_set():
         "hot_pixel_filter_enable": True,
         "low_pass_mode_enable": False,
     }
-    assert {key: told[key] for key in wanted} == wanted
+    assert {key: yielded[key] for key in wanted} == wanted
 
 
 def test_a_pooled_input_is_never_written():
@@ -329,7 +329,7 @@ def test_a_program_tells_of_its_sensor():
         ({"pooling": (0, 1)}, "pooling must be (y, x), integers >= 1, got (0, 1)"),
         ({"origin": (-1, 0)}, "origin must be (y, x), integers >= 0, got (-1, 0)"),
         ({"cut": (3.0, 3)}, "cut must be (y, x), integers >= 0, got (3.0, 3)"),
-        ({"origin": (4, 0)}, "origin (4, 0) is behind cut (3, 3)"),
+        ({"origin": (4, 0)}, "origin (4, 0) must not exceed cut (3, 3)"),
         ({"merge": 1, "swap": None}, "merge must be True or False, got 1; swap must be True or"),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_sensor_without_meaning_is_refused(fields, message):
     [
         ({"filter_size": (0, 1)}, "filter_size must be >= 1 outside low-pass mode, got (0, 1)"),
         ({"filter_size": 3}, "filter_size must be (y, x), integers >= 0, got 3"),
-        ({"low_pass_mode_enable": True}, "filter_size is (0, 0) in low-pass mode, got (1, 1)"),
+        ({"low_pass_mode_enable": True}, "filter_size must be (0, 0) in low-pass mode, got (1, 1)"),
         ({"threshold": -1}, "threshold must be an integer >= 0, got -1"),
         ({"enable": "on"}, "enable must be True or False, got 'on'"),
         (
@@ -369,7 +369,7 @@ def test_a_low_pass_filter_has_no_window():
 
 def test_the_crop_ends_with_the_pooled_map():
     behind(SpeckSensor(pooling=(2, 1), cut=(1, 3)), (2, 5, 4))
-    with pytest.raises(ValueError, match=r"sensor keeps up to \(2, 3\) of a pooled map of 2x4"):
+    with pytest.raises(ValueError, match=r"sensor crops up to \(2, 3\), the pooled map is 2x4"):
         behind(SpeckSensor(pooling=(2, 1), cut=(2, 3)), (2, 5, 4))
 
 
@@ -447,15 +447,15 @@ LIMITS = {
         "sensor_destinations",
         fanned(1),
         fanned(1, shift=1),
-        "error[sensor_destinations] dvs: sends to channels from 1 on of spk0, the sensor of "
-        "speck2f to those from 0 on" + OVERVIEW,
+        "error[sensor_destinations] dvs: sends to channels of spk0 from 1 on, the sensor of "
+        "speck2f only from 0 on" + OVERVIEW,
     ),
     "pooled input": (
         "input_pooling",
         chain((1, 4, 4), {"outputs": 1, "kernel": 1}),
         chain((1, 4, 4), {"outputs": 1, "kernel": 1, "input_shape": (1, 2, 2)}, inputs=(POOLED,)),
         "error[input_pooling] input: sum pooling of 2 to spk0; speck2f pools between cores and in "
-        "its sensor, but not what is sent to a core from outside" + OVERVIEW,
+        "its sensor, but not events that are sent to a core from outside" + OVERVIEW,
     ),
     "filter window": (
         "event_filter",
@@ -482,7 +482,7 @@ def test_at_the_limit_passes_and_one_past_it_is_found(rule, good, bad, text):
 def test_a_chip_without_a_known_sensor_refuses_one():
     chip = CHIP.model_copy(update={"sensor": None})
     assert [str(f) for f in RULE["sensor"](whole((2, 4, 4)), chip)] == [
-        "error[sensor] sensor: speck2f has no event sensor that is known of"
+        "error[sensor] sensor: speck2f has no documented event sensor"
     ]
     assert [*RULE["sensor"](chain((2, 4, 4), {"outputs": 1, "kernel": 1}), chip)] == []
 
@@ -491,7 +491,7 @@ def test_a_filter_that_is_on_is_told_of_because_it_is_not_simulated():
     program = behind(SpeckSensor(cut=(3, 3), filter=EventFilter()), (2, 4, 4))
     (finding,) = RULE["event_filter"](program, CHIP)
     assert finding.severity is Severity.WARNING
-    assert finding.message == "the event filter drops events on speck2f, and none in the simulation"
+    assert finding.message == "the event filter drops events on speck2f, but none in the simulation"
 
 
 def test_more_pooling_before_the_first_layer_is_a_hint_that_the_sensor_takes():
@@ -506,10 +506,10 @@ def test_more_pooling_before_the_first_layer_is_a_hint_that_the_sensor_takes():
 def network(*before, shape=(2, 8, 8), neurons=None):
     """What is given, then a convolution and neurons; layers are named by their place."""
     nodes = {"input": Input(shape=shape), **{f"n{i}": node for i, node in enumerate(before)}}
-    made = shape
+    result = shape
     for node in before:
-        made = node.output_shape(made)
-    nodes |= {"conv": conv(1, made[0]), "spk": iaf((1, *made[1:])), "output": Output()}
+        result = node.output_shape(result)
+    nodes |= {"conv": conv(1, result[0]), "spk": iaf((1, *result[1:])), "output": Output()}
     return Graph.chain(nodes, dt=1e-3)
 
 
@@ -517,7 +517,10 @@ def errors(graph):
     return [str(found) for found in check_graph(fold_sensor_pool(graph), CHIP)]
 
 
-POOLS = "speck2f pools between cores and in its sensor, but not what is sent to a core from outside"
+POOLS = (
+    "speck2f pools between cores and in its sensor, but not events that are sent to a core from "
+    "outside"
+)
 
 
 def test_a_sensor_and_pools_that_it_takes_over_are_taken():
@@ -540,7 +543,7 @@ def test_a_pool_on_the_input_is_refused_with_what_helps(shape, layer, call):
     (text,) = errors(network(pool(), shape=shape))
     assert text == (
         f"error[input_pooling] n0: pools the input; {POOLS}\n"
-        f"  hint: toolchain.nn.{call} before it takes its pooling over"
+        f"  hint: toolchain.nn.{call} before it can do its pooling"
     )
     # the hint, followed
     model = torch.nn.Sequential(nn.FlattenTime(), layer, nn.SumPool2d(2))
@@ -560,9 +563,9 @@ def test_a_pool_behind_a_crop_is_refused_with_a_crop_that_helps():
     node = Sensor(size=(5, 6), origin=(3, 0))
     inside = "pools (2, 2) of 'n0', which speck2f can only do inside it"
     assert errors(network(node, pool())) == [
-        f"error[input_pooling] n1: {inside}, before its crop and mirrors; of what is kept, (5, 6) "
-        "from (3, 0) on, its windows are not the sensor's\n"
-        "  hint: crop=((2, 6), (0, 6)) in 'n0' is taken"
+        f"error[input_pooling] n1: {inside}, before its crop and mirrors; with a crop of (5, 6) "
+        "from (3, 0), its windows are not those of the sensor\n"
+        "  hint: crop=((2, 6), (0, 6)) in 'n0' is supported"
     ]
     assert errors(network(replace(node, size=(4, 6), origin=(2, 0)), pool())) == []
 
@@ -597,7 +600,7 @@ def test_a_second_sensor_and_a_way_past_the_first_are_refused():
         "error[sensor_first] two: is one of 2 sensors, a chip has one",
     ]
     assert errors(joined({"dvs": one}, [("input", "dvs"), ("dvs", "ca"), ("input", "cb")])) == [
-        "error[sensor_first] cb: reads the input past 'dvs'; all events of speck2f come through "
+        "error[sensor_first] cb: reads the input without 'dvs'; all events of speck2f pass "
         "its sensor"
     ]
 
@@ -606,7 +609,7 @@ def test_a_sensor_behind_neurons_is_refused():
     nodes = {"input": Input(shape=(2, 8, 8)), "c": conv(2, 2), "s": iaf((2, 8, 8))}
     nodes |= {"dvs": Sensor(size=(8, 8)), "c2": conv(1, 2), "s2": iaf((1, 8, 8))}
     found = errors(Graph.chain({**nodes, "output": Output()}, dt=1e-3))
-    assert "error[sensor_first] dvs: is fed by 's'; speck2f's sensor is first" in found
+    assert "error[sensor_first] dvs: reads 's'; the sensor of speck2f must be first" in found
 
 
 def test_a_pool_for_one_of_two_readers_is_refused_by_the_other():
@@ -617,7 +620,7 @@ def test_a_pool_for_one_of_two_readers_is_refused_by_the_other():
     edges += [("a", "add"), ("b", "add"), ("add", "cc"), ("cc", "c"), ("c", "output")]
     assert errors(Graph({**nodes, "output": Output()}, [Edge(*e) for e in edges], dt=1e-3)) == [
         "error[input_pooling] p: pools (2, 2) of 'dvs', which speck2f can only do inside it, for "
-        "all that reads it alike: 'cb' reads it, too"
+        "all its readers alike: 'cb' reads it, too"
     ]
 
 
@@ -683,19 +686,19 @@ def test_a_network_behind_a_camera_layer_goes_onto_the_chip(first, rest, tmp_pat
     deployed = deploy(model, "speck2f", sample=spikes.astype(np.float32), dt=1e-3)
     assert deployed.program.sensor.name == "body.1"
     assert deployed.program.input_shape == (2, 24, 27)
-    told, wanted = deployed.simulate(spikes), deployed.reference_quantized(spikes)
-    assert told.spikes.sum() > 50
-    np.testing.assert_array_equal(told.spikes, wanted.spikes)
+    yielded, wanted = deployed.simulate(spikes), deployed.reference_quantized(spikes)
+    assert yielded.spikes.sum() > 50
+    np.testing.assert_array_equal(yielded.spikes, wanted.spikes)
     streams = []
     for sample in spikes:
         step, p, y, x = np.repeat(np.argwhere(sample), sample[sample > 0], axis=0).T
         streams.append(event_array(x, y, step * 1000, p))
     run = simulate(deployed.program, streams, steps=8)
-    np.testing.assert_array_equal(run.spikes.reshape(told.spikes.shape), told.spikes)
+    np.testing.assert_array_equal(run.spikes.reshape(yielded.spikes.shape), yielded.spikes)
     again = Deployment.load(deployed.save(tmp_path / "camera"))
     assert str(again.program) == str(deployed.program)
     assert again.config() == deployed.config()
-    np.testing.assert_array_equal(again.simulate(spikes).spikes, told.spikes)
+    np.testing.assert_array_equal(again.simulate(spikes).spikes, yielded.spikes)
     assert deployed.estimate(spikes).activity.layers[0].neurons == 2 * 24 * 27
 
 

@@ -150,7 +150,7 @@ def test_sixteen_bits_hold_exactly_what_they_hold():
 def test_a_record_larger_than_memory_is_refused():
     program = chain((1, 64, 64), {"outputs": 1024, "kernel": 1})
     late = np.array([(0, 0, 10**8, 0)], [(name, "i8") for name in "xytp"])
-    with pytest.raises(ValueError, match=r"100001 steps of 4194304 neurons .* record less"):
+    with pytest.raises(ValueError, match=r"100001 steps and 4194304 neurons .* record less"):
         simulate(program, late)
 
 
@@ -245,7 +245,7 @@ def test_nothing_in_gives_nothing_out(shape):
         (counts(0.5, dtype=float), "got 0.5 at"),
         (counts(np.nan, dtype=float), "got nan at"),
         (counts(np.inf, dtype=float), "got inf at"),
-        (counts("1", dtype=object), "spike counts as integers, got dtype object"),
+        (counts("1", dtype=object), "spike counts as numbers, got dtype object"),
         (counts("1", dtype=str), "got dtype <U"),
         (counts(1j, dtype=complex), "got dtype complex128"),
         (counts(2**63, dtype=np.uint64), "got 9223372036854775808 at"),
@@ -260,7 +260,7 @@ def test_a_raster_that_is_no_counts_of_this_shape_is_refused(raster, message):
     ("state", "message"),
     [
         ({"spk9": np.zeros((1, 1, 1), int)}, "unknown cores: spk9"),
-        ({"spk0": np.zeros((2, 1, 1), int)}, r"state of 'spk0' has shape \(1, 1, 1, 1\)"),
+        ({"spk0": np.zeros((2, 1, 1), int)}, r"state of 'spk0' must have shape \(1, 1, 1, 1\)"),
         ({"spk0": np.full((1, 1, 1), 40000)}, "integers from -32768 to 32767"),
         ({"spk0": np.zeros((1, 1, 1))}, "integers from -32768 to 32767"),
     ],
@@ -271,9 +271,9 @@ def test_a_state_that_is_no_membrane_of_these_cores_is_refused(state, message):
 
 
 def test_other_timings_choices_without_effect_and_no_threads_are_refused():
-    with pytest.raises(ValueError, match="timing is 'clocked' or 'event', got 'clock'"):
+    with pytest.raises(ValueError, match="timing must be 'clocked' or 'event', got 'clock'"):
         simulate(neuron(), counts(1), timing="clock")
-    with pytest.raises(ValueError, match="options are of timing='event' only"):
+    with pytest.raises(ValueError, match="options require timing='event'"):
         simulate(neuron(), counts(1), options=EventOptions())
     with pytest.raises(ValueError, match="threads must be >= 1, got 0"):
         simulate(neuron(), counts(1), threads=0)

@@ -25,8 +25,8 @@ def test_a_network_walks_onto_a_small_chip(chip):
     cores = ["core 0", "core 1", "core 2", "core 3", "core 4"]
     assert deployed.placement["spk0"] == "core 0"
     assert sorted(deployed.placement.values()) == cores
-    told = [f.where for f in deployed.diagnostics if f.rule == "event_order"]
-    assert told == ["spk0", next(n for n, at in deployed.placement.items() if at == "core 1")]
+    yielded = [f.where for f in deployed.diagnostics if f.rule == "event_order"]
+    assert yielded == ["spk0", next(n for n, at in deployed.placement.items() if at == "core 1")]
     spikes = np.random.default_rng(1).poisson(0.5, (1, 10, 1, 8, 8))
     np.testing.assert_array_equal(
         deployed.simulate(spikes).spikes, deployed.reference_quantized(spikes).spikes

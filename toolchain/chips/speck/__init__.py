@@ -1,12 +1,18 @@
-"""SynSense Speck and DynapCNN: cores that convolve, integrate and fire, and sum-pool, by events.
+"""SynSense Speck and DynapCNN: cores with convolution, integrate-and-fire and sum pooling.
 
-What is loaded is a ``program`` of ``core``s with its ``sensor`` and ``readout`` (``outputs``: which
-neuron is which output; ``store``: how it is kept). A network gets there through ``quantize`` and
-``lower``; ``rules`` say what the chip refuses. From there on ``simulate``, ``power``, ``emit`` and
-``live``. ``family`` implements the contract.
+A ``program`` has ``core``s, a ``sensor`` and a ``readout`` (``outputs``: the table of output
+neurons; ``store``: its arrays and JSON). ``quantize`` and ``lower`` turn a network into a program,
+which ``rules`` check against the chip. It is the input of ``simulate``, ``power``, ``emit`` and
+``live``. ``family`` implements the contract of chip families.
 """
 
-from toolchain.chips.speck.emit.addresses import to_events, to_raster
+from toolchain.chips.speck.emit.addresses import (
+    pack_address,
+    to_counts,
+    to_events,
+    to_raster,
+    unpack_address,
+)
 from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.outputs import readout_table, with_readout
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
@@ -34,10 +40,13 @@ __all__ = [
     "SpeckSensor",
     "check_rates",
     "order_sensitivity",
+    "pack_address",
     "read_out",
     "readout_table",
     "simulate",
+    "to_counts",
     "to_events",
     "to_raster",
+    "unpack_address",
     "with_readout",
 ]

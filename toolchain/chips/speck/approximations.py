@@ -1,6 +1,6 @@
-"""What Speck cannot do and does nearly: rewrites that a user accepts by name (``allow``).
+"""Approximations for Speck: rewrites that a user accepts by name (``allow``).
 
-See ``toolchain.chips.allow`` for what they give.
+See ``toolchain.chips.allow`` for their interface.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from toolchain.ir import Conv2d, Graph, Neuron, Node
 __all__ = ["APPROXIMATIONS", "approximate"]
 
 FLOOR = 2.0**-20
-"""Of a threshold: below 0, so that the quantizer takes the highest floor that works, -1 lsb."""
+"""Floor over threshold: just below 0, so that the quantizer uses the highest floor, -1 lsb."""
 
 
 def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
-    """Membranes that lose a part in each timestep lose a constant, down to 0.
+    """Replace the exponential leak of each membrane by a constant leak with a floor at 0.
 
     The chip's leak is a bias of the convolution, added once a timestep, and a floor just below 0
-    stops it. The constant is what the membrane loses at half its threshold. Layers that are not
-    alone behind a convolution, or whose channels leak differently within, are left to the rules.
+    limits it. The constant is the loss of a membrane at half its threshold. Layers that
+    share a convolution, or whose neurons of one channel leak differently, are unchanged.
     """
     findings: list[Diagnostic] = []
     for name, node in graph.of(Neuron).items():
@@ -56,20 +56,20 @@ def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
             warning(
                 "exponential_leak->linear_leak",
                 name,
-                f"loses {part:.3g} % of its membrane a timestep, on {chip.name} {part / 2:.3g} % "
-                "of its threshold whatever it holds, and keeps nothing below 0",
+                f"loses {part:.3g} % of its membrane a timestep; on {chip.name} a constant "
+                f"{part / 2:.3g} % of its threshold, with a floor at 0",
             )
         )
     return graph, tuple(findings)
 
 
 def _loss(node: Neuron) -> Array:
-    """What a membrane at half the threshold loses in a timestep."""
+    """Return what a membrane at half the threshold loses in a timestep."""
     return np.asarray((1 - node.alpha_mem) * node.v_threshold / 2)
 
 
 def _by_channel(value: Array, shape: tuple[int, ...]) -> Array | None:
-    """One number a channel; None where it differs within one."""
+    """Return one number a channel; None where it differs within a channel."""
     each = np.broadcast_to(value, shape).reshape(shape[0], -1)
     return each[:, 0] if np.all(each == each[:, :1]) else None
 
@@ -85,4 +85,4 @@ APPROXIMATIONS: dict[str, Approximation[SpeckChip]] = {
 }
 
 approximate = partial(approximated, "Speck", APPROXIMATIONS)
-"""Rewrites a graph by the names of approximations; see ``allow.approximated``."""
+"""Function that rewrites a graph by the names of approximations; see ``allow.approximated``."""

@@ -1,4 +1,4 @@
-"""What Speck does otherwise than any network: for the ledger, beside what the road changed."""
+"""Differences between Speck and any network, for the fidelity ledger."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from toolchain.report import percent
 __all__ = ["DIFFERENCES", "conditions"]
 
 DIFFERENCES = ("pooling_divides", "single_spike", "event_order")
-"""Rules whose findings tell of something that the network does not do."""
+"""Rules whose findings describe a difference between the chip and the network."""
 
 
 def conditions(
     graph: Graph, quantized: Graph, chip: SpeckChip, effects: Mapping[str, Effect] | None
 ) -> Changes:
-    """Changes by layer that hold of every network: words, events one by one, the slow clock.
+    """Return the changes by layer that hold for every network: words, timing and the slow clock.
 
     Args:
-        graph: floats, as the quantizer was given them.
-        quantized: the same in integers.
-        chip: where they are.
-        effects: what calibration samples did, by layer; None without.
+        graph: the float graph, input of the quantizer.
+        quantized: the same graph in integers.
+        chip: the target chip.
+        effects: effects measured on calibration samples, by layer; None without samples.
     """
     del graph
     clocks = {name: tuple(_clock(node)) for name, node in quantized.of(Conv2d).items()}
@@ -51,7 +51,7 @@ def _clock(node: Conv2d) -> Iterator[Change]:
 
 
 def _timing(effect: Effect | None) -> Change:
-    """The chip's cores take events one by one."""
+    """Return the change from whole timesteps to single events."""
     agreement = None if effect is None else effect.one_by_one
     fidelity = Fidelity.EXACT_ON_DATA if agreement == 1 else Fidelity.APPROXIMATED
     note = UNCHECKED

@@ -1,7 +1,7 @@
-"""One core of a Speck chip, in integers, and what is wrong with one.
+"""One core of a Speck chip in integers, and the checks of its fields.
 
-A core does one thing, always in this order: convolve the events it is sent, integrate and fire,
-and hand its spikes on to at most a few other cores, sum-pooled on the way. A linear layer is a
+A core always works in this order: convolve the events it receives, integrate and fire, and send
+its spikes to at most a few other cores, sum-pooled on the way. A linear layer is a
 convolution whose kernel is as large as its input map.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,10 @@ import numpy.typing as npt
 from toolchain.arrays import Array
 from toolchain.chips.speck import faults
 
-__all__ = ["Array", "Destination", "SpeckCore", "kernel_words"]
+__all__ = ["Array", "Destination", "MapShape", "SpeckCore", "kernel_words"]
+
+MapShape: TypeAlias = tuple[int, int, int]
+"""(channels, y, x) of a map of neurons or events."""
 
 RANGES: dict[str, type[np.signedinteger[Any]]] = {
     "weight": np.int8,
@@ -30,13 +33,16 @@ RANGES: dict[str, type[np.signedinteger[Any]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where spikes go.
+    """A core that receives spikes, with the pooling and channel shift of the connection.
 
     Attributes:
         layer: name of the core.
-        pooling: side of the square pooled on the way, >= 1.
-        feature_shift: what is added to a spike's channel on the way, >= 0, so that several
-            sources lie side by side in one destination.
+        pooling: side of the square sum-pooling window, px, >= 1.
+        feature_shift: number added to a spike's channel, >= 0, so that several sources use
+            different channels of one destination.
+
+    >>> print(Destination(layer="spk1", pooling=2))
+    spk1 (sum 2)
     """
 
     layer: str
@@ -53,15 +59,18 @@ class Destination:
                 )
 
     def __str__(self) -> str:
-        """``spk1 (sum 2, channels +1)``."""
-        on_the_way = [f"sum {self.pooling}"] * (self.pooling > 1)
-        on_the_way += [f"channels +{self.feature_shift}"] * (self.feature_shift > 0)
-        return f"{self.layer} ({', '.join(on_the_way)})" if on_the_way else self.layer
+        """Return ``spk1 (sum 2, channels +1)``."""
+        changes = []
+        if self.pooling > 1:
+            changes.append(f"sum {self.pooling}")
+        if self.feature_shift > 0:
+            changes.append(f"channels +{self.feature_shift}")
+        return f"{self.layer} ({', '.join(changes)})" if changes else self.layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpeckCore:
-    r"""One core: a convolution, its integrate-and-fire neurons, and where their spikes go.
+    r"""One core: a convolution, its integrate-and-fire neurons and its destinations.
 
     Attributes:
         name: the user's name of the neuron layer; unique in a program.
@@ -69,18 +78,23 @@ class SpeckCore:
         weight: int8, (outputs, inputs, kernel y, kernel x).
         bias: int16 (outputs,), added to every neuron at every tick of the slow clock; or None.
         stride, padding: (y, x), >= 1 and >= 0.
-        input_shape: (channels, y, x) of the events the core is sent.
+        input_shape: (channels, y, x) of the events that the core receives.
         threshold_high: a neuron fires at or above it; >= 1.
         threshold_low: the floor of the membrane; <= 0.
         return_to_zero: after a spike the membrane is 0 (True) or less by the threshold (False).
         initial: int16 membranes to start from, like ``output_shape``; None for zeros.
         destinations: the cores that the spikes are sent to.
         core: hardware id once placed.
-        monitor: the spikes are read out of the chip.
+        monitor: whether the spikes are read out of the chip.
 
     Raises:
         ValueError: with every fault of the core: values that are not integers or leave their
             range, shapes that disagree, a kernel larger than the padded input.
+
+    >>> core = SpeckCore(name="spk", weight_name="conv", weight=np.ones((8, 2, 3, 3), int),
+    ...                  padding=(1, 1), input_shape=(2, 16, 16), threshold_high=10)
+    >>> core.output_shape, core.kernel_words, core.neuron_words, core.bias_words
+    ((8, 16, 16), 256, 2048, 0)
     """
 
     name: str
@@ -118,13 +132,15 @@ class SpeckCore:
         return self.weight.shape[0], height, width
 
     def pooled_shape(self, pooling: int) -> tuple[int, int, int]:
-        """(channels, y, x) that a destination sees; rows beyond the last full window are lost."""
+        """Return (channels, y, x) after sum pooling; rows beyond the last window are dropped."""
         outputs, height, width = self.output_shape
         return outputs, height // pooling, width // pooling
 
     @property
     def kernel_words(self) -> int:
-        r"""8-bit words: :math:`c\,2^{\lceil\log_2 k_y k_x\rceil + \lceil\log_2 f\rceil}`.
+        r"""Kernel memory, word: :math:`c\,2^{\lceil\log_2 k_y k_x\rceil + \lceil\log_2 f\rceil}`.
+
+        A word has 8 bits, with c input and f output channels.
 
         Source: sinabs documentation, "Speck: memory constraints"; Speck Dev Kit Datasheet.
         """
@@ -132,7 +148,9 @@ class SpeckCore:
 
     @property
     def neuron_words(self) -> int:
-        r"""16-bit words: :math:`f\,2^{\lceil\log_2 H\rceil + \lceil\log_2 W\rceil}`.
+        r"""Neuron memory, word: :math:`f\,2^{\lceil\log_2 H\rceil + \lceil\log_2 W\rceil}`.
+
+        A word has 16 bits, with f channels on a map of H x W neurons.
 
         Source: sinabs documentation, "Speck: memory constraints"; Speck Dev Kit Datasheet.
         """
@@ -141,34 +159,36 @@ class SpeckCore:
 
     @property
     def bias_words(self) -> int:
-        """16-bit words: one an output channel if there is a bias at all, even one of zeros.
+        """Bias memory, 16-bit words: one an output channel if there is a bias, even one of zeros.
 
         Source: sinabs documentation, "Speck: memory constraints"; Speck Dev Kit Datasheet.
         """
         return 0 if self.bias is None else int(self.bias.size)
 
     def __str__(self) -> str:
-        """One line, stable: arrays by dtype, shape and digest."""
+        """Return one stable line: arrays by dtype, shape and digest."""
         reset = "zero" if self.return_to_zero else "subtract"
         parts = [
             f"{self.weight_name} > {self.name}: "
-            f"{faults.by(self.input_shape)} -> {faults.by(self.output_shape)}",
+            f"{faults.shape_text(self.input_shape)} -> {faults.shape_text(self.output_shape)}",
             f"weight {_digest(self.weight)}",
             f"bias {_digest(self.bias)}",
-            f"stride {faults.by(self.stride)} padding {faults.by(self.padding)}",
+            f"stride {faults.shape_text(self.stride)} padding {faults.shape_text(self.padding)}",
             f"threshold {self.threshold_high} floor {self.threshold_low} reset {reset}",
             f"initial {_digest(self.initial)}",
             f"to {', '.join(map(str, self.destinations)) or '-'}",
             f"core {'-' if self.core is None else self.core}",
         ]
-        return ", ".join(parts + ["monitored"] * self.monitor)
+        if self.monitor:
+            parts.append("monitored")
+        return ", ".join(parts)
 
 
 # ---- faults ----
 
 
 def _scalar_faults(core: SpeckCore) -> Iterator[str]:
-    """Numbers of one core that are not integers or out of range."""
+    """Yield the numbers of a core that are not integers or out of range."""
     for label, value, length, lowest in (
         ("stride", core.stride, 2, 1),
         ("padding", core.padding, 2, 0),
@@ -188,7 +208,7 @@ def _scalar_faults(core: SpeckCore) -> Iterator[str]:
 
 
 def _array_faults(core: SpeckCore) -> Iterator[str]:
-    """Arrays of one core that are not integers or out of range."""
+    """Yield the arrays of a core that are not integers or out of range."""
     for part, dtype in RANGES.items():
         value = getattr(core, part)
         if value is None and part != "weight":
@@ -207,7 +227,7 @@ def _array_faults(core: SpeckCore) -> Iterator[str]:
 
 
 def _shape_faults(core: SpeckCore) -> Iterator[str]:
-    """Shapes of one core that disagree; for a core without the faults above."""
+    """Yield the shapes of a core that disagree; requires a core without the faults above."""
     outputs, inputs = core.weight.shape[:2]
     if inputs != core.input_shape[0]:
         yield f"weight takes {inputs} input channels, input_shape has {core.input_shape[0]}"
@@ -215,8 +235,9 @@ def _shape_faults(core: SpeckCore) -> Iterator[str]:
         yield f"bias must have shape ({outputs},), got {core.bias.shape}"
     if min(core.output_shape) < 1:
         yield (
-            f"a {faults.by(core.weight.shape[2:])} kernel does not fit on a "
-            f"{faults.by(core.input_shape[1:])} map padded by {faults.by(core.padding)}"
+            f"a {faults.shape_text(core.weight.shape[2:])} kernel does not fit on a "
+            f"{faults.shape_text(core.input_shape[1:])} map padded by "
+            f"{faults.shape_text(core.padding)}"
         )
     elif core.initial is not None and core.initial.shape != core.output_shape:
         yield f"initial must have shape {core.output_shape}, got {core.initial.shape}"
@@ -231,7 +252,7 @@ def _within(array: npt.NDArray[Any], dtype: type[np.signedinteger[Any]]) -> bool
 
 
 def _normalise(core: SpeckCore) -> None:
-    """Own, read-only arrays of the declared type, and plain Python numbers."""
+    """Store read-only copies of the arrays in their declared type, and plain Python numbers."""
     for part, dtype in RANGES.items():
         if (value := getattr(core, part)) is not None:
             array = np.array(value, dtype=dtype, order="C", copy=True)
@@ -248,13 +269,13 @@ def _normalise(core: SpeckCore) -> None:
 
 
 def kernel_words(shape: tuple[int, ...]) -> int:
-    """8-bit words of a kernel of that shape, (outputs, inputs, y, x); see ``SpeckCore``."""
+    """Return the 8-bit words of a kernel (outputs, inputs, y, x); see ``SpeckCore``."""
     outputs, inputs, height, width = shape
     return int(inputs << (_address_bits(height * width) + _address_bits(outputs)))
 
 
 def _address_bits(count: int) -> int:
-    """Address bits for ``count`` things: the logarithm to base 2, rounded up."""
+    """Return the address bits for ``count`` items: the logarithm to base 2, rounded up."""
     return (count - 1).bit_length()
 
 
@@ -262,4 +283,4 @@ def _digest(array: Array | None) -> str:
     if array is None:
         return "-"
     digest = hashlib.sha256(array.tobytes()).hexdigest()[:8]
-    return f"{array.dtype}[{faults.by(array.shape)}]:{digest}"
+    return f"{array.dtype}[{faults.shape_text(array.shape)}]:{digest}"

@@ -1,4 +1,4 @@
-"""Speck's implementation of the family contract: which function does what."""
+"""Speck's implementation of ``Family``; each function delegates to one module."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ class Speck(FamilyOf[SpeckProgram, SpeckChip]):
         return cls(own_chip(chip, SpeckChip, cls.TITLE))
 
     def functions(self) -> Functions[SpeckProgram, SpeckChip]:
-        """Return what Speck does, with program and chip as arguments."""
+        """Return the functions of the family, with program and chip as arguments."""
         return FUNCTIONS

@@ -1,4 +1,4 @@
-"""Integers from outside, and shapes as text: for the checks of constructors."""
+"""Integers from outside and shapes as text, for the checks of constructors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_int", "as_ints", "by"]
+__all__ = ["as_int", "as_ints", "shape_text"]
 
 
 def as_int(value: object) -> int | None:
-    """``value`` if it is an integer of Python or numpy; a truth value is none."""
+    """Return ``value`` as a Python int if it is an integer of Python or numpy; bool gives None."""
     if isinstance(value, (bool, np.bool_)):
         return None
     try:
@@ -22,7 +22,7 @@ def as_int(value: object) -> int | None:
 
 
 def as_ints(values: Iterable[Any], length: int) -> tuple[int, ...] | None:
-    """``length`` integers as plain Python ones, or None."""
+    """Return ``length`` integers as plain Python ones, or None."""
     try:
         ints = [as_int(value) for value in values]
     except TypeError:
@@ -31,6 +31,6 @@ def as_ints(values: Iterable[Any], length: int) -> tuple[int, ...] | None:
     return tuple(good) if len(good) == len(ints) == length else None
 
 
-def by(shape: Iterable[int]) -> str:
-    """``(2, 34, 34)`` as ``2x34x34``."""
+def shape_text(shape: Iterable[int]) -> str:
+    """Return ``(2, 34, 34)`` as ``2x34x34``."""
     return "x".join(map(str, shape))

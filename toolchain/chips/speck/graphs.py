@@ -1,4 +1,4 @@
-"""Float and quantized graphs on their way to a Speck program."""
+"""Conversions between graphs and Speck programs, and between events and counts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["counts", "lag", "lags", "lower", "shape"]
 
 
 def shape(graph: Graph) -> Graph:
-    """Return every dense layer as a convolution, with pools of the sensor inside it."""
+    """Replace each dense layer by a convolution, and fold pools behind the sensor into it."""
     return fold_sensor_pool(linear_to_conv(graph))
 
 
 def lower(graph: Graph, chip: SpeckChip, options: Options) -> SpeckProgram:
-    """Return cores and connections, with the readout block set as ``options`` say."""
+    """Return the program, with the readout block set by ``options``."""
     program, readout = to_program(graph, chip), speck_options(options).readout
     return program if readout is None else with_readout(program, **readout)
 
@@ -36,12 +36,12 @@ def lags(graph: Graph) -> Mapping[str, int]:
 
 
 def lag(graph: Graph) -> int:
-    """Return 0, as for each layer."""
+    """Return 0: events pass all layers within the timestep."""
     del graph
     return 0
 
 
 def counts(events: Spikes, shape: Shape, dt: float) -> Array:
-    """Return event arrays as a raster of counts in steps of ``dt`` s."""
+    """Convert event arrays to a raster of counts in steps of ``dt`` s."""
     channels, height, width = (*shape, 1, 1)[:3]
     return to_raster(events, (channels, height, width), dt)

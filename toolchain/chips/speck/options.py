@@ -1,4 +1,4 @@
-"""Settings that only Speck knows."""
+"""Options that apply to Speck only."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class SpeckOptions(Options):
     permutations: int = 0
 
     def __post_init__(self) -> None:
-        """Copy what the caller could still change."""
+        """Copy mappings that the caller could change later."""
         for name in ("placement", "readout"):
             given = getattr(self, name)
             object.__setattr__(self, name, dict(given) if isinstance(given, Mapping) else given)
 
 
 def speck_options(options: Options) -> SpeckOptions:
-    """Return options of this family; those of the contract set nothing.
+    """Return the options of this family; options of the contract have its defaults.
 
     Raises:
         ValueError: options of another family.

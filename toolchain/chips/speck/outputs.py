@@ -1,4 +1,4 @@
-"""The outputs of a Speck program: where each lies, and a layer spread for the readout block."""
+"""Outputs of a Speck program: their position, and the layout that the readout block needs."""
 
 from __future__ import annotations
 
@@ -18,35 +18,49 @@ __all__ = ["OutputNeuron", "flat_outputs", "own_channels", "readout_table", "wit
 def with_readout(
     program: SpeckProgram, *, layer: str | None = None, **settings: Any
 ) -> SpeckProgram:
-    """The program with its output layer spread over channels and sent to the readout block.
+    """Spread the output layer over channels and connect it to the readout block.
 
     Args:
-        program: one without readout.
-        layer: the output that is read out; needed where there are several.
+        program: a program without readout.
+        layer: the output to read out; required where there are several.
         settings: fields of ``Readout``.
 
     Returns:
-        A program without places: the layer grows, so its cores are to be found anew. What its
-        neurons compute stays as it was, and so do the outputs of a simulation.
+        A program that is not placed, because the layer needs more memory. The outputs of a
+        simulation are unchanged.
 
     Raises:
-        ValueError: there is a readout already; the layer is no output, is larger than one pixel
-            or sends to other cores; or ``settings`` are none.
+        ValueError: the program has a readout already; the layer is not an output, is larger than
+            one pixel or has destinations; or a setting is unknown or invalid.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> read = with_readout(program, window=16)
+    >>> read["spk"].output_shape  # one class each 4 channels
+    (5, 1, 1)
+    >>> print(read.readout)
+    spk, threshold 0, window 16, mode compare, pins
     """
     if program.readout is not None:
-        raise ValueError(f"{program.readout.layer!r} is read out already")
+        raise ValueError(f"the program already has a readout, of {program.readout.layer!r}")
     if layer is None and len(program.outputs) > 1:
         raise ValueError(f"name the layer to read out: one of {', '.join(program.outputs)}")
     name = program.outputs[0] if layer is None else layer
     if name not in program.outputs:
-        raise ValueError(f"{name!r} is no output; there are {', '.join(program.outputs)}")
+        raise ValueError(f"{name!r} is not an output; the outputs are {', '.join(program.outputs)}")
     if targets := [target.layer for target in program[name].destinations]:
         raise ValueError(
-            f"{name!r} also sends to {', '.join(targets)}, which would hear the channels between"
+            f"{name!r} also sends to {', '.join(targets)}, which would receive the unused channels"
         )
     known = [field.name for field in fields(Readout) if field.name != "layer"]
     if wrong := ", ".join(sorted(set(settings) - set(known))):
-        raise ValueError(f"the readout has no setting {wrong}; there are {', '.join(known)}")
+        raise ValueError(f"the readout has no setting {wrong}; its settings are {', '.join(known)}")
     cores = (_spread(core) if core.name == name else core for core in program.cores)
     return replace(
         program,
@@ -55,19 +69,19 @@ def with_readout(
     )
 
 
-# ---- who is who ----
+# ---- output neurons ----
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputNeuron:
-    """One output of the network.
+    """One output neuron of the network.
 
     Attributes:
-        output: its place among the outputs of a simulation, the last axis of their spikes.
+        output: index in the last axis of a simulation's output spikes.
         layer: the user's name of the layer.
         core: hardware id, None before the layers are placed.
-        channel, y, x: where it lies on the core, and what an event of it says.
-        readout_class: its class in the readout block; None where the layer does not feed it.
+        channel, y, x: its address on the core, and in its events.
+        readout_class: its class in the readout block; None where the layer is not connected to it.
     """
 
     output: int
@@ -80,7 +94,21 @@ class OutputNeuron:
 
 
 def readout_table(program: SpeckProgram) -> tuple[OutputNeuron, ...]:
-    """Every output of the network: its neuron, core and channel, and its readout class."""
+    """Return every output of the network: its neuron, core, channel and readout class.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> for neuron in readout_table(with_readout(program)):
+    ...     print(neuron.output, neuron.layer, neuron.channel, neuron.readout_class)
+    0 spk 0 1
+    1 spk 4 2
+    """
     found: list[OutputNeuron] = []
     for name in program.outputs:
         core, step = program[name], _step(program, name)
@@ -102,14 +130,14 @@ def readout_table(program: SpeckProgram) -> tuple[OutputNeuron, ...]:
 
 
 def flat_outputs(program: SpeckProgram, outputs: Mapping[str, Array]) -> Array:
-    """Spikes of all outputs side by side, (batch, steps, outputs), in the order of the table.
+    """Concatenate the spikes of all outputs, (batch, steps, outputs), in the table's order.
 
-    Layer after layer as in ``program.outputs``, each by channel, y and x. Channels that spreading
-    put between are left out.
+    Layer after layer as in ``program.outputs``, each by channel, y and x. The unused channels of a
+    spread layer are left out.
 
     Args:
-        program: what was simulated.
-        outputs: of each output layer (batch, steps, channels[, y, x]).
+        program: the program that was simulated.
+        outputs: spikes of each output layer (batch, steps, channels[, y, x]).
     """
     parts = [own_channels(program, name, outputs[name]) for name in program.outputs]
     flat = [part.reshape(*part.shape[:2], int(np.prod(part.shape[2:]))) for part in parts]
@@ -117,12 +145,12 @@ def flat_outputs(program: SpeckProgram, outputs: Mapping[str, Array]) -> Array:
 
 
 def own_channels(program: SpeckProgram, name: str, values: Array) -> Array:
-    """(batch, steps, channels, ...) of a layer without the channels that spreading put between."""
+    """Return (batch, steps, channels, ...) of a layer without the unused channels between."""
     return values[:, :, :: _step(program, name)]
 
 
 def _step(program: SpeckProgram, name: str) -> int:
-    """From a channel that is an output to the next."""
+    """Return the distance between the channels of two outputs."""
     return SPREAD if program.readout is not None and program.readout.layer == name else 1
 
 

@@ -2,10 +2,9 @@ r"""Power, latency and pace of a Speck program.
 
 .. math:: P_{rail} = P_{idle} + s_{rail} E_{synop} \cdot synops/s
 
-No energy of a synaptic operation was ever published for these chips. The specification holds an
-assumed range with its derivation, and the estimate stays a range until a calibration says more.
-It covers
-the update of the neuron. Leak ticks and events are counted and have no price.
+The energy of a synaptic operation is not published for these chips. The chip file has an assumed
+range with its derivation, so the estimate is a range until a calibration narrows it. The energy
+includes the update of the neuron. Leak ticks and events are counted and have no energy.
 
 Source: the chip's file for each constant.
 """
@@ -43,24 +42,24 @@ def estimate(
     clock_hz: float | None,
     modes: Mapping[str, str] = AS_USUAL,
 ) -> Estimate:
-    """Counts times the chip's costs.
+    """Multiply the counted actions by the chip's costs.
 
     Args:
-        program: what is loaded.
-        chip: gives the costs.
-        counted: how busy it is.
-        clock_hz: has to be None: the cores have no clock.
-        modes: ``{"dvs": "off"}`` for pixels powered down; they are on as usual.
+        program: the program on the chip.
+        chip: specification with the costs.
+        counted: activity of the program.
+        clock_hz: must be None: the cores have no clock.
+        modes: ``{"dvs": "off"}`` for pixels powered down; by default they are on.
 
     Raises:
-        ValueError: a clock, unknown modes, pixels powered down whose events the program takes, or
+        ValueError: a clock, unknown modes, pixels powered down whose events the program uses, or
             counts of another program.
     """
     if clock_hz is not None:
-        raise ValueError(f"{chip.name} is asynchronous and has no main clock; leave clock_hz out")
+        raise ValueError(f"{chip.name} is asynchronous and has no main clock; omit clock_hz")
     pixels = program.sensor is not None and program.sensor.pixel_array
     if pixels and modes.get("dvs") == "off":
-        raise ValueError("the program takes the events of the chip's own pixels: dvs is on")
+        raise ValueError("the program uses the events of the chip's own pixels: dvs must be on")
     # earlier versions called every input ``input``
     check_layers(counted.layers[1:], (core.name for core in program.cores))
     return assemble(
@@ -80,7 +79,7 @@ def estimate(
 
 
 def _per_step(program: SpeckProgram, counted: Activity, pixels: bool) -> Counts:
-    """Actions a step by layer."""
+    """Return the actions a step by layer."""
     rest = counted.layers[1:]
     read = [core.name for core in program.cores if core.monitor]
     return {
@@ -91,7 +90,7 @@ def _per_step(program: SpeckProgram, counted: Activity, pixels: bool) -> Counts:
 
 
 def _latency(program: SpeckProgram, chip: SpeckChip) -> Figure | None:
-    """One event through an idle chip, along the longest way: of each core, once."""
+    """Return the latency of one event through an idle chip along the longest path."""
     if chip.timing is None:
         return None
 
@@ -103,7 +102,7 @@ def _latency(program: SpeckProgram, chip: SpeckChip) -> Figure | None:
 
 
 def _depth(program: SpeckProgram) -> int:
-    """Cores on the longest way from the input to an output."""
+    """Return the number of cores on the longest path from the input to an output."""
     depth: dict[str, int] = {}
     for core in program.cores:
         before = [0 if s is None else depth[s.name] for s, _ in program.sources(core.name)]
@@ -112,7 +111,7 @@ def _depth(program: SpeckProgram) -> int:
 
 
 def _pace(chip: SpeckChip, counted: Activity) -> tuple[Pace, ...]:
-    """Each core against what a core can do; empty where no limit is known."""
+    """Compare each core with the limit of a core; empty where no limit is known."""
     limit = chip.limits.synop_rate
     if limit is None:
         return ()

@@ -1,8 +1,7 @@
-"""What is loaded on one Speck chip, in integers, core by core.
+"""The program of one Speck chip, in integers, core by core.
 
-A program may break the limits of the chip it names: it holds what was asked for, and
-``rules`` say what the chip refuses. What the constructors here and in ``core`` refuse has no
-meaning on any chip of the family.
+A program may exceed the limits of its chip, which ``rules`` check. The constructors here and in
+``core`` refuse only what is invalid on every chip of the family.
 """
 
 from __future__ import annotations
@@ -21,23 +20,34 @@ __all__ = ["Array", "Destination", "SpeckCore", "SpeckProgram", "kernel_words"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpeckProgram:
-    """Everything one chip is loaded with.
+    """The complete configuration of one chip.
 
     Attributes:
-        chip: name of the chip specification it is meant for.
+        chip: name of the target chip's specification.
         dt: length of a simulated step, s; None when the network has no time step.
-        input_name: the user's own name of the input.
+        input_name: the user's name of the input.
         input_shape: (channels, y, x) of the input events.
-        sensor: what is done to their addresses first; None sends them to the cores as they are.
+        sensor: processing of their addresses before the cores; None for none.
         cores: in topological order: destinations come later.
-        inputs: the cores that input events are sent to.
+        inputs: connections from the input to cores.
         outputs: names of the monitored cores that are the network's result.
-        readout: how the readout block is set; None leaves it off. See ``with_readout``.
+        readout: settings of the readout block; None leaves it off. See ``with_readout``.
 
     Raises:
         ValueError: with every fault: names used twice or unknown, a destination that is not
-            later in the order, a core that nothing is sent to, an output that is not monitored,
+            later in the order, a core without a source, an output that is not monitored,
             two layers on one hardware core, a readout of a layer that is not spread.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> program.placed({"spk": 3})["spk"].core
+    3
     """
 
     chip: str
@@ -61,30 +71,30 @@ class SpeckProgram:
 
     @property
     def input_map(self) -> tuple[int, int, int]:
-        """(channels, y, x) that the ``inputs`` are sent: behind the sensor, if there is one."""
+        """(channels, y, x) that the ``inputs`` receive: behind the sensor, if there is one."""
         return self.sensor.output_shape(self.input_shape) if self.sensor else self.input_shape
 
     def behind_sensor(self) -> SpeckProgram:
-        """The cores alone: the program for events that the sensor has sent on."""
+        """Return the program without its sensor, for events that the sensor has processed."""
         return replace(self, sensor=None, input_shape=self.input_map)
 
     def __getitem__(self, name: str) -> SpeckCore:
-        """The core of that name."""
+        """Return the core of that name."""
         for core in self.cores:
             if core.name == name:
                 return core
-        raise KeyError(f"no core {name!r}; there are {', '.join(c.name for c in self.cores)}")
+        raise KeyError(f"no core {name!r}; the cores are {', '.join(c.name for c in self.cores)}")
 
     def sources(self, name: str) -> Iterator[tuple[SpeckCore | None, Destination]]:
-        """Who sends events to that core: (core, or None for the input; how they are pooled)."""
+        """Yield the sources of a core: (core, or None for the input; the connection)."""
         for source, targets in [(None, self.inputs), *((c, c.destinations) for c in self.cores)]:
             yield from ((source, target) for target in targets if target.layer == name)
 
     def takes(self, target: Destination, shape: tuple[int, int, int]) -> bool:
-        """Whether spikes of a map (channels, y, x) find their place in what they are sent to.
+        """Return whether a map (channels, y, x) has the shape that its destination expects.
 
-        The map is pooled and its channels are shifted on the way. All sources of a core together
-        must reach each of its channels.
+        The connection pools the map and shifts its channels. All sources of a core together must
+        cover each of its channels.
         """
         wanted = self[target.layer].input_shape
         sides = tuple(side // target.pooling for side in shape[1:])
@@ -102,7 +112,7 @@ class SpeckProgram:
         return found
 
     def placed(self, mapping: Mapping[str, int]) -> SpeckProgram:
-        """The same program with layer ``name`` on hardware core ``mapping[name]``.
+        """Return the program with layer ``name`` on hardware core ``mapping[name]``.
 
         Raises:
             ValueError: the keys are not exactly the names of the cores, or an id is used twice.
@@ -110,17 +120,19 @@ class SpeckProgram:
         names = [core.name for core in self.cores]
         if set(mapping) != set(names):
             raise ValueError(
-                f"a placement names every core once: wants {sorted(names)}, got {sorted(mapping)}"
+                f"a placement must name every core once: expected {sorted(names)}, "
+                f"got {sorted(mapping)}"
             )
         return replace(self, cores=tuple(replace(c, core=mapping[c.name]) for c in self.cores))
 
     def __str__(self) -> str:
-        """Canonical text: one line a core, arrays by dtype, shape and digest."""
+        """Return the canonical text: one line a core, arrays by dtype, shape and digest."""
         dt = "-" if self.dt is None else f"{self.dt:g} s"
         return "\n".join(
             [
                 f"SpeckProgram for {self.chip}, dt {dt}",
-                f"  input {faults.by(self.input_shape)} to {', '.join(map(str, self.inputs))}",
+                f"  input {faults.shape_text(self.input_shape)} to "
+                + ", ".join(map(str, self.inputs)),
                 *([f"  {self.sensor}"] if self.sensor else []),
                 *(f"  {core}" for core in self.cores),
                 f"  output {', '.join(self.outputs)}",
@@ -130,7 +142,7 @@ class SpeckProgram:
 
 
 def _program_faults(program: SpeckProgram) -> Iterator[str]:
-    """Faults of a program that concern no connection."""
+    """Yield the faults of a program that concern no connection."""
     shape = faults.as_ints(program.input_shape, 3)
     if shape is None or min(shape) < 1:
         yield f"input_shape must be 3 integers >= 1, got {program.input_shape!r}"
@@ -154,7 +166,7 @@ def _program_faults(program: SpeckProgram) -> Iterator[str]:
 
 
 def _wiring_faults(program: SpeckProgram) -> Iterator[str]:
-    """Connections of a program that lead nowhere, backwards, or past a core."""
+    """Yield connections to unknown or earlier cores, and cores without a source."""
     order = {core.name: index for index, core in enumerate(program.cores)}
     reached = set()
     for index, (source, targets) in enumerate(
@@ -167,10 +179,10 @@ def _wiring_faults(program: SpeckProgram) -> Iterator[str]:
             if target.layer not in order:
                 yield f"{source} sends spikes to unknown core {target.layer!r}"
             elif order[target.layer] < index:
-                yield f"{source} sends spikes to {target.layer!r}, which is not after it"
+                yield f"{source} sends spikes to {target.layer!r}, which is not later in the order"
             reached.add(target.layer)
-    if deaf := [name for name in order if name not in reached]:
-        yield f"nothing is sent to: {', '.join(deaf)}"
+    if unreached := [name for name in order if name not in reached]:
+        yield f"no spikes are sent to: {', '.join(unreached)}"
     for name in program.outputs:
         if name not in order:
             yield f"unknown output {name!r}"

@@ -1,9 +1,9 @@
-"""The readout block: which class fires most, averaged over ticks of the slow clock.
+"""The readout block: the class that fires most, averaged over ticks of the slow clock.
 
-It is fed by one core and tells 15 classes apart, numbered from 1; 0 is nobody. On Speck2e and 2f
-class k + 1 hears channel 4 k of that core and no other, so a layer is *spread*: n classes lie on
-4 (n - 1) + 1 channels, and those between have no weights and never spike. That changes nothing
-that the layer computes.
+Its input is one core, with at most 15 classes numbered from 1; 0 means no class. On Speck2e and 2f
+class k + 1 reads channel 4 k of that core only, so a layer is *spread*: n classes use
+4 (n - 1) + 1 channels, and those between have no weights and never spike. The outputs of the
+layer are unchanged.
 
 Source: Speck Dev Kit Datasheet, sec. 3.2.5; sinabs documentation, "Chip errata".
 """
@@ -24,32 +24,35 @@ LAYER_ID = 12
 """The vendor's number of the block, as a destination."""
 
 SPREAD = 4
-"""From the channel of a class to that of the next."""
+"""Distance between the channels of two classes."""
 
 WINDOWS = (1, 16, 32)
-"""Ticks of the slow clock that can be averaged."""
+"""Lengths of the average, in ticks of the slow clock."""
 
 MODES = ("off", "compare", "selected", "max")
-"""What the payload of a readout value is, in the order of the vendor's numbers."""
+"""Payloads of a readout value, in the order of the vendor's codes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readout:
-    """How the block is set.
+    """Settings of the readout block.
 
     Attributes:
-        layer: name of the core that feeds it, spread over channels; see ``with_readout``.
-        threshold: a class must average more than this, spikes a tick; 0..65535.
-        window: how many ticks are averaged; one of ``WINDOWS``.
-        mode: what a value carries; one of ``MODES``: nothing, a bit for each class above the
-            threshold, the average of the class ``selected``, or that of the largest.
-        selected: the class that ``mode="selected"`` asks for, from 1 on.
-        always: the largest class is shown on the pins at every tick, whatever the threshold.
-        values: a readout value is sent at every tick; the chip then sends no spikes.
-        pins: what the pins show is sent.
+        layer: name of the core that it reads, spread over channels; see ``with_readout``.
+        threshold: a class counts if its average is above this, spikes a tick; 0..65535.
+        window: number of ticks in the average; one of ``WINDOWS``.
+        mode: payload of a value; one of ``MODES``: nothing, a bit for each class above the
+            threshold, the average of the class ``selected``, or the largest average.
+        selected: the class of ``mode="selected"``, >= 1.
+        always: show the largest class on the pins at every tick, whatever the threshold.
+        values: send a readout value at every tick; the chip then sends no spikes.
+        pins: send the state of the pins.
 
     Raises:
         ValueError: with every fault.
+
+    >>> print(Readout(layer="spk", threshold=2, window=16))
+    spk, threshold 2, window 16, mode compare, pins
     """
 
     layer: str
@@ -73,41 +76,41 @@ class Readout:
         if self.mode not in MODES:
             yield f"mode must be {_either(map(repr, MODES))}, got {self.mode!r}"
         if (self.selected is not None) != (self.mode == "selected"):
-            yield "selected goes with mode='selected' and with no other"
+            yield "selected must be given with mode='selected', and only then"
         elif self.selected is not None and not _is_class(self.selected):
-            yield f"selected must be a class from 1 on, got {self.selected!r}"
+            yield f"selected must be an integer >= 1, got {self.selected!r}"
         for name in ("always", "values", "pins"):
             if type(getattr(self, name)) is not bool:
                 yield f"{name} must be True or False, got {getattr(self, name)!r}"
 
     def __str__(self) -> str:
-        """One line, stable."""
+        """Return one stable line."""
         flags = [name for name in ("always", "values", "pins") if getattr(self, name)]
         mode = self.mode if self.selected is None else f"{self.mode} {self.selected}"
         parts = [f"{self.layer}, threshold {self.threshold}, window {self.window}, mode {mode}"]
         return ", ".join(parts + flags)
 
     def faults_in(self, cores: Iterable[SpeckCore]) -> Iterator[str]:
-        """Why the block cannot be fed by those cores of a program, as short facts."""
+        """Yield why the block cannot be connected to those cores of a program."""
         core = next((core for core in cores if core.name == self.layer), None)
         if core is None:
-            yield f"the readout is fed by unknown core {self.layer!r}"
+            yield f"the readout reads unknown core {self.layer!r}"
             return
         channels, height, width = core.output_shape
         if (height, width) != (1, 1):
-            yield f"the readout takes one neuron a class, {self.layer!r} is a map {height}x{width}"
+            yield f"the readout needs one neuron a class, {self.layer!r} is a map {height}x{width}"
         if (channels - 1) % SPREAD:
             yield (
-                f"the readout hears every {SPREAD}th channel: {channels} channels of "
+                f"the readout reads every {SPREAD}th channel: {channels} channels of "
                 f"{self.layer!r} are not 1, 5, 9, ... (see with_readout)"
             )
         elif not _is_spread(core):
             yield (
-                f"the readout hears every {SPREAD}th channel: channels of {self.layer!r} between "
+                f"the readout reads every {SPREAD}th channel: channels of {self.layer!r} between "
                 "them have weights, biases or membranes"
             )
         elif self.selected is not None and self.selected > _classes(core):
-            yield f"class {self.selected} is selected, {self.layer!r} has {_classes(core)}"
+            yield f"class {self.selected} is selected, but {self.layer!r} has {_classes(core)}"
 
 
 def _is_spread(core: SpeckCore) -> bool:

@@ -1,4 +1,4 @@
-"""Runs of a Speck program as the recordings that every family gives."""
+"""Runs of a Speck program as the recordings that every family returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def record_run(
 ) -> Recording:
     """Run the integer cores on counts (batch, time, channels, height, width), or on event arrays.
 
-    Several outputs lie side by side in ``spikes``; ``readout_table`` tells whose is which.
+    Several outputs are concatenated in ``spikes``; ``readout_table`` lists them.
     """
     result = simulate(program, spikes, record=record, timing=timing)
     return Recording(
@@ -43,7 +43,7 @@ def record_run(
 def order_spread(program: SpeckProgram, spikes: Spikes, options: Options) -> OrderSpread | None:
     """Run event timing with simultaneous events in several orders; see ``order_sensitivity``.
 
-    Of several outputs the one that decides least reliably counts. None without permutations.
+    Of several outputs, the least reliable decision counts. None without permutations.
     """
     permutations = speck_options(options).permutations
     if not permutations:

@@ -1,4 +1,4 @@
-"""Places of layers on a Speck chip, and what they use of it."""
+"""Placement of layers on a Speck chip, and the memory that they use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def place(
 ) -> tuple[SpeckProgram, tuple[Diagnostic, ...]]:
     """Find a core for each layer; findings of the rules are not repeated.
 
-    Layers that ``options`` name are placed where they say, the others around them.
+    Layers in ``options.placement`` have fixed cores; the others are placed on the remaining ones.
     """
     by_hand = speck_options(options).placement
     placement = placing.place(program, chip, cores=by_hand)

@@ -1,8 +1,8 @@
-"""The event camera of a Speck chip and what becomes of its events before they reach a core.
+"""The event camera of a Speck chip and the processing of its events before the cores.
 
-Everything happens to addresses, one event at a time: polarities are merged, addresses divided,
-those outside a rectangle dropped, the rest counted from its corner and turned. Nothing is added up
-or kept, so a raster of counts goes through in the same way.
+Only addresses change, one event at a time: polarities are merged, addresses divided, those outside
+a rectangle dropped, the rest counted from its corner, mirrored and swapped. There is no sum and no
+state, so a raster of counts is processed in the same way.
 """
 
 from __future__ import annotations
@@ -15,33 +15,36 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck import faults
+from toolchain.chips.speck.core import MapShape
 from toolchain.chips.speck.simulate.events import FIELDS, event_array
 from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.ir import Sensor
 from toolchain.ir.sensor import sense
 
-__all__ = ["EventFilter", "Sensed", "SpeckSensor", "from_plain", "plain"]
-
-Map = tuple[int, int, int]
+__all__ = ["EventFilter", "SensorSamples", "SpeckSensor", "from_plain", "plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """What drops lonely or frequent events behind the pre-processing. It is not simulated.
+    """Settings of the filter behind the pre-processing, which is not simulated.
 
     Attributes:
         enable: whether it is on.
         filter_size: (y, x) of the window of neighbours; (0, 0) in low-pass mode.
         threshold: time in ticks of the slow clock. An event passes if a neighbour fired within
             it; in low-pass mode, if its own pixel did not.
-        hot_pixel_filter_enable: pixels that fire all the time are dropped, too.
-        low_pass_mode_enable: pixels are looked at alone.
+        hot_pixel_filter_enable: whether pixels that fire all the time are dropped, too.
+        low_pass_mode_enable: whether each pixel is filtered alone.
 
     Raises:
-        ValueError: numbers that are no integers >= 0, flags that are no truth values, a window in
-            low-pass mode or none otherwise, or hot pixels and low-pass together.
+        ValueError: numbers that are not integers >= 0, flags that are not bool, a window in
+            low-pass mode or no window otherwise, or hot pixels and low-pass together.
 
     Source: Speck Dev Kit manual, DVS event filter.
+
+    >>> noise = EventFilter(filter_size=(3, 3), threshold=4)  # keep events with recent neighbours
+    >>> print(SpeckSensor(cut=(127, 127), filter=noise))
+    sensor sensor: pooling 1x1, origin 0x0, cut 127x127, filtered
     """
 
     enable: bool = True
@@ -62,7 +65,7 @@ class EventFilter:
         if size is None or min(size) < 0:
             yield f"filter_size must be (y, x), integers >= 0, got {self.filter_size!r}"
         elif self.low_pass_mode_enable and any(size):
-            yield f"filter_size is (0, 0) in low-pass mode, got {self.filter_size}"
+            yield f"filter_size must be (0, 0) in low-pass mode, got {self.filter_size}"
         elif not self.low_pass_mode_enable and min(size) < 1:
             yield f"filter_size must be >= 1 outside low-pass mode, got {self.filter_size}"
         if ticks is None or ticks < 0:
@@ -73,25 +76,32 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeckSensor:
-    """Where an event of the camera goes, in the order of the fields; pairs are (y, x).
+    """Address processing of the camera, in the order of the fields; pairs are (y, x).
 
-    The cores that it is sent to are the program's ``inputs``.
+    Its destinations are the program's ``inputs``.
 
     Attributes:
         name: the user's name of the layer.
-        merge: both polarities go to channel 0.
-        pooling: what addresses are divided by, >= 1.
-        origin, cut: the first and the last address that is kept, of the pooled map; both are.
-        mirror_y, mirror_x: counted from ``cut`` instead of ``origin``.
-        swap: y and x change places.
-        pixel_array: whether the chip's own pixels send events; else only what is sent to it does.
-        filter: behind all this; None leaves it as the chip comes up.
+        merge: whether both polarities go to channel 0.
+        pooling: divisor of the addresses, >= 1.
+        origin, cut: first and last address of the pooled map that is kept, both inclusive.
+        mirror_y, mirror_x: whether addresses count from ``cut`` instead of ``origin``.
+        swap: whether y and x are exchanged.
+        pixel_array: whether the chip's own pixels send events; else only events from outside
+            enter.
+        filter: filter behind the steps above; None keeps the chip's default.
 
     Raises:
         ValueError: with every fault.
 
     Source: sinabs documentation, "Speck overview" and ``DVSLayer``, which sets the same fields;
     Speck Dev Kit manual.
+
+    >>> sensor = SpeckSensor(pooling=(2, 2), cut=(15, 15), merge=True)
+    >>> sensor.output_shape((2, 32, 32))
+    (1, 16, 16)
+    >>> print(sensor)
+    sensor sensor: pooling 2x2, origin 0x0, cut 15x15, merge
     """
 
     name: str = "sensor"
@@ -121,11 +131,11 @@ class SpeckSensor:
                 yield f"{name} must be (y, x), integers >= {least}, got {getattr(self, name)!r}"
         _, origin, cut = ends
         if origin and cut and (origin[0] > cut[0] or origin[1] > cut[1]):
-            yield f"origin {origin} is behind cut {cut}"
+            yield f"origin {origin} must not exceed cut {cut}"
 
     @classmethod
     def of(cls, node: Sensor, name: str) -> SpeckSensor:
-        """The sensor that does what node ``name`` of a graph does."""
+        """Return the sensor for node ``name`` of a graph."""
         (top, left), (height, width) = node.origin, node.size
         return cls(
             name=name,
@@ -141,23 +151,24 @@ class SpeckSensor:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(y, x) of what is kept of the pooled map."""
+        """(y, x) of the part of the pooled map that is kept."""
         return self.cut[0] - self.origin[0] + 1, self.cut[1] - self.origin[1] + 1
 
-    def output_shape(self, input_shape: Map) -> Map:
-        """(channels, y, x) that the cores are sent for events of ``input_shape``."""
+    def output_shape(self, input_shape: MapShape) -> MapShape:
+        """Return (channels, y, x) behind the sensor for events of ``input_shape``."""
         height, width = self.size
         channels = 1 if self.merge else input_shape[0]
         return (channels, width, height) if self.swap else (channels, height, width)
 
     def beyond(self, sides: tuple[int, ...]) -> Iterator[str]:
-        """What is kept although no event of a map of these ``sides`` has that address."""
+        """Yield a fault if the crop exceeds the pooled map of these ``sides``."""
         pooled = tuple(side // pooling for side, pooling in zip(sides, self.pooling, strict=True))
         if self.cut[0] >= pooled[0] or self.cut[1] >= pooled[1]:
-            yield f"{self.name} keeps up to {self.cut} of a pooled map of {faults.by(pooled)}"
+            size = faults.shape_text(pooled)
+            yield f"{self.name} crops up to {self.cut}, the pooled map is {size}"
 
     def addresses(self, channel: Array, y: Array, x: Array) -> tuple[Array, Array, Array, Array]:
-        """Whether each event is kept, and its channel, y and x behind the sensor."""
+        """Return whether each event is kept, and its channel, y and x behind the sensor."""
         y, x = y // self.pooling[0], x // self.pooling[1]
         (top, left), (bottom, right) = self.origin, self.cut
         kept = (top <= y) & (y <= bottom) & (left <= x) & (x <= right)
@@ -167,23 +178,23 @@ class SpeckSensor:
         return (kept, channel, x, y) if self.swap else (kept, channel, y, x)
 
     def of_events(self, events: Array) -> Array:
-        """An event array as it reaches the cores; fields ``x, y, t, p``, ``p`` the channel.
+        """Return an event array behind the sensor; fields ``x, y, t, p``, ``p`` the channel.
 
         Raises:
-            ValueError: other fields, or no integers.
+            ValueError: other fields, or values that are not integers.
         """
         if events.dtype.names != FIELDS or any(
             events.dtype[name].kind not in "bui" for name in FIELDS
         ):
             raise ValueError(
-                f"an event array has the integer fields x, y, t, p, got {events.dtype}"
+                f"an event array must have the integer fields x, y, t, p, got {events.dtype}"
             )
         x, y, t, p = (events[name].astype(np.int64) for name in FIELDS)
         kept, p, y, x = self.addresses(p, y, x)
         return event_array(x[kept], y[kept], t[kept], p[kept])
 
     def of_raster(self, raster: Array) -> Array:
-        """Counts (batch, steps, channels, y, x) as they reach the cores."""
+        """Return counts (batch, steps, channels, y, x) behind the sensor."""
         return sense(self._node(), np.asarray(raster))
 
     def _node(self) -> Sensor:
@@ -199,25 +210,26 @@ class SpeckSensor:
         )
 
     def __str__(self) -> str:
-        """One line, stable; flags only where they are set."""
+        """Return one stable line; flags only where they are set."""
         pairs = {"pooling": self.pooling, "origin": self.origin, "cut": self.cut}
-        words = [f"{name} {faults.by(value)}" for name, value in pairs.items()]
+        words = [f"{name} {faults.shape_text(value)}" for name, value in pairs.items()]
         flags = ("merge", "mirror_y", "mirror_x", "swap", "pixel_array")
         words += [name for name in flags if getattr(self, name)]
-        words += ["filtered"] * (self.filter is not None and self.filter.enable)
+        if self.filter is not None and self.filter.enable:
+            words.append("filtered")
         return f"sensor {self.name}: {', '.join(words)}"
 
 
-class Sensed:
-    """Samples of the camera as the cores see them.
+class SensorSamples:
+    """Samples behind the sensor.
 
     Args:
-        samples: what the camera sees.
-        sensor: what it does to that.
-        shape: (channels, y, x) of what it sees.
+        samples: input of the camera.
+        sensor: its settings.
+        shape: (channels, y, x) of its input.
     """
 
-    def __init__(self, samples: Samples, sensor: SpeckSensor, shape: Map) -> None:
+    def __init__(self, samples: Samples, sensor: SpeckSensor, shape: MapShape) -> None:
         self._samples, self._sensor = samples, sensor
         self._width, self._sent = shape[2], sensor.output_shape(shape)[2]
 
@@ -227,25 +239,25 @@ class Sensed:
         return self._samples.steps
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(self._samples)
 
     def events(self, sample: int) -> Array:
-        """Integers (4, n) of what is kept: step, y, channel * width + x, and count."""
+        """Return int32 (4, n) of the events kept: step, y, channel * width + x, and count."""
         seen = self._samples.events(sample)
         kept, channel, y, x = self._addresses(seen)
         moved = np.array([seen[0], y, channel * self._sent + x, seen[3]], np.int32)
         return np.compress(kept, moved, axis=1)
 
     def times(self, sample: int, events: Array) -> Array:
-        """Time of each of these events, µs."""
+        """Return the time of each event kept, µs."""
         del events
         seen = self._samples.events(sample)
         kept, *_ = self._addresses(seen)
         return np.asarray(self._samples.times(sample, seen)[kept])
 
     def counts(self) -> Array:
-        """Events of the camera, of each sample."""
+        """Return the number of camera events of each sample."""
         return self._samples.counts()
 
     def _addresses(self, seen: Array) -> tuple[Array, Array, Array, Array]:
@@ -260,7 +272,7 @@ def _flags(thing: object, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def plain(thing: SpeckSensor | EventFilter) -> dict[str, Any]:
-    """The fields as JSON-able data; see ``from_plain``."""
+    """Return the fields as JSON-compatible data; see ``from_plain``."""
     values = {part.name: getattr(thing, part.name) for part in fields(thing)}
     if values.get("filter") is not None:
         values["filter"] = plain(values["filter"])
@@ -268,10 +280,10 @@ def plain(thing: SpeckSensor | EventFilter) -> dict[str, Any]:
 
 
 def from_plain(entry: Mapping[str, Any] | None) -> SpeckSensor | None:
-    """The sensor that ``plain`` took apart; None of None.
+    """Return the sensor of such data; None for None.
 
     Raises:
-        KeyError, TypeError, ValueError: fields missing or unknown, or values of no sensor.
+        KeyError, TypeError, ValueError: fields missing or unknown, or invalid values.
     """
     if entry is None:
         return None

@@ -1,4 +1,4 @@
-"""A Speck or DynapCNN chip: asynchronous convolution cores of unlike sizes."""
+"""Specification of a Speck or DynapCNN chip: asynchronous convolution cores of several sizes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ __all__ = [
     "SpeckTiming",
 ]
 
-Bits = Annotated[Quantity, counted_in("bit")]
+SpeckBits = Annotated[Quantity, counted_in("bit")]
 Pixels = Annotated[Quantity, counted_in("px")]
 PixelChoice = Annotated[Choice, counted_in("px")]
-Words = Annotated[Quantity, counted_in("word")]
-BiasWords = Annotated[Quantity, counted_in("word", least=0)]
+WordCount = Annotated[Quantity, counted_in("word")]
+BiasWordCount = Annotated[Quantity, counted_in("word", least=0)]
 Time = Annotated[Quantity, measured_in("µs")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeckCoreSpec:
-    """One core.
+    """Memories and event order of one core.
 
     Attributes:
-        id: the vendor's number of it.
-        kernel_memory, neuron_memory, bias_memory: words.
+        id: the vendor's number of the core.
+        kernel_memory, neuron_memory, bias_memory: size, word.
         deterministic: whether it handles events in the order they arrive.
     """
 
@@ -49,18 +49,18 @@ class SpeckCoreSpec:
 
 
 class SpeckCoreGroup(SpecModel):
-    """Cores that are alike, written once.
+    """Cores with the same numbers, written once in a chip file.
 
     Attributes:
-        ids: the vendor's numbers of them.
+        ids: the vendor's numbers of the cores.
         kernel_memory, neuron_memory, bias_memory: of each core, word; some have no biases.
         deterministic: whether each handles events in the order they arrive.
     """
 
     ids: tuple[NonNegativeInt, ...]
-    kernel_memory: Words
-    neuron_memory: Words
-    bias_memory: BiasWords
+    kernel_memory: WordCount
+    neuron_memory: WordCount
+    bias_memory: BiasWordCount
     deterministic: bool
 
 
@@ -72,7 +72,7 @@ def _all_ids_once(groups: tuple[SpeckCoreGroup, ...]) -> tuple[SpeckCoreGroup, .
 
 
 class SpeckLimits(SpecModel):
-    """What one core can be set to; each number is the largest allowed.
+    """Limits of one core; each number is the largest allowed.
 
     Attributes:
         input_size, output_size: side of the feature map before and after the convolution, px.
@@ -97,10 +97,10 @@ class SpeckLimits(SpecModel):
     padding: Pixels
     pooling: PixelChoice
     destinations: Annotated[Quantity, counted_in("core")]
-    weight_width: Bits
-    bias_width: Bits
-    state_width: Bits
-    threshold_width: Bits
+    weight_width: SpeckBits
+    bias_width: SpeckBits
+    state_width: SpeckBits
+    threshold_width: SpeckBits
     threshold_low_max: Annotated[Quantity, measured_in("lsb", signed=True)]
     readout_classes: Annotated[Quantity, counted_in("class")] | None = None
     synop_rate: Annotated[Quantity, measured_in("synop/s")] | None = None
@@ -108,12 +108,12 @@ class SpeckLimits(SpecModel):
 
 
 class SpeckSensorLimits(SpecModel):
-    """What the event camera and its pre-processing can be set to.
+    """Limits of the event camera and its pre-processing.
 
     Attributes:
         size: side of the square of pixels, px.
         polarities: channels of its events, channel.
-        pooling: what addresses are divided by, each axis on its own, px.
+        pooling: divisors of addresses, each axis on its own, px.
         destinations: cores that it sends to, core.
         filter_size: largest side of the event filter's window, px.
         filter_time_width: of the event filter's unsigned threshold, bit.
@@ -124,15 +124,15 @@ class SpeckSensorLimits(SpecModel):
     pooling: PixelChoice
     destinations: Annotated[Quantity, counted_in("core")]
     filter_size: Pixels
-    filter_time_width: Bits
+    filter_time_width: SpeckBits
 
 
 class SpeckTiming(SpecModel):
-    """How long one event takes through an idle chip.
+    """Latency of one event through an idle chip.
 
     Attributes:
-        first_layer: through one layer, µs.
-        next_layer: what each further layer adds, µs.
+        first_layer: latency of one layer, µs.
+        next_layer: additional latency of each further layer, µs.
     """
 
     first_layer: Time
@@ -142,8 +142,8 @@ class SpeckTiming(SpecModel):
 class SpeckPower(Power):
     """Power of an event-driven chip.
 
-    A ``synop`` is one weight added to one membrane, with the reading and writing of both; a
-    ``leak_update`` one membrane that a tick of the slow clock changes.
+    A ``synop`` is one weight added to one membrane, with the memory access of both; a
+    ``leak_update`` is one membrane changed by a tick of the slow clock.
     """
 
     ACTIONS: ClassVar[Mapping[str, str]] = {
@@ -162,9 +162,9 @@ class SpeckChip(SynSenseChip):
         core_groups: the cores as written in the file; ``cores`` has them one by one.
         readout: whether the readout block can be used.
         kill_bits: whether the configuration has a bit per weight, bias and neuron that disables it.
-        limits, power: see there.
-        sensor: see there; None where there is none, or none that is known of.
-        timing: see there; None where unknown.
+        limits, power: limits of a core, and power of the chip.
+        sensor: limits of the event camera; None if the chip has none or it is not documented.
+        timing: latency of one event; None where unknown.
     """
 
     family: Literal["speck"]
@@ -179,15 +179,16 @@ class SpeckChip(SynSenseChip):
     @cached_property
     def cores(self) -> tuple[SpeckCoreSpec, ...]:
         """The cores in the order of their ids."""
-        cores = (
-            SpeckCoreSpec(
-                id=number,
-                kernel_memory=group.kernel_memory,
-                neuron_memory=group.neuron_memory,
-                bias_memory=group.bias_memory,
-                deterministic=group.deterministic,
+        cores: list[SpeckCoreSpec] = []
+        for group in self.core_groups:
+            cores += (
+                SpeckCoreSpec(
+                    id=number,
+                    kernel_memory=group.kernel_memory,
+                    neuron_memory=group.neuron_memory,
+                    bias_memory=group.bias_memory,
+                    deterministic=group.deterministic,
+                )
+                for number in group.ids
             )
-            for group in self.core_groups
-            for number in group.ids
-        )
         return tuple(sorted(cores, key=lambda core: core.id))

@@ -1,7 +1,7 @@
-"""A Speck program as named arrays and JSON-able data, and back.
+"""Conversion of a Speck program to named arrays and JSON-compatible data, and back.
 
-The two halves are what a safetensors file holds: nothing in it is code, and reading it runs the
-checks of the constructors again.
+Both parts are stored in a safetensors file: it contains no code, and reading it runs the checks of
+the constructors again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _ARRAYS = ("weight", "bias", "initial")
 
 
 def to_arrays(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays by name and everything else as JSON-able data; see ``from_arrays``."""
-    arrays = {
-        f"{core.name}.{part}": value
-        for core in program.cores
-        for part in _ARRAYS
-        if (value := getattr(core, part)) is not None
-    }
+    """Return the arrays by name and all other fields as JSON-compatible data."""
+    arrays = {}
+    for core in program.cores:
+        for part in _ARRAYS:
+            value = getattr(core, part)
+            if value is not None:
+                arrays[f"{core.name}.{part}"] = value
     metadata = {
         "format": FORMAT,
         "chip": program.chip,
@@ -46,7 +46,7 @@ def to_arrays(program: SpeckProgram) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def from_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> SpeckProgram:
-    """The program that ``to_arrays`` took apart.
+    """Rebuild the program that ``to_arrays`` converted.
 
     Raises:
         ValueError: another format, fields missing or unknown, an array too many or too few.
@@ -67,7 +67,9 @@ def from_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Spe
     except (KeyError, TypeError) as error:
         raise ValueError(f"damaged Speck program: {error}") from error
     if unused := sorted(set(arrays) - set(to_arrays(program)[0])):
-        raise ValueError(f"damaged Speck program: arrays of no core: {', '.join(unused)}")
+        raise ValueError(
+            f"damaged Speck program: arrays that belong to no core: {', '.join(unused)}"
+        )
     return program
 
 
@@ -81,7 +83,7 @@ def _core_from_plain(entry: Mapping[str, Any], arrays: Mapping[str, Array]) -> S
 
 
 def _plain(thing: SpeckCore | Destination) -> dict[str, Any]:
-    """The fields as JSON-able data, arrays by their names only."""
+    """Return the fields as JSON-compatible data, with the names of the arrays only."""
     values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.name not in _ARRAYS}
     if isinstance(thing, SpeckCore):
         values["arrays"] = [part for part in _ARRAYS if getattr(thing, part) is not None]

@@ -1,5 +1,5 @@
-"""A program in the forms of the vendor.
+"""Export of a program to the vendor's formats.
 
-``tree`` is the configuration as plain data, with ``extras`` that no simulation knows; ``addresses``
-packs neuron addresses and turns rasters into events and back.
+``tree`` writes the configuration as plain data, with ``extras`` for blocks that are not simulated;
+``addresses`` packs neuron addresses and converts rasters to events and back.
 """

@@ -1,7 +1,7 @@
-"""Blocks of the chip that no simulation here knows, and how they are switched on.
+"""Settings for blocks of the chip that are not simulated.
 
-With any of them the chip computes something else than was simulated. They are therefore no part of
-a program: they are given where its configuration is written, and by default all are off.
+With any of them the results of the chip differ from the simulation. They are therefore not part
+of a program: they are arguments of ``configuration``, and by default all are off.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from toolchain.diagnostics import Diagnostic, Severity
 __all__ = ["DECIMATOR", "Extras", "has_blocks"]
 
 DECIMATOR = {2: 0, 4: 1, 8: 2, 16: 3, 32: 4, 128: 5, 256: 6, 512: 7}
-"""The vendor's code by N, where one spike of N passes; there is none for 64.
+"""The vendor's code by N, where one spike of N passes; 64 has no code.
 
 Source: Speck Dev Kit Datasheet tab. 4.
 """
 
 SLOW_CLOCK = range(14, 18)
-"""Powers of two that divide the camera's events. Source: Speck Dev Kit Datasheet, sec. 3.2.6."""
+"""Exponents n: the clock ticks once in 2**n camera events.
+
+Source: Speck Dev Kit Datasheet, sec. 3.2.6.
+"""
 
 BLOCKS = ("samna.speck2e", "samna.speck2f")
 """Modules of the chips that are known to have these blocks."""
@@ -31,18 +34,18 @@ BLOCKS = ("samna.speck2e", "samna.speck2f")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """Settings beyond the program; see above.
+    """Settings of blocks that are not part of a program; see the module.
 
     Attributes:
-        decimate: by name of a layer, of how many of its spikes one leaves the core; one of
+        decimate: by name of a layer, N where one of N spikes leaves the core; a key of
             ``DECIMATOR``. Which one, and whether each neuron is counted alone, is not published.
-        balance: names of layers that drop what reaches them while they are busy.
+        balance: names of layers that drop the events that arrive while they are busy.
         slow_clock_divider: the slow clock ticks once in ``2**n`` raw events of the camera, n from
-            14 to 17; None leaves it to the board. Biases then act at no fixed rate.
-        factory: set below ``factory_config`` as it is, by the vendor's names, unchecked.
+            14 to 17; with None the board drives it. With a divider, biases act at no fixed rate.
+        factory: fields of ``factory_config`` by the vendor's names, written unchecked.
 
     Raises:
-        ValueError: an N or a divider that there is none of.
+        ValueError: an N or a divider that the chip does not have.
     """
 
     decimate: Mapping[str, int] = field(default_factory=dict)
@@ -55,17 +58,17 @@ class Extras:
         for name, number in self.decimate.items():
             if number not in DECIMATOR:
                 raise ValueError(
-                    f"the decimator of {name!r} passes one spike of "
+                    f"the decimator of {name!r} must pass one spike of "
                     f"{', '.join(map(str, DECIMATOR))}, got {number!r}"
                 )
         if self.slow_clock_divider not in (None, *SLOW_CLOCK):
             raise ValueError(
-                f"slow_clock_divider is {SLOW_CLOCK[0]} to {SLOW_CLOCK[-1]}, "
+                f"slow_clock_divider must be {SLOW_CLOCK[0]} to {SLOW_CLOCK[-1]}, "
                 f"got {self.slow_clock_divider!r}"
             )
 
     def findings(self, program: SpeckProgram, chip: SpeckChip) -> Iterator[Diagnostic]:
-        """Layers that are not there, and blocks that the chip is not known to have."""
+        """Yield an error for each unknown layer and each block that the chip may not have."""
         names = {core.name for core in program.cores}
         asked = [
             *((name, "an output decimator") for name in self.decimate),
@@ -73,7 +76,7 @@ class Extras:
         ]
         for name, _ in asked:
             if name not in names:
-                yield _error(name, "is no layer of the program")
+                yield _error(name, "is not a layer of the program")
         if has_blocks(chip):
             return
         if self.slow_clock_divider is not None:
@@ -81,10 +84,10 @@ class Extras:
         if self.factory:
             asked.append(("network", "factory settings"))
         for name, block in asked:
-            yield _error(name, f"asks for {block}, {chip.name} is not known to have one")
+            yield _error(name, f"needs {block}, which {chip.name} is not known to have")
 
     def of_core(self, name: str) -> dict[str, Any]:
-        """Fields of a core's configuration, for a chip that has these blocks."""
+        """Return the fields of a core's configuration, for a chip that has these blocks."""
         number = self.decimate.get(name)
         fields: dict[str, Any] = {
             "input_congestion_balancer_enable": name in self.balance,
@@ -96,14 +99,14 @@ class Extras:
         return fields
 
     def of_factory(self) -> dict[str, Any]:
-        """What goes below ``factory_config``."""
+        """Return the fields of ``factory_config``."""
         if self.slow_clock_divider is None:
             return dict(self.factory)
         return {**self.factory, "internal_slow_clk_divider": self.slow_clock_divider}
 
 
 def has_blocks(chip: SpeckChip) -> bool:
-    """Whether the chip is known to have these blocks."""
+    """Return whether the chip is known to have these blocks."""
     return chip.vendor_module in BLOCKS
 
 

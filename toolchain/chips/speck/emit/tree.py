@@ -1,11 +1,11 @@
 """The configuration of a chip as plain data, named like the vendor's attributes.
 
-Only fields that sinabs, the vendor's manual or others' programs for these boards are seen to set
-are written; every other one, and every core that holds no layer, keeps the vendor's default. The
-vendor's library was not at hand, so its own ``validate_configuration`` has not seen these trees.
+Only fields that sinabs, the vendor's manual or published programs for these boards set are
+written; every other field, and every core without a layer, keeps the vendor's default. The
+vendor's library was not available, so its ``validate_configuration`` has not checked these trees.
 
-What the vendor's tree has no place for, who is which output and where input events go, stands
-under ``NOTES`` beside it.
+The table of outputs and the targets of input events have no field in the vendor's tree; they are
+under ``NOTES``.
 
 Source: sinabs documentation, "Speck: hardware configuration"; Speck Dev Kit Datasheet, sec. 3.2.
 """
@@ -30,7 +30,7 @@ from toolchain.diagnostics import DeployError, Severity
 
 __all__ = ["configuration", "slow_clock_hz"]
 
-ROOM = (
+CONFIGURED = (
     "assigned_core",
     "bias_range",
     "destinations",
@@ -44,37 +44,37 @@ ROOM = (
     "threshold_range",
     "weight_range",
 )
-"""Rules whose findings a configuration would hide. What it states and the chip refuses, a kernel
-that is too large or a stride of 3, is for the other rules to say.
+"""Rules for what a configuration has no field for, so that it would be lost. A value that has a
+field but exceeds a limit, such as a stride of 3, is left to the other rules.
 """
 
 ADDRESSING = 3
-"""The readout takes 1 x 1 maps of 16 channels. Source: Speck Dev Kit Datasheet tab. 5."""
+"""Code for readout input of 1 x 1 maps with 16 channels. Source: Speck Dev Kit Datasheet tab. 5."""
 
 
 def configuration(
     program: SpeckProgram, chip: SpeckChip | None = None, *, extras: Extras | None = None
 ) -> dict[str, Any]:
-    """Lists, integers and truth values, by the path of the vendor's attributes.
+    """Return lists, integers and booleans, by the path of the vendor's attributes.
 
-    ``cnn_layers`` is keyed by core id as text. Maps lie as [channel][x][y], so arrays are
+    The keys of ``cnn_layers`` are core ids as text. Maps are [channel][x][y], so arrays are
     transposed. Without a sensor in the program its pixels are off, and input events are sent to
-    the cores as ``notes`` say.
+    the cores listed in ``notes``.
 
     Args:
-        program: what is loaded, placed.
-        chip: on what; the chip that the program names unless given.
-        extras: blocks that are not simulated; all off unless given.
+        program: a placed program.
+        chip: the target; by default the chip that the program names.
+        extras: settings of blocks that are not simulated; by default all are off.
 
     Raises:
-        DeployError: there is no field for a part of the program; holds every finding.
-        ValueError: layers without a core, or a program of another family's chip.
+        DeployError: a part of the program has no field; the error has every finding.
+        ValueError: layers that are not placed, or a program for a chip of another family.
     """
-    if homeless := [core.name for core in program.cores if core.core is None]:
-        raise ValueError(f"not placed on a core: {', '.join(homeless)}")
+    if unplaced := [core.name for core in program.cores if core.core is None]:
+        raise ValueError(f"not placed on a core: {', '.join(unplaced)}")
     chip = _chip(program) if chip is None else chip
     extras = Extras() if extras is None else extras
-    _require_room(program, chip, extras)
+    _require_fields(program, chip, extras)
     ids = {core.name: core.core for core in program.cores}
     tree: dict[str, Any] = {
         "cnn_layers": {
@@ -95,9 +95,9 @@ def configuration(
 
 
 def slow_clock_hz(program: SpeckProgram) -> float | None:
-    """What the slow clock must run at, Hz, for the simulated biases and readout.
+    """Return the slow-clock frequency, Hz, that the simulated biases and readout assume.
 
-    None where nothing of the program needs it, or the length of a timestep is unknown.
+    None if the program does not need it, or has no dt.
     """
     needed = program.readout is not None or any(map(_leaks, program.cores))
     return 1 / program.dt if needed and program.dt is not None else None
@@ -110,12 +110,14 @@ def _chip(program: SpeckProgram) -> SpeckChip:
     return chip
 
 
-def _require_room(program: SpeckProgram, chip: SpeckChip, extras: Extras) -> None:
-    rules = [rule for rule in RULES if rule.__name__ in ROOM]
+def _require_fields(program: SpeckProgram, chip: SpeckChip, extras: Extras) -> None:
+    rules = [rule for rule in RULES if rule.__name__ in CONFIGURED]
     found = [f for rule in rules for f in rule(program, chip) if f.severity is Severity.ERROR]
     found += extras.findings(program, chip)
     if found:
-        raise DeployError(f"the configuration of {chip.name} has no room for this program:", found)
+        raise DeployError(
+            f"the configuration of {chip.name} has no field for a part of this program:", found
+        )
 
 
 def _sensor(
@@ -179,7 +181,7 @@ def _start(core: SpeckCore) -> Array:
 def _destinations(
     program: SpeckProgram, core: SpeckCore, ids: dict[str, int | None], chip: SpeckChip
 ) -> list[dict[str, Any]]:
-    """As many entries as the chip has; those that lead nowhere are off."""
+    """Return one entry for each destination of the chip; unused ones are disabled."""
     entries = [_destination(target, ids) for target in core.destinations]
     if program.readout is not None and program.readout.layer == core.name:
         entries.append({"layer": LAYER_ID, "enable": True, "pooling": 1})
@@ -193,7 +195,7 @@ def _destination(target: Destination, ids: dict[str, int | None]) -> dict[str, A
 
 
 def _kill_bits(core: SpeckCore) -> dict[str, Any]:
-    """What is switched off: weights and biases of 0, and no neuron."""
+    """Return the disable bits: set for weights and biases of 0, and for no neuron."""
     bias = np.zeros(len(core.weight), np.int16) if core.bias is None else core.bias
     alive = np.zeros(core.output_shape, bool)
     return {
@@ -224,7 +226,7 @@ def _readout(readout: Readout | None, extras: Extras) -> dict[str, Any]:
 
 
 def _notes(program: SpeckProgram, ids: dict[str, int | None]) -> dict[str, Any]:
-    """Who is which output, where input events go, and the slow clock that the board must give."""
+    """Return the table of outputs, the targets of input events and the slow-clock frequency."""
     rows = [asdict(neuron) for neuron in readout_table(program)]
     return {
         "outputs": {name: [row[name] for row in rows] for name in rows[0]},

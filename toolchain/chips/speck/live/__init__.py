@@ -1,4 +1,8 @@
-"""Boards: ``boards`` finds them, ``session`` loads a program, runs it and reads power."""
+"""Boards: ``boards`` finds them, ``session`` loads a program, runs it and reads power.
+
+>>> RAILS
+('io', 'ram', 'logic', 'pixel_digital', 'pixel_analog')
+"""
 
 from toolchain.chips.speck.live.boards import find_boards
 from toolchain.chips.speck.live.session import RAILS, LiveRun, read_power, run

@@ -5,8 +5,10 @@ Source: sinabs documentation for the boards' type names.
 
 from __future__ import annotations
 
+from typing import Any
+
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.synsense.boards import Boards, Kind
+from toolchain.chips.synsense.boards import Board, Boards, Kind
 from toolchain.chips.synsense.vendor import Classes
 
 __all__ = ["BOARDS", "find_boards", "to_samna"]
@@ -20,9 +22,29 @@ BOARDS = Boards(
         "samna.speck2f": Kind(devices=("Speck2fModuleDevKit", "Speck2fDevKit")),
     },
 )
-"""samna knows none of DynapCNN's since its release 0.46, and none of Speck 2c-mini and 2d-mini was
-seen.
+"""samna has no boards of DynapCNN since its release 0.46; board names of Speck 2c-mini and 2d-mini
+are not documented.
 """
 
-find_boards = BOARDS.find
 to_samna = BOARDS.to_samna
+
+
+def find_boards(chip: str | SpeckChip, *, samna: Any = None) -> tuple[Board, ...]:
+    """Return the free boards of ``chip``; empty if there are none.
+
+    Args:
+        chip: the chip, or its name.
+        samna: the vendor's library; by default the installed one.
+
+    Raises:
+        VendorError: samna is not installed, a stub or too different, or no board of the chip is
+            known.
+
+    >>> from types import SimpleNamespace
+    >>> info = SimpleNamespace(device_type_name="Speck2fDevKit")
+    >>> device = SimpleNamespace(get_unopened_devices=lambda: [info])
+    >>> samna = SimpleNamespace(device=device)  # stand-in for the vendor's library
+    >>> [board.name for board in find_boards("speck2f", samna=samna)]
+    ['Speck2fDevKit:0']
+    """
+    return BOARDS.find(chip, samna=samna)

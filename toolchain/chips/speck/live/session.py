@@ -1,9 +1,8 @@
-"""A program on a board: find it, load it, send events, read spikes and power.
+"""A session with a board: find it, load a program, send events, read spikes and power.
 
-Reached only when a user asks, with the vendor's own library. It has not met the real library: it
-was written against the manual, sinabs' documentation and what others' programs for these boards are
-seen to call, so the first run on a board should be compared with
-:func:`toolchain.chips.speck.simulate.run`.
+Needs the vendor's library. It was written from the manual, sinabs' documentation and published
+programs for these boards, and not tested with the library itself: compare the first run on a board
+with :func:`toolchain.chips.speck.simulate`.
 
 Source: Speck Dev Kit Datasheet, sec. 3.2; sinabs documentation, "Power monitoring" and "Leak
 neuron"; samna documentation (device controller, Speck models).
@@ -45,14 +44,19 @@ CHANNELS = dict(enumerate(RAILS))
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiveRun(BoardRun):
-    """What a board did.
+    """Output of a run on a board.
 
     Attributes:
         spikes: by name of each monitored layer, an event array ``x, y, t, p``; t in µs on the
-            board's clock, which was set to 0 before the first event was sent.
-        pins: what the readout's pins showed, int64 (n, 2) of class and time in µs.
-        values: the words that the readout sent, int64 (n,); ``simulate.readout.unpack_word`` takes
-            one apart.
+            board's clock, which is set to 0 before the first event is sent.
+        pins: states of the readout's pins, int64 (n, 2) of class and time in µs.
+        values: words of the readout, int64 (n,); ``simulate.readout.unpack_word`` decodes one.
+
+    >>> from toolchain.chips.speck.simulate.readout import unpack_word
+    >>> answer = LiveRun(board="Speck2fDevKit:0", spikes={}, power_w=None,
+    ...                  pins=np.array([[2, 1500]]), values=np.array([0x120003]))
+    >>> unpack_word(answer.values[0])
+    ReadoutWord(valid=True, index=2, payload=3)
     """
 
     spikes: Mapping[str, Array]
@@ -71,44 +75,64 @@ def run(
     extras: Extras | None = None,
     samna: Any = None,
 ) -> LiveRun:
-    """The board's answer to ``events``, from the membranes that its configuration sets.
+    """Run ``program`` on a board with ``events``, from the configured initial membranes.
 
     Biases and the readout need a slow clock: the board's is set to one tick in ``dt`` of the
-    program, and runs freely, so that ticks and events do not keep step as in a simulation.
+    program and runs freely, so ticks and events are not synchronized as in a simulation.
 
     Args:
-        program: what is loaded, placed; its chip decides which boards will do.
+        program: a placed program; its chip decides which boards are suitable.
         events: input ``x, y, t, p``, t in µs from 0 on; see ``addresses.to_events`` for rasters.
-        board: name of the board; needed where several are free.
-        quiet_s: a run is over when nothing has come for so long after the last event's time, s.
-        timeout_s: and at the latest so long after that, s.
-        power_hz: readings of the power a second, at most 100; None measures none.
-        extras: blocks that are not simulated.
-        samna: the vendor's library; the installed one unless given.
+        board: name of the board; required where several are free.
+        quiet_s: the run ends when no event was received for this long after the input, s.
+        timeout_s: longest time to wait after the input, s.
+        power_hz: readings of the power, Hz, at most 100; None measures none.
+        extras: settings of blocks that are not simulated.
+        samna: the vendor's library; by default the installed one.
 
     Raises:
         DeployError: the chip has no field for a part of the program.
-        ValueError: events that are none; layers without a core; no dt where a slow clock is needed.
-        VendorError: samna is absent or a stub; no board, several, or only others are free; the
-            library refuses the configuration, lacks what is documented, or the board does not stop
-            to send spikes.
+        ValueError: invalid events, layers that are not placed, or no dt where a slow clock is
+            needed.
+        VendorError: samna is not installed or a stub; no suitable board or several are free; the
+            library refuses the configuration or lacks a documented function; or the board still
+            sends spikes at the timeout.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> from toolchain.chips.speck import to_events
+    >>> (events,) = to_events(np.ones((4, 3, 1, 1), int), (3, 1, 1), dt=1e-3)
+    >>> from types import SimpleNamespace
+    >>> device = SimpleNamespace(get_unopened_devices=list)
+    >>> samna = SimpleNamespace(device=device)  # stand-in for the vendor's library: no board
+    >>> try:
+    ...     run(program.placed({"spk": 3}), events, samna=samna)
+    ... except VendorError as error:
+    ...     print(type(error).__name__)
+    VendorError
     """
     length = _last_time(program, events)
     sent = to_board(program, events) if program.sensor is None else events
     with _loaded(program, extras, board, samna) as found:
         source = found.source_to(part(found.device, "get_model_sink_node")())
         sink = found.sink_from(part(found.device, "get_model_source_node")())
-        sink.get_events()  # what came while it was loaded
+        sink.get_events()  # discard events from before the run
         with found.measured(power_hz, CHANNELS) as power:
             _start_clock(found.device)
-            source.write(_as_vendors(found.surface, sent))
-            came = _collect(sink, length * 1e-6, quiet_s, timeout_s)
+            source.write(_vendor_events(found.surface, sent))
+            received = _collect(sink, length * 1e-6, quiet_s, timeout_s)
     surface = found.surface
     return LiveRun(
         board=found.name,
-        spikes=from_board(program, _came(surface, "Spike", came, SPIKES.names or ())),
-        pins=_came(surface, "ReadoutPinValue", came, ("index", "timestamp")),
-        values=_came(surface, "ReadoutValue", came, ("value",))[:, 0],
+        spikes=from_board(program, _rows_of_kind(surface, "Spike", received, SPIKES.names or ())),
+        pins=_rows_of_kind(surface, "ReadoutPinValue", received, ("index", "timestamp")),
+        values=_rows_of_kind(surface, "ReadoutValue", received, ("value",))[:, 0],
         power_w=power,
     )
 
@@ -122,24 +146,41 @@ def read_power(
     extras: Extras | None = None,
     samna: Any = None,
 ) -> dict[str, float]:
-    """Mean power of each rail with ``program`` loaded and nothing sent to it, W.
+    """Return the mean power of each rail with ``program`` loaded and no input, W.
 
     The board's monitor is off by up to 50 µW a rail (Speck Dev Kit Datasheet).
 
     Args:
-        program: what is loaded, placed.
-        seconds: how long to measure, s.
-        rate_hz: readings a second, at most 100.
+        program: a placed program.
+        seconds: length of the measurement, s.
+        rate_hz: readings, Hz, at most 100.
         board, extras, samna: as for :func:`run`.
 
     Raises:
         DeployError, ValueError, VendorError: as for :func:`run`.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> from types import SimpleNamespace
+    >>> device = SimpleNamespace(get_unopened_devices=list)
+    >>> samna = SimpleNamespace(device=device)  # stand-in for the vendor's library: no board
+    >>> try:
+    ...     read_power(program.placed({"spk": 3}), samna=samna)
+    ... except VendorError as error:
+    ...     print(type(error).__name__)
+    VendorError
     """
     with _loaded(program, extras, board, samna) as found:
         return power_at_rest(found.measured(rate_hz, CHANNELS), seconds)
 
 
-# ---- what it does ----
+# ---- steps of a session ----
 
 
 @contextmanager
@@ -159,7 +200,7 @@ def _loaded(
 
 
 def _clock_hz(program: SpeckProgram, extras: Extras | None) -> float | None:
-    """What the board's slow clock is set to; None leaves it off."""
+    """Return the frequency for the board's slow clock; None leaves it off."""
     if extras is not None and extras.slow_clock_divider is not None:
         return None
     leaks = any(core.bias is not None and core.bias.any() for core in program.cores)
@@ -169,61 +210,61 @@ def _clock_hz(program: SpeckProgram, extras: Extras | None) -> float | None:
 
 
 def _last_time(program: SpeckProgram, events: Array) -> int:
-    """Of the last event, µs; ValueError where the events are none of the program's input."""
+    """Return the time of the last event, µs; raise ValueError if events do not fit the input."""
     checked = EventArrays([events], program.input_shape, 2**62, 1)
     times = checked.times(0, events)
     return int(times[-1]) if len(times) else 0
 
 
 def _start_clock(device: Any) -> None:
-    """Times of events count from here."""
+    """Reset the board's clock to 0."""
     watch = part(device, "get_stop_watch")()
     part(watch, "set_enable_value")(True)
     part(watch, "reset")()
 
 
-def _as_vendors(surface: Any, sent: Array) -> list[Any]:
-    """The vendor's events: spikes for cores, or those of a camera."""
+def _vendor_events(surface: Any, sent: Array) -> list[Any]:
+    """Convert to the vendor's events: spikes for cores, or events of a camera."""
     if "layer" in (sent.dtype.names or ()):
         kind, names = part(surface, "event.Spike"), {n: n for n in SPIKES.names or ()}
     else:
         kind = part(surface, "event.DvsEvent")
         names = {"x": "x", "y": "y", "p": "p", "timestamp": "t"}
-    made = []
+    events_out = []
     for row in sent:
         event = kind()
         for attribute, column in names.items():
             setattr(event, attribute, int(row[column]))
-        made.append(event)
-    return made
+        events_out.append(event)
+    return events_out
 
 
 def _collect(sink: Any, length_s: float, quiet_s: float, timeout_s: float) -> list[Any]:
-    """Everything that comes until nothing has come for ``quiet_s`` after the input's end."""
-    came: list[Any] = []
+    """Return all events until none has come for ``quiet_s`` after the end of the input."""
+    received: list[Any] = []
     end = last = time.monotonic() + length_s
     while True:
         now = time.monotonic()
-        # a busy machine may have slept through the quiet time: only an empty reading ends the run
+        # a busy machine may have paused longer than quiet_s: only an empty reading ends the run
         if found := sink.get_events():
             if now > end + timeout_s:
                 raise VendorError(
                     f"the board still sends events {timeout_s:g} s after its last input"
                 )
-            came += found
+            received += found
             last = max(end, now)
         elif now >= last + quiet_s:
-            return came
+            return received
         else:
             time.sleep(PAUSE_S)
 
 
-def _came(surface: Any, kind: str, came: list[Any], names: tuple[str, ...]) -> Array:
-    """What came of one kind: rows of the named attributes, int64 (n, names), or ``SPIKES``."""
+def _rows_of_kind(surface: Any, kind: str, received: list[Any], names: tuple[str, ...]) -> Array:
+    """Return the events of one kind: named attributes, int64 (n, names), or ``SPIKES``."""
     wanted = part(surface, f"event.{kind}")
     rows = [
         tuple(int(part(event, name)) for name in names)
-        for event in came
+        for event in received
         if isinstance(event, wanted)
     ]
     if kind == "Spike":

@@ -1,5 +1,5 @@
-"""From a quantized Graph to a program with a place for each layer.
+"""Lowering of a quantized Graph to a program, and placement of its layers on cores.
 
-``dense`` writes grouped, dilated and oblong kernels as square ones, ``integers`` fills the program,
-``place`` finds a core for each layer by ``matching``.
+``dense`` converts grouped, dilated and non-square kernels to square ones, ``integers`` builds the
+program, ``place`` finds a core for each layer by ``matching``.
 """

@@ -1,8 +1,8 @@
 """Convolutions that a core has no field for, written as one dense square kernel, exactly.
 
 Groups and dilation are gaps in a dense kernel, and a kernel that is not square is a square one
-with a border. Both are filled with zeros. In the clocked simulation nothing changes; on the chip a
-zero takes its word of memory and, for each event, an update like any other weight.
+with a border. Both are filled with zeros. The clocked simulation is unchanged; on the chip a zero
+needs a word of memory and, for each event, an update like any other weight.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Kernel", "dense"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kernel:
-    """What a core is set to.
+    """Weights, stride and padding that a core is configured with.
 
     Attributes:
         weight: (outputs, inputs, y, x).
@@ -33,17 +33,17 @@ class Kernel:
 
 
 def dense(node: Conv2d, shape: Shape, limits: SpeckLimits) -> Kernel:
-    """The convolution without groups and dilation, and square where that can be had.
+    """Return the convolution without groups and dilation, and square where possible.
 
     Args:
         node: the convolution.
-        shape: (channels, y, x) of what it reads.
-        limits: of the chip.
+        shape: (channels, y, x) of its input.
+        limits: limits of the chip.
 
-    Ensures: the same output for the same input. Zeros before the kernel are made up for by as much
-    padding, so that sides of unlike parity find no square unless the stride leaves rows over or
-    the output is one pixel wide, which then may have any stride. Where no square is found the
-    kernel is as it was.
+    Ensures: the same output for the same input. Zeros before the kernel are compensated by as much
+    padding, so that sides of different parity have no square form unless the stride leaves rows
+    unused or the output is one pixel wide, which allows any stride. A kernel without a square
+    form keeps its sides.
     """
     full = Kernel(weight=_filled(node), stride=node.stride, padding=node.padding)
     height, width = full.weight.shape[2:]
@@ -58,7 +58,7 @@ def dense(node: Conv2d, shape: Shape, limits: SpeckLimits) -> Kernel:
 
 
 def _filled(node: Conv2d) -> Array:
-    """The kernel with zeros where groups and dilation leave gaps: (outputs, inputs, y, x)."""
+    """Return the kernel with zeros in the gaps of groups and dilation: (outputs, inputs, y, x)."""
     outputs, inputs, *sides = node.weight.shape
     spans = [d * (k - 1) + 1 for k, d in zip(sides, node.dilation, strict=True)]
     filled = np.zeros((outputs, inputs * node.groups, *spans), node.weight.dtype)
@@ -72,7 +72,7 @@ def _filled(node: Conv2d) -> Array:
 def _border(
     kernel: Kernel, axis: int, size: int, side: int, limits: SpeckLimits
 ) -> tuple[int, int] | None:
-    """(zeros before the kernel, stride) with which ``side`` gives the same map; None if none do."""
+    """Return (zeros before the kernel, stride) for which ``side`` gives the same map, or None."""
     stride, padding = kernel.stride[axis], kernel.padding[axis]
     span = kernel.weight.shape[2 + axis]
     outputs = (size + 2 * padding - span) // stride + 1

@@ -1,4 +1,4 @@
-"""Quantized Graph -> SpeckProgram, not yet placed."""
+"""Lowering of a quantized Graph to a SpeckProgram that is not placed yet."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["lower", "sources"]
 
 
 def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
-    """One core for each convolution with the neurons behind it.
+    """Return a program with one core for each convolution and the neurons behind it.
 
-    Requires: the rules on topology hold; weights, biases and thresholds are integers. A
-    floor above 0 becomes 0; the rules on layers have refused it.
-    Ensures: a clocked run of the program is the graph's, but for saturation of 16-bit membranes;
-    what a core has no field for is written as a dense square kernel (see ``dense``).
-    A network too large for the chip still gives a program.
+    Requires: a graph that passes the rules on topology, with integer weights, biases and
+    thresholds. A floor above 0 becomes 0; the rules on layers refuse it.
+    Ensures: a clocked run of the program equals that of the graph, except for saturation of 16-bit
+    membranes; kernels that a core has no field for are dense square ones (see ``dense``).
+    A network that is too large for the chip still gives a program.
     """
     wiring: dict[str, list[Destination]] = {name: [] for name in graph.of(Neuron)}
     inputs: list[Destination] = []
@@ -46,9 +46,9 @@ def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
 
 
 def sources(graph: Graph, weight: str, passed: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:
-    """What ``weight`` reads through sums and pools: (neuron layer, sensor or input; side of pool).
+    """Yield the sources of ``weight`` through sums and pools: (layer, sensor or input; pool side).
 
-    A sum or pool that feeds itself, some timesteps later, is a source like any other.
+    A sum or pool with a delayed connection to itself is yielded as a source.
     """
     for edge in graph.pre(weight):
         node = graph[edge.pre]

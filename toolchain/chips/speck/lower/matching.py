@@ -1,4 +1,4 @@
-"""Layers on cores as a problem on graphs: the cheapest matching, and why there may be none."""
+"""Assignment of layers to cores as bipartite matching."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 import networkx as nx
 
-__all__ = ["cheapest", "crowds"]
+__all__ = ["cheapest", "hall_violators"]
 
 
 def cheapest(costs: Sequence[Mapping[int, int]]) -> dict[int, int] | None:
-    """A core of its own for every layer, at the least total cost; None if there is no way.
+    """Return the assignment of layers to distinct cores of least total cost; None if none exists.
 
     Args:
-        costs: of each layer, what each core that it may go on costs; integers >= 0 of any size.
+        costs: for each layer, the cost of each core that it fits; integers >= 0 of any size.
 
     Returns:
-        Core by index of the layer. Of several with the same cost it is the one in which the first
-        layer has the lowest id, then the second, and so on: the answer is unique.
+        Core by index of the layer. Of several with the same cost, the first layer has the lowest
+        id, then the second, and so on: the result is unique.
     """
-    # digits that are worth less than any cost, the first layer's worth most
+    # ties are broken by core ids as digits of a number below any cost, the first layer's leading
     base = 1 + max((core for options in costs for core in options), default=0)
     whole = base ** len(costs)
     network: nx.DiGraph[Any] = nx.DiGraph()
@@ -41,25 +41,27 @@ def cheapest(costs: Sequence[Mapping[int, int]]) -> dict[int, int] | None:
     }
 
 
-def crowds(candidates: Sequence[Collection[int]]) -> Iterator[tuple[set[int], set[int]]]:
-    """Layers and the too few cores they share, one set of layers for each set of cores.
+def hall_violators(candidates: Sequence[Collection[int]]) -> Iterator[tuple[set[int], set[int]]]:
+    """Yield sets of layers with the too few cores that they fit, one for each set of cores.
 
-    A largest matching leaves layers over. From one of these, follow its cores to the layers on
-    them, and on: all these layers fit no other cores, and are one more than them (Hall's condition
-    broken). The set is smallest: without any one of them the others have a core each.
+    A maximum matching leaves layers unmatched. The layers on alternating paths from one of these
+    fit only the cores on the same paths, which are one fewer: Hall's condition is violated. The set
+    is minimal: without any one of its layers, the others have a core each.
     """
     graph: nx.Graph[int] = nx.Graph()
-    layers = [-1 - layer for layer in range(len(candidates))]  # numbers that no core has
+    layers = [-1 - layer for layer in range(len(candidates))]  # negative: no core id
     graph.add_nodes_from(layers)
     graph.add_edges_from((-1 - i, core) for i, cores in enumerate(candidates) for core in cores)
     matched = nx.bipartite.hopcroft_karp_matching(graph, top_nodes=layers)
-    ways = nx.DiGraph((i, core) for i in layers for core in graph[i])
-    ways.add_nodes_from(layers)
-    ways.add_edges_from((core, matched[core]) for core in graph if core >= 0 and core in matched)
-    told: set[frozenset[int]] = set()
+    alternating = nx.DiGraph((i, core) for i in layers for core in graph[i])
+    alternating.add_nodes_from(layers)
+    alternating.add_edges_from(
+        (core, matched[core]) for core in graph if core >= 0 and core in matched
+    )
+    yielded: set[frozenset[int]] = set()
     for left_over in (i for i in layers if i not in matched):
-        reached = {left_over, *nx.descendants(ways, left_over)}
+        reached = {left_over, *nx.descendants(alternating, left_over)}
         cores = frozenset(node for node in reached if node >= 0)
-        if cores not in told:
-            told.add(cores)
+        if cores not in yielded:
+            yielded.add(cores)
             yield {-1 - node for node in reached if node < 0}, set(cores)

@@ -1,9 +1,9 @@
-"""Integers found on data: each layer on what the float network sends it, then all together.
+"""Quantization on calibration data: layer by layer first, then the whole network.
 
-For each layer a bounded list of scales is tried (:mod:`.candidates`), and the one is kept whose
-spike counts agree best with the float layer's. Then, layer after layer, the runners-up are tried in
-the whole network, where what leaves it is compared. At last the sinabs scales (:mod:`.common`)
-take their place if they agree better on all of the data. Nothing is drawn at random.
+For each layer a bounded list of scales is tried (:mod:`.candidates`), and scored by the agreement
+of its spike counts with the float layer's. Then, layer after layer, the next best are tried in the
+whole network, whose outputs are compared. Finally the sinabs scales (:mod:`.common`) are used
+instead if they agree better on all of the data. Nothing is random.
 """
 
 from __future__ import annotations
@@ -18,121 +18,129 @@ from toolchain.chips.progress import steps
 from toolchain.chips.speck.quantize.candidates import candidates
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.joint import MOST_TAPS, moments
-from toolchain.chips.speck.quantize.layer import Integers, Layer, Words, applied, read_layers
-from toolchain.chips.speck.quantize.listen import (
-    Heard,
+from toolchain.chips.speck.quantize.layer import (
+    CoreLayer,
+    Integers,
+    SpeckWords,
+    apply_integers,
+    read_layers,
+)
+from toolchain.chips.speck.quantize.measure import (
+    LayerTrace,
     excerpt,
-    hear,
-    network_outputs,
-    outputs_of,
+    float_outputs,
+    quantized_outputs,
     respond,
+    trace_layers,
 )
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.ir import Graph
 from toolchain.runs.recording import count_agreement
 
-__all__ = ["Judged", "Network", "Outcome", "auto", "better"]
+__all__ = ["NetworkTrial", "Outcome", "ScoredIntegers", "auto", "choose_outcome"]
 
 BEST = 3
-"""So many of a layer's best are tried in the whole network."""
+"""Number of a layer's best candidates that are tried in the whole network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judged:
-    """Integers of a layer, and how it does with them alone.
+class ScoredIntegers:
+    """Integers of a layer and their score when the layer runs alone.
 
     Attributes:
-        held: the integers.
-        agreement: of its spike counts with the float layer's on the same input, 0..1.
-        saturations: how often one of its membranes was clamped at the edge of its word.
+        integers: the integers.
+        agreement: agreement of its spike counts with the float layer's on the same input, 0..1.
+        saturations: number of times that a membrane was clamped to its word.
     """
 
-    held: Integers
+    integers: Integers
     agreement: float
     saturations: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
-    """What the search found.
+    """Result of the search.
 
     Attributes:
-        layers: what each layer is loaded with, by the name of its neurons.
-        common: the sinabs scales of each layer.
-        agreement, common_agreement: of the output counts on all calibration spikes.
-        fell_back: whether the sinabs scales were better and taken.
+        layers: the chosen integers of each layer, by the name of its neurons.
+        common: the integers at the sinabs scale of each layer.
+        agreement, common_agreement: agreement of the output counts on all calibration spikes.
+        fell_back: whether the sinabs scales were better and are used.
     """
 
-    layers: Mapping[str, Judged]
-    common: Mapping[str, Judged]
+    layers: Mapping[str, ScoredIntegers]
+    common: Mapping[str, ScoredIntegers]
     agreement: float
     common_agreement: float
     fell_back: bool
 
 
 def auto(graph: Graph, chip: SpeckChip, calibration: Array) -> Outcome:
-    """The integers of every layer of ``graph`` on ``chip``.
+    """Find the integers of every layer of ``graph`` on ``chip``.
 
     Args:
-        graph: float network in the chip's layers, which the rules have passed.
-        chip: what it is for.
+        graph: float network in the chip's layers that passes the rules.
+        chip: the target chip.
         calibration: spikes (batch, time, channels, y, x); at least one step of one sample.
     """
     spikes = excerpt(graph, calibration)
-    layers, heard = read_layers(graph), hear(graph, spikes)
-    whole = Network(graph=graph, chip=chip, spikes=spikes, wanted=outputs_of(graph, heard))
+    layers, trace = read_layers(graph), trace_layers(graph, spikes)
+    whole = NetworkTrial(graph=graph, chip=chip, spikes=spikes, wanted=float_outputs(graph, trace))
     with steps("quantizing for " + chip.name, 2 * len(layers)) as done:
         tried, known = {}, {}
         for layer in layers:
-            tried[layer.name], known[layer.name] = _tried(layer, heard[layer.name], chip)
+            tried[layer.name], known[layer.name] = _best_candidates(layer, trace[layer.name], chip)
             done()
-        best = _refined(whole, tried, done)
+        best = _refine(whole, tried, done)
     if spikes.shape != calibration.shape:
-        wanted = outputs_of(graph, hear(graph, calibration))
-        whole = Network(graph=graph, chip=chip, spikes=calibration, wanted=wanted)
-    return better(whole, best, known)
+        wanted = float_outputs(graph, trace_layers(graph, calibration))
+        whole = NetworkTrial(graph=graph, chip=chip, spikes=calibration, wanted=wanted)
+    return choose_outcome(whole, best, known)
 
 
-def _tried(layer: Layer, heard: Heard, chip: SpeckChip) -> tuple[list[Judged], Judged]:
-    """The best of a layer, the best first, and the sinabs scales."""
-    words = Words.of(chip)
-    m = moments(layer.conv, heard.arriving) if _few_taps(layer) else None
+def _best_candidates(
+    layer: CoreLayer, trace: LayerTrace, chip: SpeckChip
+) -> tuple[list[ScoredIntegers], ScoredIntegers]:
+    """Return the best integers of a layer, best first, and those of the sinabs scale."""
+    words = SpeckWords.of(chip)
+    m = moments(layer.conv, trace.inputs) if _few_taps(layer) else None
 
-    def judged(held: Integers) -> Judged:
-        agreement, saturations = respond(layer, held, heard, chip)
-        return Judged(held=held, agreement=agreement, saturations=saturations)
+    def score(quantized: Integers) -> ScoredIntegers:
+        agreement, saturations = respond(layer, quantized, trace, chip)
+        return ScoredIntegers(integers=quantized, agreement=agreement, saturations=saturations)
 
-    found = [judged(held) for held in candidates(layer, words, heard.peak, m)]
-    known = judged(common(layer, chip))
+    found = [score(quantized) for quantized in candidates(layer, words, trace.peak, m)]
+    known = score(common(layer, chip))
     found.append(known)
-    # of equals the one with fewer saturations, then the larger scale, which comes first
+    # ties: fewer saturations, then the larger scale, which is earlier in the list
     found.sort(key=lambda one: (-one.agreement, one.saturations))
     return found[:BEST], known
 
 
-def _few_taps(layer: Layer) -> bool:
+def _few_taps(layer: CoreLayer) -> bool:
     return int(np.prod(layer.conv.weight.shape[1:])) <= MOST_TAPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Network:
-    """The whole network on some spikes, and what the float network makes of them."""
+class NetworkTrial:
+    """The whole network on some spikes, and the outputs of the float network on them."""
 
     graph: Graph
     chip: SpeckChip
     spikes: Array
     wanted: Array
 
-    def agreement(self, chosen: Mapping[str, Judged]) -> float:
-        """Of the output counts."""
-        graph = applied(self.graph, {name: one.held for name, one in chosen.items()})
-        return count_agreement(self.wanted, network_outputs(graph, self.spikes, self.chip))
+    def agreement(self, chosen: Mapping[str, ScoredIntegers]) -> float:
+        """Return the agreement of the output counts with these integers."""
+        graph = apply_integers(self.graph, {name: one.integers for name, one in chosen.items()})
+        return count_agreement(self.wanted, quantized_outputs(graph, self.spikes, self.chip))
 
 
-def _refined(
-    network: Network, tried: Mapping[str, list[Judged]], done: Callable[[], None]
-) -> dict[str, Judged]:
-    """Each layer's best, or one of the next with which the outputs agree better."""
+def _refine(
+    network: NetworkTrial, tried: Mapping[str, list[ScoredIntegers]], done: Callable[[], None]
+) -> dict[str, ScoredIntegers]:
+    """Choose for each layer its best integers, or a next one for which the outputs agree better."""
     chosen = {name: each[0] for name, each in tried.items()}
     most = network.agreement(chosen)
     for name, each in tried.items():
@@ -144,8 +152,10 @@ def _refined(
     return chosen
 
 
-def better(network: Network, best: dict[str, Judged], known: dict[str, Judged]) -> Outcome:
-    """What was found, unless the sinabs scales agree better."""
+def choose_outcome(
+    network: NetworkTrial, best: dict[str, ScoredIntegers], known: dict[str, ScoredIntegers]
+) -> Outcome:
+    """Return what was found, unless the sinabs scales agree better."""
     found, common_agreement = network.agreement(best), network.agreement(known)
     worse = found < common_agreement
     return Outcome(

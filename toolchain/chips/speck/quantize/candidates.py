@@ -1,8 +1,8 @@
 """The scales that are tried for a layer.
 
-One factor multiplies everything a core holds. The larger it is, the finer weights are rounded,
-until a word is full. A factor by which the threshold becomes a whole number leaves the ratio of
-weights and threshold as it was, which is worth more than the last bit of the weights.
+One factor multiplies all numbers of a core. The larger it is, the finer weights are rounded, until
+a word is full. A factor that makes the threshold an integer keeps the ratio of weights and
+threshold, which matters more than the last bit of the weights.
 """
 
 from __future__ import annotations
@@ -14,65 +14,68 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.quantize.joint import round_jointly
-from toolchain.chips.speck.quantize.layer import Integers, Layer, Words, integers
+from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, SpeckWords, integers
 from toolchain.chips.words import HEADROOM
 
 __all__ = ["candidates", "ceilings", "from_weights_alone"]
 
 PERCENTILES = (100.0, 99.9, 99.5, 99.0, 98.0)
-"""Of the magnitudes of a layer's weights: those that are tried as the one that fills the word."""
+"""Percentiles of a layer's weight magnitudes that are tried as the end of the word."""
 LEAST, SCALES = 0.85, 8
-"""Under each ceiling so many scales are tried, from this part of it upwards."""
+"""Number of scales tried below each ceiling, and the smallest as a part of it."""
 
 
-def ceilings(layer: Layer, words: Words, peak: float = 0.0) -> dict[str, float]:
-    """For each word, the largest scale it allows; ``peak`` is the membrane's largest magnitude.
+def ceilings(layer: CoreLayer, words: SpeckWords, peak: float = 0.0) -> dict[str, float]:
+    """Return the largest scale of each word; ``peak`` is the membrane's largest magnitude.
 
-    The floor is not among them: one that leaves its word is the word's own end.
+    The floor is not included: one beyond its word is clipped to it.
     """
-    bias = 0.0 if layer.conv.bias is None else _largest(layer.conv.bias)
-    rooms = {
-        "weights": (words.weight + 0.49, _largest(layer.conv.weight)),  # still rounds to the end
+    bias = 0.0 if layer.conv.bias is None else _largest_magnitude(layer.conv.bias)
+    limits_and_values = {
+        "weights": (
+            words.weight + 0.49,
+            _largest_magnitude(layer.conv.weight),
+        ),  # still rounds to words.weight
         "bias": (words.bias, bias),
         "threshold": (words.threshold, layer.threshold),
-        "state": (words.state, max(_largest(layer.neuron.v_init), HEADROOM * peak)),
+        "state": (words.state, max(_largest_magnitude(layer.neuron.v_init), HEADROOM * peak)),
     }
-    return {word: room / value for word, (room, value) in rooms.items() if value > 0}
+    return {word: room / value for word, (room, value) in limits_and_values.items() if value > 0}
 
 
-def _largest(values: Array) -> float:
+def _largest_magnitude(values: Array) -> float:
     return float(np.abs(values).max(initial=0))
 
 
-def from_weights_alone(layer: Layer, words: Words) -> Integers:
-    """The scale that moves weights and threshold least, no word overflowing.
+def from_weights_alone(layer: CoreLayer, words: SpeckWords) -> Integers:
+    """Choose the scale that changes weights and threshold least, with no word overflowing.
 
-    The squared relative errors of the threshold and of all weights together are added up.
+    The error is the sum of the squared relative errors of the threshold and of all weights.
     """
     limits = ceilings(layer, words)
     limited_by = min(limits, key=lambda word: limits[word])
     tries = [
         integers(layer, scale, words, limited_by=limited_by)
-        for scale in _below(limits[limited_by], layer)
+        for scale in _scales_below(limits[limited_by], layer)
     ]
-    return min(tries, key=lambda held: _moved(layer, held))
+    return min(tries, key=lambda quantized: _rounding_error(layer, quantized))
 
 
-def _moved(layer: Layer, held: Integers) -> float:
-    weight, scale = layer.conv.weight, held.scale
+def _rounding_error(layer: CoreLayer, quantized: Integers) -> float:
+    weight, scale = layer.conv.weight, quantized.scale
     total = float((weight**2).sum())
-    moved = float(((held.weight / scale - weight) ** 2).sum()) / total if total else 0.0
-    threshold = float(held.threshold.max()) / (scale * layer.threshold) - 1
+    moved = float(((quantized.weight / scale - weight) ** 2).sum()) / total if total else 0.0
+    threshold = float(quantized.threshold.max()) / (scale * layer.threshold) - 1
     return moved + threshold**2
 
 
 def candidates(
-    layer: Layer, words: Words, peak: float, moments: Array | None
+    layer: CoreLayer, words: SpeckWords, peak: float, moments: Array | None
 ) -> Iterator[Integers]:
-    """Everything that is tried for a layer, the largest scales first.
+    """Yield all integers that are tried for a layer, the largest scales first.
 
-    With ``moments`` weights are rounded jointly, else each by itself. Under the first ceiling no
-    word overflows; under the others large weights are cut, or rare states saturate.
+    With ``moments`` weights are rounded jointly, else separately. Below the first ceiling no word
+    overflows; below the others large weights are clipped, or rare states saturate.
     """
     limits = ceilings(layer, words, peak)
     limited_by = min(limits, key=lambda word: limits[word])
@@ -86,22 +89,24 @@ def candidates(
             tops.setdefault(min(top, limits["threshold"]), word)
     tried: dict[float, str] = {}
     for top, word in tops.items():
-        for scale in _below(top, layer):
+        for scale in _scales_below(top, layer):
             tried.setdefault(scale, word)
     for scale in sorted(tried, reverse=True):
-        held = integers(layer, scale, words, limited_by=tried[scale])
-        yield held if moments is None else _jointly(layer, held, words, moments)
+        quantized = integers(layer, scale, words, limited_by=tried[scale])
+        yield quantized if moments is None else _round_together(layer, quantized, words, moments)
 
 
-def _below(top: float, layer: Layer) -> list[float]:
-    """Scales from a part of ``top`` up to it; all but ``top`` make the threshold whole."""
+def _scales_below(top: float, layer: CoreLayer) -> list[float]:
+    """Return scales from a part of ``top`` up to it; all but ``top`` give an integer threshold."""
     parts = np.linspace(LEAST, 1, SCALES)
     thresholds = {int(part * top * layer.threshold) for part in parts}
     return [top, *(t / layer.threshold for t in sorted(thresholds, reverse=True) if t)]
 
 
-def _jointly(layer: Layer, held: Integers, words: Words, moments: Array) -> Integers:
+def _round_together(
+    layer: CoreLayer, quantized: Integers, words: SpeckWords, moments: Array
+) -> Integers:
     weight, bias = round_jointly(
-        layer.conv, held.scale, moments, weight=words.weight, bias=words.bias
+        layer.conv, quantized.scale, moments, weight=words.weight, bias=words.bias
     )
-    return replace(held, weight=weight, bias=bias)
+    return replace(quantized, weight=weight, bias=bias)

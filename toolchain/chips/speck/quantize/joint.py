@@ -1,15 +1,15 @@
-r"""Weights rounded together, so that what arrives at a neuron is nearest to what should.
+r"""Joint rounding of weights, so that the summed input of a neuron has the least error.
 
-Rounding each weight to its nearest integer is best where inputs spike independently of each other
-and around 0. But spikes are counts, and all of them add up until a neuron fires. What counts is the
-error of the sums over a while,
+Rounding each weight to its nearest integer is best where inputs are independent and have mean 0.
+But spikes are counts, which add up until a neuron fires. The relevant error is that of the sums
+within a window of time,
 
 .. math:: \bigl\langle (\textstyle\sum_j e_j n_j)^2 \bigr\rangle = e^T M e, \quad
     M_{jk} = \langle n_j n_k \rangle
 
-with :math:`e_j` the error of weight j and :math:`n_j` the spikes it was multiplied by within a
-window of time. A weight rounded the other way costs little by itself and takes back the errors of
-others that are active in the same windows.
+with :math:`e_j` the error of weight j and :math:`n_j` the spikes of its input within a window.
+Rounding a weight the other way costs little by itself and compensates the errors of others that
+are active in the same windows.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from toolchain.ir import Conv2d
 __all__ = ["MOST_TAPS", "moments", "round_jointly"]
 
 WINDOWS = 16
-"""A sample is cut into so many windows. A choice: on the N-MNIST network 4 to 80 windows of a
-sample gave much the same, single steps and whole samples gave less."""
+"""Number of windows of a sample. A choice: on the N-MNIST network 4 to 80 windows of a sample gave
+nearly the same agreement, single steps and whole samples a lower one."""
 RIDGE = 0.05
-"""Part of its own moment by which each error counts alone: other data have other moments."""
+"""Relative increase of the diagonal of ``M``: other data have other moments."""
 MOST_TAPS = 1024
-"""Largest kernel (inputs times its area) whose moments are gathered; larger ones are rounded
+"""Largest kernel (inputs times its area) whose moments are computed; larger ones are rounded
 weight by weight."""
 SWEEPS = 4
-"""How often each weight may move; most layers come to rest after two."""
+"""Number of passes over the weights; most layers converge after two."""
 
 
 def moments(conv: Conv2d, arriving: Array) -> Array:
-    """``M`` of the module for each group, (groups, taps, taps).
+    """Return ``M`` of the module for each group, (groups, taps, taps).
 
     Taps are in the order of a kernel, the bias last.
 
     Args:
-        conv: its stride, padding, dilation, groups and kernel; and whether it has a bias.
+        conv: the layer; its weights are not used.
         arriving: spikes (batch, time, channels, y, x).
     """
     taps = int(np.prod(conv.weight.shape[1:])) + (conv.bias is not None)
@@ -52,15 +52,15 @@ def moments(conv: Conv2d, arriving: Array) -> Array:
             window = sample[start : start + length]
             counts = np.split(window.sum(axis=0), conv.groups)
             for group, own in enumerate(counts):
-                seen = _seen(conv, own, len(window))
-                total[group] += seen.T @ seen  # whole numbers, exact in any order
+                seen = _tap_inputs(conv, own, len(window))
+                total[group] += seen.T @ seen  # integers: exact in any order
     tap = np.arange(taps)
     total[:, tap, tap] *= 1 + RIDGE
     return total
 
 
-def _seen(conv: Conv2d, counts: Array, steps: int) -> Array:
-    """What each tap of a group is multiplied by at each position, (positions, taps), float64."""
+def _tap_inputs(conv: Conv2d, counts: Array, steps: int) -> Array:
+    """Return the factor of each tap of a group at each position, (positions, taps), float64."""
     (py, px), (sy, sx), (dy, dx) = conv.padding, conv.stride, conv.dilation
     padded = np.pad(counts.astype(np.float64), [(0, 0), (py, py), (px, px)])
     span = tuple(d * (k - 1) + 1 for d, k in zip((dy, dx), conv.weight.shape[2:], strict=True))
@@ -74,32 +74,32 @@ def _seen(conv: Conv2d, counts: Array, steps: int) -> Array:
 def round_jointly(
     conv: Conv2d, scale: float, m: Array, *, weight: int, bias: int
 ) -> tuple[Array, Array | None]:
-    """Integer weights and biases of ``conv`` times ``scale``, each one of its two neighbours.
+    """Round weights and biases of ``conv`` times ``scale``, each to one of its two neighbours.
 
     Args:
         conv: the float layer.
         scale: integer steps a unit.
         m: its ``moments``.
-        weight, bias: largest magnitudes of the words; what lies beyond is cut.
+        weight, bias: largest magnitudes of the words; larger values are clipped.
     """
     wanted = scale * conv.weight.reshape(len(conv.weight), -1)
     top = np.full(m.shape[-1], weight)
     if conv.bias is not None:
         wanted = np.append(wanted, scale * conv.bias[:, None], axis=1)
         top[-1] = bias
-    held = np.clip(np.rint(wanted), -top, top)
-    groups = zip(np.split(held, conv.groups), np.split(wanted, conv.groups), m, strict=True)
-    for own, target, moment in groups:  # views: each group of rows is moved in place
+    rounded = np.clip(np.rint(wanted), -top, top)
+    groups = zip(np.split(rounded, conv.groups), np.split(wanted, conv.groups), m, strict=True)
+    for own, target, moment in groups:  # views: _descend changes each group of rows in place
         _descend(own, target, top, moment)
-    held = held.astype(np.int64)
+    rounded = rounded.astype(np.int64)
     if conv.bias is None:
-        return held.reshape(conv.weight.shape), None
-    return held[:, :-1].reshape(conv.weight.shape), held[:, -1]
+        return rounded.reshape(conv.weight.shape), None
+    return rounded[:, :-1].reshape(conv.weight.shape), rounded[:, -1]
 
 
-def _descend(held: Array, wanted: Array, top: Array, m: Array) -> None:
-    """Move single entries of ``held`` by one as long as the squared error of their row falls."""
-    error = held - wanted
+def _descend(rounded: Array, wanted: Array, top: Array, m: Array) -> None:
+    """Change entries of ``rounded`` by one while the squared error of their row decreases."""
+    error = rounded - wanted
     slope, own = error @ m, np.diag(m)
     order = np.argsort(-own, kind="stable")
     for _ in range(SWEEPS):
@@ -107,9 +107,9 @@ def _descend(held: Array, wanted: Array, top: Array, m: Array) -> None:
         for j in order[own[order] > 0]:
             move = np.where(slope[:, j] > 0, -1.0, 1.0)
             gain = 2 * move * slope[:, j] + own[j]
-            near = (np.abs(error[:, j] + move) < 1) & (np.abs(held[:, j] + move) <= top[j])
+            near = (np.abs(error[:, j] + move) < 1) & (np.abs(rounded[:, j] + move) <= top[j])
             rows = np.flatnonzero(near & (gain < -1e-9 * own[j]))
-            held[rows, j] += move[rows]
+            rounded[rows, j] += move[rows]
             error[rows, j] += move[rows]
             slope[rows] += move[rows, None] * m[j]
             moved |= bool(rows.size)

@@ -1,4 +1,4 @@
-"""A core's weights and neurons in floats, and the integers that one scale makes of them."""
+"""Weights and neurons of a core in floats, and their integers at one scale."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.words import SignedWords, signed_words
 from toolchain.ir import Conv2d, Graph, Neuron
 
-__all__ = ["Integers", "Layer", "Words", "applied", "integers", "read_layers"]
+__all__ = ["CoreLayer", "Integers", "SpeckWords", "apply_integers", "integers", "read_layers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words(SignedWords):
+class SpeckWords(SignedWords):
     """Largest values of the chip's signed words.
 
     Attributes:
-        floor: the floor nearest to 0 that works, lsb.
+        floor: the largest floor that works, <= 0, lsb.
     """
 
     floor: int
 
     @classmethod
-    def of(cls, chip: SpeckChip) -> Words:
-        """The words of ``chip``."""
+    def of(cls, chip: SpeckChip) -> SpeckWords:
+        """Return the words of ``chip``."""
         return cls(**signed_words(chip.limits), floor=int(chip.limits.threshold_low_max.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layer:
-    """A convolution and the neurons behind it.
+class CoreLayer:
+    """A convolution and the neurons behind it: what one core computes.
 
     Attributes:
         name, weight_name: the user's names of the neurons and of the convolution.
-        conv, neuron: what they are in floats.
+        conv, neuron: both in floats.
     """
 
     name: str
@@ -53,13 +53,14 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Integers:
-    """How a layer is loaded.
+    """The integers of a layer.
 
     Attributes:
-        scale: integer steps a unit of the float network.
-        weight, bias: like those of the convolution.
-        threshold, floor, initial: like those of the neurons; floor None for the word's own end.
-        limited_by: the word that allows no larger scale.
+        scale: integer steps of a unit of the float network.
+        weight, bias: integers, in the shapes of the convolution's.
+        threshold, floor, initial: integers, in the shapes of the neurons'; floor None for the
+            lowest value of the word.
+        limited_by: the word that limits the scale.
     """
 
     scale: float
@@ -76,7 +77,7 @@ class Integers:
         return int(np.abs(self.weight).max(initial=0))
 
 
-def read_layers(graph: Graph) -> tuple[Layer, ...]:
+def read_layers(graph: Graph) -> tuple[CoreLayer, ...]:
     """Return every core of a shaped graph, in order, read once for each Graph.
 
     Neurons without a convolution are left out.
@@ -84,43 +85,45 @@ def read_layers(graph: Graph) -> tuple[Layer, ...]:
     return graph.derived(_read)
 
 
-def _read(graph: Graph) -> tuple[Layer, ...]:
+def _read(graph: Graph) -> tuple[CoreLayer, ...]:
     found = []
     for name, neuron in graph.of(Neuron).items():
         weight_name = graph.before(name)
         conv = graph[weight_name]
         if isinstance(conv, Conv2d):
-            found.append(Layer(name=name, weight_name=weight_name, conv=conv, neuron=neuron))
+            found.append(CoreLayer(name=name, weight_name=weight_name, conv=conv, neuron=neuron))
     return tuple(found)
 
 
-def integers(layer: Layer, scale: float, words: Words, *, limited_by: str) -> Integers:
-    """Each number times ``scale``, rounded half to even and cut at the ends of its word.
+def integers(layer: CoreLayer, scale: float, words: SpeckWords, *, limited_by: str) -> Integers:
+    """Multiply each number by ``scale``, round half to even and clip to its word.
 
-    A threshold is 1 at least, and a floor below 0 stays below 0.
+    A threshold is at least 1, and a floor below 0 stays below 0.
     """
     conv, neuron = layer.conv, layer.neuron
     floor = None
     if neuron.v_min is not None:
-        floor = _word(neuron.v_min * scale, -words.state - 1, words.state)
+        floor = _round_to_word(neuron.v_min * scale, -words.state - 1, words.state)
         floor = np.where(neuron.v_min < 0, np.minimum(floor, words.floor), floor)
     return Integers(
         scale=scale,
-        weight=_word(conv.weight * scale, -words.weight, words.weight),
-        bias=None if conv.bias is None else _word(conv.bias * scale, -words.bias, words.bias),
-        threshold=_word(neuron.v_threshold * scale, 1, words.threshold),
+        weight=_round_to_word(conv.weight * scale, -words.weight, words.weight),
+        bias=None
+        if conv.bias is None
+        else _round_to_word(conv.bias * scale, -words.bias, words.bias),
+        threshold=_round_to_word(neuron.v_threshold * scale, 1, words.threshold),
         floor=floor,
-        initial=_word(neuron.v_init * scale, -words.state - 1, words.state),
+        initial=_round_to_word(neuron.v_init * scale, -words.state - 1, words.state),
         limited_by=limited_by,
     )
 
 
-def _word(value: Array, lowest: int, highest: int) -> Array:
+def _round_to_word(value: Array, lowest: int, highest: int) -> Array:
     return np.asarray(np.clip(np.rint(value), lowest, highest).astype(np.int64))
 
 
-def applied(graph: Graph, found: Mapping[str, Integers]) -> Graph:
-    """``graph`` with the integers of each layer, by the name of its neurons."""
+def apply_integers(graph: Graph, found: Mapping[str, Integers]) -> Graph:
+    """Return ``graph`` with the integers of each layer, by the name of its neurons."""
     layers = read_layers(graph)
     convolutions = {
         layer.weight_name: replace(
@@ -128,23 +131,23 @@ def applied(graph: Graph, found: Mapping[str, Integers]) -> Graph:
         )
         for layer in layers
     }
-    neurons = {layer.name: _loaded(layer.neuron, found[layer.name]) for layer in layers}
+    neurons = {layer.name: _with_integers(layer.neuron, found[layer.name]) for layer in layers}
     return graph.replace({**convolutions, **neurons})
 
 
-def _loaded(neuron: Neuron, held: Integers) -> Neuron:
+def _with_integers(neuron: Neuron, quantized: Integers) -> Neuron:
     amount = neuron.reset_amount
     return replace(
         neuron,
-        v_threshold=held.threshold,
-        reset_amount=None if amount is None else _scaled(amount, held),
-        bias=_scaled(neuron.bias, held),
-        v_init=held.initial,
-        v_leak=_scaled(neuron.v_leak, held),
-        v_min=held.floor,
+        v_threshold=quantized.threshold,
+        reset_amount=None if amount is None else _round_scaled(amount, quantized),
+        bias=_round_scaled(neuron.bias, quantized),
+        v_init=quantized.initial,
+        v_leak=_round_scaled(neuron.v_leak, quantized),
+        v_min=quantized.floor,
     )
 
 
-def _scaled(value: Array, held: Integers) -> Array:
-    """What no core holds, in the same unit: the rules refuse it unless it is 0 or the threshold."""
-    return np.asarray(np.rint(value * held.scale).astype(np.int64))
+def _round_scaled(value: Array, quantized: Integers) -> Array:
+    """Scale a value that no core stores; the rules refuse it unless it is 0 or the threshold."""
+    return np.asarray(np.rint(value * quantized.scale).astype(np.int64))

@@ -1,4 +1,4 @@
-"""What limits the scale of each layer, and how well the integers repeat the float network."""
+"""Findings on quantization: the limit of each scale, and the agreement with the float network."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from toolchain.chips.rules.findings import info
-from toolchain.chips.speck.quantize.auto import Judged, Outcome
-from toolchain.chips.speck.quantize.layer import Integers, Layer, Words
+from toolchain.chips.speck.quantize.auto import Outcome, ScoredIntegers
+from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, SpeckWords
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.report import count
@@ -17,62 +17,68 @@ __all__ = ["agreements", "scale_limits"]
 
 
 def scale_limits(
-    layers: tuple[Layer, ...],
+    layers: tuple[CoreLayer, ...],
     found: Mapping[str, Integers],
     chip: SpeckChip,
     outcome: Outcome | None = None,
 ) -> Iterator[Diagnostic]:
-    """For each layer the word that limits its scale, and what that leaves to the weights."""
-    words = Words.of(chip)
+    """Yield for each layer the word that limits its scale, and the weight levels in use."""
+    words = SpeckWords.of(chip)
     for layer in layers:
-        held = found[layer.name]
-        most = max(words.weight, held.levels)  # a lowest weight of -128 is one more
+        quantized = found[layer.name]
+        most = max(words.weight, quantized.levels)  # a lowest weight of -128 is one more
+        limits = "limit" if quantized.limited_by == "weights" else "limits"
         message = (
-            f"{held.limited_by} limit{'s' * (held.limited_by != 'weights')} its scale to "
-            f"{held.scale:.4g}: weights use {held.levels} of {most} levels"
-            + _cut(layer, held, words)
+            f"{quantized.limited_by} {limits} its scale to "
+            f"{quantized.scale:.4g}: weights use {quantized.levels} of {most} levels"
+            + _clipping_text(layer, quantized, words)
         )
         if outcome is not None:
-            message += _alone(outcome.layers[layer.name], outcome.common[layer.name])
+            message += _agreement_text(outcome.layers[layer.name], outcome.common[layer.name])
         yield info(
             "levels",
             layer.weight_name,
             message,
-            held.levels,
+            quantized.levels,
             chip.limits.weight_width,
             chip,
             limit=most,
         )
 
 
-def _cut(layer: Layer, held: Integers, words: Words) -> str:
-    """How many weights lie beyond the word."""
-    weights = np.abs(layer.conv.weight * held.scale)
+def _clipping_text(layer: CoreLayer, quantized: Integers, words: SpeckWords) -> str:
+    """Return the number of weights beyond the word as text; empty if there are none."""
+    weights = np.abs(layer.conv.weight * quantized.scale)
     beyond = int((np.rint(weights) > words.weight + 1).sum())
     if not beyond:
         return ""
     percentile = 100 * (1 - beyond / weights.size)
     are = "is" if beyond == 1 else "are"
-    return f"; {count(beyond)} of {count(weights.size)} {are} cut (percentile {percentile:.4g})"
+    return f"; {count(beyond)} of {count(weights.size)} {are} clipped (percentile {percentile:.4g})"
 
 
-def _alone(mine: Judged, common: Judged) -> str:
-    told = (
-        f"; on the float network's spikes it repeats {_percent(mine.agreement)} of their counts, "
-        f"with common {_percent(common.agreement)}"
+def _agreement_text(mine: ScoredIntegers, common: ScoredIntegers) -> str:
+    message = (
+        f"; on the float network's spikes its counts agree to {_percent(mine.agreement)}, "
+        f"with common to {_percent(common.agreement)}"
     )
     if mine.saturations:
-        told += f"; {count(mine.saturations)} states saturate"
-    return told
+        message += f"; {count(mine.saturations)} states saturate"
+    return message
 
 
 def agreements(outcome: Outcome) -> Diagnostic:
-    """How far the outputs agree, with what was found and with the sinabs scales."""
-    both = f"{_percent(outcome.agreement)} of the output counts on the calibration spikes"
+    """Return the agreement of the outputs, with the chosen and with the sinabs scales."""
     if outcome.fell_back:
-        message = f"auto takes the scales of common, which repeat {both}, more than its own"
+        message = (
+            "auto uses the scales of common: output counts on the calibration spikes agree to "
+            f"{_percent(outcome.agreement)}, more than with its own"
+        )
     else:
-        message = f"auto repeats {both}, common {_percent(outcome.common_agreement)}"
+        message = (
+            f"output counts on the calibration spikes agree to {_percent(outcome.agreement)}, "
+            f"with common to {_percent(outcome.common_agreement)}"
+        )
     return info("agreement", "network", message)
 
 

@@ -1,10 +1,9 @@
-"""What Speck refuses, does otherwise, or may be asked about: one small function a question.
+"""Rules of Speck: one small function for each limit or difference.
 
-``graph`` holds every rule on the real-valued network (``topology``: how layers are joined,
-``graph_sensor``: its camera, ``neurons``: what layers compute), ``program`` every rule on the
-integers (``cores``, ``shapes``, ``values``, ``sensor``, ``readout``; ``at``: what they ask about);
-``rates`` holds activity against a user's limits, ``pins`` hints about cores chosen by hand;
-``graph_hints`` and ``hints`` list what may help, the latter on programs that ``edits`` changes.
-What a rule, a trial and a hint are is in
-``toolchain.chips.rules``.
+``graph`` has every rule on the real-valued network (``topology``: connections, ``graph_sensor``:
+the camera, ``neurons``: single layers), ``program`` every rule on the integers (``cores``,
+``shapes``, ``values``, ``sensor``, ``readout``; ``at``: the parts that they check); ``rates``
+compares activity with a user's limits, ``pins`` adds hints to a placement given by the user;
+``graph_hints`` and ``hints`` list possible changes, the latter on programs that ``edits`` changes.
+Rules, trials and hints are defined in ``toolchain.chips.rules``.
 """

@@ -1,4 +1,4 @@
-"""The parts of a Speck program that rules are asked about."""
+"""The parts of a Speck program that rules apply to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toolchain.chips.speck.spec import SpeckChip
 __all__ = ["AtConnection", "AtCore", "connections", "cores", "entries", "outputs", "weights"]
 
 Connection: TypeAlias = tuple[Destination, tuple[int, int, int]]
-"""Where a map of which shape, before pooling, is sent."""
+"""A destination, and the shape of the map that is sent to it, before pooling."""
 
 AtCore: TypeAlias = At[SpeckProgram, SpeckChip, SpeckCore]
 AtConnection: TypeAlias = At[SpeckProgram, SpeckChip, Connection]
@@ -29,17 +29,17 @@ def weights(program: SpeckProgram) -> Iterator[tuple[str, SpeckCore]]:
 
 
 def outputs(program: SpeckProgram) -> Iterator[tuple[str, SpeckCore]]:
-    """Yield the cores that are read out."""
+    """Yield the cores whose spikes are outputs."""
     yield from ((name, program[name]) for name in program.outputs)
 
 
 def entries(program: SpeckProgram) -> Iterator[tuple[str, Destination]]:
-    """Yield what the input is sent to, under the name of the input."""
+    """Yield the destinations of the input, under the name of the input."""
     yield from ((program.input_name, target) for target in program.inputs)
 
 
 def connections(program: SpeckProgram) -> Iterator[tuple[str, Connection]]:
-    """Yield every connection under the name of what sends."""
+    """Yield every connection under the name of its source."""
     yield from ((name, (target, program.input_map)) for name, target in entries(program))
     for core in program.cores:
         yield from ((core.name, (target, core.output_shape)) for target in core.destinations)

@@ -1,4 +1,4 @@
-"""Rules about what a core has room for, and which core a layer is on."""
+"""Rules about the memory of cores, and about the core that a layer is placed on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toolchain.chips.rules.findings import Findings, Rule, error, info, warning
 from toolchain.chips.speck.lower.place import (
     cores_that_fit,
     memories,
-    obstacles,
+    placement_errors,
     text_of_ids,
     wrong_core,
 )
@@ -26,19 +26,19 @@ __all__ = ["ASSIGNED", "MEMORIES", "core_count", "event_order", "placement"]
 
 @each(weights)
 def kernel_memory(at: AtCore) -> Findings:
-    """No core is large enough for the weights."""
+    """Check that a core is large enough for the weights."""
     yield from _memory(at, 0)
 
 
 @each(cores)
 def neuron_memory(at: AtCore) -> Findings:
-    """No core is large enough for the membranes."""
+    """Check that a core is large enough for the membranes."""
     yield from _memory(at, 1)
 
 
 @each(weights)
 def bias_memory(at: AtCore) -> Findings:
-    """No core is large enough for the biases."""
+    """Check that a core is large enough for the biases."""
     yield from _memory(at, 2)
 
 
@@ -51,7 +51,7 @@ def _memory(at: AtCore, index: int) -> Findings:
 
 
 def core_count(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """More layers than cores."""
+    """Check that there are as many cores as layers."""
     need, limit = len(program.cores), len(chip.cores)
     if need > limit:
         message = f"{need} layers with weights, {chip.name} has {limit} cores"
@@ -60,13 +60,13 @@ def core_count(program: SpeckProgram, chip: SpeckChip) -> Findings:
 
 
 def placement(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """Layers for which there are no cores, wherever they are now; asked by ``place``."""
-    yield from obstacles(program, chip)
+    """Check that every layer can have a core, whatever the current ones; used by ``place``."""
+    yield from placement_errors(program, chip)
 
 
 @each(cores)
 def assigned_core(at: AtCore) -> Findings:
-    """A layer was put on a core that is not there, or that it does not fit."""
+    """Check that the core of a layer exists and is large enough."""
     core, taken = at.item, {core.core for core in at.subject.cores}
     if core.core is None:
         return
@@ -77,9 +77,9 @@ def assigned_core(at: AtCore) -> Findings:
 
 
 def event_order(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """The layer is on a core that may take events out of order.
+    """Report layers on cores that may process events out of order.
 
-    The vendor means these cores for what reads the input; elsewhere it is a warning.
+    The vendor intends these cores for layers that read the input; for others it is a warning.
     """
     entries = {target.layer for target in program.inputs}
     unordered = {spec.id: spec for spec in chip.cores if not spec.deterministic}
@@ -98,11 +98,11 @@ def event_order(program: SpeckProgram, chip: SpeckChip) -> Findings:
 def _in_order(
     program: SpeckProgram, chip: SpeckChip, core: SpeckCore, unordered: Container[int]
 ) -> Iterator[Remedy]:
-    """The cores that keep the order, and are free for this layer if the others move."""
+    """Yield the cores that keep the order and are free for this layer if others move."""
     others = [
         number
         for number in cores_that_fit(core, chip)
-        if number not in unordered and not [*obstacles(program, chip, {core.name: number})]
+        if number not in unordered and not [*placement_errors(program, chip, {core.name: number})]
     ]
     if others:
         yield Remedy(f"core {text_of_ids(others, 'or')} keeps the order")

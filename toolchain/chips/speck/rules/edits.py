@@ -1,8 +1,8 @@
-"""A Speck program with something changed, and all that follows from it. Hints are tried on these.
+"""Edits of a Speck program that also adapt the layers behind; hints are tried on them.
 
-Each function gives a new program, or None where the change cannot be made. Layers behind a changed
-one are fitted to what they are then sent: they lose input channels, and a kernel as large as its
-input map shrinks with the map. Nothing is placed afterwards.
+Each function returns a new program, or None where the change is impossible. Layers behind a changed
+one are adapted to their new input: they lose input channels, and a kernel as large as its input map
+shrinks with the map. The result is not placed.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.chips.speck.spec import SpeckChip
 
 __all__ = [
-    "clipped",
-    "copied",
     "moved",
-    "narrower",
-    "padded",
-    "pooled",
     "rescaled",
     "split",
-    "squared",
-    "strided",
+    "with_clipped_weights",
+    "with_copy",
     "with_floor",
+    "with_outputs",
+    "with_padding",
+    "with_pooling",
+    "with_square_kernel",
+    "with_stride",
     "without_bias",
 ]
 
 
-def narrower(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram | None:
-    """The first ``outputs`` output channels of a layer."""
+def with_outputs(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram | None:
+    """Keep the first ``outputs`` output channels of a layer."""
     core = program[name]
     return _with(
         program,
@@ -44,26 +44,26 @@ def narrower(program: SpeckProgram, name: str, outputs: int) -> SpeckProgram | N
     )
 
 
-def strided(program: SpeckProgram, name: str, stride: tuple[int, int]) -> SpeckProgram | None:
-    """A layer with another stride."""
+def with_stride(program: SpeckProgram, name: str, stride: tuple[int, int]) -> SpeckProgram | None:
+    """Set the stride of a layer."""
     return _with(program, name, stride=stride, initial=None)
 
 
-def padded(program: SpeckProgram, name: str, padding: tuple[int, int]) -> SpeckProgram | None:
-    """A layer with another padding."""
+def with_padding(program: SpeckProgram, name: str, padding: tuple[int, int]) -> SpeckProgram | None:
+    """Set the padding of a layer."""
     return _with(program, name, padding=padding, initial=None)
 
 
-def squared(program: SpeckProgram, name: str) -> SpeckProgram | None:
-    """A layer with zeros behind the shorter side of its kernel; the map may become smaller."""
+def with_square_kernel(program: SpeckProgram, name: str) -> SpeckProgram | None:
+    """Append zeros to the shorter side of a layer's kernel; the map may become smaller."""
     weight = program[name].weight
     side = max(weight.shape[2:])
     border = [(0, 0), (0, 0), *((0, side - length) for length in weight.shape[2:])]
     return _with(program, name, weight=np.pad(weight, border), initial=None)
 
 
-def pooled(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | None:
-    """A layer all of whose events come sum-pooled by ``pooling``, the input's by the sensor."""
+def with_pooling(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | None:
+    """Sum-pool all events of a layer by ``pooling``, those of the input by the sensor."""
     sensor = program.sensor
     if any(target.layer == name for target in program.inputs):
         sensor = _pooling(program, pooling)
@@ -75,13 +75,13 @@ def pooled(program: SpeckProgram, name: str, pooling: int) -> SpeckProgram | Non
 
     cores = tuple(replace(c, destinations=changed(c.destinations)) for c in program.cores)
     try:
-        return _refitted(replace(program, sensor=sensor, cores=cores))
-    except ValueError:  # nothing is left of the map for a kernel
+        return _adapt_layers(replace(program, sensor=sensor, cores=cores))
+    except ValueError:  # the map is smaller than the kernel
         return None
 
 
 def _pooling(program: SpeckProgram, pooling: int) -> SpeckSensor | None:
-    """The program's sensor with so much more pooling; None where it is not so easy."""
+    """Return the sensor with its pooling multiplied; None where that is not supported."""
     sensor = program.sensor
     if sensor is None or len(program.inputs) > 1:
         return None
@@ -92,23 +92,23 @@ def _pooling(program: SpeckProgram, pooling: int) -> SpeckSensor | None:
     return replace(sensor, pooling=(by_y * pooling, by_x * pooling), cut=(rows - 1, columns - 1))
 
 
-def copied(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
-    """A layer on two cores: the first sends to its first ``kept`` destinations, the other to more.
+def with_copy(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
+    """Duplicate a layer: the first core keeps ``kept`` destinations, the second has the others.
 
-    Exact: both compute the same.
+    Exact: both compute the same spikes.
     """
     core = program[name]
     first = replace(core, destinations=core.destinations[:kept])
     copy = replace(
         core, name=f"{name} (copy)", destinations=core.destinations[kept:], monitor=False
     )
-    return _parted(program, first, copy)
+    return _with_two_cores(program, first, copy)
 
 
 def split(program: SpeckProgram, name: str) -> SpeckProgram:
-    """A layer on two cores, each with half of its output channels.
+    """Split a layer into two cores, each with half of its output channels.
 
-    Exact: their spikes lie side by side in whatever the layer sends to.
+    Exact: their spikes use consecutive channels of each destination.
     """
     core = program[name]
     half = core.weight.shape[0] // 2
@@ -118,7 +118,7 @@ def split(program: SpeckProgram, name: str) -> SpeckProgram:
         parts.append(
             replace(
                 core,
-                name=name + " (rest)" * (shift > 0),
+                name=f"{name} (rest)" if shift else name,
                 weight=core.weight[part],
                 bias=None if core.bias is None else core.bias[part],
                 initial=None if core.initial is None else core.initial[part],
@@ -128,75 +128,75 @@ def split(program: SpeckProgram, name: str) -> SpeckProgram:
                 ),
             )
         )
-    return _parted(program, *parts)
+    return _with_two_cores(program, *parts)
 
 
-def _parted(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> SpeckProgram:
-    """The program with two cores for one; ``first`` has its name. Both are sent the same."""
+def _with_two_cores(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> SpeckProgram:
+    """Replace a core by two with the same sources; ``first`` has its name."""
     cores: list[SpeckCore] = []
     for core in program.cores:
         if core.name == first.name:
             cores += [replace(first, core=None), replace(second, core=None)]
         else:
-            cores.append(_doubling(core, first.name, second.name))
+            cores.append(_with_copied_connections(core, first.name, second.name))
     inputs = [replace(t, layer=second.name) for t in program.inputs if t.layer == first.name]
     return replace(program, cores=tuple(cores), inputs=(*program.inputs, *inputs))
 
 
 def rescaled(program: SpeckProgram, name: str, factor: int) -> SpeckProgram | None:
-    """A layer's integers divided by ``factor``, rounded half to even."""
+    """Divide a layer's integers by ``factor``, rounded half to even."""
     core = program[name]
-    changes: dict[str, Any] = {
-        part: np.rint(value / factor).astype(np.int64)
-        for part in ("weight", "bias", "initial")
-        if (value := getattr(core, part)) is not None
-    }
+    changes: dict[str, Any] = {}
+    for part in ("weight", "bias", "initial"):
+        value = getattr(core, part)
+        if value is not None:
+            changes[part] = np.rint(value / factor).astype(np.int64)
     changes["threshold_high"] = max(1, round(core.threshold_high / factor))
     changes["threshold_low"] = min(0, round(core.threshold_low / factor))
     return _with(program, name, **changes)
 
 
 def with_floor(program: SpeckProgram, name: str, threshold_low: int) -> SpeckProgram | None:
-    """A layer with another floor of its membranes."""
+    """Set the floor of a layer's membranes."""
     return _with(program, name, threshold_low=threshold_low)
 
 
-def clipped(program: SpeckProgram, name: str, top: int) -> SpeckProgram | None:
-    """A layer without weights above ``top``."""
+def with_clipped_weights(program: SpeckProgram, name: str, top: int) -> SpeckProgram | None:
+    """Clip the weights of a layer to ``top``."""
     return _with(program, name, weight=np.minimum(program[name].weight, top))
 
 
 def without_bias(program: SpeckProgram, name: str) -> SpeckProgram | None:
-    """A layer without biases."""
+    """Remove the biases of a layer."""
     return _with(program, name, bias=None)
 
 
 def moved(program: SpeckProgram, chip: SpeckChip) -> SpeckProgram:
-    """The program for another chip of the family."""
+    """Return the program for another chip of the family."""
     cores = tuple(replace(core, core=None) for core in program.cores)
     return replace(program, chip=chip.name, cores=cores)
 
 
-def _doubling(core: SpeckCore, name: str, second: str) -> SpeckCore:
-    """A core that sends to ``second`` what it sends to ``name``."""
+def _with_copied_connections(core: SpeckCore, name: str, second: str) -> SpeckCore:
+    """Return a core that sends to ``second`` what it sends to ``name``."""
     more = [replace(target, layer=second) for target in core.destinations if target.layer == name]
     return replace(core, destinations=(*core.destinations, *more), core=None)
 
 
 def _with(program: SpeckProgram, name: str, **changes: Any) -> SpeckProgram | None:
     try:
-        return _refitted(_exchanged(program, replace(program[name], **changes)))
-    except ValueError:  # no such program exists on any chip: a kernel larger than its map
+        return _adapt_layers(_replace_core(program, replace(program[name], **changes)))
+    except ValueError:  # invalid on every chip: a kernel larger than its map
         return None
 
 
-def _exchanged(program: SpeckProgram, core: SpeckCore) -> SpeckProgram:
+def _replace_core(program: SpeckProgram, core: SpeckCore) -> SpeckProgram:
     cores = (core if other.name == core.name else other for other in program.cores)
     return replace(program, cores=tuple(replace(c, core=None) for c in cores))
 
 
-def _refitted(program: SpeckProgram) -> SpeckProgram | None:
-    """Every layer as what it is sent wants it; None where its sources do not go together."""
+def _adapt_layers(program: SpeckProgram) -> SpeckProgram | None:
+    """Adapt every layer to the map that it receives; None where its sources disagree."""
     for name in [core.name for core in program.cores]:
         sent, sides = set[int](), set[tuple[int, ...]]()
         for source, target in program.sources(name):
@@ -206,11 +206,11 @@ def _refitted(program: SpeckProgram) -> SpeckProgram | None:
         if len(sides) != 1 or sent != set(range(len(sent))):
             return None
         height, width = sides.pop()
-        program = _exchanged(program, _fitted(program[name], (len(sent), height, width)))
+        program = _replace_core(program, _adapt(program[name], (len(sent), height, width)))
     return program
 
 
-def _fitted(core: SpeckCore, shape: tuple[int, int, int]) -> SpeckCore:
+def _adapt(core: SpeckCore, shape: tuple[int, int, int]) -> SpeckCore:
     if shape == core.input_shape:
         return core
     channels, height, width = shape

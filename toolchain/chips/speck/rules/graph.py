@@ -1,8 +1,8 @@
-"""What Speck cannot do of what a network asks for: every rule on the real-valued graph.
+"""Every rule on the real-valued graph: what a network needs and Speck does not have.
 
-``TOPOLOGY`` asks how layers are joined, ``NEURONS`` what each layer computes. Each rule is a small
-function that yields findings. Sizes and integer ranges are asked in ``program``; ``graph_hints``
-tries what may help.
+``TOPOLOGY`` checks the connections of layers, ``NEURONS`` single layers. Each rule is a small
+function that yields findings. ``program`` checks sizes and integer ranges; ``graph_hints`` adds
+hints.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from toolchain.chips.speck.spec import SpeckChip
 __all__ = ["RULES", "check_graph", "computes", "topology_is_sound"]
 
 RULES: GraphRules[SpeckChip] = (*TOPOLOGY, *NEURONS)
-"""In the order in which they report."""
+"""The rules, in the order of their findings."""
 
 
 check_graph = partial(checked, rules=RULES, advise=advise)
-"""Every finding about what the network is made of."""
+"""Function that returns every finding about the layers of a graph, with hints."""
 
 computes = partial(fits, rules=RULES)
-"""Whether the chip's cores compute all that the network asks for."""
+"""Function that returns whether a graph passes all these rules."""

@@ -1,7 +1,7 @@
-"""What may help against a finding about the float network: layers written otherwise.
+"""Hints for findings about the float network: layers with other settings.
 
-What such a layer computes is not the same, so the network has to be trained with it, or it is an
-approximation that a user may accept.
+Such a layer computes something different, so the network has to be trained with it, or the user
+accepts it as an approximation.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ __all__ = ["APPROXIMATIONS", "advise"]
 
 GraphCase: TypeAlias = Case[Graph, SpeckChip]
 Rewrite: TypeAlias = Callable[[Node], tuple[str, Node] | None]
-"""A layer to an action in words and the layer after it; None where it does not apply."""
+"""Function from a layer to an action in words and the new layer; None where it does not apply."""
 
 
 def advise(case: GraphCase) -> Iterator[Remedy]:
-    """Yield what helps against an error."""
+    """Yield the remedies for an error."""
     if not is_error(case.finding):
         return
-    yield from edited(case, {case.finding.rule: [rewritten]})
+    yield from edited(case, {case.finding.rule: [rewrite_layer]})
     yield from accepted(case, APPROXIMATIONS, approximate)
 
 
-def rewritten(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
-    """The layer of the finding written otherwise."""
+def rewrite_layer(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
+    """Yield the graph with the layer of the finding rewritten."""
     graph, name = case.subject, case.finding.where
     rewrite = REWRITES.get(case.finding.rule)
     if rewrite is None or (found := rewrite(graph[name])) is None:
@@ -44,17 +44,17 @@ def rewritten(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
     words, node = found
     try:
         yield words, graph.replace({name: node})
-    except GraphError:  # what follows takes another shape
+    except GraphError:  # the next layer expects another shape
         return
 
 
 def as_sum(node: Node) -> tuple[str, Node] | None:
-    """A sum in place of an average."""
+    """Replace an average by a sum."""
     if not isinstance(node, AvgPool2d):
         return None
     times = node.kernel[0] * node.kernel[1]
     return (
-        f"SumPool2d is taken; what follows then gets {times} times as much",
+        f"SumPool2d is supported; its output is {times} times as large",
         SumPool2d(kernel=node.kernel, stride=node.stride),
     )
 
@@ -69,18 +69,18 @@ def _neuron(text: str, **changes: Any) -> Rewrite:
 
 
 def one_value(node: Node) -> tuple[str, Node] | None:
-    """The mean for all neurons of the layer."""
+    """Replace the values of the neurons by their mean."""
     if not isinstance(node, Neuron):
         return None
     means: dict[str, Any] = {"v_threshold": node.v_threshold.mean()}
     if node.v_min is not None:
         means["v_min"] = node.v_min.mean()
     words = ", ".join(f"{field} {value:g}" for field, value in means.items())
-    return f"one value for all, such as the mean ({words}), is taken", replace(node, **means)
+    return f"one value for all, such as the mean ({words}), is supported", replace(node, **means)
 
 
 def plain(node: Node) -> tuple[str, Node] | None:
-    """Without what the neurons have beyond threshold and floor."""
+    """Remove the settings of the neurons beyond threshold and floor."""
     if not isinstance(node, Neuron):
         return None
     usual = {"v_leak": 0, "bias": 0, "spike_scale": 1, "gain": 1}
@@ -93,15 +93,15 @@ def plain(node: Node) -> tuple[str, Node] | None:
     if node.max_spikes is not None:
         changes["max_spikes"] = None
         words.append("any number of spikes a step (MultiSpike)")
-    return f"trained with {' and '.join(words)} it is taken", replace(node, **changes)
+    return f"it is supported if trained with {' and '.join(words)}", replace(node, **changes)
 
 
 def lower_floor(node: Node) -> tuple[str, Node] | None:
-    """A floor as far below rest as the threshold is above."""
+    """Set the floor as far below rest as the threshold is above."""
     if not isinstance(node, Neuron):
         return None
     floor = -float(node.v_threshold.mean())
-    return f"v_min {floor:g} is taken", replace(node, v_min=np.asarray(floor))
+    return f"v_min {floor:g} is supported", replace(node, v_min=np.asarray(floor))
 
 
 APPROXIMATIONS = {
@@ -110,23 +110,23 @@ APPROXIMATIONS = {
     "comparison": ("gt->ge",),
     "plain_neurons": ("spike_cap->chip_cap",),
 }
-"""The approximations that may help against the findings of a rule."""
+"""The approximations that may resolve the findings of a rule."""
 
 REWRITES: dict[str, Rewrite] = {
     "node_kinds": as_sum,
     "integrate_and_fire": _neuron(
-        "trained as IAF, with neither decay nor synaptic current, it is taken",
+        "it is supported if trained as IAF, without decay and synaptic current",
         alpha_mem=np.ones(()),
         alpha_syn=None,
     ),
     "reset": _neuron(
-        "trained with a reset that subtracts the threshold it is taken",
+        "it is supported if trained with a reset that subtracts the threshold",
         reset="subtract",
         reset_when="same",
         reset_amount=None,
         v_reset=np.zeros(()),
     ),
-    "comparison": _neuron("trained to fire at the threshold it is taken", compare="ge"),
+    "comparison": _neuron("it is supported if trained to fire at the threshold", compare="ge"),
     "one_number_a_core": one_value,
     "membrane_floor": lower_floor,
     "plain_neurons": plain,

@@ -1,4 +1,4 @@
-"""What the camera of a Speck chip asks of the network behind it: rules on the real-valued graph."""
+"""Rules on the real-valued graph about the camera of a Speck chip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["input_pooling", "sensor_first"]
 
 
 def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
-    """There is one camera, in front of everything."""
+    """Check that there is one camera, before every other layer."""
     sensors = graph.of(Sensor)
     for name in sensors:
         if len(sensors) > 1:
@@ -27,20 +27,20 @@ def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
         before = graph.before(name)
         if before != graph.input or graph.pre(name)[0].delay:
             yield error(
-                "sensor_first", name, f"is fed by {before!r}; {chip.name}'s sensor is first"
+                "sensor_first", name, f"reads {before!r}; the sensor of {chip.name} must be first"
             )
     past = [edge.post for edge in graph.post(graph.input) if edge.post not in sensors]
     for name in past if sensors else ():
         yield error(
             "sensor_first",
             name,
-            f"reads the input past {', '.join(map(repr, sensors))}; all events of {chip.name} come "
-            "through its sensor",
+            f"reads the input without {', '.join(map(repr, sensors))}; all events of {chip.name} "
+            "pass its sensor",
         )
 
 
 def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
-    """Events are pooled by the camera, before its crop and for all that reads it alike."""
+    """Check that pools of the input are part of the camera."""
     for name in graph.of(SumPool2d):
         read = {source for source, _ in sources(graph, name)}
         if graph.input in read:
@@ -48,16 +48,18 @@ def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
                 "input_pooling",
                 name,
                 f"pools the input; {chip.name} pools between cores and in its sensor, but not "
-                "what is sent to a core from outside",
-                advice=Advice(partial(_with_a_sensor, graph, name, chip)),
+                "events that are sent to a core from outside",
+                advice=Advice(partial(_sensor_remedy, graph, name, chip)),
             )
         for sensor in read & graph.of(Sensor).keys():
-            crop = Advice(partial(_another_crop, graph, name, sensor))
-            yield error("input_pooling", name, _why_not(graph, name, sensor, chip), advice=crop)
+            crop = Advice(partial(_crop_remedy, graph, name, sensor))
+            yield error(
+                "input_pooling", name, _reason_not_folded(graph, name, sensor, chip), advice=crop
+            )
 
 
-def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
-    """Why a pool behind a sensor was not folded into it."""
+def _reason_not_folded(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
+    """Return why a pool behind a sensor was not folded into it."""
     pool, node = graph[name], graph[sensor]
     assert isinstance(pool, SumPool2d)
     assert isinstance(node, Sensor)
@@ -66,15 +68,15 @@ def _why_not(graph: Graph, name: str, sensor: str, chip: SpeckChip) -> str:
     if pool.stride != pool.kernel:
         return f"{fact}, and with stride {pool.stride} its windows overlap or leave gaps"
     if others:
-        return f"{fact}, for all that reads it alike: {', '.join(map(repr, others))} reads it, too"
+        return f"{fact}, for all its readers alike: {', '.join(map(repr, others))} reads it, too"
     return (
-        f"{fact}, before its crop and mirrors; of what is kept, {node.size} from {node.origin} on, "
-        "its windows are not the sensor's"
+        f"{fact}, before its crop and mirrors; with a crop of {node.size} from {node.origin}, its "
+        "windows are not those of the sensor"
     )
 
 
-def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
-    """The nearest crop with which the pool is folded and nothing behind it changes its shape."""
+def _crop_remedy(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
+    """Yield the nearest crop with which the pool is folded and no later shape changes."""
     window, node = graph[pool], graph[sensor]
     assert isinstance(window, SumPool2d)
     assert isinstance(node, Sensor)
@@ -85,11 +87,11 @@ def _another_crop(graph: Graph, pool: str, sensor: str) -> Iterator[Remedy]:
     moved = replace(node, origin=(top, left), size=(height, width))
     if pool not in fold_sensor_pool(graph.replace({sensor: moved})):
         crop = f"(({top}, {top + height}), ({left}, {left + width}))"
-        yield Remedy(f"crop={crop} in {sensor!r} is taken")
+        yield Remedy(f"crop={crop} in {sensor!r} is supported")
 
 
-def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]:
-    """The layer that takes the pool over, if it does."""
+def _sensor_remedy(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]:
+    """Yield the sensor that can replace a pool of the input, if it fits the chip."""
     channels, height, width = graph.shape(graph.input)
     merge = channels == 1
     name = "sensor"
@@ -98,12 +100,10 @@ def _with_a_sensor(graph: Graph, pool: str, chip: SpeckChip) -> Iterator[Remedy]
     nodes = {**graph.nodes, name: Sensor(merge=merge, size=(height, width))}
     edges = [replace(e, pre=name) if e.pre == graph.input else e for e in graph.edges]
     tried = fold_sensor_pool(Graph(nodes, [Edge(graph.input, name), *edges]))
-    made = tried[name]
-    assert isinstance(made, Sensor)
+    sensor = tried[name]
+    assert isinstance(sensor, Sensor)
     shape = (channels, height, width)
-    if pool in tried or any(beyond_limits(SpeckSensor.of(made, name), shape, chip)):
+    if pool in tried or any(beyond_limits(SpeckSensor.of(sensor, name), shape, chip)):
         return
     merged = ", merge_polarities=True" if merge else ""
-    yield Remedy(
-        f"toolchain.nn.DVSLayer(({height}, {width}){merged}) before it takes its pooling over"
-    )
+    yield Remedy(f"toolchain.nn.DVSLayer(({height}, {width}){merged}) before it can do its pooling")

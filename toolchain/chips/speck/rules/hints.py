@@ -1,7 +1,7 @@
-"""What may help against a finding about a program: actions in words, each with the program after.
+"""Hints for findings about a program: actions in words, each with the program after it.
 
-Those that were tried and help become the finding's hint; see ``toolchain.chips.rules.hints``. All
-rules and the placement are run on the program as an action leaves it.
+Those that resolve the finding when tried become its hint; see ``toolchain.chips.rules.hints``. All
+rules and the placement are run on the program after an action.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
 from toolchain.chips.rules.trial import Case
-from toolchain.chips.speck.lower.place import cores_that_fit, crowded, text_of_ids
+from toolchain.chips.speck.lower.place import cores_that_fit, overfull_groups, text_of_ids
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
 from toolchain.chips.speck.rules import edits
 from toolchain.chips.speck.spec import SpeckChip
@@ -24,10 +24,10 @@ SpeckCase: TypeAlias = Case[SpeckProgram, SpeckChip]
 
 
 def advise(case: SpeckCase) -> Iterator[Remedy]:
-    """Yield what helps: changes to the program, then another chip."""
+    """Yield remedies: changes to the program, then another chip."""
     yield from edited(case, EDITS)
     if case.finding.rule in ON_ANOTHER_CHIP:
-        # those that no tool knows any more are left out
+        # chips that the vendor's tools no longer support are left out
         yield from fitting(case.trial.elsewhere(edits.moved, lambda chip: not chip.vendor_note))
 
 
@@ -35,51 +35,51 @@ def advise(case: SpeckCase) -> Iterator[Remedy]:
 
 
 def fewer_channels(case: SpeckCase) -> Edits[SpeckProgram]:
-    """As many output channels as fit a core. A network's own outputs are what it is for."""
+    """Try the most output channels that fit a core; outputs of the network stay."""
     core = _core(case)
     if core.name in case.subject.outputs:
         return
 
     def fits(outputs: int) -> bool:
-        smaller = edits.narrower(case.subject, core.name, outputs)
+        smaller = edits.with_outputs(case.subject, core.name, outputs)
         return smaller is not None and bool(cores_that_fit(smaller[core.name], case.chip))
 
     outputs = core.weight.shape[0]
     if most := largest(outputs, fits):
-        smaller = edits.narrower(case.subject, core.name, most)
+        smaller = edits.with_outputs(case.subject, core.name, most)
         assert smaller is not None
         ids = text_of_ids(cores_that_fit(smaller[core.name], case.chip), "or")
         yield f"{outputs} -> {most} output channels fits core {ids}", smaller
 
 
 def allowed_channels(case: SpeckCase) -> Edits[SpeckProgram]:
-    """As many channels as a core may have, where they come from."""
+    """Try the most channels of a core, in the layers that they come from."""
     most = int(case.chip.limits.channels.value)
     wide = [_core(case).name] + [s.name for s, _ in case.subject.sources(_core(case).name) if s]
     for name in wide:
         outputs = case.subject[name].weight.shape[0]
         if outputs > most and name not in case.subject.outputs:
-            text = f"{outputs} -> {most} output channels of {_weights(case, name)} are taken"
-            yield text, edits.narrower(case.subject, name, most)
+            text = f"{outputs} -> {most} output channels of {_weights(case, name)} are supported"
+            yield text, edits.with_outputs(case.subject, name, most)
 
 
 def pooled_before(case: SpeckCase) -> Edits[SpeckProgram]:
-    """The smallest pooling before the layer that helps."""
+    """Try the smallest pooling before the layer that helps."""
     yield from _pooled_before(case, _core(case))
 
 
 def larger_stride(case: SpeckCase) -> Edits[SpeckProgram]:
-    """The smallest stride of the layer that helps."""
+    """Try the smallest stride of the layer that helps."""
     yield from _larger_stride(case, _core(case))
 
 
 def _pooled_before(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
     sources = [*case.subject.sources(core.name)]
     if case.subject.sensor is None and any(source is None for source, _ in sources):
-        return  # a core can pool what it sends, and nobody but a sensor does so for the input
+        return  # cores pool their own output; only a sensor pools the input
     now = max(target.pooling for _, target in sources)
     for pooling in case.chip.limits.pooling.values:
-        changed = edits.pooled(case.subject, core.name, pooling) if pooling > now else None
+        changed = edits.with_pooling(case.subject, core.name, pooling) if pooling > now else None
         if case.helps(changed):
             yield f"sum pooling of {pooling} before {core.weight_name} fits", changed
             return
@@ -89,14 +89,14 @@ def _larger_stride(case: SpeckCase, core: SpeckCore) -> Edits[SpeckProgram]:
     for step in case.chip.limits.strides.values:
         if step <= max(core.stride):
             continue
-        changed = edits.strided(case.subject, core.name, (step, step))
+        changed = edits.with_stride(case.subject, core.name, (step, step))
         if case.helps(changed):
             yield f"stride {step} of {core.weight_name} fits", changed
             return
 
 
 def two_cores(case: SpeckCase) -> Edits[SpeckProgram]:
-    """Half of the output channels on another core. An output has to stay in one piece."""
+    """Try half of the output channels on another core; outputs of the network stay."""
     core = _core(case)
     outputs = core.weight.shape[0]
     if core.name in case.subject.outputs or outputs < 2:
@@ -113,7 +113,7 @@ def two_cores(case: SpeckCase) -> Edits[SpeckProgram]:
 
 
 def without_bias(case: SpeckCase) -> Edits[SpeckProgram]:
-    """A layer without biases takes no memory for them."""
+    """Try the layer without biases, which then takes no memory for them."""
     core = _core(case)
     if core.bias is None:
         return
@@ -123,11 +123,11 @@ def without_bias(case: SpeckCase) -> Edits[SpeckProgram]:
     yield f"without its biases, {lost}, it fits", edits.without_bias(case.subject, core.name)
 
 
-# ---- a crowd of layers ----
+# ---- layers that share too few cores ----
 
 
 def smaller_member(case: SpeckCase) -> Edits[SpeckProgram]:
-    """One layer that goes elsewhere once it is smaller: by channels, by pooling, by stride."""
+    """Try one smaller layer that fits other cores: by channels, by pooling, by stride."""
     layers = _members(case)
     yield from _narrowest(case, layers)
     for smaller in (_pooled_before, _larger_stride):
@@ -135,7 +135,7 @@ def smaller_member(case: SpeckCase) -> Edits[SpeckProgram]:
 
 
 def _narrowest(case: SpeckCase, layers: Sequence[SpeckCore]) -> Edits[SpeckProgram]:
-    """The layer that has to lose the smallest part of its channels."""
+    """Try the layer that has to lose the smallest part of its channels."""
     most = {
         core.name: _most_channels(case, core)
         for core in layers
@@ -145,12 +145,12 @@ def _narrowest(case: SpeckCase, layers: Sequence[SpeckCore]) -> Edits[SpeckProgr
     if kept and max(kept.values()) > 0:
         name = max(kept, key=lambda n: kept[n])
         outputs = case.subject[name].weight.shape[0]
-        changed = edits.narrower(case.subject, name, most[name])
+        changed = edits.with_outputs(case.subject, name, most[name])
         yield f"{outputs} -> {most[name]} output channels of {_weights(case, name)} fits", changed
 
 
 def _core(case: SpeckCase) -> SpeckCore:
-    """The layer that the finding is about."""
+    """Return the layer that the finding is about."""
     where = case.finding.where
     return next(core for core in case.subject.cores if where in (core.name, core.weight_name))
 
@@ -161,13 +161,13 @@ def _weights(case: SpeckCase, name: str) -> str:
 
 def _most_channels(case: SpeckCase, core: SpeckCore) -> int:
     return largest(
-        core.weight.shape[0], lambda n: case.helps(edits.narrower(case.subject, core.name, n))
+        core.weight.shape[0], lambda n: case.helps(edits.with_outputs(case.subject, core.name, n))
     )
 
 
 def _members(case: SpeckCase) -> Sequence[SpeckCore]:
-    """The layers of the crowd; the layer alone where it is about one that fits no core."""
-    for layers, _ in crowded(case.subject, case.chip, {}):
+    """Return the layers of the group, or the layer alone if it fits no core."""
+    for layers, _ in overfull_groups(case.subject, case.chip, {}):
         if layers[0].name == case.finding.where:
             return layers
     return [_core(case)]
@@ -177,62 +177,62 @@ def _members(case: SpeckCase) -> Sequence[SpeckCore]:
 
 
 def allowed_stride(case: SpeckCase) -> Edits[SpeckProgram]:
-    """The strides next to the one that is asked for."""
+    """Try the supported strides next to the one in use."""
     allowed, own = case.chip.limits.strides.values, _core(case).stride
     below = tuple(max(step for step in allowed if step <= s) for s in own)
     above = tuple(min((step for step in allowed if step >= s), default=allowed[-1]) for s in own)
     for height, width in dict.fromkeys((below, above)):
-        changed = edits.strided(case.subject, _core(case).name, (height, width))
-        yield f"stride {height}x{width} is taken", changed
+        changed = edits.with_stride(case.subject, _core(case).name, (height, width))
+        yield f"stride {height}x{width} is supported", changed
 
 
 def allowed_padding(case: SpeckCase) -> Edits[SpeckProgram]:
-    """As much padding as a core can be set to."""
+    """Try the largest padding of a core."""
     most = int(case.chip.limits.padding.value)
     height, width = (min(most, pad) for pad in _core(case).padding)
-    changed = edits.padded(case.subject, _core(case).name, (height, width))
-    yield f"padding {height}x{width} is taken", changed
+    changed = edits.with_padding(case.subject, _core(case).name, (height, width))
+    yield f"padding {height}x{width} is supported", changed
 
 
 def square_kernel(case: SpeckCase) -> Edits[SpeckProgram]:
-    """Zeros behind the shorter side."""
+    """Try zeros behind the shorter side."""
     side = max(_core(case).weight.shape[2:])
-    changed = edits.squared(case.subject, _core(case).name)
+    changed = edits.with_square_kernel(case.subject, _core(case).name)
     if changed is not None:
         _, height, width = changed[_core(case).name].output_shape
-        yield f"a {side}x{side} kernel is taken, with a map of {height}x{width}", changed
+        yield f"a {side}x{side} kernel is supported, with a map of {height}x{width}", changed
 
 
 def allowed_pooling(case: SpeckCase) -> Edits[SpeckProgram]:
-    """The largest pooling that there is, for each layer that asks for another."""
+    """Try the next smaller supported pooling, for each connection with another."""
     allowed = case.chip.limits.pooling.values
     at_input = case.finding.where == case.subject.input_name
     targets = case.subject.inputs if at_input else _core(case).destinations
     for target in targets:
         if target.pooling not in allowed:
             smaller = max(step for step in allowed if step <= target.pooling)
-            changed = edits.pooled(case.subject, target.layer, smaller)
-            yield f"sum pooling of {smaller} to {target.layer} is taken", changed
+            changed = edits.with_pooling(case.subject, target.layer, smaller)
+            yield f"sum pooling of {smaller} to {target.layer} is supported", changed
 
 
 def copy_of_layer(case: SpeckCase) -> Edits[SpeckProgram]:
-    """A second core that computes the same, for the destinations beyond the limit."""
+    """Try a second core with the same weights, for the destinations beyond the limit."""
     most = int(case.chip.limits.destinations.value)
     core = _core(case)
     rest = " and ".join(target.layer for target in core.destinations[most:])
-    changed = edits.copied(case.subject, core.name, most)
+    changed = edits.with_copy(case.subject, core.name, most)
     yield f"a copy of {core.weight_name} and {core.name} for {rest} gives the same output", changed
 
 
 def usable_floor(case: SpeckCase) -> Edits[SpeckProgram]:
-    """The largest floor that works."""
+    """Try the largest floor that works."""
     floor = int(case.chip.limits.threshold_low_max.value)
     changed = edits.with_floor(case.subject, _core(case).name, floor)
     yield f"threshold_low {_core(case).threshold_low} -> {floor}", changed
 
 
 def smaller_scale(case: SpeckCase) -> Edits[SpeckProgram]:
-    """A layer's integers divided by the smallest power of two that helps."""
+    """Try a layer's integers divided by the smallest power of two that helps."""
     for exponent in range(1, 17):
         changed = edits.rescaled(case.subject, _core(case).name, 2**exponent)
         if case.helps(changed):
@@ -244,11 +244,11 @@ def smaller_scale(case: SpeckCase) -> Edits[SpeckProgram]:
 
 
 def smaller_weights(case: SpeckCase) -> Edits[SpeckProgram]:
-    """Weights worth less than two spikes."""
+    """Try weights below two thresholds."""
     core, top = _core(case), 2 * _core(case).threshold_high - 1
     many = int((core.weight > top).sum())
-    text = f"{many} of {core.weight.size} weights clipped to {top} leave one spike an event"
-    yield text, edits.clipped(case.subject, core.name, top)
+    text = f"{many} of {core.weight.size} weights clipped to {top} give one spike an event"
+    yield text, edits.with_clipped_weights(case.subject, core.name, top)
 
 
 ON_ANOTHER_CHIP = (
@@ -261,7 +261,7 @@ ON_ANOTHER_CHIP = (
     "bias_range",
     "state_range",
 )
-"""Rules whose findings may be gone on another chip."""
+"""Rules whose findings another chip may not have."""
 SMALLER = (two_cores, fewer_channels, pooled_before, larger_stride)
 EDITS: EditsOf[SpeckProgram, SpeckChip] = {
     "kernel_memory": SMALLER,

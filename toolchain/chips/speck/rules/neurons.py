@@ -1,6 +1,6 @@
-"""What layers may compute on Speck: rules on the real-valued graph, each yielding findings.
+"""Rules on the real-valued graph about what a single layer computes.
 
-Max pooling has no rule: no Graph holds it, so extraction refuses it by the layer's name.
+Max pooling has no rule: a Graph cannot represent it, so extraction refuses it by the layer's name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from toolchain.chips.rules.graph import (
     subtracts_other,
     unusual,
 )
-from toolchain.chips.speck.faults import by
+from toolchain.chips.speck.faults import shape_text
 from toolchain.chips.speck.lower.dense import dense
 from toolchain.chips.speck.program import kernel_words
 from toolchain.chips.speck.spec import SpeckChip
@@ -28,8 +28,8 @@ from toolchain.report import count
 __all__ = ["NEURONS"]
 
 
-def _resets_otherwise(node: Neuron) -> bool:
-    """Whether a spike does more or less than to take the threshold off, or to return to zero."""
+def _unsupported_reset(node: Neuron) -> bool:
+    """Return whether the reset is neither subtraction of the threshold nor return to zero."""
     zero = node.reset in ("value", "additive") and not np.any(node.v_reset)
     subtract = node.reset == "subtract" and not subtracts_other(node)
     return node.reset_when != "same" or not (zero or subtract)
@@ -53,17 +53,17 @@ reset = refused(
     "reset",
     Neuron,
     (
-        _resets_otherwise,
+        _unsupported_reset,
         lambda node: (
             f"resets by {reset_of(node)!r}; {{chip}} subtracts the threshold or returns "
-            "to zero, at once"
+            "to zero, in the same step"
         ),
     ),
 )
 
 
-def _several(field: str) -> Fault[Neuron]:
-    """A field that has not the same value in all neurons."""
+def _several_values(field: str) -> Fault[Neuron]:
+    """Return the fault for a field with several values among the neurons."""
 
     def values(node: Neuron) -> int:
         value: Array | None = getattr(node, field)
@@ -75,7 +75,9 @@ def _several(field: str) -> Fault[Neuron]:
     )
 
 
-one_number_a_core = refused("one_number_a_core", Neuron, _several("v_threshold"), _several("v_min"))
+one_number_a_core = refused(
+    "one_number_a_core", Neuron, _several_values("v_threshold"), _several_values("v_min")
+)
 
 
 def _floor(node: Neuron) -> float:
@@ -105,30 +107,34 @@ plain_neurons = refused(
 
 
 def dense_kernel(graph: Graph, chip: SpeckChip) -> Findings:
-    """A core has no field for groups, dilation and a second side; zeros say the same, at a cost."""
+    """Report kernels with groups, dilation or two sides, which are filled with zeros."""
     for name, node in graph.of(Conv2d).items():
         kernel = dense(node, graph.input_shape_of(name), chip.limits)
-        own, made = node.weight.shape, kernel.weight.shape
-        if own == made:
+        own, written = node.weight.shape, kernel.weight.shape
+        if own == written:
             continue
         message = (
-            f"{_unusual(node)} written as one dense {made[2]}x{made[3]} kernel, exactly: "
-            f"{count(kernel.weight.size - node.weight.size)} of {count(kernel.weight.size)} "
-            f"weights are zeros. It takes {count(kernel_words(made))} kernel words, of which "
-            f"{count(kernel_words(own))} would hold the weights, and on {chip.name} each zero is "
-            "an update too"
+            f"{_unsupported_settings(node)} written as one dense {written[2]}x{written[3]} kernel, "
+            f"exactly: {count(kernel.weight.size - node.weight.size)} of "
+            f"{count(kernel.weight.size)} weights are zeros. It takes "
+            f"{count(kernel_words(written))} kernel words instead of {count(kernel_words(own))}, "
+            f"and on {chip.name} each zero is an update too"
         )
         source = chip.cite(chip.limits.kernel_size)
-        yield info("dense_kernel", name, message, kernel_words(made), source=source)
+        yield info("dense_kernel", name, message, kernel_words(written), source=source)
 
 
-def _unusual(node: Conv2d) -> str:
-    """What a core has no field for: ``2 groups and dilation 1x3``."""
+def _unsupported_settings(node: Conv2d) -> str:
+    """Return the settings that a core has no field for: ``2 groups and dilation 1x3``."""
     height, width = node.weight.shape[2:]
-    found = [f"{node.groups} groups"] * (node.groups != 1)
-    found += [f"dilation {by(node.dilation)}"] * (node.dilation != (1, 1))
-    found += [f"kernel {height}x{width}"] * (height != width)
-    return " and ".join(found)
+    settings = []
+    if node.groups != 1:
+        settings.append(f"{node.groups} groups")
+    if node.dilation != (1, 1):
+        settings.append(f"dilation {shape_text(node.dilation)}")
+    if height != width:
+        settings.append(f"kernel {height}x{width}")
+    return " and ".join(settings)
 
 
 square_pooling = refused(

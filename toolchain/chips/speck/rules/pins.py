@@ -1,4 +1,4 @@
-"""Hints about a placement made by hand: the cores that a layer can be on."""
+"""Hints for a placement given by the user: the cores that a layer can be placed on."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def advised_pins(
     chip: SpeckChip,
     cores: Mapping[str, int],
 ) -> tuple[Diagnostic, ...]:
-    """``findings`` about a placement made by hand, each with the cores that the layer can be on.
+    """Return the findings about a user's placement with hints on the cores that are possible.
 
     Args:
-        findings: what ``place`` found.
-        program, chip: what was placed.
-        cores: hardware id by name of the layer, as it was given.
+        findings: the findings of ``place``.
+        program, chip: its arguments.
+        cores: hardware id by name of the layer, as given by the user.
     """
     layers = {core.name: core for core in program.cores}
 

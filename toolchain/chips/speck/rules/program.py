@@ -1,8 +1,8 @@
-"""What a Speck chip refuses, or does differently: one small question a function.
+"""Every rule on a program: limits of a Speck chip, and differences from the simulation.
 
-A rule reads its limit from the chip specification, yields what it finds and changes nothing.
-``where`` is the user's name of the convolution for what concerns weights, of the neuron layer for
-what concerns neurons.
+A rule reads its limit from the chip specification and yields findings; it changes nothing.
+``where`` is the user's name of the convolution in findings about weights, and of the neuron layer
+in findings about neurons.
 
 Source of the list: sinabs documentation, "Speck: available network architectures" and "chip
 errata"; Speck Dev Kit manual. Each finding cites its own limit.
@@ -39,18 +39,18 @@ RULES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
     *BEHAVIOUR,
     *ASSIGNED,
 )
-"""In the order in which they report."""
+"""The rules, in the order of their findings."""
 
 ALL = (*RULES, placement)
-"""What a program has to pass after a remedy."""
+"""Rules that a program has to pass after a remedy."""
 
 
 check = partial(checked, rules=RULES, advise=advise, after=(placement,))
-"""Every finding about a program. Whether the layers find cores is asked by ``place``."""
+"""Function that returns every finding about a program, except about its placement (``place``)."""
 
 
 def with_hints(
     findings: Iterable[Diagnostic], program: SpeckProgram, chip: SpeckChip
 ) -> tuple[Diagnostic, ...]:
-    """Return what ``place`` found of a program, with hints that are tried when they are read."""
+    """Return the findings of ``place``, with hints that are tried when they are read."""
     return advised(findings, Trial(subject=program, chip=chip, rules=ALL), advise)

@@ -1,7 +1,7 @@
-"""Whether cores keep up with their events. One that does not stalls the whole chip, unannounced.
+"""Limits on the rates of a core. An overloaded core stalls the chip without an error.
 
-Nobody publishes what a core can do. A limit is the user's own, from measurements or caution, or the
-chip file's, where it says how little is known about it.
+The maximum rates of a core are not published. A limit is given by the user, from measurements or
+as a margin, or is in the chip file, with its basis.
 
 Source: sinabs documentation, "Tips for training".
 """
@@ -22,15 +22,21 @@ __all__ = ["RateLimits", "check_rates"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """What one core can do, on average.
+    """Limits of one core on its mean rates.
 
     Attributes:
         synops_per_second: synaptic operations, synop/s > 0; None for no limit.
         events_per_second: events that come in, spike/s > 0; None for no limit.
-        source: who says so.
+        source: origin of the limits, for the findings.
 
     Raises:
         ValueError: a limit that is not above 0.
+
+    >>> from toolchain import load_chip
+    >>> RateLimits.of(load_chip("speck2f")).events_per_second is None  # not published
+    True
+    >>> RateLimits(events_per_second=1e6, source="measured")
+    RateLimits(synops_per_second=None, events_per_second=1000000.0, source='measured')
     """
 
     synops_per_second: float | None = None
@@ -45,7 +51,7 @@ class RateLimits:
 
     @classmethod
     def of(cls, chip: SpeckChip) -> RateLimits:
-        """What the chip's file knows, which may be nothing."""
+        """Return the limits in the chip's file; None for those it does not have."""
         synops, events = chip.limits.synop_rate, chip.limits.event_rate
         return cls(
             synops_per_second=_in(synops, "synop/s"),
@@ -55,12 +61,28 @@ class RateLimits:
 
 
 def check_rates(program: SpeckProgram, activity: Activity, limits: RateLimits) -> Findings:
-    """A warning for each layer whose mean rates are above a limit; peaks may be far higher.
+    """Yield a warning for each layer with mean rates above a limit; peaks may be far higher.
 
     Args:
-        program: what is loaded.
-        activity: what was counted, or assumed, of this program.
-        limits: of one core.
+        program: the program on the chip.
+        activity: counted or assumed activity of this program.
+        limits: limits of one core.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> from toolchain.chips.speck import simulate
+    >>> from toolchain.chips.speck.counts import of_run
+    >>> counted = of_run(program, simulate(program, np.ones((4, 3, 1, 1), int)))
+    >>> for finding in check_rates(program, counted, RateLimits(events_per_second=2000)):
+    ...     print(finding.where, finding.message)
+    spk 3 000 event/s on average, the limit of a core is 2 000: 1.5 times as much, which would
+    stall the whole chip
     """
     layers = {layer.name: layer for layer in activity.layers}
     sent = {name: layer.spikes_per_step / activity.dt for name, layer in layers.items()}

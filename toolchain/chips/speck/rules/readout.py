@@ -1,4 +1,4 @@
-"""Rules about the readout block; a program without one has nothing to fear."""
+"""Rules about the readout block; a program without one has no findings."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ __all__ = ["READOUT"]
 
 
 def readout_block(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """The chip has no readout that can be used."""
+    """Check that the chip has a readout block that can be used."""
     if program.readout is not None and not chip.readout:
-        message = f"is sent to the readout block, {chip.name} has none that can be used"
+        message = f"is sent to the readout block, {chip.name} has none that works"
         yield error("readout_block", program.readout.layer, message)
 
 
 def readout_size(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """More classes than the readout tells apart."""
+    """Check that the readout distinguishes as many classes as there are."""
     limit = chip.limits.readout_classes
     if program.readout is None or limit is None:
         return
     number = sum(neuron.readout_class is not None for neuron in readout_table(program))
     if number > limit.value:
-        message = f"{count(number)} classes, the readout of {chip.name} tells {limit.value} apart"
+        message = f"{count(number)} classes, the readout of {chip.name} distinguishes {limit.value}"
         yield error("readout_size", program.readout.layer, message, number, limit, chip)
 
 
 def readout_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """A core sends to the readout and to too many other cores."""
+    """Check that a core has a destination left for the readout."""
     limit = chip.limits.destinations
     if program.readout is None:
         return

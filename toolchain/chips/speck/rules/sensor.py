@@ -1,4 +1,4 @@
-"""Rules about the camera: what it can be set to, and what of it is not simulated."""
+"""Rules about the camera: its limits, and what of it is not simulated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings, Rule, error, warning
-from toolchain.chips.speck.faults import by
+from toolchain.chips.speck.faults import shape_text
 from toolchain.chips.speck.lower.place import text_of_ids
 from toolchain.chips.speck.program import Destination, SpeckProgram
 from toolchain.chips.speck.rules.at import entries
@@ -18,20 +18,21 @@ __all__ = ["SENSOR", "beyond_limits"]
 
 
 def sensor(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """A camera that the chip does not have, or cannot set up like this."""
+    """Check that the chip has a camera with these settings."""
     if program.sensor is not None:
         yield from beyond_limits(program.sensor, program.input_shape, chip)
 
 
 def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckChip) -> Findings:
-    """What ``sensor`` asks of ``chip`` in vain, for events of ``shape`` (channels, y, x)."""
+    """Yield the settings of ``sensor`` that ``chip`` lacks, for events (channels, y, x)."""
     limits, find = chip.sensor, partial(error, "sensor", sensor.name)
     if limits is None:
-        yield find(f"{chip.name} has no event sensor that is known of")
+        yield find(f"{chip.name} has no documented event sensor")
         return
     channels, *sides = shape
     if max(sides) > limits.size.value:
-        message = f"map of {by(sides)} pixels, {chip.name} has {by([int(limits.size.value)] * 2)}"
+        square = shape_text([int(limits.size.value)] * 2)
+        message = f"map of {shape_text(sides)} pixels, {chip.name} has {square}"
         yield find(message, max(sides), limits.size, chip)
     polarities = limits.polarities
     if channels > polarities.value:
@@ -46,12 +47,12 @@ def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckC
         yield find(message, None, polarities, chip, hint=merging)
     if not set(sensor.pooling) <= set(limits.pooling.values):
         allowed = text_of_ids(limits.pooling.values, "or")
-        message = f"pooling {by(sensor.pooling)}, each axis of {chip.name} takes {allowed}"
+        message = f"pooling {shape_text(sensor.pooling)}, each axis of {chip.name} takes {allowed}"
         yield find(message, max(sensor.pooling), limits.pooling, chip)
 
 
 def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """The camera sends its events to too many cores, or to other channels than its own."""
+    """Check that the camera sends to few enough cores, and to its own channels."""
     if program.sensor is None or chip.sensor is None:
         return
     find = partial(error, "sensor_destinations", program.sensor.name)
@@ -62,34 +63,36 @@ def sensor_destinations(program: SpeckProgram, chip: SpeckChip) -> Findings:
     for target in program.inputs:
         if shift := target.feature_shift:
             message = (
-                f"sends to channels from {shift} on of {target.layer}, the sensor of {chip.name} "
-                "to those from 0 on"
+                f"sends to channels of {target.layer} from {shift} on, the sensor of {chip.name} "
+                "only from 0 on"
             )
             yield find(message, shift, limit, chip, limit=0)
 
 
 @each(entries)
 def input_pooling(at: At[SpeckProgram, SpeckChip, Destination]) -> Findings:
-    """Pooling on the way from the input to a core, for which there is no setting."""
+    """Check that connections of the input have no pooling, for which there is no setting."""
     pooling = at.item.pooling
     if pooling != 1:
         message = (
             f"sum pooling of {pooling} to {at.item.layer}; {at.chip.name} pools between cores and "
-            "in its sensor, but not what is sent to a core from outside"
+            "in its sensor, but not events that are sent to a core from outside"
         )
         yield at.finding(message, pooling, at.chip.limits.pooling, limit=1)
 
 
 def event_filter(program: SpeckProgram, chip: SpeckChip) -> Findings:
-    """A filter that cannot be set up like this, or that drops events which the simulation keeps."""
+    """Check the filter's settings, and report one that drops events the simulation keeps."""
     if program.sensor is None or program.sensor.filter is None or chip.sensor is None:
         return
     settings, limits, name = program.sensor.filter, chip.sensor, program.sensor.name
     find = partial(error, "event_filter", name)
     size, side = limits.filter_size, max(settings.filter_size)
     if side > size.value:
-        square = by([int(size.value)] * 2)
-        message = f"filter window {by(settings.filter_size)}, {chip.name} takes at most {square}"
+        square = shape_text([int(size.value)] * 2)
+        message = (
+            f"filter window {shape_text(settings.filter_size)}, {chip.name} takes at most {square}"
+        )
         yield find(message, side, size, chip)
     width, threshold = limits.filter_time_width, settings.threshold
     most = 2 ** int(width.value) - 1
@@ -97,7 +100,7 @@ def event_filter(program: SpeckProgram, chip: SpeckChip) -> Findings:
         message = f"filter threshold of {count(threshold)} ticks, {chip.name} counts to "
         yield find(message + count(most), threshold, width, chip, limit=most)
     if settings.enable:
-        message = f"the event filter drops events on {chip.name}, and none in the simulation"
+        message = f"the event filter drops events on {chip.name}, but none in the simulation"
         yield warning("event_filter", name, message, None, size, chip)
 
 

@@ -1,4 +1,4 @@
-"""How layers may be joined for Speck: rules on the real-valued graph, each yielding findings."""
+"""Rules on the real-valued graph about the connections of layers."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ node_kinds = refused(
     Node,
     (
         lambda node: isinstance(node, AvgPool2d),
-        "is an average whose factor no following weight can take; {chip} only sums",
+        "is an average whose factor cannot be folded into a following weight; {chip} only sums",
     ),
     (
         lambda node: isinstance(node, Scale),
-        "is a factor that no weight beside it can take; {chip} has no factors",
+        "is a factor that cannot be folded into a neighbouring weight; {chip} has none",
     ),
     (
         lambda node: not isinstance(node, KINDS),
@@ -65,7 +65,7 @@ feature_maps = refused(
 
 @each(nodes(Node))
 def weight_then_neuron(at: AtNode) -> Findings:
-    """A core is a convolution followed by its own spiking neurons."""
+    """Check that each convolution is followed by spiking neurons of its own."""
     graph = at.subject
     if isinstance(at.item, Neuron):
         first = graph.before(at.name)
@@ -85,7 +85,7 @@ def weight_then_neuron(at: AtNode) -> Findings:
 
 @each(nodes(Node))
 def spikes_between_cores(at: AtNode) -> Findings:
-    """What a weight reads, and what leaves the network, are spikes of cores, perhaps pooled."""
+    """Check that weights read, and the network outputs, spikes of cores."""
     graph, chip = at.subject, at.chip
     if isinstance(at.item, Output):
         last = graph.before(at.name)
@@ -101,23 +101,23 @@ def spikes_between_cores(at: AtNode) -> Findings:
     for source in read:
         if not isinstance(graph[source], (Neuron, Input, Sensor)):
             yield at.finding(
-                f"reads {source!r} ({type(graph[source]).__name__}); between two weight layers of "
-                f"{chip.name} stand spiking neurons"
+                f"reads {source!r} ({type(graph[source]).__name__}); {chip.name} needs spiking "
+                "neurons between two weight layers"
             )
     for source in sorted({s for s in read if read.count(s) > 1}):
-        yield at.finding(f"reads {source!r} twice, a core of {chip.name} is sent to once")
+        yield at.finding(f"reads {source!r} twice, a core of {chip.name} can read a source once")
 
 
 def _delayed(graph: Graph) -> Iterator[tuple[str, str]]:
-    """Yield what a layer gets of earlier timesteps."""
+    """Yield the connections from earlier timesteps: (layer, source)."""
     yield from ((edge.post, edge.pre) for edge in graph.edges if edge.delay)
 
 
 @each(_delayed)
 def feed_forward(at: At[Graph, SpeckChip, str]) -> Findings:
-    """Loops can lock the chip up."""
+    """Check that there is no recurrent connection, which can dead-lock the chip."""
     yield at.finding(
-        f"gets {at.item!r} of an earlier timestep; recurrent connections can dead-lock "
+        f"receives {at.item!r} from an earlier timestep; recurrent connections can dead-lock "
         f"{at.chip.name}"
     )
 
@@ -133,4 +133,4 @@ TOPOLOGY: GraphRules[SpeckChip] = (
 )
 
 topology_is_sound = partial(fits, rules=TOPOLOGY)
-"""Whether the graph can be read as cores that send spikes to each other."""
+"""Function that returns whether a graph consists of cores that send spikes to each other."""

@@ -1,4 +1,4 @@
-"""Rules about numbers on the chip, and about what they do there and not in the simulation."""
+"""Rules about the numbers of a program, and about their effect on the chip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["BEHAVIOUR", "RANGES", "readout_classes"]
 
 @each(cores)
 def threshold_range(at: AtCore) -> Findings:
-    """Thresholds beyond their registers."""
+    """Check that thresholds fit their registers."""
     limit = at.chip.limits.threshold_width
     lowest, highest = _signed(limit)
     for value, name in ((at.item.threshold_high, "high"), (at.item.threshold_low, "low")):
@@ -28,7 +28,7 @@ def threshold_range(at: AtCore) -> Findings:
 
 @each(cores)
 def threshold_low(at: AtCore) -> Findings:
-    """A floor of the membrane that does not work on silicon."""
+    """Check that the floor of the membrane is one that works on the chip."""
     limit, low = at.chip.limits.threshold_low_max, at.item.threshold_low
     if low > limit.value:
         message = f"threshold_low {low}, on {at.chip.name} it works up to {limit.value}"
@@ -37,46 +37,46 @@ def threshold_low(at: AtCore) -> Findings:
 
 @each(weights)
 def weight_range(at: AtCore) -> Findings:
-    """Weights beyond the width of the kernel memory."""
+    """Check that weights fit the width of the kernel memory."""
     yield from _range(at, "weight", at.item.weight, at.chip.limits.weight_width)
 
 
 @each(weights)
 def bias_range(at: AtCore) -> Findings:
-    """Biases beyond the width of the bias memory."""
+    """Check that biases fit the width of the bias memory."""
     yield from _range(at, "bias", at.item.bias, at.chip.limits.bias_width)
 
 
 @each(cores)
 def state_range(at: AtCore) -> Findings:
-    """Membranes to start from beyond the width of the neuron memory."""
+    """Check that initial membranes fit the width of the neuron memory."""
     yield from _range(at, "initial membranes", at.item.initial, at.chip.limits.state_width)
 
 
 @each(outputs)
 def readout_classes(at: AtCore) -> Findings:
-    """More outputs than the readout block distinguishes; monitored spikes have no such limit."""
+    """Report more outputs than readout classes; monitored spikes have no such limit."""
     limit, readout = at.chip.limits.readout_classes, at.subject.readout
     number = at.item.output_shape[0]
     read = readout is not None and readout.layer == at.name
     if limit is not None and number > limit.value and not read:
         message = (
-            f"{count(number)} output channels, the readout of {at.chip.name} tells "
-            f"{limit.value} classes apart: read the spikes instead"
+            f"{count(number)} output channels, the readout of {at.chip.name} has "
+            f"{limit.value} classes: read the spikes instead"
         )
         yield at.finding(message, number, limit, severity=Severity.INFO)
 
 
 @each(weights)
 def single_spike(at: AtCore) -> Findings:
-    """A weight that is worth several spikes; silicon gives one for each incoming event."""
+    """Report weights of two thresholds or more: the chip fires once for each event."""
     core, weight = at.item, int(at.item.weight.max())
     most = 2 * core.threshold_high - 1
     if weight > most:
         message = (
             f"largest weight {weight}, threshold of {core.name} {core.threshold_high}: one "
-            f"event is worth {weight // core.threshold_high} spikes in the simulation, "
-            f"{at.chip.name} fires once"
+            f"event causes {weight // core.threshold_high} spikes in the simulation, "
+            f"one on {at.chip.name}"
         )
         width = at.chip.limits.threshold_width
         yield at.finding(message, weight, width, limit=most, severity=Severity.WARNING)
@@ -84,7 +84,7 @@ def single_spike(at: AtCore) -> Findings:
 
 @each(weights)
 def bias_leak(at: AtCore) -> Findings:
-    """A bias is the chip's leak, which the slow clock adds."""
+    """Report biases, which are the chip's leak and added by the slow clock."""
     bias, dt = at.item.bias, at.subject.dt
     if bias is not None and bias.any():
         period = "the time step" if dt is None else f"{dt * 1e3:g} ms ({1 / dt:g} Hz)"
@@ -107,11 +107,11 @@ def _range(at: AtCore, what: str, values: Array | None, width: Quantity) -> Find
 
 def _holds(chip: SpeckChip, width: Quantity) -> str:
     lowest, highest = _signed(width)
-    return f"{chip.name} holds {count(lowest)} to {count(highest)}"
+    return f"{chip.name} stores {count(lowest)} to {count(highest)}"
 
 
 def _signed(width: Quantity) -> tuple[int, int]:
-    """Smallest and largest signed integer of that many bits."""
+    """Return the smallest and largest signed integer of that many bits."""
     half = 1 << (int(width.value) - 1)
     return -half, half - 1
 

@@ -1,4 +1,4 @@
-"""One simulation of a batch: room for what comes out of each sample, and how it is read out."""
+"""Buffers of one simulation of a batch, and the recording made from them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import numpy.typing as npt
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.pack import Packed, pack
+from toolchain.chips.speck.simulate.pack import FlatProgram, pack
 from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording, squeeze_map
 from toolchain.chips.speck.simulate.tables import State
 
-__all__ = ["Run"]
+__all__ = ["BatchRun"]
 
 MOST_VALUES = 2**32
-"""Spike counts that one simulation keeps; those of 32 bits fill 16 GiB."""
+"""Spike counts that one simulation records at most; at 32 bits they fill 16 GiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Run:
-    """One simulation: the samples, and room for what comes out of each.
+class BatchRun:
+    """One simulation: the samples, and buffers for the result of each.
 
-    Different samples may be under way in several threads.
+    Samples are independent: several threads may simulate different samples at a time.
     """
 
     program: SpeckProgram
     samples: Samples
     recorded: Collection[str]
-    packed: Packed
+    packed: FlatProgram
     membranes: Array
     spikes: Array
     history: Array
@@ -47,19 +47,21 @@ class Run:
         *,
         record: bool,
         drop: bool = True,
-    ) -> Run:
-        """``start``: membranes int16 (batch, channels, y, x) by core; ``drop`` as ``pack``'s.
+    ) -> BatchRun:
+        """Allocate the buffers of one simulation.
+
+        ``start``: membranes int16 (batch, channels, y, x) by core; ``drop`` as in ``pack``.
 
         Raises:
-            ValueError: more to record than ``MOST_VALUES``.
+            ValueError: more than ``MOST_VALUES`` spike counts to record.
         """
         names = [core.name for core in program.cores]
         kept = names if record else program.outputs
         neurons = sum(math.prod(program[name].output_shape) for name in kept)
         if len(samples) * samples.steps * neurons > MOST_VALUES:
             raise ValueError(
-                f"{len(samples)} samples in {samples.steps} steps of {neurons} neurons are more "
-                f"than {MOST_VALUES} values to keep: record less, or take fewer or longer steps"
+                f"{len(samples)} samples, {samples.steps} steps and {neurons} neurons are more "
+                f"than {MOST_VALUES} values to record: record less, or use fewer or longer steps"
             )
         packed = pack(
             program,
@@ -68,7 +70,7 @@ class Run:
             history=names if record else (),
             drop=drop,
         )
-        # Lines of their own in the cache: threads that count side by side would wait on each other.
+        # a cache line or more for each sample: threads that share one would wait for each other
         counters = np.zeros((len(samples), 3, -(-len(names) // 8) * 8), np.int64)
         return cls(
             program=program,
@@ -88,14 +90,14 @@ class Run:
         )
 
     def state(self, index: int, dtype: npt.DTypeLike) -> State:
-        """Room for one sample, from the start: membranes of that type, counters at zero."""
+        """Return the initial state of one sample: membranes of ``dtype``, counters at zero."""
         self.spikes[index] = 0
         self.counters[index] = 0
         membranes = np.zeros(self.packed.size, dtype)
         membranes[self.packed.neurons] = self.membranes[index]
         return State(
             membranes=membranes,
-            # nothing is known yet
+            # no bound is known yet: the first addition computes it
             bounds=np.full(self.packed.lines, np.iinfo(np.int64).max // 2),
             touched=np.ones(self.packed.lines, np.uint8),
             spikes=self.spikes[index],
@@ -106,11 +108,11 @@ class Run:
         )
 
     def finish(self, index: int, state: State) -> None:
-        """Take over the membranes of a sample that is done."""
+        """Store the membranes of a finished sample."""
         self.membranes[index] = state.membranes[self.packed.neurons]
 
     def recording(self, events: Mapping[str, tuple[Array, ...]] | None = None) -> SpeckRecording:
-        """What came out of all samples; ``events`` by output."""
+        """Return the recording of all samples; ``events`` by output."""
         packed, names = self.packed, [core.name for core in self.program.cores]
         spikes = {n: self._maps(n, self.spikes[:, at]) for n, at in packed.spikes.items()}
         v_mem = {n: self._maps(n, self.history[:, at]) for n, at in packed.history.items()}
@@ -140,7 +142,7 @@ class Run:
         return state
 
     def _maps(self, name: str, flat: Array) -> Array:
-        """(batch, steps, channels, y, x) of values that lie as [step][y][x][channel]."""
+        """Return (batch, steps, channels, y, x) of values in the order [step][y][x][channel]."""
         channels, height, width = self.program[name].output_shape
         maps = flat.reshape(flat.shape[0], self.samples.steps, height, width, channels)
         return np.ascontiguousarray(maps.transpose(0, 1, 4, 2, 3))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from toolchain.chips.speck.simulate import kernel
-from toolchain.chips.speck.simulate.buffers import Run
+from toolchain.chips.speck.simulate.buffers import BatchRun
 
 __all__ = ["clocked"]
 
 _LIMITS = {np.int16: 2**15 - 1, np.int32: 2**31 - 1, np.int64: 2**62}
-"""Types of membranes, narrowest and fastest first, and the magnitudes that they hold."""
+"""Types of membranes, narrowest and fastest first, with their largest magnitude."""
 
 
-def clocked(run: Run, sample: int) -> None:
-    """Simulate a sample step by step: with 16 bits, and from the start with more if they end."""
+def clocked(run: BatchRun, sample: int) -> None:
+    """Simulate a sample step by step, in 16 bits; restart with more if a sum overflows."""
     events = run.samples.events(sample)
     for dtype, limit in _LIMITS.items():
         state = run.state(sample, dtype)

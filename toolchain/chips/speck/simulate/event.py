@@ -8,23 +8,29 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.buffers import Run
-from toolchain.chips.speck.simulate.event_kernel import Arrival, Cursor, Rules, Spike, run_core
+from toolchain.chips.speck.simulate.buffers import BatchRun
+from toolchain.chips.speck.simulate.event_kernel import (
+    ArrivalField,
+    CursorField,
+    KernelOptions,
+    SpikeField,
+    run_core,
+)
 from toolchain.chips.speck.simulate.events import event_array
 from toolchain.chips.speck.simulate.options import EventOptions
-from toolchain.chips.speck.simulate.tables import Core, State, Tables
+from toolchain.chips.speck.simulate.tables import CoreField, State, Tables
 
-__all__ = ["Moments", "simulate_events"]
+__all__ = ["Timeline", "simulate_events"]
 
 
-class Moments:
-    """The order of everything that happens to a sample from outside: events, and a tick a step.
+class Timeline:
+    """The order of all external events of a sample: input events, and one tick a step.
 
     Attributes:
-        first: the first moment of each step, and one more, int64 (steps + 1,).
-        of_events: the moment of each input event, ascending, int64 (n,).
+        first: the first moment of each step and of the one after the last, int64 (steps + 1,).
+        of_events: the moment of each input event, its index in the order, ascending, int64 (n,).
         times: of each moment, µs, int64.
-        groups: a number of each moment that rises where the time does, and around each tick.
+        groups: a number for each moment that increases with its time, and around each tick.
     """
 
     def __init__(self, step: Array, times: Array, steps: int, dt: int, *, leak_first: bool) -> None:
@@ -42,17 +48,17 @@ class Moments:
         self.groups = np.cumsum(new)
 
 
-def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> dict[str, Array]:
-    """Simulate a sample event by event; the output cores' spikes, an event array each.
+def simulate_events(run: BatchRun, sample: int, options: EventOptions, dt: int) -> dict[str, Array]:
+    """Simulate a sample event by event; return an event array for each output core.
 
     Raises:
-        ValueError: a core spikes more often than ``options.most_spikes``.
+        ValueError: a core with more spikes than ``options.most_spikes``.
     """
     program, tables = run.program, run.packed.tables
     counted = run.samples.events(sample)
     times = run.samples.times(sample, counted)
     step, y, column = (np.repeat(row, counted[3]).astype(np.int64) for row in counted[:3])
-    moments = Moments(
+    timeline = Timeline(
         step,
         np.repeat(times, counted[3]),
         run.samples.steps,
@@ -60,8 +66,8 @@ def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> di
         leak_first=options.leak_first,
     )
     state = run.state(sample, np.int32)
-    sent: dict[str | None, Array] = {None: np.array([moments.of_events, y, column], np.int32)}
-    rules = Rules(
+    sent: dict[str | None, Array] = {None: np.array([timeline.of_events, y, column], np.int32)}
+    rules = KernelOptions(
         by_channel=options.spike_order == "channel",
         wrap=options.overflow == "wrap",
         zero_weights=options.zero_weights,
@@ -69,48 +75,53 @@ def simulate_events(run: Run, sample: int, options: EventOptions, dt: int) -> di
         leak_first=options.leak_first,
     )
     for index, core in enumerate(program.cores):
-        arrivals = _arrivals(program, core.name, sent, moments, options)
-        spikes, end = _take(index, arrivals, moments, rules, tables, state, options.most_spikes)
+        arrivals = _arrivals(program, core.name, sent, timeline, options)
+        spikes, end = _run_core(
+            index, arrivals, timeline, rules, tables, state, options.most_spikes
+        )
         if spikes.shape[1] > options.most_spikes:
             raise ValueError(
                 f"{core.name!r} spikes more than {options.most_spikes} times in sample {sample}, "
-                f"up to step {end} of {run.samples.steps}; the network runs away, or most_spikes "
-                "is to be raised"
+                f"up to step {end} of {run.samples.steps}; the network diverges, or most_spikes "
+                "must be larger"
             )
         sent[core.name] = spikes
     run.finish(sample, state)
-    return {name: _as_events(program, name, sent, moments) for name in program.outputs if dt}
+    return {name: _as_events(program, name, sent, timeline) for name in program.outputs if dt}
 
 
-def _take(
+def _run_core(
     core: int,
     arrivals: Array,
-    moments: Moments,
-    rules: Rules,
+    timeline: Timeline,
+    rules: KernelOptions,
     tables: Tables,
     state: State,
     most: int,
 ) -> tuple[Array, int]:
-    """Spikes of one core, rows of ``Spike``, and the step it came to: the end, or over ``most``."""
-    cursor = np.zeros(len(Cursor), np.int64)
-    neurons = int(tables.cores[core, Core.HEIGHT] * tables.cores[core, Core.LINE])
-    spikes = np.empty((len(Spike), 2 * neurons + arrivals.shape[1]), np.int32)
-    first = moments.first
+    """Return the spikes of a core, rows of ``SpikeField``, and the step that it reached.
+
+    It stops before the last step if there are more than ``most`` spikes.
+    """
+    cursor = np.zeros(len(CursorField), np.int64)
+    neurons = int(tables.cores[core, CoreField.HEIGHT] * tables.cores[core, CoreField.LINE])
+    spikes = np.empty((len(SpikeField), 2 * neurons + arrivals.shape[1]), np.int32)
+    first = timeline.first
     while not run_core(core, arrivals, first, rules, tables, state, spikes, cursor):
-        if cursor[Cursor.FOUND] > most:
+        if cursor[CursorField.FOUND] > most:
             break
         spikes = np.concatenate([spikes, np.empty_like(spikes)], 1)
-    return spikes[:, : cursor[Cursor.FOUND]], int(cursor[Cursor.STEP])
+    return spikes[:, : cursor[CursorField.FOUND]], int(cursor[CursorField.STEP])
 
 
 def _arrivals(
     program: SpeckProgram,
     name: str,
     sent: Mapping[str | None, Array],
-    moments: Moments,
+    timeline: Timeline,
     options: EventOptions,
 ) -> Array:
-    """Everything that a core is sent, in order; rows of ``Arrival``."""
+    """Return the events that a core receives, in order; rows of ``ArrivalField``."""
     parts = []
     for index, (source, layer) in enumerate(_connections(program)):
         if layer == name:
@@ -118,21 +129,21 @@ def _arrivals(
             parts.append(np.concatenate([np.full((1, spikes.shape[1]), index), spikes], 0))
     together = np.concatenate(parts, 1)
     if len(parts) > 1:
-        key = together[Arrival.MOMENT]
-        key = moments.groups[key] if options.merging == "time" else key
+        key = together[ArrivalField.MOMENT]
+        key = timeline.groups[key] if options.merging == "time" else key
         together = together[:, np.argsort(key, kind="stable")]
     return together.astype(np.int32)
 
 
 def _connections(program: SpeckProgram) -> list[tuple[str | None, str]]:
-    """(source, or None for the input; core) in the order of the table of targets."""
+    """Return (source, or None for the input; core) in the order of the table of targets."""
     from_input = [(None, target.layer) for target in program.inputs]
     return from_input + [(c.name, target.layer) for c in program.cores for target in c.destinations]
 
 
 def _as_events(
-    program: SpeckProgram, name: str, sent: Mapping[str | None, Array], moments: Moments
+    program: SpeckProgram, name: str, sent: Mapping[str | None, Array], timeline: Timeline
 ) -> Array:
     moment, y, column = sent[name]
     x, channel = np.divmod(column, program[name].output_shape[0])
-    return event_array(x, y, moments.times[moment], channel)
+    return event_array(x, y, timeline.times[moment], channel)

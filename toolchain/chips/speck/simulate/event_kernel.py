@@ -1,13 +1,13 @@
-"""The compiled event simulation: one core, one event after the other, a whole stream in a call.
+"""The compiled event simulation: one core with its whole stream of events in a call.
 
-Cores are fed forward, so a core can take its whole stream before the next one starts; streams are
-kept in the order of the input events that caused them.
+Connections are feed-forward, so a core can process its whole stream before the next one starts;
+streams are in the order of the input events that caused them.
 
 A core finishes an event before the next. Each neuron that the event reaches is updated once and
 fires at most once, so its neurons can be updated together, 32 at a time, and only those that fire
-or leave 16 bits are looked at singly.
+or exceed 16 bits are processed one by one.
 
-Layouts are those of ``kernel``; membranes have 32 bits, so that no sum is lost.
+Layouts are those of ``kernel``; membranes have 32 bits, so that no sum overflows.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -24,17 +24,17 @@ import numpy as np
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled_bare, inline_bare
 from toolchain.chips.compiled.lanes import LANES
-from toolchain.chips.speck.simulate.kernel import keep
-from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
+from toolchain.chips.speck.simulate.kernel import record_membranes
+from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowField, TargetField
 
-__all__ = ["Arrival", "Cursor", "Rules", "Spike", "run_core"]
+__all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "435d90441e4e"
+INLINED = "0f2480bb2b18"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
-class Arrival(IntEnum):
-    """Rows of the table of events that a core is sent: the row of ``targets``, when, and where."""
+class ArrivalField(IntEnum):
+    """Rows of the table of events that a core receives: row of ``targets``, moment and address."""
 
     TARGET = 0
     MOMENT = 1
@@ -42,16 +42,16 @@ class Arrival(IntEnum):
     COLUMN = 3
 
 
-class Spike(IntEnum):
-    """Rows of the table of spikes that a core sends: when, and which neuron of which line."""
+class SpikeField(IntEnum):
+    """Rows of the table of spikes that a core sends: moment, line and neuron of the line."""
 
     MOMENT = 0
     Y = 1
     COLUMN = 2
 
 
-class Cursor(IntEnum):
-    """How far a core has come."""
+class CursorField(IntEnum):
+    """Progress of a core."""
 
     STEP = 0
     TICKED = 1
@@ -59,8 +59,8 @@ class Cursor(IntEnum):
     FOUND = 3
 
 
-class Rules(NamedTuple):
-    """``EventOptions`` in the kernel's terms."""
+class KernelOptions(NamedTuple):
+    """``EventOptions`` as the kernel reads them."""
 
     by_channel: bool
     wrap: bool
@@ -69,24 +69,36 @@ class Rules(NamedTuple):
     leak_first: bool
 
 
-_LINE, _PITCH, _HEIGHT = int(Core.LINE), int(Core.PITCH), int(Core.HEIGHT)
-_THRESHOLD, _FLOOR, _TO_ZERO = int(Core.THRESHOLD), int(Core.FLOOR), int(Core.RETURN_TO_ZERO)
-_MEMBRANE, _BIAS, _CHANNELS = int(Core.MEMBRANE_AT), int(Core.BIAS_AT), int(Core.CHANNELS)
-_WEIGHT, _WEIGHT_STEP = int(Core.WEIGHT_AT), int(Core.WEIGHT_STEP)
-_SPIKES, _HISTORY = int(Core.SPIKES_AT), int(Core.HISTORY_AT)
-_TO_ROW, _TO_COLUMN = int(Target.ROW_AT), int(Target.COLUMN_AT)
-_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(Row.FIRST), int(Row.COUNT), int(Row.WEIGHT)
-_AT_WEIGHT, _AT_MEMBRANE, _SYNOPS = int(Column.WEIGHT), int(Column.MEMBRANE), int(Column.SYNOPS)
-_TARGET, _MOMENT, _Y, _X = (int(field) for field in Arrival)
-_OUT_MOMENT, _OUT_Y, _OUT_X = (int(field) for field in Spike)
-_STEP, _TICKED, _ARRIVAL, _FOUND = (int(field) for field in Cursor)
+_LINE, _PITCH, _HEIGHT = int(CoreField.LINE), int(CoreField.PITCH), int(CoreField.HEIGHT)
+_THRESHOLD, _FLOOR, _TO_ZERO = (
+    int(CoreField.THRESHOLD),
+    int(CoreField.FLOOR),
+    int(CoreField.RETURN_TO_ZERO),
+)
+_MEMBRANE, _BIAS, _CHANNELS = (
+    int(CoreField.MEMBRANE_AT),
+    int(CoreField.BIAS_AT),
+    int(CoreField.CHANNELS),
+)
+_WEIGHT, _WEIGHT_STEP = int(CoreField.WEIGHT_AT), int(CoreField.WEIGHT_STEP)
+_SPIKES, _HISTORY = int(CoreField.SPIKES_AT), int(CoreField.HISTORY_AT)
+_TO_ROW, _TO_COLUMN = int(TargetField.ROW_AT), int(TargetField.COLUMN_AT)
+_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(RowField.FIRST), int(RowField.COUNT), int(RowField.WEIGHT)
+_AT_WEIGHT, _AT_MEMBRANE, _SYNOPS = (
+    int(ColumnField.WEIGHT),
+    int(ColumnField.MEMBRANE),
+    int(ColumnField.SYNOPS),
+)
+_TARGET, _MOMENT, _Y, _X = (int(field) for field in ArrivalField)
+_OUT_MOMENT, _OUT_Y, _OUT_X = (int(field) for field in SpikeField)
+_STEP, _TICKED, _ARRIVAL, _FOUND = (int(field) for field in CursorField)
 
 _LOWEST, _HIGHEST = -32768, 32767
 
 
 @inline_bare
 def _limited(value, core, rules, state):
-    """A sum as 16 bits hold it; counts those that they do not."""
+    """Limit a sum to 16 bits, and count it if it does not fit."""
     if _LOWEST <= value <= _HIGHEST:
         return value
     state.saturations[core] += 1
@@ -97,7 +109,7 @@ def _limited(value, core, rules, state):
 
 @inline_bare
 def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
-    """One neuron fires once."""
+    """Let one neuron fire once."""
     properties = tables.cores[core]
     if properties[_TO_ZERO]:
         state.membranes[at] = 0
@@ -115,8 +127,8 @@ def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
 
 
 @inline_bare
-def _singly(core, at, mine, weight, rules, tables, state):
-    """The sums of some of 32 neurons one by one, because some leave 16 bits."""
+def _add_singly(core, at, mine, weight, rules, tables, state):
+    """Add weights to some of 32 neurons one by one, because some sums exceed 16 bits."""
     while mine:
         i = lanes.lowest(mine)
         mine &= mine - 1
@@ -140,7 +152,7 @@ def _update(core, step, moment, row, column, weight, size, rules, tables, state,
         sums = lanes.add(before, weights)
         beyond = lanes.either(lanes.below(sums, _LOWEST), lanes.greater(sums, _HIGHEST))
         if lanes.nonzero(beyond) & mine:
-            _singly(core, at, mine, weight, rules, tables, state)
+            _add_singly(core, at, mine, weight, rules, tables, state)
         else:
             after = lanes.maximum(sums, properties[_FLOOR])
             lanes.store(state.membranes, at, lanes.blend(mine, after, before))
@@ -155,7 +167,7 @@ def _update(core, step, moment, row, column, weight, size, rules, tables, state,
 
 @inline_bare
 def _sort_by_channel(spikes, first, last, channels):
-    """Put a few spikes of one moment into the order of channel, y and x."""
+    """Sort a few spikes of one moment by channel, y and x."""
     for i in range(first + 1, last):
         y, column = spikes[_OUT_Y, i], spikes[_OUT_X, i]
         j = i
@@ -167,8 +179,8 @@ def _sort_by_channel(spikes, first, last, channels):
 
 
 @inline_bare
-def _take(core, step, arrival, rules, tables, state, spikes, cursor):
-    """One event, on all neurons that it reaches."""
+def _process_event(core, step, arrival, rules, tables, state, spikes, cursor):
+    """Apply one event to all neurons that it reaches."""
     properties, target = tables.cores[core], tables.targets[arrival[_TARGET]]
     row = tables.rows[target[_TO_ROW] + arrival[_Y]]
     run = tables.columns[target[_TO_COLUMN] + arrival[_X]]
@@ -190,7 +202,7 @@ def _take(core, step, arrival, rules, tables, state, spikes, cursor):
 
 @inline_bare
 def _tick(core, step, moment, rules, tables, state, spikes, cursor):
-    """The slow clock: every neuron gets the bias of its channel."""
+    """Add the bias of its channel to every neuron: one tick of the slow clock."""
     properties = tables.cores[core]
     passes = properties[_CHANNELS] if rules.by_channel else np.int64(1)
     for single in range(passes):
@@ -210,12 +222,12 @@ def _tick(core, step, moment, rules, tables, state, spikes, cursor):
 
 @compiled_bare
 def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
-    """Go on with one core; False where ``spikes`` may have no room for another event or tick.
+    """Continue one core; False where ``spikes`` may be full before the next event or tick.
 
-    arrivals: (4, n) of ``Arrival``, in order.
+    arrivals: (4, n) of ``ArrivalField``, in order.
     moments: the first moment of each step, and one more; a step's tick is its first or its last.
-    spikes: (3, room) of ``Spike``, filled from ``cursor`` on; ``room`` above the neurons.
-    cursor: of ``Cursor``, zeros at the start.
+    spikes: (3, size) of ``SpikeField``, filled from ``cursor`` on; ``size`` above the neurons.
+    cursor: ``CursorField``, zeros at the start.
     """
     neurons = tables.cores[core, _HEIGHT] * tables.cores[core, _LINE]
     room = spikes.shape[1] - neurons
@@ -229,7 +241,7 @@ def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
                 break
             if cursor[_FOUND] > room:
                 return False
-            _take(core, step, arrivals[:, at], rules, tables, state, spikes, cursor)
+            _process_event(core, step, arrivals[:, at], rules, tables, state, spikes, cursor)
             at += 1
             cursor[_ARRIVAL] = at
         if not cursor[_TICKED]:
@@ -240,7 +252,7 @@ def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
             cursor[_TICKED] = 1
             continue
         if tables.cores[core, _HISTORY] >= 0:
-            keep(core, step, tables, state)
+            record_membranes(core, step, tables, state)
         cursor[_TICKED] = 0
         cursor[_STEP] = step + 1
     return True

@@ -1,6 +1,6 @@
-"""The event simulation once more, slow and obvious: what the compiled one must do.
+"""Reference implementation of the event simulation, slow and plain, for tests.
 
-Python integers, one event, one neuron and one sample after the other.
+It uses Python integers and processes one event and one neuron after the other.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from toolchain.arrays import Array
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.options import EventOptions
 
-__all__ = ["Event", "Happened", "simulate_singly"]
+__all__ = ["Event", "EventRecord", "simulate_singly"]
 
 
 class Event(NamedTuple):
-    """One event: ``cause`` numbers input events and ticks; ``time`` is the same where they are."""
+    """One event: ``cause`` counts input events and ticks; equal ``time``, equal times."""
 
     cause: int
     time: int
@@ -28,8 +28,8 @@ class Event(NamedTuple):
     x: int
 
 
-class Happened(NamedTuple):
-    """What a sample did, by core: spikes in order, membranes after each step, and counts."""
+class EventRecord(NamedTuple):
+    """Result of a sample, by core: spikes in order, membranes after each step, and counts."""
 
     spikes: dict[str, list[Event]]
     v_mem: dict[str, Array]
@@ -43,14 +43,14 @@ def simulate_singly(
     steps: int,
     options: EventOptions,
     state: Mapping[str, Array] | None = None,
-) -> Happened:
-    """What happens for input events (step, time, channel, y, x), sorted by step and time."""
+) -> EventRecord:
+    """Simulate input events (step, time, channel, y, x), sorted by step and time."""
     arriving, ticks = _timeline(events, steps, options)
-    happened = Happened({}, {}, {}, {})
+    record = EventRecord({}, {}, {}, {})
     for core in program.cores:
         start = (state or {}).get(core.name, 0 if core.initial is None else core.initial)
         neurons = _Core(core, options, np.zeros(core.output_shape, np.int64) + start)
-        stream = _merged(program, core, arriving, happened.spikes, options)
+        stream = _merged(program, core, arriving, record.spikes, options)
         history = np.zeros((steps, *core.output_shape), np.int64)
         for step in range(steps):
             tick = ticks[step]
@@ -63,17 +63,17 @@ def simulate_singly(
                 if event.cause >= tick.cause:
                     neurons.take(event)
             history[step] = neurons.v
-        happened.spikes[core.name] = neurons.spikes
-        happened.v_mem[core.name] = history
-        happened.saturations[core.name] = neurons.saturations
-        happened.synops[core.name] = neurons.synops
-    return happened
+        record.spikes[core.name] = neurons.spikes
+        record.v_mem[core.name] = history
+        record.saturations[core.name] = neurons.saturations
+        record.synops[core.name] = neurons.synops
+    return record
 
 
 def _timeline(
     events: list[tuple[int, int, int, int, int]], steps: int, options: EventOptions
 ) -> tuple[list[Event], list[Event]]:
-    """Input events and the tick of each step, with causes counted through both."""
+    """Return input events and the tick of each step, with causes counted through both."""
     arriving, ticks, cause, time = [], [], 0, 0
     for step in range(steps):
         if options.leak_first:
@@ -101,7 +101,7 @@ def _merged(
     spikes: Mapping[str, list[Event]],
     options: EventOptions,
 ) -> list[Event]:
-    """What the core is sent, in order and pooled."""
+    """Return the events that the core receives, in order and pooled."""
     found = []
     for source, target in program.sources(core.name):
         shape = program.input_shape if source is None else source.output_shape
@@ -128,7 +128,7 @@ class _Core:
         self.saturations = self.synops = 0
 
     def take(self, event: Event) -> None:
-        """One event, on all neurons that it reaches."""
+        """Apply one event to all neurons that it reaches."""
         fired = []
         for channel, y, x, weight in self._reached(event):
             self.synops += 1
@@ -137,7 +137,7 @@ class _Core:
         self._send(fired, event)
 
     def tick(self, tick: Event) -> None:
-        """The slow clock: every neuron gets its bias."""
+        """Add its bias to every neuron: one tick of the slow clock."""
         bias = self.core.bias
         if bias is None or not bias.any():
             return
@@ -149,7 +149,7 @@ class _Core:
         self._send(fired, tick)
 
     def _reached(self, event: Event) -> Iterator[tuple[int, int, int, int]]:
-        """(channel, y, x, weight): kernel position by kernel position."""
+        """Yield (channel, y, x, weight), kernel position by kernel position."""
         (step_y, step_x), (pad_y, pad_x) = self.core.stride, self.core.padding
         outputs, height, width = self.v.shape
         for ky, kx in np.ndindex(*self.core.weight.shape[2:]):
@@ -160,7 +160,7 @@ class _Core:
                     yield channel, y, x, int(self.core.weight[channel, event.channel, ky, kx])
 
     def _add(self, channel: int, y: int, x: int, weight: int, fires: bool) -> bool:
-        """Update a neuron; whether it fires."""
+        """Add to a neuron's membrane; return whether it fires."""
         v = int(self.v[channel, y, x]) + weight
         if not -32768 <= v <= 32767:
             self.saturations += 1

@@ -1,7 +1,7 @@
-"""Event arrays from outside: what is refused, and what a simulation reads of them.
+"""Event arrays from outside: their checks, and the columns that a simulation reads.
 
 An event array is a structured numpy array with the fields ``x, y, t, p`` in this order: column,
-row, time in µs and channel. No raster is built of it.
+row, time in µs and channel. It is simulated without a raster.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FIELDS = ("x", "y", "t", "p")
 
 MOST_STEPS = 1_000_000
 """Steps of one simulation of events: times since 1970, taken for times since the start, would
-otherwise ask for all memory there is.
+otherwise exhaust the memory.
 """
 
 _LATEST = 2**62
@@ -28,10 +28,10 @@ _DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
 
 
 def in_microseconds(dt: float) -> int:
-    """A length in s as whole µs.
+    """Convert a length in s to whole µs.
 
     Raises:
-        ValueError: no number, or not a whole number of µs from 1 on.
+        ValueError: not a number, or not a whole number of µs >= 1.
     """
     exact = dt * 1e6 if isinstance(dt, int | float | np.number) else float("nan")
     whole = round(exact) if np.isfinite(exact) else 0
@@ -41,16 +41,16 @@ def in_microseconds(dt: float) -> int:
 
 
 class EventArrays:
-    """A batch of event streams, checked.
+    """A batch of checked event streams.
 
     Args:
         events: an event array, or one for each sample.
         shape: (channels, y, x) of the input.
         dt: length of a step, µs.
-        steps: how many steps to simulate; by default up to the last event of all.
+        steps: number of steps; by default up to the last event of all samples.
 
     Raises:
-        ValueError: naming the first event at fault, or the fields or dtypes that are not right.
+        ValueError: invalid events, fields or dtypes; the message has the first invalid event.
     """
 
     def __init__(
@@ -72,21 +72,21 @@ class EventArrays:
         return self._steps
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(self._streams)
 
     def events(self, sample: int) -> Array:
-        """Integers (4, n): step, y, channel * width + x, and one."""
+        """Return int32 (4, n): step, y, channel * width + x, and one."""
         x, y, t, p = self._streams[sample]
         return np.array([t // self._dt, y, p * self._width + x, np.ones_like(x)], np.int32)
 
     def times(self, sample: int, events: Array) -> Array:
-        """Time of each event, µs."""
+        """Return the time of each event, µs."""
         del events
         return np.asarray(self._streams[sample][2])
 
     def counts(self) -> Array:
-        """Events of each sample."""
+        """Return the number of events of each sample."""
         return np.array([stream.shape[1] for stream in self._streams], np.int64)
 
     def _last_step(self, steps: int | None) -> int:
@@ -95,7 +95,7 @@ class EventArrays:
             for sample, end in enumerate(ends):
                 if end < 0:
                     raise ValueError(
-                        f"sample {sample} has no events: give steps=... to simulate silence"
+                        f"sample {sample} has no events: give steps=... to simulate it"
                     )
             steps = max(ends) // self._dt + 1
         elif type(steps) is not int or steps < 0:
@@ -103,8 +103,7 @@ class EventArrays:
         if steps > MOST_STEPS:
             raise ValueError(
                 f"the last event, at t = {max(ends)} µs, is in step {steps - 1} of {self._dt} µs, "
-                f"and at most {MOST_STEPS} steps are simulated: let t start at 0, or take a "
-                "longer dt"
+                f"and at most {MOST_STEPS} steps are simulated: start t at 0, or use a longer dt"
             )
         for sample, stream in enumerate(self._streams):
             late = np.flatnonzero(stream[2] >= steps * self._dt)
@@ -117,27 +116,27 @@ class EventArrays:
 
 
 def event_array(x: Array, y: Array, t: Array, p: Array) -> Array:
-    """An event array of these columns."""
+    """Return an event array of these columns."""
     events = np.empty(len(t), _DTYPE)
     events["x"], events["y"], events["t"], events["p"] = x, y, t, p
     return events
 
 
 def _checked(events: Any, sample: int, shape: tuple[int, int, int]) -> Array:
-    """Columns x, y, t, p, int64 (4, n)."""
+    """Check an event array; return its columns x, y, t, p, int64 (4, n)."""
     names = getattr(getattr(events, "dtype", None), "names", None)
     if not isinstance(events, np.ndarray) or names != FIELDS or events.ndim != 1:
         got = type(events).__name__ if names is None else f"fields {', '.join(names)}"
         raise ValueError(
-            f"sample {sample}: an event array is one-dimensional and has the fields x, y, t, p in "
-            f"this order (column, row, µs, channel), got {got}"
+            f"sample {sample}: an event array must be one-dimensional with the fields x, y, t, p "
+            f"in this order (column, row, µs, channel), got {got}"
             + (f" of shape {events.shape}" if isinstance(events, np.ndarray) else "")
         )
     for name in FIELDS:
         kind = events.dtype[name]
         if kind.kind not in "buif" or kind.shape:
             raise ValueError(
-                f"sample {sample}: field {name!r} of an event array holds whole numbers, "
+                f"sample {sample}: field {name!r} of an event array must hold whole numbers, "
                 f"got dtype {kind}"
             )
     highest = {"x": shape[2] - 1, "y": shape[1] - 1, "t": _LATEST, "p": shape[0] - 1}
@@ -159,7 +158,7 @@ def _complaint(events: Array, index: int, sample: int, highest: dict[str, int]) 
     got = ", ".join(f"{name} = {events[name][index]}" for name in FIELDS)
     before = f" after t = {events['t'][index - 1]}" if index else ""
     return (
-        f"event {index} of sample {sample} is {got}{before}; wanted are whole numbers, x from 0 to "
+        f"event {index} of sample {sample} is {got}{before}; expected whole numbers, x from 0 to "
         f"{highest['x']}, y from 0 to {highest['y']}, p from 0 to {highest['p']}, and t in µs, "
-        "from 0 on and never falling"
+        ">= 0 and not decreasing"
     )

@@ -1,23 +1,23 @@
 """The compiled clocked simulation: the whole network and the whole input in one call.
 
-It works event by event. A spike is turned into additions of weights at once, into the membranes
-of each core it is sent to, and a core looks only at lines of neurons that something was added to.
-The order of additions cannot matter: sums are exact integers and are clamped once, after the last.
+It is event-driven. A spike adds weights at once to the membranes of each destination, and a core
+updates only lines of neurons that weights were added to. The order of additions has no effect: sums
+are exact integers and are clamped once, after the last.
 
 Layouts, chosen so that one event touches few, long, contiguous runs:
 
-- membranes [y][margin, x, margin][channel], one array for all cores. What an event at the border
-  adds beyond it falls into the margins, which nobody looks at, so that every run is whole;
+- membranes [y][margin, x, margin][channel], one array for all cores. Additions of an event
+  beyond the border go to the margins, which are never read, so that every run is whole;
 - weights [input channel][kernel y][phase][kernel x reversed][output channel]. With a stride s an
   event reaches only every s-th kernel column, those of one *phase*; kept together and reversed,
-  they lie in the order of the neurons they are added to. Stride 1 has one phase. Each such run is
-  filled up with zeros to whole vectors;
-- pooling, strides and padding are in tables: for each connection, what a row and what a column of
-  the source reaches.
+  they are in the order of the neurons they are added to. Stride 1 has one phase. Each such run is
+  padded with zeros to whole vectors;
+- pooling, strides and padding are in tables: for each connection, the neurons that a row and a
+  column of the source reach.
 
-Membranes have 16, 32 or 64 bits. For each line the kernel carries a bound on its sums along, looks
-for the true one when the bound leaves the type, and gives up if that leaves it too: the caller
-then takes the next type. So 16 bits do wherever nothing is clamped.
+Membranes have 16, 32 or 64 bits. For each line the kernel tracks a bound on its sums, computes the
+exact maximum when the bound exceeds the type, and stops if that exceeds it too: the caller then
+uses the next type. So 16 bits suffice wherever nothing is clamped.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -31,32 +31,40 @@ import numpy as np
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled_bare, inline_bare
 from toolchain.chips.compiled.lanes import LANES
-from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
+from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowField, TargetField
 
-__all__ = ["keep", "run"]
+__all__ = ["record_membranes", "run"]
 
-INLINED = "08235caa271e"
+INLINED = "22e79c84c19a"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
-# Plain integers: to the compiler a member of an enumeration is a type of its own.
-_HEIGHT, _LINE, _PITCH = int(Core.HEIGHT), int(Core.LINE), int(Core.PITCH)
-_THRESHOLD, _FLOOR, _TO_ZERO = int(Core.THRESHOLD), int(Core.FLOOR), int(Core.RETURN_TO_ZERO)
-_REST, _MEMBRANE, _LINES = int(Core.REST), int(Core.MEMBRANE_AT), int(Core.LINE_AT)
-_BIAS, _BIAS_PEAK = int(Core.BIAS_AT), int(Core.BIAS_PEAK)
-_FIRST, _LAST = int(Core.FIRST_TARGET), int(Core.LAST_TARGET)
-_SPIKES, _HISTORY = int(Core.SPIKES_AT), int(Core.HISTORY_AT)
-_WEIGHT, _WEIGHT_STEP = int(Core.WEIGHT_AT), int(Core.WEIGHT_STEP)
-_TO, _TO_ROW, _TO_COLUMN = int(Target.CORE), int(Target.ROW_AT), int(Target.COLUMN_AT)
-_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(Row.FIRST), int(Row.COUNT), int(Row.WEIGHT)
-_AT_WEIGHT, _AT_MEMBRANE = int(Column.WEIGHT), int(Column.MEMBRANE)
-_VECTORS, _SYNOPS, _PEAK = int(Column.VECTORS), int(Column.SYNOPS), int(Column.PEAK)
+# plain integers: numba would compile the kernel anew for the type of each enumeration
+_HEIGHT, _LINE, _PITCH = int(CoreField.HEIGHT), int(CoreField.LINE), int(CoreField.PITCH)
+_THRESHOLD, _FLOOR, _TO_ZERO = (
+    int(CoreField.THRESHOLD),
+    int(CoreField.FLOOR),
+    int(CoreField.RETURN_TO_ZERO),
+)
+_REST, _MEMBRANE, _LINES = int(CoreField.REST), int(CoreField.MEMBRANE_AT), int(CoreField.LINE_AT)
+_BIAS, _BIAS_PEAK = int(CoreField.BIAS_AT), int(CoreField.BIAS_PEAK)
+_FIRST, _LAST = int(CoreField.FIRST_TARGET), int(CoreField.LAST_TARGET)
+_SPIKES, _HISTORY = int(CoreField.SPIKES_AT), int(CoreField.HISTORY_AT)
+_WEIGHT, _WEIGHT_STEP = int(CoreField.WEIGHT_AT), int(CoreField.WEIGHT_STEP)
+_TO, _TO_ROW, _TO_COLUMN = (
+    int(TargetField.CORE),
+    int(TargetField.ROW_AT),
+    int(TargetField.COLUMN_AT),
+)
+_ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(RowField.FIRST), int(RowField.COUNT), int(RowField.WEIGHT)
+_AT_WEIGHT, _AT_MEMBRANE = int(ColumnField.WEIGHT), int(ColumnField.MEMBRANE)
+_VECTORS, _SYNOPS, _PEAK = int(ColumnField.VECTORS), int(ColumnField.SYNOPS), int(ColumnField.PEAK)
 
 _LOWEST, _HIGHEST = -32768, 32767
 
 
 @inline_bare
 def _magnitude(membranes, start, length):
-    """The largest magnitude of a line of neurons."""
+    """Return the largest magnitude of a line of neurons."""
     largest, smallest = np.int64(0), np.int64(0)
     for i in range(start, start + length):
         largest = max(largest, np.int64(membranes[i]))
@@ -66,7 +74,7 @@ def _magnitude(membranes, start, length):
 
 @inline_bare
 def _widen(line, start, length, more, limit, state):
-    """Let the bound of a line grow by ``more``; False where its sums may leave the type."""
+    """Raise the bound of a line by ``more``; False where its sums may exceed the type."""
     bound = state.bounds[line] + more
     if bound > limit:
         bound = _magnitude(state.membranes, start, length) + more
@@ -108,7 +116,7 @@ def _deliver(target, y, column, spikes, limit, tables, state):
 
 @inline_bare
 def _fire(bits, core, step, row, start, offset, limit, tables, state):
-    """Let the neurons fire whose bits are set, of a line that begins at ``start``."""
+    """Let those neurons of a line fire whose bits are set; ``start`` is the line's first neuron."""
     properties = tables.cores[core]
     threshold, fits = properties[_THRESHOLD], True
     while bits:
@@ -133,7 +141,7 @@ def _fire(bits, core, step, row, start, offset, limit, tables, state):
 
 @inline_bare
 def _settle(core, at, size, threshold, tables, state):
-    """Raise (at most 32) neurons to the floor; the bits of those that fire."""
+    """Raise (at most 32) neurons to the floor; return the bits of those that fire."""
     mine = (1 << max(0, min(size, LANES))) - 1
     v = lanes.load(state.membranes, at)
     state.saturations[core] += lanes.count(lanes.nonzero(lanes.below(v, _LOWEST)) & mine)
@@ -144,7 +152,7 @@ def _settle(core, at, size, threshold, tables, state):
 
 @inline_bare
 def _finish_line(core, step, row, limit, tables, state):
-    """Everything that happens to one line of neurons after the last weight was added."""
+    """Update one line of neurons after the last weight was added."""
     properties = tables.cores[core]
     length, fits = properties[_LINE], True
     start = properties[_MEMBRANE] + row * properties[_PITCH]
@@ -167,8 +175,8 @@ def _finish_line(core, step, row, limit, tables, state):
 
 
 @inline_bare
-def keep(core, step, tables, state):
-    """The membranes of a core into its history."""
+def record_membranes(core, step, tables, state):
+    """Copy the membranes of a core to its history."""
     properties = tables.cores[core]
     to = properties[_HISTORY] + step * properties[_HEIGHT] * properties[_LINE]
     for row in range(properties[_HEIGHT]):
@@ -180,10 +188,10 @@ def keep(core, step, tables, state):
 
 @compiled_bare
 def run(steps, events, limit, tables, state):
-    """Simulate one sample; fills ``state``. False where a sum may have left the membranes' type.
+    """Simulate one sample into ``state``; False where a sum may have exceeded the membranes' type.
 
     events: (4, n) of step, y, channel * width + x, and count; steps ascending.
-    limit: largest magnitude that the type of ``state.membranes`` holds.
+    limit: largest magnitude of the type of ``state.membranes``.
     """
     event, fits = 0, True
     for step in range(steps):
@@ -199,11 +207,11 @@ def run(steps, events, limit, tables, state):
             for row in range(tables.cores[core, _HEIGHT]):
                 if not state.touched[lines + row]:
                     continue
-                # What nothing was added to keeps still; with a bias no neuron is left alone.
+                # without a bias, a line changes only if weights are added; with one, in every step
                 state.touched[lines + row] = tables.cores[core, _BIAS] >= 0
                 fits &= _finish_line(core, step, row, limit, tables, state)
             if tables.cores[core, _HISTORY] >= 0:
-                keep(core, step, tables, state)
+                record_membranes(core, step, tables, state)
         if not fits:
             return False
     return True

@@ -1,4 +1,4 @@
-"""How one core lies in the flat arrays of the compiled simulations (see ``kernel``)."""
+"""Layout of one core in the flat arrays of the compiled simulations (see ``kernel``)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import SpeckCore
-from toolchain.chips.speck.simulate.tables import Column, Row
+from toolchain.chips.speck.simulate.tables import ColumnField, RowField
 
-__all__ = ["Layout"]
+__all__ = ["CoreLayout"]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Layout:
-    """A core while its place is sought: neurons before and after each line, and its weights.
+class CoreLayout:
+    """Layout of a core: margins before and after each line of neurons, and its weights.
 
     Raises:
-        ValueError: the core is larger than what the tables can point at.
+        ValueError: the core has 2**31 weights or neurons or more, with padding.
     """
 
     core: SpeckCore
     before: int = 0
     after: int = 2 * LANES
     runs: list[tuple[int, int]] = field(default_factory=list)
-    """For each phase of the stride: how many kernel columns, and where its run starts."""
+    """For each phase of the stride: number of kernel columns, and start of its run."""
     step: int = 0
     """Weights of a row of the kernel, all runs."""
 
@@ -39,8 +39,8 @@ class Layout:
         _, inputs, height, _ = self.core.weight.shape
         if max(inputs * height, self.core.output_shape[1]) * (self.step + self.line) >= 2**31:
             raise ValueError(
-                f"{self.core.name!r} is too large to simulate: with filled-up runs its weights or "
-                "neurons are 2**31 or more"
+                f"{self.core.name!r} is too large to simulate: with padding it has 2**31 weights "
+                "or neurons or more"
             )
 
     @property
@@ -50,11 +50,11 @@ class Layout:
 
     @property
     def pitch(self) -> int:
-        """From a line to the next."""
+        """Distance from a line to the next."""
         return self.before + self.line + self.after
 
     def weights(self) -> Array:
-        """[input channel][kernel y][phase][kernel x reversed][output channel], runs filled up."""
+        """Return [input channel][kernel y][phase][kernel x reversed][output channel], padded."""
         outputs, inputs, height, _ = self.core.weight.shape
         filled = np.zeros((inputs, height, self.step), np.int8)
         for phase, (columns, start) in enumerate(self.runs):
@@ -64,20 +64,20 @@ class Layout:
         return filled.ravel()
 
     def biases(self) -> Array:
-        """Of a line of neurons, [x][channel]; zeros where there are none."""
+        """Return the biases of a line of neurons, [x][channel]; zeros where there are none."""
         channels, _, width = self.core.output_shape
         bias = np.zeros(channels, np.int16) if self.core.bias is None else self.core.bias
         return np.tile(bias, width)
 
     def neurons(self, start: int) -> Array:
-        """Where each neuron lies if the core's lines start there, [channel][y][x]."""
+        """Return the index of each neuron, with lines from ``start`` on, [channel][y][x]."""
         channels, height, width = self.core.output_shape
         lines = start + self.before + np.arange(height) * self.pitch
         within = np.arange(self.line).reshape(width, channels)
         return np.asarray((lines[:, None, None] + within).transpose(2, 0, 1).ravel())
 
     def rows(self, pooling: int, height: int, drop: bool) -> Array:
-        """What each row of a source that is ``height`` high reaches, (height, fields of Row)."""
+        """Return the neurons that each source row reaches, (height, fields of RowField)."""
         kernel, stride, padding = (
             self.core.weight.shape[2],
             self.core.stride[0],
@@ -86,15 +86,15 @@ class Layout:
         y = np.arange(height) // pooling
         first = np.maximum(0, -(-(y + padding - kernel + 1) // stride))
         last = np.minimum((y + padding) // stride, self.core.output_shape[1] - 1)
-        table = np.zeros((height, len(Row)), np.int32)
-        table[:, Row.FIRST] = first
+        table = np.zeros((height, len(RowField)), np.int32)
+        table[:, RowField.FIRST] = first
         covered = (y < height // pooling) | (not drop)
-        table[:, Row.COUNT] = np.where(covered, np.maximum(0, last - first + 1), 0)
-        table[:, Row.WEIGHT] = (y + padding - first * stride) * self.step
+        table[:, RowField.COUNT] = np.where(covered, np.maximum(0, last - first + 1), 0)
+        table[:, RowField.WEIGHT] = (y + padding - first * stride) * self.step
         return table
 
     def columns(self, pooling: int, width: int, drop: bool) -> Array:
-        """What each channel of each column reaches, (width, channels, fields of Column)."""
+        """Return the neurons that each source column reaches, (width, channels, ColumnField)."""
         outputs, channels, height, _ = self.core.weight.shape
         x = np.arange(width) // pooling
         at = x + self.core.padding[1]
@@ -104,20 +104,20 @@ class Layout:
         reached = np.minimum(right, self.core.output_shape[2] - 1) - np.maximum(0, left) + 1
         covered = (x < width // pooling) | (not drop)
         reached = np.where(covered, np.maximum(0, reached), 0)
-        table = np.zeros((width, channels, len(Column)), np.int32)
-        table[..., Column.WEIGHT] = runs[:, 1, None] + np.arange(channels) * height * self.step
-        table[..., Column.MEMBRANE] = (left * outputs)[:, None]
+        table = np.zeros((width, channels, len(ColumnField)), np.int32)
+        table[..., ColumnField.WEIGHT] = runs[:, 1, None] + np.arange(channels) * height * self.step
+        table[..., ColumnField.MEMBRANE] = (left * outputs)[:, None]
         vectors = np.where(reached > 0, -(-runs[:, 0] * outputs // LANES), 0)
-        table[..., Column.VECTORS] = vectors[:, None]
-        table[..., Column.SYNOPS] = (reached * outputs)[:, None]
-        table[..., Column.PEAK] = np.abs(self.core.weight.astype(np.int32)).max((0, 2, 3))
-        self._make_room(table[table[..., Column.VECTORS] > 0])
+        table[..., ColumnField.VECTORS] = vectors[:, None]
+        table[..., ColumnField.SYNOPS] = (reached * outputs)[:, None]
+        table[..., ColumnField.PEAK] = np.abs(self.core.weight.astype(np.int32)).max((0, 2, 3))
+        self._make_room(table[table[..., ColumnField.VECTORS] > 0])
         return table
 
     def _make_room(self, runs: Array) -> None:
-        """Margins that no run leaves."""
+        """Enlarge the margins so that no run exceeds them."""
         if runs.size:
-            starts = runs[:, Column.MEMBRANE].astype(int)
-            ends = starts + runs[:, Column.VECTORS].astype(int) * LANES
+            starts = runs[:, ColumnField.MEMBRANE].astype(int)
+            ends = starts + runs[:, ColumnField.VECTORS].astype(int) * LANES
             self.before = max(self.before, -int(starts.min()))
             self.after = max(self.after, int(ends.max()) - self.line)

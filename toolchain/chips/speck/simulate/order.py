@@ -1,8 +1,8 @@
-"""How much depends on the order of simultaneous events, and on the timing that is assumed.
+"""Dependence of the results on the order of simultaneous events, and on the timing.
 
-A chip takes events one by one, and nothing says in which order those of one time arrive, nor
-whether two cores that feed a third take turns. Where results depend on it, a simulation of one
-order is one of several things that the chip may do.
+A chip processes events one by one. The order of events of equal time, and of the spikes of two
+cores with a common destination, is not documented. Where results depend on it, a simulation of one
+order is one of several possible results of the chip.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toolchain.chips.speck.simulate.run import simulate
 __all__ = ["OrderSensitivity", "order_sensitivity"]
 
 _RASTER_DT = 1e-3
-"""Length of a step of a raster without one, s; only tells the steps apart."""
+"""Length of a step of a raster without dt, s; its value has no effect on the results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,8 +35,21 @@ class OrderSensitivity:
         outputs: spikes of each output neuron, by output core, int64
             (orders, batch, channels[, y, x]); the first order is the one given.
         layers: spikes of each core, by name, int64 (orders, batch).
-        clocked_outputs, clocked_layers: the same of the clocked simulation, which knows no order,
-            without the first axis.
+        clocked_outputs, clocked_layers: the same of the clocked simulation, where order has no
+            effect, without the first axis.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, order_sensitivity
+    >>> weight = np.array([[[[6]], [[6]], [[-8]]]])  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+    >>> found = order_sensitivity(program, np.ones((1, 3, 1, 1), int), permutations=5)
+    >>> isinstance(found, OrderSensitivity), found.layers["spk"].ravel().tolist()
+    (True, [1, 0, 1, 0, 0, 0])
+    >>> found.clocked_layers["spk"].tolist()  # 6 + 6 - 8 is below the threshold
+    [0]
     """
 
     outputs: Mapping[str, Array]
@@ -45,24 +58,24 @@ class OrderSensitivity:
     clocked_layers: Mapping[str, Array]
 
     def spread(self, name: str) -> Array:
-        """Most less fewest spikes of core ``name`` over the orders, int64 (batch,)."""
+        """Return the most less the fewest spikes of core ``name``, int64 (batch,)."""
         return np.asarray(np.ptp(self.layers[name], axis=0))
 
     def decisions(self, name: str) -> Array:
-        """Share of the orders with the decision of the first, of an output core; float (batch,).
+        """Return the share of the orders with the first order's decision, float (batch,).
 
-        The decision is the neuron with the most spikes, the lowest of several.
+        The decision is the neuron with the most spikes, and the lowest index of several.
         """
         counts = self.outputs[name]
         most = counts.reshape(*counts.shape[:2], -1).argmax(2)
         return np.asarray((most == most[0]).mean(0))
 
     def from_clocked(self, name: str) -> Array:
-        """Spikes of core ``name`` in event timing, mean of the orders, less clocked ones."""
+        """Return the mean spikes of core ``name`` over the orders less the clocked ones."""
         return np.asarray(self.layers[name].mean(0) - self.clocked_layers[name])
 
     def __str__(self) -> str:
-        """A line a core: spikes, all samples together."""
+        """Return a table with a line a core: spikes of all samples together."""
         lines = [f"{'core':16} {'clocked':>9} {'as given':>9} {'fewest':>9} {'most':>9}"]
         for name, counts in self.layers.items():
             orders = counts.sum(1)
@@ -87,18 +100,31 @@ def order_sensitivity(
     options: EventOptions | None = None,
     threads: int | None = None,
 ) -> OrderSensitivity:
-    """Simulate as given and with simultaneous events shuffled, and clocked.
+    """Simulate events in the given order, with simultaneous events shuffled, and clocked.
 
     Args:
-        program: what is loaded.
-        spikes: a raster or events, as ``simulate`` takes them. Simultaneous are the events of one
-            time, in a raster those of one step.
-        permutations: how many random orders besides the one given, >= 1.
-        seed: of the random orders; the same seed gives the same orders.
-        dt, steps, options, threads: as of ``simulate``.
+        program: the program on the chip.
+        spikes: a raster or events, as in ``simulate``. Events of one time, or of one step of a
+            raster, are simultaneous.
+        permutations: number of random orders besides the one given, >= 1.
+        seed: seed of the random orders.
+        dt, steps, options, threads: as in ``simulate``.
 
     Raises:
-        ValueError: as ``simulate``, or fewer than one permutation.
+        ValueError: as in ``simulate``, or fewer than one permutation.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> print(order_sensitivity(program, np.ones((4, 3, 1, 1), int), permutations=5))
+    core               clocked  as given    fewest      most
+    spk                     12        12        12        12
+    decision of spk: the same in 100.0 % of the orders
     """
     if type(permutations) is not int or permutations < 1:
         raise ValueError(f"permutations must be an integer >= 1, got {permutations!r}")
@@ -140,7 +166,7 @@ def order_sensitivity(
 
 
 def _as_events(program: SpeckProgram, raster: npt.ArrayLike) -> list[Array]:
-    """Rasters as event arrays, one time a step."""
+    """Convert rasters to event arrays, one time a step."""
     samples = Rasters(raster, program.input_shape, round(_RASTER_DT * 1e6))
     streams = []
     for sample in range(len(samples)):
@@ -152,5 +178,5 @@ def _as_events(program: SpeckProgram, raster: npt.ArrayLike) -> list[Array]:
 
 
 def _shuffled(stream: Array, rng: np.random.Generator) -> Array:
-    """The events in a random order within each time."""
+    """Return the events in a random order within each time."""
     return np.asarray(stream[np.lexsort((rng.random(len(stream)), stream["t"]))])

@@ -10,22 +10,22 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
-from toolchain.chips.speck.simulate.layout import Layout
-from toolchain.chips.speck.simulate.tables import Column, Core, Tables, Target
+from toolchain.chips.speck.simulate.layout import CoreLayout
+from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, Tables, TargetField
 
-__all__ = ["Packed", "pack"]
+__all__ = ["FlatProgram", "pack"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Packed:
-    """The program, flat, and where what comes out of it lies.
+class FlatProgram:
+    """The program as flat tables, and the positions of its results.
 
     Attributes:
-        tables: as ``kernel.run`` wants them.
+        tables: input of ``kernel.run``.
         lines: lines of neurons of all cores together.
         size: length of the array of all membranes.
-        neurons: where each neuron lies in it, int64: core by core, each [channel][y][x].
-        spikes, history: by recorded core, where its record lies among all.
+        neurons: index of each neuron in it, int64: core by core, each [channel][y][x].
+        spikes, history: by recorded core, the slice of its record.
     """
 
     tables: Tables
@@ -43,49 +43,51 @@ def pack(
     spikes: Collection[str],
     history: Collection[str],
     drop: bool = True,
-) -> Packed:
-    """The tables of a program, with room to record ``steps`` of the named cores.
+) -> FlatProgram:
+    """Return the tables of a program, with space to record ``steps`` of the named cores.
 
-    ``drop``: rows and columns beyond the last full window of a pooling reach nothing.
+    ``drop``: whether rows and columns beyond the last full pooling window are dropped.
     """
-    layouts = {core.name: Layout(core=core) for core in program.cores}
-    rows, columns = _reach(program, layouts, drop)  # first: it finds the margins
+    layouts = {core.name: CoreLayout(core=core) for core in program.cores}
+    rows, columns = _reach(
+        program, layouts, drop
+    )  # before the layouts are used: it sets their margins
     neurons = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
     weights = {name: layout.weights() for name, layout in layouts.items()}
     biases = {name: layout.biases() for name, layout in layouts.items()}
     heights = {core.name: core.output_shape[1] for core in program.cores}
     room = {name: heights[name] * layout.pitch for name, layout in layouts.items()}
     places = {
-        Core.MEMBRANE_AT: _lay_out(room),
-        Core.LINE_AT: _lay_out(heights),
-        Core.WEIGHT_AT: _lay_out({name: w.size for name, w in weights.items()}),
-        Core.BIAS_AT: _lay_out({name: b.size for name, b in biases.items() if b.any()}),
-        Core.SPIKES_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in spikes}),
-        Core.HISTORY_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in history}),
+        CoreField.MEMBRANE_AT: _lay_out(room),
+        CoreField.LINE_AT: _lay_out(heights),
+        CoreField.WEIGHT_AT: _lay_out({name: w.size for name, w in weights.items()}),
+        CoreField.BIAS_AT: _lay_out({name: b.size for name, b in biases.items() if b.any()}),
+        CoreField.SPIKES_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in spikes}),
+        CoreField.HISTORY_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in history}),
     }
-    leaks = [biases[name] for name in places[Core.BIAS_AT]]
-    starts = {name: place.start for name, place in places[Core.MEMBRANE_AT].items()}
-    return Packed(
+    leaks = [biases[name] for name in places[CoreField.BIAS_AT]]
+    starts = {name: place.start for name, place in places[CoreField.MEMBRANE_AT].items()}
+    return FlatProgram(
         tables=Tables(
             inputs=np.array([0, len(program.inputs)], np.int64),
             cores=_core_table(program, layouts, places),
             targets=_target_table(program, rows, columns),
             rows=np.concatenate(rows),
             columns=np.concatenate(columns),
-            # whole vectors are read wherever a run starts, also the last
+            # vectors are read whole: the last run needs as many values behind it
             weights=np.concatenate([*weights.values(), np.zeros(LANES, np.int8)]),
             biases=np.concatenate([np.zeros(0, np.int16), *leaks]),
         ),
         lines=sum(heights.values()),
         size=sum(room.values()),
         neurons=np.concatenate([layouts[name].neurons(at) for name, at in starts.items()]),
-        spikes=places[Core.SPIKES_AT],
-        history=places[Core.HISTORY_AT],
+        spikes=places[CoreField.SPIKES_AT],
+        history=places[CoreField.HISTORY_AT],
     )
 
 
 def _lay_out(sizes: Mapping[str, int]) -> dict[str, slice]:
-    """Room for each, one after the other."""
+    """Return consecutive slices of these sizes."""
     stop, slices = 0, {}
     for name, size in sizes.items():
         slices[name] = slice(stop, stop + size)
@@ -96,7 +98,7 @@ def _lay_out(sizes: Mapping[str, int]) -> dict[str, slice]:
 def _connections(
     program: SpeckProgram,
 ) -> Iterator[tuple[SpeckCore | None, tuple[int, int, int], Destination]]:
-    """(source, or None for the input; shape of its map; where it is sent), the input's first."""
+    """Yield (source, or None for the input; shape of its map; destination), inputs first."""
     for target in program.inputs:
         yield None, program.input_shape, target
     for core in program.cores:
@@ -105,11 +107,12 @@ def _connections(
 
 
 def _reach(
-    program: SpeckProgram, layouts: Mapping[str, Layout], drop: bool
+    program: SpeckProgram, layouts: Mapping[str, CoreLayout], drop: bool
 ) -> tuple[list[Array], list[Array]]:
-    """Tables of rows and of columns, one of each a connection.
+    """Return the tables of rows and of columns, one of each a connection.
 
-    Columns of a core lie like its lines, [x][channel], those of the input [channel][x].
+    Columns of a core are in the order of its lines, [x][channel], those of the input
+    [channel][x].
     """
     rows, columns = [], []
     for source, (channels, height, width), target in _connections(program):
@@ -118,41 +121,48 @@ def _reach(
         shifted = slice(target.feature_shift, target.feature_shift + channels)
         reach = layout.columns(target.pooling, width, drop)[:, shifted]
         reach = reach.swapaxes(0, 1) if source is None else reach
-        columns.append(reach.reshape(-1, len(Column)))
+        columns.append(reach.reshape(-1, len(ColumnField)))
     return rows, columns
 
 
 def _core_table(
     program: SpeckProgram,
-    layouts: Mapping[str, Layout],
-    places: Mapping[Core, Mapping[str, slice]],
+    layouts: Mapping[str, CoreLayout],
+    places: Mapping[CoreField, Mapping[str, slice]],
 ) -> Array:
-    table = np.full((len(program.cores), len(Core)), -1, np.int64)
+    table = np.full((len(program.cores), len(CoreField)), -1, np.int64)
     first = len(program.inputs)
     for row, core in zip(table, program.cores, strict=True):
         layout = layouts[core.name]
-        row[[Core.HEIGHT, Core.LINE, Core.PITCH]] = core.output_shape[1], layout.line, layout.pitch
-        row[Core.WEIGHT_STEP] = core.stride[0] * layout.step
-        row[Core.THRESHOLD] = core.threshold_high
-        row[Core.FLOOR] = max(core.threshold_low, -32768)
-        row[Core.CHANNELS] = core.output_shape[0]
-        row[Core.RETURN_TO_ZERO] = core.return_to_zero
-        row[Core.REST] = max(min(core.threshold_high - 1, 32767), -row[Core.FLOOR])
-        row[Core.BIAS_PEAK] = np.abs(layout.biases().astype(int)).max()
+        row[[CoreField.HEIGHT, CoreField.LINE, CoreField.PITCH]] = (
+            core.output_shape[1],
+            layout.line,
+            layout.pitch,
+        )
+        row[CoreField.WEIGHT_STEP] = core.stride[0] * layout.step
+        row[CoreField.THRESHOLD] = core.threshold_high
+        row[CoreField.FLOOR] = max(core.threshold_low, -32768)
+        row[CoreField.CHANNELS] = core.output_shape[0]
+        row[CoreField.RETURN_TO_ZERO] = core.return_to_zero
+        row[CoreField.REST] = max(min(core.threshold_high - 1, 32767), -row[CoreField.FLOOR])
+        row[CoreField.BIAS_PEAK] = np.abs(layout.biases().astype(int)).max()
         for column, slices in places.items():
             if core.name in slices:
                 row[column] = slices[core.name].start
-        row[Core.MEMBRANE_AT] += layout.before
-        row[Core.FIRST_TARGET], row[Core.LAST_TARGET] = first, first + len(core.destinations)
+        row[CoreField.MEMBRANE_AT] += layout.before
+        row[CoreField.FIRST_TARGET], row[CoreField.LAST_TARGET] = (
+            first,
+            first + len(core.destinations),
+        )
         first += len(core.destinations)
     return table
 
 
 def _target_table(program: SpeckProgram, rows: list[Array], columns: list[Array]) -> Array:
-    """One row a connection: the core, and where its rows and columns start."""
+    """Return one row a connection: the core, and the first of its rows and columns."""
     numbers = {core.name: index for index, core in enumerate(program.cores)}
-    table = np.zeros((len(rows), len(Target)), np.int64)
-    table[:, Target.CORE] = [numbers[target.layer] for *_, target in _connections(program)]
-    table[1:, Target.ROW_AT] = np.cumsum([len(part) for part in rows])[:-1]
-    table[1:, Target.COLUMN_AT] = np.cumsum([len(part) for part in columns])[:-1]
+    table = np.zeros((len(rows), len(TargetField)), np.int64)
+    table[:, TargetField.CORE] = [numbers[target.layer] for *_, target in _connections(program)]
+    table[1:, TargetField.ROW_AT] = np.cumsum([len(part) for part in rows])[:-1]
+    table[1:, TargetField.COLUMN_AT] = np.cumsum([len(part) for part in columns])[:-1]
     return table

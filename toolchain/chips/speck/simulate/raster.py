@@ -1,4 +1,4 @@
-"""Spike rasters from outside: what is refused, and how one becomes lists of events."""
+"""Spike rasters from outside: their checks, and their conversion to events."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from toolchain.chips.speck.simulate import scan
 __all__ = ["MOST_SPIKES", "Rasters", "Samples"]
 
 MOST_SPIKES = 32767
-"""Largest count of one address in one step. A bound of the simulator, which keeps its sums within
-64 bits with it; the chip takes events one by one and has none.
+"""Largest count of one address in one step. A limit of the simulator, so that its sums fit in 64
+bits; the chip processes events one by one and has none.
 """
 
 _WORKING = {"i1": "i2", "u2": "i4", "u4": "i8", "f2": "f4"}
-"""Types that are widened first, so that few versions of the scan need compiling."""
+"""Types that are widened first, so that fewer versions of the scan are compiled."""
 
 
 class Samples(Protocol):
-    """What is simulated, sample by sample."""
+    """Input of a simulation, sample by sample."""
 
     @property
     def steps(self) -> int:
         """Simulated steps, the same for each sample."""
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
 
     def events(self, sample: int) -> Array:
-        """Integers (4, n): step, y, channel * width + x, and count; steps ascending."""
+        """Return int32 (4, n): step, y, channel * width + x, and count; steps ascending."""
 
     def times(self, sample: int, events: Array) -> Array:
-        """Time of each of these events, µs; int64 (n,)."""
+        """Return the time of each of these events, µs; int64 (n,)."""
 
     def counts(self) -> Array:
-        """Spikes of each sample, int64 (batch,)."""
+        """Return the spikes of each sample, int64 (batch,)."""
 
 
 class Rasters:
@@ -46,11 +46,11 @@ class Rasters:
 
     Args:
         raster: (steps, channels, y, x), or a batch of them.
-        shape: (channels, y, x) that is wanted.
-        dt: length of a step, µs, or 0 where nobody knows it.
+        shape: expected (channels, y, x).
+        dt: length of a step, µs, or 0 if unknown.
 
     Raises:
-        ValueError: something else than numbers, or another shape.
+        ValueError: a type that is not numeric, or another shape.
     """
 
     def __init__(self, raster: npt.ArrayLike, shape: tuple[int, int, int], dt: int = 0) -> None:
@@ -64,11 +64,11 @@ class Rasters:
         return int(self._batch.shape[1])
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(self._batch)
 
     def events(self, sample: int) -> Array:
-        """Events of one sample, by step, channel, y and x.
+        """Return the events of one sample, by step, channel, y and x.
 
         Raises:
             ValueError: counts that are negative, not whole, not finite or above ``MOST_SPIKES``.
@@ -82,23 +82,24 @@ class Rasters:
         return events
 
     def times(self, sample: int, events: Array) -> Array:
-        """When the steps begin."""
+        """Return the start time of each event's step, µs."""
         del sample
         return np.asarray(events[0].astype(np.int64) * self._dt)
 
     def counts(self) -> Array:
-        """Spikes of the samples whose events were asked for."""
+        """Return the spikes of each sample whose events were read so far."""
         return self._counts.copy()
 
 
 def _as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
     array = np.asarray(raster)
     if array.dtype.kind not in "buif":
-        raise ValueError(f"a raster holds spike counts as integers, got dtype {array.dtype}")
+        raise ValueError(f"a raster must contain spike counts as numbers, got dtype {array.dtype}")
     if array.ndim not in (4, 5) or array.shape[-3:] != shape:
         wanted = ", ".join(map(str, shape))
         raise ValueError(
-            f"a raster has shape (steps, {wanted}) or (batch, steps, {wanted}), got {array.shape}"
+            f"a raster must have shape (steps, {wanted}) or (batch, steps, {wanted}), "
+            f"got {array.shape}"
         )
     if array.dtype.kind == "b":
         array = array.view(np.uint8)
@@ -114,7 +115,7 @@ def _complaint(steps: Array, sample: int) -> str:
         good = (steps >= 0) & (steps <= MOST_SPIKES) & (np.floor(steps) == steps)
     step, channel, y, x = np.argwhere(~good)[0].tolist()
     return (
-        f"a raster holds whole spike counts from 0 to {MOST_SPIKES}, got "
+        f"a raster must contain whole spike counts from 0 to {MOST_SPIKES}, got "
         f"{steps[step, channel, y, x]} at sample {sample}, step {step}, "
         f"channel {channel}, y {y}, x {x}"
     )

@@ -1,14 +1,14 @@
-r"""What the readout block makes of the spikes that it is sent, tick by tick of the slow clock.
+r"""Simulation of the readout block, tick by tick of the slow clock.
 
 .. math:: a_k(t) = \lfloor \tfrac1w \textstyle\sum_{u=t-w+1}^{t} n_k(u) \rfloor
 
-for class k with n spikes in tick u and a window of w ticks. The class of the largest average is
-named, and it counts where that average is **above** the threshold.
+for class k with n spikes in tick u and a window of w ticks. The class of the largest average gives
+the index, and it is valid where that average is **above** the threshold.
 
-The documentation leaves open, and this assumes: fractions of an average are dropped; spikes before
-the first tick are none; counts and averages stop at 65535; of classes with the same average the
-lowest is the largest; where nobody has an average above 0 the index is 0; bit k of a comparison is
-class k; a value tells of the tick that ends with it. It has not been compared with a chip.
+Not documented, and assumed here: averages are rounded down; there are no spikes before the first
+tick; counts and averages are limited to 65535; of classes with equal averages the lowest is chosen;
+where all averages are 0 the index is 0; bit k of a comparison is class k; a value describes the
+tick that ends with it. It has not been compared with a chip.
 
 Source: Speck Dev Kit Datasheet, sec. 3.2.5 and tab. 6.
 """
@@ -31,14 +31,13 @@ MOST = 0xFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReadoutRecord:
-    """What leaves the block at every tick.
+    """Output of the readout block at every tick.
 
     Attributes:
         averages: int32 (batch, ticks, classes).
         index: uint8 (batch, ticks): the class with the largest average, 0 where all are 0.
-        pins: uint8 (batch, ticks): the class that the pins show, 0 where none is above the
-            threshold.
-        values: uint32 (batch, ticks): the 21-bit word; ``unpack_word`` takes it apart.
+        pins: uint8 (batch, ticks): the class on the pins, 0 where none is above the threshold.
+        values: uint32 (batch, ticks): the 21-bit word; ``unpack_word`` decodes it.
     """
 
     averages: Array
@@ -49,7 +48,7 @@ class ReadoutRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadoutWord:
-    """A value of the block.
+    """One decoded value of the block.
 
     Attributes:
         valid: in mode ``"max"`` whether the largest average is above the threshold, else True.
@@ -63,15 +62,23 @@ class ReadoutWord:
 
 
 def read_out(readout: Readout, spikes: npt.ArrayLike) -> ReadoutRecord:
-    """The block's answer to spikes of the classes.
+    """Simulate the readout block on the spikes of its classes.
 
     Args:
-        readout: how it is set.
+        readout: its settings.
         spikes: counts >= 0 (batch, ticks, classes) in each tick of the slow clock, class 1 first.
-            A clocked simulation gives them where the slow clock's period is its ``dt``.
+            The outputs of a clocked simulation, if the slow clock's period is its ``dt``.
 
     Raises:
-        ValueError: other shapes, no whole counts, or a class selected that is not there.
+        ValueError: other shapes or types, negative counts, or an unknown class selected.
+
+    >>> from toolchain.chips.speck import Readout
+    >>> spikes = [[[0, 2], [3, 0], [0, 0]]]  # (batch, ticks, classes)
+    >>> record = read_out(Readout(layer="spk", threshold=1), spikes)
+    >>> record.pins.tolist()  # class 2, class 1, none
+    [[2, 1, 0]]
+    >>> unpack_word(record.values[0, 1])
+    ReadoutWord(valid=True, index=1, payload=2)
     """
     counts = _checked(readout, spikes)
     averages = _averages(np.minimum(counts, MOST), readout.window)
@@ -91,9 +98,9 @@ def read_out(readout: Readout, spikes: npt.ArrayLike) -> ReadoutRecord:
 
 
 def unpack_word(value: int) -> ReadoutWord:
-    """Bit 20, bits 19 to 16 and bits 15 to 0 of a readout value; ValueError beyond 21 bit."""
+    """Decode a readout value: bit 20, bits 19 to 16 and bits 15 to 0."""
     if not 0 <= int(value) < 1 << 21:
-        raise ValueError(f"a readout value has 21 bit, got {value}")
+        raise ValueError(f"a readout value must fit 21 bits, got {value}")
     value = int(value)
     return ReadoutWord(valid=bool(value >> 20), index=value >> 16 & 0xF, payload=value & MOST)
 
@@ -101,11 +108,13 @@ def unpack_word(value: int) -> ReadoutWord:
 def _checked(readout: Readout, spikes: npt.ArrayLike) -> Array:
     counts = np.asarray(spikes)
     if counts.ndim != 3 or not 1 <= counts.shape[2] <= 15:
-        raise ValueError(f"spikes are (batch, ticks, 1 to 15 classes), got shape {counts.shape}")
+        raise ValueError(
+            f"spikes must have shape (batch, ticks, 1 to 15 classes), got {counts.shape}"
+        )
     if counts.dtype.kind not in "bui" or (counts.size and counts.min() < 0):
-        raise ValueError("spikes are whole counts, 0 or more, in an array of integers")
+        raise ValueError("spikes must be an array of integer counts >= 0")
     if readout.selected is not None and readout.selected > counts.shape[2]:
-        raise ValueError(f"class {readout.selected} is selected, there are {counts.shape[2]}")
+        raise ValueError(f"class {readout.selected} is selected, but there are {counts.shape[2]}")
     return counts.astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""The two simulations of a Speck program: integers all the way, threads over samples."""
+"""The two simulations of a Speck program, in integers, with threads over samples."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.sensor import Sensed
-from toolchain.chips.speck.simulate.buffers import Run
+from toolchain.chips.speck.sensor import SensorSamples
+from toolchain.chips.speck.simulate.buffers import BatchRun
 from toolchain.chips.speck.simulate.clocked import clocked
 from toolchain.chips.speck.simulate.event import simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
@@ -38,7 +38,7 @@ def simulate(
     steps: int | None = None,
     options: EventOptions | None = None,
 ) -> SpeckRecording:
-    r"""What the program does with spikes.
+    r"""Simulate the program on spikes.
 
     In **clocked** timing, in each step, core after core in the order of the program:
 
@@ -59,57 +59,71 @@ def simulate(
         \text{and if } v \ge \theta: \text{ one spike, } v \leftarrow v - \theta
         \text{ (return to zero: } 0)
 
-    A residue at or above the threshold waits for the neuron's next event. The spikes of one event
-    are the next core's events, before any later one. This is what the chip's documentation says
-    of its cores; what it leaves open is in ``options``.
+    A residue at or above the threshold stays until the neuron's next event. The spikes of one event
+    are processed by the next core before any later event. This follows the documentation of the
+    cores; undocumented details are in ``options``.
 
     Biases are the chip's leak: in clocked timing part of the sum of each step, in event timing
-    a tick of the slow clock in each step. Both stand for a slow clock with a period of ``dt``.
+    a tick of the slow clock in each step. Both assume a slow clock with a period of ``dt``.
 
     Args:
-        program: at most what a chip holds; it need not be placed. Its sensor's event filter is
-            not simulated.
-        raster: counts (steps, channels, y, x) or (batch, steps, channels, y, x): integers, truth
-            values or whole floats from 0 to 32767 (a bound of this simulator, not of the chip).
+        program: the program; it need not be placed. Its sensor's event filter is not simulated.
+        raster: counts (steps, channels, y, x) or (batch, steps, channels, y, x): integers, bool
+            or whole floats from 0 to 32767 (a limit of this simulator, not of the chip).
             Or events: a structured array with the fields ``x, y, t, p`` (column, row, time in µs,
             channel), sorted by time, or a list of them, one a sample. In event timing the spikes
-            of a raster come by step, channel, y and x, those of one address together.
-        record: keep spikes and membranes of every layer at every step.
+            of a raster are ordered by step, channel, y and x.
+        record: record spikes and membranes of every layer at every step.
         timing: ``"clocked"`` or ``"event"``.
         state: membranes to start from, int16 (batch, channels, y, x) or (channels, y, x) by core;
-            cores left out start from their ``initial``, or from zero.
-        threads: at most this many samples at a time; by default as many as there are processors.
-        dt: length of a step, s; by default the program's. Event arrays need whole µs, and
-            only then does a raster in event timing give ``events``.
-        steps: of events, how many to simulate; by default up to the last event.
-        options: of event timing; see ``EventOptions``.
+            other cores start from their ``initial``, or from zero.
+        threads: samples simulated at a time; by default the number of processors.
+        dt: length of a step, s; by default the program's. It must be whole µs for event
+            arrays, and for ``events`` in the recording of a raster.
+        steps: for event arrays, the number of steps; by default up to the last event.
+        options: options of event timing; see ``EventOptions``.
 
     Raises:
-        ValueError: input, state or timing other than the above, a network that runs away in event
-            timing, or connected layers whose shapes disagree.
+        ValueError: invalid input, state or timing, a network that diverges in event timing, or
+            connected layers whose shapes disagree.
 
     Source: sinabs documentation, layers IAFSqueeze and SumPool2d, and its pages on Speck; Speck
     Dev Kit manual, sections 3.2.4.4 to 3.2.4.6.
+
+    >>> import numpy as np
+    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram
+    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
+    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
+    ...                  threshold_high=10, monitor=True)
+    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
+    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
+
+    >>> raster = np.zeros((3, 3, 1, 1), int)  # (steps, channels, y, x)
+    >>> raster[0] = 1  # three events of weight 5 in the first step
+    >>> simulate(program, raster).spikes.tolist()
+    [[[1, 1], [0, 0], [0, 0]]]
+    >>> simulate(program, raster, timing="event").synops["spk"].tolist()
+    [6]
     """
     if timing not in TIMINGS:
-        raise ValueError(f"timing is {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
+        raise ValueError(f"timing must be {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be >= 1, got {threads}")
     if options is not None and timing != "event":
-        raise ValueError("options are of timing='event' only")
+        raise ValueError("options require timing='event'")
     check_wiring(program)
     samples, length = _samples(program, raster, dt, steps)
     if program.sensor is not None:
-        samples = Sensed(samples, program.sensor, program.input_shape)
+        samples = SensorSamples(samples, program.sensor, program.input_shape)
         program = program.behind_sensor()
     start = start_state(program, len(samples), state)
     if timing == "clocked":
-        run = Run.of(program, samples, start, record=record)
+        run = BatchRun.of(program, samples, start, record=record)
         each(partial(clocked, run), range(len(samples)), threads)
         return run.recording()
     options = options or EventOptions()
     drop = options.partial_windows == "drop"
-    run = Run.of(program, samples, start, record=record, drop=drop)
+    run = BatchRun.of(program, samples, start, record=record, drop=drop)
     work = partial(simulate_events, run, options=options, dt=length)
     sent = each(work, range(len(samples)), threads)
     names = program.outputs if length else ()
@@ -119,31 +133,31 @@ def simulate(
 def _samples(
     program: SpeckProgram, spikes: Any, dt: float | None, steps: int | None
 ) -> tuple[Samples, int]:
-    """The input, checked, and the length of a step in µs (0: unknown)."""
+    """Return the checked input, and the length of a step in µs (0: unknown)."""
     dt = program.dt if dt is None else dt
     if are_events(spikes):
         if dt is None:
-            raise ValueError("events need the length of a step: dt=... in s")
+            raise ValueError("event arrays need dt=..., the length of a step in s")
         length = in_microseconds(dt)
         return EventArrays(spikes, program.input_shape, length, steps), length
     if steps is not None:
-        raise ValueError("steps is for events; a raster has its own")
+        raise ValueError("steps requires event arrays; a raster has its own number of steps")
     length = 0 if dt is None else _whole(dt)
     return Rasters(spikes, program.input_shape, length), length
 
 
 def _whole(dt: float) -> int:
-    """A length in s as µs, 0 where it is no whole number of them."""
+    """Convert a length in s to µs; 0 where it is not a whole number of them."""
     if not (isinstance(dt, int | float) and 0 < dt < math.inf):
         raise ValueError(f"dt must be > 0 s, got {dt!r}")
     return round(dt * 1e6) if abs(dt * 1e6 - round(dt * 1e6)) < 1e-6 * dt * 1e6 else 0
 
 
 def check_wiring(program: SpeckProgram) -> None:
-    """Refuse a program in which a core is sent a map of another shape than it takes.
+    """Check that every core receives maps of the shape that it expects.
 
     Raises:
-        ValueError: naming every such connection.
+        ValueError: the message lists every connection with another shape.
     """
     faults = []
     for core in program.cores:
@@ -162,10 +176,10 @@ def check_wiring(program: SpeckProgram) -> None:
 def start_state(
     program: SpeckProgram, samples: int, state: Mapping[str, Array] | None
 ) -> dict[str, Array]:
-    """Membranes int16 (batch, channels, y, x) by core before the first step.
+    """Return the membranes before the first step by core, int16 (batch, channels, y, x).
 
     Raises:
-        ValueError: a name that is no core, another shape, or values that int16 does not hold.
+        ValueError: an unknown core, another shape, or values outside int16.
     """
     given = dict(state or {})
     start = {}
@@ -173,11 +187,11 @@ def start_state(
         shape = (samples, *core.output_shape)
         value = np.asarray(given.pop(core.name, 0 if core.initial is None else core.initial))
         if value.ndim and value.shape not in (shape, core.output_shape):
-            raise ValueError(f"state of {core.name!r} has shape {shape}, got {value.shape}")
+            raise ValueError(f"state of {core.name!r} must have shape {shape}, got {value.shape}")
         if value.dtype.kind not in "iu" or (
             value.size and not (value.min() >= -32768 and value.max() <= 32767)
         ):
-            raise ValueError(f"state of {core.name!r} holds integers from -32768 to 32767")
+            raise ValueError(f"state of {core.name!r} must contain integers from -32768 to 32767")
         start[core.name] = np.broadcast_to(value.astype(np.int16), shape)
     if given:
         raise ValueError(f"state of unknown cores: {', '.join(sorted(given))}")

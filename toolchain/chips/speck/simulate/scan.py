@@ -1,4 +1,4 @@
-"""A raster as a list of events, compiled: what is not zero, found 64 inputs at a time."""
+"""Conversion of a raster to events, compiled: non-zeros are found 64 inputs at a time."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 # ruff: noqa: ANN001, ANN201, ANN202
@@ -21,8 +21,8 @@ CHUNK = 2 * LANES
 
 
 @inline_bare
-def _busy(raster, at, stop):
-    """Which of the (at most 64) inputs up to ``stop`` are not 0, as bits."""
+def _nonzero_bits(raster, at, stop):
+    """Return as bits which of the (at most 64) inputs up to ``stop`` are not 0."""
     if at + CHUNK <= raster.size:
         bits = lanes.nonzero(lanes.load(raster, at))
         bits |= lanes.nonzero(lanes.load(raster, at + LANES)) << LANES
@@ -35,25 +35,25 @@ def _busy(raster, at, stop):
 
 @compiled_bare
 def count_events(raster):
-    """How many of a flat raster are not 0."""
+    """Return the number of non-zeros in a flat raster."""
     found = np.int64(0)
     for at in range(0, raster.size, CHUNK):
-        found += lanes.count(_busy(raster, at, min(at + CHUNK, raster.size)))
+        found += lanes.count(_nonzero_bits(raster, at, min(at + CHUNK, raster.size)))
     return found
 
 
 @compiled_bare
 def find_events(raster, steps, height, width, most, events):
-    """The non-zeros of a flat raster [step][channel][y][x], in order.
+    """Write the non-zeros of a flat raster [step][channel][y][x] to ``events``, in order.
 
     ``events`` (4, non-zeros) is filled with rows of step, y, channel * width + x, and count.
-    False where a count is no whole number from 0 to ``most``.
+    Returns False if a count is not a whole number from 0 to ``most``.
     """
     found, good, size = 0, True, raster.size // max(1, steps)
     for step in range(steps):
         for start in range(0, size, CHUNK):
             at = step * size + start
-            bits = _busy(raster, at, at + min(CHUNK, size - start))
+            bits = _nonzero_bits(raster, at, at + min(CHUNK, size - start))
             while bits:
                 address = start + lanes.lowest(bits)
                 bits &= bits - 1

@@ -1,7 +1,7 @@
-"""The tables that the compiled simulations read: what each column of integers means.
+"""The integer tables that the compiled simulations read: the meaning of each column.
 
-Everything about a core is a row of integers, so that any number of cores is one type to the
-compiler.
+The properties of a core are a row of integers, so that the compiler needs one type for any number
+of cores.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 from toolchain.arrays import Array
 
-__all__ = ["Column", "Core", "Row", "State", "Tables", "Target"]
+__all__ = ["ColumnField", "CoreField", "RowField", "State", "Tables", "TargetField"]
 
 
-class Core(IntEnum):
+class CoreField(IntEnum):
     """Columns of the table of cores; offsets are into the flat arrays, -1 for none.
 
     LINE is the neurons of a line, PITCH the distance from a line to the next, REST the largest
     magnitude of a membrane after a step, BIAS_PEAK that of a bias, WEIGHT_STEP the distance from a
-    kernel row to the one that the next line of neurons sees.
+    kernel row to that of the next line of neurons.
     """
 
     HEIGHT = 0
@@ -42,28 +42,28 @@ class Core(IntEnum):
     CHANNELS = 17
 
 
-class Target(IntEnum):
-    """Columns of the table of connections: the core, and where their rows and columns start."""
+class TargetField(IntEnum):
+    """Columns of the table of connections: the core, and the first of its rows and columns."""
 
     CORE = 0
     ROW_AT = 1
     COLUMN_AT = 2
 
 
-class Row(IntEnum):
-    """What a row of the source reaches: first line of neurons, how many, and its kernel row."""
+class RowField(IntEnum):
+    """Columns of the table of source rows: first line of neurons, number of lines, kernel row."""
 
     FIRST = 0
     COUNT = 1
     WEIGHT = 2
 
 
-class Column(IntEnum):
-    """What a channel of a column of the source reaches in each line.
+class ColumnField(IntEnum):
+    """Columns of the table of source columns, for one channel: the neurons reached in a line.
 
-    WEIGHT: where the run of weights starts; MEMBRANE: where in the line it is added, from the
-    first neuron on; VECTORS: its length; SYNOPS: how many of it are neurons; PEAK: the largest
-    magnitude of a weight of the channel.
+    WEIGHT: start of the run of weights; MEMBRANE: the neuron of the line that it is added to first;
+    VECTORS: its length in vectors; SYNOPS: number of neurons in it; PEAK: the largest magnitude
+    of a weight of the channel.
     """
 
     WEIGHT = 0
@@ -76,8 +76,8 @@ class Column(IntEnum):
 class Tables(NamedTuple):
     """The program: int64 ``cores`` and ``targets``, int32 ``rows`` and ``columns``.
 
-    ``inputs`` are the first and last row of ``targets`` that input events go to; ``weights`` are
-    int8, ``biases`` int16, a line of neurons each.
+    ``inputs`` are the first row of ``targets`` for input events and the one after their last;
+    ``weights`` are int8, ``biases`` int16, a line of neurons each.
     """
 
     inputs: Array
@@ -90,11 +90,12 @@ class Tables(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a run changes.
+    """Arrays that a run changes.
 
-    ``membranes``: start to end state. ``bounds`` on the magnitudes of each line, int64, and
-    ``touched``, a one for each line. ``spikes`` and ``history``: (steps, neurons) of the recorded
-    cores [y][x][channel], flat. ``saturations``, ``synops``, ``counts``: a number a core, added to.
+    ``membranes``: the state. ``bounds``: on the magnitudes of each line, int64. ``touched``: 1 for
+    each line that weights were added to. ``spikes`` and ``history``: (steps, neurons) of the
+    recorded cores [y][x][channel], flat. ``saturations``, ``synops`` and ``counts``: one number a
+    core.
     """
 
     membranes: Array

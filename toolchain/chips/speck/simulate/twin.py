@@ -1,6 +1,6 @@
-"""The clocked simulation once more, slow and obvious: what the compiled one must do.
+"""Reference implementation of the clocked simulation, slow and plain, for tests.
 
-Dense, one step and one core after the other, in 64-bit integers.
+Dense convolutions, one step and one core after the other, in 64-bit integers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["simulate_densely"]
 def simulate_densely(
     program: SpeckProgram, raster: Array, *, state: Mapping[str, Array] | None = None
 ) -> SpeckRecording:
-    """The recording, with every layer, of a raster (batch, steps, channels, y, x) of counts."""
+    """Simulate a raster (batch, steps, channels, y, x); record every layer."""
     sent = raster.sum((1, 2, 3, 4), dtype=np.int64)
     if program.sensor is not None:
         raster = program.sensor.of_raster(raster)
@@ -69,7 +69,7 @@ def _start(core: SpeckCore, batch: int, state: Mapping[str, Array]) -> Array:
 def _arriving(
     program: SpeckProgram, core: SpeckCore, raster: Array, step: int, spikes: Mapping[str, Array]
 ) -> Array:
-    """Counts (batch, channels, y, x) that the core is sent, of all its sources together."""
+    """Return the counts (batch, channels, y, x) that a core receives from all its sources."""
     total = np.zeros((len(raster), *core.input_shape), np.int64)
     for source, target in program.sources(core.name):
         sent = raster if source is None else spikes[source.name][:, step]
@@ -87,7 +87,7 @@ def _sum_pool(counts: Array, side: int) -> Array:
 
 
 def _convolve(core: SpeckCore, weight: Array, counts: Array) -> Array:
-    """(batch, outputs, y, x): one kernel position after the other."""
+    """Convolve counts to (batch, outputs, y, x), one kernel position after the other."""
     pad_y, pad_x = core.padding
     step_y, step_x = core.stride
     _, height, width = core.output_shape

@@ -1,0 +1,142 @@
+"""Spikes of every layer of the float network, and the run of one layer alone on the chip.
+
+A layer is scored on its input spikes in the float network, so that the errors of other layers do
+not hide its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.arrays import Array
+from toolchain.chips.speck.lower.integers import lower
+from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, apply_integers, read_layers
+from toolchain.chips.speck.simulate.raster import MOST_SPIKES
+from toolchain.chips.speck.simulate.run import simulate
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
+from toolchain.runs.interpret import evaluate, interpret
+from toolchain.runs.recording import LayerRecord, count_agreement
+
+__all__ = ["LayerTrace", "excerpt", "float_outputs", "quantized_outputs", "respond", "trace_layers"]
+
+MOST = 20_000_000
+"""Membranes times steps of the calibration spikes that layers are scored on; of longer ones the
+first steps, and evenly spaced samples, are used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerTrace:
+    """Input and output spikes of one layer in the float network.
+
+    Attributes:
+        inputs: int32 (batch, time, channels, y, x), input spikes of the convolution; at most
+            ``MOST_SPIKES`` at an address in a step.
+        spikes: int32 (batch, time, channels, y, x), spikes of the neurons.
+        peak: the largest magnitude of a membrane, before its reset.
+    """
+
+    inputs: Array
+    spikes: Array
+    peak: float
+
+
+def excerpt(graph: Graph, spikes: Array) -> Array:
+    """Return the part of ``spikes`` (batch, time, *features) that layers are scored on."""
+    neurons = max(1, sum(int(np.prod(node.shape)) for node in graph.of(Neuron).values()))
+    spikes = spikes[:, : max(1, MOST // neurons)]
+    most = max(1, MOST // (neurons * max(1, spikes.shape[1])))
+    if len(spikes) > most:
+        spikes = spikes[np.linspace(0, len(spikes) - 1, most).astype(int)]
+    return spikes
+
+
+def trace_layers(graph: Graph, spikes: Array) -> dict[str, LayerTrace]:
+    """Record the input and output spikes of every layer of the float network on ``spikes``."""
+    parts: dict[str, list[LayerTrace]] = {layer.name: [] for layer in read_layers(graph)}
+    for sample in range(
+        len(spikes)
+    ):  # one by one to save memory: the reference records every state in 64 bits
+        for name, trace in _trace_sample(graph, spikes[sample : sample + 1]):
+            parts[name].append(trace)
+    return {
+        name: LayerTrace(
+            inputs=np.concatenate([trace.inputs for trace in each]),
+            spikes=np.concatenate([trace.spikes for trace in each]),
+            peak=max(trace.peak for trace in each),
+        )
+        for name, each in parts.items()
+    }
+
+
+def _trace_sample(graph: Graph, spikes: Array) -> Iterator[tuple[str, LayerTrace]]:
+    records = interpret(graph, spikes, record=True).layers
+    values = {graph.input: np.asarray(spikes, dtype=np.float64)}
+    for name, node in graph.nodes.items():
+        if name in records:
+            values[name] = records[name].spikes
+        elif not isinstance(node, (Input, Conv2d, Output)):
+            values[name] = evaluate(node, [values[edge.pre] for edge in graph.pre(name)])
+    for layer in read_layers(graph):
+        yield (
+            layer.name,
+            LayerTrace(
+                inputs=_counts(values[graph.before(layer.weight_name)], MOST_SPIKES),
+                spikes=_counts(records[layer.name].spikes, 2**31 - 1),
+                peak=_peak(layer, records[layer.name]),
+            ),
+        )
+
+
+def _counts(spikes: Array, most: int) -> Array:
+    """Return spikes as int32, at most ``most``, which only a diverging network exceeds."""
+    return np.minimum(spikes, most).astype(np.int32)
+
+
+def _peak(layer: CoreLayer, record: LayerRecord) -> float:
+    before = record.v_mem + record.spikes * layer.threshold
+    return float(max(np.abs(record.v_mem).max(initial=0), np.abs(before).max(initial=0)))
+
+
+def float_outputs(graph: Graph, trace: Mapping[str, LayerTrace]) -> Array:
+    """Return the spikes of all output layers of the float network, (batch, time, neurons)."""
+    return _side_by_side([trace[name].spikes for name in output_layers(graph)])
+
+
+def output_layers(graph: Graph) -> tuple[str, ...]:
+    """Return the layers whose spikes leave the network, each once."""
+    return tuple(dict.fromkeys(graph.outputs))
+
+
+def quantized_outputs(graph: Graph, spikes: Array, chip: SpeckChip) -> Array:
+    """Return the spikes of all output layers of a quantized graph, like ``float_outputs``."""
+    run = simulate(lower(graph, chip), spikes)
+    return _side_by_side([run.outputs[name] for name in output_layers(graph)])
+
+
+def _side_by_side(each: list[Array]) -> Array:
+    """Concatenate arrays (batch, time, *features) to (batch, time, neurons)."""
+    return np.concatenate([x.reshape(*x.shape[:2], -1) for x in each], axis=2)
+
+
+def respond(
+    layer: CoreLayer, quantized: Integers, trace: LayerTrace, chip: SpeckChip
+) -> tuple[float, int]:
+    """Run the layer alone on its chip; return the agreement of its counts and its saturations."""
+    # names that differ from those of the layer
+    first, last = (f"{end} of {layer.weight_name}, {layer.name}" for end in ("start", "end"))
+    chain = Graph.chain(
+        {
+            first: Input(shape=trace.inputs.shape[2:]),
+            layer.weight_name: layer.conv,
+            layer.name: layer.neuron,
+            last: Output(),
+        }
+    )
+    program = lower(apply_integers(chain, {layer.name: quantized}), chip)
+    run = simulate(program, trace.inputs)
+    spikes = run.spikes.reshape(trace.spikes.shape)
+    return count_agreement(trace.spikes, spikes), run.saturations[layer.name]
