@@ -32,7 +32,7 @@ __all__ = ["Network", "check_layers", "from_model"]
 
 _RELUS = (nn.ReLU, NeuromorphicReLU)
 
-_KEPT = (
+_UNCHANGED = (
     *(nn.Conv2d, nn.Linear, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.Flatten, nn.Unflatten),
     *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Identity),
     *(nn.Sequential, nn.ModuleList, nn.ModuleDict),
@@ -123,15 +123,15 @@ def from_model(
 
 def check_layers(model: nn.Module) -> None:
     """Refuse layers of torch that have no spiking counterpart, all of them by their paths."""
-    refused = [
+    unsupported = [
         f"layer {name!r} ({type(module).__name__})"
         for name, module in model.named_modules()
         if type(module).__module__.startswith("torch.nn.modules.")
-        and not isinstance(module, (*_KEPT, *_RELUS))
+        and not isinstance(module, (*_UNCHANGED, *_RELUS))
     ]
-    if refused:
+    if unsupported:
         raise ValueError(
-            f"no spiking counterpart for {', '.join(refused)}; known are nn.ReLU and "
+            f"no spiking counterpart for {', '.join(unsupported)}; known are nn.ReLU and "
             "NeuromorphicReLU, dense and convolutional layers, average and sum pooling, batch "
             "norm, dropout and reshapes"
         )

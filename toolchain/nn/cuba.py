@@ -28,10 +28,10 @@ from toolchain.nn.spiking import Decays
 from toolchain.nn.state import StatefulLayer, constant
 from toolchain.nn.surrogate import PeriodicExponentialTorch, SurrogateFn
 
-__all__ = ["CubaLIF", "CubaNeurons", "Steps"]
+__all__ = ["CubaLIF", "CubaNeurons", "CubaTrace"]
 
 
-class Steps(NamedTuple):
+class CubaTrace(NamedTuple):
     """What happened in every step of a call.
 
     Attributes:
@@ -119,8 +119,8 @@ class CubaNeurons(StatefulLayer):
         mode = self.__dict__.get("leak_mode")
         for other, names in LEAKS.items():
             if mode not in (None, other) and name in names:
-                kept = getattr(self, list(LEAKS[mode])[list(names).index(name)])
-                return of_factor(other, factor(mode, kept, self.dt), self.dt)
+                stored = getattr(self, list(LEAKS[mode])[list(names).index(name)])
+                return of_factor(other, factor(mode, stored, self.dt), self.dt)
         return super().__getattr__(name)
 
     def decays(self) -> Decays:
@@ -130,18 +130,18 @@ class CubaNeurons(StatefulLayer):
             beta = beta.unsqueeze(-1 if self.synapses == 1 else 0)
         return Decays(self.alpha, beta)
 
-    def steps(self, data: Tensor, fires: bool = True) -> Steps:
+    def steps(self, data: Tensor, fires: bool = True) -> CubaTrace:
         """Every step for inputs (batch, time, N * S), going on from the state kept."""
         batch, time = data.shape[:2]
         v = self._start("v_mem", data.new_empty(batch, self.neurons))
         n = self._start("spikes", data.new_empty(batch, self.neurons))
         i = self._start("i_syn", data.new_empty(batch, self.neurons, self.synapses))
         if time == 0:
-            return Steps(*(x.new_zeros(batch, 0, *x.shape[1:]) for x in (n, v, i, i)))
+            return CubaTrace(*(x.new_zeros(batch, 0, *x.shape[1:]) for x in (n, v, i, i)))
         alpha, beta, _ = self.decays()
         assert alpha is not None
         assert beta is not None
-        made: list[tuple[Tensor, ...]] = []
+        trace: list[tuple[Tensor, ...]] = []
         fed_back = torch.zeros_like(i)
         for x in data.unbind(1):
             if self.w_rec is not None:
@@ -155,9 +155,9 @@ class CubaNeurons(StatefulLayer):
                 v = v - n * self.threshold
             else:
                 n = torch.zeros_like(v)
-            made.append((n, v, i, fed_back))
+            trace.append((n, v, i, fed_back))
         self._keep(v_mem=v, i_syn=i, spikes=n)
-        return Steps(*(torch.stack(x, dim=1) for x in zip(*made, strict=True)))
+        return CubaTrace(*(torch.stack(x, dim=1) for x in zip(*trace, strict=True)))
 
 
 class CubaLIF(CubaNeurons):
@@ -228,10 +228,10 @@ class CubaLIF(CubaNeurons):
             raise ValueError(
                 f"CubaLIF takes (batch, time, {inputs}), got shape {tuple(data.shape)}"
             )
-        steps = self.steps(data)
+        trace = self.steps(data)
         if self.record_states:
-            self.recordings = {"v_mem": steps.v_mem, "i_syn": steps.i_syn.squeeze(-1)}
-        return steps.spikes
+            self.recordings = {"v_mem": trace.v_mem, "i_syn": trace.i_syn.squeeze(-1)}
+        return trace.spikes
 
 
 def sizes(shape: int | tuple[int, ...]) -> tuple[int, int]:

@@ -49,8 +49,8 @@ class FlipDims(nn.Module):
 
     def forward(self, data: Tensor) -> Tensor:
         """(rows, channels, height, width), or (rows, channels, width, height) if swapped."""
-        turned = data.flip([axis for axis, on in ((2, self.flip_y), (3, self.flip_x)) if on])
-        return turned.transpose(2, 3) if self.swap_xy else turned
+        flips = data.flip([axis for axis, on in ((2, self.flip_y), (3, self.flip_x)) if on])
+        return flips.transpose(2, 3) if self.swap_xy else flips
 
     def extra_repr(self) -> str:
         """What is mirrored."""
@@ -210,11 +210,11 @@ def _checked(cropping: Any) -> tuple[int, int, int, int]:
     return int(top), int(bottom), int(left), int(right)
 
 
-def _pair(value: Any, what: str) -> tuple[int, int]:
+def _pair(value: Any, name: str) -> tuple[int, int]:
     """(y, x), both >= 1."""
     parts = tuple(value) if isinstance(value, tuple | list) else ()
     if len(parts) != 2 or not all(_is_integer(part) and part >= 1 for part in parts):
-        raise ValueError(f"{what} is (y, x), integers from 1 on, got {value!r}")
+        raise ValueError(f"{name} is (y, x), integers from 1 on, got {value!r}")
     return int(parts[0]), int(parts[1])
 
 

@@ -28,11 +28,11 @@ def factor(mode: str, value: Tensor, dt: float) -> Tensor:
     return value if mode == "decays" else 1 - torch.exp2(-value)
 
 
-def of_factor(mode: str, kept: Tensor, dt: float) -> Tensor:
-    """The constant in another ``mode`` of a state that keeps ``kept`` a step."""
+def of_factor(mode: str, decay: Tensor, dt: float) -> Tensor:
+    """The constant in another ``mode`` of a state that keeps ``decay`` a step."""
     if mode == "taus":
-        return -dt / torch.log(kept)
-    return kept if mode == "decays" else -torch.log2(1 - kept)
+        return -dt / torch.log(decay)
+    return decay if mode == "decays" else -torch.log2(1 - decay)
 
 
 def check(mode: str, name: str, value: Tensor) -> None:

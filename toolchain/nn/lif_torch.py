@@ -19,7 +19,7 @@ from toolchain.nn.surrogate import (
 
 __all__ = ["LIFTorch"]
 
-Given = float | Tensor | Constant | None
+ConstantLike = float | Tensor | Constant | None
 
 
 class LIFTorch(TorchModule, CubaNeurons):
@@ -61,14 +61,14 @@ class LIFTorch(TorchModule, CubaNeurons):
         self,
         shape: int | tuple[int, ...],
         leak_mode: str = "taus",
-        tau_mem: Given = None,
-        tau_syn: Given = None,
-        alpha: Given = None,
-        beta: Given = None,
-        dash_mem: Given = None,
-        dash_syn: Given = None,
-        bias: Given = None,
-        threshold: Given = None,
+        tau_mem: ConstantLike = None,
+        tau_syn: ConstantLike = None,
+        alpha: ConstantLike = None,
+        beta: ConstantLike = None,
+        dash_mem: ConstantLike = None,
+        dash_syn: ConstantLike = None,
+        bias: ConstantLike = None,
+        threshold: ConstantLike = None,
         has_rec: bool = False,
         w_rec: Tensor | Constant | None = None,
         noise_std: float = 0.0,
@@ -82,7 +82,7 @@ class LIFTorch(TorchModule, CubaNeurons):
         self.shape = (neurons * synapses, neurons)
         surrogate = _surrogate(spike_generation_fn, learning_window, int(max_spikes_per_dt))
         self._build_steps(dt, max_spikes_per_dt, noise_std, surrogate)
-        given: dict[str, Given] = {"tau_mem": tau_mem, "tau_syn": tau_syn}
+        given: dict[str, ConstantLike] = {"tau_mem": tau_mem, "tau_syn": tau_syn}
         given |= {"alpha": alpha, "beta": beta, "dash_mem": dash_mem, "dash_syn": dash_syn}
         (mem, mem_default), (syn, syn_default) = LEAKS.get(leak_mode, LEAKS["taus"]).items()
         if given[mem] is None:
@@ -111,18 +111,18 @@ class LIFTorch(TorchModule, CubaNeurons):
         record holds ``vmem`` and ``spikes`` (batch, time, N), ``isyn`` and the recurrent input
         ``irec`` (batch, time, N, S); the membrane is that after the reset.
         """
-        steps = self.steps(batched(data, self.shape[0], "LIFTorch"), fires=self.emits == "spikes")
-        out = steps.spikes if self.emits == "spikes" else steps.v_mem
+        trace = self.steps(batched(data, self.shape[0], "LIFTorch"), fires=self.emits == "spikes")
+        out = trace.spikes if self.emits == "spikes" else trace.v_mem
         state: Named = {"vmem": self.v_mem, "isyn": self.i_syn, "spikes": self.spikes}
-        found: Named = {}
+        records: Named = {}
         if record:
-            found = {"vmem": steps.v_mem, "isyn": steps.i_syn}
-            found |= {"irec": steps.i_rec, "spikes": steps.spikes}
-        return out, state, found
+            records = {"vmem": trace.v_mem, "isyn": trace.i_syn}
+            records |= {"irec": trace.i_rec, "spikes": trace.spikes}
+        return out, state, records
 
 
 def _surrogate(fn: type | SurrogateFn, window: float, max_spikes: int) -> SurrogateFn:
     if fn is PeriodicExponential:
         return PeriodicExponentialTorch(window, max_spikes=max_spikes)
-    made: SurrogateFn = fn(window) if isinstance(fn, type) else fn
-    return made
+    surrogate: SurrogateFn = fn(window) if isinstance(fn, type) else fn
+    return surrogate

@@ -100,10 +100,10 @@ def _tree(module: nn.Module) -> Named:
     return {**own, **{name: _tree(child) for name, child in module.named_children()}}
 
 
-def batched(data: Tensor, features: int, what: str) -> Tensor:
+def batched(data: Tensor, features: int, layer: str) -> Tensor:
     """``data`` as (batch, time, features); ValueError where it has another width or rank."""
     if data.dim() == 2:
         data = data.unsqueeze(0)
     if data.dim() != 3 or data.shape[2] != features:
-        raise ValueError(f"{what} takes (batch, time, {features}), got shape {tuple(data.shape)}")
+        raise ValueError(f"{layer} takes (batch, time, {features}), got shape {tuple(data.shape)}")
     return data

@@ -36,8 +36,8 @@ class _Call:
 
     name: str
     module: nn.Module
-    given: Tensor
-    made: Tensor
+    input: Tensor
+    output: Tensor
 
 
 @dataclass(slots=True)
@@ -71,15 +71,15 @@ def normalize_weights(model: nn.Module, data: Tensor, percentile: float = 99.9) 
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile must lie in 0..100, got {percentile}")
     check_layers(model)
-    twin = copy.deepcopy(model).eval()
+    result = copy.deepcopy(model).eval()
     before = 1.0
-    for stage in _stages(_chain(twin, data)):
+    for stage in _stages(_chain(result, data)):
         scale = _scale(stage, percentile)
         _rescale(stage.affine, before, scale)
         before = scale
-    for module, original in zip(twin.modules(), model.modules(), strict=True):
+    for module, original in zip(result.modules(), model.modules(), strict=True):
         module.training = original.training
-    return twin
+    return result
 
 
 def _chain(model: nn.Module, data: Tensor) -> list[_Call]:
@@ -87,21 +87,21 @@ def _chain(model: nn.Module, data: Tensor) -> list[_Call]:
     calls: list[_Call] = []
     names = {module: name for name, module in model.named_modules()}
 
-    def note(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-        calls.append(_Call(names[module], module, given[0], made))
+    def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        calls.append(_Call(names[module], module, args[0], output))
 
-    handles = [m.register_forward_hook(note) for m in names if not list(m.children())]
+    handles = [m.register_forward_hook(record) for m in names if not list(m.children())]
     with torch.no_grad():
         model(data)
     for handle in handles:
         handle.remove()
     before, last = data, "the input"
     for call in calls:
-        if call.given.data_ptr() != before.data_ptr():
+        if call.input.data_ptr() != before.data_ptr():
             raise ValueError(
                 f"the layers must form a chain of modules, but {call.name!r} is not fed by {last}"
             )
-        before, last = call.made, repr(call.name)
+        before, last = call.output, repr(call.name)
     if len({call.module for call in calls}) < len(calls):
         raise ValueError("the layers must form a chain, but one of them is called twice")
     return calls
@@ -110,7 +110,7 @@ def _chain(model: nn.Module, data: Tensor) -> list[_Call]:
 def _stages(calls: list[_Call]) -> list[_Stage]:
     stages, stage = [], _Stage()
     for call in calls:
-        stage.name, stage.out = call.name, call.made
+        stage.name, stage.out = call.name, call.output
         if isinstance(call.module, NeuromorphicReLU):
             raise ValueError(f"{call.name!r} gives whole numbers already; only nn.ReLU is scaled")
         if isinstance(call.module, _Affine):

@@ -11,14 +11,14 @@ from torch.nn import functional as F
 __all__ = ["NeuromorphicReLU"]
 
 
-class _Rounded(torch.autograd.Function):
+class _Round(torch.autograd.Function):
     """Whole numbers forward, the identity backward."""
 
     @staticmethod
-    def forward(ctx: Any, data: Tensor, how: str) -> Tensor:
-        if how == "stochastic":
+    def forward(ctx: Any, data: Tensor, rounding: str) -> Tensor:
+        if rounding == "stochastic":
             return torch.floor(data + torch.rand_like(data))
-        return data.floor() if how == "floor" else data.round()
+        return data.floor() if rounding == "floor" else data.round()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -60,10 +60,10 @@ class NeuromorphicReLU(nn.Module):
         """Counts of the shape of the input, whose first axis is the batch."""
         out = F.relu(data)
         if self.quantize:
-            how = "floor"
+            rounding = "floor"
             if self.stochastic_rounding:
-                how = "stochastic" if self.training else "nearest"
-            out = cast(Tensor, _Rounded.apply(out, how))  # type: ignore[no-untyped-call]
+                rounding = "stochastic" if self.training else "nearest"
+            out = cast(Tensor, _Round.apply(out, rounding))  # type: ignore[no-untyped-call]
         self.activity = out.sum() / len(out) * self.fanout
         return out
 
@@ -73,5 +73,5 @@ class NeuromorphicReLU(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # torch refuses to copy a tensor that is part of a graph
-        kept = None if self.activity is None else self.activity.detach()
-        return {**self.__dict__, "activity": kept}
+        activity = None if self.activity is None else self.activity.detach()
+        return {**self.__dict__, "activity": activity}

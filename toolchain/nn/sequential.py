@@ -40,7 +40,7 @@ class TorchSequential(TorchModule):
         The record holds ``<name>_output`` too, what each module gave.
         """
         state: Named = {}
-        found: Named = {}
+        records: Named = {}
         for name, module in self.named_children():
             own: Named = {}
             state[name] = {}
@@ -49,9 +49,9 @@ class TorchSequential(TorchModule):
             else:
                 data = module(data)
             if record:
-                found[name] = own
-                found[f"{name}_output"] = data
-        return data, state, found
+                records[name] = own
+                records[f"{name}_output"] = data
+        return data, state, records
 
     def __getitem__(self, key: int | str) -> nn.Module:
         """A module by name or place; KeyError or IndexError if there is none."""

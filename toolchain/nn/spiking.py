@@ -86,8 +86,8 @@ class MembraneLayer(StatefulLayer):
             if alpha_syn is not None and i is not None:
                 i = current = alpha_syn * (i + current)
                 currents.append(i)
-            kept = v if alpha_mem is None else alpha_mem * v
-            out, v = self._fire(kept + (current if gain is None else gain * current))
+            decayed = v if alpha_mem is None else alpha_mem * v
+            out, v = self._fire(decayed + (current if gain is None else gain * current))
             outs.append(out)
             vs.append(v)
         self._keep(v_mem=v, i_syn=i)
@@ -214,8 +214,8 @@ class _Leaky(MembraneLayer):
         return Decays(alpha_mem, alpha_syn, 1.0 - alpha_mem if self.norm_input else None)
 
     def _alpha(self, name: str) -> Tensor | None:
-        kept: Tensor | None = getattr(self, f"{'alpha' if self.train_alphas else 'tau'}_{name}")
-        return kept if kept is None or self.train_alphas else torch.exp(-1.0 / kept)
+        value: Tensor | None = getattr(self, f"{'alpha' if self.train_alphas else 'tau'}_{name}")
+        return value if value is None or self.train_alphas else torch.exp(-1.0 / value)
 
 
 class LIF(_Leaky, SpikingLayer):

@@ -50,10 +50,10 @@ class StatefulLayer(nn.Module):
 
     def _start(self, name: str, like: Tensor) -> Tensor:
         """The state to go on from: the one kept, or zeros if there is none of that shape."""
-        kept: Tensor | None = getattr(self, name)
-        if kept is None or kept.shape != like.shape:
+        state: Tensor | None = getattr(self, name)
+        if state is None or state.shape != like.shape:
             return torch.zeros_like(like)
-        return kept.to(like)
+        return state.to(like)
 
     def _keep(self, **states: Tensor | None) -> None:
         for name, value in states.items():

@@ -101,8 +101,8 @@ class SynNet(TorchModule):
         kwargs: dict[str, Any] = {"spike_generation_fn": PeriodicExponential, "dt": dt}
         kwargs |= {"bias": Constant(0.0), **(neuron_kwargs or {})}
         hidden = {
-            "tau_mem": _held(exact(tau_mem, dt), train_time_constants),
-            "threshold": _held(threshold, train_threshold),
+            "tau_mem": _constant_unless(exact(tau_mem, dt), train_time_constants),
+            "threshold": _constant_unless(threshold, train_threshold),
             "max_spikes_per_dt": max_spikes_per_dt,
             **kwargs,
         }
@@ -119,7 +119,7 @@ class SynNet(TorchModule):
         inputs = n_channels
         for i, (n, m) in enumerate(zip(size_hidden_layers, time_constants_per_layer, strict=True)):
             taus = [exact(tau, dt) for tau in time_constants(n, m, tau_syn_base, dt)]
-            tau_syn = _held(torch.tensor(taus).unsqueeze(1), train_time_constants)
+            tau_syn = _constant_unless(torch.tensor(taus).unsqueeze(1), train_time_constants)
             layers[f"{i}_linear"] = _linear(inputs, n, dt / torch.tensor(taus))
             layers[f"{i}_neurons"] = neuron_model((n, n), tau_syn=tau_syn, **hidden)
             if p_dropout > 0:
@@ -151,8 +151,8 @@ class SynNet(TorchModule):
 
         The state is ``{"seq": ...}``; the record is that of ``seq``, empty unless asked for.
         """
-        out, state, found = self.seq(data, record=record)
-        return out, {"seq": state}, found
+        out, state, records = self.seq(data, record=record)
+        return out, {"seq": state}, records
 
 
 def time_constants(neurons: int, constants: int, base: float, dt: float) -> list[float]:
@@ -202,7 +202,7 @@ def _check(
         raise ValueError(f"neuron_model must be LIFTorch or a subclass, got {model.__name__}")
 
 
-def _held(value: float | Tensor, trained: bool) -> float | Tensor | Constant:
+def _constant_unless(value: float | Tensor, trained: bool) -> float | Tensor | Constant:
     return value if trained else Constant(value)
 
 
