@@ -319,7 +319,7 @@ def test_layers_that_scale_single_values_are_no_synapses():
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "told"),
+    ("layer", "shape", "message"),
     [
         (nn.Linear(3, 2), (4, 5), r"\(rows, 3\) or \(batch, time, 3\), got shape \(4, 5\)"),
         (nn.Linear(3, 2), (1, 1, 1, 3), r"got shape \(1, 1, 1, 3\)"),
@@ -327,10 +327,12 @@ def test_layers_that_scale_single_values_are_no_synapses():
         (nn.Conv1d(3, 2, 1), (3,), r"\(rows, 3, x\), got shape \(3,\)"),
     ],
 )
-def test_wrong_shapes_are_refused_by_path(layer, shape, told):
+def test_wrong_shapes_are_refused_by_path(layer, shape, message):
     model = nn.Sequential(nn.Sequential(nn.ReLU(), layer))
     register_synops_hooks(model)
-    with pytest.raises(ValueError, match=rf"^0\.1 \({type(layer).__name__}\) takes {told}|{told}"):
+    with pytest.raises(
+        ValueError, match=rf"^0\.1 \({type(layer).__name__}\) takes {message}|{message}"
+    ):
         model(torch.ones(shape))
 
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from toolchain.synops.counts import Cost
 from toolchain.synops.layers import batch_and_time, is_squeezed, survey
+from toolchain.synops.monitor import Monitor
 from toolchain.synops.pool_factors import tensors
-from toolchain.synops.watch import Watch
 
 __all__ = ["SNNAnalyzer"]
 
@@ -54,13 +54,13 @@ class _Pass:
 
     Attributes:
         costs: of the calls of each layer with weights.
-        fed_back: rows and steps of each recurrent weight.
+        feedback: rows and steps of each recurrent weight.
         spiking: calls of spiking layers.
         steps: how many steps a sample has, by the rows they make together.
     """
 
     costs: dict[str, list[Cost]] = field(default_factory=dict)
-    fed_back: dict[str, tuple[int, int]] = field(default_factory=dict)
+    feedback: dict[str, tuple[int, int]] = field(default_factory=dict)
     spiking: dict[str, list[_Spiking]] = field(default_factory=dict)
     steps: dict[int, set[int]] = field(default_factory=dict)
 
@@ -106,14 +106,14 @@ class SNNAnalyzer:
         self._paths = {module: path for path, module in layers.spiking.items()}
         self._modules = {**layers.weighted, **layers.recurrent}
         self.reset()
-        self._watch = Watch(model, layers, self, skip_zero_weights)
+        self._monitor = Monitor(model, layers, self, skip_zero_weights)
         self._handles = [
-            module.register_forward_hook(self._spiked) for module in layers.spiking.values()
+            module.register_forward_hook(self._record_spikes) for module in layers.spiking.values()
         ]
 
     def remove(self) -> None:
         """Take every hook away; the statistics stay."""
-        self._watch.remove()
+        self._monitor.remove()
         for handle in self._handles:
             handle.remove()
 
@@ -209,14 +209,14 @@ class SNNAnalyzer:
 
     def rows(self, path: str, rows: int, steps: int) -> None:
         """One more call of the layer around a recurrent weight."""
-        before, _ = self._pass.fed_back.get(path, (0, 0))
-        self._pass.fed_back[path] = (before + rows, steps)
+        before, _ = self._pass.feedback.get(path, (0, 0))
+        self._pass.feedback[path] = (before + rows, steps)
 
     def end(self) -> None:
         """Turn what was told into figures."""
         for path in self._modules:
             costs = self._pass.costs.get(path, [])
-            rows, steps = self._pass.fed_back.get(path, (0, 0))
+            rows, steps = self._pass.feedback.get(path, (0, 0))
             if costs or rows:
                 self._parameters[path] = self._per_sample(path, costs, rows, steps)
         for path, calls in self._pass.spiking.items():
@@ -225,9 +225,9 @@ class SNNAnalyzer:
             )
         self._pass = _Pass()
 
-    def _per_sample(self, path: str, costs: list[Cost], fed_back: int, steps: int) -> _Parameter:
-        if fed_back:
-            rows, steps = fed_back, steps or self._steps(path, fed_back)
+    def _per_sample(self, path: str, costs: list[Cost], feedback: int, steps: int) -> _Parameter:
+        if feedback:
+            rows, steps = feedback, steps or self._steps(path, feedback)
         else:
             rows = sum(cost.rows for cost in costs)
             steps = len(costs) * (costs[0].steps or self._steps(path, costs[0].rows))
@@ -239,12 +239,12 @@ class SNNAnalyzer:
 
     def _steps(self, path: str, rows: int) -> int:
         """Steps of a sample where ``rows`` is all that is known: as other layers cut them."""
-        found = self._pass.steps.get(rows, {1})
-        if len(found) > 1:
-            raise ValueError(f"{path}: layers cut {rows} rows into {sorted(found)} steps a sample")
-        return next(iter(found))
+        steps = self._pass.steps.get(rows, {1})
+        if len(steps) > 1:
+            raise ValueError(f"{path}: layers cut {rows} rows into {sorted(steps)} steps a sample")
+        return next(iter(steps))
 
-    def _spiked(self, module: nn.Module, args: Any, out: Any) -> None:
+    def _record_spikes(self, module: nn.Module, args: Any, out: Any) -> None:
         given, spikes = next(tensors(args)), next(tensors(out))
         rows = spikes.shape[0] if is_squeezed(module) else spikes.shape[0] * spikes.shape[1]
         batch, steps = (
@@ -253,11 +253,11 @@ class SNNAnalyzer:
         self._pass.steps.setdefault(rows, set()).add(steps)
         squeezed = 1 if is_squeezed(module) else 2
         # an input without batch counts as a batch of one
-        cut = [
+        arrays = [
             data.reshape(batch, steps, *data.shape[min(squeezed, data.dim() - 1) :])
             for data in (given, spikes)
         ]
-        self._pass.spiking.setdefault(self._paths[module], []).append(_Spiking(*cut))
+        self._pass.spiking.setdefault(self._paths[module], []).append(_Spiking(*arrays))
 
     # ---- figures ----
 

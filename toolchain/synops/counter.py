@@ -45,7 +45,7 @@ class SynOpCounter:
             ValueError: a layer that has not run yet.
         """
         synops = [getattr(module, "activity", None) for module in self.modules]
-        found = [one for one in synops if isinstance(one, Tensor)]
-        if len(found) < len(synops):
+        activities = [activity for activity in synops if isinstance(activity, Tensor)]
+        if len(activities) < len(synops):
             raise ValueError("no activity yet; call the model first")
-        return torch.stack(found).sum() if self.sum_activations else found
+        return torch.stack(activities).sum() if self.sum_activations else activities

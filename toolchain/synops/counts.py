@@ -62,8 +62,8 @@ class Cost:
     def _weighed(self, spikes: Tensor) -> Tensor:
         if isinstance(self.fan_out, int):
             return spikes.sum() * (self.fan_out * self.factor)
-        found = torch.dot(spikes, self.fan_out)
-        return found if self.factor == 1 else found * self.factor
+        total = torch.dot(spikes, self.fan_out)
+        return total if self.factor == 1 else total * self.factor
 
 
 def check_input(module: nn.Module, data: object, path: str) -> None:
@@ -76,7 +76,7 @@ def check_input(module: nn.Module, data: object, path: str) -> None:
         raise ValueError(f"{path} takes one tensor, got {type(data).__name__}")
     if isinstance(module, CONVOLUTIONS):
         space = len(module.kernel_size)
-        told = f"(rows, {module.in_channels}, {', '.join('xyz'[:space][::-1])})"
+        shape = f"(rows, {module.in_channels}, {', '.join('xyz'[:space][::-1])})"
         # a lazy layer knows its channels only once it has run
         fits = data.dim() in (space + 1, space + 2) and module.in_channels in (
             0,
@@ -86,11 +86,11 @@ def check_input(module: nn.Module, data: object, path: str) -> None:
             raise ValueError(f"{path} pads with {module.padding_mode!r}, only 'zeros' is counted")
     else:
         inputs = _inputs(module)
-        told = f"(rows, {inputs}) or (batch, time, {inputs})"
+        shape = f"(rows, {inputs}) or (batch, time, {inputs})"
         fits = data.dim() in (1, 2, 3) and inputs in (0, data.shape[-1])
     if not fits:
         raise ValueError(
-            f"{path} ({type(module).__name__}) takes {told}, got shape {tuple(data.shape)}"
+            f"{path} ({type(module).__name__}) takes {shape}, got shape {tuple(data.shape)}"
         )
 
 

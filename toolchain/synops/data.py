@@ -25,11 +25,11 @@ class HookData(dict[str, Any]):
 
 def hook_data(module: nn.Module) -> HookData:
     """The dictionary of ``module``, made where there is none."""
-    kept = getattr(module, "hook_data", None)
-    if not isinstance(kept, HookData):
-        kept = HookData(kept or {})
-        module.hook_data = kept  # type: ignore[assignment]
-    return kept
+    data = getattr(module, "hook_data", None)
+    if not isinstance(data, HookData):
+        data = HookData(data or {})
+        module.hook_data = data  # type: ignore[assignment]
+    return data
 
 
 def _detached(given: dict[Any, Any]) -> HookData:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from toolchain.synops.counts import Cost, check_input
 from toolchain.synops.data import hook_data
 from toolchain.synops.layers import CONVOLUTIONS, TRANSPOSED, Key, is_squeezed, keys, survey
-from toolchain.synops.watch import Watch
+from toolchain.synops.monitor import Monitor
 
 __all__ = [
     "SynopsHooks",
@@ -104,15 +104,15 @@ class SynopsHooks:
         self._branches = calls == "branches"
         self._modules = {**layers.weighted, **layers.recurrent}
         self._keys = keys(model, layers)
-        self._shown: list[dict[str, Any]] = []
+        self._filled: list[dict[str, Any]] = []
         self._costs: dict[str, list[Cost]] = {}
         self._rows: dict[str, int] = {}
         self.reset()
-        self._watch = Watch(model, layers, self, skip_zero_weights)
+        self._monitor = Monitor(model, layers, self, skip_zero_weights)
 
     def remove(self) -> None:
         """Take the hooks away; what they found stays in ``hook_data``."""
-        self._watch.remove()
+        self._monitor.remove()
 
     def __enter__(self) -> SynopsHooks:
         return self
@@ -131,7 +131,7 @@ class SynopsHooks:
         """
         if not self._steps:
             raise ValueError("no pass to average over; call the model first")
-        for path, _ in list(self._kept):
+        for path, _ in list(self._recent):
             self._add_up(path)
         return self._figures({path: self._sums[path] / n for path, n in self._steps.items()})
 
@@ -140,14 +140,14 @@ class SynopsHooks:
         self._sums: dict[str, Tensor] = {}
         self._steps: dict[str, int] = {}
         # of the last passes, not yet in the sums: adding up many at once costs as much as one
-        self._kept: dict[tuple[str, float], list[Tensor]] = {}
+        self._recent: dict[tuple[str, float], list[Tensor]] = {}
 
     # ---- what the watch tells ----
 
     def begin(self) -> None:
         """Drop the last pass, and with it what it keeps of its graph."""
         self._costs, self._rows = {}, {}
-        for data in self._shown:
+        for data in self._filled:
             for key in _KEYS:
                 data.pop(key, None)
 
@@ -161,16 +161,16 @@ class SynopsHooks:
 
     def end(self) -> None:
         """Leave the figures in ``hook_data``."""
-        ran = [path for path in self._modules if path in self._costs or path in self._rows]
-        figures = self._figures({path: self._close(path) for path in ran})
-        self._shown = [hook_data(self._model)]
-        self._shown[0].update(figures)
-        for path in ran:
+        paths = [path for path in self._modules if path in self._costs or path in self._rows]
+        figures = self._figures({path: self._close(path) for path in paths})
+        self._filled = [hook_data(self._model)]
+        self._filled[0].update(figures)
+        for path in paths:
             data = hook_data(self._modules[path])
             for key in _KEYS[:2]:
                 if key in figures:
                     data[key] = figures[key][self._keys[path]]
-            self._shown.append(data)
+            self._filled.append(data)
         self._costs = {}
 
     def _close(self, path: str) -> Tensor:
@@ -184,9 +184,9 @@ class SynopsHooks:
             summed = torch.stack([cost.total() for cost in costs] or [self._nothing(path)]).sum()
             mean, total, scale = summed / rows, summed.detach(), 1.0
         self._steps[path] = self._steps.get(path, 0) + rows
-        kept = self._kept.setdefault((path, scale), [])
-        kept.append(total)
-        if len(kept) == _KEEP:
+        recent = self._recent.setdefault((path, scale), [])
+        recent.append(total)
+        if len(recent) == _KEEP:
             self._add_up(path)
         return mean
 
@@ -195,17 +195,17 @@ class SynopsHooks:
         return torch.zeros((), device=next(self._modules[path].parameters()).device)
 
     def _add_up(self, path: str) -> None:
-        for name, scale in [key for key in self._kept if key[0] == path]:
-            kept = torch.cat([one.reshape(-1) for one in self._kept.pop((name, scale))])
+        for name, scale in [key for key in self._recent if key[0] == path]:
+            totals = torch.cat([one.reshape(-1) for one in self._recent.pop((name, scale))])
             before = self._sums.get(path, torch.zeros((), dtype=torch.float64))
-            self._sums[path] = before + kept.double().sum() * scale
+            self._sums[path] = before + totals.double().sum() * scale
 
     def _figures(self, by_path: dict[str, Tensor]) -> dict[str, Any]:
         per_step = {self._keys[path]: synops for path, synops in by_path.items()}
-        found = _with_total("timestep", per_step)
+        figures = _with_total("timestep", per_step)
         if self._dt is not None:
-            found |= _with_total("second", {key: x / self._dt for key, x in per_step.items()})
-        return found
+            figures |= _with_total("second", {key: x / self._dt for key, x in per_step.items()})
+        return figures
 
 
 def _with_total(unit: str, synops: dict[Key, Tensor]) -> dict[str, Any]:

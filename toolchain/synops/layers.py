@@ -20,7 +20,7 @@ __all__ = [
     "DENSE",
     "TRANSPOSED",
     "Key",
-    "Layers",
+    "ModelLayers",
     "batch_and_time",
     "emits_spikes",
     "is_squeezed",
@@ -50,7 +50,7 @@ _WITHOUT_SYNAPSES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layers:
+class ModelLayers:
     """What was found in a model.
 
     Attributes:
@@ -68,7 +68,7 @@ class Layers:
     spiking: dict[str, nn.Module]
 
 
-def survey(model: nn.Module, ignore: Collection[str | type[nn.Module]] = ()) -> Layers:
+def survey(model: nn.Module, ignore: Collection[str | type[nn.Module]] = ()) -> ModelLayers:
     """The layers of ``model`` by what they are.
 
     Args:
@@ -82,30 +82,30 @@ def survey(model: nn.Module, ignore: Collection[str | type[nn.Module]] = ()) -> 
     paths = {path: module for path, module in model.named_modules() if path}
     if _is_weighted(model) or _is_recurrent(model):
         raise ValueError(f"{type(model).__name__} is one layer; put it into an nn.Sequential")
-    left_out = {path for path, module in paths.items() if _ignored(path, module, ignore)}
+    ignored = {path for path, module in paths.items() if _ignored(path, module, ignore)}
     missing = {name for name in ignore if isinstance(name, str)} - paths.keys()
     if missing:
         raise ValueError(f"ignore names {sorted(missing)}, which the model does not have")
-    seen = {path: m for path, m in paths.items() if not _within(path, left_out)}
-    _refuse_unknown({"": model, **seen})
-    weighted = {path: module for path, module in seen.items() if _is_weighted(module)}
-    recurrent = {path: module for path, module in seen.items() if _is_recurrent(module)}
+    counted = {path: m for path, m in paths.items() if not _within(path, ignored)}
+    _refuse_unknown({"": model, **counted})
+    weighted = {path: module for path, module in counted.items() if _is_weighted(module)}
+    recurrent = {path: module for path, module in counted.items() if _is_recurrent(module)}
     feedback = {
         module: [inner for inner in weighted if _within(inner, {f"{path}.rec_connect"})]
-        for path, module in seen.items()
+        for path, module in counted.items()
         if isinstance(getattr(module, "rec_connect", None), nn.Module)
     }
-    inside = [m for m in seen.values() if _is_weighted(m) or _is_neuron(m)]
-    return Layers(
+    inside = [m for m in counted.values() if _is_weighted(m) or _is_neuron(m)]
+    return ModelLayers(
         weighted=weighted,
         recurrent=recurrent,
         feedback=feedback,
-        opaque=[*inside, *(paths[path] for path in left_out)],
-        spiking={p: m for p, m in seen.items() if _is_stateful(m) and emits_spikes(m)},
+        opaque=[*inside, *(paths[path] for path in ignored)],
+        spiking={p: m for p, m in counted.items() if _is_stateful(m) and emits_spikes(m)},
     )
 
 
-def keys(model: nn.Module, layers: Layers) -> dict[str, Key]:
+def keys(model: nn.Module, layers: ModelLayers) -> dict[str, Key]:
     """Path -> key: the index where every layer is a direct child of an ``nn.Sequential``."""
     paths = [*layers.weighted, *layers.recurrent]
     order = {name: index for index, (name, _) in enumerate(model.named_children())}
@@ -127,9 +127,9 @@ def is_squeezed(module: nn.Module) -> bool:
 
 def batch_and_time(module: nn.Module, rows: int) -> tuple[int, int]:
     """How a squeezed layer cuts ``rows`` into (batch, time); ValueError if they do not divide."""
-    cut = getattr(module, "batch_and_time", None)
-    if cut is not None:
-        batch, time = cut(rows)
+    split = getattr(module, "batch_and_time", None)
+    if split is not None:
+        batch, time = split(rows)
         return int(batch), int(time)
     batch = int(getattr(module, "batch_size", None) or -1)
     steps = int(getattr(module, "num_timesteps", None) or -1)
@@ -167,10 +167,10 @@ def _within(path: str, roots: Collection[str]) -> bool:
     return any(path == root or path.startswith(f"{root}.") for root in roots)
 
 
-def _refuse_unknown(seen: dict[str, nn.Module]) -> None:
+def _refuse_unknown(counted: dict[str, nn.Module]) -> None:
     unknown = [
         f"{path or 'the model itself'} ({type(module).__name__})"
-        for path, module in seen.items()
+        for path, module in counted.items()
         if module._parameters
         and any(parameter is not None for parameter in module._parameters.values())
         and not (

@@ -31,7 +31,7 @@ def total_synops_loss(model: nn.Module, target: float | Tensor) -> Tensor:
     Raises:
         ValueError: no figures of a pass.
     """
-    total: Tensor = _found(model, "total_synops_per_timestep")
+    total: Tensor = _figures(model, "total_synops_per_timestep")
     return torch.relu(total - target).square()
 
 
@@ -48,7 +48,7 @@ def layer_synops_loss(
     Raises:
         ValueError: no figures of a pass, or a target for a layer that has none.
     """
-    synops: dict[Key, Tensor] = _found(model, "synops_per_timestep")
+    synops: dict[Key, Tensor] = _figures(model, "synops_per_timestep")
     targets = target if isinstance(target, Mapping) else dict.fromkeys(synops, target)
     missing = [key for key in targets if key not in synops]
     if missing:
@@ -80,7 +80,7 @@ def firing_rate_loss(model: nn.Module, target: float | Tensor) -> Tensor:
     return torch.stack([torch.relu(target - rate).square().sum() for rate in rates]).sum()
 
 
-def _found(model: nn.Module, key: str) -> Any:
+def _figures(model: nn.Module, key: str) -> Any:
     data = getattr(model, "hook_data", {})
     if key not in data:
         raise ValueError(f"the model has no {key}; use register_synops_hooks and call the model")

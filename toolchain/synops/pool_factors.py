@@ -91,8 +91,8 @@ class PoolFactors(TorchFunctionMode):
         if reasons:
             raise ValueError(f"{path}: its input comes from {reasons[0]}")
         if len(found) > 1:
-            told = " and by ".join(f"{one:g}" for one in sorted(map(float, found)))
-            raise ValueError(f"{path}: its input mixes values average-pooled by {told}")
+            divisors = " and by ".join(f"{one:g}" for one in sorted(map(float, found)))
+            raise ValueError(f"{path}: its input mixes values average-pooled by {divisors}")
         return float(next(iter(found), 1.0))
 
     def __torch_function__(
