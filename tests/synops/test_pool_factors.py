@@ -160,7 +160,9 @@ def test_an_input_from_nowhere_is_refused_where_there_are_pools():
         other=nn.Conv2d(2, 1, 1),
     )
     register_synops_hooks(model)
-    with pytest.raises(ValueError, match="other: can not see whether its input was average-pooled"):
+    with pytest.raises(
+        ValueError, match="other: cannot determine whether its input was average-pooled"
+    ):
         model(SPIKES)
 
 

@@ -1,8 +1,8 @@
-"""Hooks on a model that tell, pass by pass, what each of its layers costs.
+"""Hooks on a model that report the synaptic operations of each layer in every pass.
 
-A pass is one call of the model itself. Where average pools lead is looked up by running the pass
-under :class:`PoolFactors`, and inputs of layers are checked on the way; a pass whose input shapes
-were seen before, in the same mode and without any pool, is only counted.
+A pass is one call of the model itself. It runs under :class:`PoolFactors`, which follows average
+pools and checks the inputs of layers; a pass with input shapes and mode of an earlier pass without
+pools is counted without this tracing.
 """
 
 from __future__ import annotations
@@ -20,32 +20,35 @@ __all__ = ["Monitor", "Sink"]
 
 
 class Sink(Protocol):
-    """Who wants to know."""
+    """Receiver of the synops of each layer."""
 
     def begin(self) -> None:
-        """A pass starts, or starts over; what was told since the last ``end`` does not count."""
+        """Start a pass; discard reports since the last ``end``."""
 
     def cost(self, path: str, cost: Cost) -> None:
-        """The layer at ``path`` was called; ``cost.rows`` is 0 inside a recurrent layer."""
+        """Receive one call of the layer at ``path``; ``cost.rows`` is 0 in a recurrent layer."""
 
     def rows(self, path: str, rows: int, steps: int) -> None:
-        """Time steps, of all samples and of each, over which ``path`` feeds spikes back.
+        """Receive the timesteps over which ``path`` feeds spikes back.
 
-        ``steps`` is 0 where the layer around it has no axis of time.
+        Args:
+            path: the layer with the recurrent weights.
+            rows: timesteps of all samples together.
+            steps: timesteps of each sample; 0 if the spiking layer has no time axis.
         """
 
     def end(self) -> None:
-        """The pass has come to its end without a fault."""
+        """Finish a pass that raised no error."""
 
 
 class Monitor:
-    """What ``sink`` is told, until :meth:`remove`.
+    """Hooks that report every pass of a model to a sink, until :meth:`remove`.
 
     Args:
         model: the model; one call of it is one pass.
-        layers: its layers, by ``survey``.
-        sink: is told of every pass.
-        skip_zero_weights: weights that are 0 at the time of the call are no synapses.
+        layers: its layers, from ``survey``.
+        sink: receives the reports.
+        skip_zero_weights: True to ignore weights that are 0 at the time of the call.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Monitor:
         self._handles = list(self._hooks())
 
     def remove(self) -> None:
-        """Take every hook away; a second time does nothing."""
+        """Remove all hooks; further calls have no effect."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -92,7 +95,7 @@ class Monitor:
                 self._start_layer, prepend=True, with_kwargs=True
             )
             yield module.register_forward_hook(self._end_layer, with_kwargs=True)
-        for module in self._layers.feedback:  # after the others, to come before them
+        for module in self._layers.feedback:  # registered last with prepend=True, to run first
             inner: nn.Module = module.rec_connect  # type: ignore[assignment]
             yield inner.register_forward_pre_hook(self._show_inner, prepend=True)
             yield inner.register_forward_hook(self._hide_inner)
@@ -115,7 +118,7 @@ class Monitor:
             return
         tracing = self._tracing
         self._stop()
-        if out is None:  # the forward has failed
+        if out is None:  # the forward pass raised an error
             self._sink.begin()
             return
         if tracing is not None and not tracing.pooled:
@@ -168,7 +171,7 @@ class Monitor:
         self._before[self._paths[module]] = getattr(module, "spikes", None)
 
     def _recurrent(self, module: nn.Module, args: Any, out: Any) -> None:
-        """Spikes of each step enter in the next; those of the last call in the first."""
+        """Report the recurrent spikes, which arrive one timestep later, also from the last call."""
         path, spikes = self._paths[module], _first(out, {})
         before = self._before.pop(path, None)
         if not self._open:
@@ -191,7 +194,7 @@ class Monitor:
         for path in self._layers.feedback[module]:
             self._sink.rows(path, rows, steps)
 
-    # ---- while a pass is watched ----
+    # ---- while a pass is traced ----
 
     def _start_layer(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         tracing = self._tracing
@@ -223,7 +226,7 @@ class Monitor:
 
 
 def _first(args: Any, kwargs: Any) -> Any:
-    """What a layer was given, or gave, before all else."""
+    """Return the first input or output of a layer."""
     if isinstance(args, Tensor):
         return args
     if args:

@@ -1,12 +1,12 @@
-"""What average pooling has divided by, carried from the pool to the weights it reaches.
+"""Divisors of average pools, propagated from the pools to the layers with weights.
 
-A chip adds up the spikes of a window where a network in training averages them, so an average
-counts as the sum it stands for: its value times the factor. The way from a pool to a weight may
-lead through reshapes, branches and functions, and neither names nor order say where it goes. So
-one run is watched: every tensor that depends on the model's input carries the set of factors that
-went into it. A layer that makes spikes starts anew at 1, and what only compares (``v > 1``) makes
-spikes too. Where two different factors have mixed there is no single answer, and the layer that
-they reach is refused.
+A chip sums the spikes of a window that a network in training averages, so an average counts as the
+sum: its value times the divisor. Between a pool and a layer with weights there may be reshapes,
+branches and functions, and neither names nor order of modules determine the path. So one pass is
+traced: every tensor that depends on the model's input carries the set of divisors that went into
+it. The output of a spiking layer starts again at 1, as does a comparison (``v > 1``), which also
+produces spikes. If different divisors are mixed there is no single factor, and the layer that they
+reach raises an error.
 
 Source: sinabs' hooks as observed, for one pool in front of one weight.
 """
@@ -27,7 +27,7 @@ Factors = frozenset[float | str]
 ONE: Factors = frozenset((1.0,))
 _NONE: Factors = frozenset()
 
-# results of these are not proportional to what went in: counts or masks of their own
+# the results of these functions are counts or masks, not proportional to their inputs
 _COMPARISONS = (
     "gt",
     "ge",
@@ -42,23 +42,23 @@ _COMPARISONS = (
 )
 _ROUNDINGS = ("heaviside", "sign", "floor", "round", "ceil", "trunc", "argmax", "argmin")
 _DISCRETE = frozenset((*_COMPARISONS, *(f"__{name}__" for name in _COMPARISONS), *_ROUNDINGS))
-_CONVOLUTIONS = tuple(f"conv{how}{n}d" for how in ("", "_transpose") for n in (1, 2, 3))
+_CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", *(f"conv_transpose{n}d" for n in (1, 2, 3)))
 _MATRICES = ("linear", "bilinear", "matmul", "mm", "bmm", "mv", "addmm", "addmv", "einsum")
 _PRODUCTS = frozenset((*_CONVOLUTIONS, *_MATRICES, "tensordot", "__matmul__", "__rmatmul__"))
 
 
 class PoolFactors(TorchFunctionMode):
-    """Follows factors through one run of a model.
+    """Tracer of average-pool divisors through one pass of a model.
 
     Attributes:
-        pooled: whether an average pool was met.
-        hidden: for each layer being run, whether its inside is left alone.
+        pooled: True if the pass contained an average pool.
+        hidden: for each layer being run, True if its inside is not traced.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._factors: Any = WeakTensorKeyDictionary()
-        # what is a weight, or was made from weights alone
+        # weights, and tensors computed from weights alone
         self._weights: Any = WeakTensorKeyDictionary()
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
@@ -67,26 +67,26 @@ class PoolFactors(TorchFunctionMode):
         self.hidden: list[bool] = []
 
     def mark(self, given: Any, factors: Factors = ONE) -> None:
-        """Every tensor in ``given`` carries ``factors`` from here on."""
+        """Set the factors of every tensor in ``given``."""
         for tensor in tensors(given):
             self._factors[tensor] = factors
 
     def of(self, given: Any) -> Factors:
-        """The factors that the tensors in ``given`` carry together."""
+        """Return the union of the factors of the tensors in ``given``."""
         found = (self._factors.get(tensor, _NONE) for tensor in tensors(given))
         return _NONE.union(*found)
 
     def factor(self, data: Any, path: str) -> float:
-        """What pools on the way to the layer ``path`` have divided its input by.
+        """Return the divisor of the pools between the model's input and the layer ``path``.
 
         Raises:
-            ValueError: no single number says it; names the layer.
+            ValueError: there is no single divisor; the message contains the path.
         """
         if not self.pooled:
             return 1.0
         found = self._factors.get(data)
         if found is None:
-            raise ValueError(f"{path}: can not see whether its input was average-pooled")
+            raise ValueError(f"{path}: cannot determine whether its input was average-pooled")
         reasons = [one for one in found if isinstance(one, str)]
         if reasons:
             raise ValueError(f"{path}: its input comes from {reasons[0]}")
@@ -98,7 +98,7 @@ class PoolFactors(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call ``func`` and hand the factors of its inputs on to its outputs."""
+        """Call ``func`` and propagate the factors of its inputs to its outputs."""
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
@@ -128,9 +128,9 @@ class PoolFactors(TorchFunctionMode):
         return frozenset(one if isinstance(one, str) else one * divisor for one in given or ONE)
 
     def _follow_weights(self, name: str, given: Factors, inputs: Any, out: Any) -> None:
-        """Refuse synapses that no layer owns: a product of weights and what depends on the input.
+        """Raise ValueError for a product of input and weights outside the layer of the weights.
 
-        Names what is made from weights alone after them.
+        Tensors computed from weights alone get the name of the weights.
         """
         if given and name not in _PRODUCTS:
             return
@@ -145,7 +145,7 @@ class PoolFactors(TorchFunctionMode):
 
 
 def tensors(given: Any) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists and dictionaries."""
+    """Yield every tensor in nested tuples, lists and dictionaries."""
     if isinstance(given, Tensor):
         yield given
     elif isinstance(given, Mapping):
@@ -156,7 +156,7 @@ def tensors(given: Any) -> Iterator[Tensor]:
 
 
 def _divisor(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | str:
-    """What an average pool divides by, or why that is not one number."""
+    """Return the divisor of an average pool, or the reason why it is not a single number."""
     space = int(name[-2])
     given = dict(zip(_ARGUMENTS[name.startswith("adaptive")], args, strict=False)) | kwargs
     size = tuple(given["input"].shape[-space:])
