@@ -184,9 +184,9 @@ class IAF(SpikingLayer):
 
 
 def _check_tau(name: str, tau: float | Tensor) -> None:
-    given = torch.as_tensor(tau)
-    if not bool((given > 0).all()):
-        raise ValueError(f"tau_{name} must be > 0 timesteps, got {given.min():g}")
+    value = torch.as_tensor(tau)
+    if not bool((value > 0).all()):
+        raise ValueError(f"tau_{name} must be > 0 timesteps, got {value.min():g}")
 
 
 class _Leaky(MembraneLayer):

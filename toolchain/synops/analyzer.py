@@ -260,7 +260,7 @@ class SNNAnalyzer:
         return next(iter(steps))
 
     def _record_spikes(self, module: nn.Module, args: Any, out: Any) -> None:
-        given, spikes = next(tensors(args)), next(tensors(out))
+        inputs, spikes = next(tensors(args)), next(tensors(out))
         rows = spikes.shape[0] if is_squeezed(module) else spikes.shape[0] * spikes.shape[1]
         batch, steps = (
             batch_and_time(module, rows) if is_squeezed(module) else tuple(spikes.shape[:2])
@@ -270,7 +270,7 @@ class SNNAnalyzer:
         # an input without batch axis is a batch of one
         arrays = [
             data.reshape(batch, steps, *data.shape[min(squeezed, data.dim() - 1) :])
-            for data in (given, spikes)
+            for data in (inputs, spikes)
         ]
         self._pass.spiking.setdefault(self._paths[module], []).append(_Spiking(*arrays))
 

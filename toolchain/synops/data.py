@@ -32,8 +32,8 @@ def hook_data(module: nn.Module) -> HookData:
     return data
 
 
-def _detached(given: dict[Any, Any]) -> HookData:
-    return HookData({key: _copy(value) for key, value in given.items()})
+def _detached(data: dict[Any, Any]) -> HookData:
+    return HookData({key: _copy(value) for key, value in data.items()})
 
 
 def _copy(value: Any) -> Any:

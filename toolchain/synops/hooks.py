@@ -233,7 +233,7 @@ def _with_total(unit: str, synops: dict[Key, Tensor]) -> dict[str, Any]:
     return {f"synops_per_{unit}": synops, f"total_synops_per_{unit}": total}
 
 
-def firing_rate_hook(module: nn.Module, given: Any, out: Tensor) -> None:
+def firing_rate_hook(module: nn.Module, args: Any, out: Tensor) -> None:
     """Store the mean spikes per neuron and timestep in ``hook_data["firing_rate"]``, ().
 
     >>> import torch
@@ -250,7 +250,7 @@ def firing_rate_hook(module: nn.Module, given: Any, out: Tensor) -> None:
     hook_data(module)["firing_rate"] = out.mean()
 
 
-def firing_rate_per_neuron_hook(module: nn.Module, given: Any, out: Tensor) -> None:
+def firing_rate_per_neuron_hook(module: nn.Module, args: Any, out: Tensor) -> None:
     """Store the spikes per timestep in ``hook_data["firing_rate_per_neuron"]``, (*features).
 
     The mean over batch and time: the first axis of a ``...Squeeze`` layer's (batch * time,
@@ -279,7 +279,7 @@ def firing_rate_per_neuron_hook(module: nn.Module, given: Any, out: Tensor) -> N
     hook_data(module)["firing_rate_per_neuron"] = out.mean(leading)
 
 
-def input_diff_hook(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
+def input_diff_hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
     """Store ``|W| x - |W x + b|`` in ``hook_data["diff_output"]``, of the output's shape.
 
     The part of the input that cancels in the sum: 0 if all contributions have the same sign. The
@@ -300,8 +300,8 @@ def input_diff_hook(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -
 
     Source: sinabs' hooks as observed.
     """
-    check_input(module, given[0], type(module).__name__)
-    hook_data(module)["diff_output"] = _all_positive(module, given[0], out) - out.abs()
+    check_input(module, args[0], type(module).__name__)
+    hook_data(module)["diff_output"] = _all_positive(module, args[0], out) - out.abs()
 
 
 def _all_positive(module: nn.Module, data: Tensor, out: Tensor) -> Tensor:

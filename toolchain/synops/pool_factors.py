@@ -66,15 +66,15 @@ class PoolFactors(TorchFunctionMode):
         self.pooled = False
         self.hidden: list[bool] = []
 
-    def mark(self, given: Any, factors: Factors = ONE) -> None:
-        """Set the factors of every tensor in ``given``."""
-        for tensor in tensors(given):
+    def mark(self, value: Any, factors: Factors = ONE) -> None:
+        """Set the factors of every tensor in ``value``."""
+        for tensor in tensors(value):
             self._factors[tensor] = factors
 
-    def of(self, given: Any) -> Factors:
-        """Return the union of the factors of the tensors in ``given``."""
-        found = (self._factors.get(tensor, _NONE) for tensor in tensors(given))
-        return _NONE.union(*found)
+    def of(self, value: Any) -> Factors:
+        """Return the union of the factors of the tensors in ``value``."""
+        factors = (self._factors.get(tensor, _NONE) for tensor in tensors(value))
+        return _NONE.union(*factors)
 
     def factor(self, data: Any, path: str) -> float:
         """Return the divisor of the pools between the model's input and the layer ``path``.
@@ -84,16 +84,16 @@ class PoolFactors(TorchFunctionMode):
         """
         if not self.pooled:
             return 1.0
-        found = self._factors.get(data)
-        if found is None:
+        factors = self._factors.get(data)
+        if factors is None:
             raise ValueError(f"{path}: cannot determine whether its input was average-pooled")
-        reasons = [one for one in found if isinstance(one, str)]
+        reasons = [one for one in factors if isinstance(one, str)]
         if reasons:
             raise ValueError(f"{path}: its input comes from {reasons[0]}")
-        if len(found) > 1:
-            divisors = " and by ".join(f"{one:g}" for one in sorted(map(float, found)))
+        if len(factors) > 1:
+            divisors = " and by ".join(f"{one:g}" for one in sorted(map(float, factors)))
             raise ValueError(f"{path}: its input mixes values average-pooled by {divisors}")
-        return float(next(iter(found), 1.0))
+        return float(next(iter(factors), 1.0))
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -107,35 +107,35 @@ class PoolFactors(TorchFunctionMode):
         if name == "__setitem__":
             self.mark(args[0], self.of(args))
         elif any(True for _ in tensors(out)):
-            given = self.of((args, kwargs))
-            self._follow_weights(name, given, (args, kwargs), out)
-            self.mark(out, self._after(name, given, args, kwargs))
+            factors = self.of((args, kwargs))
+            self._follow_weights(name, factors, (args, kwargs), out)
+            self.mark(out, self._after(name, factors, args, kwargs))
         return out
 
     def _after(
-        self, name: str, given: Factors, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, name: str, factors: Factors, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Factors:
         if name in _DISCRETE:
             return _NONE
         if "avg_pool" not in name:
-            return given
+            return factors
         divisor = _divisor(name, args, kwargs)
         if divisor == 1:
-            return given
+            return factors
         self.pooled = True
         if isinstance(divisor, str):
             return frozenset((divisor,))
-        return frozenset(one if isinstance(one, str) else one * divisor for one in given or ONE)
+        return frozenset(one if isinstance(one, str) else one * divisor for one in factors or ONE)
 
-    def _follow_weights(self, name: str, given: Factors, inputs: Any, out: Any) -> None:
+    def _follow_weights(self, name: str, factors: Factors, inputs: Any, out: Any) -> None:
         """Raise ValueError for a product of input and weights outside the layer of the weights.
 
         Tensors computed from weights alone get the name of the weights.
         """
-        if given and name not in _PRODUCTS:
+        if factors and name not in _PRODUCTS:
             return
         for weight in filter(None, map(self._weights.get, tensors(inputs))):
-            if given:
+            if factors:
                 raise ValueError(
                     f"{weight} is used by {name} outside its own layer, "
                     "where synapses are not counted"
@@ -144,33 +144,33 @@ class PoolFactors(TorchFunctionMode):
                 self._weights[tensor] = weight
 
 
-def tensors(given: Any) -> Iterator[Tensor]:
+def tensors(value: Any) -> Iterator[Tensor]:
     """Yield every tensor in nested tuples, lists and dictionaries."""
-    if isinstance(given, Tensor):
-        yield given
-    elif isinstance(given, Mapping):
-        yield from tensors(tuple(given.values()))
-    elif isinstance(given, tuple | list):
-        for item in given:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from tensors(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for item in value:
             yield from tensors(item)
 
 
 def _divisor(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | str:
     """Return the divisor of an average pool, or the reason why it is not a single number."""
     space = int(name[-2])
-    given = dict(zip(_ARGUMENTS[name.startswith("adaptive")], args, strict=False)) | kwargs
-    size = tuple(given["input"].shape[-space:])
+    arguments = dict(zip(_ARGUMENTS[name.startswith("adaptive")], args, strict=False)) | kwargs
+    size = tuple(arguments["input"].shape[-space:])
     if name.startswith("adaptive"):
-        return _adaptive(size, _each(given["output_size"], space))
-    if given.get("divisor_override"):
-        return float(given["divisor_override"])
-    kernel = _each(given["kernel_size"], space)
-    stride = _each(given.get("stride") or kernel, space)
-    padding = _each(given.get("padding", 0), space)
-    if any(padding) and not given.get("count_include_pad", True):
+        return _adaptive(size, _each(arguments["output_size"], space))
+    if arguments.get("divisor_override"):
+        return float(arguments["divisor_override"])
+    kernel = _each(arguments["kernel_size"], space)
+    stride = _each(arguments.get("stride") or kernel, space)
+    padding = _each(arguments.get("padding", 0), space)
+    if any(padding) and not arguments.get("count_include_pad", True):
         return "an average pool with count_include_pad=False, whose divisor differs at the border"
     rest = [(n + 2 * p - k) % s for n, p, k, s in zip(size, padding, kernel, stride, strict=True)]
-    if given.get("ceil_mode") and any(rest):
+    if arguments.get("ceil_mode") and any(rest):
         return "an average pool with ceil_mode=True, whose divisor differs at the border"
     return float(math.prod(kernel))
 
@@ -182,8 +182,8 @@ def _adaptive(size: tuple[int, ...], wanted: tuple[int | None, ...]) -> float | 
     return math.prod(size) / math.prod(outputs)
 
 
-def _each(given: Any, space: int) -> tuple[Any, ...]:
-    values = tuple(given) if isinstance(given, tuple | list) else (given,)
+def _each(value: Any, space: int) -> tuple[Any, ...]:
+    values = tuple(value) if isinstance(value, tuple | list) else (value,)
     return values * space if len(values) == 1 else values
 
 
