@@ -2,15 +2,15 @@
 
     python examples/braille.py braille_noDelay_noBias_subtract.nir [--seeds 3]
 
-Takes the published network (12 taxels, 40 recurrent neurons, 7 letters; paper/03_rnn of
-github.com/neuromorphs/NIR) onto the chip and says, on random touches, how far the chip's spike
-counts agree with the network's, how busy the chip is, and whether it keeps up with a timestep of
-0.1 ms.
+Deploys the published network (12 taxels, 40 recurrent neurons, 7 letters; paper/03_rnn of
+github.com/neuromorphs/NIR) and reports, on random touches, how far the chip's spike counts agree
+with the network's, the load of the chip, and whether it keeps up with a timestep of 0.1 ms.
 
-The network fires above its threshold and at most once a step; the chip fires at the threshold too,
-and a hidden neuron up to 31 times a step. That is accepted by name, and is much: trained with one
-spike a step, the network's recurrent excitation runs away on sparse input without that limit. So
-the chip is also compared with the network firing, in floats, as the chip does.
+The network spikes above its threshold and at most once per timestep; the chip spikes at the
+threshold too, and a hidden neuron up to 31 times per timestep. ``allow`` accepts these two
+approximations. The second has a large effect: without the limit of one spike that it was trained
+with, the network's recurrent excitation grows without bound on sparse input. So the chip is also
+compared with the float network under the chip's firing rules.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from toolchain.runs.recording import Recording, aligned, count_agreement
 
 Ints = NDArray[np.int64]
 
-DT = 1e-4  # s; the file does not hold it, the paper's README does
+DT = 1e-4  # s; from the paper's README, it is not in the file
 ALLOWED = ("gt->ge", "spike_cap->chip_cap")
 HIDDEN, TAXELS = "lif1.lif", 12
-STEPS, SAMPLES = 256, 16  # 256 steps are one reading of a letter in the published data
+STEPS, SAMPLES = 256, 16  # 256 timesteps are one letter in the published data
 RATES = (0.01, 0.02, 0.05, 0.1)
 
 
 def touches(rate: float, seed: int, samples: int = SAMPLES) -> Ints:
-    """Random spikes (samples, STEPS, TAXELS) of that mean probability a step.
+    """Return random spikes (samples, STEPS, TAXELS) with mean probability ``rate`` per timestep.
 
     A finger slides over the taxels: each is touched for a quarter of the time, the next one a
-    little later, and spikes eight times as often then as otherwise.
+    little later, and spikes eight times as often while it is touched.
     """
     rng = np.random.default_rng([seed, int(1e6 * rate)])
     step, taxel = np.arange(STEPS)[:, None], np.arange(TAXELS)
@@ -51,14 +51,14 @@ def touches(rate: float, seed: int, samples: int = SAMPLES) -> Ints:
     return (rng.random((samples, STEPS, TAXELS)) < chance).astype(np.int64)
 
 
-def deployed(path: Path) -> Deployment:
-    """The network of that file on the chip, its integers chosen on touches of seed 0."""
+def deploy_file(path: Path) -> Deployment:
+    """Deploy the network of a NIR file, calibrated on touches of seed 0."""
     calibration = np.concatenate([touches(rate, 0) for rate in RATES])
     return deploy(path, "xylo_a2", dt=DT, allow=ALLOWED, calibration=calibration)
 
 
 def runs(d: Deployment, spikes: Ints) -> dict[str, Recording]:
-    """The network as trained, the same firing as the chip does, and the chip."""
+    """Run the network as trained, the same with the chip's firing rules, and the chip."""
     firing, _ = approximate(d.graph, d.chip, ALLOWED)
     return {
         "trained": d.reference(spikes, record=True),
@@ -67,17 +67,17 @@ def runs(d: Deployment, spikes: Ints) -> dict[str, Recording]:
     }
 
 
-def agreement(found: list[dict[str, Recording]], name: str, lag: int) -> str:
-    """Of the letters' spike counts on the chip with those of that run, mean and range."""
+def agreement(batches: list[dict[str, Recording]], name: str, lag: int) -> str:
+    """Format the agreement of the letters' spike counts, chip and run ``name``: mean and range."""
     parts = [
         100 * count_agreement(*aligned(each[name].spikes, each["chip"].spikes, lag))
-        for each in found
+        for each in batches
     ]
     return f"{np.mean(parts):.1f} % ({min(parts):.1f} to {max(parts):.1f})"
 
 
 def report(d: Deployment, seeds: range) -> None:
-    """A line for each input rate, over ``seeds`` that calibration has not seen."""
+    """Print a row for each input rate, over ``seeds`` not used for calibration."""
     clock = d.chip.clock.main_clock.to("Hz")
     rows = Table(box=None)
     for heading in ("input", "trained", "firing", "hidden: trained", "firing", "chip"):
@@ -86,36 +86,40 @@ def report(d: Deployment, seeds: range) -> None:
         rows.add_column(heading, justify="right")
     for rate in RATES:
         batches = [touches(rate, seed) for seed in seeds]
-        found = [runs(d, spikes) for spikes in batches]
+        recordings = [runs(d, spikes) for spikes in batches]
         load = d.estimate(np.concatenate(batches), clock_hz=clock).load
         assert load is not None
         assert load.nominal is not None
         hidden = (
-            np.mean([each[name].layers[HIDDEN].spikes for each in found]) for name in found[0]
+            np.mean([each[name].layers[HIDDEN].spikes for each in recordings])
+            for name in recordings[0]
         )
         rows.add_row(
             f"{100 * rate:.0f} %",
-            *(agreement(found, name, d.lag) for name in ("trained", "firing")),
+            *(agreement(recordings, name, d.lag) for name in ("trained", "firing")),
             *(f"{mean:.3f}" for mean in hidden),
             f"{load.nominal * clock * DT:,.0f}",
             f"{100 * load.nominal:.0f} %",
         )
-    print(f"the chip on {len(seeds)} seeds a rate that calibration has not seen: agreement of the")
-    print("letters' spike counts with the network as trained and firing, in floats, as the chip")
-    print("does, mean and range; spikes a hidden neuron and step")
+    print(f"{len(seeds)} seeds per rate, not used for calibration: agreement of the chip's spike")
+    print(
+        "counts with the float network as trained and with the chip's firing rules, mean and range;"
+    )
+    print("spikes per hidden neuron and timestep")
     Console(width=110).print(rows)
     worst = load.high * clock * DT
-    keeps_up = "which fits" if load.high <= 1 else "which does not fit: it keeps up on average only"
-    print(f"\nif every neuron spikes: {worst:,.0f} cycles a step of {clock * DT:,.0f}, {keeps_up}")
+    keeps_up = "which fits" if load.high <= 1 else "too many: the chip keeps up only on average"
+    cycles = f"{worst:,.0f} of {clock * DT:,.0f} cycles per timestep"
+    print(f"\nif every neuron spikes: {cycles}, {keeps_up}")
 
 
 def main() -> None:
-    """Deploy and report."""
+    """Deploy the network and print the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    d = deployed(arguments.path)
+    d = deploy_file(arguments.path)
     print(d, end="\n\n")
     report(d, range(1, 1 + arguments.seeds))
 

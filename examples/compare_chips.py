@@ -1,12 +1,12 @@
-"""Three networks over every chip: which of them takes it, and what it would draw there.
+"""Three networks on every chip: whether it fits, its agreement, power and latency.
 
     python examples/compare_chips.py [--only digits_speck digits_xylo] [--out out/compare_chips]
 
-The demo's two networks, trained on the spot on real digits, and the NIR paper's Braille network,
-where its file is given (``--braille braille_noDelay_noBias_subtract.nir``, of paper/03_rnn of
-github.com/neuromorphs/NIR) or found in the folder that SNN_TEST_DATA names. Agreement, power and
-latency are of spikes that no quantizer has heard: the digits' test split, other random touches.
-Less than a minute on one core; no network connection is used.
+The demo's two networks, trained here on scikit-learn's digits, and the NIR paper's Braille network,
+if its file is given (``--braille braille_noDelay_noBias_subtract.nir``, from paper/03_rnn of
+github.com/neuromorphs/NIR) or is in the folder SNN_TEST_DATA. Agreement, power and latency are
+measured on held-out spikes: the digits' test split, random touches of another seed. Takes a few
+minutes on one core; no internet connection is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from braille import DT as BRAILLE_DT
 from braille import RATES, touches
-from demo import CASES, DT, Case, shown, trained
+from demo import CASES, DT, Case, relative, train_case
 from digits import digits
 from rich.console import Console
 
@@ -32,14 +32,14 @@ mpl.use("Agg")
 
 BRAILLE = "braille"
 FILE = "braille_noDelay_noBias_subtract.nir"
-BESIDE = Path(__file__).parents[2] / "shared" / "data"
-HEARD = 64  # digits that the quantizers listen to
-CLOCK = 25e6  # Hz: at its usual 6.25 MHz no Xylo keeps up with steps of 0.1 ms
-ALLOW = ("gt->ge", "spike_cap->chip_cap")  # what the Braille network cannot do without on Xylo
+DATA = Path(__file__).parents[2] / "shared" / "data"
+CALIBRATION = 64  # digits for calibration
+CLOCK = 25e6  # Hz; at the default 6.25 MHz no Xylo keeps up with timesteps of 0.1 ms
+ALLOW = ("gt->ge", "spike_cap->chip_cap")  # approximations that the Braille network needs on Xylo
 
 
 def main() -> None:
-    """Parse the command line, print a table for each network and draw it."""
+    """Print a table and draw a picture for each network."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -49,12 +49,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/compare_chips"))
     parser.add_argument("--epochs", type=int, help="of training; fewer for a quick look")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)  # sums in one order, so that training gives the same each time
+    torch.set_num_threads(1)  # one order of summation, so that training is reproducible
     for case in CASES:
         if case.name in arguments.only:
             report(case.name, over_digits(case, arguments.epochs or case.epochs), arguments.out)
     if BRAILLE in arguments.only:
-        path = arguments.braille or found()
+        path = arguments.braille or default_file()
         if path is None:
             print(f"{BRAILLE}: no {FILE}; give it with --braille")
         else:
@@ -62,21 +62,21 @@ def main() -> None:
 
 
 def over_digits(case: Case, epochs: int) -> ChipComparison:
-    """One of the demo's networks, trained as there."""
+    """Train one of the demo's networks and compare it on every chip."""
     data = digits()
     spikes = case.encode(data.train)
-    model = trained(case, data, spikes, epochs, Console(stderr=True))
+    model = train_case(case, data, spikes, epochs, Console(stderr=True))
     return compare_chips(
         model,
         sample=torch.as_tensor(spikes[:4]).float(),
         dt=DT,
-        calibration=spikes[:HEARD],
+        calibration=spikes[:CALIBRATION],
         spikes=case.encode(data.test),
     )
 
 
 def over_braille(path: Path) -> ChipComparison:
-    """The network as it was trained; where chips fire otherwise, that is accepted."""
+    """Compare the Braille network on every chip, with the firing rules of the chip allowed."""
     from toolchain import load
 
     def at_all_rates(seed: int) -> np.ndarray:
@@ -91,21 +91,21 @@ def over_braille(path: Path) -> ChipComparison:
     )
 
 
-def found() -> Path | None:
-    """The Braille network's file, where files of others are kept."""
-    path = Path(os.environ.get("SNN_TEST_DATA", BESIDE)) / FILE
+def default_file() -> Path | None:
+    """Return the Braille network's file in the folder of test data, or None."""
+    path = Path(os.environ.get("SNN_TEST_DATA", DATA)) / FILE
     return path if path.is_file() else None
 
 
 def report(name: str, comparison: ChipComparison, out: Path) -> None:
-    """The table on stdout, the picture in ``out``."""
+    """Print the table and save the picture in ``out``."""
     print(f"{name}: {comparison}\n")
     picture = draw(comparison, out / f"{name}.png")
-    print(f"picture: {shown(picture)}\n")
+    print(f"picture: {relative(picture)}\n")
 
 
 def draw(comparison: ChipComparison, path: Path) -> Path:
-    """Energy of an inference on each chip."""
+    """Draw the energy per inference on each chip."""
     from matplotlib.figure import Figure
 
     path.parent.mkdir(parents=True, exist_ok=True)

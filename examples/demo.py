@@ -1,9 +1,10 @@
-"""Two networks, trained on the spot on real digits, the whole way onto two chips.
+"""Two networks trained on handwritten digits and deployed to two chips.
 
     python examples/demo.py [--out out/demo] [--epochs 25]
 
-For each: does it fit and where, what accuracy survives on the chip, what it will draw, and the
-saved artifact with a picture. About two minutes on two cores; no network connection is used.
+Prints for each network its placement, the accuracy before and after quantization, and the power
+estimate; saves the artifact and a picture. About two minutes on two cores; no internet connection
+is used.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ DT = 1e-3
 
 @dataclass(frozen=True)
 class Case:
-    """One network, its input code and its chip."""
+    """One network, its input encoding, its training and its chip."""
 
     name: str
     chip: str
@@ -61,13 +62,17 @@ CASES = (
 
 
 def main() -> None:
-    """Parse the command line and run both cases."""
+    """Run both cases."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
-    parser.add_argument("--epochs", type=int, help="for both networks; fewer for a quick look")
-    parser.add_argument("--calibration", type=int, default=256, help="digits to calibrate with")
+    parser.add_argument(
+        "--epochs", type=int, help="epochs for both networks; fewer for a quick run"
+    )
+    parser.add_argument(
+        "--calibration", type=int, default=256, help="number of digits for calibration"
+    )
     arguments = parser.parse_args()
     data, console = digits(), Console()
     for case in CASES:
@@ -78,26 +83,26 @@ def main() -> None:
 def run(
     case: Case, data: Digits, out: Path, console: Console, epochs: int, calibration: int
 ) -> dict[str, float]:
-    """Train, deploy, report and save one case; its accuracies in percent."""
+    """Train, deploy, report and save one case; return its accuracies in percent."""
     console.rule(f"{case.name}: {case.chip}")
     train_spikes, test_spikes = case.encode(data.train), case.encode(data.test)
-    model = trained(case, data, train_spikes, epochs, console)
+    model = train_case(case, data, train_spikes, epochs, console)
     sample = torch.as_tensor(train_spikes[:4]).float()
     d = deploy(model, chip=case.chip, sample=sample, dt=DT, calibration=train_spikes[:calibration])
     print(render(d.sheet(), console.width))
-    found = accuracies(case, model, d, test_spikes, data.test_labels)
-    console.print(accuracy_table(found, len(test_spikes)))
+    results = accuracies(case, model, d, test_spikes, data.test_labels)
+    console.print(accuracy_table(results, len(test_spikes)))
     print(render(d.estimate(test_spikes).sheet(), console.width))
     folder = d.save(out / case.name)
     picture = draw(d, test_spikes[:1], out / f"{case.name}.png")
-    console.print(f"artifact: {shown(folder)}\npicture:  {shown(picture)}\n")
-    return found
+    console.print(f"artifact: {relative(folder)}\npicture:  {relative(picture)}\n")
+    return results
 
 
-def trained(
+def train_case(
     case: Case, data: Digits, spikes: Ints, epochs: int, console: Console
 ) -> torch.nn.Module:
-    """The network after training, with fresh states."""
+    """Train the network of a case and reset its states."""
     torch.manual_seed(0)
     model = case.network()
     train(
@@ -108,7 +113,7 @@ def trained(
         epochs=epochs,
         rate=case.rate,
         temperature=4.0,
-        what=f"training {case.name}",
+        description=f"training {case.name}",
         show=console.is_terminal,
     )
     return model
@@ -117,7 +122,7 @@ def trained(
 def accuracies(
     case: Case, model: torch.nn.Module, d: Deployment, spikes: Ints, labels: Ints
 ) -> dict[str, float]:
-    """Percent right on the whole test split, from the trained network down to the chip."""
+    """Return the test accuracies in percent of the trained network, quantized graph and chip."""
     with torch.no_grad():
         reset_states(model)
         float_scores = case.score(model(torch.as_tensor(spikes).float()))
@@ -133,19 +138,19 @@ def accuracies(
     }
 
 
-def accuracy_table(found: dict[str, float], samples: int) -> Table:
-    """What is left of the accuracy at each step."""
+def accuracy_table(results: dict[str, float], samples: int) -> Table:
+    """Return a table of the accuracy of each version of the network."""
     rows = Table(title=f"test accuracy, {samples} digits", title_justify="left", box=None)
     rows.add_column("network")
-    rows.add_column("right", justify="right")
-    for name, value in found.items():
+    rows.add_column("accuracy", justify="right")
+    for name, value in results.items():
         is_count = name == "saturated states"
         rows.add_row(name, f"{value:.0f}" if is_count else f"{value:.2f} %")
     return rows
 
 
 def draw(d: Deployment, spikes: Ints, path: Path) -> Path:
-    """Spikes of one digit on the chip, and what the network uses of it."""
+    """Draw the spikes of one digit on the chip and the resources that the network uses."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
@@ -153,13 +158,13 @@ def draw(d: Deployment, spikes: Ints, path: Path) -> Path:
     plot_raster(left, d.simulate(np.asarray(spikes), record=True))
     left.set_title(f"one digit on {d.chip.title}")
     plot_resources(right, d.resources())
-    right.set_title("use of the chip")
+    right.set_title("resources")
     figure.savefig(path, dpi=130)
     return path
 
 
-def shown(path: Path) -> str:
-    """The path as a reader would type it from here."""
+def relative(path: Path) -> str:
+    """Return the path relative to the current folder if it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_absolute() and here in path.parents else path)
 

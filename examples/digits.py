@@ -1,7 +1,7 @@
-"""Handwritten digits as spikes, and two networks that read them.
+"""Handwritten digits as spikes, and two networks that classify them.
 
-The digits are scikit-learn's bundled scans (1797 images of 8 x 8 pixels, 0 to 16). Turned into
-spikes without chance: a pixel of value p fires p times in 16 timesteps, evenly spread.
+The digits are scikit-learn's bundled scans (1797 images of 8 x 8 pixels, 0 to 16). The encoding is
+deterministic: a pixel of value p spikes p times in 16 timesteps, evenly spread.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import nn
 from toolchain.nn import CubaLIF, FlattenTime, IAFSqueeze, SumPool2d, detach_states, reset_states
 
 LEVELS = 16  # grey levels of a pixel
-HOLD = 6  # timesteps for which a column of the image stays at the input of Xylo
-FLUSH = 12  # timesteps of silence in which the last spikes pass the layers
+HOLD = 6  # timesteps for which a column of the image is the input of Xylo
+FLUSH = 12  # timesteps without input at the end, for the last spikes to pass the layers
 CLASSES = 10
 
 Ints = NDArray[np.int64]
@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Digits:
-    """Images (n, 8, 8) of 0..16 and their labels (n,), split once and for all."""
+    """Images (n, 8, 8) of 0..16 and their labels (n,), in a fixed split."""
 
     train: Ints
     train_labels: Ints
@@ -39,7 +39,7 @@ class Digits:
 
 
 def digits() -> Digits:
-    """A quarter of the images is for testing, each digit in equal share."""
+    """Return the digits with a quarter of the images, stratified by label, for testing."""
     images, labels = load_digits(return_X_y=True)
     images = images.reshape(-1, 8, 8).astype(np.int64)
     parts = train_test_split(images, labels, test_size=0.25, random_state=0, stratify=labels)
@@ -47,17 +47,17 @@ def digits() -> Digits:
 
 
 def rate_coded(images: Ints) -> Ints:
-    """Spikes (n, 16, 1, 8, 8): every pixel at its own rate, for a camera-like input."""
+    """Encode images as spikes (n, 16, 1, 8, 8) with a rate per pixel, as from a camera."""
     steps = np.arange(LEVELS + 1).reshape(-1, 1, 1, 1, 1)
     spikes = np.diff(steps * images[:, None] // LEVELS, axis=0)
     return np.moveaxis(spikes, 0, 1)
 
 
 def columns_over_time(images: Ints) -> Ints:
-    """Spikes (n, time, 8): the columns pass one after the other, a row to a channel."""
+    """Encode images as spikes (n, time, 8), one column after the other, one channel per row."""
     steps = np.arange(HOLD + 1).reshape(-1, 1, 1, 1)
-    shown = np.diff(steps * images // LEVELS, axis=0)  # (hold, n, rows, columns)
-    spikes = shown.transpose(1, 3, 0, 2).reshape(len(images), -1, 8)
+    repeated = np.diff(steps * images // LEVELS, axis=0)  # (hold, n, rows, columns)
+    spikes = repeated.transpose(1, 3, 0, 2).reshape(len(images), -1, 8)
     return np.pad(spikes, ((0, 0), (0, FLUSH), (0, 0)))
 
 
@@ -65,7 +65,7 @@ def columns_over_time(images: Ints) -> Ints:
 
 
 def convolutional_network() -> nn.Sequential:
-    """1 x 8 x 8 -> 16 and 32 feature maps -> 10 classes; no biases, which Speck would leak."""
+    """Build 1 x 8 x 8 -> 16 and 32 feature maps -> 10 classes, without biases (leaks on Speck)."""
 
     def neurons() -> IAFSqueeze:
         return IAFSqueeze(num_timesteps=LEVELS, spike_threshold=1.0, min_v_mem=-1.0)
@@ -87,31 +87,35 @@ def convolutional_network() -> nn.Sequential:
 
 
 def class_counts(spikes: NDArray[np.generic] | torch.Tensor) -> torch.Tensor:
-    """Spikes of each class over time: (batch * time, 10) or (batch, time, 10) -> (batch, 10)."""
+    """Sum spikes over time: (batch * time, 10) or (batch, time, 10) -> (batch, 10)."""
     return torch.as_tensor(spikes).reshape(-1, LEVELS, CLASSES).sum(dim=1).float()
 
 
 # ---- network (b): leaky neurons with many time constants, for Xylo ----
 
-# Xylo Audio 2 has eight outputs. Ten digits are written as words of the extended Hamming code,
-# any two of which differ in four or all eight places; the nearest word to the spike counts wins.
-WORDS = (0x0F, 0x33, 0x3C, 0x55, 0x5A, 0x66, 0x69, 0x96, 0x99, 0xA5)
-CODE = np.unpackbits(np.array(WORDS, dtype=np.uint8)[:, None], axis=1)
+# Xylo Audio 2 has eight outputs. The ten digits are code words of the extended Hamming code, any
+# two of which differ in four or all eight bits; the prediction is the code word nearest to the
+# spike counts.
+CODE_WORDS = (0x0F, 0x33, 0x3C, 0x55, 0x5A, 0x66, 0x69, 0x96, 0x99, 0xA5)
+CODE = np.unpackbits(np.array(CODE_WORDS, dtype=np.uint8)[:, None], axis=1)
 
 
 def synnet() -> nn.Sequential:
-    """8 -> 60 -> 60 -> 8 neurons; each hidden layer spreads its synapses over time constants."""
+    """Build 8 -> 60 -> 60 -> 8 neurons with several synaptic time constants in hidden layers."""
     dt = 1e-3
 
-    def held(dash: int) -> float:
-        """The time constant that a bit shift of ``dash`` keeps, s."""
+    def time_constant(dash: int) -> float:
+        """Return the time constant of a decay by a bit shift of ``dash``, s."""
         return float(-dt / np.log(1 - 2.0**-dash))
 
     def hidden(constants: int) -> CubaLIF:
-        tau = torch.tensor([held(2 + n % constants) for n in range(60)])
-        return CubaLIF(60, tau_mem=held(3), tau_syn=tau, dt=dt, max_spikes_per_dt=31, trained=())
+        tau_syn = torch.tensor([time_constant(2 + n % constants) for n in range(60)])
+        return CubaLIF(
+            60, tau_mem=tau_mem, tau_syn=tau_syn, dt=dt, max_spikes_per_dt=31, trained=()
+        )
 
-    last = CubaLIF(8, tau_mem=held(3), tau_syn=held(3), dt=dt, max_spikes_per_dt=1, trained=())
+    tau_mem = time_constant(3)
+    last = CubaLIF(8, tau_mem=tau_mem, tau_syn=tau_mem, dt=dt, max_spikes_per_dt=1, trained=())
     net = nn.Sequential(
         OrderedDict(
             linear1=nn.Linear(8, 60, bias=False),
@@ -123,14 +127,14 @@ def synnet() -> nn.Sequential:
         )
     )
     for linear, neurons in zip(list(net)[::2], list(net)[1::2], strict=True):
-        # a slow synapse adds its input up over tau / dt steps, so its weights start smaller
+        # a slow synapse sums its input over tau / dt timesteps, so its weights start smaller
         nn.init.normal_(linear.weight, std=1.5 / linear.in_features**0.5)
         linear.weight.data *= (dt / neurons.tau_syn.reshape(-1, 1)).expand_as(linear.weight)
     return net
 
 
 def code_distances(spikes: NDArray[np.generic] | torch.Tensor) -> torch.Tensor:
-    """Spikes (batch, time, 8) -> how well they match each digit's word, (batch, 10)."""
+    """Return the match of spikes (batch, time, 8) with each digit's code word, (batch, 10)."""
     counts = torch.as_tensor(spikes).float().sum(dim=1)
     return counts @ torch.as_tensor(2.0 * CODE.T - 1.0, dtype=torch.float32)
 
@@ -147,20 +151,20 @@ def train(
     epochs: int,
     rate: float,
     temperature: float,
-    what: str,
+    description: str,
     show: bool = True,
     penalty: Callable[[nn.Module], torch.Tensor] | None = None,
 ) -> None:
-    """Adam on cross-entropy of ``score(model(spikes))``; the same result each time.
+    """Train with Adam on the cross-entropy of ``score(model(spikes))``, in a fixed order.
 
-    ``penalty`` is asked after each pass for a further term of the loss.
+    ``penalty`` is called after each pass and returns a further term of the loss.
     """
     inputs, targets = torch.as_tensor(spikes).float(), torch.as_tensor(labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     batches = (len(inputs) + 63) // 64
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * batches)
     order = torch.Generator().manual_seed(0)
-    for _ in track(range(epochs), description=what, disable=not show):
+    for _ in track(range(epochs), description=description, disable=not show):
         for part in torch.randperm(len(inputs), generator=order).split(64):
             reset_states(model)
             optimizer.zero_grad()
@@ -178,5 +182,5 @@ def train(
 
 
 def accuracy(scores: torch.Tensor, labels: Ints) -> float:
-    """Percent of samples whose best score is their label's."""
+    """Return the percentage of samples whose highest score is that of their label."""
     return 100.0 * float((scores.argmax(dim=1).numpy() == labels).mean())

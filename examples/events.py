@@ -1,10 +1,10 @@
-"""Events of a camera through a Speck: one at a time, in steps, and how far the two differ.
+"""Camera events on a Speck, processed one by one and in timesteps, and the difference.
 
     python examples/events.py [--out out/events]
 
-Bars cross the camera in four directions. A network that was not trained but written down tells them
-apart: a kernel for each direction behind the chip's own sensor layer, and a neuron that adds up
-where it fits. It is fed with event arrays, as a recording would be.
+Bars cross the camera in four directions. A network with weights set by hand classifies them: a
+kernel per direction after the chip's sensor layer, and a neuron per direction that sums the spikes
+of its kernel. Inputs are event arrays, as in a recording.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from toolchain.plots import plot_comparison
 
 mpl.use("Agg")
 
-SIZE = 32  # pixels a side of the part of the camera that is looked at
+SIZE = 32  # height and width of the part of the camera that is used, pixels
 DIRECTIONS = ("right", "left", "down", "up")
 DTYPE = [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")]
 
 
 def moving_bar(direction: str, rng: np.random.Generator) -> NDArray[np.void]:
-    """A bright bar of 4 pixels that crosses the view in 32 ms: ON at its front, OFF at its back."""
+    """Return the events of a bright bar of 4 pixels that crosses the view in 32 ms.
+
+    ON events are at its front, OFF events at its back.
+    """
     along, front = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     edges = [(front, 1000 * front, 1), (front - 4, 1000 * front, 0)]
     events = np.concatenate([_edge(*edge, along, direction, rng) for edge in edges])
@@ -45,18 +48,23 @@ def _edge(
     direction: str,
     rng: np.random.Generator,
 ) -> NDArray[np.void]:
-    seen = (place >= 0) & (rng.random(place.shape) < 0.8)
-    events = np.zeros(seen.sum(), DTYPE)
-    moved = place[seen] if direction in ("right", "down") else SIZE - 1 - place[seen]
+    active = (place >= 0) & (rng.random(place.shape) < 0.8)
+    events = np.zeros(active.sum(), DTYPE)
+    position = place[active]
+    if direction in ("left", "up"):
+        position = SIZE - 1 - position
     across, beside = ("x", "y") if direction in ("right", "left") else ("y", "x")
-    events[across], events[beside] = moved, along[seen]
-    events["t"] = time[seen] + rng.integers(0, 1000, seen.sum())
+    events[across], events[beside] = position, along[active]
+    events["t"] = time[active] + rng.integers(0, 1000, active.sum())
     events["p"] = polarity
     return events
 
 
 def detectors() -> Graph:
-    """ON in front and OFF behind, one kernel a direction; the wrong way round ends at the floor."""
+    """Build the network: one kernel per direction for ON events in front and OFF events behind.
+
+    A bar in the opposite direction drives the membrane to its lower limit.
+    """
     profile = np.array([-2.0, -1.0, 1.0, 2.0]) / 16  # OFF events behind, ON events in front
     to_right = np.stack([-np.tile(profile, (4, 1)), np.tile(profile, (4, 1))])  # (polarity, y, x)
     down = to_right.swapaxes(1, 2)
@@ -78,7 +86,7 @@ def detectors() -> Graph:
 
 
 def main() -> None:
-    """Everything, from events to the picture."""
+    """Deploy the network, classify the bars and draw the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/events"))
     out: Path = parser.parse_args().out
@@ -94,10 +102,10 @@ def main() -> None:
     counts = d.simulate(recordings[4:], timing="event").spikes.sum(axis=1)
     for direction, row in zip(DIRECTIONS, counts, strict=False):
         print(f"{direction:6} {row}  -> {DIRECTIONS[row.argmax()]}")
-    found = d.compare(recordings[4:], options=SpeckOptions(permutations=5))
-    print(found)
+    comparison = d.compare(recordings[4:], options=SpeckOptions(permutations=5))
+    print(comparison)
     figure = Figure(figsize=(6, 3), layout="constrained")
-    plot_comparison(figure.subplots(), found)
+    plot_comparison(figure.subplots(), comparison)
     out.mkdir(parents=True, exist_ok=True)
     figure.savefig(out / "comparison.png", dpi=150)
     print(f"picture: {out / 'comparison.png'}")

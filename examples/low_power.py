@@ -1,9 +1,9 @@
-"""The same network trained for accuracy alone and for few synaptic operations, on the chip.
+"""One network trained for accuracy alone and for few synaptic operations, compared on the chip.
 
     python examples/low_power.py [--out out/low_power] [--epochs 14]
 
-Both read handwritten digits on a Speck 2f. What training saves is counted by the bit-exact
-simulation, and priced by the estimator; the two networks stand side by side.
+Both classify handwritten digits on a Speck 2f. The bit-exact simulation counts the synaptic
+operations and the estimator computes their energy; a table compares the two networks.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from toolchain.synops import register_synops_hooks, total_synops_loss
 
 mpl.use("Agg")
 
-SHARE = 0.25  # of the synops of the network that is trained for accuracy alone
+SHARE = 0.25  # target, relative to the synops of the network trained for accuracy alone
 DT = 1e-3
 
 
 @dataclass(frozen=True)
 class Result:
-    """One trained network on the chip: test accuracies in percent, and the estimate."""
+    """Test accuracies in percent and the estimate of one trained network on the chip."""
 
     name: str
     trained: float
@@ -50,28 +50,30 @@ class Result:
 
 
 def main() -> None:
-    """Train both, deploy both, and set them side by side."""
+    """Train and deploy both networks and compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/low_power"))
     parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--calibration", type=int, default=256, help="digits to calibrate with")
+    parser.add_argument(
+        "--calibration", type=int, default=256, help="number of digits for calibration"
+    )
     arguments = parser.parse_args()
 
     data, console = digits(), Console()
     amounts = arguments.epochs, arguments.calibration
     plain = result("accuracy alone", data, amounts, None, console)
     target = SHARE * plain.estimate.activity.synops_per_step
-    frugal = result("few synops", data, amounts, target, console)
-    console.print(side_by_side([plain, frugal]))
-    console.print(f"picture: {draw([plain, frugal], arguments.out / 'low_power.png')}")
+    sparse = result("few synops", data, amounts, target, console)
+    console.print(comparison_table([plain, sparse]))
+    console.print(f"picture: {draw([plain, sparse], arguments.out / 'low_power.png')}")
 
 
 def result(
     name: str, data: Digits, amounts: tuple[int, int], target: float | None, console: Console
 ) -> Result:
-    """Train from the same start, with a ceiling of ``target`` synops a step if there is one.
+    """Train from the same initial weights, with at most ``target`` synops per timestep if given.
 
-    ``amounts`` are the epochs, and the digits to calibrate with.
+    ``amounts`` are the number of epochs and of digits for calibration.
     """
     epochs, calibration = amounts
     torch.manual_seed(0)
@@ -91,7 +93,7 @@ def result(
         epochs=epochs,
         rate=0.005,
         temperature=4.0,
-        what=f"training for {name}",
+        description=f"training for {name}",
         show=console.is_terminal,
         penalty=None if target is None else penalty,
     )
@@ -105,8 +107,8 @@ def result(
     return Result(name=name, trained=trained, chip=chip, estimate=d.estimate(test))
 
 
-def side_by_side(results: list[Result]) -> Table:
-    """A column a network."""
+def comparison_table(results: list[Result]) -> Table:
+    """Return a table with a column per network."""
     table = Table(title="handwritten digits on Speck 2f", title_justify="left", box=None)
     table.add_column("trained for")
     for one in results:
@@ -126,7 +128,7 @@ def side_by_side(results: list[Result]) -> Table:
 
 
 def draw(results: list[Result], path: Path) -> Path:
-    """Synops of each layer, network beside network."""
+    """Draw the synops of each layer of both networks."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.subplots()
     layers = [layer.name for layer in results[0].estimate.activity.layers[1:]]

@@ -1,4 +1,4 @@
-"""SynNet: build it, look inside, change it, train it, and take it to Xylo.
+"""SynNet: build, inspect, modify and train it, and deploy it to Xylo.
 
     python examples/synnet.py [--out out/synnet] [--epochs 10]
 
@@ -23,7 +23,7 @@ mpl.use("Agg")
 
 
 def build(**options: object) -> SynNet:
-    """Three hidden layers with 2, 4 and 8 synaptic time constants, as in the tutorial."""
+    """Build three hidden layers with 2, 4 and 8 synaptic time constants, as in the tutorial."""
     return SynNet(
         n_channels=16,
         n_classes=1,
@@ -34,7 +34,7 @@ def build(**options: object) -> SynNet:
 
 
 def main() -> None:
-    """Walk through the tutorial, then further."""
+    """Run the steps of the tutorial, then deploy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/synnet"))
     parser.add_argument("--epochs", type=int, default=10)
@@ -47,7 +47,7 @@ def main() -> None:
     print(f"picture: {draw(net, arguments.out / 'time_constants.png')}")
 
     net = build(output="vmem")  # the membrane of the readout layer as the output
-    net.output = "spike"  # and its spikes again
+    net.output = "spike"  # its spikes again
     build(neuron_model=LIFTorch)
     trainable = build(train_time_constants=True, train_threshold=True)
     print({name: value.shape for name, value in trainable.seq["0_neurons"].parameters().items()})
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def draw(net: SynNet, path: Path) -> Path:
-    """Synaptic time constants of each layer, ms."""
+    """Draw the synaptic time constants of each layer, ms."""
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots()
     for name in net.lif_names[:-1]:
@@ -75,9 +75,9 @@ def draw(net: SynNet, path: Path) -> Path:
 
 
 def train(epochs: int) -> SynNet:
-    """The tutorial's toy: a spike at every step is wanted, to show the mechanics.
+    """Train the tutorial's toy network to spike in every timestep.
 
-    With more input and a larger step than there, so that ten epochs change something.
+    With more input and a higher learning rate than there, for a visible change in ten epochs.
     """
     torch.manual_seed(0)
     net = SynNet(n_channels=4, n_classes=1, size_hidden_layers=[4])

@@ -1,9 +1,9 @@
-"""A convolutional network of NeuromorphicReLUs, brought down to a target of synaptic operations.
+"""A convolutional network of NeuromorphicReLUs, trained to a target of synaptic operations.
 
     python examples/synops_ann.py [--out out/synops] [--epochs 12]
 
 The steps are those of sinabs' tutorial "Training an ANN with fewer SynOps", on scikit-learn's
-handwritten digits (drawn larger, 28 x 28 pixels of 0 to 255) where the tutorial downloads MNIST.
+handwritten digits (enlarged to 28 x 28 pixels of 0 to 255) where the tutorial downloads MNIST.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from toolchain.synops import register_synops_hooks
 
 mpl.use("Agg")
 
-SHARE = 0.4  # of the synops before training: the tutorial goes from 1e8 to 4e7
+SHARE = 0.4  # target relative to the synops before training; from 1e8 to 4e7 in the tutorial
 
 
 def network() -> nn.Sequential:
-    """The tutorial's network."""
+    """Build the tutorial's network."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 5, bias=False),
         NeuromorphicReLU(),
@@ -43,8 +43,8 @@ def network() -> nn.Sequential:
     )
 
 
-def enlarged(images: Ints) -> Tensor:
-    """Pictures (n, 1, 28, 28) of 0..255 from scans (n, 8, 8) of 0..16."""
+def enlarge(images: Ints) -> Tensor:
+    """Return images (n, 1, 28, 28) of 0..255 from scans (n, 8, 8) of 0..16."""
     large = np.kron(images, np.ones((1, 3, 3))) * (255 / 16)
     return torch.as_tensor(np.pad(large, ((0, 0), (2, 2), (2, 2)))).float().unsqueeze(1)
 
@@ -60,22 +60,22 @@ def main() -> None:
     torch.manual_seed(1)
     ann = network()
     register_synops_hooks(ann)
-    test = enlarged(data.test)
+    test = enlarge(data.test)
     start = synops(ann, test)
     print(f"before training: {start:.3g} SynOps per step")
-    for index, one in ann.hook_data["synops_per_timestep"].items():
-        print(f"- Layer {index}: {one:.2e} SynOps per step")
+    for index, layer in ann.hook_data["synops_per_timestep"].items():
+        print(f"- Layer {index}: {layer:.2e} SynOps per step")
     losses = train(ann, data, SHARE * start, arguments.epochs)
     end = synops(ann, test)
     with torch.no_grad():
-        right = accuracy(ann(test), data.test_labels)
+        percent = accuracy(ann(test), data.test_labels)
     print(f"after training: {end:.3g} SynOps per step, target {SHARE * start:.3g}")
-    print(f"test accuracy: {right:.1f} %")
+    print(f"test accuracy: {percent:.1f} %")
     print(f"picture: {draw(losses, arguments.out / 'synops_ann.png')}")
 
 
 def synops(ann: nn.Sequential, images: Tensor) -> float:
-    """Synaptic operations of a mean image."""
+    """Return the mean synaptic operations per image."""
     with torch.no_grad():
         ann(images)
     return float(ann.hook_data["total_synops_per_timestep"])
@@ -84,8 +84,8 @@ def synops(ann: nn.Sequential, images: Tensor) -> float:
 def train(
     ann: nn.Sequential, data: Digits, target: float, epochs: int
 ) -> list[tuple[float, float]]:
-    """Both terms of the loss after each step: prediction, synops."""
-    images, labels = enlarged(data.train), torch.as_tensor(data.train_labels)
+    """Train, and return both terms of the loss (prediction, synops) of each training step."""
+    images, labels = enlarge(data.train), torch.as_tensor(data.train_labels)
     optimizer = torch.optim.Adam(ann.parameters(), lr=1e-3)
     order = torch.Generator().manual_seed(0)
     losses = []
@@ -102,7 +102,7 @@ def train(
 
 
 def draw(losses: list[tuple[float, float]], path: Path) -> Path:
-    """Both terms over the training steps."""
+    """Draw both terms over the training steps."""
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     axes = figure.subplots()
     for values, name in zip(zip(*losses, strict=True), ("prediction", "synops"), strict=True):

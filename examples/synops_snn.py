@@ -1,8 +1,8 @@
-"""A spiking network with a target of synaptic operations for each layer, and none asleep.
+"""A spiking network with a target of synops per layer and a minimum firing rate.
 
     python examples/synops_snn.py [--out out/synops] [--epochs 100]
 
-The network, its input and the figures before training are those of sinabs' tutorial "Training an
+The network, its input and the results before training are those of sinabs' tutorial "Training an
 SNN with fewer SynOps and monitoring the firing rate"; only the import lines differ.
 """
 
@@ -29,12 +29,12 @@ from toolchain.synops import (
 mpl.use("Agg")
 
 BATCH, STEPS = 5, 10
-TARGET_SYNOPS = 1e5  # a time step and layer
-TARGET_RATE = 0.5  # spikes a time step and neuron
+TARGET_SYNOPS = 1e5  # per timestep and layer
+TARGET_RATE = 0.5  # spikes per timestep and neuron
 
 
 def network() -> nn.Sequential:
-    """Three convolutions and a dense layer on 28 x 28 pixels, as in the tutorial."""
+    """Build three convolutions and a dense layer for 28 x 28 pixels, as in the tutorial."""
     return nn.Sequential(
         FlattenTime(),
         nn.Conv2d(1, 16, 5, bias=False),
@@ -53,7 +53,7 @@ def network() -> nn.Sequential:
 
 
 def rates(model: nn.Sequential) -> dict[int, Tensor]:
-    """Spikes a step of each neuron in the last pass, by index of the layer."""
+    """Return the spikes per timestep of each neuron in the last pass, by index of the layer."""
     return {
         index: layer.hook_data["firing_rate_per_neuron"].detach().flatten()
         for index, layer in enumerate(model)
@@ -62,7 +62,7 @@ def rates(model: nn.Sequential) -> dict[int, Tensor]:
 
 
 def report(model: nn.Sequential) -> None:
-    """Synops of each layer, and how many of its neurons are silent."""
+    """Print the synops of each layer and the share of its silent neurons."""
     print(f"Total: {model.hook_data['total_synops_per_timestep']:.2e} SynOps per step")
     for index, synops in model.hook_data["synops_per_timestep"].items():
         print(f"- Layer {index}: {synops:.2e} SynOps per step")
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def train(snn: nn.Sequential, spikes: Tensor, epochs: int) -> dict[int, list[float]]:
-    """Synops of each layer over training."""
+    """Train, and return the synops of each layer in every epoch."""
     optimizer = torch.optim.Adam(snn.parameters(), lr=1e-3)
     history: dict[int, list[float]] = {}
     for _ in track(range(epochs), description="training"):
@@ -118,7 +118,7 @@ def draw(
     after: dict[int, Tensor],
     path: Path,
 ) -> Path:
-    """Synops over training, and the distribution of rates at both ends of it."""
+    """Draw the synops over training and the distribution of rates before and after."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     left, *others = figure.subplots(1, 3)
     for index, synops in history.items():
@@ -128,10 +128,10 @@ def draw(
     left.set_xlabel("epoch")
     left.set_ylabel("synops per step")
     left.legend()
-    for axes, found, title in zip(
+    for axes, rates_of, title in zip(
         others, (before, after), ("before training", "after training"), strict=True
     ):
-        for index, rate in found.items():
+        for index, rate in rates_of.items():
             axes.hist(rate.numpy(), bins=24, density=True, alpha=0.6, label=f"layer {index}")
         axes.axvline(TARGET_RATE, color="0.2", linestyle="--")
         axes.set_xlabel("spikes per step and neuron")

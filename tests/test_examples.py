@@ -28,7 +28,7 @@ def run(tmp_path, monkeypatch, capsys):
     return run_example
 
 
-def test_the_demo_takes_both_networks_the_whole_way(run, tmp_path):
+def test_the_demo_deploys_and_saves_both_networks(run, tmp_path):
     printed = run("demo", "--epochs", "2", "--calibration", "32")
     for words in ("Speck 2f: fits", "Xylo Audio 2: fits", "test accuracy, 450 digits", "artifact:"):
         assert words in printed
@@ -36,7 +36,7 @@ def test_the_demo_takes_both_networks_the_whole_way(run, tmp_path):
     assert found == ["digits_speck", "digits_speck.png", "digits_xylo", "digits_xylo.png"]
 
 
-def test_the_spiking_tutorial_prints_its_own_figures_before_and_after(run, tmp_path):
+def test_the_spiking_tutorial_prints_the_published_synops_before_training(run, tmp_path):
     printed = run("synops_snn")
     before, after = printed.split("after training\n")
     for line in (
@@ -70,9 +70,9 @@ def test_an_example_runs_and_draws(run, tmp_path, name, options, picture, words)
     assert (tmp_path / picture).is_file()
 
 
-def test_bars_are_told_apart_event_by_event(run, tmp_path):
+def test_moving_bars_are_classified_event_by_event(run, tmp_path):
     printed = run("events")
-    told = re.findall(r"^(\w+) +\[.*\]  -> (\w+)$", printed, re.MULTILINE)
-    assert told == [(name, name) for name in ("right", "left", "down", "up")]
+    predictions = re.findall(r"^(\w+) +\[.*\]  -> (\w+)$", printed, re.MULTILINE)
+    assert predictions == [(name, name) for name in ("right", "left", "down", "up")]
     assert "spikes over 6 orders of simultaneous events" in printed
     assert (tmp_path / "comparison.png").is_file()

@@ -107,12 +107,16 @@ class Twice(torch_nn.Module):
         (
             torch_nn.Sequential(torch_nn.Sigmoid(), torch_nn.ReLU(), torch_nn.LSTM(3, 3)),
             {},
-            r"no spiking counterpart for layer '0' \(Sigmoid\), layer '2' \(LSTM\); known are",
+            r"no spiking counterpart for layer '0' \(Sigmoid\), layer '2' \(LSTM\); supported are",
         ),
-        (torch_nn.Linear(3, 3), {}, "Linear holds no nn.ReLU or NeuromorphicReLU to convert"),
+        (torch_nn.Linear(3, 3), {}, "Linear contains no nn.ReLU or NeuromorphicReLU to convert"),
         (dense(), {"batch_size": None}, "IAFSqueeze needs batch_size or num_timesteps"),
         (dense(), {"bias_rescaling": 0.0}, "bias_rescaling must be > 0"),
-        (Twice(), {"input_shape": (4,)}, r"called more than once in a forward: 'relu' \(2 times\)"),
+        (
+            Twice(),
+            {"input_shape": (4,)},
+            r"called more than once in a forward pass: 'relu' \(2 times\)",
+        ),
         (Twice(), {"add_spiking_output": True}, "add_spiking_output needs an nn.Sequential"),
     ],
 )
@@ -185,15 +189,18 @@ class Branched(Twice):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Branched(), "must form a chain of modules, but 'two' is not fed by 'relu'"),
+        (Branched(), "must form a chain of modules, but 'two' does not take the output of 'relu'"),
         (Twice(), "one of them is called twice"),
         (torch_nn.Sequential(torch_nn.ReLU()), r"'0' \(ReLU\) has no weights before it"),
         (
             torch_nn.Sequential(torch_nn.Linear(4, 4), nn.NeuromorphicReLU()),
-            "whole numbers already",
+            "'1' outputs integers; only nn.ReLU can be scaled",
         ),
         (torch_nn.Sequential(torch_nn.Linear(4, 4), torch_nn.Tanh()), "no spiking counterpart for"),
-        (torch_nn.Sequential(torch_nn.BatchNorm1d(4), torch_nn.ReLU()), "batch norm right behind"),
+        (
+            torch_nn.Sequential(torch_nn.BatchNorm1d(4), torch_nn.ReLU()),
+            "batch norm directly after",
+        ),
         (
             torch_nn.Sequential(
                 torch_nn.Linear(4, 4), torch_nn.BatchNorm1d(4, affine=False), torch_nn.ReLU()
@@ -207,13 +214,13 @@ def test_what_cannot_be_normalized_is_refused(model, message):
         nn.normalize_weights(model, torch.rand(9, 4))
 
 
-def test_silent_layers_and_odd_percentiles_are_refused():
+def test_layers_without_output_and_odd_percentiles_are_refused():
     ann = torch_nn.Sequential(torch_nn.Linear(4, 4), torch_nn.ReLU())
     torch_nn.init.constant_(ann[0].weight, -1)
     torch_nn.init.zeros_(ann[0].bias)
-    with pytest.raises(ValueError, match="'1' is silent on the data"):
+    with pytest.raises(ValueError, match="'1' has no positive output on the data to normalize by"):
         nn.normalize_weights(ann, torch.rand(9, 4))
-    with pytest.raises(ValueError, match=r"percentile must lie in 0..100, got 0"):
+    with pytest.raises(ValueError, match=r"percentile must be in 0..100, got 0"):
         nn.normalize_weights(ann, torch.rand(9, 4), percentile=0)
 
 

@@ -95,8 +95,8 @@ def test_recurrent_state_goes_on_from_call_to_call():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shape": (5, 3)}, "5 inputs are no whole number of synapses for 3 neurons"),
-        ({"shape": (2, 2, 2)}, r"shape is N or \(inputs, N\)"),
+        ({"shape": (5, 3)}, "5 inputs are not a multiple of 3 neurons"),
+        ({"shape": (2, 2, 2)}, r"shape must be N or \(inputs, N\)"),
         ({"shape": 3, "dt": 0.0}, "dt must be > 0 s, got 0.0"),
         ({"shape": 3, "tau_mem": -1.0}, "tau_mem must be > 0"),
         ({"shape": 3, "threshold": 0.0}, "threshold must be > 0"),

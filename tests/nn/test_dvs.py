@@ -71,10 +71,10 @@ def test_from_layers_is_the_layers_one_after_the_other():
 
 
 REFUSED = {
-    "a shape with channels": (((2, 12, 10),), {}, r"input_shape is \(y, x\)"),
-    "no rows": (((0, 10),), {}, r"input_shape is \(y, x\), integers from 1 on"),
-    "half a row": (((2.5, 10),), {}, "input_shape is"),
-    "a window of nothing": (((12, 10),), {"pool": (0, 1)}, "pool is"),
+    "a shape with channels": (((2, 12, 10),), {}, r"input_shape must be \(y, x\)"),
+    "no rows": (((0, 10),), {}, r"input_shape must be \(y, x\) with integers >= 1"),
+    "half a row": (((2.5, 10),), {}, "input_shape must be"),
+    "a window of nothing": (((12, 10),), {"pool": (0, 1)}, "pool must be"),
     "a window beyond the map": (((12, 10),), {"pool": (13, 1)}, "exceeds the input of 12 x 10"),
     "a crop beyond the pooled map": (
         ((12, 10),),
@@ -83,7 +83,7 @@ REFUSED = {
     ),
     "a crop of nothing": (((12, 10),), {"crop": ((3, 3), (0, 5))}, "top < bottom"),
     "a crop from the end": (((12, 10),), {"crop": ((-3, 2), (0, 5))}, "0 <= top"),
-    "half a crop": (((12, 10),), {"crop": (2, 9)}, r"a crop is \(\(top, bottom\)"),
+    "half a crop": (((12, 10),), {"crop": (2, 9)}, r"cropping must be \(\(top, bottom\)"),
 }
 
 
@@ -103,9 +103,11 @@ def test_events_of_another_size_are_refused():
 
 
 def test_from_layers_refuses_what_a_camera_does_not_do():
-    with pytest.raises(ValueError, match=r"\(1 or 2, height, width\), got \(3, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"must be \(1 or 2, height, width\), got \(3, 4, 4\)"):
         DVSLayer.from_layers((3, 4, 4))
-    with pytest.raises(ValueError, match="sums events: wants SumPool2d, got AvgPool2d"):
+    with pytest.raises(ValueError, match="pool_layer must be SumPool2d, got AvgPool2d"):
         DVSLayer.from_layers((2, 4, 4), torch.nn.AvgPool2d(2))
-    with pytest.raises(ValueError, match="side by side"):
+    with pytest.raises(
+        ValueError, match=r"must have equal kernel and stride, got kernel \(2, 2\), stride \(1, 1\)"
+    ):
         DVSLayer.from_layers((2, 4, 4), SumPool2d(2, stride=1))

@@ -28,11 +28,11 @@ def test_flatten_and_unflatten_time_are_inverse_and_batch_major():
     rows = nn.FlattenTime()(x)
     assert torch.equal(rows[1 * 3 + 2], x[1, 2])
     assert torch.equal(nn.UnflattenTime(2)(rows), x)
-    with pytest.raises(ValueError, match="6 rows are no whole number of 4"):
+    with pytest.raises(ValueError, match="6 rows are not a multiple of batch_size=4"):
         nn.UnflattenTime(4)(rows)
 
 
 def test_merge_adds_and_refuses_other_shapes():
     assert torch.equal(nn.Merge()(torch.ones(2, 3), torch.ones(2, 3)), torch.full((2, 3), 2.0))
-    with pytest.raises(ValueError, match=r"one shape, got \(2, 3\) and \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"inputs of the same shape, got \(2, 3\) and \(2, 1\)"):
         nn.Merge()(torch.ones(2, 3), torch.ones(2, 1))

@@ -128,16 +128,16 @@ def test_squeeze_layers_are_batch_major():
 def test_squeeze_refuses_rows_that_do_not_divide():
     with pytest.raises(ValueError, match="needs batch_size or num_timesteps"):
         nn.IAFSqueeze()
-    with pytest.raises(ValueError, match="cannot cut 7 rows"):
+    with pytest.raises(ValueError, match="cannot split 7 rows"):
         nn.IAFSqueeze(batch_size=2)(torch.ones(7, 1))
-    with pytest.raises(ValueError, match="cannot cut 6 rows"):
+    with pytest.raises(ValueError, match="cannot split 6 rows"):
         nn.IAFSqueeze(batch_size=2, num_timesteps=2)(torch.ones(6, 1))
 
 
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="tau_mem must be > 0 timesteps, got 0"):
         nn.LIF(0.0)
-    with pytest.raises(ValueError, match="MaxSpike starts at 1"):
+    with pytest.raises(ValueError, match="max_num_spikes_per_bin must be >= 1, got 0"):
         nn.MaxSpike(0)
     with pytest.raises(ValueError, match=r"takes \(batch, time, ...\), got shape \(3,\)"):
         nn.IAF()(torch.ones(3))

@@ -47,9 +47,9 @@ def test_a_decay_given_trains_and_a_constant_does_not():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"leak_mode": "leaks"}, "leak_mode 'leaks'; known are taus, decays, bitshifts"),
+        ({"leak_mode": "leaks"}, "unknown leak_mode 'leaks'; choose from taus, decays, bitshifts"),
         ({"alpha": 0.5}, "alpha is given, but leak_mode is 'taus'"),
-        ({"leak_mode": "decays", "alpha": 1.5}, r"alpha must lie in 0..1, got 1.5 to 1.5"),
+        ({"leak_mode": "decays", "alpha": 1.5}, r"alpha must be in 0..1, got 1.5 to 1.5"),
         ({"leak_mode": "bitshifts", "dash_syn": -1.0}, "dash_syn must be >= 0"),
         ({"noise_std": -1.0}, "noise_std must be >= 0"),
         ({"tau_syn": 0.0}, "tau_syn must be > 0"),
@@ -61,7 +61,9 @@ def test_bad_constants_are_refused(make, arguments, message):
 
 
 def test_names_that_do_not_train_are_checked():
-    with pytest.raises(ValueError, match="trained names 'alpha', the layer has tau_mem, tau_syn"):
+    with pytest.raises(
+        ValueError, match="trained contains 'alpha'; the layer's constants are tau_mem, tau_syn"
+    ):
         nn.CubaLIF(4, trained=("alpha",))
 
 
@@ -117,7 +119,7 @@ def test_linear_weights_and_bias_start_within_their_bounds():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shape": (3,)}, r"has a shape \(inputs, outputs\)"),
+        ({"shape": (3,)}, r"shape must be \(inputs, outputs\)"),
         ({"shape": (3, 2), "bias": torch.ones(2)}, "bias is given, but has_bias is False"),
         ({"shape": (3, 2), "weight": torch.ones(2, 3)}, r"weight must be of shape \(3, 2\)"),
     ],
@@ -136,7 +138,7 @@ def test_dropout_drops_single_spikes_in_training_and_scales_nothing():
     assert (out == 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert (state, record) == ({}, {})
     assert layer.eval()(x)[0] is x
-    with pytest.raises(ValueError, match=r"p is a probability, got 1\.5"):
+    with pytest.raises(ValueError, match=r"p must be in 0..1, got 1\.5"):
         nn.TimeStepDropout(3, p=1.5)
 
 
@@ -149,7 +151,7 @@ def test_parameters_serve_torch_and_answer_by_name():
     assert [*found["1_LIFTorch"]] == ["tau_mem", "tau_syn", "threshold", "bias"]
     assert repr(nn.TimeStepDropout(3).parameters()) == "{}"
     assert torch.nn.utils.clip_grad_norm_(seq.parameters(), 1.0) == 0
-    with pytest.raises(TypeError, match="not kept by family, got 'weights'"):
+    with pytest.raises(TypeError, match="have no families, got 'weights'; select them by name"):
         seq.parameters("weights")
 
 

@@ -80,7 +80,9 @@ def test_convolutions_take_the_time_of_the_layers_around_them():
 def test_layers_that_disagree_about_time_are_refused_by_path():
     model = nn.Sequential(IAFSqueeze(batch_size=2), IAFSqueeze(batch_size=3), nn.Conv1d(1, 1, 1))
     SNNAnalyzer(model)
-    with pytest.raises(ValueError, match=r"2: layers cut 6 rows into \[2, 3\] steps a sample"):
+    with pytest.raises(
+        ValueError, match=r"2: layers split 6 rows into \[2, 3\] timesteps per sample"
+    ):
         model(torch.ones(6, 1, 2))
 
 

@@ -57,5 +57,7 @@ def test_losses_say_what_is_missing(model):
         total_synops_loss(nn.ReLU(), 1)
     with pytest.raises(ValueError, match="no layer has firing rates"):
         firing_rate_loss(model, 1)
-    with pytest.raises(ValueError, match="target names 1, counted were 0, 2"):
+    with pytest.raises(
+        ValueError, match="target contains layer 1, but the counted layers are 0, 2"
+    ):
         layer_synops_loss(model, {1: 3})

@@ -19,10 +19,10 @@ class Made(nn.Module):
         super().__init__()
         for name, layer in layers.items():
             setattr(self, name, layer)
-        self.made = forward
+        self.function = forward
 
     def forward(self, *inputs):
-        return self.made(self, *inputs)
+        return self.function(self, *inputs)
 
 
 def counted(model, *inputs):
@@ -136,17 +136,17 @@ def test_weights_start_anew():
 
 
 @pytest.mark.parametrize(
-    ("pool", "told"),
+    ("pool", "message"),
     [
         (nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), "count_include_pad=False"),
         (nn.AvgPool2d(3, ceil_mode=True), "ceil_mode=True"),
         (nn.AdaptiveAvgPool2d(3), "windows of unequal size"),
     ],
 )
-def test_pools_without_one_divisor_are_refused_where_they_reach_a_weight(pool, told):
+def test_pools_without_one_divisor_are_refused_where_they_reach_a_weight(pool, message):
     model = nn.Sequential(nn.Conv2d(2, 2, 1), pool, nn.Conv2d(2, 2, 1))
     register_synops_hooks(model)
-    with pytest.raises(ValueError, match=rf"^2: its input comes from .*{told}"):
+    with pytest.raises(ValueError, match=rf"^2: its input comes from .*{message}"):
         model(SPIKES)
     counted(nn.Sequential(nn.Conv2d(2, 2, 1), pool), SPIKES)
 
@@ -160,7 +160,9 @@ def test_an_input_from_nowhere_is_refused_where_there_are_pools():
         other=nn.Conv2d(2, 1, 1),
     )
     register_synops_hooks(model)
-    with pytest.raises(ValueError, match="other: can not see whether its input was average-pooled"):
+    with pytest.raises(
+        ValueError, match="other: cannot determine whether its input was average-pooled"
+    ):
         model(SPIKES)
 
 

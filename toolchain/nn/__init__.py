@@ -1,9 +1,10 @@
-"""Layers to train spiking networks with; torch modules with the field's own names.
+"""Torch layers for training spiking networks, named as in sinabs and rockpool.
 
-Arrays are ``(batch, time, *features)``; the ``...Squeeze`` layers take the ``(batch * time,
-*features)`` of image layers. ``LinearTorch``, ``LIFTorch``, ``TimeStepDropout`` and ``SynNet`` give
-``(out, state, record)``, all others one tensor. What these layers compute is what
-``toolchain.extract`` reads; ``ALIF`` and ``NeuromorphicReLU`` are for training and refused there.
+Arrays are ``(batch, time, *features)``; the ``...Squeeze`` layers take ``(batch * time,
+*features)``, the layout of image layers. ``LinearTorch``, ``LIFTorch``, ``TimeStepDropout``,
+``TorchSequential`` and ``SynNet`` return ``(out, state, record)``, all others one tensor.
+``toolchain.extract`` reads all of these layers except ``ALIF`` and ``NeuromorphicReLU``, which are
+for training only.
 """
 
 from toolchain.nn.activation import (

@@ -1,8 +1,8 @@
-"""How a membrane turns into spikes, and what a spike does to it.
+"""Spike functions and resets of integrate-and-fire layers.
 
-Spike functions give counts a step; they fire at ``v >= threshold``. Their backward is the layer's
-surrogate gradient; the count depends on ``v / threshold`` only, so the gradient with respect to a
-trained threshold is ``-v / threshold`` times that of v.
+Spike functions return counts per timestep; neurons fire at ``v >= threshold``. Their backward pass
+uses the layer's surrogate gradient; the count depends on ``v / threshold`` only, so the gradient
+with respect to a trained threshold is ``-v / threshold`` times that of v.
 """
 
 from __future__ import annotations
@@ -27,10 +27,23 @@ __all__ = [
 
 
 class SpikeFn(Protocol):
-    """What a spike function looks like: a class or an instance with ``apply``."""
+    """Interface of a spike function: a class or an instance with ``apply``.
+
+    >>> import torch
+    >>> from toolchain.nn import LIF, SingleSpike, SpikeFn
+    >>> class NeverSpike:
+    ...     @staticmethod
+    ...     def apply(v_mem, threshold, surrogate):
+    ...         return torch.zeros_like(v_mem)
+    >>> def spikes(spike_fn: SpikeFn) -> list:
+    ...     layer = LIF(10.0, spike_fn=spike_fn, norm_input=False)
+    ...     return layer(torch.full((1, 3, 1), 1.5)).int().flatten().tolist()
+    >>> spikes(SingleSpike), spikes(NeverSpike)
+    ([1, 1, 1], [0, 0, 0])
+    """
 
     def apply(self, v_mem: Tensor, threshold: Tensor, surrogate: SurrogateFn, /) -> Tensor:
-        """Spike counts, shape of ``v_mem``."""
+        """Return the spike counts, of the shape of ``v_mem``."""
 
 
 class _Count(torch.autograd.Function):
@@ -61,7 +74,13 @@ def _count(v: Tensor, threshold: Tensor, limit: int | None, surrogate: Surrogate
 
 
 class MultiSpike:
-    """As many spikes as thresholds fit into v: ``trunc(v / threshold)`` where v > 0.
+    """Several spikes per timestep: ``trunc(v / threshold)`` where v > 0, else 0.
+
+    >>> import torch
+    >>> from toolchain.nn import MultiSpike, SingleExponential
+    >>> v, threshold = torch.tensor([-1.0, 0.9, 1.0, 3.7]), torch.tensor(1.0)
+    >>> MultiSpike.apply(v, threshold, SingleExponential()).int().tolist()
+    [0, 0, 1, 3]
 
     Source: sinabs as observed.
     """
@@ -70,12 +89,18 @@ class MultiSpike:
 
     @staticmethod
     def apply(v_mem: Tensor, threshold: Tensor, surrogate: SurrogateFn, /) -> Tensor:
-        """Spike counts, shape of ``v_mem``."""
+        """Return the spike counts, of the shape of ``v_mem``."""
         return _count(v_mem, threshold, None, surrogate)
 
 
 class SingleSpike:
-    """One spike where ``v >= threshold``.
+    """At most one spike per timestep: 1 where ``v >= threshold``, else 0.
+
+    >>> import torch
+    >>> from toolchain.nn import SingleExponential, SingleSpike
+    >>> v, threshold = torch.tensor([-1.0, 0.9, 1.0, 3.7]), torch.tensor(1.0)
+    >>> SingleSpike.apply(v, threshold, SingleExponential()).int().tolist()
+    [0, 0, 1, 1]
 
     Source: sinabs as observed.
     """
@@ -84,13 +109,19 @@ class SingleSpike:
 
     @staticmethod
     def apply(v_mem: Tensor, threshold: Tensor, surrogate: SurrogateFn, /) -> Tensor:
-        """Spikes, 0 or 1, shape of ``v_mem``."""
+        """Return the spikes, 0 or 1, of the shape of ``v_mem``."""
         return _count(v_mem, threshold, 1, surrogate)
 
 
 @dataclass(frozen=True)
 class MaxSpike:
-    """As ``MultiSpike``, at most ``max_num_spikes_per_bin`` a step.
+    """Several spikes per timestep as ``MultiSpike``, at most ``max_num_spikes_per_bin``.
+
+    >>> import torch
+    >>> from toolchain.nn import MaxSpike, SingleExponential
+    >>> v, threshold = torch.tensor([-1.0, 0.9, 1.0, 3.7]), torch.tensor(1.0)
+    >>> MaxSpike(2).apply(v, threshold, SingleExponential()).int().tolist()
+    [0, 0, 1, 2]
 
     Raises:
         ValueError: a limit below 1.
@@ -103,23 +134,43 @@ class MaxSpike:
     def __post_init__(self) -> None:
         """Check the limit."""
         if self.max_num_spikes_per_bin < 1:
-            raise ValueError(f"MaxSpike starts at 1, got {self.max_num_spikes_per_bin}")
+            raise ValueError(
+                f"max_num_spikes_per_bin must be >= 1, got {self.max_num_spikes_per_bin}"
+            )
 
     def apply(self, v_mem: Tensor, threshold: Tensor, surrogate: SurrogateFn, /) -> Tensor:
-        """Spike counts, shape of ``v_mem``."""
+        """Return the spike counts, of the shape of ``v_mem``."""
         return _count(v_mem, threshold, self.max_num_spikes_per_bin, surrogate)
 
 
 class ResetFn(Protocol):
-    """What a reset looks like."""
+    """Interface of a reset: a callable that returns the membrane after the spikes.
+
+    >>> import torch
+    >>> from toolchain.nn import IAF, MembraneSubtract, ResetFn
+    >>> def no_reset(spikes, v_mem, threshold):
+    ...     return v_mem
+    >>> def spikes(reset_fn: ResetFn) -> list:
+    ...     return IAF(reset_fn=reset_fn)(torch.ones(1, 3, 1)).int().flatten().tolist()
+    >>> spikes(MembraneSubtract()), spikes(no_reset)
+    ([1, 1, 1], [1, 2, 3])
+    """
 
     def __call__(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor, /) -> Tensor:
-        """The membrane after the reset, shape of ``v_mem``."""
+        """Return the membrane after the reset, of the shape of ``v_mem``."""
 
 
 @dataclass(frozen=True)
 class MembraneSubtract:
-    """``v - spikes * threshold``, or ``v - spikes * subtract_value`` where one is given.
+    """Reset by subtraction: ``v - spikes * threshold``, or ``subtract_value`` per spike if given.
+
+    >>> import torch
+    >>> from toolchain.nn import MembraneSubtract
+    >>> spikes, v, threshold = torch.tensor([0.0, 2.0]), torch.tensor([0.5, 2.5]), torch.tensor(1.0)
+    >>> MembraneSubtract()(spikes, v, threshold).tolist()
+    [0.5, 0.5]
+    >>> MembraneSubtract(subtract_value=0.5)(spikes, v, threshold).tolist()
+    [0.5, 1.5]
 
     Source: sinabs as observed.
     """
@@ -127,17 +178,23 @@ class MembraneSubtract:
     subtract_value: float | None = None
 
     def __call__(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor:
-        """The membrane after the reset."""
+        """Return the membrane after the reset, of the shape of ``v_mem``."""
         amount = threshold if self.subtract_value is None else self.subtract_value
         return v_mem - spikes * amount
 
 
 @dataclass(frozen=True)
 class MembraneReset:
-    """``v (spikes == 0) + reset_value``.
+    """Reset to a value: ``v (spikes == 0) + reset_value``.
 
-    A ``reset_value`` other than 0 is added to every neuron in every step, fired or not: this is
-    what sinabs computes, kept so that networks trained there keep their meaning.
+    A ``reset_value`` other than 0 is added to every neuron in every timestep, whether it spiked or
+    not: sinabs computes it so, and networks trained there must give the same spikes here.
+
+    >>> import torch
+    >>> from toolchain.nn import MembraneReset
+    >>> spikes, v, threshold = torch.tensor([0.0, 2.0]), torch.tensor([0.5, 2.5]), torch.tensor(1.0)
+    >>> MembraneReset()(spikes, v, threshold).tolist()
+    [0.5, 0.0]
 
     Source: sinabs as observed.
     """
@@ -145,5 +202,5 @@ class MembraneReset:
     reset_value: float = 0.0
 
     def __call__(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor:
-        """The membrane after the reset."""
+        """Return the membrane after the reset, of the shape of ``v_mem``."""
         return v_mem * (spikes == 0) + self.reset_value

@@ -1,4 +1,4 @@
-"""A neuron whose threshold rises with its own spikes; for training, no chip here has it."""
+"""Neurons whose threshold rises with their own spikes; for training only, no chip supports it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,27 @@ class ALIF(LIF):
 
         b = alpha_adapt b + (1 - alpha_adapt) n
 
-    With ``tau_syn`` and ``norm_input`` the gain is applied to the current that is kept, so it
-    compounds: ``i = (1 - alpha_mem) alpha_syn (i + x)``. Gradients reach b through the reset and
-    not through the spikes. Both are as in the source; other than there, the current goes on from
-    call to call with the other states.
+    With ``tau_syn`` and ``norm_input`` the gain is applied to the stored current, so it compounds:
+    ``i = (1 - alpha_mem) alpha_syn (i + x)``. Gradients reach b through the reset and not through
+    the spikes. Both match the source; unlike there, the current is carried over from call to call
+    with the other states.
+
+    With a constant input the intervals between spikes become longer:
+
+    >>> import torch
+    >>> from toolchain.nn import ALIF
+    >>> layer = ALIF(tau_mem=5.0, tau_adapt=50.0, adapt_scale=5.0, norm_input=False)
+    >>> spikes = layer(torch.full((1, 20, 1), 0.4))
+    >>> spikes.int().flatten().tolist()
+    [0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0]
 
     Args:
         tau_mem, tau_adapt: time constants, timesteps, > 0; trained.
         tau_syn, spike_threshold, surrogate_grad_fn, min_v_mem, train_alphas, norm_input,
             record_states: as for :class:`LIF`.
-        adapt_scale: how far the threshold rises with b.
-        spike_fn: as for :class:`LIF`, but one spike a step by default.
-        reset_fn: as for :class:`LIF`; a subtraction takes the raised threshold off.
+        adapt_scale: rise of the threshold per unit of b.
+        spike_fn: as for :class:`LIF`, but by default at most one spike per timestep.
+        reset_fn: as for :class:`LIF`; a subtraction subtracts the raised threshold.
 
     Raises:
         ValueError: a time constant that is not positive.
@@ -73,7 +82,7 @@ class ALIF(LIF):
         self._set_tau("adapt", tau_adapt)
 
     def forward(self, data: Tensor) -> Tensor:
-        """Spikes ``(batch, time, *features)`` for inputs of the same shape."""
+        """Return the spikes ``(batch, time, *features)`` for inputs of the same shape."""
         if data.dim() >= 2 and data.shape[1]:
             self.b = self._start("b", data[:, 0])
         spikes = super().forward(data)
@@ -81,7 +90,7 @@ class ALIF(LIF):
         return spikes
 
     def decays(self) -> Decays:
-        """As of :class:`LIF`; but with a synapse the gain acts within its current."""
+        """Return the decays of :class:`LIF`; with a synapse the gain is part of ``alpha_syn``."""
         alpha_mem, alpha_syn, gain = super().decays()
         if alpha_syn is None or gain is None:
             return Decays(alpha_mem, alpha_syn, gain)

@@ -1,8 +1,8 @@
-"""From a network of ReLUs to one of spiking neurons.
+"""Conversion of networks of ReLUs to spiking networks.
 
-An integrate-and-fire neuron that is driven by x a step gives ``T relu(x) / threshold`` spikes in T
-steps, to within one spike, so its rate stands for the activation. What a ReLU rounds away, spikes
-carry over to the next step.
+An integrate-and-fire neuron with input x per timestep emits ``T relu(x) / threshold`` spikes in T
+timesteps, to within one spike, so its rate represents the activation. The rounding error of one
+timestep stays in the membrane and is carried over to the next.
 
 Source: Rueckauer et al. 2017, "Conversion of continuous-valued deep networks to efficient
 event-driven networks for image classification", section 2.1; arguments and defaults are those of
@@ -32,7 +32,7 @@ __all__ = ["Network", "check_layers", "from_model"]
 
 _RELUS = (nn.ReLU, NeuromorphicReLU)
 
-_KEPT = (
+_UNCHANGED = (
     *(nn.Conv2d, nn.Linear, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.Flatten, nn.Unflatten),
     *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Identity),
     *(nn.Sequential, nn.ModuleList, nn.ModuleDict),
@@ -42,10 +42,20 @@ _BIASED = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class Network(nn.Module):
-    """A converted network beside the one it was made of; called, it is the spiking one.
+    """A converted network together with its original; calling it runs the spiking one.
+
+    >>> import torch
+    >>> from toolchain.nn import Network, from_model
+    >>> ann = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU())
+    >>> net = from_model(ann, num_timesteps=4)
+    >>> isinstance(net, Network), net.analog_model is ann
+    (True, True)
+    >>> [type(layer).__name__ for layer in net.spiking_model]
+    ['Linear', 'IAFSqueeze']
+    >>> net.reset_states()
 
     Attributes:
-        analog_model: what was converted, unchanged.
+        analog_model: the original, unchanged.
         spiking_model: its copy with spiking layers.
     """
 
@@ -55,12 +65,12 @@ class Network(nn.Module):
         self.spiking_model = spiking_model
 
     def forward(self, data: Tensor) -> Tensor:
-        """What the spiking model gives."""
+        """Return the output of the spiking model."""
         out: Tensor = self.spiking_model(data)
         return out
 
     def reset_states(self) -> None:
-        """Start the spiking layers at zero with the next call."""
+        """Reset the spiking layers to zero."""
         reset_states(self.spiking_model)
 
 
@@ -78,23 +88,37 @@ def from_model(
     add_spiking_output: bool = False,
     spike_layer_class: type[SpikingLayer] = IAFSqueeze,
 ) -> Network:
-    """``model`` with every ReLU and NeuromorphicReLU in its place turned into a spiking layer.
+    """Convert ``model``: replace each ReLU and NeuromorphicReLU by a spiking layer.
+
+    The rate of each neuron approximates the activation:
+
+    >>> import torch
+    >>> from toolchain.nn import from_model
+    >>> dense = torch.nn.Linear(1, 2, bias=False)
+    >>> dense.weight.data = torch.tensor([[0.25], [-1.0]])
+    >>> ann = torch.nn.Sequential(dense, torch.nn.ReLU())
+    >>> snn = from_model(ann, num_timesteps=8)
+    >>> data = torch.ones(8, 1)  # (batch * time, features)
+    >>> ann(data[:1]).tolist(), snn(data).mean(0).tolist()
+    ([[0.25, 0.0]], [0.25, 0.0])
 
     Args:
-        model: modules of torch and of ``toolchain.nn`` in any arrangement; never changed.
-        input_shape: features of an input, without batch; where given, the copy is run once to see
+        model: modules of torch and of ``toolchain.nn`` in any arrangement; not changed.
+        input_shape: features of an input, without batch; if given, the copy is run once to check
             that no activation is called twice.
         spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem: of every spiking layer.
-        bias_rescaling: biases are divided by it, for inputs that come in as many smaller steps.
-        batch_size, num_timesteps: how the rows ``(batch * time, ...)`` are cut; one is needed.
-        add_spiking_output: end a sequential model in a layer ``spike_output`` unless it spikes.
-        spike_layer_class: what a ReLU becomes; :class:`IAF` for ``(batch, time, features)``.
+        bias_rescaling: biases are divided by it, for inputs spread over as many timesteps.
+        batch_size, num_timesteps: split of the rows ``(batch * time, ...)``; one is required.
+        add_spiking_output: append a layer ``spike_output`` to a sequential model that does not end
+            in a spiking layer.
+        spike_layer_class: replacement of a ReLU; :class:`IAF` for ``(batch, time, features)``.
 
     Raises:
-        ValueError: layers with no spiking counterpart, all of them by their paths; no ReLU at
-            all; an activation called twice; ``add_spiking_output`` for a model without order.
+        ValueError: layers without spiking counterpart (the message lists all paths); no ReLU in the
+            model; an activation called twice; ``add_spiking_output`` for a model that is not
+            sequential.
 
-    Exact up to one spike a neuron where no membrane reaches ``min_v_mem`` and inputs are constant;
+    Exact up to one spike per neuron if no membrane reaches ``min_v_mem`` and inputs are constant;
     otherwise an approximation that improves with the number of timesteps.
 
     Source: Rueckauer et al. 2017; sinabs' ``from_model`` as observed.
@@ -112,7 +136,9 @@ def from_model(
     if add_spiking_output:
         _end_in_spikes(spiking, lambda: spike_layer_class(**rest))
     if not any(isinstance(module, StatefulLayer) for module in spiking.modules()):
-        raise ValueError(f"{type(model).__name__} holds no nn.ReLU or NeuromorphicReLU to convert")
+        raise ValueError(
+            f"{type(model).__name__} contains no nn.ReLU or NeuromorphicReLU to convert"
+        )
     if input_shape is not None:
         rows = (batch_size or 1) * (num_timesteps or 1)
         lead = (rows,) if issubclass(spike_layer_class, Squeeze) else (1, 1)
@@ -122,23 +148,23 @@ def from_model(
 
 
 def check_layers(model: nn.Module) -> None:
-    """Refuse layers of torch that have no spiking counterpart, all of them by their paths."""
-    refused = [
+    """Raise ValueError with the paths of all torch layers that have no spiking counterpart."""
+    unsupported = [
         f"layer {name!r} ({type(module).__name__})"
         for name, module in model.named_modules()
         if type(module).__module__.startswith("torch.nn.modules.")
-        and not isinstance(module, (*_KEPT, *_RELUS))
+        and not isinstance(module, (*_UNCHANGED, *_RELUS))
     ]
-    if refused:
+    if unsupported:
         raise ValueError(
-            f"no spiking counterpart for {', '.join(refused)}; known are nn.ReLU and "
+            f"no spiking counterpart for {', '.join(unsupported)}; supported are nn.ReLU and "
             "NeuromorphicReLU, dense and convolutional layers, average and sum pooling, batch "
             "norm, dropout and reshapes"
         )
 
 
 def _replaced(model: nn.Module, layer: Callable[[], nn.Module]) -> nn.Module:
-    """``model`` with new layers for its ReLUs; one that stands in two places becomes two."""
+    """Replace each ReLU of ``model`` by a new layer; a ReLU used in two places becomes two."""
     if isinstance(model, _RELUS):
         return layer()
     for module in list(model.modules()):
@@ -167,13 +193,13 @@ def _end_in_spikes(model: nn.Module, layer: Callable[[], nn.Module]) -> None:
     if not isinstance(model, nn.Sequential):
         raise ValueError(
             f"add_spiking_output needs an nn.Sequential, got {type(model).__name__}; end the "
-            "model in an nn.ReLU instead"
+            "model with an nn.ReLU instead"
         )
     model.add_module("spike_output", layer())
 
 
 def _check_calls(model: nn.Module, zeros: Tensor) -> None:
-    """Refuse a layer with state that one forward calls twice."""
+    """Raise ValueError if one forward pass calls a stateful layer twice."""
     calls: dict[str, int] = {}
 
     def counting(name: str) -> Callable[..., None]:
@@ -190,6 +216,6 @@ def _check_calls(model: nn.Module, zeros: Tensor) -> None:
     twice = [f"{name!r} ({count} times)" for name, count in calls.items() if count > 1]
     if twice:
         raise ValueError(
-            f"called more than once in a forward: {', '.join(twice)}; a spiking layer has state, "
-            "so give every call an activation of its own"
+            f"called more than once in a forward pass: {', '.join(twice)}; spiking layers are "
+            "stateful, use a separate activation for each call"
         )

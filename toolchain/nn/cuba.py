@@ -1,14 +1,14 @@
-"""The current-based leaky integrate-and-fire layer that Xylo computes, in seconds.
+"""Current-based leaky integrate-and-fire layer as Xylo computes it; time constants in seconds.
 
-Per step, N neurons with S synapses each, input column ``n * S + s``::
+Per timestep, N neurons with S synapses each, input column ``n * S + s``::
 
-    i = beta (i + x + w_rec(spikes of the last step))     add, then decay
+    i = beta (i + x + w_rec(spikes of the last timestep))     add, then decay
     v = alpha v + sum_s i + bias + noise_std sqrt(dt) N(0, 1)
     n = min(floor(v / threshold) where v >= threshold, max_spikes_per_dt)
     v = v - n threshold
 
-with ``alpha = exp(-dt / tau_mem)`` and ``beta = exp(-dt / tau_syn)``, or either said another way
-(``leaks``).
+with ``alpha = exp(-dt / tau_mem)`` and ``beta = exp(-dt / tau_syn)``, or decays in another
+``leak_mode`` (``leaks``).
 
 Source: rockpool's ``LIFTorch`` as observed.
 """
@@ -28,15 +28,15 @@ from toolchain.nn.spiking import Decays
 from toolchain.nn.state import StatefulLayer, constant
 from toolchain.nn.surrogate import PeriodicExponentialTorch, SurrogateFn
 
-__all__ = ["CubaLIF", "CubaNeurons", "Steps"]
+__all__ = ["CubaLIF", "CubaNeurons", "CubaTrace"]
 
 
-class Steps(NamedTuple):
-    """What happened in every step of a call.
+class CubaTrace(NamedTuple):
+    """Spikes and states of every timestep of a call.
 
     Attributes:
-        spikes, v_mem: (batch, time, N).
-        i_syn, i_rec: (batch, time, N, S), currents after the decay, and what recurrence added.
+        spikes, v_mem: (batch, time, N); the membrane after the reset.
+        i_syn, i_rec: (batch, time, N, S); currents after the decay, and the recurrent input.
     """
 
     spikes: Tensor
@@ -46,11 +46,11 @@ class Steps(NamedTuple):
 
 
 class CubaNeurons(StatefulLayer):
-    """What :class:`CubaLIF` and ``LIFTorch`` share: constants, states and the loop over time.
+    """Base of :class:`CubaLIF` and ``LIFTorch``: constants, states and the loop over time.
 
     Attributes:
-        tau_mem, tau_syn, alpha, beta, dash_mem, dash_syn: the decays in each of the three ways;
-            the two of ``leak_mode`` are kept and the others computed from them.
+        tau_mem, tau_syn, alpha, beta, dash_mem, dash_syn: the decays in each of the three leak
+            modes; the two of ``leak_mode`` are stored and the others computed from them.
     """
 
     STATES = ("v_mem", "i_syn", "spikes")
@@ -69,10 +69,10 @@ class CubaNeurons(StatefulLayer):
         rest: dict[str, float | Tensor],
         trained: Collection[str] | None,
     ) -> None:
-        """Keep the constants: ``leaks`` by name, None where not given; ``rest`` always given."""
+        """Store the constants: ``leaks`` by name, None for defaults, and ``rest`` by name."""
         self.neurons, self.synapses = sizes(shape)
         if leak_mode not in LEAKS:
-            raise ValueError(f"leak_mode {leak_mode!r}; known are {', '.join(LEAKS)}")
+            raise ValueError(f"unknown leak_mode {leak_mode!r}; choose from {', '.join(LEAKS)}")
         own = {name: default_or(leaks[name], x) for name, x in LEAKS[leak_mode].items()}
         foreign = [name for name, x in leaks.items() if x is not None and name not in own]
         if foreign:
@@ -80,7 +80,9 @@ class CubaNeurons(StatefulLayer):
         values = {**own, **rest}
         unknown = sorted({*(values if trained is None else trained)} - {*values})
         if unknown:
-            raise ValueError(f"trained names {unknown[0]!r}, the layer has {', '.join(values)}")
+            raise ValueError(
+                f"trained contains {unknown[0]!r}; the layer's constants are {', '.join(values)}"
+            )
         for name, value in values.items():
             constant(self, name, value, trained=trained is None or name in trained)
         for name in own:
@@ -115,33 +117,33 @@ class CubaNeurons(StatefulLayer):
         constant(self, "w_rec", given, trained=True)
 
     def __getattr__(self, name: str) -> Any:
-        # asked only for what is not kept: a decay said in another way than the layer's own
+        # called only for attributes that are not stored: the decays in other leak modes
         mode = self.__dict__.get("leak_mode")
         for other, names in LEAKS.items():
             if mode not in (None, other) and name in names:
-                kept = getattr(self, list(LEAKS[mode])[list(names).index(name)])
-                return of_factor(other, factor(mode, kept, self.dt), self.dt)
+                stored = getattr(self, list(LEAKS[mode])[list(names).index(name)])
+                return of_factor(other, factor(mode, stored, self.dt), self.dt)
         return super().__getattr__(name)
 
     def decays(self) -> Decays:
-        """``alpha_mem``, scalar or (N,), and ``alpha_syn``, which broadcasts to (N, S)."""
+        """Return ``alpha_mem``, scalar or (N,), and ``alpha_syn``, which broadcasts to (N, S)."""
         beta = self.beta
         if beta.dim() == 1:
             beta = beta.unsqueeze(-1 if self.synapses == 1 else 0)
         return Decays(self.alpha, beta)
 
-    def steps(self, data: Tensor, fires: bool = True) -> Steps:
-        """Every step for inputs (batch, time, N * S), going on from the state kept."""
+    def steps(self, data: Tensor, fires: bool = True) -> CubaTrace:
+        """Run all timesteps of (batch, time, N * S) from the stored state and return the trace."""
         batch, time = data.shape[:2]
         v = self._start("v_mem", data.new_empty(batch, self.neurons))
         n = self._start("spikes", data.new_empty(batch, self.neurons))
         i = self._start("i_syn", data.new_empty(batch, self.neurons, self.synapses))
         if time == 0:
-            return Steps(*(x.new_zeros(batch, 0, *x.shape[1:]) for x in (n, v, i, i)))
+            return CubaTrace(*(x.new_zeros(batch, 0, *x.shape[1:]) for x in (n, v, i, i)))
         alpha, beta, _ = self.decays()
         assert alpha is not None
         assert beta is not None
-        made: list[tuple[Tensor, ...]] = []
+        trace: list[tuple[Tensor, ...]] = []
         fed_back = torch.zeros_like(i)
         for x in data.unbind(1):
             if self.w_rec is not None:
@@ -155,38 +157,51 @@ class CubaNeurons(StatefulLayer):
                 v = v - n * self.threshold
             else:
                 n = torch.zeros_like(v)
-            made.append((n, v, i, fed_back))
+            trace.append((n, v, i, fed_back))
         self._keep(v_mem=v, i_syn=i, spikes=n)
-        return Steps(*(torch.stack(x, dim=1) for x in zip(*made, strict=True)))
+        return CubaTrace(*(torch.stack(x, dim=1) for x in zip(*trace, strict=True)))
 
 
 class CubaLIF(CubaNeurons):
     """Leaky integrate-and-fire with exponential synapses; spikes ``(batch, time, neurons)``.
 
+    The layer of Xylo networks; the time constants are seconds:
+
+    >>> import torch
+    >>> from toolchain.nn import CubaLIF
+    >>> layer = CubaLIF(2, tau_mem=20e-3, tau_syn=10e-3, dt=1e-3, record_states=True)
+    >>> data = torch.zeros(1, 4, 2)
+    >>> data[0, 0] = torch.tensor([0.4, 1.5])
+    >>> layer(data)[0].int().tolist()
+    [[0, 1], [0, 1], [0, 1], [1, 1]]
+    >>> [round(v, 2) for v in layer.recordings["v_mem"][0, :, 0].tolist()]
+    [0.36, 0.67, 0.94, 0.16]
+
     Args:
         shape: neurons N, or ``(inputs, N)`` with ``inputs = N * S`` for S synapses a neuron.
-        tau_mem: membrane time constant, s; scalar or (N,); 20 ms where none is given.
-        tau_syn: synaptic time constant, s; scalar, (N, S), (1, S), or (N,) where S is 1; likewise.
+        tau_mem: membrane time constant, s; scalar or (N,); default 20 ms.
+        tau_syn: synaptic time constant, s; scalar, (N, S), (1, S), or (N,) where S is 1;
+            default 20 ms.
         threshold: fires at ``v >= threshold``, > 0; scalar or (N,).
         bias: added to the membrane every step; scalar or (N,).
         dt: length of a timestep, s.
-        has_rec: feed the last step's spikes back through ``w_rec``, which goes on from call to
-            call with the other states.
-        w_rec: (N, N * S) from neuron to synapse; random where none is given.
-        max_spikes_per_dt: most spikes a neuron gives in a step.
+        has_rec: feed the spikes of the last timestep back through ``w_rec``; they are carried over
+            from call to call with the other states.
+        w_rec: (N, N * S) from neuron to synapse; random if not given.
+        max_spikes_per_dt: maximum number of spikes of a neuron per timestep.
         surrogate_grad_fn: gradient of a spike with respect to v.
-        trained: which of the constants (``tau_mem, tau_syn, threshold, bias``, or the two of
-            another leak mode) train along with the weights; None for all.
-        record_states: keep ``v_mem`` and ``i_syn`` (batch, time, N[, S]) in ``recordings``.
-        leak_mode: ``taus``; or ``decays`` with ``alpha`` and ``beta``, 0.5 where not given; or
-            ``bitshifts`` with ``dash_mem`` and ``dash_syn``, 1 where not given.
-        alpha, beta, dash_mem, dash_syn: shapes as of the time constants; see ``leaks``.
-        noise_std: of the membrane's noise, per square root of a second; drawn in every call,
-            evaluation included.
+        trained: names of the constants (``tau_mem, tau_syn, threshold, bias``, or the two of
+            another leak mode) that train along with the weights; None for all.
+        record_states: store ``v_mem`` and ``i_syn`` (batch, time, N[, S]) in ``recordings``.
+        leak_mode: ``taus``; or ``decays`` with ``alpha`` and ``beta``, default 0.5; or
+            ``bitshifts`` with ``dash_mem`` and ``dash_syn``, default 1.
+        alpha, beta, dash_mem, dash_syn: shapes as those of the time constants; see ``leaks``.
+        noise_std: standard deviation of the membrane noise, per square root of a second; added in
+            training and in evaluation.
 
     Raises:
-        ValueError: sizes that do not divide, a constant outside its range or of another leak
-            mode, a dt that is not positive, an unknown name in ``trained``.
+        ValueError: inputs that are not a multiple of the neurons, a constant outside its range or
+            of another leak mode, a dt that is not positive, an unknown name in ``trained``.
 
     Source: rockpool's ``LIFTorch`` as observed.
     """
@@ -222,29 +237,29 @@ class CubaLIF(CubaNeurons):
         self._build_recurrence(has_rec, w_rec)
 
     def forward(self, data: Tensor) -> Tensor:
-        """Spike counts ``(batch, time, N)`` for inputs ``(batch, time, N * S)``."""
+        """Return the spike counts ``(batch, time, N)`` for inputs ``(batch, time, N * S)``."""
         inputs = self.neurons * self.synapses
         if data.dim() != 3 or data.shape[2] != inputs:
             raise ValueError(
                 f"CubaLIF takes (batch, time, {inputs}), got shape {tuple(data.shape)}"
             )
-        steps = self.steps(data)
+        trace = self.steps(data)
         if self.record_states:
-            self.recordings = {"v_mem": steps.v_mem, "i_syn": steps.i_syn.squeeze(-1)}
-        return steps.spikes
+            self.recordings = {"v_mem": trace.v_mem, "i_syn": trace.i_syn.squeeze(-1)}
+        return trace.spikes
 
 
 def sizes(shape: int | tuple[int, ...]) -> tuple[int, int]:
-    """Neurons and synapses a neuron of a layer of ``shape``."""
+    """Return the number of neurons and of synapses per neuron of a layer of ``shape``."""
     given = (shape,) if isinstance(shape, int) else tuple(shape)
     if not 1 <= len(given) <= 2 or min(given) < 1:
-        raise ValueError(f"shape is N or (inputs, N), got {shape}")
+        raise ValueError(f"shape must be N or (inputs, N), got {shape}")
     inputs, neurons = given[0], given[-1]
     if inputs % neurons:
-        raise ValueError(f"{inputs} inputs are no whole number of synapses for {neurons} neurons")
+        raise ValueError(f"{inputs} inputs are not a multiple of {neurons} neurons")
     return neurons, inputs // neurons
 
 
 def default_or(given: float | Tensor | None, default: float) -> float | Tensor:
-    """What was given, else the default."""
+    """Return ``given``, or ``default`` if it is None."""
     return default if given is None else given

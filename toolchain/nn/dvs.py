@@ -1,7 +1,7 @@
-"""The event camera of a Speck chip as a layer: what its pre-processing does to counts of events.
+"""The preprocessing of Speck's event camera as a layer on event counts.
 
-Source: sinabs as observed (``DVSLayer``, ``Crop2d`` and ``FlipDims``). One thing is other than
-there: ``get_output_shape`` knows that ``swap_xy`` exchanges height and width.
+Source: sinabs as observed (``DVSLayer``, ``Crop2d`` and ``FlipDims``). Unlike there,
+``get_output_shape`` exchanges height and width with ``swap_xy``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ Crop = tuple[tuple[int, int], tuple[int, int]]
 
 
 class Crop2d(nn.Module):
-    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, the ends left out.
+    """Crop of an image to rows ``top`` to ``bottom`` and columns ``left`` to ``right``, exclusive.
+
+    >>> import torch
+    >>> from toolchain.nn import Crop2d
+    >>> image = torch.arange(12.0).reshape(1, 1, 3, 4)
+    >>> Crop2d(((1, 3), (0, 2)))(image)[0, 0].tolist()
+    [[4.0, 5.0], [8.0, 9.0]]
 
     Args:
         cropping: ``((top, bottom), (left, right))``.
 
     Raises:
-        ValueError: not two pairs of integers, each from 0 on and rising.
+        ValueError: not two pairs of integers with 0 <= start < end.
     """
 
     def __init__(self, cropping: Crop) -> None:
@@ -32,47 +38,76 @@ class Crop2d(nn.Module):
         self.top_crop, self.bottom_crop, self.left_crop, self.right_crop = _checked(cropping)
 
     def forward(self, data: Tensor) -> Tensor:
-        """(rows, channels, bottom - top, right - left)."""
+        """Return the cropped (rows, channels, bottom - top, right - left)."""
         return data[:, :, self.top_crop : self.bottom_crop, self.left_crop : self.right_crop]
 
     def extra_repr(self) -> str:
-        """Rows and columns."""
+        """Return the crop for ``repr``."""
         return f"({self.top_crop}, {self.bottom_crop}), ({self.left_crop}, {self.right_crop})"
 
 
 class FlipDims(nn.Module):
-    """An image mirrored by rows and by columns, and then, with ``swap_xy``, transposed."""
+    """Mirroring of an image along x and y, followed by a transposition if ``swap_xy``.
+
+    >>> import torch
+    >>> from toolchain.nn import FlipDims
+    >>> image = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 1, 2, 2)
+    >>> FlipDims(flip_x=True)(image)[0, 0].tolist()
+    [[2.0, 1.0], [4.0, 3.0]]
+    >>> FlipDims(swap_xy=True)(image)[0, 0].tolist()
+    [[1.0, 3.0], [2.0, 4.0]]
+
+    Args:
+        flip_x: reverse the columns.
+        flip_y: reverse the rows.
+        swap_xy: exchange rows and columns after the flips.
+    """
 
     def __init__(self, flip_x: bool = False, flip_y: bool = False, swap_xy: bool = False) -> None:
         super().__init__()
         self.flip_x, self.flip_y, self.swap_xy = flip_x, flip_y, swap_xy
 
     def forward(self, data: Tensor) -> Tensor:
-        """(rows, channels, height, width), or (rows, channels, width, height) if swapped."""
-        turned = data.flip([axis for axis, on in ((2, self.flip_y), (3, self.flip_x)) if on])
-        return turned.transpose(2, 3) if self.swap_xy else turned
+        """Return (rows, channels, height, width), or (..., width, height) with ``swap_xy``."""
+        flips = data.flip([axis for axis, on in ((2, self.flip_y), (3, self.flip_x)) if on])
+        return flips.transpose(2, 3) if self.swap_xy else flips
 
     def extra_repr(self) -> str:
-        """What is mirrored."""
+        """Return the arguments for ``repr``."""
         return f"flip_x={self.flip_x}, flip_y={self.flip_y}, swap_xy={self.swap_xy}"
 
 
 class DVSLayer(nn.Module):
-    """Counts of camera events, (rows, 1 or 2 polarities, height, width), as the chip sends them on.
+    """Preprocessing of event counts (rows, 1 or 2 polarities, height, width) as on the chip.
 
-    Polarities are merged, windows summed, the map cropped, mirrored and transposed, in this order.
+    In this order: merge polarities, sum-pool, crop, flip, swap x and y.
+
+    >>> import torch
+    >>> from toolchain.nn import DVSLayer
+    >>> camera = DVSLayer((4, 6), pool=(2, 2), crop=((0, 2), (1, 3)), merge_polarities=True)
+    >>> camera.get_output_shape()
+    (1, 2, 2)
+    >>> camera(torch.ones(1, 2, 4, 6)).tolist()
+    [[[[8.0, 8.0], [8.0, 8.0]]]]
+
+    :meth:`from_layers` builds the same layer from its parts:
+
+    >>> from toolchain.nn import Crop2d, SumPool2d
+    >>> camera = DVSLayer.from_layers((1, 4, 6), SumPool2d(2), Crop2d(((0, 2), (1, 3))))
+    >>> camera.get_pooling(), camera.get_roi(), camera.get_output_shape()
+    ((2, 2), ((0, 2), (1, 3)), (1, 2, 2))
 
     Args:
         input_shape: (height, width) of the events.
-        pool: (y, x) of the windows that are summed, or one number for both.
-        crop: ``((top, bottom), (left, right))`` in the pooled map, ends left out; None for all.
-        merge_polarities: one channel, the sum of both.
-        flip_x, flip_y: columns and rows, counted from the other end.
-        swap_xy: rows become columns.
-        disable_pixel_array: the chip's own pixels are off; events come from outside.
+        pool: (y, x) size of the summed windows, or one number for both.
+        crop: ``((top, bottom), (left, right))`` in the pooled map, ends exclusive; None: no crop.
+        merge_polarities: sum both polarities into one channel.
+        flip_x, flip_y: reverse the columns, the rows.
+        swap_xy: exchange rows and columns.
+        disable_pixel_array: switch the chip's own pixels off; events come from outside.
 
     Raises:
-        ValueError: sizes that are no pairs of integers, windows or a crop beyond the map; an
+        ValueError: sizes that are not pairs of integers; windows or a crop larger than the map; an
             input of another height or width.
     """
 
@@ -111,19 +146,18 @@ class DVSLayer(nn.Module):
         flip_layer: FlipDims | None = None,
         disable_pixel_array: bool = True,
     ) -> DVSLayer:
-        """The layer that does what these do one after the other.
+        """Build the layer that computes these layers in sequence.
 
         Args:
-            input_shape: (channels, height, width); one channel is both polarities merged.
-            pool_layer, crop_layer, flip_layer: None for what is not wanted.
-            disable_pixel_array: as of the constructor.
+            input_shape: (channels, height, width); one channel for merged polarities.
+            pool_layer, crop_layer, flip_layer: None to omit the step.
+            disable_pixel_array: as in the constructor.
 
         Raises:
-            ValueError: other than 1 or 2 channels, or a pool that does not sum windows side by
-                side.
+            ValueError: not 1 or 2 channels, or a pool whose stride differs from its kernel.
         """
         if len(input_shape) != 3 or input_shape[0] not in (1, 2):
-            raise ValueError(f"input_shape is (1 or 2, height, width), got {input_shape}")
+            raise ValueError(f"input_shape must be (1 or 2, height, width), got {input_shape}")
         flips = flip_layer or FlipDims()
         return cls(
             input_shape[1:],
@@ -137,7 +171,7 @@ class DVSLayer(nn.Module):
         )
 
     def forward(self, data: Tensor) -> Tensor:
-        """(rows, channels, height, width) of :meth:`get_output_shape`."""
+        """Return (rows, channels, height, width) with the sizes of :meth:`get_output_shape`."""
         if tuple(data.shape[2:]) != self.input_shape[1:]:
             _, height, width = self.input_shape
             raise ValueError(
@@ -149,29 +183,29 @@ class DVSLayer(nn.Module):
         return out
 
     def get_pooling(self) -> tuple[int, int]:
-        """(y, x) of the windows."""
+        """Return the (y, x) size of the pooling windows."""
         return _window(self.pool_layer)
 
     def get_roi(self) -> Crop:
-        """``((top, bottom), (left, right))`` of what is kept of the pooled map."""
+        """Return the region of interest in the pooled map, ``((top, bottom), (left, right))``."""
         return _cropping(self.crop_layer)
 
     def get_flip_dict(self) -> dict[str, bool]:
-        """Whether columns, ``x``, and rows, ``y``, are mirrored."""
+        """Return whether columns (``x``) and rows (``y``) are reversed."""
         return {"x": self.flip_layer.flip_x, "y": self.flip_layer.flip_y}
 
     def get_swap_xy(self) -> bool:
-        """Whether rows become columns."""
+        """Return True if rows and columns are exchanged."""
         return self.flip_layer.swap_xy
 
     def get_output_shape_after_pooling(self) -> tuple[int, int, int]:
-        """(channels, height, width) of the pooled map."""
+        """Return (channels, height, width) of the pooled map."""
         channels, height, width = self.input_shape
         pool_y, pool_x = self.get_pooling()
         return channels, height // pool_y, width // pool_x
 
     def get_output_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of the output."""
+        """Return (channels, height, width) of the output."""
         (top, bottom), (left, right) = self.get_roi()
         height, width = bottom - top, right - left
         if self.get_swap_xy():
@@ -180,15 +214,17 @@ class DVSLayer(nn.Module):
 
 
 def _window(layer: SumPool2d) -> tuple[int, int]:
-    """(y, x) of a pool whose windows lie side by side."""
+    """Return the (y, x) window of a pool; ValueError if the stride differs from the kernel."""
     if not isinstance(layer, SumPool2d):
-        raise ValueError(f"a camera sums events: wants SumPool2d, got {type(layer).__name__}")
+        raise ValueError(f"pool_layer must be SumPool2d, got {type(layer).__name__}")
     kernel, stride = (
         (value, value) if isinstance(value, int) else value
         for value in (layer.kernel_size, layer.stride)
     )
     if tuple(kernel) != tuple(stride):
-        raise ValueError(f"windows have to lie side by side, got {kernel} with stride {stride}")
+        raise ValueError(
+            f"pool_layer must have equal kernel and stride, got kernel {kernel}, stride {stride}"
+        )
     return _pair(kernel, "pool")
 
 
@@ -200,21 +236,23 @@ def _checked(cropping: Any) -> tuple[int, int, int, int]:
     try:
         (top, bottom), (left, right) = cropping
     except (TypeError, ValueError):
-        raise ValueError(f"a crop is ((top, bottom), (left, right)), got {cropping!r}") from None
+        raise ValueError(
+            f"cropping must be ((top, bottom), (left, right)), got {cropping!r}"
+        ) from None
     ends = (top, bottom, left, right)
     if not all(_is_integer(end) for end in ends) or not (0 <= top < bottom and 0 <= left < right):
         raise ValueError(
-            f"a crop is ((top, bottom), (left, right)) of integers, 0 <= top < bottom and "
+            f"cropping must be integers ((top, bottom), (left, right)) with 0 <= top < bottom and "
             f"0 <= left < right, got {cropping!r}"
         )
     return int(top), int(bottom), int(left), int(right)
 
 
-def _pair(value: Any, what: str) -> tuple[int, int]:
-    """(y, x), both >= 1."""
+def _pair(value: Any, name: str) -> tuple[int, int]:
+    """Return ``value`` as (y, x); ValueError unless both are integers >= 1."""
     parts = tuple(value) if isinstance(value, tuple | list) else ()
     if len(parts) != 2 or not all(_is_integer(part) and part >= 1 for part in parts):
-        raise ValueError(f"{what} is (y, x), integers from 1 on, got {value!r}")
+        raise ValueError(f"{name} must be (y, x) with integers >= 1, got {value!r}")
     return int(parts[0]), int(parts[1])
 
 

@@ -1,4 +1,4 @@
-"""Dense weights with rockpool's names and axes."""
+"""Dense layer with rockpool's names and axes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ __all__ = ["LinearTorch"]
 
 
 class LinearTorch(TorchModule):
-    """``y = x W + b`` on ``(batch, time, inputs)``.
+    """Dense layer ``y = x W + b`` on ``(batch, time, inputs)``.
+
+    >>> import torch
+    >>> from toolchain.nn import LinearTorch
+    >>> layer = LinearTorch((2, 1), weight=torch.tensor([[0.5], [-1.0]]))
+    >>> out, state, record = layer(torch.tensor([[[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]]))
+    >>> out.tolist()
+    [[[0.5], [-0.5], [-2.0]]]
 
     Args:
         shape: ``(inputs, outputs)``.
-        weight: (inputs, outputs), the transpose of ``nn.Linear``'s; uniform within
-            ``sqrt(6 / inputs)`` where none is given.
-        bias: (outputs,); uniform within ``1 / sqrt(inputs)`` where none is given.
-        has_bias: whether there is a bias at all.
+        weight: (inputs, outputs), the transpose of ``nn.Linear``'s; if not given, uniform within
+            ``sqrt(6 / inputs)``.
+        bias: (outputs,); if not given, uniform within ``1 / sqrt(inputs)``.
+        has_bias: True for a layer with bias.
 
     Raises:
         ValueError: a shape that does not fit; a bias without ``has_bias``.
@@ -41,7 +48,7 @@ class LinearTorch(TorchModule):
     ) -> None:
         super().__init__()
         if len(shape) != 2 or min(shape) < 1:
-            raise ValueError(f"LinearTorch has a shape (inputs, outputs), got {shape}")
+            raise ValueError(f"shape must be (inputs, outputs), got {shape}")
         if bias is not None and not has_bias:
             raise ValueError("bias is given, but has_bias is False")
         self.shape = (shape[0], shape[1])
@@ -62,6 +69,6 @@ class LinearTorch(TorchModule):
         constant(self, name, value, trained=not isinstance(given, Constant))
 
     def forward(self, data: Tensor, record: bool = False) -> Evolved:
-        """``(batch, time, outputs)``, and empty state and record."""
+        """Return ``(batch, time, outputs)``, and empty state and record."""
         out = batched(data, self.shape[0], "LinearTorch") @ self.weight
         return (out if self.bias is None else out + self.bias), {}, {}

@@ -1,4 +1,4 @@
-"""Joining two branches of a network."""
+"""Sum of two branches of a network."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ __all__ = ["Merge"]
 
 
 class Merge(nn.Module):
-    """The sum of two tensors of one shape."""
+    """Elementwise sum of two tensors of the same shape.
+
+    >>> import torch
+    >>> from toolchain.nn import Merge
+    >>> Merge()(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 2.0])).tolist()
+    [2.0, 2.0]
+    """
 
     def forward(self, data1: Tensor, data2: Tensor) -> Tensor:
-        """``data1 + data2``; ValueError where their shapes differ."""
+        """Return ``data1 + data2``; ValueError if their shapes differ."""
         if data1.shape != data2.shape:
             raise ValueError(
-                f"Merge takes two of one shape, got {tuple(data1.shape)} and {tuple(data2.shape)}"
+                f"Merge takes two inputs of the same shape, got {tuple(data1.shape)} and "
+                f"{tuple(data2.shape)}"
             )
         return data1 + data2

@@ -1,7 +1,7 @@
-"""Collections that torch iterates over and that answer by name.
+"""Collections that can be iterated as in torch and indexed by name as in rockpool.
 
-Torch's ``parameters()`` gives the tensors one by one, rockpool's gives a tree of names. One object
-does both, so that optimizers written for either take it: ``Adam(net.parameters())`` and
+Torch's ``parameters()`` yields the tensors one by one, rockpool's returns a tree of names. One
+object does both, so that optimizers written for either accept it: ``Adam(net.parameters())`` and
 ``Adam(net.parameters().astorch())``.
 """
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class ByName(Iterator[T], Generic[T]):
-    """What torch would iterate over, with a tree of names beside it.
+    """Iterator over torch's order of items that also supports access by name.
 
     Args:
-        flat: what iteration gives, in torch's order.
-        tree: what is asked for by name; a mapping whose values may be mappings again.
+        flat: the items, in torch's order.
+        tree: the items by name; a mapping whose values may be mappings again.
     """
 
     def __init__(self, flat: Iterator[T], tree: Mapping[str, Any]) -> None:
@@ -38,19 +38,19 @@ class ByName(Iterator[T], Generic[T]):
         return self._tree[name]
 
     def keys(self) -> KeysView[str]:
-        """The names at the top."""
+        """Return the top-level names."""
         return self._tree.keys()
 
     def values(self) -> ValuesView[Any]:
-        """What the names at the top stand for."""
+        """Return the values of the top-level names."""
         return self._tree.values()
 
     def items(self) -> ItemsView[str, Any]:
-        """Names at the top with what they stand for."""
+        """Return the top-level names with their values."""
         return self._tree.items()
 
     def astorch(self) -> Iterator[T]:
-        """What torch would iterate over."""
+        """Return an iterator over the items in torch's order."""
         return iter(self)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""Spiking layers whose output feeds back into themselves one step later.
+"""Spiking layers with recurrent connections of one timestep delay.
 
-``x[t] + rec_connect(spikes[t - 1])`` is what enters the neuron. In the first step of every call
-nothing is fed back, not even the bias of ``rec_connect``.
+The input of the neuron is ``x[t] + rec_connect(spikes[t - 1])``. In the first timestep of every
+call nothing is fed back, not even the bias of ``rec_connect``.
 
 Source: sinabs as observed.
 """
@@ -18,7 +18,15 @@ __all__ = ["IAFRecurrent", "LIFRecurrent"]
 
 
 class IAFRecurrent(IAF):
-    """An :class:`IAF` layer with recurrence.
+    """An :class:`IAF` layer with recurrent connections.
+
+    >>> import torch
+    >>> from toolchain.nn import IAFRecurrent
+    >>> inhibition = torch.nn.Linear(1, 1, bias=False)
+    >>> _ = inhibition.weight.data.fill_(-1.0)
+    >>> layer = IAFRecurrent(rec_connect=inhibition)
+    >>> layer(torch.ones(1, 6, 1)).int().flatten().tolist()
+    [1, 0, 1, 0, 1, 0]
 
     Args:
         rec_connect: module from spikes ``(batch, *features)`` to the same shape.
@@ -31,7 +39,15 @@ class IAFRecurrent(IAF):
 
 
 class LIFRecurrent(LIF):
-    """A :class:`LIF` layer with recurrence.
+    """A :class:`LIF` layer with recurrent connections.
+
+    >>> import torch
+    >>> from toolchain.nn import LIFRecurrent
+    >>> excitation = torch.nn.Linear(1, 1, bias=False)
+    >>> _ = excitation.weight.data.fill_(1.0)
+    >>> layer = LIFRecurrent(10.0, rec_connect=excitation, norm_input=False)
+    >>> layer(torch.tensor([1.5, 0.0, 0.0]).reshape(1, 3, 1)).int().flatten().tolist()
+    [1, 1, 1]
 
     Args:
         tau_mem: membrane time constant, timesteps.

@@ -1,4 +1,4 @@
-"""A ReLU that gives whole numbers, as the spikes of a converted network will be."""
+"""ReLU with integer outputs, like the spike counts of a converted network."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch.nn import functional as F
 __all__ = ["NeuromorphicReLU"]
 
 
-class _Rounded(torch.autograd.Function):
-    """Whole numbers forward, the identity backward."""
+class _Round(torch.autograd.Function):
+    """Rounding in the forward pass, the identity in the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, data: Tensor, how: str) -> Tensor:
-        if how == "stochastic":
+    def forward(ctx: Any, data: Tensor, rounding: str) -> Tensor:
+        if rounding == "stochastic":
             return torch.floor(data + torch.rand_like(data))
-        return data.floor() if how == "floor" else data.round()
+        return data.floor() if rounding == "floor" else data.round()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -26,20 +26,27 @@ class _Rounded(torch.autograd.Function):
 
 
 class NeuromorphicReLU(nn.Module):
-    """``floor(max(x, 0))``, with the gradient of a ReLU.
+    """ReLU with integer outputs, ``floor(max(x, 0))``, and the gradient of a ReLU.
+
+    >>> import torch
+    >>> from toolchain.nn import NeuromorphicReLU
+    >>> relu = NeuromorphicReLU(fanout=10)
+    >>> relu(torch.tensor([[-1.0, 0.9, 2.5]])).tolist()
+    [[0.0, 0.0, 2.0]]
+    >>> relu.activity.item()  # synops per sample
+    20.0
 
     Args:
-        quantize: give whole numbers; without, a plain ReLU.
-        fanout: neurons that each output drives, by which ``activity`` counts.
-        stochastic_rounding: in training round up with the probability of the fraction, in
-            evaluation to the nearest (halves to even).
+        quantize: True for integers, False for a plain ReLU.
+        fanout: number of neurons that each output drives, for ``activity``.
+        stochastic_rounding: in training, round up with the probability of the fraction; in
+            evaluation, round to nearest (half to even).
 
     Attributes:
-        activity: synaptic operations a sample of the last call, ``sum(out) / len(out) * fanout``;
-            part of the graph, so that a loss can use it. None before the first call.
+        activity: synaptic operations per sample of the last call, ``sum(out) / len(out) *
+            fanout``; differentiable, so that a loss can use it. None before the first call.
 
-    The gradient is that of a ReLU in evaluation too, where the source gives none for stochastic
-    rounding.
+    The gradient is that of a ReLU in evaluation too, where sinabs has none for stochastic rounding.
 
     Source: sinabs' ``NeuromorphicReLU`` as observed; Sorbaro et al. 2020, "Optimizing the energy
     consumption of spiking neural networks for neuromorphic applications".
@@ -57,21 +64,21 @@ class NeuromorphicReLU(nn.Module):
         self.activity = None
 
     def forward(self, data: Tensor) -> Tensor:
-        """Counts of the shape of the input, whose first axis is the batch."""
+        """Return counts of the shape of the input, whose first axis is the batch."""
         out = F.relu(data)
         if self.quantize:
-            how = "floor"
+            rounding = "floor"
             if self.stochastic_rounding:
-                how = "stochastic" if self.training else "nearest"
-            out = cast(Tensor, _Rounded.apply(out, how))  # type: ignore[no-untyped-call]
+                rounding = "stochastic" if self.training else "nearest"
+            out = cast(Tensor, _Round.apply(out, rounding))  # type: ignore[no-untyped-call]
         self.activity = out.sum() / len(out) * self.fanout
         return out
 
     def extra_repr(self) -> str:
-        """What differs from a ReLU."""
+        """Return the arguments for ``repr``."""
         return f"quantize={self.quantize}, fanout={self.fanout}"
 
     def __getstate__(self) -> dict[str, Any]:
-        # torch refuses to copy a tensor that is part of a graph
-        kept = None if self.activity is None else self.activity.detach()
-        return {**self.__dict__, "activity": kept}
+        # torch cannot copy a tensor that is part of an autograd graph
+        activity = None if self.activity is None else self.activity.detach()
+        return {**self.__dict__, "activity": activity}

@@ -1,6 +1,6 @@
-"""Between ``(batch, time, ...)`` and the ``(batch * time, ...)`` that image layers work on.
+"""Reshapes between ``(batch, time, ...)`` and ``(batch * time, ...)``, the layout of image layers.
 
-Rows are batch-major: row ``b * time + t`` is step t of sample b.
+Rows are batch-major: row ``b * time + t`` is timestep t of sample b.
 
 Source: sinabs as observed.
 """
@@ -13,18 +13,29 @@ __all__ = ["FlattenTime", "UnflattenTime"]
 
 
 class FlattenTime(nn.Module):
-    """``(batch, time, *features)`` to ``(batch * time, *features)``."""
+    """Reshape from ``(batch, time, *features)`` to ``(batch * time, *features)``.
+
+    >>> import torch
+    >>> from toolchain.nn import FlattenTime
+    >>> tuple(FlattenTime()(torch.zeros(2, 5, 1, 8, 8)).shape)
+    (10, 1, 8, 8)
+    """
 
     def forward(self, data: Tensor) -> Tensor:
-        """Batch and time in one axis."""
+        """Merge batch and time into one axis."""
         return data.flatten(0, 1)
 
 
 class UnflattenTime(nn.Module):
-    """``(batch * time, *features)`` to ``(batch, time, *features)``.
+    """Reshape from ``(batch * time, *features)`` to ``(batch, time, *features)``.
+
+    >>> import torch
+    >>> from toolchain.nn import UnflattenTime
+    >>> tuple(UnflattenTime(batch_size=2)(torch.zeros(10, 3)).shape)
+    (2, 5, 3)
 
     Args:
-        batch_size: samples in a batch; time is what remains.
+        batch_size: samples in a batch; the number of timesteps follows from the rows.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -32,12 +43,12 @@ class UnflattenTime(nn.Module):
         self.batch_size = batch_size
 
     def forward(self, data: Tensor) -> Tensor:
-        """Batch and time as axes of their own; ValueError if the rows do not divide."""
+        """Split batch and time; ValueError if the rows are not a multiple of the batch size."""
         rows = data.shape[0]
         if rows % self.batch_size:
-            raise ValueError(f"{rows} rows are no whole number of {self.batch_size}")
+            raise ValueError(f"{rows} rows are not a multiple of batch_size={self.batch_size}")
         return data.reshape(self.batch_size, rows // self.batch_size, *data.shape[1:])
 
     def extra_repr(self) -> str:
-        """The batch size."""
+        """Return the batch size for ``repr``."""
         return f"batch_size={self.batch_size}"

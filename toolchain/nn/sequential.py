@@ -1,4 +1,4 @@
-"""Layers one after the other, each under a name of its own."""
+"""Sequence of named layers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,30 @@ __all__ = ["TorchSequential"]
 
 
 class TorchSequential(TorchModule):
-    """Modules in a row; ``seq[name]`` and ``seq[-1]`` give one of them.
+    """Sequence of modules, indexed by name or position: ``seq[name]``, ``seq[-1]``.
+
+    >>> import torch
+    >>> from toolchain.nn import LIFTorch, LinearTorch, TorchSequential
+    >>> seq = TorchSequential(LinearTorch((2, 3)), LIFTorch((3, 3)))
+    >>> seq
+    TorchSequential with shape (2, 3) {
+        LinearTorch '0_LinearTorch' with shape (2, 3)
+        LIFTorch '1_LIFTorch' with shape (3, 3)
+    }
+    >>> out, state, record = seq(torch.ones(1, 4, 2), record=True)
+    >>> tuple(out.shape), list(state)
+    ((1, 4, 3), ['0_LinearTorch', '1_LIFTorch'])
+    >>> list(record)
+    ['0_LinearTorch', '0_LinearTorch_output', '1_LIFTorch', '1_LIFTorch_output']
+    >>> seq[-1] is seq["1_LIFTorch"]
+    True
 
     Args:
-        modules: in order; a single mapping gives their names too. Else they are called
-            ``0_LinearTorch, 1_LIFTorch, ...``. Layers that give a plain tensor may stand among
-            them.
+        modules: in order; a single mapping also gives their names. Otherwise they are called
+            ``0_LinearTorch, 1_LIFTorch, ...``. Layers that return a plain tensor are allowed.
 
     Raises:
-        ValueError: no module at all.
+        ValueError: no modules.
 
     Source: rockpool's ``Sequential`` as observed.
     """
@@ -35,12 +50,12 @@ class TorchSequential(TorchModule):
         self.shape = (shapes[0][0], shapes[-1][-1]) if shapes else ()
 
     def forward(self, data: Tensor, record: bool = False) -> Evolved:
-        """Output of the last module, and state and record of each by name.
+        """Return the output of the last module, and state and record of each by name.
 
-        The record holds ``<name>_output`` too, what each module gave.
+        The record also contains ``<name>_output``, the output of each module.
         """
         state: Named = {}
-        found: Named = {}
+        records: Named = {}
         for name, module in self.named_children():
             own: Named = {}
             state[name] = {}
@@ -49,12 +64,12 @@ class TorchSequential(TorchModule):
             else:
                 data = module(data)
             if record:
-                found[name] = own
-                found[f"{name}_output"] = data
-        return data, state, found
+                records[name] = own
+                records[f"{name}_output"] = data
+        return data, state, records
 
     def __getitem__(self, key: int | str) -> nn.Module:
-        """A module by name or place; KeyError or IndexError if there is none."""
+        """Return a module by name or position; KeyError or IndexError if there is none."""
         named = dict(self.named_children())
         return named[key] if isinstance(key, str) else list(named.values())[key]
 

@@ -1,6 +1,6 @@
 r"""Integrate-and-fire layers on ``(batch, time, *features)``.
 
-Per step, with ``x`` the input and ``n`` the spikes::
+Per timestep, with ``x`` the input and ``n`` the spikes::
 
     i = alpha_syn (i + x)        add, then decay; i = x without tau_syn
     v = alpha_mem v + gain i     gain = 1 - alpha_mem with norm_input, else 1
@@ -28,11 +28,11 @@ __all__ = ["IAF", "LIF", "Decays", "ExpLeak", "MembraneLayer", "SpikingLayer"]
 
 
 class Decays(NamedTuple):
-    """The constants of a step; each broadcasts to the features.
+    """The factors of one timestep; each broadcasts to the features.
 
     Attributes:
-        alpha_mem: factor the membrane keeps over a step, or None for 1.
-        alpha_syn: factor the synaptic current keeps, or None without synapse.
+        alpha_mem: decay factor of the membrane, or None for 1.
+        alpha_syn: decay factor of the synaptic current, or None without synapse.
         gain: factor on the current, or None for 1.
     """
 
@@ -42,11 +42,11 @@ class Decays(NamedTuple):
 
 
 class MembraneLayer(StatefulLayer):
-    """What the layers of this module share: membrane, synapse and the loop over time.
+    """Base of the layers of this module: membrane, synapse and the loop over time.
 
     Attributes:
-        rec_connect: what feeds the last step's output back, or None. In the first step of a call
-            nothing is fed back, not even its bias.
+        rec_connect: module that feeds the last timestep's output back, or None. In the first
+            timestep of a call nothing is fed back, not even its bias.
     """
 
     rec_connect: nn.Module | None
@@ -63,11 +63,11 @@ class MembraneLayer(StatefulLayer):
             constant(self, "min_v_mem", min_v_mem, trained=False)
 
     def decays(self) -> Decays:
-        """The constants of a step, as they are now."""
+        """Return the current factors of one timestep."""
         return Decays()
 
     def forward(self, data: Tensor) -> Tensor:
-        """Outputs ``(batch, time, *features)`` for inputs of the same shape."""
+        """Return the outputs ``(batch, time, *features)`` for inputs of the same shape."""
         if data.dim() < 2:
             raise ValueError(
                 f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(data.shape)}"
@@ -86,8 +86,8 @@ class MembraneLayer(StatefulLayer):
             if alpha_syn is not None and i is not None:
                 i = current = alpha_syn * (i + current)
                 currents.append(i)
-            kept = v if alpha_mem is None else alpha_mem * v
-            out, v = self._fire(kept + (current if gain is None else gain * current))
+            decayed = v if alpha_mem is None else alpha_mem * v
+            out, v = self._fire(decayed + (current if gain is None else gain * current))
             outs.append(out)
             vs.append(v)
         self._keep(v_mem=v, i_syn=i)
@@ -95,7 +95,7 @@ class MembraneLayer(StatefulLayer):
         return torch.stack(outs, dim=1)
 
     def _fire(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Output and membrane after the step."""
+        """Return output and membrane after the timestep."""
         raise NotImplementedError
 
     def _floor(self, v: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class MembraneLayer(StatefulLayer):
 
 
 class SpikingLayer(MembraneLayer):
-    """A membrane that fires."""
+    """Base of the layers whose membrane spikes at a threshold."""
 
     does_spike = True
     spike_threshold: Tensor
@@ -131,16 +131,25 @@ class SpikingLayer(MembraneLayer):
 class IAF(SpikingLayer):
     """Integrate-and-fire without leak: ``v = v + x``.
 
+    >>> import torch
+    >>> from toolchain.nn import IAF
+    >>> layer = IAF(spike_threshold=1.0, record_states=True)
+    >>> data = torch.tensor([0.5, 0.75, 2.0]).reshape(1, 3, 1)  # (batch, time, features)
+    >>> layer(data).int().flatten().tolist()
+    [0, 1, 2]
+    >>> layer.recordings["v_mem"].flatten().tolist()
+    [0.5, 0.25, 0.25]
+
     Args:
-        spike_threshold: fires at ``v >= spike_threshold``, > 0; scalar or broadcasting to the
+        spike_threshold: fires at ``v >= spike_threshold``, > 0; scalar or broadcastable to the
             features. Pass an ``nn.Parameter`` to train it.
         spike_fn: ``MultiSpike``, ``MaxSpike(k)`` or ``SingleSpike``.
         reset_fn: ``MembraneSubtract`` or ``MembraneReset``.
         surrogate_grad_fn: gradient of a spike with respect to v.
-        min_v_mem: floor of the membrane after the reset, or None.
-        record_states: keep ``v_mem`` of every step in ``recordings``.
-        tau_syn: time constant of a synaptic current, timesteps, > 0, trained; without it the input
-            acts on the membrane directly.
+        min_v_mem: lower limit of the membrane after the reset, or None.
+        record_states: store ``v_mem`` of every timestep in ``recordings``.
+        tau_syn: time constant of a synaptic current, timesteps, > 0, trained; if None, the input
+            is added to the membrane directly.
 
     Raises:
         ValueError: a time constant that is not positive.
@@ -170,18 +179,18 @@ class IAF(SpikingLayer):
         constant(self, "tau_syn", tau_syn, trained=True)
 
     def decays(self) -> Decays:
-        """``alpha_syn = exp(-1 / tau_syn)``, where there is a synapse."""
+        """Return ``alpha_syn = exp(-1 / tau_syn)``, or no factors without ``tau_syn``."""
         return Decays(alpha_syn=None if self.tau_syn is None else torch.exp(-1.0 / self.tau_syn))
 
 
 def _check_tau(name: str, tau: float | Tensor) -> None:
-    given = torch.as_tensor(tau)
-    if not bool((given > 0).all()):
-        raise ValueError(f"tau_{name} must be > 0 timesteps, got {given.min():g}")
+    value = torch.as_tensor(tau)
+    if not bool((value > 0).all()):
+        raise ValueError(f"tau_{name} must be > 0 timesteps, got {value.min():g}")
 
 
 class _Leaky(MembraneLayer):
-    """The decay factors of LIF and ExpLeak."""
+    """Base of LIF and ExpLeak with their decay factors."""
 
     norm_input: bool
     train_alphas: bool
@@ -208,27 +217,36 @@ class _Leaky(MembraneLayer):
         constant(self, key, alpha if self.train_alphas else tau, trained=True)
 
     def decays(self) -> Decays:
-        """``alpha = exp(-1 / tau)``, and a gain of ``1 - alpha_mem`` with ``norm_input``."""
+        """Return ``alpha = exp(-1 / tau)``, and a gain of ``1 - alpha_mem`` with ``norm_input``."""
         alpha_mem, alpha_syn = self._alpha("mem"), self._alpha("syn")
         assert alpha_mem is not None
         return Decays(alpha_mem, alpha_syn, 1.0 - alpha_mem if self.norm_input else None)
 
     def _alpha(self, name: str) -> Tensor | None:
-        kept: Tensor | None = getattr(self, f"{'alpha' if self.train_alphas else 'tau'}_{name}")
-        return kept if kept is None or self.train_alphas else torch.exp(-1.0 / kept)
+        value: Tensor | None = getattr(self, f"{'alpha' if self.train_alphas else 'tau'}_{name}")
+        return value if value is None or self.train_alphas else torch.exp(-1.0 / value)
 
 
 class LIF(_Leaky, SpikingLayer):
-    """Leaky integrate-and-fire, with a synaptic current where ``tau_syn`` is given.
+    """Leaky integrate-and-fire, with a synaptic current if ``tau_syn`` is given.
+
+    >>> import torch
+    >>> from toolchain.nn import LIF
+    >>> layer = LIF(tau_mem=10.0, norm_input=False)
+    >>> data = torch.full((1, 6, 1), 0.4)  # (batch, time, features)
+    >>> layer(data).int().flatten().tolist()
+    [0, 0, 1, 0, 0, 1]
+    >>> round(layer.v_mem.item(), 3)  # the state after the call
+    0.156
 
     Args:
-        tau_mem, tau_syn: time constants, timesteps, > 0; trained. Scalar or broadcasting to the
-            features. Without ``tau_syn`` the input acts on the membrane directly.
+        tau_mem, tau_syn: time constants, timesteps, > 0; trained. Scalar or broadcastable to the
+            features. Without ``tau_syn`` the input is added to the membrane directly.
         train_alphas: train the decay factors themselves rather than the time constants.
-        norm_input: scale the current by ``1 - alpha_mem``, so that a constant input x settles at
-            ``v = x``.
+        norm_input: scale the current by ``1 - alpha_mem``, so that v converges to a constant
+            input x.
         spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, record_states: as for
-            :class:`IAF`; recordings also hold ``i_syn``.
+            :class:`IAF`; recordings also contain ``i_syn``.
 
     Raises:
         ValueError: a time constant that is not positive.
@@ -256,7 +274,13 @@ class LIF(_Leaky, SpikingLayer):
 
 
 class ExpLeak(_Leaky):
-    """A leaky membrane that never spikes; its output is v.
+    """Leaky integrator without spikes; its output is the membrane v.
+
+    >>> import torch
+    >>> from toolchain.nn import ExpLeak
+    >>> data = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1)
+    >>> [round(v, 3) for v in ExpLeak(tau_mem=10.0)(data).flatten().tolist()]
+    [1.0, 0.905, 0.819]
 
     Args:
         tau_mem, tau_syn, train_alphas, record_states: as for :class:`LIF`.

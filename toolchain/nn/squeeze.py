@@ -1,7 +1,7 @@
-"""The layers of ``spiking`` for ``(batch * time, *features)``, the layout image layers work on.
+"""The layers of ``spiking`` for ``(batch * time, *features)``, the layout of image layers.
 
-Rows are batch-major: row ``b * time + t`` is step t of sample b. Either ``batch_size`` or
-``num_timesteps`` says how to cut them; given both, they have to agree with the rows.
+Rows are batch-major: row ``b * time + t`` is timestep t of sample b. Either ``batch_size`` or
+``num_timesteps`` splits them; if both are given, they must agree with the number of rows.
 
 Source: sinabs as observed.
 """
@@ -18,10 +18,15 @@ __all__ = ["ExpLeakSqueeze", "IAFSqueeze", "LIFSqueeze", "Squeeze"]
 
 
 class Squeeze(MembraneLayer):
-    """What turns a layer on ``(batch, time, ...)`` into one on ``(batch * time, ...)``.
+    """Base that turns a layer on ``(batch, time, ...)`` into one on ``(batch * time, ...)``.
+
+    >>> from toolchain.nn import IAFSqueeze, Squeeze
+    >>> layer = IAFSqueeze(num_timesteps=5)
+    >>> isinstance(layer, Squeeze), layer.batch_and_time(20)
+    (True, (4, 5))
 
     Attributes:
-        batch_size, num_timesteps: how rows are cut; at most one of them is None.
+        batch_size, num_timesteps: split of the rows; at most one of them is None.
     """
 
     batch_size: int | None
@@ -34,7 +39,7 @@ class Squeeze(MembraneLayer):
         self.num_timesteps = num_timesteps
 
     def batch_and_time(self, rows: int) -> tuple[int, int]:
-        """``(batch, time)`` of so many rows; ValueError if they do not divide."""
+        """Return ``(batch, time)`` for a number of rows; ValueError if they cannot be split."""
         if self.batch_size is not None:
             batch, time = self.batch_size, rows // self.batch_size
         else:
@@ -43,22 +48,31 @@ class Squeeze(MembraneLayer):
         if batch * time != rows or self.num_timesteps not in (None, time):
             raise ValueError(
                 f"{type(self).__name__}(batch_size={self.batch_size}, "
-                f"num_timesteps={self.num_timesteps}) cannot cut {rows} rows"
+                f"num_timesteps={self.num_timesteps}) cannot split {rows} rows"
             )
         return batch, time
 
     def forward(self, data: Tensor) -> Tensor:
-        """Outputs ``(batch * time, *features)`` for inputs of the same shape."""
+        """Return the outputs ``(batch * time, *features)`` for inputs of the same shape."""
         batch, time = self.batch_and_time(data.shape[0])
         out = super().forward(data.reshape(batch, time, *data.shape[1:]))
         return out.reshape(data.shape)
 
 
 class IAFSqueeze(Squeeze, IAF):
-    """An :class:`IAF` layer on ``(batch * time, *features)``.
+    """An :class:`IAF` layer on ``(batch * time, *features)``, for use between image layers.
+
+    >>> import torch
+    >>> from toolchain.nn import IAFSqueeze
+    >>> conv = torch.nn.Conv2d(1, 1, 1, bias=False)
+    >>> _ = conv.weight.data.fill_(0.5)
+    >>> net = torch.nn.Sequential(conv, IAFSqueeze(batch_size=2))
+    >>> spikes = net(torch.ones(2 * 4, 1, 1, 1))  # 2 samples of 4 timesteps
+    >>> spikes.reshape(2, 4).int().tolist()
+    [[0, 1, 0, 1], [0, 1, 0, 1]]
 
     Args:
-        batch_size, num_timesteps: how rows are cut; one of them is needed.
+        batch_size, num_timesteps: split of the rows; one of them is required.
         rest: as for :class:`IAF`.
     """
 
@@ -70,11 +84,18 @@ class IAFSqueeze(Squeeze, IAF):
 
 
 class LIFSqueeze(Squeeze, LIF):
-    """A :class:`LIF` layer on ``(batch * time, *features)``.
+    """A :class:`LIF` layer on ``(batch * time, *features)``, for use between image layers.
+
+    >>> import torch
+    >>> from toolchain.nn import LIFSqueeze
+    >>> layer = LIFSqueeze(tau_mem=10.0, num_timesteps=4, norm_input=False)
+    >>> spikes = layer(torch.full((2 * 4, 1), 0.6))  # 2 samples of 4 timesteps
+    >>> spikes.reshape(2, 4).int().tolist()
+    [[0, 1, 0, 1], [0, 1, 0, 1]]
 
     Args:
         tau_mem: membrane time constant, timesteps.
-        batch_size, num_timesteps: how rows are cut; one of them is needed.
+        batch_size, num_timesteps: split of the rows; one of them is required.
         rest: as for :class:`LIF`.
     """
 
@@ -90,11 +111,18 @@ class LIFSqueeze(Squeeze, LIF):
 
 
 class ExpLeakSqueeze(Squeeze, ExpLeak):
-    """An :class:`ExpLeak` layer on ``(batch * time, *features)``.
+    """An :class:`ExpLeak` layer on ``(batch * time, *features)``, for use after image layers.
+
+    >>> import torch
+    >>> from toolchain.nn import ExpLeakSqueeze
+    >>> layer = ExpLeakSqueeze(tau_mem=10.0, num_timesteps=3)
+    >>> v = layer(torch.tensor([[1.0], [0.0], [0.0], [2.0], [0.0], [0.0]]))  # 2 samples
+    >>> [round(x, 2) for x in v.flatten().tolist()]
+    [1.0, 0.9, 0.82, 2.0, 1.81, 1.64]
 
     Args:
         tau_mem: membrane time constant, timesteps.
-        batch_size, num_timesteps: how rows are cut; one of them is needed.
+        batch_size, num_timesteps: split of the rows; one of them is required.
         rest: as for :class:`ExpLeak`.
     """
 

@@ -1,9 +1,9 @@
-"""What a layer remembers between calls, by rules that cannot surprise.
+"""States of layers between calls.
 
 - A layer starts at zero and carries its state over to the next call until ``reset_states``.
-- A call of another batch size or shape starts at zero again; nothing is ever drawn at random.
-- State is cut from the graph that computed it, so that backward works call after call.
-- State is in no ``state_dict``: it belongs to a run, not to the trained network.
+- A call with another batch size or shape starts at zero again; states are never random.
+- States are detached from the autograd graph, so that backward works in every call.
+- States are not in the ``state_dict``: they belong to a run, not to the trained network.
 """
 
 from __future__ import annotations
@@ -17,14 +17,27 @@ __all__ = ["StatefulLayer", "constant", "detach_states", "reset_states", "zero_g
 
 
 class StatefulLayer(nn.Module):
-    """A layer with state over time.
+    """Base of the layers with states.
+
+    >>> import torch
+    >>> from toolchain.nn import IAF, StatefulLayer
+    >>> net = torch.nn.Sequential(torch.nn.Linear(1, 1), IAF())
+    >>> [name for name, module in net.named_modules() if isinstance(module, StatefulLayer)]
+    ['1']
+    >>> layer = net[1]
+    >>> _ = layer(torch.full((1, 1, 1), 0.75))
+    >>> layer.v_mem.item()
+    0.75
+    >>> layer.reset_states()
+    >>> layer.v_mem is None
+    True
 
     Attributes:
         STATES: names of the state attributes, each ``(batch, *features)`` or None.
-        record_states: whether ``recordings`` is filled at each call.
-        recordings: states of the last call by name, each ``(batch, time, *features)``, still part
-            of the graph so that a loss can use them.
-        does_spike: whether the output is spikes.
+        record_states: True to fill ``recordings`` in each call.
+        recordings: states of the last call by name, each ``(batch, time, *features)``,
+            differentiable so that a loss can use them.
+        does_spike: True if the output is spikes.
     """
 
     STATES: ClassVar[tuple[str, ...]] = ("v_mem", "i_syn")
@@ -39,21 +52,21 @@ class StatefulLayer(nn.Module):
         self.reset_states()
 
     def reset_states(self) -> None:
-        """Start at zero with the next call; forget the recordings."""
+        """Reset the states to zero and clear the recordings."""
         self.recordings = {}
         for name in self.STATES:
             setattr(self, name, None)
 
     def detach_states(self) -> None:
-        """Cut the recordings from the graph that computed them; states always are."""
+        """Detach the recordings from the autograd graph; states always are."""
         self.recordings = {name: value.detach() for name, value in self.recordings.items()}
 
     def _start(self, name: str, like: Tensor) -> Tensor:
-        """The state to go on from: the one kept, or zeros if there is none of that shape."""
-        kept: Tensor | None = getattr(self, name)
-        if kept is None or kept.shape != like.shape:
+        """Return the stored state, or zeros if there is none of the shape of ``like``."""
+        state: Tensor | None = getattr(self, name)
+        if state is None or state.shape != like.shape:
             return torch.zeros_like(like)
-        return kept.to(like)
+        return state.to(like)
 
     def _keep(self, **states: Tensor | None) -> None:
         for name, value in states.items():
@@ -64,37 +77,76 @@ class StatefulLayer(nn.Module):
             self.recordings = {k: torch.stack(v, dim=1) for k, v in steps.items() if v}
 
     def __getstate__(self) -> dict[str, Any]:
-        # torch refuses to copy a tensor that is part of a graph, and a copied network must not
-        # fail because of what was recorded last
+        # torch cannot copy a tensor that is part of an autograd graph; recordings must not make
+        # the copy of a network fail
         recordings = {name: value.detach() for name, value in self.recordings.items()}
         return {**self.__dict__, "recordings": recordings}
 
 
 def reset_states(model: nn.Module) -> None:
-    """Start every layer of ``model`` at zero with its next call."""
+    """Reset the states of every layer of ``model`` to zero.
+
+    >>> import torch
+    >>> from toolchain.nn import IAF, reset_states
+    >>> net = torch.nn.Sequential(IAF())
+    >>> data = torch.full((1, 1, 1), 0.6)
+    >>> int(net(data)), int(net(data))  # the membrane is carried over
+    (0, 1)
+    >>> reset_states(net)
+    >>> int(net(data))
+    0
+    """
     for module in model.modules():
         if isinstance(module, StatefulLayer):
             module.reset_states()
 
 
 def detach_states(model: nn.Module) -> None:
-    """Cut what the layers of ``model`` recorded from the graph, which frees that graph."""
+    """Detach the recordings of every layer of ``model``, which frees the autograd graph.
+
+    >>> import torch
+    >>> from toolchain.nn import LIF, detach_states
+    >>> net = torch.nn.Sequential(LIF(10.0, record_states=True))
+    >>> _ = net(torch.ones(1, 3, 1))
+    >>> net[0].recordings["v_mem"].requires_grad
+    True
+    >>> detach_states(net)
+    >>> net[0].recordings["v_mem"].requires_grad
+    False
+    """
     for module in model.modules():
         if isinstance(module, StatefulLayer):
             module.detach_states()
 
 
 def zero_grad(model: nn.Module) -> None:
-    """Forget the gradients of every parameter of ``model``, and the graphs of its last call."""
+    """Clear the gradients of every parameter of ``model`` and detach its recordings.
+
+    >>> import torch
+    >>> from toolchain.nn import LIF, zero_grad
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), LIF(10.0))
+    >>> net(torch.ones(1, 5, 2)).sum().backward()
+    >>> all(parameter.grad is not None for parameter in net.parameters())
+    True
+    >>> zero_grad(net)
+    >>> any(parameter.grad is not None for parameter in net.parameters())
+    False
+    """
     for parameter in model.parameters():
         parameter.grad = None
     detach_states(model)
 
 
 def constant(module: nn.Module, name: str, value: float | Tensor, *, trained: bool) -> None:
-    """Keep ``value`` on ``module``: a parameter given is kept, else a copy, trained or not.
+    """Register ``value`` on ``module``: a parameter itself, a number or tensor as a copy.
 
-    Copied, because two layers built from one default tensor must not share it.
+    A copy, because two layers built from one default tensor must not share it.
+
+    Args:
+        module: the layer.
+        name: attribute of the layer.
+        value: an ``nn.Parameter`` is registered as it is.
+        trained: True to register the copy as a parameter, False as a buffer.
     """
     if isinstance(value, nn.Parameter):
         module.register_parameter(name, value)

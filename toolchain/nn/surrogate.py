@@ -1,7 +1,7 @@
-"""Surrogate gradients: what backward uses in place of the derivative of a step.
+"""Surrogate gradients, used in the backward pass in place of the derivative of a step function.
 
 Each is a callable ``(v_mem, spike_threshold) -> d spikes / d v_mem`` of the shape of ``v_mem``.
-Widths are relative to the threshold where the docstring says so.
+Widths are in units of ``v_mem`` unless the docstring says that they are relative to the threshold.
 """
 
 from __future__ import annotations
@@ -26,15 +26,33 @@ __all__ = [
 
 
 class SurrogateFn(Protocol):
-    """What a surrogate gradient looks like."""
+    """Interface of a surrogate gradient.
+
+    >>> import torch
+    >>> from toolchain.nn import IAF, SurrogateFn
+    >>> def triangle(v_mem, spike_threshold):
+    ...     return (1 - (v_mem - spike_threshold).abs()).clamp(min=0)
+    >>> def gradients(surrogate: SurrogateFn) -> list:
+    ...     data = torch.tensor([0.25, 0.5]).reshape(1, 2, 1).requires_grad_()
+    ...     IAF(surrogate_grad_fn=surrogate)(data).sum().backward()
+    ...     return data.grad.flatten().tolist()
+    >>> gradients(triangle)
+    [0.8125, 0.75]
+    """
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor, /) -> Tensor:
-        """``d spikes / d v_mem``, shape of ``v_mem``."""
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
 
 
 @dataclass(frozen=True)
 class SingleExponential:
-    """``grad_scale / w * exp(-|v - threshold| / w)`` with ``w = grad_width * threshold``.
+    """Exponential: ``grad_scale / w * exp(-|v - threshold| / w)``, ``w = grad_width * threshold``.
+
+    >>> import torch
+    >>> from toolchain.nn import SingleExponential
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in SingleExponential()(v, threshold).tolist()]
+    [0.271, 1.213, 2.0, 1.213, 0.271]
 
     Source: Shrestha & Orchard 2018 (SLAYER), the spike escape rate.
     """
@@ -43,17 +61,23 @@ class SingleExponential:
     grad_scale: float = 1.0
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
-        """``d spikes / d v_mem``."""
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         width = self.grad_width * spike_threshold
         return self.grad_scale / width * torch.exp(-(v_mem - spike_threshold).abs() / width)
 
 
 @dataclass(frozen=True)
 class PeriodicExponential:
-    """``grad_scale * exp(-d / grad_width)`` with a peak at every multiple of the threshold.
+    """Exponential ``grad_scale * exp(-d / grad_width)`` with a peak at every multiple of threshold.
 
-    Below the threshold d is the distance to it, above twice that to the nearest multiple. Suits
-    neurons that may spike several times a step.
+    Below the threshold d is the distance to it, above twice that to the nearest multiple. For
+    neurons that can spike several times per timestep.
+
+    >>> import torch
+    >>> from toolchain.nn import PeriodicExponential
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in PeriodicExponential()(v, threshold).tolist()]
+    [0.135, 0.607, 1.0, 0.368, 1.0]
 
     Source: sinabs' ``PeriodicExponential`` as observed.
     """
@@ -62,7 +86,7 @@ class PeriodicExponential:
     grad_scale: float = 1.0
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
-        """``d spikes / d v_mem``."""
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         below = spike_threshold - v_mem
         rest = torch.remainder(v_mem, spike_threshold)
         above = 2 * torch.minimum(rest, spike_threshold - rest)
@@ -72,10 +96,17 @@ class PeriodicExponential:
 
 @dataclass(frozen=True)
 class PeriodicExponentialTorch:
-    """``grad_scale / threshold * exp(-d / grad_width)``, d the distance to the nearest multiple.
+    """Exponential ``grad_scale / threshold * exp(-d / grad_width)`` with d as in rockpool.
 
-    Multiples of the threshold run from 1 to ``max_spikes``, or on without end. As rockpool has it:
-    another than the ``PeriodicExponential`` of sinabs, under the same name.
+    d is the distance to the nearest of the multiples 1 to ``max_spikes`` of the threshold, without
+    upper limit if that is None. Rockpool calls it ``PeriodicExponential``, the name of another
+    function in sinabs.
+
+    >>> import torch
+    >>> from toolchain.nn import PeriodicExponentialTorch
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in PeriodicExponentialTorch()(v, threshold).tolist()]
+    [0.135, 0.607, 1.0, 0.607, 1.0]
 
     Source: rockpool's ``PeriodicExponential`` as observed.
     """
@@ -85,7 +116,7 @@ class PeriodicExponentialTorch:
     max_spikes: int | None = None
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
-        """``d spikes / d v_mem``."""
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         nearest = torch.floor(v_mem / spike_threshold + 0.5).clamp(min=1, max=self.max_spikes)
         distance = (v_mem - nearest * spike_threshold).abs()
         return self.grad_scale / spike_threshold * torch.exp(-distance / self.grad_width)
@@ -93,7 +124,13 @@ class PeriodicExponentialTorch:
 
 @dataclass(frozen=True)
 class Heaviside:
-    """``1 / threshold`` where ``v >= threshold - window``, else 0.
+    """Step: ``1 / threshold`` where ``v >= threshold - window``, else 0.
+
+    >>> import torch
+    >>> from toolchain.nn import Heaviside
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in Heaviside(window=0.25)(v, threshold).tolist()]
+    [0.0, 1.0, 1.0, 1.0, 1.0]
 
     Source: sinabs' ``Heaviside`` as observed.
     """
@@ -101,13 +138,19 @@ class Heaviside:
     window: float = 1.0
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
-        """``d spikes / d v_mem``."""
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         return (v_mem >= spike_threshold - self.window).to(v_mem) / spike_threshold
 
 
 @dataclass(frozen=True)
 class StepPWL(Heaviside):
-    """As :class:`Heaviside`, but a window of 0.5 where none is given.
+    """Step as :class:`Heaviside`, with a default window of 0.5.
+
+    >>> import torch
+    >>> from toolchain.nn import StepPWL
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in StepPWL()(v, threshold).tolist()]
+    [0.0, 1.0, 1.0, 1.0, 1.0]
 
     Source: rockpool's ``StepPWL`` as observed.
     """
@@ -117,19 +160,32 @@ class StepPWL(Heaviside):
 
 @dataclass(frozen=True)
 class Boxcar:
-    """``height`` where ``|v - threshold| <= width / 2``, else 0."""
+    """Box: ``height`` where ``|v - threshold| <= width / 2``, else 0.
+
+    >>> import torch
+    >>> from toolchain.nn import Boxcar
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in Boxcar()(v, threshold).tolist()]
+    [0.0, 1.0, 1.0, 1.0, 0.0]
+    """
 
     width: float = 1.0
     height: float = 1.0
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
-        """``d spikes / d v_mem``."""
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         return self.height * ((v_mem - spike_threshold).abs() <= self.width / 2).to(v_mem)
 
 
 @dataclass(frozen=True)
 class MultiGaussian:
-    """A Gaussian at the threshold with a shallow negative one on either side.
+    """Gaussian at the threshold with a wide negative one on either side.
+
+    >>> import torch
+    >>> from toolchain.nn import MultiGaussian
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in MultiGaussian()(v, threshold).tolist()]
+    [0.087, 0.771, 0.878, 0.771, 0.087]
 
     With ``u = v - threshold - mu`` and ``N(u | m, s)`` the normal density::
 
@@ -146,7 +202,7 @@ class MultiGaussian:
     grad_scale: float = 1.0
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
-        """``d spikes / d v_mem``."""
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         u = v_mem - spike_threshold - self.mu
         wide = self.s * self.sigma
         centre = (1 + self.h) * _normal(u, 0.0, self.sigma)

@@ -1,4 +1,4 @@
-"""SynNet: dense layers of spiking neurons whose synapses have a range of time constants.
+"""SynNet: dense layers of spiking neurons with a range of synaptic time constants.
 
 Source: Bos & Muir 2022, "Sub-mW Neuromorphic SNN audio processing applications with Rockpool and
 Xylo"; constructor, defaults and names are those of rockpool's ``SynNet`` as observed.
@@ -30,43 +30,57 @@ _OUTPUTS: dict[str, Literal["spikes", "vmem"]] = {
 
 
 class SynNet(TorchModule):
-    """Spikes in, spikes or a membrane out: hidden layers of dense weights and LIF neurons.
+    """Spiking classifier: dense layers, each with LIF neurons of several synaptic time constants.
+
+    >>> import torch
+    >>> from toolchain.nn import SynNet
+    >>> net = SynNet(
+    ...     n_classes=2, n_channels=4, size_hidden_layers=[3], time_constants_per_layer=[2]
+    ... )
+    >>> net.lif_names
+    ['0_neurons', 'out_neurons']
+    >>> [round(1e3 * tau, 2) for tau in net.seq["0_neurons"].tau_syn.flatten().tolist()]  # ms
+    [1.44, 3.48, 1.44]
+    >>> spikes, state, record = net(torch.ones(1, 10, 4))
+    >>> tuple(spikes.shape)
+    (1, 10, 2)
 
     Args:
-        n_classes: output neurons.
-        n_channels: inputs.
-        size_hidden_layers: neurons of each hidden layer.
-        time_constants_per_layer: how many synaptic time constants each hidden layer has.
+        n_classes: number of output neurons.
+        n_channels: number of inputs.
+        size_hidden_layers: number of neurons of each hidden layer.
+        time_constants_per_layer: number of synaptic time constants of each hidden layer.
         tau_syn_base: s; the constants of a layer are ``dt (tau_syn_base / dt)^j``, j = 1, 2, ...
         tau_mem: membrane time constant of every layer, s.
         tau_syn_out: synaptic time constant of the output layer, s.
-        quantize_time_constants: move every time constant to the nearest that a bit shift gives.
+        quantize_time_constants: round every time constant to one that a bit shift can represent.
         train_time_constants: train ``tau_mem`` and ``tau_syn`` of the hidden layers.
         threshold: of the hidden layers.
-        threshold_out: of the output layer, scalar or one a class; ``threshold`` if not given.
+        threshold_out: of the output layer, scalar or one per class; ``threshold`` if not given.
         train_threshold: train the thresholds of the hidden layers.
         neuron_model: a class with the constructor of ``LIFTorch``.
-        max_spikes_per_dt, max_spikes_per_dt_out: most spikes a step, hidden and output.
-        p_dropout: probability that a hidden spike is dropped in training; no such layers at 0.
+        max_spikes_per_dt, max_spikes_per_dt_out: maximum number of spikes per timestep, hidden and
+            output.
+        p_dropout: probability that a hidden spike is dropped in training; 0 adds no dropout.
         dt: length of a timestep, s.
         output: ``spikes`` (or ``spike``), or ``vmem``; can be set later.
         neuron_kwargs: further arguments of every neuron layer.
 
-    Weights start uniform within ``sqrt(6 / inputs)``, times ``dt / tau_syn`` of the neuron.
+    Weights are initialized uniformly within ``sqrt(6 / inputs) dt / tau_syn`` of the neuron.
 
     Attributes:
         seq: the layers: ``0_linear``, ``0_neurons``, ``0_dropout``, ..., ``out_linear``,
             ``out_neurons``.
-        lif_names: names of the neuron layers, the output's last.
+        lif_names: names of the neuron layers in order.
 
     Raises:
         ValueError: lists of different length, a ``tau_syn_base`` that is not longer than dt, an
-            unknown output, a ``threshold_out`` with ``output="vmem"``, a time constant shorter
-            than any bit shift gives.
+            unknown output, a ``threshold_out`` with ``output="vmem"``, a time constant too short
+            for a bit shift.
 
-    With ``vmem`` the output neurons never fire; with ``spikes`` they fire at their threshold,
-    whatever the output was before. The source keeps the threshold of 32767 of a network built for
-    ``vmem``, which then never spikes.
+    With ``vmem`` the output neurons never fire; with ``spikes`` they fire at their threshold, also
+    if the network was built for ``vmem``. Rockpool keeps the threshold of 32767 of a network built
+    for ``vmem``, which then never spikes.
     """
 
     def __init__(
@@ -94,15 +108,15 @@ class SynNet(TorchModule):
         super().__init__()
         _check(size_hidden_layers, time_constants_per_layer, tau_syn_base, dt, neuron_model)
         if output == "vmem" and threshold_out is not None:
-            raise ValueError("threshold_out has no effect with output='vmem'; leave it out")
+            raise ValueError("threshold_out has no effect with output='vmem'; omit it")
         self.shape = (n_channels, n_classes)
         self.dt = dt
         exact = quantized_time_constant if quantize_time_constants else _unchanged
         kwargs: dict[str, Any] = {"spike_generation_fn": PeriodicExponential, "dt": dt}
         kwargs |= {"bias": Constant(0.0), **(neuron_kwargs or {})}
         hidden = {
-            "tau_mem": _held(exact(tau_mem, dt), train_time_constants),
-            "threshold": _held(threshold, train_threshold),
+            "tau_mem": _constant_unless(exact(tau_mem, dt), train_time_constants),
+            "threshold": _constant_unless(threshold, train_threshold),
             "max_spikes_per_dt": max_spikes_per_dt,
             **kwargs,
         }
@@ -119,7 +133,7 @@ class SynNet(TorchModule):
         inputs = n_channels
         for i, (n, m) in enumerate(zip(size_hidden_layers, time_constants_per_layer, strict=True)):
             taus = [exact(tau, dt) for tau in time_constants(n, m, tau_syn_base, dt)]
-            tau_syn = _held(torch.tensor(taus).unsqueeze(1), train_time_constants)
+            tau_syn = _constant_unless(torch.tensor(taus).unsqueeze(1), train_time_constants)
             layers[f"{i}_linear"] = _linear(inputs, n, dt / torch.tensor(taus))
             layers[f"{i}_neurons"] = neuron_model((n, n), tau_syn=tau_syn, **hidden)
             if p_dropout > 0:
@@ -134,31 +148,33 @@ class SynNet(TorchModule):
 
     @property
     def output(self) -> str:
-        """What the network gives: ``spikes`` (or ``spike``) or ``vmem``, as it was set."""
+        """Output of the network: ``spikes`` (or ``spike``) or ``vmem``, as it was set."""
         return self._output
 
     @output.setter
     def output(self, output: str) -> None:
         if output not in _OUTPUTS:
-            raise ValueError(f"output {output!r}; known are {', '.join(map(repr, _OUTPUTS))}")
+            raise ValueError(
+                f"unknown output {output!r}; choose from {', '.join(map(repr, _OUTPUTS))}"
+            )
         self._output = output
         readout = self.seq["out_neurons"]
         assert isinstance(readout, LIFTorch)
         readout.emits = _OUTPUTS[output]
 
     def forward(self, data: Tensor, record: bool = False) -> Evolved:
-        """``(out, state, record)``: out is (batch, time, classes) for (batch, time, channels).
+        """Return out (batch, time, classes), state and record for (batch, time, channels).
 
-        The state is ``{"seq": ...}``; the record is that of ``seq``, empty unless asked for.
+        The state is ``{"seq": ...}``; the record is that of ``seq``, empty without ``record``.
         """
-        out, state, found = self.seq(data, record=record)
-        return out, {"seq": state}, found
+        out, state, records = self.seq(data, record=record)
+        return out, {"seq": state}, records
 
 
 def time_constants(neurons: int, constants: int, base: float, dt: float) -> list[float]:
-    """Synaptic time constants in s, one a neuron: ``dt (base / dt)^j``, j = 1..constants.
+    """Return a synaptic time constant in s per neuron: ``dt (base / dt)^j``, j = 1..constants.
 
-    The series repeats over the neurons; where it does not divide, the last repeat is cut short.
+    The series repeats over the neurons; the last repetition may be incomplete.
 
     Source: rockpool's ``SynNet`` as observed.
     """
@@ -167,9 +183,10 @@ def time_constants(neurons: int, constants: int, base: float, dt: float) -> list
 
 
 def quantized_time_constant(tau: float, dt: float) -> float:
-    """The time constant in s whose decay ``1 - 2^-b`` is a bit shift b, nearest to ``tau`` in b.
+    """Return the time constant in s of the bit shift b nearest to that of ``tau``.
 
-    ``b = round(-log2(1 - exp(-dt / tau)))`` and ``tau = -dt / ln(1 - 2^-b)``.
+    A bit shift b has the decay factor ``1 - 2^-b``: ``b = round(-log2(1 - exp(-dt / tau)))`` and
+    ``tau = -dt / ln(1 - 2^-b)``.
 
     Raises:
         ValueError: ``tau`` is below 0.81 dt, where the shift would be 0.
@@ -178,7 +195,11 @@ def quantized_time_constant(tau: float, dt: float) -> float:
     """
     shift = round(-math.log2(-math.expm1(-dt / tau)))
     if shift < 1:
-        raise ValueError(f"a time constant of {tau:g} s is too short for steps of {dt:g} s")
+        shortest = -dt / math.log1p(-(2.0**-0.5))
+        raise ValueError(
+            f"time constant {tau:g} s is too short for dt = {dt:g} s: a bit shift needs at least "
+            f"{shortest:.3g} s"
+        )
     return -dt / math.log1p(-(2.0**-shift))
 
 
@@ -192,7 +213,7 @@ def _check(
     if len(sizes) != len(constants):
         raise ValueError(
             f"size_hidden_layers has {len(sizes)} entries, time_constants_per_layer "
-            f"{len(constants)}; they go together"
+            f"{len(constants)}; both need one entry per hidden layer"
         )
     if min([*sizes, *constants], default=1) < 1:
         raise ValueError("every hidden layer needs at least one neuron and one time constant")
@@ -202,7 +223,7 @@ def _check(
         raise ValueError(f"neuron_model must be LIFTorch or a subclass, got {model.__name__}")
 
 
-def _held(value: float | Tensor, trained: bool) -> float | Tensor | Constant:
+def _constant_unless(value: float | Tensor, trained: bool) -> float | Tensor | Constant:
     return value if trained else Constant(value)
 
 

@@ -1,8 +1,8 @@
-"""Counting synaptic operations and spikes of a network while it runs, and losses on the counts.
+"""Counts of synaptic operations and spikes of a network while it runs, and losses on the counts.
 
-A synaptic operation (synop) is one spike passing one synapse. Hooks count a time step, mean over
-time steps and samples, with dt in seconds; ``SNNAnalyzer`` counts a sample over its whole length,
-with dt in milliseconds.
+A synaptic operation (synop) is one spike passing one synapse. Hooks count synops per timestep, mean
+over timesteps and samples, with dt in seconds; ``SNNAnalyzer`` counts synops per sample, over its
+whole length, with dt in milliseconds.
 """
 
 from toolchain.synops.analyzer import SNNAnalyzer

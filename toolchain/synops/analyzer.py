@@ -1,12 +1,11 @@
-"""Statistics of a spiking network, layer by layer and of the whole.
+"""Statistics of a spiking network, for each layer and for the whole model.
 
-Figures are those of the last pass, part of its graph; ``average=True`` gives the mean over all
-passes, of which only the last is part of a graph. So backward works again and again, with or
-without it.
+Statistics are those of the last pass and differentiable; ``average=True`` returns the mean over all
+passes, differentiable in the last one only. So backward works after every pass.
 
-Source: keys and units of sinabs' ``SNNAnalyzer`` as observed. Other than there: any tree of
-modules; factors of average pools are in the model's figures too; without any axis of time an
-input counts as one time step, not as none; ``synops/s`` is a mean over all passes of one clock.
+Source: keys and units of sinabs' ``SNNAnalyzer`` as observed. Differences: any tree of modules;
+factors of average pools are in the model's statistics too; an input without time axis counts as one
+timestep, not as none; ``synops/s`` is a mean over all passes with one dt.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from torch import Tensor, nn
 
 from toolchain.synops.counts import Cost
 from toolchain.synops.layers import batch_and_time, is_squeezed, survey
+from toolchain.synops.monitor import Monitor
 from toolchain.synops.pool_factors import tensors
-from toolchain.synops.watch import Watch
 
 __all__ = ["SNNAnalyzer"]
 
 
 @dataclass(slots=True)
 class _Parameter:
-    """One pass of a layer with weights.
+    """Statistics of a layer with weights in one pass.
 
     Attributes:
-        synops: a sample, mean over the batch, ().
-        num_timesteps: steps of a sample.
+        synops: per sample, mean over the batch, ().
+        num_timesteps: timesteps of a sample.
     """
 
     synops: Tensor
@@ -42,7 +41,7 @@ class _Parameter:
 
 @dataclass(slots=True)
 class _Spiking:
-    """One pass of a spiking layer; arrays (batch, time, *features)."""
+    """Input and output of a spiking layer in one pass, (batch, time, *features)."""
 
     input: Tensor
     output: Tensor
@@ -50,24 +49,24 @@ class _Spiking:
 
 @dataclass(slots=True)
 class _Pass:
-    """What one pass has told so far.
+    """Records of the current pass.
 
     Attributes:
-        costs: of the calls of each layer with weights.
-        fed_back: rows and steps of each recurrent weight.
+        costs: calls of each layer with weights.
+        feedback: rows and timesteps of each recurrent weight.
         spiking: calls of spiking layers.
-        steps: how many steps a sample has, by the rows they make together.
+        steps: number of rows -> the timesteps per sample that layers split them into.
     """
 
     costs: dict[str, list[Cost]] = field(default_factory=dict)
-    fed_back: dict[str, tuple[int, int]] = field(default_factory=dict)
+    feedback: dict[str, tuple[int, int]] = field(default_factory=dict)
     spiking: dict[str, list[_Spiking]] = field(default_factory=dict)
     steps: dict[int, set[int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Sums:
-    """Sums over all passes but the last, cut from their graphs."""
+    """Sums over all passes except the last, detached from their graphs."""
 
     passes: int = 0
     synops: Tensor | float = 0.0
@@ -76,17 +75,31 @@ class _Sums:
 
 
 class SNNAnalyzer:
-    """Counts synops and spikes of every pass of ``model``, until :meth:`remove`.
+    """Counter of synops and spikes in every pass of ``model``, until :meth:`remove`.
+
+    >>> import torch
+    >>> from toolchain.nn import IAF
+    >>> from toolchain.synops import SNNAnalyzer
+    >>> dense = torch.nn.Linear(2, 3, bias=False)
+    >>> _ = dense.weight.data.fill_(0.5)
+    >>> model = torch.nn.Sequential(dense, IAF())
+    >>> analyzer = SNNAnalyzer(model, dt=1.0)  # ms
+    >>> _ = model(torch.ones(1, 4, 2))  # 2 inputs x 4 timesteps x 3 synapses
+    >>> statistics = analyzer.get_model_statistics()
+    >>> statistics["synops"].item(), statistics["firing_rate"].item()
+    (24.0, 1.0)
+    >>> analyzer.get_layer_statistics()["parameter"]["0"]["synops/s"].item()
+    6000.0
 
     Args:
         model: any tree of modules, see ``register_synops_hooks``. A pass is one call of it.
-        dt: length of a time step in **milliseconds**, unlike everywhere else here, where it is
-            in seconds: networks and tutorials written for the original say it so.
-        skip_zero_weights: weights that are 0 at the time of the call are no synapses.
-        ignore: paths and types of modules that are left out.
+        dt: length of a timestep in **milliseconds**, as in sinabs; everywhere else in this package
+            it is in seconds.
+        skip_zero_weights: True to ignore weights that are 0 at the time of the call.
+        ignore: paths and types of modules to ignore.
 
     Raises:
-        ValueError: as ``register_synops_hooks``.
+        ValueError: as for ``register_synops_hooks``.
 
     Source: sinabs' ``SNNAnalyzer`` as observed; synops as in ``counts``.
     """
@@ -106,14 +119,14 @@ class SNNAnalyzer:
         self._paths = {module: path for path, module in layers.spiking.items()}
         self._modules = {**layers.weighted, **layers.recurrent}
         self.reset()
-        self._watch = Watch(model, layers, self, skip_zero_weights)
+        self._monitor = Monitor(model, layers, self, skip_zero_weights)
         self._handles = [
-            module.register_forward_hook(self._spiked) for module in layers.spiking.values()
+            module.register_forward_hook(self._record_spikes) for module in layers.spiking.values()
         ]
 
     def remove(self) -> None:
-        """Take every hook away; the statistics stay."""
-        self._watch.remove()
+        """Remove all hooks; the statistics remain available."""
+        self._monitor.remove()
         for handle in self._handles:
             handle.remove()
 
@@ -124,7 +137,7 @@ class SNNAnalyzer:
         self.remove()
 
     def __getstate__(self) -> dict[str, Any]:
-        # hooks are copied along with their model, and torch refuses to copy what is in a graph
+        # hooks are copied with their model, and torch cannot copy tensors of an autograd graph
         parameters = {
             path: _Parameter(last.synops.detach(), last.num_timesteps)
             for path, last in self._parameters.items()
@@ -136,31 +149,31 @@ class SNNAnalyzer:
         return {**self.__dict__, "_parameters": parameters, "_spiking": spiking, "_pass": _Pass()}
 
     def reset(self) -> None:
-        """Forget the passes so far."""
+        """Clear the statistics of all passes."""
         self._pass = _Pass()
         self._parameters: dict[str, _Parameter] = {}
         self._spiking: dict[str, _Spiking] = {}
         self._sums: dict[str, _Sums] = {}
 
     def get_layer_statistics(self, average: bool = False) -> dict[str, dict[str, dict[str, Any]]]:
-        """``{"spiking": {path: ...}, "parameter": {path: ...}}``; layers not yet run are missing.
+        """Return the statistics of all layers that have run.
 
-        Parameter layers:
+        The result is ``{"spiking": {path: ...}, "parameter": {path: ...}}``. Parameter layers have:
 
-        - ``synops``: synaptic operations a sample, over its whole length, mean over the batch, ().
-        - ``num_timesteps``: time steps of a sample.
-        - ``time_window``: its length, ms.
-        - ``synops/s``, also as ``SynOps/s``: synops a second of the network's own time, ().
+        - ``synops``: synaptic operations per sample, over its whole length, batch mean, ().
+        - ``num_timesteps``: timesteps of a sample.
+        - ``time_window``: length of a sample, ms.
+        - ``synops/s``, also as ``SynOps/s``: synops per second of network time, ().
 
-        Spiking layers:
+        Spiking layers have:
 
-        - ``n_neurons``: neurons.
+        - ``n_neurons``: number of neurons.
         - ``input``, ``output``: (batch, time, *features), always of the last pass.
-        - ``firing_rate_per_neuron``: spikes a time step, (*features).
+        - ``firing_rate_per_neuron``: spikes per timestep, (*features).
         - ``firing_rate``: its mean, ().
 
         Args:
-            average: the mean over all passes rather than the last one.
+            average: True for the mean over all passes, False for the last one.
         """
         return {
             "spiking": {path: self._spiking_figures(path, average) for path in self._spiking},
@@ -168,14 +181,14 @@ class SNNAnalyzer:
         }
 
     def get_model_statistics(self, average: bool = False) -> dict[str, Any]:
-        """Figures of the whole model; zeros before the first pass.
+        """Return the statistics of the whole model; zeros before the first pass.
 
-        - ``synops``: synaptic operations a sample, over its whole length, ().
-        - ``firing_rate``: spikes a time step and neuron, mean over all neurons, ().
-        - ``n_spiking_neurons``: neurons in spiking layers.
+        - ``synops``: synaptic operations per sample, over its whole length, ().
+        - ``firing_rate``: spikes per timestep and neuron, mean over all neurons, ().
+        - ``n_spiking_neurons``: number of neurons in spiking layers.
 
         Args:
-            average: the mean over all passes rather than the last one.
+            average: True for the mean over all passes, False for the last one.
         """
         layers = self.get_layer_statistics(average)
         rates = [layer["firing_rate_per_neuron"].flatten() for layer in layers["spiking"].values()]
@@ -186,10 +199,10 @@ class SNNAnalyzer:
             "n_spiking_neurons": sum(rate.numel() for rate in rates),
         }
 
-    # ---- what the watch tells ----
+    # ---- called by the monitor ----
 
     def begin(self) -> None:
-        """A new pass; the last one joins the sums."""
+        """Start a pass and add the last one to the sums."""
         for path, parameter in self._parameters.items():
             sums = self._sums.setdefault(path, _Sums())
             sums.passes += 1
@@ -202,21 +215,21 @@ class SNNAnalyzer:
         self._parameters, self._spiking, self._pass = {}, {}, _Pass()
 
     def cost(self, path: str, cost: Cost) -> None:
-        """One more call of a layer with weights."""
+        """Record one call of a layer with weights."""
         self._pass.costs.setdefault(path, []).append(cost)
         if cost.steps:
             self._pass.steps.setdefault(cost.rows, set()).add(cost.steps)
 
     def rows(self, path: str, rows: int, steps: int) -> None:
-        """One more call of the layer around a recurrent weight."""
-        before, _ = self._pass.fed_back.get(path, (0, 0))
-        self._pass.fed_back[path] = (before + rows, steps)
+        """Record one call of the layer that contains a recurrent weight."""
+        before, _ = self._pass.feedback.get(path, (0, 0))
+        self._pass.feedback[path] = (before + rows, steps)
 
     def end(self) -> None:
-        """Turn what was told into figures."""
+        """Compute the statistics of the pass."""
         for path in self._modules:
             costs = self._pass.costs.get(path, [])
-            rows, steps = self._pass.fed_back.get(path, (0, 0))
+            rows, steps = self._pass.feedback.get(path, (0, 0))
             if costs or rows:
                 self._parameters[path] = self._per_sample(path, costs, rows, steps)
         for path, calls in self._pass.spiking.items():
@@ -225,41 +238,43 @@ class SNNAnalyzer:
             )
         self._pass = _Pass()
 
-    def _per_sample(self, path: str, costs: list[Cost], fed_back: int, steps: int) -> _Parameter:
-        if fed_back:
-            rows, steps = fed_back, steps or self._steps(path, fed_back)
+    def _per_sample(self, path: str, costs: list[Cost], feedback: int, steps: int) -> _Parameter:
+        if feedback:
+            rows, steps = feedback, steps or self._steps(path, feedback)
         else:
             rows = sum(cost.rows for cost in costs)
             steps = len(costs) * (costs[0].steps or self._steps(path, costs[0].rows))
         if costs:
             total = torch.stack([cost.total() for cost in costs]).sum()
-        else:  # a recurrent weight in a single step, which feeds nothing back
+        else:  # a recurrent weight in a single timestep has no feedback
             total = torch.zeros((), device=next(self._modules[path].parameters()).device)
         return _Parameter(total / (rows / steps), steps)
 
     def _steps(self, path: str, rows: int) -> int:
-        """Steps of a sample where ``rows`` is all that is known: as other layers cut them."""
-        found = self._pass.steps.get(rows, {1})
-        if len(found) > 1:
-            raise ValueError(f"{path}: layers cut {rows} rows into {sorted(found)} steps a sample")
-        return next(iter(found))
+        """Return the timesteps per sample into which other layers split ``rows``."""
+        steps = self._pass.steps.get(rows, {1})
+        if len(steps) > 1:
+            raise ValueError(
+                f"{path}: layers split {rows} rows into {sorted(steps)} timesteps per sample"
+            )
+        return next(iter(steps))
 
-    def _spiked(self, module: nn.Module, args: Any, out: Any) -> None:
-        given, spikes = next(tensors(args)), next(tensors(out))
+    def _record_spikes(self, module: nn.Module, args: Any, out: Any) -> None:
+        inputs, spikes = next(tensors(args)), next(tensors(out))
         rows = spikes.shape[0] if is_squeezed(module) else spikes.shape[0] * spikes.shape[1]
         batch, steps = (
             batch_and_time(module, rows) if is_squeezed(module) else tuple(spikes.shape[:2])
         )
         self._pass.steps.setdefault(rows, set()).add(steps)
         squeezed = 1 if is_squeezed(module) else 2
-        # an input without batch counts as a batch of one
-        cut = [
+        # an input without batch axis is a batch of one
+        arrays = [
             data.reshape(batch, steps, *data.shape[min(squeezed, data.dim() - 1) :])
-            for data in (given, spikes)
+            for data in (inputs, spikes)
         ]
-        self._pass.spiking.setdefault(self._paths[module], []).append(_Spiking(*cut))
+        self._pass.spiking.setdefault(self._paths[module], []).append(_Spiking(*arrays))
 
-    # ---- figures ----
+    # ---- statistics ----
 
     def _synops_figures(self, path: str, average: bool) -> dict[str, Any]:
         last = self._parameters[path]

@@ -1,4 +1,4 @@
-"""Synops of a network in training whose rectifiers stand for neurons."""
+"""Synops of a ReLU network that is trained for conversion."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ __all__ = ["SynOpCounter"]
 
 
 class SynOpCounter:
-    """Synaptic operations sent out by every ``NeuromorphicReLU``, from their last call.
+    """Counter of the synaptic operations of every ``NeuromorphicReLU`` in its last call.
+
+    >>> import torch
+    >>> from toolchain.nn import NeuromorphicReLU
+    >>> from toolchain.synops import SynOpCounter
+    >>> model = torch.nn.Sequential(NeuromorphicReLU(fanout=10))
+    >>> counter = SynOpCounter(model.modules())
+    >>> _ = model(torch.tensor([[2.5, -1.0, 1.0]]))
+    >>> counter().item()
+    30.0
 
     Args:
-        modules: modules to look through, such as ``model.modules()``; those with a ``fanout``
-            above 0 are counted, in their order.
-        sum_activations: give one number rather than one a layer.
+        modules: modules to search, such as ``model.modules()``; those with a ``fanout`` above 0
+            are counted, in their order.
+        sum_activations: True for the sum over layers, False for one value per layer.
 
     Raises:
-        ValueError: no such module among them.
+        ValueError: no ``NeuromorphicReLU`` with a ``fanout`` above 0.
 
     Source: sinabs' ``SynOpCounter`` as observed.
     """
@@ -37,15 +46,15 @@ class SynOpCounter:
             raise ValueError("no NeuromorphicReLU with a fanout above 0 among the modules")
 
     def __call__(self) -> Tensor | list[Tensor]:
-        """Synops a sample, mean over the batch: () summed over layers, or a list of ().
+        """Return the synops per sample, batch mean: () summed over layers, or a list of ().
 
-        Part of the graph of the last call.
+        The result is differentiable.
 
         Raises:
-            ValueError: a layer that has not run yet.
+            ValueError: a layer has not run yet.
         """
         synops = [getattr(module, "activity", None) for module in self.modules]
-        found = [one for one in synops if isinstance(one, Tensor)]
-        if len(found) < len(synops):
+        activities = [activity for activity in synops if isinstance(activity, Tensor)]
+        if len(activities) < len(synops):
             raise ValueError("no activity yet; call the model first")
-        return torch.stack(found).sum() if self.sum_activations else found
+        return torch.stack(activities).sum() if self.sum_activations else activities

@@ -1,7 +1,7 @@
-"""What the input of one layer costs: pure functions.
+"""Synaptic operations of one call of a layer, as pure functions.
 
-A synaptic operation (synop) is one spike passing one synapse. An input of n spikes at a position
-whose fan-out is f costs ``n f``; inputs need not be whole numbers. Biases and leaks cost nothing.
+A synaptic operation (synop) is one spike passing one synapse. n input spikes at a position with
+fan-out f cause ``n f`` synops; n need not be an integer. Biases and leaks cause none.
 
 Source: Sorbaro et al. 2020, "Optimizing the energy consumption of spiking neural networks for
 neuromorphic applications", eq. 3; the fan-out as in ``toolchain.ir.fan_out``.
@@ -26,14 +26,14 @@ __all__ = ["Cost", "as_rows", "check_input", "conv_map", "dense_map", "nonzero"]
 
 @dataclass(slots=True)
 class Cost:
-    """Synops of one call of a layer, still part of the graph.
+    """Synops of one call of a layer, differentiable.
 
     Attributes:
         spikes: input of every position, summed over the rows, (inputs,).
         fan_out: synapses of every position, (inputs,), or one number for all.
-        rows: time steps of all samples together.
-        factor: what average pooling before the layer has divided by.
-        steps: time steps of each sample where the input has an axis of time, else 0.
+        rows: number of timesteps of all samples together.
+        factor: divisor of the average pooling before the layer.
+        steps: timesteps of each sample if the input has a time axis, else 0.
     """
 
     spikes: Tensor
@@ -43,15 +43,15 @@ class Cost:
     steps: int = 0
 
     def total(self) -> Tensor:
-        """Synops of all rows, ()."""
+        """Return the synops of all rows, ()."""
         return self._weighed(self.spikes)
 
     def mean(self) -> tuple[Tensor, Tensor, float]:
-        """Synops a time step, mean over the rows, (); and what adds up to those of all rows.
+        """Return the synops per timestep, (), and a detached tensor and factor for their total.
 
-        The latter are a tensor cut from the graph and a factor on its sum, so that the sums of
-        many passes can be taken at once. With one fan-out for all, the mean divides before it
-        adds: the order of sinabs' hooks, which gives the same float32 number.
+        The total over all rows is the sum of the tensor times the factor, so that many passes can
+        be summed at once. With one fan-out for all positions, the mean divides before it sums: the
+        order of sinabs' hooks, which gives the same float32 number.
         """
         if isinstance(self.fan_out, int):
             mean = self._weighed(self.spikes / self.rows)
@@ -62,40 +62,42 @@ class Cost:
     def _weighed(self, spikes: Tensor) -> Tensor:
         if isinstance(self.fan_out, int):
             return spikes.sum() * (self.fan_out * self.factor)
-        found = torch.dot(spikes, self.fan_out)
-        return found if self.factor == 1 else found * self.factor
+        total = torch.dot(spikes, self.fan_out)
+        return total if self.factor == 1 else total * self.factor
 
 
 def check_input(module: nn.Module, data: object, path: str) -> None:
-    """ValueError with the path unless ``data`` is a tensor that the layer can take.
+    """Raise ValueError with the path unless ``data`` is a valid input of the layer.
 
     Dense layers take (inputs,), (rows, inputs) or (batch, time, inputs); convolutions
-    (rows, channels, *sizes) or one row alone.
+    (rows, channels, *sizes) or a single row.
     """
     if not isinstance(data, Tensor):
         raise ValueError(f"{path} takes one tensor, got {type(data).__name__}")
     if isinstance(module, CONVOLUTIONS):
         space = len(module.kernel_size)
-        told = f"(rows, {module.in_channels}, {', '.join('xyz'[:space][::-1])})"
-        # a lazy layer knows its channels only once it has run
+        shape = f"(rows, {module.in_channels}, {', '.join('xyz'[:space][::-1])})"
+        # a lazy layer has 0 channels until its first call
         fits = data.dim() in (space + 1, space + 2) and module.in_channels in (
             0,
             data.shape[-space - 1],
         )
         if module.padding_mode != "zeros":
-            raise ValueError(f"{path} pads with {module.padding_mode!r}, only 'zeros' is counted")
+            raise ValueError(
+                f"{path} has padding_mode={module.padding_mode!r}; only 'zeros' is supported"
+            )
     else:
         inputs = _inputs(module)
-        told = f"(rows, {inputs}) or (batch, time, {inputs})"
+        shape = f"(rows, {inputs}) or (batch, time, {inputs})"
         fits = data.dim() in (1, 2, 3) and inputs in (0, data.shape[-1])
     if not fits:
         raise ValueError(
-            f"{path} ({type(module).__name__}) takes {told}, got shape {tuple(data.shape)}"
+            f"{path} ({type(module).__name__}) takes {shape}, got shape {tuple(data.shape)}"
         )
 
 
 def as_rows(module: nn.Module, data: Tensor) -> Tensor:
-    """An input of a layer as (rows, inputs) in at least float32."""
+    """Return an input of a layer as (rows, inputs) in at least float32."""
     if data.dtype is not torch.float32 and data.dtype is not torch.float64:
         data = data.float()
     if not isinstance(module, CONVOLUTIONS):
@@ -106,9 +108,12 @@ def as_rows(module: nn.Module, data: Tensor) -> Tensor:
 
 
 def dense_map(module: nn.Module, like: Tensor, skip_zero_weights: bool = False) -> Tensor | int:
-    """Synapses of each input of a dense layer: its outputs, or without zeros (inputs,).
+    """Return the synapses per input of a dense layer: a number, or (inputs,) without zeros.
 
-    ``like`` gives the type and device of numbers.
+    Args:
+        module: the layer.
+        like: a tensor with the dtype and device of the result.
+        skip_zero_weights: True to ignore weights that are 0 now.
     """
     weight = cast(Tensor, module.weight)
     by_input = weight if isinstance(module, LinearTorch) else weight.T
@@ -116,7 +121,7 @@ def dense_map(module: nn.Module, like: Tensor, skip_zero_weights: bool = False) 
 
 
 def nonzero(by_input: Tensor, like: Tensor) -> Tensor:
-    """Weights other than zero of each row of (inputs, outputs), (inputs,)."""
+    """Return the number of nonzero weights of each row of (inputs, outputs), (inputs,)."""
     return (by_input.detach() != 0).sum(1).to(like)
 
 
@@ -126,18 +131,20 @@ def conv_map(
     outputs: Sequence[int],
     skip_zero_weights: bool = False,
 ) -> Tensor:
-    """Synapses of each input position of a convolution, int64 (channels * positions,).
+    """Return the synapses of each input position of a convolution, int64 (channels * positions,).
 
     Args:
-        module: plain or transposed, of one to three dimensions, padded with zeros.
-        sizes: of the input in space.
-        outputs: of the output in space.
-        skip_zero_weights: leave weights out that are 0 now.
+        module: plain or transposed, of one to three dimensions, with zero padding.
+        sizes: spatial sizes of the input.
+        outputs: spatial sizes of the output.
+        skip_zero_weights: True to ignore weights that are 0 now.
     """
     assert isinstance(module, CONVOLUTIONS)
     transposed = isinstance(module, TRANSPOSED)
     kernel, dilation = module.kernel_size, module.dilation
-    if isinstance(module.padding, str):  # "same" puts the odd one behind, "valid" has none
+    if isinstance(
+        module.padding, str
+    ):  # "same" pads one more at the end if odd, "valid" has no padding
         same = module.padding == "same"
         padding = [d * (k - 1) // 2 if same else 0 for d, k in zip(dilation, kernel, strict=True)]
     else:

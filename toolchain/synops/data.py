@@ -1,4 +1,4 @@
-"""``hook_data``: where hooks leave what they found, on the layer or the model itself."""
+"""``hook_data``: the results of hooks, stored on the layer or the model itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["HookData", "hook_data"]
 
 
 class HookData(dict[str, Any]):
-    """A dictionary whose copies are cut from the graph.
+    """Dictionary whose copies are detached from the autograd graph.
 
-    What hooks find stays part of the graph, so that a loss can use it, and torch refuses to copy
-    such tensors; a model must not become impossible to copy because it was counted.
+    The results of hooks are differentiable, so that a loss can use them, and torch cannot copy such
+    tensors; a model with hooks must still be copyable.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HookData:
@@ -24,16 +24,16 @@ class HookData(dict[str, Any]):
 
 
 def hook_data(module: nn.Module) -> HookData:
-    """The dictionary of ``module``, made where there is none."""
-    kept = getattr(module, "hook_data", None)
-    if not isinstance(kept, HookData):
-        kept = HookData(kept or {})
-        module.hook_data = kept  # type: ignore[assignment]
-    return kept
+    """Return the ``hook_data`` of ``module``, created if there is none."""
+    data = getattr(module, "hook_data", None)
+    if not isinstance(data, HookData):
+        data = HookData(data or {})
+        module.hook_data = data  # type: ignore[assignment]
+    return data
 
 
-def _detached(given: dict[Any, Any]) -> HookData:
-    return HookData({key: _copy(value) for key, value in given.items()})
+def _detached(data: dict[Any, Any]) -> HookData:
+    return HookData({key: _copy(value) for key, value in data.items()})
 
 
 def _copy(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Which layers of a model have synapses, which spike, and how their arrays are laid out.
+"""Classification of a model's layers: with synapses, spiking, and the layout of their arrays.
 
-Every module that owns parameters has to be of a kind listed here; one that is not is refused by
-its path, since its synapses would be left out of the count without a word.
+Every module with parameters must be of a type listed here; any other raises an error with its path,
+since its synapses would silently be missing from the count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = [
     "DENSE",
     "TRANSPOSED",
     "Key",
-    "Layers",
+    "ModelLayers",
     "batch_and_time",
     "emits_spikes",
     "is_squeezed",
@@ -33,7 +33,7 @@ Key = int | str
 DENSE = (nn.Linear, LinearTorch)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
-# their parameters scale or shift single values
+# their parameters scale or shift each value on its own
 _WITHOUT_SYNAPSES = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
@@ -50,15 +50,15 @@ _WITHOUT_SYNAPSES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layers:
-    """What was found in a model.
+class ModelLayers:
+    """The layers of a model by type.
 
     Attributes:
-        weighted: layers with weights by path.
-        recurrent: layers with recurrent weights of their own (``w_rec``) by path.
-        feedback: a spiking layer -> paths of the weighted layers that feed its spikes back.
-        opaque: modules that are looked at from outside only.
-        spiking: spiking layers by path.
+        weighted: path -> layers with weights.
+        recurrent: path -> layers with recurrent weights of their own (``w_rec``).
+        feedback: spiking layer -> paths of the weighted layers that feed its spikes back.
+        opaque: modules whose inside is not traced.
+        spiking: path -> spiking layers.
     """
 
     weighted: dict[str, nn.Module]
@@ -68,45 +68,45 @@ class Layers:
     spiking: dict[str, nn.Module]
 
 
-def survey(model: nn.Module, ignore: Collection[str | type[nn.Module]] = ()) -> Layers:
-    """The layers of ``model`` by what they are.
+def survey(model: nn.Module, ignore: Collection[str | type[nn.Module]] = ()) -> ModelLayers:
+    """Classify the layers of ``model``.
 
     Args:
         model: any tree of modules.
-        ignore: paths and types of modules that are left out, with all below them.
+        ignore: paths and types of modules to ignore, with all below them.
 
     Raises:
-        ValueError: modules with parameters that are of no known kind, by path; a path in
-            ``ignore`` that is not there; a model that is itself a layer with weights.
+        ValueError: modules with parameters of unknown type (the message lists their paths); a path
+            in ``ignore`` that does not exist; a model that is itself a layer with weights.
     """
     paths = {path: module for path, module in model.named_modules() if path}
     if _is_weighted(model) or _is_recurrent(model):
-        raise ValueError(f"{type(model).__name__} is one layer; put it into an nn.Sequential")
-    left_out = {path for path, module in paths.items() if _ignored(path, module, ignore)}
+        raise ValueError(f"{type(model).__name__} is a single layer; wrap it in an nn.Sequential")
+    ignored = {path for path, module in paths.items() if _ignored(path, module, ignore)}
     missing = {name for name in ignore if isinstance(name, str)} - paths.keys()
     if missing:
-        raise ValueError(f"ignore names {sorted(missing)}, which the model does not have")
-    seen = {path: m for path, m in paths.items() if not _within(path, left_out)}
-    _refuse_unknown({"": model, **seen})
-    weighted = {path: module for path, module in seen.items() if _is_weighted(module)}
-    recurrent = {path: module for path, module in seen.items() if _is_recurrent(module)}
+        raise ValueError(f"ignore contains {sorted(missing)}, which the model does not have")
+    counted = {path: m for path, m in paths.items() if not _within(path, ignored)}
+    _refuse_unknown({"": model, **counted})
+    weighted = {path: module for path, module in counted.items() if _is_weighted(module)}
+    recurrent = {path: module for path, module in counted.items() if _is_recurrent(module)}
     feedback = {
         module: [inner for inner in weighted if _within(inner, {f"{path}.rec_connect"})]
-        for path, module in seen.items()
+        for path, module in counted.items()
         if isinstance(getattr(module, "rec_connect", None), nn.Module)
     }
-    inside = [m for m in seen.values() if _is_weighted(m) or _is_neuron(m)]
-    return Layers(
+    inside = [m for m in counted.values() if _is_weighted(m) or _is_neuron(m)]
+    return ModelLayers(
         weighted=weighted,
         recurrent=recurrent,
         feedback=feedback,
-        opaque=[*inside, *(paths[path] for path in left_out)],
-        spiking={p: m for p, m in seen.items() if _is_stateful(m) and emits_spikes(m)},
+        opaque=[*inside, *(paths[path] for path in ignored)],
+        spiking={p: m for p, m in counted.items() if _is_stateful(m) and emits_spikes(m)},
     )
 
 
-def keys(model: nn.Module, layers: Layers) -> dict[str, Key]:
-    """Path -> key: the index where every layer is a direct child of an ``nn.Sequential``."""
+def keys(model: nn.Module, layers: ModelLayers) -> dict[str, Key]:
+    """Return path -> key; the index if every layer is a direct child of an ``nn.Sequential``."""
     paths = [*layers.weighted, *layers.recurrent]
     order = {name: index for index, (name, _) in enumerate(model.named_children())}
     if isinstance(model, nn.Sequential) and all(path in order for path in paths):
@@ -115,28 +115,28 @@ def keys(model: nn.Module, layers: Layers) -> dict[str, Key]:
 
 
 def emits_spikes(module: nn.Module) -> bool:
-    """Whether what leaves a layer is spikes; a leaky membrane alone passes values on."""
+    """Return True if the output of a layer is spikes, False for membrane values."""
     does_spike = getattr(module, "does_spike", True) and getattr(module, "emits", "spikes")
     return does_spike in (True, "spikes")
 
 
 def is_squeezed(module: nn.Module) -> bool:
-    """Whether a spiking layer works on (batch * time, ...)."""
+    """Return True if a spiking layer takes (batch * time, ...)."""
     return any(cls.__name__ in ("Squeeze", "SqueezeMixin") for cls in type(module).__mro__)
 
 
 def batch_and_time(module: nn.Module, rows: int) -> tuple[int, int]:
-    """How a squeezed layer cuts ``rows`` into (batch, time); ValueError if they do not divide."""
-    cut = getattr(module, "batch_and_time", None)
-    if cut is not None:
-        batch, time = cut(rows)
+    """Return the (batch, time) of ``rows`` of a squeezed layer; ValueError if they do not fit."""
+    split = getattr(module, "batch_and_time", None)
+    if split is not None:
+        batch, time = split(rows)
         return int(batch), int(time)
     batch = int(getattr(module, "batch_size", None) or -1)
     steps = int(getattr(module, "num_timesteps", None) or -1)
     if batch < 0:
         batch = rows // steps
     if batch < 1 or rows % batch:
-        raise ValueError(f"{rows} rows are no whole number of {batch}")
+        raise ValueError(f"{rows} rows are not a multiple of batch_size={batch}")
     return batch, rows // batch
 
 
@@ -145,7 +145,7 @@ def _is_weighted(module: nn.Module) -> bool:
 
 
 def _is_stateful(module: nn.Module) -> bool:
-    # by name as well, so that the layers of sinabs count as what they are
+    # by class name too, for the layers of sinabs without importing it
     names = (cls.__name__ for cls in type(module).__mro__)
     return isinstance(module, StatefulLayer) or "StatefulLayer" in names
 
@@ -167,10 +167,10 @@ def _within(path: str, roots: Collection[str]) -> bool:
     return any(path == root or path.startswith(f"{root}.") for root in roots)
 
 
-def _refuse_unknown(seen: dict[str, nn.Module]) -> None:
+def _refuse_unknown(counted: dict[str, nn.Module]) -> None:
     unknown = [
         f"{path or 'the model itself'} ({type(module).__name__})"
-        for path, module in seen.items()
+        for path, module in counted.items()
         if module._parameters
         and any(parameter is not None for parameter in module._parameters.values())
         and not (
@@ -179,6 +179,6 @@ def _refuse_unknown(seen: dict[str, nn.Module]) -> None:
     ]
     if unknown:
         raise ValueError(
-            f"synapses can not be counted in {', '.join(unknown)}; "
-            "name what has none, or should not count, in ignore"
+            f"synapses cannot be counted in {', '.join(unknown)}; "
+            "add modules without synapses, or not to be counted, to ignore"
         )

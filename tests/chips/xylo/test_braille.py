@@ -110,14 +110,14 @@ def test_the_report_has_a_line_for_each_rate(path, capsys):
     printed = capsys.readouterr().out
     for rate in ("1 %", "2 %", "5 %", "10 %"):
         assert f" {rate}" in printed
-    assert "which does not fit: it keeps up on average only" in printed
+    assert "too many: the chip keeps up only on average" in printed
 
 
 # ---- the published file ----
 
 
 def test_the_published_network_goes_onto_the_chip(published):
-    d = braille.deployed(published)
+    d = braille.deploy_file(published)
     assert d.lag == 1
     assert d.program.hidden == 40
     assert d.program.outputs == 7
@@ -132,7 +132,7 @@ def test_the_published_network_goes_onto_the_chip(published):
 
 def test_the_published_network_is_calm_as_trained_and_not_as_the_chip_fires(published):
     # one spike a step was the rule in training; the chip's hidden neurons have no such limit
-    found = braille.runs(braille.deployed(published), braille.touches(0.02, 1))
+    found = braille.runs(braille.deploy_file(published), braille.touches(0.02, 1))
     mean = {name: run.layers["lif1.lif"].spikes.mean() for name, run in found.items()}
     assert 0.01 < mean["trained"] < 0.03
     assert mean["firing"] > 10 * mean["trained"]
@@ -140,7 +140,7 @@ def test_the_published_network_is_calm_as_trained_and_not_as_the_chip_fires(publ
 
 
 def test_the_page_prints_what_the_example_finds(published, capsys):
-    braille.report(braille.deployed(published), range(1, 4))
+    braille.report(braille.deploy_file(published), range(1, 4))
     printed = capsys.readouterr().out
     page = (Path(__file__).parents[3] / "docs" / "xylo.md").read_text(encoding="utf-8")
     rows = [line.strip(" |").split(" | ") for line in page.splitlines() if " to " in line]

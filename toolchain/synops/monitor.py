@@ -1,8 +1,8 @@
-"""Hooks on a model that tell, pass by pass, what each of its layers costs.
+"""Hooks on a model that report the synaptic operations of each layer in every pass.
 
-A pass is one call of the model itself. Where average pools lead is looked up by running the pass
-under :class:`PoolFactors`, and inputs of layers are checked on the way; a pass whose input shapes
-were seen before, in the same mode and without any pool, is only counted.
+A pass is one call of the model itself. It runs under :class:`PoolFactors`, which follows average
+pools and checks the inputs of layers; a pass with input shapes and mode of an earlier pass without
+pools is counted without this tracing.
 """
 
 from __future__ import annotations
@@ -13,50 +13,53 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from toolchain.synops.counts import Cost, as_rows, check_input, conv_map, dense_map, nonzero
-from toolchain.synops.layers import CONVOLUTIONS, Layers, emits_spikes, is_squeezed
+from toolchain.synops.layers import CONVOLUTIONS, ModelLayers, emits_spikes, is_squeezed
 from toolchain.synops.pool_factors import ONE, PoolFactors, tensors
 
-__all__ = ["Sink", "Watch"]
+__all__ = ["Monitor", "Sink"]
 
 
 class Sink(Protocol):
-    """Who wants to know."""
+    """Receiver of the synops of each layer."""
 
     def begin(self) -> None:
-        """A pass starts, or starts over; what was told since the last ``end`` does not count."""
+        """Start a pass; discard reports since the last ``end``."""
 
     def cost(self, path: str, cost: Cost) -> None:
-        """The layer at ``path`` was called; ``cost.rows`` is 0 inside a recurrent layer."""
+        """Receive one call of the layer at ``path``; ``cost.rows`` is 0 in a recurrent layer."""
 
     def rows(self, path: str, rows: int, steps: int) -> None:
-        """Time steps, of all samples and of each, over which ``path`` feeds spikes back.
+        """Receive the timesteps over which ``path`` feeds spikes back.
 
-        ``steps`` is 0 where the layer around it has no axis of time.
+        Args:
+            path: the layer with the recurrent weights.
+            rows: timesteps of all samples together.
+            steps: timesteps of each sample; 0 if the spiking layer has no time axis.
         """
 
     def end(self) -> None:
-        """The pass has come to its end without a fault."""
+        """Finish a pass that raised no error."""
 
 
-class Watch:
-    """What ``sink`` is told, until :meth:`remove`.
+class Monitor:
+    """Hooks that report every pass of a model to a sink, until :meth:`remove`.
 
     Args:
         model: the model; one call of it is one pass.
-        layers: its layers, by ``survey``.
-        sink: is told of every pass.
-        skip_zero_weights: weights that are 0 at the time of the call are no synapses.
+        layers: its layers, from ``survey``.
+        sink: receives the reports.
+        skip_zero_weights: True to ignore weights that are 0 at the time of the call.
     """
 
     def __init__(
-        self, model: nn.Module, layers: Layers, sink: Sink, skip_zero_weights: bool = False
+        self, model: nn.Module, layers: ModelLayers, sink: Sink, skip_zero_weights: bool = False
     ) -> None:
         self._model = model
         self._layers = layers
         self._sink = sink
         self._skip_zero_weights = skip_zero_weights
         self._paths = {m: path for path, m in {**layers.weighted, **layers.recurrent}.items()}
-        self._fed_back = {path for inner in layers.feedback.values() for path in inner}
+        self._feedback_paths = {path for inner in layers.feedback.values() for path in inner}
         self._maps: dict[str, tuple[Any, Tensor]] = {}
         self._before: dict[str, Any] = {}
         self._factors: dict[str, float] = {}
@@ -64,67 +67,71 @@ class Watch:
         self._signature: Any = None
         self._open = False
         self._tracing: PoolFactors | None = None
-        self._traced: list[Any] = []
+        self._tracing_handles: list[Any] = []
         self._handles = list(self._hooks())
 
     def remove(self) -> None:
-        """Take every hook away; a second time does nothing."""
+        """Remove all hooks; further calls have no effect."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
     def _hooks(self) -> Iterable[Any]:
-        yield self._model.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True)
+        yield self._model.register_forward_pre_hook(
+            self._start_pass, prepend=True, with_kwargs=True
+        )
         for module in self._layers.feedback:
             yield module.register_forward_pre_hook(self._feeds_back, with_kwargs=True)
         for module in self._layers.weighted.values():
             yield module.register_forward_hook(self._weighted, with_kwargs=True)
         for module in self._layers.recurrent.values():
-            yield module.register_forward_pre_hook(self._remember)
+            yield module.register_forward_pre_hook(self._store_spikes)
             yield module.register_forward_hook(self._recurrent)
-        yield self._model.register_forward_hook(self._leave, always_call=True)
+        yield self._model.register_forward_hook(self._end_pass, always_call=True)
 
     def _tracing_hooks(self) -> Iterable[Any]:
         for module in self._layers.opaque:
-            yield module.register_forward_pre_hook(self._starts, prepend=True, with_kwargs=True)
-            yield module.register_forward_hook(self._ends, with_kwargs=True)
-        for module in self._layers.feedback:  # after the others, to come before them
+            yield module.register_forward_pre_hook(
+                self._start_layer, prepend=True, with_kwargs=True
+            )
+            yield module.register_forward_hook(self._end_layer, with_kwargs=True)
+        for module in self._layers.feedback:  # registered last with prepend=True, to run first
             inner: nn.Module = module.rec_connect  # type: ignore[assignment]
-            yield inner.register_forward_pre_hook(self._show, prepend=True)
-            yield inner.register_forward_hook(self._hide)
+            yield inner.register_forward_pre_hook(self._show_inner, prepend=True)
+            yield inner.register_forward_hook(self._hide_inner)
 
     # ---- the pass ----
 
-    def _enter(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        self._abandon()
+    def _start_pass(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        self._stop()
         self._signature = (model.training, *(tensor.shape for tensor in tensors((args, kwargs))))
         self._open = True
         self._sink.begin()
         if self._signature not in self._without_pools:
-            self._traced = list(self._tracing_hooks())
+            self._tracing_handles = list(self._tracing_hooks())
             self._tracing = PoolFactors(model)
             self._tracing.mark((args, kwargs))
             self._tracing.__enter__()  # type: ignore[no-untyped-call]
 
-    def _leave(self, model: nn.Module, args: Any, out: Any) -> None:
+    def _end_pass(self, model: nn.Module, args: Any, out: Any) -> None:
         if not self._open:
             return
         tracing = self._tracing
-        self._abandon()
-        if out is None:  # the forward has failed
+        self._stop()
+        if out is None:  # the forward pass raised an error
             self._sink.begin()
             return
         if tracing is not None and not tracing.pooled:
             self._without_pools.add(self._signature)
         self._sink.end()
 
-    def _abandon(self) -> None:
+    def _stop(self) -> None:
         self._open = False
         self._before.clear()
         self._factors.clear()
-        for handle in self._traced:
+        for handle in self._tracing_handles:
             handle.remove()
-        self._traced = []
+        self._tracing_handles = []
         if self._tracing is not None:
             self._tracing.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self._tracing = None
@@ -143,7 +150,7 @@ class Watch:
         else:
             steps = data.shape[1] if data.dim() == 3 else 0
             fan_out = dense_map(module, rows, self._skip_zero_weights)
-        counted = 0 if path in self._fed_back else rows.shape[0]
+        counted = 0 if path in self._feedback_paths else rows.shape[0]
         factor = self._factors.pop(path, 1.0)
         self._sink.cost(path, Cost(rows.sum(0), fan_out, counted, factor, steps))
 
@@ -151,31 +158,31 @@ class Watch:
         self, path: str, module: nn.Module, data: Tensor, out: Tensor, rows: Tensor
     ) -> Tensor:
         key = (data.shape, out.shape, rows.dtype, rows.device)
-        kept = self._maps.get(path)
-        if kept is not None and kept[0] == key and not self._skip_zero_weights:
-            return kept[1]
+        cached = self._maps.get(path)
+        if cached is not None and cached[0] == key and not self._skip_zero_weights:
+            return cached[1]
         space = len(module.kernel_size)  # type: ignore[arg-type]
         sizes, outputs = data.shape[-space:], out.shape[-space:]
-        made = conv_map(module, sizes, outputs, self._skip_zero_weights).to(rows)
-        self._maps[path] = (key, made)
-        return made
+        fan_out = conv_map(module, sizes, outputs, self._skip_zero_weights).to(rows)
+        self._maps[path] = (key, fan_out)
+        return fan_out
 
-    def _remember(self, module: nn.Module, args: Any) -> None:
+    def _store_spikes(self, module: nn.Module, args: Any) -> None:
         self._before[self._paths[module]] = getattr(module, "spikes", None)
 
     def _recurrent(self, module: nn.Module, args: Any, out: Any) -> None:
-        """Spikes of each step enter in the next; those of the last call in the first."""
+        """Report the recurrent spikes, which arrive one timestep later, also from the last call."""
         path, spikes = self._paths[module], _first(out, {})
         before = self._before.pop(path, None)
         if not self._open:
             return
-        fed_back = spikes[:, :-1].sum((0, 1))
+        feedback = spikes[:, :-1].sum((0, 1))
         if before is not None and before.shape == spikes[:, 0].shape:
-            fed_back = fed_back + before.sum(0)
+            feedback = feedback + before.sum(0)
         weight: Tensor = module.w_rec  # type: ignore[assignment]
         fan_out = nonzero(weight, spikes) if self._skip_zero_weights else weight.shape[1]
         batch, steps = spikes.shape[:2]
-        self._sink.cost(path, Cost(fed_back, fan_out, batch * steps, steps=steps))
+        self._sink.cost(path, Cost(feedback, fan_out, batch * steps, steps=steps))
 
     # ---- inside a layer with rec_connect ----
 
@@ -187,9 +194,9 @@ class Watch:
         for path in self._layers.feedback[module]:
             self._sink.rows(path, rows, steps)
 
-    # ---- while a pass is watched ----
+    # ---- while a pass is traced ----
 
-    def _starts(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+    def _start_layer(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         tracing = self._tracing
         if tracing is None:
             return
@@ -200,7 +207,7 @@ class Watch:
             self._factors[path] = tracing.factor(data, path)
         tracing.hidden.append(True)
 
-    def _ends(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+    def _end_layer(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         tracing = self._tracing
         if tracing is None:
             return
@@ -208,18 +215,18 @@ class Watch:
         spikes = module in self._paths or emits_spikes(module)
         tracing.mark(out, ONE if spikes else tracing.of((args, kwargs)))
 
-    def _show(self, module: nn.Module, args: Any) -> None:
+    def _show_inner(self, module: nn.Module, args: Any) -> None:
         if self._tracing is not None:
             self._tracing.mark(args)
             self._tracing.hidden.append(False)
 
-    def _hide(self, module: nn.Module, args: Any, out: Any) -> None:
+    def _hide_inner(self, module: nn.Module, args: Any, out: Any) -> None:
         if self._tracing is not None:
             self._tracing.hidden.pop()
 
 
 def _first(args: Any, kwargs: Any) -> Any:
-    """What a layer was given, or gave, before all else."""
+    """Return the first input or output of a layer."""
     if isinstance(args, Tensor):
         return args
     if args:
