@@ -7,10 +7,10 @@ from tests.builders import chain, dense
 from toolchain.fidelity import diagnostics_of, measured, rounded
 from toolchain.ir import Conv2d, Neuron
 from toolchain.passes import fold_gain, quantize
-from toolchain.passes.quantize import Bits
+from toolchain.passes.quantize import WordWidths
 from toolchain.runs.recording import Recording
 
-BITS = Bits(weight=8, bias=8, threshold=16, state=16)
+BITS = WordWidths(weight=8, bias=8, threshold=16, state=16)
 
 
 def shifted(graph, mem, syn=None, **changes):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.cases import each
-from toolchain.hardware import Choice, Quantity
+from toolchain.hardware import AllowedValues, Quantity
 from toolchain.hardware.quantity import FrozenMap
 from toolchain.hardware.units import COUNTED, factor, same_dimension
 
@@ -72,7 +72,7 @@ def test_an_unknown_unit_is_refused(unit):
 @pytest.mark.parametrize("values", [(), (2, 1), (1, 1, 2)])
 def test_the_values_of_a_choice_ascend(values):
     with pytest.raises(ValidationError, match="values must be one or more, ascending"):
-        Choice(values=values, unit="px", source="s", basis="assumed")
+        AllowedValues(values=values, unit="px", source="s", basis="assumed")
 
 
 @each("unit", COUNTED)

@@ -8,8 +8,8 @@ from toolchain.ir import (
     Conv1d,
     Conv2d,
     Linear,
+    MembraneReadout,
     Neuron,
-    Readout,
     Scale,
     SumPool2d,
     decay,
@@ -76,7 +76,7 @@ def test_what_makes_no_sense_is_refused(build, message):
         (Conv2d(weight=np.ones((1, 1, 3, 3)), dilation=2), (1, 8, 8), (1, 4, 4)),
         (SumPool2d(kernel=2, stride=2), (3, 5, 4), (3, 2, 2)),
         (Neuron(shape=(2,), v_threshold=1.0, alpha_syn=[0.5, 0.9]), (4,), (2,)),
-        (Readout(shape=(2,)), (2,), (2,)),
+        (MembraneReadout(shape=(2,)), (2,), (2,)),
     ],
 )
 def test_shapes_follow(node, given, made):
@@ -91,7 +91,7 @@ def test_shapes_follow(node, given, made):
         (Conv2d(weight=np.ones((4, 2, 9, 9))), (2, 8, 8)),
         (SumPool2d(kernel=4, stride=4), (3, 3, 3)),
         (BatchNorm(mean=[0.0], var=[1.0], gamma=[1.0], beta=[0.0], eps=0.0), (2, 3, 3)),
-        (Readout(shape=(2,)), (3,)),
+        (MembraneReadout(shape=(2,)), (3,)),
     ],
 )
 def test_an_input_that_does_not_fit_is_refused(node, given):

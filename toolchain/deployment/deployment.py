@@ -22,7 +22,7 @@ from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.report import Sheet, Text, render
-from toolchain.runs import Activity, Recording, Spikes
+from toolchain.runs import Activity, InputSpikes, Recording
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
 from toolchain.runs.spikes import are_events
@@ -61,7 +61,7 @@ class Deployment(Parts):
 
     def simulate(
         self,
-        spikes: Spikes,
+        spikes: InputSpikes,
         *,
         record: bool = False,
         timing: Timing = "clocked",
@@ -84,7 +84,7 @@ class Deployment(Parts):
         """
         return self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
 
-    def reference(self, spikes: Spikes, *, record: bool = False) -> Recording:
+    def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """What the trained network computes, in float64, in the shapes of the Graph.
 
         Of event arrays, the network gets the counts of each timestep.
@@ -92,13 +92,17 @@ class Deployment(Parts):
         counts = self._counts(spikes, self.graph)
         return _flat_output(interpret(self.graph, counts, record=record))
 
-    def reference_quantized(self, spikes: Spikes, *, record: bool = False) -> Recording:
+    def reference_quantized(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """The quantized graph in float64: its integers, without the chip's integer arithmetic."""
         counts = self._counts(spikes, self.quantized)
         return _flat_output(interpret(self.quantized, counts, record=record))
 
     def compare(
-        self, spikes: Spikes, *, options: Options | None = None, permutations: int | None = None
+        self,
+        spikes: InputSpikes,
+        *,
+        options: Options | None = None,
+        permutations: int | None = None,
     ) -> Comparison:
         """Compare the chip with the trained network, layer by layer, the chip's lag undone.
 
@@ -130,7 +134,7 @@ class Deployment(Parts):
             orders=self.on_chip.order_spread(given, chosen),
         )
 
-    def trace(self, spikes: Spikes) -> Trace:
+    def trace(self, spikes: InputSpikes) -> Trace:
         """Run ``spikes`` through every layer, on the chip and in the trained network."""
         chip = partial(self.simulate, record=True)
         return trace(
@@ -147,12 +151,12 @@ class Deployment(Parts):
     def _takes_events(self) -> bool:
         return "event" in self.family.TIMINGS
 
-    def _counts(self, spikes: Spikes, graph: Graph) -> Array:
+    def _counts(self, spikes: InputSpikes, graph: Graph) -> Array:
         """``spikes`` as counts in the shape of that graph's input."""
         counts = counts_of(self.family, self.graph, spikes, "spikes")
         return counts.reshape(*counts.shape[:2], *graph.shape(graph.input))
 
-    def _for_chip(self, spikes: Spikes) -> Spikes:
+    def _for_chip(self, spikes: InputSpikes) -> InputSpikes:
         """``spikes`` as the chip takes them: events as they are, counts in its input's shape."""
         if are_events(spikes) and self._takes_events:
             return spikes
@@ -160,7 +164,7 @@ class Deployment(Parts):
 
     def estimate(
         self,
-        spikes: Spikes | None = None,
+        spikes: InputSpikes | None = None,
         rates: Mapping[str, float] | None = None,
         clock_hz: float | None = None,
         *,
@@ -195,7 +199,7 @@ class Deployment(Parts):
 
     def _activity_of(
         self,
-        spikes: Spikes | None,
+        spikes: InputSpikes | None,
         rates: Mapping[str, float] | None,
         steps: int | None,
         recording: Recording | None,

@@ -19,7 +19,7 @@ __all__ = ["Trace", "trace"]
 MOST = 4_000_000
 """States of all layers in all timesteps that are held at once: tens of megabytes."""
 
-Run = Callable[[Array], Recording]
+RunFunction = Callable[[Array], Recording]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,9 +44,9 @@ def trace(
     quantized: Graph,
     spikes: Array,
     *,
-    reference: Run,
-    chip: Run,
-    one_by_one: Run | None,
+    reference: RunFunction,
+    chip: RunFunction,
+    one_by_one: RunFunction | None,
     lags: Mapping[str, int],
 ) -> Trace:
     """Run ``spikes`` through every layer, trained and on the chip, and compare them.

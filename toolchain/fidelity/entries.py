@@ -16,7 +16,7 @@ __all__ = [
     "Effect",
     "Entry",
     "Fidelity",
-    "Value",
+    "FieldValue",
     "entry_data",
     "entry_of",
     "number",
@@ -24,7 +24,7 @@ __all__ = [
     "weakest",
 ]
 
-Value: TypeAlias = float | str | None
+FieldValue: TypeAlias = float | str | None
 
 UNCHECKED = "not checked: no calibration"
 """Note of a condition on data without calibration."""
@@ -65,8 +65,8 @@ class Change:
 
     what: str
     fidelity: Fidelity
-    before: Value = None
-    after: Value = None
+    before: FieldValue = None
+    after: FieldValue = None
     unit: str = ""
     error: float | None = None
     note: str = ""

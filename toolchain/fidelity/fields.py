@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.fidelity.ledger import Change, Fidelity, Value
+from toolchain.fidelity.ledger import Change, Fidelity, FieldValue
 from toolchain.ir import Conv2d, Graph, Linear, Node, time_constant
 
 __all__ = [
@@ -60,7 +60,7 @@ def _same(old: Any, new: Any) -> bool:
     return type(old) is type(new) and bool(old == new)
 
 
-def value_of(value: Any) -> Value:
+def value_of(value: Any) -> FieldValue:
     """Return a field as data: a number if all neurons share one, ``0.1 to 0.3``, or its text."""
     if value is None or isinstance(value, (str, int, float)):
         return value
@@ -74,7 +74,7 @@ def value_of(value: Any) -> Value:
     return f"{low:.3g} to {high:.3g}"
 
 
-def _finite(value: float) -> Value:
+def _finite(value: float) -> FieldValue:
     """Return a number, or a word for what JSON has no number for."""
     return value if np.isfinite(value) else "infinite"
 

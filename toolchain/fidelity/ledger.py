@@ -25,7 +25,7 @@ from toolchain.fidelity.entries import (
     Effect,
     Entry,
     Fidelity,
-    Value,
+    FieldValue,
     entry_data,
     entry_of,
     number,
@@ -52,8 +52,8 @@ __all__ = [
     "Effect",
     "Entry",
     "Fidelity",
+    "FieldValue",
     "Ledger",
-    "Value",
     "weakest",
 ]
 

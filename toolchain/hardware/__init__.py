@@ -6,11 +6,11 @@ A family derives the model of its files from ``SpecBase``; ``toolchain.chips.loa
 from toolchain.hardware.chip import Erratum, Source, SpecBase
 from toolchain.hardware.overlay import Overlay, read_overlay, write_overlay
 from toolchain.hardware.power import ActionPrice, Power, Rail, RailMode
-from toolchain.hardware.quantity import Choice, Price, Quantity
+from toolchain.hardware.quantity import AllowedValues, Price, Quantity
 
 __all__ = [
     "ActionPrice",
-    "Choice",
+    "AllowedValues",
     "Erratum",
     "Overlay",
     "Power",

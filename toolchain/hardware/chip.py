@@ -8,7 +8,14 @@ from pydantic import PrivateAttr, StringConstraints
 from typing_extensions import Self
 
 from toolchain.hardware.power import Power
-from toolchain.hardware.quantity import Choice, Price, Quantity, SourceKey, SpecModel, Table
+from toolchain.hardware.quantity import (
+    AllowedValues,
+    NameTable,
+    Price,
+    Quantity,
+    SourceKey,
+    SpecModel,
+)
 
 __all__ = ["Erratum", "Name", "Source", "SpecBase"]
 
@@ -60,7 +67,7 @@ class SpecBase(SpecModel):
     family: str
     title: str
     aliases: tuple[Name, ...] = ()
-    sources: Table[Source]
+    sources: NameTable[Source]
     errata: tuple[Erratum, ...] = ()
     power: Power
     _origin: str = PrivateAttr(default="")
@@ -93,6 +100,6 @@ class SpecBase(SpecModel):
         chip._origin = origin
         return chip
 
-    def cite(self, quantity: Quantity | Choice | Price) -> str:
+    def cite(self, quantity: Quantity | AllowedValues | Price) -> str:
         """Who says so: ``speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)``."""
         return f"{self.name}.yaml, {self.sources[quantity.source].title} ({quantity.basis})"

@@ -11,13 +11,13 @@ from toolchain.hardware.yaml_file import Location
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["Fault", "dotted", "report", "text_of"]
+__all__ = ["LineFault", "dotted", "report", "text_of"]
 
-Fault = tuple[int, str]
+LineFault = tuple[int, str]
 """The line, counted from 1, and what is wrong there."""
 
 
-def report(path: Path, faults: Iterable[Fault]) -> str:
+def report(path: Path, faults: Iterable[LineFault]) -> str:
     """All faults of a file, in the order of their lines."""
     lines = [f"  line {line}: {text}" for line, text in sorted(faults)]
     number = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"

@@ -23,9 +23,9 @@ from pydantic import ValidationError
 from toolchain.atomic import write_file
 from toolchain.diagnostics import ChipFileError
 from toolchain.hardware.chip import Name, Source
-from toolchain.hardware.faults import Fault, dotted, report, text_of
-from toolchain.hardware.quantity import Price, SpecModel, Table
-from toolchain.hardware.yaml_file import Document, read_yaml
+from toolchain.hardware.faults import LineFault, dotted, report, text_of
+from toolchain.hardware.quantity import NameTable, Price, SpecModel
+from toolchain.hardware.yaml_file import YamlDocument, read_yaml
 
 __all__ = ["Overlay", "applied", "read_overlay", "write_overlay"]
 
@@ -44,11 +44,11 @@ class Overlay(SpecModel):
 
     chip: Name
     note: str = ""
-    sources: Table[Source]
-    constants: Table[Price]
+    sources: NameTable[Source]
+    constants: NameTable[Price]
 
 
-def read_overlay(path: Path) -> tuple[Overlay, Document]:
+def read_overlay(path: Path) -> tuple[Overlay, YamlDocument]:
     """The file's content, and where in it each field is.
 
     Raises:
@@ -77,7 +77,7 @@ def _said(location: tuple[int | str, ...], text: str) -> str:
     return f"{where}: {text}" if where else text
 
 
-def applied(data: Any, overlay: Overlay, document: Document) -> tuple[Any, list[Fault]]:
+def applied(data: Any, overlay: Overlay, document: YamlDocument) -> tuple[Any, list[LineFault]]:
     """A chip file's data with the overlay's constants, and what does not fit together.
 
     Args:

@@ -17,7 +17,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from toolchain.hardware.quantity import FrozenMap, Price, Quantity, SpecModel, Table, measured_in
+from toolchain.hardware.quantity import (
+    FrozenMap,
+    NameTable,
+    Price,
+    Quantity,
+    SpecModel,
+    measured_in,
+)
 from toolchain.hardware.units import same_dimension
 
 __all__ = ["DRAWS", "ActionPrice", "Power", "Rail", "RailMode"]
@@ -64,7 +71,7 @@ class Rail(SpecModel):
     idle: Draw | None = None
     idle_clock: Annotated[Quantity, measured_in("MHz")] | None = None
     switch: str = ""
-    modes: Table[RailMode] = Field(default_factory=lambda: FrozenMap({}))
+    modes: NameTable[RailMode] = Field(default_factory=lambda: FrozenMap({}))
 
     @model_validator(mode="after")
     def _static_or_idle(self) -> Rail:
@@ -101,7 +108,7 @@ class ActionPrice(SpecModel):
 
     energy: Price
     rail: str = ""
-    share: Table[Fraction] = Field(default_factory=lambda: FrozenMap({}))
+    share: NameTable[Fraction] = Field(default_factory=lambda: FrozenMap({}))
 
     @model_validator(mode="after")
     def _somebody_pays(self) -> ActionPrice:
@@ -132,8 +139,8 @@ class Power(SpecModel):
     ACTIONS: ClassVar[Mapping[str, str]]
     """What the family counts, and the unit of each: one of ``units.COUNTED``."""
 
-    rails: Table[Rail]
-    actions: Table[ActionPrice] = Field(default_factory=lambda: FrozenMap({}))
+    rails: NameTable[Rail]
+    actions: NameTable[ActionPrice] = Field(default_factory=lambda: FrozenMap({}))
     note: str = ""
 
     @property

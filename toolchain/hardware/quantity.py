@@ -20,16 +20,16 @@ from pydantic import (
 from toolchain.hardware.units import factor, same_dimension
 
 __all__ = [
+    "AllowedValues",
     "Basis",
-    "Choice",
     "FrozenMap",
+    "NameTable",
     "Number",
     "Price",
     "Quantity",
     "Scope",
     "SourceKey",
     "SpecModel",
-    "Table",
     "counted_in",
     "measured_in",
 ]
@@ -76,7 +76,7 @@ class FrozenMap(Mapping[str, V]):
         return f"FrozenMap({self._items!r})"
 
 
-Table = Annotated[Mapping[str, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
+NameTable = Annotated[Mapping[str, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
 """A mapping from names, frozen once it is read."""
 
 
@@ -197,7 +197,7 @@ class Price(SpecModel):
         )
 
 
-class Choice(SpecModel):
+class AllowedValues(SpecModel):
     """The values a setting may take, ascending.
 
     Attributes:
@@ -212,13 +212,13 @@ class Choice(SpecModel):
     conditions: str = ""
 
     @model_validator(mode="after")
-    def _values_ascend(self) -> Choice:
+    def _values_ascend(self) -> AllowedValues:
         if not self.values or list(self.values) != sorted(set(self.values)):
             raise ValueError(f"values must be one or more, ascending, got {list(self.values)}")
         return self
 
 
-Specified = TypeVar("Specified", Quantity, Choice)
+Specified = TypeVar("Specified", Quantity, AllowedValues)
 
 
 def _check_unit(unit: str, wanted: str) -> None:
@@ -243,12 +243,12 @@ def measured_in(unit: str, *, signed: bool = False) -> AfterValidator:
 
 
 def counted_in(unit: str, *, least: int = 1) -> AfterValidator:
-    """The field holds a whole number >= ``least`` of exactly ``unit``, or a Choice of them."""
+    """The field holds a whole number >= ``least`` of exactly ``unit``, or AllowedValues of them."""
 
     def check(field: Specified) -> Specified:
         if field.unit != unit:
             raise ValueError(f"is given in {field.unit!r}, needs {unit!r}")
-        for value in field.values if isinstance(field, Choice) else (field.value,):
+        for value in field.values if isinstance(field, AllowedValues) else (field.value,):
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"must be a whole number >= {least}, got {value} {unit}")
         return field

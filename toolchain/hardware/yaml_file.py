@@ -18,7 +18,7 @@ from toolchain.diagnostics import ChipFileError
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
-__all__ = ["Document", "Location", "read_yaml"]
+__all__ = ["Location", "YamlDocument", "read_yaml"]
 
 Location = tuple[str | int, ...]
 """The way to a field: keys, and positions in lists."""
@@ -28,7 +28,7 @@ _MAX_DEPTH = 20
 
 
 @dataclass(slots=True, kw_only=True)
-class Document:
+class YamlDocument:
     """What a file says.
 
     Attributes:
@@ -50,13 +50,13 @@ class Document:
         return self.lines.get(location, 1)
 
 
-def read_yaml(path: Path) -> Document:
+def read_yaml(path: Path) -> YamlDocument:
     """The file's content.
 
     Raises:
         ChipFileError: the file cannot be read, or is no YAML at all.
     """
-    document = Document()
+    document = YamlDocument()
     document.data = _plain(_compose(_text(path), path), (), document)
     return document
 
@@ -98,7 +98,7 @@ def _compose(text: str, path: Path) -> Node | None:
         raise ChipFileError(f"{path}: is not YAML: {error}") from error
 
 
-def _plain(node: Node | None, at: Location, document: Document) -> Any:
+def _plain(node: Node | None, at: Location, document: YamlDocument) -> Any:
     """The data of a node; what is wrong with it goes to ``document.faults``."""
     if node is None:
         return None
@@ -121,7 +121,7 @@ def _plain(node: Node | None, at: Location, document: Document) -> Any:
         return None
 
 
-def _mapping(node: Node, at: Location, document: Document) -> dict[str, Any]:
+def _mapping(node: Node, at: Location, document: YamlDocument) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line, key = key_node.start_mark.line + 1, key_node.value

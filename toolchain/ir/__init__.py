@@ -4,7 +4,7 @@
 """
 
 from toolchain.ir.graph import Edge, Graph
-from toolchain.ir.neuron import Membrane, Neuron, Readout, decay, time_constant
+from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron, decay, time_constant
 from toolchain.ir.nodes import (
     Add,
     AvgPool2d,
@@ -35,10 +35,10 @@ __all__ = [
     "Input",
     "Linear",
     "Membrane",
+    "MembraneReadout",
     "Neuron",
     "Node",
     "Output",
-    "Readout",
     "Scale",
     "Sensor",
     "SumPool2d",

@@ -19,7 +19,7 @@ import numpy as np
 from toolchain.arrays import Array, Shape
 from toolchain.ir.nodes import Node
 
-__all__ = ["Membrane", "Neuron", "Readout", "ResetWhen", "decay", "time_constant"]
+__all__ = ["Membrane", "MembraneReadout", "Neuron", "ResetWhen", "decay", "time_constant"]
 
 ResetWhen: TypeAlias = Literal["same", "next_undecayed", "next_erase_all", "next_corrected"]
 
@@ -45,7 +45,7 @@ def time_constant(alpha: Array, dt: float) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Membrane(Node):
-    """A leaky membrane behind an optional synapse: what Neuron and Readout share.
+    """A leaky membrane behind an optional synapse: what Neuron and MembraneReadout share.
 
     Attributes:
         shape: shape of the layer; every field is a scalar or broadcasts to it.
@@ -175,5 +175,5 @@ class Neuron(Membrane):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Readout(Membrane):
+class MembraneReadout(Membrane):
     """A membrane that never spikes; its output is ``v`` after the step's update."""

@@ -24,7 +24,12 @@ def _kinds(module: types.ModuleType) -> dict[str, type[Node]]:
     return {k: v for k, v in named.items() if isinstance(v, type) and issubclass(v, Node)}
 
 
-KINDS = {**_kinds(nodes), **_kinds(neuron), **_kinds(sensor)}
+STORED_AS = {"MembraneReadout": "Readout"}
+"""Node types whose name in a file differs from that of the class."""
+KINDS = {
+    STORED_AS.get(name, name): kind
+    for name, kind in {**_kinds(nodes), **_kinds(neuron), **_kinds(sensor)}.items()
+}
 
 WORDS: dict[str, tuple[str, ...]] = {
     "compare": ("ge", "gt"),
@@ -46,7 +51,8 @@ def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
                 arrays[f"{name}/{key}"] = value
             else:
                 plain[key] = list(value) if isinstance(value, tuple) else value
-        described.append({"name": name, "kind": type(node).__name__, "fields": plain})
+        kind = type(node).__name__
+        described.append({"name": name, "kind": STORED_AS.get(kind, kind), "fields": plain})
     return arrays, {
         "format": FORMAT,
         "dt": graph.dt,

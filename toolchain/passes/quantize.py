@@ -19,11 +19,11 @@ from toolchain.arrays import Array
 from toolchain.ir import Conv2d, Graph, Linear, Neuron, Node
 from toolchain.passes.weights import scaled, to_rows, weights_of
 
-__all__ = ["Bits", "Scale", "quantize", "rounded", "scales"]
+__all__ = ["QuantizationScale", "WordWidths", "quantize", "rounded", "scales"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bits:
+class WordWidths:
     """Widths of the chip's signed words, bit. ``bias`` None: the chip has no bias."""
 
     weight: int
@@ -33,7 +33,7 @@ class Bits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scale:
+class QuantizationScale:
     """How one layer is scaled.
 
     Attributes:
@@ -49,7 +49,7 @@ class Scale:
 def quantize(
     graph: Graph,
     *,
-    bits: Bits,
+    bits: WordWidths,
     per: Literal["layer", "neuron"],
     peaks: Mapping[str, Array] | None = None,
 ) -> Graph:
@@ -71,7 +71,7 @@ def quantize(
     return rounded(graph, scales(graph, bits=bits, per=per, peaks=peaks))
 
 
-def rounded(graph: Graph, found: Mapping[str, Scale]) -> Graph:
+def rounded(graph: Graph, found: Mapping[str, QuantizationScale]) -> Graph:
     """Each layer of ``found`` multiplied by its scale and rounded, a threshold to 1 at least."""
     for name, scale in found.items():
         node = graph[name]
@@ -88,12 +88,12 @@ def rounded(graph: Graph, found: Mapping[str, Scale]) -> Graph:
 def scales(
     graph: Graph,
     *,
-    bits: Bits,
+    bits: WordWidths,
     per: Literal["layer", "neuron"],
     peaks: Mapping[str, Array] | None = None,
-) -> dict[str, Scale]:
+) -> dict[str, QuantizationScale]:
     """The factor of every neuron layer that can be quantized, with what limits it."""
-    found: dict[str, Scale] = {}
+    found: dict[str, QuantizationScale] = {}
     for name, node in graph.of(Neuron).items():
         names = weights_of(graph, name)
         if names is None:
@@ -107,7 +107,7 @@ def scales(
 
 
 def _limits(
-    node: Neuron, weights: list[Linear | Conv2d], bits: Bits, peak: Array | None
+    node: Neuron, weights: list[Linear | Conv2d], bits: WordWidths, peak: Array | None
 ) -> list[tuple[str, Array]]:
     """For each word, the largest factor it allows: a number, or one per neuron."""
     limits = [("weights", _room(bits.weight, _peaks(node, w.weight))) for w in weights]
@@ -136,11 +136,11 @@ def _room(width: int, value: Array) -> Array:
         return np.asarray((2 ** (width - 1) - 1) / np.abs(value))
 
 
-def _smallest(limits: list[tuple[str, Array]]) -> Scale:
+def _smallest(limits: list[tuple[str, Array]]) -> QuantizationScale:
     words = [word for word, _ in limits]
     stack = np.stack(np.broadcast_arrays(*(limit for _, limit in limits)))
     first = np.bincount(stack.argmin(axis=0).ravel(), minlength=len(words))
-    return Scale(factor=stack.min(axis=0), limited_by=words[int(first.argmax())])
+    return QuantizationScale(factor=stack.min(axis=0), limited_by=words[int(first.argmax())])
 
 
 def _round(value: Array, least: int | None = None) -> Array:

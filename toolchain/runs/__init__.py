@@ -6,15 +6,15 @@
 from toolchain.runs.activity import Activity, LayerActivity
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import LayerRecord, Recording, aligned, count_agreement
-from toolchain.runs.spikes import Spikes
+from toolchain.runs.spikes import InputSpikes
 
 __all__ = [
     "Activity",
+    "InputSpikes",
     "LayerActivity",
     "LayerRecord",
     "OrderSpread",
     "Recording",
-    "Spikes",
     "aligned",
     "count_agreement",
 ]

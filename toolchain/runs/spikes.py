@@ -10,15 +10,15 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.ir import Graph
 
-__all__ = ["Spikes", "are_events", "fitted"]
+__all__ = ["InputSpikes", "are_events", "fitted"]
 
-Spikes: TypeAlias = Array | Sequence[Array]
+InputSpikes: TypeAlias = Array | Sequence[Array]
 """Counts (batch, time, *features); or, for a chip that takes events, event arrays: structured,
 with fields ``x, y, t, p`` (column, row, µs, channel), one or a list of them, one a sample.
 """
 
 
-def are_events(spikes: Any) -> TypeGuard[Spikes]:
+def are_events(spikes: Any) -> TypeGuard[InputSpikes]:
     """Whether that is a structured array, or a list or tuple with one in it."""
     parts = spikes if isinstance(spikes, list | tuple) else [spikes]
     return any(isinstance(part, np.ndarray) and part.dtype.names is not None for part in parts)

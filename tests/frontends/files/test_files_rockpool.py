@@ -14,7 +14,7 @@ from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.files import rockpool_json
 from toolchain.frontends.files.rockpool_check import checked
 from toolchain.frontends.files.rockpool_fields import Saved
-from toolchain.ir import Readout
+from toolchain.ir import MembraneReadout
 from toolchain.runs.interpret import interpret
 
 FILES = archive.DATA / "rockpool_json"
@@ -53,7 +53,7 @@ def test_a_recorded_file_gives_the_spikes_of_its_network(name):
     graph = load(FILES / f"{name}.json")
     gave = interpret(graph, archive.unpack(RECORDED["input"])).spikes
     wanted = archive.unpack(CASES[name]["output"])
-    if graph.of(Readout):  # gives numbers, which were recorded in single precision
+    if graph.of(MembraneReadout):  # gives numbers, which were recorded in single precision
         np.testing.assert_allclose(gave, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max())
     else:
         np.testing.assert_array_equal(gave, wanted)

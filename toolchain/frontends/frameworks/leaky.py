@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError, array, pair
 from toolchain.frontends.frameworks.torch_layers import linear
-from toolchain.ir import Add, Edge, Neuron, Node, Readout, Sensor, SumPool2d
+from toolchain.ir import Add, Edge, MembraneReadout, Neuron, Node, Sensor, SumPool2d
 
 __all__ = [
     "Decays",
@@ -56,7 +56,7 @@ def readout(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragm
         raise UnsupportedError(
             "min_v_mem: a readout without spikes has no floor; leave min_v_mem at None"
         )
-    return Fragment.of(name, Readout(**_membrane(features, *decays(module))))
+    return Fragment.of(name, MembraneReadout(**_membrane(features, *decays(module))))
 
 
 def recurrent(name: str, module: Any, features: Shape, *, decays: Decays) -> Fragment:
@@ -89,7 +89,7 @@ def loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = No
 def _membrane(
     features: Shape, alpha_mem: Tensor | None, alpha_syn: Tensor | None, gain: Tensor | None
 ) -> dict[str, Any]:
-    """The fields that Neuron and Readout share."""
+    """The fields that Neuron and MembraneReadout share."""
     found: dict[str, Any] = {"shape": features, "syn_order": "add_decay"}
     if alpha_mem is not None:
         found["alpha_mem"] = array(alpha_mem)

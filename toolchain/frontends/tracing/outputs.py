@@ -16,7 +16,7 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.calls import Call, Run, Value
 from toolchain.frontends.tracing.functions import SAME
-from toolchain.ir import Neuron, Readout
+from toolchain.ir import MembraneReadout, Neuron
 from toolchain.ir.neuron import Membrane
 
 _OUT_OF_REACH = 2**15 - 1  # the threshold of a neuron that is not to fire (rockpool's SynNet)
@@ -92,7 +92,7 @@ def _reads_out(layer: Layer | str | None, module: nn.Module, indices: set[int]) 
 
 
 def without_spikes(fragment: Fragment) -> Fragment:
-    """A neuron that never resets, as the Readout of its membrane."""
+    """A neuron that never resets, as the MembraneReadout of its membrane."""
     node = fragment.nodes[fragment.exit]
     if not isinstance(node, Neuron):
         return fragment
@@ -104,7 +104,7 @@ def without_spikes(fragment: Fragment) -> Fragment:
         )
     shared = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(
-        nodes={fragment.exit: Readout(**shared)},
+        nodes={fragment.exit: MembraneReadout(**shared)},
         entry=fragment.entry,
         exit=fragment.exit,
         dt=fragment.dt,

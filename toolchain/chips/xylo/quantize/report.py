@@ -11,7 +11,7 @@ from toolchain.chips.xylo.quantize.auto import GUESSED_RATES, GUESSED_STEPS, Fou
 from toolchain.chips.xylo.quantize.choice import Choice
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear
-from toolchain.passes.quantize import Scale
+from toolchain.passes.quantize import QuantizationScale
 from toolchain.passes.weights import weights_of
 
 __all__ = ["compared", "guessed", "known", "searched", "shifts"]
@@ -32,7 +32,7 @@ LIMITS = {
 """How a word limits a scale."""
 
 
-def known(made: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
+def known(made: Graph, scales: Mapping[str, QuantizationScale]) -> tuple[Diagnostic, ...]:
     """Levels of each weight and what limits them, in steps of 1."""
     return tuple(
         _levels(weight, int(np.abs(node.weight).max(initial=0)), 1, name, scale.limited_by)
