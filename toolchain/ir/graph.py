@@ -1,4 +1,4 @@
-"""The Graph: what a trained network computes, as nodes and edges, frozen.
+"""The Graph: the computation of a trained network, as frozen nodes and edges.
 
 networkx lives in here and nowhere else in the IR; others use the verbs. Each verb that changes
 something returns a new Graph. An edge has a delay in timesteps: 0 within a step, 1 for
@@ -33,7 +33,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edge:
-    """``pre`` feeds ``post``, ``delay`` timesteps later."""
+    """A connection: ``pre`` feeds ``post``, ``delay`` timesteps later.
+
+    >>> edge = Edge("fc", "lif")
+    >>> edge.pre, edge.post, edge.delay
+    ('fc', 'lif', 0)
+    """
 
     pre: str
     post: str
@@ -45,7 +50,18 @@ class Graph:
 
     Attributes:
         dt: length of a timestep, s, or None where the model has none.
-        provenance: where the graph came from (framework, version, dropped layers), for people.
+        provenance: origin of the graph (framework, version, dropped layers), as text.
+
+    >>> from toolchain.ir import Input, Linear, Output
+    >>> nodes = {"input": Input(shape=(3,)), "fc": Linear(weight=[[1.0, 0.0, 2.0]]), "output": Output()}
+    >>> graph = Graph(nodes, [("input", "fc"), ("fc", "output")], dt=1e-3)
+    >>> print(graph)
+    graph dt=0.001 s
+    input = Input(shape=[3])
+    fc = Linear(weight=f64[1, 3]#0ac2d219) <- input
+    output = Output() <- fc
+    >>> graph.shape("fc"), graph.pre("output")
+    ((1,), (Edge(pre='fc', post='output', delay=0),))
     """
 
     __slots__ = (
@@ -70,7 +86,7 @@ class Graph:
         dt: float | None = None,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
-        """Build and verify; GraphError says what is wrong."""
+        """Build and verify; GraphError states what is wrong."""
         self._net: nx.DiGraph[Any] = nx.DiGraph()
         for name, node in nodes.items():
             self._net.add_node(name, node=node)
@@ -119,11 +135,11 @@ class Graph:
         return self._nodes[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is a node of that name."""
+        """Return whether there is a node of that name."""
         return name in self._net
 
     def __len__(self) -> int:
-        """How many nodes there are."""
+        """Return the number of nodes."""
         return len(self._net)
 
     def of(self, kind: type[N]) -> dict[str, N]:
@@ -156,11 +172,11 @@ class Graph:
                 yield name, then
 
     def shape(self, name: str) -> Shape:
-        """What ``name`` gives each timestep, without batch and time."""
+        """Return the shape of the output of ``name`` in a timestep, without batch and time."""
         return self._shapes[name]
 
     def input_shape_of(self, name: str) -> Shape:
-        """What ``name`` receives each timestep."""
+        """Return the shape of the input of ``name`` in a timestep."""
         return self._shapes[self.pre(name)[0].pre]
 
     @property
@@ -175,7 +191,7 @@ class Graph:
 
     @property
     def recurrent(self) -> bool:
-        """Whether any edge has a delay."""
+        """True if any edge has a delay."""
         return any(edge.delay for edge in self.edges)
 
     def derived(self, question: Callable[[Graph], T]) -> T:
@@ -236,7 +252,7 @@ class Graph:
         arrow = f" <- {sources}" if sources else ""
         return f"{name} = {type(node).__name__}({text}){arrow}"
 
-    # ---- how it is kept ----
+    # ---- construction and checks ----
 
     def _order(self) -> list[str]:
         now: nx.DiGraph[str] = nx.DiGraph()

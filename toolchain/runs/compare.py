@@ -1,4 +1,4 @@
-"""Where a deployment goes wrong: the trained network and its ways onto the chip, side by side.
+"""Comparison of the trained network with its quantized and simulated forms, layer by layer.
 
 The runs of one comparison, each on the same spikes, are
 
@@ -7,9 +7,10 @@ The runs of one comparison, each on the same spikes, are
 - ``clocked``: the chip, all events of a timestep at once;
 - ``event``: the chip, one event at a time, where it works that way.
 
-Between the first two lies what quantization changed; then what 16-bit states and the chip's own
-arithmetic change; then what taking events one by one changes. The chip's lag is undone for each
-layer; steps without a counterpart are left out.
+The difference between the first two runs is the quantization error; between the next two, the
+effect of 16-bit states and of the chip's arithmetic; between the last two, the effect of handling
+events one by one. The chip's lag is removed for each layer; steps without a counterpart are left
+out.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class LayerComparison:
     Attributes:
         name: the user's own name.
         neurons: how many.
-        lag: timesteps by which the chip is later; already undone here.
+        lag: timesteps by which the chip is later; already removed here.
         spikes: by run, see ``toolchain.runs.compare``.
         agreement: of each neuron's spike counts with the reference's, 0..1, by run; see
             ``toolchain.runs.recording.count_agreement``.
@@ -94,7 +95,7 @@ class Comparison:
             neuron.
         departure: where the clocked chip leaves the quantized graph; None if it never does.
         saturations: how often a state was clamped, by run and layer; layers without are left out.
-        orders: what the order of simultaneous events does; None if it was not asked for.
+        orders: effect of the order of simultaneous events; None if not requested.
     """
 
     chip: str
@@ -147,7 +148,7 @@ def compare(
     lag: int,
     orders: OrderSpread | None = None,
 ) -> Comparison:
-    """What the runs say.
+    """Compare runs of one network on the same spikes.
 
     Args:
         chip: its title.
@@ -156,7 +157,7 @@ def compare(
         outputs: names of the layers that leave the network.
         lags: timesteps by which each layer of the chip is later; those not named are on time.
         lag: the same of the outputs.
-        orders: passed on.
+        orders: effect of the order of events, for the result.
     """
     samples, steps = runs[REFERENCE].spikes.shape[:2]
     late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers}
