@@ -1,4 +1,4 @@
-"""The intermediate representation: what a trained network computes.
+"""The intermediate representation (IR): the computation of a trained network.
 
 ``nodes``, ``neuron`` and ``sensor`` hold the frozen node types, ``graph`` joins them.
 """

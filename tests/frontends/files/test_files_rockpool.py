@@ -232,7 +232,7 @@ FAULTS = {
     ),
     "time constant": (
         changed(LIF, tau_mem="[1, -1]"),
-        "1_LIFTorch: Neuron.alpha_mem lies outside 0..1",
+        "1_LIFTorch: Neuron.alpha_mem must be in 0..1",
     ),
     "shapes": (
         changed(LINEAR, weight="[[1, 2, 3]]"),
@@ -242,7 +242,7 @@ FAULTS = {
     "truth": (changed(LIF, dt="true"), "1_LIFTorch: dt is no array of 0 axes"),
     "limit": (
         changed(LIF, max_spikes_per_dt="0.5"),
-        "1_LIFTorch: Neuron.max_spikes starts at 1, got 0",
+        "1_LIFTorch: Neuron.max_spikes must be >= 1, got 0",
     ),
     "number": (changed(LIF, _has_rec="1"), "1_LIFTorch: _has_rec holds numbers"),
     "layer unknown": (
