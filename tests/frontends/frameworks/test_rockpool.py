@@ -33,4 +33,4 @@ def test_an_output_that_never_fires_is_a_readout():
     nodes = CASES["SynNet vmem"]["graph"]["data"]["nodes"]
     kinds = {node["name"]: node["kind"] for node in nodes}
     assert kinds["seq.0_neurons"] == "Neuron"
-    assert kinds["seq.out_neurons"] == "MembraneReadout"
+    assert kinds["seq.out_neurons"] == "Readout"
