@@ -74,7 +74,7 @@ class Departure:
     clocked: int
 
     def __str__(self) -> str:
-        """``if2, step 3: neuron (0, 4, 1) of sample 0 spikes once, in the quantized graph ...``."""
+        """Return ``if2, step 3: neuron (0, 4, 1) of sample 0 spikes once, in the ...``."""
         return (
             f"{self.layer}, step {self.step}: neuron {self.neuron} of sample {self.sample} spikes "
             f"{times(self.clocked)}, in the quantized graph {times(self.quantized)}"
@@ -109,7 +109,7 @@ class Comparison:
     orders: OrderSpread | None
 
     def __getitem__(self, name: str) -> LayerComparison:
-        """The layer of that name; KeyError lists what there is."""
+        """Return the layer of that name; KeyError lists the names."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -117,7 +117,7 @@ class Comparison:
         raise KeyError(f"no layer {name!r}; there are {names}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the comparison as plain data."""
         return asdict(self)
 
     def sheet(self) -> Sheet:
@@ -182,12 +182,12 @@ def compare(
 
 
 def _flat(spikes: Array) -> Array:
-    """(batch, time, neurons)."""
+    """Return the spikes as (batch, time, neurons)."""
     return spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
 
 
 def _trains(runs: Mapping[str, Recording], name: str, lag: int) -> dict[str, Array]:
-    """Spikes of a layer by run, (batch, time, neurons), of timesteps that answer each other."""
+    """Return the spikes of a layer by run, (batch, time, neurons), of the common timesteps."""
     return _aligned({run: _flat(r.layers[name].spikes) for run, r in runs.items()}, lag)
 
 
@@ -217,7 +217,7 @@ def _agreement(trains: Mapping[str, Array]) -> dict[str, float]:
 
 
 def _decisions(outputs: list[dict[str, Array]]) -> dict[str, float]:
-    """By run; where several layers leave the network, all of them have to decide alike."""
+    """Return the shares of equal decisions by run; several output layers must all agree."""
     wide = [trains for trains in outputs if trains[REFERENCE].shape[2] > 1]
     if not wide or not len(wide[0][REFERENCE]):
         return {}
