@@ -31,7 +31,7 @@ def test_a_number_is_given_in_other_units(value, unit, into, expected):
 
 
 def test_a_number_is_not_given_in_a_unit_of_something_else():
-    with pytest.raises(ValueError, match=r"^neuron cannot be given in word$"):
+    with pytest.raises(ValueError, match=r"^neuron cannot be converted to word$"):
         quantity(1000, "neuron").to("word")
 
 
@@ -53,7 +53,7 @@ def test_a_range_has_two_ends(ends):
 
 
 def test_a_range_holds_its_value():
-    with pytest.raises(ValidationError, match="value 4 lies outside 1 to 3"):
+    with pytest.raises(ValidationError, match="value 4 is outside 1 to 3"):
         quantity(4, "mW", low=1, high=3)
 
 

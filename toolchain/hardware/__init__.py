@@ -1,4 +1,4 @@
-"""Chips as data: what every chip file holds, each number with unit, source and basis.
+"""Chips as data: the fields of every chip file, each number with unit, source and basis.
 
 A family derives the model of its files from ``SpecBase``; ``toolchain.chips.load`` reads them.
 """

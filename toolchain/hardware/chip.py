@@ -110,7 +110,7 @@ class SpecBase(SpecModel):
         return self._origin
 
     def from_origin(self, origin: str) -> Self:
-        """Return the same chip with its origin."""
+        """Return the same chip with ``origin`` set."""
         chip = self.model_copy()
         chip._origin = origin
         return chip

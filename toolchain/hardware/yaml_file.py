@@ -1,4 +1,4 @@
-"""YAML 1.2 read as plain data, with the line of each field, and nothing a file could abuse.
+"""Reader of YAML 1.2 files as plain data with the line of each field, safe for untrusted files.
 
 Refused: large or deep files, text that is not UTF-8, duplicate keys, anchors and aliases (they
 multiply), tags (they construct), keys that are not text, and numbers in other than plain decimal
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Location", "YamlDocument", "read_yaml"]
 
 Location = tuple[str | int, ...]
-"""The way to a field: keys, and positions in lists."""
+"""Path to a field: keys, and positions in lists."""
 
 _MAX_BYTES = 1_000_000
 _MAX_DEPTH = 20
@@ -29,12 +29,12 @@ _MAX_DEPTH = 20
 
 @dataclass(slots=True, kw_only=True)
 class YamlDocument:
-    """What a file says.
+    """Content of a YAML file.
 
     Attributes:
         data: mappings as dict, lists as tuple, scalars as str, int, float, bool or None.
         lines: location of each field to its line, counted from 1.
-        faults: (line, text) of what could not be read; the first of duplicate keys counts.
+        faults: (line, text) of fields that could not be read; of duplicate keys the first is used.
         unread: location of each field that is None in ``data`` because of a fault.
     """
 
@@ -44,17 +44,17 @@ class YamlDocument:
     unread: set[Location] = field(default_factory=set)
 
     def line(self, location: Location) -> int:
-        """The line of a field, or of the innermost thing around it that is there."""
+        """Return the line of a field, or of the innermost existing field around it."""
         while location and location not in self.lines:
             location = location[:-1]
         return self.lines.get(location, 1)
 
 
 def read_yaml(path: Path) -> YamlDocument:
-    """The file's content.
+    """Return the file's content.
 
     Raises:
-        ChipFileError: the file cannot be read, or is no YAML at all.
+        ChipFileError: the file cannot be read, or is not YAML.
     """
     document = YamlDocument()
     document.data = _plain(_compose(_text(path), path), (), document)
@@ -63,7 +63,7 @@ def read_yaml(path: Path) -> YamlDocument:
 
 def _text(path: Path) -> str:
     if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
-        raise ChipFileError(f"{path}: cannot be read: is no file")
+        raise ChipFileError(f"{path}: cannot be read: is not a file")
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -85,7 +85,7 @@ def _compose(text: str, path: Path) -> Node | None:
     parser = YAML(typ="safe", pure=True)
     parser.max_depth = _MAX_DEPTH
     try:
-        # leaving the block makes Python forget which warnings it has shown: only where needed
+        # leaving the block resets which warnings Python has shown: enter it only if needed
         with warnings.catch_warnings() if "&" in text else nullcontext():
             if "&" in text:  # every anchor is a fault anyway
                 warnings.simplefilter("ignore", ReusedAnchorWarning)
@@ -99,15 +99,15 @@ def _compose(text: str, path: Path) -> Node | None:
 
 
 def _plain(node: Node | None, at: Location, document: YamlDocument) -> Any:
-    """The data of a node; what is wrong with it goes to ``document.faults``."""
+    """Return the data of a node; its faults are added to ``document.faults``."""
     if node is None:
         return None
     line = node.start_mark.line + 1
     document.lines.setdefault(at, line)
     if node.anchor:
-        document.faults.append((line, "anchors and aliases are not allowed, write it out"))
+        document.faults.append((line, "anchors and aliases are not allowed; repeat the value"))
         document.unread.add(at)
-        return None  # not followed: aliases of aliases grow without bound
+        return None  # not followed: nested aliases expand exponentially
     kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
     if kind == "map":
         return _mapping(node, at, document)
