@@ -86,10 +86,10 @@ def test_actions_without_a_price_are_told_with_their_count():
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"synop": {"a": 1.0}}, "xylo_a2 counts no 'synop'"),
-        ({"cycle": {"a": -1.0}}, "cycle of 'a' must be a number a second >= 0: -1.0"),
-        ({"cycle": {"a": float("nan")}}, "cycle of 'a' must be a number a second >= 0: nan"),
-        ({"cycle": {"a": float("inf")}}, "cycle of 'a' must be a number a second >= 0: inf"),
+        ({"synop": {"a": 1.0}}, "xylo_a2 has no action 'synop'"),
+        ({"cycle": {"a": -1.0}}, "cycle of 'a' must be >= 0 a second, got -1.0"),
+        ({"cycle": {"a": float("nan")}}, "cycle of 'a' must be >= 0 a second, got nan"),
+        ({"cycle": {"a": float("inf")}}, "cycle of 'a' must be >= 0 a second, got inf"),
     ],
 )
 def test_counts_that_are_none_are_refused(counts, message):

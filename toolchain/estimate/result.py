@@ -223,7 +223,7 @@ class Estimate:
         return self.clock_suggestions + (() if layers is None else (layers,))
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the estimate as plain data."""
         return {
             "chip": self.chip,
             "clock_hz": self.clock_hz,
