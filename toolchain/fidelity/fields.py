@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 DECAYS = ("alpha_mem", "alpha_syn")
-"""Fields of a membrane that are entered in the ledger as time constants."""
+"""Fields of a membrane that the ledger reports as time constants."""
 
 WEIGHTS = (Linear, Conv2d)
 EXACT = 1e-9
 """Relative difference up to which integers are a multiple of the trained numbers."""
 DecayNote: TypeAlias = Callable[[float, float], str]
-"""Describes a decay factor, as trained and as the chip holds it; see ``Family.decay_note``."""
+"""Describes a decay factor, as trained and as on the chip; see ``Family.decay_note``."""
 
 
 def by_layer(
@@ -44,7 +44,7 @@ def by_layer(
 
 
 def differing(node: Node, other: Node) -> Iterator[str]:
-    """Yield the fields of both that differ, but for axes of length 1; shapes are not fields."""
+    """Yield the fields of both that differ, except in axes of length 1, without ``shape``."""
     mine, theirs = node.parameters(), other.parameters()
     for field, old in mine.items():
         if field != "shape" and field in theirs and not _same(old, theirs[field]):
@@ -75,12 +75,12 @@ def value_of(value: Any) -> FieldValue:
 
 
 def _finite(value: float) -> FieldValue:
-    """Return a number, or a word for what JSON has no number for."""
+    """Return a number, or text for a value that JSON cannot represent."""
     return value if np.isfinite(value) else "infinite"
 
 
 def field_change(field: str, node: Node, other: Node, fidelity: Fidelity, note: str = "") -> Change:
-    """Return the change of a field that needs no words of its own."""
+    """Return the change of a field that needs no description of its own."""
     old, new = value_of(getattr(node, field)), value_of(getattr(other, field))
     return Change(what=field, fidelity=fidelity, before=old, after=new, note=note)
 
