@@ -112,7 +112,7 @@ def _provenance(graph: Graph, chip: SpecBase) -> dict[str, str]:
     return {**graph.provenance, "dt": dt, **own}
 
 
-# ---- approximations that made no difference on the data ----
+# ---- approximations without effect on the data ----
 
 
 def _settled(change: Change, effect: Effect, node: Node) -> Change:
