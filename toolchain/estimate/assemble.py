@@ -30,10 +30,10 @@ def check_layers(counted: Iterable[LayerActivity], names: Iterable[str]) -> None
     Traceback (most recent call last):
     ValueError: the counts are of input, the program is lif
     """
-    found, wanted = [layer.name for layer in counted], [*names]
-    if found != wanted:
+    given, wanted = [layer.name for layer in counted], [*names]
+    if given != wanted:
         raise ValueError(
-            f"the counts are of {', '.join(found)}, the program is {', '.join(wanted)}"
+            f"the counts are of {', '.join(given)}, the program is {', '.join(wanted)}"
         )
 
 

@@ -177,7 +177,7 @@ def _equations(
 ) -> list[_Equation]:
     label = measurement.label or f"measurement {number}"
     check_modes(chip, measurement.modes)
-    found = []
+    equations = []
     terms, _ = price(
         chip,
         clock_hz=measurement.clock_hz,
@@ -201,8 +201,8 @@ def _equations(
                 )
             else:
                 columns[term.constant] = columns.get(term.constant, 0.0) + term.times
-        found.append(_Equation(label, rail, float(reading), columns))
-    return found
+        equations.append(_Equation(label, rail, float(reading), columns))
+    return equations
 
 
 def _check_rail(chip: SpecBase, rail: str, measurement: Measurement, label: str) -> None:
@@ -217,12 +217,12 @@ def _check_rail(chip: SpecBase, rail: str, measurement: Measurement, label: str)
 
 def _split(chip: SpecBase, constants: Sequence[str]) -> set[str]:
     """Return the constants that replace a rail's idle draw."""
-    found = {name for name in constants if _splits(chip, name)}
-    for name in sorted(found):
+    splitting = {name for name in constants if _splits(chip, name)}
+    for name in sorted(splitting):
         static = f"{name.rpartition('.')[0]}.static"
-        if static not in found:
+        if static not in splitting:
             raise ValueError(f"{name} also needs {static}: only their sum is on file")
-    return found
+    return splitting
 
 
 def _splits(chip: SpecBase, name: str) -> bool:

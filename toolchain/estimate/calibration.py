@@ -104,19 +104,19 @@ class Calibration:
             f"{self.degrees_of_freedom} degrees of freedom, interval of 95 %."
         )
         constants = {
-            found.constant: Price.model_validate(
+            fit.constant: Price.model_validate(
                 {
-                    "value": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "unit": found.unit,
+                    "value": fit.value,
+                    "low": fit.low,
+                    "high": fit.high,
+                    "unit": fit.unit,
                     "source": SOURCE,
                     "basis": "measured",
-                    "scope": self.scopes[found.constant],
+                    "scope": self.scopes[fit.constant],
                     "conditions": conditions,
                 }
             )
-            for found in self.fitted
+            for fit in self.fitted
         }
         sources = {SOURCE: Source(title=title, url="")}
         return Overlay(chip=self.chip, note=note, sources=sources, constants=constants)

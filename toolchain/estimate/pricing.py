@@ -142,10 +142,10 @@ def _idle(
     chip: SpecBase, name: str, rail: Rail, clock_hz: float | None, mode: str | None
 ) -> Iterable[Term]:
     for draw in ("static", "clock_slope", "idle"):
-        found = _in_modes(chip, rail, draw, mode)
-        if found is None:
+        place_and_figure = _in_modes(chip, rail, draw, mode)
+        if place_and_figure is None:
             continue
-        place, figure = found
+        place, figure = place_and_figure
         factor = (clock_hz or 0.0) / 1e6 if draw == "clock_slope" else 1.0
         times: float | None = factor
         power = figure.times(factor, "µW")
@@ -170,10 +170,10 @@ def _in_modes(chip: SpecBase, rail: Rail, draw: str, mode: str | None) -> tuple[
         return None
     figure = _figure(chip, price, unit)
     for other in others:
-        there, found = rail.price(draw, other)
-        if there == place or found is None or found.basis == "assumed":
+        there, measured = rail.price(draw, other)
+        if there == place or measured is None or measured.basis == "assumed":
             continue
-        figure = _spanning(figure, _figure(chip, found, unit))
+        figure = _spanning(figure, _figure(chip, measured, unit))
     return place, figure
 
 

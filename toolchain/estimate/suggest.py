@@ -105,22 +105,22 @@ def dominating_layers(
         (layer for layer in layers if layer.dynamic_share),
         key=lambda layer: -(layer.dynamic_share or 0.0),
     )
-    found, part = [], 0.0
+    dominating, part = [], 0.0
     for layer in ranked:
-        found.append(layer)
+        dominating.append(layer)
         part += layer.dynamic_share or 0.0
         if part >= MOST:
             break
-    if not found:
+    if not dominating:
         return None
-    saves = found[0].dynamic_power
-    for layer in found[1:]:
+    saves = dominating[0].dynamic_power
+    for layer in dominating[1:]:
         saves += layer.dynamic_power
-    names = ", ".join(layer.name for layer in found)
+    names = ", ".join(layer.name for layer in dominating)
     most = saves.high / (idle.low + saves.high)
     text = f"{100 * part:.0f} % of the dynamic power is {names}: {saves}"
     if power.high and most < MOST:
         text += f", at most {100 * most:.2g} % of all; the rest is idle draw or other layers"
     return Suggestion(
-        about="layers", text=text, saves=saves, layers=tuple(layer.name for layer in found)
+        about="layers", text=text, saves=saves, layers=tuple(layer.name for layer in dominating)
     )

@@ -156,8 +156,8 @@ def accepted(before: Graph, after: Graph, name: str) -> Changes:
     >>> print(*accepted(before, after, "gt->ge")["lif"])
     compare: gt -> ge, allowed as gt->ge
     """
-    found = by_layer(before, lambda layer, node: _approximated(node, after[layer], before.dt))
-    for changes in found.values():
+    by_name = by_layer(before, lambda layer, node: _approximated(node, after[layer], before.dt))
+    for changes in by_name.values():
         changes[:] = [replace(change, allowed=name) for change in changes]
     delays = {(edge.pre, edge.post): edge.delay for edge in after.edges}
     for edge in before.edges:
@@ -172,8 +172,8 @@ def accepted(before: Graph, after: Graph, name: str) -> Changes:
                 note=f"of the spikes of {edge.pre!r}",
                 allowed=name,
             )
-            found.setdefault(edge.post, []).append(change)
-    return found
+            by_name.setdefault(edge.post, []).append(change)
+    return by_name
 
 
 def _approximated(node: Node, other: Node, dt: float | None) -> Iterator[Change]:

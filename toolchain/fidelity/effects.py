@@ -1,4 +1,4 @@
-"""Trace of a deployment on calibration samples, layer by layer, a few samples at a time."""
+"""Measurement of a deployment on calibration samples, layer by layer, a few at a time."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def by_layer(
     graph: Graph, changes_of: Callable[[str, Node], Iterator[Change]]
 ) -> dict[str, list[Change]]:
     """Collect the changes of each node; nodes without changes are omitted."""
-    found = {name: [*changes_of(name, node)] for name, node in graph.nodes.items()}
-    return {name: changes for name, changes in found.items() if changes}
+    all_changes = {name: [*changes_of(name, node)] for name, node in graph.nodes.items()}
+    return {name: changes for name, changes in all_changes.items() if changes}
 
 
 def differing(node: Node, other: Node) -> Iterator[str]:

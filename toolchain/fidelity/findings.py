@@ -77,8 +77,8 @@ def _weights(changes: Changes) -> Iterator[Diagnostic]:
 
 def _of(changes: Changes, *aspects: str) -> Iterator[tuple[str, Change]]:
     """Yield the changes of some aspects, with their layers."""
-    for layer, found in changes.items():
-        yield from ((layer, change) for change in found if change.what in aspects)
+    for layer, of_layer in changes.items():
+        yield from ((layer, change) for change in of_layer if change.what in aspects)
 
 
 def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:

@@ -1,7 +1,7 @@
 """Overlay files: a user's own constants for a chip, which replace those of the chip's file.
 
     chip: xylo_a3
-    note: where these come from
+    note: origin of the constants
     sources:
       own_readings: {title: my board, url: ""}
     constants:
@@ -74,12 +74,12 @@ def read_overlay(path: Path) -> tuple[Overlay, YamlDocument]:
     try:
         overlay = Overlay.model_validate(document.data, context=context)
     except ValidationError as error:
-        found = [
+        faults = [
             (document.line(detail["loc"]), _located(detail["loc"], text_of(detail)))
             for detail in error.errors(include_url=False)
             if detail["loc"] not in document.unread
         ]
-        raise ChipFileError(report(path, [*document.faults, *found])) from None
+        raise ChipFileError(report(path, [*document.faults, *faults])) from None
     if document.faults:
         raise ChipFileError(report(path, document.faults))
     return overlay, document

@@ -50,7 +50,7 @@ bit = [information]
 fraction = []
 """
 
-_SPELLING = re.compile(r"[^\W\d_]+(/[^\W\d_]+)*")  # names and slashes: nothing to evaluate
+_SPELLING = re.compile(r"[^\W\d_]+(/[^\W\d_]+)*")  # pint evaluates other expressions
 
 
 def same_dimension(unit: str, other: str) -> bool:

@@ -62,7 +62,7 @@ def read_yaml(path: Path) -> YamlDocument:
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+    if path.exists() and not path.is_file():  # opening a pipe waits for its writer
         raise ChipFileError(f"{path}: cannot be read: is not a file")
     try:
         with path.open("rb") as file:

@@ -46,7 +46,7 @@ class Edge:
 
 
 class Graph:
-    """A network: named nodes, joined by edges.
+    """A network: named nodes, connected by edges.
 
     Attributes:
         dt: length of a timestep, s, or None where the model has none.
@@ -107,7 +107,7 @@ class Graph:
         self._shapes = self._verified()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle nodes and edges; what is derived is computed anew."""
+        """Pickle nodes and edges; derived values are computed again."""
         parts = {**self._nodes}, self._edges, self.dt, {**self.provenance}
         return _rebuilt, parts
 
@@ -121,7 +121,7 @@ class Graph:
 
     @property
     def nodes(self) -> dict[str, Node]:
-        """Every node by name, producers first, ties in alphabetical order; a dict of your own."""
+        """Every node by name, producers first, ties in alphabetical order; a new dict."""
         return {**self._nodes}
 
     @property

@@ -115,7 +115,7 @@ class Membrane(Node):
 
     @property
     def synapses(self) -> int:
-        """Synaptic currents per neuron; 0 where the input acts on the membrane directly."""
+        """Number of synaptic currents per neuron; 0 if the input acts on the membrane directly."""
         return 0 if self.alpha_syn is None else int(self.alpha_syn.shape[-1])
 
     def output_shape(self, input_shape: Shape) -> Shape:

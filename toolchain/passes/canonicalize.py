@@ -50,13 +50,13 @@ def fold_gain(graph: Graph) -> Graph:
     ([[1.5]], 1.0)
     """
     for name, node in graph.of(Membrane).items():
-        found = weights_of(graph, name)
-        if found is None or not _needs_folding(node):
+        weights = weights_of(graph, name)
+        if weights is None or not _needs_folding(node):
             continue
         factor = _factor(node)
-        if not all(scalable(graph[w], factor) for w in found):
+        if not all(scalable(graph[w], factor) for w in weights):
             continue
-        changes: dict[str, Node] = {w: scaled(graph[w], factor) for w in found}
+        changes: dict[str, Node] = {w: scaled(graph[w], factor) for w in weights}
         changes[name] = replace(node, gain=np.ones(()), syn_order="add_decay")
         graph = graph.replace(changes)
     return graph

@@ -77,15 +77,15 @@ def _biases(graph: Graph, neuron: str) -> tuple[dict[str, Array], int]:
     dense = all(isinstance(graph[name], Linear) for name, _ in sources)
     if not dense or weights_of(graph, neuron) is None:
         return {}, 0
-    found: dict[str, Array] = {}
+    biases: dict[str, Array] = {}
     delays = [0]
     for name, delay in sources:
         node = graph[name]
         assert isinstance(node, Linear)
         if node.bias is not None and np.any(node.bias):
-            found[name] = found.get(name, np.zeros(())) + node.bias
+            biases[name] = biases.get(name, np.zeros(())) + node.bias
             delays.append(delay)
-    return found, max(delays)
+    return biases, max(delays)
 
 
 def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:

@@ -80,27 +80,27 @@ def _divisors(graph: Graph, kept: Collection[str]) -> dict[str, int]:
 
     0 for a sum whose branches have different factors.
     """
-    found: dict[str, int] = {}
+    divisors: dict[str, int] = {}
     for name, node in graph.nodes.items():
-        found[name] = 1
+        divisors[name] = 1
         if isinstance(node, PASSING) and not _waits(graph, name):
-            before = {found[edge.pre] for edge in graph.pre(name)}
-            found[name] = before.pop() if len(before) == 1 else 0
+            before = {divisors[edge.pre] for edge in graph.pre(name)}
+            divisors[name] = before.pop() if len(before) == 1 else 0
         if isinstance(node, AvgPool2d) and name not in kept:
-            found[name] *= node.kernel[0] * node.kernel[1]
-    return found
+            divisors[name] *= node.kernel[0] * node.kernel[1]
+    return divisors
 
 
 def _disagreeing(graph: Graph, divisors: dict[str, int]) -> set[str]:
     """Return the averages on paths into sums whose branches have different factors."""
     waiting = [name for name in graph.of(Add) if divisors[name] == 0]
-    found: set[str] = set()
+    averages: set[str] = set()
     while waiting:
         for edge in graph.pre(waiting.pop()):
             if isinstance(graph[edge.pre], PASSING) and not _waits(graph, edge.pre):
                 waiting.append(edge.pre)
-                found |= {edge.pre} & set(graph.of(AvgPool2d))
-    return found
+                averages |= {edge.pre} & set(graph.of(AvgPool2d))
+    return averages
 
 
 def _divided(node: Node, size: int) -> Node:

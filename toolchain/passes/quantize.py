@@ -101,17 +101,18 @@ def scales(
     peaks: Mapping[str, Array] | None = None,
 ) -> dict[str, QuantizationScale]:
     """Return the scale of every neuron layer that can be quantized."""
-    found: dict[str, QuantizationScale] = {}
+    by_layer: dict[str, QuantizationScale] = {}
     for name, node in graph.of(Neuron).items():
         names = weights_of(graph, name)
         if names is None:
             continue
-        weights = [w for n in names if isinstance(w := graph[n], (Linear, Conv2d))]
+        nodes = [graph[n] for n in names]
+        weights = [each for each in nodes if isinstance(each, (Linear, Conv2d))]
         limits = _limits(node, weights, bits, (peaks or {}).get(name))
         if per == "layer" or any(isinstance(w, Conv2d) for w in weights):
             limits = [(word, np.min(limit)) for word, limit in limits]
-        found[name] = _smallest(limits)
-    return found
+        by_layer[name] = _smallest(limits)
+    return by_layer
 
 
 def _limits(

@@ -157,7 +157,7 @@ def _count(what: str, value: Any) -> float:
 
 
 def step_length(dt: float | None) -> float:
-    """Return ``dt`` of a program, s; ValueError where it has none."""
+    """Return ``dt`` of a program, s; ValueError if it is None."""
     if dt is None:
         raise ValueError("an estimate needs the length of a timestep: deploy with dt=... in s")
     return dt

@@ -107,11 +107,11 @@ class _Run:
 
 def _outputs(graph: Graph) -> tuple[str, ...]:
     """Return the Output nodes, one for each output signal of the network."""
-    found: dict[tuple[str, int], str] = {}
+    names: dict[tuple[str, int], str] = {}
     for name in graph.of(Output):
         (edge,) = graph.pre(name)
-        found.setdefault((edge.pre, edge.delay), name)
-    return tuple(found.values())
+        names.setdefault((edge.pre, edge.delay), name)
+    return tuple(names.values())
 
 
 def _side_by_side(values: list[Array]) -> Array:
