@@ -92,8 +92,8 @@ def test_only_what_is_named_is_fitted_and_the_rest_is_told():
 
 
 def test_a_measurement_of_an_estimate_reads_what_was_estimated():
-    made = program()
-    found = estimate(made, A3, activity_at(made, RATES, 1), 12.5e6, MAPPED)
+    network = program()
+    found = estimate(network, A3, activity_at(network, RATES, 1), 12.5e6, MAPPED)
     measurement = Measurement.of(found, {"digital": 500.0})
     terms, _ = price(A3, clock_hz=12.5e6, modes=measurement.modes, counts=measurement.counts)
     assert terms == found.terms

@@ -64,7 +64,7 @@ def test_what_makes_no_sense_is_refused(build, message):
 
 
 @pytest.mark.parametrize(
-    ("node", "given", "made"),
+    ("node", "given", "wanted"),
     [
         (Conv1d(weight=np.ones((3, 2, 4)), stride=2, padding=1), (2, 9), (3, 4)),
         (Conv1d(weight=np.ones((3, 2, 4))), (2, 4), (3, 1)),
@@ -79,8 +79,8 @@ def test_what_makes_no_sense_is_refused(build, message):
         (MembraneReadout(shape=(2,)), (2,), (2,)),
     ],
 )
-def test_shapes_follow(node, given, made):
-    assert node.output_shape(given) == made
+def test_shapes_follow(node, given, wanted):
+    assert node.output_shape(given) == wanted
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def test_counts_go_where_their_events_go(case, seed):
     node, shape = case
     counts = np.random.default_rng(seed).poisson(0.5, (2, 3, *shape))
     graph = chain(shape, dvs=node)
-    told = interpret(graph, counts).spikes
-    np.testing.assert_array_equal(told, event_by_event(node, counts))
-    assert told.shape[2:] == graph.shape("dvs")
+    got = interpret(graph, counts).spikes
+    np.testing.assert_array_equal(got, event_by_event(node, counts))
+    assert got.shape[2:] == graph.shape("dvs")
 
 
 @given(sensors())
