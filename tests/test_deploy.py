@@ -144,7 +144,7 @@ def test_a_synnet_walks_to_xylo():
 def test_a_synnet_that_gives_its_membrane_is_refused_by_xylo():
     net = SynNet(n_channels=16, n_classes=2, output="vmem")
     x = spikes((2, 30, 16), 0.2)
-    with pytest.raises(DeployError, match=r"error\[node_kinds\] seq.out_neurons: Readout"):
+    with pytest.raises(DeployError, match=r"error\[node_kinds\] seq.out_neurons: MembraneReadout"):
         deploy(net, chip="xylo", sample=torch.as_tensor(x).float())
 
 

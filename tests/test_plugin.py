@@ -399,10 +399,10 @@ def test_an_alias_of_two_files_of_the_folder_is_the_first_ones_with_a_warning(fo
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
 def test_a_pipe_in_the_folder_is_not_waited_for(folder):
     os.mkfifo(folder / "pipe.yaml")
-    with pytest.raises(ChipFileError, match=r"pipe.yaml: cannot be read: is no file"):
+    with pytest.raises(ChipFileError, match=r"pipe.yaml: cannot be read: is not a file"):
         load_chip("pipe")
     own(folder, "my_chip")
-    with pytest.warns(PluginWarning, match="is no file"):
+    with pytest.warns(PluginWarning, match="is not a file"):
         assert load_chip("mine").name == "my_chip"
 
 

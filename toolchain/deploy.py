@@ -40,7 +40,7 @@ from toolchain.passes import (
     rest_at_zero,
 )
 from toolchain.report import plural
-from toolchain.runs import Spikes
+from toolchain.runs import InputSpikes
 
 __all__ = ["deploy", "extract"]
 
@@ -64,7 +64,7 @@ def deploy(
     dt: float | None = None,
     dialect: str | None = None,
     reset: str | None = None,
-    calibration: Spikes | None = None,
+    calibration: InputSpikes | None = None,
     quantizer: str | None = None,
     allow: Collection[str] = (),
     options: Options | None = None,
@@ -164,7 +164,7 @@ def _approximated(
 
 
 def _with_effects(
-    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: Spikes | None
+    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: InputSpikes | None
 ) -> Deployment:
     """Return the deployment with the chip's conditions and the effects of calibration spikes."""
     family, quantized = deployment.family, deployment.quantized
@@ -192,7 +192,7 @@ def _refused(
     family: Family,
     names: tuple[str, ...],
     again: Callable[..., Deployment],
-    calibration: Spikes | None,
+    calibration: InputSpikes | None,
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
 ) -> DeployError:
@@ -237,7 +237,7 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
             )
 
 
-def _calibration_counts(family: Family, graph: Graph, calibration: Spikes) -> Array:
+def _calibration_counts(family: Family, graph: Graph, calibration: InputSpikes) -> Array:
     """Return calibration spikes as counts; ValueError if they have no timestep."""
     counts = counts_of(family, graph, calibration, "calibration")
     if not counts.size:

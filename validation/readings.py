@@ -11,11 +11,11 @@ from pydantic import AfterValidator, model_validator
 
 from toolchain.hardware.chip import Source
 from toolchain.hardware.quantity import (
+    NameTable,
     Number,
     Quantity,
     SourceKey,
     SpecModel,
-    Table,
     UnitName,
     counted_in,
     measured_in,
@@ -31,7 +31,7 @@ Kind = Literal["R", "P", "N"]
 """Computed from the chip files and the network, in part, or a check of consistency."""
 
 
-def _positive(values: Table[Number]) -> Table[Number]:
+def _positive(values: NameTable[Number]) -> NameTable[Number]:
     if not values or min(values.values()) < 0:
         raise ValueError("needs numbers >= 0")
     return values
@@ -52,7 +52,7 @@ class Reading(SpecModel):
 
     chip: str
     rail: str = ""
-    values: Annotated[Table[Number], AfterValidator(_positive)]
+    values: Annotated[NameTable[Number], AfterValidator(_positive)]
     unit: UnitName
     source: SourceKey
     grade: Literal["A", "B", "D"]
@@ -125,11 +125,11 @@ class Row(SpecModel):
 class Measurements(SpecModel):
     """The whole file."""
 
-    sources: Table[Source]
-    rows: Table[Row]
-    not_computed: Table[str]
-    loads: Table[Load]
-    readings: Table[Reading]
+    sources: NameTable[Source]
+    rows: NameTable[Row]
+    not_computed: NameTable[str]
+    loads: NameTable[Load]
+    readings: NameTable[Reading]
 
 
 @cache

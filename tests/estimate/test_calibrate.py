@@ -92,8 +92,8 @@ def test_only_what_is_named_is_fitted_and_the_rest_is_told():
 
 
 def test_a_measurement_of_an_estimate_reads_what_was_estimated():
-    made = program()
-    found = estimate(made, A3, activity_at(made, RATES, 1), 12.5e6, MAPPED)
+    network = program()
+    found = estimate(network, A3, activity_at(network, RATES, 1), 12.5e6, MAPPED)
     measurement = Measurement.of(found, {"digital": 500.0})
     terms, _ = price(A3, clock_hz=12.5e6, modes=measurement.modes, counts=measurement.counts)
     assert terms == found.terms
@@ -148,16 +148,16 @@ def at(mhz, reading, rail="digital", modes=MAPPED, counts=None):
 
 def test_too_few_readings_are_refused():
     refused(
-        f"2 readings leave open {STATIC}, {SLOPE}: an interval needs at least 3",
+        f"2 readings cannot determine {STATIC}, {SLOPE}: an interval needs at least 3",
         A3,
         [at(6.25, 300), at(12.5, 480)],
     )
-    refused("0 readings leave open everything: an interval needs at least 1", A3, [])
+    refused("0 readings cannot determine a constant: an interval needs at least 1", A3, [])
 
 
 def test_constants_that_always_change_together_are_refused():
     refused(
-        f"the readings cannot tell apart {STATIC}, {SLOPE}: vary the clock or the activity",
+        f"the readings cannot separate {STATIC}, {SLOPE}: vary the clock or the activity",
         A3,
         [at(6.25, 300), at(6.25, 301), at(6.25, 302)],
     )
@@ -166,14 +166,14 @@ def test_constants_that_always_change_together_are_refused():
 def test_constants_that_can_be_told_apart_are_not_blamed():
     always_as_busy = [at(mhz, 100 + 30 * mhz, counts=busy(1e6)) for mhz in (6.25, 12.5, 25.0, 50.0)]
     refused(
-        f"the readings cannot tell apart {STATIC}, {CYCLE}: vary the clock or the activity",
+        f"the readings cannot separate {STATIC}, {CYCLE}: vary the clock or the activity",
         A3,
         always_as_busy,
     )
 
 
 def test_prices_below_zero_are_refused():
-    with pytest.raises(ValueError, match=rf"^prices come out below 0: {STATIC} = -50 ± "):
+    with pytest.raises(ValueError, match=rf"^fitted prices are below 0: {STATIC} = -50 ± "):
         calibrate(A3, [at(mhz, 100 * mhz - 50) for mhz in (6.25, 12.5, 25)])
 
 
@@ -183,7 +183,7 @@ def test_a_constant_that_no_reading_depends_on_is_refused():
     zero = [at(mhz, 141 + 28 * mhz, counts=busy(0.0)) for mhz in (6.25, 12.5, 25)]
     refused(f"no reading depends on {CYCLE}", A3, zero, constants=[CYCLE])
     refused(
-        f"xylo_a3 has no constant rails.digital.dynamic; readings tell of {STATIC}, {SLOPE}",
+        f"xylo_a3 has no constant rails.digital.dynamic; the readings depend on {STATIC}, {SLOPE}",
         A3,
         sweep,
         constants=["rails.digital.dynamic"],
@@ -192,8 +192,8 @@ def test_a_constant_that_no_reading_depends_on_is_refused():
 
 def test_a_mode_has_to_be_said():
     refused(
-        "measurement 1: digital depends on configuration; say which: mapped, unmapped, monitored, "
-        "ram_open",
+        "measurement 1: digital depends on configuration; give its mode: mapped, unmapped, "
+        "monitored, ram_open",
         A3,
         [at(6.25, 300, modes={})],
     )
@@ -219,7 +219,8 @@ def test_an_idle_draw_is_not_used_at_another_clock():
 def test_a_slope_alone_is_refused_where_the_static_draw_is_not_on_file():
     sweep = [at(mhz, 90 + 25 * mhz, rail="snn_core", modes={}) for mhz in (6.25, 6.25, 6.25)]
     slope = "rails.snn_core.clock_slope"
-    with pytest.raises(ValueError, match=f"^{slope} needs rails.snn_core.static with it"):
+    message = f"^{slope} also needs rails.snn_core.static: only their sum is on file$"
+    with pytest.raises(ValueError, match=message):
         calibrate(A2, sweep, constants=[slope])
 
 
@@ -229,7 +230,7 @@ def test_a_price_that_is_a_range_alone_cannot_be_kept():
         for n in range(4)
     ]
     refused(
-        "measurement 2, logic: actions.synop.energy has a range alone on file, so it has to be "
+        "measurement 2, logic: actions.synop.energy has only a range on file and must be "
         "fitted too",
         SPECK,
         running,
@@ -252,7 +253,7 @@ def test_readings_that_are_none_are_refused(reading):
 @pytest.mark.parametrize("often", [-1.0, NAN, INF])
 def test_counts_that_are_none_are_refused(often):
     refused(
-        f"cycle of 'network' must be a number a second >= 0: {often}",
+        f"cycle of 'network' must be >= 0 a second, got {often}",
         A3,
         [at(6.25, 1.0, counts=busy(often))],
     )

@@ -90,14 +90,14 @@ def test_sources_of_a_sum_are_named_once():
 
 
 def test_figures_of_other_units_are_not_added():
-    with pytest.raises(ValueError, match=r"^µW and ms do not add up$"):
+    with pytest.raises(ValueError, match=r"^µW and ms cannot be added$"):
         figure(1, 1, 1) + figure(1, 1, 1, unit="ms")
 
 
 @pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf")])
 def test_a_figure_is_multiplied_by_what_keeps_its_order(factor):
     with pytest.raises(
-        ValueError, match=f"^a figure is multiplied by a number >= 0, got {factor}$"
+        ValueError, match=f"^the factor of a figure must be a number >= 0, got {factor}$"
     ):
         figure(1, 2, 3).times(factor, "µW")
 

@@ -82,7 +82,7 @@ def test_three_neurons_draw_as_if_nothing_were_mapped(mhz, read):
 def test_open_memory_on_the_same_static_draw_is_held_out_at_the_fastest_clock():
     _, slope = A3.power.rails["digital"].price("clock_slope", "ram_open")
     low, nominal, high = slope.range("µW/MHz")
-    assert 141 + nominal * 6.25 == pytest.approx(542.9, abs=0.1)  # this one made the value
+    assert 141 + nominal * 6.25 == pytest.approx(542.9, abs=0.1)  # the reading behind the value
     assert 141 + nominal * 50 == pytest.approx(3357, rel=0.001)
     for read in (3260, 3437, 3534):
         assert 141 + low * 50 <= read <= 141 + high * 50

@@ -48,11 +48,11 @@ def test_a_term_is_its_constant_times_its_multiplier(chip):
 
 
 def test_where_no_mode_is_said_the_range_spans_all_that_were_measured():
-    said = [
+    by_mode = [
         terms(A3, clock_hz=20e6, configuration=mode)[0]
         for mode in A3.power.switches["configuration"]
     ]
-    each = [total([t.power for t in one if t.rail == "digital"], "µW") for one in said]
+    each = [total([t.power for t in one if t.rail == "digital"], "µW") for one in by_mode]
     (usual, *_) = each
     open_to_all = total([t.power for t in terms(A3, clock_hz=20e6)[0] if t.rail == "digital"], "µW")
     assert open_to_all.nominal == usual.nominal
@@ -86,10 +86,10 @@ def test_actions_without_a_price_are_told_with_their_count():
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"synop": {"a": 1.0}}, "xylo_a2 counts no 'synop'"),
-        ({"cycle": {"a": -1.0}}, "cycle of 'a' must be a number a second >= 0: -1.0"),
-        ({"cycle": {"a": float("nan")}}, "cycle of 'a' must be a number a second >= 0: nan"),
-        ({"cycle": {"a": float("inf")}}, "cycle of 'a' must be a number a second >= 0: inf"),
+        ({"synop": {"a": 1.0}}, "xylo_a2 has no action 'synop'"),
+        ({"cycle": {"a": -1.0}}, "cycle of 'a' must be >= 0 a second, got -1.0"),
+        ({"cycle": {"a": float("nan")}}, "cycle of 'a' must be >= 0 a second, got nan"),
+        ({"cycle": {"a": float("inf")}}, "cycle of 'a' must be >= 0 a second, got inf"),
     ],
 )
 def test_counts_that_are_none_are_refused(counts, message):
@@ -98,8 +98,8 @@ def test_counts_that_are_none_are_refused(counts, message):
 
 
 def test_a_slower_clock_saves_its_slope():
-    said = {"configuration": "mapped", "microphone": "off"}
-    found = saved_by_clock(A3, clock_hz=50e6, slower_hz=10e6, modes=said)
+    modes = {"configuration": "mapped", "microphone": "off"}
+    found = saved_by_clock(A3, clock_hz=50e6, slower_hz=10e6, modes=modes)
     assert found.nominal == pytest.approx(40 * (27.96 + 4.55))
     assert (found.low, found.high) == (pytest.approx(40 * 29.85), pytest.approx(40 * 33.62))
 

@@ -88,7 +88,7 @@ def test_energies_of_a_step_a_second_and_an_inference_have_units_of_their_own():
         found.energy_per_inference.unit,
     ]
     assert units == ["nJ/step", "µJ/s", "µJ/inference"]
-    with pytest.raises(ValueError, match=r"^nJ/step and µJ/inference do not add up$"):
+    with pytest.raises(ValueError, match=r"^nJ/step and µJ/inference cannot be added$"):
         found.energy_per_step + found.energy_per_inference
 
 

@@ -184,7 +184,7 @@ def test_the_command_prints_the_table_and_ends_well():
 # ---- verdicts ----
 
 
-def made(nominal, row="V4", fitted_on="", measured=100.0, kind=None, low=None, high=None):
+def line_of(nominal, row="V4", fitted_on="", measured=100.0, kind=None, low=None, high=None):
     figure = Figure(
         low=nominal if low is None else low,
         nominal=nominal,
@@ -198,20 +198,20 @@ def made(nominal, row="V4", fitted_on="", measured=100.0, kind=None, low=None, h
 @pytest.mark.parametrize(
     ("found", "verdict", "fails", "evidence"),
     [
-        (made(110.0), "within", False, True),
-        (made(110.1), "miss", True, False),
-        (made(89.9), "miss", True, False),
-        (made(95.0, fitted_on=SHIPPED), "within", False, False),
-        (made(95.0, fitted_on="V3"), "within", False, True),
-        (made(120.0, kind="N"), "miss", False, False),
-        (made(105.0, kind="N"), "consistency", False, False),
-        (made(100.0, row="V1"), "exact", False, True),
-        (made(100.5, row="V1"), "miss", True, False),
-        (made(200.0, row="V14"), "consistency", False, False),
-        (made(201.0, row="V14"), "miss", False, False),
-        (made(49.0, row="V14"), "miss", False, False),
-        (made(120.0, row="V18", low=90.0, high=130.0), "consistency", False, False),
-        (made(120.0, row="V18", low=110.0, high=130.0), "miss", False, False),
+        (line_of(110.0), "within", False, True),
+        (line_of(110.1), "miss", True, False),
+        (line_of(89.9), "miss", True, False),
+        (line_of(95.0, fitted_on=SHIPPED), "within", False, False),
+        (line_of(95.0, fitted_on="V3"), "within", False, True),
+        (line_of(120.0, kind="N"), "miss", False, False),
+        (line_of(105.0, kind="N"), "consistency", False, False),
+        (line_of(100.0, row="V1"), "exact", False, True),
+        (line_of(100.5, row="V1"), "miss", True, False),
+        (line_of(200.0, row="V14"), "consistency", False, False),
+        (line_of(201.0, row="V14"), "miss", False, False),
+        (line_of(49.0, row="V14"), "miss", False, False),
+        (line_of(120.0, row="V18", low=90.0, high=130.0), "consistency", False, False),
+        (line_of(120.0, row="V18", low=110.0, high=130.0), "miss", False, False),
     ],
 )
 def test_a_verdict_follows_from_the_tolerance(found, verdict, fails, evidence):
@@ -220,7 +220,7 @@ def test_a_verdict_follows_from_the_tolerance(found, verdict, fails, evidence):
 
 @pytest.mark.parametrize(("low", "verdict"), [(90.0, "consistency"), (100.1, "miss")])
 def test_a_range_is_judged_by_whether_it_holds_the_reading(low, verdict):
-    found = made(120.0, low=low, high=130.0)
+    found = line_of(120.0, low=low, high=130.0)
     found = replace(found, estimate=replace(found.estimate, nominal=None))
     assert found.verdict == verdict
     assert found.error is None

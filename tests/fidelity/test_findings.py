@@ -7,10 +7,10 @@ from tests.builders import chain, dense
 from toolchain.fidelity import diagnostics_of, measured, rounded
 from toolchain.ir import Conv2d, Neuron
 from toolchain.passes import fold_gain, quantize
-from toolchain.passes.quantize import Bits
+from toolchain.passes.quantize import WordWidths
 from toolchain.runs.recording import Recording
 
-BITS = Bits(weight=8, bias=8, threshold=16, state=16)
+BITS = WordWidths(weight=8, bias=8, threshold=16, state=16)
 
 
 def shifted(graph, mem, syn=None, **changes):
@@ -21,9 +21,9 @@ def shifted(graph, mem, syn=None, **changes):
     return graph.replace({"lif": replace(graph["lif"], **decays, **changes)})
 
 
-def percents(trained, held):
+def percents(trained, stored):
     """A note on a decay factor, as a family may give it."""
-    return f"keeps {100 * held:.3g} % for {100 * trained:.3g} %"
+    return f"keeps {100 * stored:.3g} % for {100 * trained:.3g} %"
 
 
 def reported(before, after, note=percents):
@@ -55,7 +55,7 @@ def test_a_time_constant_that_changes_is_a_warning_with_its_size():
 
 def test_a_family_need_not_describe_how_it_holds_a_decay():
     graph = dense([[0.5]], alpha_mem=np.exp(-0.1), dt=1e-3)
-    for note in (None, lambda trained, held: ""):
+    for note in (None, lambda trained, stored: ""):
         (found, *_) = lines(graph, shifted(graph, 3), note)
         assert found[3] == "tau_mem 10 ms becomes 7.49 ms (-25.1 %)"
 

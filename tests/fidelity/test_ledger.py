@@ -314,8 +314,8 @@ def test_an_accepted_comparison_without_ties_is_exact_on_the_data():
     loose = dense({"compare": "gt", "v_threshold": 0.9137})
     for graph, wanted in ((loose, None), (tied, None)):
         ledger = deploy(graph, "xylo", calibration=SPIKES, allow=["gt->ge"]).ledger
-        held = ledger["h"].effect.ties == 0
-        wanted = ON_DATA if held else APPROXIMATED
+        no_ties = ledger["h"].effect.ties == 0
+        wanted = ON_DATA if no_ties else APPROXIMATED
         assert only(ledger, "h", "compare").fidelity is wanted
 
 
@@ -439,9 +439,9 @@ def test_any_number_of_a_neuron_that_differs_is_found(field):
         {"h": replace(node, **{field: np.asarray(0.7 * getattr(node, field) + 0.1)})}
     )
     for found in (exact_rewrites(base, other), accepted(base, other, "x"), rounded(base, other)):
-        told = {change.what for change in found["h"]}
+        aspects = {change.what for change in found["h"]}
         wanted = {field, field.replace("alpha", "tau")}
-        assert told & wanted, field
+        assert aspects & wanted, field
 
 
 @pytest.mark.parametrize(
@@ -567,9 +567,9 @@ def test_a_network_is_refused_or_every_difference_is_entered(family, options, da
     for field, own in CHIP_HAS[family].items():
         if value(node, field) == own:
             continue
-        told = [*entry.of(field), *entry.of(ASPECTS.get(field, field))]
-        assert told, field
-        weak = weakest(change.fidelity for change in told)
+        changes = [*entry.of(field), *entry.of(ASPECTS.get(field, field))]
+        assert changes, field
+        weak = weakest(change.fidelity for change in changes)
         assert weak is APPROXIMATED or field in REWRITTEN, field
     assert {c.allowed for c in entry.changes} - {""} <= allow
 
@@ -616,13 +616,13 @@ def random_image(rng):
     return Graph.chain(nodes, dt=1e-3)
 
 
-def first_told(ledger, names):
+def first_approximated(ledger, names):
     """Of which layers on something is approximated that a clocked run shows."""
-    told = (
+    conditions = (
         any(c.fidelity is APPROXIMATED and c.what not in BY_EVENTS for c in ledger[name].changes)
         for name in names
     )
-    return next((n for n, found in enumerate(told) if found), len(names))
+    return next((n for n, found in enumerate(conditions) if found), len(names))
 
 
 @settings(max_examples=25, deadline=None)
@@ -638,7 +638,7 @@ def test_no_layer_differs_before_one_that_is_told_to(seed):
         return  # refused, which claims nothing
     wanted, got = d.reference(x, record=True), d.simulate(x, record=True)
     layers = [name for name in graph.nodes if name != "output"]
-    for name in layers[: first_told(d.ledger, layers)]:
+    for name in layers[: first_approximated(d.ledger, layers)]:
         if name in wanted.layers:
             one, other = (run.layers[name].spikes.reshape(2, 12, -1) for run in (wanted, got))
             np.testing.assert_array_equal(one, other, err_msg=name)

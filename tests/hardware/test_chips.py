@@ -12,7 +12,7 @@ from tests.cases import each
 from toolchain.chips.load import list_chips, load_chip
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.xylo.spec import XyloLimits
-from toolchain.hardware import Choice, Price, Quantity
+from toolchain.hardware import AllowedValues, Price, Quantity
 from toolchain.hardware.yaml_file import read_yaml
 
 SPECS = Path(__file__).parents[2] / "hardware_specs"
@@ -54,9 +54,9 @@ XYLO = {
 """Of ``XYLOS``, in their order."""
 
 
-def numbers(part) -> Iterator[Quantity | Choice | Price]:
+def numbers(part) -> Iterator[Quantity | AllowedValues | Price]:
     """Every number below a part of a specification."""
-    if isinstance(part, Quantity | Choice | Price):
+    if isinstance(part, Quantity | AllowedValues | Price):
         yield part
     elif isinstance(part, BaseModel):
         for name in type(part).model_fields:

@@ -113,7 +113,7 @@ def test_another_file_in_its_place_is_left_alone(overlay, there):
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        ("xylo_a3", "xylo_a2", 1, "chip: is 'xylo_a2', the chip asked for is 'xylo_a3'"),
+        ("xylo_a3", "xylo_a2", 1, "chip: is 'xylo_a2', must be 'xylo_a3'"),
         (
             "  own: {",
             "  sweep: {",
@@ -125,10 +125,10 @@ def test_another_file_in_its_place_is_left_alone(overlay, there):
         ("rails.digital.static", "rails.digital.role", 6, "constants: xylo_a3 has no constant"),
         ("rails.digital.static", "rails.no.static", 6, "constants: xylo_a3 has no constant"),
         ("unit: µW", "unit: pJ/cycle", 6, "power.rails.digital.static: is given in 'pJ/cycle'"),
-        ("value: 150", "value: 160", 6, "constants.rails.digital.static: value 160 lies outside"),
+        ("value: 150", "value: 160", 6, "constants.rails.digital.static: value 160 is outside"),
         ("value: 150", "value: '150'", 6, "constants.rails.digital.static.value: must be a number"),
         ("low: 146", "low: -1", 6, "power.rails.digital.static: must not be negative, got -1 µW"),
-        ("value: 150, ", "", 6, "constants.rails.digital.static: has a value exactly where"),
+        ("value: 150, ", "", 6, "constants.rails.digital.static: needs a value, unless assumed"),
         ("note: mine", "notes: mine", 2, "notes: is not a field of a specification"),
         ("note: mine", "note: &a mine", 2, "anchors and aliases are not allowed"),
         ("on my desk", "''", 6, "constants.rails.digital.static.conditions: must"),
@@ -148,7 +148,7 @@ def test_a_source_key_of_the_chip_is_refused(overlay):
     text = GOOD.replace("  own: {", "  sweep: {").replace("source: own", "source: sweep")
     with pytest.raises(ChipFileError) as caught:
         load_chip("xylo_a3", overlay=overlay(text))
-    assert "line 4: sources.sweep: the file of xylo_a3 has that key already" in str(caught.value)
+    assert "line 4: sources.sweep: the file of xylo_a3 already has this key" in str(caught.value)
 
 
 def test_a_missing_overlay_is_refused(tmp_path):

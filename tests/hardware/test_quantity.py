@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.cases import each
-from toolchain.hardware import Choice, Quantity
+from toolchain.hardware import AllowedValues, Quantity
 from toolchain.hardware.quantity import FrozenMap
 from toolchain.hardware.units import COUNTED, factor, same_dimension
 
@@ -31,7 +31,7 @@ def test_a_number_is_given_in_other_units(value, unit, into, expected):
 
 
 def test_a_number_is_not_given_in_a_unit_of_something_else():
-    with pytest.raises(ValueError, match=r"^neuron cannot be given in word$"):
+    with pytest.raises(ValueError, match=r"^neuron cannot be converted to word$"):
         quantity(1000, "neuron").to("word")
 
 
@@ -53,7 +53,7 @@ def test_a_range_has_two_ends(ends):
 
 
 def test_a_range_holds_its_value():
-    with pytest.raises(ValidationError, match="value 4 lies outside 1 to 3"):
+    with pytest.raises(ValidationError, match="value 4 is outside 1 to 3"):
         quantity(4, "mW", low=1, high=3)
 
 
@@ -72,7 +72,7 @@ def test_an_unknown_unit_is_refused(unit):
 @pytest.mark.parametrize("values", [(), (2, 1), (1, 1, 2)])
 def test_the_values_of_a_choice_ascend(values):
     with pytest.raises(ValidationError, match="values must be one or more, ascending"):
-        Choice(values=values, unit="px", source="s", basis="assumed")
+        AllowedValues(values=values, unit="px", source="s", basis="assumed")
 
 
 @each("unit", COUNTED)

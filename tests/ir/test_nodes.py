@@ -8,8 +8,8 @@ from toolchain.ir import (
     Conv1d,
     Conv2d,
     Linear,
+    MembraneReadout,
     Neuron,
-    Readout,
     Scale,
     SumPool2d,
     decay,
@@ -40,22 +40,22 @@ def test_integers_stay_integers_and_everything_else_becomes_float64():
     ("build", "message"),
     [
         (lambda: Linear(weight=np.ones(3)), r"\(outputs, inputs\), got shape \(3,\)"),
-        (lambda: Linear(weight=np.ones((2, 3)), bias=np.ones(3)), "its weight makes 2"),
-        (lambda: Linear(weight=np.full((2, 3), np.nan)), "Linear.weight holds NaN"),
+        (lambda: Linear(weight=np.ones((2, 3)), bias=np.ones(3)), "its weight has 2 outputs"),
+        (lambda: Linear(weight=np.full((2, 3), np.nan)), "Linear.weight contains NaN"),
         (lambda: Conv2d(weight=np.ones((2, 3))), r"\(out, in / groups, y, x\)"),
-        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=2), "leaves a rest"),
-        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(0, 1)), "start at 1"),
-        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=0), "leaves a rest"),
+        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=2), "cannot be divided"),
+        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(0, 1)), "must be >= 1"),
+        (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=0), "cannot be divided"),
         (lambda: Conv1d(weight=np.ones((2, 3))), r"\(out, in / groups, kernel\), got shape"),
-        (lambda: Conv1d(weight=np.ones((3, 1, 2)), groups=2), "leaves a rest"),
-        (lambda: Conv1d(weight=np.ones((3, 1, 2)), stride=0), "start at 1"),
-        (lambda: Conv1d(weight=np.ones((3, 1, 2)), padding=-1), "padding at 0"),
-        (lambda: Conv1d(weight=np.ones((3, 1, 2)), bias=np.ones(2)), "its weight makes 3"),
-        (lambda: SumPool2d(kernel=(0, 2), stride=(2, 2)), "start at 1"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), groups=2), "cannot be divided"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), stride=0), "must be >= 1"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), padding=-1), "padding >= 0"),
+        (lambda: Conv1d(weight=np.ones((3, 1, 2)), bias=np.ones(2)), "its weight has 3 outputs"),
+        (lambda: SumPool2d(kernel=(0, 2), stride=(2, 2)), "must be >= 1"),
         (lambda: Neuron(shape=(2,), v_threshold=0.0), "must be > 0"),
         (lambda: Neuron(shape=(2,), v_threshold=[1, 1, 1]), "incompatible|broadcast"),
-        (lambda: Neuron(shape=(2,), v_threshold=1.0, alpha_mem=1.5), r"outside 0\.\.1"),
-        (lambda: Neuron(shape=(2,), v_threshold=1.0, max_spikes=0), "starts at 1"),
+        (lambda: Neuron(shape=(2,), v_threshold=1.0, alpha_mem=1.5), r"must be in 0\.\.1"),
+        (lambda: Neuron(shape=(2,), v_threshold=1.0, max_spikes=0), "must be >= 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(build, message):
@@ -64,7 +64,7 @@ def test_what_makes_no_sense_is_refused(build, message):
 
 
 @pytest.mark.parametrize(
-    ("node", "given", "made"),
+    ("node", "given", "wanted"),
     [
         (Conv1d(weight=np.ones((3, 2, 4)), stride=2, padding=1), (2, 9), (3, 4)),
         (Conv1d(weight=np.ones((3, 2, 4))), (2, 4), (3, 1)),
@@ -76,11 +76,11 @@ def test_what_makes_no_sense_is_refused(build, message):
         (Conv2d(weight=np.ones((1, 1, 3, 3)), dilation=2), (1, 8, 8), (1, 4, 4)),
         (SumPool2d(kernel=2, stride=2), (3, 5, 4), (3, 2, 2)),
         (Neuron(shape=(2,), v_threshold=1.0, alpha_syn=[0.5, 0.9]), (4,), (2,)),
-        (Readout(shape=(2,)), (2,), (2,)),
+        (MembraneReadout(shape=(2,)), (2,), (2,)),
     ],
 )
-def test_shapes_follow(node, given, made):
-    assert node.output_shape(given) == made
+def test_shapes_follow(node, given, wanted):
+    assert node.output_shape(given) == wanted
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_shapes_follow(node, given, made):
         (Conv2d(weight=np.ones((4, 2, 9, 9))), (2, 8, 8)),
         (SumPool2d(kernel=4, stride=4), (3, 3, 3)),
         (BatchNorm(mean=[0.0], var=[1.0], gamma=[1.0], beta=[0.0], eps=0.0), (2, 3, 3)),
-        (Readout(shape=(2,)), (3,)),
+        (MembraneReadout(shape=(2,)), (3,)),
     ],
 )
 def test_an_input_that_does_not_fit_is_refused(node, given):
-    with pytest.raises(ValueError, match=r"takes|exceeds"):
+    with pytest.raises(ValueError, match=r"takes|is larger than"):
         node.output_shape(given)
 
 
@@ -107,7 +107,11 @@ def test_decay_and_time_constant_are_inverse():
 @pytest.mark.parametrize(
     ("node", "given", "message"),
     [
-        (Conv1d(weight=np.ones((3, 2, 4))), (2, 3), r"a kernel of 4 exceeds \(2, 3\)"),
+        (
+            Conv1d(weight=np.ones((3, 2, 4))),
+            (2, 3),
+            r"a kernel of 4 is larger than the input \(2, 3\)",
+        ),
         (Conv1d(weight=np.ones((3, 2, 4))), (3, 9), r"takes shape \(2, length\), got \(3, 9\)"),
         (Scale(scale=np.ones(3)), (2,), r"does not broadcast to \(2,\)"),
         (Scale(scale=np.ones((2, 3))), (3,), r"does not broadcast to \(3,\)"),

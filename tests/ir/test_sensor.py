@@ -50,9 +50,9 @@ def test_counts_go_where_their_events_go(case, seed):
     node, shape = case
     counts = np.random.default_rng(seed).poisson(0.5, (2, 3, *shape))
     graph = chain(shape, dvs=node)
-    told = interpret(graph, counts).spikes
-    np.testing.assert_array_equal(told, event_by_event(node, counts))
-    assert told.shape[2:] == graph.shape("dvs")
+    got = interpret(graph, counts).spikes
+    np.testing.assert_array_equal(got, event_by_event(node, counts))
+    assert got.shape[2:] == graph.shape("dvs")
 
 
 @given(sensors())
@@ -73,12 +73,12 @@ def test_the_canonical_text_names_what_is_not_usual():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"pool": (0, 1)}, "Sensor.pool is (y, x) from 1 on, got (0, 1)"),
-        ({"pool": (1, 1, 1)}, "Sensor.pool is (y, x) from 1 on, got (1, 1, 1)"),
-        ({"origin": (0, -1)}, "Sensor.origin is (y, x) from 0 on, got (0, -1)"),
-        ({"size": (0, 4)}, "Sensor.size is (y, x) from 1 on, got (0, 4)"),
-        ({"merge": 1}, "Sensor.merge is True or False, got 1"),
-        ({"pixel_array": "no"}, "Sensor.pixel_array is True or False, got 'no'"),
+        ({"pool": (0, 1)}, "Sensor.pool must be (y, x), each >= 1, got (0, 1)"),
+        ({"pool": (1, 1, 1)}, "Sensor.pool must be (y, x), each >= 1, got (1, 1, 1)"),
+        ({"origin": (0, -1)}, "Sensor.origin must be (y, x), each >= 0, got (0, -1)"),
+        ({"size": (0, 4)}, "Sensor.size must be (y, x), each >= 1, got (0, 4)"),
+        ({"merge": 1}, "Sensor.merge must be True or False, got 1"),
+        ({"pixel_array": "no"}, "Sensor.pixel_array must be True or False, got 'no'"),
     ],
 )
 def test_values_without_meaning_are_refused(fields, message):
@@ -90,7 +90,7 @@ def test_values_without_meaning_are_refused(fields, message):
 def test_the_crop_ends_with_the_pooled_map():
     inside = Sensor(pool=(2, 2), origin=(1, 2), size=(5, 3))
     assert chain((2, 13, 11), dvs=inside).shape("dvs") == (2, 5, 3)
-    with pytest.raises(GraphError, match="keeps rows 1 to 5 and columns 2 to 4 of a pooled map of"):
+    with pytest.raises(GraphError, match="crops rows 1 to 5 and columns 2 to 4 of a pooled map of"):
         chain((2, 11, 11), dvs=inside)
     with pytest.raises(GraphError, match=r"columns 2 to 4 of a pooled map of 6 x 4"):
         chain((2, 13, 9), dvs=inside)

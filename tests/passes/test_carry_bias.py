@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import chain
-from toolchain.ir import Add, Conv2d, Edge, Flatten, Graph, Input, Linear, Neuron, Output, Readout
+from toolchain.ir import (
+    Add,
+    Conv2d,
+    Edge,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    MembraneReadout,
+    Neuron,
+    Output,
+)
 from toolchain.passes import carry_bias
 from toolchain.passes.carry_bias import settled
 from toolchain.runs.interpret import interpret
@@ -142,7 +153,9 @@ def test_a_convolution_keeps_its_bias():
 
 
 def test_a_readout_takes_the_bias_too():
-    after = carry_bias(chain((2,), weight(bias=[1.0, 2.0]), Readout(shape=(2,), alpha_mem=0.5)))
+    after = carry_bias(
+        chain((2,), weight(bias=[1.0, 2.0]), MembraneReadout(shape=(2,), alpha_mem=0.5))
+    )
     np.testing.assert_array_equal(after["n1"].bias, [1.0, 2.0])
 
 

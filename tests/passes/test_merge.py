@@ -14,8 +14,8 @@ X = RNG.integers(0, 3, (2, 8, 3))
 
 def weight(rows, columns, bias=True):
     """Whole numbers, so that sums in any order are the same."""
-    made = RNG.integers(-3, 4, (rows, columns)).astype(float)
-    return Linear(weight=made, bias=RNG.integers(1, 4, rows).astype(float) if bias else None)
+    numbers = RNG.integers(-3, 4, (rows, columns)).astype(float)
+    return Linear(weight=numbers, bias=RNG.integers(1, 4, rows).astype(float) if bias else None)
 
 
 def same(graph, merged):

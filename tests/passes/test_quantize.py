@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from tests.builders import chain, dense
 from toolchain.ir import Conv2d, Linear, Neuron
 from toolchain.passes import quantize
-from toolchain.passes.quantize import Bits, scales
+from toolchain.passes.quantize import WordWidths, scales
 from toolchain.runs.interpret import interpret
 
-SPECK = Bits(weight=8, bias=16, threshold=16, state=16)
+SPECK = WordWidths(weight=8, bias=16, threshold=16, state=16)
 
 
 def test_the_largest_weight_fills_its_word():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolchain.ir import Graph, Input, Linear, Neuron, Output, Readout
+from toolchain.ir import Graph, Input, Linear, MembraneReadout, Neuron, Output
 from toolchain.passes import empty_at_once, rest_at_zero
 from toolchain.runs.interpret import interpret
 
@@ -76,7 +76,7 @@ def test_elsewhere_the_rest_becomes_a_bias(fields):
 
 
 def test_a_readout_gives_the_same_membrane():
-    graph = net(Readout, alpha_mem=0.75, v_leak=0.25, v_init=0.25)
+    graph = net(MembraneReadout, alpha_mem=0.75, v_leak=0.25, v_init=0.25)
     after = rest_at_zero(graph)
     assert not np.any(after["n"].v_leak)
     np.testing.assert_allclose(respond(after), respond(graph), rtol=0, atol=1e-12)

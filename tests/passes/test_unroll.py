@@ -19,9 +19,9 @@ from toolchain.ir import (
     Graph,
     Input,
     Linear,
+    MembraneReadout,
     Neuron,
     Output,
-    Readout,
     Scale,
     Sensor,
     SumPool2d,
@@ -91,7 +91,7 @@ def test_a_convolution_along_one_axis_becomes_dense():
     graph = chain(
         (2, 9),
         conv=Conv1d(weight=rng.normal(size=(3, 2, 3)), bias=rng.normal(size=3), stride=2),
-        leak=Readout(shape=(3, 4), alpha_mem=0.5, gain=rng.random((3, 4))),
+        leak=MembraneReadout(shape=(3, 4), alpha_mem=0.5, gain=rng.random((3, 4))),
     )
     x = rng.normal(size=(2, 7, 2, 9))
     np.testing.assert_allclose(respond(unroll(graph), x), respond(graph, x), rtol=1e-12)

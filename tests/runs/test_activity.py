@@ -58,10 +58,10 @@ NAN, INF = float("nan"), float("inf")
         ({"synops_per_step": INF}, "synops_per_step of 'a' must be a number >= 0, got inf"),
         ({"updates_per_step": "1"}, "updates_per_step of 'a' must be a number >= 0, got '1'"),
         ({"leak_updates_per_step": -0.5}, "leak_updates_per_step of 'a' must be a number >= 0"),
-        ({"active": 1.5}, "active of 'a' is a fraction, 0..1, got 1.5"),
+        ({"active": 1.5}, "active of 'a' must be in 0..1, got 1.5"),
         ({"active": NAN}, "active of 'a' must be a number >= 0, got nan"),
         ({"neurons": True}, "neurons of 'a' must be a number >= 0, got True"),
-        ({"name": 3}, "a layer's name is text, got 3"),
+        ({"name": 3}, "name of a layer must be text, got 3"),
     ],
 )
 def test_counts_that_are_none_are_refused(changes, message):
@@ -72,7 +72,7 @@ def test_counts_that_are_none_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layers": ()}, "an activity needs at least the input's layer"),
+        ({"layers": ()}, "an activity needs at least the layer of the input"),
         ({"steps": 1.5}, "steps must be a whole number >= 0, got 1.5"),
         ({"steps": -1}, "steps must be a whole number >= 0, got -1"),
         ({"dt": 0.0}, "dt must be > 0 s, got 0.0"),

@@ -30,8 +30,8 @@ def speck(images):
 
 @pytest.fixture(scope="module")
 def xylo():
-    held = {"alpha_mem": 1 - 2.0**-4, "alpha_syn": np.array([1 - 2.0**-2])}
-    return deploy(leaky(**held, max_spikes=31), chip="xylo_a3", calibration=spikes((4, 60, 8)))
+    decays = {"alpha_mem": 1 - 2.0**-4, "alpha_syn": np.array([1 - 2.0**-2])}
+    return deploy(leaky(**decays, max_spikes=31), chip="xylo_a3", calibration=spikes((4, 60, 8)))
 
 
 def counts(recording, name):
@@ -53,7 +53,9 @@ def test_on_speck_every_figure_is_that_of_the_verb_it_comes_from(speck, images):
     assert [layer.name for layer in found.layers] == ["if1", "if2"]
     assert [layer.neurons for layer in found.layers] == [256, 3]
     for name in ("if1", "if2"):
-        assert found[name].spikes == {run: counts(made, name) for run, made in runs.items()}
+        assert found[name].spikes == {
+            run: counts(recording, name) for run, recording in runs.items()
+        }
         assert found[name].lag == 0
         for run in ("quantized", "clocked", "event"):
             wanted = runs["reference"].layers[name].spikes.reshape(4, 20, -1)

@@ -17,9 +17,9 @@ from toolchain.ir import (
     Identity,
     Input,
     Linear,
+    MembraneReadout,
     Neuron,
     Output,
-    Readout,
     Scale,
     SumPool2d,
 )
@@ -101,7 +101,7 @@ def test_a_neuron_computes_what_its_fields_say(node, inputs, spikes, membranes):
     [("add_decay", [0.5, 0.25, 0.125]), ("decay_add", [1.0, 0.5, 0.25])],
 )
 def test_a_synapse_adds_and_decays_in_its_order(order, currents):
-    node = Readout(shape=(1,), alpha_mem=0.0, alpha_syn=[0.5], syn_order=order)
+    node = MembraneReadout(shape=(1,), alpha_mem=0.0, alpha_syn=[0.5], syn_order=order)
     out = interpret(chain((1,), n=node), np.array([1.0, 0, 0]).reshape(1, 3, 1)).spikes
     assert out.ravel().tolist() == currents
 

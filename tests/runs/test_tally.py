@@ -45,11 +45,11 @@ def test_slices_are_summed_as_they_lie():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (np.int8(-1), "spikes are counts >= 0"),
-        (np.nan, "spikes are counts >= 0"),
-        (0.5, "spikes are whole counts"),
-        (np.inf, "spikes are whole counts"),
-        (1j, "spikes are counts, got an array of type complex128"),
+        (np.int8(-1), "spikes must be counts >= 0"),
+        (np.nan, "spikes must be counts >= 0"),
+        (0.5, "spikes must be whole counts"),
+        (np.inf, "spikes must be whole counts"),
+        (1j, "spikes must be counts, got an array of type complex128"),
     ],
 )
 def test_what_is_no_count_is_refused(value, message):

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from toolchain.chips import plugins
 from toolchain.chips.plugins import warn_skipped
 from toolchain.diagnostics import ChipFileError
-from toolchain.hardware.yaml_file import Document, read_yaml
+from toolchain.hardware.yaml_file import YamlDocument, read_yaml
 
 __all__ = ["ChipFile", "built_in_files", "built_in_names", "chip_files", "document_of", "named"]
 
@@ -177,11 +177,11 @@ def _raw(file: ChipFile, field: str) -> tuple[str, ...]:
 
 
 @cache
-def _built_in_document(path: Path) -> Document:
+def _built_in_document(path: Path) -> YamlDocument:
     """Return the content of a file that is built in, read once."""
     return read_yaml(path)
 
 
-def document_of(file: ChipFile) -> Document:
+def document_of(file: ChipFile) -> YamlDocument:
     """Return the content of a chip file as written; ChipFileError if it cannot be read."""
     return read_yaml(file.path) if file.origin else _built_in_document(file.path)

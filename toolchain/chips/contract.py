@@ -25,7 +25,7 @@ from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
-from toolchain.runs import Activity, OrderSpread, Recording, Spikes
+from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
 __all__ = ["Capability", "Family", "OnChip", "Options", "Resource", "Session", "Timing"]
 
@@ -66,7 +66,7 @@ class Resource:
 class Session(Protocol):
     """A simulation whose state is kept between calls."""
 
-    def simulate(self, spikes: Spikes) -> Recording:
+    def simulate(self, spikes: InputSpikes) -> Recording:
         """Continue with ``spikes`` (batch, time, *features) from the current state."""
         ...
 
@@ -111,7 +111,7 @@ class OnChip(Protocol):
         """Return what each layer uses of each resource, with its limit."""
         ...
 
-    def simulate(self, spikes: Spikes, *, record: bool = False, timing: Timing) -> Recording:
+    def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
         """Run the program from its initial state, bit for bit as the chip does.
 
         Args:
@@ -125,7 +125,7 @@ class OnChip(Protocol):
         """
         ...
 
-    def order_spread(self, spikes: Spikes, options: Options) -> OrderSpread | None:
+    def order_spread(self, spikes: InputSpikes, options: Options) -> OrderSpread | None:
         """Return the effect of the order of simultaneous events; None unless ``options`` ask."""
         del spikes, options
         return None
@@ -134,7 +134,7 @@ class OnChip(Protocol):
         """Start a simulation whose state is kept between calls; capability ``session``."""
         raise ValueError(f"{self.chip.name}: its family has no sessions")
 
-    def activity(self, spikes: Spikes) -> Activity:
+    def activity(self, spikes: InputSpikes) -> Activity:
         """Count spikes and synaptic operations on ``spikes``, as ``simulate`` takes them.
 
         Raises:
@@ -307,7 +307,7 @@ class Family(Protocol):
         lags = self.lags(graph)
         return max((lags[name] for name in graph.outputs), default=0)
 
-    def counts(self, events: Spikes, shape: Shape, dt: float) -> Array:
+    def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
         """Return event arrays as counts (batch, time, *shape) in steps of ``dt`` s.
 
         Raises:

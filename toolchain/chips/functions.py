@@ -19,7 +19,7 @@ from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
-from toolchain.runs import Activity, OrderSpread, Recording, Spikes
+from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
 __all__ = ["Bound", "FamilyOf", "Functions", "own_chip"]
 
@@ -49,17 +49,17 @@ class Functions(Generic[P, C]):
     place: Callable[[P, C, Options], tuple[P, Findings]]
     placement: Callable[[P], Mapping[str, str]]
     resources: Callable[[P, C], tuple[Resource, ...]]
-    simulate: Callable[[P, Spikes, bool, Timing], Recording]
-    activity: Callable[[P, Spikes], Activity]
+    simulate: Callable[[P, InputSpikes, bool, Timing], Recording]
+    activity: Callable[[P, InputSpikes], Activity]
     activity_at: Callable[[P, Mapping[str, float], int], Activity]
     cost: Callable[[P, C, Activity, float | None, Mapping[str, str]], Estimate]
     config: Callable[[P, C], Mapping[str, Any]]
     pack: Callable[[P], Packed]
     unpack: Callable[[Mapping[str, Array], Mapping[str, Any]], P]
     live_config: Callable[[Mapping[str, Any], C], Any] | None = None
-    order_spread: Callable[[P, Spikes, Options], OrderSpread | None] | None = None
+    order_spread: Callable[[P, InputSpikes, Options], OrderSpread | None] | None = None
     session: Callable[[P], Session] | None = None
-    counts: Callable[[Spikes, Shape, float], Array] | None = None
+    counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
 
 
@@ -112,7 +112,7 @@ class Bound(OnChip, Generic[P, C]):
         """See ``OnChip.resources``."""
         return self._do.resources(self.program, self.chip)
 
-    def simulate(self, spikes: Spikes, *, record: bool = False, timing: Timing) -> Recording:
+    def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
         """See ``OnChip.simulate``."""
         timings = self._family.TIMINGS
         if timing not in timings:
@@ -121,7 +121,7 @@ class Bound(OnChip, Generic[P, C]):
             )
         return self._do.simulate(self.program, spikes, record, timing)
 
-    def order_spread(self, spikes: Spikes, options: Options) -> OrderSpread | None:
+    def order_spread(self, spikes: InputSpikes, options: Options) -> OrderSpread | None:
         """See ``OnChip.order_spread``."""
         measure = self._do.order_spread
         return None if measure is None else measure(self.program, spikes, options)
@@ -133,7 +133,7 @@ class Bound(OnChip, Generic[P, C]):
             raise ValueError(f"{self.chip.name}: its family has no sessions")
         return start(self.program)
 
-    def activity(self, spikes: Spikes) -> Activity:
+    def activity(self, spikes: InputSpikes) -> Activity:
         """See ``OnChip.activity``."""
         return self._do.activity(self.program, spikes)
 
@@ -229,7 +229,7 @@ class FamilyOf(Family, Generic[P, C]):
         """See ``Family.lag``."""
         return self.functions().lag(graph)
 
-    def counts(self, events: Spikes, shape: Shape, dt: float) -> Array:
+    def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
         """See ``Family.counts``."""
         count = self.functions().counts
         if count is None:

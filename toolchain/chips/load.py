@@ -28,9 +28,9 @@ from toolchain.chips.contract import Family, Options
 from toolchain.chips.plugins import warn_skipped
 from toolchain.diagnostics import ChipFileError, PluginError
 from toolchain.hardware import SpecBase
-from toolchain.hardware.faults import Fault, dotted, report, text_of
+from toolchain.hardware.faults import LineFault, dotted, report, text_of
 from toolchain.hardware.overlay import applied, read_overlay
-from toolchain.hardware.yaml_file import Document, Location, read_yaml
+from toolchain.hardware.yaml_file import Location, YamlDocument, read_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -172,7 +172,7 @@ def _overlaid(file: ChipFile, overlay: Path) -> SpecBase:
     raise ChipFileError(report(overlay, faults))
 
 
-def _line(own: Document, places: Mapping[Location, str], text: str) -> int:
+def _line(own: YamlDocument, places: Mapping[Location, str], text: str) -> int:
     """The line of the constant that a fault of the whole is about, or that of all of them."""
     for place, name in places.items():
         if text.startswith(dotted(place)):
@@ -188,7 +188,7 @@ def _read(file: ChipFile) -> SpecBase:
     return chip
 
 
-def _validate(document: Document, file: ChipFile) -> tuple[SpecBase | None, list[Fault]]:
+def _validate(document: YamlDocument, file: ChipFile) -> tuple[SpecBase | None, list[LineFault]]:
     """Return the chip of a document, if it is one, and what is wrong with it."""
     faults = list(document.faults)
     data = document.data
@@ -230,7 +230,7 @@ def _model(family: Any) -> tuple[type[SpecBase] | None, str]:
     )
 
 
-def _taken(chip: SpecBase, file: ChipFile, document: Document) -> Iterator[Fault]:
+def _taken(chip: SpecBase, file: ChipFile, document: YamlDocument) -> Iterator[LineFault]:
     """Find aliases and vendor ids that are names of a chip that is built in."""
     if file.name in built_in_files():
         return  # a copy of a chip that is built in, given by its path
@@ -249,7 +249,7 @@ def _origin(file: ChipFile) -> str:
     return f"{file.origin}, sha256 {hashlib.sha256(file.path.read_bytes()).hexdigest()[:12]}"
 
 
-def _fault(detail: ErrorDetails, document: Document) -> Fault:
+def _fault(detail: ErrorDetails, document: YamlDocument) -> LineFault:
     where = dotted(detail["loc"])
     text = text_of(detail)
     return document.line(detail["loc"]), f"{where}: {text}" if where else text

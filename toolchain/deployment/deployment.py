@@ -23,7 +23,7 @@ from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.report import Described, Sheet, Text, plain
-from toolchain.runs import Activity, Recording, Spikes
+from toolchain.runs import Activity, InputSpikes, Recording
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
 from toolchain.runs.spikes import are_events
@@ -91,7 +91,7 @@ class Deployment(Described, Parts):
 
     def simulate(
         self,
-        spikes: Spikes,
+        spikes: InputSpikes,
         *,
         record: bool = False,
         timing: Timing = "clocked",
@@ -114,7 +114,7 @@ class Deployment(Described, Parts):
         """
         return self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
 
-    def reference(self, spikes: Spikes, *, record: bool = False) -> Recording:
+    def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.
 
         Event arrays become counts per timestep.
@@ -122,13 +122,17 @@ class Deployment(Described, Parts):
         counts = self._counts(spikes, self.graph)
         return _flat_output(interpret(self.graph, counts, record=record))
 
-    def reference_quantized(self, spikes: Spikes, *, record: bool = False) -> Recording:
+    def reference_quantized(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the quantized graph's output: its integers, in float64 arithmetic."""
         counts = self._counts(spikes, self.quantized)
         return _flat_output(interpret(self.quantized, counts, record=record))
 
     def compare(
-        self, spikes: Spikes, *, options: Options | None = None, permutations: int | None = None
+        self,
+        spikes: InputSpikes,
+        *,
+        options: Options | None = None,
+        permutations: int | None = None,
     ) -> Comparison:
         """Compare the chip with the trained network, layer by layer, corrected for the chip's lag.
 
@@ -160,7 +164,7 @@ class Deployment(Described, Parts):
             orders=self.on_chip.order_spread(given, chosen),
         )
 
-    def trace(self, spikes: Spikes) -> Trace:
+    def trace(self, spikes: InputSpikes) -> Trace:
         """Run ``spikes`` through every layer, on the chip and in the trained network."""
         chip = partial(self.simulate, record=True)
         return trace(
@@ -177,12 +181,12 @@ class Deployment(Described, Parts):
     def _takes_events(self) -> bool:
         return "event" in self.family.TIMINGS
 
-    def _counts(self, spikes: Spikes, graph: Graph) -> Array:
+    def _counts(self, spikes: InputSpikes, graph: Graph) -> Array:
         """Return ``spikes`` as counts in the shape of the input of ``graph``."""
         counts = counts_of(self.family, self.graph, spikes, "spikes")
         return counts.reshape(*counts.shape[:2], *graph.shape(graph.input))
 
-    def _for_chip(self, spikes: Spikes) -> Spikes:
+    def _for_chip(self, spikes: InputSpikes) -> InputSpikes:
         """Return ``spikes`` for the chip: events unchanged, counts in the shape of its input."""
         if are_events(spikes) and self._takes_events:
             return spikes
@@ -190,7 +194,7 @@ class Deployment(Described, Parts):
 
     def estimate(
         self,
-        spikes: Spikes | None = None,
+        spikes: InputSpikes | None = None,
         rates: Mapping[str, float] | None = None,
         clock_hz: float | None = None,
         *,
@@ -225,7 +229,7 @@ class Deployment(Described, Parts):
 
     def _activity_of(
         self,
-        spikes: Spikes | None,
+        spikes: InputSpikes | None,
         rates: Mapping[str, float] | None,
         steps: int | None,
         recording: Recording | None,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from toolchain.arrays import Array
 from toolchain.chips.contract import Family
 from toolchain.ir import Graph
-from toolchain.runs.spikes import Spikes, are_events, fitted
+from toolchain.runs.spikes import InputSpikes, are_events, fitted
 
 __all__ = ["counts_of"]
 
 
-def counts_of(family: Family, graph: Graph, spikes: Spikes, what: str) -> Array:
+def counts_of(family: Family, graph: Graph, spikes: InputSpikes, what: str) -> Array:
     """Return ``spikes`` as counts in the shape of the graph's input.
 
     Args:

@@ -1,11 +1,23 @@
 """Counts times costs: power, energy, latency and pace, each figure with its range and basis.
 
 Counts come from a program and its spikes (``runs.Activity``), prices from the chip's specification;
-they meet in ``pricing`` and nowhere else. A figure whose price nobody measured has a range and no
-nominal value: it is not collapsed to one number. A figure about which nothing is known is
-``unknown``, never 0, and so is every upper end of what it is a part of. The estimate carries the
-weakest basis of all that went into it, and lists what it could not price. ``calibrate`` fits
-prices to readings of one's own.
+only ``pricing`` combines them. A figure whose price was never measured has a range and no nominal
+value: it is not collapsed to one number. A figure about which nothing is known is ``unknown``,
+never 0, and every sum that contains it has no upper limit. The basis of an estimate is the weakest
+of all its parts, and it lists the costs without a price. ``calibrate`` fits prices to a user's
+power readings.
+
+``BASES`` are the kinds of evidence, the strongest first; ``Counts`` is the type of action counts,
+and ``AS_USUAL`` the empty mapping of modes, with which an estimate spans all measured modes:
+
+>>> from toolchain import load_chip
+>>> from toolchain.estimate import AS_USUAL, BASES, Counts, price
+>>> BASES
+('published', 'measured', 'derived', 'assumed', 'unknown')
+>>> counts: Counts = {"cycle": {"network": 1e6}}  # a second, by layer
+>>> terms, _ = price(load_chip("xylo_a2"), clock_hz=6.25e6, modes=AS_USUAL, counts=counts)
+>>> print(terms[-1].constant, terms[-1].power)
+actions.cycle.energy 16 µW (8 to 27, derived)
 """
 
 from toolchain.estimate.assemble import AS_USUAL, assemble, border_events, check_layers

@@ -1,4 +1,4 @@
-"""Counts of a program and prices of its chip, put together as an estimate."""
+"""Assembly of an estimate from the counts of a program and the prices of its chip."""
 
 from __future__ import annotations
 
@@ -19,22 +19,36 @@ AS_USUAL: Mapping[str, str] = MappingProxyType({})
 
 
 def check_layers(counted: Iterable[LayerActivity], names: Iterable[str]) -> None:
-    """Refuse counts of another program than that whose layers have these ``names``.
+    """Check that counts are of the program whose layers have these ``names``.
 
     Raises:
         ValueError: other names, or in another order.
+
+    >>> layer = LayerActivity(name="input", neurons=12, spikes_per_step=1.2)
+    >>> check_layers([layer], ["input"])
+    >>> check_layers([layer], ["lif"])
+    Traceback (most recent call last):
+    ValueError: the counts are of input, the program is lif
     """
-    found, wanted = [layer.name for layer in counted], [*names]
-    if found != wanted:
+    given, wanted = [layer.name for layer in counted], [*names]
+    if given != wanted:
         raise ValueError(
-            f"the counts are of {', '.join(found)}, the program is {', '.join(wanted)}"
+            f"the counts are of {', '.join(given)}, the program is {', '.join(wanted)}"
         )
 
 
 def border_events(
     counted: Activity, outputs: Container[str], entering: str = "input_event"
 ) -> dict[str, dict[str, float]]:
-    """Count the spikes of a step that enter the chip, and those of ``outputs`` that leave it."""
+    """Count the spikes of a step that enter the chip, and those of ``outputs`` that leave it.
+
+    >>> layers = (
+    ...     LayerActivity(name="input", neurons=12, spikes_per_step=1.2),
+    ...     LayerActivity(name="lif", neurons=3, spikes_per_step=0.5),
+    ... )
+    >>> border_events(Activity(layers=layers, steps=100, dt=1e-3), outputs=["lif"])
+    {'input_event': {'input': 1.2}, 'output_event': {'lif': 0.5}}
+    """
     first, *rest = counted.layers
     leaving = {layer.name: layer.spikes_per_step for layer in rest if layer.name in outputs}
     return {entering: {first.name: first.spikes_per_step}, "output_event": leaving}
@@ -56,17 +70,38 @@ def assemble(
     """Multiply counts by the chip's costs; no clock is suggested.
 
     Args:
-        chip: gives the costs.
-        counted: how busy the program is.
-        per_step: how often each action happens in a step, by layer.
-        step_s: how long a step takes, s.
+        chip: specification with the costs.
+        counted: activity of the program.
+        per_step: number of actions in a step, by layer.
+        step_s: duration of a step, s.
         clock_hz: main clock, Hz; None on a chip without one.
         modes: setting by switch, of those that are known.
-        places, latency, pace: as in :class:`Estimate`.
-        not_priced: what no chip of the family has a price for, in words.
+        places: as in :class:`Estimate`.
+        latency: as in :class:`Estimate`.
+        pace: as in :class:`Estimate`.
+        not_priced: costs without a price on all chips of the family, as text.
 
     Raises:
         ValueError: as :func:`toolchain.estimate.pricing.price`.
+
+    >>> from toolchain import load_chip
+    >>> layer = LayerActivity(name="input", neurons=12, spikes_per_step=1.2)
+    >>> estimate = assemble(
+    ...     load_chip("speck2f"),
+    ...     Activity(layers=(layer,), steps=100, dt=1e-3),
+    ...     {"synop": {"input": 50.0}},
+    ...     step_s=1e-3,
+    ...     clock_hz=None,
+    ...     modes=AS_USUAL,
+    ...     places={},
+    ...     latency=None,
+    ...     pace=(),
+    ...     not_priced=["pads driven by output spikes"],
+    ... )
+    >>> print(estimate.idle_power)
+    1144 µW (995.7 to 1320, derived)
+    >>> print(estimate.dynamic_power)
+    0.5 to 46.5 µW (assumed)
     """
     counts = {
         action: {name: number / step_s for name, number in by_layer.items()}

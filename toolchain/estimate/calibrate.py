@@ -1,10 +1,10 @@
-r"""Prices fitted to power readings of one's own chip, and written where ``load_chip`` finds them.
+r"""Calibration: prices fitted to power readings of a user's chip, written as an overlay.
 
 Each reading of a rail is one equation of the power model, :math:`P = \sum_c p_c x_c`, with the
 prices p to be found and the multipliers x known. Least squares over all readings; the interval of
-a price is that of Student's t at 95 % with the residuals' own variance, cut off at 0. What the
-readings cannot tell is refused by name: too few of them, constants that always change together,
-prices below 0.
+a price is that of Student's t at 95 % with the variance of the residuals, cut off at 0. Constants
+that the readings cannot determine are refused by name: too few readings, constants that always
+change together, prices below 0.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from toolchain.estimate.fit import least_squares, refuse_negative
 from toolchain.estimate.pricing import Counts, check_modes, price
 from toolchain.estimate.result import Estimate
 from toolchain.hardware import SpecBase
+from toolchain.report import plural
 
 __all__ = ["Measurement", "calibrate"]
 
@@ -30,14 +31,19 @@ class Measurement:
     """Power readings of a chip in one state.
 
     Attributes:
-        power_uw: rail to its mean draw, µW; not every rail needs a reading.
+        power_uw: mean draw by rail, µW; not every rail needs a reading.
         clock_hz: main clock, Hz; None on a chip without one.
-        modes: setting of each switch that a rail with a reading has.
-        counts: how often each action happened a second, by layer; empty if nothing ran.
-        label: for messages.
+        modes: setting of each switch of the rails with a reading.
+        counts: number of actions a second, by layer; empty for an idle chip.
+        label: name in messages.
 
     Raises:
-        ValueError: no reading, or one that is negative or no number.
+        ValueError: no reading, or one that is negative or not a number.
+
+    >>> quiet = {"configuration": "mapped", "microphone": "off"}
+    >>> reading = Measurement(power_uw={"digital": 501.0}, clock_hz=12.5e6, modes=quiet)
+    >>> reading.power_uw["digital"], reading.counts
+    (501.0, {})
     """
 
     power_uw: Mapping[str, float]
@@ -62,9 +68,9 @@ class Measurement:
         running: bool = True,
         label: str = "",
     ) -> Measurement:
-        """Readings of what was estimated, while it ran or (``running=False``) configured and idle.
+        """Build a measurement of an estimated program, running or (``running=False``) idle.
 
-        The estimate has to say its modes: ``estimate(..., modes={...})``.
+        The estimate must have its modes: ``estimate(..., modes={...})``.
         """
         return cls(
             power_uw=power_uw,
@@ -91,21 +97,34 @@ def calibrate(
     *,
     constants: Sequence[str] | None = None,
 ) -> Calibration:
-    """The prices with which the power model says what was read.
+    """Fit prices of the power model to readings.
 
     Args:
-        chip: its specification, as ``load_chip`` gives it; a name is refused.
+        chip: its specification, from ``load_chip``; a name is refused.
         measurements: of one chip; more readings than constants, and varied enough.
-        constants: names of those to be fitted; by default all that the readings depend on. The
+        constants: names of the constants to fit; None means all that the readings depend on. The
             others keep their nominal value. ``rails.X.static`` and ``rails.X.clock_slope`` may be
-            named where only the idle draw of rail X is on file.
+            fitted if only the idle draw of rail X is on file.
 
     Raises:
-        ValueError: readings that the model knows nothing of or that leave the constants open,
-            constants that come out negative; each is named. A name instead of a specification.
+        ValueError: readings of unknown rails, readings that do not determine the constants, or
+            constants with a negative result; each is named. A name instead of a specification.
+
+    >>> from toolchain import load_chip
+    >>> quiet = {"configuration": "mapped", "microphone": "off"}
+    >>> readings = {6.25: 327.0, 12.5: 501.0, 25.0: 852.0, 50.0: 1550.0}  # MHz: µW
+    >>> result = calibrate(
+    ...     load_chip("xylo_a3"),
+    ...     [
+    ...         Measurement(power_uw={"digital": power}, clock_hz=mhz * 1e6, modes=quiet)
+    ...         for mhz, power in readings.items()
+    ...     ],
+    ... )
+    >>> [f"{fit.constant} = {fit.value:.1f} {fit.unit}" for fit in result.fitted][0]
+    'rails.digital.static = 152.1 µW'
     """
     if isinstance(chip, str):
-        raise ValueError(f"calibrate takes a chip's specification: load_chip({chip!r})")
+        raise ValueError(f"calibrate needs a chip's specification: load_chip({chip!r})")
     split = _split(chip, constants or ())
     equations = [
         equation
@@ -117,8 +136,8 @@ def calibrate(
     _check_wanted(chip, wanted, touched)
     if len(equations) <= len(wanted):
         raise ValueError(
-            f"{len(equations)} readings leave open {', '.join(wanted) or 'everything'}: an "
-            f"interval needs at least {len(wanted) + 1}"
+            f"{plural(len(equations), 'reading')} cannot determine "
+            f"{', '.join(wanted) or 'a constant'}: an interval needs at least {len(wanted) + 1}"
         )
     on_file = _on_file(chip)
     kept = [name for name in touched if name not in wanted]
@@ -158,7 +177,7 @@ def _equations(
 ) -> list[_Equation]:
     label = measurement.label or f"measurement {number}"
     check_modes(chip, measurement.modes)
-    found = []
+    equations = []
     terms, _ = price(
         chip,
         clock_hz=measurement.clock_hz,
@@ -182,8 +201,8 @@ def _equations(
                 )
             else:
                 columns[term.constant] = columns.get(term.constant, 0.0) + term.times
-        found.append(_Equation(label, rail, float(reading), columns))
-    return found
+        equations.append(_Equation(label, rail, float(reading), columns))
+    return equations
 
 
 def _check_rail(chip: SpecBase, rail: str, measurement: Measurement, label: str) -> None:
@@ -193,41 +212,41 @@ def _check_rail(chip: SpecBase, rail: str, measurement: Measurement, label: str)
     switch = chip.power.rails[rail].switch
     if switch and switch not in measurement.modes:
         settings = ", ".join(chip.power.switches[switch])
-        raise ValueError(f"{label}: {rail} depends on {switch}; say which: {settings}")
+        raise ValueError(f"{label}: {rail} depends on {switch}; give its mode: {settings}")
 
 
 def _split(chip: SpecBase, constants: Sequence[str]) -> set[str]:
-    """Of the constants those that take the place of a rail's idle draw."""
-    found = {name for name in constants if _splits(chip, name)}
-    for name in sorted(found):
+    """Return the constants that replace a rail's idle draw."""
+    splitting = {name for name in constants if _splits(chip, name)}
+    for name in sorted(splitting):
         static = f"{name.rpartition('.')[0]}.static"
-        if static not in found:
-            raise ValueError(f"{name} needs {static} with it: only their sum is on file")
-    return found
+        if static not in splitting:
+            raise ValueError(f"{name} also needs {static}: only their sum is on file")
+    return splitting
 
 
 def _splits(chip: SpecBase, name: str) -> bool:
-    """Whether this is the static or the clocked part of a rail that has its idle draw alone."""
-    way, _, last = name.rpartition(".")
-    rail = chip.power.rails.get(way.removeprefix("rails."))
+    """Return whether this is the static or clocked part of a rail with only an idle draw."""
+    parent, _, last = name.rpartition(".")
+    rail = chip.power.rails.get(parent.removeprefix("rails."))
     return rail is not None and rail.idle is not None and last in ("static", "clock_slope")
 
 
 def _on_file(chip: SpecBase) -> dict[str, Figure]:
-    """Every constant of the chip's power model."""
-    found = {}
+    """Return every constant of the chip's power model."""
+    prices = {}
     for rail_name, rail in chip.power.rails.items():
         for mode in (None, *rail.modes):
             for draw in ("static", "clock_slope", "idle"):
                 place, constant = rail.price(draw, mode)
                 if constant is not None:
-                    found[f"rails.{rail_name}.{place}"] = constant
-    found |= {f"actions.{name}.energy": a.energy for name, a in chip.power.actions.items()}
-    return {name: Figure.of(p, _unit(chip, name), chip.cite(p)) for name, p in found.items()}
+                    prices[f"rails.{rail_name}.{place}"] = constant
+    prices |= {f"actions.{name}.energy": a.energy for name, a in chip.power.actions.items()}
+    return {name: Figure.of(p, _unit(chip, name), chip.cite(p)) for name, p in prices.items()}
 
 
 def _unit(chip: SpecBase, name: str) -> str:
-    """What the terms of the power model take the constant in."""
+    """Return the unit of a constant in the terms of the power model."""
     kind, thing, *_ = name.split(".")
     if kind == "actions":
         return f"pJ/{chip.power.ACTIONS[thing]}"
@@ -240,19 +259,21 @@ def _check_wanted(chip: SpecBase, wanted: Sequence[str], touched: Sequence[str])
             continue
         if name in _on_file(chip):
             raise ValueError(f"no reading depends on {name}")
-        raise ValueError(f"{chip.name} has no constant {name}; readings tell of {_listed(touched)}")
+        raise ValueError(
+            f"{chip.name} has no constant {name}; the readings depend on {_listed(touched)}"
+        )
 
 
 def _known(equation: _Equation, kept: Sequence[str], on_file: Mapping[str, Figure]) -> float:
-    """What the constants that are not fitted explain of a reading, µW."""
+    """Return the part of a reading that the constants on file explain, µW."""
     explained = 0.0
     for name in kept:
         times = equation.columns.get(name, 0.0)
         nominal = on_file[name].nominal
         if times and nominal is None:
             raise ValueError(
-                f"{equation.label}, {equation.rail}: {name} has a range alone on file, so it has "
-                "to be fitted too"
+                f"{equation.label}, {equation.rail}: {name} has only a range on file and must be "
+                "fitted too"
             )
         explained += times * (nominal or 0.0)
     return explained

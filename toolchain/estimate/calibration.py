@@ -1,4 +1,4 @@
-"""What a calibration found, as data, as text and as an overlay of the chip's file."""
+"""Result of a calibration, as data, as text and as an overlay of the chip's file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ SOURCE = "own_readings"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """One constant that was found.
+    """One fitted constant.
 
     Attributes:
         constant: its name.
-        value, low, high: with the 95 % interval, in ``unit``.
+        value, low, high: the fit and its 95 % interval, in ``unit``.
         unit: of all three.
-        before: what was on file; None where there was none.
+        before: value on file before; None if there was none.
+
+    >>> names = dict(constant="rails.digital.static", unit="µW", before=None)
+    >>> fit = Fitted(value=152.1, low=149.3, high=155.0, **names)
+    >>> f"{fit.constant}: {fit.value} {fit.unit} ({fit.low} to {fit.high})"
+    'rails.digital.static: 152.1 µW (149.3 to 155.0)'
     """
 
     constant: str
@@ -38,12 +43,16 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residual:
-    """One reading and what the fitted model says of it.
+    """One reading and its value in the fitted model.
 
     Attributes:
         label: of the measurement.
-        rail: that was read.
+        rail: rail of the reading.
         read_uw, fitted_uw: µW.
+
+    >>> residual = Residual(label="25 MHz", rail="digital", read_uw=852.0, fitted_uw=851.2)
+    >>> f"{residual.label}: {residual.fitted_uw - residual.read_uw:+.1f} µW"
+    '25 MHz: -0.8 µW'
     """
 
     label: str
@@ -54,15 +63,31 @@ class Residual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What readings say of a chip's prices.
+    """Prices of a chip, fitted to readings by ``calibrate``.
 
     Attributes:
         chip: its name.
-        fitted: the constants that were found.
-        kept: names of constants that took part with their value on file.
+        fitted: the fitted constants.
+        kept: names of constants that were used with their value on file.
         residuals: every reading.
-        degrees_of_freedom: readings less constants.
+        degrees_of_freedom: number of readings less number of constants.
         scopes: of each fitted constant.
+
+    >>> interval = dict(value=90.0, low=88.0, high=92.0, unit="µW")
+    >>> fit = Fitted(constant="rails.io.idle", before=None, **interval)
+    >>> calibration = Calibration(
+    ...     chip="xylo_a2",
+    ...     fitted=(fit,),
+    ...     kept=(),
+    ...     residuals=(),
+    ...     degrees_of_freedom=3,
+    ...     scopes={"rails.io.idle": "idle"},
+    ... )
+    >>> print(calibration)
+    xylo_a2: 3 degrees of freedom
+      fitted rails.io.idle: 90 µW (88 to 92); nothing on file
+    >>> calibration.overlay(title="my board").constants["rails.io.idle"].value
+    90.0
     """
 
     chip: str
@@ -73,25 +98,25 @@ class Calibration:
     scopes: Mapping[str, str]
 
     def overlay(self, *, title: str = "own readings", note: str = "") -> Overlay:
-        """The fitted constants as an overlay; ``title`` says what was measured."""
+        """Return the fitted constants as an overlay; ``title`` names the readings."""
         conditions = (
             f"Least squares over {len(self.residuals)} readings of one's own, "
             f"{self.degrees_of_freedom} degrees of freedom, interval of 95 %."
         )
         constants = {
-            found.constant: Price.model_validate(
+            fit.constant: Price.model_validate(
                 {
-                    "value": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "unit": found.unit,
+                    "value": fit.value,
+                    "low": fit.low,
+                    "high": fit.high,
+                    "unit": fit.unit,
                     "source": SOURCE,
                     "basis": "measured",
-                    "scope": self.scopes[found.constant],
+                    "scope": self.scopes[fit.constant],
                     "conditions": conditions,
                 }
             )
-            for found in self.fitted
+            for fit in self.fitted
         }
         sources = {SOURCE: Source(title=title, url="")}
         return Overlay(chip=self.chip, note=note, sources=sources, constants=constants)
@@ -99,15 +124,15 @@ class Calibration:
     def write(
         self, path: str | os.PathLike[str], *, title: str = "own readings", note: str = ""
     ) -> Path:
-        """Write the overlay, for ``load_chip(chip, overlay=path)``; whole or not at all.
+        """Write the overlay atomically, for ``load_chip(chip, overlay=path)``.
 
         Raises:
-            ChipFileError: something else lies at ``path``; it is left alone.
+            ChipFileError: another file exists at ``path``; it is not overwritten.
         """
         return write_overlay(self.overlay(title=title, note=note), Path(path))
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the calibration as plain data."""
         return {
             **asdict(self),
             "scopes": dict(self.scopes),
@@ -118,7 +143,7 @@ class Calibration:
         }
 
     def __str__(self) -> str:
-        """What was fitted, what was kept, and every residual."""
+        """Return the fitted and kept constants and every residual as text."""
         lines = [f"{self.chip}: {self.degrees_of_freedom} degrees of freedom"]
         for f in self.fitted:
             before = "nothing on file" if f.before is None else f"before: {f.before}"

@@ -1,4 +1,4 @@
-"""What one layer costs, and how one place on a chip keeps up with its work."""
+"""Cost of one layer, and work against limit of one place on a chip."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ __all__ = ["LayerCost", "Pace"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Work against what can be done in real time, of one place on the chip.
+    """Work of one place on the chip, against its limit in real time.
 
     Attributes:
         where: a layer's name, or ``"network"``.
-        typical: what the counted activity asks for, in ``unit``.
-        worst: what it asks for if everything spikes in every step; None where that has no bound.
-        limit: what can be done.
+        typical: work of the counted activity, in ``unit``.
+        worst: work if every neuron spikes in every step; None if it has no bound.
+        limit: largest work in real time.
         unit: of all three, ``cycle/s`` or ``synop/s``.
-        margin: what is added to the work before it is held against the limit, a fraction of it.
+        margin: fraction that is added to the work before the comparison with the limit.
         basis: of the limit.
-        source: who says so.
+        source: of the limit.
+
+    >>> limit = dict(limit=6.25e6, unit="cycle/s", margin=0.2, basis="derived", source="")
+    >>> pace = Pace(where="network", typical=0.5e6, worst=6e6, **limit)
+    >>> pace.keeps_up, pace.always_keeps_up
+    (True, False)
     """
 
     where: str
@@ -35,25 +40,32 @@ class Pace:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether the counted work, with the margin, is done in time."""
+        """True if the counted work, with the margin, is done in time."""
         return self.typical * (1 + self.margin) <= self.limit
 
     @property
     def always_keeps_up(self) -> bool | None:
-        """Whether the worst is; None where that has no bound."""
+        """True if the worst case is done in time; None if that has no bound."""
         return None if self.worst is None else self.worst * (1 + self.margin) <= self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
-    """What one layer does, and its part of what activity adds.
+    """Work of one layer, and its part of the dynamic power.
 
     Attributes:
         name: the user's own.
-        place: core or neurons, as text; empty of the input.
+        place: core or neurons, as text; empty for the input.
         spikes_per_second, synops_per_second: of the whole layer, in real time.
-        dynamic_power: what its activity adds, µW; unknown where nothing of it has a price.
-        dynamic_share: its part of the dynamic power, 0..1; None where there is none.
+        dynamic_power: power that its activity adds, µW; unknown if it has no price.
+        dynamic_share: its part of the dynamic power, 0..1; None if there is none.
+
+    >>> from toolchain.estimate import unknown
+    >>> work = dict(spikes_per_second=500.0, synops_per_second=2e4)
+    >>> power = dict(dynamic_power=unknown("µW"), dynamic_share=None)
+    >>> cost = LayerCost(name="conv", place="core 0", **work, **power)
+    >>> print(cost.place, cost.dynamic_power)
+    core 0 unknown
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One estimated number: its range, its likeliest value if there is one, unit, basis and source."""
+"""One estimated number: range, most likely value if there is one, unit, basis and source."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ class Figure:
     """One estimated number.
 
     Attributes:
-        low, high: its range, in ``unit``; ``high`` is inf where nothing bounds it.
-        nominal: the likeliest value, or None where only a range can be defended.
+        low, high: its range, in ``unit``; ``high`` is inf if it has no bound.
+        nominal: the most likely value, or None if only a range is known.
         unit: of all three.
-        basis: how well it is known: published, measured, derived, assumed or unknown.
-        source: where its constants come from.
+        basis: kind of evidence: published, measured, derived, assumed or unknown.
+        source: source of its constants.
 
     Raises:
         ValueError: numbers below 0 or not in order.
+
+    >>> idle = Figure(low=216, nominal=250, high=300, unit="µW", basis="measured")
+    >>> print(idle + Figure(low=10, nominal=None, high=930, unit="µW", basis="assumed"))
+    226 to 1230 µW (assumed)
+    >>> print(idle.times(2e-3, "µJ/step"))
+    0.5 µJ/step (0.432 to 0.6, measured)
     """
 
     low: float
@@ -48,7 +54,7 @@ class Figure:
             )
 
     def __str__(self) -> str:
-        """``271 µW (216 to 300, measured)``, ``at least 216 µW (unknown)``."""
+        """Return ``271 µW (216 to 300, measured)``, or ``at least 216 µW (unknown)``."""
         if isinf(self.high):
             return f"at least {short(self.low, 4)} {self.unit} (unknown)" if self.low else "unknown"
         span = f"{short(self.low, 4)} to {short(self.high, 4)}"
@@ -59,13 +65,13 @@ class Figure:
         return f"{short(self.nominal, 4)} {self.unit} ({span}, {self.basis})"
 
     def __add__(self, other: Figure) -> Figure:
-        """The sum; its basis is the weaker one, and it has no nominal value if one has none.
+        """Return the sum; its basis is the weaker one, and it has no nominal value if one has none.
 
         Raises:
             ValueError: figures of two units.
         """
         if self.unit != other.unit:
-            raise ValueError(f"{self.unit} and {other.unit} do not add up")
+            raise ValueError(f"{self.unit} and {other.unit} cannot be added")
         known = self.nominal is not None and other.nominal is not None
         sources = [*self.source.split("; "), *other.source.split("; ")]
         return Figure(
@@ -78,13 +84,13 @@ class Figure:
         )
 
     def times(self, factor: float, unit: str) -> Figure:
-        """The figure multiplied by a number >= 0 that is known exactly, in the product's unit.
+        """Return the figure times an exact number >= 0, in the unit of the product.
 
         Raises:
-            ValueError: a factor that is negative, infinite or no number.
+            ValueError: a factor that is negative, infinite or not a number.
         """
         if not 0 <= factor < inf:
-            raise ValueError(f"a figure is multiplied by a number >= 0, got {factor}")
+            raise ValueError(f"the factor of a figure must be a number >= 0, got {factor}")
         return Figure(
             low=self.low * factor,
             nominal=None if self.nominal is None else self.nominal * factor,
@@ -96,7 +102,7 @@ class Figure:
 
     @classmethod
     def of(cls, quantity: Quantity | Price, unit: str, source: str) -> Figure:
-        """A specified number; without nominal value where it is assumed."""
+        """Return a specified number as a figure; without nominal value if it is assumed."""
         low, nominal, high = quantity.range(unit)
         return cls(
             low=low,
@@ -108,21 +114,34 @@ class Figure:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data; ``high`` is None where nothing bounds it."""
+        """Return the figure as plain data; ``high`` is None if it has no bound."""
         return {**asdict(self), "high": None if isinf(self.high) else self.high}
 
 
 def unknown(unit: str) -> Figure:
-    """A figure that nobody knows anything about."""
+    """Return a figure about which nothing is known.
+
+    >>> print(unknown("µW"), unknown("µW").high)
+    unknown inf
+    """
     return Figure(low=0.0, nominal=None, high=inf, unit=unit, basis="unknown")
 
 
 def weakest(bases: Iterable[str]) -> str:
-    """The least certain of several bases."""
+    """Return the weakest of several bases, ``published`` if there is none.
+
+    >>> weakest(["measured", "assumed", "derived"])
+    'assumed'
+    """
     return max(bases, key=BASES.index, default="published")
 
 
 def total(figures: Iterable[Figure], unit: str) -> Figure:
-    """The sum of figures of one unit; 0 of none."""
+    """Return the sum of figures of one unit; 0 if there are none.
+
+    >>> rail = Figure(low=40, nominal=50, high=60, unit="µW", basis="measured")
+    >>> print(total([rail, rail], "µW"))
+    100 µW (80 to 120, measured)
+    """
     zero = Figure(low=0.0, nominal=0.0, high=0.0, unit=unit, basis="published")
     return reduce(Figure.__add__, figures, zero)

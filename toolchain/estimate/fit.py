@@ -1,4 +1,4 @@
-"""Linear least squares with intervals, refusing what the equations leave open."""
+"""Linear least squares with intervals; constants that cannot be determined are refused."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from toolchain.arrays import Array
 __all__ = ["least_squares", "refuse_negative"]
 
 COLLINEAR = 1e-8
-"""Singular values below this part of the largest say that constants cannot be told apart."""
+"""Singular values below this part of the largest mean that constants cannot be separated."""
 
 T_95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
-"""Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond, the last one is safe."""
+"""Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond, the last is a bound."""
 
 
 def least_squares(matrix: Array, rest: Array, names: Sequence[str]) -> tuple[Array, Array]:
-    """Values, and half the width of their 95 % intervals.
+    """Return values, and half the width of their 95 % intervals.
 
     Raises:
-        ValueError: constants that no reading, or no difference between readings, tells of.
+        ValueError: constants that do not affect any reading, or cannot be separated.
     """
     scale = np.linalg.norm(matrix, axis=0)
     if empty := [name for name, size in zip(names, scale, strict=True) if not size]:
@@ -36,7 +36,7 @@ def least_squares(matrix: Array, rest: Array, names: Sequence[str]) -> tuple[Arr
         weak = np.abs(directions[sizes < COLLINEAR * sizes[0]]).max(axis=0) > 0.01
         alike = [name for name, part in zip(names, weak, strict=True) if part]
         raise ValueError(
-            f"the readings cannot tell apart {', '.join(alike)}: vary the clock or the activity"
+            f"the readings cannot separate {', '.join(alike)}: vary the clock or the activity"
         )
     scaled, *_ = np.linalg.lstsq(matrix / scale, rest, rcond=None)
     values = scaled / scale
@@ -48,10 +48,10 @@ def least_squares(matrix: Array, rest: Array, names: Sequence[str]) -> tuple[Arr
 
 
 def refuse_negative(names: Sequence[str], values: Array, half: Array) -> None:
-    """Refuse prices below 0, each by name.
+    """Check that no price is below 0.
 
     Raises:
-        ValueError: there are such.
+        ValueError: prices below 0, each by name.
     """
     wrong = [
         f"{name} = {value:.4g} ± {width:.2g}"
@@ -60,6 +60,6 @@ def refuse_negative(names: Sequence[str], values: Array, half: Array) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"prices come out below 0: {', '.join(wrong)}; the readings are of several states, or "
-            "too few to tell these constants apart"
+            f"fitted prices are below 0: {', '.join(wrong)}; the readings are of several states, "
+            "or too few to separate these constants"
         )

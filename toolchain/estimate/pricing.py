@@ -1,10 +1,10 @@
-r"""Counts meet prices: each product of the power model as a term of its own.
+r"""Products of counts and prices: each product of the power model as a separate term.
 
 .. math:: P_{rail} = P_{static} + k_{mode} f_{clk} + \sum_{action} E_{action} \cdot rate
 
-A term keeps the name of its constant, so that a calibration can find what a reading tells about
-it. Which mode the chip is in moves its draw more than spikes do: where nobody said which, the
-nominal value is that of the usual mode and the range spans every mode that somebody measured.
+A term has the name of its constant, so that a calibration can relate readings to constants. The
+mode of a chip changes its draw more than spikes do: if no mode is given, the nominal value is that
+of the default mode and the range spans all measured modes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from toolchain.hardware import Price, Rail, SpecBase
 __all__ = ["Counts", "NotPriced", "Term", "check_modes", "price", "saved_by_clock"]
 
 Counts: TypeAlias = Mapping[str, Mapping[str, float]]
-"""How often each action happens a second, by layer; actions as in the chip's ``power.ACTIONS``."""
+"""Number of actions a second, by action and layer; actions as in ``power.ACTIONS`` of the chip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,18 @@ class Term:
 
     Attributes:
         constant: its name, ``rails.digital.static``; see ``toolchain.hardware.power``.
-        rail: that pays.
-        kind: drawn with nothing to do, or added by activity.
-        layer: whose activity it is; empty of idle terms.
-        times: what the constant is multiplied by, µW a unit of the constant; None where the term
-            is no product of it: an idle draw away from the clock it was read at.
+        rail: rail that supplies it.
+        kind: drawn by an idle chip, or added by activity.
+        layer: layer with the activity; empty for idle terms.
+        times: factor of the constant, µW a unit of the constant; None if the term is not a
+            product: an idle draw at another clock than that of its reading.
         power: the product, µW.
+
+    >>> from toolchain import load_chip
+    >>> counts = {"cycle": {"network": 1e6}}
+    >>> terms, _ = price(load_chip("xylo_a2"), clock_hz=6.25e6, modes={}, counts=counts)
+    >>> isinstance(terms[-1], Term), terms[-1].kind, terms[-1].rail, terms[-1].times
+    (True, 'dynamic', 'snn_core', 1.0)
     """
 
     constant: str
@@ -47,12 +53,15 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotPriced:
-    """What costs something and is not in the figures.
+    """A cost that is not in the figures, since it has no price.
 
     Attributes:
         what: an action, or a sentence.
-        per_second: how often it happens, in ``unit`` a second; None where it was not counted.
-        unit: of what is counted.
+        per_second: number of actions, in ``unit`` a second; None if not counted.
+        unit: counting unit of the action.
+
+    >>> print(NotPriced(what="leak_update", per_second=1200, unit="neuron"))
+    leak_update: 1200 neuron/s
     """
 
     what: str
@@ -60,16 +69,16 @@ class NotPriced:
     unit: str = ""
 
     def __str__(self) -> str:
-        """``leak_update: 1200 neuron/s``."""
+        """Return ``leak_update: 1200 neuron/s``."""
         counted = self.per_second is not None
         return f"{self.what}: {self.per_second:.4g} {self.unit}/s" if counted else self.what
 
 
 def check_modes(chip: SpecBase, modes: Mapping[str, str]) -> None:
-    """Refuse modes that the chip's power model does not know.
+    """Check that the chip's power model has these modes.
 
     Raises:
-        ValueError: an unknown switch or setting; says which there are.
+        ValueError: an unknown switch or setting; the message lists the valid ones.
     """
     switches = chip.power.switches
     for switch, setting in modes.items():
@@ -78,22 +87,32 @@ def check_modes(chip: SpecBase, modes: Mapping[str, str]) -> None:
             raise ValueError(f"{chip.name} has no switch {switch!r}; there are: {known}")
         if setting not in switches[switch]:
             known = ", ".join(switches[switch])
-            raise ValueError(f"{switch} of {chip.name} is one of {known}, got {setting!r}")
+            raise ValueError(f"{switch} of {chip.name} must be one of {known}, got {setting!r}")
 
 
 def price(
     chip: SpecBase, *, clock_hz: float | None, modes: Mapping[str, str], counts: Counts
 ) -> tuple[tuple[Term, ...], tuple[NotPriced, ...]]:
-    """Every term of the power model, and the actions that have no price.
+    """Return every term of the power model, and the actions that have no price.
 
     Args:
-        chip: gives the prices.
+        chip: specification with the prices.
         clock_hz: main clock, Hz; None on a chip without one.
         modes: setting by switch, of those that are known; see ``chip.power.switches``.
-        counts: of what happens.
+        counts: number of actions a second, by action and layer.
 
     Raises:
-        ValueError: unknown modes or actions, counts or a clock that are negative or no numbers.
+        ValueError: unknown modes or actions, counts or a clock that are negative or not numbers.
+
+    >>> from toolchain import load_chip
+    >>> counts = {"synop": {"conv": 1e6}, "output_event": {"conv": 40.0}}
+    >>> terms, missing = price(load_chip("speck2f"), clock_hz=None, modes={}, counts=counts)
+    >>> for term in terms[-2:]:
+    ...     print(term.rail, term.layer, term.power)
+    ram conv 3.6 to 334.8 µW (assumed)
+    logic conv 6.4 to 595.2 µW (assumed)
+    >>> print(*missing)
+    output_event: 40 spike/s
     """
     check_modes(chip, modes)
     if clock_hz is not None and not 0 <= clock_hz < inf:
@@ -106,10 +125,10 @@ def price(
     missing = []
     for action, by_layer in counts.items():
         if action not in chip.power.ACTIONS:
-            raise ValueError(f"{chip.name} counts no {action!r}")
+            raise ValueError(f"{chip.name} has no action {action!r}")
         for layer, often in by_layer.items():
             if not 0 <= often < inf:
-                raise ValueError(f"{action} of {layer!r} must be a number a second >= 0: {often}")
+                raise ValueError(f"{action} of {layer!r} must be >= 0 a second, got {often}")
         if action in chip.power.actions:
             terms += _dynamic(chip, action, by_layer)
         elif any(by_layer.values()):
@@ -123,10 +142,10 @@ def _idle(
     chip: SpecBase, name: str, rail: Rail, clock_hz: float | None, mode: str | None
 ) -> Iterable[Term]:
     for draw in ("static", "clock_slope", "idle"):
-        found = _in_modes(chip, rail, draw, mode)
-        if found is None:
+        place_and_figure = _in_modes(chip, rail, draw, mode)
+        if place_and_figure is None:
             continue
-        place, figure = found
+        place, figure = place_and_figure
         factor = (clock_hz or 0.0) / 1e6 if draw == "clock_slope" else 1.0
         times: float | None = factor
         power = figure.times(factor, "µW")
@@ -143,7 +162,7 @@ def _idle(
 
 
 def _in_modes(chip: SpecBase, rail: Rail, draw: str, mode: str | None) -> tuple[str, Figure] | None:
-    """Place and price of a draw; where no mode is named, over all that were measured."""
+    """Return path and price of a draw; without a mode the range spans all measured modes."""
     unit = "µW/MHz" if draw == "clock_slope" else "µW"
     first, *others = [mode] if mode is not None or not rail.modes else rail.modes
     place, price = rail.price(draw, first)
@@ -151,10 +170,10 @@ def _in_modes(chip: SpecBase, rail: Rail, draw: str, mode: str | None) -> tuple[
         return None
     figure = _figure(chip, price, unit)
     for other in others:
-        there, found = rail.price(draw, other)
-        if there == place or found is None or found.basis == "assumed":
+        there, measured = rail.price(draw, other)
+        if there == place or measured is None or measured.basis == "assumed":
             continue
-        figure = _spanning(figure, _figure(chip, found, unit))
+        figure = _spanning(figure, _figure(chip, measured, unit))
     return place, figure
 
 
@@ -163,7 +182,7 @@ def _figure(chip: SpecBase, price: Price, unit: str) -> Figure:
 
 
 def _spanning(figure: Figure, other: Figure) -> Figure:
-    """The figure, its range widened to that of another."""
+    """Return the figure with its range widened to that of another."""
     sources = dict.fromkeys([*figure.source.split("; "), *other.source.split("; ")])
     return Figure(
         low=min(figure.low, other.low),
@@ -176,14 +195,14 @@ def _spanning(figure: Figure, other: Figure) -> Figure:
 
 
 def _as_read(rail: Rail, clock_hz: float | None) -> bool:
-    """Whether an idle draw holds at this clock."""
+    """Return whether the clock is that of the reading of the idle draw."""
     if rail.idle_clock is None or clock_hz is None:
         return True
     return isclose(rail.idle_clock.to("Hz"), clock_hz, rel_tol=1e-5)
 
 
 def _elsewhere(rail: Rail, read: Figure, clock_hz: float) -> Figure:
-    """An idle draw at another clock: from nothing of it clocked to all of it."""
+    """Return an idle draw at another clock: from no part of it clocked to all of it."""
     assert rail.idle_clock is not None
     ends = sorted([1.0, clock_hz / rail.idle_clock.to("Hz")])
     return Figure(
@@ -218,10 +237,16 @@ def _dynamic(chip: SpecBase, action: str, by_layer: Mapping[str, float]) -> Iter
 def saved_by_clock(
     chip: SpecBase, *, clock_hz: float, slower_hz: float, modes: Mapping[str, str]
 ) -> Figure:
-    """What a slower main clock saves on all rails, µW; what activity costs stays.
+    """Return the power that a slower main clock saves on all rails, µW; dynamic power stays.
 
-    Where the share of the clock in an idle draw is not known it saves between nothing and all in
-    proportion.
+    If the clock's part of an idle draw is not known, the range is from nothing to all of the draw
+    in proportion to the clock.
+
+    >>> from toolchain import load_chip
+    >>> modes = {"configuration": "mapped", "microphone": "off"}
+    >>> chip = load_chip("xylo_a3")
+    >>> print(saved_by_clock(chip, clock_hz=12.5e6, slower_hz=6.25e6, modes=modes))
+    203.2 µW (186.6 to 210.1, derived)
     """
     saved = []
     for rail in chip.power.rails.values():

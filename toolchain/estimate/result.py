@@ -1,4 +1,4 @@
-"""What a program draws and how fast it is: power, energy, pace, layer by layer."""
+"""Estimate of a program on a chip: power, energy and speed, layer by layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Estimate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Estimate(Described):
-    """What a program draws and how fast it is, before anyone owns the chip.
+    """Power, energy and speed of a program, before the chip is at hand.
 
     Every figure carries its unit; energies are of a step (``nJ/step``), of a second of input
     (``µJ/s``) or of an inference (``µJ/inference``), and do not add up with each other.
@@ -27,17 +27,29 @@ class Estimate(Described):
     Attributes:
         chip: its name.
         clock_hz: main clock, Hz, or None on a chip without one.
-        modes: setting of each switch of the chip; None where it was not said, so that the range
-            spans all that were measured.
+        modes: setting of each switch of the chip; None if not given, so that the range spans all
+            measured settings.
         activity: what was counted.
         places: layer to core or neurons, as text.
         terms: every product of the power model.
         counts: how often each action happens a second, by layer.
         latency: from an input spike to the output spike it causes, ms; None where nothing is
             known.
-        pace: whether it keeps up, for every place with a limit.
-        clock_suggestions: main clocks that would do; see ``suggestions``.
-        not_priced: what costs something and is not in these figures.
+        pace: work against limit, for every place with a limit.
+        clock_suggestions: main clocks that suffice; see ``suggestions``.
+        not_priced: costs that are not in these figures.
+
+    >>> from toolchain import deploy
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> fc = Linear(weight=[[0.5, 0.2, 0.1], [0.1, 0.4, 0.3]])
+    >>> neurons = Neuron(shape=(2,), v_threshold=1.0)
+    >>> nodes = {"input": Input(shape=(3,)), "fc": fc, "if": neurons, "output": Output()}
+    >>> deployment = deploy(Graph.chain(nodes, dt=1e-3), "speck2f")
+    >>> estimate = deployment.estimate(rates={"input": 50.0, "if": 20.0}, steps=100)
+    >>> print(estimate.idle_power)
+    1144 µW (995.7 to 1320, derived)
+    >>> isinstance(estimate, Estimate), estimate.basis, f"{estimate.synops_per_second:.0f} synop/s"
+    (True, 'assumed', '300 synop/s')
     """
 
     chip: str
@@ -61,7 +73,7 @@ class Estimate(Described):
 
     @property
     def dynamic(self) -> dict[str, Figure]:
-        """What activity adds on each rail, µW; empty where it has no price."""
+        """Power that activity adds on each rail, µW; empty where it has no price."""
         return _by(self.terms, "dynamic", lambda term: term.rail)
 
     @property
@@ -71,7 +83,7 @@ class Estimate(Described):
 
     @property
     def dynamic_power(self) -> Figure:
-        """What activity adds, all rails, µW."""
+        """Power that activity adds, all rails, µW."""
         return total(dynamic.values(), "µW") if (dynamic := self.dynamic) else unknown("µW")
 
     @property
@@ -95,9 +107,9 @@ class Estimate(Described):
 
     @property
     def seconds_per_step(self) -> float:
-        """What a step takes, s: its length in real time, or its work if the clock is too slow.
+        """Duration of a step, s: its length in real time, or its work if the clock is too slow.
 
-        What a chip without a clock does with more than it can do is not known, and not stretched.
+        An overloaded chip without a clock has the length in real time: its behaviour is not known.
         """
         clocked = self.pace if self.clock_hz is not None else ()
         return self.activity.dt * max([1.0, *(pace.typical / pace.limit for pace in clocked)])
@@ -175,12 +187,12 @@ class Estimate(Described):
 
     @property
     def keeps_up(self) -> bool | None:
-        """Whether the counted work is done in time everywhere; None where no limit is known."""
+        """True if the counted work is done in time everywhere; None where no limit is known."""
         return all(pace.keeps_up for pace in self.pace) if self.pace else None
 
     @property
     def always_keeps_up(self) -> bool | None:
-        """Whether the most there can be is; None where no limit or no most is known."""
+        """True if the largest possible work is; None where that or the limit is not known."""
         found = [pace.always_keeps_up for pace in self.pace]
         if False in found:
             return False
@@ -206,7 +218,7 @@ class Estimate(Described):
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """What would draw less: another clock, and the layers to make quieter."""
+        """Ways to draw less power: another clock, and the layers with the most activity."""
         layers = dominating_layers(self.layers, power=self.power, idle=self.idle_power)
         return self.clock_suggestions + (() if layers is None else (layers,))
 
@@ -246,7 +258,7 @@ class Estimate(Described):
             f"{short(self.synops_per_second, 4)} per s, "
             f"{short(self.synops_per_inference, 4)} per inference"
         )
-        unset = "not said; every mode that was measured"
+        unset = "not given; every measured mode"
         rows: tuple[tuple[str, object], ...] = (
             *((switch, setting or unset) for switch, setting in self.modes.items()),
             *((f"power, rail {rail}", figure) for rail, figure in self.power_by_rail.items()),
@@ -298,7 +310,7 @@ FIGURES = (
 
 
 def _by(terms: tuple[Term, ...], kind: str, key: Callable[[Term], str]) -> dict[str, Figure]:
-    """Sums of the terms of one kind by what ``key`` says."""
+    """Return the sums of the terms of one kind, by ``key``."""
     found: dict[str, list[Figure]] = {}
     for term in terms:
         if term.kind == kind:
@@ -307,7 +319,7 @@ def _by(terms: tuple[Term, ...], kind: str, key: Callable[[Term], str]) -> dict[
 
 
 def _weight(figure: Figure) -> float:
-    """What shares are computed of; of a range its upper end."""
+    """Return the number that shares are computed from; of a range its upper end."""
     return figure.high if figure.nominal is None else figure.nominal
 
 

@@ -51,7 +51,7 @@ def pace_text(slow: Sequence[str], margin: float, always: bool | None) -> str:
         always: whether it keeps up with the most work there can be; None if unknown.
     """
     if slow:
-        return f"no: {', '.join(slow)}; the power is that of a core which never rests"
+        return f"no: {', '.join(slow)}; the power is that of a core that is always busy"
     worst = {True: "in the worst case too", False: "not in the worst case", None: "worst unknown"}
     spare = f", {100 * margin:.0f} % to spare" if margin else ""
     return f"yes{spare}; {worst[always]}"

@@ -1,8 +1,8 @@
-"""Differences between the trained network and the chip, with their size; rewrites no graph.
+"""Differences between the trained network and the chip, with their size; changes no graph.
 
 ``differences`` and ``rounding`` compare the graphs before and after a step, ``findings`` reports
-the changes that matter to a user, ``effects`` measures what all of them do on calibration samples,
-``builder`` makes the ledger.
+the changes that matter to a user, ``effects`` measures the effect of all of them on calibration
+samples, ``builder`` builds the ledger.
 """
 
 from toolchain.fidelity.builder import LedgerBuilder, changes_of

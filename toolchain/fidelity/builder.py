@@ -23,9 +23,19 @@ class LedgerBuilder:
 
     Attributes:
         graph: the trained network, under the user's names.
-        shaped: the same in the chip's layers, exactly.
+        shaped: the same network in the chip's layers, exactly equivalent.
         chip: the chip's specification.
         changes: changes by layer of each step, in the order of the steps.
+
+    >>> from toolchain import load_chip
+    >>> from toolchain.ir import Graph, Input, Neuron, Output
+    >>> lif = Neuron(shape=(2,), v_threshold=1.0)
+    >>> graph = Graph.chain({"input": Input(shape=(2,)), "lif": lif, "output": Output()})
+    >>> builder = LedgerBuilder(graph=graph, shaped=graph, chip=load_chip("speck2f"))
+    >>> change = Change(what="tau_mem", fidelity=Fidelity.APPROXIMATED, before=10.0, after=7.5)
+    >>> ledger = builder.add({"lif": [change]}).build()
+    >>> {entry.layer: entry.fidelity.value for entry in ledger.entries}
+    {'input': 'exact', 'lif': 'approximated'}
     """
 
     graph: Graph
@@ -65,7 +75,13 @@ class LedgerBuilder:
 
 
 def changes_of(findings: Iterable[Diagnostic]) -> Changes:
-    """Return findings as changes of their layers; what an error refuses is unsupported."""
+    """Return findings as changes of their layers; errors become unsupported changes.
+
+    >>> message = "fires only above its threshold"
+    >>> warning = Diagnostic(rule="gt->ge", severity=Severity.WARNING, where="lif", message=message)
+    >>> print(*changes_of([warning])["lif"])
+    gt->ge: fires only above its threshold
+    """
     return _joined({finding.where: [_change_of(finding)]} for finding in findings)
 
 
@@ -83,11 +99,11 @@ def _change_of(finding: Diagnostic) -> Change:
 
 def _joined(steps: Iterable[Changes]) -> dict[str, list[Change]]:
     """Return all changes of each layer, in their order."""
-    together: dict[str, list[Change]] = {}
+    by_layer: dict[str, list[Change]] = {}
     for changes in steps:
         for name, more in changes.items():
-            together.setdefault(name, []).extend(more)
-    return together
+            by_layer.setdefault(name, []).extend(more)
+    return by_layer
 
 
 def _provenance(graph: Graph, chip: SpecBase) -> dict[str, str]:
@@ -96,21 +112,21 @@ def _provenance(graph: Graph, chip: SpecBase) -> dict[str, str]:
     return {**graph.provenance, "dt": dt, **own}
 
 
-# ---- approximations that made no difference on the data ----
+# ---- approximations without effect on the data ----
 
 
 def _settled(change: Change, effect: Effect, node: Node) -> Change:
-    """Return ``change``, exact on data if what it is about never happened there."""
+    """Return ``change``, exact on data if its condition was never violated there."""
     if not change.allowed or not isinstance(node, Neuron):
         return change
-    never = NEVER.get(change.what)
-    note = None if never is None else never(node, effect)
+    condition = CONDITIONS.get(change.what)
+    note = None if condition is None else condition(node, effect)
     return change if note is None else replace(change, fidelity=Fidelity.EXACT_ON_DATA, note=note)
 
 
 def _no_ties(node: Neuron, effect: Effect) -> str | None:
     del node
-    return None if effect.ties else "no membrane of the chip met its threshold exactly"
+    return None if effect.ties else "no membrane of the chip equalled its threshold exactly"
 
 
 def _never_more(node: Neuron, effect: Effect) -> str | None:
@@ -129,5 +145,5 @@ def _never_lower(node: Neuron, effect: Effect) -> str | None:
     return f"no membrane of the chip fell below {effect.lowest:.3g} thresholds, {floor:.3g} allowed"
 
 
-NEVER = {"compare": _no_ties, "max_spikes": _never_more, "v_min": _never_lower}
-"""Margin by which a difference was not met, by aspect; None where it was."""
+CONDITIONS = {"compare": _no_ties, "max_spikes": _never_more, "v_min": _never_lower}
+"""Note on the margin of a condition that was met on the data, by aspect; None if violated."""

@@ -40,13 +40,13 @@ from toolchain.passes.unroll import UNROLLED
 __all__ = ["accepted", "exact_rewrites"]
 
 MULTIPLIED = (Linear, Conv1d, Conv2d, Scale, SumPool2d)
-"""Layers that are left out where a product of weights does the same."""
+"""Layers that a product of weights can replace."""
 LEFT_OUT = {
     Identity: "does nothing at inference",
-    Flatten: "a matter of addresses",
+    Flatten: "only changes addresses",
     BatchNorm: "in the weights before it",
 }
-"""Where a layer went that the chip's layers do without."""
+"""Notes on layers that the chip's layers do not need."""
 FOLDED = {
     "gain": "in the weights",
     "syn_order": "in the weights",
@@ -56,20 +56,27 @@ FOLDED = {
     "v_reset": "by a shift of all potentials",
     "v_threshold": "by a shift of all potentials",
     "v_min": "by a shift of all potentials",
-    "reset_when": "a membrane that is emptied before the next input holds the same",
+    "reset_when": "a reset before the next input has the same result",
 }
-"""Where the value of a field went that was rewritten exactly."""
+"""Notes on fields that were rewritten exactly."""
 
 
 # ---- exact rewrites ----
 
 
 def exact_rewrites(before: Graph, after: Graph) -> Changes:
-    """Return what the passes changed, all of it exact in real numbers.
+    """Return the changes by passes, all of them exact in real numbers.
 
     Args:
         before: the trained network.
         after: in the chip's layers, under the same names; layers may be left out.
+
+    >>> from toolchain.ir import Input, Output
+    >>> from toolchain.passes import drop_identities
+    >>> nodes = {"input": Input(shape=(2,)), "drop": Identity(was="Dropout"), "output": Output()}
+    >>> graph = Graph.chain(nodes)
+    >>> print(*exact_rewrites(graph, drop_identities(graph))["drop"])
+    layer: Identity -> left out, does nothing at inference, was Dropout
     """
     return by_layer(before, lambda name, node: _rewritten(name, node, after))
 
@@ -106,7 +113,7 @@ def _why_left_out(node: Node, after: Graph) -> str:
 
 
 def _reweighted(node: Node, other: Node) -> Change:
-    """Return how weights changed: in shape, by factors, or by other weights."""
+    """Return the change of weights: in shape, by factors, or by other weights."""
     if isinstance(node, Conv1d):
         node = Linear(weight=node.weight.reshape(len(node.weight), -1))
     assert isinstance(node, WEIGHTS)
@@ -131,7 +138,7 @@ def _reweighted(node: Node, other: Node) -> Change:
         before=1.0,
         after=value_of(scales) if scales.size else 1.0,
         unit="times",
-        note="takes up factors of its neighbours",
+        note="absorbs factors of its neighbours",
     )
 
 
@@ -139,9 +146,18 @@ def _reweighted(node: Node, other: Node) -> Change:
 
 
 def accepted(before: Graph, after: Graph, name: str) -> Changes:
-    """Return what the approximation ``name`` changed: fields of layers, and delays to them."""
-    found = by_layer(before, lambda layer, node: _approximated(node, after[layer], before.dt))
-    for changes in found.values():
+    """Return the changes by the approximation ``name``: fields of layers, and delays to them.
+
+    >>> from dataclasses import replace
+    >>> from toolchain.ir import Input, Neuron, Output
+    >>> lif = Neuron(shape=(2,), v_threshold=1.0, compare="gt")
+    >>> before = Graph.chain({"input": Input(shape=(2,)), "lif": lif, "output": Output()})
+    >>> after = before.map(Neuron, lambda name, node: replace(node, compare="ge"))
+    >>> print(*accepted(before, after, "gt->ge")["lif"])
+    compare: gt -> ge, allowed as gt->ge
+    """
+    by_name = by_layer(before, lambda layer, node: _approximated(node, after[layer], before.dt))
+    for changes in by_name.values():
         changes[:] = [replace(change, allowed=name) for change in changes]
     delays = {(edge.pre, edge.post): edge.delay for edge in after.edges}
     for edge in before.edges:
@@ -153,11 +169,11 @@ def accepted(before: Graph, after: Graph, name: str) -> Changes:
                 before=edge.delay,
                 after=late,
                 unit="timesteps",
-                note=f"of what {edge.pre!r} sends",
+                note=f"of the spikes of {edge.pre!r}",
                 allowed=name,
             )
-            found.setdefault(edge.post, []).append(change)
-    return found
+            by_name.setdefault(edge.post, []).append(change)
+    return by_name
 
 
 def _approximated(node: Node, other: Node, dt: float | None) -> Iterator[Change]:

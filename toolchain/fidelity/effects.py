@@ -1,4 +1,4 @@
-"""Trace of a deployment on calibration samples, layer by layer, a few samples at a time."""
+"""Measurement of a deployment on calibration samples, layer by layer, a few at a time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from toolchain.runs.recording import LayerRecord, Recording, aligned
 __all__ = ["Trace", "trace"]
 
 MOST = 4_000_000
-"""States of all layers in all timesteps that are held at once: tens of megabytes."""
+"""Largest number of states of all layers and timesteps in memory at once: tens of megabytes."""
 
-Run = Callable[[Array], Recording]
+RunFunction = Callable[[Array], Recording]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,9 +27,16 @@ class Trace:
     """Effect of each layer, and the outputs of the trained network and of the chip.
 
     Attributes:
-        effects: by layer, the input among them.
-        reference, chip: outputs, (batch, time, outputs), saturations, and how busy the chip was.
+        effects: effect by layer, the input among them.
+        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip.
         samples, steps: number of samples, and of timesteps in each.
+
+    >>> outputs = Recording(spikes=np.ones((2, 5, 1)))
+    >>> effect = Effect(trained=10, chip=10, agreement=1.0, trained_most=1, chip_most=1)
+    >>> effects = {"lif": effect}
+    >>> result = Trace(effects=effects, reference=outputs, chip=outputs, samples=2, steps=5)
+    >>> result.effects["lif"].agreement
+    1.0
     """
 
     effects: Mapping[str, Effect]
@@ -44,9 +51,9 @@ def trace(
     quantized: Graph,
     spikes: Array,
     *,
-    reference: Run,
-    chip: Run,
-    one_by_one: Run | None,
+    reference: RunFunction,
+    chip: RunFunction,
+    one_by_one: RunFunction | None,
     lags: Mapping[str, int],
 ) -> Trace:
     """Run ``spikes`` through every layer, trained and on the chip, and compare them.
@@ -55,9 +62,29 @@ def trace(
         graph: the trained network.
         quantized: in the chip's integers; its thresholds are those of the chip.
         spikes: (batch, time, *input shape) counts.
-        reference, chip, one_by_one: runs that record all layers; of the trained network, of the
-            chip, and of the chip taking events one by one, where it does.
+        reference: runs the trained network, recording all layers.
+        chip: runs the chip, recording all layers.
+        one_by_one: runs the chip with events handled one by one; None if it has no such timing.
         lags: timesteps by which each layer of the chip is later.
+
+    >>> from toolchain.ir import Input, Output
+    >>> from toolchain.runs.interpret import interpret
+    >>> def network(threshold):
+    ...     lif = Neuron(shape=(2,), v_threshold=threshold, alpha_mem=0.5)
+    ...     return Graph.chain({"input": Input(shape=(2,)), "lif": lif, "output": Output()})
+    >>> trained, quantized = network(1.0), network(2)  # as if the chip had a higher threshold
+    >>> result = trace(
+    ...     trained,
+    ...     quantized,
+    ...     np.array([[[1, 0], [3, 1]]]),
+    ...     reference=lambda spikes: interpret(trained, spikes, record=True),
+    ...     chip=lambda spikes: interpret(quantized, spikes, record=True),
+    ...     one_by_one=None,
+    ...     lags={},
+    ... )
+    >>> effect = result.effects["lif"]
+    >>> effect.trained, effect.chip, round(effect.agreement, 2)
+    (5, 1, 0.2)
     """
     layers = quantized.of(Neuron)
     tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in layers.items()}
@@ -68,14 +95,16 @@ def trace(
     size = max(1, MOST // max(1, states))
     for start in range(0, max(1, samples), size):
         part = spikes[start : start + size]
-        trained, made = reference(part), chip(part)
+        trained, simulated = reference(part), chip(part)
         singly = None if one_by_one is None else one_by_one(part)
         for name, tally in tallies.items():
-            tally.add(trained.layers[name], made, None if singly is None else singly.layers[name])
+            tally.add(
+                trained.layers[name], simulated, None if singly is None else singly.layers[name]
+            )
         outputs[0].append(trained.spikes)
-        outputs[1].append(made.spikes)
-        if made.activity is not None:
-            busy.append((made.activity, len(part)))
+        outputs[1].append(simulated.spikes)
+        if simulated.activity is not None:
+            busy.append((simulated.activity, len(part)))
     effects = {graph.input: _input(spikes)} | {n: t.effect() for n, t in tallies.items()}
     return Trace(
         effects=effects,
@@ -112,9 +141,9 @@ class _Tally:
         )
     )
 
-    def add(self, trained: LayerRecord, made: Recording, singly: LayerRecord | None) -> None:
+    def add(self, trained: LayerRecord, chip: Recording, singly: LayerRecord | None) -> None:
         """Add some samples."""
-        record = made.layers[self.name]
+        record = chip.layers[self.name]
         wanted, got = aligned(_flat(trained.spikes), _flat(record.spikes), self.lag)
         n, m = wanted.sum(axis=1), got.sum(axis=1)
         self.apart += float(np.abs(n - m).sum())
@@ -134,7 +163,7 @@ class _Tally:
             ties=was.ties + int((fired & (v == 0)).sum()),
             lowest=min(was.lowest, float((v / threshold).min(initial=0.0))),
             peak=max(was.peak, *map(_peak, (record.v_mem, record.i_syn, record.i_syn_2))),
-            saturations=was.saturations + made.saturations.get(self.name, 0),
+            saturations=was.saturations + chip.saturations.get(self.name, 0),
         )
 
     def _add_singly(self, clocked: Array, singly: Array) -> None:
@@ -165,7 +194,7 @@ def _most(spikes: Array) -> int:
 
 
 def _peak(states: Array | None) -> int:
-    # in a wider word: the largest magnitude of 16 bits has none in 16 bits
+    # in a wider word: the magnitude of -32768 does not fit 16 bits
     if states is None or not states.size:
         return 0
     return max(int(states.max()), -int(states.min()))

@@ -16,7 +16,7 @@ __all__ = [
     "Effect",
     "Entry",
     "Fidelity",
-    "Value",
+    "FieldValue",
     "entry_data",
     "entry_of",
     "number",
@@ -24,14 +24,14 @@ __all__ = [
     "weakest",
 ]
 
-Value: TypeAlias = float | str | None
+FieldValue: TypeAlias = float | str | None
 
 UNCHECKED = "not checked: no calibration"
 """Note of a condition on data without calibration."""
 
 
 class Fidelity(str, enum.Enum):
-    """How far a layer on the chip is the trained one, the strongest first; see ``ledger``."""
+    """Fidelity of a layer on the chip to the trained one, the strongest first; see ``ledger``."""
 
     EXACT = "exact"
     EXACT_ON_DATA = "exact_on_data"
@@ -39,10 +39,10 @@ class Fidelity(str, enum.Enum):
     UNSUPPORTED = "unsupported"
 
 
-def weakest(found: Iterable[Fidelity]) -> Fidelity:
-    """Return the weakest of ``found``; exact if there is none."""
+def weakest(fidelities: Iterable[Fidelity]) -> Fidelity:
+    """Return the weakest of ``fidelities``; exact if there is none."""
     order = [*Fidelity]
-    return max(found, key=order.index, default=Fidelity.EXACT)
+    return max(fidelities, key=order.index, default=Fidelity.EXACT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +50,13 @@ class Change:
     """One difference between a layer as trained and as it is on the chip.
 
     Attributes:
-        what: the aspect: a field of the IR's node, or what stands beside them (``timing``, ...).
-        fidelity: of this change alone.
-        before, after: what became what, in ``unit``; of many neurons, the one that changed most.
+        what: the aspect: a field of the IR's node, or another property (``timing``, ...).
+        fidelity: of this change only.
+        before, after: old and new value, in ``unit``; of many neurons, the one that changed most.
         unit: of both.
         error: relative error, signed where the sign has a meaning; None if no number expresses it.
         note: a short text.
-        allowed: the name by which it was accepted, or nothing.
+        allowed: the name by which it was accepted, or empty.
         span: smallest and largest ``error`` of the layer's neurons; None if all of them were
             trained with the same number, or no number expresses it.
         threshold: of weights, the smallest threshold of the neurons that they drive, lsb; None
@@ -65,8 +65,8 @@ class Change:
 
     what: str
     fidelity: Fidelity
-    before: Value = None
-    after: Value = None
+    before: FieldValue = None
+    after: FieldValue = None
     unit: str = ""
     error: float | None = None
     note: str = ""
@@ -91,20 +91,20 @@ Changes: TypeAlias = Mapping[str, Sequence[Change]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """Spikes and states of a layer on the calibration samples, the chip's lag undone.
+    """Spikes and states of a layer on the calibration samples, the chip's lag removed.
 
     Attributes:
         trained, chip: spikes of the trained network and of the chip.
         agreement: of each neuron's spike counts, 0..1; see ``recording.count_agreement``.
         trained_most, chip_most: most spikes of a neuron in one timestep.
-        held_back: times a membrane stayed at its threshold or above, since the neuron may not
-            spike more often.
-        ties: times a membrane of the chip met its threshold exactly.
+        held_back: number of times a membrane stayed at its threshold or above, because the neuron
+            cannot spike more often.
+        ties: number of times a membrane of the chip equalled its threshold exactly.
         lowest: lowest membrane on the chip, in thresholds.
-        peak: largest magnitude of a state that was recorded, lsb.
-        saturations: times a state was clamped at the edge of its word.
-        one_by_one: agreement of counts between events taken one by one and all at once; None
-            where the chip knows no such thing.
+        peak: largest magnitude of a recorded state, lsb.
+        saturations: number of times a state was clamped at the limit of its word.
+        one_by_one: agreement of counts between events handled one by one and all at once; None
+            if the chip has no such timing.
     """
 
     trained: int
@@ -125,8 +125,8 @@ class Entry:
     """One layer in the ledger.
 
     Attributes:
-        layer: the user's own name; ``network`` for what is about all of them.
-        kind: what it is, as a node of the IR.
+        layer: the user's own name; ``network`` for changes of all layers.
+        kind: type of the layer, as a node of the IR.
         changes: every difference, in the order of the pipeline.
         effect: spikes and states on the calibration samples, of layers that spike.
     """
@@ -190,7 +190,7 @@ def _span_of(data: Sequence[Any] | None) -> tuple[float, float] | None:
         return None
     low, high = (number(each, int, float) for each in data)
     if low is None or high is None:
-        raise TypeError(f"wants two numbers, got {data!r}")
+        raise TypeError(f"must be two numbers, got {data!r}")
     return low, high
 
 
@@ -205,12 +205,12 @@ def _effect_of(data: Mapping[str, Any]) -> Effect:
 def text(value: Any) -> str:
     """Return ``value`` if it is text; TypeError otherwise."""
     if not isinstance(value, str):
-        raise TypeError(f"wants a text, got {value!r}")
+        raise TypeError(f"must be text, got {value!r}")
     return value
 
 
 def number(value: Any, *kinds: type) -> Any:
     """Return ``value`` if it is None or a number of these types; TypeError otherwise."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
-        raise TypeError(f"wants a number, got {value!r}")
+        raise TypeError(f"must be a number, got {value!r}")
     return value

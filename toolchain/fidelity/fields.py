@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.fidelity.ledger import Change, Fidelity, Value
+from toolchain.fidelity.ledger import Change, Fidelity, FieldValue
 from toolchain.ir import Conv2d, Graph, Linear, Node, time_constant
 
 __all__ = [
@@ -26,25 +26,25 @@ __all__ = [
 ]
 
 DECAYS = ("alpha_mem", "alpha_syn")
-"""Fields of a membrane that are entered in the ledger as time constants."""
+"""Fields of a membrane that the ledger reports as time constants."""
 
 WEIGHTS = (Linear, Conv2d)
 EXACT = 1e-9
 """Relative difference up to which integers are a multiple of the trained numbers."""
 DecayNote: TypeAlias = Callable[[float, float], str]
-"""Describes a decay factor, as trained and as the chip holds it; see ``Family.decay_note``."""
+"""Describes a decay factor, as trained and as on the chip; see ``Family.decay_note``."""
 
 
 def by_layer(
     graph: Graph, changes_of: Callable[[str, Node], Iterator[Change]]
 ) -> dict[str, list[Change]]:
     """Collect the changes of each node; nodes without changes are omitted."""
-    found = {name: [*changes_of(name, node)] for name, node in graph.nodes.items()}
-    return {name: changes for name, changes in found.items() if changes}
+    all_changes = {name: [*changes_of(name, node)] for name, node in graph.nodes.items()}
+    return {name: changes for name, changes in all_changes.items() if changes}
 
 
 def differing(node: Node, other: Node) -> Iterator[str]:
-    """Yield the fields of both that differ, but for axes of length 1; shapes are not fields."""
+    """Yield the fields of both that differ, except in axes of length 1, without ``shape``."""
     mine, theirs = node.parameters(), other.parameters()
     for field, old in mine.items():
         if field != "shape" and field in theirs and not _same(old, theirs[field]):
@@ -60,7 +60,7 @@ def _same(old: Any, new: Any) -> bool:
     return type(old) is type(new) and bool(old == new)
 
 
-def value_of(value: Any) -> Value:
+def value_of(value: Any) -> FieldValue:
     """Return a field as data: a number if all neurons share one, ``0.1 to 0.3``, or its text."""
     if value is None or isinstance(value, (str, int, float)):
         return value
@@ -74,13 +74,13 @@ def value_of(value: Any) -> Value:
     return f"{low:.3g} to {high:.3g}"
 
 
-def _finite(value: float) -> Value:
-    """Return a number, or a word for what JSON has no number for."""
+def _finite(value: float) -> FieldValue:
+    """Return a number, or text for a value that JSON cannot represent."""
     return value if np.isfinite(value) else "infinite"
 
 
 def field_change(field: str, node: Node, other: Node, fidelity: Fidelity, note: str = "") -> Change:
-    """Return the change of a field that needs no words of its own."""
+    """Return the change of a field that needs no description of its own."""
     old, new = value_of(getattr(node, field)), value_of(getattr(other, field))
     return Change(what=field, fidelity=fidelity, before=old, after=new, note=note)
 

@@ -1,4 +1,4 @@
-"""Findings about what quantization changed, with its size, and about what all changes did."""
+"""Findings on the changes of quantization, with their size, and on the effect of all changes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ TIME_CONSTANTS = ("tau_mem", "tau_syn")
 
 
 def diagnostics_of(changes: Changes) -> tuple[Diagnostic, ...]:
-    """Report the changes of quantization, as ``rounding.rounded`` returns them."""
+    """Report the changes of quantization, as ``rounding.rounded`` returns them.
+
+    >>> from toolchain.fidelity.ledger import Fidelity
+    >>> tau = dict(what="tau_mem", fidelity=Fidelity.APPROXIMATED, unit="ms", error=-0.251)
+    >>> change = Change(before=10.0, after=7.49, **tau)
+    >>> print(*diagnostics_of({"lif": [change]}))
+    warning[time_constants] lif: tau_mem 10 ms becomes 7.49 ms (-25.1 %)
+    """
     return (*_time_constants(changes), *_drives(changes), *_weights(changes))
 
 
 def _time_constants(changes: Changes) -> Iterator[Diagnostic]:
-    """Warn of each time constant that the chip cannot hold."""
+    """Warn of each time constant that the chip cannot represent."""
     for layer, change in _of(changes, *TIME_CONSTANTS):
         unit, most = change.unit, " at most" if change.span else ""
         size = "" if change.error is None else f" ({100 * change.error:+.1f} %{most})"
@@ -35,7 +42,7 @@ def _time_constants(changes: Changes) -> Iterator[Diagnostic]:
 
 
 def _drives(changes: Changes) -> Iterator[Diagnostic]:
-    """Warn where weights grew or shrank against thresholds, to make up for new decays."""
+    """Warn of weights that were scaled against thresholds to compensate for new decays."""
     decays = {layer for layer, _ in _of(changes, *TIME_CONSTANTS)}
     for layer, change in _of(changes, "v_threshold"):
         if layer not in decays or change.span is None:
@@ -53,7 +60,7 @@ def _drives(changes: Changes) -> Iterator[Diagnostic]:
 
 
 def _weights(changes: Changes) -> Iterator[Diagnostic]:
-    """Report how far rounding moved the weights of each layer, and the smallest threshold.
+    """Report the change of each layer's weights by rounding, and the smallest threshold.
 
     Levels and shifts are reported by the family's quantizer.
     """
@@ -70,17 +77,23 @@ def _weights(changes: Changes) -> Iterator[Diagnostic]:
 
 def _of(changes: Changes, *aspects: str) -> Iterator[tuple[str, Change]]:
     """Yield the changes of some aspects, with their layers."""
-    for layer, found in changes.items():
-        yield from ((layer, change) for change in found if change.what in aspects)
+    for layer, of_layer in changes.items():
+        yield from ((layer, change) for change in of_layer if change.what in aspects)
 
 
 def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
-    """Report what all changes together did to the output spikes of one run.
+    """Report the effect of all changes together on the output spikes of one run.
 
     Args:
-        reference: the float network, (batch, time, outputs).
-        chip: the same spikes through the chip.
-        lag: timesteps by which the chip is later; the steps that one of them lacks are left out.
+        reference: outputs of the float network, (batch, time, outputs).
+        chip: outputs of the chip for the same input.
+        lag: timesteps by which the chip is later; steps that only one of them has are omitted.
+
+    >>> import numpy as np
+    >>> reference = Recording(spikes=np.array([[[1, 0], [1, 1]]]))
+    >>> chip = Recording(spikes=np.array([[[1, 0], [0, 1]]]), saturations={"lif": 3})
+    >>> print(measured(reference, chip, lag=0).message.partition("; ")[2])
+    50.0 % of the counts are equal; 3 states saturated
     """
     wanted, got = aligned(reference.spikes, chip.spikes, lag)
     per_neuron = wanted.sum(axis=1), got.sum(axis=1)

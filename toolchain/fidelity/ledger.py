@@ -1,12 +1,12 @@
-"""The fidelity ledger: for each layer, how far what is on the chip is what was trained.
+"""The fidelity ledger: for each layer, how closely the chip computes what was trained.
 
 An entry holds every change as data and is as weak as the weakest of them:
 
-- ``exact``: an identity, in real numbers; nothing to lose.
-- ``exact_on_data``: a condition held on the calibration samples; the change says which, and by
-  what margin.
-- ``approximated``: something else is computed; the change says what became what, and how far off
-  it is. A condition that nobody checked, because there was no calibration, is one of these.
+- ``exact``: an identity in real numbers; no loss.
+- ``exact_on_data``: a condition was met on the calibration samples; the change states the
+  condition and the margin.
+- ``approximated``: the chip computes something else; the change states the values before and
+  after, and the error. A condition that was not checked for lack of calibration is one of these.
 - ``unsupported``: the chip cannot do it; the network is refused.
 """
 
@@ -25,7 +25,7 @@ from toolchain.fidelity.entries import (
     Effect,
     Entry,
     Fidelity,
-    Value,
+    FieldValue,
     entry_data,
     entry_of,
     number,
@@ -53,8 +53,8 @@ __all__ = [
     "Effect",
     "Entry",
     "Fidelity",
+    "FieldValue",
     "Ledger",
-    "Value",
     "weakest",
 ]
 
@@ -69,6 +69,15 @@ class Ledger(Described):
         provenance: where the network came from and how it was read: framework and version, what
             was assumed or inferred, what was left out, the self-check; and ``dt``.
         samples, steps: of the calibration; None without.
+
+    >>> change = Change(what="tau_mem", fidelity=Fidelity.APPROXIMATED, before=10.0, after=7.49)
+    >>> ledger = Ledger(
+    ...     chip="xylo_a2",
+    ...     entries=(Entry(layer="lif", kind="Neuron", changes=(change,)),),
+    ...     provenance={"dt": "0.001 s"},
+    ... )
+    >>> ledger.fidelity.value, str(ledger["lif"].changes[0])
+    ('approximated', 'tau_mem: 10 -> 7.49')
     """
 
     chip: str
@@ -115,7 +124,7 @@ class Ledger(Described):
         """Return the ledger that ``as_dict`` wrote.
 
         Raises:
-            ValueError, TypeError, KeyError: it is none.
+            ValueError, TypeError, KeyError: ``data`` is not a ledger.
         """
         return cls(
             chip=text(data["chip"]),

@@ -1,4 +1,4 @@
-"""Changes that a quantizer makes: integers for numbers, and the decays that the chip holds."""
+"""Changes by a quantizer: integers for real numbers, and the decays of the chip."""
 
 from __future__ import annotations
 
@@ -31,13 +31,23 @@ POTENTIALS = ("v_threshold", "bias", "v_min", "v_init", "v_leak", "reset_amount"
 
 
 def rounded(before: Graph, after: Graph, decay_note: DecayNote | None = None) -> Changes:
-    """Return what the quantizer changed in each layer.
+    """Return the changes by the quantizer in each layer.
 
     Args:
-        before: the float graph that the quantizer was given.
+        before: the float graph, input of the quantizer.
         after: the same in integers.
-        decay_note: describes how the chip holds the decay factor of a neuron; see
+        decay_note: describes the decay factor of a neuron on the chip; see
             ``Family.decay_note``.
+
+    >>> from toolchain.ir import Input, Output
+    >>> from toolchain.passes import quantize
+    >>> from toolchain.passes.quantize import WordWidths
+    >>> nodes = {"input": Input(shape=(2,)), "fc": Linear(weight=[[0.5, -0.2]])}
+    >>> nodes |= {"lif": Neuron(shape=(1,), v_threshold=1.0), "output": Output()}
+    >>> bits = WordWidths(weight=8, bias=8, threshold=16, state=16)
+    >>> before = Graph.chain(nodes)
+    >>> print(*rounded(before, quantize(before, bits=bits, per="layer"))["fc"])
+    weights: 0.14 %, root mean square; integers up to 127
     """
 
     def one(name: str, node: Node) -> Iterator[Change]:
@@ -78,12 +88,12 @@ def _weights(
         threshold=threshold,
     )
     if node.bias is not None and np.any(node.bias):
-        held = np.zeros(node.bias.shape) if other.bias is None else other.bias
-        yield _potential("bias", node.bias, held, row_scales(node, other))
+        bias = np.zeros(node.bias.shape) if other.bias is None else other.bias
+        yield _potential("bias", node.bias, bias, row_scales(node, other))
 
 
 def _smallest_threshold(graph: Graph, weights: str) -> int | None:
-    """Return the smallest threshold of the neurons that ``weights`` alone drive, if they do."""
+    """Return the smallest threshold of the neurons that only ``weights`` drives; None if none."""
     driven = graph.after(weights)
     node = None if driven is None else graph[driven]
     return int(node.v_threshold.min()) if isinstance(node, Neuron) else None
@@ -107,8 +117,9 @@ def _threshold(node: Neuron, other: Neuron, ratios: Array) -> Change:
     """Compare the threshold with the weights, since only their ratio matters.
 
     Args:
-        node, other: before and after.
-        ratios: by which factor the weights of each neuron grew more than its threshold.
+        node: before quantization.
+        other: after quantization.
+        ratios: factor of the weights of each neuron, relative to that of its threshold.
     """
     errors = 1 / ratios - 1 if len(ratios) else np.zeros(1)
     worst = float(errors[np.argmax(np.abs(errors))])
@@ -131,7 +142,7 @@ def _potentials(node: Neuron, other: Neuron) -> Iterator[Change]:
                 yield Change(what=field, fidelity=Fidelity.APPROXIMATED, before=value_of(old))
             continue
         if field == "reset_amount" and np.array_equal(new, other.v_threshold):
-            continue  # the change of the threshold holds for it as well
+            continue  # its change is that of the threshold
         yield _potential(field, old, new, scale, node.v_threshold)
 
 
@@ -140,7 +151,7 @@ def _potential(
 ) -> Change:
     """Compare a potential or bias of the neuron that changes most, its integers as floats.
 
-    ``error`` is of the threshold where that is given, else of the number itself.
+    ``error`` is relative to the threshold if that is given, otherwise to the number itself.
     """
     unit = np.ones(()) if threshold is None else threshold
     old, new, scale, unit = (np.ravel(a) for a in np.broadcast_arrays(old, new, scale, unit))

@@ -1,4 +1,4 @@
-"""Chips as data: what every chip file holds, each number with unit, source and basis.
+"""Chips as data: the fields of every chip file, each number with unit, source and basis.
 
 A family derives the model of its files from ``SpecBase``; ``toolchain.chips.load`` reads them.
 """
@@ -6,11 +6,11 @@ A family derives the model of its files from ``SpecBase``; ``toolchain.chips.loa
 from toolchain.hardware.chip import Erratum, Source, SpecBase
 from toolchain.hardware.overlay import Overlay, read_overlay, write_overlay
 from toolchain.hardware.power import ActionPrice, Power, Rail, RailMode
-from toolchain.hardware.quantity import Choice, Price, Quantity
+from toolchain.hardware.quantity import AllowedValues, Price, Quantity
 
 __all__ = [
     "ActionPrice",
-    "Choice",
+    "AllowedValues",
     "Erratum",
     "Overlay",
     "Power",

@@ -1,4 +1,4 @@
-"""What every chip specification has, whatever its family."""
+"""Fields that the specification of every chip has, whatever its family."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pydantic import PrivateAttr, StringConstraints
 from typing_extensions import Self
 
 from toolchain.hardware.power import Power
-from toolchain.hardware.quantity import Choice, Price, Quantity, SourceKey, SpecModel, Table
+from toolchain.hardware.quantity import (
+    AllowedValues,
+    NameTable,
+    Price,
+    Quantity,
+    SourceKey,
+    SpecModel,
+)
 from toolchain.hardware.sheet import chip_sheet
 from toolchain.report import Described, Sheet, plain
 
@@ -24,6 +31,9 @@ class Source(SpecModel):
         title: the document, with the place in it.
         url: where it can be read; empty where no public address is known.
         note: how it was read, if that matters.
+
+    >>> Source(title="my readings", url="").title
+    'my readings'
     """
 
     title: Annotated[str, StringConstraints(min_length=1)]
@@ -38,6 +48,11 @@ class Erratum(SpecModel):
         id: short name, stable.
         text: what happens, and what to do about it.
         source: key into the chip's ``sources``.
+
+    >>> from toolchain import load_chip
+    >>> erratum = load_chip("speck2f").errata[0]
+    >>> isinstance(erratum, Erratum), erratum.id, erratum.text
+    (True, 'threshold_low_zero', 'A lower threshold of 0 does not work; use -1.')
     """
 
     id: Name
@@ -51,24 +66,31 @@ class SpecBase(Described, SpecModel):
     Attributes:
         name: the file's name without its suffix.
         family: name of the chip family.
-        title: the name people use.
+        title: name for people.
         aliases: other names that mean this chip, lower case; one alias names one chip only.
         sources: the documents that the numbers refer to.
         errata: known faults of the silicon and of tools that read its configuration.
-        power: what it draws; a family narrows the type, which names the actions that it counts.
+        power: power model; a family narrows the type, which names the actions that it counts.
+
+    >>> from toolchain import load_chip
+    >>> chip = load_chip("speck")
+    >>> isinstance(chip, SpecBase), chip.name, chip.title, chip.aliases
+    (True, 'speck2f', 'Speck 2f', ('speck',))
+    >>> chip.cite(chip.power.rails["ram"].idle)
+    'speck2f.yaml, sinabs documentation, Power monitoring (derived)'
     """
 
     name: Name
     family: str
     title: str
     aliases: tuple[Name, ...] = ()
-    sources: Table[Source]
+    sources: NameTable[Source]
     errata: tuple[Erratum, ...] = ()
     power: Power
     _origin: str = PrivateAttr(default="")
 
     def __eq__(self, other: object) -> bool:
-        """Whether all fields are equal, wherever the files come from."""
+        """Return whether all fields are equal; the origins of the files do not matter."""
         if not isinstance(other, SpecBase) or type(other) is not type(self):
             return NotImplemented
         fields = type(self).model_fields
@@ -81,16 +103,16 @@ class SpecBase(Described, SpecModel):
 
     @property
     def clocked(self) -> bool:
-        """Whether the chip has a main clock, so that estimates take ``clock_hz``."""
+        """True if the chip has a main clock, so that estimates take ``clock_hz``."""
         return False
 
     @property
     def origin(self) -> str:
-        """Where the file comes from, with a digest; empty for one that is built in."""
+        """Origin of the file, with a digest; empty for a built-in one."""
         return self._origin
 
     def from_origin(self, origin: str) -> Self:
-        """Return the same chip with its origin."""
+        """Return the same chip with ``origin`` set."""
         chip = self.model_copy()
         chip._origin = origin
         return chip
@@ -112,6 +134,6 @@ class SpecBase(Described, SpecModel):
         found: dict[str, Any] = plain(self.model_dump(exclude_none=True))
         return found
 
-    def cite(self, quantity: Quantity | Choice | Price) -> str:
-        """Who says so: ``speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)``."""
+    def cite(self, quantity: Quantity | AllowedValues | Price) -> str:
+        """Return a citation: ``speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)``."""
         return f"{self.name}.yaml, {self.sources[quantity.source].title} ({quantity.basis})"

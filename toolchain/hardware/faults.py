@@ -1,4 +1,4 @@
-"""What is wrong with a file, as lines for people: where, what was found, what is wanted."""
+"""Faults of a file as lines of text: place, value found, value needed."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolchain.hardware.yaml_file import Location
+from toolchain.report import plural
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["Fault", "dotted", "report", "text_of"]
+__all__ = ["LineFault", "dotted", "report", "text_of"]
 
-Fault = tuple[int, str]
-"""The line, counted from 1, and what is wrong there."""
+LineFault = tuple[int, str]
+"""The line, counted from 1, and the fault there."""
 
 
-def report(path: Path, faults: Iterable[Fault]) -> str:
-    """All faults of a file, in the order of their lines."""
+def report(path: Path, faults: Iterable[LineFault]) -> str:
+    """Return all faults of a file as text, in the order of their lines."""
     lines = [f"  line {line}: {text}" for line, text in sorted(faults)]
-    number = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-    return "\n".join([f"{path}: {number}", *lines])
+    return "\n".join([f"{path}: {plural(len(lines), 'fault')}", *lines])
 
 
 def dotted(location: Location) -> str:
-    """``errata[0].source``."""
+    """Return a location as text: ``errata[0].source``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")
 
 
 def text_of(detail: ErrorDetails) -> str:
-    """What pydantic found, in the words of the other faults."""
+    """Return a fault found by pydantic, worded like the other faults."""
     match detail["type"]:
         case "missing":
             return "is missing"

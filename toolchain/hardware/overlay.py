@@ -1,14 +1,14 @@
-"""Constants of one's own for a chip: a small file laid over the chip's.
+"""Overlay files: a user's own constants for a chip, which replace those of the chip's file.
 
     chip: xylo_a3
-    note: where these come from
+    note: origin of the constants
     sources:
       own_readings: {title: my board, url: ""}
     constants:
       rails.digital.static: {value: 150, low: 146, high: 154, unit: µW, source: own_readings, ...}
 
-Each constant replaces the one of that name (see ``toolchain.hardware.power``). In a rail of which
-only the idle draw at one clock is on file, ``static`` and ``clock_slope`` take its place.
+Each constant replaces the one of that name (see ``toolchain.hardware.power``). In a rail with only
+the idle draw at one clock on file, ``static`` and ``clock_slope`` replace that.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pydantic import ValidationError
 from toolchain.atomic import write_file
 from toolchain.diagnostics import ChipFileError
 from toolchain.hardware.chip import Name, Source
-from toolchain.hardware.faults import Fault, dotted, report, text_of
-from toolchain.hardware.quantity import Price, SpecModel, Table
-from toolchain.hardware.yaml_file import Document, read_yaml
+from toolchain.hardware.faults import LineFault, dotted, report, text_of
+from toolchain.hardware.quantity import NameTable, Price, SpecModel
+from toolchain.hardware.yaml_file import YamlDocument, read_yaml
 
 __all__ = ["Overlay", "applied", "read_overlay", "write_overlay"]
 
@@ -33,26 +33,39 @@ PRICES = ("static", "clock_slope", "idle", "energy")
 
 
 class Overlay(SpecModel):
-    """What such a file says.
+    """Content of an overlay file.
 
     Attributes:
-        chip: name of the chip that it is about.
-        note: for people.
+        chip: name of the chip.
+        note: a comment.
         sources: documents that the constants refer to, under keys that the chip's file lacks.
-        constants: name of a constant to what it is instead.
+        constants: the new price by name of the constant.
+
+    >>> sources = {"board": {"title": "my board", "url": ""}}
+    >>> rest = {"scope": "idle", "conditions": "clock off", "source": "board", "basis": "measured"}
+    >>> static = {"value": 150, "low": 146, "high": 154, "unit": "µW", **rest}
+    >>> constants = {"rails.digital.static": static}
+    >>> data = {"chip": "xylo_a3", "sources": sources, "constants": constants}
+    >>> Overlay.model_validate(data).constants["rails.digital.static"].range("µW")
+    (146.0, 150.0, 154.0)
     """
 
     chip: Name
     note: str = ""
-    sources: Table[Source]
-    constants: Table[Price]
+    sources: NameTable[Source]
+    constants: NameTable[Price]
 
 
-def read_overlay(path: Path) -> tuple[Overlay, Document]:
-    """The file's content, and where in it each field is.
+def read_overlay(path: Path) -> tuple[Overlay, YamlDocument]:
+    """Return the file's content, and its document with the line of each field.
 
     Raises:
-        ChipFileError: the file is wrong; the message lists every fault with its line.
+        ChipFileError: the file is invalid; the message lists every fault with its line.
+
+    >>> from pathlib import Path
+    >>> path = write_overlay(Overlay(chip="xylo_a3", sources={}, constants={}), Path("mine.yaml"))
+    >>> read_overlay(path)[0].chip
+    'xylo_a3'
     """
     document = read_yaml(path)
     data = document.data if isinstance(document.data, dict) else {}
@@ -61,37 +74,38 @@ def read_overlay(path: Path) -> tuple[Overlay, Document]:
     try:
         overlay = Overlay.model_validate(document.data, context=context)
     except ValidationError as error:
-        found = [
-            (document.line(detail["loc"]), _said(detail["loc"], text_of(detail)))
+        faults = [
+            (document.line(detail["loc"]), _located(detail["loc"], text_of(detail)))
             for detail in error.errors(include_url=False)
             if detail["loc"] not in document.unread
         ]
-        raise ChipFileError(report(path, [*document.faults, *found])) from None
+        raise ChipFileError(report(path, [*document.faults, *faults])) from None
     if document.faults:
         raise ChipFileError(report(path, document.faults))
     return overlay, document
 
 
-def _said(location: tuple[int | str, ...], text: str) -> str:
+def _located(location: tuple[int | str, ...], text: str) -> str:
     where = dotted(location)
     return f"{where}: {text}" if where else text
 
 
-def applied(data: Any, overlay: Overlay, document: Document) -> tuple[Any, list[Fault]]:
-    """A chip file's data with the overlay's constants, and what does not fit together.
+def applied(data: Any, overlay: Overlay, document: YamlDocument) -> tuple[Any, list[LineFault]]:
+    """Return a chip file's data with the overlay's constants, and the faults of the overlay.
 
     Args:
-        data: of the chip's file, as ``read_yaml`` gives it; not changed.
-        overlay, document: as ``read_overlay`` gives them; faults have the lines of its file.
+        data: data of the chip's file, from ``read_yaml``; not changed.
+        overlay: from ``read_overlay``.
+        document: from ``read_overlay``; faults have the lines of its file.
     """
     changed, faults = copy.deepcopy(data), []
     if overlay.chip != changed["name"]:
-        text = f"chip: is {overlay.chip!r}, the chip asked for is {changed['name']!r}"
+        text = f"chip: is {overlay.chip!r}, must be {changed['name']!r}"
         return changed, [(document.line(("chip",)), text)]
     for key, source in overlay.sources.items():
         if key in changed["sources"]:
             line = document.line(("sources", key))
-            faults.append((line, f"sources.{key}: the file of {overlay.chip} has that key already"))
+            faults.append((line, f"sources.{key}: the file of {overlay.chip} already has this key"))
         changed["sources"][key] = source.model_dump()
     for name, price in overlay.constants.items():
         if not _replace(changed["power"], name.split("."), price):
@@ -101,15 +115,15 @@ def applied(data: Any, overlay: Overlay, document: Document) -> tuple[Any, list[
 
 
 def _replace(power: dict[str, Any], path: list[str], price: Price) -> bool:
-    """Put ``price`` in its place; False where there is none."""
-    *way, last = path
+    """Put ``price`` at ``path``; return False if the path does not exist."""
+    *parents, last = path
     parent: Any = power
-    for part in way:
+    for part in parents:
         parent = parent.get(part) if isinstance(parent, dict) else None
     if not isinstance(parent, dict) or last not in PRICES:
         return False
     if last not in parent:
-        splits = len(way) == 2 and last in ("static", "clock_slope")
+        splits = len(parents) == 2 and last in ("static", "clock_slope")
         if not splits or not {"idle", "static", "clock_slope"} & set(parent):
             return False
         parent.pop("idle", None)
@@ -119,16 +133,21 @@ def _replace(power: dict[str, Any], path: list[str], price: Price) -> bool:
 
 
 def write_overlay(overlay: Overlay, path: Path) -> Path:
-    """Write the file, whole or not at all; an overlay of the same chip there is replaced.
+    """Write the file atomically; an overlay of the same chip at ``path`` is replaced.
 
     Raises:
-        ChipFileError: something else lies there; it is left alone.
-        OSError: the folder takes no file.
+        ChipFileError: another file exists at ``path``; it is not overwritten.
+        OSError: the file cannot be written.
+
+    >>> from pathlib import Path
+    >>> overlay = Overlay(chip="xylo_a3", note="no change", sources={}, constants={})
+    >>> write_overlay(overlay, Path("mine.yaml")).read_text().splitlines()[:2]
+    ['chip: xylo_a3', 'note: no change']
     """
     from ruamel.yaml import YAML
 
     if path.exists() and read_overlay(path)[0].chip != overlay.chip:
-        raise ChipFileError(f"{path} is an overlay of another chip; it is left alone")
+        raise ChipFileError(f"{path} is an overlay of another chip; it was not overwritten")
     writer = YAML()
     writer.width, writer.allow_unicode = 100, True
     text = io.StringIO()

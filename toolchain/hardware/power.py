@@ -1,12 +1,12 @@
-r"""What a chip draws: a constant and a clock term per supply rail, and a price per action.
+r"""Power model of a chip: a constant and a clock term per supply rail, and a price per action.
 
 .. math:: P_{rail} = P_{static} + k_{mode} f_{clk} + \sum_{action} E_{action} \cdot rate
 
-Where the split between static and clock was never measured, a rail states its whole idle draw and
-the clock it was read at, and says nothing about other clocks. How often an action happens is
-counted elsewhere; here are prices alone.
+If the split into static and clock was never measured, a rail states its whole idle draw and the
+clock of the reading, and nothing about other clocks. This module has only prices; the number of
+actions is counted elsewhere.
 
-A constant is named by its place below ``power``: ``rails.digital.static``,
+A constant is named by its path below ``power``: ``rails.digital.static``,
 ``rails.digital.modes.mapped.clock_slope``, ``actions.cycle.energy``.
 """
 
@@ -17,7 +17,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from toolchain.hardware.quantity import FrozenMap, Price, Quantity, SpecModel, Table, measured_in
+from toolchain.hardware.quantity import (
+    FrozenMap,
+    NameTable,
+    Price,
+    Quantity,
+    SpecModel,
+    measured_in,
+)
 from toolchain.hardware.units import same_dimension
 
 __all__ = ["DRAWS", "ActionPrice", "Power", "Rail", "RailMode"]
@@ -31,11 +38,16 @@ DRAWS = ("static", "clock_slope", "idle")
 
 
 class RailMode(SpecModel):
-    """What one setting of a switch changes about a rail.
+    """Draw of a rail in one setting of a switch.
 
     Attributes:
-        note: what the chip does in this mode.
-        static, clock_slope, idle: instead of the rail's own; None leaves that.
+        note: state of the chip in this mode.
+        static, clock_slope, idle: replace those of the rail; None keeps them.
+
+    >>> from toolchain import load_chip
+    >>> mode = load_chip("xylo_a3").power.rails["digital"].modes["ram_open"]
+    >>> isinstance(mode, RailMode), mode.clock_slope.range("µW/MHz")
+    (True, (62.0, 64.3, 68.0))
     """
 
     note: Annotated[str, StringConstraints(min_length=1)]
@@ -50,12 +62,17 @@ class Rail(SpecModel):
     Attributes:
         role: ``core`` feeds the network, ``sensor`` what is in front of it, ``io`` the pads.
         static: draw with the clock off, µW.
-        clock_slope: what each MHz of main clock adds, µW/MHz.
+        clock_slope: draw that each MHz of main clock adds, µW/MHz.
         idle: the whole draw of a configured chip without input, µW.
         idle_clock: main clock at which ``idle`` was read, MHz.
-        switch: what ``modes`` are the settings of; empty where there are none. A switch that
-            several rails name is one.
-        modes: setting to what it changes; the first is the usual one.
+        switch: name of the switch whose settings are ``modes``; empty if there are none. Rails
+            with the same name share one switch.
+        modes: changed draw by setting; the first setting is the default.
+
+    >>> from toolchain import load_chip
+    >>> rail = load_chip("xylo_a3").power.rails["digital"]
+    >>> isinstance(rail, Rail), rail.static.range("µW"), rail.switch, tuple(rail.modes)[:2]
+    (True, (141.0, 141.0, 152.1), 'configuration', ('mapped', 'unmapped'))
     """
 
     role: Literal["core", "io", "sensor"]
@@ -64,7 +81,7 @@ class Rail(SpecModel):
     idle: Draw | None = None
     idle_clock: Annotated[Quantity, measured_in("MHz")] | None = None
     switch: str = ""
-    modes: Table[RailMode] = Field(default_factory=lambda: FrozenMap({}))
+    modes: NameTable[RailMode] = Field(default_factory=lambda: FrozenMap({}))
 
     @model_validator(mode="after")
     def _static_or_idle(self) -> Rail:
@@ -80,87 +97,97 @@ class Rail(SpecModel):
         wrong = "idle" if self.idle is None else "static"
         for name, mode in self.modes.items():
             if getattr(mode, wrong) is not None:
-                raise ValueError(f"mode {name} has {wrong}, which the rail has not")
+                raise ValueError(f"mode {name} has {wrong}, the rail has none")
         return self
 
     def price(self, draw: str, mode: str | None = None) -> tuple[str, Price | None]:
-        """One of ``DRAWS`` in a mode: its place below the rail, and the price if there is one."""
+        """Return the path below the rail of one of ``DRAWS`` in a mode, and its price or None."""
         own: Price | None = getattr(self, draw)
         changed = None if mode is None else getattr(self.modes[mode], draw)
         return (draw, own) if changed is None else (f"modes.{mode}.{draw}", changed)
 
 
 class ActionPrice(SpecModel):
-    """What one action adds.
+    """Energy of one action, and the rails that supply it.
 
     Attributes:
         energy: of one action.
-        rail: the one that pays; or
-        share: rail name to its part of ``energy``; parts add up to 1.
+        rail: the rail that supplies it; or
+        share: part of ``energy`` by rail; the parts sum to 1.
+
+    >>> from toolchain import load_chip
+    >>> action = load_chip("speck2f").power.actions["synop"]
+    >>> isinstance(action, ActionPrice), action.energy.range("pJ/synop"), action.payers
+    (True, (10.0, None, 930.0), {'ram': 0.36, 'logic': 0.64})
     """
 
     energy: Price
     rail: str = ""
-    share: Table[Fraction] = Field(default_factory=lambda: FrozenMap({}))
+    share: NameTable[Fraction] = Field(default_factory=lambda: FrozenMap({}))
 
     @model_validator(mode="after")
-    def _somebody_pays(self) -> ActionPrice:
+    def _has_rail_or_share(self) -> ActionPrice:
         if bool(self.rail) == bool(self.share):
             raise ValueError("needs exactly one of rail and share")
         total = sum(share.to("fraction") for share in self.share.values())
         if self.share and abs(total - 1) > 1e-9:
-            raise ValueError(f"share adds up to {total:g}, needs 1")
+            raise ValueError(f"share sums to {total:g}, must be 1")
         if self.energy.low < 0:
             raise ValueError(f"energy must not be negative, got {self.energy.low:g}")
         return self
 
     @property
     def payers(self) -> dict[str, float]:
-        """Rail name to its part, 0..1."""
+        """Part of the energy by rail, 0..1."""
         return {name: part.to("fraction") for name, part in self.share.items()} or {self.rail: 1.0}
 
 
 class Power(SpecModel):
-    """Attributes shared by the families.
+    """Power model of a chip: the part that all families share.
 
     Attributes:
-        rails: rail name to its idle draw; empty where nothing is known.
-        actions: name of an action that the family counts to its price; those left out have none.
-        note: what is not priced here; required where there are no rails.
+        rails: idle draw by rail; empty if nothing is known.
+        actions: price by name of an action that the family counts; the others have no price.
+        note: costs without a price; required if there are no rails.
+
+    >>> from toolchain import load_chip
+    >>> power = load_chip("xylo_a3").power
+    >>> isinstance(power, Power), list(power.rails), list(power.actions), list(power.switches)
+    (True, ['io', 'analog', 'digital'], ['cycle'], ['microphone', 'configuration'])
     """
 
     ACTIONS: ClassVar[Mapping[str, str]]
-    """What the family counts, and the unit of each: one of ``units.COUNTED``."""
+    """Actions that the family counts, and their units, each one of ``units.COUNTED``."""
 
-    rails: Table[Rail]
-    actions: Table[ActionPrice] = Field(default_factory=lambda: FrozenMap({}))
+    rails: NameTable[Rail]
+    actions: NameTable[ActionPrice] = Field(default_factory=lambda: FrozenMap({}))
     note: str = ""
 
     @property
     def switches(self) -> dict[str, tuple[str, ...]]:
-        """Each switch and its settings, the usual one first."""
+        """Settings of each switch, the default first."""
         return {rail.switch: tuple(rail.modes) for rail in self.rails.values() if rail.switch}
 
     @model_validator(mode="after")
-    def _silence_is_explained(self) -> Power:
+    def _note_replaces_rails(self) -> Power:
         if not self.rails and not self.note:
-            raise ValueError("has no rails, needs a note that says why")
+            raise ValueError("has no rails, needs a note with the reason")
         return self
 
     @model_validator(mode="after")
     def _rails_agree_on_switches(self) -> Power:
         for rail in self.rails.values():
             if rail.switch and tuple(rail.modes) != self.switches[rail.switch]:
-                raise ValueError(f"rails disagree about the modes of {rail.switch}")
+                raise ValueError(f"rails have different modes of {rail.switch}")
         return self
 
     @model_validator(mode="after")
     def _actions_are_counted_and_paid(self) -> Power:
         for name, action in self.actions.items():
             if name not in self.ACTIONS:
-                raise ValueError(f"no action {name!r}; counted are {', '.join(self.ACTIONS)}")
+                raise ValueError(f"unknown action {name!r}; known: {', '.join(self.ACTIONS)}")
             if unknown := sorted(set(action.payers) - set(self.rails)):
-                raise ValueError(f"action {name} names no rail: {', '.join(unknown)}")
+                raise ValueError(f"action {name} names unknown rails: {', '.join(unknown)}")
             wanted = f"pJ/{self.ACTIONS[name]}"
             if not same_dimension(action.energy.unit, wanted):
                 raise ValueError(

@@ -1,4 +1,4 @@
-"""A hardware number with its unit, where it is from, and how sure it is."""
+"""Hardware numbers, each with its unit, source and basis."""
 
 from __future__ import annotations
 
@@ -20,28 +20,27 @@ from pydantic import (
 from toolchain.hardware.units import factor, same_dimension
 
 __all__ = [
+    "AllowedValues",
     "Basis",
-    "Choice",
     "FrozenMap",
+    "NameTable",
     "Number",
     "Price",
     "Quantity",
     "Scope",
     "SourceKey",
     "SpecModel",
-    "Table",
     "counted_in",
     "measured_in",
 ]
 
 Basis = Literal["published", "measured", "derived", "assumed"]
 """``published``: the vendor states it. ``measured``: read from silicon. ``derived``: follows by
-arithmetic or from a register map. ``assumed``: nobody showed it, and ``conditions`` says why this
-value.
+arithmetic or from a register map. ``assumed``: no evidence; ``conditions`` states the reasoning.
 """
 
 Scope = Literal["idle", "incremental", "all_in"]
-"""What a cost covers: a chip with nothing to do, what activity adds to that, or both together."""
+"""Coverage of a cost: an idle chip, the increment by activity, or both together."""
 
 V = TypeVar("V")
 
@@ -53,7 +52,7 @@ class SpecModel(BaseModel):
 
 
 class FrozenMap(Mapping[str, V]):
-    """A mapping that cannot be changed, so that a cached chip is safe to share and to hash."""
+    """An immutable mapping, so that a cached chip can be shared and hashed."""
 
     __slots__ = ("_items",)
 
@@ -79,8 +78,8 @@ class FrozenMap(Mapping[str, V]):
         return FrozenMap, (self._items,)
 
 
-Table = Annotated[Mapping[str, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
-"""A mapping from names, frozen once it is read."""
+NameTable = Annotated[Mapping[str, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
+"""A mapping from names to values of a file, frozen after reading."""
 
 
 def _number(value: Any) -> int | float:
@@ -115,10 +114,14 @@ class Quantity(SpecModel):
         value: the number, in ``unit``.
         unit: see ``units.py``.
         source: key into the chip's ``sources``.
-        basis: how it is known.
+        basis: kind of evidence.
         low, high: its range in ``unit``, around ``value``; both or neither.
-        scope: for a cost, what it covers.
-        conditions: what was set when it was measured, or the reasoning behind an assumption.
+        scope: of a cost, its coverage.
+        conditions: conditions of the measurement, or the reasoning behind an assumption.
+
+    >>> clock = Quantity(value=50, unit="MHz", source="datasheet", basis="published")
+    >>> clock.to("Hz"), clock.range("kHz")
+    (50000000.0, (50000.0, 50000.0, 50000.0))
     """
 
     value: Number
@@ -136,19 +139,19 @@ class Quantity(SpecModel):
             raise ValueError("has one of low and high, needs both or neither")
         low, value, high = self.range(self.unit)
         if not low <= value <= high:
-            raise ValueError(f"value {value:g} lies outside {low:g} to {high:g}")
+            raise ValueError(f"value {value:g} is outside {low:g} to {high:g}")
         return self
 
     def to(self, unit: str) -> float:
-        """The number in another unit of the same dimension.
+        """Return the number in another unit of the same dimension.
 
         Raises:
-            ValueError: ``unit`` is unknown or measures something else.
+            ValueError: ``unit`` is unknown or has another dimension.
         """
         return self.value * factor(self.unit, unit)
 
     def range(self, unit: str) -> tuple[float, float, float]:
-        """Low, nominal and high in ``unit``; three times the same where no range is known."""
+        """Return low, nominal and high in ``unit``; all equal if there is no range."""
         low = self.value if self.low is None else self.low
         high = self.value if self.high is None else self.high
         scale = factor(self.unit, unit)
@@ -159,12 +162,17 @@ class Price(SpecModel):
     """One constant of a chip's power model.
 
     Attributes:
-        value: the likeliest, in ``unit``; None where only a range can be defended, which is so of
-            everything ``assumed``.
+        value: the most likely value, in ``unit``; None if only a range is known, as for every
+            ``assumed`` price.
         low, high: its range in ``unit``, around ``value``.
         unit, source, basis: as of a Quantity.
-        scope: what it covers.
-        conditions: what was set when it was measured, or how it was found.
+        scope: its coverage.
+        conditions: conditions of the measurement, or its derivation.
+
+    >>> from toolchain import load_chip
+    >>> energy = load_chip("xylo_a3").power.actions["cycle"].energy
+    >>> isinstance(energy, Price), energy.range("pJ/cycle"), energy.basis, energy.scope
+    (True, (16.0, 25.0, 38.0), 'derived', 'incremental')
     """
 
     value: Number | None = None
@@ -181,16 +189,16 @@ class Price(SpecModel):
         if self.low > self.high:
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         if self.value is not None and not self.low <= self.value <= self.high:
-            raise ValueError(f"value {self.value:g} lies outside {self.low:g} to {self.high:g}")
+            raise ValueError(f"value {self.value:g} is outside {self.low:g} to {self.high:g}")
         if (self.value is None) != (self.basis == "assumed"):
-            raise ValueError("has a value exactly where it is not assumed: else a range alone")
+            raise ValueError("needs a value, unless assumed: then only low and high")
         return self
 
     def range(self, unit: str) -> tuple[float, float | None, float]:
-        """Low, nominal (None where there is none) and high in ``unit``.
+        """Return low, nominal (or None) and high in ``unit``.
 
         Raises:
-            ValueError: ``unit`` is unknown or measures something else.
+            ValueError: ``unit`` is unknown or has another dimension.
         """
         scale = factor(self.unit, unit)
         return (
@@ -200,12 +208,17 @@ class Price(SpecModel):
         )
 
 
-class Choice(SpecModel):
-    """The values a setting may take, ascending.
+class AllowedValues(SpecModel):
+    """The allowed values of a setting, ascending.
 
     Attributes:
         values: in ``unit``.
         unit, source, basis, conditions: as of a Quantity.
+
+    >>> from toolchain import load_chip
+    >>> strides = load_chip("speck2f").limits.strides
+    >>> isinstance(strides, AllowedValues), strides.values, strides.unit
+    (True, (1, 2, 4, 8), 'px')
     """
 
     values: tuple[int, ...]
@@ -215,13 +228,13 @@ class Choice(SpecModel):
     conditions: str = ""
 
     @model_validator(mode="after")
-    def _values_ascend(self) -> Choice:
+    def _values_ascend(self) -> AllowedValues:
         if not self.values or list(self.values) != sorted(set(self.values)):
             raise ValueError(f"values must be one or more, ascending, got {list(self.values)}")
         return self
 
 
-Specified = TypeVar("Specified", Quantity, Choice)
+Specified = TypeVar("Specified", Quantity, AllowedValues)
 
 
 def _check_unit(unit: str, wanted: str) -> None:
@@ -233,7 +246,7 @@ Measured = TypeVar("Measured", Quantity, Price)
 
 
 def measured_in(unit: str, *, signed: bool = False) -> AfterValidator:
-    """The field holds a number with the dimension of ``unit``, >= 0 unless ``signed``."""
+    """Check that a field is a number of the dimension of ``unit``, >= 0 unless ``signed``."""
 
     def check(quantity: Measured) -> Measured:
         _check_unit(quantity.unit, unit)
@@ -246,12 +259,12 @@ def measured_in(unit: str, *, signed: bool = False) -> AfterValidator:
 
 
 def counted_in(unit: str, *, least: int = 1) -> AfterValidator:
-    """The field holds a whole number >= ``least`` of exactly ``unit``, or a Choice of them."""
+    """Check that a field is in ``unit`` exactly: a whole number >= ``least``, or AllowedValues."""
 
     def check(field: Specified) -> Specified:
         if field.unit != unit:
             raise ValueError(f"is given in {field.unit!r}, needs {unit!r}")
-        for value in field.values if isinstance(field, Choice) else (field.value,):
+        for value in field.values if isinstance(field, AllowedValues) else (field.value,):
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"must be a whole number >= {least}, got {value} {unit}")
         return field

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
-from toolchain.hardware.quantity import Choice, Price, Quantity
+from toolchain.hardware.quantity import AllowedValues, Price, Quantity
 from toolchain.report import Column, Sheet, Table, Text, count, short, spread
 
 __all__ = ["chip_sheet"]
@@ -55,9 +55,9 @@ def chip_sheet(
     return Sheet((table, documents, faults), title)
 
 
-def _numbers(part: object, place: str = "") -> Iterator[tuple[str, Quantity | Choice | Price]]:
+def _numbers(part: object, place: str = "") -> Iterator[tuple[str, Quantity | AllowedValues | Price]]:
     """Yield every number within ``part``, each with its place, as ``power.idle.io``."""
-    if isinstance(part, Quantity | Choice | Price):
+    if isinstance(part, Quantity | AllowedValues | Price):
         yield place, part
         return
     inner: Iterable[tuple[object, object]] = ()
@@ -71,8 +71,8 @@ def _numbers(part: object, place: str = "") -> Iterator[tuple[str, Quantity | Ch
         yield from _numbers(value, f"{place}.{name}" if place else f"{name}")
 
 
-def _value(number: Quantity | Choice | Price) -> str:
-    if isinstance(number, Choice):
+def _value(number: Quantity | AllowedValues | Price) -> str:
+    if isinstance(number, AllowedValues):
         return ", ".join(map(count, number.values))
     if isinstance(number, Quantity) and number.low is None:
         whole = isinstance(number.value, int)

@@ -1,7 +1,7 @@
-"""The units a chip specification may use: a few physical ones, and what is counted.
+"""Units of chip specifications: a few physical units, and counting units.
 
-Each counted thing is a dimension of its own, so that neurons given where words are wanted is a
-fault and not a number. The registry holds these units only: what is not listed is unknown.
+Each counting unit is a dimension of its own, so that a number of neurons in place of words is a
+fault. The registry has only these units; all others are unknown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COUNTED = (
     "word",
 )
 """Counting units. ``lsb``: one integer step of a membrane state. ``entry``: one stored fan-out
-connection, whatever number of weights it holds. ``synop``: one weight added to one neuron.
+connection, whatever its number of weights. ``synop``: one weight added to one neuron.
 """
 
 _PHYSICAL = """
@@ -50,27 +50,27 @@ bit = [information]
 fraction = []
 """
 
-_SPELLING = re.compile(r"[^\W\d_]+(/[^\W\d_]+)*")  # names and slashes: nothing to evaluate
+_SPELLING = re.compile(r"[^\W\d_]+(/[^\W\d_]+)*")  # pint evaluates other expressions
 
 
 def same_dimension(unit: str, other: str) -> bool:
-    """Whether two units measure the same thing.
+    """Return whether two units have the same dimension.
 
     Raises:
-        ValueError: a unit that the registry does not hold.
+        ValueError: an unknown unit.
     """
     return bool(_parse(unit).dimensionality == _parse(other).dimensionality)
 
 
 @cache
 def factor(unit: str, into: str) -> float:
-    """How many ``into`` one ``unit`` is.
+    """Return the number of ``into`` in one ``unit``.
 
     Raises:
-        ValueError: an unknown unit, or two that measure different things.
+        ValueError: an unknown unit, or units of different dimensions.
     """
     if not same_dimension(unit, into):
-        raise ValueError(f"{unit} cannot be given in {into}")
+        raise ValueError(f"{unit} cannot be converted to {into}")
     return float(_registry().Quantity(1.0, unit).to(into).magnitude)
 
 
@@ -86,7 +86,7 @@ def _parse(unit: str) -> pint.Unit:
 
 @cache
 def _registry() -> pint.UnitRegistry[float]:
-    import pint  # late: a tenth of a second that only the reading of a specification needs
+    import pint  # late: importing it takes 0.1 s, and only reading a specification needs it
 
     registry: pint.UnitRegistry[float] = pint.UnitRegistry(None)
     registry.load_definitions(_PHYSICAL.strip().splitlines())

@@ -1,4 +1,4 @@
-"""YAML 1.2 read as plain data, with the line of each field, and nothing a file could abuse.
+"""Reader of YAML 1.2 files as plain data with the line of each field, safe for untrusted files.
 
 Refused: large or deep files, text that is not UTF-8, duplicate keys, anchors and aliases (they
 multiply), tags (they construct), keys that are not text, and numbers in other than plain decimal
@@ -18,23 +18,23 @@ from toolchain.diagnostics import ChipFileError
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
-__all__ = ["Document", "Location", "read_yaml"]
+__all__ = ["Location", "YamlDocument", "read_yaml"]
 
 Location = tuple[str | int, ...]
-"""The way to a field: keys, and positions in lists."""
+"""Path to a field: keys, and positions in lists."""
 
 _MAX_BYTES = 1_000_000
 _MAX_DEPTH = 20
 
 
 @dataclass(slots=True, kw_only=True)
-class Document:
-    """What a file says.
+class YamlDocument:
+    """Content of a YAML file.
 
     Attributes:
         data: mappings as dict, lists as tuple, scalars as str, int, float, bool or None.
         lines: location of each field to its line, counted from 1.
-        faults: (line, text) of what could not be read; the first of duplicate keys counts.
+        faults: (line, text) of fields that could not be read; of duplicate keys the first is used.
         unread: location of each field that is None in ``data`` because of a fault.
     """
 
@@ -44,26 +44,26 @@ class Document:
     unread: set[Location] = field(default_factory=set)
 
     def line(self, location: Location) -> int:
-        """The line of a field, or of the innermost thing around it that is there."""
+        """Return the line of a field, or of the innermost existing field around it."""
         while location and location not in self.lines:
             location = location[:-1]
         return self.lines.get(location, 1)
 
 
-def read_yaml(path: Path) -> Document:
-    """The file's content.
+def read_yaml(path: Path) -> YamlDocument:
+    """Return the file's content.
 
     Raises:
-        ChipFileError: the file cannot be read, or is no YAML at all.
+        ChipFileError: the file cannot be read, or is not YAML.
     """
-    document = Document()
+    document = YamlDocument()
     document.data = _plain(_compose(_text(path), path), (), document)
     return document
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
-        raise ChipFileError(f"{path}: cannot be read: is no file")
+    if path.exists() and not path.is_file():  # opening a pipe waits for its writer
+        raise ChipFileError(f"{path}: cannot be read: is not a file")
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -85,7 +85,7 @@ def _compose(text: str, path: Path) -> Node | None:
     parser = YAML(typ="safe", pure=True)
     parser.max_depth = _MAX_DEPTH
     try:
-        # leaving the block makes Python forget which warnings it has shown: only where needed
+        # leaving the block resets which warnings Python has shown: enter it only if needed
         with warnings.catch_warnings() if "&" in text else nullcontext():
             if "&" in text:  # every anchor is a fault anyway
                 warnings.simplefilter("ignore", ReusedAnchorWarning)
@@ -98,16 +98,16 @@ def _compose(text: str, path: Path) -> Node | None:
         raise ChipFileError(f"{path}: is not YAML: {error}") from error
 
 
-def _plain(node: Node | None, at: Location, document: Document) -> Any:
-    """The data of a node; what is wrong with it goes to ``document.faults``."""
+def _plain(node: Node | None, at: Location, document: YamlDocument) -> Any:
+    """Return the data of a node; its faults are added to ``document.faults``."""
     if node is None:
         return None
     line = node.start_mark.line + 1
     document.lines.setdefault(at, line)
     if node.anchor:
-        document.faults.append((line, "anchors and aliases are not allowed, write it out"))
+        document.faults.append((line, "anchors and aliases are not allowed; repeat the value"))
         document.unread.add(at)
-        return None  # not followed: aliases of aliases grow without bound
+        return None  # not followed: nested aliases expand exponentially
     kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
     if kind == "map":
         return _mapping(node, at, document)
@@ -121,7 +121,7 @@ def _plain(node: Node | None, at: Location, document: Document) -> Any:
         return None
 
 
-def _mapping(node: Node, at: Location, document: Document) -> dict[str, Any]:
+def _mapping(node: Node, at: Location, document: YamlDocument) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line, key = key_node.start_mark.line + 1, key_node.value

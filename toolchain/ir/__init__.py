@@ -1,10 +1,10 @@
-"""The intermediate representation: what a trained network computes.
+"""The intermediate representation (IR): the computation of a trained network.
 
 ``nodes``, ``neuron`` and ``sensor`` hold the frozen node types, ``graph`` joins them.
 """
 
 from toolchain.ir.graph import Edge, Graph
-from toolchain.ir.neuron import Membrane, Neuron, Readout, decay, time_constant
+from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron, decay, time_constant
 from toolchain.ir.nodes import (
     Add,
     AvgPool2d,
@@ -35,10 +35,10 @@ __all__ = [
     "Input",
     "Linear",
     "Membrane",
+    "MembraneReadout",
     "Neuron",
     "Node",
     "Output",
-    "Readout",
     "Scale",
     "Sensor",
     "SumPool2d",

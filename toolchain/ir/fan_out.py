@@ -1,8 +1,8 @@
-"""How many outputs of a weight one input spike reaches: the one home of that fact.
+"""Number of outputs of a weight that one input spike reaches.
 
 Everything is counted along one axis at a time. A kernel position (tap) takes an input position to
-at most one output position, so ``taps`` is a table of yes and no, and what a spike reaches in two
-or three dimensions is the product of the tables of the axes.
+at most one output position, so ``taps`` is a boolean table, and the outputs that a spike reaches in
+two or three dimensions are the product of the tables of the axes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["conv_fan_out", "conv_outputs", "fan_out", "reach", "synapses", "taps
 
 
 def conv_outputs(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Output positions of a convolution along one axis of ``size`` positions."""
+    """Return the output positions of a convolution along one axis of ``size`` positions."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
@@ -31,11 +31,11 @@ def taps(
     dilation: int = 1,
     transposed: bool = False,
 ) -> Array:
-    """Whether a tap takes an input position to an output that exists, bool (size, kernel).
+    """Return which taps take an input position to an existing output, bool (size, kernel).
 
     Input position p and tap k meet at output o with ``o stride + k dilation - padding = p`` in a
     convolution, and ``o = p stride + k dilation - padding`` in a transposed one. ``padding`` is
-    that before the first position.
+    the padding before the first position.
 
     Source: PyTorch's documentation of ``Conv2d`` and ``ConvTranspose2d``.
     """
@@ -49,7 +49,7 @@ def taps(
 
 
 def reach(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> Array:
-    """For each of ``size`` positions along one axis, how many outputs it contributes to."""
+    """Return the number of outputs that each of ``size`` positions of an axis contributes to."""
     outputs = conv_outputs(size, kernel, stride, padding, dilation)
     return np.asarray(taps(size, outputs, kernel, stride, padding, dilation).sum(axis=1))
 
@@ -60,13 +60,14 @@ def synapses(
     transposed: bool = False,
     connected: Array | None = None,
 ) -> Array:
-    """Output channels that each input channel feeds through each tap, int (channels, *kernel).
+    """Count the output channels that each input channel feeds by tap, int (channels, *kernel).
 
     Args:
         weight_shape: (outputs, inputs / groups, *kernel), or (inputs, outputs / groups, *kernel)
             of a transposed convolution.
-        groups: parts into which the channels fall.
-        connected: bool of the weight's shape, which weights there are; all where none is given.
+        groups: number of groups of channels.
+        transposed: True for a transposed convolution.
+        connected: bool of the weight's shape, which weights exist; None means all.
     """
     if connected is None:
         connected = np.ones(weight_shape, dtype=bool)
@@ -78,17 +79,17 @@ def synapses(
 
 
 def fan_out(synapses: Array, axes: Sequence[Array]) -> Array:
-    """Synapses that one spike at each input position drives, int (channels, *sizes).
+    """Count the synapses that a spike at each input position drives, int (channels, *sizes).
 
     Args:
         synapses: output channels by input channel and tap, (channels, *kernel).
         axes: the ``taps`` of each spatial axis, (size, kernel).
     """
-    found = synapses
+    driven = synapses
     for axis in axes:
         # sums over the first kernel axis left, and puts the positions last
-        found = np.tensordot(found, axis.astype(found.dtype), axes=([1], [1]))
-    return np.asarray(found)
+        driven = np.tensordot(driven, axis.astype(driven.dtype), axes=([1], [1]))
+    return np.asarray(driven)
 
 
 def conv_fan_out(
@@ -99,7 +100,7 @@ def conv_fan_out(
     dilation: Sequence[int] | None = None,
     groups: int = 1,
 ) -> Array:
-    """Outputs reached by one spike at each position of a convolution's input, exactly.
+    """Count the outputs reached by a spike at each position of a convolution's input, exactly.
 
     The same for every input channel: the outputs in space times the output channels a channel
     is connected to, ``weight_shape[0] / groups``. Weights of zero count.
@@ -107,8 +108,10 @@ def conv_fan_out(
     Args:
         input_shape: (channels, *sizes), of one axis or two.
         weight_shape: (outputs, inputs / groups, *kernel).
-        stride, padding, dilation: one number an axis.
-        groups: parts into which the channels fall.
+        stride: one number an axis.
+        padding: one number an axis.
+        dilation: one number an axis; None means 1.
+        groups: number of groups of channels.
     """
     sizes, kernel = input_shape[1:], weight_shape[2:]
     spread = (1,) * len(sizes) if dilation is None else dilation

@@ -1,11 +1,11 @@
-"""The Graph: what a trained network computes, as nodes and edges, frozen.
+"""The Graph: the computation of a trained network, as frozen nodes and edges.
 
-networkx lives in here and nowhere else in the IR; others use the verbs. Each verb that changes
-something returns a new Graph. An edge has a delay in timesteps: 0 within a step, 1 for
-recurrence. A loop needs at least one delayed edge, and only ``Add`` takes several inputs.
+Only this module uses networkx. Each method that changes something returns a new Graph. An edge has
+a delay in timesteps: 0 within a step, 1 for recurrence. A loop needs at least one delayed edge, and
+only ``Add`` takes several inputs.
 
-Where the delay of a recurrent connection stands decides what its bias does in the first step: on
-the edge into the weight the bias acts from step 0 (snnTorch), on the edge out of it from step 1
+The edge that has the delay of a recurrent connection decides when its bias acts first: with the
+delay on the edge into the weight from step 0 (snnTorch), on the edge out of it from step 1
 (sinabs).
 """
 
@@ -34,7 +34,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edge:
-    """``pre`` feeds ``post``, ``delay`` timesteps later."""
+    """A connection: ``pre`` feeds ``post``, ``delay`` timesteps later.
+
+    >>> edge = Edge("fc", "lif")
+    >>> edge.pre, edge.post, edge.delay
+    ('fc', 'lif', 0)
+    """
 
     pre: str
     post: str
@@ -42,11 +47,23 @@ class Edge:
 
 
 class Graph(Described):
-    """A network: named nodes, joined by edges.
+    """A network: named nodes, connected by edges.
 
     Attributes:
         dt: length of a timestep, s, or None where the model has none.
-        provenance: where the graph came from (framework, version, dropped layers), for people.
+        provenance: origin of the graph (framework, version, dropped layers), as text.
+
+    >>> from toolchain.ir import Input, Linear, Output
+    >>> fc = Linear(weight=[[1.0, 0.0, 2.0]])
+    >>> nodes = {"input": Input(shape=(3,)), "fc": fc, "output": Output()}
+    >>> graph = Graph(nodes, [("input", "fc"), ("fc", "output")], dt=1e-3)
+    >>> print(graph)
+    graph dt=0.001 s
+    input = Input(shape=[3])
+    fc = Linear(weight=f64[1, 3]#0ac2d219) <- input
+    output = Output() <- fc
+    >>> graph.shape("fc"), graph.pre("output")
+    ((1,), (Edge(pre='fc', post='output', delay=0),))
     """
 
     __slots__ = (
@@ -71,7 +88,7 @@ class Graph(Described):
         dt: float | None = None,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
-        """Build and verify; GraphError says what is wrong."""
+        """Build and verify; GraphError states what is wrong."""
         self._net: nx.DiGraph[Any] = nx.DiGraph()
         for name, node in nodes.items():
             self._net.add_node(name, node=node)
@@ -91,21 +108,21 @@ class Graph(Described):
         self._shapes = self._verified()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle nodes and edges; what is derived is computed anew."""
+        """Pickle nodes and edges; derived values are computed again."""
         parts = {**self._nodes}, self._edges, self.dt, {**self.provenance}
         return _rebuilt, parts
 
     @classmethod
     def chain(cls, nodes: Mapping[str, Node], **rest: Any) -> Graph:
-        """A graph of ``nodes`` one after the other, in their order."""
+        """Build a graph of ``nodes`` connected one after the other, in their order."""
         names = list(nodes)
         return cls(nodes, list(pairwise(names)), **rest)
 
-    # ---- what is there ----
+    # ---- queries ----
 
     @property
     def nodes(self) -> dict[str, Node]:
-        """Every node by name, producers first, ties in alphabetical order; a dict of your own."""
+        """Every node by name, producers first, ties in alphabetical order; a new dict."""
         return {**self._nodes}
 
     @property
@@ -114,54 +131,54 @@ class Graph(Described):
         return self._edges
 
     def __getitem__(self, name: str) -> Node:
-        """The node of that name; KeyError lists what there is."""
+        """Return the node of that name; KeyError lists the names."""
         if name not in self._net:
             raise KeyError(f"no node {name!r}; there are {', '.join(self._names)}")
         return self._nodes[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is a node of that name."""
+        """Return whether there is a node of that name."""
         return name in self._net
 
     def __len__(self) -> int:
-        """How many nodes there are."""
+        """Return the number of nodes."""
         return len(self._net)
 
     def of(self, kind: type[N]) -> dict[str, N]:
-        """The nodes of one type by name, producers first."""
+        """Return the nodes of one type by name, producers first."""
         return {name: node for name, node in self._nodes.items() if isinstance(node, kind)}
 
     def pre(self, name: str) -> tuple[Edge, ...]:
-        """The edges that end at ``name``."""
+        """Return the edges that end at ``name``."""
         return self._pre[name]
 
     def post(self, name: str) -> tuple[Edge, ...]:
-        """The edges that start at ``name``."""
+        """Return the edges that start at ``name``."""
         return self._post[name]
 
     def before(self, name: str) -> str:
-        """The one node that feeds ``name``."""
+        """Return the only node that feeds ``name``."""
         (edge,) = self.pre(name)
         return edge.pre
 
     def after(self, name: str) -> str | None:
-        """The one node that ``name`` feeds in the same step; None where it feeds several."""
+        """Return the only node that ``name`` feeds in the same step; None if it feeds several."""
         edges = self.post(name)
         return edges[0].post if len(edges) == 1 and edges[0].delay == 0 else None
 
     def chains(self, first: type[Node], second: type[Node]) -> Iterator[tuple[str, str]]:
-        """Names (a, b): ``a`` of type ``first`` feeds nothing but ``b`` of type ``second``."""
+        """Yield names (a, b): ``a`` of type ``first`` feeds only ``b`` of type ``second``."""
         for name, node in self._nodes.items():
             then = self.after(name)
             if isinstance(node, first) and then is not None and isinstance(self[then], second):
                 yield name, then
 
     def shape(self, name: str) -> Shape:
-        """What ``name`` gives each timestep, without batch and time."""
+        """Return the shape of the output of ``name`` in a timestep, without batch and time."""
         return self._shapes[name]
 
     def input_shape_of(self, name: str) -> Shape:
-        """What ``name`` receives each timestep."""
+        """Return the shape of the input of ``name`` in a timestep."""
         return self._shapes[self.pre(name)[0].pre]
 
     @property
@@ -176,34 +193,34 @@ class Graph(Described):
 
     @property
     def recurrent(self) -> bool:
-        """Whether any edge has a delay."""
+        """True if any edge has a delay."""
         return any(edge.delay for edge in self.edges)
 
     def derived(self, question: Callable[[Graph], T]) -> T:
         """Return ``question(self)``, computed once for this Graph.
 
         ``question`` is a function of a module, without side effects, and its result is shared by
-        all who ask: it must not be changed.
+        all callers: it must not be changed.
         """
         if question not in self._derived:
             self._derived[question] = question(self)
         found: T = self._derived[question]
         return found
 
-    # ---- verbs: each gives a new Graph ----
+    # ---- changes: each returns a new Graph ----
 
     def replace(self, changes: Mapping[str, Node]) -> Graph:
-        """The same edges with other nodes under the names given."""
+        """Return a graph with the same edges and other nodes under the names in ``changes``."""
         for name in changes:
             self[name]
         return self._with({**self.nodes, **changes}, self.edges)
 
     def map(self, kind: type[N], change: Callable[[str, N], Node]) -> Graph:
-        """Every node of ``kind`` replaced by ``change(name, node)``."""
+        """Return a graph with every node of ``kind`` replaced by ``change(name, node)``."""
         return self.replace({name: change(name, node) for name, node in self.of(kind).items()})
 
     def drop(self, name: str) -> Graph:
-        """Without ``name``, which has one input; its consumers take that input instead."""
+        """Return a graph without ``name``, which has one input; its consumers read that input."""
         (pre,) = self.pre(name)
         joined = [Edge(pre.pre, e.post, pre.delay + e.delay) for e in self.post(name)]
         kept = [e for e in self.edges if name not in (e.pre, e.post)]
@@ -211,7 +228,7 @@ class Graph(Described):
         return self._with(nodes, [*kept, *joined])
 
     def with_dt(self, dt: float) -> Graph:
-        """The same network with the timestep known."""
+        """Return the same network with the timestep ``dt``, s."""
         return Graph(self.nodes, self.edges, dt=dt, provenance=self.provenance)
 
     def _with(self, nodes: Mapping[str, Node], edges: Iterable[Edge]) -> Graph:
@@ -220,7 +237,7 @@ class Graph(Described):
     # ---- canonical text ----
 
     def __str__(self) -> str:
-        """One line a node, stable: the golden form.
+        """Return a stable text with one line a node, for comparisons in tests.
 
         Arrays are written as dtype, shape and digest, scalars in full; a field at its default
         is left out.
@@ -293,7 +310,7 @@ class Graph(Described):
         """Return the names of the nodes that feed a node, with their delays."""
         return ", ".join(f"{e.pre}@-{e.delay}" if e.delay else e.pre for e in self.pre(name))
 
-    # ---- how it is kept ----
+    # ---- construction and checks ----
 
     def _order(self) -> list[str]:
         now: nx.DiGraph[str] = nx.DiGraph()
@@ -312,7 +329,9 @@ class Graph(Described):
         if self._net.has_edge(edge.pre, edge.post):
             raise GraphError(f"two edges {edge.pre} -> {edge.post}")
         if edge.delay < 0:
-            raise GraphError(f"edge {edge.pre} -> {edge.post}: a delay of {edge.delay} steps")
+            raise GraphError(
+                f"edge {edge.pre} -> {edge.post}: delay must be >= 0, got {edge.delay}"
+            )
         self._net.add_edge(edge.pre, edge.post, delay=edge.delay)
 
     def _verified(self) -> dict[str, Shape]:

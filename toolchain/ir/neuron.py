@@ -1,11 +1,11 @@
 """Nodes with a state over time: the spiking neuron and the non-spiking readout.
 
-One neuron model stands for those of all the frameworks: what differs between them (order of
-decay and addition, comparison, reset) is a field here and never an assumption. Constants are per
-timestep, because the decay factor, and not the time constant, is what a trained network computes
-with; :func:`decay` and :func:`time_constant` turn one into the other where dt is known.
+One neuron model covers those of all frameworks: their differences (order of decay and addition,
+comparison, reset) are fields here and never assumptions. Constants are per timestep, because a
+trained network computes with the decay factor and not with the time constant; :func:`decay` and
+:func:`time_constant` convert one into the other if dt is known.
 
-Recurrence is no field: it is an edge of delay 1 in the Graph.
+Recurrence is not a field: it is an edge of delay 1 in the Graph.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from math import prod
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from toolchain.arrays import Array, Shape
 from toolchain.ir.nodes import Node
 
-__all__ = ["Membrane", "Neuron", "Readout", "ResetWhen", "decay", "time_constant"]
+__all__ = ["Membrane", "MembraneReadout", "Neuron", "ResetWhen", "decay", "time_constant"]
 
 ResetWhen: TypeAlias = Literal["same", "next_undecayed", "next_erase_all", "next_corrected"]
 
@@ -33,32 +34,47 @@ def _one() -> Array:
 
 
 def decay(tau: Array | float, dt: float) -> Array:
-    """``exp(-dt / tau)``, the factor a state keeps over one step. ``tau``, ``dt`` in s."""
+    """Return ``exp(-dt / tau)``, the factor a state keeps over one step; both in s.
+
+    >>> float(decay(tau=20e-3, dt=1e-3).round(4))
+    0.9512
+    """
     return np.asarray(np.exp(-dt / np.asarray(tau, dtype=np.float64)))
 
 
-def time_constant(alpha: Array, dt: float) -> Array:
-    """The ``tau`` in s of a decay factor: inverse of :func:`decay`; inf where alpha is 1."""
+def time_constant(alpha: npt.ArrayLike, dt: float) -> Array:
+    """Return the ``tau`` of a decay factor, s: the inverse of :func:`decay`; inf if alpha is 1.
+
+    >>> time_constant([0.9, 1.0], dt=1e-3).round(5).tolist()
+    [0.00949, inf]
+    """
     with np.errstate(divide="ignore"):
         return np.asarray(dt / np.abs(np.log(np.asarray(alpha, dtype=np.float64))))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Membrane(Node):
-    """A leaky membrane behind an optional synapse: what Neuron and Readout share.
+    """A leaky membrane behind an optional synapse: the base of Neuron and MembraneReadout.
 
     Attributes:
         shape: shape of the layer; every field is a scalar or broadcasts to it.
         alpha_mem: factor the membrane keeps over a step, 0..1; 1 integrates without leak.
         alpha_syn: factor each synaptic current keeps over a step, shape (..., synapses) where
             the part before the last axis broadcasts to ``shape``; None means no synapse. With
-            several synapses the input has ``neurons * synapses`` features, the synapse running
-            fastest.
+            several synapses the input has ``neurons * synapses`` features, the synapse being the
+            last axis.
         syn_order: ``add_decay``: ``i = alpha (i + x)``; ``decay_add``: ``i = alpha i + x``.
         gain: factor on the current.
         v_leak: potential the membrane decays to.
         bias: constant added to the membrane every step.
         v_init: potential at the start.
+
+    >>> from toolchain.ir import Graph, Input, MembraneReadout, Neuron, Output
+    >>> leaky = dict(shape=(2,), alpha_mem=0.9, alpha_syn=[0.5])
+    >>> nodes = {"input": Input(shape=(2,)), "lif": Neuron(v_threshold=1.0, **leaky)}
+    >>> graph = Graph.chain({**nodes, "readout": MembraneReadout(**leaky), "output": Output()})
+    >>> [(name, node.synapses) for name, node in graph.of(Membrane).items()]
+    [('lif', 1), ('readout', 1)]
     """
 
     shape: Shape
@@ -95,15 +111,15 @@ class Membrane(Node):
         for name in ("alpha_mem", "alpha_syn"):
             value = getattr(self, name)
             if value is not None and not np.all((value >= 0) & (value <= 1)):
-                raise ValueError(f"{type(self).__name__}.{name} lies outside 0..1")
+                raise ValueError(f"{type(self).__name__}.{name} must be in 0..1")
 
     @property
     def synapses(self) -> int:
-        """Synaptic currents per neuron; 0 where the input acts on the membrane directly."""
+        """Number of synaptic currents per neuron; 0 if the input acts on the membrane directly."""
         return 0 if self.alpha_syn is None else int(self.alpha_syn.shape[-1])
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """``shape``; with several synapses the input is ``(neurons * synapses,)``."""
+        """Return ``shape``; with several synapses the input is ``(neurons * synapses,)``."""
         wanted = (prod(self.shape) * self.synapses,) if self.synapses > 1 else self.shape
         if input_shape != wanted:
             raise ValueError(f"{type(self).__name__} takes shape {wanted}, got {input_shape}")
@@ -123,24 +139,32 @@ class Neuron(Membrane):
         output = spike_scale * n
 
     Attributes:
-        v_threshold: potential at which it fires.
+        v_threshold: firing threshold.
         compare: fires when ``v >= v_threshold`` (``ge``) or only above it (``gt``).
-        max_spikes: most spikes a step; None means as many as thresholds fit into v.
-        reset: ``subtract`` takes ``n * reset_amount`` off; ``value`` restarts at ``v_reset``;
+        max_spikes: largest number of spikes a step; None means as many as thresholds fit into v.
+        reset: ``subtract`` subtracts ``n * reset_amount``; ``value`` sets v to ``v_reset``;
             ``additive`` is ``v (n == 0) + v_reset``, for every neuron and every step (sinabs);
-            ``none`` leaves v alone.
-        reset_amount: what one spike subtracts; None means ``v_threshold``.
+            ``none`` does not change v.
+        reset_amount: amount that one spike subtracts; None means ``v_threshold``.
         v_reset: potential after a ``value`` reset.
         reset_when: ``same`` step; ``next_undecayed``: subtracted in the next step, un-decayed,
             or for ``value`` from the membrane only (snnTorch Leaky); ``next_erase_all``: the next
             step's whole value, input included, is erased (snnTorch Synaptic, ``zero``);
-            ``next_corrected``: as ``next_undecayed`` for the comparison, after which the step's
-            own spike is subtracted in place of the last one's (snnTorch, ``reset_delay=False``);
-            a membrane that is above its threshold even then counts as a spike in the next step.
+            ``next_corrected``: as ``next_undecayed`` for the comparison, after which the spike of
+            this step is subtracted instead of the last one (snnTorch, ``reset_delay=False``); a
+            membrane that is still above its threshold counts as a spike in the next step.
         v_min: floor applied after the reset, or None.
-        spike_scale: what one spike counts downstream.
+        spike_scale: value of one spike in the output.
 
     Source: sinabs, rockpool, snnTorch, Norse and SpikingJelly as observed; NIR for the names.
+
+    >>> import numpy as np
+    >>> from toolchain.ir import Graph, Input, Output
+    >>> from toolchain.runs.interpret import interpret
+    >>> lif = Neuron(shape=(1,), alpha_mem=0.5, v_threshold=1.0, max_spikes=1)
+    >>> graph = Graph.chain({"input": Input(shape=(1,)), "lif": lif, "output": Output()})
+    >>> interpret(graph, np.array([[[1], [0], [2], [0]]])).spikes.ravel().tolist()
+    [1.0, 0.0, 1.0, 0.0]
     """
 
     v_threshold: Array
@@ -169,11 +193,20 @@ class Neuron(Membrane):
                 f"Neuron.v_threshold must be > 0, got a minimum of {self.v_threshold.min():g}"
             )
         if self.max_spikes is not None and self.max_spikes < 1:
-            raise ValueError(f"Neuron.max_spikes starts at 1, got {self.max_spikes}")
+            raise ValueError(f"Neuron.max_spikes must be >= 1, got {self.max_spikes}")
         if self.reset_when == "next_corrected" and self.reset != "subtract":
-            raise ValueError("Neuron.reset_when 'next_corrected' is for reset 'subtract'")
+            raise ValueError("Neuron.reset_when 'next_corrected' needs reset 'subtract'")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Readout(Membrane):
-    """A membrane that never spikes; its output is ``v`` after the step's update."""
+class MembraneReadout(Membrane):
+    """A membrane that never spikes; its output is ``v`` after the step's update.
+
+    >>> import numpy as np
+    >>> from toolchain.ir import Graph, Input, Output
+    >>> from toolchain.runs.interpret import interpret
+    >>> readout = MembraneReadout(shape=(1,), alpha_mem=0.5)
+    >>> graph = Graph.chain({"input": Input(shape=(1,)), "readout": readout, "output": Output()})
+    >>> interpret(graph, np.array([[[1], [0], [2]]])).spikes.ravel().tolist()
+    [1.0, 0.5, 2.25]
+    """

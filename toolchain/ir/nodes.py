@@ -1,10 +1,10 @@
-"""What a layer computes: the frozen node types of the IR, without state over time.
+"""The frozen node types of the IR that have no state over time.
 
-A node knows its parameters and the shape it turns an input into; how nodes are joined is the
-Graph's business and what they do to numbers is the interpreter's. Shapes never hold batch or
-time. Every array is copied and made read-only when a node is built, so a node can be shared
-between graphs. Real-valued parameters are float64 "as trained"; a quantized graph holds integer
-arrays in the same fields, and that dtype is the only mark of quantization there is.
+A node has parameters and computes its output shape; the Graph connects nodes, and the interpreter
+evaluates them. Shapes never contain batch or time. Every array is copied and set read-only when a
+node is built, so a node can be shared between graphs. Real-valued parameters are float64 as
+trained; a quantized graph has integer arrays in the same fields, and only this dtype marks it as
+quantized.
 """
 
 from __future__ import annotations
@@ -37,12 +37,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Node:
-    """A step of the computation; subclasses say which.
+    """Base class of all nodes: one operation of the network.
 
     Attributes:
         ARRAYS: fields that hold arrays; anything array-like given there is copied and frozen.
-        STATEFUL: whether the node remembers anything from one timestep to the next.
-        FAN_IN: how many edges may end here, as (least, most); ``None`` means no upper limit.
+        STATEFUL: True if the node has a state from one timestep to the next.
+        FAN_IN: number of edges that may end here, as (least, most); ``None`` means no limit.
+
+    >>> from toolchain.ir import Neuron, Scale
+    >>> issubclass(Neuron, Node), Neuron.STATEFUL, Scale.STATEFUL
+    (True, True, False)
+    >>> Scale(scale=0.5).parameters()["scale"].item()
+    0.5
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = ()
@@ -57,11 +63,11 @@ class Node:
                 object.__setattr__(self, name, _frozen(f"{type(self).__name__}.{name}", value))
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The shape this node makes of ``input_shape``; ValueError if it cannot take it."""
+        """Return the output shape for ``input_shape``; ValueError if that shape is wrong."""
         return input_shape
 
     def parameters(self) -> dict[str, Any]:
-        """Every field by name, in declaration order."""
+        """Return every field by name, in declaration order."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
@@ -70,7 +76,7 @@ def _frozen(what: str, value: object) -> Array:
     if not np.issubdtype(array.dtype, np.integer):
         array = array.astype(np.float64)
         if np.isnan(array).any():
-            raise ValueError(f"{what} holds NaN")
+            raise ValueError(f"{what} contains NaN")
     array.flags.writeable = False
     return array
 
@@ -82,7 +88,11 @@ def _pair(value: int | Sequence[int]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Input(Node):
-    """Where spikes enter: non-negative integer counts of ``shape`` a timestep."""
+    """The input of the network: non-negative integer spike counts of ``shape`` a timestep.
+
+    >>> Input(shape=(2, 16, 16)).shape
+    (2, 16, 16)
+    """
 
     shape: Shape
     FAN_IN: ClassVar[tuple[int, int | None]] = (0, 0)
@@ -90,29 +100,50 @@ class Input(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Output(Node):
-    """Where results leave."""
+    """An output of the network: the result of the node that feeds it.
+
+    >>> from toolchain.ir import Graph, Input, Linear
+    >>> fc = Linear(weight=[[1.0, -1.0]])
+    >>> Graph.chain({"input": Input(shape=(2,)), "fc": fc, "output": Output()}).outputs
+    ('fc',)
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Identity(Node):
-    """A layer that does nothing at inference; ``was`` names what it was in training."""
+    """A layer that does nothing at inference; ``was`` is the name of the layer in training.
+
+    >>> Identity(was="Dropout").output_shape((10,))
+    (10,)
+    """
 
     was: str
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Add(Node):
-    """The sum of its inputs, which all have one shape. The only node with several inputs."""
+    """The sum of its inputs, which all have one shape. The only node with several inputs.
+
+    >>> from toolchain.ir import Graph, Input, Output, Scale
+    >>> nodes = {"input": Input(shape=(3,)), "half": Scale(scale=0.5), "sum": Add()}
+    >>> edges = [("input", "half"), ("half", "sum"), ("input", "sum"), ("sum", "output")]
+    >>> Graph({**nodes, "output": Output()}, edges).shape("sum")
+    (3,)
+    """
 
     FAN_IN: ClassVar[tuple[int, int | None]] = (2, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Flatten(Node):
-    """All features in one row, in C order (channel, then row, then column)."""
+    """All features on one axis, in C order (channel, then row, then column).
+
+    >>> Flatten().output_shape((8, 4, 4))
+    (128,)
+    """
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """``(prod(input_shape),)``."""
+        """Return ``(prod(input_shape),)``."""
         return (prod(input_shape),)
 
 
@@ -123,6 +154,10 @@ class Linear(Node):
     Attributes:
         weight: (outputs, inputs).
         bias: (outputs,) added every timestep, or None.
+
+    >>> layer = Linear(weight=[[0.5, 0.25, 1.0], [1.0, 0.0, 0.0]], bias=[0.1, 0.0])
+    >>> layer.weight.shape, layer.output_shape((3,))
+    ((2, 3), (2,))
     """
 
     weight: Array
@@ -137,7 +172,7 @@ class Linear(Node):
         _check_bias(self, self.weight.shape[0])
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """``(outputs,)``; the input has to be ``(inputs,)``."""
+        """Return ``(outputs,)``; the input must be ``(inputs,)``."""
         if input_shape != self.weight.shape[1:]:
             raise ValueError(f"Linear takes shape {self.weight.shape[1:]}, got {input_shape}")
         return (self.weight.shape[0],)
@@ -146,7 +181,8 @@ class Linear(Node):
 def _check_bias(node: Linear | Conv1d | Conv2d, outputs: int) -> None:
     if node.bias is not None and node.bias.shape != (outputs,):
         raise ValueError(
-            f"{type(node).__name__}.bias has shape {node.bias.shape}, its weight makes {outputs}"
+            f"{type(node).__name__}.bias has shape {node.bias.shape}, its weight has {outputs} "
+            "outputs"
         )
 
 
@@ -158,13 +194,16 @@ class Scale(Node):
         scale: a scalar, or of a shape that broadcasts to the features.
 
     Source: NIR, primitive ``Scale``.
+
+    >>> Scale(scale=[1.0, 0.5]).output_shape((2,))
+    (2,)
     """
 
     scale: Array
     ARRAYS: ClassVar[tuple[str, ...]] = ("scale",)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The input's shape, which ``scale`` must not widen."""
+        """Return the input's shape, which ``scale`` must not widen."""
         try:
             widened = np.broadcast_shapes(self.scale.shape, input_shape)
         except ValueError:
@@ -185,6 +224,10 @@ class Conv1d(Node):
         weight: (out_channels, in_channels / groups, kernel).
         bias: (out_channels,) added every timestep, or None.
         stride, padding, dilation, groups: as in torch.
+
+    >>> import numpy as np
+    >>> Conv1d(weight=np.ones((4, 2, 3)), padding=1).output_shape((2, 10))
+    (4, 10)
     """
 
     weight: Array
@@ -204,14 +247,15 @@ class Conv1d(Node):
             )
         if self.groups < 1 or self.weight.shape[0] % self.groups:
             raise ValueError(
-                f"Conv1d: {self.weight.shape[0]} channels in {self.groups} groups leaves a rest"
+                f"Conv1d: {self.weight.shape[0]} channels cannot be divided into {self.groups} "
+                "groups"
             )
         if min(self.stride, self.dilation) < 1 or self.padding < 0:
-            raise ValueError("Conv1d: stride and dilation start at 1, padding at 0")
+            raise ValueError("Conv1d: stride and dilation must be >= 1, padding >= 0")
         _check_bias(self, self.weight.shape[0])
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """``(out_channels, length)``."""
+        """Return ``(out_channels, length)``."""
         outputs, inputs, kernel = self.weight.shape
         wanted = inputs * self.groups
         if len(input_shape) != 2 or input_shape[0] != wanted:
@@ -219,7 +263,7 @@ class Conv1d(Node):
         padded = input_shape[1] + 2 * self.padding
         length = (padded - self.dilation * (kernel - 1) - 1) // self.stride + 1
         if length < 1:
-            raise ValueError(f"Conv1d: a kernel of {kernel} exceeds {input_shape}")
+            raise ValueError(f"Conv1d: a kernel of {kernel} is larger than the input {input_shape}")
         return (outputs, length)
 
 
@@ -231,6 +275,10 @@ class Conv2d(Node):
         weight: (out_channels, in_channels / groups, kernel_y, kernel_x).
         bias: (out_channels,) added every timestep, or None.
         stride, padding, dilation: (y, x).
+
+    >>> import numpy as np
+    >>> Conv2d(weight=np.ones((8, 2, 3, 3)), stride=2, padding=1).output_shape((2, 16, 16))
+    (8, 8, 8)
     """
 
     weight: Array
@@ -252,14 +300,15 @@ class Conv2d(Node):
             )
         if self.groups < 1 or self.weight.shape[0] % self.groups:
             raise ValueError(
-                f"Conv2d: {self.weight.shape[0]} channels in {self.groups} groups leaves a rest"
+                f"Conv2d: {self.weight.shape[0]} channels cannot be divided into {self.groups} "
+                "groups"
             )
         if min(*self.stride, *self.dilation) < 1 or min(self.padding) < 0:
-            raise ValueError("Conv2d: stride and dilation start at 1, padding at 0")
+            raise ValueError("Conv2d: stride and dilation must be >= 1, padding >= 0")
         _check_bias(self, self.weight.shape[0])
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """``(out_channels, height, width)``."""
+        """Return ``(out_channels, height, width)``."""
         wanted = self.weight.shape[1] * self.groups
         if len(input_shape) != 3 or input_shape[0] != wanted:
             raise ValueError(f"Conv2d takes shape ({wanted}, height, width), got {input_shape}")
@@ -275,16 +324,20 @@ class Conv2d(Node):
             )
         )
         if min(size) < 1:
-            raise ValueError(f"Conv2d: a kernel of {self.weight.shape[2:]} exceeds {input_shape}")
+            kernel = self.weight.shape[2:]
+            raise ValueError(f"Conv2d: a kernel of {kernel} is larger than the input {input_shape}")
         return (self.weight.shape[0], *size)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SumPool2d(Node):
-    """The sum of each ``kernel`` window; rows and columns beyond the last full window are left out.
+    """The sum of each ``kernel`` window; rows and columns beyond the last full window are omitted.
 
     Attributes:
         kernel, stride: (y, x).
+
+    >>> SumPool2d(kernel=2, stride=2).output_shape((8, 15, 15))
+    (8, 7, 7)
     """
 
     kernel: tuple[int, int]
@@ -295,10 +348,10 @@ class SumPool2d(Node):
         for name in ("kernel", "stride"):
             object.__setattr__(self, name, _pair(getattr(self, name)))
         if min(*self.kernel, *self.stride) < 1:
-            raise ValueError(f"{type(self).__name__}: kernel and stride start at 1")
+            raise ValueError(f"{type(self).__name__}: kernel and stride must be >= 1")
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """``(channels, height, width)``."""
+        """Return ``(channels, height, width)``."""
         if len(input_shape) != 3:
             raise ValueError(
                 f"{type(self).__name__} takes (channels, height, width), got {input_shape}"
@@ -309,14 +362,19 @@ class SumPool2d(Node):
         )
         if min(height, width) < 1:
             raise ValueError(
-                f"{type(self).__name__}: a window of {self.kernel} exceeds {input_shape}"
+                f"{type(self).__name__}: a window of {self.kernel} is larger than the input "
+                f"{input_shape}"
             )
         return (input_shape[0], height, width)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class AvgPool2d(SumPool2d):
-    """The mean of each ``kernel`` window, else as ``SumPool2d``."""
+    """The mean of each ``kernel`` window, otherwise as ``SumPool2d``.
+
+    >>> AvgPool2d(kernel=2, stride=2).kernel
+    (2, 2)
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -325,9 +383,13 @@ class BatchNorm(Node):
 
     Attributes:
         mean, var, gamma, beta: (channels,).
-        eps: added to the variance, as torch does it.
+        eps: added to the variance, as in torch.
 
     Source: torch.nn.BatchNorm2d, evaluation mode.
+
+    >>> norm = BatchNorm(mean=[0.0], var=[4.0], gamma=[1.0], beta=[0.5], eps=1e-5)
+    >>> norm.output_shape((1, 16, 16))
+    (1, 16, 16)
     """
 
     mean: Array
@@ -345,7 +407,7 @@ class BatchNorm(Node):
             raise ValueError(f"BatchNorm fields are (channels,), got {shapes}")
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The input's shape; its first axis is the channel."""
+        """Return the input's shape; its first axis is the channel."""
         if input_shape[:1] != self.mean.shape:
             raise ValueError(f"BatchNorm takes {self.mean.shape[0]} channels, got {input_shape}")
         return input_shape

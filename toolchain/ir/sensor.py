@@ -1,4 +1,4 @@
-"""What an event camera does to the addresses of its events before a network sees them."""
+"""Address pre-processing of an event camera, before the network."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ __all__ = ["Sensor", "sense"]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Sensor(Node):
-    """Maps of events from a camera: added up, cut out and turned, in the order of the fields.
+    """Event maps of a camera: merged, pooled, cropped and mirrored, in the order of the fields.
 
     Attributes:
-        merge: whether the channels (polarities) become one, their sum.
+        merge: True sums the channels (polarities) into one.
         pool: (y, x) windows that are summed; rows and columns beyond the last full window are
-            left out.
-        origin: (y, x) of the first address that is kept, of the pooled map.
-        size: (height, width) of what is kept, of the pooled map.
-        flip_y, flip_x: whether rows and columns are then counted from the other end.
-        swap_xy: whether rows become columns, last of all.
-        pixel_array: whether the chip's own pixels send events; else only what is sent to it does.
+            omitted.
+        origin: (y, x) of the first address of the crop, in the pooled map.
+        size: (height, width) of the crop, in the pooled map.
+        flip_y, flip_x: True mirrors rows or columns of the crop.
+        swap_xy: True swaps rows and columns, as the last operation.
+        pixel_array: True if the chip's own pixels send events; otherwise only events sent to the
+            chip are processed.
 
     Raises:
-        ValueError: windows or sizes below 1, an origin below 0, a flag that is no truth value.
+        ValueError: windows or sizes below 1, an origin below 0, a flag that is not a bool.
 
     Source: sinabs documentation, ``DVSLayer``; Speck Dev Kit manual, DVS pre-processing.
+
+    >>> Sensor(merge=True, pool=(2, 2), origin=(4, 4), size=(16, 16)).output_shape((2, 128, 128))
+    (1, 16, 16)
     """
 
     merge: bool = False
@@ -49,21 +53,23 @@ class Sensor(Node):
         for name, least in (("pool", 1), ("origin", 0), ("size", 1)):
             value = _integers(getattr(self, name))
             if len(value) != 2 or min(value) < least:
-                raise ValueError(f"Sensor.{name} is (y, x) from {least} on, got {value}")
+                raise ValueError(f"Sensor.{name} must be (y, x), each >= {least}, got {value}")
             object.__setattr__(self, name, value)
         for name in ("merge", "flip_y", "flip_x", "swap_xy", "pixel_array"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"Sensor.{name} is True or False, got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"Sensor.{name} must be True or False, got {getattr(self, name)!r}"
+                )
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """``(channels, height, width)``."""
+        """Return ``(channels, height, width)``."""
         if len(input_shape) != 3:
             raise ValueError(f"Sensor takes (channels, height, width), got {input_shape}")
         height, width = (n // k for n, k in zip(input_shape[1:], self.pool, strict=True))
         ends = [first + n for first, n in zip(self.origin, self.size, strict=True)]
         if ends[0] > height or ends[1] > width:
             raise ValueError(
-                f"Sensor keeps rows {self.origin[0]} to {ends[0] - 1} and columns "
+                f"Sensor crops rows {self.origin[0]} to {ends[0] - 1} and columns "
                 f"{self.origin[1]} to {ends[1] - 1} of a pooled map of {height} x {width}"
             )
         kept = self.size[::-1] if self.swap_xy else self.size
@@ -75,7 +81,7 @@ def _integers(values: Iterable[int]) -> tuple[int, ...]:
 
 
 def sense(node: Sensor, x: Array) -> Array:
-    """What ``node`` makes of (batch, time, channels, height, width)."""
+    """Apply ``node`` to spike counts (batch, time, channels, height, width)."""
     if node.merge:
         x = x.sum(axis=2, keepdims=True)
     (pool_y, pool_x), (top, left), (height, width) = node.pool, node.origin, node.size

@@ -1,4 +1,4 @@
-"""A Graph as arrays and plain data, and back. No pickle; unknown fields are refused."""
+"""Conversion of a Graph to arrays and plain data, and back: no pickle, no unknown fields."""
 
 from __future__ import annotations
 
@@ -24,19 +24,24 @@ def _kinds(module: types.ModuleType) -> dict[str, type[Node]]:
     return {k: v for k, v in named.items() if isinstance(v, type) and issubclass(v, Node)}
 
 
-KINDS = {**_kinds(nodes), **_kinds(neuron), **_kinds(sensor)}
+STORED_AS = {"MembraneReadout": "Readout"}
+"""Node types whose name in a file differs from that of the class."""
+KINDS = {
+    STORED_AS.get(name, name): kind
+    for name, kind in {**_kinds(nodes), **_kinds(neuron), **_kinds(sensor)}.items()
+}
 
-WORDS: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[str, ...]] = {
     "compare": ("ge", "gt"),
     "reset": ("subtract", "value", "additive", "none"),
     "reset_when": get_args(neuron.ResetWhen),
     "syn_order": ("add_decay", "decay_add"),
 }
-"""Fields that hold one of a few words."""
+"""Allowed values of fields that are text."""
 
 
 def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Arrays by ``node/field``, and JSON-able data that holds the rest."""
+    """Return the arrays by ``node/field``, and all other fields as data for JSON."""
     arrays: dict[str, Array] = {}
     described = []
     for name, node in graph.nodes.items():
@@ -46,7 +51,8 @@ def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
                 arrays[f"{name}/{key}"] = value
             else:
                 plain[key] = list(value) if isinstance(value, tuple) else value
-        described.append({"name": name, "kind": type(node).__name__, "fields": plain})
+        kind = type(node).__name__
+        described.append({"name": name, "kind": STORED_AS.get(kind, kind), "fields": plain})
     return arrays, {
         "format": FORMAT,
         "dt": graph.dt,
@@ -57,10 +63,10 @@ def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def unpack_graph(arrays: Mapping[str, Array], data: Mapping[str, Any]) -> Graph:
-    """The graph that :func:`pack_graph` took apart.
+    """Return the graph that :func:`pack_graph` converted.
 
     Raises:
-        ValueError: another format, an unknown node or field, or a graph that does not hold.
+        ValueError: another format, an unknown node or field, or an invalid graph.
     """
     if data.get("format") != FORMAT:
         raise ValueError(f"format {data.get('format')!r} is not {FORMAT!r}")
@@ -80,7 +86,7 @@ def _node(item: Mapping[str, Any], arrays: Mapping[str, Array]) -> Node:
     given = {**item["fields"], **own}
     if not given.keys() <= known:
         raise ValueError(f"unknown fields {sorted(given.keys() - known)} in {item['name']!r}")
-    for key in WORDS.keys() & given.keys():
-        if given[key] not in WORDS[key]:
-            raise ValueError(f"{key} {given[key]!r} in {item['name']!r}")
+    for key in CHOICES.keys() & given.keys():
+        if given[key] not in CHOICES[key]:
+            raise ValueError(f"unknown {key} {given[key]!r} in {item['name']!r}")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})

@@ -1,7 +1,8 @@
 """Passes: pure functions ``Graph -> Graph``.
 
-Each takes what it needs and not the chip, leaves its input untouched, and states what it requires
-and ensures. What a pass cannot rewrite it leaves in place; the rules of the chip refuse it by name.
+Each takes the values it needs and not the chip, does not change its input, and states its
+requirements and guarantees. A pass keeps the nodes that it cannot rewrite; the rules of the chip
+then refuse them by name.
 """
 
 from toolchain.passes.batch_norm import fuse_batch_norm

@@ -1,4 +1,4 @@
-"""One form for what frameworks write in several ways."""
+"""One form for layers that frameworks write in several ways."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ __all__ = ["drop_identities", "fold_gain"]
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """Without the layers that do nothing at inference: dropout, identity, flatten of a row.
+    """Remove the layers that do nothing at inference: dropout, identity, flatten of one axis.
 
-    Ensures: no ``Identity`` and no ``Flatten`` of one-dimensional features is left; the response
+    Ensures: no ``Identity`` and no ``Flatten`` of one-dimensional features remains; the response
     is unchanged, exactly.
+
+    >>> from toolchain.ir import Input, Linear, Output
+    >>> nodes = {"input": Input(shape=(2,)), "drop": Identity(was="Dropout")}
+    >>> nodes |= {"fc": Linear(weight=[[1.0, 2.0]]), "output": Output()}
+    >>> list(drop_identities(Graph.chain(nodes)).nodes)
+    ['input', 'fc', 'output']
     """
     for name, node in graph.nodes.items():
         flat = isinstance(node, Flatten) and len(graph.input_shape_of(name)) == 1
@@ -27,23 +33,30 @@ def drop_identities(graph: Graph) -> Graph:
 
 
 def fold_gain(graph: Graph) -> Graph:
-    """Neurons with gain 1 that add before they decay; the factors move into their weights.
+    """Move gains and the order of synaptic decay into the weights that drive each neuron.
 
     ``i = a i + x`` is ``i = a (i + x / a)``, and a gain on the current is a gain on the weights.
 
-    Requires: weights that feed that neuron layer alone, and factors that are the same all over a
-    channel of a convolution; other layers are left as they are.
-    Ensures: the spikes are unchanged in exact arithmetic (rounding of float64 aside); ``i_syn``
-    is scaled by the gain.
+    Requires: weights that feed only that neuron layer, and factors that are the same in a whole
+    channel of a convolution; other layers are not changed.
+    Ensures: the neurons have gain 1 and ``syn_order="add_decay"``; the spikes are unchanged in
+    exact arithmetic (except for rounding of float64); ``i_syn`` is scaled by the gain.
+
+    >>> from toolchain.ir import Input, Linear, Neuron, Output
+    >>> nodes = {"input": Input(shape=(1,)), "fc": Linear(weight=[[3.0]])}
+    >>> nodes |= {"lif": Neuron(shape=(1,), v_threshold=1.0, gain=0.5), "output": Output()}
+    >>> graph = fold_gain(Graph.chain(nodes))
+    >>> graph["fc"].weight.tolist(), graph["lif"].gain.item()
+    ([[1.5]], 1.0)
     """
     for name, node in graph.of(Membrane).items():
-        found = weights_of(graph, name)
-        if found is None or not _needs_folding(node):
+        weights = weights_of(graph, name)
+        if weights is None or not _needs_folding(node):
             continue
         factor = _factor(node)
-        if not all(scalable(graph[w], factor) for w in found):
+        if not all(scalable(graph[w], factor) for w in weights):
             continue
-        changes: dict[str, Node] = {w: scaled(graph[w], factor) for w in found}
+        changes: dict[str, Node] = {w: scaled(graph[w], factor) for w in weights}
         changes[name] = replace(node, gain=np.ones(()), syn_order="add_decay")
         graph = graph.replace(changes)
     return graph
@@ -60,7 +73,7 @@ def _adds_late(node: Membrane) -> bool:
 
 
 def _factor(node: Membrane) -> Array:
-    """What each row of the weights is multiplied by; a row for each synapse of each neuron."""
+    """Return the factor of each row of the weights; a row is a synapse of a neuron."""
     factor = to_rows(node, node.gain)
     if not _adds_late(node) or node.alpha_syn is None:
         return factor

@@ -1,4 +1,4 @@
-"""Biases of weights, moved to the neurons behind them."""
+"""Biases of weights, moved to the neurons that they drive."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ __all__ = ["carry_bias", "settled"]
 
 
 def carry_bias(graph: Graph, *, settle: bool = False) -> Graph:
-    """Biases of dense weights as biases of the neurons that they drive.
+    """Move the biases of dense weights to the neurons that they drive.
 
-    Where no synapse lies between, ``gain * (W x + b)`` is ``gain * W x + gain * b``.
+    Without a synapse between them, ``gain * (W x + b)`` is ``gain * W x + gain * b``.
 
     Args:
-        graph: any; weights that also drive something else are left as they are.
-        settle: also move biases that pass a synapse, as the current that they settle at
+        graph: any; weights that also drive another layer are not changed.
+        settle: also move biases that pass a synapse, as the steady-state current
             (:func:`settled`), and those that act later than the first timestep.
 
-    Ensures: exact in exact arithmetic, unless ``settle``; then the same once synapses have
-    filled. A bias that never settles stays.
+    Ensures: the response is unchanged in exact arithmetic, unless ``settle``; then it is the same
+    once the synapses are in the steady state. A bias without a steady state stays.
+
+    >>> from toolchain.ir import Input, Neuron, Output
+    >>> nodes = {"input": Input(shape=(1,)), "fc": Linear(weight=[[3.0]], bias=[0.25])}
+    >>> nodes |= {"lif": Neuron(shape=(1,), v_threshold=1.0), "output": Output()}
+    >>> graph = carry_bias(Graph.chain(nodes))
+    >>> graph["fc"].bias, graph["lif"].bias.tolist()
+    (None, [0.25])
     """
     for name, node in graph.of(Membrane).items():
         biases, delay = _biases(graph, name)
@@ -42,14 +49,14 @@ def carry_bias(graph: Graph, *, settle: bool = False) -> Graph:
 
 
 def settled(node: Membrane, drive: Array) -> Array:
-    r"""The current of each neuron in the end, under a constant ``drive`` (neurons * synapses,).
+    r"""Return the steady-state current under a constant ``drive`` (neurons * synapses,).
 
-    The drive itself without a synapse; through one of factor :math:`\alpha`
+    The drive itself without a synapse; through a synapse of decay factor :math:`\alpha`
 
     .. math:: i = \alpha (i + b) \Rightarrow i = \frac{\alpha}{1 - \alpha} b, \qquad
               i = \alpha i + b \Rightarrow i = \frac{1}{1 - \alpha} b;
 
-    infinite where it never settles.
+    infinite if it has no steady state.
     """
     if node.alpha_syn is None:
         return drive
@@ -62,33 +69,33 @@ def settled(node: Membrane, drive: Array) -> Array:
 
 
 def _biases(graph: Graph, neuron: str) -> tuple[dict[str, Array], int]:
-    """The biases that drive layer ``neuron``, by weight, and the longest delay on their way.
+    """Return the biases that drive layer ``neuron``, by weight, and the longest delay on a path.
 
-    None of them where something else than sums lies between, or where one drives more than this.
+    No biases if a path has nodes other than sums, or if a weight also drives another layer.
     """
-    ways = list(_ways(graph, neuron))
-    dense = all(isinstance(graph[name], Linear) for name, _ in ways)
+    sources = list(_sources(graph, neuron))
+    dense = all(isinstance(graph[name], Linear) for name, _ in sources)
     if not dense or weights_of(graph, neuron) is None:
         return {}, 0
-    found: dict[str, Array] = {}
+    biases: dict[str, Array] = {}
     delays = [0]
-    for name, delay in ways:
+    for name, delay in sources:
         node = graph[name]
         assert isinstance(node, Linear)
         if node.bias is not None and np.any(node.bias):
-            found[name] = found.get(name, np.zeros(())) + node.bias
+            biases[name] = biases.get(name, np.zeros(())) + node.bias
             delays.append(delay)
-    return found, max(delays)
+    return biases, max(delays)
 
 
-def _ways(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:
-    """What feeds ``name``, once for each way through sums, with the delay on that way.
+def _sources(graph: Graph, name: str, passed: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:
+    """Yield the nodes that feed ``name``, once for each path through sums, with its delay.
 
-    A sum that feeds itself is given as it is.
+    A sum that feeds itself is yielded itself.
     """
     for edge in graph.pre(name):
         if isinstance(graph[edge.pre], Add) and edge.pre not in passed:
-            for source, delay in _ways(graph, edge.pre, (*passed, edge.pre)):
+            for source, delay in _sources(graph, edge.pre, (*passed, edge.pre)):
                 yield source, delay + edge.delay
         else:
             yield edge.pre, edge.delay

@@ -1,4 +1,4 @@
-"""Dense layers as convolutions, for chips whose cores only convolve."""
+"""Dense layers as convolutions, for chips whose cores only compute convolutions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ __all__ = ["linear_to_conv"]
 
 
 def linear_to_conv(graph: Graph) -> Graph:
-    """Every ``Linear`` a ``Conv2d`` over the whole map; rows of features are maps of 1 x 1.
+    """Replace every ``Linear`` by a ``Conv2d`` over the whole map; features become 1 x 1 maps.
 
     A dense layer after ``Flatten`` of (channels, height, width) gets the kernel (height, width),
     its columns taken in C order; any other dense layer gets a 1 x 1 kernel.
 
-    Requires: each ``Flatten`` feeds dense layers or the output only, and neurons have one synapse
-    at most, since several are rows by nature; any other graph is left as it is.
-    Ensures: every layer has the shape (channels, height, width); the response is unchanged but
+    Requires: each ``Flatten`` feeds only dense layers or the output, and neurons have at most one
+    synapse, since several need a single axis; any other graph is not changed.
+    Ensures: every layer has the shape (channels, height, width); the response is unchanged except
     for the two axes of length 1.
+
+    >>> from toolchain.ir import Output
+    >>> nodes = {"input": Input(shape=(2, 4, 4)), "flatten": Flatten()}
+    >>> nodes |= {"fc": Linear(weight=[[0.5] * 32]), "output": Output()}
+    >>> graph = linear_to_conv(Graph.chain(nodes))
+    >>> list(graph.nodes), graph["fc"].weight.shape
+    (['input', 'fc', 'output'], (1, 2, 4, 4))
     """
     if any(len(graph.shape(name)) not in (1, 3) for name in graph.nodes):
         return graph
@@ -42,7 +49,7 @@ def _removable(graph: Graph, flatten: str) -> bool:
 
 
 def _map_before(graph: Graph, linear: str) -> Shape:
-    """The map a dense layer reads, before any flattening; (inputs, 1, 1) where it is a row."""
+    """Return the map a dense layer reads, before flattening; (inputs, 1, 1) if it is one axis."""
     name = graph.pre(linear)[0].pre
     if isinstance(graph[name], Flatten):
         name = graph.before(name)
@@ -71,7 +78,7 @@ def _as_map(node: Input | Membrane) -> Node:
 
 
 def _rebuilt(graph: Graph, changes: dict[str, Node], without: list[str]) -> Graph:
-    """All changes at once: shapes only fit together when every one of them is made."""
+    """Apply all changes at once: the shapes only match after all of them."""
     bypass = {name: graph.before(name) for name in without}
     nodes = {name: changes.get(name, node) for name, node in graph.nodes.items()}
     edges = [

@@ -1,4 +1,4 @@
-"""Dense weights one right after the other, as one: their product."""
+"""Products of dense weights that follow each other directly."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ __all__ = ["merge_weights"]
 
 
 def merge_weights(graph: Graph, *, names: Collection[str] = (), most: int = 2**24) -> Graph:
-    """No ``Linear`` that reads another, or a sum of others, where one can be made of them.
+    """Merge every ``Linear`` that reads another, or a sum of others, with them.
 
-    ``V (W x + b) + c`` is ``(V W) x + (V b + c)``. The product is called after the second, or
-    after the first if that one alone is in ``names``; in front of a sum after each part of it.
+    ``V (W x + b) + c`` is ``(V W) x + (V b + c)``. The product has the name of the second, or of
+    the first if only that one is in ``names``; a product before a sum has the name of the part.
 
-    Left as they are: products of more than ``most`` numbers, biases that would act in another
-    timestep, and sums of which something else is a part or a reader.
+    Not merged: products of more than ``most`` numbers, biases that would act in another timestep,
+    and sums with other parts or other readers.
     Ensures: the response is unchanged in exact arithmetic.
+
+    >>> from toolchain.ir import Input, Output
+    >>> nodes = {"input": Input(shape=(1,)), "w": Linear(weight=[[2.0]])}
+    >>> nodes |= {"v": Linear(weight=[[3.0]]), "output": Output()}
+    >>> graph = merge_weights(Graph.chain(nodes))
+    >>> list(graph.nodes), graph["v"].weight.tolist()
+    (['input', 'v', 'output'], [[6.0]])
     """
     left = [*graph.of(Linear)]
     while left:
@@ -35,7 +42,7 @@ def merge_weights(graph: Graph, *, names: Collection[str] = (), most: int = 2**2
 
 
 def _merged(graph: Graph, name: str, names: Collection[str], most: int) -> Graph | None:
-    """``graph`` without the pair that ends at ``name``; None where it stays."""
+    """Return ``graph`` without the pair that ends at ``name``; None if it cannot be merged."""
     (edge,) = graph.pre(name)
     before = graph[edge.pre]
     if isinstance(before, Add):
@@ -49,7 +56,7 @@ def _merged(graph: Graph, name: str, names: Collection[str], most: int) -> Graph
 
 
 def _into_reader(graph: Graph, edge: Edge, most: int) -> Graph | None:
-    """The product in the second weight; the first stays for those that read it as well."""
+    """Put the product into the second weight; the first stays if other nodes read it as well."""
     weights = graph.of(Linear)
     first, second = weights[edge.pre], weights[edge.post]
     if _too_large(second, first, most) or (edge.delay and _has_bias(first)):
@@ -57,11 +64,11 @@ def _into_reader(graph: Graph, edge: Edge, most: int) -> Graph | None:
     bias = second.bias
     if first.bias is not None:
         bias = second.weight @ first.bias + (0 if bias is None else bias)
-    made = Linear(weight=second.weight @ first.weight, bias=bias)
+    product = Linear(weight=second.weight @ first.weight, bias=bias)
     (source,) = graph.pre(edge.pre)
     edges = [e for e in graph.edges if e != edge]
     edges.append(Edge(source.pre, edge.post, source.delay + edge.delay))
-    nodes = {**graph.nodes, edge.post: made}
+    nodes = {**graph.nodes, edge.post: product}
     if graph.post(edge.pre) == (edge,):
         del nodes[edge.pre]
         edges = [e for e in edges if e.post != edge.pre]
@@ -71,7 +78,7 @@ def _into_reader(graph: Graph, edge: Edge, most: int) -> Graph | None:
 def _into_parts(
     graph: Graph, name: str, parts: Collection[Edge], delay: int, most: int
 ) -> Graph | None:
-    """The products in what ``name`` reads, each reached through one of ``parts``."""
+    """Put the products into the weights that ``name`` reads through the edges ``parts``."""
     weights = graph.of(Linear)
     second = weights[name]
     (into,) = graph.pre(name)
@@ -94,7 +101,7 @@ def _into_parts(
 
 
 def _product(second: Linear, first: Linear) -> Linear:
-    """Both, without the bias of the second."""
+    """Return the product of both, without the bias of the second."""
     bias = None if first.bias is None else second.weight @ first.bias
     return Linear(weight=second.weight @ first.weight, bias=bias)
 

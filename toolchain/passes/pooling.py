@@ -1,4 +1,4 @@
-"""Average pooling as the chips have it: summing, with the division done by the next weights."""
+"""Average pooling as the chips compute it: sums, with the division in the next weights."""
 
 from __future__ import annotations
 
@@ -23,19 +23,26 @@ from toolchain.passes.weights import scaled
 __all__ = ["fold_average_pool"]
 
 PASSING = (SumPool2d, Flatten, Identity, Add)
-"""What hands a factor on; an average is a ``SumPool2d``, too."""
+"""Nodes that pass a factor on; ``AvgPool2d`` is a subclass of ``SumPool2d``."""
 
 
 def fold_average_pool(graph: Graph) -> Graph:
-    """Each ``AvgPool2d`` a ``SumPool2d``; the weights that read it divided by the window's size.
+    """Replace each ``AvgPool2d`` by a ``SumPool2d``; divide the next weights by the window's size.
 
-    Requires: every path from the pool reaches a weight, within the timestep, through pools,
-    flatten and sums of branches alone, and the branches of each such sum are divided by the same
-    number. A pool for which this does not hold is left as it is. Biases are not scaled.
+    Requires: every path from the pool reaches a weight, within the timestep, only through pools,
+    flatten and sums of branches, and the branches of each such sum are divided by the same
+    number. Other pools are not changed. Biases are not scaled.
     Ensures: the response is unchanged in exact arithmetic.
+
+    >>> from toolchain.ir import Input, Output
+    >>> nodes = {"input": Input(shape=(1, 2, 2)), "pool": AvgPool2d(kernel=2, stride=2)}
+    >>> nodes |= {"conv": Conv2d(weight=[[[[3.0]]]]), "output": Output()}
+    >>> graph = fold_average_pool(Graph.chain(nodes))
+    >>> type(graph["pool"]).__name__, graph["conv"].weight.ravel().tolist()
+    ('SumPool2d', [0.75])
     """
     kept = {name for name in graph.of(AvgPool2d) if not _ends_in_weights(graph, name)}
-    while more := _at_odds(graph, _divisors(graph, kept)) - kept:
+    while more := _disagreeing(graph, _divisors(graph, kept)) - kept:
         kept |= more
     divisors = _divisors(graph, kept)
     changes: dict[str, Node] = {
@@ -50,7 +57,7 @@ def fold_average_pool(graph: Graph) -> Graph:
 
 
 def _ends_in_weights(graph: Graph, pool: str) -> bool:
-    """Whether nothing but weights makes use of what ``pool`` hands on."""
+    """Return whether only weights use the output of ``pool``."""
     waiting, seen = [pool], {pool}
     while waiting:
         for edge in graph.post(waiting.pop()):
@@ -64,36 +71,36 @@ def _ends_in_weights(graph: Graph, pool: str) -> bool:
 
 
 def _waits(graph: Graph, name: str) -> bool:
-    """Whether a node reads anything of an earlier timestep."""
+    """Return whether a node reads an output of an earlier timestep."""
     return any(edge.delay for edge in graph.pre(name))
 
 
 def _divisors(graph: Graph, kept: Collection[str]) -> dict[str, int]:
-    """What the output of each node is too large by when all pools but ``kept`` are sums.
+    """Return the factor by which each output is too large if all pools but ``kept`` are sums.
 
-    0 for a sum whose branches do not agree.
+    0 for a sum whose branches have different factors.
     """
-    found: dict[str, int] = {}
+    divisors: dict[str, int] = {}
     for name, node in graph.nodes.items():
-        found[name] = 1
+        divisors[name] = 1
         if isinstance(node, PASSING) and not _waits(graph, name):
-            before = {found[edge.pre] for edge in graph.pre(name)}
-            found[name] = before.pop() if len(before) == 1 else 0
+            before = {divisors[edge.pre] for edge in graph.pre(name)}
+            divisors[name] = before.pop() if len(before) == 1 else 0
         if isinstance(node, AvgPool2d) and name not in kept:
-            found[name] *= node.kernel[0] * node.kernel[1]
-    return found
+            divisors[name] *= node.kernel[0] * node.kernel[1]
+    return divisors
 
 
-def _at_odds(graph: Graph, divisors: dict[str, int]) -> set[str]:
-    """Averages on their way into sums whose branches do not agree."""
+def _disagreeing(graph: Graph, divisors: dict[str, int]) -> set[str]:
+    """Return the averages on paths into sums whose branches have different factors."""
     waiting = [name for name in graph.of(Add) if divisors[name] == 0]
-    found: set[str] = set()
+    averages: set[str] = set()
     while waiting:
         for edge in graph.pre(waiting.pop()):
             if isinstance(graph[edge.pre], PASSING) and not _waits(graph, edge.pre):
                 waiting.append(edge.pre)
-                found |= {edge.pre} & set(graph.of(AvgPool2d))
-    return found
+                averages |= {edge.pre} & set(graph.of(AvgPool2d))
+    return averages
 
 
 def _divided(node: Node, size: int) -> Node:

@@ -1,6 +1,6 @@
-"""Membranes that rest at 0, and resets that are done when a neuron fires: where that is the same.
+"""Removal of resting potentials and of delayed resets, where the spikes stay the same.
 
-Chips have neither a resting potential nor a reset that waits. Both can often be written otherwise.
+Chips have neither a resting potential nor a delayed reset. Equivalent parameters often exist.
 """
 
 from __future__ import annotations
@@ -17,15 +17,22 @@ __all__ = ["empty_at_once", "rest_at_zero"]
 
 
 def rest_at_zero(graph: Graph) -> Graph:
-    """Membranes whose resting potential is 0.
+    """Rewrite membranes so that their resting potential is 0.
 
-    All potentials of a layer are shifted by one where its spikes only depend on differences of
-    them: neurons that spike once a step at most and restart at a value, in the same step, and that
-    start where they rest. Elsewhere ``v = v_leak + a (v - v_leak) + ...`` is ``a v + ...`` with a
-    bias of ``(1 - a) v_leak``.
+    All potentials of a layer are shifted by the same amount if its spikes only depend on their
+    differences: for neurons that spike at most once a step, reset to a value in the same step and
+    start at their resting potential. Otherwise ``v = v_leak + a (v - v_leak) + ...`` becomes
+    ``a v + ...`` with a bias of ``(1 - a) v_leak``.
 
-    Ensures: the spikes are unchanged in exact arithmetic. Left as they are: membranes that are
-    emptied of what they kept in the next step, since a bias would stay.
+    Ensures: the spikes are unchanged in exact arithmetic. Membranes that are reset to a value in
+    the next step are not changed, since that reset would not remove the bias.
+
+    >>> from toolchain.ir import Input, Output
+    >>> neuron = Neuron(shape=(1,), alpha_mem=0.5, v_leak=0.25, v_threshold=1.0)
+    >>> graph = Graph.chain({"input": Input(shape=(1,)), "lif": neuron, "output": Output()})
+    >>> node = rest_at_zero(graph)["lif"]
+    >>> node.v_leak.item(), node.bias.item()
+    (0.0, 0.125)
     """
     return graph.map(Membrane, lambda _, node: _resting(node))
 
@@ -43,7 +50,7 @@ def _resting(node: Membrane) -> Membrane:
 
 
 def _rest(node: Neuron) -> Array:
-    """Where a membrane rests; one without leak does so anywhere, and at its reset as well."""
+    """Return the resting potential of a membrane; without a leak any will do: its reset value."""
     return node.v_reset if np.all(node.alpha_mem == 1) else node.v_leak
 
 
@@ -64,13 +71,20 @@ def _shifted(node: Neuron, by: Array) -> Neuron:
 
 
 def empty_at_once(graph: Graph) -> Graph:
-    """Neurons that empty their membrane in the next step empty it when they fire.
+    """Reset membranes in the step of the spike that are set to 0 in the next step.
 
-    ``a (1 - fired) v + x`` is ``a v' + x`` with v' the membrane emptied before.
+    ``a (1 - fired) v + x`` is ``a v' + x`` with v' the membrane after the earlier reset.
 
-    Requires: one spike a step at most, and a membrane that restarts and rests at 0; other layers
-    are left as they are.
+    Requires: at most one spike a step, a reset value and a resting potential of 0; other layers
+    are not changed.
     Ensures: the spikes are unchanged, exactly; a recorded membrane is 0 in the step of a spike.
+
+    >>> from toolchain.ir import Input, Output
+    >>> late = dict(reset="value", reset_when="next_undecayed", max_spikes=1)
+    >>> neuron = Neuron(shape=(1,), v_threshold=1.0, **late)
+    >>> graph = Graph.chain({"input": Input(shape=(1,)), "lif": neuron, "output": Output()})
+    >>> empty_at_once(graph)["lif"].reset_when
+    'same'
     """
     return graph.map(Neuron, lambda _, node: _emptied(node))
 

@@ -1,4 +1,4 @@
-"""Factors on features, moved into a weight beside them."""
+"""Factors on features, moved into an adjacent weight."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ WEIGHTS = (Linear, Conv1d, Conv2d)
 
 
 def fold_scale(graph: Graph) -> Graph:
-    """Without the ``Scale`` nodes that a weight beside them can take in.
+    """Move each ``Scale`` into an adjacent weight and remove it.
 
-    Tried in this order: the weight before it, if that feeds nothing else; the weights behind it,
-    through pools and flattening, if nothing but weights is reached.
+    Tried in this order: the weight before it, if that feeds only the scale; the weights after it,
+    through pools and flattening, if these paths end only in weights.
 
-    Requires: a factor that is the same all over a channel, where a convolution or a pool reads
-    it. A ``Scale`` for which no weight can take it is left as it is.
+    Requires: a factor that is the same in a whole channel, if a convolution or a pool reads it.
+    A ``Scale`` that no weight can absorb stays.
     Ensures: the response is unchanged in exact arithmetic.
+
+    >>> from toolchain.ir import Input, Output
+    >>> nodes = {"input": Input(shape=(1,)), "half": Scale(scale=0.5), "fc": Linear(weight=[[3.0]])}
+    >>> graph = fold_scale(Graph.chain({**nodes, "output": Output()}))
+    >>> list(graph.nodes), graph["fc"].weight.tolist()
+    (['input', 'fc', 'output'], [[1.5]])
     """
     for name, node in graph.of(Scale).items():
         factor = np.broadcast_to(node.scale, graph.shape(name))
@@ -43,7 +49,7 @@ def _before(graph: Graph, name: str, factor: Array) -> dict[str, Node] | None:
 
 
 def _behind(graph: Graph, name: str, factor: Array) -> dict[str, Node] | None:
-    """All weights that read the scaled features, having taken the factor in; None if one cannot."""
+    """Return the weights that read the features, times the factor; None if one cannot absorb it."""
     changes: dict[str, Node] = {}
     for edge in graph.post(name):
         node = graph[edge.post]
@@ -51,8 +57,8 @@ def _behind(graph: Graph, name: str, factor: Array) -> dict[str, Node] | None:
             passed = _passed_on(node, factor, graph.shape(edge.post))
             more = None if passed is None else _behind(graph, edge.post, passed)
         else:
-            made = _taken_in(node, factor)
-            more = None if made is None else {edge.post: made}
+            weight = _absorbed(node, factor)
+            more = None if weight is None else {edge.post: weight}
         if more is None:
             return None
         changes |= more
@@ -60,15 +66,15 @@ def _behind(graph: Graph, name: str, factor: Array) -> dict[str, Node] | None:
 
 
 def _passed_on(node: Flatten | SumPool2d, factor: Array, shape: tuple[int, ...]) -> Array | None:
-    """The factor behind a layer of that output ``shape``; None where a window has several."""
+    """Return the factor after a layer of output ``shape``; None if a window has several factors."""
     if isinstance(node, Flatten):
         return factor.reshape(shape)
     channels = _per_channel(factor)
     return None if channels is None else np.broadcast_to(channels[:, None, None], shape)
 
 
-def _taken_in(node: Node, factor: Array) -> Node | None:
-    """``node`` reading features that are not scaled yet."""
+def _absorbed(node: Node, factor: Array) -> Node | None:
+    """Return ``node`` with the factor of its input features in its weights; None if impossible."""
     channels = _per_channel(factor) if isinstance(node, WEIGHTS) else None
     if channels is None or not isinstance(node, WEIGHTS):
         return None
@@ -80,6 +86,6 @@ def _taken_in(node: Node, factor: Array) -> Node | None:
 
 
 def _per_channel(factor: Array) -> Array | None:
-    """The factor of each channel; None where it differs within one."""
+    """Return the factor of each channel; None if it differs within a channel."""
     rows = factor.reshape(len(factor), -1)
     return rows[:, 0] if np.all(rows == rows[:, :1]) else None

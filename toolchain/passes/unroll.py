@@ -1,4 +1,4 @@
-"""Convolutions and pools as dense weights, for chips that know no maps."""
+"""Convolutions and pools as dense weights, for chips without feature maps."""
 
 from __future__ import annotations
 
@@ -31,20 +31,24 @@ from toolchain.ir import (
 __all__ = ["UNROLLED", "unroll"]
 
 UNROLLED = (BatchNorm, Conv1d, Conv2d, Scale, SumPool2d)
-"""What is linear in its input, up to a bias, and becomes a ``Linear``; an average is a pool."""
+"""Nodes that are linear in their input, except for a bias, and become a ``Linear``."""
 TAKEN = (*UNROLLED, Add, Flatten, Identity, Input, Linear, Membrane, Output)
 
 
 def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
-    """Every node of ``UNROLLED`` a ``Linear``; all features in rows, in C order.
+    """Replace every node of ``UNROLLED`` by a ``Linear``; features on one axis, in C order.
 
-    An input of several axes keeps its shape and is flattened first; what leaves the network is
-    in rows.
+    An input of several axes keeps its shape and is flattened first; the outputs have one axis.
 
     Requires: no layers other than these, dense ones, neurons and sums, and no more than ``most``
-    numbers in all weights that are made; any other graph is left as it is.
-    Ensures: none of these nodes and no ``Flatten`` but that of the input is left; the response is
-    unchanged, exactly but for the order of sums.
+    numbers in all new weights; any other graph is not changed.
+    Ensures: none of these nodes and no ``Flatten`` except that of the input remains; the response
+    is unchanged, exactly except for the order of sums.
+
+    >>> nodes = {"input": Input(shape=(1, 4)), "conv": Conv1d(weight=[[[1.0, 2.0]]])}
+    >>> graph = unroll(Graph.chain({**nodes, "output": Output()}))
+    >>> list(graph.nodes), graph["conv"].weight.tolist()[0]
+    (['input', 'input.flatten', 'conv', 'output'], [1.0, 2.0, 0.0, 0.0])
     """
     sizes = [
         prod(graph.shape(name)) * prod(graph.input_shape_of(name))
@@ -76,18 +80,18 @@ def _free(graph: Graph, name: str) -> str:
 
 
 def _inputs(graph: Graph, name: str) -> list[Edge]:
-    """The edges into ``name``, from what lies before any flattening."""
-    found = []
+    """Return the edges into ``name``, from the nodes before any flattening."""
+    edges = []
     for edge in graph.pre(name):
         while isinstance(graph[edge.pre], Flatten):
             (before,) = graph.pre(edge.pre)
             edge = Edge(before.pre, name, before.delay + edge.delay)
-        found.append(edge)
-    return found
+        edges.append(edge)
+    return edges
 
 
 def _in_rows(node: Node, shape: Shape) -> Node:
-    """``node``, which receives ``shape``, between rows of features."""
+    """Return ``node``, which receives ``shape``, for features on one axis."""
     if isinstance(node, (BatchNorm, Scale)):
         return _diagonal(node, shape)
     if isinstance(node, (Conv1d, Conv2d, SumPool2d)):
@@ -96,7 +100,7 @@ def _in_rows(node: Node, shape: Shape) -> Node:
 
 
 def _diagonal(node: BatchNorm | Scale, shape: Shape) -> Linear:
-    """Each feature times a factor of its own, and a shift."""
+    """Return a diagonal weight: a factor for each feature, and a shift."""
     if isinstance(node, Scale):
         return Linear(weight=np.diag(np.broadcast_to(node.scale, shape).ravel()))
     each = prod(shape[1:])
@@ -106,7 +110,7 @@ def _diagonal(node: BatchNorm | Scale, shape: Shape) -> Linear:
 
 
 def _convolution(node: Conv1d | Conv2d | SumPool2d, shape: Shape) -> Conv2d:
-    """The same as a convolution over maps, which are one row high where they have one axis."""
+    """Return the node as a convolution over maps; maps of one axis are one row high."""
     if isinstance(node, Conv1d):
         return Conv2d(
             weight=node.weight[:, :, None],
@@ -125,7 +129,7 @@ def _convolution(node: Conv1d | Conv2d | SumPool2d, shape: Shape) -> Conv2d:
 
 
 def _dense(node: Conv2d, shape: Shape) -> Linear:
-    """The matrix of a convolution that reads ``shape``, filled tap by tap."""
+    """Return the matrix of a convolution that reads ``shape``, filled tap by tap."""
     channels, height, width = (shape[0], *(1,) * (3 - len(shape)), *shape[1:])
     to = node.output_shape((channels, height, width))
     matrix = np.zeros((*to, channels, height, width), node.weight.dtype)
@@ -136,7 +140,7 @@ def _dense(node: Conv2d, shape: Shape) -> Linear:
         for group in range(node.groups):
             o = slice(group * outputs, (group + 1) * outputs)
             c = slice(group * inputs, (group + 1) * inputs)
-            # positions stand first where they are apart: (rows, columns, outputs, inputs)
+            # separated advanced indices put their axes first: (rows, columns, outputs, inputs)
             matrix[o, rows[0][:, None], columns[0], c, rows[1][:, None], columns[1]] = node.weight[
                 o, :, y, x
             ]
@@ -145,10 +149,10 @@ def _dense(node: Conv2d, shape: Shape) -> Linear:
 
 
 def _positions(node: Conv2d, axis: int, tap: int, outputs: int, inputs: int) -> tuple[Array, Array]:
-    """Output positions along an axis that see something at a tap, and the input positions there."""
-    seen = np.arange(outputs) * node.stride[axis] + tap * node.dilation[axis] - node.padding[axis]
-    inside = (seen >= 0) & (seen < inputs)
-    return np.flatnonzero(inside), seen[inside]
+    """Return the output positions of an axis that a tap connects, and their input positions."""
+    read = np.arange(outputs) * node.stride[axis] + tap * node.dilation[axis] - node.padding[axis]
+    inside = (read >= 0) & (read < inputs)
+    return np.flatnonzero(inside), read[inside]
 
 
 def _row_of_neurons(node: Membrane) -> Membrane:

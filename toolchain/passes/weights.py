@@ -1,8 +1,8 @@
-"""Which weights drive which neurons, and scaling them: shared by the passes that rescale layers.
+"""Weights that drive each neuron layer, and their scaling: shared by the passes that scale layers.
 
-Scaling a neuron layer's weights, biases and thresholds by one factor leaves its spikes as they
-are, because what leaves it are unit events. The weights may only be scaled where every path from
-them ends in that layer.
+Scaling a neuron layer's weights, biases and thresholds by one factor does not change its spikes,
+because its outputs are unit events. The weights may only be scaled if every path from them ends in
+that layer.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ TRANSPARENT = (Add, SumPool2d, AvgPool2d, Flatten, Identity)
 
 
 def weights_of(graph: Graph, neuron: str) -> tuple[str, ...] | None:
-    """Names of all weights whose sum drives layer ``neuron``, sorted.
+    """Return the names of all weights whose sum drives layer ``neuron``, sorted.
 
-    None where the layer's drive is not a sum of weights alone, or where one of them also drives
-    something else.
+    None if the layer's input is not a sum of weights only, or if one of them also drives another
+    layer.
     """
-    found = _ends(neuron, lambda name: [edge.pre for edge in graph.pre(name)], graph)
-    if not all(isinstance(graph[name], WEIGHTS) for name in found):
+    names = _ends(neuron, lambda name: [edge.pre for edge in graph.pre(name)], graph)
+    if not all(isinstance(graph[name], WEIGHTS) for name in names):
         return None
-    for name in found:
+    for name in names:
         if _ends(name, lambda name: [edge.post for edge in graph.post(name)], graph) != {neuron}:
             return None
-    return tuple(sorted(found))
+    return tuple(sorted(names))
 
 
 def _ends(start: str, onward: Callable[[str], list[str]], graph: Graph) -> set[str]:
-    """The first nodes from ``start`` on, ``onward`` each, that are not transparent."""
+    """Return the first nodes from ``start``, in direction ``onward``, that are not transparent."""
     seen: set[str] = set()
     waiting = onward(start)
     while waiting:
@@ -61,10 +61,10 @@ def _ends(start: str, onward: Callable[[str], list[str]], graph: Graph) -> set[s
 
 
 def to_rows(neuron: Membrane, factor: Array) -> Array:
-    """A factor of each neuron as a factor of each row of the weights that drive it.
+    """Return a factor of each neuron as a factor of each row of the weights that drive it.
 
     ``factor`` is a scalar or of the layer's shape; with several synapses a neuron, the rows of one
-    neuron lie side by side.
+    neuron are adjacent.
     """
     factor = np.asarray(factor)
     if neuron.synapses < 2 or factor.ndim == 0:
@@ -73,7 +73,7 @@ def to_rows(neuron: Membrane, factor: Array) -> Array:
 
 
 def scaled(node: Node, factor: Array) -> Node:
-    """A weight times ``factor``: a scalar, or one number per output (or output channel).
+    """Multiply a weight by ``factor``: a scalar, or one number per output (or output channel).
 
     Raises:
         ValueError: ``factor`` differs within one channel of a convolution.
@@ -86,7 +86,7 @@ def scaled(node: Node, factor: Array) -> Node:
 
 
 def scalable(node: Node, factor: Array) -> bool:
-    """Whether ``scaled`` can: whether ``factor`` is the same all over each output channel."""
+    """Return whether ``scaled`` accepts ``factor``: one number for each whole output channel."""
     assert isinstance(node, WEIGHTS)
     if len(np.atleast_1d(factor)) not in (1, len(node.weight)):
         return False

@@ -1,20 +1,28 @@
 """Runs of a network: inputs, recordings of spikes and states, counts, and comparisons.
 
-``interpret`` runs a Graph in float64; chips run a program and give the same ``Recording``.
+``interpret`` runs a Graph in float64; chips run a program and return a ``Recording`` as well.
+
+``InputSpikes`` is the type of the inputs: counts, or event arrays for a chip that takes events.
+
+>>> import numpy as np
+>>> from toolchain.runs import InputSpikes
+>>> counts: InputSpikes = np.zeros((8, 100, 12), int)  # 8 samples, 100 timesteps, 12 channels
+>>> event = np.dtype([("x", "u2"), ("y", "u2"), ("t", "u8"), ("p", "u1")])
+>>> events: InputSpikes = [np.zeros(5, event), np.zeros(7, event)]  # 2 samples, 5 and 7 events
 """
 
 from toolchain.runs.activity import Activity, LayerActivity
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import LayerRecord, Recording, aligned, count_agreement
-from toolchain.runs.spikes import Spikes
+from toolchain.runs.spikes import InputSpikes
 
 __all__ = [
     "Activity",
+    "InputSpikes",
     "LayerActivity",
     "LayerRecord",
     "OrderSpread",
     "Recording",
-    "Spikes",
     "aligned",
     "count_agreement",
 ]

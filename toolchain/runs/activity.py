@@ -1,4 +1,4 @@
-"""How busy a program is: counts alone, without any price."""
+"""Activity of a program: counts of spikes and operations, without prices."""
 
 from __future__ import annotations
 
@@ -10,28 +10,34 @@ from typing import Any
 __all__ = ["Activity", "LayerActivity", "mean_activity", "spikes_per_step", "step_length"]
 
 MOST_LAYERS = 10_000
-"""In data from outside."""
+"""Largest number of layers in data from a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerActivity:
-    """How busy one layer is, averaged over samples and timesteps.
+    """Activity of one layer, averaged over samples and timesteps.
 
     Attributes:
         name: the user's own name.
         neurons: neurons, or channels of the input.
         spikes_per_step: spikes of the whole layer, spike/step.
-        active: fraction of its neurons that spike at least once in a step, 0..1; None where the
-            chip's cost does not depend on it and it was not counted.
+        active: fraction of its neurons that spike at least once in a step, 0..1; None if it was
+            not counted, because the chip's cost does not depend on it.
         synops_per_step: synaptic operations that arrive at the layer, synop/step. Connections of
-            weight zero are counted where the chip walks over them.
+            weight zero are counted if the chip processes them.
         updates_per_step: neurons whose state is read and written, neuron/step: one a synaptic
-            operation on an event-driven chip, every neuron on one that goes over all of them.
-        leak_updates_per_step: membranes that a tick of a leak's or bias's own clock changes,
-            neuron/step; 0 where leak and bias are part of every update.
+            operation on an event-driven chip, every neuron on a chip that updates all of them.
+        leak_updates_per_step: membranes that a tick of the separate clock of leak or bias changes,
+            neuron/step; 0 if leak and bias are part of every update.
 
     Raises:
-        ValueError: counts that are negative, infinite or no numbers.
+        ValueError: counts that are negative, infinite or not numbers.
+
+    >>> LayerActivity(name="lif", neurons=40, spikes_per_step=2.5, synops_per_step=100).neurons
+    40
+    >>> LayerActivity(name="lif", neurons=40, spikes_per_step=-1)
+    Traceback (most recent call last):
+    ValueError: spikes_per_step of 'lif' must be a number >= 0, got -1
     """
 
     name: str
@@ -44,17 +50,17 @@ class LayerActivity:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise ValueError(f"a layer's name is text, got {self.name!r}")
+            raise ValueError(f"name of a layer must be text, got {self.name!r}")
         counts = [f.name for f in fields(self) if f.name not in ("name", "active")]
         for name in counts:
             _count(f"{name} of {self.name!r}", getattr(self, name))
         if self.active is not None and _count(f"active of {self.name!r}", self.active) > 1:
-            raise ValueError(f"active of {self.name!r} is a fraction, 0..1, got {self.active}")
+            raise ValueError(f"active of {self.name!r} must be in 0..1, got {self.active}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """How busy a program is.
+    """Activity of a program, layer by layer.
 
     Attributes:
         layers: the input first, then every neuron layer.
@@ -62,7 +68,15 @@ class Activity:
         dt: s.
 
     Raises:
-        ValueError: no layer, steps that are no whole number >= 0, or a dt that is not above 0.
+        ValueError: no layer, steps that are not a whole number >= 0, or a dt that is not > 0.
+
+    >>> layers = (
+    ...     LayerActivity(name="input", neurons=12, spikes_per_step=1.2),
+    ...     LayerActivity(name="lif", neurons=40, spikes_per_step=2.5, synops_per_step=48.0),
+    ... )
+    >>> activity = Activity(layers=layers, steps=100, dt=1e-3)
+    >>> activity.synops_per_step, activity["lif"].spikes_per_step
+    (48.0, 2.5)
     """
 
     layers: tuple[LayerActivity, ...]
@@ -71,7 +85,7 @@ class Activity:
 
     def __post_init__(self) -> None:
         if not self.layers:
-            raise ValueError("an activity needs at least the input's layer")
+            raise ValueError("an activity needs at least the layer of the input")
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
             raise ValueError(f"steps must be a whole number >= 0, got {self.steps!r}")
         if not _count("dt", self.dt) > 0:
@@ -83,22 +97,22 @@ class Activity:
         return sum(layer.synops_per_step for layer in self.layers)
 
     def __getitem__(self, name: str) -> LayerActivity:
-        """The layer of that name; KeyError lists what there is."""
+        """Return the layer of that name; KeyError lists the names."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
         raise KeyError(f"no layer {name!r}; there are {', '.join(la.name for la in self.layers)}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data, for ``from_dict``."""
+        """Return the activity as plain data, for ``from_dict``."""
         return {**asdict(self), "layers": [asdict(layer) for layer in self.layers]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Activity:
-        """The activity that ``as_dict`` took apart.
+        """Return the activity that ``as_dict`` converted.
 
         Raises:
-            ValueError: fields missing or unknown, or values that are none.
+            ValueError: missing or unknown fields, or invalid values.
         """
         layers = _fields(cls, data)["layers"]
         if not isinstance(layers, list | tuple) or len(layers) > MOST_LAYERS:
@@ -108,7 +122,7 @@ class Activity:
 
 
 def mean_activity(parts: Sequence[tuple[Activity, int]]) -> Activity | None:
-    """One activity of several runs of a program, each with its number of samples; None of none."""
+    """Return the mean of several runs, each with its number of samples; None if there are none."""
     total = sum(samples for _, samples in parts)
     if not total:
         return parts[0][0] if parts else None
@@ -143,7 +157,7 @@ def _count(what: str, value: Any) -> float:
 
 
 def step_length(dt: float | None) -> float:
-    """Return ``dt`` of a program, s; ValueError where it has none."""
+    """Return ``dt`` of a program, s; ValueError if it is None."""
     if dt is None:
         raise ValueError("an estimate needs the length of a timestep: deploy with dt=... in s")
     return dt

@@ -1,4 +1,4 @@
-"""Where a deployment goes wrong: the trained network and its ways onto the chip, side by side.
+"""Comparison of the trained network with its quantized and simulated forms, layer by layer.
 
 The runs of one comparison, each on the same spikes, are
 
@@ -7,9 +7,10 @@ The runs of one comparison, each on the same spikes, are
 - ``clocked``: the chip, all events of a timestep at once;
 - ``event``: the chip, one event at a time, where it works that way.
 
-Between the first two lies what quantization changed; then what 16-bit states and the chip's own
-arithmetic change; then what taking events one by one changes. The chip's lag is undone for each
-layer; steps without a counterpart are left out.
+The difference between the first two runs is the quantization error; between the next two, the
+effect of 16-bit states and of the chip's arithmetic; between the last two, the effect of handling
+events one by one. The chip's lag is removed for each layer; steps without a counterpart are left
+out.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class LayerComparison:
     Attributes:
         name: the user's own name.
         neurons: how many.
-        lag: timesteps by which the chip is later; already undone here.
+        lag: timesteps by which the chip is later; already removed here.
         spikes: by run, see ``toolchain.runs.compare``.
         agreement: of each neuron's spike counts with the reference's, 0..1, by run; see
             ``toolchain.runs.recording.count_agreement``.
@@ -84,7 +85,7 @@ class Departure:
     clocked: int
 
     def __str__(self) -> str:
-        """``if2, step 3: neuron (0, 4, 1) of sample 0 spikes once, in the quantized graph ...``."""
+        """Return ``if2, step 3: neuron (0, 4, 1) of sample 0 spikes once, in the ...``."""
         return (
             f"{self.layer}, step {self.step}: neuron {self.neuron} of sample {self.sample} spikes "
             f"{times(self.clocked)}, in the quantized graph {times(self.quantized)}"
@@ -105,7 +106,7 @@ class Comparison(Described):
             neuron.
         departure: where the clocked chip leaves the quantized graph; None if it never does.
         saturations: how often a state was clamped, by run and layer; layers without are left out.
-        orders: what the order of simultaneous events does; None if it was not asked for.
+        orders: effect of the order of simultaneous events; None if not requested.
     """
 
     chip: str
@@ -119,7 +120,7 @@ class Comparison(Described):
     orders: OrderSpread | None
 
     def __getitem__(self, name: str) -> LayerComparison:
-        """The layer of that name; KeyError lists what there is."""
+        """Return the layer of that name; KeyError lists the names."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -161,7 +162,7 @@ def compare(
     lag: int,
     orders: OrderSpread | None = None,
 ) -> Comparison:
-    """What the runs say.
+    """Compare runs of one network on the same spikes.
 
     Args:
         chip: its title.
@@ -170,7 +171,7 @@ def compare(
         outputs: names of the layers that leave the network.
         lags: timesteps by which each layer of the chip is later; those not named are on time.
         lag: the same of the outputs.
-        orders: passed on.
+        orders: effect of the order of events, for the result.
     """
     samples, steps = runs[REFERENCE].spikes.shape[:2]
     late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers}
@@ -195,12 +196,12 @@ def compare(
 
 
 def _flat(spikes: Array) -> Array:
-    """(batch, time, neurons)."""
+    """Return the spikes as (batch, time, neurons)."""
     return spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
 
 
 def _trains(runs: Mapping[str, Recording], name: str, lag: int) -> dict[str, Array]:
-    """Spikes of a layer by run, (batch, time, neurons), of timesteps that answer each other."""
+    """Return the spikes of a layer by run, (batch, time, neurons), of the common timesteps."""
     return _aligned({run: _flat(r.layers[name].spikes) for run, r in runs.items()}, lag)
 
 
@@ -230,7 +231,7 @@ def _agreement(trains: Mapping[str, Array]) -> dict[str, float]:
 
 
 def _decisions(outputs: list[dict[str, Array]]) -> dict[str, float]:
-    """By run; where several layers leave the network, all of them have to decide alike."""
+    """Return the shares of equal decisions by run; several output layers must all agree."""
     wide = [trains for trains in outputs if trains[REFERENCE].shape[2] > 1]
     if not wide or not len(wide[0][REFERENCE]):
         return {}

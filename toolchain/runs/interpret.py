@@ -1,7 +1,7 @@
-"""What a Graph means: a float64 simulator, slow and plain.
+"""Reference interpreter of a Graph: a slow and simple float64 simulator.
 
-Every other simulator and every frontend is held against this one. A graph without delayed edges
-is evaluated layer after layer over the whole time; one with recurrence goes step by step.
+Every other simulator and every frontend is compared with this one. A graph without delayed edges is
+evaluated layer by layer over the whole time; a recurrent graph is evaluated step by step.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ __all__ = ["evaluate", "interpret"]
 
 
 def interpret(graph: Graph, spikes: Array, *, record: bool = False) -> Recording:
-    """Run ``graph`` on ``spikes``, all states starting fresh.
+    """Run ``graph`` on ``spikes``, from its initial states.
 
     Args:
-        graph: what to run; integer parameters of a quantized graph are taken at face value.
+        graph: the network; integer parameters of a quantized graph are used as they are.
         spikes: (batch, time, *input shape).
-        record: also keep spikes, membrane and current of every neuron layer.
+        record: also return spikes, membrane and current of every neuron layer.
 
     Returns:
-        A Recording of float64 arrays. The features of several outputs are flattened and lie side
-        by side in ``spikes``, in the order of ``graph.outputs``.
+        A Recording of float64 arrays. The features of several outputs are flattened and
+        concatenated in ``spikes``, in the order of ``graph.outputs``.
 
     Raises:
         ValueError: ``spikes`` is not of that shape.
@@ -64,7 +64,7 @@ def _inner(shape: Shape) -> str:
 
 
 class _Run:
-    """One run over a batch: states, what delayed edges hold, and what was recorded."""
+    """One run over a batch: states, values in delayed edges, and recorded outputs."""
 
     def __init__(self, graph: Graph, batch: int, record: bool) -> None:
         self.graph = graph
@@ -72,27 +72,27 @@ class _Run:
         self.states = {name: _State(n, batch, record) for name, n in graph.of(Membrane).items()}
         self.outputs = _outputs(graph)
         self.out: list[Array] = []
-        self.held = {
+        self.delayed = {
             (e.pre, e.post): [np.zeros((batch, 1, *graph.shape(e.pre)))] * e.delay
             for e in graph.edges
             if e.delay
         }
 
     def advance(self, x: Array) -> None:
-        """Every node once, over the timesteps of ``x``."""
+        """Evaluate every node once, over the timesteps of ``x``."""
         values: dict[str, Array] = {}
         for name, node, edges in self.steps:
             if name == self.graph.input:
                 values[name] = x
                 continue
             inputs = [
-                self.held[edge.pre, edge.post].pop(0) if edge.delay else values[edge.pre]
+                self.delayed[edge.pre, edge.post].pop(0) if edge.delay else values[edge.pre]
                 for edge in edges
             ]
             state = self.states.get(name)
             values[name] = state.run(inputs[0]) if state else evaluate(node, inputs)
-        for pre, post in self.held:
-            self.held[pre, post].append(values[pre])
+        for pre, post in self.delayed:
+            self.delayed[pre, post].append(values[pre])
         self.out.append(_side_by_side([values[name] for name in self.outputs]))
 
     def recording(self, batch: Shape, record: bool) -> Recording:
@@ -106,16 +106,16 @@ class _Run:
 
 
 def _outputs(graph: Graph) -> tuple[str, ...]:
-    """The Output nodes, one for each signal that leaves the network."""
-    found: dict[tuple[str, int], str] = {}
+    """Return the Output nodes, one for each output signal of the network."""
+    names: dict[tuple[str, int], str] = {}
     for name in graph.of(Output):
         (edge,) = graph.pre(name)
-        found.setdefault((edge.pre, edge.delay), name)
-    return tuple(found.values())
+        names.setdefault((edge.pre, edge.delay), name)
+    return tuple(names.values())
 
 
 def _side_by_side(values: list[Array]) -> Array:
-    """One array as it is; several flattened, (batch, time, all features)."""
+    """Return a single array unchanged; concatenate several, (batch, time, all features)."""
     if len(values) == 1:
         return values[0]
     return np.concatenate([v.reshape(*v.shape[:2], prod(v.shape[2:])) for v in values], axis=2)
@@ -125,7 +125,7 @@ def _side_by_side(values: list[Array]) -> Array:
 
 
 def evaluate(node: Node, inputs: list[Array]) -> Array:
-    """What a node without state makes of ``inputs``, each (batch, time, *features)."""
+    """Evaluate a node without state on ``inputs``, each (batch, time, *features)."""
     x = inputs[0]
     if isinstance(node, Add):
         return np.asarray(sum(inputs[1:], start=inputs[0]))
@@ -149,7 +149,7 @@ def evaluate(node: Node, inputs: list[Array]) -> Array:
 
 
 def _windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape = (1, 1)) -> Array:
-    """(batch, time, channels, out_y, out_x, kernel_y, kernel_x), a view."""
+    """Return a view (batch, time, channels, out_y, out_x, kernel_y, kernel_x)."""
     span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
     views = sliding_window_view(x, span, axis=(3, 4))
     return views[..., :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
@@ -170,7 +170,7 @@ def _conv2d(node: Conv2d, x: Array) -> Array:
 
 
 def _conv1d(node: Conv1d, x: Array) -> Array:
-    """As a convolution over maps one row high."""
+    """Compute the convolution over maps that are one row high."""
     flat = Conv2d(
         weight=node.weight[:, :, None],
         bias=node.bias,
@@ -203,7 +203,7 @@ class _State:
         self.recorded: list[tuple[Array, Array, Array]] | None = [] if record else None
 
     def run(self, x: Array) -> Array:
-        """Outputs (batch, time, *shape) for inputs (batch, time, *features)."""
+        """Return outputs (batch, time, *shape) for inputs (batch, time, *features)."""
         batch, time = x.shape[:2]
         out = np.zeros((batch, time, *self.node.shape))
         for t in range(time):
@@ -255,7 +255,7 @@ class _State:
         return v, np.asarray(n * node.spike_scale)
 
     def record(self) -> LayerRecord:
-        """Everything kept, (batch, time, *shape)."""
+        """Return the recorded states, (batch, time, *shape)."""
         node, steps = self.node, self.recorded or []
         out, v, i = (
             np.stack([step[k] for step in steps], axis=1)

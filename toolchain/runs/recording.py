@@ -1,4 +1,4 @@
-"""What a simulation gives back: spikes of the outputs, and on request every layer's states."""
+"""Results of a simulation: spikes of the outputs, and optionally the states of every layer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ class LayerRecord(Brief):
     Attributes:
         spikes: spike counts, (batch, time, *features).
         v_mem: membrane after the step's reset, same shape.
-        i_syn: synaptic current (first synapse), same shape, or None where there is none.
+        i_syn: synaptic current (first synapse), same shape; None without a synapse.
         i_syn_2: second synapse, or None.
+
+    >>> import numpy as np
+    >>> record = LayerRecord(spikes=np.ones((1, 10, 4), int), v_mem=np.zeros((1, 10, 4), int))
+    >>> int(record.spikes.sum()), record.i_syn is None
+    (40, True)
     """
 
     spikes: Array
@@ -37,12 +42,21 @@ class Recording(Described, Brief):
     """A simulated run.
 
     Attributes:
-        spikes: what leaves the network, (batch, time, *features): integer spike counts, or the
-            membrane where the last layer is a non-spiking readout.
+        spikes: outputs of the network, (batch, time, *features): integer spike counts, or the
+            membrane if the last layer is a non-spiking readout.
         layers: every neuron layer under the user's own name; empty unless recorded.
-        saturations: how often a state was clamped at the edge of its word, by layer.
+        saturations: number of times a state was clamped at the limit of its word, by layer.
         dt: length of a step, s, or None.
-        activity: how busy the chip was, for an estimate; None unless recorded on a chip, with dt.
+        activity: counts of operations, for an estimate; None unless recorded on a chip, with dt.
+
+    >>> import numpy as np
+    >>> from toolchain.ir import Graph, Input, Neuron, Output
+    >>> from toolchain.runs.interpret import interpret
+    >>> lif = Neuron(shape=(2,), alpha_mem=0.5, v_threshold=1.0)
+    >>> graph = Graph.chain({"input": Input(shape=(2,)), "lif": lif, "output": Output()})
+    >>> run = interpret(graph, np.array([[[1, 0], [3, 0]]]), record=True)
+    >>> isinstance(run, Recording), run.spikes.tolist(), run.layers["lif"].v_mem.shape
+    (True, [[[1.0, 0.0], [3.0, 0.0]]], (1, 2, 2))
     """
 
     spikes: Array
@@ -87,15 +101,20 @@ def _row(name: str, spikes: Array) -> tuple[str, str, str, str]:
 
 
 def count_agreement(wanted: Array, got: Array) -> float:
-    r"""How far two sets of spike trains agree in their counts, 0..1.
+    r"""Return the agreement of two sets of spike trains in their counts, 0..1.
 
     .. math:: 1 - \frac{\sum |n - m|}{\sum \max(n, m)}
 
-    over all samples and neurons, with n and m the spikes of one neuron in one sample; 1 where
-    nobody spikes.
+    over all samples and neurons, with n and m the spikes of one neuron in one sample; 1 if there
+    are no spikes.
 
     Args:
-        wanted, got: spikes, (batch, time, *features), of one shape.
+        wanted: spikes, (batch, time, *features).
+        got: spikes to compare, of the same shape.
+
+    >>> import numpy as np
+    >>> count_agreement(np.array([[[1, 0], [1, 1]]]), np.array([[[1, 0], [0, 1]]]))
+    0.6666666666666667
     """
     n, m = wanted.sum(axis=1), got.sum(axis=1)
     most = float(np.maximum(n, m).sum())
@@ -103,12 +122,18 @@ def count_agreement(wanted: Array, got: Array) -> float:
 
 
 def aligned(wanted: Array, got: Array, lag: int) -> tuple[Array, Array]:
-    """The timesteps of two runs that answer each other, of ``wanted`` and of ``got``.
+    """Return the timesteps that two runs have in common, of ``wanted`` and of ``got``.
 
     Args:
-        wanted, got: (batch, time, *features), of one length.
-        lag: timesteps by which ``got`` is later; negative where it is earlier. Steps that one of
-            them lacks are left out.
+        wanted: (batch, time, *features).
+        got: (batch, time, *features), with as many timesteps.
+        lag: timesteps by which ``got`` is later; negative if it is earlier. Steps that only one
+            of them has are omitted.
+
+    >>> import numpy as np
+    >>> wanted, got = np.array([[[1], [2], [3]]]), np.array([[[0], [1], [2]]])
+    >>> [part.ravel().tolist() for part in aligned(wanted, got, lag=1)]
+    [[1, 2], [1, 2]]
     """
     if lag < 0:
         got, wanted = aligned(got, wanted, -lag)

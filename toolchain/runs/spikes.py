@@ -1,4 +1,4 @@
-"""Input spikes from outside: counts a timestep, or events with a time and an address."""
+"""Input spikes of the user: counts a timestep, or events with a time and an address."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.ir import Graph
 
-__all__ = ["Spikes", "are_events", "fitted"]
+__all__ = ["InputSpikes", "are_events", "fitted"]
 
-Spikes: TypeAlias = Array | Sequence[Array]
-"""Counts (batch, time, *features); or, for a chip that takes events, event arrays: structured,
+InputSpikes: TypeAlias = Array | Sequence[Array]
+"""Counts (batch, time, *features); or, for a chip that takes events, structured arrays of events
 with fields ``x, y, t, p`` (column, row, µs, channel), one or a list of them, one a sample.
 """
 
 
-def are_events(spikes: Any) -> TypeGuard[Spikes]:
-    """Whether that is a structured array, or a list or tuple with one in it."""
+def are_events(spikes: Any) -> TypeGuard[InputSpikes]:
+    """Return whether ``spikes`` is a structured array, or a list or tuple that contains one."""
     parts = spikes if isinstance(spikes, list | tuple) else [spikes]
     return any(isinstance(part, np.ndarray) and part.dtype.names is not None for part in parts)
 
 
 def fitted(graph: Graph, spikes: Any, what: str) -> Array:
-    """Counts with the axes of length 1 that the graph's input has.
+    """Return counts with the axes of length 1 that the graph's input has.
 
     Raises:
-        ValueError: they have another shape; ``what`` says what they are.
+        ValueError: they have another shape; the message begins with ``what``.
     """
     spikes = np.asarray(spikes)
     if spikes.dtype.kind == "f":  # sums of narrow floats are not exact: 2048 + 1 is 2048

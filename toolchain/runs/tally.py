@@ -1,7 +1,7 @@
-"""Spikes of each neuron over a whole run, at a small part of what simulating it took.
+"""Spike counts of each neuron over a whole run, fast in comparison with its simulation.
 
-Blocks of timesteps are added up in the narrow integers they are stored in, as many as these can
-hold, then in wider ones.
+Blocks of timesteps are added in the narrow integers in which they are stored, as many as fit, then
+in wider integers.
 """
 
 from __future__ import annotations
@@ -13,56 +13,56 @@ from toolchain.arrays import Array
 __all__ = ["active_of_each", "spikes_of_each"]
 
 BLOCK = 4096
-"""Numbers that are added in one go at least: enough to pay for the call, and near the processor."""
+"""Smallest number of values in one addition: it amortizes the call and fits the caches."""
 
 WIDER = {1: np.int16, 2: np.int32, 4: np.int64, 8: np.int64}
 
 
 def spikes_of_each(spikes: Array) -> Array:
-    """Spikes (batch, time, *features) of each neuron, (neurons,), int64.
+    """Count the spikes (batch, time, *features) of each neuron, (neurons,), int64.
 
     Raises:
-        ValueError: a count is negative, no number or no whole one.
+        ValueError: a count is negative, not a number or not whole.
     """
     rows = _rows(spikes)
     if not rows.size:
         return np.zeros(rows.shape[1], np.int64)
     if not rows.min() >= 0:  # so that NaN is refused too
-        raise ValueError("spikes are counts >= 0")
+        raise ValueError("spikes must be counts >= 0")
     if rows.dtype.kind == "f":
         if not np.array_equal(rows, np.floor(rows)) or float(rows.max()) > 2**31:
-            raise ValueError("spikes are whole counts")
+            raise ValueError("spikes must be whole counts")
         # a narrow float stops counting: 2048 + 1 is 2048 in float16
         return np.asarray(rows.sum(axis=0, dtype=np.float64).astype(np.int64))
     return _added(rows, max(1, int(rows.max())))
 
 
 def active_of_each(spikes: Array) -> Array:
-    """Timesteps of all samples in which each neuron spikes at all, (neurons,), int64."""
+    """Count the timesteps of all samples in which each neuron spikes, (neurons,), int64."""
     few = spikes.dtype.kind == "b" or not spikes.size or spikes.max() <= 1
     return spikes_of_each(spikes if few else spikes > 0)
 
 
 def _rows(spikes: Array) -> Array:
-    """(steps of all samples, neurons)."""
+    """Return the counts as (steps of all samples, neurons)."""
     spikes = np.asarray(spikes)
     if spikes.dtype.kind == "b":
         spikes = spikes.view(np.uint8)
     if spikes.dtype.kind not in "iuf":
-        raise ValueError(f"spikes are counts, got an array of type {spikes.dtype}")
+        raise ValueError(f"spikes must be counts, got an array of type {spikes.dtype}")
     return spikes.reshape(int(np.prod(spikes.shape[:2])), int(np.prod(spikes.shape[2:])))
 
 
 def _added(rows: Array, peak: int) -> Array:
-    """Column sums of whole numbers 0..peak."""
-    found = np.zeros(rows.shape[1], np.int64)
+    """Return the column sums of whole numbers 0..peak."""
+    sums = np.zeros(rows.shape[1], np.int64)
     while True:
-        room = int(np.iinfo(rows.dtype).max) // peak
-        parts = min(room, rows.size // BLOCK, len(rows))
+        addends = int(np.iinfo(rows.dtype).max) // peak  # so many cannot overflow the word
+        parts = min(addends, rows.size // BLOCK, len(rows))
         if parts < 2:
-            return np.asarray(found + rows.sum(axis=0, dtype=np.int64))
+            return np.asarray(sums + rows.sum(axis=0, dtype=np.int64))
         length = len(rows) // parts
-        found += rows[parts * length :].sum(axis=0, dtype=np.int64)
+        sums += rows[parts * length :].sum(axis=0, dtype=np.int64)
         blocks = rows[: parts * length].reshape(parts, length * rows.shape[1])
         added = np.add.reduce(blocks, axis=0, dtype=rows.dtype)
         rows = added.reshape(length, rows.shape[1]).astype(WIDER[rows.dtype.itemsize])

@@ -21,9 +21,9 @@ from toolchain.ir import (
     Identity,
     Input,
     Linear,
+    MembraneReadout,
     Neuron,
     Output,
-    Readout,
     Scale,
     SumPool2d,
 )
@@ -329,7 +329,7 @@ def test_an_average_that_no_weight_took_up_is_refused():
     [
         Identity(was="Dropout"),
         BatchNorm(mean=[0], var=[1], gamma=[1], beta=[0], eps=1e-5),
-        Readout(shape=(1, 8, 8)),
+        MembraneReadout(shape=(1, 8, 8)),
         Flatten(),
     ],
     ids=lambda node: type(node).__name__,

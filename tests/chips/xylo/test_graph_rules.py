@@ -20,9 +20,9 @@ from toolchain.ir import (
     Identity,
     Input,
     Linear,
+    MembraneReadout,
     Neuron,
     Output,
-    Readout,
     SumPool2d,
 )
 
@@ -311,7 +311,7 @@ def test_a_flattening_within_the_network_is_refused_by_name():
     [
         Identity(was="Dropout"),
         BatchNorm(mean=[0, 0], var=[1, 1], gamma=[1, 1], beta=[0, 0], eps=1e-5),
-        Readout(shape=(2,)),
+        MembraneReadout(shape=(2,)),
     ],
     ids=lambda node: type(node).__name__,
 )

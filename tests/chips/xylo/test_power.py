@@ -224,7 +224,8 @@ def test_a_microphone_doubles_what_the_clock_costs_on_the_pads(mhz, read):
         (
             A3,
             {"configuration": "open"},
-            "configuration of xylo_a3 is one of mapped, unmapped, monitored, ram_open, got 'open'",
+            "configuration of xylo_a3 must be one of mapped, unmapped, monitored, ram_open, "
+            "got 'open'",
         ),
         (
             A3,

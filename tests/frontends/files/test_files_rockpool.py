@@ -14,7 +14,7 @@ from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.files import rockpool_json
 from toolchain.frontends.files.rockpool_check import check_layers
 from toolchain.frontends.files.rockpool_fields import SavedLayer
-from toolchain.ir import Readout
+from toolchain.ir import MembraneReadout
 from toolchain.runs.interpret import interpret
 
 FILES = archive.DATA / "rockpool_json"
@@ -53,7 +53,7 @@ def test_a_recorded_file_gives_the_spikes_of_its_network(name):
     graph = load(FILES / f"{name}.json")
     gave = interpret(graph, archive.unpack(RECORDED["input"])).spikes
     wanted = archive.unpack(CASES[name]["output"])
-    if graph.of(Readout):  # gives numbers, which were recorded in single precision
+    if graph.of(MembraneReadout):  # gives numbers, which were recorded in single precision
         np.testing.assert_allclose(gave, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max())
     else:
         np.testing.assert_array_equal(gave, wanted)
@@ -238,7 +238,7 @@ FAULTS = {
     ),
     "time constant": (
         changed(LIF, tau_mem="[1, -1]"),
-        "1_LIFTorch: Neuron.alpha_mem lies outside 0..1",
+        "1_LIFTorch: Neuron.alpha_mem must be in 0..1",
     ),
     "shapes": (
         changed(LINEAR, weight="[[1, 2, 3]]"),
@@ -248,7 +248,7 @@ FAULTS = {
     "truth": (changed(LIF, dt="true"), "1_LIFTorch: dt is not an array of 0 axes"),
     "limit": (
         changed(LIF, max_spikes_per_dt="0.5"),
-        "1_LIFTorch: Neuron.max_spikes starts at 1, got 0",
+        "1_LIFTorch: Neuron.max_spikes must be >= 1, got 0",
     ),
     "number": (changed(LIF, _has_rec="1"), "1_LIFTorch: _has_rec contains numbers"),
     "layer unknown": (

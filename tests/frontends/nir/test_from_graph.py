@@ -24,9 +24,9 @@ from toolchain.ir import (
     Identity,
     Input,
     Linear,
+    MembraneReadout,
     Neuron,
     Output,
-    Readout,
     Scale,
     Sensor,
     SumPool2d,
@@ -85,7 +85,7 @@ def neurons(draw, size):
             fields["syn_order"] = draw(st.sampled_from(["add_decay", "decay_add"]))
     fields["v_init"] = each(numbers)
     if draw(st.booleans()):
-        return Readout(**fields)
+        return MembraneReadout(**fields)
     fields["v_threshold"] = each(st.floats(0.1, 2))
     fields["compare"] = draw(st.sampled_from(["ge", "gt"]))
     fields["max_spikes"] = draw(st.sampled_from([None, 1, 31]))
@@ -184,9 +184,9 @@ def test_one_axis_comes_back_and_provenance_with_it():
         neuron(alpha_mem=0.9, alpha_syn=[0.5], syn_order="add_decay", gain=2.0),
         neuron(alpha_mem=np.array([0.0, 0.5, 0.9]), reset="value", v_reset=-0.3),
         neuron(alpha_mem=0.0, reset="none"),
-        Readout(shape=(3,), alpha_mem=0.9, gain=0.5),
-        Readout(shape=(3,)),
-        Readout(shape=(3,), alpha_mem=0.9, alpha_syn=[0.5]),
+        MembraneReadout(shape=(3,), alpha_mem=0.9, gain=0.5),
+        MembraneReadout(shape=(3,)),
+        MembraneReadout(shape=(3,), alpha_mem=0.9, alpha_syn=[0.5]),
     ],
 )
 def test_what_nir_can_say_is_in_its_own_fields(node):

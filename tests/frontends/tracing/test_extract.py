@@ -164,7 +164,7 @@ def test_recurrence_becomes_a_delayed_edge_behind_the_weight():
 
 def test_a_readout_does_not_spike():
     graph = extract(net(torch_nn.Linear(4, 3), nn.ExpLeak(10.0, tau_syn=3.0)), spikes(2, 20, 4))
-    assert type(graph["1"]).__name__ == "Readout"
+    assert type(graph["1"]).__name__ == "MembraneReadout"
     assert graph.provenance["self_check"].startswith("0 of 0 spikes")
 
 
@@ -487,7 +487,7 @@ def test_a_synnet_is_read_with_either_output():
     assert [node.max_spikes for node in graph.of(Neuron).values()] == [31, 1]
     net.output = "vmem"
     readout = extract(net, spikes(2, 20, 4))["seq.out_neurons"]
-    assert type(readout).__name__ == "Readout"
+    assert type(readout).__name__ == "MembraneReadout"
 
 
 def test_a_user_network_may_unpack_what_these_layers_give():

@@ -234,8 +234,8 @@ Listed.__module__, Listed.__qualname__ = "spikingjelly.activation_based.neuron",
 def test_a_layer_may_give_its_steps_as_a_list():
     model = Net(lambda net, x: torch.stack(net.listed(net.fc(x)), dim=1), listed=Listed())
     graph = extract(model, spikes(9, 2, 4))
-    assert type(graph["listed"]).__name__ == "Readout"
-    assert wiring(graph)[1:3] == ["fc = Linear <- input", "listed = Readout <- fc"]
+    assert type(graph["listed"]).__name__ == "MembraneReadout"
+    assert wiring(graph)[1:3] == ["fc = Linear <- input", "listed = MembraneReadout <- fc"]
 
 
 # ---- the copy that is run ----

@@ -433,7 +433,7 @@ def test_membranes_returned_beside_spikes_are_left_out_and_told():
 def test_the_membrane_of_a_layer_without_reset_is_a_readout():
     model = Net(tutorial(lambda spk, mem: mem), out=Leaky(0.9, reset_mechanism="none"))
     graph = extract(model, spikes(12, 2, 4))
-    assert type(graph["out"]).__name__ == "Readout"
+    assert type(graph["out"]).__name__ == "MembraneReadout"
     assert graph.provenance["self_check"] == "0 of 192 spikes differ on sample and random spikes"
     with torch.no_grad():
         wanted = model(spikes(12, 2, 4)).numpy().swapaxes(0, 1)

@@ -27,7 +27,7 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Layer
 from toolchain.frontends.frameworks.kinds import kind
 from toolchain.frontends.tracing.outputs import without_spikes
-from toolchain.ir import Neuron, Readout
+from toolchain.ir import MembraneReadout, Neuron
 from toolchain.ir.store import pack_graph
 from toolchain.runs.interpret import interpret
 
@@ -264,7 +264,7 @@ def leaf_faults(graph, leaves):
             yield f"{entry['name']}: the stand-in is no layer: {layer}"
             continue
         fragment = layer.adapter(entry["name"], module, tuple(entry["features"]))
-        if isinstance(graph[fragment.exit], Readout):
+        if isinstance(graph[fragment.exit], MembraneReadout):
             fragment = without_spikes(fragment)  # as a network was that returns its membrane
         for name, node in fragment.nodes.items():
             now = {"kind": type(node).__name__, **node.parameters()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import Timing
-from toolchain.runs import Activity, LayerActivity, LayerRecord, Recording, Spikes
+from toolchain.runs import Activity, InputSpikes, LayerActivity, LayerRecord, Recording
 from toolchain.runs.activity import spikes_per_step, step_length
 from toolchain.runs.tally import spikes_of_each
 
@@ -66,7 +66,7 @@ class ToyProgram:
 # ---- simulation ----
 
 
-def as_counts(program: ToyProgram, spikes: Spikes) -> Array:
+def as_counts(program: ToyProgram, spikes: InputSpikes) -> Array:
     """Return counts int64 (batch, time, inputs); ValueError where they are none."""
     given = np.asarray(spikes)
     inputs = program.layers[0].weight.shape[1]
@@ -90,7 +90,7 @@ class ToySession:
         """Return all membranes to 0."""
         self._membranes = {}
 
-    def simulate(self, spikes: Spikes, record: bool = False) -> Recording:
+    def simulate(self, spikes: InputSpikes, record: bool = False) -> Recording:
         """Continue with more timesteps."""
         counts = as_counts(self.program, spikes)
         layers: dict[str, LayerRecord] = {}
@@ -122,7 +122,7 @@ class ToySession:
         )
 
 
-def run(program: ToyProgram, spikes: Spikes, record: bool, timing: Timing) -> Recording:
+def run(program: ToyProgram, spikes: InputSpikes, record: bool, timing: Timing) -> Recording:
     """Run from rest."""
     del timing
     return ToySession(program).simulate(spikes, record)
@@ -131,7 +131,9 @@ def run(program: ToyProgram, spikes: Spikes, record: bool, timing: Timing) -> Re
 # ---- counts ----
 
 
-def _counts(program: ToyProgram, spikes: Spikes, layers: Mapping[str, LayerRecord]) -> Activity:
+def _counts(
+    program: ToyProgram, spikes: InputSpikes, layers: Mapping[str, LayerRecord]
+) -> Activity:
     given = as_counts(program, spikes)
     steps = max(1, given.shape[0] * given.shape[1])
     fired = [
@@ -164,7 +166,7 @@ def _activity(program: ToyProgram, fired: list[Array], steps: int) -> Activity:
     return Activity(layers=(first, *layers), steps=steps, dt=step_length(program.dt))
 
 
-def activity(program: ToyProgram, spikes: Spikes) -> Activity:
+def activity(program: ToyProgram, spikes: InputSpikes) -> Activity:
     """Count on spikes."""
     step_length(program.dt)
     found = run(program, spikes, True, "clocked").activity

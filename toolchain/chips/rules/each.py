@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from toolchain.chips.rules.findings import C, Findings, Rule, S, finding
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.hardware import Choice, Quantity
+from toolchain.hardware import AllowedValues, Quantity
 
 __all__ = ["At", "each"]
 
@@ -37,7 +37,7 @@ class At(Generic[S, C, T]):
         self,
         message: str,
         need: float | None = None,
-        quantity: Quantity | Choice | None = None,
+        quantity: Quantity | AllowedValues | None = None,
         *,
         where: str | None = None,
         limit: float | None = None,

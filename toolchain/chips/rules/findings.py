@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from toolchain.diagnostics import Advice, Diagnostic, Severity
-from toolchain.hardware import Choice, Quantity
+from toolchain.hardware import AllowedValues, Quantity
 from toolchain.hardware.chip import SpecBase
 from toolchain.report import count
 
@@ -43,7 +43,7 @@ def finding(
     where: str,
     message: str,
     need: float | None = None,
-    quantity: Quantity | Choice | None = None,
+    quantity: Quantity | AllowedValues | None = None,
     chip: SpecBase | None = None,
     *,
     limit: float | None = None,

@@ -12,12 +12,12 @@ from toolchain.chips.speck.simulate.run import simulate
 from toolchain.ir.fan_out import conv_fan_out
 from toolchain.runs import Activity, LayerActivity
 from toolchain.runs.activity import spikes_per_step, step_length
-from toolchain.runs.spikes import Spikes
+from toolchain.runs.spikes import InputSpikes
 
 __all__ = ["activity", "activity_at", "of_run"]
 
 
-def activity(program: SpeckProgram, spikes: Spikes) -> Activity:
+def activity(program: SpeckProgram, spikes: InputSpikes) -> Activity:
     """Simulate a raster (batch, time, channels, height, width) or events and return the activity.
 
     Raises:

@@ -14,7 +14,7 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.ir import Graph, Neuron
 from toolchain.passes import fold_sensor_pool, linear_to_conv
-from toolchain.runs import Spikes
+from toolchain.runs import InputSpikes
 
 __all__ = ["counts", "lag", "lags", "lower", "shape"]
 
@@ -41,7 +41,7 @@ def lag(graph: Graph) -> int:
     return 0
 
 
-def counts(events: Spikes, shape: Shape, dt: float) -> Array:
+def counts(events: InputSpikes, shape: Shape, dt: float) -> Array:
     """Convert event arrays to a raster of counts in steps of ``dt`` s."""
     channels, height, width = (*shape, 1, 1)[:3]
     return to_raster(events, (channels, height, width), dt)

@@ -9,14 +9,14 @@ from toolchain.chips.speck.outputs import flat_outputs, own_channels
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.order import order_sensitivity
 from toolchain.chips.speck.simulate.run import simulate
-from toolchain.runs import LayerRecord, OrderSpread, Recording, Spikes
+from toolchain.runs import InputSpikes, LayerRecord, OrderSpread, Recording
 
 __all__ = ["order_spread", "record_run"]
 
 
 def record_run(
     program: SpeckProgram,
-    spikes: Spikes,
+    spikes: InputSpikes,
     record: bool,
     timing: Timing,
 ) -> Recording:
@@ -40,7 +40,9 @@ def record_run(
     )
 
 
-def order_spread(program: SpeckProgram, spikes: Spikes, options: Options) -> OrderSpread | None:
+def order_spread(
+    program: SpeckProgram, spikes: InputSpikes, options: Options
+) -> OrderSpread | None:
     """Run event timing with simultaneous events in several orders; see ``order_sensitivity``.
 
     Of several outputs, the least reliable decision counts. None without permutations.

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, NonNegativeInt
 
 from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.hardware.power import Power
-from toolchain.hardware.quantity import Choice, Quantity, SpecModel, counted_in, measured_in
+from toolchain.hardware.quantity import AllowedValues, Quantity, SpecModel, counted_in, measured_in
 
 __all__ = [
     "SpeckChip",
@@ -25,7 +25,7 @@ __all__ = [
 
 SpeckBits = Annotated[Quantity, counted_in("bit")]
 Pixels = Annotated[Quantity, counted_in("px")]
-PixelChoice = Annotated[Choice, counted_in("px")]
+PixelChoice = Annotated[AllowedValues, counted_in("px")]
 WordCount = Annotated[Quantity, counted_in("word")]
 BiasWordCount = Annotated[Quantity, counted_in("word", least=0)]
 Time = Annotated[Quantity, measured_in("µs")]

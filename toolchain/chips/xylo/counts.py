@@ -10,14 +10,14 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
-from toolchain.runs import Activity, LayerActivity, Spikes
+from toolchain.runs import Activity, InputSpikes, LayerActivity
 from toolchain.runs.activity import spikes_per_step, step_length
 from toolchain.runs.tally import active_of_each, spikes_of_each
 
 __all__ = ["activity", "activity_at", "of_run"]
 
 
-def activity(program: XyloProgram, spikes: Spikes) -> Activity:
+def activity(program: XyloProgram, spikes: InputSpikes) -> Activity:
     """Simulate the program on ``spikes`` (batch, time, *features) and count its activity.
 
     Raises:

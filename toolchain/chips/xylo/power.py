@@ -130,7 +130,7 @@ def _clocks(
             clock_hz=clock,
             modes=modes,
             wanted_hz=cycles * (1 + MARGIN),
-            made_hz=reachable_clock(chip, cycles * (1 + MARGIN)),
+            available_hz=reachable_clock(chip, cycles * (1 + MARGIN)),
             what=f"{what}, with {100 * MARGIN:.0f} % to spare,",
         )
         for what, cycles in work.items()

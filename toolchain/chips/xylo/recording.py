@@ -12,13 +12,13 @@ from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
-from toolchain.runs import LayerRecord, Recording, Spikes
+from toolchain.runs import InputSpikes, LayerRecord, Recording
 
 __all__ = ["record_run"]
 
 
 def record_run(
-    program: XyloProgram, spikes: Spikes, record: bool, timing: Timing = "clocked"
+    program: XyloProgram, spikes: InputSpikes, record: bool, timing: Timing = "clocked"
 ) -> Recording:
     """Run the integer core, which is clocked, on counts (batch, time, *features)."""
     del timing

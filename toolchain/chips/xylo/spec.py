@@ -11,9 +11,9 @@ from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.hardware.power import Power
 from toolchain.hardware.quantity import (
     FrozenMap,
+    NameTable,
     Quantity,
     SpecModel,
-    Table,
     counted_in,
     measured_in,
 )
@@ -145,7 +145,7 @@ class XyloChip(SynSenseChip):
     sensor: str
     hibernation: bool
     limits: XyloLimits
-    memories: Table[XyloMemory] = Field(default_factory=lambda: FrozenMap({}))
+    memories: NameTable[XyloMemory] = Field(default_factory=lambda: FrozenMap({}))
     clock: XyloClock
     power: XyloPower
 

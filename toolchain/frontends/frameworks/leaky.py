@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError, array, pair
 from toolchain.frontends.frameworks.torch_layers import linear
-from toolchain.ir import Add, Edge, Neuron, Node, Readout, Sensor, SumPool2d
+from toolchain.ir import Add, Edge, MembraneReadout, Neuron, Node, Sensor, SumPool2d
 
 __all__ = [
     "DecayReader",
@@ -60,7 +60,7 @@ def readout(name: str, module: Any, features: Shape, *, decays: DecayReader) -> 
         raise UnsupportedError(
             "min_v_mem: a readout without spikes has no lower bound; leave min_v_mem at None"
         )
-    return Fragment.of(name, Readout(**_membrane(features, *decays(module))))
+    return Fragment.of(name, MembraneReadout(**_membrane(features, *decays(module))))
 
 
 def recurrent(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
@@ -96,7 +96,7 @@ def loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = No
 def _membrane(
     features: Shape, alpha_mem: Tensor | None, alpha_syn: Tensor | None, gain: Tensor | None
 ) -> dict[str, Any]:
-    """Return the fields that Neuron and Readout share."""
+    """Return the fields that Neuron and MembraneReadout share."""
     fields: dict[str, Any] = {"shape": features, "syn_order": "add_decay"}
     if alpha_mem is not None:
         fields["alpha_mem"] = array(alpha_mem)

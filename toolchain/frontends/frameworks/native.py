@@ -21,7 +21,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import identity
-from toolchain.ir import Linear, Neuron, Readout
+from toolchain.ir import Linear, MembraneReadout, Neuron
 from toolchain.nn.spiking import MembraneLayer
 from toolchain.nn.state import StatefulLayer
 
@@ -49,7 +49,9 @@ def _cuba(name: str, module: nn.CubaLIF | nn.LIFTorch, features: Shape) -> Fragm
         "bias": array(module.bias),
     }
     if isinstance(module, nn.LIFTorch) and module.emits == "vmem":
-        return Fragment(nodes={name: Readout(**membrane)}, entry=name, exit=name, dt=module.dt)
+        return Fragment(
+            nodes={name: MembraneReadout(**membrane)}, entry=name, exit=name, dt=module.dt
+        )
     neuron = Neuron(
         **membrane,
         v_threshold=array(module.threshold),

@@ -34,7 +34,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
     pair,
 )
-from toolchain.ir import Add, Conv2d, Edge, Linear, Neuron, Readout
+from toolchain.ir import Add, Conv2d, Edge, Linear, MembraneReadout, Neuron
 
 __all__ = ["LAYERS", "REFUSED"]
 
@@ -111,14 +111,14 @@ def _iaf(name: str, module: Any, features: Shape) -> Fragment:
 
 
 def _readout(name: str, module: Any, features: Shape) -> Fragment:
-    node = Readout(**_membrane(module, features))
+    node = MembraneReadout(**_membrane(module, features))
     return Fragment(nodes={name: node}, entry=name, exit=name, dt=_dt(module))
 
 
 def _linear_readout(name: str, module: Any, features: Shape) -> Fragment:
     before = f"{name}.input_weights"
     weight = array(module.input_weights)
-    node = Readout(**_membrane(module, weight.shape[:1]))
+    node = MembraneReadout(**_membrane(module, weight.shape[:1]))
     return Fragment(
         nodes={before: Linear(weight=weight), name: node},
         edges=(Edge(before, name),),

@@ -9,7 +9,7 @@ Per step, for each neuron with its synapses ``s``::
 LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are read from the layer's own properties,
 whichever ``leak_mode`` it trains. Weights are (inputs, outputs), the transpose of torch's.
 
-ExpSynTorch, a synapse alone, is a Readout with alpha_mem = 0, whose membrane equals the current.
+ExpSynTorch, a synapse alone, is a MembraneReadout with alpha_mem = 0, whose membrane equals the current.
 
 Source: rockpool 3.1.0 as observed.
 """
@@ -32,7 +32,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import identity
-from toolchain.ir import Linear, Neuron, Node, Readout, decay
+from toolchain.ir import Linear, MembraneReadout, Neuron, Node, decay
 
 __all__ = ["LAYERS", "REFUSED"]
 
@@ -72,7 +72,9 @@ def _neuron(module: Any, alpha_mem: Array, alpha_syn: Array | None = None) -> Ne
 def _exp_syn(name: str, module: Any, features: Shape) -> Fragment:
     _check_no_noise(module)
     beta = decay(array(module.tau), float(module.dt))[..., None]
-    node = Readout(shape=features, alpha_mem=np.zeros(()), alpha_syn=beta, syn_order="add_decay")
+    node = MembraneReadout(
+        shape=features, alpha_mem=np.zeros(()), alpha_syn=beta, syn_order="add_decay"
+    )
     return _single_node(name, node, module)
 
 

@@ -38,7 +38,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import TORCH_LAYERS, identity
-from toolchain.ir import Add, Edge, Flatten, Linear, Neuron, Readout
+from toolchain.ir import Add, Edge, Flatten, Linear, MembraneReadout, Neuron
 
 __all__ = ["LAYERS", "REFUSED"]
 
@@ -147,9 +147,9 @@ def _readout(name: str, module: Any, features: Shape) -> Fragment:
         )
     tau = getattr(module, "tau", None)
     if tau is None:
-        return Fragment.of(name, Readout(shape=features))
+        return Fragment.of(name, MembraneReadout(shape=features))
     rate = 1 / _number(tau)
-    return Fragment.of(name, Readout(shape=features, alpha_mem=1 - rate, gain=rate))
+    return Fragment.of(name, MembraneReadout(shape=features, alpha_mem=1 - rate, gain=rate))
 
 
 # ---- recurrence ----

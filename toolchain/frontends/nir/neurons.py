@@ -12,13 +12,13 @@ from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.dialects import Dialect
 from toolchain.frontends.nir.nodes import NirNode
 from toolchain.frontends.nir.steps import snap_to_one
-from toolchain.ir import Neuron, Node, Readout
+from toolchain.ir import MembraneReadout, Neuron, Node
 from toolchain.ir.neuron import ResetWhen
 
 __all__ = ["NEURONS", "Reading", "fields_of", "neuron"]
 
 NEURONS = ("CubaLI", "CubaLIF", "I", "IF", "LI", "LIF", "Threshold")
-"""Primitives that become a Neuron or a Readout."""
+"""Primitives that become a Neuron or a MembraneReadout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def fields_of(node: NirNode) -> dict[str, Array]:
 
 
 def neuron(node: NirNode, shape: Shape, reading: Reading, *, recurrent: bool = False) -> Node:
-    """Convert ``node`` to a Neuron or Readout of ``shape``.
+    """Convert ``node`` to a Neuron or MembraneReadout of ``shape``.
 
     Args:
         node: one of ``NEURONS``.
@@ -66,7 +66,7 @@ def neuron(node: NirNode, shape: Shape, reading: Reading, *, recurrent: bool = F
     parameters = {**_dynamics(node.type, fields, reading), **_start(fields, reading)}
     parameters |= {k: _collapse(value) for k, value in parameters.items() if k != "alpha_syn"}
     if "v_threshold" not in fields:
-        return Readout(shape=shape, **parameters)
+        return MembraneReadout(shape=shape, **parameters)
     spikes = _spikes(fields, reading)
     return Neuron(
         shape=shape, **parameters, **spikes, **_reset(node.type, fields, reading, recurrent)

@@ -28,10 +28,10 @@ from toolchain.ir import (
     Input,
     Linear,
     Membrane,
+    MembraneReadout,
     Neuron,
     Node,
     Output,
-    Readout,
     Scale,
     SumPool2d,
 )
@@ -221,7 +221,7 @@ def _membrane(node: Membrane, dt: float) -> NirNode:
         fields["v_threshold"] = node.v_threshold
         if node.reset != "subtract":
             fields["v_reset"] = node.v_reset
-    kind = _kind(isinstance(node, Readout), leaky, node.alpha_syn is not None)
+    kind = _kind(isinstance(node, MembraneReadout), leaky, node.alpha_syn is not None)
     return NirNode(type=kind, fields={name: broadcast(value) for name, value in fields.items()})
 
 

@@ -16,7 +16,7 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor
 from toolchain.frontends.tracing.functions import SAME
-from toolchain.ir import Neuron, Readout
+from toolchain.ir import MembraneReadout, Neuron
 from toolchain.ir.neuron import Membrane
 
 _OUT_OF_REACH = 2**15 - 1  # rockpool's SynNet gives neurons that must not fire this threshold
@@ -97,7 +97,7 @@ def _is_readout(layer: Layer | str | None, module: nn.Module, indices: set[int])
 
 
 def without_spikes(fragment: Fragment) -> Fragment:
-    """Return the fragment of a neuron that never resets as the Readout of its membrane.
+    """Return the fragment of a neuron that never resets as the MembraneReadout of its membrane.
 
     Raises:
         UnsupportedError: the neuron's spikes act on its membrane.
@@ -113,7 +113,7 @@ def without_spikes(fragment: Fragment) -> Fragment:
         )
     membrane_fields = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(
-        nodes={fragment.exit: Readout(**membrane_fields)},
+        nodes={fragment.exit: MembraneReadout(**membrane_fields)},
         entry=fragment.entry,
         exit=fragment.exit,
         dt=fragment.dt,

@@ -10,7 +10,7 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.at import AtConnection, AtCore, connections, cores, weights
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Severity
-from toolchain.hardware import Choice, Quantity
+from toolchain.hardware import AllowedValues, Quantity
 from toolchain.report import count
 
 __all__ = ["SHAPES"]
@@ -130,7 +130,7 @@ def _square(limit: Quantity) -> str:
     return shape_text([int(limit.value)] * 2)
 
 
-def _any_of(allowed: Choice) -> str:
+def _any_of(allowed: AllowedValues) -> str:
     return text_of_ids(allowed.values, "or")
 
 

@@ -19,12 +19,12 @@ from toolchain.chips.xylo.dashes import formulas
 from toolchain.chips.xylo.quantize.plan import XyloWords
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Membrane
-from toolchain.passes.quantize import Bits, Scale, rounded, scales
+from toolchain.passes.quantize import QuantizationScale, WordWidths, rounded, scales
 
 __all__ = ["channel", "one_scale"]
 
 
-def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
+def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, QuantizationScale]]:
     """Quantize with one scale a neuron, for all its weights, its bias and its threshold.
 
     Rockpool's ``channel_quantize`` differs in that it leaves hidden biases unscaled where neurons
@@ -39,7 +39,7 @@ def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
     return rounded(with_nearest_shifts(graph, chip), found), found
 
 
-def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Scale]]:
+def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, QuantizationScale]]:
     """Quantize with one scale for all hidden neurons and one for the outputs (``global``).
 
     Rockpool's ``global_quantize`` differs in that it scales the biases of the outputs as hidden
@@ -76,10 +76,10 @@ def with_nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
     return graph.map(Membrane, rounded_node)
 
 
-def _widths(chip: XyloChip) -> Bits:
+def _widths(chip: XyloChip) -> WordWidths:
     """Return the widths of the chip's words, bit."""
     limits = chip.limits
-    return Bits(
+    return WordWidths(
         weight=int(limits.weight_width.value),
         bias=None if limits.bias_width is None else int(limits.bias_width.value),
         threshold=int(limits.threshold_width.value),

@@ -11,7 +11,7 @@ from toolchain.chips.xylo.quantize.auto import RANDOM_RATES, RANDOM_STEPS, Searc
 from toolchain.chips.xylo.quantize.plan import PopulationIntegers
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear
-from toolchain.passes.quantize import Scale
+from toolchain.passes.quantize import QuantizationScale
 from toolchain.passes.weights import weights_of
 
 __all__ = ["compared", "guessed", "known", "searched", "shifts"]
@@ -32,7 +32,7 @@ LIMITS = {
 """Phrase for the word that limits a scale."""
 
 
-def known(graph: Graph, scales: Mapping[str, Scale]) -> tuple[Diagnostic, ...]:
+def known(graph: Graph, scales: Mapping[str, QuantizationScale]) -> tuple[Diagnostic, ...]:
     """Report the levels of each weight and what limits them, in steps of 1."""
     return tuple(_known_levels(graph, scales))
 
