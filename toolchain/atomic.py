@@ -23,8 +23,8 @@ def write_file(path: Path, data: bytes) -> Path:
     Raises:
         OSError: the folder takes no file; ``path`` is as it was.
     """
-    place = _followed(path)
-    fresh = _beside(place)
+    place = _resolve(path)
+    fresh = _temporary_path(place)
     try:
         _write(fresh, data)
         _keep_mode(place, fresh)
@@ -43,9 +43,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     Raises:
         OSError: it cannot be written; the old folder is as it was.
     """
-    place = _followed(folder)
+    place = _resolve(folder)
     place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = _beside(place)
+    fresh = _temporary_path(place)
     fresh.mkdir()
     try:
         for name, data in files.items():
@@ -58,12 +58,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def _followed(path: Path) -> Path:
+def _resolve(path: Path) -> Path:
     """Return what ``path`` leads to, be it there or not."""
     return Path(os.path.realpath(path))
 
 
-def _beside(path: Path, what: str = "") -> Path:
+def _temporary_path(path: Path, what: str = "") -> Path:
     """Return a new name in the same folder, on the same file system."""
     return path.parent / f".{path.name}{what}.{secrets.token_hex(6)}"
 
@@ -84,7 +84,7 @@ def _swap(fresh: Path, folder: Path) -> None:
     if not folder.exists():
         fresh.rename(folder)
         return
-    old = _beside(folder, ".old")
+    old = _temporary_path(folder, ".old")
     folder.rename(old)
     try:
         fresh.rename(folder)

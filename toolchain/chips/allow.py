@@ -24,18 +24,18 @@ __all__ = [
     "EVERYWHERE",
     "NAMES",
     "Approximation",
-    "Changed",
+    "RewriteResult",
     "accepted_names",
-    "approximated",
+    "apply_approximations",
     "as_argument",
     "each_neuron",
     "lift_caps",
 ]
 
-Changed: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
+RewriteResult: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
 """A graph after a rewrite, and what it says of it."""
 
-Approximation: TypeAlias = Callable[[Graph, C], Changed]
+Approximation: TypeAlias = Callable[[Graph, C], RewriteResult]
 
 NAMES = {
     "gt->ge": "a neuron fires at its threshold, not only above it",
@@ -82,13 +82,13 @@ def as_argument(names: Sequence[str]) -> str:
     return f"allow=({quoted},)" if len(names) == 1 else f"allow=({quoted})"
 
 
-def approximated(
+def apply_approximations(
     family: str,
     known: Mapping[str, Approximation[C]],
     graph: Graph,
     chip: C,
     allow: Collection[str],
-) -> Changed:
+) -> RewriteResult:
     """Return ``graph`` with the approximations of ``allow``, and what each changed.
 
     Args:
@@ -108,7 +108,7 @@ def approximated(
 
 def each_neuron(
     graph: Graph, rule: str, change: Callable[[str, Neuron], tuple[str | list[str], Neuron] | None]
-) -> Changed:
+) -> RewriteResult:
     """Return ``graph`` with neurons changed one by one, and a warning for each.
 
     Args:
@@ -129,7 +129,7 @@ def each_neuron(
 # ---- what several families do alike ----
 
 
-def fire_at_threshold(graph: Graph, chip: SpecBase) -> Changed:
+def fire_at_threshold(graph: Graph, chip: SpecBase) -> RewriteResult:
     """Make neurons that fire only above their threshold fire at it."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -143,7 +143,7 @@ def fire_at_threshold(graph: Graph, chip: SpecBase) -> Changed:
     return each_neuron(graph, "gt->ge", change)
 
 
-def reset_at_once(graph: Graph, chip: SpecBase) -> Changed:
+def reset_at_once(graph: Graph, chip: SpecBase) -> RewriteResult:
     """Reset neurons when they fire where they are reset in the next timestep."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -174,7 +174,7 @@ def _lateness(node: Neuron) -> str:
     )
 
 
-def lift_caps(graph: Graph, chip: SpecBase, cap_of: Callable[[str], int | None]) -> Changed:
+def lift_caps(graph: Graph, chip: SpecBase, cap_of: Callable[[str], int | None]) -> RewriteResult:
     """Let neurons spike up to ``cap_of`` their layer where they are capped below; None: no cap."""
 
     def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:

@@ -21,7 +21,14 @@ from toolchain.chips.plugins import warn_skipped
 from toolchain.diagnostics import ChipFileError
 from toolchain.hardware.yaml_file import Document, read_yaml
 
-__all__ = ["ChipFile", "built_in_files", "built_in_names", "chip_files", "document_of", "named"]
+__all__ = [
+    "ChipFile",
+    "built_in_files",
+    "built_in_names",
+    "chip_files",
+    "document_of",
+    "find_chip_file",
+]
 
 CHIPS = "snn_toolchain.chips"
 FOLDER = "SNN_TOOLCHAIN_CHIPS"
@@ -48,7 +55,7 @@ class ChipFile:
         return f"{self.name} ({self.origin or 'built in'})"
 
 
-def named(name: str) -> ChipFile:
+def find_chip_file(name: str) -> ChipFile:
     """Return the file of a chip by its name, an alias or a vendor id."""
     lower, files = name.lower(), chip_files()
     if lower in files:

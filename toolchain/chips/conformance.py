@@ -96,7 +96,7 @@ class Subject:
     events: Callable[[], tuple[list[Array], Array]] | None = None
     forward: Callable[[Any, Array], Array] | None = None
     encode: Callable[[Any], Array] | None = None
-    _made: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
+    _deployments: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __str__(self) -> str:
         return self.chip
@@ -114,11 +114,11 @@ class Subject:
     @property
     def deployment(self) -> Any:
         """The network on the chip, calibrated on its spikes; deployed once."""
-        if "deployment" not in self._made:
-            self._made["deployment"] = self.deploy(
+        if "deployment" not in self._deployments:
+            self._deployments["deployment"] = self.deploy(
                 self.network(), self.chip, calibration=self.spikes()
             )
-        return self._made["deployment"]
+        return self._deployments["deployment"]
 
     def refusal(self, graph: Graph) -> DeployError:
         """The refusal of a network; AssertionError where it is taken."""
@@ -176,7 +176,7 @@ def check_members(subject: Subject) -> None:
 def check_other_chips_are_refused(subject: Subject) -> None:
     """``Family.on`` refuses a chip of another family, naming it."""
     other = _Other.model_construct(name="other_chip", family="other", title="Other")
-    message = _refused(lambda: load_family(subject.spec.family).on(other))
+    message = _refusal_message(lambda: load_family(subject.spec.family).on(other))
     assert "other_chip" in message
 
 
@@ -251,7 +251,7 @@ def check_unknown_names_are_refused(subject: Subject) -> None:
         ({"allow": ("no_such->thing",)}, subject.family.APPROXIMATIONS),
         ({"quantizer": "no_such"}, subject.family.QUANTIZERS),
     ):
-        message = _refused(partial(subject.deploy, graph, subject.chip, **wrong))
+        message = _refusal_message(partial(subject.deploy, graph, subject.chip, **wrong))
         assert all(name in message for name in valid), message
 
 
@@ -329,10 +329,10 @@ def check_bad_input(subject: Subject) -> None:
         "complex": spikes.astype(complex),
     }
     for what, array in bad.items():
-        assert _refused(partial(d.simulate, array)), f"{what}: no message"
+        assert _refusal_message(partial(d.simulate, array)), f"{what}: no message"
     if "event" not in subject.family.TIMINGS:
-        assert _refused(partial(d.simulate, spikes, timing="event"))
-    assert _refused(partial(d.simulate, spikes, timing="no such timing"))
+        assert _refusal_message(partial(d.simulate, spikes, timing="event"))
+    assert _refusal_message(partial(d.simulate, spikes, timing="no such timing"))
 
 
 def check_no_samples_and_no_steps(subject: Subject) -> None:
@@ -445,7 +445,7 @@ def check_estimate(subject: Subject) -> None:
         json.dumps(estimate.as_dict())
         assert str(estimate)
     assert d.estimate(spikes).activity == d.estimate(recording=run).activity
-    assert _refused(partial(d.estimate, rates={"no such layer": 1.0}, steps=10))
+    assert _refusal_message(partial(d.estimate, rates={"no such layer": 1.0}, steps=10))
 
 
 def check_configuration(subject: Subject) -> None:
@@ -488,9 +488,9 @@ def check_bad_programs_are_refused(subject: Subject) -> None:
     unpack = subject.family.unpack
     first = next(iter(arrays))
     rest = {name: array for name, array in arrays.items() if name != first}
-    assert _refused(partial(unpack, rest, metadata))
-    assert _refused(partial(unpack, arrays, {**metadata, "no such field": 1}))
-    assert _refused(partial(unpack, arrays, {}))
+    assert _refusal_message(partial(unpack, rest, metadata))
+    assert _refusal_message(partial(unpack, arrays, {**metadata, "no such field": 1}))
+    assert _refusal_message(partial(unpack, arrays, {}))
 
 
 def check_sheets(subject: Subject) -> None:
@@ -513,7 +513,7 @@ def check_compare(subject: Subject) -> None:
 # ---- helpers ----
 
 
-def _refused(call: Callable[[], object]) -> str:
+def _refusal_message(call: Callable[[], object]) -> str:
     """Return the message of the ValueError that ``call`` raises; AssertionError if it does not."""
     try:
         call()

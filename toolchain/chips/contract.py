@@ -270,12 +270,12 @@ class Family(Protocol):
         """
         ...
 
-    def decay_note(self, trained: float, held: float) -> str:
+    def decay_note(self, trained: float, stored: float) -> str:
         """Describe how the chip holds a decay factor, ``held`` in place of ``trained``.
 
         The words follow the change of the time constant in the ledger and in its warning.
         """
-        del trained, held
+        del trained, stored
         return ""
 
     @abstractmethod

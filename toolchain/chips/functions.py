@@ -29,7 +29,7 @@ C = TypeVar("C", bound=SpecBase)
 """The family's chip specification."""
 Effects = Mapping[str, Effect] | None
 Packed = tuple[Mapping[str, Array], Mapping[str, Any]]
-Findings = tuple[Diagnostic, ...]
+Diagnostics = tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +37,16 @@ class Functions(Generic[P, C]):
     """What a family does, by the names of the contract, with program and chip as arguments."""
 
     shape: Callable[[Graph], Graph]
-    approximate: Callable[[Graph, C, Collection[str]], tuple[Graph, Findings]]
-    check_graph: Callable[[Graph, C], Findings]
+    approximate: Callable[[Graph, C, Collection[str]], tuple[Graph, Diagnostics]]
+    check_graph: Callable[[Graph, C], Diagnostics]
     can_lower: Callable[[Graph, C], bool]
-    quantize: Callable[[Graph, C, Array | None, str], tuple[Graph, Findings]]
+    quantize: Callable[[Graph, C, Array | None, str], tuple[Graph, Diagnostics]]
     lower: Callable[[Graph, C, Options], P]
     conditions: Callable[[Graph, Graph, C, Effects], Changes]
     lag: Callable[[Graph], int]
     lags: Callable[[Graph], Mapping[str, int]]
-    check: Callable[[P, C], Findings]
-    place: Callable[[P, C, Options], tuple[P, Findings]]
+    check: Callable[[P, C], Diagnostics]
+    place: Callable[[P, C, Options], tuple[P, Diagnostics]]
     placement: Callable[[P], Mapping[str, str]]
     resources: Callable[[P, C], tuple[Resource, ...]]
     simulate: Callable[[P, Spikes, bool, Timing], Recording]
@@ -95,11 +95,11 @@ class Bound(OnChip, Generic[P, C]):
     def _do(self) -> Functions[P, C]:
         return self._family.functions()
 
-    def check(self) -> Findings:
+    def check(self) -> Diagnostics:
         """See ``OnChip.check``."""
         return self._do.check(self.program, self.chip)
 
-    def place(self, options: Options) -> tuple[Bound[P, C], Findings]:
+    def place(self, options: Options) -> tuple[Bound[P, C], Diagnostics]:
         """See ``OnChip.place``."""
         program, findings = self._do.place(self.program, self.chip, options)
         return Bound(program, self._family), findings
@@ -190,11 +190,11 @@ class FamilyOf(Family, Generic[P, C]):
         """See ``Family.shape``."""
         return self.functions().shape(graph)
 
-    def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Findings]:
+    def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Diagnostics]:
         """See ``Family.approximate``."""
         return self.functions().approximate(graph, self.chip, allow)
 
-    def check_graph(self, graph: Graph) -> Findings:
+    def check_graph(self, graph: Graph) -> Diagnostics:
         """See ``Family.check_graph``."""
         return self.functions().check_graph(graph, self.chip)
 
@@ -204,14 +204,14 @@ class FamilyOf(Family, Generic[P, C]):
 
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str
-    ) -> tuple[Graph, Findings]:
+    ) -> tuple[Graph, Diagnostics]:
         """See ``Family.quantize``."""
         return self.functions().quantize(graph, self.chip, calibration, method)
 
-    def decay_note(self, trained: float, held: float) -> str:
+    def decay_note(self, trained: float, stored: float) -> str:
         """See ``Family.decay_note``."""
         describe = self.functions().decay_note
-        return "" if describe is None else describe(trained, held)
+        return "" if describe is None else describe(trained, stored)
 
     def lower(self, graph: Graph, options: Options) -> Bound[P, C]:
         """See ``Family.lower``."""

@@ -22,7 +22,7 @@ from toolchain.chips.chip_files import (
     built_in_names,
     chip_files,
     document_of,
-    named,
+    find_chip_file,
 )
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.plugins import warn_skipped
@@ -74,9 +74,9 @@ def load_chip(
         path = Path(name)
         file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}")
     else:
-        file = named(name)
+        file = find_chip_file(name)
     if overlay is not None:
-        return _overlaid(file, Path(overlay))
+        return _read_with_overlay(file, Path(overlay))
     return _built_in(file) if not file.origin else _read(file)
 
 
@@ -155,7 +155,7 @@ def _built_in(file: ChipFile) -> SpecBase:
     return _read(file)
 
 
-def _overlaid(file: ChipFile, overlay: Path) -> SpecBase:
+def _read_with_overlay(file: ChipFile, overlay: Path) -> SpecBase:
     """Return the chip of ``file`` with the constants of ``overlay``; faults name the overlay."""
     _read(file)
     document = read_yaml(file.path)
@@ -213,7 +213,7 @@ def _validate(document: Document, file: ChipFile) -> tuple[SpecBase | None, list
             if detail["loc"] not in document.unread
         )
         return None, faults + [_fault(detail, document) for detail in details]
-    faults += [] if not file.origin else _taken(chip, file, document)
+    faults += [] if not file.origin else _name_conflicts(chip, file, document)
     return chip.from_origin(_origin(file)), faults
 
 
@@ -230,7 +230,7 @@ def _model(family: Any) -> tuple[type[SpecBase] | None, str]:
     )
 
 
-def _taken(chip: SpecBase, file: ChipFile, document: Document) -> Iterator[Fault]:
+def _name_conflicts(chip: SpecBase, file: ChipFile, document: Document) -> Iterator[Fault]:
     """Find aliases and vendor ids that are names of a chip that is built in."""
     if file.name in built_in_files():
         return  # a copy of a chip that is built in, given by its path

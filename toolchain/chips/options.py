@@ -9,10 +9,12 @@ from typing import Any
 
 from toolchain.chips.contract import Family, Options
 
-__all__ = ["merged"]
+__all__ = ["merge_options"]
 
 
-def merged(family: Family, options: Options | None, deprecated: Mapping[str, Any]) -> Options:
+def merge_options(
+    family: Family, options: Options | None, deprecated: Mapping[str, Any]
+) -> Options:
     """Return the options of a family, with those given by a deprecated keyword filled in.
 
     Args:

@@ -13,7 +13,7 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.speck.emit.tree import configuration as speck_tree
 from toolchain.chips.speck.live.boards import BOARDS as SPECKS
 from toolchain.chips.synsense import vendor
-from toolchain.chips.synsense.vendor import assign, configured
+from toolchain.chips.synsense.vendor import assign, build_configuration
 from toolchain.chips.xylo.emit.tree import configuration as xylo_tree
 from toolchain.chips.xylo.live.boards import BOARDS, to_samna
 from toolchain.diagnostics import VendorError
@@ -144,7 +144,9 @@ def test_every_value_of_a_xylo_tree_is_set_on_the_chips_own_surface(install, chi
 def test_what_a_xylo_tree_does_not_name_stays_as_the_vendor_has_it(chip):
     module = classes(chip.vendor_module)
     before = plain(module.XyloConfiguration())
-    live = plain(configured(module, {"readout": {"weight_bit_shift": 3}}, chip, BOARDS.classes))
+    live = plain(
+        build_configuration(module, {"readout": {"weight_bit_shift": 3}}, chip, BOARDS.classes)
+    )
     assert live["readout"].pop("weight_bit_shift") == 3
     before["readout"].pop("weight_bit_shift")
     assert live == before
@@ -153,7 +155,7 @@ def test_what_a_xylo_tree_does_not_name_stays_as_the_vendor_has_it(chip):
 @pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
 def test_the_hidden_neurons_are_of_the_vendors_class(chip):
     module = classes(chip.vendor_module)
-    live = configured(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
+    live = build_configuration(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
     part = "reservoir" if chip.name in ("xylo_1", "xylo_a2") else "hidden"
     neurons = getattr(live, part).neurons
     assert {type(n).__name__ for n in neurons} == {f"{part.title()}Neuron"}
@@ -177,7 +179,7 @@ def test_the_hidden_neurons_are_of_the_vendors_class(chip):
 def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
     chip, module = load_chip(made_for), classes(load_chip(loaded_on).vendor_module)
     with pytest.raises(VendorError, match=f"^the vendor's configuration {message}$"):
-        configured(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
+        build_configuration(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
 def test_a_value_of_another_type_is_not_taken(values, message):
     module = classes(A3.vendor_module)
     with pytest.raises(VendorError, match=f"^{message}"):
-        configured(module, values, A3, BOARDS.classes)
+        build_configuration(module, values, A3, BOARDS.classes)
 
 
 def test_a_library_without_this_chip_is_refused(library):

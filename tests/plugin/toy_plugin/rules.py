@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from toolchain.chips.allow import Changed, fire_at_threshold
+from toolchain.chips.allow import RewriteResult, fire_at_threshold
 from toolchain.chips.rules.findings import Findings, Rule, at_most, error
-from toolchain.chips.rules.graph import comparison, refused, unusual
-from toolchain.chips.rules.hints import accepted, checked
+from toolchain.chips.rules.graph import comparison, node_rule, required_values
+from toolchain.chips.rules.hints import check_rules, helpful_approximations
 from toolchain.chips.rules.trial import Case, Trial
 from toolchain.diagnostics import Diagnostic, Remedy
 from toolchain.ir import Graph, Input, Linear, Neuron, Output
@@ -21,7 +21,7 @@ __all__ = ["APPROXIMATIONS", "approximate", "can_lower", "check", "check_graph"]
 APPROXIMATIONS = {"gt->ge": fire_at_threshold}
 
 
-def approximate(graph: Graph, chip: ToyChip, allow: Collection[str]) -> Changed:
+def approximate(graph: Graph, chip: ToyChip, allow: Collection[str]) -> RewriteResult:
     """Apply the only approximation if it is named."""
     return fire_at_threshold(graph, chip) if "gt->ge" in allow else (graph, ())
 
@@ -38,7 +38,7 @@ def layer_kinds(graph: Graph, chip: ToyChip) -> Findings:
                 yield error("layer_kinds", name, f"feeds no neurons, which {chip.name} needs")
 
 
-integrate_and_fire = refused(
+integrate_and_fire = node_rule(
     "integrate_and_fire",
     Neuron,
     (lambda node: np.any(node.alpha_mem != 1), "decays; neurons of {chip} only integrate"),
@@ -46,9 +46,9 @@ integrate_and_fire = refused(
     (lambda node: node.reset != "subtract", "is reset to a value; {chip} subtracts the threshold"),
     (lambda node: np.ptp(node.v_threshold) > 0, "has several thresholds, {chip} one a layer"),
     (lambda node: node.v_min is not None, "has a floor, which {chip} has not"),
-    *unusual(v_leak=0, bias=0, v_init=0, spike_scale=1, gain=1),
+    *required_values(v_leak=0, bias=0, v_init=0, spike_scale=1, gain=1),
 )
-no_bias = refused(
+no_bias = node_rule(
     "no_bias", Linear, (lambda node: node.bias is not None, "has biases, {chip} has none")
 )
 GRAPH: tuple[Rule[Graph, ToyChip], ...] = (layer_kinds, integrate_and_fire, no_bias, comparison)
@@ -56,11 +56,11 @@ GRAPH: tuple[Rule[Graph, ToyChip], ...] = (layer_kinds, integrate_and_fire, no_b
 
 def check_graph(graph: Graph, chip: ToyChip) -> tuple[Diagnostic, ...]:
     """Apply every rule on graphs."""
-    return checked(graph, chip, rules=GRAPH, advise=_advise)
+    return check_rules(graph, chip, rules=GRAPH, advise=_advise)
 
 
 def _advise(case: Case[Graph, ToyChip]) -> Iterator[Remedy]:
-    return accepted(case, {"comparison": ("gt->ge",)}, approximate)
+    return helpful_approximations(case, {"comparison": ("gt->ge",)}, approximate)
 
 
 def can_lower(graph: Graph, chip: ToyChip) -> bool:
@@ -85,4 +85,4 @@ PROGRAM: tuple[Rule[ToyProgram, ToyChip], ...] = (input_channels, neurons)
 
 def check(program: ToyProgram, chip: ToyChip) -> tuple[Diagnostic, ...]:
     """Apply every rule on programs."""
-    return checked(program, chip, rules=PROGRAM, advise=lambda case: iter(()))
+    return check_rules(program, chip, rules=PROGRAM, advise=lambda case: iter(()))

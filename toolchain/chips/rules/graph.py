@@ -14,20 +14,20 @@ from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Neuron, Node
 
 __all__ = [
-    "Fault",
     "GraphRules",
+    "NodeFault",
     "comparison",
+    "node_rule",
     "nodes",
     "only_if",
-    "refused",
+    "required_values",
+    "reset_amount_differs",
     "reset_of",
-    "subtracts_other",
-    "unusual",
 ]
 
 N = TypeVar("N", bound=Node)
 
-Fault: TypeAlias = tuple[Callable[[N], object], str | Callable[[N], str]]
+NodeFault: TypeAlias = tuple[Callable[[N], object], str | Callable[[N], str]]
 """A test of a node, and what is wrong where it holds: ``{chip}`` and ``{node}`` are filled in."""
 
 
@@ -39,7 +39,7 @@ def nodes(kind: type[N]) -> Callable[[Graph], Iterable[tuple[str, N]]]:
     return lambda graph: graph.of(kind).items()
 
 
-def refused(rule: str, kind: type[N], *faults: Fault[N]) -> Rule[Graph, SpecBase]:
+def node_rule(rule: str, kind: type[N], *faults: NodeFault[N]) -> Rule[Graph, SpecBase]:
     """Return the rule that reports an error for each of ``faults`` in each node of ``kind``."""
 
     def question(at: At[Graph, SpecBase, N]) -> Findings:
@@ -52,7 +52,7 @@ def refused(rule: str, kind: type[N], *faults: Fault[N]) -> Rule[Graph, SpecBase
     return each(nodes(kind))(question)
 
 
-def unusual(**usual: float) -> tuple[Fault[Neuron], ...]:
+def required_values(**usual: float) -> tuple[NodeFault[Neuron], ...]:
     """Return a fault for each field of a neuron that has to have one value and has another."""
 
     def other(field: str, value: float) -> Callable[[Neuron], object]:
@@ -76,7 +76,7 @@ def only_if(condition: Callable[[Graph, C], bool], rule: Rule[Graph, C]) -> Rule
     return conditional
 
 
-comparison = refused(
+comparison = node_rule(
     "comparison",
     Neuron,
     (lambda node: node.compare != "ge", "fires only above its threshold, {chip} at it"),
@@ -88,6 +88,6 @@ def reset_of(node: Neuron) -> str:
     return node.reset if node.reset_when == "same" else f"{node.reset}, {node.reset_when}"
 
 
-def subtracts_other(node: Neuron) -> bool:
+def reset_amount_differs(node: Neuron) -> bool:
     """Return whether a spike takes anything but the threshold off the membrane."""
     return node.reset_amount is not None and bool(np.any(node.reset_amount != node.v_threshold))

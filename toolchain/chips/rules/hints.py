@@ -12,7 +12,7 @@ from functools import partial
 from itertools import combinations
 from typing import TypeAlias
 
-from toolchain.chips.allow import Changed, as_argument
+from toolchain.chips.allow import RewriteResult, as_argument
 from toolchain.chips.rules.findings import C, Rule, S
 from toolchain.chips.rules.trial import Case, Trial
 from toolchain.diagnostics import Advice, Diagnostic, Remedy
@@ -23,12 +23,12 @@ __all__ = [
     "Approximate",
     "Edits",
     "EditsOf",
-    "accepted",
-    "advised",
-    "checked",
-    "edited",
-    "fitting",
+    "check_rules",
+    "fitting_chips",
+    "helpful_approximations",
+    "helpful_edits",
     "largest",
+    "with_advice",
 ]
 
 Edits: TypeAlias = Iterator[tuple[str, S | None]]
@@ -40,11 +40,11 @@ EditsOf: TypeAlias = Mapping[str, Sequence[Callable[[Case[S, C]], Edits[S]]]]
 Advise: TypeAlias = Callable[[Case[S, C]], Iterator[Remedy]]
 """Tries what may help against a finding; yields what does."""
 
-Approximate: TypeAlias = Callable[[Graph, C, Collection[str]], Changed]
+Approximate: TypeAlias = Callable[[Graph, C, Collection[str]], RewriteResult]
 """Rewrites a graph by the names of approximations; see ``chips.allow``."""
 
 
-def advised(
+def with_advice(
     findings: Iterable[Diagnostic], trial: Trial[S, C], advise: Advise[S, C]
 ) -> tuple[Diagnostic, ...]:
     """Return ``findings`` with hints that ``advise`` will try; where none helps, with their own."""
@@ -61,7 +61,7 @@ def advised(
     return tuple(replace(case.finding, advice=Advice(partial(remedies, case))) for case in cases)
 
 
-def checked(
+def check_rules(
     subject: S,
     chip: C,
     *,
@@ -74,10 +74,10 @@ def checked(
     ``after``: rules that a changed subject has to pass too, and that are reported elsewhere.
     """
     trial = Trial(subject=subject, chip=chip, rules=(*rules, *after))
-    return advised(trial.findings(rules), trial, advise)
+    return with_advice(trial.findings(rules), trial, advise)
 
 
-def edited(case: Case[S, C], edits: EditsOf[S, C]) -> Iterator[Remedy]:
+def helpful_edits(case: Case[S, C], edits: EditsOf[S, C]) -> Iterator[Remedy]:
     """Yield the actions of ``edits`` that help."""
     for edit in edits.get(case.finding.rule, ()):
         for words, after in edit(case):
@@ -85,7 +85,7 @@ def edited(case: Case[S, C], edits: EditsOf[S, C]) -> Iterator[Remedy]:
                 yield Remedy(words)
 
 
-def accepted(
+def helpful_approximations(
     case: Case[Graph, C], by_rule: Mapping[str, Sequence[str]], approximate: Approximate[C]
 ) -> Iterator[Remedy]:
     """Yield the fewest approximations with which the finding is gone, if any are.
@@ -110,7 +110,7 @@ def _approximated(
     return approximate(case.subject, case.chip, names)[0]
 
 
-def fitting(others: Iterable[Trial[S, C]]) -> Iterator[Remedy]:
+def fitting_chips(others: Iterable[Trial[S, C]]) -> Iterator[Remedy]:
     """Yield the chips, among the trials on others, that take the whole subject."""
     names = [there.chip.name for there in others if there.fits]
     if names:

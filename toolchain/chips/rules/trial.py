@@ -61,7 +61,7 @@ class Trial(Generic[S, C]):
             self._variants[key] = there
         return self._variants[key]
 
-    def elsewhere(
+    def on_other_chips(
         self, move: Callable[[S, C], S | None], offered: Callable[[C], bool]
     ) -> Iterator[Trial[S, C]]:
         """Yield the trials on the other chips of the family.

@@ -17,7 +17,7 @@ from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.chips.synsense.vendor import Classes, library, part, to_samna
 from toolchain.diagnostics import VendorError
 
-__all__ = ["Board", "Boards", "Kind"]
+__all__ = ["Board", "BoardKind", "Boards"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class BoardKind:
     """What is known of the boards of a chip.
 
     Attributes:
@@ -49,7 +49,7 @@ class Kind:
 
 
 ChipT = TypeVar("ChipT", bound=SynSenseChip)
-KindT = TypeVar("KindT", bound=Kind)
+KindT = TypeVar("KindT", bound=BoardKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

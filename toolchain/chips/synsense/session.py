@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.chips.synsense.spec import SynSenseChip
-from toolchain.chips.synsense.vendor import Classes, configured, part
+from toolchain.chips.synsense.vendor import Classes, build_configuration, part
 from toolchain.diagnostics import VendorError
 
 __all__ = ["PAUSE_S", "BoardRun", "OpenBoard", "power_at_rest"]
@@ -70,7 +70,7 @@ class OpenBoard:
         Raises:
             VendorError: the library refuses it, or lacks what is needed.
         """
-        live = configured(part(self.surface, "configuration"), config, self.chip, classes)
+        live = build_configuration(part(self.surface, "configuration"), config, self.chip, classes)
         valid, why = part(self.surface, "validate_configuration")(live)
         if not valid:
             raise VendorError(f"samna refuses the configuration: {why}")

@@ -20,7 +20,7 @@ from typing import Any
 from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.diagnostics import VendorError
 
-__all__ = ["NOTES", "Classes", "assign", "configured", "library", "part", "to_samna"]
+__all__ = ["NOTES", "Classes", "assign", "build_configuration", "library", "part", "to_samna"]
 
 NOTES = "notes"
 """Key in a configuration's plain data of what the vendor's tree has no place for."""
@@ -54,10 +54,12 @@ def to_samna(config: Mapping[str, Any], chip: SynSenseChip, classes: Classes) ->
             f"the samna that is installed has no {chip.vendor_module}.configuration; {chip.name} "
             "needs another version of it"
         ) from None
-    return configured(module, config, chip, classes)
+    return build_configuration(module, config, chip, classes)
 
 
-def configured(module: Any, config: Mapping[str, Any], chip: SynSenseChip, classes: Classes) -> Any:
+def build_configuration(
+    module: Any, config: Mapping[str, Any], chip: SynSenseChip, classes: Classes
+) -> Any:
     """Return a configuration of the vendor's ``configuration`` module with ``config`` set on it.
 
     Raises:

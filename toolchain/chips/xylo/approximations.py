@@ -17,8 +17,8 @@ from toolchain.arrays import Array
 from toolchain.chips.allow import (
     EVERYWHERE,
     Approximation,
-    Changed,
-    approximated,
+    RewriteResult,
+    apply_approximations,
     each_neuron,
     lift_caps,
 )
@@ -35,7 +35,7 @@ from toolchain.passes.weights import weights_of
 __all__ = ["APPROXIMATIONS", "approximate"]
 
 
-def subtract(graph: Graph, chip: XyloChip) -> Changed:
+def subtract(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Neurons that return to 0 after a spike keep what was above their threshold."""
 
     def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -59,7 +59,7 @@ def _rest(graph: Graph, name: str, node: Neuron) -> str:
     return f", up to {part:.3g} % of it after one input spike" if part > 0 else ""
 
 
-def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
+def chip_caps(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Neurons that spike at most so often spike up to the chip's own cap."""
     limits = chip.limits
 
@@ -70,7 +70,7 @@ def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
     return lift_caps(graph, chip, cap_of)
 
 
-def no_floor(graph: Graph, chip: XyloChip) -> Changed:
+def no_floor(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Membranes with a floor have none."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -84,7 +84,7 @@ def no_floor(graph: Graph, chip: XyloChip) -> Changed:
     return each_neuron(graph, "v_min->none", change)
 
 
-def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
+def start_at_zero(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Membranes that start elsewhere start at 0."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -98,7 +98,7 @@ def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
     return each_neuron(graph, "v_init->zero", change)
 
 
-def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
+def fastest_synapse(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Input that acts on the membrane at once goes through a synapse of dash 1.
 
     ``i = (i + x) / 2`` hands on all of x in the end: a half, a quarter, an eighth, and so on.
@@ -116,7 +116,7 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
     return each_neuron(graph, "no_synapse->fastest_synapse", change)
 
 
-def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
+def slowest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
     """States that decay more slowly than the chip's, or not at all, decay with its last dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
 
@@ -144,7 +144,7 @@ def _slowest(alpha: Array, top: int) -> Array:
     return np.where(dashes(alpha) > top + 0.5, 1 - 2.0**-top, alpha)
 
 
-def settle_biases(graph: Graph, chip: XyloChip) -> Changed:
+def settle_biases(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Biases of weights become biases of neurons, of the size that their current settles at."""
     if chip.limits.bias_width is None:
         return graph, ()
@@ -177,7 +177,7 @@ def _steps_to_settle(node: Membrane) -> int:
     return 1 if slowest <= 0.01 else int(np.ceil(np.log(0.01) / np.log(slowest)))
 
 
-def keep_hops(graph: Graph, chip: XyloChip) -> Changed:
+def keep_hops(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Every delay becomes what the hops on its way take.
 
     A layer is put as early as its quickest way from the input lets it be, and all other ways get
@@ -247,5 +247,5 @@ APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
     "delays->hops": keep_hops,
 }
 
-approximate = partial(approximated, "Xylo", APPROXIMATIONS)
+approximate = partial(apply_approximations, "Xylo", APPROXIMATIONS)
 """Rewrites a graph by the names of approximations; see ``allow.approximated``."""

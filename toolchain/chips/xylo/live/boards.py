@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolchain.chips.synsense.boards import Boards, Kind
+from toolchain.chips.synsense.boards import BoardKind, Boards
 from toolchain.chips.synsense.vendor import Classes
 from toolchain.chips.xylo.spec import XyloChip
 
@@ -16,7 +16,7 @@ __all__ = ["BOARDS", "XyloKind", "check_versions", "find_boards", "to_samna"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class XyloKind(Kind):
+class XyloKind(BoardKind):
     """What is known of the board of a chip, and how a run on it ends.
 
     Attributes:
