@@ -1,6 +1,6 @@
-"""Types of arrays and shapes, defined once.
+"""Type aliases of arrays and shapes.
 
-Importing this module imports numpy and nothing else.
+This module imports numpy only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy.typing as npt
 __all__ = ["Array", "Shape"]
 
 Array: TypeAlias = npt.NDArray[Any]
-"""An array of any type; where the type matters it is spelled out as ``npt.NDArray[...]``."""
+"""Array of any element type; a function that needs one type uses ``npt.NDArray[...]``."""
 
 Shape: TypeAlias = tuple[int, ...]
 """Sizes of the axes of one sample at one timestep."""

@@ -1,9 +1,8 @@
-"""Files and folders that are written whole or not at all.
+"""Atomic writing of files and folders.
 
-Content is written under a name of its own beside its place until it is complete and on disk; then
-it is renamed. A crash leaves the old content or none, never half of the new. Modes are those that
-the process gives to new files, or that of the file or folder that is replaced. A link stays a link:
-what it leads to is written.
+Content is written to a temporary name in the same folder, flushed to disk and then renamed. A crash
+leaves the old content or none, never a partial file. The mode is that of the replaced file or
+folder, else the default of the process. A symbolic link is kept and its target is written.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ __all__ = ["write_file", "write_folder"]
 
 
 def write_file(path: Path, data: bytes) -> Path:
-    """Write ``data`` to ``path``, replacing the file that is there.
+    """Write ``data`` to ``path`` atomically, replacing an existing file.
 
     Raises:
-        OSError: the folder takes no file; ``path`` is as it was.
+        OSError: the folder is not writable; ``path`` is unchanged.
     """
     place = _resolve(path)
     fresh = _temporary_path(place)
@@ -35,13 +34,17 @@ def write_file(path: Path, data: bytes) -> Path:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write a folder with ``files`` by name, replacing the folder that is there.
+    """Write a folder with ``files`` atomically, replacing an existing folder.
 
-    Parents are made, those of names with a slash too. The caller makes sure that an old folder may
-    be replaced.
+    Missing parents are created, also those of file names with a slash. The caller has to check that
+    an existing folder may be replaced.
+
+    Args:
+        folder: the folder to write.
+        files: content by file name.
 
     Raises:
-        OSError: it cannot be written; the old folder is as it was.
+        OSError: it cannot be written; an existing folder is unchanged.
     """
     place = _resolve(folder)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -59,12 +62,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def _resolve(path: Path) -> Path:
-    """Return what ``path`` leads to, be it there or not."""
+    """Return ``path`` with symbolic links resolved, whether or not it exists."""
     return Path(os.path.realpath(path))
 
 
 def _temporary_path(path: Path, what: str = "") -> Path:
-    """Return a new name in the same folder, on the same file system."""
+    """Return an unused path in the same folder, thus on the same file system."""
     return path.parent / f".{path.name}{what}.{secrets.token_hex(6)}"
 
 

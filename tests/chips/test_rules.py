@@ -333,7 +333,7 @@ def test_what_is_left_is_named_by_rule_and_layer():
     ):
         attempt, _ = needing("x", brought=brought)
         line = acceptance([offer("x"), *brought], (), KNOWN, attempt)
-        assert line == f'allow=("x",) leaves {text}'
+        assert line == f'with allow=("x",) these errors remain: {text}'
 
 
 def test_there_is_no_line_where_nothing_can_be_accepted_or_tried():
@@ -405,7 +405,7 @@ def test_the_line_is_of_the_spikes_that_were_given_whatever_becomes_of_the_array
 
 def test_what_cannot_be_accepted_is_left_on_xylo():
     assert refusal(strict((17, 4, 2)), "xylo") == (
-        'allow=("gt->ge", "spike_cap->chip_cap") leaves input_channels at input'
+        'with allow=("gt->ge", "spike_cap->chip_cap") these errors remain: input_channels at input'
     )
 
 
@@ -429,7 +429,7 @@ def test_one_line_accepts_all_errors_of_a_network_on_speck():
 
 def test_what_cannot_be_accepted_is_left_on_speck():
     assert refusal(dynamic(compare="gt", bias=0.5), "speck") == (
-        'allow=("gt->ge",) leaves plain_neurons at spk'
+        'with allow=("gt->ge",) these errors remain: plain_neurons at spk'
     )
 
 

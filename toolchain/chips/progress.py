@@ -1,4 +1,4 @@
-"""How far a search has come, for whoever sits before a terminal."""
+"""Progress bar on stderr; silent when stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["Step", "steps"]
 
 Step: TypeAlias = Callable[[], None]
-"""Called once for each part of the work that is done."""
+"""Function to call after each finished step."""
 
 _SHOWN: ContextVar[Progress | None] = ContextVar("_SHOWN", default=None)
-"""What is on the terminal now: work within other work adds a bar to it."""
+"""Progress display that is active now; nested work adds a bar to it."""
 
 
 @contextmanager
 def steps(what: str, total: int) -> Iterator[Step]:
-    """A bar of ``total`` steps of ``what`` on stderr if that is a terminal; nothing elsewhere."""
+    """Show a progress bar labelled ``what`` with ``total`` steps if stderr is a terminal."""
     shown = _SHOWN.get()
     if shown is not None:
         task = shown.add_task(what, total=total)
@@ -34,7 +34,7 @@ def steps(what: str, total: int) -> Iterator[Step]:
     if not sys.stderr.isatty():
         yield lambda: None
         return
-    # scripts that never see a terminal need not load it
+    # rich is slow to import and not needed without a terminal
     from rich.console import Console
     from rich.progress import Progress
 

@@ -21,7 +21,7 @@ from toolchain.diagnostics import VendorError
 A2, A3, SPECK = load_chip("xylo_a2"), load_chip("xylo_a3"), load_chip("speck2f")
 STUB = "raise RuntimeError('the stub was imported')\n"
 STUB_MESSAGE = (
-    "^the samna that is installed is the public index's installer stub, which runs pip when it is "
+    "^the installed samna is the public index's installer stub, which runs pip when it is "
     "imported; install the vendor's own wheel$"
 )
 
@@ -185,12 +185,12 @@ def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bias_enable": 1}, "bias_enable does not take its value"),
-        ({"input": {"weights": [[128]]}}, r"input\.weights does not take its value"),
-        ({"input": {"weight_bit_shift": True}}, r"input\.weight_bit_shift does not take its value"),
+        ({"bias_enable": 1}, "bias_enable rejects its value"),
+        ({"input": {"weights": [[128]]}}, r"input\.weights rejects its value"),
+        ({"input": {"weight_bit_shift": True}}, r"input\.weight_bit_shift rejects its value"),
         (
             {"hidden": {"neurons": [{"threshold": 1}, {"threshold": 2.0}]}},
-            r"hidden\.neurons\[1\]\.threshold does not take its value",
+            r"hidden\.neurons\[1\]\.threshold rejects its value",
         ),
         ({"input_source": "Radio"}, "input_source: the vendor's InputSource has no Radio"),
     ],
@@ -203,8 +203,7 @@ def test_a_value_of_another_type_is_not_taken(values, message):
 
 def test_a_library_without_this_chip_is_refused(library):
     message = (
-        "^the samna that is installed has no samna.xyloAudio3.configuration; xylo_a3 needs "
-        "another version of it$"
+        "^the installed samna has no samna.xyloAudio3.configuration; xylo_a3 needs another version$"
     )
     with pytest.raises(VendorError, match=message):
         to_samna({}, A3)
@@ -271,7 +270,7 @@ def test_a_core_without_destinations_keeps_the_vendors():
 
 
 def test_a_core_that_is_not_there_is_named():
-    message = r"^cnn_layers\.7 is beyond the 5 items of the vendor's list$"
+    message = r"^cnn_layers\.7 is out of range: the vendor's list has 5 items$"
     with pytest.raises(VendorError, match=message):
         assign(speck_surface(cores=5), placed(), {})
 
@@ -287,7 +286,7 @@ def test_an_attribute_that_is_not_there_is_named():
 def test_too_short_a_list_is_named():
     live = speck_surface()
     live.cnn_layers[7].destinations = []
-    with pytest.raises(VendorError, match=r"^cnn_layers\.7\.destinations holds 0 items, needs 2$"):
+    with pytest.raises(VendorError, match=r"^cnn_layers\.7\.destinations has 0 items, needs 2$"):
         assign(live, placed(), {})
 
 
@@ -311,6 +310,6 @@ class Strict:
 
 
 def test_a_value_that_is_not_taken_is_named():
-    message = r"^inner\.threshold does not take its value: incompatible function arguments: 1\.5$"
+    message = r"^inner\.threshold rejects its value: incompatible function arguments: 1\.5$"
     with pytest.raises(VendorError, match=message):
         assign(SimpleNamespace(inner=Strict()), {"inner": {"threshold": 1.5}}, {})

@@ -54,7 +54,7 @@ def errors(graph, chip=A2):
 
 def test_an_unknown_name_is_refused_with_those_there_are():
     with pytest.raises(
-        ValueError, match=r"no approximation skip on Xylo; there are gt->ge, delaye"
+        ValueError, match=r"unknown approximation skip for Xylo; available: gt->ge, delaye"
     ):
         deploy(one(), chip="xylo", allow=("skip",))
 
@@ -86,8 +86,8 @@ def test_a_neuron_that_fires_above_fires_at_its_threshold():
     after, told = changed(one(compare="gt"), "gt->ge")
     assert after["h"].compare == "ge"
     assert told == [
-        "h: fires above its threshold and on xylo_a2 at it; this adds a spike where a membrane "
-        "equals its threshold exactly"
+        "h: spikes when v_mem > v_threshold, on xylo_a2 when v_mem >= v_threshold; this adds a "
+        "spike wherever both are equal"
     ]
 
 
@@ -153,20 +153,20 @@ def test_other_resets_are_left_for_the_rules(fields):
 LATE = {
     "undecayed": (
         {"reset_when": "next_undecayed", "alpha_mem": [0.9, 0.75]},
-        "what it takes off decays with the membrane by then, which leaves up to 25 % of the "
-        "threshold more after each spike",
+        "the amount subtracted decays with the membrane, so up to 25 % of the threshold more is "
+        "left after each spike",
     ),
     "corrected": (
         {"reset_when": "next_corrected"},
-        "this differs where a membrane is above its threshold right after a spike",
+        "results differ where a membrane is above its threshold right after a spike",
     ),
     "erased": (
         {"reset_when": "next_erase_all", "reset": "value"},
-        "the input of that timestep counts, which the network erases",
+        "the chip keeps the input of that timestep, which the network erases",
     ),
     "emptied": (
         {"reset_when": "next_undecayed", "reset": "value"},
-        "a membrane that is emptied later has been decaying meanwhile",
+        "in the network the membrane decays for one more timestep before its reset",
     ),
 }
 
@@ -175,7 +175,9 @@ LATE = {
 def test_a_late_reset_is_done_at_once(fields, text):
     after, told = changed(one(**fields), "delayed_reset->same_step")
     assert after["h"].reset_when == "same"
-    assert told == [f"h: is reset in the timestep after a spike and on xylo_a2 at once: {text}"]
+    assert told == [
+        f"h: is reset in the timestep after a spike, on xylo_a2 in the same timestep: {text}"
+    ]
 
 
 def test_a_late_reset_differs_by_what_is_said():
@@ -196,9 +198,9 @@ def test_a_cap_becomes_the_chips():
     graph = one(max_spikes=3)
     after, told = changed(graph, "spike_cap->chip_cap")
     assert [after[name].max_spikes for name in ("h", "out")] == [31, 1]
-    assert told == ["h: spikes 3 times a timestep at most, on xylo_a2 31 times"]
+    assert told == ["h: spikes at most 3 times per timestep, on xylo_a2 up to 31 times"]
     assert changed(one(max_spikes=1), "spike_cap->chip_cap")[1] == [
-        "h: spikes once a timestep at most, on xylo_a2 31 times"
+        "h: spikes at most once per timestep, on xylo_a2 up to 31 times"
     ]
     for cap in (None, 31, 40):
         assert changed(one(max_spikes=cap), "spike_cap->chip_cap")[1] == []

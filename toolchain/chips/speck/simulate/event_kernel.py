@@ -29,7 +29,7 @@ from toolchain.chips.speck.simulate.tables import Column, Core, Row, Target
 
 __all__ = ["Arrival", "Cursor", "Rules", "Spike", "run_core"]
 
-INLINED = "435d90441e4e"
+INLINED = "d49669adfbfc"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

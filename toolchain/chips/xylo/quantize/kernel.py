@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "a907f3839aec"
+INLINED = "866c8dd5f41e"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

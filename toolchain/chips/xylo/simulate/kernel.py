@@ -42,7 +42,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "3ccb510d4b82"
+INLINED = "69cab2ebd8a2"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CACHE_LINE = 64
