@@ -420,7 +420,9 @@ def test_the_folder_may_be_given_from_the_home_folder(folder, monkeypatch):
 
 def test_a_folder_that_is_not_there_is_warned_of(folder, monkeypatch):
     monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", str(folder / "absent"))
-    with pytest.warns(PluginWarning, match=r"SNN_TOOLCHAIN_CHIPS=.*absent .*no such folder"):
+    with pytest.warns(
+        PluginWarning, match=r"SNN_TOOLCHAIN_CHIPS=.*absent .*the folder does not exist"
+    ):
         assert len(list_chips()) == 9
 
 

@@ -17,7 +17,7 @@ from validation import all_lines, networks, refit, rows_speck, rows_xylo
 from validation.__main__ import FIRST, LAST, PAGE
 from validation.lines import SHIPPED, line
 from validation.readings import Load, Measurements, Reading, Row, measurements
-from validation.table import told
+from validation.table import as_markdown
 
 LINES = all_lines(FOLDER)
 COMPUTED = [line for line in LINES if line.kind == "R"]
@@ -31,11 +31,11 @@ def of(row, lines=COMPUTED):
 
 
 def test_the_page_shows_the_table_as_it_is():
-    assert f"{FIRST}\n{told(LINES)}\n{LAST}" in PAGE.read_text(encoding="utf-8")
+    assert f"{FIRST}\n{as_markdown(LINES)}\n{LAST}" in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_table_is_the_same_without_the_published_network(tmp_path):
-    assert told(all_lines(tmp_path)) == told(LINES)
+    assert as_markdown(all_lines(tmp_path)) == as_markdown(LINES)
 
 
 def test_every_row_that_can_be_computed_is_there():
@@ -151,7 +151,7 @@ def test_misses_are_printed_as_misses():
         "V18": 3,
     }
     assert len(missed) == 9
-    text = told(LINES)
+    text = as_markdown(LINES)
     assert text.count("| miss |") == 9
     assert "Misses in the second table: 3 of V5, 3 of V12, 3 of V18." in text
 
@@ -178,13 +178,13 @@ def test_the_command_prints_the_table_and_ends_well():
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(told(LINES))
+    assert done.stdout.startswith(as_markdown(LINES))
 
 
 # ---- verdicts ----
 
 
-def made(nominal, row="V4", fitted_on="", measured=100.0, kind=None, low=None, high=None):
+def a_line(nominal, row="V4", fitted_on="", measured=100.0, kind=None, low=None, high=None):
     figure = Figure(
         low=nominal if low is None else low,
         nominal=nominal,
@@ -198,20 +198,20 @@ def made(nominal, row="V4", fitted_on="", measured=100.0, kind=None, low=None, h
 @pytest.mark.parametrize(
     ("found", "verdict", "fails", "evidence"),
     [
-        (made(110.0), "within", False, True),
-        (made(110.1), "miss", True, False),
-        (made(89.9), "miss", True, False),
-        (made(95.0, fitted_on=SHIPPED), "within", False, False),
-        (made(95.0, fitted_on="V3"), "within", False, True),
-        (made(120.0, kind="N"), "miss", False, False),
-        (made(105.0, kind="N"), "consistency", False, False),
-        (made(100.0, row="V1"), "exact", False, True),
-        (made(100.5, row="V1"), "miss", True, False),
-        (made(200.0, row="V14"), "consistency", False, False),
-        (made(201.0, row="V14"), "miss", False, False),
-        (made(49.0, row="V14"), "miss", False, False),
-        (made(120.0, row="V18", low=90.0, high=130.0), "consistency", False, False),
-        (made(120.0, row="V18", low=110.0, high=130.0), "miss", False, False),
+        (a_line(110.0), "within", False, True),
+        (a_line(110.1), "miss", True, False),
+        (a_line(89.9), "miss", True, False),
+        (a_line(95.0, fitted_on=SHIPPED), "within", False, False),
+        (a_line(95.0, fitted_on="V3"), "within", False, True),
+        (a_line(120.0, kind="N"), "miss", False, False),
+        (a_line(105.0, kind="N"), "consistency", False, False),
+        (a_line(100.0, row="V1"), "exact", False, True),
+        (a_line(100.5, row="V1"), "miss", True, False),
+        (a_line(200.0, row="V14"), "consistency", False, False),
+        (a_line(201.0, row="V14"), "miss", False, False),
+        (a_line(49.0, row="V14"), "miss", False, False),
+        (a_line(120.0, row="V18", low=90.0, high=130.0), "consistency", False, False),
+        (a_line(120.0, row="V18", low=110.0, high=130.0), "miss", False, False),
     ],
 )
 def test_a_verdict_follows_from_the_tolerance(found, verdict, fails, evidence):
@@ -220,7 +220,7 @@ def test_a_verdict_follows_from_the_tolerance(found, verdict, fails, evidence):
 
 @pytest.mark.parametrize(("low", "verdict"), [(90.0, "consistency"), (100.1, "miss")])
 def test_a_range_is_judged_by_whether_it_holds_the_reading(low, verdict):
-    found = made(120.0, low=low, high=130.0)
+    found = a_line(120.0, low=low, high=130.0)
     found = replace(found, estimate=replace(found.estimate, nominal=None))
     assert found.verdict == verdict
     assert found.error is None

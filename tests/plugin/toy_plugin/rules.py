@@ -1,4 +1,4 @@
-"""What a toy chip refuses, and what helps against it."""
+"""Rules of a toy chip, and their remedies."""
 
 from __future__ import annotations
 
@@ -22,20 +22,24 @@ APPROXIMATIONS = {"gt->ge": fire_at_threshold}
 
 
 def approximate(graph: Graph, chip: ToyChip, allow: Collection[str]) -> RewriteResult:
-    """Apply the only approximation if it is named."""
+    """Apply the only approximation if ``allow`` contains it."""
     return fire_at_threshold(graph, chip) if "gt->ge" in allow else (graph, ())
 
 
 def layer_kinds(graph: Graph, chip: ToyChip) -> Findings:
-    """Layers are dense, one after the other, each followed by its neurons."""
+    """Check that the network is dense layers in series, each followed by its neurons."""
     for name, node in graph.nodes.items():
         if not isinstance(node, (Input, Linear, Neuron, Output)) or len(graph.post(name)) > 1:
             kind = type(node).__name__
-            yield error("layer_kinds", name, f"is {kind}; {chip.name} has dense layers in a row")
+            yield error(
+                "layer_kinds", name, f"is {kind}; {chip.name} supports dense layers in series only"
+            )
         elif isinstance(node, Linear):
             then = graph.after(name)
             if then is None or not isinstance(graph[then], Neuron):
-                yield error("layer_kinds", name, f"feeds no neurons, which {chip.name} needs")
+                yield error(
+                    "layer_kinds", name, f"has no neurons after it, which {chip.name} requires"
+                )
 
 
 integrate_and_fire = node_rule(
@@ -44,8 +48,8 @@ integrate_and_fire = node_rule(
     (lambda node: np.any(node.alpha_mem != 1), "decays; neurons of {chip} only integrate"),
     (lambda node: node.alpha_syn is not None, "has a synapse; neurons of {chip} have none"),
     (lambda node: node.reset != "subtract", "is reset to a value; {chip} subtracts the threshold"),
-    (lambda node: np.ptp(node.v_threshold) > 0, "has several thresholds, {chip} one a layer"),
-    (lambda node: node.v_min is not None, "has a floor, which {chip} has not"),
+    (lambda node: np.ptp(node.v_threshold) > 0, "has several thresholds; {chip} has one per layer"),
+    (lambda node: node.v_min is not None, "has a lower limit of the membrane; {chip} has none"),
     *required_values(v_leak=0, bias=0, v_init=0, spike_scale=1, gain=1),
 )
 no_bias = node_rule(
@@ -55,7 +59,7 @@ GRAPH: tuple[Rule[Graph, ToyChip], ...] = (layer_kinds, integrate_and_fire, no_b
 
 
 def check_graph(graph: Graph, chip: ToyChip) -> tuple[Diagnostic, ...]:
-    """Apply every rule on graphs."""
+    """Return the findings of all rules on graphs."""
     return check_rules(graph, chip, rules=GRAPH, advise=_advise)
 
 
@@ -64,18 +68,18 @@ def _advise(case: Case[Graph, ToyChip]) -> Iterator[Remedy]:
 
 
 def can_lower(graph: Graph, chip: ToyChip) -> bool:
-    """Return whether the graph is dense layers in a row."""
+    """Return True if the graph is dense layers in series."""
     return Trial(subject=graph, chip=chip, rules=(layer_kinds,)).fits
 
 
 def input_channels(program: ToyProgram, chip: ToyChip) -> Findings:
-    """The input has no more channels than the chip."""
+    """Check that the input has no more channels than the chip."""
     need, limit = program.layers[0].weight.shape[1], chip.limits.input_channels
     yield from at_most("input_channels", chip, program.input_name, need, "channels", limit)
 
 
 def neurons(program: ToyProgram, chip: ToyChip) -> Findings:
-    """All layers together have no more neurons than the chip."""
+    """Check that all layers together have no more neurons than the chip."""
     need = sum(len(layer.weight) for layer in program.layers)
     yield from at_most("neurons", chip, "network", need, "neurons", chip.limits.neurons)
 
@@ -84,5 +88,5 @@ PROGRAM: tuple[Rule[ToyProgram, ToyChip], ...] = (input_channels, neurons)
 
 
 def check(program: ToyProgram, chip: ToyChip) -> tuple[Diagnostic, ...]:
-    """Apply every rule on programs."""
+    """Return the findings of all rules on programs."""
     return check_rules(program, chip, rules=PROGRAM, advise=lambda case: iter(()))
