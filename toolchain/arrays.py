@@ -1,6 +1,12 @@
 """Type aliases of arrays and shapes.
 
 This module imports numpy only.
+
+>>> import numpy as np
+>>> def features(spikes: Array) -> Shape:
+...     return spikes.shape[2:]
+>>> features(np.zeros((4, 100, 2, 16, 16)))
+(2, 16, 16)
 """
 
 from __future__ import annotations

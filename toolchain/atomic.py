@@ -21,6 +21,9 @@ def write_file(path: Path, data: bytes) -> Path:
 
     Raises:
         OSError: the folder is not writable; ``path`` is unchanged.
+
+    >>> write_file(Path("notes.txt"), b"42").read_bytes()
+    b'42'
     """
     place = _resolve(path)
     fresh = _temporary_path(place)
@@ -45,6 +48,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
 
     Raises:
         OSError: it cannot be written; an existing folder is unchanged.
+
+    >>> folder = write_folder(Path("results"), {"log/a.txt": b"1"})
+    >>> (folder / "log" / "a.txt").read_bytes()
+    b'1'
     """
     place = _resolve(folder)
     place.parent.mkdir(parents=True, exist_ok=True)

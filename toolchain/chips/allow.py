@@ -63,6 +63,9 @@ def accepted_names(family: str, known: Collection[str], allow: Collection[str]) 
 
     Raises:
         ValueError: a name that is unknown or of another family (the message lists the valid ones).
+
+    >>> accepted_names("Xylo", ("gt->ge", "v_min->none"), ["v_min->none", "gt->ge"])
+    ('gt->ge', 'v_min->none')
     """
     wanted = {allow} if isinstance(allow, str) else set(allow)
     available = f"available: {', '.join(known)}"
@@ -77,7 +80,11 @@ def accepted_names(family: str, known: Collection[str], allow: Collection[str]) 
 
 
 def as_argument(names: Sequence[str]) -> str:
-    """Return the names as a keyword argument to copy into a call: ``allow=("a", "b")``."""
+    """Return the names as a keyword argument to copy into a call.
+
+    >>> as_argument(["gt->ge"])
+    'allow=("gt->ge",)'
+    """
     quoted = ", ".join(f'"{name}"' for name in names)
     return f"allow=({quoted},)" if len(names) == 1 else f"allow=({quoted})"
 

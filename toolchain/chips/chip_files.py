@@ -61,6 +61,9 @@ def find_chip_file(name: str) -> ChipFile:
 
     Raises:
         ValueError: unknown chip (the message lists the known ones and suggests the closest).
+
+    >>> find_chip_file("xylo").title
+    'xylo_a2 (built in)'
     """
     lower, files = name.lower(), chip_files()
     if lower in files:

@@ -87,6 +87,9 @@ def load_family(name: str) -> type[Family]:
     Raises:
         ValueError: unknown family (the message lists the known ones).
         PluginError: it cannot be imported, or does not implement the whole contract.
+
+    >>> load_family("xylo").QUANTIZERS[0]
+    'auto'
     """
     known = plugins.find(FAMILIES)
     if name not in known:
@@ -117,7 +120,11 @@ def _derived(kind: Any, base: type) -> bool:
 
 
 def family_of(chip: SpecBase) -> Family:
-    """Return the family of a chip, bound to that chip."""
+    """Return the family of a chip, bound to that chip.
+
+    >>> family_of(load_chip("speck")).TITLE
+    'Speck'
+    """
     return load_family(chip.family).on(chip)
 
 
@@ -125,6 +132,9 @@ def chips_of(family: str) -> Iterator[SpecBase]:
     """Yield every chip of a family, in the order of ``list_chips``; import no other family.
 
     A file that cannot be read is skipped with a warning.
+
+    >>> "xylo_a3" in [chip.name for chip in chips_of("xylo")]
+    True
     """
     for name, file in sorted(chip_files().items()):
         yield from _if_of(family, name, file)

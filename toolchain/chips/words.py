@@ -54,6 +54,11 @@ def signed_words(limits: Widths) -> dict[str, int]:
 
 
 def largest(width: Quantity) -> int:
-    """Return the largest signed integer of ``width`` bits."""
+    """Return the largest signed integer of ``width`` bits.
+
+    >>> from toolchain import load_chip
+    >>> largest(load_chip("xylo").limits.weight_width)
+    127
+    """
     half: int = 2 ** (int(width.value) - 1)
     return half - 1

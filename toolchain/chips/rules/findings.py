@@ -104,6 +104,9 @@ def some(number: int, of: int, what: str) -> str:
         number: size of the part.
         of: the total.
         what: noun in the singular.
+
+    >>> some(17, 60, "neuron"), some(60, 60, "neuron"), some(1, 1, "neuron")
+    ('17 of 60 neurons', 'all 60 neurons', 'the only neuron')
     """
     if of == 1:
         return f"the only {what}"
@@ -111,7 +114,11 @@ def some(number: int, of: int, what: str) -> str:
 
 
 def parts(sizes: list[tuple[str, int]], most: int = 4) -> str:
-    """Return the first ``most`` parts as text, `` (fc1 700, fc2 301)``; empty for a single part."""
+    """Return the first ``most`` parts as text; empty for a single part.
+
+    >>> parts([("fc1", 700), ("fc2", 301)])
+    ' (fc1 700, fc2 301)'
+    """
     if len(sizes) < 2:
         return ""
     named = [f"{name} {count(size)}" for name, size in sizes[:most]]

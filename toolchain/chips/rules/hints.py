@@ -122,7 +122,11 @@ def fitting_chips(others: Iterable[Trial[S, C]]) -> Iterator[Remedy]:
 
 
 def largest(below: int, fits: Callable[[int], bool]) -> int:
-    """Return the largest number in 1..``below`` - 1 that fits, by bisection; 0 if none does."""
+    """Return the largest number in 1..``below`` - 1 that fits, by bisection; 0 if none does.
+
+    >>> largest(100, lambda n: n * n <= 50)
+    7
+    """
     low, high = 0, below
     while high - low > 1:
         middle = (low + high) // 2

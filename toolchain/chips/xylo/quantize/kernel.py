@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "866c8dd5f41e"
+INLINED = "47db136b61b2"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
