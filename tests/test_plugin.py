@@ -198,7 +198,7 @@ def test_a_class_that_lacks_a_part_of_the_contract_is_refused(monkeypatch):
     load_family.cache_clear()
 
 
-def test_a_class_that_only_derives_from_the_contract_is_told_what_is_left_to_write(broken):
+def test_a_class_that_only_derives_from_the_contract_is_refused_with_the_missing_members(broken):
     (broken / "broken_plugin" / "__init__.py").write_text("""
 from toolchain.chips.contract import Family
 from toolchain.hardware import SpecBase

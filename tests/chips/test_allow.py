@@ -1,4 +1,4 @@
-"""Names of approximations: one vocabulary, and what a user hears who gives another."""
+"""Names of approximations, and the errors about unknown names."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_an_unknown_name_lists_those_there_are():
         deploy(small(), "speck", allow=["skip"])
 
 
-def test_a_name_of_another_family_is_said_to_be_one():
+def test_a_name_of_another_family_is_refused_as_such():
     text = (
         r"^approximation delays->hops is not available on Speck, only on another chip family; "
         r"available: gt->ge, delayed_reset->same_step, spike_cap->chip_cap, "

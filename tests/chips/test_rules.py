@@ -29,7 +29,7 @@ B = error("b", "h", "is wrong")
 
 
 def rules_of(findings_of):
-    """Rules a, b and c that find what ``findings_of`` says of a subject."""
+    """Rules a, b and c that find ``findings_of`` a subject."""
 
     def rule(name):
         def find(subject, chip):

@@ -121,12 +121,12 @@ def rich(chip):
     )
 
 
-def held(live, tree):
-    """The part of ``live`` that ``tree`` names."""
+def restricted(live, tree):
+    """Return the part of ``live`` that ``tree`` has values for."""
     if isinstance(tree, dict):
-        return {name: held(live[name], part) for name, part in tree.items()}
+        return {name: restricted(live[name], part) for name, part in tree.items()}
     if isinstance(tree, list) and tree and isinstance(tree[0], dict):
-        return [held(*pair) for pair in zip(live, tree, strict=True)]
+        return [restricted(*pair) for pair in zip(live, tree, strict=True)]
     return live
 
 
@@ -137,7 +137,7 @@ def test_every_value_of_a_xylo_tree_is_set_on_the_chips_own_surface(install, chi
     tree = xylo_tree(rich(chip), chip, operation_mode=mode)
     live = to_samna(tree, chip)
     assert type(live).__name__ == "XyloConfiguration"
-    assert held(plain(live), tree) == tree
+    assert restricted(plain(live), tree) == tree
 
 
 @pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
