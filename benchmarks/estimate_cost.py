@@ -1,11 +1,12 @@
-"""What an estimate of a recorded simulation costs, as a part of what that simulation took.
+"""Time of an estimate from a recorded simulation, relative to the time of the simulation.
 
     python benchmarks/estimate_cost.py [repeats]
 
-A thousand samples through each network, every state recorded; then the estimate from the
-recording, nothing simulated twice. What the simulation itself spent on counting for it belongs to
-the estimate: it is timed apart and added. All of them take turns in one run; times are the least
-of the repeats. Ends with 1 where any estimate costs more than a tenth of the simulation.
+A thousand samples run through each network with every state recorded; the estimate uses the
+recording and simulates nothing. The time that the simulation spends on counting belongs to the
+estimate: it is measured separately and added. All measurements are interleaved in one run; times
+are the minimum of the repeats. Exits with 1 if an estimate takes more than a tenth of the
+simulation.
 """
 
 import os
@@ -28,7 +29,7 @@ SAMPLES, MOST = 1000, 0.1
 
 
 def xylo(sizes: list[int], chip: str) -> Deployment:
-    """Leaky layers of these sizes, random weights."""
+    """Deploy leaky layers of the given sizes with random weights to a Xylo chip."""
     rng = np.random.default_rng(0)
     nodes: dict[str, object] = {"input": Input(shape=(sizes[0],))}
     for number, (pre, post) in enumerate(pairwise(sizes)):
@@ -41,7 +42,7 @@ def xylo(sizes: list[int], chip: str) -> Deployment:
 
 
 def speck(side: int) -> Deployment:
-    """Two convolutions and a dense layer, random weights."""
+    """Deploy two convolutions with random weights to Speck; ``side`` is the input's, px."""
     rng = np.random.default_rng(0)
     smaller = side - 4
     nodes = {
@@ -56,14 +57,14 @@ def speck(side: int) -> Deployment:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call, s."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def counting(d: Deployment, spikes: np.ndarray) -> Callable[[], object]:
-    """What a simulation does for the sake of estimates, once it has run."""
+    """Return the counting that a simulation does for later estimates, as a function."""
     if d.chip.family == "xylo":
         flat = spikes.reshape(*spikes.shape[:2], -1)
         run = xylo_counts.simulate(d.program, flat, record=True)
@@ -73,10 +74,10 @@ def counting(d: Deployment, spikes: np.ndarray) -> Callable[[], object]:
 
 
 def measure(d: Deployment, spikes: np.ndarray, repeats: int) -> tuple[float, float]:
-    """Seconds of a simulation, and of counting and the estimate from its recording."""
+    """Return the seconds of a simulation, and of counting plus the estimate from its recording."""
     recording, count = d.simulate(spikes, record=True), counting(d, spikes)
     if recording.activity != d.estimate(spikes).activity:
-        raise SystemExit("a recording is counted otherwise than a simulation")
+        raise SystemExit("counts of a recording differ from those of a simulation")
     times = [
         (
             seconds(lambda: d.simulate(spikes, record=True)),
@@ -88,7 +89,7 @@ def measure(d: Deployment, spikes: np.ndarray, repeats: int) -> tuple[float, flo
 
 
 def main() -> None:
-    """A row a network."""
+    """Print a row for each network and rate."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     rng = np.random.default_rng(1)
     rows = Table(box=None, title_justify="left")

@@ -3,10 +3,10 @@
     python benchmarks/nmnist.py
 
 Needs ``cnn_sinabs.nir`` and ``sample_nmnist.bin`` in ``shared/data`` beside the checkout; see
-tests/oracles/nmnist.py. ``auto`` hears the one recording, binned at 1 ms. Both quantizers are then
-judged on it and on twelve others made from it by turning, shifting, reversing and thinning;
-``auto, others`` hears six of these and is judged on the other six. The columns are the spikes of
-the five layers; the agreement is that of the output counts with the float network's.
+tests/oracles/nmnist.py. ``auto`` is calibrated on the one recording, binned at 1 ms. Both
+quantizers are then evaluated on it and on twelve variations of it (rotated, shifted, reversed,
+thinned); ``auto, others`` is calibrated on six of these and evaluated on the other six. The columns
+are the spikes of the five layers and the agreement of the output counts with the float network.
 """
 
 import sys
@@ -26,7 +26,7 @@ from toolchain.runs.recording import Recording, count_agreement
 
 
 def row(table: Table, name: str, run: Recording, wanted: Recording) -> None:
-    """Spikes of each layer, agreement of the outputs, and the classes named."""
+    """Add a row: spikes of each layer, agreement of the outputs, and equal classes."""
     counts = [f"{int(layer.spikes.sum())}" for layer in run.layers.values()]
     flat = wanted.spikes.reshape(run.spikes.shape)
     named, meant = (spikes.sum(axis=1).argmax(axis=1) for spikes in (run.spikes, flat))
@@ -35,7 +35,7 @@ def row(table: Table, name: str, run: Recording, wanted: Recording) -> None:
 
 
 def show(title: str, raster: np.ndarray, deployments: dict[str, Deployment]) -> None:
-    """A table of what each deployment does with ``raster``."""
+    """Print a table of the result of each deployment on ``raster``."""
     table = Table("", *(f"layer {n}" for n in range(1, 6)), "agreement", "same class", title=title)
     wanted = next(iter(deployments.values())).reference(raster, record=True)
     row(table, "float", wanted, wanted)
@@ -47,7 +47,7 @@ def show(title: str, raster: np.ndarray, deployments: dict[str, Deployment]) -> 
 def main() -> None:
     """Print the tables."""
     if nmnist.MISSING:
-        sys.exit(f"not there: {', '.join(nmnist.MISSING)}")
+        sys.exit(f"missing files: {', '.join(nmnist.MISSING)}")
     network, raster = nmnist.network(), nmnist.recording()
     others = nmnist.variations(raster)
     start = time.perf_counter()
@@ -56,8 +56,12 @@ def main() -> None:
     common = deploy(network, chip="speck2f", quantizer="common")
     trained = deploy(network, chip="speck2f", calibration=others[::2])
     show("the recording", raster, {"common": common, "auto": auto})
-    show("twelve others, not heard", others, {"common": common, "auto": auto})
-    show("six others, not heard", others[1::2], {"common": common, "auto, others": trained})
+    show("twelve others, not used for calibration", others, {"common": common, "auto": auto})
+    show(
+        "six others, not used for calibration",
+        others[1::2],
+        {"common": common, "auto, others": trained},
+    )
     print(f"deployed with auto in {seconds:.1f} s")
     for finding in auto.diagnostics:
         if finding.rule in ("levels", "agreement"):

@@ -1,12 +1,11 @@
-"""Shared tokens between the modules of different chip families: what is copied and could be one.
+"""Duplicated code between the modules of different chip families, measured in shared tokens.
 
     python benchmarks/shared_tokens.py
 
-Two modules share a token where it lies in a run of 8 or more tokens that both have. Family names
-count as equal. Left out are imports, ``__all__``, docstrings, comments, and the signatures of
-functions that implement the contract, which families have in common on purpose. The share of a
-pair is that of the smaller module; modules of 80 lines or fewer are not compared. Fails where a
-pair reaches 20 %.
+Two modules share a token if it is part of a run of 8 or more tokens that both have. Family names
+count as equal. Imports, ``__all__``, docstrings, comments, and the signatures of functions that
+implement the contract, which all families have, are left out. The share of a pair is that of the
+smaller module; modules of 80 lines or fewer are not compared. Fails if a pair reaches 20 %.
 """
 
 import argparse
@@ -45,7 +44,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Pair:
-    """Two modules and the share of the smaller one's tokens that both have."""
+    """Two modules and the fraction of the smaller one's tokens that both have."""
 
     share: float
     smaller: str
@@ -70,7 +69,7 @@ def tokens_of(text: str, families: Collection[str], contract: Collection[str]) -
 
 
 def _left_out(tree: ast.Module, contract: Collection[str]) -> Iterator[tuple[int, int]]:
-    """Find the first and last line of what is not compared."""
+    """Yield first and last line of each part that is not compared."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)) or _names_exports(node):
             yield node.lineno, node.end_lineno
@@ -150,7 +149,7 @@ def _modules(
 
 
 def main() -> int:
-    """Print the pairs that share most; return 1 where one reaches the limit."""
+    """Print the pairs with the largest shares; return 1 if one reaches the limit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=CHIPS, help="folder with a folder a family")
     parser.add_argument("--shown", type=int, default=SHOWN, help="pairs that are printed")

@@ -1,15 +1,15 @@
-"""Both simulations of Speck against sinabs: ratios of one interleaved run.
+"""Speed of both Speck simulators relative to sinabs, measured in one interleaved run.
 
     OMP_NUM_THREADS=1 python benchmarks/speck_speed.py [repeats] [cnn_sinabs.nir]
 
 The N-MNIST network of the NIR paper (2x34x34, convolutions 16-16-8, linear 256-10), 300 steps of
-random input at four rates. Given the paper's file its trained weights are used, else random ones
-that spike about as much. sinabs runs plain layers on one thread, without gradients and without
-recording, and has to give the same spikes. All times are those of a sample out of a batch, the
-least of the repeats, and start from arrays as a user has them: ``raster`` clocked on one thread,
-``events`` the same from event arrays, ``cores`` clocked from rasters on all usable cores,
-``event timing`` from event arrays on one thread; that one does another thing than sinabs. Needs
-sinabs, which `make conformance` installs in an environment of its own.
+random input at four rates. With the paper's file its trained weights are used, else random ones
+with a similar number of spikes. sinabs runs plain layers on one thread, without gradients and
+without recording, and must give the same spikes. All times are per sample of a batch, the minimum
+of the repeats, and include the conversion of the user's arrays: ``raster`` is clocked on one
+thread, ``events`` the same from event arrays, ``cores`` clocked from rasters on all usable cores,
+``event timing`` from event arrays on one thread, which sinabs has no equivalent of. Needs sinabs,
+which `make conformance` installs in an environment of its own.
 """
 
 import os
@@ -44,7 +44,7 @@ NODES = ("0", "2", "5", "9", "11")
 
 
 def trained(path: str) -> list[tuple[np.ndarray, int]]:
-    """Weights in 8 bits and thresholds, a layer each, of the paper's file."""
+    """Return 8-bit weights and threshold of each layer from the paper's file."""
     import h5py
 
     layers = []
@@ -57,7 +57,7 @@ def trained(path: str) -> list[tuple[np.ndarray, int]]:
 
 
 def random() -> list[tuple[np.ndarray, int]]:
-    """Random weights, each layer with the threshold that gives it its share of spikes."""
+    """Return random weights, each layer with the threshold that gives its share of spikes."""
     rng = np.random.default_rng(0)
     raster = (rng.random((1, STEPS, *INPUT)) < 0.01).astype(np.uint8)
     layers: list[tuple[np.ndarray, int]] = []
@@ -74,7 +74,7 @@ def random() -> list[tuple[np.ndarray, int]]:
 
 
 def network(layers: list[tuple[np.ndarray, int]]) -> SpeckProgram:
-    """The program of the first layers: no biases, a floor as deep as the threshold is high."""
+    """Return the program of the given layers: no biases, lower limit at minus the threshold."""
     cores, shape = [], INPUT
     for index, (weight, threshold) in enumerate(layers):
         name, _, stride, padding, pooling = LAYERS[index]
@@ -106,14 +106,14 @@ def network(layers: list[tuple[np.ndarray, int]]) -> SpeckProgram:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call, s."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def as_events(raster: np.ndarray) -> np.ndarray:
-    """The spikes of a raster of zeros and ones, in the middle of steps of 1 ms."""
+    """Convert a raster of zeros and ones to events in the middle of steps of 1 ms."""
     step, channel, y, x = raster.nonzero()
     events = np.empty(len(step), [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")])
     events["x"], events["y"], events["t"], events["p"] = x, y, 1000 * step + 500, channel
@@ -121,7 +121,7 @@ def as_events(raster: np.ndarray) -> np.ndarray:
 
 
 def compare(program: SpeckProgram, rate: float, repeats: int) -> None:
-    """One row."""
+    """Measure and print one row."""
     rng = np.random.default_rng(1)
     raster = (rng.random((BATCH, STEPS, *INPUT)) < rate).astype(np.uint8)
     events = [as_events(sample) for sample in raster]

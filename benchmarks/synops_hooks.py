@@ -1,10 +1,10 @@
-"""What counting synops costs on the network of sinabs' synops tutorial: forward and backward.
+"""Cost of counting synops in the forward and backward pass of sinabs' synops tutorial network.
 
     python benchmarks/synops_hooks.py [repeats]
 
-Plain, with our hooks, and, where sinabs is installed, with sinabs' hooks: the same layers and
-input, interleaved, in random order. Printed are medians and the median of the ratios to the plain
-run beside it.
+Variants: without hooks, with the hooks of this project and, if sinabs is installed, with sinabs'
+hooks, on the same layers and input, interleaved in random order. The table has medians and the
+median ratio to the run without hooks of the same repeat.
 """
 
 import copy
@@ -25,7 +25,7 @@ BATCH, STEPS = 5, 10
 
 
 def network() -> nn.Sequential:
-    """The tutorial's network, on the layers of this package."""
+    """Build the tutorial's network with the layers of this package."""
     torch.manual_seed(1)
     spiking = {"batch_size": BATCH}
     return nn.Sequential(
@@ -46,7 +46,7 @@ def network() -> nn.Sequential:
 
 
 def variants() -> dict[str, nn.Module]:
-    """The same network without hooks, twice, and with each project's."""
+    """Return copies of the network: two without hooks, and one with the hooks of each project."""
     plain = network()
     found = {"plain": plain, "plain again": copy.deepcopy(plain)}
     found["ours"] = copy.deepcopy(plain)
@@ -62,7 +62,7 @@ def variants() -> dict[str, nn.Module]:
 
 
 def milliseconds(model: nn.Module, data: torch.Tensor, in_loss: bool) -> float:
-    """One forward and backward; with ``in_loss`` through the count as well."""
+    """Time one forward and backward pass, ms; with ``in_loss`` also through the synop count."""
     reset_states(model)
     model.zero_grad()
     start = time.perf_counter()
@@ -75,7 +75,7 @@ def milliseconds(model: nn.Module, data: torch.Tensor, in_loss: bool) -> float:
 
 
 def measure(repeats: int, in_loss: bool) -> dict[str, list[float]]:
-    """Times of every variant, ms, in the order of the repeats."""
+    """Return the times of every variant, ms, in the order of the repeats."""
     data = torch.ones(BATCH, STEPS, 1, 28, 28)
     models = variants()
     times: dict[str, list[float]] = {name: [] for name in models}
@@ -88,7 +88,7 @@ def measure(repeats: int, in_loss: bool) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, 1 thread, {repeats} interleaved repeats")

@@ -1,14 +1,14 @@
-"""Quantizers for Xylo compared: output agreement with the float network, on the bit-exact chip.
+"""Comparison of quantizers for Xylo: output agreement of the bit-exact chip and the float network.
 
     python benchmarks/xylo_quantizers.py [--record | --series n] [network ...]
 
-24 random and 6 trained networks go onto Xylo Audio 2 by rockpool's ``global_quantize`` and
-``channel_quantize`` and by this project's ``global``, ``channel`` and ``auto``. All get the same
-float network and the same chip; ``auto`` and the others of this project hear the calibration
-spikes, which rockpool's take no notice of. The table gives the agreement of output spike counts
-(``count_agreement``, the lag undone) on held-out spikes. ``--series`` draws other random networks:
-what holds of the table should hold there too. ``--record`` runs the table and three further series,
-keeps the figures for the tests and puts them into docs/xylo.md. Needs rockpool, which
+24 random and 6 trained networks are quantized for Xylo Audio 2 by rockpool's ``global_quantize``
+and ``channel_quantize`` and by this project's ``global``, ``channel`` and ``auto``, from the same
+float network for the same chip. Those of this project use the calibration spikes, rockpool's use
+none. The table has the agreement of output spike counts (``count_agreement``, the lag removed) on
+held-out spikes. ``--series`` draws other random networks, to check that the result generalizes.
+``--record`` runs the table and three further series, and writes the figures to the test data and
+into docs/xylo.md. Needs rockpool, which
 `make compare` installs in an environment of its own.
 """
 
@@ -66,20 +66,20 @@ def main() -> None:
 
 
 def random_cases(series: int) -> Iterator[Case]:
-    """The 24 random networks of a series."""
+    """Yield the 24 random networks of a series."""
     for index in range(len(xylo_compared.KINDS) * xylo_compared.EACH):
         yield xylo_compared.random_case(index, series)
 
 
 def table_cases(cache: Path) -> Iterator[Case]:
-    """The thirty of the table; trained networks are kept in ``cache``."""
+    """Yield the thirty networks of the table; trained networks are cached in ``cache``."""
     yield from random_cases(xylo_compared.SERIES)
     for name in RECIPES:
         yield trained_case(name, cache)[0]
 
 
 def compare(found: Iterable[Case]) -> list[dict[str, Any]]:
-    """A row for each network, printed as they come."""
+    """Compute and print a row for each network."""
     print(heading())
     rows = []
     for case in found:
@@ -90,16 +90,16 @@ def compare(found: Iterable[Case]) -> list[dict[str, Any]]:
 
 
 def write(record: Mapping[str, Any]) -> None:
-    """Keep what was found for the tests, and put it into the documentation."""
+    """Write the results to the test data and into the documentation."""
     RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(FIRST)
     _, _, after = rest.partition(LAST)
-    PAGE.write_text(f"{before}{FIRST}\n{told(record)}\n{LAST}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{FIRST}\n{section(record)}\n{LAST}{after}", encoding="utf-8")
 
 
-def told(record: Mapping[str, Any]) -> str:
-    """What the documentation says of it."""
+def section(record: Mapping[str, Any]) -> str:
+    """Return the section of the documentation."""
     table = record["table"]
     return "\n".join(
         [
@@ -118,7 +118,7 @@ def told(record: Mapping[str, Any]) -> str:
 
 
 def losses(record: Mapping[str, Any]) -> str:
-    """Networks on which ``auto`` is behind, and by how much."""
+    """List the networks on which ``auto`` is worse than rockpool, with the difference."""
     parts = {"the table": record["table"]}
     parts |= {f"series {n}": rows for n, rows in record["others"].items()}
     behind = [
@@ -133,7 +133,7 @@ def losses(record: Mapping[str, Any]) -> str:
 
 
 def row(case: Case) -> dict[str, Any]:
-    """All agreements of one network; a text where a quantizer failed.
+    """Return all agreements of one network; a text if a quantizer failed.
 
     With the digests of rockpool's integers, except for a trained network, which is another one on
     another processor.
@@ -152,9 +152,9 @@ def row(case: Case) -> dict[str, Any]:
 
 
 def theirs(case: Case) -> tuple[dict[str, Any], dict[str, str]]:
-    """Rockpool's programs, or how they failed, and a digest of the integers.
+    """Return rockpool's programs, or the text of the failure, and a digest of the integers.
 
-    Its integers are compared with what ``rockpool_quantizers.told`` says of them.
+    Its integers are compared with those of ``rockpool_quantizers.told``.
     """
     spec = rockpool_quantizers.specification(case.graph, CHIP)
     programs: dict[str, Any] = {}
@@ -167,13 +167,13 @@ def theirs(case: Case) -> tuple[dict[str, Any], dict[str, str]]:
             continue
         digests[method] = rockpool_quantizers.digest(integers)
         if digests[method] != rockpool_quantizers.digest(rockpool_quantizers.told(method, spec)):
-            raise AssertionError(f"{name} on {case.name}: other integers than are told of it")
+            raise AssertionError(f"{name} on {case.name}: integers differ from the record")
         programs[name] = XyloProgram.from_specification(CHIP, **integers)
     return programs, digests
 
 
 def ours(case: Case) -> dict[str, Any]:
-    """Deployments by the quantizers of this project."""
+    """Return the deployments of the quantizers of this project."""
     return {
         name: deploy(case.graph, chip=CHIP, calibration=case.calibration, quantizer=name)
         for name in OURS
@@ -184,13 +184,13 @@ def ours(case: Case) -> dict[str, Any]:
 
 
 def heading() -> str:
-    """First two lines of the table, in Markdown."""
+    """Return the first two lines of the table, in Markdown."""
     names = ("network", "neurons", *COLUMNS)
     return f"| {' | '.join(names)} |\n|---|{'---:|' * (len(names) - 1)}"
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """One network on its held-out spikes; the best of each is bold."""
+    """Return the row of one network on its held-out spikes; the best value is bold."""
     values = [row["held_out"][name] for name in COLUMNS]
     best = max(v for v in values if not isinstance(v, str))
     cells = [shown(v, v == best) for v in values]
@@ -198,7 +198,7 @@ def line(row: Mapping[str, Any]) -> str:
 
 
 def shown(value: float | str, best: bool) -> str:
-    """Percent, or the word that says what happened."""
+    """Format an agreement in percent, or the word for a failure."""
     if isinstance(value, str):
         return value.partition(":")[0]
     text = f"{100 * value:.1f}"
@@ -206,7 +206,7 @@ def shown(value: float | str, best: bool) -> str:
 
 
 def summary(rows: list[dict[str, Any]], spikes: str) -> str:
-    """How often ``auto`` is as good as both of rockpool's, and better than both."""
+    """Count how often ``auto`` is as good as or better than both of rockpool's."""
     leads = [lead(row, spikes) for row in rows]
     equal, better = sum(points >= 0 for points in leads), sum(points > 0 for points in leads)
     means = {name: np.mean([best(r[spikes][name]) for r in rows]) for name in COLUMNS}
@@ -218,13 +218,13 @@ def summary(rows: list[dict[str, Any]], spikes: str) -> str:
 
 
 def lead(row: Mapping[str, Any], spikes: str) -> float:
-    """By how much ``auto`` is better than the better one of rockpool's."""
+    """Return the difference between ``auto`` and the better one of rockpool's."""
     found = row[spikes]
     return float(found["auto"] - max(best(found[name]) for name in THEIRS))
 
 
 def best(value: float | str) -> float:
-    """The agreement; 0 where the quantizer failed."""
+    """Return the agreement; 0 if the quantizer failed."""
     return 0.0 if isinstance(value, str) else value
 
 

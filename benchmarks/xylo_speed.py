@@ -1,12 +1,12 @@
-"""Bit-exact simulation of Xylo against xylosim: ratios of one interleaved run.
+"""Speed of the bit-exact Xylo simulator relative to xylosim, measured in one interleaved run.
 
     python benchmarks/xylo_speed.py [repeats]
 
 Four networks, each at a low and a high firing rate, over 1000 timesteps. ``one`` is a single
-sample with every state recorded, which xylosim always does; ``batch`` is a sample out of 64
-different ones, outputs only, on all usable cores. Times are the least of the repeats; before they
-are taken, the output spikes of both are compared. Last comes what a first simulation costs in a
-new process whose compiled code is kept from an earlier one. Needs xylosim, which
+sample with every state recorded, which xylosim always does; ``batch`` is the time per sample of a
+batch of 64, outputs only, on all usable cores. Times are the minimum of the repeats; the output
+spikes of both are compared first. The last line is the time of a first simulation in a new process
+that finds the compiled code in the cache. Needs xylosim, which
 `make conformance` installs in an environment of its own.
 """
 
@@ -36,7 +36,7 @@ RATES = {"lo": 0.02, "hi": 0.08}
 
 
 def layered(rng: np.random.Generator, sizes: list[int]) -> np.ndarray:
-    """Recurrent matrix of a feed-forward chain of layers."""
+    """Return the recurrent matrix of a feed-forward chain of layers."""
     hidden = sum(sizes)
     weights = np.zeros((hidden, hidden), np.int64)
     start = 0
@@ -48,13 +48,13 @@ def layered(rng: np.random.Generator, sizes: list[int]) -> np.ndarray:
 
 
 def recurrent(rng: np.random.Generator, hidden: int, density: float) -> np.ndarray:
-    """Random recurrent matrix, slightly inhibitory so that it stays calm."""
+    """Return a random recurrent matrix, slightly inhibitory to keep the activity stable."""
     there = rng.random((hidden, hidden)) < density
     return np.where(there, rng.integers(-127, 121, (hidden, hidden)), 0)
 
 
 def networks() -> dict[str, tuple[np.ndarray, int, int]]:
-    """Recurrent weights, how many neurons the input reaches, and how many the output reads."""
+    """Return recurrent weights, input expansion and output expansion of each network."""
     rng = np.random.default_rng(0)
     return {
         "SynNet 3 x 24": (layered(rng, [24] * 3), 24, 24),
@@ -65,7 +65,7 @@ def networks() -> dict[str, tuple[np.ndarray, int, int]]:
 
 
 def specification(weights: np.ndarray, first: int, last: int, threshold: int) -> dict[str, object]:
-    """A well-known specification dictionary."""
+    """Return a specification dictionary in rockpool's format."""
     rng = np.random.default_rng(1)
     hidden = len(weights)
     return {
@@ -83,7 +83,7 @@ def specification(weights: np.ndarray, first: int, last: int, threshold: int) ->
 
 
 def tuned(shape: tuple[np.ndarray, int, int], raster: np.ndarray, rate: float) -> XyloProgram:
-    """The program whose hidden neurons spike about ``rate`` times a step."""
+    """Return the program whose hidden neurons spike about ``rate`` times per step."""
     low, high = 10, 32000
     while high - low > 10:
         middle = (low + high) // 2
@@ -95,20 +95,20 @@ def tuned(shape: tuple[np.ndarray, int, int], raster: np.ndarray, rate: float) -
 
 
 def arrays(program: XyloProgram) -> dict[str, object]:
-    """The program as the oracle takes it."""
-    held, rest = to_arrays(program)
-    return {**held, **rest}
+    """Return the arrays and metadata of the program for the oracle."""
+    stored, metadata = to_arrays(program)
+    return {**stored, **metadata}
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call, s."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def compare(program: XyloProgram, rasters: np.ndarray, repeats: int) -> tuple[float, ...]:
-    """Firing rate of the hidden neurons, then seconds a sample: xylosim, one, batch."""
+    """Return the hidden firing rate and the seconds per sample of xylosim, one and batch."""
     layer, lists = xylosim_oracle.build("v2", arrays(program))
     one = rasters[0].tolist()
     wanted = np.array(layer.evolve(one))
@@ -146,7 +146,7 @@ print(imported - start, built - imported, done - built, done - start, "torch" in
 
 
 def first_call(repeats: int) -> str:
-    """What a new process spends until it has simulated, in a line."""
+    """Measure a new process until its first simulation is done, as one line of text."""
     command = [sys.executable, "-c", FIRST]
     # the first of these may have to compile
     runs = [
@@ -162,7 +162,7 @@ def first_call(repeats: int) -> str:
 
 
 def circumstances() -> str:
-    """What the figures depend on, in a line."""
+    """Describe processor, load and versions in one line."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     names = ("xylosim", "numba", "numpy")
@@ -173,7 +173,7 @@ def circumstances() -> str:
 
 
 def processor() -> str:
-    """The processor's own name where Linux tells it."""
+    """Return the name of the processor; on Linux from ``/proc/cpuinfo``."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

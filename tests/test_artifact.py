@@ -99,7 +99,7 @@ def test_a_second_save_replaces_the_first_and_leaves_nothing_else(deployment, sa
 def test_a_folder_that_is_no_artifact_is_left_alone(deployment, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
-    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+    with pytest.raises(ArtifactError, match="is not a saved deployment; nothing was written"):
         deployment.save(tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
 
@@ -116,14 +116,14 @@ def test_a_folder_that_is_no_artifact_is_left_alone(deployment, tmp_path):
 def test_a_folder_with_another_manifest_is_left_alone(deployment, tmp_path, manifest):
     (tmp_path / "manifest.json").write_text(manifest)
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+    with pytest.raises(ArtifactError, match="is not a saved deployment; nothing was written"):
         deployment.save(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_an_artifact_with_files_of_others_is_left_alone(deployment, saved):
     (saved / "notes.txt").write_text("years of work")
-    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+    with pytest.raises(ArtifactError, match="is not a saved deployment; nothing was written"):
         deployment.save(saved)
     assert (saved / "notes.txt").read_text() == "years of work"
     assert Deployment.load(saved)
@@ -135,7 +135,7 @@ def test_folders_of_others_in_an_artifact_are_left_alone(deployment, saved, insi
     if place.parent.name == "config.json":
         place.parent.unlink()
     place.mkdir(parents=True)
-    with pytest.raises(ArtifactError, match="is no saved deployment; it is left alone"):
+    with pytest.raises(ArtifactError, match="is not a saved deployment; nothing was written"):
         deployment.save(saved)
     assert place.is_dir()
 
@@ -160,7 +160,7 @@ def test_a_link_to_an_artifact_is_kept(deployment, saved, tmp_path):
 def test_a_pipe_in_place_of_a_part_is_refused_at_once(saved, part):
     (saved / part).unlink()
     os.mkfifo(saved / part)
-    with pytest.raises(ArtifactError, match=f"{part}: is no file"):
+    with pytest.raises(ArtifactError, match=f"{part}: is not a file"):
         Deployment.load(saved)
 
 
@@ -234,11 +234,14 @@ def test_a_missing_file_is_refused_by_name(saved, name):
     ("manifest", "message"),
     [
         ("", "manifest.json: Expecting value"),
-        ("[]", "manifest.json: holds no object"),
-        ('{"format": "snn-deployment/9"}', "this reads 'snn-deployment/2'$"),
+        ("[]", "manifest.json: is not a JSON object"),
+        (
+            '{"format": "snn-deployment/9"}',
+            "format is 'snn-deployment/9', need 'snn-deployment/2'$",
+        ),
         (
             '{"format": "snn-deployment/1"}',
-            "format 'snn-deployment/1', this reads 'snn-deployment/2'; deploy the network again$",
+            "format is 'snn-deployment/1', need 'snn-deployment/2'; deploy the network again$",
         ),
         ("[" * 100_000, "manifest.json: "),
         ('{"format": "snn-deployment/2", "sha256": 3}', "its hash differs"),

@@ -447,7 +447,7 @@ def test_no_samples_or_no_time_gives_a_correct_empty_result(xylo, speck, shape):
 
 
 def test_a_clocked_chip_has_no_event_timing(xylo):
-    with pytest.raises(ValueError, match="timing of xylo_a2 is clocked, got 'event'"):
+    with pytest.raises(ValueError, match="timing for xylo_a2 must be clocked, got 'event'"):
         xylo.simulate(spikes((1, 5, 8)), timing="event")
 
 

@@ -80,8 +80,8 @@ def layers(framework):
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_layer_that_is_read_is_on_its_page(framework):
-    said = set(re.findall(r"[A-Za-z0-9_]+", FRAMEWORKS[framework].read_text(encoding="utf-8")))
-    assert layers(framework) <= said
+    names = set(re.findall(r"[A-Za-z0-9_]+", FRAMEWORKS[framework].read_text(encoding="utf-8")))
+    assert layers(framework) <= names
 
 
 @pytest.mark.parametrize("framework", sorted({*FRAMEWORKS} - {"torch", "nir"}))

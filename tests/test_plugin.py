@@ -174,8 +174,8 @@ print(rows["xylo_a2"].fits, rows["broken_chip"].blocker)
     done = run(code, broken)
     assert done.stdout.splitlines() == [
         "[\"plug-in 'missing_chip' of broken-plugin 0.3 is skipped: no file missing_chip.yaml in "
-        "broken_plugin\", \"plug-in 'xylo_a2' of broken-plugin 0.3 is skipped: its name is taken "
-        "by 'xylo_a2' of snn-toolchain\"]",
+        "broken_plugin\", \"plug-in 'xylo_a2' of broken-plugin 0.3 is skipped: its name is "
+        "already used by 'xylo_a2' of snn-toolchain\"]",
         "True False True",
         "xylo_a2",
         "PluginError plug-in 'odd' of broken-plugin 0.3 cannot be loaded: RuntimeError: made for "
@@ -191,12 +191,14 @@ def test_a_class_that_lacks_a_part_of_the_contract_is_refused(monkeypatch):
     )
     monkeypatch.setattr(plugins, "find", lambda group: {"half": plugin})
     load_family.cache_clear()
-    with pytest.raises(PluginError, match=r"plug-in 'half' of half 1 is no family: lacks APPROX"):
+    with pytest.raises(
+        PluginError, match=r"plug-in 'half' of half 1 is not a chip family: missing APPROX"
+    ):
         load_family("half")
     load_family.cache_clear()
 
 
-def test_a_class_that_only_derives_from_the_contract_is_told_what_is_left_to_write(broken):
+def test_a_class_that_only_derives_from_the_contract_is_refused_with_the_missing_members(broken):
     (broken / "broken_plugin" / "__init__.py").write_text("""
 from toolchain.chips.contract import Family
 from toolchain.hardware import SpecBase
@@ -214,8 +216,8 @@ except RuntimeError as fault:
 """
     done = run(code, broken)
     assert done.stdout.strip() == (
-        "plug-in 'odd' of broken-plugin 0.3 is no family: lacks can_lower, check_graph, chip, "
-        "lags, lower, on, quantize, unpack"
+        "plug-in 'odd' of broken-plugin 0.3 is not a chip family: missing can_lower, check_graph, "
+        "chip, lags, lower, on, quantize, unpack"
     ), done.stderr
 
 
@@ -234,7 +236,7 @@ print(rows["xylo_a2"].fits, rows["broken_chip"].blocker)
 """
     done = run(code, broken)
     assert done.stdout.strip() == (
-        "True error[plug_in] network: plug-in 'odd' of broken-plugin 0.3 is no family: "
+        "True error[plug_in] network: plug-in 'odd' of broken-plugin 0.3 is not a chip family: "
         f"{member} must be a class derived from {base}, got <class 'dict'>"
     ), done.stderr
 
@@ -343,8 +345,8 @@ def test_a_file_in_the_users_folder_is_a_chip_and_shows_in_provenance(folder):
 @pytest.mark.parametrize("name", ["speck2f", "xylo"])
 def test_a_file_that_takes_the_name_of_a_built_in_chip_is_refused_naming_both(folder, name):
     own(folder, name)
-    text = rf"{name} \({name}.yaml in the user's chip folder\) is skipped: its name is taken by "
-    with pytest.warns(PluginWarning, match=text + r"(speck2f|xylo_a2) \(built in\)"):
+    text = rf"{name} \({name}.yaml in the user's chip folder\) is skipped: its name is already "
+    with pytest.warns(PluginWarning, match=text + r"used by (speck2f|xylo_a2) \(built in\)"):
         names = list_chips()
     assert len(names) == 9
     with pytest.warns(PluginWarning):
@@ -353,7 +355,7 @@ def test_a_file_that_takes_the_name_of_a_built_in_chip_is_refused_naming_both(fo
 
 def test_a_file_that_takes_an_alias_of_a_built_in_chip_is_refused_naming_both(folder):
     own(folder, "my_chip", aliases="speck")
-    text = r"aliases: 'speck' of my_chip is a name of speck2f \(built in\)"
+    text = r"aliases: 'speck' of my_chip is already a name of speck2f \(built in\)"
     with pytest.raises(ChipFileError, match=text):
         load_chip("my_chip")
     assert load_chip("speck").name == "speck2f"
@@ -384,7 +386,9 @@ def test_a_file_with_capitals_in_its_name_is_reported_and_harms_no_other_chip(fo
 
 def test_a_name_with_capitals_that_a_built_in_chip_has_is_taken(folder):
     own(folder, "XYLO_A2")
-    with pytest.warns(PluginWarning, match=r"XYLO_A2 .* its name is taken by xylo_a2 \(built in\)"):
+    with pytest.warns(
+        PluginWarning, match=r"XYLO_A2 .* its name is already used by xylo_a2 \(built in\)"
+    ):
         assert len(list_chips()) == 9
 
 
@@ -416,7 +420,9 @@ def test_the_folder_may_be_given_from_the_home_folder(folder, monkeypatch):
 
 def test_a_folder_that_is_not_there_is_warned_of(folder, monkeypatch):
     monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", str(folder / "absent"))
-    with pytest.warns(PluginWarning, match=r"SNN_TOOLCHAIN_CHIPS=.*absent .*no such folder"):
+    with pytest.warns(
+        PluginWarning, match=r"SNN_TOOLCHAIN_CHIPS=.*absent .*the folder does not exist"
+    ):
         assert len(list_chips()) == 9
 
 

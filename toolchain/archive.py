@@ -1,8 +1,8 @@
-"""An archive: a folder of files, each with its hash, written whole or not at all.
+"""Archive format: a folder of files with their hashes, written atomically.
 
-``manifest.json`` holds the format, whatever its writer adds, and the SHA-256 of every other file.
-Nothing is pickled, and nothing is read that the manifest does not name with its hash. Arrays are
-kept as safetensors beside a JSON file with their shapes and the rest of the data.
+``manifest.json`` contains the format, further entries of its writer, and the SHA-256 of every other
+file. Nothing is pickled, and only files that the manifest lists with their hash are read. Arrays
+are stored as safetensors, with a JSON file for their shapes and other data.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ __all__ = ["Archive", "as_json", "packed_files", "write_archive"]
 
 KIND = "snn-deployment/"
 FORMAT = KIND + "2"
-"""What is written and read."""
+"""Format that this version writes and reads."""
 FORMER = (KIND + "1",)
-"""Formats without a ledger, which cannot be made up for."""
+"""Former formats, which lack the ledger and cannot be read."""
 MANIFEST = "manifest.json"
 MOST_BYTES = 512 * 2**20
-"""Largest file that is read."""
+"""Size limit of a file, bytes."""
 
 T = TypeVar("T")
 
 
 def write_archive(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:
-    """Write ``files`` and their manifest to ``folder``; an older archive is replaced.
+    """Write ``files`` and their manifest to ``folder``; an existing archive is replaced.
 
     Args:
-        folder: where to; parents are made.
-        files: content by name.
-        manifest: what the manifest says beside the format and the hashes.
+        folder: destination; missing parents are created.
+        files: content by file name.
+        manifest: entries of the manifest besides format and hashes.
 
     Raises:
-        ArtifactError: ``folder`` exists and holds anything else; it is left alone.
+        ArtifactError: ``folder`` exists and contains anything but an archive; it is not changed.
     """
     folder = folder.absolute()
     if folder.exists() and not _replaceable(folder):
-        raise ArtifactError(f"{folder} exists and is no saved deployment; it is left alone")
+        raise ArtifactError(f"{folder} exists and is not a saved deployment; nothing was written")
     hashes = {name: _hash(data) for name, data in files.items()}
     text = as_json({"format": FORMAT, **manifest, "sha256": hashes})
     return write_folder(folder, {**files, MANIFEST: text})
 
 
 def _replaceable(folder: Path) -> bool:
-    """Whether ``folder`` holds an archive and nothing else.
+    """Return True if ``folder`` contains an archive and nothing else.
 
-    Other programs have a ``manifest.json`` too, so its format decides; what else lies in the
-    folder, or in a folder named as one of its files, would be lost when the folder is replaced.
+    Other programs write a ``manifest.json`` too, so its format is checked. Any further file in the
+    folder would be lost when the folder is replaced.
     """
     try:
         manifest = _json(_bytes(folder, MANIFEST), MANIFEST)
@@ -76,10 +76,10 @@ def _replaceable(folder: Path) -> bool:
 def packed_files(
     part: str, arrays: Mapping[str, Array], data: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    """Return the two files of arrays and JSON-able data, for ``Archive.unpacked``."""
+    """Return two files with arrays and JSON-compatible data, for ``Archive.unpacked``."""
     from safetensors.numpy import save as to_bytes
 
-    # safetensors stores the memory as it lies: strides are not kept
+    # safetensors stores raw memory and loses strides
     flat = {name: np.ascontiguousarray(array).reshape(-1) for name, array in arrays.items()}
     shapes = {name: list(array.shape) for name, array in arrays.items()}
     return {
@@ -89,19 +89,26 @@ def packed_files(
 
 
 def as_json(data: Any) -> bytes:
-    """Return plain data as JSON with sorted keys; the same data gives the same bytes."""
+    """Return data as JSON with sorted keys; equal data gives equal bytes.
+
+    >>> print(as_json({"steps": 10, "dt": 0.001}).decode())
+    {
+     "dt": 0.001,
+     "steps": 10
+    }
+    """
     return json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode()
 
 
 class Archive:
-    """An archive that is read; every file is checked against its hash when it is asked for.
+    """Reader of an archive; each file is compared with its hash when it is read.
 
     Attributes:
-        folder: where it is.
-        manifest: data of its manifest.
+        folder: folder of the archive.
+        manifest: content of the manifest.
 
     Raises:
-        ArtifactError: no folder with a manifest, one that is damaged, or of another format.
+        ArtifactError: the manifest is missing, damaged or of another format.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -109,11 +116,15 @@ class Archive:
         self.manifest = _json(_bytes(folder, MANIFEST), MANIFEST)
         found = self.manifest.get("format")
         if found != FORMAT:
-            again = "; deploy the network again" if found in FORMER else ""
-            raise ArtifactError(f"{folder}: format {found!r}, this reads {FORMAT!r}{again}")
+            action = "; deploy the network again" if found in FORMER else ""
+            raise ArtifactError(f"{folder}: format is {found!r}, need {FORMAT!r}{action}")
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file; ArtifactError if it is not the one that was saved."""
+        """Return the content of a file.
+
+        Raises:
+            ArtifactError: the file is missing, or differs from the one that was saved.
+        """
         data = _bytes(self.folder, name)
         hashes = self.manifest.get("sha256")
         wanted = hashes.get(name) if isinstance(hashes, dict) else None
@@ -124,11 +135,11 @@ class Archive:
         return data
 
     def json(self, name: str) -> dict[str, Any]:
-        """Return the object in a JSON file."""
+        """Return the content of a JSON file, a dictionary."""
         return _json(self.read(name), name)
 
     def unpacked(self, part: str) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return arrays and data of ``packed_files``."""
+        """Return arrays and data from the two files of ``packed_files``."""
         from safetensors import SafetensorError
         from safetensors.numpy import load as from_bytes
 
@@ -141,7 +152,7 @@ class Archive:
             raise ArtifactError(f"{part}: {fault}") from None
 
     def build(self, part: str, make: Callable[[], T]) -> T:
-        """Return what ``make`` builds from a part; its complaints name the folder and the part."""
+        """Return ``make()``; its errors become an ArtifactError that names folder and part."""
         try:
             return make()
         except (ValueError, TypeError, KeyError, AttributeError) as fault:
@@ -155,10 +166,10 @@ def _hash(data: bytes) -> str:
 def _bytes(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
-        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
-            raise ArtifactError(f"{path}: is no file")
+        if path.exists() and not path.is_file():  # opening a pipe would block
+            raise ArtifactError(f"{path}: is not a file")
         if path.stat().st_size > MOST_BYTES:
-            raise ArtifactError(f"{path} has more than {MOST_BYTES} bytes")
+            raise ArtifactError(f"{path} is larger than {MOST_BYTES} bytes")
         return path.read_bytes()
     except OSError as fault:
         raise ArtifactError(f"{path}: {fault.strerror}") from None
@@ -170,5 +181,5 @@ def _json(data: bytes, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise ArtifactError(f"{name}: {fault}") from None
     if not isinstance(found, dict):
-        raise ArtifactError(f"{name}: holds no object")
+        raise ArtifactError(f"{name}: is not a JSON object")
     return found

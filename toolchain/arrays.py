@@ -1,6 +1,12 @@
-"""Types of arrays and shapes, defined once.
+"""Type aliases of arrays and shapes.
 
-Importing this module imports numpy and nothing else.
+This module imports numpy only.
+
+>>> import numpy as np
+>>> def features(spikes: Array) -> Shape:
+...     return spikes.shape[2:]
+>>> features(np.zeros((4, 100, 2, 16, 16)))
+(2, 16, 16)
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ import numpy.typing as npt
 __all__ = ["Array", "Shape"]
 
 Array: TypeAlias = npt.NDArray[Any]
-"""An array of any type; where the type matters it is spelled out as ``npt.NDArray[...]``."""
+"""Array of any element type; a function that needs one type uses ``npt.NDArray[...]``."""
 
 Shape: TypeAlias = tuple[int, ...]
 """Sizes of the axes of one sample at one timestep."""

@@ -1,9 +1,8 @@
-"""Files and folders that are written whole or not at all.
+"""Atomic writing of files and folders.
 
-Content is written under a name of its own beside its place until it is complete and on disk; then
-it is renamed. A crash leaves the old content or none, never half of the new. Modes are those that
-the process gives to new files, or that of the file or folder that is replaced. A link stays a link:
-what it leads to is written.
+Content is written to a temporary name in the same folder, flushed to disk and then renamed. A crash
+leaves the old content or none, never a partial file. The mode is that of the replaced file or
+folder, else the default of the process. A symbolic link is kept and its target is written.
 """
 
 from __future__ import annotations
@@ -18,13 +17,16 @@ __all__ = ["write_file", "write_folder"]
 
 
 def write_file(path: Path, data: bytes) -> Path:
-    """Write ``data`` to ``path``, replacing the file that is there.
+    """Write ``data`` to ``path`` atomically, replacing an existing file.
 
     Raises:
-        OSError: the folder takes no file; ``path`` is as it was.
+        OSError: the folder is not writable; ``path`` is unchanged.
+
+    >>> write_file(Path("notes.txt"), b"42").read_bytes()
+    b'42'
     """
-    place = _followed(path)
-    fresh = _beside(place)
+    place = _resolve(path)
+    fresh = _temporary_path(place)
     try:
         _write(fresh, data)
         _keep_mode(place, fresh)
@@ -35,17 +37,25 @@ def write_file(path: Path, data: bytes) -> Path:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write a folder with ``files`` by name, replacing the folder that is there.
+    """Write a folder with ``files`` atomically, replacing an existing folder.
 
-    Parents are made, those of names with a slash too. The caller makes sure that an old folder may
-    be replaced.
+    Missing parents are created, also those of file names with a slash. The caller has to check that
+    an existing folder may be replaced.
+
+    Args:
+        folder: the folder to write.
+        files: content by file name.
 
     Raises:
-        OSError: it cannot be written; the old folder is as it was.
+        OSError: it cannot be written; an existing folder is unchanged.
+
+    >>> folder = write_folder(Path("results"), {"log/a.txt": b"1"})
+    >>> (folder / "log" / "a.txt").read_bytes()
+    b'1'
     """
-    place = _followed(folder)
+    place = _resolve(folder)
     place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = _beside(place)
+    fresh = _temporary_path(place)
     fresh.mkdir()
     try:
         for name, data in files.items():
@@ -58,13 +68,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def _followed(path: Path) -> Path:
-    """Return what ``path`` leads to, be it there or not."""
+def _resolve(path: Path) -> Path:
+    """Return ``path`` with symbolic links resolved, whether or not it exists."""
     return Path(os.path.realpath(path))
 
 
-def _beside(path: Path, what: str = "") -> Path:
-    """Return a new name in the same folder, on the same file system."""
+def _temporary_path(path: Path, what: str = "") -> Path:
+    """Return an unused path in the same folder, thus on the same file system."""
     return path.parent / f".{path.name}{what}.{secrets.token_hex(6)}"
 
 
@@ -84,7 +94,7 @@ def _swap(fresh: Path, folder: Path) -> None:
     if not folder.exists():
         fresh.rename(folder)
         return
-    old = _beside(folder, ".old")
+    old = _temporary_path(folder, ".old")
     folder.rename(old)
     try:
         fresh.rename(folder)

@@ -12,7 +12,7 @@ from toolchain.arrays import Array
 from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.load import family_of, load_chip
-from toolchain.chips.options import merged
+from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
@@ -112,7 +112,7 @@ def deploy(
     """
     family = family_of(load_chip(chip))
     method = _one_of(family.QUANTIZERS, quantizer)
-    chosen = merged(family, options, {"placement": placement, "readout": readout})
+    chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)

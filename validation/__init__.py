@@ -1,4 +1,4 @@
-"""Published power readings, and what the estimator says of them: ``make validation``."""
+"""Comparison of the power estimator with published readings: ``make validation``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["all_lines"]
 
 
 def all_lines(folder: Path) -> list[Line]:
-    """Every line of the table, by row; ``folder`` may hold the networks that others published."""
+    """Return every line of the table, by row; ``folder`` may contain published networks."""
     found = [*rows_xylo.rows(folder), *rows_speck.rows()]
     return sorted(found, key=lambda line: int(line.row.partition(" ")[0].removeprefix("V")))

@@ -1,4 +1,4 @@
-"""One estimate held against one reading, and what comes of it."""
+"""Comparison of one estimate with one reading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from validation.readings import Kind, measurements
 __all__ = ["SHIPPED", "Line", "line"]
 
 SHIPPED = "itself"
-"""In ``fitted_on``: the constants were set with this very reading."""
+"""Value of ``fitted_on`` if the constants were set with this reading itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +19,18 @@ class Line:
 
     Attributes:
         row: key of the row in ``measurements.yaml``.
-        chip: its name.
-        what: was measured.
-        measured: in the unit of ``estimate``.
-        grade: of the reading, A, B or D; see ``Reading``.
-        estimate: what the estimator says; without nominal value where only a range can be said.
-        idle_only: nominal estimate of a chip that does nothing, same unit; None where that is no
-            draw at all, or has a range only.
-        fitted_on: readings that its constants were fitted to; ``SHIPPED`` where this one is among
-            them, empty where none was fitted.
-        kind: of the row, or N where this line is more than the row asks for.
-        tolerance: fraction of ``measured``; None where there is none.
-        factor: how many times off, instead.
+        chip: name of the chip.
+        what: the measurement.
+        measured: value of the reading, in the unit of ``estimate``.
+        grade: grade of the reading, A, B or D; see ``Reading``.
+        estimate: result of the estimator; without nominal value if only a range is known.
+        idle_only: nominal estimate of the idle chip, same unit; None if it is not a power, or only
+            a range is known.
+        fitted_on: readings that the constants were fitted to; ``SHIPPED`` if this one is among
+            them, empty if none was used.
+        kind: kind of the row, or N if the row does not require this line.
+        tolerance: largest relative error; None if there is none.
+        factor: largest ratio between estimate and reading, instead of ``tolerance``.
     """
 
     row: str
@@ -47,27 +47,27 @@ class Line:
 
     @property
     def error(self) -> float | None:
-        """Of the nominal estimate, a fraction of the reading; None of a range."""
+        """Relative error of the nominal estimate; None for a range."""
         return self._off(self.estimate.nominal)
 
     @property
     def idle_error(self) -> float | None:
-        """Of the idle draw alone."""
+        """Relative error of the idle draw alone."""
         return self._off(self.idle_only)
 
     @property
     def idle_passes(self) -> bool:
-        """Whether the idle draw alone would have done too."""
+        """True if the idle draw alone is within the tolerance."""
         return self.idle_error is not None and self._tolerated(self.idle_error)
 
     @property
     def in_range(self) -> bool:
-        """Whether the reading lies in the range of the estimate."""
+        """True if the reading is within the range of the estimate."""
         return self.estimate.low <= self.measured <= self.estimate.high
 
     @property
     def verdict(self) -> str:
-        """``exact``, ``within`` (its tolerance), ``consistency`` or ``miss``."""
+        """Result: ``exact``, ``within`` (its tolerance), ``consistency`` or ``miss``."""
         if self.error is None:
             return "consistency" if self.in_range else "miss"
         if not self._tolerated(self.error):
@@ -78,19 +78,19 @@ class Line:
 
     @property
     def fails(self) -> bool:
-        """Whether the table must not be published as it is."""
+        """True if the line is of kind R and a miss."""
         return self.kind == "R" and self.verdict == "miss"
 
     @property
     def used(self) -> str:
-        """Whether the reading was used for a fit, and what was if it was not."""
+        """Text on the use of the reading in a fit, and the other readings of the fit."""
         if self.fitted_on == SHIPPED:
             return "yes"
         return f"no; fitted on {self.fitted_on}" if self.fitted_on else "no"
 
     @property
     def evidence(self) -> bool:
-        """Whether it says anything for the model: kept, and not by having been fitted to."""
+        """True if the line supports the model: no miss, and the reading was not used for a fit."""
         return self.kind == "R" and self.fitted_on != SHIPPED and not self.fails
 
     def _off(self, value: float | None) -> float | None:
@@ -115,7 +115,7 @@ def line(
     fitted_on: str,
     kind: Kind | None = None,
 ) -> Line:
-    """A line of a row, with what the row asks for; ``kind`` only where it is another."""
+    """Return a line with title, tolerance and kind of its row; ``kind`` overrides the row's."""
     asked = measurements().rows[row]
     return Line(
         row=row,

@@ -1,7 +1,7 @@
-"""The networks that readings were made of, as programs.
+"""Programs of the networks that were measured.
 
-Their weights were not kept where they were random: cycles depend on which connections there are,
-and all are where nothing else is said.
+Random weights were not published. Cycles depend only on which connections exist; all exist unless
+stated otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _program(chip: str, weights: dict[str, Integers], **spec: object) -> XyloPro
 
 
 def residual(chip: str, inputs: int, zeros: int = 0) -> XyloProgram:
-    """The documentation's inputs-(4+4)-2: four neurons, four recurrent ones, the sum of both.
+    """Return the documentation's inputs-(4+4)-2 network: four neurons and four recurrent ones.
 
     The first four pass their spikes on to the other four through aliases.
 
@@ -54,12 +54,12 @@ def residual(chip: str, inputs: int, zeros: int = 0) -> XyloProgram:
 
 
 def dense(chip: str, inputs: int, hidden: int, outputs: int) -> XyloProgram:
-    """One hidden layer without recurrence."""
+    """Return a network with one hidden layer without recurrence."""
     return synnet(chip, inputs, (hidden,), outputs)
 
 
 def synnet(chip: str, inputs: int, layers: tuple[int, ...], outputs: int) -> XyloProgram:
-    """Hidden layers one after the other, each wholly joined to the next."""
+    """Return a network of fully connected hidden layers in series."""
     ends = np.cumsum([0, *layers])
     hidden = int(ends[-1])
     weights_in = np.zeros((inputs, hidden), int)
@@ -76,7 +76,7 @@ def synnet(chip: str, inputs: int, layers: tuple[int, ...], outputs: int) -> Xyl
 
 
 def braille(folder: Path) -> XyloProgram | None:
-    """The published network on Audio 2, one scale a neuron; None where its file is not there."""
+    """Deploy the published network to Audio 2, one scale per neuron; None without its file."""
     path = folder / BRAILLE
     if not path.is_file():
         return None
@@ -87,7 +87,7 @@ def braille(folder: Path) -> XyloProgram | None:
 
 
 def braille_counted() -> XyloProgram:
-    """A network of that shape with as many connections, which takes the same cycles."""
+    """Return a network with the shape and number of connections of ``braille``: same cycles."""
     weights_rec = np.zeros(40 * 40, int)
     weights_rec[:ENTRIES] = 1
     return _program(

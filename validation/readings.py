@@ -1,4 +1,4 @@
-"""Published readings, typed: what ``measurements.yaml`` holds."""
+"""Model of the published readings in ``measurements.yaml``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Load", "Measurements", "Reading", "Row", "measurements"]
 FILE = Path(__file__).with_name("measurements.yaml")
 
 Kind = Literal["R", "P", "N"]
-"""Computed from the chip files and the network, in part, or a check of consistency."""
+"""R: computed from the chip files and the network; P: computed in part; N: consistency check."""
 
 
 def _positive(values: NameTable[Number]) -> NameTable[Number]:
@@ -38,16 +38,16 @@ def _positive(values: NameTable[Number]) -> NameTable[Number]:
 
 
 class Reading(SpecModel):
-    """What somebody measured.
+    """A published measurement.
 
     Attributes:
-        chip: its name.
-        rail: that was read; empty where ``values`` are by rail, or nothing electric.
-        values: by main clock in MHz, or by name; in ``unit``.
-        unit: of all.
+        chip: name of the chip.
+        rail: measured supply rail; empty if ``values`` are by rail, or not electrical.
+        values: values by main clock in MHz, or by name; in ``unit``.
+        unit: unit of all values.
         source: key of ``sources``.
-        grade: A read in the work itself, B in a secondary source, D arithmetic on either.
-        conditions: what was set.
+        grade: A from the original work, B from a secondary source, D computed from either.
+        conditions: settings of the measurement.
     """
 
     chip: str
@@ -59,27 +59,27 @@ class Reading(SpecModel):
     conditions: str = ""
 
     def to(self, unit: str) -> dict[str, float]:
-        """The values in another unit of the same dimension."""
+        """Return the values in another unit of the same dimension."""
         return {name: value * factor(self.unit, unit) for name, value in self.values.items()}
 
     @property
     def by_clock(self) -> dict[float, float]:
-        """Main clock, MHz, to the reading, µW."""
+        """Readings, µW, by main clock, MHz."""
         return {float(mhz): value for mhz, value in self.to("µW").items()}
 
     @property
     def only(self) -> float:
-        """The one value there is, in ``unit``."""
+        """The only value, in ``unit``."""
         (value,) = self.values.values()
         return float(value)
 
 
 class Load(SpecModel):
-    """How busy a network was while it was read.
+    """Activity of a network during a reading.
 
     Attributes:
-        steps, seconds: together the rate of steps.
-        input_active, hidden_active: channels and neurons with a spike in a step, 0..1.
+        steps, seconds: number of steps and their duration.
+        input_active, hidden_active: fraction of channels and neurons that spike in a step, 0..1.
     """
 
     steps: Annotated[Quantity, counted_in("step")]
@@ -89,11 +89,11 @@ class Load(SpecModel):
 
     @property
     def dt(self) -> float:
-        """What one step took, s."""
+        """Duration of one step, s."""
         return self.seconds.to("s") / self.steps.value
 
     def ends(self) -> Iterator[tuple[float, float]]:
-        """Input and hidden activity: least, likeliest, most."""
+        """Yield input and hidden activity: lowest, most likely, highest."""
         pairs = (self.input_active.range("fraction"), self.hidden_active.range("fraction"))
         yield from zip(*pairs, strict=True)
 
@@ -103,9 +103,9 @@ class Row(SpecModel):
 
     Attributes:
         kind: see ``Kind``.
-        tolerance: how far off the estimate may be, as a fraction of the reading; 0 is exact.
-        factor: how many times too large or too small it may be, instead.
-        title: what was done.
+        tolerance: largest relative error of the estimate; 0 for exact.
+        factor: largest ratio between estimate and reading, instead of ``tolerance``.
+        title: description of the measurement.
     """
 
     kind: Kind
@@ -123,7 +123,7 @@ class Row(SpecModel):
 
 
 class Measurements(SpecModel):
-    """The whole file."""
+    """Content of the file."""
 
     sources: NameTable[Source]
     rows: NameTable[Row]
@@ -134,10 +134,10 @@ class Measurements(SpecModel):
 
 @cache
 def measurements() -> Measurements:
-    """What the file says.
+    """Read the file.
 
     Raises:
-        ChipFileError, ValidationError: it is wrong.
+        ChipFileError, ValidationError: the file is invalid.
     """
     document = read_yaml(FILE)
     assert not document.faults, document.faults

@@ -1,4 +1,4 @@
-"""Chips with constants that were found anew, from some readings alone."""
+"""Chips with constants fitted to selected readings."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ HERE = "validation"
 
 
 def refitted(chip: XyloChip, taken: list[Measurement], *constants: str) -> XyloChip:
-    """The chip with these constants, and no others, fitted to ``taken``."""
+    """Fit ``constants`` of the chip, and no others, to the readings ``taken``."""
     found = calibrate(chip, taken, constants=constants)
     return laid_over(chip, found.overlay(title="published readings"))
 
 
 def as_read(unit: str, read: Mapping[str, float]) -> Overlay:
-    """Constants that are one reading each, with nothing to fit."""
+    """Return an overlay of constants that are one reading each, without a fit."""
     return _overlay(unit, {name: (value, value, value) for name, value in read.items()}, "idle")
 
 
 def energy_of_a_cycle(least: float, most: float) -> Overlay:
-    """The energy of a cycle, pJ, between two ends; nominal is the geometric middle of them."""
+    """Return an overlay of the energy of a cycle, pJ: two ends and their geometric mean."""
     middle = (least * most) ** 0.5
     ends = {"actions.cycle.energy": (least, middle, most)}
     return _overlay("pJ/cycle", ends, "incremental")
@@ -55,7 +55,7 @@ def _overlay(unit: str, ends: Mapping[str, tuple[float, float, float]], scope: s
 
 
 def laid_over(chip: XyloChip, *overlays: Overlay) -> XyloChip:
-    """The chip as its file has it, under all of these."""
+    """Return the chip with the constants of all overlays."""
     merged = Overlay(
         chip=chip.name,
         sources={key: source for each in overlays for key, source in each.sources.items()},

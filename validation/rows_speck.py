@@ -1,7 +1,7 @@
-"""The rows of the table that are about Speck: idle draws, and what little is known of activity.
+"""Rows of the table about Speck: idle draws, and the few readings with activity.
 
-No reading comes with the synops that it was made under. Where a row needs them it is not computed;
-what spike counts can show is shown, and called by its name.
+No reading states its number of synops. Rows that need it are not computed; rows based on spike
+counts are labelled as such.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CORE_RAILS = ("ram", "logic")
 
 
 def rows() -> Iterator[Line]:
-    """All lines about Speck."""
+    """Yield all lines about Speck."""
     yield from v12()
     yield from v13()
     yield from v14_by_spikes()
@@ -33,19 +33,19 @@ def rows() -> Iterator[Line]:
 
 
 def v12() -> Iterator[Line]:
-    """Idle draws: the chip file against each board, and each board against the others."""
+    """Yield idle draws: the chip file against each board, and each board against the others."""
     rails = {name: _power((name,), {}) for name in _chip().power.rails}
     for board in BOARDS:
         yield from _board(board, rails, SHIPPED)
     for board in BOARDS:
         others = [other for other in BOARDS if other != board]
-        told = f"V12, boards {' and '.join(others)}"
-        for each in _board(board, {rail: _between(others, rail) for rail in rails}, told):
+        fitted_on = f"V12, boards {' and '.join(others)}"
+        for each in _board(board, {rail: _between(others, rail) for rail in rails}, fitted_on):
             yield replace(each, kind="N")
 
 
 def _board(board: str, rails: dict[str, Figure], fitted_on: str) -> Iterator[Line]:
-    """Each rail of one board, and all together."""
+    """Yield each rail of one board, and the sum of all rails."""
     reading = measurements().readings[BOARDS[board]]
     read = reading.to("µW")
     for rail, figure in rails.items():
@@ -57,14 +57,14 @@ def _board(board: str, rails: dict[str, Figure], fitted_on: str) -> Iterator[Lin
 
 
 def _between(boards: list[str], rail: str) -> Figure:
-    """What other boards say of a rail, as the chip file says it: the geometric middle."""
+    """Return the range of a rail on other boards, with the geometric mean as in the chip file."""
     read = [measurements().readings[BOARDS[board]].to("µW")[rail] for board in boards]
     low, high = min(read), max(read)
     return Figure(low=low, nominal=sqrt(low * high), high=high, unit="µW", basis="derived")
 
 
 def v13() -> Iterator[Line]:
-    """How what activity adds is divided between RAM and logic."""
+    """Yield the division of the dynamic power between RAM and logic."""
     quiet = measurements().readings["speck_lens"].to("µW")
     mean = measurements().readings["lens_mean"].to("µW")
     added = {rail: mean[rail] - quiet[rail] for rail in CORE_RAILS}
@@ -77,9 +77,9 @@ def v13() -> Iterator[Line]:
 
 
 def v14_by_spikes() -> Iterator[Line]:
-    """A price a spike, fitted to the three vanilla networks and held against the other three.
+    """Yield a price per spike, fitted to the three vanilla networks, on the other three.
 
-    This is not the estimator's: it shows how far spike counts alone go on one network.
+    The estimator does not work like this: the rows show the accuracy of spike counts alone.
     """
     readings = measurements().readings
     rest = readings["yao_rest"].to("µW")["rest"]
@@ -96,13 +96,13 @@ def v14_by_spikes() -> Iterator[Line]:
                 unit="µW",
                 basis="derived",
             )
-            told = "V14, the three vanilla networks"
+            fitted_on = "V14, the three vanilla networks"
             what = f"{name}, a price a spike"
-            yield line("V14", CHIP, what, power[name], "A", figure, rest, told)
+            yield line("V14", CHIP, what, power[name], "A", figure, rest, fitted_on)
 
 
 def v14_by_range() -> Iterator[Line]:
-    """The range that the chip file gives an estimate of those six networks."""
+    """Yield the range of the estimate of those six networks with the chip file's constants."""
     readings = measurements().readings
     power, seconds = readings["yao_power"].to("µW"), readings["yao_window"].only
     idle = _power(CORE_RAILS, {}).nominal
@@ -118,7 +118,7 @@ def v14_by_range() -> Iterator[Line]:
 
 
 def v16() -> Iterator[Line]:
-    """The idle draw of the core rails over the time of an inference."""
+    """Yield the idle energy of the core rails over the time of an inference."""
     readings = measurements().readings
     figure = _power(CORE_RAILS, {}).times(readings["richter_time"].only, "µJ")
     for name, energy in readings["richter_energy"].to("µJ").items():
@@ -133,6 +133,6 @@ def _chip() -> SpeckChip:
 
 
 def _power(rails: tuple[str, ...], counts: Counts) -> Figure:
-    """What these rails draw."""
+    """Return the power of the given rails, µW."""
     terms, _ = price(_chip(), clock_hz=None, modes={}, counts=counts)
     return total([term.power for term in terms if term.rail in rails], "µW")

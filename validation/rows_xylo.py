@@ -1,7 +1,7 @@
-"""The rows of the table that are about Xylo.
+"""Rows of the table about Xylo.
 
-A hold-out is one: its constants are fitted here, to the readings that the line names and to no
-others, and go the way of a user's own, through ``calibrate`` and an overlay.
+Held-out rows are truly held out: their constants are fitted here, only to the readings that the
+line names, with ``calibrate`` and an overlay, as a user would.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CYCLE = "actions.cycle.energy"
 
 
 def rows(folder: Path) -> Iterator[Line]:
-    """All lines about Xylo; ``folder`` may hold the published network."""
+    """Yield all lines about Xylo; ``folder`` may contain the published network."""
     yield from v1()
     yield from v2_to_v5()
     yield from v6_to_v8()
@@ -48,7 +48,7 @@ def rows(folder: Path) -> Iterator[Line]:
 
 
 def v1() -> Iterator[Line]:
-    """Cycles of the documentation's networks."""
+    """Yield the cycles of the documentation's networks."""
     for name, inputs, zeros in (
         ("imu_cycles", 15, 0),
         ("a3_cycles", 2, 0),
@@ -66,7 +66,7 @@ def v1() -> Iterator[Line]:
 
 
 def v2_to_v5() -> Iterator[Line]:
-    """The draw at four clocks, of nothing mapped and of networks that hardly work."""
+    """Yield the power at four clocks, without a network and with almost idle networks."""
     chip = _chip("xylo_a3")
     sweep = _idle_readings("a3_unmapped", UNMAPPED)
     slope = SLOPE.format("unmapped")
@@ -80,8 +80,8 @@ def v2_to_v5() -> Iterator[Line]:
     ]
     from_slow = refitted(chip, slow, STATIC, slope)
     for mhz in (25.0, 50.0):
-        told = "V3 at 6.25 and 12.5 MHz, with and without a configuration"
-        yield _idle_line("V3", from_slow, "a3_unmapped", mhz, UNMAPPED, told)
+        fitted_on = "V3 at 6.25 and 12.5 MHz, with and without a configuration"
+        yield _idle_line("V3", from_slow, "a3_unmapped", mhz, UNMAPPED, fitted_on)
     yield from _idle_lines("V3", chip, "a3_unmapped", UNMAPPED, SHIPPED)
     yield from _idle_lines("V4", fitted, "a3_mapped", UNMAPPED, "V3")
     yield from _idle_lines("V4", chip, "a3_mapped", MAPPED, SHIPPED)
@@ -96,15 +96,15 @@ def v2_to_v5() -> Iterator[Line]:
     )
     for mhz in measurements().readings["a3_toy"].by_clock:
         found = _running(toy, from_mapped, load, mhz, MAPPED)
-        told = "V4, as if it were its 72 neurons"
-        yield _power_line("V5", found, "a3_toy", mhz, told, kind="N")
+        fitted_on = "V4, as if it were its 72 neurons"
+        yield _power_line("V5", found, "a3_toy", mhz, fitted_on, kind="N")
 
 
 # ---- Audio 3 as the documentation runs it ----
 
 
 def v6_to_v8() -> Iterator[Line]:
-    """The documentation's network at two clocks, and its monitor."""
+    """Yield the documentation's network at two clocks, and its power monitor."""
     chip, loads = _chip("xylo_a3"), measurements().loads
     network, load = networks.residual("xylo_a3", 2), loads["a3_doc"]
     yield _idle_line("V6", chip, "a3_doc_idle", 6.25, RAM_OPEN, SHIPPED)
@@ -123,12 +123,12 @@ def v6_to_v8() -> Iterator[Line]:
     fitted = refitted(chip, idle, SLOPE.format("ram_open"))
     found = _running(network, fitted, load, 50.0, RAM_OPEN)
     for number in (1, 2, 3):
-        told, what = "V6, idle, three revisions of the page", f"reading {number} of 3"
-        yield _power_line("V7", found, f"a3_doc_fast_{number}", 50.0, told, what=what)
+        fitted_on, what = "V6, idle, three revisions of the page", f"reading {number} of 3"
+        yield _power_line("V7", found, f"a3_doc_fast_{number}", 50.0, fitted_on, what=what)
 
     mapped = refitted(chip, _idle_readings("a3_mapped", MAPPED), STATIC, SLOPE.format("mapped"))
-    heard = networks.synnet("xylo_a3", 16, (63, 63, 63), 4)
-    found = _running(heard, mapped, loads["a3_monitor"], 12.5, MAPPED)
+    monitor = networks.synnet("xylo_a3", 16, (63, 63, 63), 4)
+    found = _running(monitor, mapped, loads["a3_monitor"], 12.5, MAPPED)
     for name, of in (("a3_monitor_lowest", "lowest"), ("a3_monitor_highest", "highest")):
         what = f"{of} reading; estimate of silence"
         yield _power_line("V8", found, name, 12.5, "V4, energy of a cycle on V6", what=what)
@@ -138,7 +138,7 @@ def v6_to_v8() -> Iterator[Line]:
 
 
 def v9(folder: Path) -> Iterator[Line]:
-    """The one reading of Audio 2 that its constants did not see."""
+    """Yield the one reading of Audio 2 that its constants were not fitted to."""
     fitted = fitted_to_one_run("xylo_a2", "a2_doc", 2, "a2_doc_idle", "a2_doc_active")
     published = networks.braille(folder)
     network = networks.braille_counted() if published is None else published
@@ -148,7 +148,7 @@ def v9(folder: Path) -> Iterator[Line]:
 
 
 def v10() -> Iterator[Line]:
-    """What the constants of Audio 2 were set with."""
+    """Yield the readings that the constants of Audio 2 were set with."""
     chip, network = _chip("xylo_a2"), networks.residual("xylo_a2", 2)
     found = _running(network, chip, measurements().loads["a2_doc"], 6.25, {})
     yield _idle_line("V10", chip, "a2_doc_idle", 6.25, {}, SHIPPED)
@@ -156,22 +156,22 @@ def v10() -> Iterator[Line]:
 
 
 def v11() -> Iterator[Line]:
-    """Each of two runs from the other one."""
+    """Yield each of two runs with constants from the other one."""
     network, load = networks.residual("xylo_imu", 15), measurements().loads["imu_doc"]
     for run, other in ((2, 1), (1, 2)):
         fitted = fitted_to_one_run(
             "xylo_imu", "imu_doc", 15, f"imu_idle_{other}", f"imu_active_{other}"
         )
-        told = f"V11, run {other}"
+        fitted_on = f"V11, run {other}"
         found = _running(network, fitted, load, 6.25, {})
-        yield _idle_line("V11", fitted, f"imu_idle_{run}", 6.25, {}, told, what=f"run {run}")
-        yield _power_line("V11", found, f"imu_active_{run}", 6.25, told, what=f"run {run}")
+        yield _idle_line("V11", fitted, f"imu_idle_{run}", 6.25, {}, fitted_on, what=f"run {run}")
+        yield _power_line("V11", found, f"imu_active_{run}", 6.25, fitted_on, what=f"run {run}")
 
 
 def fitted_to_one_run(
     name: str, load_name: str, inputs: int, idle_name: str, active_name: str
 ) -> XyloChip:
-    """Idle draw as read, and what a cycle adds to it: its ends by the least and most activity."""
+    """Return the chip with idle draw and energy of a cycle fitted to one run."""
     readings = measurements().readings
     chip, network = _chip(name), networks.residual(name, inputs)
     idle, active = readings[idle_name], readings[active_name]
@@ -189,7 +189,7 @@ def fitted_to_one_run(
 
 
 def v18() -> Iterator[Line]:
-    """Readings at a clock that is not stated, as if it were 6.25 MHz."""
+    """Yield readings at an unknown clock, computed at 6.25 MHz."""
     chip, readings = _chip("xylo_a2"), measurements().readings
     for name, counts, used in (
         ("a2_others_idle", {}, SHIPPED),
@@ -220,7 +220,7 @@ def _chip(name: str) -> XyloChip:
 
 
 def _idle_readings(name: str, modes: Modes, most: float = 50.0) -> list[Measurement]:
-    """A series of readings of a chip that does nothing, up to a clock in MHz."""
+    """Return the idle readings of a series, up to the clock ``most``, MHz."""
     reading = measurements().readings[name]
     return [
         Measurement(power_uw={reading.rail: value}, clock_hz=mhz * 1e6, modes=modes, label=name)
@@ -232,7 +232,7 @@ def _idle_readings(name: str, modes: Modes, most: float = 50.0) -> list[Measurem
 def _running(
     program: XyloProgram, chip: XyloChip, load: Load, mhz: float, modes: Modes
 ) -> list[Estimate]:
-    """Estimates at the least, the likeliest and the most activity."""
+    """Return the estimates at the lowest, most likely and highest activity."""
     found = []
     for entry, hidden in load.ends():
         rates = {program.input_name: entry / load.dt}
@@ -254,13 +254,15 @@ def _idle_line(
     fitted_on: str,
     what: str = "",
 ) -> Line:
-    """A chip that does nothing, at one clock."""
+    """Return the line of an idle chip at one clock."""
     reading = measurements().readings[name]
     terms, _ = price(chip, clock_hz=mhz * 1e6, modes=modes, counts={})
     figure = total([term.power for term in terms if term.rail == reading.rail], "µW")
-    told = ", ".join(part for part in ("idle", what, _at(mhz)) if part)
+    description = ", ".join(part for part in ("idle", what, _at(mhz)) if part)
     measured = reading.by_clock[mhz]
-    return line(row, chip.name, told, measured, reading.grade, figure, figure.nominal, fitted_on)
+    return line(
+        row, chip.name, description, measured, reading.grade, figure, figure.nominal, fitted_on
+    )
 
 
 def _idle_lines(
@@ -280,14 +282,16 @@ def _power_line(
     what: str = "",
     kind: Kind | None = None,
 ) -> Line:
-    """A chip that works, from the least of its load to the most."""
+    """Return the line of a running chip, from its lowest to its highest load."""
     reading = measurements().readings[name]
     least, likeliest, most = (state.power_by_rail[reading.rail] for state in states)
     figure = replace(likeliest, low=least.low, high=most.high)
     idle = states[1].idle[reading.rail].nominal
-    told = ", ".join(part for part in ("running", what, _at(mhz)) if part)
+    description = ", ".join(part for part in ("running", what, _at(mhz)) if part)
     measured = reading.by_clock[mhz]
-    return line(row, reading.chip, told, measured, reading.grade, figure, idle, fitted_on, kind)
+    return line(
+        row, reading.chip, description, measured, reading.grade, figure, idle, fitted_on, kind
+    )
 
 
 def _at(mhz: float) -> str:

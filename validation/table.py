@@ -1,4 +1,4 @@
-"""The lines as text: two tables in Markdown, and what they come to."""
+"""Lines as text: two tables in Markdown with a summary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from validation.lines import Line
 from validation.readings import measurements
 
-__all__ = ["summary", "told"]
+__all__ = ["as_markdown", "summary"]
 
 HEADINGS = (
     *("row", "chip", "measurement", "measured", "grade", "estimate", "its range", "error, %"),
@@ -17,8 +17,8 @@ OUTSIDE = "reading outside"
 NUMBERS = {"measured", "estimate", "error, %", "idle alone, %", "tolerance"}
 
 
-def told(lines: Sequence[Line]) -> str:
-    """All of it, as it stands in the documentation."""
+def as_markdown(lines: Sequence[Line]) -> str:
+    """Return both tables and the summary, as in the documentation."""
     computed = [line for line in lines if line.kind == "R"]
     others = [line for line in lines if line.kind != "R"]
     return "\n".join(
@@ -41,7 +41,7 @@ def told(lines: Sequence[Line]) -> str:
 
 
 def summary(lines: Sequence[Line]) -> list[str]:
-    """What the first table comes to, a sentence each."""
+    """Return the summary of the first table as sentences."""
     computed = [line for line in lines if line.kind == "R"]
     found = dict.fromkeys(("exact", "within", "miss"), 0)
     for line in computed:

@@ -27,18 +27,18 @@ def test_a_bar_is_drawn_on_a_terminal_alone(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("chip", "graph", "shape", "told"),
+    ("chip", "graph", "shape", "label"),
     [
         ("xylo_a2", sequence(4, 8, 3), (1, 20, 4), "finding integers"),
         ("speck2f", one(), (1, 10, 1, 4, 4), "quantizing for speck2f"),
     ],
 )
-def test_auto_draws_on_stderr_where_somebody_watches(chip, graph, shape, told, monkeypatch, capsys):
+def test_auto_draws_on_stderr_on_a_terminal(chip, graph, shape, label, monkeypatch, capsys):
     calibration = np.random.default_rng(0).integers(0, 2, shape)
     deploy(graph, chip, calibration=calibration)
     assert capsys.readouterr() == ("", "")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     deploy(graph, chip, calibration=calibration)
-    assert told in terminal.getvalue()
+    assert label in terminal.getvalue()
     assert capsys.readouterr().out == ""

@@ -13,7 +13,7 @@ from toolchain.across_chips.rows import most_telling
 from toolchain.chips.load import load_chip
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import at_most, error, info, warning
-from toolchain.chips.rules.hints import accepted, advised, edited, largest
+from toolchain.chips.rules.hints import helpful_approximations, helpful_edits, largest, with_advice
 from toolchain.chips.rules.trial import Case, Trial
 from toolchain.chips.speck.rules import graph as speck_rules
 from toolchain.chips.xylo.rules import graph as xylo_rules
@@ -29,7 +29,7 @@ B = error("b", "h", "is wrong")
 
 
 def rules_of(findings_of):
-    """Rules a, b and c that find what ``findings_of`` says of a subject."""
+    """Rules a, b and c that find ``findings_of`` a subject."""
 
     def rule(name):
         def find(subject, chip):
@@ -118,7 +118,9 @@ def approximated(cures):
     """Rewrites subjects into the names accepted, which leave the errors of ``cures``."""
     before = Trial(subject=(), chip=A2, rules=rules_of(lambda names: cures.get(names, (A, B))))
     case = Case(finding=A, trial=before)
-    return [*accepted(case, {"a": ("x", "y")}, lambda subject, chip, names: (names, ()))]
+    return [
+        *helpful_approximations(case, {"a": ("x", "y")}, lambda subject, chip, names: (names, ()))
+    ]
 
 
 def test_the_fewest_names_that_help_are_a_remedy():
@@ -139,7 +141,7 @@ def test_edits_become_hints_where_they_help_and_are_tried_when_they_are_read():
         yield "what cannot be done", None
 
     first = trial((B,))
-    found = advised(first.findings(), first, lambda case: edited(case, {"a": [edit]}))
+    found = with_advice(first.findings(), first, lambda case: helpful_edits(case, {"a": [edit]}))
     assert [(f.rule, f.severity, f.message) for f in found] == [
         ("a", Severity.ERROR, "is wrong"),
         ("b", Severity.ERROR, "is wrong"),
@@ -153,7 +155,7 @@ def test_edits_become_hints_where_they_help_and_are_tried_when_they_are_read():
 def test_a_hint_that_a_finding_came_with_stays_where_nothing_helps():
     finding = error("a", "h", "is wrong", hint="do this")
     first = trial((A, B), before=(finding,))
-    (found,) = advised(first.findings(), first, lambda case: edited(case, {}))
+    (found,) = with_advice(first.findings(), first, lambda case: helpful_edits(case, {}))
     assert found.hint == "do this"
 
 
@@ -331,7 +333,7 @@ def test_what_is_left_is_named_by_rule_and_layer():
     ):
         attempt, _ = needing("x", brought=brought)
         line = acceptance([offer("x"), *brought], (), KNOWN, attempt)
-        assert line == f'allow=("x",) leaves {text}'
+        assert line == f'with allow=("x",) these errors remain: {text}'
 
 
 def test_there_is_no_line_where_nothing_can_be_accepted_or_tried():
@@ -403,7 +405,7 @@ def test_the_line_is_of_the_spikes_that_were_given_whatever_becomes_of_the_array
 
 def test_what_cannot_be_accepted_is_left_on_xylo():
     assert refusal(strict((17, 4, 2)), "xylo") == (
-        'allow=("gt->ge", "spike_cap->chip_cap") leaves input_channels at input'
+        'with allow=("gt->ge", "spike_cap->chip_cap") these errors remain: input_channels at input'
     )
 
 
@@ -427,7 +429,7 @@ def test_one_line_accepts_all_errors_of_a_network_on_speck():
 
 def test_what_cannot_be_accepted_is_left_on_speck():
     assert refusal(dynamic(compare="gt", bias=0.5), "speck") == (
-        'allow=("gt->ge",) leaves plain_neurons at spk'
+        'with allow=("gt->ge",) these errors remain: plain_neurons at spk'
     )
 
 

@@ -17,7 +17,7 @@ from validation import all_lines, networks, refit, rows_speck, rows_xylo
 from validation.__main__ import FIRST, LAST, PAGE
 from validation.lines import SHIPPED, line
 from validation.readings import Load, Measurements, Reading, Row, measurements
-from validation.table import told
+from validation.table import as_markdown
 
 LINES = all_lines(FOLDER)
 COMPUTED = [line for line in LINES if line.kind == "R"]
@@ -31,11 +31,11 @@ def of(row, lines=COMPUTED):
 
 
 def test_the_page_shows_the_table_as_it_is():
-    assert f"{FIRST}\n{told(LINES)}\n{LAST}" in PAGE.read_text(encoding="utf-8")
+    assert f"{FIRST}\n{as_markdown(LINES)}\n{LAST}" in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_table_is_the_same_without_the_published_network(tmp_path):
-    assert told(all_lines(tmp_path)) == told(LINES)
+    assert as_markdown(all_lines(tmp_path)) == as_markdown(LINES)
 
 
 def test_every_row_that_can_be_computed_is_there():
@@ -151,7 +151,7 @@ def test_misses_are_printed_as_misses():
         "V18": 3,
     }
     assert len(missed) == 9
-    text = told(LINES)
+    text = as_markdown(LINES)
     assert text.count("| miss |") == 9
     assert "Misses in the second table: 3 of V5, 3 of V12, 3 of V18." in text
 
@@ -178,7 +178,7 @@ def test_the_command_prints_the_table_and_ends_well():
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(told(LINES))
+    assert done.stdout.startswith(as_markdown(LINES))
 
 
 # ---- verdicts ----

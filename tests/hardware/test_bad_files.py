@@ -128,7 +128,7 @@ def test_all_faults_are_reported_at_once_in_the_order_of_lines(report):
     section, clock = line_of(GOOD, "limits:\n  input"), line_of(GOOD, "low_power_clock")
     assert report(text) == (
         "xylo_a2.yaml: 7 faults\n"
-        f"  line {lines['name:']}: name: is 'xylo_b2', must be that of the file, 'xylo_a2'\n"
+        f"  line {lines['name:']}: name: is 'xylo_b2', must equal the file name, 'xylo_a2'\n"
         f"  line {lines['hibernation']}: hibernation: must be a valid boolean, got 'yes'\n"
         f"  line {section}: limits.output_neurons: is missing\n"
         f"  line {lines['  output_n']}: limits.outputs: is not a field of a specification\n"

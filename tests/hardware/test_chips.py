@@ -136,15 +136,15 @@ def test_an_unknown_name_lists_the_known_and_the_closest():
         load_chip("xylo_a4")
     assert str(caught.value) == (
         "unknown chip 'xylo_a4', did you mean 'xylo_a3'?"
-        " Known are dynapcnn, speck2c_mini, speck2d_mini, speck2e, speck2f, xylo_1, xylo_a2,"
+        " Known chips: dynapcnn, speck2c_mini, speck2d_mini, speck2e, speck2f, xylo_1, xylo_a2,"
         " xylo_a3, xylo_imu;"
-        " aliases speck, xylo, xylo1, xylo_audio_2, xylo_audio_3, xyloimu;"
-        " vendor ids; and paths of specification files."
+        " aliases: speck, xylo, xylo1, xylo_audio_2, xylo_audio_3, xyloimu;"
+        " vendor ids and paths of chip files are accepted too."
     )
 
 
 def test_an_unknown_name_that_is_close_to_none_gets_no_suggestion():
-    with pytest.raises(ValueError, match=r"^unknown chip 'loihi'\. Known are dynapcnn"):
+    with pytest.raises(ValueError, match=r"^unknown chip 'loihi'\. Known chips: dynapcnn"):
         load_chip("loihi")
 
 

@@ -1,9 +1,9 @@
-"""Approximations that a user accepts by name, ``deploy(..., allow=...)``: one vocabulary.
+"""Names of the approximations that a user accepts with ``deploy(..., allow=...)``.
 
-A name says what becomes what. Which of them a family has, and what it does then, is in the
-family's ``approximations``; what several families do alike is here. Each rewrite gives the graph
-that the chip really computes, so that everything after it says what will happen, and a warning
-with its size for each layer it changed, under its own name.
+A name has the form ``before->after``. The rewrites of one family are in its module
+``approximations``, those that several families share are here. Each rewrite returns the graph that
+the chip computes, so that simulation, ledger and estimate describe the chip, and one warning for
+each changed layer with the size of the change; the warning's rule is the name.
 """
 
 from __future__ import annotations
@@ -24,80 +24,87 @@ __all__ = [
     "EVERYWHERE",
     "NAMES",
     "Approximation",
-    "Changed",
+    "RewriteResult",
     "accepted_names",
-    "approximated",
+    "apply_approximations",
     "as_argument",
     "each_neuron",
     "lift_caps",
 ]
 
-Changed: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
-"""A graph after a rewrite, and what it says of it."""
+RewriteResult: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
+"""The graph after a rewrite, and its findings."""
 
-Approximation: TypeAlias = Callable[[Graph, C], Changed]
+Approximation: TypeAlias = Callable[[Graph, C], RewriteResult]
 
 NAMES = {
-    "gt->ge": "a neuron fires at its threshold, not only above it",
-    "delayed_reset->same_step": "a membrane is reset when it fires, not in the next timestep",
-    "reset_to_zero->subtract": "a membrane keeps what was above its threshold",
-    "spike_cap->chip_cap": "a neuron may spike as often in a timestep as the chip lets it",
-    "v_min->none": "membranes have no floor",
+    "gt->ge": "a neuron spikes at `v_mem >= v_threshold`, not only above",
+    "delayed_reset->same_step": "a membrane is reset in the timestep of its spike, not the next",
+    "reset_to_zero->subtract": "a spike subtracts the threshold instead of resetting to 0",
+    "spike_cap->chip_cap": "a neuron may spike in one timestep as often as the chip allows",
+    "v_min->none": "membranes have no lower limit",
     "v_init->zero": "membranes start at 0",
-    "no_synapse->fastest_synapse": "input goes through the fastest synapse that there is",
-    "no_leak->slowest_leak": "a state decays with the slowest leak that there is",
-    "exponential_leak->linear_leak": "a membrane loses a constant in each timestep, down to 0",
-    "linear_bias->neuron_bias": "a bias of weights acts on membranes, past the synapse",
-    "delays->hops": "spikes arrive when the hops between layers let them",
+    "no_synapse->fastest_synapse": "input passes through the fastest synapse that the chip has",
+    "no_leak->slowest_leak": "a state decays with the slowest leak that the chip has",
+    "exponential_leak->linear_leak": "a membrane loses a constant amount per timestep, down to 0",
+    "linear_bias->neuron_bias": "a linear layer's bias is added to the membrane, not the synapse",
+    "delays->hops": "spikes arrive with the delay of the hops between layers",
 }
-"""Every name that any family knows, with what it stands for."""
+"""Every approximation of every family, with its meaning."""
 
 
 def accepted_names(family: str, known: Collection[str], allow: Collection[str]) -> tuple[str, ...]:
-    """The names of ``allow``, in the family's order.
+    """Return the names of ``allow`` in the family's order.
 
     Args:
-        family: its title.
+        family: the family's title, for messages.
         known: names of its approximations.
-        allow: what a user accepts; a single name may stand for itself.
+        allow: the names that the user accepts, or a single name.
 
     Raises:
-        ValueError: an unknown name, or another family's (the message lists the valid ones).
+        ValueError: a name that is unknown or of another family (the message lists the valid ones).
+
+    >>> accepted_names("Xylo", ("gt->ge", "v_min->none"), ["v_min->none", "gt->ge"])
+    ('gt->ge', 'v_min->none')
     """
     wanted = {allow} if isinstance(allow, str) else set(allow)
-    there = f"there are {', '.join(known)}"
+    available = f"available: {', '.join(known)}"
     if wrong := sorted(map(str, wanted - {*NAMES, *known})):
-        raise ValueError(f"no approximation {', '.join(wrong)} on {family}; {there}")
+        raise ValueError(f"unknown approximation {', '.join(wrong)} for {family}; {available}")
     if others := sorted(wanted - set(known)):
         raise ValueError(
-            f"{', '.join(others)} is no approximation on {family} but on chips of another family; "
-            f"{there}"
+            f"approximation {', '.join(others)} is not available on {family}, only on another chip "
+            f"family; {available}"
         )
     return tuple(name for name in known if name in wanted)
 
 
 def as_argument(names: Sequence[str]) -> str:
-    """Return ``allow=("a", "b")``, to be copied into a call."""
+    """Return the names as a keyword argument to copy into a call.
+
+    >>> as_argument(["gt->ge"])
+    'allow=("gt->ge",)'
+    """
     quoted = ", ".join(f'"{name}"' for name in names)
     return f"allow=({quoted},)" if len(names) == 1 else f"allow=({quoted})"
 
 
-def approximated(
+def apply_approximations(
     family: str,
     known: Mapping[str, Approximation[C]],
     graph: Graph,
     chip: C,
     allow: Collection[str],
-) -> Changed:
-    """Return ``graph`` with the approximations of ``allow``, and what each changed.
+) -> RewriteResult:
+    """Apply the approximations of ``allow`` to ``graph`` and return their findings.
 
     Args:
-        family: its title.
+        family: the family's title, for messages.
         known: its approximations by name, in the order in which they are applied.
-        graph, chip, allow: as ``Family.approximate`` takes them.
+        graph, chip, allow: see ``Family.approximate``.
 
     Raises:
-        ValueError: an unknown name, or another family's (the message lists the valid ones).
+        ValueError: a name that is unknown or of another family (the message lists the valid ones).
     """
     findings: tuple[Diagnostic, ...] = ()
     for name in accepted_names(family, known, allow):
@@ -108,81 +115,82 @@ def approximated(
 
 def each_neuron(
     graph: Graph, rule: str, change: Callable[[str, Neuron], tuple[str | list[str], Neuron] | None]
-) -> Changed:
-    """Return ``graph`` with neurons changed one by one, and a warning for each.
+) -> RewriteResult:
+    """Change the neurons of ``graph`` layer by layer, with one warning for each message.
 
     Args:
-        graph: what is approximated.
-        rule: the name of the approximation.
-        change: from a layer to what the change does to it, in words, and the layer after it; None
-            where there is nothing to change.
+        graph: the graph to approximate.
+        rule: name of the approximation.
+        change: takes name and node of a layer; returns a message (or several) that describes the
+            change and the new node, or None if nothing changes.
     """
     changed, findings = dict[str, Neuron](), list[Diagnostic]()
     for name, node in graph.of(Neuron).items():
-        if (found := change(name, node)) is not None:
-            words, changed[name] = found
-            messages = [words] if isinstance(words, str) else words
+        if (result := change(name, node)) is not None:
+            text, changed[name] = result
+            messages = [text] if isinstance(text, str) else text
             findings += [warning(rule, name, message) for message in messages]
     return graph.replace(changed), tuple(findings)
 
 
-# ---- what several families do alike ----
+# ---- approximations of several families ----
 
 
-def fire_at_threshold(graph: Graph, chip: SpecBase) -> Changed:
-    """Make neurons that fire only above their threshold fire at it."""
+def fire_at_threshold(graph: Graph, chip: SpecBase) -> RewriteResult:
+    """Let neurons spike when ``v_mem >= v_threshold`` instead of ``v_mem > v_threshold``."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
         if node.compare != "gt":
             return None
         return (
-            f"fires above its threshold and on {chip.name} at it; this adds a spike where a "
-            "membrane equals its threshold exactly"
+            f"spikes when v_mem > v_threshold, on {chip.name} when v_mem >= v_threshold; this adds "
+            "a spike wherever both are equal"
         ), replace(node, compare="ge")
 
     return each_neuron(graph, "gt->ge", change)
 
 
-def reset_at_once(graph: Graph, chip: SpecBase) -> Changed:
-    """Reset neurons when they fire where they are reset in the next timestep."""
+def reset_at_once(graph: Graph, chip: SpecBase) -> RewriteResult:
+    """Reset neurons in the timestep of the spike instead of the next one."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
         if node.reset_when == "same" or node.reset not in ("subtract", "value"):
             return None
         return (
-            f"is reset in the timestep after a spike and on {chip.name} at once: {_lateness(node)}"
+            f"is reset in the timestep after a spike, on {chip.name} in the same timestep: "
+            f"{_late_reset_effect(node)}"
         ), replace(node, reset_when="same")
 
     return each_neuron(graph, "delayed_reset->same_step", change)
 
 
-def _lateness(node: Neuron) -> str:
-    """What a late reset differs by."""
+def _late_reset_effect(node: Neuron) -> str:
+    """Describe the difference between a reset in the next timestep and one in the same."""
     if node.reset_when == "next_corrected":
-        return "this differs where a membrane is above its threshold right after a spike"
+        return "results differ where a membrane is above its threshold right after a spike"
     if node.reset == "value":
         return (
-            "the input of that timestep counts, which the network erases"
+            "the chip keeps the input of that timestep, which the network erases"
             if node.reset_when == "next_erase_all"
-            else "a membrane that is emptied later has been decaying meanwhile"
+            else "in the network the membrane decays for one more timestep before its reset"
         )
     amount = node.v_threshold if node.reset_amount is None else node.reset_amount
     part = float(np.max((1 - node.alpha_mem) * amount / node.v_threshold))
     return (
-        "what it takes off decays with the membrane by then, which leaves up to "
-        f"{100 * part:.3g} % of the threshold more after each spike"
+        "the amount subtracted decays with the membrane, so up to "
+        f"{100 * part:.3g} % of the threshold more is left after each spike"
     )
 
 
-def lift_caps(graph: Graph, chip: SpecBase, cap_of: Callable[[str], int | None]) -> Changed:
-    """Let neurons spike up to ``cap_of`` their layer where they are capped below; None: no cap."""
+def lift_caps(graph: Graph, chip: SpecBase, cap_of: Callable[[str], int | None]) -> RewriteResult:
+    """Raise ``max_spikes`` of each layer to ``cap_of(layer)``; None means no cap."""
 
     def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:
         most, cap = node.max_spikes, cap_of(name)
         if most is None or (cap is not None and cap <= most):
             return None
-        often = "as often as its membrane has the threshold" if cap is None else times(cap)
-        text = f"spikes {times(most)} a timestep at most, on {chip.name} {often}"
+        limit = "once per multiple of its threshold" if cap is None else f"up to {times(cap)}"
+        text = f"spikes at most {times(most)} per timestep, on {chip.name} {limit}"
         return text, replace(node, max_spikes=cap)
 
     return each_neuron(graph, "spike_cap->chip_cap", change)
@@ -192,4 +200,4 @@ EVERYWHERE: dict[str, Approximation[SpecBase]] = {
     "gt->ge": fire_at_threshold,
     "delayed_reset->same_step": reset_at_once,
 }
-"""Approximations of every family, which come first."""
+"""Approximations of every family; they are applied first."""

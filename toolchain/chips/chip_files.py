@@ -1,9 +1,10 @@
-"""Files of chips by name: built in, of installed packages, and in a folder of the user's own.
+"""Chip files by name: built in, from installed packages, and from the user's own folder.
 
-Files that are built in lie in ``hardware_specs`` at the top of the source tree; a wheel carries
-them as ``toolchain/hardware_specs``. The user's folder is ``SNN_TOOLCHAIN_CHIPS``, or ``chips`` in
-the platform's configuration folder of snn-toolchain. A file that takes the name, an alias or a
-vendor id of a chip that is built in is skipped with a warning that names both.
+Built-in files are in ``hardware_specs`` at the top of the source tree; in a wheel they are in
+``toolchain/hardware_specs``. The user's folder is named by the environment variable
+``SNN_TOOLCHAIN_CHIPS``, else it is ``chips`` in the platform's configuration folder of
+snn-toolchain. A file that uses the name, an alias or a vendor id of a built-in chip is skipped with
+a warning that names both.
 """
 
 from __future__ import annotations
@@ -21,21 +22,28 @@ from toolchain.chips.plugins import warn_skipped
 from toolchain.diagnostics import ChipFileError
 from toolchain.hardware.yaml_file import YamlDocument, read_yaml
 
-__all__ = ["ChipFile", "built_in_files", "built_in_names", "chip_files", "document_of", "named"]
+__all__ = [
+    "ChipFile",
+    "built_in_files",
+    "built_in_names",
+    "chip_files",
+    "document_of",
+    "find_chip_file",
+]
 
 CHIPS = "snn_toolchain.chips"
 FOLDER = "SNN_TOOLCHAIN_CHIPS"
-"""Environment variable with the folder of the user's own chip files."""
+"""Environment variable that names the folder of the user's own chip files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipFile:
-    """One file that ``load_chip`` finds by name.
+    """A chip file that ``load_chip`` finds by name.
 
     Attributes:
-        name: of the chip.
-        path: of the file.
-        origin: where it comes from, for people; empty for what is built in.
+        name: name of the chip.
+        path: path of the file.
+        origin: package or folder of the file, as text for messages; empty for built-in files.
     """
 
     name: str
@@ -44,12 +52,19 @@ class ChipFile:
 
     @property
     def title(self) -> str:
-        """``xylo_a2 (built in)``, for messages."""
+        """Name and origin for messages, for instance ``xylo_a2 (built in)``."""
         return f"{self.name} ({self.origin or 'built in'})"
 
 
-def named(name: str) -> ChipFile:
-    """Return the file of a chip by its name, an alias or a vendor id."""
+def find_chip_file(name: str) -> ChipFile:
+    """Return the file of a chip from its name, alias or vendor id.
+
+    Raises:
+        ValueError: unknown chip (the message lists the known ones and suggests the closest).
+
+    >>> find_chip_file("xylo").title
+    'xylo_a2 (built in)'
+    """
     lower, files = name.lower(), chip_files()
     if lower in files:
         return files[lower]
@@ -63,15 +78,15 @@ def named(name: str) -> ChipFile:
     hint = f", did you mean {close[0]!r}?" if close else "."
     aliases = sorted(alias for file in built_in_files().values() for alias in _raw(file, "aliases"))
     raise ValueError(
-        f"unknown chip {name!r}{hint} Known are {', '.join(sorted(files))};"
-        f" aliases {', '.join(aliases)}; vendor ids; and paths of specification files."
+        f"unknown chip {name!r}{hint} Known chips: {', '.join(sorted(files))};"
+        f" aliases: {', '.join(aliases)}; vendor ids and paths of chip files are accepted too."
     )
 
 
 def chip_files() -> dict[str, ChipFile]:
-    """Return every chip file by name; a name that is taken is skipped with a warning.
+    """Return every chip file by name; a file whose name is in use is skipped with a warning.
 
-    Case makes no difference; a chip's own name is in lower case.
+    Names are compared in lower case.
     """
     files = dict(built_in_files())
     for file in (*_plugin_files(), *_own_files()):
@@ -80,13 +95,13 @@ def chip_files() -> dict[str, ChipFile]:
         if taken is None:
             files[name] = file
         else:
-            warn_skipped(file.title, f"its name is taken by {taken.title}")
+            warn_skipped(file.title, f"its name is already used by {taken.title}")
     return files
 
 
 @cache
 def built_in_files() -> Mapping[str, ChipFile]:
-    """Return the files that come with the toolchain, by name."""
+    """Return the chip files of the toolchain itself, by name."""
     names = plugins.BUILT_IN[CHIPS]
     return MappingProxyType(
         {name: ChipFile(name=name, path=_folder() / f"{name}.yaml") for name in names}
@@ -102,7 +117,7 @@ def _folder() -> Path:
 
 @cache
 def _plugin_files() -> tuple[ChipFile, ...]:
-    """Return the files that installed packages register."""
+    """Return the chip files that installed packages register."""
     found = []
     for name, plugin in plugins.find(CHIPS).items():
         if name in plugins.BUILT_IN[CHIPS]:
@@ -117,7 +132,7 @@ def _plugin_files() -> tuple[ChipFile, ...]:
 
 
 def _own_files() -> Iterator[ChipFile]:
-    """Return the files in the user's own folder, which may change while a program runs."""
+    """Yield the chip files in the user's own folder, read again on every call."""
     folder = _own_folder()
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
         yield ChipFile(name=path.stem, path=path, origin=f"{path.name} in the user's chip folder")
@@ -135,20 +150,20 @@ def _own_folder() -> Path:
 def _given_folder(given: str) -> Path:
     folder = Path(given).expanduser()  # a shell leaves ~ in quotes as it is
     if not folder.is_dir():
-        warn_skipped(f"{FOLDER}={given}", "there is no such folder")
+        warn_skipped(f"{FOLDER}={given}", "the folder does not exist")
     return folder
 
 
 @cache
 def built_in_names() -> Mapping[str, ChipFile]:
-    """Return the files that are built in by alias and vendor id."""
+    """Return the built-in chip files by alias and vendor id."""
     return MappingProxyType(
         {other: file for file in built_in_files().values() for other in _others(file)}
     )
 
 
 def _other_names(files: Mapping[str, ChipFile]) -> dict[str, ChipFile]:
-    """Return the other files by alias and vendor id, without importing their families."""
+    """Return all other chip files by alias and vendor id, without importing their families."""
     found: dict[str, ChipFile] = {}
     for file in files.values():
         if file.name in built_in_files():
@@ -170,7 +185,7 @@ def _others(file: ChipFile) -> tuple[str, ...]:
 
 
 def _raw(file: ChipFile, field: str) -> tuple[str, ...]:
-    """Return a list of names as written in the file, which is not validated for that."""
+    """Return a list of names from the raw content of a file, in lower case, without validation."""
     data = document_of(file).data
     names = data.get(field, ()) if isinstance(data, dict) else ()
     return tuple(str(name).lower() for name in names) if isinstance(names, list | tuple) else ()
@@ -178,10 +193,14 @@ def _raw(file: ChipFile, field: str) -> tuple[str, ...]:
 
 @cache
 def _built_in_document(path: Path) -> YamlDocument:
-    """Return the content of a file that is built in, read once."""
+    """Return the content of a built-in file, read once."""
     return read_yaml(path)
 
 
 def document_of(file: ChipFile) -> YamlDocument:
-    """Return the content of a chip file as written; ChipFileError if it cannot be read."""
+    """Return the raw content of a chip file.
+
+    Raises:
+        ChipFileError: the file cannot be read.
+    """
     return read_yaml(file.path) if file.origin else _built_in_document(file.path)

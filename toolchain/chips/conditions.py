@@ -1,4 +1,4 @@
-"""Conditions that hold on chips of every family, for the ledger."""
+"""Entries of the ledger that are the same for every chip family."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ __all__ = ["state_word"]
 
 
 def state_word(effect: Effect | None, width: Quantity) -> Change:
-    """States are signed words of ``width`` bit; ``effect`` is what calibration samples did."""
+    """Return the ledger entry for neuron states stored as signed integers of ``width`` bits.
+
+    Args:
+        effect: saturations and peak of the layer on the calibration samples; None without any.
+        width: width of a state, bit.
+    """
     if effect is None:
         fidelity, note = Fidelity.APPROXIMATED, UNCHECKED
     elif effect.saturations:

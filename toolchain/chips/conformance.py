@@ -1,6 +1,6 @@
-"""Conformance kit: the checks that every chip family passes, built in or installed.
+"""Conformance tests that every chip family passes, built in or installed.
 
-A family's own test file states what the kit cannot know (networks that fit, networks at a limit and
+The test file of a family provides what the checks need (networks that fit, networks at a limit and
 one past it) and runs all checks::
 
     from toolchain.chips.conformance import Subject, parametrize_with_checks
@@ -9,8 +9,8 @@ one past it) and runs all checks::
     def test_contract(check):
         check()
 
-Each check is a function of this module; what it asserts is its docstring. Capabilities that a
-family does not declare are skipped, and pytest prints the reason.
+Each check is a function of this module; its docstring states what it asserts. Checks of
+capabilities that a family does not declare are skipped, and pytest prints the reason.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ CAPABILITIES = ("session", "training", "sensors")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """One limit of a chip.
+    """Two networks that test one limit of a chip.
 
     Attributes:
-        at: a network at the limit, which is taken.
-        past: the same one past it, which is refused.
-        need, limit: the two numbers of the finding; None where it has none.
+        at: returns a network exactly at the limit, which deploys.
+        past: returns the same network one past the limit, which is refused.
+        need, limit: the two numbers of the expected finding; None for a finding without numbers.
     """
 
     at: Callable[[], Graph]
@@ -64,25 +64,25 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A family on one of its chips, with what the kit needs to know of it.
+    """A chip family under test, with the networks and inputs that the checks use.
 
     Attributes:
         chip: name of the chip.
-        deploy: ``toolchain.deploy``, which this module is too low to import.
-        network: makes a small network that fits, whose layers have names of their own (none is
-            called like a default of the toolchain), with dt.
-        spikes: makes input counts (batch >= 3, time, *features) on which its outputs fire.
-        limits: rule to its limit.
-        faulty: makes a network that breaks several rules at once.
-        faults: the rules that it breaks.
-        twin: a slow simulator: program and counts to the spikes of the outputs (batch, time,
-            outputs); None where there is none.
-        events: makes event arrays, one a sample, and the counts that they stand for; needed where
-            the family takes events.
-        forward: deployment and counts to the spikes of the forward pass of the chip as a module;
-            needed where the family declares training.
-        encode: deployment to the counts that its front end makes of a recording; needed where the
-            family declares sensors.
+        deploy: ``toolchain.deploy``, which this module may not import.
+        network: returns a small network with dt that fits the chip; its layers have names of their
+            own, none of them a default name of the toolchain.
+        spikes: returns input counts (batch >= 3, time, *features) for which the outputs spike.
+        limits: for each rule, its limit.
+        faulty: returns a network that breaks several rules at once.
+        faults: names of the rules that ``faulty`` breaks.
+        twin: slow reference simulator; takes program and counts, returns the output spikes
+            (batch, time, outputs). None if there is none.
+        events: returns event arrays, one per sample, and the equivalent counts; required if the
+            family takes events.
+        forward: takes deployment and counts, returns the output spikes of the trainable module of
+            the chip; required if the family declares ``training``.
+        encode: takes a deployment, returns the counts that its sensor front end produces; required
+            if the family declares ``sensors``.
     """
 
     chip: str
@@ -96,32 +96,37 @@ class Subject:
     events: Callable[[], tuple[list[Array], Array]] | None = None
     forward: Callable[[Any, Array], Array] | None = None
     encode: Callable[[Any], Array] | None = None
-    _made: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
+    _deployments: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __str__(self) -> str:
+        """Return the name of the chip."""
         return self.chip
 
     @property
     def spec(self) -> SpecBase:
-        """The chip's specification."""
+        """Specification of the chip."""
         return load_chip(self.chip)
 
     @property
     def family(self) -> Family:
-        """The family, for the chip."""
+        """Chip family, bound to the chip."""
         return family_of(self.spec)
 
     @property
     def deployment(self) -> Any:
-        """The network on the chip, calibrated on its spikes; deployed once."""
-        if "deployment" not in self._made:
-            self._made["deployment"] = self.deploy(
+        """Deployment of the network, calibrated on its spikes and computed once."""
+        if "deployment" not in self._deployments:
+            self._deployments["deployment"] = self.deploy(
                 self.network(), self.chip, calibration=self.spikes()
             )
-        return self._made["deployment"]
+        return self._deployments["deployment"]
 
     def refusal(self, graph: Graph) -> DeployError:
-        """The refusal of a network; AssertionError where it is taken."""
+        """Return the error with which a network is refused.
+
+        Raises:
+            AssertionError: the network deploys.
+        """
         try:
             self.deploy(graph, self.chip)
         except DeployError as refused:
@@ -130,7 +135,7 @@ class Subject:
 
 
 def parametrize_with_checks(*subjects: Subject) -> MarkDecorator:
-    """Return the pytest decorator that runs every check on every subject, as argument ``check``."""
+    """Return the pytest decorator that passes every check of every subject as ``check``."""
     import pytest
 
     return pytest.mark.parametrize(
@@ -153,7 +158,7 @@ def _skip(reason: str) -> None:
 
 
 def check_members(subject: Subject) -> None:
-    """The family implements every member of the contract, with the contract's arguments."""
+    """Check that the family implements every member of the contract with the same arguments."""
     family, on_chip = subject.family, subject.deployment.on_chip
     assert subject.spec.family == family.NAME
     assert family.TITLE
@@ -174,18 +179,18 @@ def check_members(subject: Subject) -> None:
 
 
 def check_other_chips_are_refused(subject: Subject) -> None:
-    """``Family.on`` refuses a chip of another family, naming it."""
+    """Check that ``Family.on`` refuses a chip of another family and names it."""
     other = _Other.model_construct(name="other_chip", family="other", title="Other")
-    message = _refused(lambda: load_family(subject.spec.family).on(other))
+    message = _refusal_message(lambda: load_family(subject.spec.family).on(other))
     assert "other_chip" in message
 
 
 class _Other(SpecBase):
-    """A chip of a family that nobody implements."""
+    """Chip of a family that is not installed."""
 
 
 def check_program_is_frozen(subject: Subject) -> None:
-    """No array of the program can be written to."""
+    """Check that all arrays of the program are read-only."""
     arrays, _ = subject.deployment.on_chip.pack()
     assert not [name for name, array in arrays.items() if array.flags.writeable]
 
@@ -194,7 +199,7 @@ def check_program_is_frozen(subject: Subject) -> None:
 
 
 def check_limits(subject: Subject) -> None:
-    """At each limit a network is taken; one past it, it is refused with need, limit and source."""
+    """Check that a network at each limit deploys and one past it is refused with its numbers."""
     for rule, limit in subject.limits.items():
         subject.deploy(limit.at(), subject.chip)
         errors = [e for e in subject.refusal(limit.past()).diagnostics if e.rule == rule]
@@ -208,7 +213,7 @@ def check_limits(subject: Subject) -> None:
 
 
 def check_all_findings_at_once(subject: Subject) -> None:
-    """A refusal holds the errors of every rule that is broken, and its text shows each."""
+    """Check that a refusal reports the errors of every broken rule, in its data and its text."""
     refused = subject.refusal(subject.faulty())
     assert {*subject.faults} <= {finding.rule for finding in refused.diagnostics}
     for finding in refused.diagnostics:
@@ -216,14 +221,14 @@ def check_all_findings_at_once(subject: Subject) -> None:
 
 
 def check_findings_name_layers(subject: Subject) -> None:
-    """Every finding is about a layer of the user's, or about the network."""
+    """Check that every finding names a layer of the user's network, or ``network``."""
     graph = subject.faulty()
     for finding in subject.refusal(graph).diagnostics:
         assert finding.where in {*graph.nodes, "network"}, f"{finding}"
 
 
 def check_hints_help(subject: Subject) -> None:
-    """Names that a remedy accepts make its finding go away, and bring no new error."""
+    """Check that accepting the names of a remedy removes its finding and adds no new error."""
     graphs = [subject.faulty(), *(limit.past() for limit in subject.limits.values())]
     for graph in graphs:
         before = subject.refusal(graph).diagnostics
@@ -245,13 +250,13 @@ def _errors(subject: Subject, graph: Graph, allow: tuple[str, ...]) -> set[tuple
 
 
 def check_unknown_names_are_refused(subject: Subject) -> None:
-    """An unknown approximation or quantizer is refused with the valid ones."""
+    """Check that an unknown approximation or quantizer is refused with the valid names."""
     graph = subject.network()
     for wrong, valid in (
         ({"allow": ("no_such->thing",)}, subject.family.APPROXIMATIONS),
         ({"quantizer": "no_such"}, subject.family.QUANTIZERS),
     ):
-        message = _refused(partial(subject.deploy, graph, subject.chip, **wrong))
+        message = _refusal_message(partial(subject.deploy, graph, subject.chip, **wrong))
         assert all(name in message for name in valid), message
 
 
@@ -259,16 +264,16 @@ def check_unknown_names_are_refused(subject: Subject) -> None:
 
 
 def check_outputs_fire(subject: Subject) -> None:
-    """The network fires on its spikes, in floats and on the chip."""
+    """Check that the outputs spike, in the float reference and on the chip."""
     d, spikes = subject.deployment, subject.spikes()
     assert d.reference(spikes).spikes.any()
     assert d.simulate(spikes).spikes.any()
 
 
 def check_simulation_equals_twin(subject: Subject) -> None:
-    """The simulator gives what a slow, obvious one gives, with every quantizer."""
+    """Check that the simulator equals the slow reference simulator for every quantizer."""
     if subject.twin is None:
-        _skip(f"{subject.chip}: no slow twin was given")
+        _skip(f"{subject.chip}: no slow reference simulator was given")
         return
     spikes = subject.spikes()
     for method in subject.family.QUANTIZERS:
@@ -278,7 +283,7 @@ def check_simulation_equals_twin(subject: Subject) -> None:
 
 
 def check_deterministic(subject: Subject) -> None:
-    """Runs, batches and threads do not change a spike or a state; nor does deploying again."""
+    """Check that results do not depend on repetition, batch, thread or a second deployment."""
     d, spikes = subject.deployment, subject.spikes()
     whole = d.simulate(spikes, record=True)
     _assert_same(d.simulate(spikes, record=True), whole)
@@ -293,7 +298,7 @@ def check_deterministic(subject: Subject) -> None:
 
 
 def check_recording(subject: Subject) -> None:
-    """A recording holds every neuron layer under the user's name, as (batch, time, *features)."""
+    """Check that a recording has every neuron layer by name, as (batch, time, *features)."""
     d, spikes = subject.deployment, subject.spikes()
     run = d.simulate(spikes, record=True)
     assert run.spikes.shape[:2] == spikes.shape[:2]
@@ -306,7 +311,7 @@ def check_recording(subject: Subject) -> None:
 
 
 def check_inputs_of_any_type(subject: Subject) -> None:
-    """The same counts in any integer type, as truth values or floats, give the same spikes."""
+    """Check that counts give the same spikes in every integer, boolean and float type."""
     d, spikes = subject.deployment, np.minimum(subject.spikes(), 1)
     wanted = d.simulate(spikes).spikes
     for dtype in ("bool", "u1", "i2", "i8", "f2", "f4", "f8"):
@@ -316,7 +321,7 @@ def check_inputs_of_any_type(subject: Subject) -> None:
 
 
 def check_bad_input(subject: Subject) -> None:
-    """Input that is no counts of the network's shape is refused with a ValueError that says why."""
+    """Check that input that is not counts of the right shape raises ValueError with a message."""
     d, spikes = subject.deployment, subject.spikes()
     bad = {
         "negative": -np.maximum(spikes, 1),
@@ -329,14 +334,14 @@ def check_bad_input(subject: Subject) -> None:
         "complex": spikes.astype(complex),
     }
     for what, array in bad.items():
-        assert _refused(partial(d.simulate, array)), f"{what}: no message"
+        assert _refusal_message(partial(d.simulate, array)), f"{what}: no message"
     if "event" not in subject.family.TIMINGS:
-        assert _refused(partial(d.simulate, spikes, timing="event"))
-    assert _refused(partial(d.simulate, spikes, timing="no such timing"))
+        assert _refusal_message(partial(d.simulate, spikes, timing="event"))
+    assert _refusal_message(partial(d.simulate, spikes, timing="no such timing"))
 
 
 def check_no_samples_and_no_steps(subject: Subject) -> None:
-    """An empty batch, and samples without a timestep, give empty results of the right shape."""
+    """Check that an empty batch and zero timesteps give empty results of the right shape."""
     d, spikes = subject.deployment, subject.spikes()
     width = d.simulate(spikes).spikes.shape[2]
     assert d.simulate(spikes[:0]).spikes.shape == (0, spikes.shape[1], width)
@@ -344,18 +349,18 @@ def check_no_samples_and_no_steps(subject: Subject) -> None:
 
 
 def check_events(subject: Subject) -> None:
-    """Event arrays give the spikes of the counts that they stand for."""
+    """Check that event arrays give the same spikes as the equivalent counts."""
     if "event" not in subject.family.TIMINGS:
         _skip(f"{subject.chip}: its family takes no event arrays")
         return
-    assert subject.events is not None, "a family that takes events has to give some"
+    assert subject.events is not None, "a family that takes events must provide some"
     events, counts = subject.events()
     d = subject.deployment
     np.testing.assert_array_equal(d.simulate(events).spikes, d.simulate(counts).spikes)
 
 
 def check_session(subject: Subject) -> None:
-    """A session that is given a run in chunks gives what the whole run gives, and can be reset."""
+    """Check that a session fed in chunks equals one whole run, also after a reset."""
     if "session" not in subject.family.CAPABILITIES:
         _skip(f"{subject.chip}: its family declares no sessions")
         return
@@ -370,21 +375,21 @@ def check_session(subject: Subject) -> None:
 
 
 def check_training(subject: Subject) -> None:
-    """The forward pass of the chip as a module gives what ``simulate`` gives."""
+    """Check that the forward pass of the trainable module equals ``simulate``."""
     if "training" not in subject.family.CAPABILITIES:
         _skip(f"{subject.chip}: its family declares no training")
         return
-    assert subject.forward is not None, "a family that declares training has to give its forward"
+    assert subject.forward is not None, "a family that declares training must provide forward"
     d, spikes = subject.deployment, subject.spikes()
     np.testing.assert_array_equal(subject.forward(d, spikes), d.simulate(spikes).spikes)
 
 
 def check_sensors(subject: Subject) -> None:
-    """What a front end encodes are counts that ``simulate`` takes."""
+    """Check that ``simulate`` takes the counts of the sensor front end."""
     if "sensors" not in subject.family.CAPABILITIES:
         _skip(f"{subject.chip}: its family declares no sensors")
         return
-    assert subject.encode is not None, "a family that declares sensors has to give an encoding"
+    assert subject.encode is not None, "a family that declares sensors must provide encode"
     d = subject.deployment
     encoded = subject.encode(d)
     assert d.simulate(encoded).spikes.shape[:2] == encoded.shape[:2]
@@ -394,7 +399,7 @@ def check_sensors(subject: Subject) -> None:
 
 
 def check_names(subject: Subject) -> None:
-    """Placement, resources, counts and the ledger speak of the user's layers by their names."""
+    """Check that placement, resources, counts and ledger use the user's layer names."""
     d, graph = subject.deployment, subject.deployment.graph
     (entry,) = graph.of(Input)
     activity = d.on_chip.activity(subject.spikes())
@@ -406,7 +411,7 @@ def check_names(subject: Subject) -> None:
 
 
 def check_resources(subject: Subject) -> None:
-    """Each resource is used within its limit, and has a unit."""
+    """Check that every resource is within its limit and has a unit."""
     rows = subject.deployment.resources()
     assert rows
     for row in rows:
@@ -416,7 +421,7 @@ def check_resources(subject: Subject) -> None:
 
 
 def check_counts(subject: Subject) -> None:
-    """Counted spikes are those of the recording, whatever the type of the raster."""
+    """Check that counted spikes equal those of the recording for every type of raster."""
     d, spikes = subject.deployment, subject.spikes()
     run, steps = d.simulate(spikes, record=True), spikes.shape[0] * spikes.shape[1]
     for given in (spikes, spikes.astype(np.float32)):
@@ -428,7 +433,7 @@ def check_counts(subject: Subject) -> None:
 
 
 def check_estimate(subject: Subject) -> None:
-    """Estimates of spikes, of rates, of a recording and of the calibration carry unit and basis."""
+    """Check that estimates from spikes, rates, recording and calibration have unit and basis."""
     d, spikes = subject.deployment, subject.spikes()
     rates = dict.fromkeys((d.graph.input, *d.placement), 10.0)
     run = d.simulate(spikes, record=True)
@@ -445,11 +450,11 @@ def check_estimate(subject: Subject) -> None:
         json.dumps(estimate.as_dict())
         assert str(estimate)
     assert d.estimate(spikes).activity == d.estimate(recording=run).activity
-    assert _refused(partial(d.estimate, rates={"no such layer": 1.0}, steps=10))
+    assert _refusal_message(partial(d.estimate, rates={"no such layer": 1.0}, steps=10))
 
 
 def check_configuration(subject: Subject) -> None:
-    """The configuration is plain JSON data, the same each time, and is among the files."""
+    """Check that the configuration is reproducible plain JSON and is one of the files."""
     on_chip = subject.deployment.on_chip
     text = json.dumps(on_chip.config(), sort_keys=True, allow_nan=False)
     assert text == json.dumps(on_chip.config(), sort_keys=True, allow_nan=False)
@@ -458,11 +463,11 @@ def check_configuration(subject: Subject) -> None:
     assert json.loads(files["config.json"]) == json.loads(text)
 
 
-# ---- what is kept ----
+# ---- saving, copying, printing ----
 
 
 def check_save_and_load(subject: Subject) -> None:
-    """A saved deployment loads as the same program, and simulates the same."""
+    """Check that a saved deployment loads as the same program and simulates the same."""
     d, spikes = subject.deployment, subject.spikes()
     with tempfile.TemporaryDirectory() as folder:
         again = type(d).load(d.save(Path(folder) / "saved"))
@@ -475,7 +480,7 @@ def check_save_and_load(subject: Subject) -> None:
 
 
 def check_pickling(subject: Subject) -> None:
-    """A deployment can be pickled and copied, and the copy simulates the same."""
+    """Check that a pickled or copied deployment simulates the same."""
     d, spikes = subject.deployment, subject.spikes()
     wanted = d.simulate(spikes).spikes
     for other in (pickle.loads(pickle.dumps(d)), copy.deepcopy(d), copy.copy(d)):
@@ -483,18 +488,18 @@ def check_pickling(subject: Subject) -> None:
 
 
 def check_bad_programs_are_refused(subject: Subject) -> None:
-    """Packed data of no program of the family is refused with a ValueError."""
+    """Check that packed data which is not a program of the family raises ValueError."""
     arrays, metadata = subject.deployment.on_chip.pack()
     unpack = subject.family.unpack
     first = next(iter(arrays))
     rest = {name: array for name, array in arrays.items() if name != first}
-    assert _refused(partial(unpack, rest, metadata))
-    assert _refused(partial(unpack, arrays, {**metadata, "no such field": 1}))
-    assert _refused(partial(unpack, arrays, {}))
+    assert _refusal_message(partial(unpack, rest, metadata))
+    assert _refusal_message(partial(unpack, arrays, {**metadata, "no such field": 1}))
+    assert _refusal_message(partial(unpack, arrays, {}))
 
 
 def check_sheets(subject: Subject) -> None:
-    """Deployment, ledger, estimate and comparison print, and their sheets are the same data."""
+    """Check that deployment, ledger, estimate and comparison print and have equal sheets."""
     d, spikes = subject.deployment, subject.spikes()
     for result in (d, d.ledger, d.estimate(spikes), d.compare(spikes)):
         assert str(result)
@@ -503,7 +508,7 @@ def check_sheets(subject: Subject) -> None:
 
 
 def check_compare(subject: Subject) -> None:
-    """A comparison covers every layer, and the chip's lag is undone."""
+    """Check that a comparison covers every layer and that every layer has a lag."""
     d, spikes = subject.deployment, subject.spikes()
     found = d.compare(spikes)
     assert {layer.name for layer in found.layers} == set(d.placement)
@@ -513,8 +518,12 @@ def check_compare(subject: Subject) -> None:
 # ---- helpers ----
 
 
-def _refused(call: Callable[[], object]) -> str:
-    """Return the message of the ValueError that ``call`` raises; AssertionError if it does not."""
+def _refusal_message(call: Callable[[], object]) -> str:
+    """Return the message of the ValueError that ``call`` raises.
+
+    Raises:
+        AssertionError: ``call`` raises none, or one without a message.
+    """
     try:
         call()
     except ValueError as fault:
@@ -560,4 +569,4 @@ def _sample(run: Recording, sample: int) -> Recording:
 CHECKS: tuple[Callable[[Subject], None], ...] = tuple(
     check for name, check in list(globals().items()) if name.startswith("check_")
 )
-"""Every check, in the order of this module."""
+"""All checks, in the order of this module."""

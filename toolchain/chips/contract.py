@@ -1,9 +1,9 @@
 """Contract between the toolchain and a chip family.
 
-``deploy`` and the verbs of ``Deployment`` use these protocols and know no family. A family is a
-class that implements ``Family``; it is constructed for one chip by ``Family.on`` and gives, for
-each network, an ``OnChip``: the program bound to that chip. Chip and program are bound before
-anything is asked of them, so no signature here names a type that only a family knows.
+``deploy`` and the methods of ``Deployment`` use these protocols only. A family is a class that
+implements ``Family``; ``Family.on`` constructs it for one chip, and ``Family.lower`` returns an
+``OnChip``: one network's program bound to that chip. Chip and program are attributes, so no
+signature here needs a type of a single family.
 
 A family registers through the entry point group ``snn_toolchain.families`` (see
 ``toolchain.chips.plugins``) and is tested by ``toolchain.chips.conformance``.
@@ -30,28 +30,28 @@ from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 __all__ = ["Capability", "Family", "OnChip", "Options", "Resource", "Session", "Timing"]
 
 Timing: TypeAlias = Literal["clocked", "event"]
-"""``clocked``: all events of a timestep at once; ``event``: one event after the other."""
+"""Order of processing. ``clocked``: all events of a timestep at once; ``event``: one by one."""
 
 Capability: TypeAlias = Literal["session", "training", "sensors"]
-"""What a family may have beyond the contract; the conformance kit checks what is declared."""
+"""Optional feature of a family; the conformance tests check those that it declares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Settings that only one family knows; a family derives its own fields from this class."""
+    """Base class of the settings of one family, for ``deploy(..., options=...)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """How much of one resource a layer takes.
+    """Use of one chip resource by one layer.
 
     Attributes:
-        layer: the user's own name, or ``"network"``.
+        layer: the user's layer name, or ``"network"``.
         place: core or neuron ids, as text.
-        resource: what is used.
-        used, limit: in ``unit``.
-        unit: of both.
-        shared: whether all layers share the limit, so that what they use adds up.
+        resource: name of the resource, such as ``"neurons"``.
+        used, limit: amounts, in ``unit``.
+        unit: unit of both amounts.
+        shared: True if all layers share the limit, so that their amounts add up.
     """
 
     layer: str
@@ -64,31 +64,31 @@ class Resource:
 
 
 class Session(Protocol):
-    """A simulation whose state is kept between calls."""
+    """Simulation that keeps its state between calls."""
 
     def simulate(self, spikes: InputSpikes) -> Recording:
-        """Continue with ``spikes`` (batch, time, *features) from the current state."""
+        """Simulate ``spikes`` (batch, time, *features) from the current state on."""
         ...
 
     def reset(self) -> None:
-        """Return to the state after loading."""
+        """Reset to the initial state."""
         ...
 
 
 class OnChip(Protocol):
-    """A program on a chip: what is simulated is what is loaded.
+    """A program bound to a chip.
 
-    Simulation, estimate, resources and configuration all read the same frozen program.
+    Simulation, estimate, resources and configuration all use the same frozen program.
     """
 
     @property
     def chip(self) -> SpecBase:
-        """Specification of the chip that the program is for."""
+        """Specification of the program's chip."""
         ...
 
     @property
     def program(self) -> object:
-        """The family's own frozen integer program."""
+        """Frozen integer program, of a type of the family."""
         ...
 
     def check(self) -> tuple[Diagnostic, ...]:
@@ -96,7 +96,9 @@ class OnChip(Protocol):
         ...
 
     def place(self, options: Options) -> tuple[Self, tuple[Diagnostic, ...]]:
-        """Return the program with its places on the chip, or the findings why there are none.
+        """Return the program with each layer assigned to cores or neurons, and the findings.
+
+        Without a valid placement the findings contain the errors.
 
         Raises:
             ValueError: ``options`` name a layer or a place that does not exist.
@@ -104,38 +106,42 @@ class OnChip(Protocol):
         ...
 
     def placement(self) -> Mapping[str, str]:
-        """Return the places of each layer as text, by the user's layer names."""
+        """Return core or neuron ids of each layer as text, by the user's layer names."""
         ...
 
     def resources(self) -> tuple[Resource, ...]:
-        """Return what each layer uses of each resource, with its limit."""
+        """Return the use of each resource by each layer, with the limits."""
         ...
 
     def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
-        """Run the program from its initial state, bit for bit as the chip does.
+        """Simulate the program from its initial state, bit-exact with the chip.
 
         Args:
-            spikes: counts (batch, time, *input shape), or event arrays where ``"event"`` is one of
+            spikes: counts (batch, time, *input shape), or event arrays if ``"event"`` is one of
                 the family's timings.
-            record: keep spikes and states of every layer, and count saturations.
+            record: record spikes and states of every layer, and count saturations.
             timing: one of the family's ``TIMINGS``.
 
         Raises:
-            ValueError: input that is not as described, or another timing.
+            ValueError: invalid input or timing.
         """
         ...
 
     def order_spread(self, spikes: InputSpikes, options: Options) -> OrderSpread | None:
-        """Return the effect of the order of simultaneous events; None unless ``options`` ask."""
+        """Return the effect of the order of simultaneous events; None unless requested."""
         del spikes, options
         return None
 
     def session(self) -> Session:
-        """Start a simulation whose state is kept between calls; capability ``session``."""
-        raise ValueError(f"{self.chip.name}: its family has no sessions")
+        """Start a simulation that keeps its state between calls (capability ``session``).
+
+        Raises:
+            ValueError: the family does not support sessions.
+        """
+        raise ValueError(f"{self.chip.name}: its family does not support sessions")
 
     def activity(self, spikes: InputSpikes) -> Activity:
-        """Count spikes and synaptic operations on ``spikes``, as ``simulate`` takes them.
+        """Count spikes and synaptic operations for ``spikes``; see ``simulate``.
 
         Raises:
             ValueError: the program has no dt.
@@ -143,7 +149,7 @@ class OnChip(Protocol):
         ...
 
     def activity_at(self, rates: Mapping[str, float], steps: int) -> Activity:
-        """Compute the counts of assumed mean rates, spike/s a neuron, by layer and input name."""
+        """Compute the counts for mean rates, spike/s per neuron, by layer and input name."""
         ...
 
     def cost(
@@ -153,22 +159,22 @@ class OnChip(Protocol):
         modes: Mapping[str, str],
         chip: SpecBase | None = None,
     ) -> Estimate:
-        """Price ``activity`` with the constants of the chip, or of ``chip``: the same with others.
+        """Estimate power, energy and latency of ``activity``.
 
         Args:
             activity: counts of this program.
-            clock_hz: main clock, Hz; None for the usual one, or on a chip without one.
-            modes: setting by switch, see ``chip.power.switches``.
-            chip: the same chip with constants of an overlay.
+            clock_hz: main clock, Hz; None for the default, or for a chip without one.
+            modes: setting of each switch, see ``chip.power.switches``.
+            chip: the same chip with the constants of an overlay; None for the chip's own.
         """
         ...
 
     def config(self) -> Mapping[str, Any]:
-        """Return the configuration that the vendor's tools load, as plain JSON-able data."""
+        """Return the configuration for the vendor's tools, as JSON-compatible data."""
         ...
 
     def files(self) -> Mapping[str, bytes]:
-        """Return the configuration as files, by name."""
+        """Return the configuration files as bytes, by file name."""
         text = json.dumps(self.config(), indent=1, sort_keys=True, allow_nan=False)
         return {"config.json": text.encode()}
 
@@ -176,31 +182,32 @@ class OnChip(Protocol):
         """Return the configuration as an object of the vendor's library.
 
         Raises:
-            VendorError: the library is absent, or there is none for the chip.
+            VendorError: the library is not installed or does not support the chip.
+            ValueError: there is no vendor library for the family.
         """
         raise ValueError(f"{self.chip.name}: its family has no vendor library")
 
     def pack(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
-        """Return the program as arrays and JSON-able metadata, for ``Family.unpack``."""
+        """Return the program as arrays and JSON-compatible metadata, for ``Family.unpack``."""
         ...
 
 
 class Family(Protocol):
-    """A chip family on one of its chips.
+    """A chip family bound to one of its chips.
 
     Attributes:
         NAME: the family's name in chip files.
-        TITLE: the family's name for people.
+        TITLE: the family's name in messages.
         SPEC: model of its chip files.
         OPTIONS: class of its options.
-        QUANTIZERS: names that ``quantize`` takes, the default first.
-        TIMINGS: timings that ``simulate`` takes, the default first. A family with ``"event"``
-            takes event arrays and implements ``counts``.
-        APPROXIMATIONS: names that ``approximate`` takes, in the order in which it applies them;
-            ``toolchain.chips.allow`` says what each means.
-        DIFFERENCES: rules whose findings name something that the chip does differently from the
-            network; they become entries of the ledger.
-        CAPABILITIES: what the family has beyond the contract.
+        QUANTIZERS: valid values of ``method`` in ``quantize``, the default first.
+        TIMINGS: valid values of ``timing`` in ``simulate``, the default first. A family with
+            ``"event"`` takes event arrays and implements ``counts``.
+        APPROXIMATIONS: valid names of ``allow`` in ``approximate``, in the order in which they are
+            applied; ``toolchain.chips.allow.NAMES`` has their meanings.
+        DIFFERENCES: rules whose findings describe a difference between chip and network; they
+            become entries of the ledger.
+        CAPABILITIES: optional features of the family.
     """
 
     NAME: ClassVar[str]
@@ -216,7 +223,7 @@ class Family(Protocol):
     @classmethod
     @abstractmethod
     def on(cls, chip: SpecBase) -> Self:
-        """Return the family for ``chip``.
+        """Return the family bound to ``chip``.
 
         Raises:
             ValueError: a chip of another family.
@@ -231,96 +238,102 @@ class Family(Protocol):
 
     @abstractmethod
     def shape(self, graph: Graph) -> Graph:
-        """Rewrite a float graph into the family's layers, exactly."""
+        """Rewrite a float graph into the family's layers without changing its results."""
         ...
 
     def approximate(
         self, graph: Graph, allow: Collection[str]
     ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-        """Apply the approximations named in ``allow``, and report what each changed.
+        """Apply the approximations named in ``allow`` and return their findings.
 
-        What is not named is left for ``check_graph`` to refuse.
+        Anything else that the chip does not support is left for ``check_graph`` to report.
 
         Raises:
-            ValueError: an unknown name; the message lists the valid ones.
+            ValueError: unknown name (the message lists the valid ones).
         """
         del allow
         return graph, ()
 
     @abstractmethod
     def check_graph(self, graph: Graph) -> tuple[Diagnostic, ...]:
-        """Return every finding about the shaped float graph, in rule order."""
+        """Return every finding about the float graph after ``shape``, in rule order."""
         ...
 
     @abstractmethod
     def can_lower(self, graph: Graph) -> bool:
-        """Return whether ``lower`` can read the shaped graph, whether or not it fits."""
+        """Return True if ``lower`` accepts the graph, even if it does not fit the chip."""
         ...
 
     @abstractmethod
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str
     ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-        """Return the shaped graph in integers, and the findings about its scales.
+        """Return the graph with integer parameters, and the findings about its scales.
 
         Args:
-            graph: shaped float graph.
+            graph: float graph after ``shape``.
             calibration: spikes (batch, time, *features), or None.
             method: one of ``QUANTIZERS``.
         """
         ...
 
-    def decay_note(self, trained: float, held: float) -> str:
-        """Describe how the chip holds a decay factor, ``held`` in place of ``trained``.
+    def decay_note(self, trained: float, stored: float) -> str:
+        """Describe the chip's representation of a decay factor per timestep.
 
-        The words follow the change of the time constant in the ledger and in its warning.
+        The text is appended to the change of the time constant in the ledger and in its warning.
+
+        Args:
+            trained: decay factor as trained, 0..1.
+            stored: decay factor on the chip.
         """
-        del trained, held
+        del trained, stored
         return ""
 
     @abstractmethod
     def lower(self, graph: Graph, options: Options) -> OnChip:
-        """Return the program of a quantized graph, set up as ``options`` say."""
+        """Return the program of a quantized graph, with the settings of ``options``."""
         ...
 
     def conditions(
         self, graph: Graph, quantized: Graph, effects: Mapping[str, Effect] | None
     ) -> Changes:
-        """Return what the chip does differently from any network, by layer, for the ledger.
+        """Return the differences between chip and network that depend on no rewrite, by layer.
+
+        They become entries of the ledger.
 
         Args:
-            graph: what the quantizer was given.
-            quantized: what it returned.
-            effects: what calibration samples did, by layer; None without. With them, each
-                condition on data is checked and its margin given.
+            graph: float graph before quantization.
+            quantized: integer graph after it.
+            effects: saturations and peaks of each layer on the calibration samples; None without
+                calibration. With them, each condition on data is checked and its margin given.
         """
         del graph, quantized, effects
         return {}
 
     @abstractmethod
     def lags(self, graph: Graph) -> Mapping[str, int]:
-        """Return by how many timesteps each layer is later on the chip than in the graph."""
+        """Return the delay of each layer on the chip relative to the graph, in timesteps."""
         ...
 
     def lag(self, graph: Graph) -> int:
-        """Return by how many timesteps the chip's output is later than the graph's."""
+        """Return the delay of the chip's output relative to the graph, in timesteps."""
         lags = self.lags(graph)
         return max((lags[name] for name in graph.outputs), default=0)
 
     def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
-        """Return event arrays as counts (batch, time, *shape) in steps of ``dt`` s.
+        """Convert event arrays to counts (batch, time, *shape) in timesteps of ``dt`` s.
 
         Raises:
-            ValueError: a family whose chips take no events, or the first event at fault.
+            ValueError: the family takes no events, or an event is invalid (the first is named).
         """
         del events, shape, dt
         raise ValueError(f"{self.chip.name} takes no event arrays")
 
     @abstractmethod
     def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> OnChip:
-        """Return the program that ``OnChip.pack`` took apart.
+        """Return the program from the result of ``OnChip.pack``.
 
         Raises:
-            ValueError: data of no program of this family.
+            ValueError: the data is not a program of this family.
         """
         ...

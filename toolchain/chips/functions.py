@@ -1,8 +1,8 @@
-"""A chip family made of plain functions: the contract's classes, written once.
+"""Base classes for a chip family that is written as plain functions.
 
-A family whose work is done by functions of a program and a chip lists them in ``Functions``,
-checked by their types, and derives its class from ``FamilyOf``. Nothing obliges a family to: any
-class that implements the contract will do.
+Such a family lists its functions, whose arguments are a program and a chip, in a ``Functions``
+table and derives its class from ``FamilyOf``. This is optional: any class that implements the
+contract is a family.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ C = TypeVar("C", bound=SpecBase)
 """The family's chip specification."""
 Effects = Mapping[str, Effect] | None
 Packed = tuple[Mapping[str, Array], Mapping[str, Any]]
-Findings = tuple[Diagnostic, ...]
+Diagnostics = tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Functions(Generic[P, C]):
-    """What a family does, by the names of the contract, with program and chip as arguments."""
+    """Functions of a family, named as in the contract, with program and chip as arguments."""
 
     shape: Callable[[Graph], Graph]
-    approximate: Callable[[Graph, C, Collection[str]], tuple[Graph, Findings]]
-    check_graph: Callable[[Graph, C], Findings]
+    approximate: Callable[[Graph, C, Collection[str]], tuple[Graph, Diagnostics]]
+    check_graph: Callable[[Graph, C], Diagnostics]
     can_lower: Callable[[Graph, C], bool]
-    quantize: Callable[[Graph, C, Array | None, str], tuple[Graph, Findings]]
+    quantize: Callable[[Graph, C, Array | None, str], tuple[Graph, Diagnostics]]
     lower: Callable[[Graph, C, Options], P]
     conditions: Callable[[Graph, Graph, C, Effects], Changes]
     lag: Callable[[Graph], int]
     lags: Callable[[Graph], Mapping[str, int]]
-    check: Callable[[P, C], Findings]
-    place: Callable[[P, C, Options], tuple[P, Findings]]
+    check: Callable[[P, C], Diagnostics]
+    place: Callable[[P, C, Options], tuple[P, Diagnostics]]
     placement: Callable[[P], Mapping[str, str]]
     resources: Callable[[P, C], tuple[Resource, ...]]
     simulate: Callable[[P, InputSpikes, bool, Timing], Recording]
@@ -64,18 +64,18 @@ class Functions(Generic[P, C]):
 
 
 def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
-    """Return ``chip`` as one of its family.
+    """Return ``chip`` if it is an instance of ``kind``, the chip class of a family.
 
     Raises:
         ValueError: a chip of another family.
     """
     if not isinstance(chip, kind):
-        raise ValueError(f"{chip.name} is a {chip.family} chip, this is for {title}")
+        raise ValueError(f"{chip.name} is a {chip.family} chip, need a chip of {title}")
     return chip
 
 
 class Bound(OnChip, Generic[P, C]):
-    """A program of a family on one of its chips."""
+    """A program bound to its chip, implemented by the ``Functions`` of the family."""
 
     def __init__(self, program: P, family: FamilyOf[P, C]) -> None:
         """Bind ``program`` to the chip of ``family``."""
@@ -83,7 +83,7 @@ class Bound(OnChip, Generic[P, C]):
 
     @property
     def program(self) -> P:
-        """The family's own program."""
+        """Program, of a type of the family."""
         return self._program
 
     @property
@@ -95,50 +95,50 @@ class Bound(OnChip, Generic[P, C]):
     def _do(self) -> Functions[P, C]:
         return self._family.functions()
 
-    def check(self) -> Findings:
-        """See ``OnChip.check``."""
+    def check(self) -> Diagnostics:
+        """Implement ``OnChip.check``."""
         return self._do.check(self.program, self.chip)
 
-    def place(self, options: Options) -> tuple[Bound[P, C], Findings]:
-        """See ``OnChip.place``."""
+    def place(self, options: Options) -> tuple[Bound[P, C], Diagnostics]:
+        """Implement ``OnChip.place``."""
         program, findings = self._do.place(self.program, self.chip, options)
         return Bound(program, self._family), findings
 
     def placement(self) -> Mapping[str, str]:
-        """See ``OnChip.placement``."""
+        """Implement ``OnChip.placement``."""
         return self._do.placement(self.program)
 
     def resources(self) -> tuple[Resource, ...]:
-        """See ``OnChip.resources``."""
+        """Implement ``OnChip.resources``."""
         return self._do.resources(self.program, self.chip)
 
     def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
-        """See ``OnChip.simulate``."""
+        """Implement ``OnChip.simulate``."""
         timings = self._family.TIMINGS
         if timing not in timings:
             raise ValueError(
-                f"timing of {self.chip.name} is {' or '.join(timings)}, got {timing!r}"
+                f"timing for {self.chip.name} must be {' or '.join(timings)}, got {timing!r}"
             )
         return self._do.simulate(self.program, spikes, record, timing)
 
     def order_spread(self, spikes: InputSpikes, options: Options) -> OrderSpread | None:
-        """See ``OnChip.order_spread``."""
+        """Implement ``OnChip.order_spread``."""
         measure = self._do.order_spread
         return None if measure is None else measure(self.program, spikes, options)
 
     def session(self) -> Session:
-        """See ``OnChip.session``."""
+        """Implement ``OnChip.session``."""
         start = self._do.session
         if start is None:
-            raise ValueError(f"{self.chip.name}: its family has no sessions")
+            raise ValueError(f"{self.chip.name}: its family does not support sessions")
         return start(self.program)
 
     def activity(self, spikes: InputSpikes) -> Activity:
-        """See ``OnChip.activity``."""
+        """Implement ``OnChip.activity``."""
         return self._do.activity(self.program, spikes)
 
     def activity_at(self, rates: Mapping[str, float], steps: int) -> Activity:
-        """See ``OnChip.activity_at``."""
+        """Implement ``OnChip.activity_at``."""
         return self._do.activity_at(self.program, rates, steps)
 
     def cost(
@@ -148,33 +148,33 @@ class Bound(OnChip, Generic[P, C]):
         modes: Mapping[str, str],
         chip: SpecBase | None = None,
     ) -> Estimate:
-        """See ``OnChip.cost``."""
+        """Implement ``OnChip.cost``."""
         priced = self._family if chip is None else self._family.on(chip)
         return self._do.cost(self.program, priced.chip, activity, clock_hz, modes)
 
     def config(self) -> Mapping[str, Any]:
-        """See ``OnChip.config``."""
+        """Implement ``OnChip.config``."""
         return self._do.config(self.program, self.chip)
 
     def live_config(self) -> Any:
-        """See ``OnChip.live_config``."""
+        """Implement ``OnChip.live_config``."""
         configure = self._do.live_config
         if configure is None:
             raise ValueError(f"{self.chip.name}: its family has no vendor library")
         return configure(self.config(), self.chip)
 
     def pack(self) -> Packed:
-        """See ``OnChip.pack``."""
+        """Implement ``OnChip.pack``."""
         return self._do.pack(self.program)
 
 
 class FamilyOf(Family, Generic[P, C]):
-    """A family of which ``functions`` does the work."""
+    """Base class of a family that is implemented by the table ``functions``."""
 
     OPTIONS: ClassVar[type[Options]] = Options
 
     def __init__(self, chip: C) -> None:
-        """Use ``on``, which takes any chip and refuses those of other families."""
+        """Bind the family to ``chip``; call ``on`` instead, which checks the chip's family."""
         self._chip = chip
 
     @property
@@ -184,58 +184,58 @@ class FamilyOf(Family, Generic[P, C]):
 
     @abstractmethod
     def functions(self) -> Functions[P, C]:
-        """Return the family's functions."""
+        """Return the table of the family's functions."""
 
     def shape(self, graph: Graph) -> Graph:
-        """See ``Family.shape``."""
+        """Implement ``Family.shape``."""
         return self.functions().shape(graph)
 
-    def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Findings]:
-        """See ``Family.approximate``."""
+    def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Diagnostics]:
+        """Implement ``Family.approximate``."""
         return self.functions().approximate(graph, self.chip, allow)
 
-    def check_graph(self, graph: Graph) -> Findings:
-        """See ``Family.check_graph``."""
+    def check_graph(self, graph: Graph) -> Diagnostics:
+        """Implement ``Family.check_graph``."""
         return self.functions().check_graph(graph, self.chip)
 
     def can_lower(self, graph: Graph) -> bool:
-        """See ``Family.can_lower``."""
+        """Implement ``Family.can_lower``."""
         return self.functions().can_lower(graph, self.chip)
 
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str
-    ) -> tuple[Graph, Findings]:
-        """See ``Family.quantize``."""
+    ) -> tuple[Graph, Diagnostics]:
+        """Implement ``Family.quantize``."""
         return self.functions().quantize(graph, self.chip, calibration, method)
 
-    def decay_note(self, trained: float, held: float) -> str:
-        """See ``Family.decay_note``."""
+    def decay_note(self, trained: float, stored: float) -> str:
+        """Implement ``Family.decay_note``."""
         describe = self.functions().decay_note
-        return "" if describe is None else describe(trained, held)
+        return "" if describe is None else describe(trained, stored)
 
     def lower(self, graph: Graph, options: Options) -> Bound[P, C]:
-        """See ``Family.lower``."""
+        """Implement ``Family.lower``."""
         return Bound(self.functions().lower(graph, self.chip, options), self)
 
     def conditions(self, graph: Graph, quantized: Graph, effects: Effects) -> Changes:
-        """See ``Family.conditions``."""
+        """Implement ``Family.conditions``."""
         return self.functions().conditions(graph, quantized, self.chip, effects)
 
     def lags(self, graph: Graph) -> Mapping[str, int]:
-        """See ``Family.lags``."""
+        """Implement ``Family.lags``."""
         return self.functions().lags(graph)
 
     def lag(self, graph: Graph) -> int:
-        """See ``Family.lag``."""
+        """Implement ``Family.lag``."""
         return self.functions().lag(graph)
 
     def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
-        """See ``Family.counts``."""
+        """Implement ``Family.counts``."""
         count = self.functions().counts
         if count is None:
             raise ValueError(f"{self.chip.name} takes no event arrays")
         return count(events, shape, dt)
 
     def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Bound[P, C]:
-        """See ``Family.unpack``."""
+        """Implement ``Family.unpack``."""
         return Bound(self.functions().unpack(arrays, metadata), self)

@@ -1,6 +1,6 @@
-"""Chips by name, or from a specification file of one's own, and the family of a chip.
+"""Chip specifications by name or path, and the family of a chip.
 
-Which files there are is in ``chip_files``.
+``chip_files`` finds the files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from toolchain.chips.chip_files import (
     built_in_names,
     chip_files,
     document_of,
-    named,
+    find_chip_file,
 )
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.plugins import warn_skipped
@@ -42,7 +42,7 @@ FAMILIES = "snn_toolchain.families"
 
 
 def list_chips() -> tuple[str, ...]:
-    """Return the names of all chips, sorted: built in, of installed packages, and the user's own.
+    """Return the names of all chips, sorted: built in, from installed packages and the user's own.
 
     >>> "xylo_a2" in list_chips()
     True
@@ -56,15 +56,15 @@ def load_chip(
     """Read the specification of a chip.
 
     Args:
-        name: one of ``list_chips()``, an alias, a vendor's id, all in any case, or the path of a
-            specification file; text that ends in ``.yaml`` or holds a slash is a path.
-        overlay: path of a file with constants of one's own, as ``toolchain.estimate.calibrate``
-            writes it.
+        name: one of ``list_chips()``, an alias or a vendor id, all in any case, or the path of a
+            chip file; text that ends in ``.yaml`` or contains a slash is a path.
+        overlay: path of a file with measured constants, as ``toolchain.estimate.calibrate`` writes
+            it; they replace those of the chip file.
 
     Raises:
-        ValueError: unknown chip; the message lists the known ones.
-        ChipFileError: the file or the overlay is wrong; the message lists every fault with its
-            line.
+        ValueError: unknown chip (the message lists the known ones).
+        ChipFileError: the file or the overlay is invalid (the message lists every fault with its
+            line).
         PluginError: the chip's family cannot be imported.
 
     >>> load_chip("xylo").name
@@ -74,24 +74,27 @@ def load_chip(
         path = Path(name)
         file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}")
     else:
-        file = named(name)
+        file = find_chip_file(name)
     if overlay is not None:
-        return _overlaid(file, Path(overlay))
+        return _read_with_overlay(file, Path(overlay))
     return _built_in(file) if not file.origin else _read(file)
 
 
 @cache
 def load_family(name: str) -> type[Family]:
-    """Import the family of that name.
+    """Import the family called ``name``.
 
     Raises:
-        ValueError: unknown family; the message lists the known ones.
-        PluginError: it cannot be imported, or lacks a part of the contract.
+        ValueError: unknown family (the message lists the known ones).
+        PluginError: it cannot be imported, or does not implement the whole contract.
+
+    >>> load_family("xylo").QUANTIZERS[0]
+    'auto'
     """
     known = plugins.find(FAMILIES)
     if name not in known:
         raise ValueError(
-            f"unknown family {name!r}; installed are {', '.join(sorted(known))}. A package adds "
+            f"unknown family {name!r}; installed: {', '.join(sorted(known))}. A package adds "
             f"one through an entry point in {FAMILIES}"
         )
     family: Any = plugins.load(known[name])
@@ -99,12 +102,14 @@ def load_family(name: str) -> type[Family]:
     public = sorted(member for member in members if not member.startswith("_"))
     left = getattr(family, "__abstractmethods__", ())
     if missing := [m for m in public if m in left or not hasattr(family, m)]:
-        raise PluginError(f"plug-in {known[name].title} is no family: lacks {', '.join(missing)}")
+        raise PluginError(
+            f"plug-in {known[name].title} is not a chip family: missing {', '.join(missing)}"
+        )
     for member, base in (("SPEC", SpecBase), ("OPTIONS", Options)):
         if not _derived(getattr(family, member), base):
             raise PluginError(
-                f"plug-in {known[name].title} is no family: {member} must be a class derived from "
-                f"{base.__name__}, got {getattr(family, member)!r}"
+                f"plug-in {known[name].title} is not a chip family: {member} must be a class "
+                f"derived from {base.__name__}, got {getattr(family, member)!r}"
             )
     found: type[Family] = family
     return found
@@ -115,14 +120,21 @@ def _derived(kind: Any, base: type) -> bool:
 
 
 def family_of(chip: SpecBase) -> Family:
-    """Return the family of a chip, for that chip."""
+    """Return the family of a chip, bound to that chip.
+
+    >>> family_of(load_chip("speck")).TITLE
+    'Speck'
+    """
     return load_family(chip.family).on(chip)
 
 
 def chips_of(family: str) -> Iterator[SpecBase]:
-    """Read every chip of a family, in the order of ``list_chips``, without importing another.
+    """Yield every chip of a family, in the order of ``list_chips``; import no other family.
 
     A file that cannot be read is skipped with a warning.
+
+    >>> "xylo_a3" in [chip.name for chip in chips_of("xylo")]
+    True
     """
     for name, file in sorted(chip_files().items()):
         yield from _if_of(family, name, file)
@@ -138,7 +150,7 @@ def _if_of(family: str, name: str, file: ChipFile) -> Iterator[SpecBase]:
 
 
 def families() -> Iterator[type[Family]]:
-    """Import every family; one that cannot be imported is skipped with a warning."""
+    """Yield every installed family; one that cannot be imported is skipped with a warning."""
     for name in sorted(plugins.find(FAMILIES)):
         yield from _family_or_warning(name)
 
@@ -155,8 +167,12 @@ def _built_in(file: ChipFile) -> SpecBase:
     return _read(file)
 
 
-def _overlaid(file: ChipFile, overlay: Path) -> SpecBase:
-    """Return the chip of ``file`` with the constants of ``overlay``; faults name the overlay."""
+def _read_with_overlay(file: ChipFile, overlay: Path) -> SpecBase:
+    """Return the chip of ``file`` with the constants of ``overlay``.
+
+    Raises:
+        ChipFileError: either file is invalid; a fault of both combined is reported for the overlay.
+    """
     _read(file)
     document = read_yaml(file.path)
     found, own = read_overlay(overlay)
@@ -173,7 +189,7 @@ def _overlaid(file: ChipFile, overlay: Path) -> SpecBase:
 
 
 def _line(own: YamlDocument, places: Mapping[Location, str], text: str) -> int:
-    """The line of the constant that a fault of the whole is about, or that of all of them."""
+    """Return the overlay's line for a fault: that of the constant, else of all constants."""
     for place, name in places.items():
         if text.startswith(dotted(place)):
             return own.line(("constants", name))
@@ -189,13 +205,13 @@ def _read(file: ChipFile) -> SpecBase:
 
 
 def _validate(document: YamlDocument, file: ChipFile) -> tuple[SpecBase | None, list[LineFault]]:
-    """Return the chip of a document, if it is one, and what is wrong with it."""
+    """Return the chip of a document, or None if it is invalid, and the faults."""
     faults = list(document.faults)
     data = document.data
     if not isinstance(data, dict):
         return None, [*faults, (1, f"must be a mapping, got {data!r:.40}")]
     if "name" in data and data["name"] != file.path.stem:
-        text = f"name: is {data['name']!r}, must be that of the file, {file.path.stem!r}"
+        text = f"name: is {data['name']!r}, must equal the file name, {file.path.stem!r}"
         faults.append((document.line(("name",)), text))
     model, unknown = _model(data.get("family"))
     if model is None:
@@ -206,19 +222,19 @@ def _validate(document: YamlDocument, file: ChipFile) -> tuple[SpecBase | None, 
     try:
         chip = model.model_validate(document.data, context=context)
     except ValidationError as error:
-        # what the model reports of a field that could not be read is no news
+        # fields that could not be read are reported already
         details = (
             detail
             for detail in error.errors(include_url=False)
             if detail["loc"] not in document.unread
         )
         return None, faults + [_fault(detail, document) for detail in details]
-    faults += [] if not file.origin else _taken(chip, file, document)
+    faults += [] if not file.origin else _name_conflicts(chip, file, document)
     return chip.from_origin(_origin(file)), faults
 
 
 def _model(family: Any) -> tuple[type[SpecBase] | None, str]:
-    """Return the model of a family's files, or why there is none."""
+    """Return the model of a family's chip files, or None and the reason as a message."""
     known = plugins.find(FAMILIES)
     if family in known if isinstance(family, str) else False:
         return load_family(family).SPEC, ""
@@ -230,20 +246,20 @@ def _model(family: Any) -> tuple[type[SpecBase] | None, str]:
     )
 
 
-def _taken(chip: SpecBase, file: ChipFile, document: YamlDocument) -> Iterator[LineFault]:
-    """Find aliases and vendor ids that are names of a chip that is built in."""
+def _name_conflicts(chip: SpecBase, file: ChipFile, document: YamlDocument) -> Iterator[LineFault]:
+    """Yield a fault for each alias or vendor id that a built-in chip uses already."""
     if file.name in built_in_files():
-        return  # a copy of a chip that is built in, given by its path
+        return  # a copy of a built-in chip, given by its path
     known = {**built_in_files(), **built_in_names()}
     for name in chip.names:
         if name in known:
             field = "aliases" if name in chip.aliases else "vendor_ids"
-            text = f"{field}: {name!r} of {file.name} is a name of {known[name].title}"
+            text = f"{field}: {name!r} of {file.name} is already a name of {known[name].title}"
             yield document.line((field,)), text
 
 
 def _origin(file: ChipFile) -> str:
-    """Return where a file comes from, with a digest of its content; empty if it is built in."""
+    """Return origin and digest of a chip file as text; empty for a built-in file."""
     if not file.origin:
         return ""
     return f"{file.origin}, sha256 {hashlib.sha256(file.path.read_bytes()).hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""Options that one family knows, as given to verbs that know none."""
+"""Options of a family, merged with deprecated keyword arguments."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Any
 
 from toolchain.chips.contract import Family, Options
 
-__all__ = ["merged"]
+__all__ = ["merge_options"]
 
 
-def merged(family: Family, options: Options | None, deprecated: Mapping[str, Any]) -> Options:
-    """Return the options of a family, with those given by a deprecated keyword filled in.
+def merge_options(
+    family: Family, options: Options | None, deprecated: Mapping[str, Any]
+) -> Options:
+    """Return ``options`` with the values of deprecated keyword arguments filled in.
 
     Args:
-        family: on the chip in question.
-        options: as the user gave them; None for the family's defaults.
-        deprecated: by keyword; None where it was not given.
+        family: the family, bound to a chip.
+        options: options of the user; None for the family's defaults.
+        deprecated: value by keyword; None if it was not given.
 
     Raises:
-        ValueError: options of another family, a keyword that the family has no option for, or one
-            that ``options`` set as well.
+        ValueError: options of another family, a keyword without an option of the family, or one
+            that ``options`` sets too.
     """
     kind = family.OPTIONS
     if options is not None and type(options) is not kind:

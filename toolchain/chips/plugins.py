@@ -1,6 +1,6 @@
-"""What is installed: chip families, chip files and layer adapters, found through entry points.
+"""Installed chip families, chip files and layer adapters, found through entry points.
 
-A package adds to the toolchain in its own ``pyproject.toml``::
+A package registers what it adds in its own ``pyproject.toml``::
 
     [project.entry-points."snn_toolchain.families"]
     toy = "toy_plugin.family:Toy"          # a class that implements contract.Family
@@ -11,11 +11,12 @@ A package adds to the toolchain in its own ``pyproject.toml``::
     [project.entry-points."snn_toolchain.layers"]
     toy_plugin = "toy_plugin.layers"       # tables LAYERS and REFUSED, by class name
 
-Nothing of a plug-in is imported to list it: its family is imported when a chip of that family is
-used, its layers when a model holds a layer of that package.
+Listing plug-ins imports none of them: a family is imported when a chip of it is used, layers when
+a model contains a layer of that package.
 
-What comes with the toolchain stands in ``BUILT_IN`` as well, so that a source tree on the path, or
-metadata of an older installation, loses nothing. A name that is built in cannot be taken.
+The toolchain's own entry points are in ``BUILT_IN`` too, so that they are also found in a source
+tree on the path or with the metadata of an older installation. A plug-in cannot use a built-in
+name.
 """
 
 from __future__ import annotations
@@ -71,16 +72,16 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         ),
     }
 )
-"""By group, the entry points of this package; a test compares them with its metadata."""
+"""Entry points of this package by group; a test compares them with its metadata."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """One entry point.
+    """An entry point.
 
     Attributes:
-        group, name, value: as in the metadata of the package.
-        package: name and version of the installed package; empty for what is built in.
+        group, name, value: see the metadata of the package.
+        package: name and version of the installed package; empty for built-in entry points.
     """
 
     group: str
@@ -90,7 +91,7 @@ class Plugin:
 
     @property
     def title(self) -> str:
-        """``'toy' of toy-plugin 0.1``, for messages."""
+        """Name and package for messages, for instance ``'toy' of toy-plugin 0.1``."""
         return f"{self.name!r} of {self.package or OWN}"
 
 
@@ -98,7 +99,7 @@ class Plugin:
 def find(group: str) -> Mapping[str, Plugin]:
     """Return the entry points of a group by name, the built-in ones first.
 
-    An entry point that takes the name of another is skipped with a warning that names both.
+    An entry point whose name is in use is skipped with a warning that names both.
     """
     found = {
         name: Plugin(group=group, name=name, value=value) for name, value in BUILT_IN[group].items()
@@ -106,14 +107,14 @@ def find(group: str) -> Mapping[str, Plugin]:
     for entry in sorted(entry_points(group=group), key=lambda e: (e.name, e.value)):
         known = found.get(entry.name)
         if known is not None and known.value == entry.value:
-            continue  # our own metadata, or a package that two folders of the path hold
+            continue  # our own metadata, or a package that is on the path twice
         if entry.dist is not None and entry.dist.name == OWN:
-            continue  # metadata of another version of ours: the table is that of this one
+            continue  # metadata of another version of this package; BUILT_IN is up to date
         plugin = Plugin(group=group, name=entry.name, value=entry.value, package=_package(entry))
         if known is None:
             found[entry.name] = plugin
         else:
-            warn_skipped(f"plug-in {plugin.title}", f"its name is taken by {known.title}")
+            warn_skipped(f"plug-in {plugin.title}", f"its name is already used by {known.title}")
     return MappingProxyType(found)
 
 
@@ -124,17 +125,17 @@ def _package(entry: EntryPoint) -> str:
 
 
 def load(plugin: Plugin) -> Any:
-    """Import what an entry point names.
+    """Import the object that an entry point names.
 
     Raises:
-        PluginError: the import fails; the message names the package and the reason.
+        PluginError: the import fails (the message names the package and the reason).
     """
     module, _, attribute = plugin.value.partition(":")
     try:
         found: Any = import_module(module)
         for part in filter(None, attribute.split(".")):
             found = getattr(found, part)
-    # a plug-in may raise anything while it is imported, or end the program
+    # importing a plug-in may raise anything or exit
     except (Exception, SystemExit) as fault:
         raise PluginError(
             f"plug-in {plugin.title} cannot be loaded: {type(fault).__name__}: {fault}"
@@ -143,7 +144,7 @@ def load(plugin: Plugin) -> Any:
 
 
 def folder_of(plugin: Plugin) -> Path | None:
-    """Return the folder of the package that an entry point names, without importing it."""
+    """Return the folder of an entry point's package without importing it; None if not found."""
     top, *inner = plugin.value.split(".")
     try:
         spec = importlib.util.find_spec(top)  # a top-level name: nothing is imported
@@ -155,5 +156,5 @@ def folder_of(plugin: Plugin) -> Path | None:
 
 
 def warn_skipped(what: str, reason: object) -> None:
-    """Warn that a plug-in or a chip file is skipped, and why."""
+    """Warn that a plug-in or a chip file is skipped, with the reason."""
     warnings.warn(f"{what} is skipped: {reason}", PluginWarning, stacklevel=2)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 __all__ = ["Step", "steps"]
 
 Step: TypeAlias = Callable[[], None]
-"""Called once for each part of the work that is done."""
+"""Function to call after each finished step."""
 
 DELAY = 0.3
 """Work that takes less, s, leaves nothing in a notebook."""

@@ -1,4 +1,4 @@
-"""Table of what each layer uses of each resource of its chip."""
+"""Table of the chip resources that each layer uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["resource_bars", "resource_table"]
 
 
 def resource_table(title: str, resources: Iterable[Resource]) -> Table:
-    """Return a row for each resource; layer and place are named in the first row of a layer."""
+    """Return a table with one row per resource; layer and place only in a layer's first row."""
     return Table(
         title=title,
         columns=(

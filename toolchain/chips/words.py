@@ -1,4 +1,4 @@
-"""Signed integer words of the chips."""
+"""Ranges of the signed integers that chips store."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["HEADROOM", "SignedWords", "largest", "signed_words"]
 
 
 HEADROOM = 1.25
-"""States on unseen data may exceed those of the data at hand by this factor before they saturate.
-A choice, not a measurement; saturations are counted and reported in any case."""
+"""Factor by which states on new data may exceed those on the calibration data before they saturate.
+A design choice, not a measurement; saturations are always counted and reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedWords:
-    """Largest values of a chip's signed words; the smallest are one further from 0.
+    """Largest value of each kind of signed integer on a chip; the smallest is ``-largest - 1``.
 
     Attributes:
         weight, threshold, state: largest value.
-        bias: the same; 0 on a chip without biases.
+        bias: largest value; 0 on a chip without biases.
     """
 
     weight: int
@@ -31,7 +31,7 @@ class SignedWords:
 
 
 class Widths(Protocol):
-    """Limits of a chip that name the widths of its words."""
+    """Limits of a chip that contain the widths of its integers, bit."""
 
     @property
     def weight_width(self) -> Quantity: ...
@@ -44,7 +44,7 @@ class Widths(Protocol):
 
 
 def signed_words(limits: Widths) -> dict[str, int]:
-    """Return the fields of ``SignedWords`` for a chip's limits."""
+    """Return the arguments of ``SignedWords`` for the limits of a chip."""
     return {
         "weight": largest(limits.weight_width),
         "bias": 0 if limits.bias_width is None else largest(limits.bias_width),
@@ -54,6 +54,11 @@ def signed_words(limits: Widths) -> dict[str, int]:
 
 
 def largest(width: Quantity) -> int:
-    """Return the largest value of a signed word of ``width``."""
+    """Return the largest signed integer of ``width`` bits.
+
+    >>> from toolchain import load_chip
+    >>> largest(load_chip("xylo").limits.weight_width)
+    127
+    """
     half: int = 2 ** (int(width.value) - 1)
     return half - 1

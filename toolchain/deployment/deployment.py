@@ -13,7 +13,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
-from toolchain.chips.options import merged
+from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.deployment.inputs import counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
@@ -147,7 +147,7 @@ class Deployment(Described, Parts):
         Raises:
             ValueError: spikes of another shape, or options that the chip does not have.
         """
-        chosen = merged(self.family, options, {"permutations": permutations})
+        chosen = merge_options(self.family, options, {"permutations": permutations})
         counts, given = self._counts(spikes, self.graph), self._for_chip(spikes)
         runs = {
             "reference": self.reference(counts, record=True),

@@ -55,7 +55,9 @@ def chip_sheet(
     return Sheet((table, documents, faults), title)
 
 
-def _numbers(part: object, place: str = "") -> Iterator[tuple[str, Quantity | AllowedValues | Price]]:
+def _numbers(
+    part: object, place: str = ""
+) -> Iterator[tuple[str, Quantity | AllowedValues | Price]]:
     """Yield every number within ``part``, each with its place, as ``power.idle.io``."""
     if isinstance(part, Quantity | AllowedValues | Price):
         yield place, part

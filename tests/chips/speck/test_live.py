@@ -353,19 +353,19 @@ def test_the_board_that_is_named_is_opened():
     assert opened == [infos[2]]
 
 
-WANTED = "Speck2fModuleDevKit or Speck2fDevKit, a board of speck2f"
+WANTED = "Speck2fModuleDevKit or Speck2fDevKit (board of speck2f)"
 REFUSED = [
-    ((), None, f"no {WANTED}, is free; free boards: none"),
-    (("Speck2eDevKit",), None, f"no {WANTED}, is free; free boards: Speck2eDevKit:0"),
+    ((), None, f"no {WANTED} is free; free boards: none"),
+    (("Speck2eDevKit",), None, f"no {WANTED} is free; free boards: Speck2eDevKit:0"),
     (
         (KIT, "Speck2eDevKit", "Speck2fModuleDevKit"),
         None,
-        "2 boards of speck2f are free, name one: Speck2fDevKit:0, Speck2fModuleDevKit:0",
+        "2 boards of speck2f are free, choose one by name: Speck2fDevKit:0, Speck2fModuleDevKit:0",
     ),
     (
         (KIT, "Speck2eDevKit"),
         "Speck2eDevKit:0",
-        f"Speck2eDevKit:0 is no {WANTED}; free boards: Speck2fDevKit:0, Speck2eDevKit:0",
+        f"Speck2eDevKit:0 is not a {WANTED}; free boards: Speck2fDevKit:0, Speck2eDevKit:0",
     ),
     ((KIT,), "Speck2fDevKit:1", "Speck2fDevKit:1 is not free; free boards: Speck2fDevKit:0"),
 ]
@@ -390,15 +390,17 @@ def test_a_board_that_cannot_be_opened_is_named():
 
 @pytest.mark.parametrize("name", ["dynapcnn", "speck2c_mini", "speck2d_mini"])
 def test_a_chip_without_a_known_board_is_refused(name):
-    with pytest.raises(VendorError, match=f"^no board of {name} is known, only Speck2eTestBoard"):
+    with pytest.raises(
+        VendorError, match=f"^no board type is known for {name}; known: Speck2eTestBoard"
+    ):
         find_boards(name, samna=StandIn())
-    with pytest.raises(ValueError, match=r"^xylo_a2 is a xylo chip, this is for Speck$"):
+    with pytest.raises(ValueError, match=r"^xylo_a2 is a xylo chip, need a chip of Speck$"):
         find_boards("xylo", samna=StandIn())
 
 
 def test_a_configuration_that_samna_refuses_closes_the_board():
     samna = StandIn(KIT, refuses="too many neurons")
-    with pytest.raises(VendorError, match=r"^samna refuses the configuration: too many neurons$"):
+    with pytest.raises(VendorError, match=r"^samna rejects the configuration: too many neurons$"):
         run(*busy(), samna=samna)
     assert samna.log[-1] == "closed"
 
@@ -437,7 +439,7 @@ def test_a_board_that_never_stops_is_given_up():
 def test_what_the_library_lacks_is_named(remove, missing):
     samna = StandIn(KIT)
     remove(samna)
-    with pytest.raises(VendorError, match=f"^the samna that is installed has no {missing}$"):
+    with pytest.raises(VendorError, match=f"^the installed samna has no {missing}$"):
         run(*busy(), samna=samna, **FAST)
 
 

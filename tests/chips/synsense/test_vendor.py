@@ -13,7 +13,7 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.speck.emit.tree import configuration as speck_tree
 from toolchain.chips.speck.live.boards import BOARDS as SPECKS
 from toolchain.chips.synsense import vendor
-from toolchain.chips.synsense.vendor import assign, configured
+from toolchain.chips.synsense.vendor import assign, build_configuration
 from toolchain.chips.xylo.emit.tree import configuration as xylo_tree
 from toolchain.chips.xylo.live.boards import BOARDS, to_samna
 from toolchain.diagnostics import VendorError
@@ -21,7 +21,7 @@ from toolchain.diagnostics import VendorError
 A2, A3, SPECK = load_chip("xylo_a2"), load_chip("xylo_a3"), load_chip("speck2f")
 STUB = "raise RuntimeError('the stub was imported')\n"
 STUB_MESSAGE = (
-    "^the samna that is installed is the public index's installer stub, which runs pip when it is "
+    "^the installed samna is the public index's installer stub, which runs pip when it is "
     "imported; install the vendor's own wheel$"
 )
 
@@ -121,12 +121,12 @@ def rich(chip):
     )
 
 
-def held(live, tree):
-    """The part of ``live`` that ``tree`` names."""
+def restricted(live, tree):
+    """Return the part of ``live`` that ``tree`` has values for."""
     if isinstance(tree, dict):
-        return {name: held(live[name], part) for name, part in tree.items()}
+        return {name: restricted(live[name], part) for name, part in tree.items()}
     if isinstance(tree, list) and tree and isinstance(tree[0], dict):
-        return [held(*pair) for pair in zip(live, tree, strict=True)]
+        return [restricted(*pair) for pair in zip(live, tree, strict=True)]
     return live
 
 
@@ -137,14 +137,16 @@ def test_every_value_of_a_xylo_tree_is_set_on_the_chips_own_surface(install, chi
     tree = xylo_tree(rich(chip), chip, operation_mode=mode)
     live = to_samna(tree, chip)
     assert type(live).__name__ == "XyloConfiguration"
-    assert held(plain(live), tree) == tree
+    assert restricted(plain(live), tree) == tree
 
 
 @pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
 def test_what_a_xylo_tree_does_not_name_stays_as_the_vendor_has_it(chip):
     module = classes(chip.vendor_module)
     before = plain(module.XyloConfiguration())
-    live = plain(configured(module, {"readout": {"weight_bit_shift": 3}}, chip, BOARDS.classes))
+    live = plain(
+        build_configuration(module, {"readout": {"weight_bit_shift": 3}}, chip, BOARDS.classes)
+    )
     assert live["readout"].pop("weight_bit_shift") == 3
     before["readout"].pop("weight_bit_shift")
     assert live == before
@@ -153,7 +155,7 @@ def test_what_a_xylo_tree_does_not_name_stays_as_the_vendor_has_it(chip):
 @pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
 def test_the_hidden_neurons_are_of_the_vendors_class(chip):
     module = classes(chip.vendor_module)
-    live = configured(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
+    live = build_configuration(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
     part = "reservoir" if chip.name in ("xylo_1", "xylo_a2") else "hidden"
     neurons = getattr(live, part).neurons
     assert {type(n).__name__ for n in neurons} == {f"{part.title()}Neuron"}
@@ -177,18 +179,18 @@ def test_the_hidden_neurons_are_of_the_vendors_class(chip):
 def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
     chip, module = load_chip(made_for), classes(load_chip(loaded_on).vendor_module)
     with pytest.raises(VendorError, match=f"^the vendor's configuration {message}$"):
-        configured(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
+        build_configuration(module, xylo_tree(rich(chip), chip), chip, BOARDS.classes)
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bias_enable": 1}, "bias_enable does not take its value"),
-        ({"input": {"weights": [[128]]}}, r"input\.weights does not take its value"),
-        ({"input": {"weight_bit_shift": True}}, r"input\.weight_bit_shift does not take its value"),
+        ({"bias_enable": 1}, "bias_enable rejects its value"),
+        ({"input": {"weights": [[128]]}}, r"input\.weights rejects its value"),
+        ({"input": {"weight_bit_shift": True}}, r"input\.weight_bit_shift rejects its value"),
         (
             {"hidden": {"neurons": [{"threshold": 1}, {"threshold": 2.0}]}},
-            r"hidden\.neurons\[1\]\.threshold does not take its value",
+            r"hidden\.neurons\[1\]\.threshold rejects its value",
         ),
         ({"input_source": "Radio"}, "input_source: the vendor's InputSource has no Radio"),
     ],
@@ -196,13 +198,12 @@ def test_a_tree_of_another_chip_is_not_taken(made_for, loaded_on, message):
 def test_a_value_of_another_type_is_not_taken(values, message):
     module = classes(A3.vendor_module)
     with pytest.raises(VendorError, match=f"^{message}"):
-        configured(module, values, A3, BOARDS.classes)
+        build_configuration(module, values, A3, BOARDS.classes)
 
 
 def test_a_library_without_this_chip_is_refused(library):
     message = (
-        "^the samna that is installed has no samna.xyloAudio3.configuration; xylo_a3 needs "
-        "another version of it$"
+        "^the installed samna has no samna.xyloAudio3.configuration; xylo_a3 needs another version$"
     )
     with pytest.raises(VendorError, match=message):
         to_samna({}, A3)
@@ -269,7 +270,7 @@ def test_a_core_without_destinations_keeps_the_vendors():
 
 
 def test_a_core_that_is_not_there_is_named():
-    message = r"^cnn_layers\.7 is beyond the 5 items of the vendor's list$"
+    message = r"^cnn_layers\.7 is out of range: the vendor's list has 5 items$"
     with pytest.raises(VendorError, match=message):
         assign(speck_surface(cores=5), placed(), {})
 
@@ -285,7 +286,7 @@ def test_an_attribute_that_is_not_there_is_named():
 def test_too_short_a_list_is_named():
     live = speck_surface()
     live.cnn_layers[7].destinations = []
-    with pytest.raises(VendorError, match=r"^cnn_layers\.7\.destinations holds 0 items, needs 2$"):
+    with pytest.raises(VendorError, match=r"^cnn_layers\.7\.destinations has 0 items, needs 2$"):
         assign(live, placed(), {})
 
 
@@ -309,6 +310,6 @@ class Strict:
 
 
 def test_a_value_that_is_not_taken_is_named():
-    message = r"^inner\.threshold does not take its value: incompatible function arguments: 1\.5$"
+    message = r"^inner\.threshold rejects its value: incompatible function arguments: 1\.5$"
     with pytest.raises(VendorError, match=message):
         assign(SimpleNamespace(inner=Strict()), {"inner": {"threshold": 1.5}}, {})

@@ -54,7 +54,7 @@ def errors(graph, chip=A2):
 
 def test_an_unknown_name_is_refused_with_those_there_are():
     with pytest.raises(
-        ValueError, match=r"no approximation skip on Xylo; there are gt->ge, delaye"
+        ValueError, match=r"unknown approximation skip for Xylo; available: gt->ge, delaye"
     ):
         deploy(one(), chip="xylo", allow=("skip",))
 
@@ -153,20 +153,20 @@ def test_other_resets_are_left_for_the_rules(fields):
 LATE = {
     "undecayed": (
         {"reset_when": "next_undecayed", "alpha_mem": [0.9, 0.75]},
-        "what it takes off decays with the membrane by then, which leaves up to 25 % of the "
-        "threshold more after each spike",
+        "the amount subtracted decays with the membrane, so up to 25 % of the threshold more is "
+        "left after each spike",
     ),
     "corrected": (
         {"reset_when": "next_corrected"},
-        "this differs where a membrane is above its threshold right after a spike",
+        "results differ where a membrane is above its threshold right after a spike",
     ),
     "erased": (
         {"reset_when": "next_erase_all", "reset": "value"},
-        "the input of that timestep counts, which the network erases",
+        "the chip keeps the input of that timestep, which the network erases",
     ),
     "emptied": (
         {"reset_when": "next_undecayed", "reset": "value"},
-        "a membrane that is emptied later has been decaying meanwhile",
+        "in the network the membrane decays for one more timestep before its reset",
     ),
 }
 
@@ -198,7 +198,7 @@ def test_a_cap_becomes_the_chips():
     assert [after[name].max_spikes for name in ("h", "out")] == [31, 1]
     assert messages == ["h: spikes 3 times a timestep at most, on xylo_a2 31 times"]
     assert changed(one(max_spikes=1), "spike_cap->chip_cap")[1] == [
-        "h: spikes once a timestep at most, on xylo_a2 31 times"
+        "h: spikes at most once per timestep, on xylo_a2 up to 31 times"
     ]
     for cap in (None, 31, 40):
         assert changed(one(max_spikes=cap), "spike_cap->chip_cap")[1] == []

@@ -116,29 +116,28 @@ REFUSED = [
     (
         "fires above",
         {"compare": "gt"},
-        "error[comparison] h: fires only above its threshold, xylo_a2 at it"
-        + HINT.format("gt->ge"),
+        "error[comparison] h: spikes only when v_mem > v_threshold; xylo_a2 when v_mem >= "
+        "v_threshold" + HINT.format("gt->ge"),
     ),
     (
         "rest elsewhere",
         {"v_leak": [0.0, 0.1]},
-        "error[potentials] h: v_leak is not 0, which xylo_a2 cannot hold",
+        "error[potentials] h: v_leak must be 0 on xylo_a2",
     ),
     (
         "start elsewhere",
         {"v_init": 0.5},
-        "error[potentials] h: v_init is not 0, which xylo_a2 cannot hold"
-        + HINT.format("v_init->zero"),
+        "error[potentials] h: v_init must be 0 on xylo_a2" + HINT.format("v_init->zero"),
     ),
     (
         "spikes of another size",
         {"spike_scale": 2.0},
-        "error[potentials] h: spike_scale is not 1, which xylo_a2 cannot hold",
+        "error[potentials] h: spike_scale must be 1 on xylo_a2",
     ),
     (
         "a gain that is left",
         {"gain": 3.0},
-        "error[potentials] h: gain is not 1, which xylo_a2 cannot hold",
+        "error[potentials] h: gain must be 1 on xylo_a2",
     ),
     (
         "a floor",

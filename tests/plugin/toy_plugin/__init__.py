@@ -1,1 +1,1 @@
-"""An invented chip family, as a package that adds it to the toolchain through entry points."""
+"""Example package that adds an invented chip family to the toolchain through entry points."""

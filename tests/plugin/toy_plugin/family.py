@@ -1,4 +1,4 @@
-"""The toy family: which function does what."""
+"""The toy chip family: its functions and its class."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUANTIZERS = ("weights",)
 def quantize(
     graph: Graph, chip: ToyChip, calibration: Array | None, method: str
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """Give each layer the scale at which its largest weight is the chip's largest."""
+    """Scale each layer so that its largest weight becomes the largest integer of the chip."""
     del calibration, method
     top = 2 ** (int(chip.limits.weight_width.value) - 1) - 1
     most = 2 ** (int(chip.limits.threshold_width.value) - 1) - 1
@@ -51,7 +51,7 @@ def quantize(
 
 
 def lower(graph: Graph, chip: ToyChip, options: Options) -> ToyProgram:
-    """Return the integers of a quantized graph."""
+    """Return the program of a quantized graph."""
     del options
     layers = []
     for name, node in graph.of(Neuron).items():
@@ -65,7 +65,7 @@ def lower(graph: Graph, chip: ToyChip, options: Options) -> ToyProgram:
 def conditions(
     graph: Graph, quantized: Graph, chip: ToyChip, effects: Mapping[str, Effect] | None
 ) -> Changes:
-    """Return the width of states, for each layer."""
+    """Return the ledger entry about the width of states, for each layer."""
     del graph
     width = chip.limits.state_width
     return {name: [state_word((effects or {}).get(name), width)] for name in quantized.of(Neuron)}
@@ -74,7 +74,7 @@ def conditions(
 def place(
     program: ToyProgram, chip: ToyChip, options: Options
 ) -> tuple[ToyProgram, tuple[Diagnostic, ...]]:
-    """Return the program as it is: neurons are numbered in the order of the layers."""
+    """Return the program unchanged: neurons are numbered in the order of the layers."""
     del chip, options
     return program, ()
 
@@ -89,7 +89,7 @@ def placement(program: ToyProgram) -> dict[str, str]:
 
 
 def resources(program: ToyProgram, chip: ToyChip) -> tuple[Resource, ...]:
-    """Return the neurons of each layer."""
+    """Return the number of neurons that each layer uses."""
     places, limit = placement(program), int(chip.limits.neurons.value)
     return tuple(
         Resource(
@@ -112,9 +112,9 @@ def cost(
     clock_hz: float | None,
     modes: Mapping[str, str],
 ) -> Estimate:
-    """Price synaptic operations."""
+    """Estimate power and energy from the number of synaptic operations."""
     if clock_hz is not None:
-        raise ValueError(f"{chip.name} has no main clock; leave clock_hz out")
+        raise ValueError(f"{chip.name} has no main clock; omit clock_hz")
     check_layers(counted.layers, [program.input_name, *placement(program)])
     synops = {layer.name: layer.synops_per_step for layer in counted.layers[1:]}
     return assemble(
@@ -163,7 +163,7 @@ FUNCTIONS = Functions(
 
 
 class Toy(FamilyOf[ToyProgram, ToyChip]):
-    """The toy family on one of its chips."""
+    """Toy family, bound to one of its chips."""
 
     NAME: ClassVar[str] = "toy"
     TITLE: ClassVar[str] = "Toy"
@@ -174,13 +174,13 @@ class Toy(FamilyOf[ToyProgram, ToyChip]):
 
     @classmethod
     def on(cls, chip: SpecBase) -> Toy:
-        """Return the family for a toy chip."""
+        """Return the family bound to a toy chip."""
         return cls(own_chip(chip, ToyChip, cls.TITLE))
 
     def functions(self) -> Functions[ToyProgram, ToyChip]:
-        """Return what the family does."""
+        """Return the table of the family's functions."""
         return FUNCTIONS
 
 
 CONTRACT: type[Family] = Toy
-"""Checked by mypy: the class keeps the contract."""
+"""Checked by mypy: the class implements the contract."""

@@ -1,4 +1,4 @@
-"""Layers of this package, for the toolchain: found when a model holds one of them."""
+"""Adapters of this package's layers; imported when a model contains one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers of torch that no framework has."""
+"""Torch layers of this package."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ __all__ = ["Doubler", "Halver"]
 
 
 class Halver(torch.nn.Module):
-    """Half of the input."""
+    """Layer that multiplies its input by 0.5."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Halve."""
+        """Return ``0.5 * x``."""
         return 0.5 * x
 
 
 class Doubler(torch.nn.Module):
-    """Twice the input."""
+    """Layer that multiplies its input by 2."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Double."""
+        """Return ``2 * x``."""
         return 2 * x

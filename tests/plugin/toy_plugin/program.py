@@ -1,4 +1,4 @@
-"""What is loaded on a toy chip, how it is kept, and what it computes."""
+"""Program of a toy chip: its data, simulation, counts and storage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORD = 2**15
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layer:
-    """A dense layer of integrate-and-fire neurons: int8 weights (outputs, inputs), one threshold.
+    """Dense layer of integrate-and-fire neurons: int8 weights (outputs, inputs), one threshold.
 
     Raises:
         ValueError: weights that are no 8-bit matrix, or a threshold below 1.
@@ -46,7 +46,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ToyProgram:
-    """Layers one after the other."""
+    """Layers in series."""
 
     chip: str
     dt: float | None
@@ -54,7 +54,7 @@ class ToyProgram:
     layers: tuple[Layer, ...]
 
     def __str__(self) -> str:
-        """Return one line a layer, its weights as shape and digest."""
+        """Return one line per layer, with shape and digest of its weights."""
         digests = [hashlib.sha256(each.weight.tobytes()).hexdigest()[:8] for each in self.layers]
         lines = [
             f"  {each.name}: {each.weight.shape} #{digest} threshold {each.threshold}"
@@ -80,14 +80,14 @@ def as_counts(program: ToyProgram, spikes: InputSpikes) -> Array:
 
 
 class ToySession:
-    """A run whose membranes are kept between calls."""
+    """Simulation that keeps the membranes between calls."""
 
     def __init__(self, program: ToyProgram) -> None:
-        """Start at rest, with as many samples as the first input has."""
+        """Start with all membranes at 0; the first input sets the number of samples."""
         self.program, self._membranes = program, dict[str, Array]()
 
     def reset(self) -> None:
-        """Return all membranes to 0."""
+        """Reset all membranes to 0."""
         self._membranes = {}
 
     def simulate(self, spikes: InputSpikes, record: bool = False) -> Recording:
@@ -144,7 +144,7 @@ def _counts(
 
 
 def _activity(program: ToyProgram, fired: list[Array], steps: int) -> Activity:
-    """Return the activity of mean spikes a step of each neuron, the input's first."""
+    """Return the activity from mean spikes per step of each neuron, the input's first."""
     entry, *rest = fired
     first = LayerActivity(
         name=program.input_name,
@@ -175,7 +175,7 @@ def activity(program: ToyProgram, spikes: InputSpikes) -> Activity:
 
 
 def activity_at(program: ToyProgram, rates: Mapping[str, float], steps: int) -> Activity:
-    """Count for mean rates, spike/s a neuron."""
+    """Compute the counts for mean rates, spike/s per neuron."""
     names = [program.input_name, *(layer.name for layer in program.layers)]
     sizes = [program.layers[0].weight.shape[1], *(len(layer.weight) for layer in program.layers)]
     mean = spikes_per_step(rates, names, program.dt)
@@ -187,7 +187,7 @@ def activity_at(program: ToyProgram, rates: Mapping[str, float], steps: int) -> 
 
 
 def pack(program: ToyProgram) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return weights by layer, and the rest."""
+    """Return weights by layer, and all other data."""
     return {layer.name: layer.weight for layer in program.layers}, {
         "chip": program.chip,
         "dt": program.dt,
@@ -198,7 +198,11 @@ def pack(program: ToyProgram) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def unpack(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> ToyProgram:
-    """Return the program that ``pack`` took apart; ValueError where it is none."""
+    """Return the program from the result of ``pack``.
+
+    Raises:
+        ValueError: the data is not a program.
+    """
     if metadata.keys() != FIELDS or set(metadata["names"]) != set(arrays):
         raise ValueError("no toy program: fields or weights are missing or unknown")
     return ToyProgram(

@@ -14,7 +14,7 @@ Bits = Annotated[Quantity, counted_in("bit")]
 
 
 class ToyLimits(SpecModel):
-    """What fits on the chip: channels, neurons of all layers together, and widths of words."""
+    """Limits of the chip: input channels, neurons of all layers, and widths of integers."""
 
     input_channels: Annotated[Quantity, counted_in("channel")]
     neurons: Annotated[Quantity, counted_in("neuron")]
@@ -24,13 +24,13 @@ class ToyLimits(SpecModel):
 
 
 class ToyPower(Power):
-    """Power of a chip that counts synaptic operations."""
+    """Power of a chip with a price per synaptic operation."""
 
     ACTIONS: ClassVar[Mapping[str, str]] = {"synop": "synop"}
 
 
 class ToyChip(SpecBase):
-    """One revision of the toy family."""
+    """Specification of a toy chip."""
 
     family: Literal["toy"]
     limits: ToyLimits

@@ -1,5 +1,5 @@
-"""What the compiled simulators of all families share.
+"""Tools for the compiled simulators of all families.
 
-``cache`` compiles functions and keeps the machine code on disk, ``lanes`` is vector arithmetic for
-them, ``threads`` runs them on the samples of a batch.
+``cache`` compiles functions and caches the machine code on disk, ``lanes`` provides vector
+arithmetic for them, ``threads`` runs them in parallel on the samples of a batch.
 """

@@ -1,8 +1,8 @@
-"""Functions as machine code that is kept on disk.
+"""Compilation with numba, with the machine code cached on disk.
 
-numba looks for changes in the file of the compiled function only. Therefore each file with such
-functions holds a digest of the other files that are compiled into them, ``INLINED``;
-``tests/chips/compiled/test_cache.py`` checks it and prints the value to write.
+numba invalidates its cache only if the file of the compiled function itself changes. Therefore each
+file with compiled functions has a constant ``INLINED``, a digest of the other files that are
+compiled into them; ``tests/chips/compiled/test_cache.py`` checks it and prints the value to write.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _njit: Any = partial(numba.njit, nogil=True, error_model="numpy")
 
 
 def compiled(function: F, **options: bool) -> F:
-    """Compile ``function`` and keep the machine code on disk if a cache folder is writable."""
+    """Compile ``function`` and cache the machine code on disk if a cache folder is writable."""
     try:
         return cast("F", _njit(cache=True, **options)(function))
     except RuntimeError:
-        # neither the package's folder nor the user's takes a file: compiled anew each time
+        # no cache folder is writable, neither the package's nor the user's: compile each time
         return cast("F", _njit(**options)(function))
 
 
 def inline(function: F, **options: bool) -> F:
-    """Compile ``function`` into the compiled functions that call it.
+    """Compile ``function`` so that it is inlined into the compiled functions that call it.
 
-    numba alone would inline it late or not at all, and pass vectors through memory.
+    By default numba inlines late or not at all, and passes vectors through memory.
     """
     return cast("F", _njit(forceinline=True, **options)(function))
 
 
-# For functions that allocate nothing numba may leave out the counting of references to arrays: it
-# costs more than the work of a small event, and threads would wait for each other's counts.
+# Functions that allocate nothing need no reference counts of arrays. Counting costs more than the
+# work of a small event, and threads would wait for each other to update the counts.
 compiled_bare: Any = partial(compiled, _nrt=False)
 inline_bare: Any = partial(inline, _nrt=False)

@@ -1,15 +1,15 @@
-"""Thirty-two numbers as one value, for functions that numba compiles.
+"""Vectors of 32 numbers for functions that numba compiles.
 
 The chips' states have 16 bits and numba's arithmetic 64: a loop over int16 arrays spends its time
-widening, and LLVM does not vectorise it where arrays might overlap or where only few elements
-follow each other. Here a vector of 32 lanes is a type of its own, and each function is a few LLVM
-instructions on all lanes; LLVM fits it to the machine at hand (with int16 one AVX-512 register,
-two of AVX2, four of NEON).
+on widening, and LLVM does not vectorise it if arrays may overlap or if only few elements are
+contiguous. Here a vector of 32 lanes is a type of its own, and each function is a few LLVM
+instructions on all lanes, which LLVM maps to the registers of the machine (for int16 one AVX-512
+register, two of AVX2, four of NEON).
 
-The functions work inside ``numba.njit`` code only. Those that read or write memory take contiguous
-arrays with 32 elements from the offset on; nothing checks it. Where two vectors are combined the
-second may be a scalar, which is cut to the lanes' width and put into every lane. Comparisons give
--1 in the lanes where they hold, else 0.
+The functions work inside ``numba.njit`` code only. Those that read or write memory require
+contiguous arrays with at least 32 elements from the offset on; this is not checked. The second of
+two operands may be a scalar, which is truncated to the lanes' width and copied to every lane.
+Comparisons return -1 in the lanes where they are true, else 0.
 """
 
 # mypy: allow-untyped-calls
@@ -56,14 +56,14 @@ __all__ = [
 
 LANES = 32
 
-ir: Any = import_module("llvmlite.ir")  # it has no types
+ir: Any = import_module("llvmlite.ir")  # has no type information
 
-# called with other arguments than it is written with, which no type can say
+# numba calls the decorated function with other arguments than its callers pass
 _intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic
 
 
 class LanesType(types.Type):
-    """numba's view of a vector of numbers."""
+    """Numba type of a vector of 32 numbers."""
 
     def __init__(self, dtype: Any) -> None:
         super().__init__(name=f"{LANES}_lanes_of_{dtype}")
@@ -72,7 +72,7 @@ class LanesType(types.Type):
 
 @register_model(LanesType)
 class LanesModel(models.PrimitiveModel):
-    """LLVM's view of it."""
+    """LLVM representation of ``LanesType``."""
 
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         element = dmm.lookup(fe_type.dtype).get_data_type()
@@ -83,7 +83,7 @@ class LanesModel(models.PrimitiveModel):
 
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
-    """Where the vector lies that starts at ``array[at]``."""
+    """Return a pointer to the vector that starts at ``array[at]``."""
     data = context.make_array(array_type)(context, builder, array).data
     kind = context.get_data_type(LanesType(array_type.dtype))
     return builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
@@ -91,7 +91,7 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -
 
 @_intrinsic
 def load(typingctx: Any, array: Any, at: Any) -> Any:
-    """``array[at : at + 32]``."""
+    """Return ``array[at : at + 32]``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         where = _address(context, builder, signature.args[0], *args)
@@ -102,7 +102,7 @@ def load(typingctx: Any, array: Any, at: Any) -> Any:
 
 @_intrinsic
 def load_as(typingctx: Any, array: Any, at: Any, like: Any) -> Any:
-    """``array[at : at + 32]`` of int8, widened with their sign to the lanes of ``zeros(like)``."""
+    """Return ``array[at : at + 32]`` of int8, sign-extended to the lane type of ``zeros(like)``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         where = _address(context, builder, signature.args[0], *args[:2])
@@ -114,7 +114,7 @@ def load_as(typingctx: Any, array: Any, at: Any, like: Any) -> Any:
 
 @_intrinsic
 def store(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
-    """``array[at : at + 32] = lanes``."""
+    """Assign ``array[at : at + 32] = lanes``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         where = _address(context, builder, signature.args[0], *args[:2])
@@ -126,7 +126,7 @@ def store(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
 
 @_intrinsic
 def prefetch(typingctx: Any, array: Any, at: Any) -> Any:
-    """Ask for the cache line of ``array[at]``, without waiting for it."""
+    """Prefetch the cache line of ``array[at]`` without waiting for it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         where = _address(context, builder, signature.args[0], *args)
@@ -140,7 +140,7 @@ def prefetch(typingctx: Any, array: Any, at: Any) -> Any:
 
 
 def _call(builder: Any, name: str, result: Any, *args: Any) -> Any:
-    """Call an intrinsic function of LLVM."""
+    """Build a call of an LLVM intrinsic."""
     kind = ir.FunctionType(result, [arg.type for arg in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
@@ -149,7 +149,7 @@ def _call(builder: Any, name: str, result: Any, *args: Any) -> Any:
 
 
 def _spread(builder: Any, kind: Any, scalar: Any) -> Any:
-    """An int64 in every lane, cut to the lane's width."""
+    """Copy an int64 to every lane, truncated to the lane's width."""
     narrow = scalar if kind.element.width == 64 else builder.trunc(scalar, kind.element)
     i32 = ir.IntType(32)
     nothing = ir.Constant(kind, ir.Undefined)
@@ -158,7 +158,7 @@ def _spread(builder: Any, kind: Any, scalar: Any) -> Any:
 
 
 def _lanewise(operation: Callable[[Any, Any, Any], Any]) -> Any:
-    """Make a function of two vectors, or of a vector and a scalar."""
+    """Return an intrinsic of two vectors, or of a vector and a scalar, from an LLVM operation."""
 
     def typed(typingctx: Any, a: Any, b: Any) -> Any:
         scalar = not isinstance(b, LanesType)
@@ -173,12 +173,12 @@ def _lanewise(operation: Callable[[Any, Any, Any], Any]) -> Any:
 
 
 def _comparison(sign: str) -> Any:
-    """Make a comparison: -1 in the lanes where it holds, else 0."""
+    """Return a comparison intrinsic: -1 in the lanes where it is true, else 0."""
     return _lanewise(lambda builder, a, b: builder.sext(builder.icmp_signed(sign, a, b), a.type))
 
 
-def _chosen(sign: str) -> Any:
-    """Make a choice: ``a`` in the lanes where the comparison holds, else ``b``."""
+def _selection(sign: str) -> Any:
+    """Return a selection intrinsic: ``a`` in the lanes where the comparison is true, else ``b``."""
     return _lanewise(lambda builder, a, b: builder.select(builder.icmp_signed(sign, a, b), a, b))
 
 
@@ -193,7 +193,7 @@ subtract = _lanewise(lambda builder, a, b: builder.sub(a, b))
 multiply = _lanewise(lambda builder, a, b: builder.mul(a, b))
 """``a * b``, wrapping."""
 add_saturating = _lanewise(_add_saturating)
-"""``a + b`` within the lane's width."""
+"""``a + b``, saturating at the limits of the lane's width."""
 both = _lanewise(lambda builder, a, b: builder.and_(a, b))
 """Bitwise and."""
 either = _lanewise(lambda builder, a, b: builder.or_(a, b))
@@ -201,15 +201,15 @@ either = _lanewise(lambda builder, a, b: builder.or_(a, b))
 shift_left = _lanewise(lambda builder, a, b: builder.shl(a, b))
 """``a << b``, wrapping; ``b`` from 0 to one less than the lane's width."""
 shift_right = _lanewise(lambda builder, a, b: builder.ashr(a, b))
-"""``a >> b``, rounding down; ``b`` as of ``shift_left``."""
-maximum, minimum = _chosen(">"), _chosen("<")
+"""``a >> b``, rounding down; ``b`` from 0 to one less than the lane's width."""
+maximum, minimum = _selection(">"), _selection("<")
 at_least, below, greater = _comparison(">="), _comparison("<"), _comparison(">")
 equal, not_equal = _comparison("=="), _comparison("!=")
 
 
 @_intrinsic
 def zeros(typingctx: Any, like: Any) -> Any:
-    """0 in every lane; ``like`` is a vector or an array with elements of the type."""
+    """Return a vector of zeros with the element type of ``like``, a vector or an array."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_data_type(signature.return_type)(None)
@@ -219,7 +219,7 @@ def zeros(typingctx: Any, like: Any) -> Any:
 
 @_intrinsic
 def widen(typingctx: Any, a: Any) -> Any:
-    """The same integers in lanes of twice the width."""
+    """Return the same integers in lanes of twice the width."""
     wide = LanesType(types.Integer.from_bitwidth(2 * a.dtype.bitwidth))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -230,7 +230,7 @@ def widen(typingctx: Any, a: Any) -> Any:
 
 @_intrinsic
 def narrow(typingctx: Any, a: Any) -> Any:
-    """Lanes of half the width, cut."""
+    """Return the integers truncated to lanes of half the width."""
     half = LanesType(types.Integer.from_bitwidth(a.dtype.bitwidth // 2))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -244,7 +244,7 @@ def narrow(typingctx: Any, a: Any) -> Any:
 
 @_intrinsic
 def nonzero(typingctx: Any, a: Any) -> Any:
-    """The lanes that are not 0, as the bits of an int64; integers or floats."""
+    """Return an int64 with a set bit for each lane that is not 0; integers or floats."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         differs = builder.icmp_signed
@@ -258,7 +258,7 @@ def nonzero(typingctx: Any, a: Any) -> Any:
 
 @_intrinsic
 def blend(typingctx: Any, bits: Any, a: Any, b: Any) -> Any:
-    """The lanes of ``a`` whose bits are set, and the others of ``b``."""
+    """Select the lanes of ``a`` where the bit is set, and the others from ``b``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         narrow = builder.trunc(args[0], ir.IntType(LANES))
@@ -270,7 +270,7 @@ def blend(typingctx: Any, bits: Any, a: Any, b: Any) -> Any:
 
 @_intrinsic
 def lowest(typingctx: Any, bits: Any) -> Any:
-    """Index of the lowest set bit; ``bits`` is not 0."""
+    """Return the index of the lowest set bit; ``bits`` must not be 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.IntType(1)(1))
@@ -280,6 +280,6 @@ def lowest(typingctx: Any, bits: Any) -> Any:
 
 @_intrinsic
 def count(typingctx: Any, bits: Any) -> Any:
-    """How many bits are set."""
+    """Return the number of set bits."""
     codegen = lambda context, builder, signature, args: builder.ctpop(args[0])  # noqa: E731
     return types.int64(types.int64), codegen

@@ -1,7 +1,7 @@
-"""Threads over the samples of a batch.
+"""Thread pool that runs compiled simulators on the samples of a batch.
 
-Compiled kernels release the interpreter's lock, so threads share a batch. The threads are kept
-from one call to the next: to start some for each call costs more than a small batch.
+Compiled kernels release the interpreter's lock, so threads run in parallel. The pool is reused
+between calls, because starting threads costs more than the work of a small batch.
 """
 
 from __future__ import annotations
@@ -20,16 +20,22 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 LARGEST_PART = 20_000_000
-"""Neurons times steps between two looks at interrupts: well under a second."""
+"""Largest work, neurons times steps, between two checks for interrupts: well under a second."""
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 
 
 def parts(samples: int, size: int, threads: int | None) -> list[range]:
-    """Cut a batch into even parts, so that threads wait neither for each other nor for long.
+    """Split a batch into even parts, several for each thread.
 
-    ``size`` is the work of one sample in neurons times steps.
+    Args:
+        samples: number of samples.
+        size: work of one sample, neurons times steps.
+        threads: number of threads; None or 0 for one per usable processor.
+
+    Returns:
+        Ranges of sample indices.
     """
     workers = threads or _processors()
     number = 1 if workers == 1 else 4 * workers
@@ -38,13 +44,13 @@ def parts(samples: int, size: int, threads: int | None) -> list[range]:
 
 
 def each(work: Callable[[S], T], samples: Sequence[S], threads: int | None) -> list[T]:
-    """Call ``work`` with every sample, or part of a batch; return the results in their order.
+    """Call ``work`` with every sample, or part of a batch, and return the results in order.
 
-    The caller's thread is one of ``threads``, by default one for each usable processor. After an
-    interrupt (Ctrl-C) no further sample is started, and no thread is left when it is raised.
+    The caller's thread is one of ``threads``, by default one per usable processor. After an
+    interrupt (Ctrl-C) no further sample is started, and all threads end before it is raised.
 
     Raises:
-        Exception: what ``work`` raises, of the first sample that fails.
+        Exception: the exception of the first sample that fails.
     """
     workers = min(threads or _processors(), len(samples))
     if workers <= 1:
@@ -57,7 +63,7 @@ def each(work: Callable[[S], T], samples: Sequence[S], threads: int | None) -> l
         while waiting:
             try:
                 index, sample = waiting.popleft()
-            except IndexError:  # another thread took the last
+            except IndexError:  # another thread took the last sample
                 return
             try:
                 results[index] = work(sample)
@@ -69,7 +75,7 @@ def each(work: Callable[[S], T], samples: Sequence[S], threads: int | None) -> l
         others = _start(drain, workers - 1)
         drain()
         for other in others:
-            # one that waits behind another caller's work is not needed any more
+            # a future that still waits behind another caller's work is not needed any more
             if not other.cancel():
                 other.result()
     except BaseException:
@@ -78,7 +84,7 @@ def each(work: Callable[[S], T], samples: Sequence[S], threads: int | None) -> l
         raise
     if failures:
         try:
-            # samples are started in order, so all before this one went well
+            # samples start in order, so all samples before this one succeeded
             raise failures[min(failures)]
         finally:
             failures.clear()  # its traceback refers to this frame
@@ -86,12 +92,12 @@ def each(work: Callable[[S], T], samples: Sequence[S], threads: int | None) -> l
 
 
 def _start(work: Callable[[], None], threads: int) -> list[Future[None]]:
-    """Run ``work`` in so many threads of the pool, or in fewer where no more can be had."""
+    """Run ``work`` in up to ``threads`` threads of the pool, fewer if no more are available."""
     global _pool
     started = []
-    # RuntimeError: the interpreter is exiting, or the system gives no more threads
+    # RuntimeError: the interpreter is exiting, or the system cannot start more threads
     with _lock, suppress(RuntimeError):
-        # an upper bound: the pool starts a thread only where none of its own is idle
+        # an upper bound: the pool starts a thread only if none of its own is idle
         _pool = _pool or ThreadPoolExecutor(os.cpu_count() or 1, "toolchain")
         for _ in range(threads):
             started.append(_pool.submit(work))  # noqa: PERF401
@@ -99,7 +105,7 @@ def _start(work: Callable[[], None], threads: int) -> list[Future[None]]:
 
 
 def _stop() -> None:
-    """End the threads of the pool after what they are doing; the next call makes a new pool."""
+    """Shut down the pool after its current work; the next call creates a new one."""
     global _pool
     with _lock:
         pool, _pool = _pool, None
@@ -108,7 +114,7 @@ def _stop() -> None:
 
 
 def _forget() -> None:
-    """Leave the pool to the parent process: threads do not survive a fork."""
+    """Reset the pool in a forked child process, which has no threads of its parent."""
     global _lock, _pool
     _lock, _pool = threading.Lock(), None
 
@@ -118,7 +124,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _processors() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,7 +1,7 @@
-"""Rules, trials and hints of every chip family, for float graphs and for integer programs.
+"""Design rules and hints of every chip family, for float graphs and for integer programs.
 
-``findings`` holds what a rule is and how it reports, ``each`` rules that ask every layer the same,
-``graph`` rules on float graphs that families share; ``trial`` runs rules on a subject and judges
-whether a changed subject is better, ``hints`` makes remedies of what was tried, ``acceptance`` the
-line that ends a refusal.
+``findings`` defines the type of a rule and how it reports, ``each`` makes rules that check one
+layer at a time, ``graph`` has the rules on float graphs that families share. ``trial`` runs rules
+on a subject and checks whether a changed subject removes a finding, ``hints`` turns successful
+changes into remedies, and ``acceptance`` builds the last line of a refusal.
 """

@@ -1,4 +1,4 @@
-"""The last line of a refusal: the approximations that let the network through, all at once."""
+"""Last line of a refusal: the approximations with which the network deploys."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from toolchain.diagnostics import DeployError, Diagnostic
 __all__ = ["acceptance"]
 
 Attempt: TypeAlias = Callable[[Collection[str]], float | None]
-"""Deploys with exactly these names accepted. Returns the agreement of the output counts on the
-calibration spikes, 0..1, None without these; raises DeployError."""
+"""Deploys with exactly these names accepted. Returns the agreement of the output spike counts on
+the calibration spikes, 0..1, or None without calibration; raises DeployError."""
 
 
 def acceptance(
@@ -21,13 +21,16 @@ def acceptance(
     known: Collection[str],
     attempt: Attempt,
 ) -> str:
-    """Return the line that accepts all of ``errors``, or what is left after all that it accepts.
+    """Return a line with the fewest names that accept all ``errors``.
+
+    If no names accept all errors, the line lists the errors that remain; it is empty if no names
+    help at all.
 
     Args:
-        errors: why the network was refused; their hints are tried.
-        given: the names that were accepted when it was.
-        known: the family's names, in the order in which they are to be shown.
-        attempt: tries names; nothing is shown that was not tried.
+        errors: errors of the refused network; their hints are tried.
+        given: names that were already accepted.
+        known: the family's names, in the order in which they are shown.
+        attempt: deploys with the given names; only names that were tried are shown.
     """
     own = names = frozenset(given)
     left, agreement = tuple(errors), None
@@ -39,28 +42,28 @@ def acceptance(
             without = _outcome(attempt, names - {name})
             if not without[0]:
                 names, (_, agreement) = names - {name}, without
-    except ValueError:  # about something else than the chip, the calibration for instance
+    except ValueError:  # not about the chip, but about the calibration for instance
         return ""
     if names == own:
         return ""
     allow = as_argument([name for name in known if name in names])
     if left:
-        return f"{allow} leaves {_places(left)}"
+        return f"with {allow} these errors remain: {_places(left)}"
     return f"accept all of these: {allow}{_agreeing(agreement)}"
 
 
 def _outcome(
     attempt: Attempt, names: frozenset[str]
 ) -> tuple[tuple[Diagnostic, ...], float | None]:
-    """Return the errors that are left with ``names`` accepted, and the agreement if none is."""
+    """Return the errors that remain with ``names`` accepted, and the agreement if none do."""
     try:
         return (), attempt(names)
-    except DeployError as refused:
-        return refused.diagnostics, None
+    except DeployError as refusal:
+        return refusal.diagnostics, None
 
 
 def _named(errors: Iterable[Diagnostic]) -> frozenset[str]:
-    """Return the names of all approximations that help against one of ``errors``."""
+    """Return the names of all approximations that the remedies of ``errors`` accept."""
     return frozenset(name for e in errors for remedy in e.remedies for name in remedy.allow)
 
 
@@ -71,7 +74,7 @@ def _agreeing(agreement: float | None) -> str:
 
 
 def _places(errors: Iterable[Diagnostic]) -> str:
-    """Return ``kernel_memory at conv3, conv4 and comparison at lif1``."""
+    """Return rules and layers as text: ``kernel_memory at conv3, conv4 and comparison at lif1``."""
     layers: dict[str, dict[str, None]] = {}
     for error in errors:
         layers.setdefault(error.rule, {})[error.where] = None

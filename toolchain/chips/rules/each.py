@@ -1,4 +1,4 @@
-"""Rules that ask the same question of every layer: the layer, and how to report on it."""
+"""Rules that check one layer at a time."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class At(Generic[S, C, T]):
-    """One layer that a rule is asked about.
+    """One layer that a rule checks.
 
     Attributes:
-        rule: the rule's name.
-        subject, chip: what the rule is asked about.
+        rule: name of the rule.
+        subject, chip: arguments of the rule.
         name: the user's name of the layer.
-        item: the node of a graph, or the part of a program.
+        item: node of the graph, or part of the program.
     """
 
     rule: str
@@ -43,7 +43,10 @@ class At(Generic[S, C, T]):
         limit: float | None = None,
         severity: Severity = Severity.ERROR,
     ) -> Diagnostic:
-        """Return a finding about this layer, or about ``where``; see ``findings.finding``."""
+        """Return a finding about this layer, or about ``where``.
+
+        Arguments: see ``toolchain.chips.rules.findings.finding``.
+        """
         where = self.name if where is None else where
         return finding(severity, self.rule, where, message, need, quantity, self.chip, limit=limit)
 
@@ -51,16 +54,18 @@ class At(Generic[S, C, T]):
 def each(
     items: Callable[[S], Iterable[tuple[str, T]]],
 ) -> Callable[[Callable[[At[S, C, T]], Findings]], Rule[S, C]]:
-    """Make a rule of a question to each of ``items``, names with layers, of a subject."""
+    """Return a decorator that turns a check of one layer into a rule.
 
-    def decorate(question: Callable[[At[S, C, T]], Findings]) -> Rule[S, C]:
-        @wraps(question)
+    Args:
+        items: yields name and layer of every layer of a subject that is checked.
+    """
+
+    def decorate(check: Callable[[At[S, C, T]], Findings]) -> Rule[S, C]:
+        @wraps(check)
         def rule(subject: S, chip: C) -> Findings:
-            name = question.__name__
+            name = check.__name__
             for where, item in items(subject):
-                yield from question(
-                    At(rule=name, subject=subject, chip=chip, name=where, item=item)
-                )
+                yield from check(At(rule=name, subject=subject, chip=chip, name=where, item=item))
 
         return rule
 

@@ -1,4 +1,4 @@
-"""The type of a rule, and the one way in which all rules report."""
+"""Type of a rule, and the functions with which rules report findings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 S = TypeVar("S")
-"""A subject: a float graph or a family's integer program."""
+"""Subject of a rule: a float graph or an integer program of a family."""
 
 C = TypeVar("C", bound=SpecBase)
 """A family's chip specification."""
@@ -34,7 +34,7 @@ C = TypeVar("C", bound=SpecBase)
 Findings: TypeAlias = Iterator[Diagnostic]
 
 Rule: TypeAlias = Callable[[S, C], Findings]
-"""Yields what is wrong with a subject on a chip; changes nothing, and its name is the finding's."""
+"""Yields findings about a subject on a chip; the function's name is the rule of its findings."""
 
 
 def finding(
@@ -51,15 +51,15 @@ def finding(
     hint: str | None = None,
     advice: Advice | None = None,
 ) -> Diagnostic:
-    """Return a finding whose limit and source are those of ``quantity`` unless given.
+    """Return a finding; limit and source are those of ``quantity`` unless given.
 
     Args:
-        severity, rule, where, message, need: as in ``Diagnostic``.
-        quantity: the entry of the chip's file that sets the limit.
-        chip: the specification that cites ``quantity``.
-        limit: the limit where it is derived from the quantity.
-        source: the source where it is no chip file.
-        hint, advice: as in ``Diagnostic``.
+        severity, rule, where, message, need: see ``Diagnostic``.
+        quantity: entry of the chip file that sets the limit.
+        chip: specification that cites the source of ``quantity``.
+        limit: the limit, if it differs from the value of ``quantity``.
+        source: the source, if it is not a chip file.
+        hint, advice: see ``Diagnostic``.
     """
     if limit is None and need is not None and quantity is not None:
         limit = quantity.value if isinstance(quantity, Quantity) else max(quantity.values)
@@ -86,26 +86,39 @@ info = partial(finding, Severity.INFO)
 def at_most(
     rule: str, chip: SpecBase, where: str, need: int, what: str, limit: Quantity, note: str = ""
 ) -> Findings:
-    """Yield one error if ``need`` exceeds the limit; ``note`` says whose need it is."""
+    """Yield one error if ``need`` exceeds ``limit``; ``note`` is appended to its message."""
     if need > limit.value:
         message = f"needs {count(need)} {what}, {chip.name} has {count(limit.value)}{note}"
         yield error(rule, where, message, need, limit, chip)
 
 
 def is_error(finding: Diagnostic) -> bool:
-    """Return whether the finding stops a deployment."""
+    """Return True if the finding stops a deployment."""
     return finding.severity is Severity.ERROR
 
 
 def some(number: int, of: int, what: str) -> str:
-    """Return ``17 of 60 neurons``, ``all 60 neurons`` or ``the only neuron``."""
+    """Return a part of a total as text: ``17 of 60 neurons``, ``all 60 neurons``.
+
+    Args:
+        number: size of the part.
+        of: the total.
+        what: noun in the singular.
+
+    >>> some(17, 60, "neuron"), some(60, 60, "neuron"), some(1, 1, "neuron")
+    ('17 of 60 neurons', 'all 60 neurons', 'the only neuron')
+    """
     if of == 1:
         return f"the only {what}"
     return f"{f'all {count(of)}' if number == of else f'{count(number)} of {count(of)}'} {what}s"
 
 
 def parts(sizes: list[tuple[str, int]], most: int = 4) -> str:
-    """Return `` (fc1 700, fc2 301)``, the first few; nothing where there is one part only."""
+    """Return the first ``most`` parts as text; empty for a single part.
+
+    >>> parts([("fc1", 700), ("fc2", 301)])
+    ' (fc1 700, fc2 301)'
+    """
     if len(sizes) < 2:
         return ""
     named = [f"{name} {count(size)}" for name, size in sizes[:most]]

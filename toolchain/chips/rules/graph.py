@@ -1,4 +1,4 @@
-"""Rules on float graphs that chip families share, and what such rules are made of."""
+"""Rules on float graphs that chip families share, and functions that build such rules."""
 
 from __future__ import annotations
 
@@ -14,59 +14,59 @@ from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Neuron, Node
 
 __all__ = [
-    "Fault",
     "GraphRules",
+    "NodeFault",
     "comparison",
+    "node_rule",
     "nodes",
     "only_if",
-    "refused",
+    "required_values",
+    "reset_amount_differs",
     "reset_of",
-    "subtracts_other",
-    "unusual",
 ]
 
 N = TypeVar("N", bound=Node)
 
-Fault: TypeAlias = tuple[Callable[[N], object], str | Callable[[N], str]]
-"""A test of a node, and what is wrong where it holds: ``{chip}`` and ``{node}`` are filled in."""
-
+NodeFault: TypeAlias = tuple[Callable[[N], object], str | Callable[[N], str]]
+"""A test of a node, and the message for nodes that it holds for; ``{chip}`` and ``{node}`` are
+replaced."""
 
 GraphRules: TypeAlias = tuple[Rule[Graph, C], ...]
 
 
 def nodes(kind: type[N]) -> Callable[[Graph], Iterable[tuple[str, N]]]:
-    """Return the nodes of a graph that are of ``kind``, for ``each``."""
+    """Return a function that yields the nodes of ``kind`` of a graph, as argument of ``each``."""
     return lambda graph: graph.of(kind).items()
 
 
-def refused(rule: str, kind: type[N], *faults: Fault[N]) -> Rule[Graph, SpecBase]:
-    """Return the rule that reports an error for each of ``faults`` in each node of ``kind``."""
+def node_rule(rule: str, kind: type[N], *faults: NodeFault[N]) -> Rule[Graph, SpecBase]:
+    """Return the rule that reports each of ``faults`` in each node of ``kind`` as an error."""
 
-    def question(at: At[Graph, SpecBase, N]) -> Findings:
-        for test, words in faults:
+    def check(at: At[Graph, SpecBase, N]) -> Findings:
+        for test, message in faults:
             if test(at.item):
-                words = words if isinstance(words, str) else words(at.item)
-                yield at.finding(words.format(chip=at.chip.name, node=at.item))
+                text = message if isinstance(message, str) else message(at.item)
+                yield at.finding(text.format(chip=at.chip.name, node=at.item))
 
-    question.__name__ = rule
-    return each(nodes(kind))(question)
+    check.__name__ = rule
+    return each(nodes(kind))(check)
 
 
-def unusual(**usual: float) -> tuple[Fault[Neuron], ...]:
-    """Return a fault for each field of a neuron that has to have one value and has another."""
+def required_values(**required: float) -> tuple[NodeFault[Neuron], ...]:
+    """Return a fault for each field of a neuron whose value is not the required one."""
 
-    def other(field: str, value: float) -> Callable[[Neuron], object]:
+    def differs(field: str, value: float) -> Callable[[Neuron], object]:
         return lambda node: np.any(getattr(node, field) != value)
 
-    words = "{field} is not {value}, which {{chip}} cannot hold"
+    message = "{field} must be {value} on {{chip}}"
     return tuple(
-        (other(field, value), words.format(field=field, value=value))
-        for field, value in usual.items()
+        (differs(field, value), message.format(field=field, value=value))
+        for field, value in required.items()
     )
 
 
 def only_if(condition: Callable[[Graph, C], bool], rule: Rule[Graph, C]) -> Rule[Graph, C]:
-    """Return ``rule`` for graphs of which ``condition`` holds; it finds nothing in others."""
+    """Return ``rule`` restricted to graphs for which ``condition`` holds."""
 
     @wraps(rule)
     def conditional(graph: Graph, chip: C) -> Findings:
@@ -76,18 +76,21 @@ def only_if(condition: Callable[[Graph, C], bool], rule: Rule[Graph, C]) -> Rule
     return conditional
 
 
-comparison = refused(
+comparison = node_rule(
     "comparison",
     Neuron,
-    (lambda node: node.compare != "ge", "fires only above its threshold, {chip} at it"),
+    (
+        lambda node: node.compare != "ge",
+        "spikes only when v_mem > v_threshold; {chip} when v_mem >= v_threshold",
+    ),
 )
 
 
 def reset_of(node: Neuron) -> str:
-    """Return how a neuron is reset: ``value``, or ``value, next`` where that is late."""
+    """Return the reset of a neuron as text: ``value``, or ``value, next`` for a later timestep."""
     return node.reset if node.reset_when == "same" else f"{node.reset}, {node.reset_when}"
 
 
-def subtracts_other(node: Neuron) -> bool:
-    """Return whether a spike takes anything but the threshold off the membrane."""
+def reset_amount_differs(node: Neuron) -> bool:
+    """Return True if a spike subtracts an amount that differs from the threshold."""
     return node.reset_amount is not None and bool(np.any(node.reset_amount != node.v_threshold))

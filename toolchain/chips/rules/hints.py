@@ -1,7 +1,7 @@
 """Hints: remedies that are tried when a finding's hint is first read, and kept if they help.
 
-A remedy is an edit, words with the subject after it, or names of approximations to accept. The
-findings of errors and warnings are made without trying any.
+A remedy is an edit (a text, and the subject after the change) or a set of approximations to accept.
+Reporting a finding does not try any remedy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from itertools import combinations
 from typing import TypeAlias
 
-from toolchain.chips.allow import Changed, as_argument
+from toolchain.chips.allow import RewriteResult, as_argument
 from toolchain.chips.rules.findings import C, Rule, S
 from toolchain.chips.rules.trial import Case, Trial
 from toolchain.diagnostics import Advice, Diagnostic, Remedy
@@ -23,31 +23,31 @@ __all__ = [
     "Approximate",
     "Edits",
     "EditsOf",
-    "accepted",
-    "advised",
-    "checked",
-    "edited",
-    "fitting",
+    "check_rules",
+    "fitting_chips",
+    "helpful_approximations",
+    "helpful_edits",
     "largest",
+    "with_advice",
 ]
 
 Edits: TypeAlias = Iterator[tuple[str, S | None]]
-"""Actions in words, each with the subject after it, or None where it cannot be done."""
+"""Descriptions of edits, each with the changed subject, or None if the edit is impossible."""
 
 EditsOf: TypeAlias = Mapping[str, Sequence[Callable[[Case[S, C]], Edits[S]]]]
-"""What to try against the findings of a rule, by its name."""
+"""Edits to try against the findings of a rule, by name of the rule."""
 
 Advise: TypeAlias = Callable[[Case[S, C]], Iterator[Remedy]]
-"""Tries what may help against a finding; yields what does."""
+"""Tries changes against a finding and yields those that help."""
 
-Approximate: TypeAlias = Callable[[Graph, C, Collection[str]], Changed]
-"""Rewrites a graph by the names of approximations; see ``chips.allow``."""
+Approximate: TypeAlias = Callable[[Graph, C, Collection[str]], RewriteResult]
+"""Applies approximations to a graph by name; see ``toolchain.chips.allow``."""
 
 
-def advised(
+def with_advice(
     findings: Iterable[Diagnostic], trial: Trial[S, C], advise: Advise[S, C]
 ) -> tuple[Diagnostic, ...]:
-    """Return ``findings`` with hints that ``advise`` will try; where none helps, with their own."""
+    """Return ``findings`` with hints that ``advise`` will try, or their own if none helps."""
 
     def remedies(case: Case[S, C]) -> Iterator[Remedy]:
         found = False
@@ -61,7 +61,7 @@ def advised(
     return tuple(replace(case.finding, advice=Advice(partial(remedies, case))) for case in cases)
 
 
-def checked(
+def check_rules(
     subject: S,
     chip: C,
     *,
@@ -71,29 +71,33 @@ def checked(
 ) -> tuple[Diagnostic, ...]:
     """Return every finding of ``rules``, in rule order, with hints that ``advise`` will try.
 
-    ``after``: rules that a changed subject has to pass too, and that are reported elsewhere.
+    Args:
+        subject, chip: arguments of the rules.
+        rules: rules to report.
+        advise: yields the remedies of a finding.
+        after: further rules that a changed subject must pass; they are not reported here.
     """
     trial = Trial(subject=subject, chip=chip, rules=(*rules, *after))
-    return advised(trial.findings(rules), trial, advise)
+    return with_advice(trial.findings(rules), trial, advise)
 
 
-def edited(case: Case[S, C], edits: EditsOf[S, C]) -> Iterator[Remedy]:
-    """Yield the actions of ``edits`` that help."""
+def helpful_edits(case: Case[S, C], edits: EditsOf[S, C]) -> Iterator[Remedy]:
+    """Yield the edits that remove the finding."""
     for edit in edits.get(case.finding.rule, ()):
-        for words, after in edit(case):
+        for text, after in edit(case):
             if case.helps(after):
-                yield Remedy(words)
+                yield Remedy(text)
 
 
-def accepted(
+def helpful_approximations(
     case: Case[Graph, C], by_rule: Mapping[str, Sequence[str]], approximate: Approximate[C]
 ) -> Iterator[Remedy]:
-    """Yield the fewest approximations with which the finding is gone, if any are.
+    """Yield the smallest set of approximations that removes the finding, if there is one.
 
     Args:
         case: an error in a graph.
-        by_rule: the names that may help against the findings of a rule.
-        approximate: the family's rewrites.
+        by_rule: names to try, by rule of the finding.
+        approximate: applies the family's approximations.
     """
     names = by_rule.get(case.finding.rule, ())
     for number in range(1, len(names) + 1):
@@ -110,17 +114,21 @@ def _approximated(
     return approximate(case.subject, case.chip, names)[0]
 
 
-def fitting(others: Iterable[Trial[S, C]]) -> Iterator[Remedy]:
-    """Yield the chips, among the trials on others, that take the whole subject."""
-    names = [there.chip.name for there in others if there.fits]
+def fitting_chips(others: Iterable[Trial[S, C]]) -> Iterator[Remedy]:
+    """Yield one remedy with all chips of ``others`` on which the whole subject fits."""
+    names = [trial.chip.name for trial in others if trial.fits]
     if names:
         yield Remedy(f"the program fits {' or '.join(names)}")
 
 
 def largest(below: int, fits: Callable[[int], bool]) -> int:
-    """Return the largest number from 1 to below ``below`` that fits, by halving; 0 if none does."""
-    kept, over = 0, below
-    while over - kept > 1:
-        middle = (kept + over) // 2
-        kept, over = (middle, over) if fits(middle) else (kept, middle)
-    return kept
+    """Return the largest number in 1..``below`` - 1 that fits, by bisection; 0 if none does.
+
+    >>> largest(100, lambda n: n * n <= 50)
+    7
+    """
+    low, high = 0, below
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

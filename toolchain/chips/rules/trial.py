@@ -1,4 +1,4 @@
-"""Rules run on a subject, and whether a changed subject is without a finding."""
+"""Rules applied to a subject, and the comparison with a changed subject."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Case", "Trial", "fits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trial(Generic[S, C]):
-    """A subject on a chip, with what the rules find of it; each rule runs once, when it is asked.
+    """A subject on a chip with the findings of its rules; each rule runs once, when first needed.
 
     Attributes:
-        subject: a float graph, or a program.
-        chip: where it is to run.
-        rules: all rules for such subjects, each of another name.
+        subject: float graph or integer program.
+        chip: specification of the chip.
+        rules: all rules for such subjects; their names are unique.
     """
 
     subject: S
@@ -32,78 +32,84 @@ class Trial(Generic[S, C]):
     _variants: dict[Hashable, Trial[S, C] | None] = field(default_factory=dict, init=False)
 
     def of(self, rule: str) -> tuple[Diagnostic, ...]:
-        """Return the findings of the rule with this name."""
+        """Return the findings of the rule called ``rule``."""
         if rule not in self._found:
             (function,) = (each for each in self.rules if each.__name__ == rule)
             self._found[rule] = tuple(function(self.subject, self.chip))
         return self._found[rule]
 
     def findings(self, rules: Iterable[Rule[S, C]] | None = None) -> Iterator[Diagnostic]:
-        """Yield every finding, or those of ``rules``, in rule order."""
+        """Yield the findings of ``rules``, by default of all rules, in rule order."""
         for rule in self.rules if rules is None else rules:
             yield from self.of(rule.__name__)
 
     @property
     def fits(self) -> bool:
-        """Whether no rule finds an error; rules behind the first error are not run."""
+        """True if no rule finds an error; stops at the first error."""
         return not any(map(is_error, self.findings()))
 
     def variant(
         self, key: Hashable, make: Callable[[], S | None], chip: C | None = None
     ) -> Trial[S, C] | None:
-        """Return the trial of a changed subject, made once for each ``key``; None for no subject.
+        """Return the trial of a changed subject, built once per ``key``.
 
-        ``chip``: where the changed subject is to run, unless on the same.
+        Args:
+            key: identifies the change.
+            make: returns the changed subject, or None if the change is impossible.
+            chip: the chip for the changed subject; None for the same chip.
+
+        Returns:
+            The trial, or None if ``make`` returned None.
         """
         if key not in self._variants:
             subject, chip = make(), chip or self.chip
-            there = None if subject is None else replace(self, subject=subject, chip=chip)
-            self._variants[key] = there
+            changed = None if subject is None else replace(self, subject=subject, chip=chip)
+            self._variants[key] = changed
         return self._variants[key]
 
-    def elsewhere(
+    def on_other_chips(
         self, move: Callable[[S, C], S | None], offered: Callable[[C], bool]
     ) -> Iterator[Trial[S, C]]:
-        """Yield the trials on the other chips of the family.
+        """Yield the trials of the subject on the other chips of the family.
 
         Args:
-            move: the subject for another chip, or None where its cores cannot hold it.
-            offered: whether a chip is to be suggested at all.
+            move: returns the subject for another chip, or None if it does not fit its cores.
+            offered: returns True for chips that may be suggested.
         """
         for chip in chips_of(self.chip.family):
             if isinstance(chip, type(self.chip)) and chip.name != self.chip.name and offered(chip):
-                there = self.variant(chip.name, partial(move, self.subject, chip), chip)
-                if there is not None:
-                    yield there
+                trial = self.variant(chip.name, partial(move, self.subject, chip), chip)
+                if trial is not None:
+                    yield trial
 
 
 def fits(subject: S, chip: C, rules: tuple[Rule[S, C], ...]) -> bool:
-    """Return whether none of ``rules`` finds an error; no hint is tried."""
+    """Return True if none of ``rules`` finds an error; tries no hints."""
     return Trial(subject=subject, chip=chip, rules=rules).fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case(Generic[S, C]):
-    """A finding, and the trial it was found in."""
+    """A finding and the trial that reported it."""
 
     finding: Diagnostic
     trial: Trial[S, C]
 
     @property
     def subject(self) -> S:
-        """What the finding is about."""
+        """Subject of the finding."""
         return self.trial.subject
 
     @property
     def chip(self) -> C:
-        """The chip that the subject is for."""
+        """Chip of the subject."""
         return self.trial.chip
 
     def gone(self, after: Trial[S, C] | S | None) -> bool:
-        """Return whether the finding is gone in ``after``, and its own rule finds no more anywhere.
+        """Return True if ``after`` does not have the finding and its rule reports nothing new.
 
-        At its place nothing is left as severe as it is, but for other findings that were there
-        before, word for word.
+        At the same layer, only findings of lower severity may be left, or other findings of the
+        rule with exactly the same message as before.
         """
         if after is None:
             return False
@@ -117,7 +123,7 @@ class Case(Generic[S, C]):
         return left <= others and _places(now) <= _places(before)
 
     def helps(self, after: Trial[S, C] | S | None) -> bool:
-        """Return whether the finding is gone, and no error is there that was not there before."""
+        """Return True if ``after`` does not have the finding and has no new error."""
         if after is None or not self.gone(after):
             return False
         now, before = (
@@ -131,7 +137,7 @@ class Case(Generic[S, C]):
 
 
 def _places(findings: Iterable[Diagnostic]) -> Counter[tuple[str, str]]:
-    """Count findings by rule and layer, alike ones once; their words may change."""
+    """Count findings by rule and layer; equal messages count once."""
     return Counter(
         (rule, where) for rule, where, _ in {(f.rule, f.where, f.message) for f in findings}
     )

@@ -14,8 +14,8 @@ from toolchain.arrays import Array
 from toolchain.chips.allow import (
     EVERYWHERE,
     Approximation,
-    Changed,
-    approximated,
+    RewriteResult,
+    apply_approximations,
     lift_caps,
 )
 from toolchain.chips.rules.findings import warning
@@ -29,7 +29,7 @@ FLOOR = 2.0**-20
 """Floor over threshold: just below 0, so that the quantizer uses the highest floor, -1 lsb."""
 
 
-def linear_leak(graph: Graph, chip: SpeckChip) -> Changed:
+def linear_leak(graph: Graph, chip: SpeckChip) -> RewriteResult:
     """Replace the exponential leak of each membrane by a constant leak with a floor at 0.
 
     The chip's leak is a bias of the convolution, added once a timestep, and a floor just below 0
@@ -74,7 +74,7 @@ def _by_channel(value: Array, shape: tuple[int, ...]) -> Array | None:
     return each[:, 0] if np.all(each == each[:, :1]) else None
 
 
-def _lift_caps(graph: Graph, chip: SpeckChip) -> Changed:
+def _lift_caps(graph: Graph, chip: SpeckChip) -> RewriteResult:
     return lift_caps(graph, chip, lambda _: None)
 
 
@@ -84,5 +84,5 @@ APPROXIMATIONS: dict[str, Approximation[SpeckChip]] = {
     "exponential_leak->linear_leak": linear_leak,
 }
 
-approximate = partial(approximated, "Speck", APPROXIMATIONS)
-"""Function that rewrites a graph by the names of approximations; see ``allow.approximated``."""
+approximate = partial(apply_approximations, "Speck", APPROXIMATIONS)
+"""Rewrites a graph by the names of approximations; see ``allow.apply_approximations``."""

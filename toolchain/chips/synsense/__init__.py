@@ -1,6 +1,6 @@
-"""What SynSense's chips share: their vendor's library samna, its boards and its configurations.
+"""Shared code of the SynSense families: the vendor's library samna, boards and configurations.
 
-``vendor`` decides whether samna can be imported and sets a configuration attribute by attribute;
-``spec`` holds the vendor's names in chip files; ``boards`` finds and opens boards; ``session`` is a
-board that is open, and measures its power.
+``vendor`` checks whether samna can be imported and sets a configuration attribute by attribute;
+``spec`` defines the vendor's names in chip files; ``boards`` finds and opens boards; ``session``
+accesses an open board and measures its power.
 """

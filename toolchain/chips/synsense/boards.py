@@ -1,4 +1,4 @@
-"""Boards on this machine, as the vendor's library lists them, and which of them will do.
+"""Development boards that are connected to this machine, found with the vendor's library.
 
 Source: samna documentation (device controller).
 """
@@ -17,7 +17,7 @@ from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.chips.synsense.vendor import Classes, library, part, to_samna
 from toolchain.diagnostics import VendorError
 
-__all__ = ["Board", "Boards", "Kind"]
+__all__ = ["Board", "BoardKind", "Boards"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Board:
     """A board that is connected and not in use.
 
     Attributes:
-        name: its type and its number among those of its type, ``"TestBoard:0"``.
-        info: the vendor's description of it.
+        name: type of the board and its number among boards of this type, ``"TestBoard:0"``.
+        info: the vendor's description of the board.
     """
 
     name: str
@@ -34,13 +34,13 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What is known of the boards of a chip.
+class BoardKind:
+    """Board types of a chip.
 
     Attributes:
-        devices: their type names in the vendor's library.
-        least: versions below which they are not known to work, by name of the part.
-        getters: names of their method for the chip, the first that is there is taken.
+        devices: type names in the vendor's library.
+        least: lowest versions that are known to work, by name of the component.
+        getters: names of the method that returns the chip object; the first that exists is used.
     """
 
     devices: tuple[str, ...]
@@ -49,18 +49,18 @@ class Kind:
 
 
 ChipT = TypeVar("ChipT", bound=SynSenseChip)
-KindT = TypeVar("KindT", bound=Kind)
+KindT = TypeVar("KindT", bound=BoardKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boards(Generic[ChipT, KindT]):
-    """A family's chips in the vendor's library: their boards and their configurations.
+    """Boards and configurations of one chip family in the vendor's library.
 
     Attributes:
-        family: class of the chips.
-        title: the family's name, for people.
-        classes: of their configurations.
-        kinds: what is known of the boards, by the vendor's module of their chip.
+        family: class of the chip specifications.
+        title: the family's name in messages.
+        classes: class names of the configurations.
+        kinds: board types, by the vendor's module of the chip.
     """
 
     family: type[ChipT]
@@ -69,40 +69,40 @@ class Boards(Generic[ChipT, KindT]):
     kinds: Mapping[str, KindT]
 
     def find(self, chip: str | ChipT, *, samna: Any = None) -> tuple[Board, ...]:
-        """Return the free boards of ``chip``, perhaps none.
+        """Return the free boards of ``chip``, possibly none.
 
         Args:
-            chip: the chip, or a name of it.
-            samna: the vendor's library; the installed one unless given.
+            chip: the chip, or its name.
+            samna: the vendor's library; None for the installed one.
 
         Raises:
-            VendorError: samna is absent, a stub, or lacks what is needed; no board of the chip is
-                known.
+            VendorError: samna is not installed, a stub or incompatible, or no board type of the
+                chip is known.
         """
         devices = self.kind(self.chip(chip)).devices
         return tuple(board for board in _every(library(samna)) if _type(board.name) in devices)
 
     def to_samna(self, config: Mapping[str, Any], chip: ChipT) -> Any:
-        """Return the library's live configuration of ``chip``; see ``vendor.to_samna``."""
+        """Return the vendor library's configuration object; see ``vendor.to_samna``."""
         return to_samna(config, chip, self.classes)
 
     def check_versions(self, chip: str | ChipT, versions: Mapping[str, str]) -> None:
-        """Refuse versions that are older than those known to work with the boards of ``chip``.
+        """Check that no version is older than those known to work with the boards of ``chip``.
 
         Args:
-            chip: the chip, or a name of it.
-            versions: of ``fxtree``, ``unifirm`` (the board's firmware) and ``samna``, as the
-                vendor's tools print them; any of these.
+            chip: the chip, or its name.
+            versions: any of ``fxtree``, ``unifirm`` (the board's firmware) and ``samna``, with the
+                version that the vendor's tools print.
 
         Raises:
-            VendorError: versions that are too old or are none, all at once.
-            ValueError: a part that is none of these.
+            VendorError: versions that are too old (all are listed), or not a version.
+            ValueError: an unknown component.
         """
         found = self.chip(chip)
         least = self.kind(found).least
         if unknown := sorted(versions.keys() - {"fxtree", "unifirm", "samna"}):
             raise ValueError(
-                f"versions are of fxtree, unifirm and samna, not of {', '.join(unknown)}"
+                f"unknown component {', '.join(unknown)}; versions are of fxtree, unifirm and samna"
             )
         old = [
             f"{what} is {versions[what]}, needs {wanted} or later"
@@ -113,34 +113,42 @@ class Boards(Generic[ChipT, KindT]):
             raise VendorError(f"{found.name}: {'; '.join(old)}")
 
     def chip(self, chip: str | ChipT) -> ChipT:
-        """Return the chip of a name; ValueError where it is of another family."""
+        """Return the chip specification from a chip or its name.
+
+        Raises:
+            ValueError: unknown chip, or a chip of another family.
+        """
         found = load_chip(chip) if isinstance(chip, str) else chip
         if not isinstance(found, self.family):
-            raise ValueError(f"{found.name} is a {found.family} chip, this is for {self.title}")
+            raise ValueError(f"{found.name} is a {found.family} chip, need a chip of {self.title}")
         return found
 
     def kind(self, chip: ChipT) -> KindT:
-        """Return what is known of the boards of ``chip``; VendorError if that is nothing."""
+        """Return the board types of ``chip``.
+
+        Raises:
+            VendorError: none is known.
+        """
         if chip.vendor_module not in self.kinds:
             names = [name for kind in self.kinds.values() for name in kind.devices]
-            raise VendorError(f"no board of {chip.name} is known, only {', '.join(names)}")
+            raise VendorError(f"no board type is known for {chip.name}; known: {', '.join(names)}")
         return self.kinds[chip.vendor_module]
 
     @contextmanager
     def loaded(
         self, chip: ChipT, config: Mapping[str, Any], name: str | None, samna: Any
     ) -> Iterator[OpenBoard]:
-        """Open and configure the one board that is meant; close it afterwards.
+        """Open and configure a board; close it at the end of the ``with`` block.
 
         Args:
-            chip: what the board has to carry.
-            config: the chip's, as plain data.
-            name: the board's; needed where several will do.
-            samna: the vendor's library; the installed one if None.
+            chip: chip on the board.
+            config: configuration of the chip as plain data.
+            name: name of the board; required if several boards of the chip are free.
+            samna: the vendor's library; None for the installed one.
 
         Raises:
-            VendorError: samna is absent, a stub or too old; no such board is free, several are, or
-                it cannot be opened or configured.
+            VendorError: samna is not installed, a stub or too old; no such board is free, several
+                are, or it cannot be opened or configured.
         """
         vendor, kind = library(samna), self.kind(chip)
         if "samna" in kind.least:
@@ -162,7 +170,7 @@ class Boards(Generic[ChipT, KindT]):
 
 
 def _every(vendor: Any) -> Iterator[Board]:
-    """Every free board, numbered within its type."""
+    """Yield every free board, numbered within its type."""
     seen: dict[str, int] = {}
     for info in part(vendor, "device.get_unopened_devices")():
         device = str(part(info, "device_type_name"))
@@ -174,17 +182,23 @@ def _every(vendor: Any) -> Iterator[Board]:
 def _choose(
     every: list[Board], kinds: tuple[str, ...], chip: SynSenseChip, name: str | None
 ) -> Board:
-    """The board that is named, or the only one that will do."""
+    """Return the board called ``name``, or the only free board of the chip.
+
+    Raises:
+        VendorError: no such board is free, or several are and ``name`` is None.
+    """
     wanted = " or ".join(kinds)
     own = [board for board in every if _type(board.name) in kinds]
     free = ", ".join(board.name for board in every) or "none"
     if name is not None and _type(name) not in kinds:
-        raise VendorError(f"{name} is no {wanted}, a board of {chip.name}; free boards: {free}")
+        raise VendorError(f"{name} is not a {wanted} (board of {chip.name}); free boards: {free}")
     if not own:
-        raise VendorError(f"no {wanted}, a board of {chip.name}, is free; free boards: {free}")
+        raise VendorError(f"no {wanted} (board of {chip.name}) is free; free boards: {free}")
     if name is None and len(own) > 1:
         several = ", ".join(board.name for board in own)
-        raise VendorError(f"{len(own)} boards of {chip.name} are free, name one: {several}")
+        raise VendorError(
+            f"{len(own)} boards of {chip.name} are free, choose one by name: {several}"
+        )
     found = next((board for board in own if name in (None, board.name)), None)
     if found is None:
         raise VendorError(f"{name} is not free; free boards: {free}")
@@ -196,8 +210,8 @@ def _type(name: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """``0.39.10.dev1`` as (0, 39, 10)."""
+    """Return the numbers of a version: (0, 39, 10) for ``0.39.10.dev1``."""
     found = re.match(r"\d+(\.\d+)*", version)
     if found is None:
-        raise VendorError(f"{version!r} is no version")
+        raise VendorError(f"{version!r} is not a version")
     return tuple(map(int, found.group().split(".")))

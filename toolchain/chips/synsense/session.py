@@ -1,4 +1,4 @@
-"""A board that is open: configured, read and measured in the way that the library asks for.
+"""Access to an open board: configuration, event streams and power measurement.
 
 Source: samna documentation (device models, power monitors).
 """
@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 
 from toolchain.chips.synsense.spec import SynSenseChip
-from toolchain.chips.synsense.vendor import Classes, configured, part
+from toolchain.chips.synsense.vendor import Classes, build_configuration, part
 from toolchain.diagnostics import VendorError
 
 __all__ = ["PAUSE_S", "BoardRun", "OpenBoard", "power_at_rest"]
 
 PAUSE_S = 0.001
-"""Between two looks for events, s."""
+"""Time between two polls for events, s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoardRun:
-    """What a board did.
+    """Result of a run on a board.
 
     Attributes:
-        board: its name.
-        power_w: mean power of each measured channel during the run, W; empty unless asked for.
+        board: name of the board.
+        power_w: mean power of each measured channel during the run, W; empty if not measured.
     """
 
     board: str
@@ -38,14 +38,14 @@ class BoardRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenBoard:
-    """A board in use.
+    """An open board.
 
     Attributes:
-        name: its type and its number among those of its type.
-        chip: what it carries.
+        name: type of the board and its number among boards of this type.
+        chip: chip on the board.
         vendor: the vendor's library.
         device: the library's object of the board.
-        getter: its method for the library's object of the chip.
+        getter: name of the method of ``device`` that returns the library's object of the chip.
     """
 
     name: str
@@ -56,43 +56,45 @@ class OpenBoard:
 
     @property
     def model(self) -> Any:
-        """The library's object of the chip."""
+        """Chip object of the vendor's library."""
         return part(self.device, self.getter)()
 
     @property
     def surface(self) -> Any:
-        """The part of the library for the chip."""
+        """Module of the vendor's library for the chip."""
         return part(self.vendor, self.chip.vendor_module.partition(".")[2])
 
     def configure(self, config: Mapping[str, Any], classes: Classes) -> None:
         """Configure the chip with ``config``.
 
         Raises:
-            VendorError: the library refuses it, or lacks what is needed.
+            VendorError: the library rejects the configuration, or is incompatible.
         """
-        live = configured(part(self.surface, "configuration"), config, self.chip, classes)
-        valid, why = part(self.surface, "validate_configuration")(live)
+        live = build_configuration(part(self.surface, "configuration"), config, self.chip, classes)
+        valid, reason = part(self.surface, "validate_configuration")(live)
         if not valid:
-            raise VendorError(f"samna refuses the configuration: {why}")
+            raise VendorError(f"samna rejects the configuration: {reason}")
         part(self.model, "apply_configuration")(live)
 
     def source_to(self, node: Any) -> Any:
-        """Return the library's buffer of events to send to ``node``."""
+        """Return a buffer of the library whose events are sent to ``node``."""
         return part(self.vendor, "graph.source_to")(node)
 
     def sink_from(self, node: Any) -> Any:
-        """Return the library's buffer of events that come from ``node``."""
+        """Return a buffer of the library that receives the events of ``node``."""
         return part(self.vendor, "graph.sink_from")(node)
 
     @contextmanager
     def measured(
         self, rate_hz: float | None, channels: Mapping[int, str]
     ) -> Iterator[dict[str, float]]:
-        """Fill the dictionary with mean power by name of the channel, W, at the end.
+        """Measure the mean power of each channel during the ``with`` block, W.
+
+        The returned dictionary is filled at the end of the block, by channel name.
 
         Args:
-            rate_hz: readings a second; None measures none.
-            channels: their names by number; others are called by their number.
+            rate_hz: readings per second; None disables the measurement.
+            channels: channel names by number; other channels are named by their number.
         """
         means: dict[str, float] = {}
         if rate_hz is None:
@@ -116,7 +118,7 @@ class OpenBoard:
 def power_at_rest(
     measured: AbstractContextManager[dict[str, float]], seconds: float
 ) -> dict[str, float]:
-    """Return the mean power by channel over ``seconds`` in which nothing is sent, W."""
+    """Return the mean power by channel, W, over ``seconds`` without input."""
     with measured as power:
         time.sleep(seconds)
     return power

@@ -1,4 +1,4 @@
-"""Fields that the chip files of both families have: the vendor's own names."""
+"""Fields of the chip files of both SynSense families: names in the vendor's tools."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["SynSenseChip"]
 
 
 class SynSenseChip(SpecBase):
-    """A chip that the vendor's library configures.
+    """Specification of a chip that the vendor's library configures.
 
     Attributes:
-        vendor_ids: names the vendor's tools have for the chip and its boards, lower case.
-        vendor_module: the vendor's configuration module.
-        vendor_note: what is uncertain about ``vendor_module``, and whether the vendor's tools
-            still know a board of the chip; empty where they do.
+        vendor_ids: names of the chip and its boards in the vendor's tools, lower case.
+        vendor_module: module of the vendor's library for the chip.
+        vendor_note: uncertainty about ``vendor_module``, or the fact that the vendor's tools no
+            longer support a board of the chip; empty if neither applies.
     """
 
     vendor_ids: tuple[Name, ...]

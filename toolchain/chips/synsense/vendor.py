@@ -1,12 +1,12 @@
-"""The vendor's library, reached for only when a user asks.
+"""Access to the vendor's library ``samna``, imported only on request.
 
-The ``samna`` wheel of the public package index is an installer stub: importing it runs pip. It is
-therefore never imported to see whether it is there; its installed files are looked at first.
+The ``samna`` wheel on the public package index is an installer stub: importing it runs pip. Its
+installed files are therefore checked before it is imported.
 
-This path has not met the real library: it was written against recordings of its attribute surface.
+This code has not been tested with the real library, only with recordings of its attributes.
 
-Source: documentation of sinabs and Rockpool, which fill these configurations attribute by
-attribute; the list of files of the samna wheels of the public index.
+Source: documentation of sinabs and Rockpool, which set these configurations attribute by
+attribute; the list of files of the samna wheels on the public index.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from typing import Any
 
 from toolchain.chips.synsense.spec import SynSenseChip
 from toolchain.diagnostics import VendorError
+from toolchain.report import plural
 
-__all__ = ["NOTES", "Classes", "assign", "configured", "library", "part", "to_samna"]
+__all__ = ["NOTES", "Classes", "assign", "build_configuration", "library", "part", "to_samna"]
 
 NOTES = "notes"
-"""Key in a configuration's plain data of what the vendor's tree has no place for."""
+"""Key of the entries in a plain configuration that have no attribute in the vendor's object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classes:
-    """Names of classes in the ``configuration`` modules of a family's chips.
+    """Class names in the ``configuration`` modules of a family's chips.
 
     Attributes:
-        roots: of a whole configuration; a chip's module has one of them.
-        items: of what a list that starts empty holds, by path of the list.
+        roots: classes of a whole configuration; a chip's module has one of them.
+        items: class of the items of each list that starts empty, by path of the list.
     """
 
     roots: tuple[str, ...]
@@ -40,28 +41,30 @@ class Classes:
 
 
 def to_samna(config: Mapping[str, Any], chip: SynSenseChip, classes: Classes) -> Any:
-    """Return a live vendor configuration with every value of ``config`` set on it.
+    """Return a configuration object of the vendor's library with all values of ``config``.
 
     Raises:
-        VendorError: samna is absent or a stub, has nothing for this chip, or its object does not
-            take a value of ``config``.
+        VendorError: samna is not installed or a stub, does not support this chip, or rejects a
+            value of ``config``.
     """
     library()
     try:
         module = import_module(chip.vendor_module).configuration
     except (ImportError, AttributeError):
         raise VendorError(
-            f"the samna that is installed has no {chip.vendor_module}.configuration; {chip.name} "
-            "needs another version of it"
+            f"the installed samna has no {chip.vendor_module}.configuration; {chip.name} needs "
+            "another version"
         ) from None
-    return configured(module, config, chip, classes)
+    return build_configuration(module, config, chip, classes)
 
 
-def configured(module: Any, config: Mapping[str, Any], chip: SynSenseChip, classes: Classes) -> Any:
-    """Return a configuration of the vendor's ``configuration`` module with ``config`` set on it.
+def build_configuration(
+    module: Any, config: Mapping[str, Any], chip: SynSenseChip, classes: Classes
+) -> Any:
+    """Return an object of the vendor's ``configuration`` module with all values of ``config``.
 
     Raises:
-        VendorError: the module has none, or its object does not take a value of ``config``.
+        VendorError: the module has no configuration class, or rejects a value of ``config``.
     """
     root = next((name for name in classes.roots if hasattr(module, name)), None)
     if root is None:
@@ -75,10 +78,10 @@ def configured(module: Any, config: Mapping[str, Any], chip: SynSenseChip, class
 
 
 def library(given: Any = None) -> Any:
-    """Return the vendor's library: ``given``, or the installed one if it is not the stub.
+    """Return the vendor's library: ``given``, or the installed one.
 
     Raises:
-        VendorError: samna is absent or a stub.
+        VendorError: samna is not installed, or a stub.
     """
     if given is not None:
         return given
@@ -87,16 +90,16 @@ def library(given: Any = None) -> Any:
 
 
 def part(whole: Any, path: str) -> Any:
-    """Return an attribute of an object of the vendor's, or of a part of it.
+    """Return an attribute of an object of the vendor's library by its dotted path.
 
     Raises:
-        VendorError: it is not there.
+        VendorError: the attribute does not exist.
     """
     found = whole
     for name in path.split("."):
         if not hasattr(found, name):
             where = getattr(whole, "__name__", type(whole).__name__)
-            raise VendorError(f"the samna that is installed has no {where}.{path}")
+            raise VendorError(f"the installed samna has no {where}.{path}")
         found = getattr(found, name)
     return found
 
@@ -107,16 +110,16 @@ def assign(
     """Set ``values`` on ``target``, attribute by attribute, and return it.
 
     Args:
-        target: an object of the vendor's, or a list of them.
-        values: by name of the attribute, or by index in the list as text. A mapping is set inside
-            the object that is there, a list of mappings inside the objects of the list that is
-            there, or in ``new`` ones; text is the name of a member of an enumeration.
-            An empty list leaves what is there. What stands under ``NOTES`` is not for the vendor.
-        new: makes an item of a list that starts empty, by path of the list.
-        path: where ``target`` is, for messages.
+        target: an object of the vendor's library, or a list of them.
+        values: values by attribute name, or by index in the list as text. A mapping sets attributes
+            of the existing object, a list of mappings those of the existing list's items, or of
+            items made by ``new``; text is the name of a member of an enumeration. An empty list
+            changes nothing. Entries under ``NOTES`` are skipped.
+        new: constructor of the items of a list that starts empty, by path of the list.
+        path: path of ``target``, for messages.
 
     Raises:
-        VendorError: an attribute, item or member is not there, or does not take its value.
+        VendorError: an attribute, item or member does not exist, or rejects its value.
     """
     for name, value in values.items():
         where = path + name
@@ -139,7 +142,9 @@ def assign(
 def _part(target: Any, name: str, where: str) -> Any:
     if name.isdecimal():
         if int(name) >= len(target):
-            raise VendorError(f"{where} is beyond the {len(target)} items of the vendor's list")
+            raise VendorError(
+                f"{where} is out of range: the vendor's list has {plural(len(target), 'item')}"
+            )
         return target[int(name)]
     if not hasattr(target, name):
         raise VendorError(f"the vendor's configuration has no attribute {where}")
@@ -150,7 +155,7 @@ def _assign_items(
     items: Any, values: Sequence[Any], new: Mapping[str, Callable[[], Any]], where: str
 ) -> None:
     if len(items) < len(values):
-        raise VendorError(f"{where} holds {len(items)} items, needs {len(values)}")
+        raise VendorError(f"{where} has {plural(len(items), 'item')}, needs {len(values)}")
     for index, value in enumerate(values):
         assign(items[index], value, new, f"{where}[{index}].")
 
@@ -166,7 +171,7 @@ def _set(target: Any, name: str, value: Any, where: str) -> None:
     try:
         setattr(target, name, value)
     except (TypeError, ValueError, AttributeError) as fault:
-        raise VendorError(f"{where} does not take its value: {fault}") from None
+        raise VendorError(f"{where} rejects its value: {fault}") from None
 
 
 def _require_samna() -> None:
@@ -176,10 +181,10 @@ def _require_samna() -> None:
         raise VendorError(
             "samna is not installed; it comes from the vendor, see the vendor's documentation"
         ) from None
-    # installing the stub compiles its one module, and pip lists the result, too
+    # pip also lists the bytecode of the stub's single module
     own = [f for f in files if f.parts[0] == "samna" and "__pycache__" not in f.parts]
     if len(own) <= 1:
         raise VendorError(
-            "the samna that is installed is the public index's installer stub, which runs pip when "
-            "it is imported; install the vendor's own wheel"
+            "the installed samna is the public index's installer stub, which runs pip when it is "
+            "imported; install the vendor's own wheel"
         )

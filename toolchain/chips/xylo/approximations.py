@@ -17,8 +17,8 @@ from toolchain.arrays import Array
 from toolchain.chips.allow import (
     EVERYWHERE,
     Approximation,
-    Changed,
-    approximated,
+    RewriteResult,
+    apply_approximations,
     each_neuron,
     lift_caps,
 )
@@ -36,7 +36,7 @@ from toolchain.report import plural
 __all__ = ["APPROXIMATIONS", "approximate"]
 
 
-def subtract(graph: Graph, chip: XyloChip) -> Changed:
+def subtract(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Replace reset to 0 by subtraction of the threshold."""
 
     def change(name: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -60,7 +60,7 @@ def _rest(graph: Graph, name: str, node: Neuron) -> str:
     return f", up to {part:.3g} % of the threshold after one input spike" if part > 0 else ""
 
 
-def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
+def chip_caps(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Raise the spike cap of neurons to the chip's own cap."""
     limits = chip.limits
 
@@ -71,7 +71,7 @@ def chip_caps(graph: Graph, chip: XyloChip) -> Changed:
     return lift_caps(graph, chip, cap_of)
 
 
-def no_floor(graph: Graph, chip: XyloChip) -> Changed:
+def no_floor(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Remove the floor of membranes."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -85,7 +85,7 @@ def no_floor(graph: Graph, chip: XyloChip) -> Changed:
     return each_neuron(graph, "v_min->none", change)
 
 
-def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
+def start_at_zero(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Start all membranes at 0."""
 
     def change(_: str, node: Neuron) -> tuple[str, Neuron] | None:
@@ -99,7 +99,7 @@ def start_at_zero(graph: Graph, chip: XyloChip) -> Changed:
     return each_neuron(graph, "v_init->zero", change)
 
 
-def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
+def fastest_synapse(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Pass instantaneous input through a synapse of dash 1.
 
     ``i = (i + x) / 2`` hands on all of x in the end: a half, a quarter, an eighth, and so on.
@@ -116,7 +116,7 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> Changed:
     return each_neuron(graph, "no_synapse->fastest_synapse", change)
 
 
-def slowest_leak(graph: Graph, chip: XyloChip) -> Changed:
+def slowest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Replace decays slower than the chip's, or none at all, by its largest dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
 
@@ -144,7 +144,7 @@ def _slowest(alpha: Array, top: int) -> Array:
     return np.where(dashes(alpha) > top + 0.5, 1 - 2.0**-top, alpha)
 
 
-def settle_biases(graph: Graph, chip: XyloChip) -> Changed:
+def settle_biases(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Move biases of weights to the neurons, as large as their current is in steady state."""
     if chip.limits.bias_width is None:
         return graph, ()
@@ -178,7 +178,7 @@ def _steps_to_settle(node: Membrane) -> int:
     return 1 if slowest <= 0.01 else int(np.ceil(np.log(0.01) / np.log(slowest)))
 
 
-def keep_hops(graph: Graph, chip: XyloChip) -> Changed:
+def keep_hops(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Replace every delay by the number of hops on the chip.
 
     A layer is placed as early as its shortest path from the input allows, and all other paths get
@@ -244,5 +244,5 @@ APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
     "delays->hops": keep_hops,
 }
 
-approximate = partial(approximated, "Xylo", APPROXIMATIONS)
-"""Rewrite a graph by the names of approximations; see ``allow.approximated``."""
+approximate = partial(apply_approximations, "Xylo", APPROXIMATIONS)
+"""Rewrite a graph by the names of approximations; see ``allow.apply_approximations``."""

@@ -9,7 +9,8 @@ Per step, for each neuron with its synapses ``s``::
 LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are read from the layer's own properties,
 whichever ``leak_mode`` it trains. Weights are (inputs, outputs), the transpose of torch's.
 
-ExpSynTorch, a synapse alone, is a MembraneReadout with alpha_mem = 0, whose membrane equals the current.
+ExpSynTorch, a synapse alone, is a MembraneReadout with alpha_mem = 0, whose membrane equals the
+current.
 
 Source: rockpool 3.1.0 as observed.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.synsense.boards import Board, Boards, Kind
+from toolchain.chips.synsense.boards import Board, BoardKind, Boards
 from toolchain.chips.synsense.vendor import Classes
 
 __all__ = ["BOARDS", "find_boards", "to_samna"]
@@ -18,8 +18,8 @@ BOARDS = Boards(
     title="Speck",
     classes=Classes(roots=("SpeckConfiguration", "DynapcnnConfiguration")),
     kinds={
-        "samna.speck2e": Kind(devices=("Speck2eTestBoard", "Speck2eDevKit")),
-        "samna.speck2f": Kind(devices=("Speck2fModuleDevKit", "Speck2fDevKit")),
+        "samna.speck2e": BoardKind(devices=("Speck2eTestBoard", "Speck2eDevKit")),
+        "samna.speck2f": BoardKind(devices=("Speck2fModuleDevKit", "Speck2fDevKit")),
     },
 )
 """samna has no boards of DynapCNN since its release 0.46; board names of Speck 2c-mini and 2d-mini

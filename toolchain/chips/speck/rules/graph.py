@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from toolchain.chips.rules.graph import GraphRules
-from toolchain.chips.rules.hints import checked
+from toolchain.chips.rules.hints import check_rules
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.speck.rules.graph_hints import advise
 from toolchain.chips.speck.rules.neurons import NEURONS
@@ -23,7 +23,7 @@ RULES: GraphRules[SpeckChip] = (*TOPOLOGY, *NEURONS)
 """The rules, in the order of their findings."""
 
 
-check_graph = partial(checked, rules=RULES, advise=advise)
+check_graph = partial(check_rules, rules=RULES, advise=advise)
 """Function that returns every finding about the layers of a graph, with hints."""
 
 computes = partial(fits, rules=RULES)

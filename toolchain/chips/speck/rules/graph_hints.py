@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from toolchain.chips.rules.findings import is_error
-from toolchain.chips.rules.hints import accepted, edited
+from toolchain.chips.rules.hints import helpful_approximations, helpful_edits
 from toolchain.chips.rules.trial import Case
 from toolchain.chips.speck.approximations import approximate
 from toolchain.chips.speck.spec import SpeckChip
@@ -31,8 +31,8 @@ def advise(case: GraphCase) -> Iterator[Remedy]:
     """Yield the remedies for an error."""
     if not is_error(case.finding):
         return
-    yield from edited(case, {case.finding.rule: [rewrite_layer]})
-    yield from accepted(case, APPROXIMATIONS, approximate)
+    yield from helpful_edits(case, {case.finding.rule: [rewrite_layer]})
+    yield from helpful_approximations(case, APPROXIMATIONS, approximate)
 
 
 def rewrite_layer(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
+from toolchain.chips.rules.hints import Edits, EditsOf, fitting_chips, helpful_edits, largest
 from toolchain.chips.rules.trial import Case
 from toolchain.chips.speck.lower.place import cores_that_fit, overfull_groups, text_of_ids
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
@@ -25,10 +25,12 @@ SpeckCase: TypeAlias = Case[SpeckProgram, SpeckChip]
 
 def advise(case: SpeckCase) -> Iterator[Remedy]:
     """Yield remedies: changes to the program, then another chip."""
-    yield from edited(case, EDITS)
+    yield from helpful_edits(case, EDITS)
     if case.finding.rule in ON_ANOTHER_CHIP:
         # chips that the vendor's tools no longer support are left out
-        yield from fitting(case.trial.elsewhere(edits.moved, lambda chip: not chip.vendor_note))
+        yield from fitting_chips(
+            case.trial.on_other_chips(edits.moved, lambda chip: not chip.vendor_note)
+        )
 
 
 # ---- smaller layers ----

@@ -10,13 +10,13 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.rules.findings import Findings, info
 from toolchain.chips.rules.graph import (
-    Fault,
     GraphRules,
+    NodeFault,
     comparison,
-    refused,
+    node_rule,
+    required_values,
+    reset_amount_differs,
     reset_of,
-    subtracts_other,
-    unusual,
 )
 from toolchain.chips.speck.faults import shape_text
 from toolchain.chips.speck.lower.dense import dense
@@ -31,11 +31,11 @@ __all__ = ["NEURONS"]
 def _unsupported_reset(node: Neuron) -> bool:
     """Return whether the reset is neither subtraction of the threshold nor return to zero."""
     zero = node.reset in ("value", "additive") and not np.any(node.v_reset)
-    subtract = node.reset == "subtract" and not subtracts_other(node)
+    subtract = node.reset == "subtract" and not reset_amount_differs(node)
     return node.reset_when != "same" or not (zero or subtract)
 
 
-integrate_and_fire = refused(
+integrate_and_fire = node_rule(
     "integrate_and_fire",
     Neuron,
     (
@@ -49,7 +49,7 @@ integrate_and_fire = refused(
 )
 
 
-reset = refused(
+reset = node_rule(
     "reset",
     Neuron,
     (
@@ -62,7 +62,7 @@ reset = refused(
 )
 
 
-def _several_values(field: str) -> Fault[Neuron]:
+def _several_values(field: str) -> NodeFault[Neuron]:
     """Return the fault for a field with several values among the neurons."""
 
     def values(node: Neuron) -> int:
@@ -75,7 +75,7 @@ def _several_values(field: str) -> Fault[Neuron]:
     )
 
 
-one_number_a_core = refused(
+one_number_a_core = node_rule(
     "one_number_a_core", Neuron, _several_values("v_threshold"), _several_values("v_min")
 )
 
@@ -84,7 +84,7 @@ def _floor(node: Neuron) -> float:
     return 0.0 if node.v_min is None else float(node.v_min.max())
 
 
-membrane_floor = refused(
+membrane_floor = node_rule(
     "membrane_floor",
     Neuron,
     (
@@ -94,10 +94,10 @@ membrane_floor = refused(
 )
 
 
-plain_neurons = refused(
+plain_neurons = node_rule(
     "plain_neurons",
     Neuron,
-    *unusual(v_leak=0, bias=0, spike_scale=1, gain=1),
+    *required_values(v_leak=0, bias=0, spike_scale=1, gain=1),
     (lambda node: node.max_spikes == 1, "is capped at 1 spike a step; {chip} has no such cap"),
     (
         lambda node: node.max_spikes not in (1, None),
@@ -137,7 +137,7 @@ def _unsupported_settings(node: Conv2d) -> str:
     return " and ".join(settings)
 
 
-square_pooling = refused(
+square_pooling = node_rule(
     "square_pooling",
     SumPool2d,
     (

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from toolchain.chips.rules.findings import Rule
-from toolchain.chips.rules.hints import advised, checked
+from toolchain.chips.rules.hints import check_rules, with_advice
 from toolchain.chips.rules.trial import Trial
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.cores import ASSIGNED, MEMORIES, core_count, placement
@@ -45,7 +45,7 @@ ALL = (*RULES, placement)
 """Rules that a program has to pass after a remedy."""
 
 
-check = partial(checked, rules=RULES, advise=advise, after=(placement,))
+check = partial(check_rules, rules=RULES, advise=advise, after=(placement,))
 """Function that returns every finding about a program, except about its placement (``place``)."""
 
 
@@ -53,4 +53,4 @@ def with_hints(
     findings: Iterable[Diagnostic], program: SpeckProgram, chip: SpeckChip
 ) -> tuple[Diagnostic, ...]:
     """Return the findings of ``place``, with hints that are tried when they are read."""
-    return advised(findings, Trial(subject=program, chip=chip, rules=ALL), advise)
+    return with_advice(findings, Trial(subject=program, chip=chip, rules=ALL), advise)

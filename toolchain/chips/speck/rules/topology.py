@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings
-from toolchain.chips.rules.graph import GraphRules, nodes, refused
+from toolchain.chips.rules.graph import GraphRules, node_rule, nodes
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.speck.lower.integers import sources
 from toolchain.chips.speck.rules.graph_sensor import input_pooling, sensor_first
@@ -34,7 +34,7 @@ AtNode: TypeAlias = At[Graph, SpeckChip, Node]
 
 KINDS = (Input, Output, Sensor, Conv2d, SumPool2d, Add, Neuron, AvgPool2d, Scale)
 
-node_kinds = refused(
+node_kinds = node_rule(
     "node_kinds",
     Node,
     (
@@ -53,7 +53,7 @@ node_kinds = refused(
 )
 
 
-feature_maps = refused(
+feature_maps = node_rule(
     "feature_maps",
     Input,
     (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolchain.chips.synsense.boards import Board, Boards, Kind
+from toolchain.chips.synsense.boards import Board, BoardKind, Boards
 from toolchain.chips.synsense.vendor import Classes
 from toolchain.chips.xylo.spec import XyloChip
 
@@ -18,7 +18,7 @@ __all__ = ["BOARDS", "XyloKind", "check_versions", "find_boards", "to_samna"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class XyloKind(Kind):
+class XyloKind(BoardKind):
     """Board type of a chip, and how a run on it ends.
 
     Attributes:

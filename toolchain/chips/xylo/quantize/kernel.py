@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "a907f3839aec"
+INLINED = "47db136b61b2"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

@@ -90,7 +90,7 @@ def guessed(found: SearchResult) -> Diagnostic:
     )
 
 
-def _known_levels(graph: Graph, scales: Mapping[str, Scale]) -> Iterator[Diagnostic]:
+def _known_levels(graph: Graph, scales: Mapping[str, QuantizationScale]) -> Iterator[Diagnostic]:
     for name, scale in scales.items():
         for weight in weights_of(graph, name) or ():
             node = graph[weight]

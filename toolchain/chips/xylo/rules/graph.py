@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from toolchain.chips.rules.graph import GraphRules
-from toolchain.chips.rules.hints import checked
+from toolchain.chips.rules.hints import check_rules
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.xylo.rules.graph_hints import advise
 from toolchain.chips.xylo.rules.neurons import NEURONS
@@ -24,7 +24,7 @@ RULES: GraphRules[XyloChip] = (*TOPOLOGY, *NEURONS, *TIMING)
 """Rules in the order of their findings."""
 
 
-check_graph = partial(checked, rules=RULES, advise=advise)
+check_graph = partial(check_rules, rules=RULES, advise=advise)
 """Return every finding about the real-valued graph."""
 
 computes = partial(fits, rules=RULES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from toolchain.chips.rules.findings import is_error
-from toolchain.chips.rules.hints import accepted
+from toolchain.chips.rules.hints import helpful_approximations
 from toolchain.chips.rules.trial import Case
 from toolchain.chips.xylo.approximations import approximate
 from toolchain.chips.xylo.rules.hints import has_bias
@@ -32,8 +32,8 @@ def advise(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:
     """Yield the remedies that were tried and remove an error."""
     if not is_error(case.finding):
         return
-    others = case.trial.elsewhere(lambda graph, _: graph, has_bias)
+    others = case.trial.on_other_chips(lambda graph, _: graph, has_bias)
     names = [there.chip.name for there in others if case.gone(there)]
     if names:
         yield Remedy(f"{' or '.join(names)} can do this")
-    yield from accepted(case, APPROXIMATIONS, approximate)
+    yield from helpful_approximations(case, APPROXIMATIONS, approximate)

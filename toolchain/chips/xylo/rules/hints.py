@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from toolchain.chips.rules.findings import some
-from toolchain.chips.rules.hints import Edits, EditsOf, edited, fitting, largest
+from toolchain.chips.rules.hints import Edits, EditsOf, fitting_chips, helpful_edits, largest
 from toolchain.chips.rules.trial import Case
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -32,7 +32,7 @@ def advise(case: XyloCase) -> Iterator[Remedy]:
     """Yield remedies: another chip, then edits of the program."""
     if case.finding.rule in ON_ANOTHER_CHIP:
         yield from other_chips(case)
-    yield from edited(case, EDITS)
+    yield from helpful_edits(case, EDITS)
 
 
 # ---- another chip ----
@@ -40,8 +40,8 @@ def advise(case: XyloCase) -> Iterator[Remedy]:
 
 def other_chips(case: XyloCase) -> Iterator[Remedy]:
     """Yield chips that fit the whole program, or else those without this finding."""
-    others = [*case.trial.elsewhere(edits.moved, has_bias)]
-    whole = [*fitting(others)]
+    others = [*case.trial.on_other_chips(edits.moved, has_bias)]
+    whole = [*fitting_chips(others)]
     enough = [there.chip.name for there in others if case.gone(there)]
     if enough and not whole:
         yield Remedy(f"{' or '.join(enough)} has enough of these")

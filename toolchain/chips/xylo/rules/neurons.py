@@ -12,11 +12,11 @@ from toolchain.chips.rules.findings import Findings, error, info
 from toolchain.chips.rules.graph import (
     GraphRules,
     comparison,
+    node_rule,
     nodes,
-    refused,
+    required_values,
+    reset_amount_differs,
     reset_of,
-    subtracts_other,
-    unusual,
 )
 from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.lower.aliases import received_by
@@ -32,7 +32,7 @@ __all__ = ["NEURONS", "neuron_bias"]
 AtNeuron: TypeAlias = At[Graph, XyloChip, Neuron]
 
 
-reset = refused(
+reset = node_rule(
     "reset",
     Neuron,
     (
@@ -40,16 +40,16 @@ reset = refused(
         lambda node: f"resets by {reset_of(node)!r}; {{chip}} supports 'subtract' only",
     ),
     (
-        lambda node: reset_of(node) == "subtract" and subtracts_other(node),
+        lambda node: reset_of(node) == "subtract" and reset_amount_differs(node),
         "reset_amount differs from v_threshold; {chip} stores one value for both",
     ),
 )
 
 
-potentials = refused(
+potentials = node_rule(
     "potentials",
     Neuron,
-    *unusual(v_leak=0, v_init=0, spike_scale=1, gain=1),
+    *required_values(v_leak=0, v_init=0, spike_scale=1, gain=1),
     (lambda node: node.v_min is not None, "has a membrane floor (v_min), {chip} has none"),
 )
 
@@ -101,7 +101,7 @@ def _need(alpha: Array, shifts: Array, worst: float, dt: float | None) -> str:
     return f"{float(time_constant(alpha[shifts == worst].flat[0], dt)):g} s {text}"
 
 
-linear_bias = refused(
+linear_bias = node_rule(
     "linear_bias",
     Linear,
     (
@@ -118,7 +118,7 @@ def neuron_bias(graph: Graph, chip: XyloChip) -> Findings:
         yield from _no_bias(graph, chip)
 
 
-_no_bias = refused(
+_no_bias = node_rule(
     "neuron_bias", Neuron, (lambda node: np.any(node.bias), "has a bias, {chip} has none")
 )
 

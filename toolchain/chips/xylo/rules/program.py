@@ -17,7 +17,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.rules.findings import Findings, Rule, at_most, parts
-from toolchain.chips.rules.hints import checked
+from toolchain.chips.rules.hints import check_rules
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.rules.hints import advise
@@ -164,7 +164,7 @@ RULES: tuple[Rule[XyloProgram, XyloChip], ...] = (
     *UNREACHED,
 )
 
-check = partial(checked, rules=RULES, advise=advise)
+check = partial(check_rules, rules=RULES, advise=advise)
 """Return every finding about a program."""
 
 takes = partial(fits, rules=RULES)
