@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class Severity(str, enum.Enum):
+class Severity(enum.StrEnum):
     """How much a finding matters.
 
     An ``error`` stops the deployment, a ``warning`` tells of changed behaviour with its size,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from toolchain.across_chips import ChipComparison
 from toolchain.chips.contract import Resource
 from toolchain.estimate import Estimate, Figure
+from toolchain.extras import needed_by
 from toolchain.runs.compare import Comparison
 from toolchain.runs.recording import Recording
 
-if TYPE_CHECKING:
+with needed_by("toolchain.plots"):
     from matplotlib.axes import Axes
 
 __all__ = ["plot_chips", "plot_comparison", "plot_power", "plot_raster", "plot_resources"]

@@ -30,7 +30,7 @@ UNCHECKED = "not checked: no calibration"
 """Note of a condition on data without calibration."""
 
 
-class Fidelity(str, enum.Enum):
+class Fidelity(enum.StrEnum):
     """How far a layer on the chip is the trained one, the strongest first; see ``ledger``."""
 
     EXACT = "exact"

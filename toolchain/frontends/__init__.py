@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from toolchain.extras import needed_by
 from toolchain.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def extract(
     seed: int = 0,
 ) -> Graph:
     """The Graph of what ``model`` computes; see ``toolchain.frontends.tracing.trace``."""
-    from toolchain.frontends.tracing.trace import extract as traced
+    with needed_by("toolchain.extract"):
+        from toolchain.frontends.tracing.trace import extract as traced
 
     return traced(model, sample, dt, check=check, seed=seed)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
+from toolchain.extras import needed_by
 from toolchain.frontends.files.contents import Content, Kind, look
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
@@ -78,7 +79,8 @@ def load(
     )
     _check(content, given)
     try:
-        return _READERS[content.kind](content, given)
+        with needed_by(f"reading {_printable(str(content.path))}"):
+            return _READERS[content.kind](content, given)
     except ModelFileError as fault:
         where, told = f"{content.path}", str(fault)
         told = told if told.startswith(where) else f"{where}: {told}"
