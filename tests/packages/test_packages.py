@@ -150,7 +150,7 @@ def editable(sdist, index, tmp_path_factory):
 # ---- without torch ----
 
 
-def test_the_wheel_works_without_torch(plain, tmp_path):
+def test_the_plain_wheel_works(plain, tmp_path):
     assert smoke(plain, tmp_path) == site_packages(plain)
     run([plain, "-c", "import toolchain"], tmp_path)
 
@@ -162,19 +162,19 @@ def test_the_wheel_works_without_torch(plain, tmp_path):
         ("plots", "toolchain.plots needs matplotlib: pip install 'snn-toolchain[report]'"),
     ],
 )
-def test_the_wheel_names_the_extra_that_is_missing(plain, module, message, tmp_path):
+def test_the_plain_wheel_names_the_extra_that_is_missing(plain, module, message, tmp_path):
     code = f"try:\n    import toolchain.{module}\nexcept ImportError as fault:\n    print(fault)"
     assert run([plain, "-c", code], tmp_path).strip() == message
 
 
-def test_the_wheel_without_torch_and_what_it_needs_are_small(plain):
+def test_the_plain_wheel_and_what_it_needs_are_small(plain):
     files = (path for path in site_packages(plain).rglob("*") if path.is_file())
     megabytes = sum(path.stat().st_size for path in files) / 1e6
     assert megabytes < MOST_MEGABYTES
 
 
 @pytest.mark.skipif(not PYTHONS, reason="PYTHONS names no further interpreter")
-def test_the_wheel_works_without_torch_on_other_pythons(wheel, tmp_path):
+def test_the_plain_wheel_works_on_other_pythons(wheel, tmp_path):
     for number, python in enumerate(PYTHONS):
         folder = tmp_path / str(number)
         folder.mkdir()
