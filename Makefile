@@ -2,6 +2,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
+# Another index on which pip finds torch, such as PyTorch's own of CPU builds.
+TORCH_INDEX :=
+PIP_TORCH := $(PIP)$(if $(TORCH_INDEX), --extra-index-url $(TORCH_INDEX))
+# Which tests of `make packages` run, as an expression of pytest -k; all unless given.
+PACKAGES :=
 CONFORMANCE := .venv-conformance
 CONFORMANCE_FILES := $(patsubst %,tests/oracles/requirements-%.txt,rockpool sinabs xylosim)
 # Frameworks whose networks walk in, each in an environment of its own: their pins conflict.
@@ -9,7 +14,7 @@ ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
-.PHONY: demo test check validation fuzz conformance vectors oracles bench compare \
+.PHONY: demo test check validation fuzz packages notebooks conformance vectors oracles bench compare \
 	shared-tokens clean
 
 demo: $(VENV)/.demo
@@ -30,6 +35,16 @@ validation: $(VENV)/.test
 # Twice ten thousand damaged files, of which `make test` reads some hundreds.
 fuzz: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m fuzz tests/fuzz -n 2
+
+# Builds wheel and source distribution, installs them in clean environments and uses them there.
+# `make packages PYTHONS='python3.12 python3.13'` tries the wheel on these as well.
+packages: $(VENV)/.test
+	TORCH_INDEX='$(TORCH_INDEX)' PYTHONS='$(PYTHONS)' \
+		$(BIN)/python -m pytest -m packages tests/packages -k '$(PACKAGES)' --durations 6
+
+# Runs a notebook in a Jupyter kernel and checks what it shows of every result.
+notebooks: .venv-notebooks/.ready
+	.venv-notebooks/bin/python -m pytest -p no:cacheprovider -m notebook tests/notebooks
 
 # Compares with other projects' simulators, in an environment of their own.
 conformance: $(CONFORMANCE)/.ready
@@ -84,31 +99,38 @@ $(VENV)/bin/python:
 	python3 -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[demo]'
+	$(BIN)/python $(PIP_TORCH) -c constraints.txt -e '.[demo]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[test]'
+	$(BIN)/python $(PIP_TORCH) -c constraints.txt -e '.[test]'
 	touch $@ $(VENV)/.demo
 
 $(CONFORMANCE)/.ready: pyproject.toml constraints.txt $(CONFORMANCE_FILES)
 	python3 -m venv $(CONFORMANCE)
-	$(CONFORMANCE)/bin/python $(PIP) -c constraints.txt -e '.[test]'
+	$(CONFORMANCE)/bin/python $(PIP_TORCH) -c constraints.txt -e '.[test]'
 	for file in $(CONFORMANCE_FILES); do \
 		$(CONFORMANCE)/bin/python $(PIP) --no-deps -r $$file || exit 1; \
 	done
 	touch $@
 
 # torch, numpy and this project come from $(VENV), by way of a .pth file
+PROJECT_PATH = $(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" \
+	% sysconfig.get_path("purelib"))'
+
+.venv-notebooks/.ready: tests/notebooks/requirements.txt | $(VENV)/.test
+	$(BIN)/python -m venv .venv-notebooks
+	$(PROJECT_PATH) > $$(echo .venv-notebooks/lib/python3*/site-packages)/project.pth
+	.venv-notebooks/bin/python $(PIP) -r $<
+	touch $@
+
 .venv-oracles/%/.ready: tests/oracles/requirements-%.txt | $(VENV)/.test
 	$(BIN)/python -m venv .venv-oracles/$*
-	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" \
-		% sysconfig.get_path("purelib"))' \
-		> $$(echo .venv-oracles/$*/lib/python3*/site-packages)/project.pth
+	$(PROJECT_PATH) > $$(echo .venv-oracles/$*/lib/python3*/site-packages)/project.pth
 	.venv-oracles/$*/bin/python $(PIP) --no-deps -r $<
 	touch $@
 
 .PRECIOUS: .venv-oracles/%/.ready
 
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles build dist out *.egg-info
+	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles .venv-notebooks build dist out *.egg-info

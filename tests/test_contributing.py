@@ -1,13 +1,14 @@
 """CONTRIBUTING.md, SECURITY.md and CITATION.cff are true of this tree."""
 
 import re
+import tomllib
 from pathlib import Path
 
-import pytest
 from ruamel.yaml import YAML
 
 from tests import test_docs, test_layers
 from tests.cases import each
+from toolchain import __version__
 from toolchain.chips.plugins import BUILT_IN
 
 ROOT = Path(__file__).parent.parent
@@ -86,7 +87,6 @@ def test_one_command_for_one_test_names_tests_that_exist():
 
 
 def pyproject():
-    tomllib = pytest.importorskip("tomllib")
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -103,5 +103,6 @@ def test_the_citation_has_what_the_format_requires_and_agrees_with_the_project()
     assert citation["cff-version"] == "1.2.0"
     assert all("name" in author for author in citation["authors"])
     project = pyproject()["project"]
-    assert (citation["title"], citation["version"]) == (project["name"], project["version"])
+    assert (citation["title"], citation["version"]) == (project["name"], __version__)
+    assert project["dynamic"] == ["version"]
     assert citation["license"] == project["license"]

@@ -15,6 +15,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 # file, for types too. There are no exceptions.
 ORDER = (
     "arrays",
+    "extras",
     "report",
     "atomic",
     "diagnostics",

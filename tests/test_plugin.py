@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,6 @@ def test_the_toy_family_passes_the_kit(installed):
 
 
 def test_the_table_of_what_is_built_in_is_that_of_our_own_metadata():
-    tomllib = pytest.importorskip("tomllib")  # new in Python 3.11
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     table = {group: dict(names) for group, names in plugins.BUILT_IN.items()}
     assert project["entry-points"] == table

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class Severity(str, enum.Enum):
+class Severity(enum.StrEnum):
     """Severity of a finding.
 
     An ``error`` stops the deployment, a ``warning`` reports changed behaviour with its size, an

@@ -6,18 +6,19 @@ A layer has the same colour in every picture, numbers the same form as in the ta
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from toolchain.across_chips import ChipComparison
 from toolchain.chips.contract import Resource
 from toolchain.estimate import Estimate, Figure
+from toolchain.extras import needed_by
 from toolchain.report import count, plural
 from toolchain.runs.compare import RUNS, Comparison
 from toolchain.runs.recording import Recording
 
-if TYPE_CHECKING:
+with needed_by("toolchain.plots"):
     from matplotlib.axes import Axes
 
 __all__ = ["plot_chips", "plot_comparison", "plot_power", "plot_raster", "plot_resources"]

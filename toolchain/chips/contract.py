@@ -15,9 +15,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
-
-from typing_extensions import Self
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from toolchain.arrays import Array, Shape
 from toolchain.diagnostics import Diagnostic

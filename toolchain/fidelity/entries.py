@@ -30,7 +30,7 @@ UNCHECKED = "not checked: no calibration"
 """Note of a condition on data without calibration."""
 
 
-class Fidelity(str, enum.Enum):
+class Fidelity(enum.StrEnum):
     """Fidelity of a layer on the chip to the trained one, the strongest first; see ``ledger``."""
 
     EXACT = "exact"

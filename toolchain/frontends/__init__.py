@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from toolchain.extras import needed_by
 from toolchain.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def extract(
     >>> print(graph.dt, graph.shape("output"))
     0.001 (2,)
     """
-    from toolchain.frontends.tracing.trace import extract as trace_model
+    with needed_by("toolchain.extract"):
+        from toolchain.frontends.tracing.trace import extract as trace_model
 
     return trace_model(model, sample, dt, check=check, seed=seed)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import PrivateAttr, StringConstraints
-from typing_extensions import Self
 
 from toolchain.hardware.power import Power
 from toolchain.hardware.quantity import (

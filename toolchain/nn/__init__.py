@@ -7,44 +7,47 @@ Arrays are ``(batch, time, *features)``; the ``...Squeeze`` layers take ``(batch
 for training only.
 """
 
-from toolchain.nn.activation import (
-    MaxSpike,
-    MembraneReset,
-    MembraneSubtract,
-    MultiSpike,
-    ResetFn,
-    SingleSpike,
-    SpikeFn,
-)
-from toolchain.nn.adaptive import ALIF
-from toolchain.nn.convert import Network, from_model
-from toolchain.nn.cuba import CubaLIF
-from toolchain.nn.dropout import TimeStepDropout
-from toolchain.nn.dvs import Crop2d, DVSLayer, FlipDims
-from toolchain.nn.lif_torch import LIFTorch
-from toolchain.nn.linear import LinearTorch
-from toolchain.nn.merge import Merge
-from toolchain.nn.module import Constant, TorchModule
-from toolchain.nn.normalize import normalize_weights
-from toolchain.nn.pooling import SumPool2d
-from toolchain.nn.recurrent import IAFRecurrent, LIFRecurrent
-from toolchain.nn.relu import NeuromorphicReLU
-from toolchain.nn.reshape import FlattenTime, UnflattenTime
-from toolchain.nn.sequential import TorchSequential
-from toolchain.nn.spiking import IAF, LIF, ExpLeak
-from toolchain.nn.squeeze import ExpLeakSqueeze, IAFSqueeze, LIFSqueeze, Squeeze
-from toolchain.nn.state import StatefulLayer, detach_states, reset_states, zero_grad
-from toolchain.nn.surrogate import (
-    Boxcar,
-    Heaviside,
-    MultiGaussian,
-    PeriodicExponential,
-    PeriodicExponentialTorch,
-    SingleExponential,
-    StepPWL,
-    SurrogateFn,
-)
-from toolchain.nn.synnet import SynNet
+from toolchain.extras import needed_by
+
+with needed_by("toolchain.nn"):
+    from toolchain.nn.activation import (
+        MaxSpike,
+        MembraneReset,
+        MembraneSubtract,
+        MultiSpike,
+        ResetFn,
+        SingleSpike,
+        SpikeFn,
+    )
+    from toolchain.nn.adaptive import ALIF
+    from toolchain.nn.convert import Network, from_model
+    from toolchain.nn.cuba import CubaLIF
+    from toolchain.nn.dropout import TimeStepDropout
+    from toolchain.nn.dvs import Crop2d, DVSLayer, FlipDims
+    from toolchain.nn.lif_torch import LIFTorch
+    from toolchain.nn.linear import LinearTorch
+    from toolchain.nn.merge import Merge
+    from toolchain.nn.module import Constant, TorchModule
+    from toolchain.nn.normalize import normalize_weights
+    from toolchain.nn.pooling import SumPool2d
+    from toolchain.nn.recurrent import IAFRecurrent, LIFRecurrent
+    from toolchain.nn.relu import NeuromorphicReLU
+    from toolchain.nn.reshape import FlattenTime, UnflattenTime
+    from toolchain.nn.sequential import TorchSequential
+    from toolchain.nn.spiking import IAF, LIF, ExpLeak
+    from toolchain.nn.squeeze import ExpLeakSqueeze, IAFSqueeze, LIFSqueeze, Squeeze
+    from toolchain.nn.state import StatefulLayer, detach_states, reset_states, zero_grad
+    from toolchain.nn.surrogate import (
+        Boxcar,
+        Heaviside,
+        MultiGaussian,
+        PeriodicExponential,
+        PeriodicExponentialTorch,
+        SingleExponential,
+        StepPWL,
+        SurrogateFn,
+    )
+    from toolchain.nn.synnet import SynNet
 
 __all__ = [
     "ALIF",

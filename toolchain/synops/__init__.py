@@ -5,16 +5,19 @@ over timesteps and samples, with dt in seconds; ``SNNAnalyzer`` counts synops pe
 whole length, with dt in milliseconds.
 """
 
-from toolchain.synops.analyzer import SNNAnalyzer
-from toolchain.synops.counter import SynOpCounter
-from toolchain.synops.hooks import (
-    SynopsHooks,
-    firing_rate_hook,
-    firing_rate_per_neuron_hook,
-    input_diff_hook,
-    register_synops_hooks,
-)
-from toolchain.synops.losses import firing_rate_loss, layer_synops_loss, total_synops_loss
+from toolchain.extras import needed_by
+
+with needed_by("toolchain.synops"):
+    from toolchain.synops.analyzer import SNNAnalyzer
+    from toolchain.synops.counter import SynOpCounter
+    from toolchain.synops.hooks import (
+        SynopsHooks,
+        firing_rate_hook,
+        firing_rate_per_neuron_hook,
+        input_diff_hook,
+        register_synops_hooks,
+    )
+    from toolchain.synops.losses import firing_rate_loss, layer_synops_loss, total_synops_loss
 
 __all__ = [
     "SNNAnalyzer",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
+from toolchain.extras import needed_by
 from toolchain.frontends.files.contents import Content, FileKind, identify
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
@@ -90,7 +91,8 @@ def load(
     )
     _check_options(content, options)
     try:
-        return _READERS[content.kind](content, options)
+        with needed_by(f"reading {_printable(str(content.path))}"):
+            return _READERS[content.kind](content, options)
     except ModelFileError as fault:
         where, message = f"{content.path}", str(fault)
         message = message if message.startswith(where) else f"{where}: {message}"
