@@ -261,7 +261,7 @@ def test_the_cap_holds_for_the_sum():
 
 
 def test_the_cap_of_the_sum_is_told_with_all_that_it_holds_for():
-    text = "exact while no neuron spikes more than 31 times a step, those of {} that it passes on "
+    text = "exact while no neuron spikes more than 31 times a step, spikes passed on from {} "
     assert messages(net(NESTED), "spike_caps") == [
         "b: " + text.format("'a'") + "included",
         "c: " + text.format("'a' and 'b'") + "included",

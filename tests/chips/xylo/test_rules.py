@@ -487,8 +487,8 @@ LOOP = (
     "publication states that xylo_a2 does the same\n  source: xylosim 0.1.3 as observed"
 )
 BACK = (
-    "back to a lower neuron id, whose turn in the step is over: it sends these spikes on, but they "
-    "do not count towards its own limit of 31 and its own alias does not get them"
+    "to a lower neuron id, which was processed earlier in the step: it delivers these spikes, but "
+    "they do not count towards its limit of 31 and are not passed to its own alias"
     "\n  source: xylosim 0.1.3 as observed"
 )
 

@@ -399,7 +399,7 @@ def test_a_state_of_another_batch_is_refused():
 def test_pending_spikes_beyond_the_cap_are_refused():
     program = quiet()
     state = started(program, pending_spikes=[32, 0])
-    with pytest.raises(ValueError, match=r"pending_spikes must lie in 0\.\.31, got 0\.\.32"):
+    with pytest.raises(ValueError, match=r"pending_spikes must be in 0\.\.31, got 0\.\.32"):
         simulate(program, np.zeros((3, 1)), state=state)
 
 
