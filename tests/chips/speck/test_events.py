@@ -141,7 +141,7 @@ def test_steps_that_do_not_go_with_the_events_are_refused(fields, message):
 
 def test_events_without_the_length_of_a_step_and_rasters_with_steps_are_refused():
     nameless = chain((1, 1, 1), {"outputs": 1, "kernel": 1}, dt=None)
-    with pytest.raises(ValueError, match="event arrays need dt="):
+    with pytest.raises(ValueError, match="event arrays need the length of a step: dt="):
         simulate(nameless, stream((0, 0, 0, 0)))
     with pytest.raises(ValueError, match="steps requires event arrays"):
         simulate(nameless, np.zeros((1, 1, 1, 1)), steps=1)

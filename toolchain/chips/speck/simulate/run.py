@@ -137,7 +137,7 @@ def _samples(
     dt = program.dt if dt is None else dt
     if are_events(spikes):
         if dt is None:
-            raise ValueError("event arrays need dt=..., the length of a step in s")
+            raise ValueError("event arrays need the length of a step: dt=... in s")
         length = in_microseconds(dt)
         return EventArrays(spikes, program.input_shape, length, steps), length
     if steps is not None:
