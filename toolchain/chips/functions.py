@@ -81,6 +81,10 @@ class Bound(OnChip, Generic[P, C]):
         """Bind ``program`` to the chip of ``family``."""
         self._program, self._family = program, family
 
+    def __repr__(self) -> str:
+        """Return the name of the chip."""
+        return f"Bound({self.chip.name!r})"
+
     @property
     def program(self) -> P:
         """Program, of a type of the family."""
@@ -176,6 +180,10 @@ class FamilyOf(Family, Generic[P, C]):
     def __init__(self, chip: C) -> None:
         """Bind the family to ``chip``; call ``on`` instead, which checks the chip's family."""
         self._chip = chip
+
+    def __repr__(self) -> str:
+        """Return the names of family and chip."""
+        return f"{type(self).__name__}({self.chip.name!r})"
 
     @property
     def chip(self) -> C:

@@ -10,6 +10,7 @@ from typing import Any
 
 from toolchain.estimate.figure import Figure
 from toolchain.hardware import Overlay, Price, Source, write_overlay
+from toolchain.report import Brief
 
 __all__ = ["Calibration", "Fitted", "Residual"]
 
@@ -61,8 +62,8 @@ class Residual:
     fitted_uw: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Calibration(Brief):
     """Prices of a chip, fitted to readings by ``calibrate``.
 
     Attributes:

@@ -10,6 +10,7 @@ from toolchain.estimate.costs import LayerCost
 from toolchain.estimate.figure import Figure
 from toolchain.estimate.pricing import saved_by_clock
 from toolchain.hardware import SpecBase
+from toolchain.report import Brief
 
 __all__ = ["Suggestion", "dominating_layers", "slower_clock"]
 
@@ -17,8 +18,8 @@ MOST = 0.5
 """Layers are listed until they make up this part of the dynamic power."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Suggestion(Brief):
     """One way to reduce the power, or to keep up.
 
     Attributes:

@@ -11,6 +11,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.fidelity.ledger import Effect
 from toolchain.ir import Graph, Neuron
+from toolchain.report import Brief
 from toolchain.runs.activity import Activity, mean_activity
 from toolchain.runs.recording import LayerRecord, Recording, aligned
 
@@ -22,8 +23,8 @@ MOST = 4_000_000
 RunFunction = Callable[[Array], Recording]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trace:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Trace(Brief):
     """Effect of each layer, and the outputs of the trained network and of the chip.
 
     Attributes:

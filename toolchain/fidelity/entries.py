@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
-from toolchain.report import percent, shown
+from toolchain.report import Brief, percent, shown
 
 __all__ = [
     "UNCHECKED",
@@ -45,8 +45,8 @@ def weakest(fidelities: Iterable[Fidelity]) -> Fidelity:
     return max(fidelities, key=order.index, default=Fidelity.EXACT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Change(Brief):
     """One difference between a layer as trained and as it is on the chip.
 
     Attributes:
@@ -120,8 +120,8 @@ class Effect:
     one_by_one: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Entry(Brief):
     """One layer in the ledger.
 
     Attributes:

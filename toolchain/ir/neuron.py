@@ -52,7 +52,7 @@ def time_constant(alpha: npt.ArrayLike, dt: float) -> Array:
         return np.asarray(dt / np.abs(np.log(np.asarray(alpha, dtype=np.float64))))
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Membrane(Node):
     """A leaky membrane behind an optional synapse: the base of Neuron and MembraneReadout.
 
@@ -126,7 +126,7 @@ class Membrane(Node):
         return self.shape
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Neuron(Membrane):
     """A spiking neuron.
 
@@ -198,7 +198,7 @@ class Neuron(Membrane):
             raise ValueError("Neuron.reset_when 'next_corrected' needs reset 'subtract'")
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class MembraneReadout(Membrane):
     """A membrane that never spikes; its output is ``v`` after the step's update.
 

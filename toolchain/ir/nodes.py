@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from toolchain.arrays import Array, Shape
+from toolchain.report import Brief
 
 __all__ = [
     "Add",
@@ -35,8 +36,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Node:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
+class Node(Brief):
     """Base class of all nodes: one operation of the network.
 
     Attributes:
@@ -86,7 +87,7 @@ def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return int(first), int(second)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Input(Node):
     """The input of the network: non-negative integer spike counts of ``shape`` a timestep.
 
@@ -98,7 +99,7 @@ class Input(Node):
     FAN_IN: ClassVar[tuple[int, int | None]] = (0, 0)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Output(Node):
     """An output of the network: the result of the node that feeds it.
 
@@ -109,7 +110,7 @@ class Output(Node):
     """
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Identity(Node):
     """A layer that does nothing at inference; ``was`` is the name of the layer in training.
 
@@ -120,7 +121,7 @@ class Identity(Node):
     was: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Add(Node):
     """The sum of its inputs, which all have one shape. The only node with several inputs.
 
@@ -134,7 +135,7 @@ class Add(Node):
     FAN_IN: ClassVar[tuple[int, int | None]] = (2, None)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Flatten(Node):
     """All features on one axis, in C order (channel, then row, then column).
 
@@ -147,7 +148,7 @@ class Flatten(Node):
         return (prod(input_shape),)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Linear(Node):
     """``y = W x + b``.
 
@@ -186,7 +187,7 @@ def _check_bias(node: Linear | Conv1d | Conv2d, outputs: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Scale(Node):
     """``y = scale x``, feature by feature.
 
@@ -216,7 +217,7 @@ class Scale(Node):
         return input_shape
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Conv1d(Node):
     """Cross-correlation with zero padding, as ``torch.nn.Conv1d`` computes it.
 
@@ -267,7 +268,7 @@ class Conv1d(Node):
         return (outputs, length)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Conv2d(Node):
     """Cross-correlation with zero padding, as ``torch.nn.Conv2d`` computes it.
 
@@ -329,7 +330,7 @@ class Conv2d(Node):
         return (self.weight.shape[0], *size)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class SumPool2d(Node):
     """The sum of each ``kernel`` window; rows and columns beyond the last full window are omitted.
 
@@ -368,7 +369,7 @@ class SumPool2d(Node):
         return (input_shape[0], height, width)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class AvgPool2d(SumPool2d):
     """The mean of each ``kernel`` window, otherwise as ``SumPool2d``.
 
@@ -377,7 +378,7 @@ class AvgPool2d(SumPool2d):
     """
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class BatchNorm(Node):
     r"""``y = gamma (x - mean) / sqrt(var + eps) + beta`` per channel, with stored statistics.
 

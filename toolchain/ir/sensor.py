@@ -14,7 +14,7 @@ from toolchain.ir.nodes import Node
 __all__ = ["Sensor", "sense"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Sensor(Node):
     """Event maps of a camera: merged, pooled, cropped and mirrored, in the order of the fields.
 

@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from typing import Any
 
+from toolchain.report import Brief
+
 __all__ = ["Activity", "LayerActivity", "mean_activity", "spikes_per_step", "step_length"]
 
 MOST_LAYERS = 10_000
 """Largest number of layers in data from a file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerActivity:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LayerActivity(Brief):
     """Activity of one layer, averaged over samples and timesteps.
 
     Attributes:
@@ -58,8 +60,8 @@ class LayerActivity:
             raise ValueError(f"active of {self.name!r} must be in 0..1, got {self.active}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Activity(Brief):
     """Activity of a program, layer by layer.
 
     Attributes:

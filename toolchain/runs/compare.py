@@ -23,6 +23,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.report import (
+    Brief,
     Column,
     Described,
     Sheet,
@@ -42,8 +43,8 @@ __all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
 REFERENCE, QUANTIZED, CLOCKED = "reference", "quantized", "clocked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerComparison:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LayerComparison(Brief):
     """Spikes of one layer, all samples together.
 
     Attributes:

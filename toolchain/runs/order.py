@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from toolchain.report import Brief
+
 __all__ = ["OrderSpread"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderSpread:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OrderSpread(Brief):
     """Effect of the order of simultaneous events on a run, all samples together.
 
     Attributes:

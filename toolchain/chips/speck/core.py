@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from toolchain.arrays import Array
 from toolchain.chips.speck import faults
+from toolchain.report import Brief
 
 __all__ = ["Array", "Destination", "MapShape", "SpeckCore", "kernel_words"]
 
@@ -68,8 +69,8 @@ class Destination:
         return f"{self.layer} ({', '.join(changes)})" if changes else self.layer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SpeckCore:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SpeckCore(Brief):
     r"""One core: a convolution, its integrate-and-fire neurons and its destinations.
 
     Attributes:

@@ -14,12 +14,13 @@ from toolchain.chips.speck import faults
 from toolchain.chips.speck.core import Array, Destination, SpeckCore, kernel_words
 from toolchain.chips.speck.readout import Readout
 from toolchain.chips.speck.sensor import SpeckSensor
+from toolchain.report import Brief
 
 __all__ = ["Array", "Destination", "SpeckCore", "SpeckProgram", "kernel_words"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SpeckProgram:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SpeckProgram(Brief):
     """The complete configuration of one chip.
 
     Attributes:

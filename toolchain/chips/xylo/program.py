@@ -32,6 +32,7 @@ from toolchain.chips.xylo.faults import (
 from toolchain.chips.xylo.population import Population, population_faults, whole
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.specification import program_fields
+from toolchain.report import Brief
 
 __all__ = ["Population", "XyloProgram"]
 
@@ -39,8 +40,8 @@ Int8: TypeAlias = npt.NDArray[np.int8]
 Int16: TypeAlias = npt.NDArray[np.int16]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class XyloProgram:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class XyloProgram(Brief):
     """The integers of one Xylo core.
 
     Attributes:

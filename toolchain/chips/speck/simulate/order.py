@@ -20,6 +20,7 @@ from toolchain.chips.speck.simulate.events import are_events, event_array
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.raster import Rasters
 from toolchain.chips.speck.simulate.run import simulate
+from toolchain.report import Brief
 
 __all__ = ["OrderSensitivity", "order_sensitivity"]
 
@@ -27,8 +28,8 @@ _RASTER_DT = 1e-3
 """Length of a step of a raster without dt, s; its value has no effect on the results."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OrderSensitivity:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class OrderSensitivity(Brief):
     """Spike counts of a sample under several orders of its events.
 
     Attributes:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.readout import MODES, Readout
+from toolchain.report import Brief
 
 __all__ = ["MOST", "ReadoutRecord", "ReadoutWord", "read_out", "unpack_word"]
 
@@ -29,8 +30,8 @@ MOST = 0xFFFF
 """The largest count or average, 16 bit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReadoutRecord:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ReadoutRecord(Brief):
     """Output of the readout block at every tick.
 
     Attributes:

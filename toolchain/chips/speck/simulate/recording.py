@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.report import Brief
 
 __all__ = ["SpeckLayerRecord", "SpeckRecording", "squeeze_map"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SpeckLayerRecord:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SpeckLayerRecord(Brief):
     """Spikes and membranes of one layer at every step.
 
     Attributes:
@@ -38,8 +39,8 @@ class SpeckLayerRecord:
     v_mem: Array
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SpeckRecording:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SpeckRecording(Brief):
     """Result of one simulation, by names of the cores.
 
     Attributes:

@@ -18,12 +18,13 @@ import numpy.typing as npt
 
 from toolchain.chips.compiled.threads import each, parts
 from toolchain.chips.xylo.program import XyloProgram
+from toolchain.report import Brief
 
 __all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class XyloState:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class XyloState(Brief):
     """State of a core between two steps, batch first.
 
     Attributes:
@@ -67,8 +68,8 @@ class XyloState:
         return cls(**{n: np.concatenate([getattr(s, n) for s in states]) for n in names})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class XyloRecording:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class XyloRecording(Brief):
     """Result of a simulation, batch first; T is the number of steps.
 
     Attributes:
