@@ -198,8 +198,7 @@ def test_the_source_distribution_installs(tested, tmp_path):
 
 def test_the_source_distribution_passes_its_own_tests(sdist, tested, tmp_path):
     source = unpacked(sdist, tmp_path)
-    command = [tested, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
-    run([*command, "-p", "no:cacheprovider"], source)
+    run([tested, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"], source)
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
