@@ -99,7 +99,7 @@ def assemble(
     ...     not_priced=["pads driven by output spikes"],
     ... )
     >>> print(estimate.idle_power)
-    1144 µW (995.7 to 1320, derived)
+    1 144 µW (995.7 to 1 320, derived)
     >>> print(estimate.dynamic_power)
     0.5 to 46.5 µW (assumed)
     """

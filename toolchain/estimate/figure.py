@@ -32,7 +32,7 @@ class Figure:
 
     >>> idle = Figure(low=216, nominal=250, high=300, unit="µW", basis="measured")
     >>> print(idle + Figure(low=10, nominal=None, high=930, unit="µW", basis="assumed"))
-    226 to 1230 µW (assumed)
+    226 to 1 230 µW (assumed)
     >>> print(idle.times(2e-3, "µJ/step"))
     0.5 µJ/step (0.432 to 0.6, measured)
     """

@@ -47,7 +47,7 @@ class Estimate(Described):
     >>> deployment = deploy(Graph.chain(nodes, dt=1e-3), "speck2f")
     >>> estimate = deployment.estimate(rates={"input": 50.0, "if": 20.0}, steps=100)
     >>> print(estimate.idle_power)
-    1144 µW (995.7 to 1320, derived)
+    1 144 µW (995.7 to 1 320, derived)
     >>> isinstance(estimate, Estimate), estimate.basis, f"{estimate.synops_per_second:.0f} synop/s"
     (True, 'assumed', '300 synop/s')
     """

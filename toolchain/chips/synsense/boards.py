@@ -27,6 +27,11 @@ class Board:
     Attributes:
         name: type of the board and its number among boards of this type, ``"TestBoard:0"``.
         info: the vendor's description of the board.
+
+    >>> from types import SimpleNamespace
+    >>> board = Board(name="XyloA2TestBoard:0", info=SimpleNamespace(serial_number="17"))
+    >>> board.name, board.info.serial_number
+    ('XyloA2TestBoard:0', '17')
     """
 
     name: str

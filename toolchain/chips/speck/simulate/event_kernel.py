@@ -29,7 +29,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "0f2480bb2b18"
+INLINED = "92a6c71753dc"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

@@ -89,7 +89,7 @@ def run(
     ...     run(program, [[1], [0]], samna=no_board)
     ... except VendorError as error:
     ...     print(error)
-    no XyloA2TestBoard, a board of xylo_a2, is free; free boards: none
+    no XyloA2TestBoard (board of xylo_a2) is free; free boards: none
     """
     chip = BOARDS.chip(program.chip)
     counts = as_counts(program, raster)
@@ -132,7 +132,7 @@ def read_power(
     ...     read_power(program, seconds=2.0, samna=no_board)
     ... except VendorError as error:
     ...     print(error)
-    no XyloA2TestBoard, a board of xylo_a2, is free; free boards: none
+    no XyloA2TestBoard (board of xylo_a2) is free; free boards: none
     """
     with _loaded(program, board, samna) as found:
         return power_at_rest(_measured(found, rate_hz), seconds)
