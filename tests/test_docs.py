@@ -104,4 +104,4 @@ def test_the_comparison_is_the_one_recorded():
     from benchmarks import xylo_quantizers
 
     recorded = json.loads(xylo_quantizers.RECORD.read_text(encoding="utf-8"))
-    assert f"{xylo_quantizers.told(recorded)}\n" in XYLO
+    assert f"{xylo_quantizers.section(recorded)}\n" in XYLO

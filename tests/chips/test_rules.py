@@ -191,7 +191,7 @@ def untried():
 
 def test_remedies_are_tried_once_when_they_are_first_read():
     finding, tried = untried()
-    assert repr(finding).endswith("advice=<not tried>)")
+    assert repr(finding.advice) == "<not tried>"
     assert hash(finding) == hash(untried()[0])
     assert tried == []
     assert finding.hint == "core 3 fits; or accept it"
@@ -263,7 +263,7 @@ def test_the_most_telling_of_one_error_tries_nothing():
 )
 def test_whether_a_graph_is_taken_is_asked_of_the_rules_alone(family, chip, graph):
     found = family.check_graph(graph, chip)
-    assert repr(found[0]).endswith("advice=<not tried>)")
+    assert repr(found[0].advice) == "<not tried>"
     assert not family.computes(graph, chip)
     assert family.computes(
         graph.replace({found[0].where: replace(graph[found[0].where], compare="ge")}), chip

@@ -35,8 +35,8 @@ def test_a_neuron_that_fires_above_fires_at_its_threshold():
     after, findings = changed(one({"compare": "gt"}), "gt->ge")
     assert after["spk"].compare == "ge"
     assert findings == [
-        "spk: fires above its threshold and on speck2f at it; this adds a spike where a membrane "
-        "equals its threshold exactly"
+        "spk: spikes when v_mem > v_threshold, on speck2f when v_mem >= v_threshold; this adds a "
+        "spike wherever both are equal"
     ]
 
 
@@ -44,8 +44,7 @@ def test_a_cap_is_lifted():
     after, findings = changed(one({"max_spikes": 2}), "spike_cap->chip_cap")
     assert after["spk"].max_spikes is None
     assert findings == [
-        "spk: spikes twice a timestep at most, on speck2f as often as its membrane has the "
-        "threshold"
+        "spk: spikes at most twice per timestep, on speck2f once per multiple of its threshold"
     ]
 
 
@@ -55,8 +54,8 @@ def test_a_late_reset_is_done_at_once(fields):
     after, findings = changed(graph, "delayed_reset->same_step")
     assert after["spk"].reset_when == "same"
     assert after["spk"].reset == graph["spk"].reset
-    assert [text[:59] for text in findings] == [
-        "spk: is reset in the timestep after a spike and on speck2f "
+    assert [text.rpartition(": ")[0] for text in findings] == [
+        "spk: is reset in the timestep after a spike, on speck2f in the same timestep"
     ]
 
 

@@ -108,7 +108,8 @@ REFUSED = [
     (
         "fires above",
         {"compare": "gt"},
-        "error[comparison] spk: fires only above its threshold, speck2f at it\n"
+        "error[comparison] spk: spikes only when v_mem > v_threshold; speck2f when v_mem >= "
+        "v_threshold\n"
         "  hint: it is supported if trained to fire at the threshold" + OR_ACCEPT.format("gt->ge"),
     ),
     (
@@ -139,25 +140,25 @@ REFUSED = [
     (
         "rest elsewhere",
         {"v_leak": 0.1},
-        "error[plain_neurons] spk: v_leak is not 0, which speck2f cannot hold\n"
+        "error[plain_neurons] spk: v_leak must be 0 on speck2f\n"
         "  hint: it is supported if trained with v_leak 0",
     ),
     (
         "bias of the neurons",
         {"bias": 0.1},
-        "error[plain_neurons] spk: bias is not 0, which speck2f cannot hold\n"
+        "error[plain_neurons] spk: bias must be 0 on speck2f\n"
         "  hint: it is supported if trained with bias 0",
     ),
     (
         "spikes of another size",
         {"spike_scale": 2.0},
-        "error[plain_neurons] spk: spike_scale is not 1, which speck2f cannot hold\n"
+        "error[plain_neurons] spk: spike_scale must be 1 on speck2f\n"
         "  hint: it is supported if trained with spike_scale 1",
     ),
     (
         "a gain that is left",
         {"gain": 2.0},
-        "error[plain_neurons] spk: gain is not 1, which speck2f cannot hold\n"
+        "error[plain_neurons] spk: gain must be 1 on speck2f\n"
         "  hint: it is supported if trained with gain 1",
     ),
     (

@@ -86,8 +86,8 @@ def test_a_neuron_that_fires_above_fires_at_its_threshold():
     after, messages = changed(one(compare="gt"), "gt->ge")
     assert after["h"].compare == "ge"
     assert messages == [
-        "h: fires above its threshold and on xylo_a2 at it; this adds a spike where a membrane "
-        "equals its threshold exactly"
+        "h: spikes when v_mem > v_threshold, on xylo_a2 when v_mem >= v_threshold; this adds a "
+        "spike wherever both are equal"
     ]
 
 
@@ -175,7 +175,9 @@ LATE = {
 def test_a_late_reset_is_done_at_once(fields, text):
     after, messages = changed(one(**fields), "delayed_reset->same_step")
     assert after["h"].reset_when == "same"
-    assert messages == [f"h: is reset in the timestep after a spike and on xylo_a2 at once: {text}"]
+    assert messages == [
+        f"h: is reset in the timestep after a spike, on xylo_a2 in the same timestep: {text}"
+    ]
 
 
 def test_a_late_reset_differs_by_what_is_said():
@@ -196,7 +198,7 @@ def test_a_cap_becomes_the_chips():
     graph = one(max_spikes=3)
     after, messages = changed(graph, "spike_cap->chip_cap")
     assert [after[name].max_spikes for name in ("h", "out")] == [31, 1]
-    assert messages == ["h: spikes 3 times a timestep at most, on xylo_a2 31 times"]
+    assert messages == ["h: spikes at most 3 times per timestep, on xylo_a2 up to 31 times"]
     assert changed(one(max_spikes=1), "spike_cap->chip_cap")[1] == [
         "h: spikes at most once per timestep, on xylo_a2 up to 31 times"
     ]

@@ -161,7 +161,9 @@ def test_cycles_are_measured_on_a_recording_of_this_raster_only():
     program, raster, run = busy()
     with pytest.raises(ValueError, match=r"^the recording has no hidden spikes: simulate with r"):
         measured_cycles(program, A2, raster, simulate(program, raster))
-    message = r"^the raster asks for hidden spikes \(2, 24, 6\), recorded are \(2, 25, 6\)$"
+    message = (
+        r"^the raster needs hidden spikes of shape \(2, 24, 6\), the recording has \(2, 25, 6\)$"
+    )
     with pytest.raises(ValueError, match=message):
         measured_cycles(program, A2, raster[:, 1:], run)
 

@@ -324,7 +324,7 @@ def test_what_is_far_too_large_is_counted_and_not_written_out(monkeypatch):
     monkeypatch.setattr(maps, "unroll", None)
     with pytest.raises(DeployError) as refused:
         deploy(wide(256, (64, 9), 9), "xylo")
-    text = "which has dense weights and spiking neurons; written out it would be"
+    text = "which has dense weights and spiking neurons; as dense weights it would take"
     source = "  source: xylo_a2.yaml, Rockpool documentation, Xylo family overview (published)"
     found = [str(f).split("\n") for f in refused.value.diagnostics]
     assert [lines[0] for lines in found] == [

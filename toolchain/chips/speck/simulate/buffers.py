@@ -12,8 +12,8 @@ import numpy.typing as npt
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.pack import FlatProgram, pack
-from toolchain.chips.speck.simulate.raster import Samples
-from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording, squeeze_map
+from toolchain.chips.speck.simulate.raster import Samples, squeeze_map
+from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
 from toolchain.chips.speck.simulate.tables import State
 
 __all__ = ["BatchRun"]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from toolchain.arrays import Array
 from toolchain.chips.speck.simulate import scan
 
-__all__ = ["MOST_SPIKES", "Rasters", "Samples"]
+__all__ = ["MOST_SPIKES", "Rasters", "Samples", "squeeze_map"]
 
 MOST_SPIKES = 32767
 """Largest count of one address in one step. A limit of the simulator, so that its sums fit in 64
@@ -119,3 +119,8 @@ def _complaint(steps: Array, sample: int) -> str:
         f"{steps[step, channel, y, x]} at sample {sample}, step {step}, "
         f"channel {channel}, y {y}, x {x}"
     )
+
+
+def squeeze_map(spikes: Array) -> Array:
+    """Return (batch, steps, channels) of a map of one pixel, any other unchanged."""
+    return spikes[..., 0, 0] if spikes.shape[-2:] == (1, 1) else np.ascontiguousarray(spikes)

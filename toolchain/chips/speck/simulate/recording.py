@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from toolchain.arrays import Array
 from toolchain.report import Brief
 
-__all__ = ["SpeckLayerRecord", "SpeckRecording", "squeeze_map"]
+__all__ = ["SpeckLayerRecord", "SpeckRecording"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -22,17 +20,8 @@ class SpeckLayerRecord(Brief):
         v_mem: int16, the same shape, membranes at the end of the step.
 
     >>> import numpy as np
-    >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
-    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
-    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
-    ...                  threshold_high=10, monitor=True)
-    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
-    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
-
-    >>> recording = simulate(program, np.ones((4, 3, 1, 1), int), record=True)
-    >>> layer: SpeckLayerRecord = recording.layers["spk"]
-    >>> layer.v_mem[0, :, 0, 0, 0].tolist()  # membrane of the first neuron at the end of each step
-    [5, 0, 5, 0]
+    >>> SpeckLayerRecord(spikes=np.zeros((1, 4, 2, 1, 1)), v_mem=np.zeros((1, 4, 2, 1, 1)))
+    SpeckLayerRecord(spikes=float64[1, 4, 2, 1, 1], v_mem=float64[1, 4, 2, 1, 1])
     """
 
     spikes: Array
@@ -48,27 +37,22 @@ class SpeckRecording(Brief):
             ``y`` and ``x`` where the map is a single pixel.
         state: membranes after the last step, int16 (batch, channels, y, x); can be the start of
             the next simulation.
-        saturations: number of sums that exceeded int16 and were clamped. If all are zero, wider
-            membranes would give the same result.
-        synops: synaptic operations, int64 (batch,): weights added to membranes, one for each
-            spike and weight, including weights of zero.
+        saturations: number of sums that were clamped to int16; at 0 wider membranes change nothing.
+        synops: synaptic operations, int64 (batch,): one for each spike and weight, zeros included.
         spike_counts: spikes of all neurons over all steps, int64 (batch,).
         input_counts: input spikes, int64 (batch,).
         steps: simulated steps.
         events: in event timing, the spikes of each output core one by one: event arrays with
             fields ``x, y, t, p``, one a sample, ``t`` in µs is the time of the input event or
-            clock tick that caused the spike. Empty where ``dt`` is unknown or not a whole number of
-            µs.
+            clock tick that caused the spike. Empty unless ``dt`` is a whole number of µs.
         layers: with ``record=True`` every layer step by step, otherwise empty.
 
     >>> import numpy as np
     >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
-    >>> weight = np.full((2, 3, 1, 1), 5)  # (outputs, inputs, y, x)
-    >>> core = SpeckCore(name="spk", weight_name="fc", weight=weight, input_shape=(3, 1, 1),
-    ...                  threshold_high=10, monitor=True)
-    >>> program = SpeckProgram(chip="speck2f", dt=1e-3, input_shape=(3, 1, 1), cores=(core,),
-    ...                        inputs=(Destination(layer="spk"),), outputs=("spk",))
-
+    >>> fc = {"weight_name": "fc", "weight": np.full((2, 3, 1, 1), 5), "input_shape": (3, 1, 1)}
+    >>> core = SpeckCore(name="spk", threshold_high=10, monitor=True, **fc)
+    >>> ends = {"inputs": (Destination(layer="spk"),), "outputs": ("spk",)}
+    >>> program = SpeckProgram(chip="speck2f", input_shape=(3, 1, 1), cores=(core,), **ends)
     >>> recording: SpeckRecording = simulate(program, np.ones((4, 3, 1, 1), int))
     >>> recording.spikes.shape, int(recording.spike_counts["spk"][0]), recording.saturations
     ((1, 4, 2), 12, {'spk': 0})
@@ -93,8 +77,3 @@ class SpeckRecording(Brief):
                 f"with one of {', '.join(self.outputs)}"
             )
         return next(iter(self.outputs.values()))
-
-
-def squeeze_map(spikes: Array) -> Array:
-    """Return (batch, steps, channels) of a map of one pixel, any other unchanged."""
-    return spikes[..., 0, 0] if spikes.shape[-2:] == (1, 1) else np.ascontiguousarray(spikes)

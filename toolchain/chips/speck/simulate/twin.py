@@ -11,7 +11,8 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
-from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording, squeeze_map
+from toolchain.chips.speck.simulate.raster import squeeze_map
+from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
 
 __all__ = ["simulate_densely"]
 
