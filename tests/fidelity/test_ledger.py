@@ -276,8 +276,8 @@ def test_a_cap_that_was_met_is_an_approximation():
     ledger = deploy(graph, "xylo", calibration=SPIKES).ledger
     change = only(ledger, "out", "spike cap")
     assert change.fidelity is APPROXIMATED
-    assert ledger["out"].effect.held_back > 0
-    assert f"held back {ledger['out'].effect.held_back} times" in change.note
+    assert ledger["out"].effect.capped > 0
+    assert f"capped {ledger['out'].effect.capped} times" in change.note
     # a layer that has the chip's own cap is no different
     capped = deploy(dense({"v_threshold": 0.2}), "xylo", calibration=SPIKES).ledger
     assert capped["out"].of("spike cap") == ()

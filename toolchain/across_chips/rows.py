@@ -26,9 +26,9 @@ from toolchain.report import (
     spread,
 )
 
-__all__ = ["ChipComparison", "ChipRow", "Source", "most_telling", "tightest"]
+__all__ = ["ChipComparison", "ChipRow", "CountedOn", "most_telling", "tightest"]
 
-Source: TypeAlias = Literal["held-out spikes", "calibration"]
+CountedOn: TypeAlias = Literal["held-out spikes", "calibration"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -108,7 +108,7 @@ class ChipComparison(Described):
     """
 
     rows: tuple[ChipRow, ...]
-    counted_on: Source | None
+    counted_on: CountedOn | None
     samples: int
     steps: int
     dt: float

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.across_chips.rows import ChipComparison, ChipRow, Source, most_telling, tightest
+from toolchain.across_chips.rows import ChipComparison, ChipRow, CountedOn, most_telling, tightest
 from toolchain.arrays import Array
 from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load_chip
 from toolchain.chips.plugins import BUILT_IN
@@ -217,7 +217,7 @@ def _counts(graph: Graph, spikes: Array | None, what: str) -> Array | None:
     return counts
 
 
-def _source(held_out: Array | None, calibration: Array | None) -> Source | None:
+def _source(held_out: Array | None, calibration: Array | None) -> CountedOn | None:
     if held_out is not None:
         return "held-out spikes"
     return None if calibration is None else "calibration"

@@ -160,7 +160,7 @@ class _Tally:
             chip=was.chip + round(float(m.sum())),
             trained_most=max(was.trained_most, _most(trained.spikes)),
             chip_most=max(was.chip_most, _most(record.spikes)),
-            held_back=was.held_back + int((v >= threshold).sum()),
+            capped=was.capped + int((v >= threshold).sum()),
             ties=was.ties + int((fired & (v == 0)).sum()),
             lowest=min(was.lowest, float((v / threshold).min(initial=0.0))),
             peak=max(was.peak, *map(_peak, (record.v_mem, record.i_syn, record.i_syn_2))),

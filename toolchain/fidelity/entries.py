@@ -97,7 +97,7 @@ class Effect:
         trained, chip: spikes of the trained network and of the chip.
         agreement: of each neuron's spike counts, 0..1; see ``recording.count_agreement``.
         trained_most, chip_most: most spikes of a neuron in one timestep.
-        held_back: number of times a membrane stayed at its threshold or above, because the neuron
+        capped: number of times a membrane stayed at its threshold or above, because the neuron
             cannot spike more often.
         ties: number of times a membrane of the chip equalled its threshold exactly.
         lowest: lowest membrane on the chip, in thresholds.
@@ -112,7 +112,7 @@ class Effect:
     agreement: float
     trained_most: int
     chip_most: int
-    held_back: int = 0
+    capped: int = 0
     ties: int = 0
     lowest: float = 0.0
     peak: int = 0
@@ -149,10 +149,18 @@ class Entry(Brief):
 # ---- plain data ----
 
 
+STORED_AS = {"capped": "held_back"}
+"""Keys in saved ledgers that differ from the attributes of ``Effect``."""
+
+
 def entry_data(entry: Entry) -> dict[str, Any]:
     """Return the entry as plain data, with its fidelity."""
     changes = [{**asdict(c), "fidelity": c.fidelity.value} for c in entry.changes]
-    return {**asdict(entry), "fidelity": entry.fidelity.value, "changes": changes}
+    found = {**asdict(entry), "fidelity": entry.fidelity.value, "changes": changes}
+    effect = found["effect"]
+    if effect is not None:
+        found["effect"] = {STORED_AS.get(name, name): value for name, value in effect.items()}
+    return found
 
 
 def entry_of(data: Mapping[str, Any]) -> Entry:
@@ -197,9 +205,12 @@ def _span_of(data: Sequence[Any] | None) -> tuple[float, float] | None:
 def _effect_of(data: Mapping[str, Any]) -> Effect:
     real = ("agreement", "lowest", "one_by_one")
     kinds = {f.name: (int, float) if f.name in real else (int,) for f in fields(Effect)}
-    if set(data) != set(kinds):
-        raise ValueError(f"an effect has {', '.join(kinds)}, got {', '.join(map(str, data))}")
-    return Effect(**{name: number(data[name], *kind) for name, kind in kinds.items()})
+    keys = {name: STORED_AS.get(name, name) for name in kinds}
+    if set(data) != set(keys.values()):
+        raise ValueError(
+            f"an effect has {', '.join(keys.values())}, got {', '.join(map(str, data))}"
+        )
+    return Effect(**{name: number(data[keys[name]], *kind) for name, kind in kinds.items()})
 
 
 def text(value: Any) -> str:

@@ -101,13 +101,13 @@ def _cap(
     if effect is None:
         fidelity, note = Fidelity.APPROXIMATED, UNCHECKED
     else:
-        # the largest counts without a cap; spikes that the chip cut are counted in held_back
+        # the largest counts without a cap; spikes that the chip cut are counted in capped
         most = sum(max(e.trained_most, e.chip_most) for e in (effect, *others))
-        uncapped = effect.held_back == 0 and most <= limit
+        uncapped = effect.capped == 0 and most <= limit
         fidelity = Fidelity.EXACT_ON_DATA if uncapped else Fidelity.APPROXIMATED
         note = f"at most {most}{with_others} on the data"
-        if effect.held_back:
-            note += f", held back {effect.held_back} times"
+        if effect.capped:
+            note += f", capped {effect.capped} times"
     yield Change(
         what="spike cap",
         fidelity=fidelity,

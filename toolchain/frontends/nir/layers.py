@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from toolchain.arrays import Array, Shape
-from toolchain.frontends.nir.nodes import FieldValue, NirNode
+from toolchain.frontends.nir.nodes import NirNode, NodeValue
 from toolchain.ir import AvgPool2d, Conv1d, Conv2d, Flatten, Linear, Node, Scale, SumPool2d
 
 __all__ = ["LAYERS", "layer"]
 
-NodeFields = Mapping[str, FieldValue]
+NodeFields = Mapping[str, NodeValue]
 
 
 def layer(node: NirNode, shape: Shape) -> Node:

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from toolchain.arrays import Array
 
-__all__ = ["FieldValue", "NirEdge", "NirFile", "NirGraph", "NirNode"]
+__all__ = ["NirEdge", "NirFile", "NirGraph", "NirNode", "NodeValue"]
 
-FieldValue: TypeAlias = Array | str
+NodeValue: TypeAlias = Array | str
 """A field: an array (0-d for a single number) or a string such as the padding ``same``."""
 NirEdge: TypeAlias = tuple[str, str]
 """An edge: the names of its start and its end."""
@@ -39,7 +39,7 @@ class NirNode:
     """
 
     type: str
-    fields: Mapping[str, FieldValue]
+    fields: Mapping[str, NodeValue]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
-from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
+from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
 from toolchain.frontends.nir.schema import GRAPH, PRIMITIVES, graph_faults
 
 __all__ = ["from_object"]
@@ -105,14 +105,14 @@ class _ObjectReader:
         kind = type(node).__qualname__
         if kind == GRAPH:
             return self.graph(node, place, parents)
-        fields: dict[str, FieldValue] = {}
+        fields: dict[str, NodeValue] = {}
         for name in PRIMITIVES.get(kind, ()):
             value = self.value(_attribute(node, kind, name), f"{place}/{name}")
             if value is not None:
                 fields[name] = value
         return NirNode(type=kind, fields=fields, metadata=self.metadata(node, place))
 
-    def value(self, value: Any, place: str) -> FieldValue | None:
+    def value(self, value: Any, place: str) -> NodeValue | None:
         if value is None or isinstance(value, str):
             return value
         array = _array(value)

@@ -16,7 +16,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
-from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
+from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
 from toolchain.frontends.nir.plain import plain_graph
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
@@ -136,5 +136,5 @@ def _same(one: NirNode, other: NirNode) -> bool:
     )
 
 
-def _equal(one: FieldValue, other: FieldValue) -> bool:
+def _equal(one: NodeValue, other: NodeValue) -> bool:
     return np.shape(one) == np.shape(other) and bool(np.all(np.asarray(one) == np.asarray(other)))

@@ -15,7 +15,7 @@ import numpy as np
 
 from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.faults import NirFault, file_error
-from toolchain.frontends.nir.nodes import FieldValue, NirGraph, NirNode
+from toolchain.frontends.nir.nodes import NirGraph, NirNode, NodeValue
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -149,7 +149,7 @@ def _node(node: Node, shape: Shape, dt: float) -> NirNode:
     return NirNode(type=kind, fields=fields)
 
 
-Form = tuple[str, dict[str, FieldValue]]
+Form = tuple[str, dict[str, NodeValue]]
 
 
 def _input(node: Any, shape: Shape) -> Form:

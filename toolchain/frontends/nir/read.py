@@ -15,7 +15,7 @@ from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT, Limits
-from toolchain.frontends.nir.nodes import FieldValue, NirFile, NirGraph, NirNode
+from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
 from toolchain.frontends.nir.sandbox import Group, read_trees
 from toolchain.frontends.nir.schema import GRAPH, graph_faults
 
@@ -101,7 +101,7 @@ class _TreeReader:
         kind = self.type_of(group, place)
         if kind == GRAPH:
             return self.graph(group, place)
-        fields: dict[str, FieldValue] = {}
+        fields: dict[str, NodeValue] = {}
         for name, value in group.items():
             if name in ("type", "metadata"):
                 continue

@@ -17,7 +17,7 @@ import numpy as np
 from toolchain.frontends.nir.faults import NirFault
 from toolchain.frontends.nir.limits import DEFAULT, Limits
 from toolchain.frontends.nir.names import name_fault
-from toolchain.frontends.nir.nodes import FieldValue, NirGraph, NirNode
+from toolchain.frontends.nir.nodes import NirGraph, NirNode, NodeValue
 
 __all__ = ["GRAPH", "NO_METADATA_1_0_4", "PRIMITIVES", "Field", "graph_faults", "is_new"]
 
@@ -177,7 +177,7 @@ def _listed(names: Mapping[str, Any]) -> str:
     return ", ".join(sorted(names)) or "no fields"
 
 
-def _value_fault(value: FieldValue, field: Field, limits: Limits) -> str | None:
+def _value_fault(value: NodeValue, field: Field, limits: Limits) -> str | None:
     if isinstance(value, str):
         return _text_fault(value, field)
     low, high = field.ranks
