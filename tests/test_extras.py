@@ -45,52 +45,35 @@ def test_graphs_nir_files_and_artifacts_need_no_optional_package(tmp_path):
     assert without_extras(code, tmp_path).strip() == str(ROOT / "toolchain" / "__init__.py")
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("import toolchain.nn", "toolchain.nn needs torch: pip install 'snn-toolchain[torch]'"),
-        (
-            "from toolchain.nn.spiking import IAF",
-            "toolchain.nn needs torch: pip install 'snn-toolchain[torch]'",
-        ),
-        (
-            "import toolchain.synops",
-            "toolchain.synops needs torch: pip install 'snn-toolchain[torch]'",
-        ),
-        (
-            "import toolchain.plots",
-            "toolchain.plots needs matplotlib: pip install 'snn-toolchain[report]'",
-        ),
-        (
-            "import toolchain; toolchain.extract(print, 1)",
-            "toolchain.extract needs torch: pip install 'snn-toolchain[torch]'",
-        ),
-        (
-            "import toolchain; toolchain.load('weights.pt', factory='nets:net', sample=1)",
-            "reading weights.pt needs torch: pip install 'snn-toolchain[torch]'",
-        ),
-    ],
-)
-def test_a_missing_package_is_named_with_the_extra_that_installs_it(code, message, tmp_path):
+MESSAGES = {
+    "import toolchain.nn": "toolchain.nn needs torch: pip install 'snn-toolchain[torch]'",
+    "from toolchain.nn.spiking import IAF": (
+        "toolchain.nn needs torch: pip install 'snn-toolchain[torch]'"
+    ),
+    "import toolchain.synops": "toolchain.synops needs torch: pip install 'snn-toolchain[torch]'",
+    "import toolchain.plots": (
+        "toolchain.plots needs matplotlib: pip install 'snn-toolchain[report]'"
+    ),
+    "import toolchain; toolchain.extract(print, 1)": (
+        "toolchain.extract needs torch: pip install 'snn-toolchain[torch]'"
+    ),
+    "import toolchain; toolchain.deploy(Net(), 'xylo', sample=1)": (
+        "toolchain.extract needs torch: pip install 'snn-toolchain[torch]'"
+    ),
+    "import toolchain; toolchain.load('weights.pt', factory='nets:net', sample=1)": (
+        "reading weights.pt needs torch: pip install 'snn-toolchain[torch]'"
+    ),
+}
+
+
+def test_a_missing_package_is_named_with_the_extra_that_installs_it(tmp_path):
     import torch
 
     (tmp_path / "weights.pt").write_bytes(saved({"w": torch.ones(2)}))
-    program = f"try:\n    {code}\nexcept ImportError as fault:\n    print(fault)"
-    assert without_extras(program, tmp_path) == f"{message}\n"
-
-
-def test_a_module_is_not_deployed_without_torch(tmp_path):
-    code = """
-from toolchain import deploy
-class Net:
-    def forward(self, x):
-        return x
-try:
-    deploy(Net(), "xylo", sample=1)
-except ImportError as fault:
-    print(fault)
-"""
-    assert without_extras(code, tmp_path).startswith("toolchain.extract needs torch: ")
+    program = "class Net:\n    def forward(self, x):\n        return x\n"
+    for code in MESSAGES:
+        program += f"try:\n    {code}\nexcept ImportError as fault:\n    print(fault)\n"
+    assert without_extras(program, tmp_path).splitlines() == [*MESSAGES.values()]
 
 
 def test_a_missing_package_of_another_project_keeps_its_message():

@@ -131,8 +131,8 @@ def test_results_are_unpickled_in_a_process_without_torch(results):
     assert run.stdout.decode().split() == [str(wanted), "False"]
 
 
-def test_a_pool_of_processes_takes_and_returns_deployments(results):
-    deployment = results["deployment"]
+def test_a_pool_of_processes_takes_and_returns_deployments():
+    deployment = Deployment.load(DATA / "xylo_a2-auto")
     counts = spikes(deployment.graph.shape(deployment.graph.input))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         there = pool.submit(Deployment.simulate, deployment, counts).result()
