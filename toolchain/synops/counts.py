@@ -142,9 +142,8 @@ def conv_map(
     assert isinstance(module, CONVOLUTIONS)
     transposed = isinstance(module, TRANSPOSED)
     kernel, dilation = module.kernel_size, module.dilation
-    if isinstance(
-        module.padding, str
-    ):  # "same" pads one more at the end if odd, "valid" has no padding
+    # "same" pads one more at the end if odd, "valid" has no padding
+    if isinstance(module.padding, str):
         same = module.padding == "same"
         padding = [d * (k - 1) // 2 if same else 0 for d, k in zip(dilation, kernel, strict=True)]
     else:

@@ -32,10 +32,8 @@ def ceilings(layer: CoreLayer, words: SpeckWords, peak: float = 0.0) -> dict[str
     """
     bias = 0.0 if layer.conv.bias is None else _largest_magnitude(layer.conv.bias)
     limits_and_values = {
-        "weights": (
-            words.weight + 0.49,
-            _largest_magnitude(layer.conv.weight),
-        ),  # still rounds to words.weight
+        # words.weight + 0.49 still rounds to words.weight
+        "weights": (words.weight + 0.49, _largest_magnitude(layer.conv.weight)),
         "bias": (words.bias, bias),
         "threshold": (words.threshold, layer.threshold),
         "state": (words.state, max(_largest_magnitude(layer.neuron.v_init), HEADROOM * peak)),

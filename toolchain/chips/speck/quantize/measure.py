@@ -57,9 +57,8 @@ def excerpt(graph: Graph, spikes: Array) -> Array:
 def trace_layers(graph: Graph, spikes: Array) -> dict[str, LayerTrace]:
     """Record the input and output spikes of every layer of the float network on ``spikes``."""
     parts: dict[str, list[LayerTrace]] = {layer.name: [] for layer in read_layers(graph)}
-    for sample in range(
-        len(spikes)
-    ):  # one by one to save memory: the reference records every state in 64 bits
+    # one by one to save memory: the reference records every state in 64 bits
+    for sample in range(len(spikes)):
         for name, trace in _trace_sample(graph, spikes[sample : sample + 1]):
             parts[name].append(trace)
     return {

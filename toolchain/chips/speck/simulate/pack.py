@@ -49,9 +49,8 @@ def pack(
     ``drop``: whether rows and columns beyond the last full pooling window are dropped.
     """
     layouts = {core.name: CoreLayout(core=core) for core in program.cores}
-    rows, columns = _reach(
-        program, layouts, drop
-    )  # before the layouts are used: it sets their margins
+    # before the layouts are used: it sets their margins
+    rows, columns = _reach(program, layouts, drop)
     neurons = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
     weights = {name: layout.weights() for name, layout in layouts.items()}
     biases = {name: layout.biases() for name, layout in layouts.items()}

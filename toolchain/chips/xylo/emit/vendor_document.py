@@ -145,9 +145,8 @@ class InputPart(Part):
 
     weight_bit_shift: RegisterNumber
     weights: MatrixPart
-    syn2_weights: Annotated[
-        MatrixPart, Field(alias="syn2_weights")
-    ]  # the only key in this spelling
+    # the only key in this spelling
+    syn2_weights: Annotated[MatrixPart, Field(alias="syn2_weights")]
 
 
 class ReservoirPart(Part):
