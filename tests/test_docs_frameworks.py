@@ -79,6 +79,13 @@ def layers(framework):
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_page_has_the_same_sections(framework):
+    text = FRAMEWORKS[framework].read_text(encoding="utf-8")
+    first = "Supported primitives" if framework == "nir" else "Supported layers"
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [first, "Limitations", "Files"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_layer_that_is_read_is_on_its_page(framework):
     names = set(re.findall(r"[A-Za-z0-9_]+", FRAMEWORKS[framework].read_text(encoding="utf-8")))
     assert layers(framework) <= names
@@ -88,7 +95,7 @@ def test_every_layer_that_is_read_is_on_its_page(framework):
 def test_what_its_page_says_is_refused_is_refused(framework):
     """The first cells of the table of refusals, by name."""
     text = FRAMEWORKS[framework].read_text(encoding="utf-8")
-    _, table = text.split("| refused | why, and what instead |\n|---|---|\n")
+    _, table = text.split("| refused | reason and alternative |\n|---|---|\n")
     refused = import_module(f"toolchain.frontends.frameworks.{framework}").REFUSED
     rows = table.split("\n\n")[0].splitlines()
     names = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
