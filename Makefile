@@ -1,15 +1,15 @@
-# Two commands are all a user needs: `make demo` and `make test`. Both make .venv first.
+# `make demo` and `make test` are the two commands for users. Both create .venv first.
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
-# Another index on which pip finds torch, such as PyTorch's own of CPU builds.
+# Additional index where pip looks for torch, such as PyTorch's own with CPU builds.
 TORCH_INDEX :=
 PIP_TORCH := $(PIP)$(if $(TORCH_INDEX), --extra-index-url $(TORCH_INDEX))
-# Which tests of `make packages` run, as an expression of pytest -k; all unless given.
+# Selection of the tests of `make packages`, as for pytest -k; all by default.
 PACKAGES :=
 CONFORMANCE := .venv-conformance
 CONFORMANCE_FILES := $(patsubst %,tests/oracles/requirements-%.txt,rockpool sinabs xylosim)
-# Frameworks whose networks walk in, each in an environment of its own: their pins conflict.
+# Supported frameworks, each in a separate environment, because their pins conflict.
 ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
@@ -28,11 +28,11 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Power estimates beside published readings; fails where one is off, and writes docs/power.md.
+# Compares power estimates with published readings, fails if one is off, writes docs/power.md.
 validation: $(VENV)/.test
 	$(BIN)/python -m validation --record
 
-# Twice ten thousand damaged files, of which `make test` reads some hundreds.
+# Reads 20 000 damaged files, of which `make test` reads some hundreds.
 fuzz: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m fuzz tests/fuzz -n 2
 
@@ -42,15 +42,15 @@ packages: $(VENV)/.test
 	TORCH_INDEX='$(TORCH_INDEX)' PYTHONS='$(PYTHONS)' \
 		$(BIN)/python -m pytest -m packages tests/packages -k '$(PACKAGES)' --durations 6
 
-# Runs a notebook in a Jupyter kernel and checks what it shows of every result.
+# Runs a notebook in a Jupyter kernel and checks the output of every result.
 notebooks: .venv-notebooks/.ready
 	.venv-notebooks/bin/python -m pytest -p no:cacheprovider -m notebook tests/notebooks
 
-# Compares with other projects' simulators, in an environment of their own.
+# Compares with the simulators of other projects, in a separate environment.
 conformance: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python -m pytest -m conformance tests/conformance
 
-# Records anew what `make test` replays; needs the other projects' simulators.
+# Records the outputs that `make test` compares with; needs the simulators of other projects.
 vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/xylo_vectors.py
 	$(CONFORMANCE)/bin/python tests/oracles/xylo_ram_files.py
@@ -60,9 +60,9 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 
-# The conformance matrix of the frameworks: extracts every case anew and compares it with the
-# recorded one. `make oracles ORACLE_MODE=--record` writes what `make test` replays; one framework:
-# `make oracle-sinabs`.
+# Extracts every recorded network of the frameworks again and compares the results.
+# `make oracles ORACLE_MODE=--record` writes what `make test` compares with; `make oracle-sinabs`
+# runs one framework.
 oracle-%: export OMP_NUM_THREADS = 1
 oracles: $(patsubst %,oracle-%,$(ORACLES))
 
@@ -79,19 +79,19 @@ oracle-%: .venv-oracles/%/.ready
 	.venv-oracles/$*/bin/python -m $(ORACLE).nir_importers $* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m pytest -q -p no:cacheprovider tests/test_docs_frameworks.py
 
-# Ratios to other projects' simulators and hooks, each in one interleaved run, and what an estimate
-# costs beside its simulation; fails where that is more than a tenth.
+# Speed as a ratio to simulators and hooks of other projects, each in one interleaved run, and the
+# time of an estimate as a ratio to its simulation; fails if that is more than a tenth.
 bench: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/speck_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/estimate_cost.py
 
-# Quantizers for Xylo beside rockpool's; --record writes what tests and documentation stand on.
+# Compares the quantizers for Xylo with rockpool's; --record writes the figures for tests and pages.
 compare: $(CONFORMANCE)/.ready
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/xylo_quantizers.py --record
 
-# How much the chip families' modules have in common, pair by pair; fails where that is a fifth.
+# Measures the code that modules of different chip families share; fails at 20 %.
 shared-tokens: $(VENV)/.test
 	$(BIN)/python benchmarks/shared_tokens.py
 
