@@ -222,7 +222,7 @@ def test_hardly_any_spikes_compare_too(speck, xylo, shape):
 def test_it_prints_as_a_table_and_dumps_as_json(speck, images):
     found = speck.compare(images, options=SpeckOptions(permutations=1))
     lines = str(found).splitlines()
-    assert lines[0].startswith("Speck 2f, 4 samples of 20 steps: spikes, and how far")
+    assert lines[0].startswith("Speck 2f, 4 samples of 20 steps: spikes, and agreement")
     assert lines[1].split() == [
         *("layer", "neurons", "trained", "quantized", "chip", "event", "by", "event"),
         *("chip", "differs"),

@@ -351,7 +351,7 @@ def check_no_samples_and_no_steps(subject: Subject) -> None:
 def check_events(subject: Subject) -> None:
     """Check that event arrays give the same spikes as the equivalent counts."""
     if "event" not in subject.family.TIMINGS:
-        _skip(f"{subject.chip}: its family takes no event arrays")
+        _skip(f"{subject.chip}: its family accepts no event arrays")
         return
     assert subject.events is not None, "a family that takes events must provide some"
     events, counts = subject.events()
