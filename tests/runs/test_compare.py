@@ -96,8 +96,9 @@ def test_where_the_chip_saturates_it_leaves_the_quantized_graph():
     assert (found.departure.sample, found.departure.neuron) == (1, (0, 0, 0))
     assert found.departure.clocked == chip.layers["if1"].spikes[1, step].sum()
     assert found.departure.quantized == graph.layers["if1"].spikes[1, step].sum()
-    assert f"the chip leaves the quantized graph in if1, step {step}: neuron" in str(found)
-    assert "states clamped, chip: if1" in str(found)
+    first = f"the chip's spikes first differ from the quantized graph in if1, step {step}: neuron"
+    assert first in str(found)
+    assert "states saturated, chip: if1" in str(found)
     assert found.decisions == {}, "a single output neuron decides nothing"
 
 

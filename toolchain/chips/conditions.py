@@ -1,4 +1,4 @@
-"""Entries of the ledger that are the same for every chip family."""
+"""Ledger entries that are common to all chip families."""
 
 from __future__ import annotations
 

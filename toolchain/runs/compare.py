@@ -105,7 +105,7 @@ class Comparison(Described):
         decisions: share of the samples in which the most active output is the reference's, 0..1,
             by run; the lowest of equally active ones counts. Empty where there is a single output
             neuron.
-        departure: where the clocked chip leaves the quantized graph; None if it never does.
+        departure: first difference between clocked chip and quantized graph; None without any.
         saturations: how often a state was clamped, by run and layer; layers without are left out.
         orders: effect of the order of simultaneous events; None if not requested.
     """
@@ -299,10 +299,10 @@ def _remarks(result: Comparison) -> Iterator[str]:
     if result.departure is None:
         yield "the chip's spikes equal those of the quantized graph"
     else:
-        yield f"the chip leaves the quantized graph in {result.departure}"
+        yield f"the chip's spikes first differ from the quantized graph in {result.departure}"
     for run, clamped in result.saturations.items():
         states = ", ".join(f"{name} {count(number)}" for name, number in clamped.items())
-        yield f"states clamped, {RUNS[run]}: {states}"
+        yield f"states saturated, {RUNS[run]}: {states}"
     if result.orders is not None:
         yield from _orders(result.orders)
 
