@@ -400,7 +400,7 @@ def value_cases():
         quiet(),
         replace(quiet(), max_hidden_spikes=32),
         "error[same_core] network: max_hidden_spikes is 32, a hidden neuron of xylo_a2 carries 31 "
-        "a step",
+        "per step",
         ("limits", "published"),
         "",
     )

@@ -111,10 +111,7 @@ def test_where_paths_disagree_there_is_no_lag():
     ("delay", "text"),
     [
         (0, []),
-        (
-            2,
-            ["acts 2 timesteps less before its input arrives, since xylo_a2 does not preserve the"],
-        ),
+        (2, ["acts 2 timesteps less before its input arrives, since xylo_a2 does not preserve"]),
     ],
 )
 def test_a_bias_before_an_input_that_waits_in_the_network_alone_is_told(delay, text):
