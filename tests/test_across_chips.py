@@ -310,7 +310,7 @@ def test_a_torch_module_needs_its_sample():
 
 def test_the_table_says_all_of_it(xylo, speck):
     text = str(xylo)
-    assert text.startswith("4 of 9 chips take the network\n")
+    assert text.startswith("the network fits 4 of 9 chips\n")
     assert "on held-out spikes: 3 samples of 60 steps of 1 ms" in text
     row = xylo["xylo_a2"]
     part = f"{row.tightest.used} of {row.tightest.limit}"

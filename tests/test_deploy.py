@@ -395,10 +395,10 @@ def test_a_network_too_large_for_any_core_says_which_layer_and_by_how_much():
         "  source: speck2f.yaml, Speck Dev Kit Datasheet tab. 1 (published)\n"
         "  hint: 2000 -> 512 output channels fits core 5 or 6; or sum pooling of 4 before fc1 "
         "fits\n"
-        "error[channels] fc1: 2 000 output channels, speck2f takes at most 1 024\n"
+        "error[channels] fc1: 2 000 output channels, speck2f supports at most 1 024\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
         "  hint: 2000 -> 1024 output channels of fc1 are supported\n"
-        "error[channels] fc2: 2 000 input channels, speck2f takes at most 1 024\n"
+        "error[channels] fc2: 2 000 input channels, speck2f supports at most 1 024\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
         "  hint: 2000 -> 1024 output channels of fc1 are supported"
     )
@@ -412,7 +412,7 @@ def test_a_network_too_large_for_any_core_says_which_layer_and_by_how_much():
         (np.full((1, 5, 8), -1), "got -1 at"),
         (np.full((1, 5, 8), 0.5), "got 0.5 at"),
         (np.full((1, 5, 8), np.nan), "got nan at"),
-        (np.full((1, 5, 8), 16), "16 spikes at .* takes at most 15"),
+        (np.full((1, 5, 8), 16), "16 spikes at .* supports at most 15"),
         (np.full((1, 5, 8), "1"), "must hold spike counts, got an array of type"),
         (np.zeros((1, 5, 8), complex), "must hold spike counts"),
     ],
@@ -633,7 +633,7 @@ def test_bad_events_are_refused_by_every_verb():
 def test_xylo_takes_no_event_arrays(xylo):
     x = events_of(spikes((5, 2, 8, 8), 0.2))
     for verb in (xylo.simulate, xylo.reference, xylo.compare, xylo.estimate):
-        with pytest.raises(ValueError, match=r"spikes must be counts .* takes no event arrays"):
+        with pytest.raises(ValueError, match=r"spikes must be counts .* accepts no event arrays"):
             verb(x)
     with pytest.raises(ValueError, match="calibration must be counts"):
         deploy(leaky(), chip="xylo", calibration=[x])

@@ -91,7 +91,7 @@ ROW = {
     "input channels": of("input_channels"),
     "hidden neurons": of("hidden_neurons"),
     "output neurons": of("output_neurons"),
-    "synapses a hidden neuron": of("hidden_synapses"),
+    "synapses per hidden neuron": of("hidden_synapses"),
     "neurons the input reaches": of("input_expansion"),
     "neurons the output reads": of("output_expansion"),
     "targets of one neuron": of("fan_out"),

@@ -146,14 +146,14 @@ class Diagnostic(Described):
     ...     rule="fan_out",
     ...     severity=Severity.ERROR,
     ...     where="fc1",
-    ...     message="needs 70 targets a neuron, xylo_a2 has 64",
+    ...     message="needs 70 targets per neuron, xylo_a2 has 64",
     ...     need=70,
     ...     limit=64,
     ...     source="xylo_a2.yaml (published)",
     ...     hint="64 neurons fit",
     ... )
     >>> print(finding)
-    error[fan_out] fc1: needs 70 targets a neuron, xylo_a2 has 64
+    error[fan_out] fc1: needs 70 targets per neuron, xylo_a2 has 64
       source: xylo_a2.yaml (published)
       hint: 64 neurons fit
     """

@@ -29,7 +29,7 @@ def as_markdown(lines: Sequence[Line]) -> str:
             "",
             *(f"- {sentence}" for sentence in summary(lines)),
             "",
-            "Computed in part, or more than a row asks for, as checks of consistency:",
+            "Consistency checks: rows computed only in part, or in more ways than the row defines:",
             "",
             *_table(others),
             "",
@@ -54,13 +54,13 @@ def summary(lines: Sequence[Line]) -> list[str]:
     return [
         f"{len(computed)} lines: {found['exact']} exact, {found['within']} within tolerance, "
         f"{found['miss']} missed. {len(kept)} of them are of readings that were not used for a "
-        f"fit; the other {len(computed) - len(kept)} show how well constants fit and are no "
-        "evidence.",
-        f"{len(busy)} of the {len(kept)} are of a network at work ({_rows(busy)}). The idle draw "
+        f"fit; the other {len(computed) - len(kept)} only show how well the constants fit and are "
+        "no evidence.",
+        f"{len(busy)} of the {len(kept)} are of a running network ({_rows(busy)}). The idle draw "
         f"alone passes {passed} of these; the estimate with its dynamic part is closer on "
         f"{closer}.",
-        f"{len(outside)} of the {len(kept)} are within tolerance with the reading outside the "
-        f"range of the estimate ({_rows(outside)}).",
+        f"{len(outside)} of the {len(kept)} are within tolerance although the reading is outside "
+        f"the range of the estimate ({_rows(outside)}).",
         f"Misses in the second table: {_counted([ln for ln in lines if ln.verdict == 'miss'])}.",
     ]
 

@@ -209,7 +209,7 @@ def test_a_rail_that_the_chip_has_not_is_refused():
 
 def test_an_idle_draw_is_not_used_at_another_clock():
     refused(
-        "measurement 1: the idle draw of snn_core is on file at another clock only; fit "
+        "measurement 1: the idle draw of snn_core is in the chip file at another clock only; fit "
         "rails.snn_core.static and rails.snn_core.clock_slope instead",
         A2,
         [at(12.5, 300, rail="snn_core", modes={})],
@@ -219,7 +219,7 @@ def test_an_idle_draw_is_not_used_at_another_clock():
 def test_a_slope_alone_is_refused_where_the_static_draw_is_not_on_file():
     sweep = [at(mhz, 90 + 25 * mhz, rail="snn_core", modes={}) for mhz in (6.25, 6.25, 6.25)]
     slope = "rails.snn_core.clock_slope"
-    message = f"^{slope} also needs rails.snn_core.static: only their sum is on file$"
+    message = f"^{slope} also needs rails.snn_core.static: the chip file has only their sum$"
     with pytest.raises(ValueError, match=message):
         calibrate(A2, sweep, constants=[slope])
 
@@ -230,7 +230,7 @@ def test_a_price_that_is_a_range_alone_cannot_be_kept():
         for n in range(4)
     ]
     refused(
-        "measurement 2, logic: actions.synop.energy has only a range on file and must be "
+        "measurement 2, logic: actions.synop.energy has only a range in the chip file and must be "
         "fitted too",
         SPECK,
         running,

@@ -160,8 +160,8 @@ def test_layers_that_dominate_are_named_with_what_they_draw_at_most():
     assert (found.about, found.layers) == ("layers", ("a",))
     assert (found.saves.low, found.saves.high) == (3, 5)
     assert str(found) == (
-        "80 % of the dynamic power is a: 4 µW (3 to 5, derived), at most 31 % of all; the rest is "
-        "idle draw or other layers"
+        "80 % of the dynamic power is a: 4 µW (3 to 5, derived), at most 31 % of the total; the "
+        "rest is idle draw or other layers"
     )
 
 

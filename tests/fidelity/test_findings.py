@@ -82,7 +82,7 @@ def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
             "info",
             "rounding",
             "fc",
-            "weights move by 0.39 % rms; smallest threshold 100",
+            "weights change by 0.39 % rms; smallest threshold 100",
         )
     ]
 
@@ -90,7 +90,7 @@ def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
 def test_weights_that_are_integers_already_do_not_move():
     graph = dense([[127.0, 3.0], [0.0, 0.0]], dt=1e-3)
     after = quantize(graph, bits=BITS, per="layer")
-    assert "move by 0 % rms" in reported(graph, after)[0].message
+    assert "change by 0 % rms" in reported(graph, after)[0].message
 
 
 def test_convolutions_are_judged_too():

@@ -195,7 +195,7 @@ def test_what_is_an_identity_is_exact():
     for layer in ("bn", "drop", "pool", "flat"):
         assert ledger[layer].fidelity is EXACT, layer
         assert ledger[layer].changes
-    assert only(ledger, "drop", "layer").note == "does nothing at inference, was Dropout"
+    assert only(ledger, "drop", "layer").note == "no effect at inference, was Dropout"
     assert only(ledger, "pool", "kind").after == "SumPool2d"
     fused, _ = ledger["conv"].of("weights")
     assert (fused.fidelity, fused.after) == (EXACT, pytest.approx(np.sqrt(2), rel=1e-4))
@@ -326,7 +326,7 @@ def test_saturation_is_counted_and_its_absence_told_with_its_margin():
     peak = max(np.abs(a.astype(int)).max() for a in (record.v_mem, record.i_syn))
     assert d.ledger["h"].effect.peak == peak
     assert change.fidelity is ON_DATA
-    assert f"{100 * peak / 32767:.2g} % of the word" in change.note
+    assert f"{100 * peak / 32767:.2g} % of the range" in change.note
     loud = spikes(4, 50, 6, rate=12).clip(0, 15)
     full = deploy(dense({"v_threshold": 300.0}, weight=np.ones((8, 6))), "xylo", calibration=SPIKES)
     clamped = full.trace(loud).effects["h"].saturations

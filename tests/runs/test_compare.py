@@ -96,8 +96,9 @@ def test_where_the_chip_saturates_it_leaves_the_quantized_graph():
     assert (found.departure.sample, found.departure.neuron) == (1, (0, 0, 0))
     assert found.departure.clocked == chip.layers["if1"].spikes[1, step].sum()
     assert found.departure.quantized == graph.layers["if1"].spikes[1, step].sum()
-    assert f"the chip leaves the quantized graph in if1, step {step}: neuron" in str(found)
-    assert "states clamped, chip: if1" in str(found)
+    first = f"the chip's spikes first differ from the quantized graph in if1, step {step}: neuron"
+    assert first in str(found)
+    assert "states saturated, chip: if1" in str(found)
     assert found.decisions == {}, "a single output neuron decides nothing"
 
 
@@ -222,7 +223,7 @@ def test_hardly_any_spikes_compare_too(speck, xylo, shape):
 def test_it_prints_as_a_table_and_dumps_as_json(speck, images):
     found = speck.compare(images, options=SpeckOptions(permutations=1))
     lines = str(found).splitlines()
-    assert lines[0].startswith("Speck 2f, 4 samples of 20 steps: spikes, and how far")
+    assert lines[0].startswith("Speck 2f, 4 samples of 20 steps: spikes, and agreement")
     assert lines[1].split() == [
         *("layer", "neurons", "trained", "quantized", "chip", "event", "by", "event"),
         *("chip", "differs"),

@@ -14,7 +14,7 @@ from toolchain.synops import (
 
 @pytest.fixture
 def model():
-    """Two dense layers that see 3 and 6 spikes a step."""
+    """Two dense layers that see 3 and 6 spikes per step."""
     model = nn.Sequential(nn.Linear(3, 2, bias=False), nn.ReLU(), nn.Linear(2, 5, bias=False))
     with torch.no_grad():
         model[0].weight.fill_(1)

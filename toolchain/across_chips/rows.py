@@ -123,7 +123,7 @@ class ChipComparison(Described):
 
     @property
     def fitting(self) -> tuple[str, ...]:
-        """Names of the chips that take the network."""
+        """Names of the chips that the network fits."""
         return tuple(row.chip for row in self.rows if row.fits)
 
     def as_dict(self) -> dict[str, Any]:
@@ -135,13 +135,13 @@ class ChipComparison(Described):
         }
 
     def sheet(self) -> Sheet:
-        """Describe the chips that take the network, with agreement, power and latency of each."""
-        title = f"{len(self.fitting)} of {plural(len(self.rows), 'chip')} take the network"
+        """Describe the chips that the network fits, with agreement, power and latency of each."""
+        title = f"the network fits {len(self.fitting)} of {plural(len(self.rows), 'chip')}"
         fit = Table(
             columns=(
                 Column("chip", wraps=False),
                 Column("fits", wraps=False),
-                Column("tightest resource, or what is in the way"),
+                Column("tightest resource, or first error"),
             ),
             rows=tuple(
                 (row.chip, "yes" if row.fits else "no", _tightest(row) or _refusal(row))
@@ -155,7 +155,7 @@ class ChipComparison(Described):
         return Sheet((fit, _measured(self), remarks), title, _powers(self))
 
     def __repr__(self) -> str:
-        """Return the names of the chips that take the network, and how many were tried."""
+        """Return the names of the chips that the network fits, and how many were tried."""
         return f"ChipComparison(fitting={self.fitting}, chips={len(self.rows)}, dt={self.dt:g})"
 
 

@@ -173,7 +173,7 @@ def _loaded(name: str, broken: dict[str, str], *, required: bool) -> SpecBase | 
 
 
 def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
-    """Return the names of approximations; ValueError for one that no family knows."""
+    """Return the names of approximations; ValueError for one that no family has."""
     wanted = [allow] if isinstance(allow, str) else list(dict.fromkeys(allow))
     known = list(dict.fromkeys(name for family in families() for name in family.APPROXIMATIONS))
     if wrong := [str(name) for name in wanted if name not in known]:

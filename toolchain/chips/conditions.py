@@ -1,4 +1,4 @@
-"""Entries of the ledger that are the same for every chip family."""
+"""Ledger entries that are common to all chip families."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def state_word(effect: Effect | None, width: Quantity) -> Change:
     if effect is None:
         fidelity, note = Fidelity.APPROXIMATED, UNCHECKED
     elif effect.saturations:
-        fidelity, note = Fidelity.APPROXIMATED, f"clamped {effect.saturations} times on the data"
+        fidelity, note = Fidelity.APPROXIMATED, f"saturated {effect.saturations} times on the data"
     else:
         part = 100 * effect.peak / largest(width)
         fidelity = Fidelity.EXACT_ON_DATA
-        note = f"never clamped on the data, {part:.2g} % of the word used after a timestep"
+        note = f"never saturated on the data; largest state {part:.2g} % of the range"
     return Change(
         what="states",
         fidelity=fidelity,

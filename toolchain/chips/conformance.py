@@ -131,7 +131,7 @@ class Subject:
             self.deploy(graph, self.chip)
         except DeployError as refused:
             return refused
-        raise AssertionError(f"{self.chip} takes a network that it should refuse")
+        raise AssertionError(f"{self.chip} accepts a network that it should refuse")
 
 
 def parametrize_with_checks(*subjects: Subject) -> MarkDecorator:
@@ -238,7 +238,7 @@ def check_hints_help(subject: Subject) -> None:
                 if remedy.allow:
                     left = _errors(subject, graph, remedy.allow)
                     assert (error.rule, error.where) not in left, f"{remedy} does not help: {error}"
-                    assert left <= places, f"{remedy} brings {left - places}"
+                    assert left <= places, f"{remedy} adds {left - places}"
 
 
 def _errors(subject: Subject, graph: Graph, allow: tuple[str, ...]) -> set[tuple[str, str]]:
@@ -351,7 +351,7 @@ def check_no_samples_and_no_steps(subject: Subject) -> None:
 def check_events(subject: Subject) -> None:
     """Check that event arrays give the same spikes as the equivalent counts."""
     if "event" not in subject.family.TIMINGS:
-        _skip(f"{subject.chip}: its family takes no event arrays")
+        _skip(f"{subject.chip}: its family accepts no event arrays")
         return
     assert subject.events is not None, "a family that takes events must provide some"
     events, counts = subject.events()

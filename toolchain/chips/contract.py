@@ -325,7 +325,7 @@ class Family(Protocol):
             ValueError: the family takes no events, or an event is invalid (the first is named).
         """
         del events, shape, dt
-        raise ValueError(f"{self.chip.name} takes no event arrays")
+        raise ValueError(f"{self.chip.name} accepts no event arrays")
 
     @abstractmethod
     def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> OnChip:

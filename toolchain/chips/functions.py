@@ -241,7 +241,7 @@ class FamilyOf(Family, Generic[P, C]):
         """Implement ``Family.counts``."""
         count = self.functions().counts
         if count is None:
-            raise ValueError(f"{self.chip.name} takes no event arrays")
+            raise ValueError(f"{self.chip.name} accepts no event arrays")
         return count(events, shape, dt)
 
     def unpack(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Bound[P, C]:

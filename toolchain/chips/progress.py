@@ -64,7 +64,7 @@ def steps(what: str, total: int) -> Iterator[Step]:
 
 
 def _open_bars() -> AbstractContextManager[_Bars | None]:
-    """Return the bars of the place where the output is looked at; None if nobody can see any."""
+    """Return the progress bars for this output; None if it can show none."""
     display = _notebook_display()
     if display is not None:
         return _notebook_bars(display)

@@ -1,4 +1,4 @@
-"""Deployment: a network on a chip, its input spikes, and its saved form."""
+"""Deployment of a network on a chip, with its input spikes and its artifact."""
 
 from toolchain.deployment.deployment import Deployment
 

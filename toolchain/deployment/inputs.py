@@ -25,7 +25,7 @@ def counts_of(family: Family, graph: Graph, spikes: InputSpikes, what: str) -> A
     if are_events(spikes):
         if "event" not in family.TIMINGS:
             raise ValueError(
-                f"{what} must be counts (batch, time, *features): this chip takes no event arrays"
+                f"{what} must be counts (batch, time, *features): this chip accepts no event arrays"
             )
         if graph.dt is None:
             raise ValueError("event arrays need the length of a timestep: deploy with dt=... in s")

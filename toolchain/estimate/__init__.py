@@ -1,9 +1,9 @@
-"""Counts times costs: power, energy, latency and pace, each figure with its range and basis.
+"""Counts times costs: power, energy, latency and load, each figure with its range and basis.
 
 Counts come from a program and its spikes (``runs.Activity``), prices from the chip's specification;
 only ``pricing`` combines them. A figure whose price was never measured has a range and no nominal
-value: it is not collapsed to one number. A figure about which nothing is known is ``unknown``,
-never 0, and every sum that contains it has no upper limit. The basis of an estimate is the weakest
+value. A figure without any data is ``unknown``, never 0, and every sum that contains it has no
+upper limit. The basis of an estimate is the weakest
 of all its parts, and it lists the costs without a price. ``calibrate`` fits prices to a user's
 power readings.
 

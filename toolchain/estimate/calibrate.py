@@ -196,8 +196,8 @@ def _equations(
                     columns[f"rails.{rail}.clock_slope"] = (measurement.clock_hz or 0.0) / 1e6
             elif term.times is None:
                 raise ValueError(
-                    f"{label}: the idle draw of {rail} is on file at another clock only; fit "
-                    f"rails.{rail}.static and rails.{rail}.clock_slope instead"
+                    f"{label}: the idle draw of {rail} is in the chip file at another clock only; "
+                    f"fit rails.{rail}.static and rails.{rail}.clock_slope instead"
                 )
             else:
                 columns[term.constant] = columns.get(term.constant, 0.0) + term.times
@@ -221,7 +221,7 @@ def _split(chip: SpecBase, constants: Sequence[str]) -> set[str]:
     for name in sorted(splitting):
         static = f"{name.rpartition('.')[0]}.static"
         if static not in splitting:
-            raise ValueError(f"{name} also needs {static}: only their sum is on file")
+            raise ValueError(f"{name} also needs {static}: the chip file has only their sum")
     return splitting
 
 
@@ -272,8 +272,8 @@ def _known(equation: _Equation, kept: Sequence[str], on_file: Mapping[str, Figur
         nominal = on_file[name].nominal
         if times and nominal is None:
             raise ValueError(
-                f"{equation.label}, {equation.rail}: {name} has only a range on file and must be "
-                "fitted too"
+                f"{equation.label}, {equation.rail}: {name} has only a range in the chip file "
+                "and must be fitted too"
             )
         explained += times * (nominal or 0.0)
     return explained

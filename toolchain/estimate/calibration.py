@@ -86,7 +86,7 @@ class Calibration(Brief):
     ... )
     >>> print(calibration)
     xylo_a2: 3 degrees of freedom
-      fitted rails.io.idle: 90 µW (88 to 92); nothing on file
+      fitted rails.io.idle: 90 µW (88 to 92); no value in the chip file
     >>> calibration.overlay(title="my board").constants["rails.io.idle"].value
     90.0
     """
@@ -147,7 +147,7 @@ class Calibration(Brief):
         """Return the fitted and kept constants and every residual as text."""
         lines = [f"{self.chip}: {self.degrees_of_freedom} degrees of freedom"]
         for f in self.fitted:
-            before = "nothing on file" if f.before is None else f"before: {f.before}"
+            before = "no value in the chip file" if f.before is None else f"before: {f.before}"
             lines.append(
                 f"  fitted {f.constant}: {f.value:.4g} {f.unit} ({f.low:.4g} to {f.high:.4g}); "
                 f"{before}"

@@ -269,7 +269,7 @@ class Estimate(Described):
             ("energy per step", self.energy_per_step),
             ("energy per second of input", self.energy_per_second_of_input),
             ("energy per inference", self.energy_per_inference),
-            ("  of it dynamic", self.dynamic_energy_per_inference),
+            ("  dynamic part", self.dynamic_energy_per_inference),
             ("latency", self.latency),
             ("load", self.load),
             ("duty cycle", self.duty_cycle),

@@ -53,5 +53,5 @@ def pace_text(slow: Sequence[str], margin: float, always: bool | None) -> str:
     if slow:
         return f"no: {', '.join(slow)}; the power is that of a core that is always busy"
     worst = {True: "in the worst case too", False: "not in the worst case", None: "worst unknown"}
-    spare = f", {100 * margin:.0f} % to spare" if margin else ""
+    spare = f", {100 * margin:.0f} % margin" if margin else ""
     return f"yes{spare}; {worst[always]}"

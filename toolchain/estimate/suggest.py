@@ -121,7 +121,7 @@ def dominating_layers(
     most = saves.high / (idle.low + saves.high)
     text = f"{100 * part:.0f} % of the dynamic power is {names}: {saves}"
     if power.high and most < MOST:
-        text += f", at most {100 * most:.2g} % of all; the rest is idle draw or other layers"
+        text += f", at most {100 * most:.2g} % of the total; the rest is idle draw or other layers"
     return Suggestion(
         about="layers", text=text, saves=saves, layers=tuple(layer.name for layer in dominating)
     )

@@ -132,7 +132,7 @@ def _no_ties(node: Neuron, effect: Effect) -> str | None:
 def _never_more(node: Neuron, effect: Effect) -> str | None:
     if node.max_spikes is None or effect.chip_most > node.max_spikes:
         return None
-    often = f" more than {times(effect.chip_most)} a step" if effect.chip_most else ""
+    often = f" more than {times(effect.chip_most)} per step" if effect.chip_most else ""
     return f"no neuron of the chip spiked{often}"
 
 

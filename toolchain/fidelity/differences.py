@@ -42,7 +42,7 @@ __all__ = ["accepted", "exact_rewrites"]
 MULTIPLIED = (Linear, Conv1d, Conv2d, Scale, SumPool2d)
 """Layers that a product of weights can replace."""
 LEFT_OUT = {
-    Identity: "does nothing at inference",
+    Identity: "no effect at inference",
     Flatten: "only changes addresses",
     BatchNorm: "in the weights before it",
 }
@@ -50,7 +50,7 @@ LEFT_OUT = {
 FOLDED = {
     "gain": "in the weights",
     "syn_order": "in the weights",
-    "bias": "carried to or from its neighbours",
+    "bias": "moved to or from adjacent layers",
     "v_leak": "by a shift of all potentials, or as a bias",
     "v_init": "by a shift of all potentials",
     "v_reset": "by a shift of all potentials",
@@ -76,7 +76,7 @@ def exact_rewrites(before: Graph, after: Graph) -> Changes:
     >>> nodes = {"input": Input(shape=(2,)), "drop": Identity(was="Dropout"), "output": Output()}
     >>> graph = Graph.chain(nodes)
     >>> print(*exact_rewrites(graph, drop_identities(graph))["drop"])
-    layer: Identity -> left out, does nothing at inference, was Dropout
+    layer: Identity -> removed, no effect at inference, was Dropout
     """
     return by_layer(before, lambda name, node: _rewritten(name, node, after))
 
@@ -87,15 +87,13 @@ def _rewritten(name: str, node: Node, after: Graph) -> Iterator[Change]:
         why = _why_left_out(node, after)
         was = f", was {node.was}" if isinstance(node, Identity) else ""
         kind = type(node).__name__
-        yield Change(
-            what="layer", fidelity=exact, before=kind, after="left out", note=f"{why}{was}"
-        )
+        yield Change(what="layer", fidelity=exact, before=kind, after="removed", note=f"{why}{was}")
         return
     other = after[name]
     if type(node) is not type(other):
         kinds = type(node).__name__, type(other).__name__
         dense = isinstance(node, UNROLLED) and isinstance(other, Linear)
-        what, note = ("dense", "written out as one matrix") if dense else ("kind", "")
+        what, note = ("dense", "expanded to one matrix") if dense else ("kind", "")
         yield Change(what=what, fidelity=exact, before=kinds[0], after=kinds[1], note=note)
     for field in differing(node, other):
         if field == "weight":
@@ -108,7 +106,7 @@ def _why_left_out(node: Node, after: Graph) -> str:
     if isinstance(node, SumPool2d) and after.of(Sensor):
         return "done by the sensor"
     if isinstance(node, MULTIPLIED):
-        return "multiplied into the weights beside it"
+        return "folded into the adjacent weights"
     return next((text for kind, text in LEFT_OUT.items() if isinstance(node, kind)), "")
 
 
@@ -128,7 +126,7 @@ def _reweighted(node: Node, other: Node) -> Change:
             note="written out",
         )
     if moved(node, other) > EXACT:
-        note = "multiplied with those of its neighbours"
+        note = "multiplied by those of adjacent layers"
         return Change(what="weights", fidelity=Fidelity.EXACT, note=note)
     scales = row_scales(node, other)
     scales = scales[scales != 0]
@@ -138,7 +136,7 @@ def _reweighted(node: Node, other: Node) -> Change:
         before=1.0,
         after=value_of(scales) if scales.size else 1.0,
         unit="times",
-        note="absorbs factors of its neighbours",
+        note="include factors of adjacent layers",
     )
 
 

@@ -54,7 +54,7 @@ def _drives(changes: Changes) -> Iterator[Diagnostic]:
             rule="drives",
             severity=Severity.WARNING,
             where=layer,
-            message=f"weights become {span} times as large against the thresholds, which "
+            message=f"weights become {span} times as large relative to the thresholds, which "
             "compensates for the time constants",
         )
 
@@ -70,7 +70,7 @@ def _weights(changes: Changes) -> Iterator[Diagnostic]:
             rule="rounding",
             severity=Severity.INFO,
             where=layer,
-            message=f"weights move by {100 * (change.error or 0.0):.2g} % rms"
+            message=f"weights change by {100 * (change.error or 0.0):.2g} % rms"
             + ("" if least is None else f"; smallest threshold {count(least)}"),
         )
 

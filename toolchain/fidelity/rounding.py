@@ -47,7 +47,7 @@ def rounded(before: Graph, after: Graph, decay_note: DecayNote | None = None) ->
     >>> bits = WordWidths(weight=8, bias=8, threshold=16, state=16)
     >>> before = Graph.chain(nodes)
     >>> print(*rounded(before, quantize(before, bits=bits, per="layer"))["fc"])
-    weights: 0.14 %, root mean square; integers up to 127
+    weights: 0.14 %, rms error; largest integer 127
     """
 
     def one(name: str, node: Node) -> Iterator[Change]:
@@ -84,7 +84,7 @@ def _weights(
         what="weights",
         fidelity=Fidelity.EXACT if rms <= EXACT else Fidelity.APPROXIMATED,
         error=0.0 if rms <= EXACT else rms,
-        note=f"root mean square; integers up to {levels}",
+        note=f"rms error; largest integer {levels}",
         threshold=threshold,
     )
     if node.bias is not None and np.any(node.bias):
@@ -129,7 +129,7 @@ def _threshold(node: Neuron, other: Neuron, ratios: Array) -> Change:
         fidelity=Fidelity.EXACT if exact else Fidelity.APPROXIMATED,
         error=0.0 if exact else worst,
         span=(float(errors.min()), float(errors.max())) if len(ratios) else None,
-        note=f"against its weights; integers from {int(other.v_threshold.min())}",
+        note=f"relative to its weights; smallest integer {int(other.v_threshold.min())}",
     )
 
 

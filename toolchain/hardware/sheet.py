@@ -1,4 +1,4 @@
-"""Sheet of a chip specification: a row for each of its numbers, wherever in the file it stands."""
+"""Sheet of a chip specification: a row for each number of the file, at any depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The intermediate representation (IR): the computation of a trained network.
+"""The intermediate representation (IR): a trained network as a graph of float operations.
 
 ``nodes``, ``neuron`` and ``sensor`` hold the frozen node types, ``graph`` joins them.
 """

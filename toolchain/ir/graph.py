@@ -409,7 +409,7 @@ def _rebuilt(
 
 
 def _short_parameters(parameters: Mapping[str, str], node: Node) -> dict[str, str]:
-    """Return ``parameters`` with numbers to six digits, without the shape, which stands beside."""
+    """Return ``parameters`` with numbers to six digits, without the shape (printed separately)."""
     values = node.parameters()
     return {
         name: short(float(values[name]), 6) if np.ndim(values[name]) == 0 and ":" in text else text

@@ -141,7 +141,7 @@ class Neuron(Membrane):
     Attributes:
         v_threshold: firing threshold.
         compare: fires when ``v >= v_threshold`` (``ge``) or only above it (``gt``).
-        max_spikes: largest number of spikes a step; None means as many as thresholds fit into v.
+        max_spikes: largest number of spikes per step; None means as many as thresholds fit into v.
         reset: ``subtract`` subtracts ``n * reset_amount``; ``value`` sets v to ``v_reset``;
             ``additive`` is ``v (n == 0) + v_reset``, for every neuron and every step (sinabs);
             ``none`` does not change v.

@@ -112,7 +112,7 @@ class Output(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Identity(Node):
-    """A layer that does nothing at inference; ``was`` is the name of the layer in training.
+    """A layer that no effect at inference; ``was`` is the name of the layer in training.
 
     >>> Identity(was="Dropout").output_shape((10,))
     (10,)
@@ -355,7 +355,7 @@ class SumPool2d(Node):
         """Return ``(channels, height, width)``."""
         if len(input_shape) != 3:
             raise ValueError(
-                f"{type(self).__name__} takes (channels, height, width), got {input_shape}"
+                f"{type(self).__name__} needs (channels, height, width), got {input_shape}"
             )
         height, width = (
             (n - k) // s + 1

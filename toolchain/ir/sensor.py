@@ -64,7 +64,7 @@ class Sensor(Node):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return ``(channels, height, width)``."""
         if len(input_shape) != 3:
-            raise ValueError(f"Sensor takes (channels, height, width), got {input_shape}")
+            raise ValueError(f"Sensor needs (channels, height, width), got {input_shape}")
         height, width = (n // k for n, k in zip(input_shape[1:], self.pool, strict=True))
         ends = [first + n for first, n in zip(self.origin, self.size, strict=True)]
         if ends[0] > height or ends[1] > width:

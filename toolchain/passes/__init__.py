@@ -1,6 +1,6 @@
 """Passes: pure functions ``Graph -> Graph``.
 
-Each takes the values it needs and not the chip, does not change its input, and states its
+A pass takes the values that it needs, not the chip. It does not change its input, and states its
 requirements and guarantees. A pass keeps the nodes that it cannot rewrite; the rules of the chip
 then refuse them by name.
 """

@@ -75,7 +75,7 @@ def empty_at_once(graph: Graph) -> Graph:
 
     ``a (1 - fired) v + x`` is ``a v' + x`` with v' the membrane after the earlier reset.
 
-    Requires: at most one spike a step, a reset value and a resting potential of 0; other layers
+    Requires: at most one spike per step, a reset value and a resting potential of 0; other layers
     are not changed.
     Ensures: the spikes are unchanged, exactly; a recorded membrane is 0 in the step of a spike.
 

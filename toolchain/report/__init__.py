@@ -1,9 +1,9 @@
 """Description of results as plain data, its renderings, and the words for numbers.
 
 A result derives from ``Described`` and returns a ``Sheet`` from its ``sheet()``: text, notebooks,
-HTML and Markdown show that sheet, so that they cannot disagree. What renders sheets knows no
-result. The package imports no other part of the toolchain, so that every module can describe its
-own results.
+HTML and Markdown show that sheet, so that they cannot disagree. Renderers do not depend on any type
+of result. The package imports no other part of the toolchain, so that every module can describe
+its own results.
 """
 
 from toolchain.report.described import Brief, Described, brief

@@ -53,7 +53,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return ``text`` so that nothing of it is taken for markup."""
+    """Return ``text`` escaped, so that no part of it is read as markup."""
     return LIST_MARK.sub(_unlisted, SPECIAL.sub(r"\\\1", text))
 
 

@@ -105,7 +105,7 @@ class Comparison(Described):
         decisions: share of the samples in which the most active output is the reference's, 0..1,
             by run; the lowest of equally active ones counts. Empty where there is a single output
             neuron.
-        departure: where the clocked chip leaves the quantized graph; None if it never does.
+        departure: first difference between clocked chip and quantized graph; None without any.
         saturations: how often a state was clamped, by run and layer; layers without are left out.
         orders: effect of the order of simultaneous events; None if not requested.
     """
@@ -142,7 +142,7 @@ class Comparison(Described):
         )
         title = (
             f"{self.chip}, {plural(self.samples, 'sample')} of {count(self.steps)} steps: spikes, "
-            "and how far their counts agree with the trained ones"
+            "and agreement of their counts with the trained network"
         )
         return Sheet((table, Text(tuple(_remarks(self)))), title)
 
@@ -295,14 +295,14 @@ def _spikes(layer: LayerComparison) -> Iterator[str]:
 def _remarks(result: Comparison) -> Iterator[str]:
     yield f"output counts agree: {_shares(result.agreement)}"
     if result.decisions:
-        yield f"decisions are the trained network's: {_shares(result.decisions)}"
+        yield f"decisions equal to the trained network's: {_shares(result.decisions)}"
     if result.departure is None:
-        yield "the chip spikes as the quantized graph does"
+        yield "the chip's spikes equal those of the quantized graph"
     else:
-        yield f"the chip leaves the quantized graph in {result.departure}"
+        yield f"the chip's spikes first differ from the quantized graph in {result.departure}"
     for run, clamped in result.saturations.items():
         states = ", ".join(f"{name} {count(number)}" for name, number in clamped.items())
-        yield f"states clamped, {RUNS[run]}: {states}"
+        yield f"states saturated, {RUNS[run]}: {states}"
     if result.orders is not None:
         yield from _orders(result.orders)
 
@@ -317,4 +317,4 @@ def _orders(found: OrderSpread) -> Iterator[str]:
     )
     yield f"spikes over {count(found.orders)} orders of simultaneous events: {', '.join(spans)}"
     if found.decisions is not None:
-        yield f"decisions as in the order given: {share(found.decisions)}"
+        yield f"decisions equal to those in the given order: {share(found.decisions)}"

@@ -68,7 +68,7 @@ class Recording(Described, Brief):
     def sheet(self) -> Sheet:
         """Describe the size of the run, and the spikes and saturations of each layer."""
         samples, steps = self.spikes.shape[:2]
-        headings = ("neurons", "spikes", "most in a step", "states clamped")
+        headings = ("neurons", "spikes", "most in a step", "states saturated")
         records = {name: layer.spikes for name, layer in self.layers.items()}
         table = Table(
             columns=(Column("layer"), *(Column(heading, "right") for heading in headings)),

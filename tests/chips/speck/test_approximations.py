@@ -69,7 +69,7 @@ def test_an_exponential_leak_becomes_what_it_is_at_half_the_threshold():
     np.testing.assert_array_equal(after["spk"].alpha_mem, 1)
     np.testing.assert_allclose(after["conv"].bias, [-0.1, 0.9])
     assert findings == [
-        "spk: loses 10 % of its membrane a timestep; on speck2f a constant 5 % of its threshold, "
+        "spk: loses 10 % of its membrane per timestep; on speck2f a constant 5 % of its threshold, "
         "with a floor at 0"
     ]
     assert check_graph(after, CHIP) == ()

@@ -65,9 +65,9 @@ def test_a_neuron_that_the_chip_has_is_taken(changes):
 
 RESETS = (
     "speck2f subtracts the threshold or returns to zero, in the same step\n"
-    "  hint: it is supported if trained with a reset that subtracts the threshold"
+    "  hint: train with a reset that subtracts the threshold: supported"
 )
-AS_IAF = "\n  hint: it is supported if trained as IAF, without decay and synaptic current"
+AS_IAF = "\n  hint: train as IAF (no decay, no synaptic current): supported"
 OR_ACCEPT = '; or accept an approximation: allow=("{}",)'
 REFUSED = [
     (
@@ -110,7 +110,7 @@ REFUSED = [
         {"compare": "gt"},
         "error[comparison] spk: spikes only when v_mem > v_threshold; speck2f when v_mem >= "
         "v_threshold\n"
-        "  hint: it is supported if trained to fire at the threshold" + OR_ACCEPT.format("gt->ge"),
+        "  hint: train with spikes at v_mem >= v_threshold: supported" + OR_ACCEPT.format("gt->ge"),
     ),
     (
         "thresholds of their own",
@@ -134,38 +134,36 @@ REFUSED = [
     (
         "floor above rest",
         {"v_min": 0.5},
-        "error[membrane_floor] spk: has a membrane floor (v_min) of 0.5, speck2f takes 0 or "
+        "error[membrane_floor] spk: has a membrane floor (v_min) of 0.5, speck2f supports 0 or "
         "less\n  hint: v_min -1 is supported",
     ),
     (
         "rest elsewhere",
         {"v_leak": 0.1},
         "error[plain_neurons] spk: v_leak must be 0 on speck2f\n"
-        "  hint: it is supported if trained with v_leak 0",
+        "  hint: train with v_leak 0: supported",
     ),
     (
         "bias of the neurons",
         {"bias": 0.1},
-        "error[plain_neurons] spk: bias must be 0 on speck2f\n"
-        "  hint: it is supported if trained with bias 0",
+        "error[plain_neurons] spk: bias must be 0 on speck2f\n  hint: train with bias 0: supported",
     ),
     (
         "spikes of another size",
         {"spike_scale": 2.0},
         "error[plain_neurons] spk: spike_scale must be 1 on speck2f\n"
-        "  hint: it is supported if trained with spike_scale 1",
+        "  hint: train with spike_scale 1: supported",
     ),
     (
         "a gain that is left",
         {"gain": 2.0},
-        "error[plain_neurons] spk: gain must be 1 on speck2f\n"
-        "  hint: it is supported if trained with gain 1",
+        "error[plain_neurons] spk: gain must be 1 on speck2f\n  hint: train with gain 1: supported",
     ),
     (
-        "one spike a step",
+        "one spike per step",
         {"max_spikes": 1},
-        "error[plain_neurons] spk: is capped at 1 spike a step; speck2f has no such cap\n"
-        "  hint: it is supported if trained with any number of spikes a step (MultiSpike)"
+        "error[plain_neurons] spk: is capped at 1 spike per step; speck2f has no such cap\n"
+        "  hint: train with any number of spikes per step (MultiSpike): supported"
         + OR_ACCEPT.format("spike_cap->chip_cap"),
     ),
 ]
@@ -231,7 +229,7 @@ def test_a_kernel_that_has_no_square_stays_for_the_rules_to_refuse():
     assert errors(graph) == []
     program = contract.lower(contract.quantize(graph, CHIP, None)[0], CHIP)
     assert [str(f) for f in contract.check(program, CHIP)] == [
-        "error[square_kernel] conv: kernel 3x2, speck2f takes square kernels only\n"
+        "error[square_kernel] conv: kernel 3x2, speck2f supports square kernels only\n"
         "  source: speck2f.yaml, sinabs documentation, Speck overview (published)\n"
         "  hint: a 3x3 kernel is supported, with a map of 3x3"
     ]
@@ -241,8 +239,7 @@ def test_a_hint_is_given_only_where_it_was_tried_and_helps():
     rows = one(weight=conv(2, 1), neuron={"v_leak": 0.5, "bias": 1.0, "max_spikes": 2})
     hints = {f.hint for f in check_graph(rows, CHIP)}
     retrained = (
-        "it is supported if trained with v_leak 0 and bias 0 and any number of spikes a step "
-        "(MultiSpike)"
+        "train with v_leak 0 and bias 0 and any number of spikes per step (MultiSpike): supported"
     )
     assert hints == {
         retrained,
@@ -356,7 +353,7 @@ def test_rows_of_inputs_are_no_maps():
     nodes = {"input": Input(shape=(2,)), "fc": Linear(weight=np.eye(2)), "spk": iaf((2,))}
     graph = Graph.chain({**nodes, "output": Output()})
     assert (
-        "error[feature_maps] input: has shape (2,); speck2f takes (channels, height, width)"
+        "error[feature_maps] input: has shape (2,); speck2f needs (channels, height, width)"
     ) in errors(graph)
     assert errors(contract.shape(graph)) == []
 

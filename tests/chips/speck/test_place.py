@@ -148,10 +148,10 @@ def test_only_what_fits_nowhere_else_goes_to_a_core_without_order():
     assert placed == {"spk0": 0, "spk1": 1, "spk2": 2}
     found, findings = contract.place(network, CHIP)
     assert [str(f) for f in findings] == [
-        "info[event_order] spk0: core 0 of speck2f takes events in no fixed order: two runs may "
-        "differ" + TABLE + "\n  hint: core 2, 3, 4, 5, 6, 7 or 8 keeps the order",
-        "warning[event_order] spk1: core 1 of speck2f takes events in no fixed order: two runs may "
-        "differ" + TABLE + "\n  hint: core 2 keeps the order",
+        "info[event_order] spk0: core 0 of speck2f processes events in no fixed order: two runs "
+        "may differ" + TABLE + "\n  hint: core 2, 3, 4, 5, 6, 7 or 8 keeps the order",
+        "warning[event_order] spk1: core 1 of speck2f processes events in no fixed order: two runs "
+        "may differ" + TABLE + "\n  hint: core 2 keeps the order",
     ]
     assert [core.core for core in found.cores] == [0, 1, 2]
 

@@ -95,7 +95,7 @@ def cases(chip):
         one((1, 17, 17), kernel=16),
         one((1, 17, 17), kernel=17),
         says(
-            f"error[kernel_size] conv0: kernel 17x17, {name} takes at most 16x16",
+            f"error[kernel_size] conv0: kernel 17x17, {name} supports at most 16x16",
             limits.kernel_size,
         ),
     )
@@ -104,7 +104,7 @@ def cases(chip):
         one((1, 5, 5), weight=np.ones((1, 1, 3, 3), int)),
         one((1, 5, 5), weight=np.ones((1, 1, 3, 2), int)),
         says(
-            f"error[square_kernel] conv0: kernel 3x2, {name} takes square kernels only",
+            f"error[square_kernel] conv0: kernel 3x2, {name} supports square kernels only",
             limits.kernel_size,
             "a 3x3 kernel is supported, with a map of 3x3",
         ),
@@ -114,7 +114,7 @@ def cases(chip):
         one((1, 9, 9), stride=(8, 4)),
         one((1, 9, 9), stride=(1, 3)),
         says(
-            f"error[stride] conv0: stride 1x3, each axis of {name} takes 1, 2, 4 or 8",
+            f"error[stride] conv0: stride 1x3, each axis of {name} supports 1, 2, 4 or 8",
             limits.strides,
             "stride 1x2 is supported; or stride 1x4 is supported",
         ),
@@ -124,7 +124,7 @@ def cases(chip):
         one((1, 9, 9), stride=(8, 8)),
         one((1, 9, 9), stride=(9, 8)),
         says(
-            f"error[stride] conv0: stride 9x8, each axis of {name} takes 1, 2, 4 or 8",
+            f"error[stride] conv0: stride 9x8, each axis of {name} supports 1, 2, 4 or 8",
             limits.strides,
             "stride 8x8 is supported",
         ),
@@ -134,7 +134,7 @@ def cases(chip):
         one((1, 9, 9), padding=(7, 7)),
         one((1, 9, 9), padding=(0, 8)),
         says(
-            f"error[padding] conv0: padding 0x8, each axis of {name} takes at most 7",
+            f"error[padding] conv0: padding 0x8, each axis of {name} supports at most 7",
             limits.padding,
             "padding 0x7 is supported",
         ),
@@ -144,7 +144,7 @@ def cases(chip):
         one((1, 128, 128), stride=(2, 2)),
         one((1, 128, 129), stride=(4, 4)),
         says(
-            f"error[input_size] conv0: input map of 128x129, {name} takes at most 128x128",
+            f"error[input_size] conv0: input map of 128x129, {name} supports at most 128x128",
             limits.input_size,
         ),
     )
@@ -163,7 +163,7 @@ def cases(chip):
         one((1024, 1, 1), outputs=16),
         one((1025, 1, 1)),
         says(
-            f"error[channels] conv0: 1 025 input channels, {name} takes at most 1 024",
+            f"error[channels] conv0: 1 025 input channels, {name} supports at most 1 024",
             limits.channels,
         ),
     )
@@ -172,7 +172,7 @@ def cases(chip):
         chain((1, 1, 1), {"outputs": 1024, "kernel": 1}),
         chain((1, 1, 1), {"outputs": 1025, "kernel": 1}),
         says(
-            f"error[channels] conv0: 1 025 output channels, {name} takes at most 1 024",
+            f"error[channels] conv0: 1 025 output channels, {name} supports at most 1 024",
             limits.channels,
         ),
     )
@@ -181,7 +181,7 @@ def cases(chip):
         sends(4, 2),
         sends(8, 1),
         says(
-            f"error[pooling] spk0: sum pooling of 8 to spk1, {name} takes 1, 2 or 4",
+            f"error[pooling] spk0: sum pooling of 8 to spk1, {name} supports 1, 2 or 4",
             limits.pooling,
             "sum pooling of 4 to spk1 is supported",
         ),
@@ -276,7 +276,7 @@ def cases(chip):
             "warning[single_spike] conv0: largest weight 100, threshold of spk0 50: one event "
             f"causes 2 spikes in the simulation, one on {name}",
             limits.threshold_width,
-            "1 of 1 weights clipped to 99 give one spike an event",
+            "1 of 1 weights clipped to 99 give one spike per event",
         ),
     )
     yield (
@@ -315,8 +315,8 @@ def cases(chip):
         one((1, 16, 16), core=2),
         one((1, 16, 16), core=1),
         says(
-            f"info[event_order] spk0: core 1 of {name} takes events in no fixed order: two runs "
-            "may differ",
+            f"info[event_order] spk0: core 1 of {name} processes events in no fixed order: two "
+            "runs may differ",
             chip.cores[1].kernel_memory,
             f"core {'2, 3 or 4' if mini else '2, 3, 4, 5, 6, 7 or 8'} keeps the order",
         ),

@@ -41,7 +41,7 @@ def test_a_factor_moves_into_the_weights_that_read_it(factor, behind):
     spikes = np.random.default_rng(1).poisson(0.2, (4, 20, 2, 6, 6))
     d = deploy(image(factor, behind=behind), "speck", calibration=spikes)
     (change,) = d.ledger["factor"].changes
-    assert (change.before, change.after) == ("Scale", "left out")
+    assert (change.before, change.after) == ("Scale", "removed")
     assert change.fidelity is Fidelity.EXACT
     plain = image(1.0, behind=behind)
     taken = "fc" if behind else "conv"

@@ -428,13 +428,13 @@ LIMITS = {
         "sensor",
         whole((2, 16, 16), pooling=(1, 4)),
         whole((2, 16, 16), pooling=(3, 4)),
-        "error[sensor] sensor: pooling 3x4, each axis of speck2f takes 1, 2 or 4" + OVERVIEW,
+        "error[sensor] sensor: pooling 3x4, each axis of speck2f supports 1, 2 or 4" + OVERVIEW,
     ),
     "more pooling": (
         "sensor",
         whole((2, 16, 16), pooling=(4, 4)),
         whole((2, 16, 16), pooling=(4, 8)),
-        "error[sensor] sensor: pooling 4x8, each axis of speck2f takes 1, 2 or 4" + OVERVIEW,
+        "error[sensor] sensor: pooling 4x8, each axis of speck2f supports 1, 2 or 4" + OVERVIEW,
     ),
     "destinations": (
         "sensor_destinations",
@@ -461,7 +461,7 @@ LIMITS = {
         "event_filter",
         filtered(filter_size=(15, 1)),
         filtered(filter_size=(1, 16)),
-        "error[event_filter] sensor: filter window 1x16, speck2f takes at most 15x15" + FILTER,
+        "error[event_filter] sensor: filter window 1x16, speck2f supports at most 15x15" + FILTER,
     ),
     "filter time": (
         "event_filter",

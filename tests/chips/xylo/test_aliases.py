@@ -261,15 +261,15 @@ def test_the_cap_holds_for_the_sum():
 
 
 def test_the_cap_of_the_sum_is_told_with_all_that_it_holds_for():
-    text = "exact while no neuron spikes more than 31 times a step, spikes passed on from {} "
+    text = "exact while no neuron spikes more than 31 times per step, spikes passed on from {} "
     assert messages(net(NESTED), "spike_caps") == [
         "b: " + text.format("'a'") + "included",
         "c: " + text.format("'a' and 'b'") + "included",
     ]
     assert messages(net(BLOCK, max_spikes=None), "spike_caps") == [
-        "a: exact while no neuron spikes more than 31 times a step",
+        "a: exact while no neuron spikes more than 31 times per step",
         "b: " + text.format("'a'") + "included",
-        "c: exact while no neuron spikes more than 31 times a step",
+        "c: exact while no neuron spikes more than 31 times per step",
     ]
     assert received_by("c", {"a": "b", "b": "c"}) == ("a", "b")
 

@@ -295,7 +295,7 @@ def test_a_bias_of_the_weights_becomes_what_its_current_settles_at():
     # 0.75 ** 17 < 0.01
     assert messages == [
         "input_h: its bias acts directly on the membranes of 'h', the only biases of xylo_a2, by "
-        "up to 40 % of the threshold a step; through the synapse it took 17 timesteps to reach "
+        "up to 40 % of the threshold per step; through the synapse it took 17 timesteps to reach "
         "99 % of that"
     ]
     assert errors(after) == []

@@ -131,7 +131,7 @@ def test_the_published_network_goes_onto_the_chip(published):
 
 
 def test_the_published_network_is_calm_as_trained_and_not_as_the_chip_fires(published):
-    # one spike a step was the rule in training; the chip's hidden neurons have no such limit
+    # one spike per step was the rule in training; the chip's hidden neurons have no such limit
     found = braille.runs(braille.deploy_file(published), braille.touches(0.02, 1))
     mean = {name: run.layers["lif1.lif"].spikes.mean() for name, run in found.items()}
     assert 0.01 < mean["trained"] < 0.03

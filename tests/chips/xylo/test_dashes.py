@@ -21,9 +21,9 @@ def test_the_two_formulas_in_use_disagree_between_2_29_and_2_83_steps(tau, by_ta
 @pytest.mark.parametrize(
     ("tau", "dash", "note"),
     [
-        (2.5, 2, "dash 2, as by -log2(1 - alpha); log2(tau/dt) gives 1"),
-        (11.5, 4, "dash 4, as by both formulas"),
-        (1.2, 1, "dash 1, as by -log2(1 - alpha); log2(tau/dt) gives 0"),
+        (2.5, 2, "dash 2 by -log2(1 - alpha); log2(tau/dt) gives 1"),
+        (11.5, 4, "dash 4 by both formulas"),
+        (1.2, 1, "dash 1 by -log2(1 - alpha); log2(tau/dt) gives 0"),
         (0.4, 1, "dash 1; log2(tau/dt) gives -1; -log2(1 - alpha) gives 0"),
     ],
 )
@@ -37,4 +37,4 @@ def test_the_warning_and_the_ledger_describe_a_decay_alike():
     (warning,) = (found for found in d.diagnostics if found.rule == "time_constants")
     (change,) = d.ledger["l0"].of("tau_mem")
     assert warning.message == f"tau_mem 10 ms becomes 7.49 ms (-25.1 %): {change.note}"
-    assert change.note == "dash 3, as by both formulas"
+    assert change.note == "dash 3 by both formulas"

@@ -154,7 +154,7 @@ REFUSED = [
     (
         "three synapses",
         {"synapses": 3},
-        "error[synapse] h: has 3 synaptic currents a neuron, xylo_a2 has 2"
+        "error[synapse] h: has 3 synaptic currents per neuron, xylo_a2 has 2"
         + OVERVIEW.format("xylo_a2"),
     ),
     (
@@ -188,9 +188,9 @@ REFUSED = [
         "shifts of 1 to 15" + LIMITS.format("xylo_a2"),
     ),
     (
-        "one spike a step",
+        "one spike per step",
         {"max_spikes": 1},
-        "error[spike_caps] h: is capped at 1 spike a step, xylo_a2 at 31"
+        "error[spike_caps] h: is capped at 1 spike per step, xylo_a2 at 31"
         + LIMITS.format("xylo_a2")
         + HINT.format("spike_cap->chip_cap"),
     ),
@@ -221,12 +221,12 @@ def test_an_infinite_time_constant_has_no_number():
 def test_two_synapses_are_for_hidden_neurons_of_audio_chips():
     assert errors(one(synapses=2), A3) == []
     assert errors(one(synapses=2), IMU) == [
-        "error[synapse] h: has 2 synaptic currents a neuron, xylo_imu has 1"
+        "error[synapse] h: has 2 synaptic currents per neuron, xylo_imu has 1"
         + OVERVIEW.format("xylo_imu")
         + "\n  hint: xylo_a2 or xylo_a3 can do this"
     ]
     assert errors(one(last={"synapses": 2})) == [
-        "error[synapse] out: has 2 synaptic currents a neuron, xylo_a2 has 1"
+        "error[synapse] out: has 2 synaptic currents per neuron, xylo_a2 has 1"
         + OVERVIEW.format("xylo_a2")
     ]
 
@@ -234,14 +234,14 @@ def test_two_synapses_are_for_hidden_neurons_of_audio_chips():
 def test_an_output_neuron_spikes_once_a_step():
     assert remarks(one()) == []
     assert remarks(one(last={"max_spikes": None})) == [
-        "info[spike_caps] out: exact while no neuron spikes more than once a step"
+        "info[spike_caps] out: exact while no neuron spikes more than once per step"
         + LIMITS.format("xylo_a2")
     ]
 
 
 def test_a_hidden_neuron_without_cap_is_remarked_on():
     assert remarks(one(max_spikes=None)) == [
-        "info[spike_caps] h: exact while no neuron spikes more than 31 times a step"
+        "info[spike_caps] h: exact while no neuron spikes more than 31 times per step"
         + LIMITS.format("xylo_a2")
     ]
 

@@ -462,7 +462,7 @@ def test_the_slowest_clock_that_keeps_up_is_suggested_with_what_it_saves():
     at_that_clock = cost(A2, worst.clock_hz)
     assert at_that_clock.always_keeps_up is True
     assert (worst.saves.low, worst.saves.nominal, worst.saves.basis) == (0, None, "assumed")
-    assert worst.text.startswith("the worst case, with 20 % to spare, needs ")
+    assert worst.text.startswith("the worst case, with 20 % margin, needs ")
 
 
 def test_what_a_slower_clock_saves_is_the_difference_of_the_powers():

@@ -131,8 +131,8 @@ def test_what_the_format_cannot_hold_is_refused_all_at_once(tmp_path):
             "has"
         ),
         "hidden: needs biases up to 129, 2 digits encode -128..127",
-        "hidden: needs 257 entries a neuron, 2 digits encode 255",
-        "hidden: needs 2 alias targets a neuron, the format has 1",
+        "hidden: needs 257 entries per neuron, 2 digits encode 255",
+        "hidden: needs 2 alias targets per neuron, the format has 1",
         "output: needs biases up to 300, 2 digits encode -128..127",
     ]
     assert list(tmp_path.iterdir()) == []
@@ -174,7 +174,7 @@ def test_4095_neurons_are_named_and_4096_are_not():
 def test_a_folder_that_is_there_is_left_alone(tmp_path):
     folder = tmp_path / "a"
     folder.mkdir()
-    with pytest.raises(FileExistsError, match=r"a exists; it is left alone$"):
+    with pytest.raises(FileExistsError, match=r"a already exists; it is not overwritten$"):
         write_ram_files(small(), folder)
     assert list(folder.iterdir()) == []
 

@@ -174,7 +174,7 @@ def size_cases():
         IMU,
         quiet(synapses=1),
         two_currents(),
-        "error[synapses] hidden: needs 2 synaptic currents a neuron, xylo_imu has 1",
+        "error[synapses] hidden: needs 2 synaptic currents per neuron, xylo_imu has 1",
         ("overview", "published"),
         f"{fits} xylo_a2 or xylo_a3",
     )
@@ -183,7 +183,7 @@ def size_cases():
         IMU,
         quiet(synapses=1),
         two_currents(both=False),
-        "error[synapses] hidden: needs 2 synaptic currents a neuron, xylo_imu has 1",
+        "error[synapses] hidden: needs 2 synaptic currents per neuron, xylo_imu has 1",
         ("overview", "published"),
         f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: with one, the network is the "
         "same",
@@ -193,7 +193,7 @@ def size_cases():
         IMU,
         quiet(synapses=1),
         quiet(synapses=2),
-        "error[synapses] network: needs 2 synaptic currents a neuron, xylo_imu has 1",
+        "error[synapses] network: needs 2 synaptic currents per neuron, xylo_imu has 1",
         ("overview", "published"),
         f"{fits} xylo_a2 or xylo_a3; or no neuron uses two currents: with one, the network is the "
         "same",
@@ -212,7 +212,7 @@ def path_cases():
             chip,
             reached(3, 127),
             reached(3, 128),
-            "error[input_expansion] hidden: needs 129 hidden neurons within reach of the input, "
+            "error[input_expansion] hidden: needs 129 hidden neurons reachable from the input, "
             f"{chip.name} has 128",
             ("overview", "published"),
             f"{fits}; or {numbered}; or 'hidden' 300 -> 128 neurons fits",
@@ -222,7 +222,7 @@ def path_cases():
             chip,
             reached(*range(128)),
             reached(*range(129)),
-            "error[input_expansion] hidden: needs 129 hidden neurons within reach of the input, "
+            "error[input_expansion] hidden: needs 129 hidden neurons reachable from the input, "
             f"{chip.name} has 128",
             ("overview", "published"),
             f"{fits}; or 'hidden' 300 -> 128 neurons fits",
@@ -232,7 +232,7 @@ def path_cases():
             chip,
             reading(172, 299),
             reading(171),
-            "error[output_expansion] hidden: needs 129 hidden neurons within reach of the "
+            "error[output_expansion] hidden: needs 129 hidden neurons readable by the "
             f"outputs, {chip.name} has 128",
             ("overview", "published"),
             f"{fits}; or {numbered}; or 'hidden' 300 -> 299 neurons fits",
@@ -249,7 +249,7 @@ def path_cases():
             chip,
             replace(targets(limit, size), core=chip.integer_core),
             replace(targets(limit + 1, size), core=chip.integer_core),
-            f"error[fan_out] hidden: needs {over} hidden targets a neuron, {chip.name} has "
+            f"error[fan_out] hidden: needs {over} hidden targets per neuron, {chip.name} has "
             f"{least}; 1 of its {number_text(size)} neurons needs more than that",
             ("registers", "derived") if chip is X1 else ("overview", "published"),
             f"{hint}prune each neuron's smallest weights between hidden layers: the largest "
@@ -279,7 +279,7 @@ def path_cases():
             chip,
             replace(aliased(1), core=chip.integer_core),
             replace(aliased(2), core=chip.integer_core),
-            f"error[alias_targets] hidden: needs 2 aliases a neuron, {chip.name} has 1; 1 of its "
+            f"error[alias_targets] hidden: needs 2 aliases per neuron, {chip.name} has 1; 1 of its "
             "4 neurons needs more than that",
             ("limits", "published"),
             "",
@@ -400,7 +400,7 @@ def value_cases():
         quiet(),
         replace(quiet(), max_hidden_spikes=32),
         "error[same_core] network: max_hidden_spikes is 32, a hidden neuron of xylo_a2 carries 31 "
-        "a step",
+        "per step",
         ("limits", "published"),
         "",
     )
@@ -444,8 +444,8 @@ def time_cases():
         A2,
         quiet(dt=(1 + 2 * 22 + 2 * 3 + 2 * 9 + 12 + 7.0) / 50e6),
         quiet(dt=87 / 50e6),
-        "warning[real_time] network: needs 88 cycles a step if every neuron spikes, 50 MHz and dt "
-        "1.74e-06 s give 87; see estimate() for the load of your data",
+        "warning[real_time] network: needs 88 cycles per step if every neuron spikes, 50 MHz and "
+        "dt 1.74e-06 s give 87; see estimate() for the load of your data",
         ("registers", "published"),
         "dt of 1.76e-06 s or longer",
     )
@@ -680,8 +680,8 @@ def test_a_need_is_told_by_the_layers_that_have_it():
     )
     fan_out = [str(f).split("\n")[0] for f in check(program, A2) if f.rule == "fan_out"]
     assert fan_out == [
-        "error[fan_out] l0: needs 70 hidden targets a neuron, xylo_a2 has 64 (l1 30, l2 40)",
-        "error[fan_out] l1: needs 300 hidden targets a neuron, xylo_a2 has 64",
+        "error[fan_out] l0: needs 70 hidden targets per neuron, xylo_a2 has 64 (l1 30, l2 40)",
+        "error[fan_out] l1: needs 300 hidden targets per neuron, xylo_a2 has 64",
     ]
 
 
@@ -737,7 +737,7 @@ def test_a_network_that_breaks_five_rules_is_refused_with_all_five():
         "\n  hint: 'fc1' 900 -> 700 neurons fits",
         f"error[output_neurons] out: needs 12 output neurons, xylo_a2 has 8{overview}(published)"
         "\n  hint: xylo_a3 or xylo_imu has enough of these",
-        f"error[fan_out] fc1: needs 300 hidden targets a neuron, xylo_a2 has 64"
+        f"error[fan_out] fc1: needs 300 hidden targets per neuron, xylo_a2 has 64"
         f"{overview}(published)"
         "\n  hint: xylo_a3 or xylo_imu has enough of these; or prune up to 236 of each neuron's "
         "smallest weights between hidden layers: the largest removed is N of 127; or "

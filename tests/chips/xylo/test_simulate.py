@@ -340,12 +340,12 @@ def counts(value, dtype=None):
         (
             counts(16, int),
             "raster has 16 spikes at channel 0, step 2, sample 1; "
-            "xylo_test takes at most 15 a channel and step",
+            "xylo_test supports at most 15 per channel and step",
         ),
         (
             counts(300.0),
             "raster has 300 spikes at channel 0, step 2, sample 1; "
-            "xylo_test takes at most 15 a channel and step",
+            "xylo_test supports at most 15 per channel and step",
         ),
         (
             counts(-1, int),

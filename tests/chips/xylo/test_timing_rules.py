@@ -80,12 +80,12 @@ def lag_of(graph):
 def test_how_late_the_outputs_are_is_told():
     assert lag_of(sequence(2, 3, 2)) == [
         (
-            "outputs are 1 timestep late, one for each hop; comparisons correct for this "
+            "outputs are delayed by 1 timestep, one per hop; comparisons correct for this "
             "(Deployment.lag)"
         )
     ]
     assert lag_of(sequence(2, 3, 3, 3, 2)) == [
-        "outputs are 3 timesteps late, one for each hop; comparisons correct for this "
+        "outputs are delayed by 3 timesteps, one per hop; comparisons correct for this "
         "(Deployment.lag)"
     ]
 
@@ -93,7 +93,7 @@ def test_how_late_the_outputs_are_is_told():
 def test_delays_that_the_chip_need_not_wait_for_make_its_outputs_early():
     connections = [("input", "h", SQUARE, 3), ("h", "out", SQUARE, 1)]
     assert lag_of(wired(2, {"h": lif(2), "out": readout(2)}, connections)) == [
-        "outputs are 3 timesteps early, since xylo_a2 does not keep the network's delays; "
+        "outputs are 3 timesteps early, since xylo_a2 does not preserve the network's delays; "
         "comparisons correct for this (Deployment.lag)"
     ]
 
@@ -111,7 +111,7 @@ def test_where_paths_disagree_there_is_no_lag():
     ("delay", "text"),
     [
         (0, []),
-        (2, ["acts 2 timesteps less before its input arrives, since xylo_a2 does not keep the"]),
+        (2, ["acts 2 timesteps less before its input arrives, since xylo_a2 does not preserve"]),
     ],
 )
 def test_a_bias_before_an_input_that_waits_in_the_network_alone_is_told(delay, text):
@@ -120,4 +120,4 @@ def test_a_bias_before_an_input_that_waits_in_the_network_alone_is_told(delay, t
     found = [f.message for f in check_graph(graph, A2) if f.rule == "early_bias"]
     # 0.1 and 0.875 of it
     rest = "by then membranes are up to 18.8 % of the threshold behind, and the first spikes may"
-    assert found == [f"its bias {part} network's delays; {rest} differ" for part in text]
+    assert found == [f"its bias {part} the network's delays; {rest} differ" for part in text]

@@ -206,8 +206,8 @@ def test_the_ledger_tells_what_was_written_out():
     assert (change.before, change.after, change.note) == (27, 48 * 16, "written out")
     for name, kind in (("pool", "AvgPool2d"), ("factor", "Scale"), ("norm", "BatchNorm")):
         (change,) = ledger[name].changes
-        assert (change.before, change.after) == (kind, "left out")
-        assert change.note.startswith(("multiplied into the weights", "in the weights"))
+        assert (change.before, change.after) == (kind, "removed")
+        assert change.note.startswith(("folded into the adjacent weights", "in the weights"))
         assert ledger[name].fidelity is Fidelity.EXACT
 
 
@@ -223,8 +223,8 @@ def test_two_weights_in_a_row_are_told_as_multiplied():
     )
     d = deploy(graph, "xylo", quantizer="channel")
     change = d.ledger["b"].of("weights")[0]
-    assert (change.note, change.fidelity) == ("multiplied with those of its neighbours", "exact")
-    assert d.ledger["a"].changes[0].note == "multiplied into the weights beside it"
+    assert (change.note, change.fidelity) == ("multiplied by those of adjacent layers", "exact")
+    assert d.ledger["a"].changes[0].note == "folded into the adjacent weights"
 
 
 # ---- synaptic operations ----

@@ -587,7 +587,7 @@ def test_of_many_faults_the_first_are_told():
         ("null", "the file: must be an object"),
         ("{}", "value0: is missing"),
         ('{"value0": null}', "value0: must be an object"),
-        ('{"value0": NaN}', "it is not JSON: NaN is no number"),
+        ('{"value0": NaN}', "it is not JSON: NaN is not a number"),
         ('{"value0": 1, "value0": 2}', "it is not JSON: key 'value0' occurs twice in one object"),
         ('{"value0": ' + "[" * 4000 + "]" * 4000 + "}", ""),
         ('{"value0": ' + "9" * 5000 + "}", "it is not JSON: "),
@@ -679,7 +679,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is no file"),
+        (None, "is not a file"),
         (b"\xff\xfe", "is not UTF-8 text"),
         (
             b"[]",

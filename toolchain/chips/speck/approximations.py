@@ -56,7 +56,7 @@ def linear_leak(graph: Graph, chip: SpeckChip) -> RewriteResult:
             warning(
                 "exponential_leak->linear_leak",
                 name,
-                f"loses {part:.3g} % of its membrane a timestep; on {chip.name} a constant "
+                f"loses {part:.3g} % of its membrane per timestep; on {chip.name} a constant "
                 f"{part / 2:.3g} % of its threshold, with a floor at 0",
             )
         )

@@ -167,7 +167,7 @@ def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic
                 "linear_bias->neuron_bias",
                 weight,
                 f"its bias acts directly on the membranes of {name!r}, the only biases of "
-                f"{chip.name}, by up to {100 * part:.3g} % of the threshold a step; through the "
+                f"{chip.name}, by up to {100 * part:.3g} % of the threshold per step; through the "
                 f"synapse it took {plural(steps, 'timestep')} to reach 99 % of that",
             )
 

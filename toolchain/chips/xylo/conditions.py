@@ -56,7 +56,7 @@ def _input_cap(chip: XyloChip, effect: Effect | None) -> Change:
         fidelity=Fidelity.APPROXIMATED if effect is None else Fidelity.EXACT_ON_DATA,
         before="any number",
         after=limit,
-        unit="a channel and timestep",
+        unit="per channel and timestep",
         note=UNCHECKED if effect is None else f"at most {effect.chip_most} on the data",
     )
 
@@ -69,20 +69,20 @@ def _lag(lag: int) -> Iterator[Change]:
             before=0,
             after=lag,
             unit="timesteps",
-            note="a hop between layers takes one timestep; comparisons correct for this",
+            note="each hop between layers takes one timestep; comparisons correct for this",
         )
 
 
 def _arithmetic(node: Neuron, chip: XyloChip) -> Change:
-    """Return the change of decays to whole numbers, at least 1 a step."""
+    """Return the change of decays to integers, at least 1 per step."""
     least = float(np.min(node.v_threshold))
     return Change(
         what="decay",
         fidelity=Fidelity.APPROXIMATED,
-        before="a part of a state",
-        after="whole numbers, at least 1",
+        before="fraction of the state",
+        after="integer, at least 1",
         error=1 / least,
-        note=f"of the threshold a timestep: {chip.name} decays by bit shifts",
+        note=f"relative to the threshold, per timestep; {chip.name} decays by bit shifts",
     )
 
 
@@ -113,6 +113,6 @@ def _cap(
         fidelity=fidelity,
         before="none" if node.max_spikes is None else node.max_spikes,
         after=limit,
-        unit="spikes a timestep",
+        unit="spikes per timestep",
         note=note,
     )

@@ -36,5 +36,5 @@ def decay_note(trained: float, stored: float) -> str:
     same = [name for name, shift in given.items() if shift == np.rint(dash)]
     others = [f"{name} gives {int(shift)}" for name, shift in given.items() if name not in same]
     if not others:
-        return f"dash {dash:g}, as by both formulas"
-    return "; ".join([f"dash {dash:g}{''.join(f', as by {name}' for name in same)}", *others])
+        return f"dash {dash:g} by both formulas"
+    return "; ".join([f"dash {dash:g}{''.join(f' by {name}' for name in same)}", *others])

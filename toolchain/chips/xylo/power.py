@@ -131,7 +131,7 @@ def _clocks(
             modes=modes,
             wanted_hz=cycles * (1 + MARGIN),
             available_hz=reachable_clock(chip, cycles * (1 + MARGIN)),
-            what=f"{what}, with {100 * MARGIN:.0f} % to spare,",
+            what=f"{what}, with {100 * MARGIN:.0f} % margin,",
         )
         for what, cycles in work.items()
     )

@@ -144,7 +144,7 @@ class XyloProgram(Brief):
         """Return the program of a specification dictionary of rockpool's mappers and quantizers.
 
         Args:
-            chip: chip name or alias; gives the core and the spikes a step.
+            chip: chip name or alias; gives the core and the spikes per step.
             **spec: ``weights_in (Nin, IEN[, S])`` for the first IEN hidden neurons,
                 ``weights_out (OEN, Nout)`` from the last OEN hidden neurons, ``dash_mem``,
                 ``dash_syn``, ``dash_mem_out``, ``dash_syn_out``, ``threshold``, ``threshold_out``

@@ -108,7 +108,7 @@ def _membrane(
 
 
 def max_spikes(spike_fn: Any) -> int | None:
-    """Return the maximum number of spikes a step of a spike function, None for no limit.
+    """Return the maximum number of spikes per step of a spike function, None for no limit.
 
     Raises:
         UnsupportedError: the function is not one of sinabs or ``toolchain.nn``.

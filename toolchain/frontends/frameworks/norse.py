@@ -81,7 +81,7 @@ def _membrane(module: Any, shape: Shape) -> dict[str, Any]:
 
 
 def _firing(module: Any) -> dict[str, Any]:
-    """Return the firing fields: one spike a step above the threshold, and the reset.
+    """Return the firing fields: one spike per step above the threshold, and the reset.
 
     Raises:
         UnsupportedError: ``reset_method`` is not one of Norse's.

@@ -52,7 +52,7 @@ def _number(value: Any) -> Array:
 
 
 def _firing(module: Any) -> dict[str, Any]:
-    """Return the firing fields: one spike a step at the threshold, and the reset.
+    """Return the firing fields: one spike per step at the threshold, and the reset.
 
     Raises:
         UnsupportedError: the surrogate function's output is not 0 or 1.
@@ -78,7 +78,7 @@ def _firing(module: Any) -> dict[str, Any]:
 
 _NOT_STEPS = {
     "PoissonPass": "which draws random numbers",
-    "MultiLevelSpikeCount": "which gives more than one spike a step",
+    "MultiLevelSpikeCount": "which gives more than one spike per step",
 }
 
 

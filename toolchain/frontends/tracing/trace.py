@@ -171,7 +171,7 @@ def _trace_graph(
 
 
 def _random_spikes(like: Tensor, seed: int) -> Tensor:
-    """Return counts in the shape of ``like``, Poisson with rates from 0 to 2 spikes a step."""
+    """Return counts in the shape of ``like``, Poisson with rates from 0 to 2 spikes per step."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.poisson(rng.uniform(0, 2, like.shape)).astype(np.float64))
 

@@ -87,7 +87,7 @@ def event_order(program: SpeckProgram, chip: SpeckChip) -> Findings:
         spec = unordered[_id(core)]
         report = info if core.name in entries else warning
         message = (
-            f"core {spec.id} of {chip.name} takes events in no fixed order: two runs may differ"
+            f"core {spec.id} of {chip.name} processes events in no fixed order: two runs may differ"
         )
         others = Advice(partial(_in_order, program, chip, core, unordered))
         yield report(

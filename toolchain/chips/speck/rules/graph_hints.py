@@ -92,8 +92,8 @@ def plain(node: Node) -> tuple[str, Node] | None:
     words = [f"{field} {usual[field]}" for field in changes]
     if node.max_spikes is not None:
         changes["max_spikes"] = None
-        words.append("any number of spikes a step (MultiSpike)")
-    return f"it is supported if trained with {' and '.join(words)}", replace(node, **changes)
+        words.append("any number of spikes per step (MultiSpike)")
+    return f"train with {' and '.join(words)}: supported", replace(node, **changes)
 
 
 def lower_floor(node: Node) -> tuple[str, Node] | None:
@@ -115,18 +115,18 @@ APPROXIMATIONS = {
 REWRITES: dict[str, Rewrite] = {
     "node_kinds": as_sum,
     "integrate_and_fire": _neuron(
-        "it is supported if trained as IAF, without decay and synaptic current",
+        "train as IAF (no decay, no synaptic current): supported",
         alpha_mem=np.ones(()),
         alpha_syn=None,
     ),
     "reset": _neuron(
-        "it is supported if trained with a reset that subtracts the threshold",
+        "train with a reset that subtracts the threshold: supported",
         reset="subtract",
         reset_when="same",
         reset_amount=None,
         v_reset=np.zeros(()),
     ),
-    "comparison": _neuron("it is supported if trained to fire at the threshold", compare="ge"),
+    "comparison": _neuron("train with spikes at v_mem >= v_threshold: supported", compare="ge"),
     "one_number_a_core": one_value,
     "membrane_floor": lower_floor,
     "plain_neurons": plain,

@@ -249,7 +249,7 @@ def smaller_weights(case: SpeckCase) -> Edits[SpeckProgram]:
     """Try weights below two thresholds."""
     core, top = _core(case), 2 * _core(case).threshold_high - 1
     many = int((core.weight > top).sum())
-    text = f"{many} of {core.weight.size} weights clipped to {top} give one spike an event"
+    text = f"{many} of {core.weight.size} weights clipped to {top} give one spike per event"
     yield text, edits.with_clipped_weights(case.subject, core.name, top)
 
 

@@ -89,7 +89,9 @@ membrane_floor = node_rule(
     Neuron,
     (
         lambda node: _floor(node) > 0,
-        lambda node: f"has a membrane floor (v_min) of {_floor(node):g}, {{chip}} takes 0 or less",
+        lambda node: (
+            f"has a membrane floor (v_min) of {_floor(node):g}, {{chip}} supports 0 or less"
+        ),
     ),
 )
 
@@ -98,10 +100,10 @@ plain_neurons = node_rule(
     "plain_neurons",
     Neuron,
     *required_values(v_leak=0, bias=0, spike_scale=1, gain=1),
-    (lambda node: node.max_spikes == 1, "is capped at 1 spike a step; {chip} has no such cap"),
+    (lambda node: node.max_spikes == 1, "is capped at 1 spike per step; {chip} has no such cap"),
     (
         lambda node: node.max_spikes not in (1, None),
-        "is capped at {node.max_spikes} spikes a step; {chip} has no such cap",
+        "is capped at {node.max_spikes} spikes per step; {chip} has no such cap",
     ),
 )
 

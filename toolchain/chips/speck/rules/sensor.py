@@ -47,7 +47,9 @@ def beyond_limits(sensor: SpeckSensor, shape: tuple[int, int, int], chip: SpeckC
         yield find(message, None, polarities, chip, hint=merging)
     if not set(sensor.pooling) <= set(limits.pooling.values):
         allowed = text_of_ids(limits.pooling.values, "or")
-        message = f"pooling {shape_text(sensor.pooling)}, each axis of {chip.name} takes {allowed}"
+        message = (
+            f"pooling {shape_text(sensor.pooling)}, each axis of {chip.name} supports {allowed}"
+        )
         yield find(message, max(sensor.pooling), limits.pooling, chip)
 
 
@@ -90,9 +92,8 @@ def event_filter(program: SpeckProgram, chip: SpeckChip) -> Findings:
     size, side = limits.filter_size, max(settings.filter_size)
     if side > size.value:
         square = shape_text([int(size.value)] * 2)
-        message = (
-            f"filter window {shape_text(settings.filter_size)}, {chip.name} takes at most {square}"
-        )
+        window = shape_text(settings.filter_size)
+        message = f"filter window {window}, {chip.name} supports at most {square}"
         yield find(message, side, size, chip)
     width, threshold = limits.filter_time_width, settings.threshold
     most = 2 ** int(width.value) - 1

@@ -21,7 +21,7 @@ def kernel_size(at: AtCore) -> Findings:
     """Check that the kernel is small enough on each side."""
     limit, sides = at.chip.limits.kernel_size, at.item.weight.shape[2:]
     if max(sides) > limit.value:
-        message = f"kernel {shape_text(sides)}, {at.chip.name} takes at most {_square(limit)}"
+        message = f"kernel {shape_text(sides)}, {at.chip.name} supports at most {_square(limit)}"
         yield at.finding(message, max(sides), limit)
 
 
@@ -30,7 +30,7 @@ def square_kernel(at: AtCore) -> Findings:
     """Check that the kernel is square; a core has one number for both sides."""
     height, width = at.item.weight.shape[2:]
     if height != width:
-        message = f"kernel {height}x{width}, {at.chip.name} takes square kernels only"
+        message = f"kernel {height}x{width}, {at.chip.name} supports square kernels only"
         yield at.finding(message, None, at.chip.limits.kernel_size)
 
 
@@ -39,7 +39,9 @@ def stride(at: AtCore) -> Findings:
     """Check that the stride is supported."""
     allowed, own = at.chip.limits.strides, at.item.stride
     if not set(own) <= set(allowed.values):
-        message = f"stride {shape_text(own)}, each axis of {at.chip.name} takes {_any_of(allowed)}"
+        message = (
+            f"stride {shape_text(own)}, each axis of {at.chip.name} supports {_any_of(allowed)}"
+        )
         yield at.finding(message, max(own), allowed)
 
 
@@ -49,7 +51,7 @@ def padding(at: AtCore) -> Findings:
     limit, own = at.chip.limits.padding, at.item.padding
     if max(own) > limit.value:
         message = (
-            f"padding {shape_text(own)}, each axis of {at.chip.name} takes at most {limit.value}"
+            f"padding {shape_text(own)}, each axis of {at.chip.name} supports at most {limit.value}"
         )
         yield at.finding(message, max(own), limit)
 
@@ -59,7 +61,9 @@ def input_size(at: AtCore) -> Findings:
     """Check that the input map is small enough."""
     limit, sides = at.chip.limits.input_size, at.item.input_shape[1:]
     if max(sides) > limit.value:
-        message = f"input map of {shape_text(sides)}, {at.chip.name} takes at most {_square(limit)}"
+        message = (
+            f"input map of {shape_text(sides)}, {at.chip.name} supports at most {_square(limit)}"
+        )
         yield at.finding(message, max(sides), limit)
 
 
@@ -78,7 +82,7 @@ def channels(at: AtCore) -> Findings:
     limit = at.chip.limits.channels
     for number, kind in zip(at.item.weight.shape[:2], ("output", "input"), strict=True):
         if number > limit.value:
-            message = f"{count(number)} {kind} channels, {at.chip.name} takes at most "
+            message = f"{count(number)} {kind} channels, {at.chip.name} supports at most "
             yield at.finding(message + count(limit.value), number, limit)
 
 
@@ -87,7 +91,7 @@ def pooling(at: AtConnection) -> Findings:
     """Check that the pooling of a connection is supported."""
     allowed, target = at.chip.limits.pooling, at.item[0]
     if target.pooling not in allowed.values:
-        message = f"sum pooling of {target.pooling} to {target.layer}, {at.chip.name} takes "
+        message = f"sum pooling of {target.pooling} to {target.layer}, {at.chip.name} supports "
         yield at.finding(message + _any_of(allowed), target.pooling, allowed)
 
 

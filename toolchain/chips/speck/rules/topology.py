@@ -58,7 +58,7 @@ feature_maps = node_rule(
     Input,
     (
         lambda node: len(node.shape) != 3,
-        "has shape {node.shape}; {chip} takes (channels, height, width)",
+        "has shape {node.shape}; {chip} needs (channels, height, width)",
     ),
 )
 

@@ -95,7 +95,7 @@ def write_ram_files(
     """
     target = Path(folder).absolute()
     if target.exists():
-        raise FileExistsError(f"{target} exists; it is left alone")
+        raise FileExistsError(f"{target} already exists; it is not overwritten")
     files = memory_files(program)
     if raster is not None or recording is not None:
         files |= run_files(program, raster, recording)
@@ -170,10 +170,10 @@ def _faults(program: XyloProgram) -> Iterator[str]:
         if p.role == "output":
             continue
         if fan_out[ids].max(initial=0) > 0xFF:
-            yield f"{p.name}: needs {fan_out[ids].max()} entries a neuron, 2 digits encode {0xFF}"
+            yield f"{p.name}: needs {fan_out[ids].max()} entries per neuron, 2 digits encode {0xFF}"
         aliases = max(map(len, program.aliases[ids]), default=0)
         if aliases > 1:
-            yield f"{p.name}: needs {aliases} alias targets a neuron, the format has 1"
+            yield f"{p.name}: needs {aliases} alias targets per neuron, the format has 1"
 
 
 # ---- the program ----

@@ -110,7 +110,7 @@ def read_config(path: str | os.PathLike[str]) -> VendorConfig:
     """
     path = Path(path)
     if not path.is_file():
-        raise ArtifactError(f"{path}: is no file")
+        raise ArtifactError(f"{path}: is not a file")
     try:
         with path.open("rb") as file:
             data = file.read(MOST_CHARACTERS + 1)

@@ -36,7 +36,7 @@ class LiveRun(BoardRun):
     """Result of a run on a board.
 
     Attributes:
-        spikes: int8 ``(T, Nout)`` output spikes a step.
+        spikes: int8 ``(T, Nout)`` output spikes per step.
 
     >>> spikes = np.array([[0, 1], [0, 1], [1, 0]], np.int8)
     >>> result = LiveRun(board="XyloA2TestBoard:0", spikes=spikes, power_w={})

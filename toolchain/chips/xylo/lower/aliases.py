@@ -6,7 +6,7 @@ other feeds, through the same weights, its neurons can instead pass their spikes
 other in the same timestep, which sends them on with its own: the same input for half the
 connections.
 
-Two things differ: the chip's cap of spikes a step then applies to the sum, and spikes arrive in
+Two things differ: the chip's cap of spikes per step then applies to the sum, and spikes arrive in
 another order, which matters only in states that saturate.
 
 Source: Rockpool documentation (residual blocks on Xylo), xylosim 0.1.3 as observed (order, cap).

@@ -57,17 +57,15 @@ def shifts(program: XyloProgram) -> Diagnostic:
 
 
 def compared(found: SearchResult) -> Diagnostic:
-    """Report the agreement of the outputs, beside that of the two baselines."""
+    """Report the agreement of the outputs, and that of the two baselines."""
     figures = {name: f"{100 * value:.1f} %" for name, value in found.agreements.items()}
-    others = ", ".join(
-        f"to {figures[name]} by {name!r}" for name in sorted(set(figures) - {"auto"})
-    )
+    others = ", ".join(f"{name!r}: {figures[name]}" for name in sorted(set(figures) - {"auto"}))
     taken = "" if found.chosen == "auto" else f"; the integers of {found.chosen!r} were used"
     return _info(
         "agreement",
         "network",
-        f"output spike counts agree to {figures['auto']} with the unquantized network's on the "
-        f"calibration spikes; {others}{taken}",
+        f"output spike counts agree to {figures['auto']} with those of the unquantized network on "
+        f"the calibration spikes ({others}){taken}",
     )
 
 
@@ -116,7 +114,7 @@ def _states(name: str, choice: PopulationIntegers) -> Iterator[Diagnostic]:
     moved = 100 * (choice.threshold / choice.nominal - 1)
     if np.abs(moved).max() >= 0.05:
         span = f"{moved.min():+.1f} to {moved.max():+.1f} %"
-        message = f"thresholds move by {span} to preserve each neuron's firing rate"
+        message = f"thresholds change by {span} to preserve each neuron's firing rate"
         yield _info("thresholds", name, message)
 
 

@@ -65,7 +65,7 @@ def synapse(at: AtNeuron) -> Findings:
             f"has no synaptic current; {chip.name} cannot disable its synapses (train with tau_syn)"
         )
     elif number > limit.value:
-        message = f"has {number} synaptic currents a neuron, {chip.name} has {limit.value}"
+        message = f"has {number} synaptic currents per neuron, {chip.name} has {limit.value}"
         yield at.finding(message, number, limit)
     if number and at.item.syn_order != "add_decay":
         yield at.finding(
@@ -135,7 +135,7 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Findings:
             yield error(
                 "spike_caps",
                 name,
-                f"is capped at {plural(cap, 'spike')} a step, {chip.name} at {limit.value}",
+                f"is capped at {plural(cap, 'spike')} per step, {chip.name} at {limit.value}",
                 cap,
                 limit,
                 chip,
@@ -144,7 +144,7 @@ def spike_caps(graph: Graph, chip: XyloChip) -> Findings:
             yield info(
                 "spike_caps",
                 name,
-                f"exact while no neuron spikes more than {times(int(limit.value))} a step"
+                f"exact while no neuron spikes more than {times(int(limit.value))} per step"
                 + (f", spikes passed on from {_listed(others)} included" if others else ""),
                 None,
                 limit,

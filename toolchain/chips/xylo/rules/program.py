@@ -68,7 +68,7 @@ def synapses(program: XyloProgram, chip: XyloChip) -> Findings:
     second = np.any([weights[..., 1:].any(axis=(0, 2)) for weights in pairs], axis=0)
     using = [p.name for p in _hidden(program) if second[p.start : p.stop].any()]
     where = ", ".join(using) or "network"
-    what = "synaptic currents a neuron"
+    what = "synaptic currents per neuron"
     yield from at_most("synapses", chip, where, program.synapses, what, limit)
 
 
@@ -80,7 +80,7 @@ def input_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
         return
     need = int(reached[-1]) + 1
     where = _owner(program, need - 1)
-    what = "hidden neurons within reach of the input"
+    what = "hidden neurons reachable from the input"
     yield from at_most("input_expansion", chip, where, need, what, limit)
 
 
@@ -92,7 +92,7 @@ def output_expansion(program: XyloProgram, chip: XyloChip) -> Findings:
         return
     need = program.hidden - int(reading[0])
     where = _owner(program, int(reading[0]))
-    what = "hidden neurons within reach of the outputs"
+    what = "hidden neurons readable by the outputs"
     yield from at_most("output_expansion", chip, where, need, what, limit)
 
 
@@ -110,7 +110,7 @@ def fan_out(program: XyloProgram, chip: XyloChip) -> Findings:
             (post.name, int(widest[post.start : post.stop].sum())) for post in _hidden(program)
         ]
         note = parts([(name, n) for name, n in split if n]) + _breaking(own, limit)
-        what = "hidden targets a neuron"
+        what = "hidden targets per neuron"
         yield from at_most("fan_out", chip, p.name, int(own.max()), what, limit, note)
 
 
@@ -144,7 +144,7 @@ def alias_targets(program: XyloProgram, chip: XyloChip) -> Findings:
         own = np.array([len(targets) for targets in program.aliases[p.start : p.stop]])
         note = _breaking(own, limit)
         yield from at_most(
-            "alias_targets", chip, p.name, int(own.max()), "aliases a neuron", limit, note
+            "alias_targets", chip, p.name, int(own.max()), "aliases per neuron", limit, note
         )
 
 

@@ -46,7 +46,7 @@ def early_bias(graph: Graph, chip: XyloChip) -> Findings:
             reason = f"each hop on {chip.name} takes one timestep"
             when = f"{steps} before its input arrives, since {reason}"
         else:
-            reason = f"{chip.name} does not keep the network's delays"
+            reason = f"{chip.name} does not preserve the network's delays"
             when = f"{steps} less before its input arrives, since {reason}"
         yield warning(
             "early_bias",
@@ -83,14 +83,16 @@ def lag(graph: Graph, chip: XyloChip) -> Findings:
     late = read_layers(graph).lag()
     if not late or any(path_lengths(graph, chip)):
         return
-    why = f"since {chip.name} does not keep the network's delays"
-    if late > 0:
-        why = "one for each hop"
+    late_by = f"delayed by {plural(late, 'timestep')}, one per hop"
+    early_by = (
+        f"{plural(-late, 'timestep')} early, since {chip.name} does not preserve the network's "
+        "delays"
+    )
     yield info(
         "lag",
         "network",
-        f"outputs are {plural(abs(late), 'timestep')} {'late' if late > 0 else 'early'}, {why}; "
-        "comparisons correct for this (Deployment.lag)",
+        f"outputs are {late_by if late > 0 else early_by}; comparisons correct for this "
+        "(Deployment.lag)",
     )
 
 

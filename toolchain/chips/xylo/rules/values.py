@@ -97,14 +97,14 @@ def widths(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def same_core(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Check that the program has the chip's core and its spikes a step."""
+    """Check that the program has the chip's core and its spikes per step."""
     if program.core != chip.integer_core:
         message = f"is a program for core {program.core}, {chip.name} has core {chip.integer_core}"
         yield error("same_core", "network", message)
     for name, (limit, who) in CAPS.items():
         quantity, need = getattr(chip.limits, limit), getattr(program, name)
         if need != quantity.value:
-            message = f"{name} is {need}, {who} of {chip.name} carries {quantity.value} a step"
+            message = f"{name} is {need}, {who} of {chip.name} carries {quantity.value} per step"
             yield error("same_core", "network", message, need, quantity, chip)
 
 
@@ -153,7 +153,7 @@ def real_time(program: XyloProgram, chip: XyloChip) -> Findings:
         yield warning(
             "real_time",
             "network",
-            f"needs {count(round(need))} cycles a step if every neuron spikes, "
+            f"needs {count(round(need))} cycles per step if every neuron spikes, "
             f"{clock.value:g} {clock.unit} and dt {program.dt:g} s give {count(round(limit))}; "
             "see estimate() for the load of your data",
             need,

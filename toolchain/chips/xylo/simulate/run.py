@@ -73,7 +73,7 @@ class XyloRecording(Brief):
     """Result of a simulation, batch first; T is the number of steps.
 
     Attributes:
-        spikes: int8 ``(B, T, Nout)`` output spikes a step.
+        spikes: int8 ``(B, T, Nout)`` output spikes per step.
         state: the state after the last step; pass it on to continue.
         hidden_spikes: int8 ``(B, T, Nhid)``, with those received through aliases.
         v_mem, i_syn, i_syn_2: int16 ``(B, T, Nhid)``, membranes after reset; ``i_syn_2`` is None
@@ -128,7 +128,7 @@ def simulate(
 
     Args:
         program: the program.
-        raster: input spikes a step, ``(T, Nin)`` for one sample or ``(B, T, Nin)``; whole numbers
+        raster: input spikes per step, ``(T, Nin)`` for one sample or ``(B, T, Nin)``; whole numbers
             in ``0 .. program.max_input_spikes``, of a boolean, integer or float type.
         record: keep every state of every step; output spikes and the last state only otherwise.
         state: initial state; zeros unless given. Not changed.
@@ -285,7 +285,8 @@ def _count_fault(array: npt.NDArray[Any], limit: int, chip: str) -> str:
     if not np.isfinite(value) or value < 0 or np.trunc(value) != value:
         return f"raster must hold whole numbers of spikes, 0 or more, got {value:g} at {place}"
     return (
-        f"raster has {value:g} spikes at {place}; {chip} takes at most {limit} a channel and step"
+        f"raster has {value:g} spikes at {place}; {chip} supports at most {limit} per channel and "
+        "step"
     )
 
 
