@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, Frozen
 from toolchain.chips.speck import faults
 from toolchain.report import Brief
 
@@ -70,7 +70,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class SpeckCore(Brief):
+class SpeckCore(Frozen, Brief):
     r"""One core: a convolution, its integrate-and-fire neurons and its destinations.
 
     Attributes:

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Frozen
 from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.faults import (
     CAPS,
@@ -41,7 +42,7 @@ Int16: TypeAlias = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class XyloProgram(Brief):
+class XyloProgram(Frozen, Brief):
     """The integers of one Xylo core.
 
     Attributes:
