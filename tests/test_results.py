@@ -124,6 +124,13 @@ def test_arrays_of_a_copy_are_read_only_as_in_the_original(results, travel):
     assert not any(array.flags.writeable for array in arrays)
 
 
+def test_notes_of_a_refusal_travel_with_it(results):
+    refusal = copy.copy(results["refusal"])
+    refusal.add_note("layer 3 of the sweep")
+    assert pickle.loads(pickle.dumps(refusal)).__notes__ == ["layer 3 of the sweep"]
+    assert str(copy.copy(refusal)) == str(results["refusal"])
+
+
 ELSEWHERE = """
 import pickle, sys
 import numpy as np

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from toolchain.arrays import Array, Frozen
 from toolchain.chips.speck import faults
-from toolchain.report import Brief
+from toolchain.report import Brief, visible
 
 __all__ = ["Array", "Destination", "MapShape", "SpeckCore", "kernel_words"]
 
@@ -66,7 +66,8 @@ class Destination:
             changes.append(f"sum {self.pooling}")
         if self.feature_shift > 0:
             changes.append(f"channels +{self.feature_shift}")
-        return f"{self.layer} ({', '.join(changes)})" if changes else self.layer
+        layer = visible(self.layer, one_line=True)
+        return f"{layer} ({', '.join(changes)})" if changes else layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -182,7 +183,7 @@ class SpeckCore(Frozen, Brief):
         ]
         if self.monitor:
             parts.append("monitored")
-        return ", ".join(parts)
+        return visible(", ".join(parts), one_line=True)
 
 
 # ---- faults ----

@@ -33,7 +33,7 @@ from toolchain.chips.xylo.faults import (
 from toolchain.chips.xylo.population import Population, population_faults, whole
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.specification import program_fields
-from toolchain.report import Brief
+from toolchain.report import Brief, visible
 
 __all__ = ["Population", "XyloProgram"]
 
@@ -221,7 +221,7 @@ class XyloProgram(Frozen, Brief):
                 text = ", ".join(f"{p.name} {p.role} {p.start}:{p.stop}" for p in value)
             else:
                 text = str(value)
-            lines.append(f"  {f.name}: {text}")
+            lines.append(visible(f"  {f.name}: {text}", one_line=True))
         return "\n".join(lines)
 
 
