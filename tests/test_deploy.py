@@ -1,5 +1,7 @@
 import json
+import re
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +9,16 @@ import pytest
 import torch
 
 from tests.builders import chain
-from toolchain import DeployError, Deployment, deploy, extract, ir, list_chips, load_chip
+from toolchain import (
+    DeployError,
+    Deployment,
+    compare_chips,
+    deploy,
+    extract,
+    ir,
+    list_chips,
+    load_chip,
+)
 from toolchain.chips.contract import Options
 from toolchain.chips.speck import SpeckOptions, to_events
 from toolchain.diagnostics import ModelFileError
@@ -685,3 +696,76 @@ def test_a_layer_that_stayed_silent_in_the_self_check_is_told():
 def test_a_layer_name_is_printed_as_it_is():
     nodes = {name.replace("lif1", "[red]:x:"): node for name, node in leaky().nodes.items()}
     assert "\n [red]:x:  hidden" in str(deploy(Graph.chain(nodes, dt=DT), "xylo"))
+
+
+# ---- arguments of another kind ----
+
+
+@pytest.mark.parametrize(
+    ("chip", "got"),
+    [
+        (None, "None"),
+        (["xylo"], "['xylo']"),
+        (
+            load_chip("xylo"),
+            "XyloChip(name='xylo_a2', title='Xylo Audio 2'): give its name",
+        ),
+    ],
+)
+def test_a_chip_is_given_by_name_or_path(chip, got):
+    message = f"^chip must be a name or the path of a chip file, got {re.escape(got)}$"
+    for call in (load_chip, partial(deploy, leaky()), lambda given: compare_chips(None, [given])):
+        with pytest.raises(ValueError, match=message):
+            call(chip)
+    with pytest.raises(ValueError, match=r"^chip must be a name or the path of .*, got 3$"):
+        compare_chips(None, 3)
+
+
+def test_weights_alone_are_no_model():
+    with pytest.raises(ValueError, match="got OrderedDict; a state_dict holds weights only: load"):
+        deploy(torch.nn.Linear(2, 2).state_dict(), "xylo")
+
+
+@pytest.mark.parametrize(
+    ("spikes", "message"),
+    [
+        (None, "spikes must be (batch, time, 8), got NoneType"),
+        ([[1], [1, 2]], "spikes cannot become an array: setting an array element"),
+        (torch.ones(1, 2, 8).to_sparse(), "spikes cannot become an array: can't convert Sparse"),
+    ],
+)
+def test_spikes_are_an_array(spikes, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        deploy(leaky(), "xylo").simulate(spikes)
+
+
+def test_spikes_may_be_a_tensor_with_gradients():
+    d, raster = deploy(leaky(), "xylo"), torch.ones(1, 20, 8)
+    wanted = d.simulate(raster).spikes
+    np.testing.assert_array_equal(d.simulate(raster.requires_grad_()).spikes, wanted)
+
+
+def test_rates_and_steps_may_be_numbers_of_numpy():
+    d = deploy(leaky(), "xylo")
+    rates = dict.fromkeys(["input", *d.placement], 8)
+    plain = d.estimate(rates=rates, steps=100)
+    numpy = {name: np.float32(rate) for name, rate in rates.items()}
+    assert d.estimate(rates=numpy, steps=np.int64(100)).as_dict() == plain.as_dict()
+    assert json.dumps(plain.as_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rates": 8, "steps": 1}, "rates must be spike/s by layer name, got 8"),
+        ({"recording": np.ones(3)}, "recording must be of Recording, got ndarray"),
+        ({"activity": np.ones(3)}, "activity must be of Activity, got ndarray"),
+        ({"modes": "open"}, "modes must be a setting by switch, got 'open'"),
+    ],
+)
+def test_an_estimate_names_an_argument_of_another_kind(arguments, message):
+    d = deploy(leaky(), "xylo")
+    if "modes" in arguments:
+        arguments["spikes"] = np.ones((1, 20, 8), int)
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        d.estimate(**arguments)

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
 from multiprocessing import get_context
 
 import numpy as np
@@ -106,6 +107,28 @@ def test_a_result_can_be_copied_and_pickled(results, name):
     for other in (copy.copy(result), copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
         assert type(other) is type(result)
         assert str(other) == str(result)
+
+
+@pytest.mark.parametrize("travel", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_arrays_of_a_copy_are_read_only_as_in_the_original(results, travel):
+    deployment = travel(results["deployment"])
+    nodes = [*deployment.graph.nodes.values(), *deployment.quantized.nodes.values()]
+    parts = [*nodes, deployment.program, *getattr(deployment.program, "cores", ())]
+    arrays = [
+        value
+        for part in parts
+        for value in (getattr(part, each.name) for each in fields(part))
+        if isinstance(value, np.ndarray)
+    ]
+    assert len(arrays) > 10
+    assert not any(array.flags.writeable for array in arrays)
+
+
+def test_notes_of_a_refusal_travel_with_it(results):
+    refusal = copy.copy(results["refusal"])
+    refusal.add_note("layer 3 of the sweep")
+    assert pickle.loads(pickle.dumps(refusal)).__notes__ == ["layer 3 of the sweep"]
+    assert str(copy.copy(refusal)) == str(results["refusal"])
 
 
 ELSEWHERE = """

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from toolchain.report import Column, Described, Sheet, Table, Text, count, plain, times
+from toolchain.report import Column, Described, Sheet, Table, Text, count, plain, times, visible
 
 __all__ = [
     "Advice",
@@ -199,12 +199,13 @@ class Diagnostic(Described):
 
     def __str__(self) -> str:
         """Return ``error[rule] where: message``, with source and hint on lines of their own."""
-        lines = [f"{self.severity.value}[{self.rule}] {self.where}: {self.message}"]
+        where = visible(self.where, one_line=True)
+        lines = [f"{self.severity.value}[{self.rule}] {where}: {self.message}"]
         if self.source:
             lines.append(f"  source: {self.source}")
         if self.hint:
             lines.append(f"  hint: {self.hint}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as plain data, which JSON can hold."""
@@ -225,7 +226,8 @@ class Diagnostic(Described):
 
     def __repr__(self) -> str:
         """Return rule, severity and place; hints are not tried for it."""
-        return f"Diagnostic({self.severity.value}[{self.rule}] {self.where}: {self.message!r})"
+        where = visible(self.where, one_line=True)
+        return f"Diagnostic({self.severity.value}[{self.rule}] {where}: {self.message!r})"
 
 
 class DeployError(Described, ValueError):
@@ -303,7 +305,9 @@ class DeployError(Described, ValueError):
         return f"DeployError({str(self.args[0])!r}, findings={len(self.diagnostics)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.args[0], self.diagnostics, self.ledger, self.acceptance)
+        given = self.args[0], self.diagnostics, self.ledger, self.acceptance
+        own = ("diagnostics", "ledger", "_acceptance")
+        return type(self), given, {k: v for k, v in vars(self).items() if k not in own}  # notes
 
 
 class ExtractError(ValueError):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain import deploy
+from toolchain import compare_chips, deploy
 from toolchain.chips.allow import NAMES, accepted_names
 from toolchain.chips.load import families, load_family
 from toolchain.ir import Graph, Input, Linear, Neuron, Output
@@ -41,6 +41,15 @@ def test_an_unknown_name_lists_those_there_are():
         ValueError, match=r"^unknown approximation skip for Speck; available: gt->ge, del"
     ):
         deploy(small(), "speck", allow=["skip"])
+
+
+@pytest.mark.parametrize("allow", [None, 3])
+def test_names_are_asked_for(allow):
+    text = rf"^allow must be names of approximations, got {allow}; available: gt->ge, del"
+    with pytest.raises(ValueError, match=text):
+        deploy(small(), "speck", allow=allow)
+    with pytest.raises(ValueError, match=rf"of approximations, got {allow}; there are gt->ge, "):
+        compare_chips(small(), allow=allow)
 
 
 def test_a_name_of_another_family_is_refused_as_such():

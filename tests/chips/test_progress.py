@@ -26,6 +26,15 @@ def test_a_bar_is_drawn_on_a_terminal_alone(monkeypatch):
         assert ("finding integers" in stream.getvalue()) is shown
 
 
+def test_nothing_is_drawn_without_standard_error(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    for stream in (None, closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with steps("finding integers", 1) as step:
+            step()
+
+
 @pytest.mark.parametrize(
     ("chip", "graph", "shape", "label"),
     [

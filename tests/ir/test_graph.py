@@ -159,7 +159,16 @@ def test_sums_of_different_shapes_are_refused():
         Graph(nodes, [("input", "fc"), ("fc", "sum"), ("input", "sum"), ("sum", "output")])
 
 
-@pytest.mark.parametrize("dt", [0.0, -1e-3, float("nan"), float("inf")])
+def test_the_canonical_text_has_one_line_a_node_whatever_the_names():
+    name = "fc\n\x1b[2Joutput"
+    nodes = {"input": Input(shape=(2,)), name: Linear(weight=np.eye(2)), "output": Output()}
+    lines = str(Graph.chain(nodes)).splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith(r"fc\n\x1b[2Joutput = Linear(")
+    assert lines[3] == r"output = Output() <- fc\n\x1b[2Joutput"
+
+
+@pytest.mark.parametrize("dt", [0.0, -1e-3, float("nan"), float("inf"), "1 ms"])
 def test_a_timestep_is_positive(dt):
     with pytest.raises(GraphError, match="dt must be > 0 s"):
         small(dt=dt)

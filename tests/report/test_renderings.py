@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain.diagnostics import Severity
+from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.report import (
     Bars,
     Brief,
@@ -24,6 +24,7 @@ from toolchain.report import (
     render,
     to_html,
     to_markdown,
+    visible,
 )
 
 TABLE = Table(columns=(Column("layer"), Column("power", "right")), rows=(("fc0", "12 µW"),))
@@ -55,6 +56,35 @@ def test_html_shows_title_tables_texts_and_bars():
     ]
     assert "width: 25.0%" in page
     assert "width: 100.0%" in page, "a bar does not leave its cell"
+
+
+@pytest.mark.parametrize("hidden", [*"\x00\x1b\x7f\x9b\r\u2028\u202e\ud800"])
+def test_control_characters_of_a_name_are_shown_as_escapes(hidden):
+    name = f"fc{hidden}[2J"
+    bars = (Bars(title=name, bars=((name, 0.5, name),)),)
+    table = Table(title=name, columns=(Column(name),), rows=((name,),))
+    sheet = Sheet((table, Text((name,))), name, bars)
+    finding = Diagnostic(rule="r", severity=Severity.INFO, where=name, message=name)
+    for text in (render(sheet), to_html(sheet), to_markdown(sheet), str(finding), repr(finding)):
+        assert hidden not in text
+        assert len(text.split(hidden.encode("unicode_escape").decode())) > 1
+        assert text.encode()
+
+
+def test_names_in_other_scripts_are_kept():
+    for name in ("שלום", "層", "é", "a\tb", "\N{GRINNING FACE}"):
+        assert visible(name) == name
+
+
+def test_a_line_break_in_a_name_does_not_start_a_line_of_its_own():
+    where = "fc\nerror[fan_out] lif"
+    finding = Diagnostic(rule="r", severity=Severity.INFO, where=where, message="m")
+    assert str(finding) == r"info[r] fc\nerror[fan_out] lif: m"
+    assert repr(finding) == r"Diagnostic(info[r] fc\nerror[fan_out] lif: 'm')"
+
+
+def test_entities_and_formulas_are_literal_in_markdown():
+    assert to_markdown(Sheet((), "&lt; $x$")) == r"**\&lt; \$x\$**"
 
 
 def test_nothing_of_a_name_is_taken_for_markup():

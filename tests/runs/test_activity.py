@@ -127,6 +127,7 @@ def test_rates_need_the_length_of_a_step():
     [
         ({"a": 1}, "^rates need a, b; missing or unknown: b$"),
         ({"a": 1, "b": 1, "c": 1}, "^rates need a, b; missing or unknown: c$"),
+        ({"a": "1", "b": 1}, "^rate of 'a' must be a number of spikes per second >= 0, got '1'$"),
         ({"a": 1, "b": -0.5}, "^rate of 'b' must be a number of spikes per second >= 0, got -0.5$"),
         ({"a": float("nan"), "b": 1}, "^rate of 'a' must be .* got nan$"),
     ],

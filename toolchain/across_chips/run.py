@@ -7,7 +7,8 @@ changed something.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,7 +151,9 @@ def _specs(
     No chip occurs twice. A chip that cannot be loaded is returned with the reason, or raises if
     it was given by name.
     """
-    wanted = list_chips() if chips is None else [chips] if isinstance(chips, str) else chips
+    # a specification is iterable too; load_chip states what a chip may be
+    one = isinstance(chips, str | os.PathLike | SpecBase) or not isinstance(chips, Iterable)
+    wanted: Iterable[Any] = list_chips() if chips is None else [chips] if one else chips
     found: dict[str, tuple[str, SpecBase]] = {}
     broken: dict[str, str] = {}
     for name in wanted:
@@ -174,8 +177,12 @@ def _loaded(name: str, broken: dict[str, str], *, required: bool) -> SpecBase | 
 
 def _accepted(allow: str | Collection[str]) -> tuple[str, ...]:
     """Return the names of approximations; ValueError for one that no family has."""
-    wanted = [allow] if isinstance(allow, str) else list(dict.fromkeys(allow))
     known = list(dict.fromkeys(name for family in families() for name in family.APPROXIMATIONS))
+    if not isinstance(allow, Iterable):
+        raise ValueError(
+            f"allow must be names of approximations, got {allow!r}; there are {', '.join(known)}"
+        )
+    wanted = [allow] if isinstance(allow, str) else list(dict.fromkeys(allow))
     if wrong := [str(name) for name in wanted if name not in known]:
         raise ValueError(
             f"no approximation {', '.join(wrong)} on any chip; there are {', '.join(known)}"

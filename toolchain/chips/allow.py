@@ -8,7 +8,7 @@ each changed layer with the size of the change; the warning's rule is the name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -62,13 +62,16 @@ def accepted_names(family: str, known: Collection[str], allow: Collection[str]) 
         allow: the names that the user accepts, or a single name.
 
     Raises:
-        ValueError: a name that is unknown or of another family (the message lists the valid ones).
+        ValueError: no names, or a name that is unknown or of another family; the message lists
+            the valid ones.
 
     >>> accepted_names("Xylo", ("gt->ge", "v_min->none"), ["v_min->none", "gt->ge"])
     ('gt->ge', 'v_min->none')
     """
-    wanted = {allow} if isinstance(allow, str) else set(allow)
     available = f"available: {', '.join(known)}"
+    if not isinstance(allow, Iterable):
+        raise ValueError(f"allow must be names of approximations, got {allow!r}; {available}")
+    wanted = {allow} if isinstance(allow, str) else set(allow)
     if wrong := sorted(map(str, wanted - {*NAMES, *known})):
         raise ValueError(f"unknown approximation {', '.join(wrong)} for {family}; {available}")
     if others := sorted(wanted - set(known)):

@@ -31,6 +31,7 @@ from toolchain.hardware import SpecBase
 from toolchain.hardware.faults import LineFault, dotted, report, text_of
 from toolchain.hardware.overlay import applied, read_overlay
 from toolchain.hardware.yaml_file import Location, YamlDocument, read_yaml
+from toolchain.report import brief
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -62,7 +63,7 @@ def load_chip(
             it; they replace those of the chip file.
 
     Raises:
-        ValueError: unknown chip (the message lists the known ones).
+        ValueError: unknown chip (the message lists the known ones), or no name or path.
         ChipFileError: the file or the overlay is invalid (the message lists every fault with its
             line).
         PluginError: the chip's family cannot be imported.
@@ -70,6 +71,10 @@ def load_chip(
     >>> load_chip("xylo").name
     'xylo_a2'
     """
+    given: Any = name
+    if not isinstance(given, str | os.PathLike):
+        got = f"{given!r}: give its name" if isinstance(given, SpecBase) else brief(given)
+        raise ValueError(f"chip must be a name or the path of a chip file, got {got}")
     if not isinstance(name, str) or name.endswith(".yaml") or {"/", os.sep} & set(name):
         path = Path(name)
         file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}")

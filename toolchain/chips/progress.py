@@ -68,7 +68,11 @@ def _open_bars() -> AbstractContextManager[_Bars | None]:
     display = _notebook_display()
     if display is not None:
         return _notebook_bars(display)
-    if not sys.stderr.isatty():
+    try:
+        seen = sys.stderr.isatty()
+    except (AttributeError, ValueError):  # no standard error, or a closed one
+        seen = False
+    if not seen:
         return nullcontext()
     # scripts that never see a terminal need not load it
     from rich.console import Console

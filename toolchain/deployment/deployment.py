@@ -235,6 +235,8 @@ class Deployment(Described, Parts):
         recording: Recording | None,
         activity: Activity | None,
     ) -> Activity:
+        _check_kind("recording", recording, Recording)
+        _check_kind("activity", activity, Activity)
         given = [each for each in (spikes, rates, recording, activity) if each is not None]
         if len(given) > 1:
             raise ValueError("give only one of spikes, rates, recording and activity")
@@ -243,7 +245,7 @@ class Deployment(Described, Parts):
         if rates is not None:
             if steps is None:
                 raise ValueError("rates need steps, the timesteps of one inference")
-            return self.on_chip.activity_at(self._all_rates(rates), steps)
+            return self.on_chip.activity_at(self._all_rates(rates), plain(steps))
         if recording is not None:
             if recording.activity is None:
                 raise ValueError("the recording has no counts: simulate with record=True and a dt")
@@ -255,6 +257,8 @@ class Deployment(Described, Parts):
 
     def _all_rates(self, rates: Mapping[str, float]) -> Mapping[str, float]:
         names = [self.graph.input, *self.placement]
+        if not isinstance(rates, Mapping):
+            raise ValueError(f"rates must be spike/s by layer name, got {rates!r:.80}")
         if wrong := sorted(set(names) ^ set(rates)):
             raise ValueError(f"rates need {', '.join(names)}; missing or unknown: {wrong}")
         return rates
@@ -317,6 +321,12 @@ class Deployment(Described, Parts):
             f"Deployment(chip={self.chip.name!r}, layers={len(self.placement)}, "
             f"fidelity={self.ledger.fidelity.value!r}, warnings={warnings})"
         )
+
+
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    """Check that an optional argument is a result of that class; ValueError otherwise."""
+    if not isinstance(value, kind | None):
+        raise ValueError(f"{name} must be of {kind.__name__}, got {type(value).__name__}")
 
 
 def _flat_output(recording: Recording) -> Recording:

@@ -80,6 +80,8 @@ def check_modes(chip: SpecBase, modes: Mapping[str, str]) -> None:
     Raises:
         ValueError: an unknown switch or setting; the message lists the valid ones.
     """
+    if not isinstance(modes, Mapping):
+        raise ValueError(f"modes must be a setting by switch, got {modes!r}")
     switches = chip.power.switches
     for switch, setting in modes.items():
         if switch not in switches:

@@ -5,6 +5,7 @@ Imports are late, so that a Graph or a file needs neither torch nor a framework.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,10 @@ def as_graph(
 
         return to_graph(from_object(model), dt=dt, dialect=dialect, reset=reset)
     if not callable(getattr(model, "forward", None)):
+        weights = "; a state_dict holds weights only: load it into its module and give that"
         raise ValueError(
-            "takes a torch module, a Graph, a NIR graph or the path of a file, got "
-            f"{type(model).__name__}"
+            "the model must be a torch module, a Graph, a NIR graph or the path of a file, got "
+            f"{type(model).__name__}{weights if isinstance(model, Mapping) else ''}"
         )
     if sample is None:
         raise ValueError(

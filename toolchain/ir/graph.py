@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from itertools import pairwise
+from math import inf
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -24,7 +25,7 @@ import numpy as np
 from toolchain.arrays import Shape
 from toolchain.diagnostics import GraphError
 from toolchain.ir.nodes import Input, Node, Output
-from toolchain.report import Column, Described, Sheet, Table, Text, plain, plural, short
+from toolchain.report import Column, Described, Sheet, Table, Text, plain, plural, short, visible
 
 __all__ = ["Edge", "Graph"]
 
@@ -297,7 +298,7 @@ class Graph(Described):
     def _line(self, name: str) -> str:
         text, sources = _listed(self._parameters(name)), self._sources(name)
         arrow = f" <- {sources}" if sources else ""
-        return f"{name} = {type(self[name]).__name__}({text}){arrow}"
+        return visible(f"{name} = {type(self[name]).__name__}({text}){arrow}", one_line=True)
 
     def _parameters(self, name: str) -> dict[str, str]:
         """Return the parameters of a node that differ from their defaults, as text."""
@@ -335,8 +336,9 @@ class Graph(Described):
         self._net.add_edge(edge.pre, edge.post, delay=edge.delay)
 
     def _verified(self) -> dict[str, Shape]:
-        if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):
-            raise GraphError(f"dt must be > 0 s, got {self.dt}")
+        dt: Any = self.dt
+        if dt is not None and not (isinstance(dt, int | float | np.number) and 0 < dt < inf):
+            raise GraphError(f"dt must be > 0 s, got {dt!r}")
         order = self._names
         for kind in (Input, Output):
             if not self.of(kind):

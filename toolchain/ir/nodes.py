@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Array, Frozen, Shape
 from toolchain.report import Brief
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
-class Node(Brief):
+class Node(Frozen, Brief):
     """Base class of all nodes: one operation of the network.
 
     Attributes:

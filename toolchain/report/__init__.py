@@ -12,7 +12,17 @@ from toolchain.report.markdown import to_markdown
 from toolchain.report.plain import plain
 from toolchain.report.sheet import Bars, Column, Sheet, Table, Text
 from toolchain.report.text import render
-from toolchain.report.words import count, percent, plural, share, short, shown, spread, times
+from toolchain.report.words import (
+    count,
+    percent,
+    plural,
+    share,
+    short,
+    shown,
+    spread,
+    times,
+    visible,
+)
 
 __all__ = [
     "Bars",
@@ -35,4 +45,5 @@ __all__ = [
     "times",
     "to_html",
     "to_markdown",
+    "visible",
 ]

@@ -31,6 +31,7 @@ def to_html(sheet: Sheet) -> str:
 
 
 def _lines(sheet: Sheet) -> Iterator[str]:
+    sheet = sheet.visible()
     yield '<div class="snn-toolchain">'
     if sheet.title:
         yield f"<h4>{escape(sheet.title)}</h4>"

@@ -9,7 +9,7 @@ from toolchain.report.sheet import Sheet, Table
 
 __all__ = ["to_markdown"]
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 LIST_MARK = re.compile(r"^(\s*)([-+]|\d+(?=[.)]))(?=[-+.)\s])")
 """Start of a line that would begin a list or a rule."""
 
@@ -30,6 +30,7 @@ def to_markdown(sheet: Sheet) -> str:
 
 
 def _parts(sheet: Sheet) -> Iterator[list[str]]:
+    sheet = sheet.visible()
     if sheet.title:
         yield [f"**{_literal(sheet.title)}**"]
     for block in sheet.blocks:

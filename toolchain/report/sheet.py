@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from toolchain.report.words import visible
+
 __all__ = ["Bars", "Column", "Sheet", "Table", "Text"]
 
 
@@ -109,6 +111,21 @@ class Sheet:
         """The blocks below the title as one more line of text: to become part of another sheet."""
         return (Text((self.title,)), *self.blocks) if self.title else self.blocks
 
+    def visible(self) -> Sheet:
+        r"""Return the sheet with control characters as escapes, as every rendering shows it.
+
+        >>> Sheet((Text(("fc\x1b[2J",)),)).visible().blocks[0].lines
+        ('fc\\x1b[2J',)
+        """
+        figures = tuple(
+            Bars(
+                title=visible(figure.title),
+                bars=tuple((visible(a), length, visible(b)) for a, length, b in figure.bars),
+            )
+            for figure in self.figures
+        )
+        return Sheet(tuple(map(_visible, self.blocks)), visible(self.title), figures)
+
     def shortened(self, rows: int) -> Sheet:
         """Return the sheet with at most ``rows`` rows or lines a block, and how many are omitted.
 
@@ -126,6 +143,14 @@ class Sheet:
             for figure in self.figures
         )
         return Sheet(blocks, self.title, figures)
+
+
+def _visible(block: Table | Text) -> Table | Text:
+    if isinstance(block, Text):
+        return Text(tuple(map(visible, block.lines)))
+    columns = (replace(each, heading=visible(each.heading)) for each in block.columns)
+    rows = tuple(tuple(map(visible, row)) for row in block.rows)
+    return replace(block, title=visible(block.title), columns=tuple(columns), rows=rows)
 
 
 T = TypeVar("T")

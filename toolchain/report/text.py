@@ -58,7 +58,7 @@ def render(sheet: Sheet, width: int | None = None) -> str:
         force_jupyter=False,
     )
     parts: list[RichTable | Text] = []
-    for block in sheet.parts:
+    for block in sheet.visible().parts:
         if isinstance(block, Table):
             parts.append(_rich_table(block, console.width))
         else:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from math import isinf
 
-__all__ = ["count", "percent", "plural", "share", "short", "shown", "spread", "times"]
+__all__ = ["count", "percent", "plural", "share", "short", "shown", "spread", "times", "visible"]
+
+HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that move the cursor, end a line, reverse the text after them, or have no encoding."""
 
 
 def count(number: float) -> str:
@@ -95,3 +101,24 @@ def spread(low: float, nominal: float | None, high: float) -> str:
     if low == nominal:
         return short(nominal) if low == high else f"{short(nominal)} (to {short(high)})"
     return f"{short(nominal)} ({span})"
+
+
+def visible(text: str, *, one_line: bool = False) -> str:
+    r"""Return ``text`` with control characters and lone surrogates as escapes.
+
+    A name of a layer, which may come from a file, can then neither control the terminal nor imitate
+    other lines.
+
+    Args:
+        text: kept as it is otherwise, in any script.
+        one_line: also escape line breaks and tabs.
+
+    >>> print(visible("fc\x1b[2J"), visible("fc\nok", one_line=True))
+    fc\x1b[2J fc\nok
+    """
+    text = HIDDEN.sub(_escape, text)
+    return text.replace("\n", r"\n").replace("\t", r"\t") if one_line else text
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match.group().encode("unicode_escape").decode("ascii")

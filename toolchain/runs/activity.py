@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from math import inf
+from numbers import Real
 from typing import Any
 
 from toolchain.report import Brief
@@ -177,8 +178,8 @@ def spikes_per_step(
     if wrong := sorted(set(wanted) ^ set(rates)):
         raise ValueError(f"rates need {', '.join(wanted)}; missing or unknown: {', '.join(wrong)}")
     for name in wanted:
-        if not 0 <= rates[name] < inf:
+        if not isinstance(rates[name], Real) or not 0 <= rates[name] < inf:
             raise ValueError(
-                f"rate of {name!r} must be a number of spikes per second >= 0, got {rates[name]}"
+                f"rate of {name!r} must be a number of spikes per second >= 0, got {rates[name]!r}"
             )
-    return {name: rates[name] * step for name in wanted}
+    return {name: float(rates[name]) * step for name in wanted}

@@ -30,13 +30,22 @@ def fitted(graph: Graph, spikes: Any, what: str) -> Array:
     Raises:
         ValueError: they have another shape; the message begins with ``what``.
     """
-    spikes = np.asarray(spikes)
+    kind = type(spikes).__name__
+    spikes = _as_array(spikes, what)
     if spikes.dtype.kind == "f":  # sums of narrow floats are not exact: 2048 + 1 is 2048
         spikes = spikes.astype(np.float64, copy=False)
     wanted = graph.shape(graph.input)
     plain = tuple(size for size in wanted if size != 1)
     if spikes.ndim < 2 or tuple(size for size in spikes.shape[2:] if size != 1) != plain:
-        raise ValueError(
-            f"{what} must be (batch, time, {', '.join(map(str, wanted))}), got shape {spikes.shape}"
-        )
+        got = f"shape {spikes.shape}" if spikes.ndim else kind
+        raise ValueError(f"{what} must be (batch, time, {', '.join(map(str, wanted))}), got {got}")
     return np.asarray(spikes.reshape(*spikes.shape[:2], *wanted))
+
+
+def _as_array(spikes: Any, what: str) -> Array:
+    """Return an array, a tensor on any device or nested lists as an array."""
+    try:
+        # a tensor with gradients or of an accelerator cannot become an array itself
+        return np.asarray(spikes.detach().cpu() if hasattr(spikes, "detach") else spikes)
+    except (TypeError, ValueError, RuntimeError) as fault:
+        raise ValueError(f"{what} cannot become an array: {fault}") from fault

@@ -246,6 +246,7 @@ def test_a_mode_that_the_chip_does_not_have_is_refused(chip, modes, message):
         (0, "clock_hz must be > 0 Hz, got 0"),
         (-1.0, "clock_hz must be > 0 Hz, got -1.0"),
         (float("nan"), "clock_hz must be > 0 Hz, got nan"),
+        ("50MHz", "clock_hz must be > 0 Hz, got '50MHz'"),
         (
             51e6,
             "clock_hz 5.1e+07 Hz is above the 50 MHz of xylo_a2 (xylo_a2.yaml, Rockpool, "

@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, Frozen
 from toolchain.chips.speck import faults
-from toolchain.report import Brief
+from toolchain.report import Brief, visible
 
 __all__ = ["Array", "Destination", "MapShape", "SpeckCore", "kernel_words"]
 
@@ -66,11 +66,12 @@ class Destination:
             changes.append(f"sum {self.pooling}")
         if self.feature_shift > 0:
             changes.append(f"channels +{self.feature_shift}")
-        return f"{self.layer} ({', '.join(changes)})" if changes else self.layer
+        layer = visible(self.layer, one_line=True)
+        return f"{layer} ({', '.join(changes)})" if changes else layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class SpeckCore(Brief):
+class SpeckCore(Frozen, Brief):
     r"""One core: a convolution, its integrate-and-fire neurons and its destinations.
 
     Attributes:
@@ -182,7 +183,7 @@ class SpeckCore(Brief):
         ]
         if self.monitor:
             parts.append("monitored")
-        return ", ".join(parts)
+        return visible(", ".join(parts), one_line=True)
 
 
 # ---- faults ----

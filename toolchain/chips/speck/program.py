@@ -14,7 +14,7 @@ from toolchain.chips.speck import faults
 from toolchain.chips.speck.core import Array, Destination, SpeckCore, kernel_words
 from toolchain.chips.speck.readout import Readout
 from toolchain.chips.speck.sensor import SpeckSensor
-from toolchain.report import Brief
+from toolchain.report import Brief, visible
 
 __all__ = ["Array", "Destination", "SpeckCore", "SpeckProgram", "kernel_words"]
 
@@ -136,7 +136,7 @@ class SpeckProgram(Brief):
                 + ", ".join(map(str, self.inputs)),
                 *([f"  {self.sensor}"] if self.sensor else []),
                 *(f"  {core}" for core in self.cores),
-                f"  output {', '.join(self.outputs)}",
+                visible(f"  output {', '.join(self.outputs)}", one_line=True),
                 *([f"  readout {self.readout}"] if self.readout else []),
             ]
         )

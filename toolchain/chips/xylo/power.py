@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -142,8 +143,9 @@ def _clock(chip: XyloChip, clock_hz: float | None) -> float:
     """Return the main clock, Hz; check the chip's range."""
     if clock_hz is None:
         return (chip.clock.low_power_clock or chip.clock.main_clock).to("Hz")
-    if not 0 < clock_hz < np.inf:
-        raise ValueError(f"clock_hz must be > 0 Hz, got {clock_hz}")
+    given: Any = clock_hz
+    if not isinstance(given, int | float | np.number) or not 0 < given < np.inf:
+        raise ValueError(f"clock_hz must be > 0 Hz, got {given!r}")
     least, most = chip.clock.min_clock, chip.clock.max_clock
     below = least is not None and clock_hz < least.to("Hz")
     above = most is not None and clock_hz > most.to("Hz")

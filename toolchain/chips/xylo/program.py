@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import Frozen
 from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.faults import (
     CAPS,
@@ -32,7 +33,7 @@ from toolchain.chips.xylo.faults import (
 from toolchain.chips.xylo.population import Population, population_faults, whole
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.specification import program_fields
-from toolchain.report import Brief
+from toolchain.report import Brief, visible
 
 __all__ = ["Population", "XyloProgram"]
 
@@ -41,7 +42,7 @@ Int16: TypeAlias = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class XyloProgram(Brief):
+class XyloProgram(Frozen, Brief):
     """The integers of one Xylo core.
 
     Attributes:
@@ -220,7 +221,7 @@ class XyloProgram(Brief):
                 text = ", ".join(f"{p.name} {p.role} {p.start}:{p.stop}" for p in value)
             else:
                 text = str(value)
-            lines.append(f"  {f.name}: {text}")
+            lines.append(visible(f"  {f.name}: {text}", one_line=True))
         return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from toolchain.chips.speck.simulate.events import are_events, event_array
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.raster import Rasters
 from toolchain.chips.speck.simulate.run import simulate
-from toolchain.report import Brief
+from toolchain.report import Brief, visible
 
 __all__ = ["OrderSensitivity", "order_sensitivity"]
 
@@ -87,7 +87,7 @@ class OrderSensitivity(Brief):
         for name in self.outputs:
             kept = self.decisions(name)
             lines.append(f"decision of {name}: the same in {100 * kept.mean():.1f} % of the orders")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
 
 def order_sensitivity(
