@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "47db136b61b2"
+INLINED = "e44f935130a7"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
