@@ -86,6 +86,7 @@ bench: $(CONFORMANCE)/.ready
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/speck_speed.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/estimate_cost.py
+	$(CONFORMANCE)/bin/python benchmarks/import_time.py
 
 # Compares the quantizers for Xylo with rockpool's; --record writes the figures for tests and pages.
 compare: $(CONFORMANCE)/.ready

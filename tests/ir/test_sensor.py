@@ -94,7 +94,7 @@ def test_the_crop_ends_with_the_pooled_map():
         chain((2, 11, 11), dvs=inside)
     with pytest.raises(GraphError, match=r"columns 2 to 4 of a pooled map of 6 x 4"):
         chain((2, 13, 9), dvs=inside)
-    with pytest.raises(GraphError, match=r"takes \(channels, height, width\), got \(4,\)"):
+    with pytest.raises(GraphError, match=r"needs \(channels, height, width\), got \(4,\)"):
         chain((4,), dvs=inside)
 
 

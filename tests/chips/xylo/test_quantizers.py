@@ -515,8 +515,8 @@ def test_the_agreement_that_is_told_is_that_of_the_chip():
     message = findings[-1].message
     assert findings[-1].rule == "agreement"
     assert message.startswith(f"output spike counts agree to {100 * got:.1f} % with")
-    assert "by 'channel'" in message
-    assert "by 'global'" in message
+    assert "('channel': " in message
+    assert "'global': " in message
 
 
 def test_how_far_thresholds_move_is_told():
