@@ -10,8 +10,6 @@ import pytest
 
 import toolchain
 
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-
 
 def exporting():
     """Yield every package whose ``__init__`` exports names, and ``plots``, a module of its own."""
@@ -55,6 +53,6 @@ def test_every_exported_name_has_an_example(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_print_what_stands_below_them(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    results = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
+    results = doctest.testmod(importlib.import_module(name))
     assert results.attempted
     assert results.failed == 0

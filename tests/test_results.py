@@ -74,6 +74,7 @@ def test_all_forms_of_a_result_say_the_same(results, name):
     if name not in ("graph", "finding", "refusal"):
         assert text.splitlines()[0] == title
         assert f"{result}" == text
+        assert f"{result:>9000}" == text.rjust(9000)
     bundle = result._repr_mimebundle_()
     assert bundle["text/plain"].splitlines()[0].strip() in (title, title[:100])
     assert "<table" in bundle["text/html"]

@@ -32,10 +32,8 @@ class Described:
     >>> print(Result())
     a result
     3 spikes
-    >>> print(Result().to_markdown())
-    **a result**
-    <BLANKLINE>
-    3 spikes
+    >>> Result().to_markdown().split()
+    ['**a', 'result**', '3', 'spikes']
     >>> sorted(Result()._repr_mimebundle_())
     ['text/html', 'text/plain']
     """
@@ -49,6 +47,10 @@ class Described:
     def __str__(self) -> str:
         """Return the sheet as text."""
         return render(self.sheet())
+
+    def __format__(self, spec: str) -> str:
+        """Return the text in a width, as ``format`` does with text."""
+        return format(str(self), spec)
 
     def to_markdown(self) -> str:
         """Return the sheet as Markdown."""
