@@ -170,8 +170,8 @@ REFUSED = {
     ),
     "membrane": (
         synnet(output="vmem"),
-        "seq.out_neurons: its threshold is 32767, as in a SynNet with output='vmem', which gives a "
-        "membrane; build it with toolchain.nn.SynNet(..., output='vmem') and load its weights",
+        "seq.out_neurons: its threshold is 32767, as in a SynNet with output='vmem', which outputs "
+        "its membrane; build it with toolchain.nn.SynNet(..., output='vmem') and load its weights",
     ),
 }
 
