@@ -36,25 +36,12 @@ def plot_raster(axes: Axes, recording: Recording, sample: int = 0) -> None:
 
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
-    >>> from toolchain import deploy
-    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
-    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
-    >>> graph = Graph.chain(
-    ...     {
-    ...         "input": Input(shape=(4,)),
-    ...         "fc1": Linear(weight=np.eye(3, 4)),
-    ...         "lif1": Neuron(shape=(3,), **lif),
-    ...         "fc2": Linear(weight=np.eye(2, 3)),
-    ...         "lif2": Neuron(shape=(2,), **lif),
-    ...         "output": Output(),
-    ...     },
-    ...     dt=1e-3,
-    ... )
-    >>> d, axes = deploy(graph, "xylo_a2"), Figure().subplots()
-    >>> spikes = np.ones((1, 20, 4), int)
-    >>> plot_raster(axes, d.simulate(spikes, record=True))
-    >>> axes.get_xlabel()
-    'timestep'
+    >>> from toolchain.runs import LayerRecord, Recording
+    >>> spikes, axes = np.eye(5, dtype=int)[np.newaxis], Figure().subplots()
+    >>> layers = {"lif": LayerRecord(spikes=spikes, v_mem=spikes)}
+    >>> plot_raster(axes, Recording(spikes=spikes, layers=layers))
+    >>> axes.get_yticklabels()[0].get_text().split()
+    ['lif', '5', 'neurons']
     """
     if not recording.layers:
         raise ValueError("nothing to draw: simulate with record=True")
@@ -84,26 +71,13 @@ def plot_raster(axes: Axes, recording: Recording, sample: int = 0) -> None:
 def plot_resources(axes: Axes, resources: Sequence[Resource]) -> None:
     """Plot the used part of each resource as a bar, in % of the chip's limit, with both numbers.
 
-    >>> import numpy as np
     >>> from matplotlib.figure import Figure
-    >>> from toolchain import deploy
-    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
-    >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
-    >>> graph = Graph.chain(
-    ...     {
-    ...         "input": Input(shape=(4,)),
-    ...         "fc1": Linear(weight=np.eye(3, 4)),
-    ...         "lif1": Neuron(shape=(3,), **lif),
-    ...         "fc2": Linear(weight=np.eye(2, 3)),
-    ...         "lif2": Neuron(shape=(2,), **lif),
-    ...         "output": Output(),
-    ...     },
-    ...     dt=1e-3,
-    ... )
-    >>> d, axes = deploy(graph, "xylo_a2"), Figure().subplots()
-    >>> plot_resources(axes, d.resources())
+    >>> from toolchain.chips.contract import Resource
+    >>> row = {"resource": "hidden neurons", "used": 250, "limit": 1000, "unit": "neuron"}
+    >>> axes = Figure().subplots()
+    >>> plot_resources(axes, [Resource(layer="lif", place="hidden 0..249", **row)])
     >>> axes.texts[0].get_text()
-    '4 of 16'
+    '250 of 1 000'
     """
     rows = [row for row in resources if row.limit]
     neurons = dict.fromkeys(row.layer for row in resources if row.unit != "channel")
