@@ -46,6 +46,7 @@ NAMES = {
     "v_init->zero": "membranes start at 0",
     "no_synapse->fastest_synapse": "input passes through the fastest synapse that the chip has",
     "no_leak->slowest_leak": "a state decays with the slowest leak that the chip has",
+    "fast_leak->fastest_leak": "a state decays with the fastest leak that the chip has",
     "exponential_leak->linear_leak": "a membrane loses a constant amount per timestep, down to 0",
     "linear_bias->neuron_bias": "a linear layer's bias is added to the membrane, not the synapse",
     "delays->hops": "spikes arrive with the delay of the hops between layers",

@@ -13,14 +13,17 @@ from toolchain.chips.xylo.rules.neurons import neuron_bias
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph
-from toolchain.passes import carry_bias, fold_gain
+from toolchain.passes import carry_bias, drop_empty_synapses, fold_gain
 
 __all__ = ["can_lower", "lag", "lags", "lower", "shape"]
 
 
 def shape(graph: Graph) -> Graph:
-    """Return dense layers of neurons, without maps, with biases on neurons alone."""
-    return carry_bias(fold_gain(without_maps(graph)))
+    """Return dense layers of neurons, without maps, with biases on neurons alone.
+
+    A change of the number of synapses needs the shape of the graph to change in one step.
+    """
+    return drop_empty_synapses(carry_bias(fold_gain(without_maps(graph))))
 
 
 def can_lower(graph: Graph, chip: XyloChip) -> bool:

@@ -20,7 +20,7 @@ APPROXIMATIONS = {
     "comparison": ("gt->ge",),
     "potentials": ("v_min->none", "v_init->zero"),
     "synapse": ("no_synapse->fastest_synapse",),
-    "time_constants": ("no_leak->slowest_leak",),
+    "time_constants": ("no_leak->slowest_leak", "fast_leak->fastest_leak"),
     "linear_bias": ("linear_bias->neuron_bias",),
     "spike_caps": ("spike_cap->chip_cap",),
     "path_lengths": ("delays->hops",),
