@@ -29,7 +29,8 @@ class Trace(Brief):
 
     Attributes:
         effects: effect by layer, the input among them.
-        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip.
+        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip;
+            a readout is in the unit of the trained network.
         samples, steps: number of samples, and of timesteps in each.
 
     >>> outputs = Recording(spikes=np.ones((2, 5, 1)))
@@ -90,6 +91,7 @@ def trace(
     layers = quantized.of(Neuron)
     tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in layers.items()}
     outputs: tuple[list[Array], list[Array]] = [], []
+    read: tuple[list[Array], list[Array]] = [], []
     busy: list[tuple[Activity, int]] = []
     samples, steps = spikes.shape[:2]
     states = steps * sum(prod(graph.shape(name)) for name in layers)
@@ -104,20 +106,28 @@ def trace(
             )
         outputs[0].append(trained.spikes)
         outputs[1].append(simulated.spikes)
+        if simulated.readout is not None:
+            read[0].append(trained.outputs)
+            read[1].append(simulated.outputs)
         if simulated.activity is not None:
             busy.append((simulated.activity, len(part)))
     effects = {graph.input: _input(spikes)} | {n: t.effect() for n, t in tallies.items()}
     return Trace(
         effects=effects,
-        reference=Recording(spikes=np.concatenate(outputs[0])),
+        reference=Recording(spikes=np.concatenate(outputs[0]), readout=_all(read[0])),
         chip=Recording(
             spikes=np.concatenate(outputs[1]),
+            readout=_all(read[1]),
             saturations={name: effects[name].saturations for name in tallies},
             activity=mean_activity(busy),
         ),
         samples=samples,
         steps=steps,
     )
+
+
+def _all(parts: list[Array]) -> Array | None:
+    return np.concatenate(parts) if parts else None
 
 
 def _input(spikes: Array) -> Effect:

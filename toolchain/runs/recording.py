@@ -42,12 +42,16 @@ class Recording(Described, Brief):
     """A simulated run.
 
     Attributes:
-        spikes: outputs of the network, (batch, time, *features): integer spike counts, or the
-            membrane if the last layer is a non-spiking readout.
+        spikes: outputs of the network, (batch, time, *features): integer spike counts; of
+            ``interpret``, the membrane if the last layer is a non-spiking readout.
         layers: every neuron layer under the user's own name; empty unless recorded.
         saturations: number of times a state was clamped at the limit of its word, by layer.
         dt: length of a step, s, or None.
         activity: counts of operations, for an estimate; None unless recorded on a chip, with dt.
+        readout: states of the output neurons after each step, (batch, time, outputs), where the
+            chip is read so: integers on a chip, floats in the reference; None where spikes are.
+        readout_unit: value of one integer of ``readout`` in the unit of the trained network,
+            (outputs,) or a number; None without a readout.
 
     >>> import numpy as np
     >>> from toolchain.ir import Graph, Input, Neuron, Output
@@ -64,6 +68,21 @@ class Recording(Described, Brief):
     saturations: Mapping[str, int] = field(default_factory=dict)
     dt: float | None = None
     activity: Activity | None = None
+    readout: Array | None = None
+    readout_unit: Array | None = None
+
+    @property
+    def outputs(self) -> Array:
+        """The readout in the unit of the trained network, or the spikes if there is none.
+
+        >>> spikes = np.zeros((1, 2, 1))
+        >>> run = Recording(spikes=spikes, readout=np.array([[[200], [-50]]]), readout_unit=0.01)
+        >>> run.outputs.ravel().tolist()
+        [2.0, -0.5]
+        """
+        if self.readout is None:
+            return self.spikes
+        return np.asarray(self.readout * (1.0 if self.readout_unit is None else self.readout_unit))
 
     def sheet(self) -> Sheet:
         """Describe the size of the run, and the spikes and saturations of each layer."""

@@ -322,7 +322,6 @@ def test_a_flattening_within_the_network_is_refused_by_name():
     [
         Identity(was="Dropout"),
         BatchNorm(mean=[0, 0], var=[1, 1], gamma=[1, 1], beta=[0, 0], eps=1e-5),
-        MembraneReadout(shape=(2,)),
     ],
     ids=lambda node: type(node).__name__,
 )
@@ -422,8 +421,8 @@ def test_one_output_is_read():
 
 def test_the_output_is_a_spiking_layer():
     assert errors(chain(dense(), lif(2), dense())) == [
-        "error[readout_layer] n2: is the network's output but not a spiking layer; the outputs "
-        "of xylo_a2 are spiking neurons"
+        "error[readout_layer] n2: is the network's output but not a layer of neurons; the outputs "
+        "of xylo_a2 are neurons, of which spikes, membranes or currents are read"
     ]
     nodes = {"input": Input(shape=(2,)), "w": dense(), "h": lif(2), "output": Output()}
     straight = Graph(nodes, [("input", "w"), ("w", "h"), ("input", "output")])

@@ -20,6 +20,7 @@ from toolchain.chips.allow import (
     Approximation,
     RewriteResult,
     apply_approximations,
+    each_layer,
     each_neuron,
     lift_caps,
 )
@@ -121,7 +122,7 @@ def slowest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Replace decays much slower than the chip's, or none at all, by its largest dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
 
-    def change(_: str, node: Neuron) -> tuple[list[str], Neuron]:
+    def change(_: str, node: Membrane) -> tuple[list[str], Membrane]:
         def slowest(alpha: Array) -> Array:
             return np.where(too_slow(alpha, top), 1 - 2.0**-top, alpha)
 
@@ -131,14 +132,14 @@ def slowest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
         note = f", dash {top}{effect} a timestep"
         return [text + note for text in _decays_changed(node, after, graph.dt)], after
 
-    return each_neuron(graph, "no_leak->slowest_leak", change)
+    return each_layer(Membrane, graph, "no_leak->slowest_leak", change)
 
 
 def fastest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
     """Replace decays much faster than dash 1: membranes keep nothing, currents get dash 1."""
     del chip
 
-    def change(_: str, node: Neuron) -> tuple[list[str], Neuron]:
+    def change(_: str, node: Membrane) -> tuple[list[str], Membrane]:
         mem = np.where(too_fast(node.alpha_mem, membrane=True), 0.0, node.alpha_mem)
         syn = node.alpha_syn
         if syn is not None:
@@ -146,10 +147,10 @@ def fastest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
         after = replace(node, alpha_mem=mem, alpha_syn=syn)
         return [*_decays_changed(node, after, graph.dt)], after
 
-    return each_neuron(graph, "fast_leak->fastest_leak", change)
+    return each_layer(Membrane, graph, "fast_leak->fastest_leak", change)
 
 
-def _decays_changed(before: Neuron, after: Neuron, dt: float | None) -> Iterator[str]:
+def _decays_changed(before: Membrane, after: Membrane, dt: float | None) -> Iterator[str]:
     """Yield a text for the membranes and one for the currents, where a decay changed."""
     step, unit = (1.0, "steps") if dt is None else (dt, "s")
 
@@ -185,20 +186,23 @@ def settle_biases(graph: Graph, chip: XyloChip) -> RewriteResult:
 
 def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     """Yield a warning for each bias that was moved."""
-    for name, node in before.of(Neuron).items():
+    for name, node in before.of(Membrane).items():
         for weight in weights_of(before, name) or ():
             old, new = before[weight], after[weight]
             assert isinstance(old, Linear)
             assert isinstance(new, Linear)
             if old.bias is None or new.bias is not None:
                 continue
-            part = np.abs(node.gain * settled(node, old.bias) / node.v_threshold).max()
+            current = np.abs(node.gain * settled(node, old.bias))
+            part = f"{current.max():.3g}"
+            if isinstance(node, Neuron):
+                part = f"{100 * (current / node.v_threshold).max():.3g} % of the threshold"
             steps = _steps_to_settle(node)
             yield warning(
                 "linear_bias->neuron_bias",
                 weight,
                 f"its bias acts directly on the membranes of {name!r}, the only biases of "
-                f"{chip.name}, by up to {100 * part:.3g} % of the threshold per step; through the "
+                f"{chip.name}, by up to {part} per step; through the "
                 f"synapse it took {plural(steps, 'timestep')} to reach 99 % of that",
             )
 

@@ -9,6 +9,7 @@ from toolchain.chips.xylo.lower.integers import lower as to_program
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.maps import without_maps
 from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.readout import membrane_as_synapse
 from toolchain.chips.xylo.rules.neurons import neuron_bias
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
@@ -21,9 +22,11 @@ __all__ = ["can_lower", "lag", "lags", "lower", "shape"]
 def shape(graph: Graph) -> Graph:
     """Return dense layers of neurons, without maps, with biases on neurons alone.
 
-    A change of the number of synapses needs the shape of the graph to change in one step.
+    Synapses without weights are removed; readouts without a synapse get one in place of their
+    membrane.
     """
-    return drop_empty_synapses(carry_bias(fold_gain(without_maps(graph))))
+    dense = fold_gain(membrane_as_synapse(without_maps(graph)))
+    return drop_empty_synapses(carry_bias(dense))
 
 
 def can_lower(graph: Graph, chip: XyloChip) -> bool:

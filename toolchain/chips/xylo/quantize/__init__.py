@@ -11,12 +11,15 @@ the chip refuses in any case is quantized by ``channel``, so that its sizes can 
 
 from __future__ import annotations
 
+from functools import partial
+
 from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
 from toolchain.chips.xylo.quantize.auto import random_spikes, search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
+from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
 from toolchain.chips.xylo.rules.graph import computes
 from toolchain.chips.xylo.rules.program import takes
 from toolchain.chips.xylo.simulate.run import as_counts
@@ -63,6 +66,9 @@ def quantize(
     >>> print(findings[0])
     info[levels] w1: weights use 127 of 127 levels
     """
+    if (name := read_out(graph)) is not None:
+        spiking = partial(quantize, chip=chip, calibration=calibration, method=method)
+        return quantize_readout(graph, chip, name, calibration, spiking)
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     results = {
         name: (result, report.known(result, scales)) for name, (result, scales) in pairs.items()

@@ -24,12 +24,12 @@ from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.ir import Graph, Linear, Neuron, time_constant
+from toolchain.ir import Graph, Linear, Membrane, Neuron, time_constant
 from toolchain.report import plural, times
 
 __all__ = ["NEURONS", "neuron_bias"]
 
-AtNeuron: TypeAlias = At[Graph, XyloChip, Neuron]
+AtMembrane: TypeAlias = At[Graph, XyloChip, Membrane]
 
 
 reset = node_rule(
@@ -48,14 +48,17 @@ reset = node_rule(
 
 potentials = node_rule(
     "potentials",
-    Neuron,
+    Membrane,
     *required_values(v_leak=0, v_init=0, spike_scale=1, gain=1),
-    (lambda node: node.v_min is not None, "has a membrane floor (v_min), {chip} has none"),
+    (
+        lambda node: isinstance(node, Neuron) and node.v_min is not None,
+        "has a membrane floor (v_min), {chip} has none",
+    ),
 )
 
 
-@each(nodes(Neuron))
-def synapse(at: AtNeuron) -> Findings:
+@each(nodes(Membrane))
+def synapse(at: AtMembrane) -> Findings:
     """Check that every neuron has one synaptic current or two, and output neurons one."""
     number, chip = at.item.synapses, at.chip
     output = at.name in at.subject.outputs
@@ -74,8 +77,8 @@ def synapse(at: AtNeuron) -> Findings:
         )
 
 
-@each(nodes(Neuron))
-def time_constants(at: AtNeuron) -> Findings:
+@each(nodes(Membrane))
+def time_constants(at: AtMembrane) -> Findings:
     """Check that every decay has a bit shift whose time constant is not more than twice off."""
     node, width = at.item, at.chip.limits.dash_width
     top = 2 ** int(width.value) - 1
@@ -138,7 +141,7 @@ def neuron_bias(graph: Graph, chip: XyloChip) -> Findings:
 
 
 _no_bias = node_rule(
-    "neuron_bias", Neuron, (lambda node: np.any(node.bias), "has a bias, {chip} has none")
+    "neuron_bias", Membrane, (lambda node: np.any(node.bias), "has a bias, {chip} has none")
 )
 
 
