@@ -4,7 +4,14 @@
 """
 
 from toolchain.ir.graph import Edge, Graph
-from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron, decay, time_constant
+from toolchain.ir.neuron import (
+    Membrane,
+    MembraneReadout,
+    Neuron,
+    decay,
+    membrane_of,
+    time_constant,
+)
 from toolchain.ir.nodes import (
     Add,
     AvgPool2d,
@@ -43,5 +50,6 @@ __all__ = [
     "Sensor",
     "SumPool2d",
     "decay",
+    "membrane_of",
     "time_constant",
 ]

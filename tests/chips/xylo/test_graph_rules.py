@@ -20,7 +20,6 @@ from toolchain.ir import (
     Identity,
     Input,
     Linear,
-    MembraneReadout,
     Neuron,
     Output,
     SumPool2d,

@@ -7,7 +7,6 @@ left out of the Graph, and its provenance lists them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 import numpy as np
 from torch import nn
@@ -16,8 +15,7 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor
 from toolchain.frontends.tracing.functions import SAME
-from toolchain.ir import MembraneReadout, Neuron
-from toolchain.ir.neuron import Membrane
+from toolchain.ir import Neuron, membrane_of
 
 _OUT_OF_REACH = 2**15 - 1  # rockpool's SynNet gives neurons that must not fire this threshold
 
@@ -111,9 +109,8 @@ def without_spikes(fragment: Fragment) -> Fragment:
             "the network uses its membrane, on which its spikes act; build it without reset and "
             "recurrence, or use its spikes"
         )
-    membrane_fields = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(
-        nodes={fragment.exit: MembraneReadout(**membrane_fields)},
+        nodes={fragment.exit: membrane_of(node)},
         entry=fragment.entry,
         exit=fragment.exit,
         dt=fragment.dt,
