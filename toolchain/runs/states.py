@@ -26,6 +26,11 @@ class StateComparison(Brief):
             over outputs; None where no output changes.
         decisions: share of the samples with the trained network's decision, 0..1, by rule; empty
             for a single output. See ``toolchain.runs.decisions``.
+
+    >>> trained = np.array([[[1.0], [2.0]]])
+    >>> found = compare_states(trained, trained * 1.1)
+    >>> isinstance(found, StateComparison), round(found.error, 3), found.decisions
+    (True, 0.1, {})
     """
 
     error: float
