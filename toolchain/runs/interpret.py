@@ -12,21 +12,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from toolchain.arrays import Array, Shape
+from toolchain.ir.features import Flatten
 from toolchain.ir.graph import Graph
+from toolchain.ir.maps import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from toolchain.ir.neuron import Membrane, Neuron
-from toolchain.ir.nodes import (
-    Add,
-    AvgPool2d,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Linear,
-    Node,
-    Output,
-    Scale,
-    SumPool2d,
-)
+from toolchain.ir.nodes import Add, BatchNorm, Linear, Node, Output, Scale
 from toolchain.ir.sensor import Sensor, sense
 from toolchain.runs.recording import LayerRecord, Recording
 
