@@ -36,7 +36,9 @@ from toolchain.passes import (
     fold_average_pool,
     fold_gain,
     fold_scale,
+    fold_spike_scale,
     fuse_batch_norm,
+    merge_regions,
     rest_at_zero,
 )
 from toolchain.report import plural
@@ -47,9 +49,11 @@ __all__ = ["deploy", "extract"]
 
 EXACT_PASSES = (
     drop_identities,
+    fold_spike_scale,
     fold_scale,
     fuse_batch_norm,
     fold_average_pool,
+    merge_regions,
     fold_gain,
     rest_at_zero,
     empty_at_once,
