@@ -58,8 +58,8 @@ class Call:
         compute: the torch function itself; None for a layer.
         random: True if an argument was drawn at random.
         outputs: the tensors that it returned.
-        where: file, line and source text in the user's code; empty for a layer, and where none of the
-            user's code is involved.
+        where: file, line and source text in the user's code; empty for a layer, and where none of
+            the user's code is involved.
     """
 
     name: str
@@ -105,7 +105,9 @@ class Call:
         with torch.no_grad():
             if self.compute is None:
                 assert module is not None
-                return [item for item in leaves(module.forward(*args, **kwargs)) if _is_tensor(item)]
+                return [
+                    item for item in leaves(module.forward(*args, **kwargs)) if _is_tensor(item)
+                ]
             out = self.compute(*args, **kwargs)
         return [item for item in leaves(out) if _is_tensor(item)]
 

@@ -236,7 +236,7 @@ def _passes_zeros_on(call: Call, out: Any) -> bool:
     layer = call.layer
     if call.inputs or not isinstance(layer, Layer) or not isinstance(out, Tensor) or out.any():
         return False
-    return not layer.stateful and layer.axes_of(call.module) in (Axes.ANY, Axes.RESHAPE)
+    return not layer.stateful and layer.axes_of(call.module) in (Axes.ANY, Axes.RESHAPE, Axes.MOVE)
 
 
 def _has_state_and_record(out: Any) -> bool:

@@ -23,7 +23,9 @@ def source_line() -> str:
     inside = None
     while frame is not None and not _is_entry(frame):
         package = _package(frame)
-        if package not in ("torch", "toolchain") and not frame.f_code.co_filename.startswith("<froz"):
+        if package not in ("torch", "toolchain") and not frame.f_code.co_filename.startswith(
+            "<froz"
+        ):
             if package not in framework_names():
                 return _describe(frame)
             inside = inside or frame
