@@ -14,7 +14,7 @@ from toolchain.frontends.tracing.axes import AxisLayout
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, required_calls
 from toolchain.frontends.tracing.converter import CallConverter
 from toolchain.frontends.tracing.functions import unsupported
-from toolchain.frontends.tracing.grids import candidate_grids
+from toolchain.frontends.tracing.grids import candidate_grids, guessed_grids
 from toolchain.frontends.tracing.outputs import choose_output
 from toolchain.frontends.tracing.states import repeated_call_message
 from toolchain.ir import Graph
@@ -83,13 +83,23 @@ def _best_conversion(
         choices = candidate_grids(calls, run.sample.shape)
     except UnsupportedError as fault:
         # after an unsupported call shapes mean nothing, so those calls are reported instead
-        raise _refusal(list(_unsupported_calls(calls)) or [str(fault)]) from None
+        reasons = list(_unsupported_calls(calls)) or _misread(run, calls, output)
+        raise _refusal(reasons or [str(fault)]) from None
     converters = []
     for grid, layout in choices:
         converters.append(CallConverter(run, grid, layout).convert(calls, output))
         if not converters[-1].problems:
             break
     return min(converters, key=lambda converter: len(converter.problems))
+
+
+def _misread(run: RecordedRun, calls: Sequence[Call], output: RecordedTensor) -> list[str]:
+    """Return the refusals of functions that would explain axes which fit no layer."""
+    for grid, layout in guessed_grids(calls, run.sample.shape):
+        converter = CallConverter(run, grid, layout).convert(calls, output)
+        if converter.function_problems:
+            return converter.function_problems
+    return []
 
 
 def _refusal(problems: Sequence[str]) -> ExtractError:

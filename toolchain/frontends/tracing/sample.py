@@ -55,7 +55,8 @@ def read_sample(sample: Any) -> Tensor:
 
 def _dense(sample: Tensor) -> Tensor:
     if sample.layout is not torch.strided:
-        return sample.to_dense()
+        dense: Tensor = sample.to_dense()
+        return dense
     return sample.dequantize() if sample.is_quantized else sample
 
 
