@@ -11,11 +11,11 @@ from toolchain.arrays import Array
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
 from toolchain.frontends.tracing.axes import AxisLayout
-from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, required_calls
+from toolchain.frontends.tracing.calls import Call, RecordedRun, required_calls
 from toolchain.frontends.tracing.converter import CallConverter
 from toolchain.frontends.tracing.functions import unsupported
 from toolchain.frontends.tracing.grids import candidate_grids
-from toolchain.frontends.tracing.outputs import choose_output
+from toolchain.frontends.tracing.outputs import NamedOutput, choose_outputs
 from toolchain.frontends.tracing.states import repeated_call_message
 from toolchain.ir import Graph
 
@@ -30,13 +30,13 @@ class TracedGraph:
         graph: the graph.
         sample: the model's input, (batch, time, *features).
         layers: output of each layer with state, by node name, in the same layout.
-        output: the model's output, in the same layout.
+        outputs: the model's outputs by name, in the same layout.
     """
 
     graph: Graph
     sample: Array
     layers: dict[str, Array]
-    output: Array
+    outputs: dict[str, Array]
 
     @property
     def silent_layers(self) -> set[str]:
@@ -55,9 +55,9 @@ def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> Tra
     Raises:
         ExtractError: the run contains calls that the IR cannot represent; the message lists all.
     """
-    output, notes = choose_output(run)
-    calls = required_calls(run.calls, output)
-    converter = _best_conversion(run, calls, output)
+    outputs, notes = choose_outputs(run)
+    calls = required_calls(run.calls, [output.value for output in outputs])
+    converter = _best_conversion(run, calls, outputs)
     if converter.problems:
         raise _refusal(converter.problems)
     notes |= _unused_layers(run, calls) | _conversion_notes(converter)
@@ -71,12 +71,15 @@ def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> Tra
         graph=graph,
         sample=converter.sequence([run.sample]),
         layers={name: converter.sequence(values) for name, values in converter.layers.items()},
-        output=converter.sequence([output]),
+        outputs={
+            name: converter.sequence([output.value])
+            for name, output in zip(graph.output_names, outputs, strict=True)
+        },
     )
 
 
 def _best_conversion(
-    run: RecordedRun, calls: Sequence[Call], output: RecordedTensor
+    run: RecordedRun, calls: Sequence[Call], outputs: Sequence[NamedOutput]
 ) -> CallConverter:
     """Return the conversion under the sample layout that leaves fewest problems."""
     try:
@@ -86,7 +89,7 @@ def _best_conversion(
         raise _refusal(list(_unsupported_calls(calls)) or [str(fault)]) from None
     converters = []
     for grid, layout in choices:
-        converters.append(CallConverter(run, grid, layout).convert(calls, output))
+        converters.append(CallConverter(run, grid, layout).convert(calls, outputs))
         if not converters[-1].problems:
             break
     return min(converters, key=lambda converter: len(converter.problems))

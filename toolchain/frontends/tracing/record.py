@@ -22,6 +22,7 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Layer
 from toolchain.frontends.frameworks.kinds import kind
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
+from toolchain.frontends.tracing.returned import leaves_by_path
 
 __all__ = ["record", "tensors"]
 
@@ -187,19 +188,20 @@ class _Recorder(TorchFunctionMode):
         """Return the record of the run, given the model's output ``out``."""
         model = type(self.model).__name__
         out = out[0] if _has_state_and_record(out) else out
-        outputs = [] if isinstance(out, Mapping) else list(tensors(out))
+        outputs = {path: item for path, item in leaves_by_path(out) if isinstance(item, Tensor)}
         if not outputs:
             raise ExtractError(
-                f"{model} returns {_describe(out)}; return the one output tensor of the network"
+                f"{model} returns {_describe(out)}; return the output tensor of the network"
             )
-        known = [self.values[id(tensor)] for tensor in outputs if id(tensor) in self.values]
+        known = {p: self.values[id(item)] for p, item in outputs.items() if id(item) in self.values}
         if not known:
             raise ExtractError(f"the output of {model} does not depend on the sample")
         return RecordedRun(
             model=model,
             calls=self.calls,
             sample=self.sample,
-            outputs=known,
+            outputs=[*known.values()],
+            paths=[*known],
             description=_describe(out),
             problems=self.problems,
             layers={self.names[m]: m for m, layer in self.kinds.items() if layer is not None},
