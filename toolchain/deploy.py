@@ -183,7 +183,7 @@ def _with_effects(
         return replace(deployment, ledger=ledger.build())
     trace = deployment.trace(calibration)
     ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-    finding = measured(trace.reference, trace.chip, deployment.lag)
+    finding = measured(trace.reference, trace.chip, deployment.lag_of_neurons)
     return replace(
         deployment,
         diagnostics=(*deployment.diagnostics, finding),

@@ -287,7 +287,7 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     )
     return replace(
         row,
-        agreement=count_agreement(*aligned(asked.reference, _flat(run.spikes), d.lag)),
+        agreement=count_agreement(*aligned(asked.reference, _flat(run.spikes), d.lag_of_neurons)),
         clock_hz=estimate.clock_hz,
         power=estimate.power,
         energy_per_inference=estimate.energy_per_inference,

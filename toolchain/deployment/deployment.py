@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from toolchain.runs import Activity, InputSpikes, Recording
 from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
+from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
 from toolchain.runs.spikes import are_events
 
 __all__ = ["Deployment"]
@@ -88,8 +90,28 @@ class Deployment(Described, Parts):
 
     @property
     def lag(self) -> int:
-        """Timesteps by which the chip's output is later than the reference's."""
+        """Timesteps by which the chip's output is later than the reference's.
+
+        Of several outputs, the largest of ``lags``.
+        """
         return self.family.lag(self.quantized)
+
+    @property
+    def lags(self) -> dict[str, int]:
+        """Timesteps by which each output is later than the reference's, by its name."""
+        names = self.quantized.output_names
+        if len(names) == 1:
+            return dict.fromkeys(names, self.lag)
+        return output_lags(self.quantized, self.family.lags(self.quantized))
+
+    @property
+    def lag_of_neurons(self) -> Array:
+        """The lag of each output neuron, (outputs,), in the order of ``Recording.spikes``."""
+        size = sum(prod(self.quantized.shape(name)) for name in output_signals(self.quantized))
+        found: Array = np.zeros((1, 1, size), int)
+        for name, part in outputs_by_name(self.quantized, found).items():
+            part[:] = self.lags[name]
+        return np.asarray(found[0, 0])
 
     def simulate(
         self,
@@ -109,12 +131,14 @@ class Deployment(Described, Parts):
             timing: ``"event"`` processes events one by one, on chips that do so.
 
         Returns:
-            A Recording in integers, ``spikes`` (batch, time, outputs).
+            A Recording in integers: ``spikes`` (batch, time, outputs), and each output of the
+            network by name in ``outputs``.
 
         Raises:
             ValueError: spikes of another shape or kind; the message gives both.
         """
-        return self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
+        run = self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
+        return replace(run, outputs=outputs_by_name(self.quantized, run.spikes))
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.
@@ -162,7 +186,7 @@ class Deployment(Described, Parts):
             runs,
             outputs=self.quantized.outputs,
             lags=self.family.lags(self.quantized),
-            lag=self.lag,
+            lag=self.lag_of_neurons,
             orders=self.on_chip.order_spread(given, chosen),
         )
 
@@ -339,10 +363,5 @@ def _check_kind(name: str, value: Any, kind: type) -> None:
 def _flat_output(recording: Recording) -> Recording:
     """Return the recording with its outputs as (batch, time, outputs)."""
     spikes = recording.spikes
-    return Recording(
-        spikes=spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:]))),
-        layers=recording.layers,
-        saturations=recording.saturations,
-        dt=recording.dt,
-        activity=recording.activity,
-    )
+    flat = spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
+    return replace(recording, spikes=flat)

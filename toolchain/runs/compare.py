@@ -160,7 +160,7 @@ def compare(
     *,
     outputs: tuple[str, ...],
     lags: Mapping[str, int],
-    lag: int,
+    lag: int | Array,
     orders: OrderSpread | None = None,
 ) -> Comparison:
     """Compare runs of one network on the same spikes.
@@ -171,7 +171,7 @@ def compare(
             the ``quantized`` graph and at least the ``clocked`` chip.
         outputs: names of the layers that leave the network.
         lags: timesteps by which each layer of the chip is later; those not named are on time.
-        lag: the same of the outputs.
+        lag: the same of the outputs, or of each output neuron.
         orders: effect of the order of events, for the result.
     """
     samples, steps = runs[REFERENCE].spikes.shape[:2]
@@ -206,7 +206,7 @@ def _trains(runs: Mapping[str, Recording], name: str, lag: int) -> dict[str, Arr
     return _aligned({run: _flat(r.layers[name].spikes) for run, r in runs.items()}, lag)
 
 
-def _aligned(trains: dict[str, Array], lag: int) -> dict[str, Array]:
+def _aligned(trains: dict[str, Array], lag: int | Array) -> dict[str, Array]:
     on_time = {run: aligned(spikes, spikes, lag) for run, spikes in trains.items()}
     return {run: pair[run not in (REFERENCE, QUANTIZED)] for run, pair in on_time.items()}
 
