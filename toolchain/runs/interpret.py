@@ -12,7 +12,7 @@ import numpy as np
 
 from toolchain.arrays import Array, Shape
 from toolchain.ir.graph import Graph
-from toolchain.ir.neuron import Membrane, Neuron
+from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron
 from toolchain.runs.evaluate import evaluate
 from toolchain.runs.outputs import output_signals, outputs_by_name
 from toolchain.runs.recording import LayerRecord, Recording
@@ -125,7 +125,13 @@ class _State:
 
     def _step(self, x: Array) -> Array:
         v = self._integrate(self._synapse(x))
-        self.v, out = self._fire(v) if isinstance(self.node, Neuron) else (v, v)
+        if isinstance(self.node, Neuron):
+            self.v, out = self._fire(v)
+        else:
+            self.v, out = (
+                v,
+                v * (self.node.v_scale if isinstance(self.node, MembraneReadout) else 1),
+            )
         if self.recorded is not None:
             self.recorded.append((out, self.v, self.i))
         return out
