@@ -590,7 +590,7 @@ def test_keywords_that_became_options_still_work_and_say_what_to_write():
         found = d.compare(spikes((1, 5, 2, 8, 8)), permutations=2)
     assert found.orders.orders == 3
     assert caught[0].filename == __file__
-    with pytest.raises(ValueError, match="^xylo_a2 takes no placement=: chips of Xylo have no"):
+    with pytest.raises(ValueError, match=r"^xylo_a2 takes no placement=: chips of Xylo have no"):
         deploy(leaky(), chip="xylo", placement={})
 
 
