@@ -15,8 +15,9 @@ from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.inputs import collected, counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.deployment.values import check_counts
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
@@ -24,6 +25,7 @@ from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.report import Described, Sheet, Text, plain
 from toolchain.runs import Activity, InputSpikes, Recording
+from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
 from toolchain.runs.spikes import are_events
@@ -164,13 +166,16 @@ class Deployment(Described, Parts):
             orders=self.on_chip.order_spread(given, chosen),
         )
 
-    def trace(self, spikes: InputSpikes) -> Trace:
-        """Run ``spikes`` through every layer, on the chip and in the trained network."""
+    def trace(self, spikes: InputSpikes | Collected) -> Trace:
+        """Run ``spikes`` through every layer, on the chip and in the trained network.
+
+        Unlike ``simulate`` it takes recordings of different length.
+        """
         chip = partial(self.simulate, record=True)
         return trace(
             self.graph,
             self.quantized,
-            self._counts(spikes, self.graph),
+            collected(self.family, self.graph, spikes, "spikes").groups,
             reference=partial(self.reference, record=True),
             chip=chip,
             one_by_one=partial(chip, timing="event") if self._takes_events else None,
@@ -190,7 +195,9 @@ class Deployment(Described, Parts):
         """Return ``spikes`` for the chip: events unchanged, counts in the shape of its input."""
         if are_events(spikes) and self._takes_events:
             return spikes
-        return self._counts(spikes, self.quantized)
+        counts = self._counts(spikes, self.quantized)
+        check_counts(counts, "spikes", self.family)
+        return counts
 
     def estimate(
         self,

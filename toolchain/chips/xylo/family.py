@@ -44,6 +44,7 @@ FUNCTIONS = Functions(
     pack=store.to_arrays,
     unpack=store.from_arrays,
     decay_note=decay_note,
+    input_limit=counts.input_limit,
 )
 
 

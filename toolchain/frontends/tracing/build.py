@@ -128,6 +128,8 @@ def _conversion_notes(converter: CallConverter) -> dict[str, str]:
     notes = {"left_out": ", ".join(converter.reshape_layers)} if converter.reshape_layers else {}
     if converter.layout is AxisLayout.STEP:
         notes["input"] = f"one frame, shown in each of {converter.grid.time} timesteps"
+    if converter.layout is AxisLayout.TIME_BATCH:
+        notes["input_axes"] = "(time, batch, ...); calibration and spikes are (batch, time, ...)"
     return notes
 
 
