@@ -34,7 +34,7 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
     layers, populations = arranged.layers, arranged.populations
     places = {p.name: p for p in populations}
     hidden = max((p.stop for p in populations if p.role == "hidden"), default=0)
-    outputs = places[layers.output].stop
+    outputs = max(places[name].stop for name in layers.outputs)
     hungriest = max(node.synapses for node in layers.neurons.values())
     synapses = min(max(1, hungriest), 2)
     top = 2 ** int(chip.limits.dash_width.value) - 1
