@@ -21,7 +21,7 @@ from toolchain.arrays import Array, Shape
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
-from toolchain.hardware import SpecBase
+from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
@@ -328,6 +328,10 @@ class Family(Protocol):
         """Return the delay of the chip's output relative to the graph, in timesteps."""
         lags = self.lags(graph)
         return max((lags[name] for name in graph.outputs), default=0)
+
+    def input_limit(self) -> Quantity | None:
+        """Return the most spikes of one channel in one timestep; None if the chip has no limit."""
+        return None
 
     def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
         """Convert event arrays to counts (batch, time, *shape) in timesteps of ``dt`` s.

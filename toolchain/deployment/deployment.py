@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.inputs import collected, counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.deployment.values import check_counts
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
@@ -24,8 +26,10 @@ from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, MembraneReadout
 from toolchain.report import Described, Sheet, Text, plain
 from toolchain.runs import Activity, InputSpikes, Recording
+from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
+from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
 from toolchain.runs.spikes import are_events
 
 __all__ = ["Deployment"]
@@ -86,8 +90,28 @@ class Deployment(Described, Parts):
 
     @property
     def lag(self) -> int:
-        """Timesteps by which the chip's output is later than the reference's."""
+        """Timesteps by which the chip's output is later than the reference's.
+
+        Of several outputs, the largest of ``lags``.
+        """
         return self.family.lag(self.quantized)
+
+    @property
+    def lags(self) -> dict[str, int]:
+        """Timesteps by which each output is later than the reference's, by its name."""
+        names = self.quantized.output_names
+        if len(names) == 1:
+            return dict.fromkeys(names, self.lag)
+        return output_lags(self.quantized, self.family.lags(self.quantized))
+
+    @property
+    def lag_of_neurons(self) -> Array:
+        """The lag of each output neuron, (outputs,), in the order of ``Recording.spikes``."""
+        size = sum(prod(self.quantized.shape(name)) for name in output_signals(self.quantized))
+        found: Array = np.zeros((1, 1, size), int)
+        for name, part in outputs_by_name(self.quantized, found).items():
+            part[:] = self.lags[name]
+        return np.asarray(found[0, 0])
 
     def simulate(
         self,
@@ -107,13 +131,16 @@ class Deployment(Described, Parts):
             timing: ``"event"`` processes events one by one, on chips that do so.
 
         Returns:
-            A Recording in integers, ``spikes`` (batch, time, outputs).
+            A Recording in integers: ``spikes`` (batch, time, outputs), and each output of the
+            network by name in ``outputs``.
 
         Raises:
             ValueError: spikes of another shape or kind; the message gives both.
         """
         run = self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
-        return run if run.readout is None else replace(run, readout_unit=self._readout_unit())
+        if run.readout is not None:
+            run = replace(run, readout_unit=self._readout_unit())
+        return replace(run, outputs=outputs_by_name(self.quantized, run.output_values))
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.
@@ -161,17 +188,20 @@ class Deployment(Described, Parts):
             runs,
             outputs=self.quantized.outputs,
             lags=self.family.lags(self.quantized),
-            lag=self.lag,
+            lag=self.lag_of_neurons,
             orders=self.on_chip.order_spread(given, chosen),
         )
 
-    def trace(self, spikes: InputSpikes) -> Trace:
-        """Run ``spikes`` through every layer, on the chip and in the trained network."""
+    def trace(self, spikes: InputSpikes | Collected) -> Trace:
+        """Run ``spikes`` through every layer, on the chip and in the trained network.
+
+        Unlike ``simulate`` it takes recordings of different length.
+        """
         chip = partial(self.simulate, record=True)
         return trace(
             self.graph,
             self.quantized,
-            self._counts(spikes, self.graph),
+            collected(self.family, self.graph, spikes, "spikes").groups,
             reference=partial(self.reference, record=True),
             chip=chip,
             one_by_one=partial(chip, timing="event") if self._takes_events else None,
@@ -197,7 +227,9 @@ class Deployment(Described, Parts):
         """Return ``spikes`` for the chip: events unchanged, counts in the shape of its input."""
         if are_events(spikes) and self._takes_events:
             return spikes
-        return self._counts(spikes, self.quantized)
+        counts = self._counts(spikes, self.quantized)
+        check_counts(counts, "spikes", self.family)
+        return counts
 
     def estimate(
         self,
@@ -339,11 +371,10 @@ def _check_kind(name: str, value: Any, kind: type) -> None:
 def _flat_output(recording: Recording, graph: Graph) -> Recording:
     """Return the recording with its outputs as (batch, time, outputs); membranes as readout."""
     spikes = recording.spikes
-    spikes = spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
-    readout = spikes if _reads_membranes(graph) else None
-    if readout is not None:
-        spikes = np.zeros_like(spikes)
-    return replace(recording, spikes=spikes, readout=readout)
+    flat = spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
+    if not _reads_membranes(graph):
+        return replace(recording, spikes=flat)
+    return replace(recording, spikes=np.zeros_like(flat), readout=flat)
 
 
 def _reads_membranes(graph: Graph) -> bool:

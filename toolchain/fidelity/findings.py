@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.ledger import Change, Changes
 from toolchain.report import count, shown, times
@@ -82,13 +83,14 @@ def _of(changes: Changes, *aspects: str) -> Iterator[tuple[str, Change]]:
         yield from ((layer, change) for change in of_layer if change.what in aspects)
 
 
-def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
+def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnostic:
     """Report the effect of all changes together on the outputs of one run, spikes or states.
 
     Args:
         reference: outputs of the float network, (batch, time, outputs).
         chip: outputs of the chip for the same input.
-        lag: timesteps by which the chip is later; steps that only one of them has are omitted.
+        lag: timesteps by which the chip is later, or each of its output neurons; steps that only
+            one of them has are omitted.
 
     >>> import numpy as np
     >>> reference = Recording(spikes=np.array([[[1, 0], [1, 1]]]))

@@ -165,7 +165,7 @@ def compare(
     *,
     outputs: tuple[str, ...],
     lags: Mapping[str, int],
-    lag: int,
+    lag: int | Array,
     orders: OrderSpread | None = None,
 ) -> Comparison:
     """Compare runs of one network on the same spikes.
@@ -176,7 +176,7 @@ def compare(
             the ``quantized`` graph and at least the ``clocked`` chip.
         outputs: names of the layers that leave the network.
         lags: timesteps by which each layer of the chip is later; those not named are on time.
-        lag: the same of the outputs.
+        lag: the same of the outputs, or of each output neuron.
         orders: effect of the order of events, for the result.
     """
     samples, steps = runs[REFERENCE].spikes.shape[:2]
@@ -184,7 +184,7 @@ def compare(
     late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers if name not in read}
     trains = {name: _trains(runs, name, late[name]) for name in late}
     layers = tuple(_layer(name, each, late[name]) for name, each in trains.items())
-    found = _aligned({run: _flat(recording.outputs) for run, recording in runs.items()}, lag)
+    found = _aligned({run: _flat(recording.output_values) for run, recording in runs.items()}, lag)
     states = {
         run: compare_states(found[REFERENCE], found[run], runs[run].readout_unit)
         for run in (found if read else ())
@@ -219,7 +219,7 @@ def _trains(runs: Mapping[str, Recording], name: str, lag: int) -> dict[str, Arr
     return _aligned({run: _flat(r.layers[name].spikes) for run, r in runs.items()}, lag)
 
 
-def _aligned(trains: dict[str, Array], lag: int) -> dict[str, Array]:
+def _aligned(trains: dict[str, Array], lag: int | Array) -> dict[str, Array]:
     on_time = {run: aligned(spikes, spikes, lag) for run, spikes in trains.items()}
     return {run: pair[run not in (REFERENCE, QUANTIZED)] for run, pair in on_time.items()}
 

@@ -20,8 +20,8 @@ def decide(outputs: Array, rule: DecisionRule) -> Array:
     """Return the decision of each sample, (batch,): the output with the largest value.
 
     Args:
-        outputs: (batch, time, outputs), such as ``Recording.outputs``: spikes, or states that are
-            read out. Remove the chip's lag first.
+        outputs: (batch, time, outputs), such as ``Recording.output_values``: spikes, or states that
+            are read out. Remove the chip's lag first.
         rule: ``"last"`` compares the values after the last timestep, ``"max"`` the largest of each
             output, ``"mean"`` the mean over time, which for spikes is the most active output.
 

@@ -78,7 +78,7 @@ def test_states_use_the_word_do_not_saturate_and_come_in_the_networks_unit(quant
     assert not run.spikes.any()
     assert not run.saturations["l1"]
     assert 32767 / 4 < np.abs(run.readout.astype(int)).max() < 32767
-    wanted, got = aligned(d.reference(UNSEEN).outputs, run.outputs, d.lag)
+    wanted, got = aligned(d.reference(UNSEEN).output_values, run.output_values, d.lag)
     found = d.compare(UNSEEN).states["clocked"]
     assert found.error == pytest.approx(
         np.sqrt(np.square(got - wanted).sum() / np.square(wanted).sum())
@@ -101,7 +101,7 @@ def test_with_the_same_spikes_the_states_are_those_of_the_network():
         i = 0.75 * (i + drive[:, t])
         v = 0.875 * v + i
         wanted.append(v)
-    apart = run.outputs[:, 1:] - np.stack(wanted, axis=1)
+    apart = run.output_values[:, 1:] - np.stack(wanted, axis=1)
     assert np.abs(apart).max() < 0.005 * np.abs(wanted).max()
 
 
@@ -189,8 +189,8 @@ def test_a_saved_deployment_reads_the_same_states(tmp_path):
     d = deploy(network(), "xylo_imu", calibration=SPIKES, quantizer="channel")
     again = Deployment.load(d.save(tmp_path / "kept"))
     for one, other in zip(
-        (d.simulate(UNSEEN).outputs, d.reference(UNSEEN).outputs),
-        (again.simulate(UNSEEN).outputs, again.reference(UNSEEN).outputs),
+        (d.simulate(UNSEEN).output_values, d.reference(UNSEEN).output_values),
+        (again.simulate(UNSEEN).output_values, again.reference(UNSEEN).output_values),
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)

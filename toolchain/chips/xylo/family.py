@@ -47,6 +47,7 @@ FUNCTIONS = Functions(
     pack=store.to_arrays,
     unpack=store.from_arrays,
     decay_note=decay_note,
+    input_limit=counts.input_limit,
     configured=configured,
 )
 

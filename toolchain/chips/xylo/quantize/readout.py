@@ -22,7 +22,7 @@ from toolchain.arrays import Array
 from toolchain.chips.words import HEADROOM
 from toolchain.chips.xylo.dashes import neighbors
 from toolchain.chips.xylo.lower.integers import lower
-from toolchain.chips.xylo.quantize.auto import random_spikes
+from toolchain.chips.xylo.quantize.guess import guessed_spikes
 from toolchain.chips.xylo.quantize.plan import XyloWords
 from toolchain.chips.xylo.quantize.report import shifts
 from toolchain.chips.xylo.simulate.run import simulate
@@ -41,7 +41,7 @@ MOST = 2_000_000
 """Most neurons times timesteps times samples of the spikes that are used."""
 TRIES = 8
 """Times that a scale is halved if a state saturates on the data all the same."""
-REPLACED = ("agreement", "no_calibration", "weight_shifts")
+REPLACED = ("agreement", "no_calibration", "silent_outputs", "weight_shifts")
 """Findings on a network whose outputs fire."""
 
 
@@ -75,13 +75,13 @@ def quantize_readout(
         graph: the float network.
         chip: the target.
         name: its output layer, which never spikes.
-        calibration: spikes (batch, time, *features), or None: random spikes.
+        calibration: spikes (batch, time, *features), or None: guessed spikes.
         quantize: quantizes a network whose outputs spike.
     """
     node = graph[name]
     assert isinstance(node, MembraneReadout)
     guessed = calibration is None or not calibration.size
-    spikes = _subset(graph, random_spikes(graph) if calibration is None else calibration)
+    spikes = _subset(graph, guessed_spikes(graph, chip) if calibration is None else calibration)
     membranes = interpret(graph, spikes).spikes / node.v_scale
     level = PROXY * float(np.abs(membranes).max(initial=0)) or 1.0
     quantized, found = quantize(graph.replace({name: _spiking(node, level)}))
@@ -259,7 +259,7 @@ def _report(
     guessed: bool,
 ) -> list[Diagnostic]:
     """Return the findings on the readout's integers."""
-    data = "random spikes" if guessed else "the calibration spikes"
+    data = "guessed spikes" if guessed else "the calibration spikes"
     steps = f" in steps of {2**shift}" if shift else ""
     reach = "saturate" if share is None else f"reach {100 * share:.2g} % of their range"
     found = [
@@ -285,7 +285,7 @@ def _report(
                 rule="no_calibration",
                 severity=Severity.WARNING,
                 where="network",
-                message="scales are set on random spikes or on the weights alone (give "
+                message="scales are set on guessed spikes or on the weights alone (give "
                 "calibration= for scales that follow your data)",
             )
         )
