@@ -15,6 +15,8 @@ from toolchain.runs.states import compare_states
 __all__ = ["diagnostics_of", "measured"]
 
 TIME_CONSTANTS = ("tau_mem", "tau_syn")
+FAR = 0.1
+"""Relative rms error of output states on the calibration above which a user would want to stop."""
 
 
 def diagnostics_of(changes: Changes) -> tuple[Diagnostic, ...]:
@@ -104,9 +106,10 @@ def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnos
     clamped = sum(chip.saturations.values())
     if reference.readout is not None and chip.readout is not None:
         states = compare_states(*aligned(reference.readout, chip.readout, lag))
+        far = not states.trained or states.error > FAR
         return Diagnostic(
             rule="calibration",
-            severity=Severity.INFO,
+            severity=Severity.WARNING if far else Severity.INFO,
             where="network",
             message=f"output states on the calibration spikes: {states}; {count(clamped)} other "
             "states saturated",
