@@ -185,6 +185,12 @@ def check_other_chips_are_refused(subject: Subject) -> None:
     assert "other_chip" in message
 
 
+def check_default_options_keep_the_network(subject: Subject) -> None:
+    """Check that default options ask for no other network and report nothing."""
+    graph = subject.network()
+    assert subject.family.configured(graph, subject.family.OPTIONS()) == (graph, ())
+
+
 class _Other(SpecBase):
     """Chip of a family that is not installed."""
 

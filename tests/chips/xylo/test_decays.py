@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.chips.xylo.graphs import lif, readout, sequence
+from tests.oracles.xylo_exact import exact_network, spikes_for
 from toolchain import DeployError, deploy
 from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.rules.graph import check_graph
@@ -148,3 +149,21 @@ def test_synapses_that_one_neuron_uses_both_of_stay():
     with pytest.raises(DeployError, match="has 2 synaptic currents per neuron"):
         deploy(graph, "xylo_imu")
     assert readout(3).synapses == 1
+
+
+# ---- after-potentials ----
+
+
+def test_an_after_potential_is_a_second_synapse_which_some_chips_lack():
+    graph = exact_network("after-potential", 0)
+    d = deploy(graph, "xylo_a3", quantizer="channel")
+    program, spikes = d.program, spikes_for(graph, 0)
+    first = next(p for p in program.populations if p.name == "h1")
+    ids = slice(first.start, first.stop)
+    after = program.weights_rec[ids, ids, 1]
+    assert (np.diag(after) < 0).all()
+    assert np.count_nonzero(after) == len(after), "each neuron inhibits itself alone"
+    assert not program.weights_in[..., 1].any()
+    np.testing.assert_array_equal(d.simulate(spikes).spikes, simulate_slow(program, spikes).spikes)
+    with pytest.raises(DeployError, match="h1: has 2 synaptic currents per neuron, xylo_imu has 1"):
+        deploy(graph, "xylo_imu")
