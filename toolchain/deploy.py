@@ -122,13 +122,14 @@ def deploy(
     method = _one_of(family.QUANTIZERS, quantizer)
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
+    graph, asked = family.configured(graph, chosen)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
-    findings += (*input_findings(family, graph, sample, spikes), *_unproven(graph))
+    findings += (*asked, *input_findings(family, graph, sample, spikes), *_unproven(graph))
     findings += family.check_graph(floats)
     again = partial(deploy, graph, chip, quantizer=quantizer, options=chosen)
     refused = partial(_refused, family, names, again, spikes)
@@ -183,7 +184,7 @@ def _with_effects(
         return replace(deployment, ledger=ledger.build())
     trace = deployment.trace(calibration)
     ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-    finding = measured(trace.reference, trace.chip, deployment.lag)
+    finding = measured(trace.reference, trace.chip, deployment.lag_of_neurons)
     return replace(
         deployment,
         diagnostics=(*deployment.diagnostics, finding),

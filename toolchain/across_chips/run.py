@@ -30,6 +30,7 @@ from toolchain.runs.collect import collect
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import aligned, count_agreement
 from toolchain.runs.spikes import are_events
+from toolchain.runs.states import state_agreement
 
 __all__ = ["compare_chips"]
 
@@ -280,6 +281,7 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     if asked.counted is None or asked.reference is None:
         return row
     run = d.simulate(asked.counted, record=True)
+    agree = count_agreement if run.readout is None else state_agreement
     estimate = d.estimate(
         recording=run,
         clock_hz=asked.clock_hz if d.chip.clocked else None,
@@ -287,7 +289,7 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     )
     return replace(
         row,
-        agreement=count_agreement(*aligned(asked.reference, _flat(run.spikes), d.lag)),
+        agreement=agree(*aligned(asked.reference, _flat(run.output_values), d.lag_of_neurons)),
         clock_hz=estimate.clock_hz,
         power=estimate.power,
         energy_per_inference=estimate.energy_per_inference,

@@ -29,7 +29,8 @@ class Trace(Brief):
 
     Attributes:
         effects: effect by layer, the input among them.
-        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip.
+        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip;
+            a readout is in the unit of the trained network.
         samples, steps: number of samples, and of timesteps in the longest. The outputs of shorter
             ones have no spikes after their end.
         fewest_steps: number of timesteps in the shortest, if lengths differ.
@@ -94,6 +95,7 @@ def trace(
     tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in layers.items()}
     lag = max((lags.get(name, 0) for name in quantized.outputs), default=0)
     outputs: tuple[list[Array], list[Array]] = [], []
+    read: tuple[list[Array], list[Array]] = [], []
     busy: list[tuple[Activity, int]] = []
     groups = [spikes] if isinstance(spikes, np.ndarray) else spikes
     lengths = [group.shape[1] for group in groups]
@@ -107,14 +109,20 @@ def trace(
             )
         outputs[0].append(trained.spikes)
         outputs[1].append(simulated.spikes)
+        if simulated.readout is not None:
+            read[0].append(trained.output_values)
+            read[1].append(simulated.output_values)
         if simulated.activity is not None:
             busy.append((simulated.activity, len(part)))
     effects = {graph.input: _input(groups)} | {n: t.effect() for n, t in tallies.items()}
     return Trace(
         effects=effects,
-        reference=Recording(spikes=_padded(outputs[0], lag)),
+        reference=Recording(
+            spikes=_padded(outputs[0], lag), readout=_padded(read[0], lag) if read[0] else None
+        ),
         chip=Recording(
             spikes=_padded(outputs[1], -lag),
+            readout=_padded(read[1], -lag) if read[1] else None,
             saturations={name: effects[name].saturations for name in tallies},
             activity=mean_activity(busy),
         ),

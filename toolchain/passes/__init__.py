@@ -18,10 +18,12 @@ from toolchain.passes.resting import empty_at_once, rest_at_zero
 from toolchain.passes.scale import fold_scale
 from toolchain.passes.sensor import fold_sensor_pool
 from toolchain.passes.spike_scale import fold_spike_scale
+from toolchain.passes.synapses import drop_empty_synapses
 from toolchain.passes.unroll import unroll
 
 __all__ = [
     "carry_bias",
+    "drop_empty_synapses",
     "drop_identities",
     "empty_at_once",
     "fold_average_pool",

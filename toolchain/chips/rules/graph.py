@@ -12,8 +12,9 @@ import numpy as np
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import C, Findings, Rule
 from toolchain.hardware.chip import SpecBase
-from toolchain.ir import Graph, Neuron, Node
-from toolchain.passes.regions import MOST_WEIGHTS, dense_size
+from toolchain.ir import Graph, Membrane, Neuron, Node
+from toolchain.passes.regions import dense_size
+from toolchain.passes.regions.merge import MOST_WEIGHTS
 from toolchain.report import count
 
 __all__ = [
@@ -71,11 +72,14 @@ def too_large_to_merge(graph: Graph, name: str) -> str:
     )
 
 
-def required_values(**required: float) -> tuple[NodeFault[Neuron], ...]:
-    """Return a fault for each field of a neuron whose value is not the required one."""
+def required_values(**required: float) -> tuple[NodeFault[Membrane], ...]:
+    """Return a fault for each field of a membrane whose value is not the required one.
 
-    def differs(field: str, value: float) -> Callable[[Neuron], object]:
-        return lambda node: np.any(getattr(node, field) != value)
+    A membrane without that field has none.
+    """
+
+    def differs(field: str, value: float) -> Callable[[Membrane], object]:
+        return lambda node: np.any(getattr(node, field, value) != value)
 
     message = "{field} must be {value} on {{chip}}"
     return tuple(

@@ -1,8 +1,8 @@
 """Everything linear between two layers of neurons as one affine map."""
 
 from toolchain.passes.regions.linear import View
-from toolchain.passes.regions.merge import MOST_WEIGHTS, merge_regions
+from toolchain.passes.regions.merge import merge_regions
 from toolchain.passes.regions.region import dense_size
 from toolchain.passes.regions.window import Window, map_of
 
-__all__ = ["MOST_WEIGHTS", "View", "Window", "dense_size", "map_of", "merge_regions"]
+__all__ = ["View", "Window", "dense_size", "map_of", "merge_regions"]
