@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,10 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
+from toolchain.deployment.attempt import Attempt, agreement_of_worst
 from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.uncalibrated import without_calibration
+from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
     LedgerBuilder,
@@ -24,8 +27,10 @@ from toolchain.fidelity import (
     changes_of,
     diagnostics_of,
     exact_rewrites,
-    measured,
+    on_calibration,
     rounded,
+    rounded_away,
+    silenced,
 )
 from toolchain.frontends import extract
 from toolchain.frontends.source import as_graph
@@ -114,22 +119,36 @@ def deploy(
     method = _one_of(family.QUANTIZERS, quantizer)
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
+    deployment = build(graph, family, method, calibration, allow, chosen)
+    warn_of(family.chip.name, deployment.diagnostics, stacklevel=2)
+    return deployment
+
+
+def build(
+    graph: Graph,
+    family: Family,
+    method: str,
+    calibration: InputSpikes | None,
+    allow: Collection[str],
+    options: Options,
+) -> Deployment:
+    """Deploy ``graph`` without a Python warning; see ``deploy``, ``method`` is the quantizer."""
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
     findings += (*_unproven(graph), *family.check_graph(floats))
-    again = partial(deploy, graph, chip, quantizer=quantizer, options=chosen)
-    refused = partial(_refused, family, names, again, calibration)
+    refused = partial(_refused, graph, family, names, method, calibration, options)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
     counts = None if calibration is None else _calibration_counts(family, floats, calibration)
     quantized, scales = family.quantize(floats, counts, method)
     rounding = rounded(floats, quantized, family.decay_note)
-    on_chip = family.lower(quantized, chosen)
+    on_chip = family.lower(quantized, options)
     findings += diagnostics_of(rounding) + scales + on_chip.check()
-    on_chip, unplaced = on_chip.place(chosen)
+    findings += rounded_away(floats, quantized) + silenced(floats, quantized)
+    on_chip, unplaced = on_chip.place(options)
     findings += unplaced
     different = changes_of(found for found in findings if found.rule in family.DIFFERENCES)
     ledger = ledger.add(rounding, different)
@@ -142,7 +161,10 @@ def deploy(
         diagnostics=findings,
         ledger=ledger.build(),
     )
-    return _with_effects(deployment, floats, ledger, calibration)
+    result, ledger = _with_effects(deployment, floats, ledger, calibration)
+    if any(map(is_error, result.diagnostics)):
+        raise refused(result.diagnostics, ledger)
+    return result
 
 
 def _rewritten(graph: Graph) -> Graph:
@@ -165,21 +187,24 @@ def _approximated(
 
 def _with_effects(
     deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: InputSpikes | None
-) -> Deployment:
+) -> tuple[Deployment, LedgerBuilder]:
     """Return the deployment with the chip's conditions and the effects of calibration spikes."""
     family, quantized = deployment.family, deployment.quantized
     if calibration is None:
         ledger = ledger.add(family.conditions(floats, quantized, None))
-        return replace(deployment, ledger=ledger.build())
-    trace = deployment.trace(calibration)
-    ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-    finding = measured(trace.reference, trace.chip, deployment.lag)
-    return replace(
+        findings = without_calibration(deployment)
+        trace = None
+    else:
+        trace = deployment.trace(calibration)
+        ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
+        findings = on_calibration(floats, quantized, trace, deployment.lag)
+    result = replace(
         deployment,
-        diagnostics=(*deployment.diagnostics, finding),
+        diagnostics=(*deployment.diagnostics, *findings),
         ledger=ledger.build(trace),
-        calibration_activity=trace.chip.activity,
+        calibration_activity=None if trace is None else trace.chip.activity,
     )
+    return result, ledger
 
 
 def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
@@ -189,39 +214,43 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
 
 
 def _refused(
+    graph: Graph,
     family: Family,
     names: tuple[str, ...],
-    again: Callable[..., Deployment],
+    method: str,
     calibration: InputSpikes | None,
+    options: Options,
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
 ) -> DeployError:
-    """Return the error with every finding; the line that accepts them is tried when printed.
+    """Return the error with every finding; hints and the last line are tried when printed.
 
     Args:
-        family: of the chip.
+        graph, family, method, calibration, options: arguments of ``build``; the caller may change
+            the calibration meanwhile.
         names: approximations that are accepted already.
-        again: deploys the same network with another ``allow``.
-        calibration: spikes to deploy with, which the caller may change meanwhile.
         findings, ledger: every finding, and the changes so far.
     """
-    errors, own = tuple(filter(is_error, findings)), deepcopy(calibration)
+    own = deepcopy(calibration)
+    attempt = Attempt(
+        build=partial(build, options=options),
+        graph=graph,
+        family=family,
+        method=method,
+        calibration=own,
+        allow=names,
+    )
+    errors = tuple(attempt.advised(finding) for finding in findings if is_error(finding))
 
-    def attempt(allow: Collection[str]) -> float | None:
-        return _agreement(again(calibration=own, allow=allow))
+    def accept(allow: Collection[str]) -> float | None:
+        return agreement_of_worst(build(graph, family, method, own, allow, options))
 
     return DeployError(
         f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}",
         errors,
         ledger.add(changes_of(errors)).build(),
-        lambda: acceptance(errors, names, family.APPROXIMATIONS, attempt),
+        lambda: acceptance(errors, names, family.APPROXIMATIONS, accept),
     )
-
-
-def _agreement(deployment: Deployment) -> float | None:
-    """Return the agreement of output counts on the calibration spikes, of the worst output."""
-    effects = (deployment.ledger[name].effect for name in deployment.quantized.outputs)
-    return min((effect.agreement for effect in effects if effect is not None), default=None)
 
 
 def _unproven(graph: Graph) -> Iterator[Diagnostic]:

@@ -19,7 +19,7 @@ from toolchain.arrays import Array
 from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load_chip
 from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
-from toolchain.deploy import deploy
+from toolchain.deploy import build
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, PluginError, Severity
 from toolchain.frontends.source import as_graph
@@ -250,7 +250,8 @@ def _row_or_reason(asked: _Asked, name: str, spec: SpecBase, *, required: bool) 
 
 
 def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
-    known = family_of(spec).APPROXIMATIONS
+    family = family_of(load_chip(name))
+    known = family.APPROXIMATIONS
     row = ChipRow(
         chip=spec.name,
         title=spec.title,
@@ -259,7 +260,8 @@ def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
     )
     allow = [name for name in asked.allow if name in known]
     try:
-        d = deploy(asked.graph, name, calibration=asked.calibration, allow=allow)
+        method, options = family.QUANTIZERS[0], family.OPTIONS()
+        d = build(asked.graph, family, method, asked.calibration, allow, options)
     except DeployError as refusal:
         errors = refusal.diagnostics
         return replace(row, blocker=most_telling(errors), other_errors=len(errors) - 1)

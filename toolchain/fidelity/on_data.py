@@ -1,0 +1,183 @@
+"""Findings on the effect of all changes together, measured on spikes.
+
+Each figure beyond its bound is a warning: output counts that agree to less than 90 % or that are
+too few to tell, spike caps that the trained network does not have and that limit the chip, states
+that saturate, layers that fall silent. Outputs that fall silent are an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.fidelity.effects import Trace
+from toolchain.ir import Graph, Neuron
+from toolchain.report import count, percent, plural, times
+from toolchain.runs.agreement import Agreement, agreement_of
+from toolchain.runs.recording import Recording, aligned
+
+__all__ = ["LEAST_AGREEMENT", "MOST_SATURATED", "agreement_severity", "measured", "on_calibration"]
+
+LEAST_AGREEMENT = 0.9
+"""Smallest agreement of the output counts without a warning."""
+MOST_SATURATED = 1e-3
+"""Largest number of saturations without a warning, for each neuron and timestep."""
+FEWEST = 10
+"""With fewer trained spikes, a layer or neuron without spikes on the chip is not reported."""
+
+
+def agreement_severity(agreement: Agreement) -> Severity:
+    """Return a warning for an agreement that is low or that too few spikes tell.
+
+    >>> agreement_severity(Agreement(value=0.89, interval=(0.8, 0.95), spikes=400)).value
+    'warning'
+    """
+    low = agreement.interval is None or agreement.value < LEAST_AGREEMENT
+    return Severity.WARNING if low else Severity.INFO
+
+
+def on_calibration(
+    floats: Graph, quantized: Graph, trace: Trace, lag: int
+) -> tuple[Diagnostic, ...]:
+    """Return the findings on the calibration spikes; errors if outputs are silent.
+
+    Args:
+        floats: input of the quantizer.
+        quantized: the same in integers.
+        trace: effects on the calibration spikes.
+        lag: timesteps by which the outputs of the chip are later.
+    """
+    outputs = [n for n in dict.fromkeys(quantized.outputs) if isinstance(quantized[n], Neuron)]
+    findings = (
+        *_silent(trace, outputs),
+        *_capped(floats, trace, outputs),
+        *_saturated(quantized, trace),
+    )
+    if not outputs:
+        return findings
+    return (*findings, *_silent_neurons(trace, lag), measured(trace.reference, trace.chip, lag))
+
+
+def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
+    """Report the effect of all changes together on the output spikes of one run.
+
+    Args:
+        reference: outputs of the float network, (batch, time, outputs).
+        chip: outputs of the chip for the same input.
+        lag: timesteps by which the chip is later; steps that only one of them has are omitted.
+
+    >>> reference = Recording(spikes=np.array([[[9, 8], [9, 9]]]))
+    >>> chip = Recording(spikes=np.array([[[9, 7], [9, 8]]]), saturations={"lif": 3})
+    >>> finding = measured(reference, chip, lag=0)
+    >>> finding.severity.value, finding.message.partition("; ")[2]
+    ('info', 'counts agree to 94.3 % (13.7 to 99.9); 3 states saturated')
+    >>> print(measured(Recording(spikes=chip.spikes[:, :1]), chip=reference, lag=0).severity.value)
+    warning
+    """
+    wanted, got = aligned(reference.spikes, chip.spikes, lag)
+    agreement = agreement_of(wanted, got)
+    clamped = sum(chip.saturations.values())
+    trained, on_chip = round(float(wanted.sum())), round(float(got.sum()))
+    if agreement.spikes:
+        message = (
+            f"on the calibration spikes the outputs spike {times(trained)} as trained and "
+            f"{times(on_chip)} on the chip; {_agreeing(agreement)}"
+        )
+    else:
+        message = (
+            "the calibration spikes never drive the outputs, neither as trained nor on the chip: "
+            "agreement cannot be told"
+        )
+    saturated = f"; {count(clamped)} states saturated" if clamped else ""
+    return Diagnostic(
+        rule="calibration",
+        severity=agreement_severity(agreement),
+        where="network",
+        message=message + saturated,
+    )
+
+
+def _agreeing(agreement: Agreement) -> str:
+    if agreement.interval is None:
+        return f"agreement: {agreement}"
+    below = f", below {100 * LEAST_AGREEMENT:.0f} %" if agreement.value < LEAST_AGREEMENT else ""
+    return f"counts agree to {agreement}{below}"
+
+
+def _silent(trace: Trace, outputs: list[str]) -> Iterator[Diagnostic]:
+    """Report layers that never spike on the chip though they do as trained."""
+    for name, effect in trace.effects.items():
+        if effect.chip or not effect.trained:
+            continue
+        if name in outputs:
+            yield Diagnostic(
+                rule="silent_outputs",
+                severity=Severity.ERROR,
+                where=name,
+                message="never spikes on the chip on the calibration spikes; as trained it spikes "
+                f"{times(effect.trained)}",
+            )
+        elif effect.trained >= FEWEST:
+            yield Diagnostic(
+                rule="silent_layer",
+                severity=Severity.WARNING,
+                where=name,
+                message="never spikes on the chip on the calibration spikes; as trained it spikes "
+                f"{times(effect.trained)}",
+            )
+
+
+def _silent_neurons(trace: Trace, lag: int) -> Iterator[Diagnostic]:
+    """Report output neurons that never spike on the chip though others do."""
+    pair = aligned(trace.reference.spikes, trace.chip.spikes, lag)
+    wanted, got = (spikes.sum(axis=(0, 1)) for spikes in pair)
+    silent = (wanted >= FEWEST) & (got == 0)
+    if silent.any() and got.any():
+        yield Diagnostic(
+            rule="silent_outputs",
+            severity=Severity.WARNING,
+            where="network",
+            message=f"{plural(int(silent.sum()), 'output neuron')} of {len(silent)} never spike on "
+            "the chip on the calibration spikes; as trained they spike "
+            f"{times(round(float(wanted[silent].sum())))}",
+        )
+
+
+def _capped(floats: Graph, trace: Trace, outputs: list[str]) -> Iterator[Diagnostic]:
+    """Report layers whose spikes in one timestep are limited, unless they are as trained too."""
+    for name, effect in trace.effects.items():
+        node = floats[name]
+        if not effect.capped or not isinstance(node, Neuron):
+            continue
+        if node.max_spikes is not None and node.max_spikes <= effect.chip_most:
+            continue
+        what = "outputs" if name in outputs else "neurons"
+        yield Diagnostic(
+            rule="spike_caps",
+            severity=Severity.WARNING,
+            where=name,
+            message=f"{what} spike at most {times(effect.chip_most)} a timestep on the chip, which "
+            f"limits them {times(effect.capped)} on the calibration spikes: "
+            f"{count(effect.trained)} spikes become {count(effect.chip)}",
+            need=effect.trained_most,
+            limit=effect.chip_most,
+        )
+
+
+def _saturated(quantized: Graph, trace: Trace) -> Iterator[Diagnostic]:
+    """Report layers with more saturations than ``MOST_SATURATED``."""
+    for name, node in quantized.of(Neuron).items():
+        clamped = trace.effects[name].saturations
+        updates = int(np.prod(node.shape)) * trace.samples * trace.steps
+        if clamped > MOST_SATURATED * updates:
+            yield Diagnostic(
+                rule="saturation",
+                severity=Severity.WARNING,
+                where=name,
+                message=f"states saturate {times(clamped)} on the calibration spikes, in "
+                f"{percent(clamped / updates)} of the neurons and timesteps",
+                need=clamped,
+                limit=int(MOST_SATURATED * updates),
+            )
