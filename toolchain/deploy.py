@@ -16,8 +16,8 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
-from toolchain.deployment.attempt import Attempt, agreement_of_worst
 from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.retry import Retry, agreement_of_worst
 from toolchain.deployment.uncalibrated import without_calibration
 from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import DeployError, Diagnostic
@@ -27,11 +27,11 @@ from toolchain.fidelity import (
     changes_of,
     diagnostics_of,
     exact_rewrites,
-    on_calibration,
     rounded,
     rounded_away,
     silenced,
 )
+from toolchain.fidelity.on_data import graded, on_calibration
 from toolchain.frontends import extract
 from toolchain.frontends.source import as_graph
 from toolchain.ir import Graph
@@ -200,7 +200,7 @@ def _with_effects(
         findings = on_calibration(floats, quantized, trace, deployment.lag)
     result = replace(
         deployment,
-        diagnostics=(*deployment.diagnostics, *findings),
+        diagnostics=graded((*deployment.diagnostics, *findings)),
         ledger=ledger.build(trace),
         calibration_activity=None if trace is None else trace.chip.activity,
     )
@@ -232,7 +232,7 @@ def _refused(
         findings, ledger: every finding, and the changes so far.
     """
     own = deepcopy(calibration)
-    attempt = Attempt(
+    retry = Retry(
         build=partial(build, options=options),
         graph=graph,
         family=family,
@@ -240,7 +240,7 @@ def _refused(
         calibration=own,
         allow=names,
     )
-    errors = tuple(attempt.advised(finding) for finding in findings if is_error(finding))
+    errors = tuple(retry.advised(finding) for finding in findings if is_error(finding))
 
     def accept(allow: Collection[str]) -> float | None:
         return agreement_of_worst(build(graph, family, method, own, allow, options))

@@ -344,10 +344,13 @@ class DeployWarning(UserWarning):
     ``Deployment.diagnostics`` holds the same findings.
 
     >>> import warnings
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.warn("xylo_a2: 1 warning", DeployWarning, stacklevel=1)
-    >>> caught[0].category.__name__
-    'DeployWarning'
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", DeployWarning)
+    ...     try:
+    ...         warnings.warn("xylo_a2: 1 warning", DeployWarning, stacklevel=1)
+    ...     except DeployWarning as stopped:
+    ...         print(stopped)
+    xylo_a2: 1 warning
     """
 
 

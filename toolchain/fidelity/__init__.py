@@ -10,7 +10,6 @@ from toolchain.fidelity.builder import LedgerBuilder, changes_of
 from toolchain.fidelity.differences import accepted, exact_rewrites
 from toolchain.fidelity.effects import Trace, trace
 from toolchain.fidelity.findings import diagnostics_of
-from toolchain.fidelity.on_data import measured, on_calibration
 from toolchain.fidelity.reach import silenced
 from toolchain.fidelity.rounding import rounded
 from toolchain.fidelity.zeros import rounded_away
@@ -22,8 +21,6 @@ __all__ = [
     "changes_of",
     "diagnostics_of",
     "exact_rewrites",
-    "measured",
-    "on_calibration",
     "rounded",
     "rounded_away",
     "silenced",

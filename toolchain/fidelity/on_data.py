@@ -7,7 +7,8 @@ that saturate, layers that fall silent. Outputs that fall silent are an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,8 +19,17 @@ from toolchain.report import count, percent, plural, times
 from toolchain.runs.agreement import Agreement, agreement_of
 from toolchain.runs.recording import Recording, aligned
 
-__all__ = ["LEAST_AGREEMENT", "MOST_SATURATED", "agreement_severity", "measured", "on_calibration"]
+__all__ = [
+    "LEAST_AGREEMENT",
+    "MOST_SATURATED",
+    "agreement_severity",
+    "graded",
+    "measured",
+    "on_calibration",
+]
 
+MEASURED = "calibration"
+"""Rule of the finding on the agreement of the outputs."""
 LEAST_AGREEMENT = 0.9
 """Smallest agreement of the output counts without a warning."""
 MOST_SATURATED = 1e-3
@@ -68,13 +78,12 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
         chip: outputs of the chip for the same input.
         lag: timesteps by which the chip is later; steps that only one of them has are omitted.
 
-    >>> reference = Recording(spikes=np.array([[[9, 8], [9, 9]]]))
-    >>> chip = Recording(spikes=np.array([[[9, 7], [9, 8]]]), saturations={"lif": 3})
+    >>> spikes = np.random.default_rng(0).poisson(0.3, (20, 50, 4))
+    >>> reference = Recording(spikes=spikes)
+    >>> chip = Recording(spikes=np.minimum(spikes, 2), saturations={"lif": 3})
     >>> finding = measured(reference, chip, lag=0)
     >>> finding.severity.value, finding.message.partition("; ")[2]
-    ('info', 'counts agree to 94.3 % (13.7 to 99.9); 3 states saturated')
-    >>> print(measured(Recording(spikes=chip.spikes[:, :1]), chip=reference, lag=0).severity.value)
-    warning
+    ('info', 'counts agree to 98.8 % (97.8 to 99.4); 3 states saturated')
     """
     wanted, got = aligned(reference.spikes, chip.spikes, lag)
     agreement = agreement_of(wanted, got)
@@ -92,10 +101,29 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
         )
     saturated = f"; {count(clamped)} states saturated" if clamped else ""
     return Diagnostic(
-        rule="calibration",
+        rule=MEASURED,
         severity=agreement_severity(agreement),
         where="network",
         message=message + saturated,
+    )
+
+
+def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return the findings; a quantizer's ``agreement`` gets the severity of what was measured.
+
+    A quantizer measures while it searches, and reports figures only.
+
+    >>> info = dict(where="network", message="agree to 47 %", severity=Severity.INFO)
+    >>> low = dict(where="network", message="agree to 45 %", severity=Severity.WARNING)
+    >>> found = graded([Diagnostic(rule="agreement", **info), Diagnostic(rule=MEASURED, **low)])
+    >>> [finding.severity.value for finding in found]
+    ['warning', 'warning']
+    """
+    findings = tuple(findings)
+    low = any(f.rule == MEASURED and f.severity is Severity.WARNING for f in findings)
+    return tuple(
+        replace(f, severity=Severity.WARNING) if low and f.rule == "agreement" else f
+        for f in findings
     )
 
 

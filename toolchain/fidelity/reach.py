@@ -16,7 +16,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import BatchNorm, Conv1d, Conv2d, Graph, Linear, Membrane, Neuron, Node, Scale
-from toolchain.runs.interpret import evaluate
+from toolchain.runs.evaluate import evaluate
 
 __all__ = ["Bounds", "can_fire", "silenced"]
 

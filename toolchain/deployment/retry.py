@@ -17,7 +17,7 @@ from toolchain.report import count, share, shown
 from toolchain.runs import InputSpikes
 from toolchain.runs.guess import guessed_spikes
 
-__all__ = ["DEAD", "Attempt", "agreement_of_worst"]
+__all__ = ["DEAD", "Retry", "agreement_of_worst"]
 
 DEAD = ("zero_weights", "no_path", "silent_outputs")
 """Rules whose errors state that the network runs on the chip and cannot work there."""
@@ -28,7 +28,7 @@ FACTORS = (2.0, 10.0, 100.0, 1e4, 1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Attempt:
+class Retry:
     """Deploys a refused network again, with one thing changed; each attempt is made once.
 
     Attributes:
