@@ -21,10 +21,10 @@ from toolchain.report import (
     count,
     plain,
     plural,
-    share,
     short,
     spread,
 )
+from toolchain.runs.agreement import Interval, agreement_text
 
 __all__ = ["ChipComparison", "ChipRow", "CountedOn", "most_telling", "tightest"]
 
@@ -44,6 +44,8 @@ class ChipRow(Brief):
         tightest: the resource of which the largest part is used; see ``tightest``.
         agreement: of the outputs' spike counts with the float network's, 0..1, the chip's lag
             undone; None, as all that follows, where there were no spikes.
+        interval: of the agreement, with 95 % confidence, see ``toolchain.runs.agreement``; None
+            where too few spikes tell it.
         clock_hz: main clock that the figures below hold for, Hz; None on a chip without one.
         power: idle and dynamic, all rails, µW. Of a chip without constants it is unknown, never 0.
         energy_per_inference: µJ/inference.
@@ -64,6 +66,7 @@ class ChipRow(Brief):
     other_errors: int = 0
     tightest: Resource | None = None
     agreement: float | None = None
+    interval: Interval = None
     clock_hz: float | None = None
     power: Figure | None = None
     energy_per_inference: Figure | None = None
@@ -210,7 +213,7 @@ def _powers(result: ChipComparison) -> tuple[Bars, ...]:
 def _on_spikes(row: ChipRow) -> Iterator[str]:
     assert row.agreement is not None
     assert row.power is not None
-    yield share(row.agreement)
+    yield agreement_text(row.agreement, row.interval)
     for figure in (row.power, row.energy_per_inference, row.latency):
         if figure is None:
             yield "unknown"

@@ -25,8 +25,9 @@ from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, Plugin
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
+from toolchain.runs.agreement import agreement_of
 from toolchain.runs.interpret import interpret
-from toolchain.runs.recording import aligned, count_agreement
+from toolchain.runs.recording import aligned
 from toolchain.runs.spikes import are_events, fitted
 
 __all__ = ["compare_chips"]
@@ -284,9 +285,11 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
         clock_hz=asked.clock_hz if d.chip.clocked else None,
         modes={k: v for k, v in asked.modes.items() if v in _settings(d.chip, k)},
     )
+    found = agreement_of(*aligned(asked.reference, _flat(run.spikes), d.lag))
     return replace(
         row,
-        agreement=count_agreement(*aligned(asked.reference, _flat(run.spikes), d.lag)),
+        agreement=found.value,
+        interval=found.interval,
         clock_hz=estimate.clock_hz,
         power=estimate.power,
         energy_per_inference=estimate.energy_per_inference,

@@ -16,7 +16,7 @@ from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.effects import Trace
 from toolchain.ir import Graph, Neuron
 from toolchain.report import count, percent, plural, times
-from toolchain.runs.agreement import Agreement, agreement_of
+from toolchain.runs.agreement import UNTOLD, Agreement, agreement_of
 from toolchain.runs.recording import Recording, aligned
 
 __all__ = [
@@ -97,7 +97,7 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
     else:
         message = (
             "the calibration spikes never drive the outputs, neither as trained nor on the chip: "
-            "agreement cannot be told"
+            f"agreement: {UNTOLD}"
         )
     saturated = f"; {count(clamped)} states saturated" if clamped else ""
     return Diagnostic(
@@ -111,7 +111,8 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
 def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return the findings; a quantizer's ``agreement`` gets the severity of what was measured.
 
-    A quantizer measures while it searches, and reports figures only.
+    A quantizer measures while it searches, and reports figures only. They are left out if the
+    outputs spike too rarely to tell an agreement.
 
     >>> info = dict(where="network", message="agree to 47 %", severity=Severity.INFO)
     >>> low = dict(where="network", message="agree to 45 %", severity=Severity.WARNING)
@@ -120,10 +121,12 @@ def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     ['warning', 'warning']
     """
     findings = tuple(findings)
-    low = any(f.rule == MEASURED and f.severity is Severity.WARNING for f in findings)
+    severity = {f.rule: f.severity for f in findings}.get(MEASURED, Severity.INFO)
+    untold = any(f.rule == MEASURED and UNTOLD in f.message for f in findings)
     return tuple(
-        replace(f, severity=Severity.WARNING) if low and f.rule == "agreement" else f
+        replace(f, severity=severity) if f.rule == "agreement" else f
         for f in findings
+        if f.rule != "agreement" or not untold
     )
 
 

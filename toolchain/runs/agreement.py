@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.report import Brief, plural, share
 
-__all__ = ["Agreement", "AgreementTally", "agreement_of", "agreement_text"]
+__all__ = ["UNTOLD", "Agreement", "AgreementTally", "Interval", "agreement_of", "agreement_text"]
 
+Interval: TypeAlias = tuple[float, float] | None
+"""Lower and upper end of an agreement, 0..1; None if too few spikes tell it."""
+
+UNTOLD = "cannot tell"
+"""Text in place of an agreement that too few spikes tell."""
 FEWEST_SPIKES = 20
 """With fewer spikes an agreement tells nothing: of 19 equal spikes up to 17 % could differ."""
 FEWEST_SAMPLES = 5
@@ -37,24 +43,24 @@ class Agreement(Brief):
     """
 
     value: float
-    interval: tuple[float, float] | None
+    interval: Interval
     spikes: int
 
     def __str__(self) -> str:
         """Return the share with its interval, or that it cannot be told."""
         if self.interval is None:
-            return f"cannot tell ({plural(self.spikes, 'spike')})"
+            return f"{UNTOLD} ({plural(self.spikes, 'spike')})"
         return agreement_text(self.value, self.interval)
 
 
-def agreement_text(value: float, interval: tuple[float, float] | None) -> str:
+def agreement_text(value: float, interval: Interval) -> str:
     """Return an agreement with its interval; ``cannot tell`` without one.
 
     >>> agreement_text(0.931, (0.91, 0.948)), agreement_text(1.0, None)
     ('93.1 % (91.0 to 94.8)', 'cannot tell')
     """
     if interval is None:
-        return "cannot tell"
+        return UNTOLD
     low, high = (f"{100 * end:.1f}" for end in interval)
     return f"{share(value)} ({low} to {high})"
 

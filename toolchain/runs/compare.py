@@ -35,8 +35,9 @@ from toolchain.report import (
     share,
     times,
 )
+from toolchain.runs.agreement import UNTOLD, Agreement, Interval, agreement_of, agreement_text
 from toolchain.runs.order import OrderSpread
-from toolchain.runs.recording import Recording, aligned, count_agreement
+from toolchain.runs.recording import Recording, aligned
 
 __all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
 
@@ -54,6 +55,8 @@ class LayerComparison(Brief):
         spikes: by run, see ``toolchain.runs.compare``.
         agreement: of each neuron's spike counts with the reference's, 0..1, by run; see
             ``toolchain.runs.recording.count_agreement``.
+        intervals: of these, with 95 % confidence, see ``toolchain.runs.agreement``; None where
+            too few spikes tell it.
         differs_at: the first timestep in which the clocked chip does not spike as the quantized
             graph does, on the graph's time; None if there is none.
     """
@@ -63,6 +66,7 @@ class LayerComparison(Brief):
     lag: int
     spikes: Mapping[str, int]
     agreement: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     differs_at: int | None
 
 
@@ -102,6 +106,8 @@ class Comparison(Described):
         samples, steps: of the spikes.
         layers: every neuron layer, in order.
         agreement: of the outputs' spike counts with the reference's, 0..1, by run.
+        intervals: of these, with 95 % confidence, see ``toolchain.runs.agreement``; None where
+            too few spikes tell it.
         decisions: share of the samples in which the most active output is the reference's, 0..1,
             by run; the lowest of equally active ones counts. Empty where there is a single output
             neuron.
@@ -115,6 +121,7 @@ class Comparison(Described):
     steps: int
     layers: tuple[LayerComparison, ...]
     agreement: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     decisions: Mapping[str, float]
     departure: Departure | None
     saturations: Mapping[str, Mapping[str, int]]
@@ -148,7 +155,10 @@ class Comparison(Described):
 
     def __repr__(self) -> str:
         """Return chip, size and agreement of the outputs."""
-        parts = ", ".join(f"{run}={share(part)!r}" for run, part in self.agreement.items())
+        parts = ", ".join(
+            f"{run}={(share(part) if self.intervals[run] else UNTOLD)!r}"
+            for run, part in self.agreement.items()
+        )
         return (
             f"Comparison(chip={self.chip!r}, samples={self.samples}, steps={self.steps}, {parts})"
         )
@@ -179,12 +189,14 @@ def compare(
     trains = {name: _trains(runs, name, late[name]) for name in late}
     layers = tuple(_layer(name, each, late[name]) for name, each in trains.items())
     found = {run: _flat(recording.spikes) for run, recording in runs.items()}
+    outputs_agree = _agreement(_aligned(found, lag))
     return Comparison(
         chip=chip,
         samples=samples,
         steps=steps,
         layers=layers,
-        agreement=_agreement(_aligned(found, lag)),
+        agreement={run: each.value for run, each in outputs_agree.items()},
+        intervals={run: each.interval for run, each in outputs_agree.items()},
         decisions=_decisions([trains[name] for name in outputs]),
         departure=_departure(layers, trains, runs),
         saturations={
@@ -213,19 +225,21 @@ def _aligned(trains: dict[str, Array], lag: int) -> dict[str, Array]:
 
 def _layer(name: str, trains: Mapping[str, Array], lag: int) -> LayerComparison:
     differs = np.any(trains[QUANTIZED] != trains[CLOCKED], axis=(0, 2))
+    agreement = _agreement(trains)
     return LayerComparison(
         name=name,
         neurons=trains[CLOCKED].shape[2],
         lag=lag,
         spikes={run: round(float(spikes.sum())) for run, spikes in trains.items()},
-        agreement=_agreement(trains),
+        agreement={run: each.value for run, each in agreement.items()},
+        intervals={run: each.interval for run, each in agreement.items()},
         differs_at=int(differs.argmax()) + max(0, -lag) if differs.any() else None,
     )
 
 
-def _agreement(trains: Mapping[str, Array]) -> dict[str, float]:
+def _agreement(trains: Mapping[str, Array]) -> dict[str, Agreement]:
     return {
-        run: count_agreement(trains[REFERENCE], spikes)
+        run: agreement_of(trains[REFERENCE], spikes)
         for run, spikes in trains.items()
         if run != REFERENCE
     }
@@ -289,11 +303,12 @@ def _row(layer: LayerComparison) -> tuple[str, ...]:
 def _spikes(layer: LayerComparison) -> Iterator[str]:
     for run, spikes in layer.spikes.items():
         part = layer.agreement.get(run)
-        yield count(spikes) if part is None else f"{count(spikes)} ({share(part)})"
+        told = share(part) if part is not None and layer.intervals[run] else UNTOLD
+        yield count(spikes) if part is None else f"{count(spikes)} ({told})"
 
 
 def _remarks(result: Comparison) -> Iterator[str]:
-    yield f"output counts agree: {_shares(result.agreement)}"
+    yield f"output counts agree: {_agreements(result)}"
     if result.decisions:
         yield f"decisions equal to the trained network's: {_shares(result.decisions)}"
     if result.departure is None:
@@ -305,6 +320,13 @@ def _remarks(result: Comparison) -> Iterator[str]:
         yield f"states saturated, {RUNS[run]}: {states}"
     if result.orders is not None:
         yield from _orders(result.orders)
+
+
+def _agreements(result: Comparison) -> str:
+    return ", ".join(
+        f"{RUNS[run]} {agreement_text(part, result.intervals[run])}"
+        for run, part in result.agreement.items()
+    )
 
 
 def _shares(parts: Mapping[str, float]) -> str:
