@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,8 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.held_out import held_out
+from toolchain.deployment.inputs import checked_counts, counts_of
 from toolchain.deployment.retry import Retry, agreement_of_worst
 from toolchain.deployment.uncalibrated import without_calibration
 from toolchain.deployment.warn import warn_of
@@ -73,7 +74,7 @@ def deploy(
     quantizer: str | None = None,
     allow: Collection[str] = (),
     options: Options | None = None,
-    placement: Mapping[str, int] | None = None,
+    placement: Mapping[str, int] | Sequence[int] | None = None,
     readout: Mapping[str, Any] | None = None,
 ) -> Deployment:
     """Deploy a trained network to a chip.
@@ -162,6 +163,9 @@ def build(
         ledger=ledger.build(),
     )
     result, ledger = _with_effects(deployment, floats, ledger, calibration)
+    if counts is not None and not any(map(is_error, result.diagnostics)):
+        more = held_out(result, floats, counts, method, options)
+        result = replace(result, diagnostics=(*result.diagnostics, *more))
     if any(map(is_error, result.diagnostics)):
         raise refused(result.diagnostics, ledger)
     return result
@@ -195,7 +199,10 @@ def _with_effects(
         findings = without_calibration(deployment)
         trace = None
     else:
-        trace = deployment.trace(calibration)
+        try:
+            trace = deployment.trace(calibration)
+        except ValueError as fault:  # counts that the chip's input does not take
+            raise ValueError(f"calibration: {fault}") from fault
         ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
         findings = on_calibration(floats, quantized, trace, deployment.lag)
     result = replace(
@@ -267,11 +274,5 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _calibration_counts(family: Family, graph: Graph, calibration: InputSpikes) -> Array:
-    """Return calibration spikes as counts; ValueError if they have no timestep."""
-    counts = counts_of(family, graph, calibration, "calibration")
-    if not counts.size:
-        raise ValueError(
-            f"calibration has shape {counts.shape}, which has no timestep: give at least one "
-            "sample, or omit calibration="
-        )
-    return counts
+    """Return calibration spikes as counts; ValueError if they are none."""
+    return checked_counts(counts_of(family, graph, calibration, "calibration"), "calibration")

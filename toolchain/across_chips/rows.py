@@ -54,6 +54,7 @@ class ChipRow(Brief):
         always_keeps_up: whether the most work there can be is; None where that is not known.
         took: the approximations of ``allow`` that changed something.
         left_out: those of ``allow`` that its family does not know.
+        warnings: findings of that severity, of the deployment to this chip.
 
     >>> ChipRow(chip="xylo_a2", title="Xylo Audio 2", family="xylo", agreement=0.94).fits
     True
@@ -75,6 +76,7 @@ class ChipRow(Brief):
     always_keeps_up: bool | None = None
     took: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -83,9 +85,11 @@ class ChipRow(Brief):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain data, which JSON can hold."""
-        own = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "blocker"}
+        apart = ("blocker", "warnings")
+        own = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name not in apart}
         blocker = None if self.blocker is None else self.blocker.as_dict()
-        return {**own, "fits": self.fits, "blocker": blocker}
+        warnings = [finding.as_dict() for finding in self.warnings]
+        return {**own, "fits": self.fits, "blocker": blocker, "warnings": warnings}
 
 
 FIGURES = ("power", "energy_per_inference", "latency")
@@ -98,6 +102,8 @@ class ChipComparison(Described):
     Attributes:
         rows: a chip each, in the order asked for.
         counted_on: spikes on which agreement, power, energy and pace were measured; None without.
+            Held-out spikes that are all samples of the calibration are ``"calibration"``.
+        calibration_samples: number of held-out samples that are in the calibration too.
         samples, steps: of these spikes; ``steps`` are one inference. 0 if there were none.
         dt: length of a timestep, s.
         allow: the approximations that were accepted, on the chips whose family knows them.
@@ -116,6 +122,7 @@ class ChipComparison(Described):
     steps: int
     dt: float
     allow: tuple[str, ...]
+    calibration_samples: int = 0
 
     def __getitem__(self, chip: str) -> ChipRow:
         """Return the row of a chip; KeyError lists the chips."""
@@ -131,7 +138,7 @@ class ChipComparison(Described):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, which JSON can hold."""
-        own = ("counted_on", "samples", "steps", "dt", "allow")
+        own = ("counted_on", "calibration_samples", "samples", "steps", "dt", "allow")
         return {
             **{name: plain(getattr(self, name)) for name in own},
             "rows": [row.as_dict() for row in self.rows],
@@ -152,7 +159,7 @@ class ChipComparison(Described):
             ),
             indented=False,
         )
-        remarks = Text((*_clocks(self), *_allowed(self), *_left_open(self)))
+        remarks = Text((*_clocks(self), *_allowed(self), *_left_open(self), *_warned(self)))
         if self.counted_on is None or not self.fitting:
             return Sheet((fit, remarks), title)
         return Sheet((fit, _measured(self), remarks), title, _powers(self))
@@ -243,8 +250,18 @@ def _allowed(result: ChipComparison) -> Iterator[str]:
 
 
 def _left_open(result: ChipComparison) -> Iterator[str]:
+    if result.calibration_samples:
+        known, of = count(result.calibration_samples), plural(result.samples, "sample")
+        yield f"{known} of {of} are calibration samples, on which agreement is higher"
     if result.counted_on is None:
         yield "no spikes were given: agreement, power, energy and latency were not computed"
+
+
+def _warned(result: ChipComparison) -> Iterator[str]:
+    for row in result.rows:
+        if row.warnings:
+            rules = dict.fromkeys(finding.rule for finding in row.warnings)
+            yield f"warnings, {row.chip}: {', '.join(rules)}"
 
 
 # ---- choice of what a row names ----

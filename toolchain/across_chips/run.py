@@ -8,8 +8,9 @@ changed something.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
 from toolchain.deploy import build
 from toolchain.deployment import Deployment
+from toolchain.deployment.inputs import checked_counts
+from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, PluginError, Severity
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
@@ -98,6 +101,7 @@ def compare_chips(
     calibration = _counts(graph, calibration, "calibration")
     held_out = _counts(graph, spikes, "spikes")
     counted = calibration if held_out is None else held_out
+    known = _calibration_samples(held_out, calibration)
     asked = _Asked(
         graph=graph,
         calibration=calibration,
@@ -113,9 +117,11 @@ def compare_chips(
             rows.append(_row_or_reason(asked, name, spec, required=chips is not None))
             step()
     rows += [_broken_row(name, reason) for name, reason in broken.items()]
+    warn_of("compare_chips", _by_chip(rows), stacklevel=2)
     return ChipComparison(
         rows=tuple(rows),
-        counted_on=_source(held_out, calibration),
+        counted_on=_source(held_out, calibration, known),
+        calibration_samples=known,
         samples=0 if counted is None else counted.shape[0],
         steps=0 if counted is None else counted.shape[1],
         dt=graph.dt,
@@ -219,19 +225,37 @@ def _counts(graph: Graph, spikes: Array | None, what: str) -> Array | None:
         raise ValueError(
             f"{what} must be counts (batch, time, *features): not every chip takes event arrays"
         )
-    counts = fitted(graph, spikes, what)
-    if counts.dtype.kind not in "biuf" or not np.all((counts >= 0) & (counts == np.rint(counts))):
-        raise ValueError(f"{what} must be whole numbers >= 0")
-    return counts
+    return checked_counts(fitted(graph, spikes, what), what)
 
 
-def _source(held_out: Array | None, calibration: Array | None) -> CountedOn | None:
-    if held_out is not None:
+def _source(held_out: Array | None, calibration: Array | None, known: int) -> CountedOn | None:
+    """Return what the spikes are, of which ``known`` samples are in the calibration."""
+    if held_out is not None and known < len(held_out):
         return "held-out spikes"
     return None if calibration is None else "calibration"
 
 
+def _calibration_samples(held_out: Array | None, calibration: Array | None) -> int:
+    """Return how many samples of ``held_out`` are, or begin like, one of ``calibration``."""
+    if held_out is None or calibration is None:
+        return 0
+    steps = min(held_out.shape[1], calibration.shape[1])
+    used = {_digest(sample[:steps]) for sample in calibration}
+    return sum(sample[:steps].any() and _digest(sample[:steps]) in used for sample in held_out)
+
+
+def _digest(sample: Array) -> bytes:
+    return sha256(np.ascontiguousarray(sample, dtype=np.float64).tobytes()).digest()
+
+
 # ---- a row ----
+
+
+def _by_chip(rows: Iterable[ChipRow]) -> Iterator[Diagnostic]:
+    """Yield the warnings of all chips, with the chip before the layer."""
+    for row in rows:
+        for finding in row.warnings:
+            yield replace(finding, where=f"{row.chip}, {finding.where}")
 
 
 def _broken_row(name: str, reason: str) -> ChipRow:
@@ -271,6 +295,7 @@ def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
         row,
         tightest=tightest(d.resources()),
         took=tuple(name for name in allow if name in changed),
+        warnings=tuple(f for f in d.diagnostics if f.severity is Severity.WARNING),
     )
     return _run(asked, d, fitting)
 

@@ -15,7 +15,7 @@ from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.inputs import checked_counts, counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
@@ -148,7 +148,8 @@ class Deployment(Described, Parts):
             ValueError: spikes of another shape, or options that the chip does not have.
         """
         chosen = merge_options(self.family, options, {"permutations": permutations})
-        counts, given = self._counts(spikes, self.graph), self._for_chip(spikes)
+        counts = checked_counts(self._counts(spikes, self.graph), "spikes")
+        given = self._for_chip(spikes)
         runs = {
             "reference": self.reference(counts, record=True),
             "quantized": self.reference_quantized(counts, record=True),
@@ -241,12 +242,19 @@ class Deployment(Described, Parts):
         if len(given) > 1:
             raise ValueError("give only one of spikes, rates, recording and activity")
         if spikes is not None:
+            checked_counts(self._counts(spikes, self.graph), "spikes")
             return self.on_chip.activity(self._for_chip(spikes))
         if rates is not None:
             if steps is None:
                 raise ValueError("rates need steps, the timesteps of one inference")
+            if plain(steps) == 0:
+                raise ValueError("steps is 0: one inference has at least one timestep")
             return self.on_chip.activity_at(self._all_rates(rates), plain(steps))
         if recording is not None:
+            if not recording.spikes.size:
+                raise ValueError(
+                    f"the recording has shape {recording.spikes.shape}, which has no timestep"
+                )
             if recording.activity is None:
                 raise ValueError("the recording has no counts: simulate with record=True and a dt")
             return recording.activity

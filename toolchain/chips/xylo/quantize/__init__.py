@@ -78,7 +78,8 @@ def quantize(
         found = search(evaluator, baselines, fit=False)
         last = report.guessed(found)
     else:
-        as_counts(lower(quantized, chip), calibration.reshape(*calibration.shape[:2], -1))
+        flat = calibration.reshape(*calibration.shape[:2], -1)
+        as_counts(lower(quantized, chip), flat, "calibration")
         found = search(Evaluator(graph, chip, calibration), baselines, fit=True)
         last = report.compared(found)
     own = report.searched(found) if found.chosen == "auto" else results[found.chosen][1]

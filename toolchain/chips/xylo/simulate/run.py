@@ -185,29 +185,36 @@ def simulate(
     return XyloRecording(spikes=spikes, state=end, **kept)
 
 
-def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+def as_counts(
+    program: XyloProgram, raster: npt.ArrayLike, what: str = "raster"
+) -> npt.NDArray[np.uint8]:
     """Return ``raster`` as contiguous counts ``(B, T, Nin)``, copied only if needed.
+
+    Args:
+        program: the program.
+        raster: counts.
+        what: name of the argument, for messages.
 
     Raises:
         ValueError: it is not an array of counts that the program's input accepts.
     """
     array = np.asarray(raster)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"raster must hold spike counts, got an array of type {array.dtype}")
+        raise ValueError(f"{what} must hold spike counts, got an array of type {array.dtype}")
     if array.ndim not in (2, 3):
         raise ValueError(
-            f"raster must be (time, channels) or (batch, time, channels), got shape {array.shape}"
+            f"{what} must be (time, channels) or (batch, time, channels), got shape {array.shape}"
         )
     if array.shape[-1] != program.inputs:
         raise ValueError(
-            f"raster must have {program.inputs} channels, the inputs of this program, "
+            f"{what} must have {program.inputs} channels, the inputs of this program, "
             f"got shape {array.shape}"
         )
     if array.ndim == 2:
         array = array[None]
     limit = program.max_input_spikes
     if array.size and not _all_counts(array, limit):
-        raise ValueError(_count_fault(array, limit, program.chip))
+        raise ValueError(f"{what} {_count_fault(array, limit, program.chip)}")
     # numba would compile the kernel a second time for arrays that are read-only
     return np.require(array, dtype=np.uint8, requirements=["C", "W"])
 
@@ -283,11 +290,8 @@ def _count_fault(array: npt.NDArray[Any], limit: int, chip: str) -> str:
     value = array[where]
     place = f"channel {where[2]}, step {where[1]}, sample {where[0]}"
     if not np.isfinite(value) or value < 0 or np.trunc(value) != value:
-        return f"raster must hold whole numbers of spikes, 0 or more, got {value:g} at {place}"
-    return (
-        f"raster has {value:g} spikes at {place}; {chip} supports at most {limit} per channel and "
-        "step"
-    )
+        return f"must hold whole numbers of spikes, 0 or more, got {value:g} at {place}"
+    return f"has {value:g} spikes at {place}; {chip} supports at most {limit} per channel and step"
 
 
 def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:
