@@ -28,7 +28,7 @@ from toolchain.runs.agreement import Interval, agreement_text
 
 __all__ = ["ChipComparison", "ChipRow", "CountedOn", "most_telling", "tightest"]
 
-CountedOn: TypeAlias = Literal["held-out spikes", "calibration"]
+CountedOn: TypeAlias = Literal["held-out spikes", "calibration spikes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -102,7 +102,7 @@ class ChipComparison(Described):
     Attributes:
         rows: a chip each, in the order asked for.
         counted_on: spikes on which agreement, power, energy and pace were measured; None without.
-            Held-out spikes that are all samples of the calibration are ``"calibration"``.
+            Held-out spikes that are all samples of the calibration are ``"calibration spikes"``.
         calibration_samples: number of held-out samples that are in the calibration too.
         samples, steps: of these spikes; ``steps`` are one inference. 0 if there were none.
         dt: length of a timestep, s.

@@ -232,7 +232,7 @@ def _source(held_out: Array | None, calibration: Array | None, known: int) -> Co
     """Return what the spikes are, of which ``known`` samples are in the calibration."""
     if held_out is not None and known < len(held_out):
         return "held-out spikes"
-    return None if calibration is None else "calibration"
+    return None if calibration is None else "calibration spikes"
 
 
 def _calibration_samples(held_out: Array | None, calibration: Array | None) -> int:

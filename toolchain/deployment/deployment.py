@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.deployment.inputs import checked_counts, counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
@@ -226,7 +227,9 @@ class Deployment(Described, Parts):
         """
         counted = self._activity_of(spikes, rates, steps, recording, activity)
         chip = None if overlay is None else load_chip(self.chip.name, overlay=overlay)
-        return self.on_chip.cost(counted, clock_hz, modes or {}, chip)
+        estimate = self.on_chip.cost(counted, clock_hz, modes or {}, chip)
+        found = of_activity(counted, self.quantized.outputs, self.diagnostics)
+        return replace(estimate, warnings=() if rates is not None else found)
 
     def _activity_of(
         self,

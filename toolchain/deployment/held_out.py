@@ -17,10 +17,9 @@ from toolchain.chips.contract import Options
 from toolchain.chips.rules.findings import is_error
 from toolchain.deployment.deployment import Deployment
 from toolchain.diagnostics import Diagnostic, Severity
-from toolchain.fidelity.on_data import LEAST_AGREEMENT
 from toolchain.ir import Graph, Neuron
 from toolchain.report import count
-from toolchain.runs.agreement import agreement_of
+from toolchain.runs.agreement import LEAST_AGREEMENT, agreement_of
 from toolchain.runs.recording import aligned
 
 __all__ = ["held_out"]
@@ -88,4 +87,4 @@ def _bounded(graph: Graph, parts: Array) -> Array:
     most = max(3, WORK // max(1, neurons * parts.shape[1]))
     if len(parts) <= most:
         return parts
-    return parts[np.linspace(0, len(parts) - 1, most).astype(int)]
+    return np.asarray(parts[np.linspace(0, len(parts) - 1, most).astype(int)])

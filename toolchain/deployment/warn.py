@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from toolchain.diagnostics import DeployWarning, Diagnostic, Severity
 from toolchain.report import plural, visible
+from toolchain.runs import Activity
 
-__all__ = ["warn_of"]
+__all__ = ["of_activity", "warn_of"]
 
+COUNTS = ("silent_layer", "silent_outputs", "spike_caps", "saturation", "zero_weights", "no_path")
+"""Rules of warnings that bear on the number of spikes."""
 MOST = 12
 """Largest number of findings in one warning; the deployment holds all of them."""
 
@@ -30,6 +33,26 @@ def warn_of(subject: str, findings: Iterable[Diagnostic], stacklevel: int) -> No
     shown = [*lines[:MOST], f"and {more} more"] if more > 0 else lines
     text = "\n  ".join([f"{subject}: {plural(len(lines), 'warning')}", *shown])
     warnings.warn(text, DeployWarning, stacklevel=stacklevel + 1)
+
+
+def of_activity(
+    activity: Activity, outputs: Iterable[str], findings: Iterable[Diagnostic]
+) -> tuple[Diagnostic, ...]:
+    """Return what says that the activity, counted in a run, is not that of a working network.
+
+    Args:
+        activity: counts by layer.
+        outputs: names of the output layers.
+        findings: those of the deployment.
+    """
+    spikes = {layer.name: layer.spikes_per_step for layer in activity.layers}
+    silent = [name for name in dict.fromkeys(outputs) if spikes.get(name) == 0]
+    message = "the outputs never spike in the counted run: these are figures of a silent network"
+    own = [
+        Diagnostic(rule="silent_outputs", severity=Severity.WARNING, where=n, message=message)
+        for n in silent
+    ]
+    return (*own, *(f for f in findings if f.severity is Severity.WARNING and f.rule in COUNTS))
 
 
 def _lines(findings: Iterable[Diagnostic]) -> Iterator[str]:

@@ -16,11 +16,10 @@ from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.effects import Trace
 from toolchain.ir import Graph, Neuron
 from toolchain.report import count, percent, plural, times
-from toolchain.runs.agreement import UNTOLD, Agreement, agreement_of
+from toolchain.runs.agreement import LEAST_AGREEMENT, UNTOLD, Agreement, agreement_of
 from toolchain.runs.recording import Recording, aligned
 
 __all__ = [
-    "LEAST_AGREEMENT",
     "MOST_SATURATED",
     "agreement_severity",
     "graded",
@@ -30,8 +29,6 @@ __all__ = [
 
 MEASURED = "calibration"
 """Rule of the finding on the agreement of the outputs."""
-LEAST_AGREEMENT = 0.9
-"""Smallest agreement of the output counts without a warning."""
 MOST_SATURATED = 1e-3
 """Largest number of saturations without a warning, for each neuron and timestep."""
 FEWEST = 10

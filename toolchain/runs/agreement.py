@@ -11,13 +11,23 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.report import Brief, plural, share
 
-__all__ = ["UNTOLD", "Agreement", "AgreementTally", "Interval", "agreement_of", "agreement_text"]
+__all__ = [
+    "LEAST_AGREEMENT",
+    "UNTOLD",
+    "Agreement",
+    "AgreementTally",
+    "Interval",
+    "agreement_of",
+    "agreement_text",
+]
 
 Interval: TypeAlias = tuple[float, float] | None
 """Lower and upper end of an agreement, 0..1; None if too few spikes tell it."""
 
 UNTOLD = "cannot tell"
 """Text in place of an agreement that too few spikes tell."""
+LEAST_AGREEMENT = 0.9
+"""Smallest agreement of the output counts without a warning."""
 FEWEST_SPIKES = 20
 """With fewer spikes an agreement tells nothing: of 19 equal spikes up to 17 % could differ."""
 FEWEST_SAMPLES = 5

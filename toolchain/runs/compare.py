@@ -35,7 +35,14 @@ from toolchain.report import (
     share,
     times,
 )
-from toolchain.runs.agreement import UNTOLD, Agreement, Interval, agreement_of, agreement_text
+from toolchain.runs.agreement import (
+    LEAST_AGREEMENT,
+    UNTOLD,
+    Agreement,
+    Interval,
+    agreement_of,
+    agreement_text,
+)
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import Recording, aligned
 
@@ -309,6 +316,7 @@ def _spikes(layer: LayerComparison) -> Iterator[str]:
 
 def _remarks(result: Comparison) -> Iterator[str]:
     yield f"output counts agree: {_agreements(result)}"
+    yield from _low(result)
     if result.decisions:
         yield f"decisions equal to the trained network's: {_shares(result.decisions)}"
     if result.departure is None:
@@ -320,6 +328,13 @@ def _remarks(result: Comparison) -> Iterator[str]:
         yield f"states saturated, {RUNS[run]}: {states}"
     if result.orders is not None:
         yield from _orders(result.orders)
+
+
+def _low(result: Comparison) -> Iterator[str]:
+    """Yield a warning for each run of the chip that agrees too little."""
+    for run, part in result.agreement.items():
+        if run != QUANTIZED and result.intervals[run] and part < LEAST_AGREEMENT:
+            yield f"warning: {RUNS[run]}, agreement below {100 * LEAST_AGREEMENT:.0f} %"
 
 
 def _agreements(result: Comparison) -> str:
