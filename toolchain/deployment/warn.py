@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 
@@ -9,12 +10,35 @@ from toolchain.diagnostics import DeployWarning, Diagnostic, Severity
 from toolchain.report import plural, visible
 from toolchain.runs import Activity
 
-__all__ = ["of_activity", "warn_of"]
+__all__ = ["apply_options", "of_activity", "warn_of"]
 
 COUNTS = ("silent_layer", "silent_outputs", "spike_caps", "saturation", "zero_weights", "no_path")
 """Rules of warnings that bear on the number of spikes."""
 MOST = 12
 """Largest number of findings in one warning; the deployment holds all of them."""
+
+NAMES = ("toolchain.DeployWarning", "toolchain.diagnostics.DeployWarning")
+"""Names of the category in ``python -W``."""
+ACTIONS = ("default", "always", "ignore", "module", "once", "error")
+
+
+def apply_options(options: Iterable[str]) -> None:
+    """Apply the options of ``python -W`` that name ``DeployWarning``.
+
+    Python reads them before installed packages can be imported, and ignores those whose category
+    it cannot import.
+
+    Args:
+        options: such as ``error::toolchain.DeployWarning``, in their order.
+    """
+    for option in options:
+        action, _, rest = option.partition(":")
+        full = next((each for each in ACTIONS if action and each.startswith(action)), None)
+        if full is not None and rest.split(":")[1:2] and rest.split(":")[1] in NAMES:
+            warnings.filterwarnings(full, category=DeployWarning)  # type: ignore[arg-type]
+
+
+apply_options(sys.warnoptions)
 
 
 def warn_of(subject: str, findings: Iterable[Diagnostic], stacklevel: int) -> None:

@@ -27,6 +27,8 @@ __all__ = [
     "on_calibration",
 ]
 
+BY_EFFECT = ("agreement", "time_constants", "drives")
+"""Rules of findings that are as severe as what was measured."""
 MEASURED = "calibration"
 """Rule of the finding on the agreement of the outputs."""
 MOST_SATURATED = 1e-3
@@ -106,10 +108,11 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
 
 
 def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return the findings; a quantizer's ``agreement`` gets the severity of what was measured.
+    """Return the findings, those whose effect was measured together with its severity.
 
-    A quantizer measures while it searches, and reports figures only. They are left out if the
-    outputs spike too rarely to tell an agreement.
+    A quantizer's figure (``agreement``) is left out if the outputs spike too rarely to tell it.
+    Changes of single parameters (``time_constants``, ``drives``) are warnings unless the outputs
+    agree in spite of them.
 
     >>> info = dict(where="network", message="agree to 47 %", severity=Severity.INFO)
     >>> low = dict(where="network", message="agree to 45 %", severity=Severity.WARNING)
@@ -118,12 +121,14 @@ def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     ['warning', 'warning']
     """
     findings = tuple(findings)
-    severity = {f.rule: f.severity for f in findings}.get(MEASURED, Severity.INFO)
-    untold = any(f.rule == MEASURED and UNTOLD in f.message for f in findings)
+    measured = {finding.rule: finding for finding in findings}.get(MEASURED)
+    if measured is None:
+        return findings
+    untold = UNTOLD in measured.message
     return tuple(
-        replace(f, severity=severity) if f.rule == "agreement" else f
-        for f in findings
-        if f.rule != "agreement" or not untold
+        replace(finding, severity=measured.severity) if finding.rule in BY_EFFECT else finding
+        for finding in findings
+        if finding.rule != "agreement" or not untold
     )
 
 
