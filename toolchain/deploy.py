@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from toolchain.arrays import Array
 from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.load import family_of, load_chip
@@ -17,9 +16,10 @@ from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
 from toolchain.deployment.held_out import held_out
-from toolchain.deployment.inputs import checked_counts, counts_of
+from toolchain.deployment.inputs import collected, for_quantizer
 from toolchain.deployment.retry import Retry, agreement_of_worst
 from toolchain.deployment.uncalibrated import without_calibration
+from toolchain.deployment.values import input_findings
 from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
@@ -42,19 +42,24 @@ from toolchain.passes import (
     fold_average_pool,
     fold_gain,
     fold_scale,
+    fold_spike_scale,
     fuse_batch_norm,
+    merge_regions,
     rest_at_zero,
 )
 from toolchain.report import plural
 from toolchain.runs import InputSpikes
+from toolchain.runs.collect import Collected
 
 __all__ = ["deploy", "extract"]
 
 EXACT_PASSES = (
     drop_identities,
+    fold_spike_scale,
     fold_scale,
     fuse_batch_norm,
     fold_average_pool,
+    merge_regions,
     fold_gain,
     rest_at_zero,
     empty_at_once,
@@ -70,7 +75,7 @@ def deploy(
     dt: float | None = None,
     dialect: str | None = None,
     reset: str | None = None,
-    calibration: InputSpikes | None = None,
+    calibration: InputSpikes | Iterable[Any] | None = None,
     quantizer: str | None = None,
     allow: Collection[str] = (),
     options: Options | None = None,
@@ -87,9 +92,12 @@ def deploy(
             for estimates, for biases on chips whose slow clock adds them, and for NIR, whose time
             constants are in s.
         dialect, reset: interpretation of a NIR graph; see ``toolchain.frontends.nir``.
-        calibration: spikes (batch, time, *features) for the quantizer, which scales by the states
-            reached on them and measures the agreement of the output spikes. Without it scales
-            come from the weights alone or from random spikes.
+        calibration: spikes for the quantizer, which scales by the states reached on them and
+            measures the agreement of the output spikes: an array or tensor (batch, time,
+            *features); a list of recordings (time, *features), of any length; or a data loader
+            or generator of these, alone or in pairs with labels, which is read once and as far
+            as ``toolchain.runs.collect.MOST_BYTES``. Without it scales come from the weights
+            alone or from random spikes.
         quantizer: name of one of the family's quantizers; by default the first.
         allow: approximations that are accepted, by the names in the refusals;
             ``toolchain.chips.allow`` lists them. Each is reported as a warning and entered in the
@@ -120,30 +128,34 @@ def deploy(
     method = _one_of(family.QUANTIZERS, quantizer)
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
-    deployment = build(graph, family, method, calibration, allow, chosen)
+    deployment = build(graph, family, method, calibration, allow, chosen, sample)
     warn_of(family.chip.name, deployment.diagnostics, stacklevel=2)
     return deployment
 
 
 def build(
-    graph: Graph,
+    model: Graph,
     family: Family,
     method: str,
-    calibration: InputSpikes | None,
+    calibration: InputSpikes | Iterable[Any] | Collected | None,
     allow: Collection[str],
     options: Options,
+    sample: Any = None,
 ) -> Deployment:
-    """Deploy ``graph`` without a Python warning; see ``deploy``, ``method`` is the quantizer."""
+    """Deploy a graph without a Python warning; see ``deploy``, ``method`` is the quantizer."""
+    graph, asked = family.configured(model, options)
+    spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
-    findings += (*_unproven(graph), *family.check_graph(floats))
-    refused = partial(_refused, graph, family, names, method, calibration, options)
+    findings += (*asked, *input_findings(family, graph, sample, spikes), *_unproven(graph))
+    findings += family.check_graph(floats)
+    refused = partial(_refused, model, family, names, method, spikes, options)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
-    counts = None if calibration is None else _calibration_counts(family, floats, calibration)
+    counts = None if spikes is None else for_quantizer(family, floats, spikes)
     quantized, scales = family.quantize(floats, counts, method)
     rounding = rounded(floats, quantized, family.decay_note)
     on_chip = family.lower(quantized, options)
@@ -162,7 +174,7 @@ def build(
         diagnostics=findings,
         ledger=ledger.build(),
     )
-    result, ledger = _with_effects(deployment, floats, ledger, calibration)
+    result, ledger = _with_effects(deployment, floats, ledger, spikes)
     if counts is not None and not any(map(is_error, result.diagnostics)):
         more = held_out(result, floats, counts, method, options)
         result = replace(result, diagnostics=(*result.diagnostics, *more))
@@ -190,7 +202,7 @@ def _approximated(
 
 
 def _with_effects(
-    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: InputSpikes | None
+    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: Collected | None
 ) -> tuple[Deployment, LedgerBuilder]:
     """Return the deployment with the chip's conditions and the effects of calibration spikes."""
     family, quantized = deployment.family, deployment.quantized
@@ -199,12 +211,9 @@ def _with_effects(
         findings = without_calibration(deployment)
         trace = None
     else:
-        try:
-            trace = deployment.trace(calibration)
-        except ValueError as fault:  # counts that the chip's input does not take
-            raise ValueError(f"calibration: {fault}") from fault
+        trace = deployment.trace(calibration)
         ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-        findings = on_calibration(floats, quantized, trace, deployment.lag)
+        findings = on_calibration(floats, quantized, trace, deployment.lag_of_neurons)
     result = replace(
         deployment,
         diagnostics=graded((*deployment.diagnostics, *findings)),
@@ -225,7 +234,7 @@ def _refused(
     family: Family,
     names: tuple[str, ...],
     method: str,
-    calibration: InputSpikes | None,
+    calibration: Collected | None,
     options: Options,
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
@@ -271,8 +280,3 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
                 "did not spike when the Graph was compared with the model, so its threshold "
                 "and its reset were read but not verified",
             )
-
-
-def _calibration_counts(family: Family, graph: Graph, calibration: InputSpikes) -> Array:
-    """Return calibration spikes as counts; ValueError if they are none."""
-    return checked_counts(counts_of(family, graph, calibration, "calibration"), "calibration")

@@ -42,7 +42,7 @@ class ChipRow(Brief):
             ``took`` is empty.
         other_errors: how many errors there are beside it.
         tightest: the resource of which the largest part is used; see ``tightest``.
-        agreement: of the outputs' spike counts with the float network's, 0..1, the chip's lag
+        agreement: of the outputs' spike counts (or states) with the float network's, 0..1, the lag
             undone; None, as all that follows, where there were no spikes.
         interval: of the agreement, with 95 % confidence, see ``toolchain.runs.agreement``; None
             where too few spikes tell it.

@@ -22,16 +22,18 @@ from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
 from toolchain.deploy import build
 from toolchain.deployment import Deployment
-from toolchain.deployment.inputs import checked_counts
+from toolchain.deployment.inputs import one_array, some_steps
 from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, PluginError, Severity
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.runs.agreement import agreement_of
+from toolchain.runs.collect import collect
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import aligned
-from toolchain.runs.spikes import are_events, fitted
+from toolchain.runs.spikes import are_events
+from toolchain.runs.states import state_agreement
 
 __all__ = ["compare_chips"]
 
@@ -44,9 +46,9 @@ def compare_chips(
     dt: float | None = None,
     dialect: str | None = None,
     reset: str | None = None,
-    calibration: Array | None = None,
+    calibration: Array | Iterable[Any] | None = None,
     allow: str | Collection[str] = (),
-    spikes: Array | None = None,
+    spikes: Array | Iterable[Any] | None = None,
     clock_hz: float | None = None,
     modes: Mapping[str, str] | None = None,
 ) -> ChipComparison:
@@ -57,7 +59,8 @@ def compare_chips(
         chips: names as ``load_chip`` takes them; all of ``list_chips()`` unless given.
         sample, dialect, reset: as ``deploy`` takes them.
         dt: length of a timestep, s; needed where the model does not know it.
-        calibration: spike counts (batch, time, *features) for the quantizers.
+        calibration: spike counts for the quantizers, in any form that ``deploy`` takes, but of
+            one length.
         allow: approximations that are accepted, each on the chips of the families that know it.
         spikes: held-out counts of the same form, on which agreement, power, energy and pace are
             measured. Without them ``calibration`` is used, on which agreement is higher than on
@@ -217,7 +220,7 @@ def _settings(spec: SpecBase, switch: str) -> tuple[str, ...]:
     return tuple(spec.power.switches.get(switch, ()))
 
 
-def _counts(graph: Graph, spikes: Array | None, what: str) -> Array | None:
+def _counts(graph: Graph, spikes: Any, what: str) -> Array | None:
     """Return ``spikes`` in the shape of the graph's input; ValueError unless they are counts."""
     if spikes is None:
         return None
@@ -225,7 +228,10 @@ def _counts(graph: Graph, spikes: Array | None, what: str) -> Array | None:
         raise ValueError(
             f"{what} must be counts (batch, time, *features): not every chip takes event arrays"
         )
-    return checked_counts(fitted(graph, spikes, what), what)
+    counts = one_array(collect(graph, spikes, what), what)
+    if not np.all((counts >= 0) & (counts == np.rint(counts))):
+        raise ValueError(f"{what} must be whole numbers >= 0")
+    return some_steps(counts, what)
 
 
 def _source(held_out: Array | None, calibration: Array | None, known: int) -> CountedOn | None:
@@ -310,11 +316,12 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
         clock_hz=asked.clock_hz if d.chip.clocked else None,
         modes={k: v for k, v in asked.modes.items() if v in _settings(d.chip, k)},
     )
-    found = agreement_of(*aligned(asked.reference, _flat(run.spikes), d.lag))
+    pair = aligned(asked.reference, _flat(run.output_values), d.lag_of_neurons)
+    found = agreement_of(*pair)
     return replace(
         row,
-        agreement=found.value,
-        interval=found.interval,
+        agreement=found.value if run.readout is None else state_agreement(*pair),
+        interval=found.interval if run.readout is None else None,
         clock_hz=estimate.clock_hz,
         power=estimate.power,
         energy_per_inference=estimate.energy_per_inference,

@@ -56,7 +56,7 @@ def held_out(
         return
     chip = on_chip.simulate(parts[left], timing=family.TIMINGS[0])
     reference = deployment.reference(parts[left])
-    agreement = agreement_of(*aligned(reference.spikes, chip.spikes, deployment.lag))
+    agreement = agreement_of(*aligned(reference.spikes, chip.spikes, deployment.lag_of_neurons))
     low = agreement.interval is not None and agreement.value < LEAST_AGREEMENT
     what = "samples" if len(parts) == len(counts) else "parts"
     yield Diagnostic(

@@ -15,6 +15,7 @@ from toolchain.diagnostics import Advice, Diagnostic, Remedy
 from toolchain.ir import Conv1d, Conv2d, Graph, Linear, Neuron
 from toolchain.report import count, share, shown
 from toolchain.runs import InputSpikes
+from toolchain.runs.collect import Collected
 from toolchain.runs.guess import guessed_spikes
 
 __all__ = ["DEAD", "Retry", "agreement_of_worst"]
@@ -40,7 +41,7 @@ class Retry:
     graph: Graph
     family: Family
     method: str
-    calibration: InputSpikes | None
+    calibration: InputSpikes | Collected | None
     allow: tuple[str, ...]
     _results: dict[Any, Deployment | None] = field(default_factory=dict, init=False)
 

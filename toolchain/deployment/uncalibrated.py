@@ -45,7 +45,7 @@ def without_calibration(deployment: Deployment) -> tuple[Diagnostic, ...]:
     )
     if any(finding.rule == RULE for finding in deployment.diagnostics):
         return silent
-    return (*silent, *_warned(*aligned(reference.spikes, chip.spikes, deployment.lag)))
+    return (*silent, *_warned(*aligned(reference.spikes, chip.spikes, deployment.lag_of_neurons)))
 
 
 def _warned(wanted: Array, got: Array) -> Iterator[Diagnostic]:

@@ -12,12 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.effects import Trace
 from toolchain.ir import Graph, Neuron
 from toolchain.report import count, percent, plural, times
 from toolchain.runs.agreement import LEAST_AGREEMENT, UNTOLD, Agreement, agreement_of
 from toolchain.runs.recording import Recording, aligned
+from toolchain.runs.states import compare_states
 
 __all__ = [
     "MOST_SATURATED",
@@ -48,7 +50,7 @@ def agreement_severity(agreement: Agreement) -> Severity:
 
 
 def on_calibration(
-    floats: Graph, quantized: Graph, trace: Trace, lag: int
+    floats: Graph, quantized: Graph, trace: Trace, lag: int | Array
 ) -> tuple[Diagnostic, ...]:
     """Return the findings on the calibration spikes; errors if outputs are silent.
 
@@ -56,7 +58,7 @@ def on_calibration(
         floats: input of the quantizer.
         quantized: the same in integers.
         trace: effects on the calibration spikes.
-        lag: timesteps by which the outputs of the chip are later.
+        lag: timesteps by which the outputs of the chip are later, or each output neuron.
     """
     outputs = [n for n in dict.fromkeys(quantized.outputs) if isinstance(quantized[n], Neuron)]
     findings = (
@@ -64,18 +66,18 @@ def on_calibration(
         *_capped(floats, trace, outputs),
         *_saturated(quantized, trace),
     )
-    if not outputs:
-        return findings
-    return (*findings, *_silent_neurons(trace, lag), measured(trace.reference, trace.chip, lag))
+    silent = _silent_neurons(trace, lag) if outputs else ()
+    return (*findings, *silent, measured(trace.reference, trace.chip, lag))
 
 
-def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
-    """Report the effect of all changes together on the output spikes of one run.
+def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnostic:
+    """Report the effect of all changes together on the outputs of one run, spikes or states.
 
     Args:
         reference: outputs of the float network, (batch, time, outputs).
         chip: outputs of the chip for the same input.
-        lag: timesteps by which the chip is later; steps that only one of them has are omitted.
+        lag: timesteps by which the chip is later, or each of its output neurons; steps that only
+            one of them has are omitted.
 
     >>> spikes = np.random.default_rng(0).poisson(0.3, (20, 50, 4))
     >>> reference = Recording(spikes=spikes)
@@ -87,6 +89,15 @@ def measured(reference: Recording, chip: Recording, lag: int) -> Diagnostic:
     wanted, got = aligned(reference.spikes, chip.spikes, lag)
     agreement = agreement_of(wanted, got)
     clamped = sum(chip.saturations.values())
+    if reference.readout is not None and chip.readout is not None:
+        states = compare_states(*aligned(reference.readout, chip.readout, lag))
+        return Diagnostic(
+            rule=MEASURED,
+            severity=Severity.INFO,
+            where="network",
+            message=f"output states on the calibration spikes: {states}; {count(clamped)} other "
+            "states saturated",
+        )
     trained, on_chip = round(float(wanted.sum())), round(float(got.sum()))
     if agreement.spikes:
         message = (
@@ -162,7 +173,7 @@ def _silent(trace: Trace, outputs: list[str]) -> Iterator[Diagnostic]:
             )
 
 
-def _silent_neurons(trace: Trace, lag: int) -> Iterator[Diagnostic]:
+def _silent_neurons(trace: Trace, lag: int | Array) -> Iterator[Diagnostic]:
     """Report output neurons that never spike on the chip though others do."""
     pair = aligned(trace.reference.spikes, trace.chip.spikes, lag)
     wanted, got = (spikes.sum(axis=(0, 1)) for spikes in pair)

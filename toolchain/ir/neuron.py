@@ -200,7 +200,10 @@ class Neuron(Membrane):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class MembraneReadout(Membrane):
-    """A membrane that never spikes; its output is ``v`` after the step's update.
+    """A membrane that never spikes; its output is ``v_scale v`` after the step's update.
+
+    Attributes:
+        v_scale: value of one unit of v in the output; of integers, in the unit of the floats.
 
     >>> import numpy as np
     >>> from toolchain.ir import Graph, Input, Output
@@ -210,3 +213,6 @@ class MembraneReadout(Membrane):
     >>> interpret(graph, np.array([[[1], [0], [2]]])).spikes.ravel().tolist()
     [1.0, 0.5, 2.25]
     """
+
+    v_scale: Array = field(default_factory=_one)
+    ARRAYS: ClassVar[tuple[str, ...]] = (*Membrane.ARRAYS, "v_scale")

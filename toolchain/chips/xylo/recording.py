@@ -11,7 +11,7 @@ from toolchain.chips.contract import Timing
 from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts, simulate
+from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
 from toolchain.runs import InputSpikes, LayerRecord, Recording
 
 __all__ = ["record_run"]
@@ -24,7 +24,7 @@ def record_run(
     del timing
     spikes = np.asarray(spikes)
     flat = spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
-    result = simulate(program, as_counts(program, flat, "spikes"), record=record)
+    result = simulate(program, flat, record=record)
     counted = of_run(program, flat, result) if record and program.dt is not None else None
     if result.hidden_spikes is not None:
         result = replace(result, hidden_spikes=own_spikes(program, result.hidden_spikes))
@@ -35,6 +35,7 @@ def record_run(
         saturations=result.saturations or {},
         dt=program.dt,
         activity=counted,
+        readout=result.readout,
     )
 
 

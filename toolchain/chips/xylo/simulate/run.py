@@ -22,6 +22,10 @@ from toolchain.report import Brief
 
 __all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate"]
 
+MOST_STATES = 8_000_000
+"""Most neurons times timesteps times samples that are recorded at once where only the outputs are
+kept: about a hundred megabytes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class XyloState(Brief):
@@ -86,7 +90,10 @@ class XyloRecording(Brief):
         hidden_totals: int64 ``(B, 2, Nhid)``, spikes of each hidden neuron over all steps, those
             received through aliases included, and steps in which it has any.
 
-    All except ``spikes`` and ``state`` are None unless recorded.
+        readout: int16 ``(B, T, Nout)``, the states of the output neurons that the program reads;
+            None where it reads spikes. Recorded in any case.
+
+    All except ``spikes``, ``state`` and ``readout`` are None unless recorded.
 
     >>> from toolchain.chips.xylo import XyloProgram
     >>> program = XyloProgram.from_specification(
@@ -111,6 +118,7 @@ class XyloRecording(Brief):
     hibernation: npt.NDArray[np.bool_] | None = None
     saturations: dict[str, int] | None = None
     hidden_totals: npt.NDArray[np.int64] | None = None
+    readout: npt.NDArray[np.int16] | None = None
 
 
 def simulate(
@@ -130,7 +138,8 @@ def simulate(
         program: the program.
         raster: input spikes per step, ``(T, Nin)`` for one sample or ``(B, T, Nin)``; whole numbers
             in ``0 .. program.max_input_spikes``, of a boolean, integer or float type.
-        record: keep every state of every step; output spikes and the last state only otherwise.
+        record: keep every state of every step; otherwise the last state, and of the outputs what
+            the program reads.
         state: initial state; zeros unless given. Not changed.
         threads: number of samples processed at a time; one for each usable processor unless given.
             The result does not depend on it.
@@ -157,14 +166,48 @@ def simulate(
     >>> int(second.hidden_spikes.sum()), int(fresh.hidden_spikes.sum())
     (4, 0)
     """
+    counts = as_counts(program, raster)
+    end = initial_state(program, len(counts), state)
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    if record or program.readout == "spikes":
+        return _run(program, counts, end, record, threads)
+    return _outputs_of(program, counts, end, threads)
+
+
+def _outputs_of(
+    program: XyloProgram, counts: npt.NDArray[np.uint8], state: XyloState, threads: int | None
+) -> XyloRecording:
+    """Record some timesteps after the other and keep the outputs of each alone."""
+    batch, steps = counts.shape[:2]
+    size = max(1, MOST_STATES // max(1, batch * (program.hidden + program.outputs)))
+    found_parts: list[XyloRecording] = []
+    for start in range(0, max(1, steps), size):
+        part = np.ascontiguousarray(counts[:, start : start + size])
+        found = _run(program, part, state, True, threads)
+        state = found.state
+        found_parts.append(XyloRecording(spikes=found.spikes, state=state, readout=found.readout))
+    return XyloRecording(
+        spikes=np.concatenate([part.spikes for part in found_parts], axis=1),
+        state=state,
+        readout=np.concatenate(
+            [part.readout for part in found_parts if part.readout is not None], axis=1
+        ),
+    )
+
+
+def _run(
+    program: XyloProgram,
+    counts: npt.NDArray[np.uint8],
+    end: XyloState,
+    record: bool,
+    threads: int | None,
+) -> XyloRecording:
+    """Run the kernel from the state ``end``, which is overwritten with the last one."""
     # numba takes a third of a second to import; a program alone needs none of it
     from toolchain.chips.xylo.simulate import kernel, tables
 
-    counts = as_counts(program, raster)
     batch, steps = counts.shape[:2]
-    end = initial_state(program, batch, state)
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
     spikes = np.zeros((batch, steps, program.outputs), np.int8)
     table = tables.tables(program)
     arrays = tables.State(*(getattr(end, f.name) for f in fields(end)))
@@ -177,6 +220,8 @@ def simulate(
     if traces is None:
         return XyloRecording(spikes=spikes, state=end)
     kept = traces._asdict()
+    if program.readout != "spikes":
+        kept["readout"] = kept[f"{program.readout}_out"]
     kept["saturations"] = _by_population(program, traces.saturations)
     if program.synapses == 1:
         del kept["i_syn_2"]
@@ -185,36 +230,29 @@ def simulate(
     return XyloRecording(spikes=spikes, state=end, **kept)
 
 
-def as_counts(
-    program: XyloProgram, raster: npt.ArrayLike, what: str = "raster"
-) -> npt.NDArray[np.uint8]:
+def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     """Return ``raster`` as contiguous counts ``(B, T, Nin)``, copied only if needed.
-
-    Args:
-        program: the program.
-        raster: counts.
-        what: name of the argument, for messages.
 
     Raises:
         ValueError: it is not an array of counts that the program's input accepts.
     """
     array = np.asarray(raster)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{what} must hold spike counts, got an array of type {array.dtype}")
+        raise ValueError(f"raster must hold spike counts, got an array of type {array.dtype}")
     if array.ndim not in (2, 3):
         raise ValueError(
-            f"{what} must be (time, channels) or (batch, time, channels), got shape {array.shape}"
+            f"raster must be (time, channels) or (batch, time, channels), got shape {array.shape}"
         )
     if array.shape[-1] != program.inputs:
         raise ValueError(
-            f"{what} must have {program.inputs} channels, the inputs of this program, "
+            f"raster must have {program.inputs} channels, the inputs of this program, "
             f"got shape {array.shape}"
         )
     if array.ndim == 2:
         array = array[None]
     limit = program.max_input_spikes
     if array.size and not _all_counts(array, limit):
-        raise ValueError(f"{what} {_count_fault(array, limit, program.chip)}")
+        raise ValueError(_count_fault(array, limit, program.chip))
     # numba would compile the kernel a second time for arrays that are read-only
     return np.require(array, dtype=np.uint8, requirements=["C", "W"])
 
@@ -290,8 +328,11 @@ def _count_fault(array: npt.NDArray[Any], limit: int, chip: str) -> str:
     value = array[where]
     place = f"channel {where[2]}, step {where[1]}, sample {where[0]}"
     if not np.isfinite(value) or value < 0 or np.trunc(value) != value:
-        return f"must hold whole numbers of spikes, 0 or more, got {value:g} at {place}"
-    return f"has {value:g} spikes at {place}; {chip} supports at most {limit} per channel and step"
+        return f"raster must hold whole numbers of spikes, 0 or more, got {value:g} at {place}"
+    return (
+        f"raster has {value:g} spikes at {place}; {chip} supports at most {limit} per channel and "
+        "step"
+    )
 
 
 def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:
