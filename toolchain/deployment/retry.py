@@ -63,7 +63,7 @@ class Retry:
         if self.calibration is None and self._with(
             "calibration", calibration=guessed_spikes(self.graph)
         ):
-            yield Remedy("give calibration=; with random spikes in its place the network deploys")
+            yield Remedy("give calibration=; with guessed spikes in its place the network deploys")
         for words, graph in self._edits(finding):
             if self._with(words, graph=graph):
                 yield Remedy(words)
@@ -75,7 +75,7 @@ class Retry:
             names = ("graph", "family", "method", "calibration", "allow")
             arguments = {name: getattr(self, name) for name in names}
             try:
-                self._results[key] = self.build(**{**arguments, **changed})
+                self._results[key] = self.build(*{**arguments, **changed}.values())
             except ValueError:  # DeployError, or calibration that the chip does not take
                 self._results[key] = None
         return self._results[key]

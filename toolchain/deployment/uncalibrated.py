@@ -1,4 +1,4 @@
-"""Findings on a deployment without calibration, measured on random spikes."""
+"""Findings on a deployment without calibration, measured on guessed spikes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ __all__ = ["without_calibration"]
 
 RULE = "no_calibration"
 FEWEST = 10
-"""Outputs that spike less often as trained may be silent on the chip: random spikes tell little."""
+"""Outputs that spike less often as trained may be silent on the chip: guesses tell little."""
 
 
 def without_calibration(deployment: Deployment) -> tuple[Diagnostic, ...]:
     """Return the warning that no calibration was given, and an error for silent outputs.
 
-    The warning is omitted if the quantizer has given it.
+    There are none if the quantizer has judged its integers on guessed spikes.
     """
+    if any(finding.rule == RULE for finding in deployment.diagnostics):
+        return ()
     outputs = dict.fromkeys(deployment.quantized.outputs)
     if not all(isinstance(deployment.quantized[name], Neuron) for name in outputs):
         return ()
@@ -36,24 +38,22 @@ def without_calibration(deployment: Deployment) -> tuple[Diagnostic, ...]:
         error(
             "silent_outputs",
             name,
-            "never spikes on the chip on random spikes; as trained it spikes "
+            "never spikes on the chip on guessed spikes; as trained it spikes "
             f"{times(round(trained))} on them",
         )
         for name in outputs
         if (trained := float(reference.layers[name].spikes.sum())) >= FEWEST
         and not chip.layers[name].spikes.any()
     )
-    if any(finding.rule == RULE for finding in deployment.diagnostics):
-        return silent
     return (*silent, *_warned(*aligned(reference.spikes, chip.spikes, deployment.lag_of_neurons)))
 
 
 def _warned(wanted: Array, got: Array) -> Iterator[Diagnostic]:
     agreement = agreement_of(wanted, got)
     measured = (
-        f"on random spikes output counts agree to {agreement}"
+        f"on guessed spikes output counts agree to {agreement}"
         if agreement.interval is not None
-        else "on random spikes the outputs spike too rarely to tell the agreement"
+        else "on guessed spikes the outputs spike too rarely to tell the agreement"
     )
     yield warning(
         RULE, "network", f"scales come from the weights alone; {measured}; give calibration="

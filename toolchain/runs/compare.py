@@ -323,8 +323,8 @@ def _row(layer: LayerComparison) -> tuple[str, ...]:
 def _spikes(layer: LayerComparison) -> Iterator[str]:
     for run, spikes in layer.spikes.items():
         part = layer.agreement.get(run)
-        told = share(part) if part is not None and layer.intervals[run] else UNTOLD
-        yield count(spikes) if part is None else f"{count(spikes)} ({told})"
+        text = share(part) if part is not None and layer.intervals[run] else UNTOLD
+        yield count(spikes) if part is None else f"{count(spikes)} ({text})"
 
 
 def _remarks(result: Comparison) -> Iterator[str]:

@@ -51,13 +51,13 @@ class ScoredIntegers:
         integers: the integers.
         agreement: agreement of its spike counts with the float layer's on the same input, 0..1.
         saturations: number of times that a membrane was clamped to its word.
-        told: False if the layer has no spikes, which tell no agreement.
+        silent: True if the layer has no spikes, which tell no agreement.
     """
 
     integers: Integers
     agreement: float
     saturations: int
-    told: bool = True
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,7 +114,7 @@ def _best_candidates(
             integers=quantized,
             agreement=agreement,
             saturations=saturations,
-            told=agreement < 1 or bool(trace.spikes.any()),
+            silent=agreement == 1 and not trace.spikes.any(),
         )
 
     found = [score(quantized) for quantized in candidates(layer, words, trace.peak, m)]

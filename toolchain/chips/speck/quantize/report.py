@@ -38,7 +38,7 @@ def scale_limits(
         if outcome is not None:
             mine = outcome.layers[layer.name]
             message += _agreement_text(mine, outcome.common[layer.name])
-            report = warning if mine.told and mine.agreement < LEAST_AGREEMENT else info
+            report = warning if not mine.silent and mine.agreement < LEAST_AGREEMENT else info
         yield report(
             "levels",
             layer.weight_name,
@@ -65,7 +65,7 @@ def _agreement_text(mine: ScoredIntegers, common: ScoredIntegers) -> str:
     message = (
         f"; on the float network's spikes its counts agree to {_percent(mine.agreement)}, "
         f"with common to {_percent(common.agreement)}"
-        if mine.told
+        if not mine.silent
         else "; it has no spikes in the float network, so that its agreement cannot be told"
     )
     if mine.saturations:
