@@ -98,7 +98,7 @@ def _misread(run: RecordedRun, calls: Sequence[Call], output: RecordedTensor) ->
     for grid, layout in guessed_grids(calls, run.sample.shape):
         converter = CallConverter(run, grid, layout).convert(calls, output)
         if converter.function_problems:
-            return converter.function_problems
+            return [*converter.function_problems]
     return []
 
 
