@@ -277,9 +277,9 @@ REFUSALS = {
     ),
     "spikes drawn in the network": (
         Encodes,
-        f"torch.bernoulli at tests/oracles/frameworks/snntorch.py:{ENCODED} (return torch.stack([self.lif(self.fc(spikegen."
-        "rate(step / 9, 1)[0])) for step in x])): draws random numbers; encode outside the network "
-        "and give the spikes as the sample, and leave noise out",
+        f"torch.bernoulli at tests/oracles/frameworks/snntorch.py:{ENCODED} (return torch.stack("
+        "[self.lif(self.fc(spikegen.rate(step / 9, 1)[0])) for step in x])): draws random numbers; "
+        "encode outside the network and give the spikes as the sample, and leave noise out",
     ),
     "called twice in each step": (
         lambda: Twice(linear(), snn.Leaky(0.9)),
