@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -24,15 +23,18 @@ from toolchain.ir import (
     Membrane,
     Node,
     Output,
+    Reshape,
     Scale,
     SumPool2d,
 )
+from toolchain.passes.neurons import reshaped
 
 __all__ = ["UNROLLED", "unroll"]
 
 UNROLLED = (BatchNorm, Conv1d, Conv2d, Scale, SumPool2d)
 """Nodes that are linear in their input, except for a bias, and become a ``Linear``."""
-TAKEN = (*UNROLLED, Add, Flatten, Identity, Input, Linear, Membrane, Output)
+RESHAPED = (Flatten, Reshape)
+TAKEN = (*UNROLLED, *RESHAPED, Add, Identity, Input, Linear, Membrane, Output)
 
 
 def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
@@ -42,7 +44,7 @@ def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
 
     Requires: no layers other than these, dense ones, neurons and sums, and no more than ``most``
     numbers in all new weights; any other graph is not changed.
-    Ensures: none of these nodes and no ``Flatten`` except that of the input remains; the response
+    Ensures: none of these nodes and no reshape except that of the input remains; the response
     is unchanged, exactly except for the order of sums.
 
     >>> nodes = {"input": Input(shape=(1, 4)), "conv": Conv1d(weight=[[[1.0, 2.0]]])}
@@ -56,13 +58,13 @@ def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
         if isinstance(node, UNROLLED)
     ]
     taken = all(isinstance(node, TAKEN) for node in graph.nodes.values())
-    maps = [name for name, node in graph.of(Membrane).items() if len(node.shape) > 1]
-    if not taken or not (sizes or maps) or sum(sizes) > most:
+    maps = any(len(node.shape) > 1 for node in graph.of(Membrane).values())
+    if not taken or not (sizes or maps or graph.of(Reshape)) or sum(sizes) > most:
         return graph
     nodes = {
         name: _in_rows(node, () if isinstance(node, Input) else graph.input_shape_of(name))
         for name, node in graph.nodes.items()
-        if not isinstance(node, Flatten)
+        if not isinstance(node, RESHAPED)
     }
     edges = [edge for name in nodes for edge in _inputs(graph, name)]
     if len(graph.shape(graph.input)) > 1:
@@ -80,10 +82,10 @@ def _free(graph: Graph, name: str) -> str:
 
 
 def _inputs(graph: Graph, name: str) -> list[Edge]:
-    """Return the edges into ``name``, from the nodes before any flattening."""
+    """Return the edges into ``name``, from the nodes before any reshape."""
     edges = []
     for edge in graph.pre(name):
-        while isinstance(graph[edge.pre], Flatten):
+        while isinstance(graph[edge.pre], RESHAPED):
             (before,) = graph.pre(edge.pre)
             edge = Edge(before.pre, name, before.delay + edge.delay)
         edges.append(edge)
@@ -96,7 +98,7 @@ def _in_rows(node: Node, shape: Shape) -> Node:
         return _diagonal(node, shape)
     if isinstance(node, (Conv1d, Conv2d, SumPool2d)):
         return _dense(_convolution(node, shape), shape)
-    return _row_of_neurons(node) if isinstance(node, Membrane) else node
+    return reshaped(node, (prod(node.shape),)) if isinstance(node, Membrane) else node
 
 
 def _diagonal(node: BatchNorm | Scale, shape: Shape) -> Linear:
@@ -153,17 +155,3 @@ def _positions(node: Conv2d, axis: int, tap: int, outputs: int, inputs: int) -> 
     read = np.arange(outputs) * node.stride[axis] + tap * node.dilation[axis] - node.padding[axis]
     inside = (read >= 0) & (read < inputs)
     return np.flatnonzero(inside), read[inside]
-
-
-def _row_of_neurons(node: Membrane) -> Membrane:
-    row = (prod(node.shape),)
-    changes: dict[str, Any] = {"shape": row}
-    for name in node.ARRAYS:
-        value: Array | None = getattr(node, name)
-        if value is None:
-            continue
-        inner = (node.synapses,) if name == "alpha_syn" else ()
-        outer = row if value.size > prod(inner) else ()
-        each = np.broadcast_to(value, (*node.shape, *inner)) if outer else value
-        changes[name] = each.reshape((*outer, *inner))
-    return replace(node, **changes)

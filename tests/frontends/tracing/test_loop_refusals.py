@@ -308,10 +308,11 @@ OUTPUTS = [
      "layer 'lif' and uses its spikes as well; return the spikes"),
     (the_last_step, LIF + "the network returns timestep 9 alone; return the whole sequence; in a "
     "loop over time, torch.stack of every step's output"),
-    (two_outputs, "Net returns a tuple of (10, 2, 4), (10, 2, 4); return the one output tensor of "
-    "the network"),
-    (a_list, "Net returns a list of (2, 4), (2, 4), (2, 4), (2, 4), ...; return the one output "
-    "tensor of the network"),
+    (two_outputs, "Net: returned[1] (the result of torch.stack at "
+     f"{at(two_outputs, 'torch.stack')}) is not the spikes of a layer; of several outputs each "
+     "must be: return the spikes alone and compute the rest from them outside the network"),
+    (a_list, "Net returns a list of (2, 4), (2, 4), (2, 4), (2, 4), ...; the timesteps of layer "
+    "'cell' (Leaky) are 10 tensors, join them with torch.stack"),
     (the_sum, f"torch.Tensor.sum at {at(the_sum, 'sum(0)')}: not supported; return the spikes "
      "(batch, time, ...) and sum them over time outside the network"),
     (a_running_sum, f"torch.Tensor.add at {at(a_running_sum, 'total +')}: adds the outputs of one "

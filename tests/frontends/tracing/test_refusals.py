@@ -253,14 +253,21 @@ def test_a_layer_fed_from_elsewhere_is_refused():
     [
         (
             lambda x: (x, x.sum(2)),
-            "returns a tuple of (2, 9, 4), (2, 9); return the one output tensor",
+            "Follows: returned[1] (the result of torch.Tensor.sum at",
         ),
-        (lambda x: {"spikes": x}, "returns a dictionary of 'spikes': (2, 9, 4)"),
+        (
+            lambda x: {"spikes": x, "rate": x.mean(1)},
+            "returned['rate'] (the result of torch.Tensor.mean at",
+        ),
+        (
+            lambda x: (x.sum(2), x.mean(2)),
+            "returns a tuple of (2, 9), (2, 9); return the one output tensor of the network, or",
+        ),
         (lambda x: None, "returns NoneType"),
         (lambda x: torch.ones(1), "the output of Follows does not depend on the sample"),
     ],
 )
-def test_a_model_returns_one_tensor(result, wanted):
+def test_a_model_returns_spikes_of_layers(result, wanted):
     assert wanted in message(Follows(lambda self, x: result(self.out(x))))
 
 

@@ -134,6 +134,7 @@ class RecordedRun:
         calls: the calls, in the order in which they happened.
         sample: the model's input.
         outputs: the tensors that it returned, nested tuples flattened.
+        paths: position of each output in what the model returned: keys, fields and indices.
         description: shapes and types of what it returned, for messages.
         problems: messages about what went wrong during the run.
         layers: every layer by name.
@@ -143,6 +144,7 @@ class RecordedRun:
     calls: list[Call]
     sample: RecordedTensor
     outputs: list[RecordedTensor]
+    paths: list[tuple[str | int, ...]]
     description: str
     problems: list[str]
     layers: Mapping[str, nn.Module]
@@ -175,8 +177,8 @@ def _substitute(nested: Any, replacements: Iterator[Tensor]) -> Any:
     return nested
 
 
-def required_calls(calls: Sequence[Call], output: RecordedTensor) -> list[Call]:
-    """Return the calls that ``output`` depends on, in the order in which they happened.
+def required_calls(calls: Sequence[Call], outputs: Sequence[RecordedTensor]) -> list[Call]:
+    """Return the calls that ``outputs`` depend on, in the order in which they happened.
 
     A layer with state is included with all of its calls.
     """
@@ -185,7 +187,7 @@ def required_calls(calls: Sequence[Call], output: RecordedTensor) -> list[Call]:
         if call.stateful:
             calls_of.setdefault(call.module, []).append(call)
     dependencies: set[Call] = set()
-    pending = [output.call]
+    pending = [output.call for output in outputs]
     while pending:
         current = pending.pop()
         if current is not None and current not in dependencies:

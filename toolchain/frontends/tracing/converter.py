@@ -20,7 +20,7 @@ from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor,
 from toolchain.frontends.tracing.function_calls import check_usable, convert_function
 from toolchain.frontends.tracing.functions import DRAWN
 from toolchain.frontends.tracing.grids import step_calls
-from toolchain.frontends.tracing.outputs import membrane_readouts, without_spikes
+from toolchain.frontends.tracing.outputs import NamedOutput, membrane_readouts, without_spikes
 from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
 from toolchain.frontends.tracing.placing import as_rows, place_flat, place_moves
 from toolchain.frontends.tracing.states import check_states, repeated_call_message, tensor_arguments
@@ -67,11 +67,11 @@ class CallConverter:
     _last: dict[torch_nn.Module, tuple[int, Call]] = field(default_factory=dict)
     _on_zeros: dict[torch_nn.Module, int] = field(default_factory=dict)
 
-    def convert(self, calls: Sequence[Call], output: RecordedTensor) -> CallConverter:
-        """Convert ``calls``, which lead to ``output``, and return the converter itself."""
+    def convert(self, calls: Sequence[Call], outputs: Sequence[NamedOutput]) -> CallConverter:
+        """Convert ``calls``, which lead to ``outputs``, and return the converter itself."""
         self.problems += self.run.problems
         self.graph.reserved = {call.name for call in calls if call.module is not None}
-        self.readouts = membrane_readouts(calls, output)
+        self.readouts = membrane_readouts(calls, [output.value for output in outputs])
         self.loops = bool(step_calls(calls))
         for call in self.run.calls:
             if call.module is not None:
@@ -86,8 +86,9 @@ class CallConverter:
                 self._try(node.call, self.graph.loop.check, name)
             for call in self.graph.permanently_absent():
                 self._try(call, self._refuse_constant_zeros)
-        if output.call is not None:
-            self._try(output.call, self._add_output, output)
+        for index, output in enumerate(outputs):
+            if output.value.call is not None:
+                self._try(output.value.call, self._add_output, output, index)
         self.graph.remove_unused()
         self._keep_causes()
         return self
@@ -150,9 +151,9 @@ class CallConverter:
             return self._step(call, call.layer, call.module)
         return self._layer(call, call.layer, call.module, available)
 
-    def _add_output(self, output: RecordedTensor) -> None:
-        """Add the output node."""
-        end = self.signals[output]
+    def _add_output(self, output: NamedOutput, index: int) -> None:
+        """Add an output node."""
+        end = self.signals[output.value]
         if end is None:
             return
         if end.state:
@@ -166,7 +167,8 @@ class CallConverter:
                 f"the network returns {which}; return the whole sequence; in a loop over time, "
                 "torch.stack of every step's output"
             )
-        self.graph.add_node(self.graph.free_name("output"), Output(), end)
+        name = self.graph.free_name(output.label or "output")
+        self.graph.add_node(name, Output(label=output.label, index=index), end)
 
     # ---- layers ----
 

@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.tracing.calls import Call, RecordedRun
 from toolchain.frontends.tracing.functions import SLICE, STACK
 from toolchain.frontends.tracing.grids import step_calls
+from toolchain.frontends.tracing.returned import stack_steps
 from toolchain.frontends.tracing.views import shows_all
 
 __all__ = ["STEPS", "driver", "is_one_step"]
@@ -65,8 +65,8 @@ def driver(model: nn.Module) -> Callable[[Tensor], Any]:
             results = tuple(out) if isinstance(out, tuple | list) else (out,)
             if len(results) == 1 + state_count:
                 results, states = results[:1], results[1:]
-            steps.append([item for item in results if isinstance(item, Tensor)])
-        return tuple(torch.stack(each) for each in zip(*steps, strict=True))
+            steps.append(results)
+        return stack_steps(steps)
 
     state_count = _count_state_arguments(model)
     return forward

@@ -25,6 +25,7 @@ from toolchain.frontends.tracing.calls import (
     Zeros,
     leaves,
 )
+from toolchain.frontends.tracing.returned import leaves_by_path
 from toolchain.frontends.tracing.source_line import source_line
 
 __all__ = ["record", "tensors"]
@@ -212,19 +213,20 @@ class _Recorder(TorchFunctionMode):
         """Return the record of the run, given the model's output ``out``."""
         model = type(self.model).__name__
         out = out[0] if _has_state_and_record(out) else out
-        outputs = [] if isinstance(out, Mapping) else list(tensors(out))
+        outputs = {path: item for path, item in leaves_by_path(out) if isinstance(item, Tensor)}
         if not outputs:
             raise ExtractError(
-                f"{model} returns {_describe(out)}; return the one output tensor of the network"
+                f"{model} returns {_describe(out)}; return the output tensor of the network"
             )
-        known = [self.values[id(tensor)] for tensor in outputs if id(tensor) in self.values]
+        known = {p: self.values[id(item)] for p, item in outputs.items() if id(item) in self.values}
         if not known:
             raise ExtractError(f"the output of {model} does not depend on the sample")
         return RecordedRun(
             model=model,
             calls=self.calls,
             sample=self.sample,
-            outputs=known,
+            outputs=[*known.values()],
+            paths=[*known],
             description=_describe(out),
             problems=self.problems,
             layers={self.names[m]: m for m, layer in self.kinds.items() if layer is not None},

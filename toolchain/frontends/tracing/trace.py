@@ -23,6 +23,7 @@ from toolchain.frontends.tracing.model_copy import copy_model, fresh_copy
 from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
 from toolchain.frontends.tracing.record import record
 from toolchain.frontends.tracing.remedies import find_remedy
+from toolchain.frontends.tracing.sample import check_dt, read_sample
 from toolchain.frontends.tracing.selfcheck import self_check
 from toolchain.frontends.tracing.versions import framework_versions
 from toolchain.ir import Graph
@@ -61,7 +62,12 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    model_copy, inputs, steps, notes, first = _first_run_or_remedy(model, _inputs(sample), dt)
+    with torch.inference_mode(False):  # the recorder needs version counters
+        return _extract(model, read_sample(sample), check_dt(dt), check, seed)
+
+
+def _extract(model: nn.Module, sample: Tensor, dt: float | None, check: bool, seed: int) -> Graph:
+    model_copy, inputs, steps, notes, first = _first_run_or_remedy(model, sample, dt)
 
     def trace_on(tensor: Tensor, label: str) -> TracedGraph:
         result = _trace_graph(model_copy, _run(model_copy, tensor, label, steps), dt, notes)
@@ -136,24 +142,6 @@ def _self_check_notes(
     notes = {"self_check": f"0 of {count(spikes)} spikes differ on {label}"}
     names = ", ".join(name for name in first.layers if name in silent)
     return notes | {"silent_in_self_check": names} if silent else notes
-
-
-def _inputs(sample: Any) -> Tensor:
-    if isinstance(sample, np.ndarray) and sample.dtype.kind in "biuf":
-        sample = torch.as_tensor(sample)
-    if not isinstance(sample, Tensor) or sample.is_complex():
-        of = f" of {sample.dtype}, which is not real" if hasattr(sample, "dtype") else ""
-        raise ExtractError(
-            "the sample must be one tensor or array, as the model's forward takes it, got "
-            f"{type(sample).__name__}{of}"
-        )
-    if sample.dim() < 2 or sample.numel() == 0:
-        raise ExtractError(
-            f"the sample must have axes (batch, time, *features), got shape {tuple(sample.shape)}"
-        )
-    if not sample.isfinite().all():
-        raise ExtractError("the sample contains NaN or infinity")
-    return sample.detach().cpu().to(torch.float64, copy=True)
 
 
 def _run(model_copy: nn.Module, inputs: Tensor, label: str, steps: bool = False) -> RecordedRun:
