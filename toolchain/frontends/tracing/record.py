@@ -22,6 +22,7 @@ from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Layer
 from toolchain.frontends.frameworks.kinds import kind
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
+from toolchain.frontends.tracing.changes import Changes
 from toolchain.frontends.tracing.returned import leaves_by_path
 
 __all__ = ["record", "tensors"]
@@ -84,6 +85,7 @@ class _Recorder(TorchFunctionMode):
         self.values: dict[int, RecordedTensor] = {}
         self.keep_alive: list[RecordedTensor] = []
         self.stack: list[nn.Module] = []
+        self.changes = Changes({m: n for m, n in self.names.items() if self.kinds[m]})
         self.depth = 0
         self.sample = self._keep(sample, None)
 
@@ -93,6 +95,7 @@ class _Recorder(TorchFunctionMode):
         """Register hooks before and after every module."""
         handles: list[Any] = []
         for module in self.names:
+            handles += self.changes.hooks(module)
             before = module.register_forward_pre_hook(self._before, prepend=True)
             after = module.register_forward_hook(self._after, with_kwargs=True)
             handles += [before, after]
@@ -108,6 +111,7 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         layer = self.kinds[module]
         if layer is not None:
+            layer = self.changes.reason(module, args, out) or layer
             if self.depth == 1:
                 out = self._record_layer(module, layer, (args, kwargs), out)
             self.depth -= 1

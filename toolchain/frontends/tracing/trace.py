@@ -10,6 +10,7 @@ stronger input follows while there is one; the provenance lists layers that are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,7 +27,7 @@ from toolchain.frontends.tracing.remedies import find_remedy
 from toolchain.frontends.tracing.sample import check_dt, read_sample
 from toolchain.frontends.tracing.selfcheck import self_check
 from toolchain.frontends.tracing.versions import framework_versions
-from toolchain.ir import Graph
+from toolchain.ir import Graph, Node
 from toolchain.report import count
 
 __all__ = ["extract"]
@@ -64,8 +65,19 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    with torch.inference_mode(False):  # the recorder needs version counters
+    with _plain_settings():
         return _extract(model, read_sample(sample), check_dt(dt), check, seed)
+
+
+@contextmanager
+def _plain_settings() -> Iterator[None]:
+    """Leave inference mode, a default device and random numbers of the caller aside."""
+    with (
+        torch.inference_mode(False),  # the recorder needs version counters
+        torch.device("cpu"),
+        torch.random.fork_rng(devices=[]),
+    ):
+        yield
 
 
 def _extract(model: nn.Module, sample: Tensor, dt: float | None, check: bool, seed: int) -> Graph:
@@ -173,6 +185,12 @@ def _strong_input(like: Tensor, size: float, seed: int) -> Tensor:
     return torch.from_numpy(rng.normal(0.0, size, like.shape))
 
 
+def _same(one: Node, other: Node) -> bool:
+    """Return True for nodes of one type with equal parameters."""
+    pairs = zip(one.parameters().values(), other.parameters().values(), strict=False)
+    return type(one) is not type(other) or all(np.array_equal(a, b) for a, b in pairs)
+
+
 def _check_same_graph(one: Graph, other: Graph, label: str) -> None:
     """Check that two runs gave the same Graph.
 
@@ -182,6 +200,14 @@ def _check_same_graph(one: Graph, other: Graph, label: str) -> None:
     texts = str(one).splitlines(), str(other).splitlines()
     if texts[0] == texts[1]:
         return
+    nodes = one.nodes.items()
+    changed = [name for name, node in nodes if name in other and not _same(node, other[name])]
+    if changed and [*one.nodes] == [*other.nodes] and one.edges == other.edges:
+        names = ", ".join(f"{name!r} ({type(one[name]).__name__})" for name in changed)
+        raise ExtractError(
+            f"the parameters of layer {names} change from run to run; a chip has one set of them, "
+            "so remove what draws them at random, such as a parametrization"
+        )
     differences = sorted(set(texts[0]) ^ set(texts[1])) or ["the order of its layers"]
     raise ExtractError(
         f"the model's structure on {label} differs from that on the sample; a branch in its "
