@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from toolchain.arrays import Array
 from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.load import family_of, load_chip
@@ -16,7 +15,8 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.inputs import collected, for_quantizer
+from toolchain.deployment.values import input_findings
 from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
     LedgerBuilder,
@@ -36,19 +36,24 @@ from toolchain.passes import (
     fold_average_pool,
     fold_gain,
     fold_scale,
+    fold_spike_scale,
     fuse_batch_norm,
+    merge_regions,
     rest_at_zero,
 )
 from toolchain.report import plural
 from toolchain.runs import InputSpikes
+from toolchain.runs.collect import Collected
 
 __all__ = ["deploy", "extract"]
 
 EXACT_PASSES = (
     drop_identities,
+    fold_spike_scale,
     fold_scale,
     fuse_batch_norm,
     fold_average_pool,
+    merge_regions,
     fold_gain,
     rest_at_zero,
     empty_at_once,
@@ -64,7 +69,7 @@ def deploy(
     dt: float | None = None,
     dialect: str | None = None,
     reset: str | None = None,
-    calibration: InputSpikes | None = None,
+    calibration: InputSpikes | Iterable[Any] | None = None,
     quantizer: str | None = None,
     allow: Collection[str] = (),
     options: Options | None = None,
@@ -81,9 +86,12 @@ def deploy(
             for estimates, for biases on chips whose slow clock adds them, and for NIR, whose time
             constants are in s.
         dialect, reset: interpretation of a NIR graph; see ``toolchain.frontends.nir``.
-        calibration: spikes (batch, time, *features) for the quantizer, which scales by the states
-            reached on them and measures the agreement of the output spikes. Without it scales
-            come from the weights alone or from random spikes.
+        calibration: spikes for the quantizer, which scales by the states reached on them and
+            measures the agreement of the output spikes: an array or tensor (batch, time,
+            *features); a list of recordings (time, *features), of any length; or a data loader
+            or generator of these, alone or in pairs with labels, which is read once and as far
+            as ``toolchain.runs.collect.MOST_BYTES``. Without it scales come from the weights
+            alone or from random spikes.
         quantizer: name of one of the family's quantizers; by default the first.
         allow: approximations that are accepted, by the names in the refusals;
             ``toolchain.chips.allow`` lists them. Each is reported as a warning and entered in the
@@ -114,17 +122,20 @@ def deploy(
     method = _one_of(family.QUANTIZERS, quantizer)
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
+    graph, asked = family.configured(graph, chosen)
+    spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
-    findings += (*_unproven(graph), *family.check_graph(floats))
+    findings += (*asked, *input_findings(family, graph, sample, spikes), *_unproven(graph))
+    findings += family.check_graph(floats)
     again = partial(deploy, graph, chip, quantizer=quantizer, options=chosen)
-    refused = partial(_refused, family, names, again, calibration)
+    refused = partial(_refused, family, names, again, spikes)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
-    counts = None if calibration is None else _calibration_counts(family, floats, calibration)
+    counts = None if spikes is None else for_quantizer(family, floats, spikes)
     quantized, scales = family.quantize(floats, counts, method)
     rounding = rounded(floats, quantized, family.decay_note)
     on_chip = family.lower(quantized, chosen)
@@ -142,7 +153,7 @@ def deploy(
         diagnostics=findings,
         ledger=ledger.build(),
     )
-    return _with_effects(deployment, floats, ledger, calibration)
+    return _with_effects(deployment, floats, ledger, spikes)
 
 
 def _rewritten(graph: Graph) -> Graph:
@@ -164,7 +175,7 @@ def _approximated(
 
 
 def _with_effects(
-    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: InputSpikes | None
+    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: Collected | None
 ) -> Deployment:
     """Return the deployment with the chip's conditions and the effects of calibration spikes."""
     family, quantized = deployment.family, deployment.quantized
@@ -192,7 +203,7 @@ def _refused(
     family: Family,
     names: tuple[str, ...],
     again: Callable[..., Deployment],
-    calibration: InputSpikes | None,
+    calibration: Collected | None,
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
 ) -> DeployError:
@@ -202,7 +213,7 @@ def _refused(
         family: of the chip.
         names: approximations that are accepted already.
         again: deploys the same network with another ``allow``.
-        calibration: spikes to deploy with, which the caller may change meanwhile.
+        calibration: spikes to deploy with, whose arrays the caller may change meanwhile.
         findings, ledger: every finding, and the changes so far.
     """
     errors, own = tuple(filter(is_error, findings)), deepcopy(calibration)
@@ -235,14 +246,3 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
                 "did not spike when the Graph was compared with the model, so its threshold "
                 "and its reset were read but not verified",
             )
-
-
-def _calibration_counts(family: Family, graph: Graph, calibration: InputSpikes) -> Array:
-    """Return calibration spikes as counts; ValueError if they have no timestep."""
-    counts = counts_of(family, graph, calibration, "calibration")
-    if not counts.size:
-        raise ValueError(
-            f"calibration has shape {counts.shape}, which has no timestep: give at least one "
-            "sample, or omit calibration="
-        )
-    return counts

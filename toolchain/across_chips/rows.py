@@ -42,7 +42,7 @@ class ChipRow(Brief):
             ``took`` is empty.
         other_errors: how many errors there are beside it.
         tightest: the resource of which the largest part is used; see ``tightest``.
-        agreement: of the outputs' spike counts with the float network's, 0..1, the chip's lag
+        agreement: of the outputs' spike counts (or states) with the float network's, 0..1, the lag
             undone; None, as all that follows, where there were no spikes.
         clock_hz: main clock that the figures below hold for, Hz; None on a chip without one.
         power: idle and dynamic, all rails, µW. Of a chip without constants it is unknown, never 0.

@@ -21,13 +21,16 @@ from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
 from toolchain.deploy import deploy
 from toolchain.deployment import Deployment
+from toolchain.deployment.inputs import one_array
 from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, PluginError, Severity
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
+from toolchain.runs.collect import collect
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import aligned, count_agreement
-from toolchain.runs.spikes import are_events, fitted
+from toolchain.runs.spikes import are_events
+from toolchain.runs.states import state_agreement
 
 __all__ = ["compare_chips"]
 
@@ -40,9 +43,9 @@ def compare_chips(
     dt: float | None = None,
     dialect: str | None = None,
     reset: str | None = None,
-    calibration: Array | None = None,
+    calibration: Array | Iterable[Any] | None = None,
     allow: str | Collection[str] = (),
-    spikes: Array | None = None,
+    spikes: Array | Iterable[Any] | None = None,
     clock_hz: float | None = None,
     modes: Mapping[str, str] | None = None,
 ) -> ChipComparison:
@@ -53,7 +56,8 @@ def compare_chips(
         chips: names as ``load_chip`` takes them; all of ``list_chips()`` unless given.
         sample, dialect, reset: as ``deploy`` takes them.
         dt: length of a timestep, s; needed where the model does not know it.
-        calibration: spike counts (batch, time, *features) for the quantizers.
+        calibration: spike counts for the quantizers, in any form that ``deploy`` takes, but of
+            one length.
         allow: approximations that are accepted, each on the chips of the families that know it.
         spikes: held-out counts of the same form, on which agreement, power, energy and pace are
             measured. Without them ``calibration`` is used, on which agreement is higher than on
@@ -210,7 +214,7 @@ def _settings(spec: SpecBase, switch: str) -> tuple[str, ...]:
     return tuple(spec.power.switches.get(switch, ()))
 
 
-def _counts(graph: Graph, spikes: Array | None, what: str) -> Array | None:
+def _counts(graph: Graph, spikes: Any, what: str) -> Array | None:
     """Return ``spikes`` in the shape of the graph's input; ValueError unless they are counts."""
     if spikes is None:
         return None
@@ -218,8 +222,8 @@ def _counts(graph: Graph, spikes: Array | None, what: str) -> Array | None:
         raise ValueError(
             f"{what} must be counts (batch, time, *features): not every chip takes event arrays"
         )
-    counts = fitted(graph, spikes, what)
-    if counts.dtype.kind not in "biuf" or not np.all((counts >= 0) & (counts == np.rint(counts))):
+    counts = one_array(collect(graph, spikes, what), what)
+    if not np.all((counts >= 0) & (counts == np.rint(counts))):
         raise ValueError(f"{what} must be whole numbers >= 0")
     return counts
 
@@ -277,6 +281,7 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     if asked.counted is None or asked.reference is None:
         return row
     run = d.simulate(asked.counted, record=True)
+    agree = count_agreement if run.readout is None else state_agreement
     estimate = d.estimate(
         recording=run,
         clock_hz=asked.clock_hz if d.chip.clocked else None,
@@ -284,7 +289,7 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     )
     return replace(
         row,
-        agreement=count_agreement(*aligned(asked.reference, _flat(run.spikes), d.lag_of_neurons)),
+        agreement=agree(*aligned(asked.reference, _flat(run.output_values), d.lag_of_neurons)),
         clock_hz=estimate.clock_hz,
         power=estimate.power,
         energy_per_inference=estimate.energy_per_inference,

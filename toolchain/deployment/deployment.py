@@ -16,15 +16,17 @@ from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.inputs import collected, counts_of
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.deployment.values import check_counts
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
-from toolchain.ir import Graph
+from toolchain.ir import Graph, MembraneReadout
 from toolchain.report import Described, Sheet, Text, plain
 from toolchain.runs import Activity, InputSpikes, Recording
+from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
 from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
@@ -136,7 +138,9 @@ class Deployment(Described, Parts):
             ValueError: spikes of another shape or kind; the message gives both.
         """
         run = self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
-        return replace(run, outputs=outputs_by_name(self.quantized, run.spikes))
+        if run.readout is not None:
+            run = replace(run, readout_unit=self._readout_unit())
+        return replace(run, outputs=outputs_by_name(self.quantized, run.output_values))
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.
@@ -144,12 +148,12 @@ class Deployment(Described, Parts):
         Event arrays become counts per timestep.
         """
         counts = self._counts(spikes, self.graph)
-        return _flat_output(interpret(self.graph, counts, record=record))
+        return _flat_output(interpret(self.graph, counts, record=record), self.graph)
 
     def reference_quantized(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the quantized graph's output: its integers, in float64 arithmetic."""
         counts = self._counts(spikes, self.quantized)
-        return _flat_output(interpret(self.quantized, counts, record=record))
+        return _flat_output(interpret(self.quantized, counts, record=record), self.quantized)
 
     def compare(
         self,
@@ -188,18 +192,27 @@ class Deployment(Described, Parts):
             orders=self.on_chip.order_spread(given, chosen),
         )
 
-    def trace(self, spikes: InputSpikes) -> Trace:
-        """Run ``spikes`` through every layer, on the chip and in the trained network."""
+    def trace(self, spikes: InputSpikes | Collected) -> Trace:
+        """Run ``spikes`` through every layer, on the chip and in the trained network.
+
+        Unlike ``simulate`` it takes recordings of different length.
+        """
         chip = partial(self.simulate, record=True)
         return trace(
             self.graph,
             self.quantized,
-            self._counts(spikes, self.graph),
+            collected(self.family, self.graph, spikes, "spikes").groups,
             reference=partial(self.reference, record=True),
             chip=chip,
             one_by_one=partial(chip, timing="event") if self._takes_events else None,
             lags=self.family.lags(self.quantized),
         )
+
+    def _readout_unit(self) -> Array:
+        """Return the value of one integer of each output neuron in the trained network's unit."""
+        nodes = self.quantized.of(MembraneReadout)
+        units = [np.broadcast_to(nodes[n].v_scale, nodes[n].shape) for n in self.quantized.outputs]
+        return np.concatenate([unit.ravel() for unit in units])
 
     @property
     def _takes_events(self) -> bool:
@@ -214,7 +227,9 @@ class Deployment(Described, Parts):
         """Return ``spikes`` for the chip: events unchanged, counts in the shape of its input."""
         if are_events(spikes) and self._takes_events:
             return spikes
-        return self._counts(spikes, self.quantized)
+        counts = self._counts(spikes, self.quantized)
+        check_counts(counts, "spikes", self.family)
+        return counts
 
     def estimate(
         self,
@@ -353,8 +368,14 @@ def _check_kind(name: str, value: Any, kind: type) -> None:
         raise ValueError(f"{name} must be of {kind.__name__}, got {type(value).__name__}")
 
 
-def _flat_output(recording: Recording) -> Recording:
-    """Return the recording with its outputs as (batch, time, outputs)."""
+def _flat_output(recording: Recording, graph: Graph) -> Recording:
+    """Return the recording with its outputs as (batch, time, outputs); membranes as readout."""
     spikes = recording.spikes
     flat = spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
-    return replace(recording, spikes=flat)
+    if not _reads_membranes(graph):
+        return replace(recording, spikes=flat)
+    return replace(recording, spikes=np.zeros_like(flat), readout=flat)
+
+
+def _reads_membranes(graph: Graph) -> bool:
+    return all(isinstance(graph[name], MembraneReadout) for name in graph.outputs)

@@ -10,6 +10,7 @@ from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.ledger import Change, Changes
 from toolchain.report import count, shown, times
 from toolchain.runs.recording import Recording, aligned
+from toolchain.runs.states import compare_states
 
 __all__ = ["diagnostics_of", "measured"]
 
@@ -83,7 +84,7 @@ def _of(changes: Changes, *aspects: str) -> Iterator[tuple[str, Change]]:
 
 
 def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnostic:
-    """Report the effect of all changes together on the output spikes of one run.
+    """Report the effect of all changes together on the outputs of one run, spikes or states.
 
     Args:
         reference: outputs of the float network, (batch, time, outputs).
@@ -101,6 +102,15 @@ def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnos
     per_neuron = wanted.sum(axis=1), got.sum(axis=1)
     equal = float((per_neuron[0] == per_neuron[1]).mean()) if per_neuron[0].size else 1.0
     clamped = sum(chip.saturations.values())
+    if reference.readout is not None and chip.readout is not None:
+        states = compare_states(*aligned(reference.readout, chip.readout, lag))
+        return Diagnostic(
+            rule="calibration",
+            severity=Severity.INFO,
+            where="network",
+            message=f"output states on the calibration spikes: {states}; {count(clamped)} other "
+            "states saturated",
+        )
     return Diagnostic(
         rule="calibration",
         severity=Severity.INFO,

@@ -69,6 +69,8 @@ class Ledger(Described):
         provenance: where the network came from and how it was read: framework and version, what
             was assumed or inferred, what was left out, the self-check; and ``dt``.
         samples, steps: of the calibration; None without.
+        fewest_steps: of the shortest calibration sample, if lengths differ; ``steps`` is then that
+            of the longest.
 
     >>> change = Change(what="tau_mem", fidelity=Fidelity.APPROXIMATED, before=10.0, after=7.49)
     >>> ledger = Ledger(
@@ -85,6 +87,7 @@ class Ledger(Described):
     provenance: Mapping[str, str]
     samples: int | None = None
     steps: int | None = None
+    fewest_steps: int | None = None
 
     def __post_init__(self) -> None:
         """Freeze the provenance."""
@@ -115,6 +118,7 @@ class Ledger(Described):
             "fidelity": self.fidelity.value,
             "samples": self.samples,
             "steps": self.steps,
+            **({} if self.fewest_steps is None else {"fewest_steps": self.fewest_steps}),
             "provenance": dict(self.provenance),
             "layers": plain([entry_data(entry) for entry in self.entries]),
         }
@@ -132,6 +136,7 @@ class Ledger(Described):
             provenance={text(k): text(v) for k, v in data["provenance"].items()},
             samples=number(data["samples"], int),
             steps=number(data["steps"], int),
+            fewest_steps=number(data.get("fewest_steps"), int),
         )
 
     def sheet(self, *, brief: bool = False) -> Sheet:
@@ -163,7 +168,8 @@ class Ledger(Described):
         """Return the size of the calibration, for the title."""
         if self.samples is None:
             return ""
-        return f", {plural(self.samples, 'sample')} of {count(self.steps or 0)} steps"
+        least = "" if self.fewest_steps is None else f"{count(self.fewest_steps)} to "
+        return f", {plural(self.samples, 'sample')} of {least}{count(self.steps or 0)} steps"
 
     def __repr__(self) -> str:
         """Return chip, number of layers and weakest fidelity."""

@@ -16,7 +16,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from toolchain.report import (
 )
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import Recording, aligned, count_agreement
+from toolchain.runs.states import StateComparison, compare_states, state_agreement
 
 __all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
 
@@ -101,13 +102,16 @@ class Comparison(Described):
         chip: its title.
         samples, steps: of the spikes.
         layers: every neuron layer, in order.
-        agreement: of the outputs' spike counts with the reference's, 0..1, by run.
+        agreement: of the outputs' spike counts with the reference's, 0..1, by run; of states that
+            are read out see ``toolchain.runs.states.state_agreement``.
         decisions: share of the samples in which the most active output is the reference's, 0..1,
             by run; the lowest of equally active ones counts. Empty where there is a single output
             neuron.
         departure: first difference between clocked chip and quantized graph; None without any.
         saturations: how often a state was clamped, by run and layer; layers without are left out.
         orders: effect of the order of simultaneous events; None if not requested.
+        states: comparison of the outputs' states with the reference's, by run; empty where spikes
+            are read.
     """
 
     chip: str
@@ -119,6 +123,7 @@ class Comparison(Described):
     departure: Departure | None
     saturations: Mapping[str, Mapping[str, int]]
     orders: OrderSpread | None
+    states: Mapping[str, StateComparison] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> LayerComparison:
         """Return the layer of that name; KeyError lists the names."""
@@ -175,17 +180,24 @@ def compare(
         orders: effect of the order of events, for the result.
     """
     samples, steps = runs[REFERENCE].spikes.shape[:2]
-    late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers}
+    read = outputs if runs[CLOCKED].readout is not None else ()
+    late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers if name not in read}
     trains = {name: _trains(runs, name, late[name]) for name in late}
     layers = tuple(_layer(name, each, late[name]) for name, each in trains.items())
-    found = {run: _flat(recording.spikes) for run, recording in runs.items()}
+    found = _aligned({run: _flat(recording.output_values) for run, recording in runs.items()}, lag)
+    states = {
+        run: compare_states(found[REFERENCE], found[run], runs[run].readout_unit)
+        for run in (found if read else ())
+        if run != REFERENCE
+    }
     return Comparison(
         chip=chip,
         samples=samples,
         steps=steps,
         layers=layers,
-        agreement=_agreement(_aligned(found, lag)),
-        decisions=_decisions([trains[name] for name in outputs]),
+        agreement={run: state_agreement(found[REFERENCE], found[run]) for run in states}
+        or _agreement(found),
+        decisions=_decisions([trains[name] for name in outputs if name not in read]),
         departure=_departure(layers, trains, runs),
         saturations={
             run: clamped
@@ -193,6 +205,7 @@ def compare(
             if (clamped := {name: n for name, n in recording.saturations.items() if n})
         },
         orders=orders,
+        states=states,
     )
 
 
@@ -293,7 +306,10 @@ def _spikes(layer: LayerComparison) -> Iterator[str]:
 
 
 def _remarks(result: Comparison) -> Iterator[str]:
-    yield f"output counts agree: {_shares(result.agreement)}"
+    for run, compared in result.states.items():
+        yield f"output states, {RUNS[run]}: {compared}"
+    if not result.states:
+        yield f"output counts agree: {_shares(result.agreement)}"
     if result.decisions:
         yield f"decisions equal to the trained network's: {_shares(result.decisions)}"
     if result.departure is None:

@@ -42,15 +42,20 @@ class Recording(Described, Brief):
     """A simulated run.
 
     Attributes:
-        spikes: outputs of the network, (batch, time, *features): integer spike counts, or the
-            membrane if the last layer is a non-spiking readout. Of several outputs the features
-            are flattened and concatenated.
-        outputs: each output of the network by name, (batch, time, features): views of ``spikes``.
-            Empty in a run of a program without its network.
+        spikes: outputs of the network, (batch, time, *features): integer spike counts; of
+            ``interpret``, the membrane if the last layer is a non-spiking readout. Of several
+            outputs the features are flattened and concatenated.
+        outputs: each output of the network by name, (batch, time, features): views of ``spikes``,
+            or of ``output_values`` where states are read. Empty in a run of a program without its
+            network.
         layers: every neuron layer under the user's own name; empty unless recorded.
         saturations: number of times a state was clamped at the limit of its word, by layer.
         dt: length of a step, s, or None.
         activity: counts of operations, for an estimate; None unless recorded on a chip, with dt.
+        readout: states of the output neurons after each step, (batch, time, outputs), where the
+            chip is read so: integers on a chip, floats in the reference; None where spikes are.
+        readout_unit: value of one integer of ``readout`` in the unit of the trained network,
+            (outputs,) or a number; None without a readout.
 
     >>> import numpy as np
     >>> from toolchain.ir import Graph, Input, Neuron, Output
@@ -68,6 +73,21 @@ class Recording(Described, Brief):
     dt: float | None = None
     activity: Activity | None = None
     outputs: Mapping[str, Array] = field(default_factory=dict)
+    readout: Array | None = None
+    readout_unit: Array | None = None
+
+    @property
+    def output_values(self) -> Array:
+        """The readout in the unit of the trained network, or the spikes if there is none.
+
+        >>> spikes = np.zeros((1, 2, 1))
+        >>> run = Recording(spikes=spikes, readout=np.array([[[200], [-50]]]), readout_unit=0.01)
+        >>> run.output_values.ravel().tolist()
+        [2.0, -0.5]
+        """
+        if self.readout is None:
+            return self.spikes
+        return np.asarray(self.readout * (1.0 if self.readout_unit is None else self.readout_unit))
 
     def sheet(self) -> Sheet:
         """Describe the size of the run, and the spikes and saturations of each layer."""

@@ -14,7 +14,7 @@ from toolchain.frontends.tracing.axes import AxisLayout
 from toolchain.frontends.tracing.calls import Call, RecordedRun, required_calls
 from toolchain.frontends.tracing.converter import CallConverter
 from toolchain.frontends.tracing.functions import unsupported
-from toolchain.frontends.tracing.grids import candidate_grids
+from toolchain.frontends.tracing.grids import candidate_grids, guessed_grids
 from toolchain.frontends.tracing.outputs import NamedOutput, choose_outputs
 from toolchain.frontends.tracing.states import repeated_call_message
 from toolchain.ir import Graph
@@ -86,13 +86,23 @@ def _best_conversion(
         choices = candidate_grids(calls, run.sample.shape)
     except UnsupportedError as fault:
         # after an unsupported call shapes mean nothing, so those calls are reported instead
-        raise _refusal(list(_unsupported_calls(calls)) or [str(fault)]) from None
+        reasons = list(_unsupported_calls(calls)) or _misread(run, calls, outputs)
+        raise _refusal(reasons or [str(fault)]) from None
     converters = []
     for grid, layout in choices:
         converters.append(CallConverter(run, grid, layout).convert(calls, outputs))
         if not converters[-1].problems:
             break
     return min(converters, key=lambda converter: len(converter.problems))
+
+
+def _misread(run: RecordedRun, calls: Sequence[Call], outputs: Sequence[NamedOutput]) -> list[str]:
+    """Return the refusals of functions that would explain axes which fit no layer."""
+    for grid, layout in guessed_grids(calls, run.sample.shape):
+        converter = CallConverter(run, grid, layout).convert(calls, outputs)
+        if converter.function_problems:
+            return converter.function_problems
+    return []
 
 
 def _refusal(problems: Sequence[str]) -> ExtractError:
@@ -131,6 +141,8 @@ def _conversion_notes(converter: CallConverter) -> dict[str, str]:
     notes = {"left_out": ", ".join(converter.reshape_layers)} if converter.reshape_layers else {}
     if converter.layout is AxisLayout.STEP:
         notes["input"] = f"one frame, shown in each of {converter.grid.time} timesteps"
+    if converter.layout is AxisLayout.TIME_BATCH:
+        notes["input_axes"] = "(time, batch, ...); calibration and spikes are (batch, time, ...)"
     return notes
 
 

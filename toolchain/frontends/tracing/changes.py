@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.tracing.returned import leaves_by_path
 
-__all__ = ["Changes"]
+__all__ = ["LayerChanges"]
 
 _State = list[tuple[int, int]]
 
 
-class Changes:
+class LayerChanges:
     """Detects changes of layers during a run."""
 
     def __init__(self, names: Mapping[nn.Module, str]) -> None:

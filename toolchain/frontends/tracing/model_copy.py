@@ -14,7 +14,7 @@ from toolchain.frontends.frameworks.kinds import kind
 from toolchain.frontends.frameworks.quantization import refused_layers, with_rounded_weights
 from toolchain.frontends.tracing.record import tensors
 
-__all__ = ["copy_model", "reset_states"]
+__all__ = ["copy_model", "fresh_copy", "kept_states"]
 
 
 def copy_model(model: nn.Module) -> nn.Module:
@@ -27,12 +27,8 @@ def copy_model(model: nn.Module) -> nn.Module:
         raise ExtractError("a TorchScript model has no layers to convert; extract the original")
     original = getattr(model, "_orig_mod", model)  # the model that torch.compile wraps
     _check_values(original)
-    try:
-        duplicate = _deep_copy(original)
-    except Exception as fault:
-        message = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
-        raise ExtractError(message) from fault
-    duplicate = with_rounded_weights(_without_wrappers(duplicate).cpu().eval())
+    duplicate = _without_wrappers(_checked_copy(original)).cpu().eval()
+    duplicate = with_rounded_weights(duplicate)
     if refused := refused_layers(duplicate):
         raise ExtractError("\n  ".join(refused))
     return _convert_attributes(duplicate.double())
@@ -59,12 +55,39 @@ def _without_wrappers(model: nn.Module) -> nn.Module:
     return model
 
 
-def reset_states(duplicate: nn.Module) -> None:
-    """Reset the state of every layer, which may be of another batch size."""
-    for module in _modules(duplicate):
+def fresh_copy(duplicate: nn.Module) -> nn.Module:
+    """Return a copy for one run, with every layer's state reset.
+
+    A run may leave states in attributes of the user's own modules, which no reset finds.
+    """
+    fresh = _checked_copy(duplicate)
+    for module in _modules(fresh):
         layer = kind(module)
         if isinstance(layer, Layer) and layer.reset is not None:
             layer.reset(module)
+    return fresh
+
+
+def kept_states(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors that a model's own modules hold as plain attributes, by dotted name.
+
+    Parameters, buffers and the states of supported layers are no part of it.
+    """
+    return {
+        f"{name}.{attribute}" if name else attribute: value
+        for name, module in model.named_modules()
+        if kind(module) is None
+        for attribute, value in vars(module).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _checked_copy(model: nn.Module) -> nn.Module:
+    try:
+        return _deep_copy(model)
+    except Exception as fault:
+        message = f"{type(model).__name__} cannot be copied: {type(fault).__name__}: {fault}"
+        raise ExtractError(message) from fault
 
 
 def _deep_copy(model: nn.Module) -> nn.Module:

@@ -7,7 +7,7 @@ left out of the Graph, and its provenance lists them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
@@ -15,10 +15,9 @@ from torch import nn
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor
-from toolchain.frontends.tracing.functions import REORDER, RESHAPE, SAME, SLICE, STACK
+from toolchain.frontends.tracing.functions import MOVES, RESHAPES, SAME
 from toolchain.frontends.tracing.returned import Path, label_of, path_text
-from toolchain.ir import MembraneReadout, Neuron
-from toolchain.ir.neuron import Membrane
+from toolchain.ir import Neuron, membrane_of
 
 _OUT_OF_REACH = 2**15 - 1  # rockpool's SynNet gives neurons that must not fire this threshold
 
@@ -116,7 +115,7 @@ def _spikes(value: RecordedTensor) -> RecordedTensor | None:
         call = value.call
         if call.stateful:
             return value
-        if not call.inputs or not _rearranges(call, SAME | RESHAPE | REORDER | SLICE | STACK):
+        if not call.inputs or not _rearranges(call, SAME | MOVES):
             return None
         value = call.inputs[0]
     return None
@@ -125,7 +124,7 @@ def _spikes(value: RecordedTensor) -> RecordedTensor | None:
 def _same_numbers(value: RecordedTensor) -> RecordedTensor:
     """Return the tensor that has the same numbers as ``value``, before copies and reshapes."""
     while value.call is not None and not value.call.stateful and value.call.inputs:
-        if len(value.call.inputs) > 1 or not _rearranges(value.call, SAME | RESHAPE):
+        if len(value.call.inputs) > 1 or not _rearranges(value.call, SAME | RESHAPES):
             break
         value = value.call.inputs[0]
     return value
@@ -213,9 +212,8 @@ def without_spikes(fragment: Fragment) -> Fragment:
             "the network uses its membrane, on which its spikes act; build it without reset and "
             "recurrence, or use its spikes"
         )
-    membrane_fields = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(
-        nodes={fragment.exit: MembraneReadout(**membrane_fields)},
+        nodes={fragment.exit: membrane_of(node)},
         entry=fragment.entry,
         exit=fragment.exit,
         dt=fragment.dt,

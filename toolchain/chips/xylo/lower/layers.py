@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from toolchain.arrays import Array
-from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron
+from toolchain.ir import Add, Flatten, Graph, Input, Linear, Membrane
 
 __all__ = ["DenseLayers", "Projection", "read_layers"]
 
@@ -45,13 +45,13 @@ class DenseLayers:
         inputs: input channels.
         neurons: populations by name, producers first.
         projections: all connections.
-        outputs: the populations whose spikes leave the network, in the order of their ids, each
-            with the timesteps between such a spike and the graph's output.
+        outputs: the populations whose spikes or states leave the network, in the order of
+            their ids, each with the timesteps between these and the graph's output.
     """
 
     input: str
     inputs: int
-    neurons: Mapping[str, Neuron]
+    neurons: Mapping[str, Membrane]
     projections: tuple[Projection, ...]
     outputs: Mapping[str, int]
 
@@ -109,8 +109,8 @@ def _read(graph: Graph) -> DenseLayers:
     return DenseLayers(
         input=graph.input,
         inputs=prod(graph.shape(graph.input)),
-        neurons=graph.of(Neuron),
-        projections=tuple(p for name in graph.of(Neuron) for p in _projections(graph, name)),
+        neurons=graph.of(Membrane),
+        projections=tuple(p for name in graph.of(Membrane) for p in _projections(graph, name)),
         outputs={edge.pre: edge.delay for edge in edges},
     )
 

@@ -36,8 +36,17 @@ class Evaluator:
         spikes: the subset, (batch, time, inputs).
     """
 
-    def __init__(self, graph: Graph, chip: XyloChip, calibration: Array) -> None:
-        """Simulate the float network on ``calibration`` (batch, time, *features), not empty."""
+    def __init__(
+        self, graph: Graph, chip: XyloChip, calibration: Array, reference: Graph | None = None
+    ) -> None:
+        """Simulate the float network on ``calibration`` (batch, time, *features), not empty.
+
+        Args:
+            graph: the network that is quantized.
+            chip: the target.
+            calibration: spikes.
+            reference: the network whose spikes are wanted, if these are not those of ``graph``.
+        """
         layers = read_layers(graph)
         limits = chip.limits
         self.graph, self.chip = graph, chip
@@ -49,7 +58,8 @@ class Evaluator:
         )
         self.spikes = _subset(calibration, sum(c.neurons for c in self.populations.values()))
         flat = self.spikes.reshape(*self.spikes.shape[:2], -1)
-        trained = interpret(graph, self.spikes, record=True).layers
+        wanted = graph if reference is None else reference
+        trained = interpret(wanted, self.spikes, record=True).layers
         self._lags = layers.lags()
         self._trained = {n: _neurons_first(trained[n].spikes) for n in self.populations}
         self._trained[layers.input] = _neurons_first(flat)

@@ -10,7 +10,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.layers import DenseLayers, Projection
-from toolchain.ir import Neuron
+from toolchain.ir import Membrane, Neuron
 
 __all__ = ["MATRICES", "FloatPopulation", "IncomingProjection", "WeightMatrix", "read_populations"]
 
@@ -94,7 +94,8 @@ def read_populations(
     }
 
 
-def _population(name: str, node: Neuron, layers: DenseLayers, cap: int) -> FloatPopulation:
+def _population(name: str, node: Membrane, layers: DenseLayers, cap: int) -> FloatPopulation:
+    assert isinstance(node, Neuron)
     assert node.alpha_syn is not None
     each = (*node.shape, node.synapses)
     return FloatPopulation(
