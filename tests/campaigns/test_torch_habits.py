@@ -48,7 +48,8 @@ def test_compiled_networks_count_and_train_as_plain_ones(name, skip_zero_weights
     compiled = torch.compile(other, backend="eager")
     for _ in range(2):
         for net, call in ((plain, plain), (other, compiled)):
-            (total_synops_loss(net, target=100.0) + call(x).sum()).backward()
+            out = call(x)
+            (total_synops_loss(net, target=100.0) + out.sum()).backward()
         key = "total_synops_per_timestep"
         torch.testing.assert_close(other.hook_data[key], plain.hook_data[key])
     for mine, wanted in zip(other.parameters(), plain.parameters(), strict=True):
