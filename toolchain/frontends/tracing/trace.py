@@ -10,6 +10,7 @@ stronger input follows while there is one; the provenance lists layers that are 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,8 +63,19 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    with torch.inference_mode(False):  # the recorder needs version counters
+    with _plain_settings():
         return _extract(model, read_sample(sample), check_dt(dt), check, seed)
+
+
+@contextmanager
+def _plain_settings() -> Iterator[None]:
+    """Leave inference mode, a default device and random numbers of the caller aside."""
+    with (
+        torch.inference_mode(False),  # the recorder needs version counters
+        torch.device("cpu"),
+        torch.random.fork_rng(devices=[]),
+    ):
+        yield
 
 
 def _extract(model: nn.Module, sample: Tensor, dt: float | None, check: bool, seed: int) -> Graph:
