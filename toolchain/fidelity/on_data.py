@@ -35,6 +35,8 @@ MEASURED = "calibration"
 """Rule of the finding on the agreement of the outputs."""
 MOST_SATURATED = 1e-3
 """Largest number of saturations without a warning, for each neuron and timestep."""
+FAR = 0.1
+"""Largest relative rms error of output states without a warning."""
 FEWEST = 10
 """With fewer trained spikes, a layer or neuron without spikes on the chip is not reported."""
 
@@ -91,9 +93,10 @@ def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnos
     clamped = sum(chip.saturations.values())
     if reference.readout is not None and chip.readout is not None:
         states = compare_states(*aligned(reference.readout, chip.readout, lag))
+        far = not states.trained or states.error > FAR
         return Diagnostic(
             rule=MEASURED,
-            severity=Severity.INFO,
+            severity=Severity.WARNING if far else Severity.INFO,
             where="network",
             message=f"output states on the calibration spikes: {states}; {count(clamped)} other "
             "states saturated",
