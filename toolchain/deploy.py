@@ -14,6 +14,7 @@ from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
+from toolchain.chips.rules.numbers import numbers
 from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import collected, for_quantizer
 from toolchain.deployment.values import input_findings
@@ -119,6 +120,7 @@ def deploy(
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
+    _check_numbers(family, graph)
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
@@ -149,6 +151,13 @@ def deploy(
         ledger=ledger.build(),
     )
     return _with_effects(deployment, floats, ledger, spikes)
+
+
+def _check_numbers(family: Family, graph: Graph) -> None:
+    """Check the numbers of the network before anything is computed from them; DeployError."""
+    if errors := tuple(numbers(graph)):
+        what = f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}"
+        raise DeployError(what, errors)
 
 
 def _rewritten(graph: Graph) -> Graph:
