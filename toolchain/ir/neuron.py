@@ -117,11 +117,11 @@ class Membrane(Node):
         """Check that no entry of a field is wrong.
 
         Raises:
-            ValueError: the message has the first wrong value and the neurons.
+            ValueError: the message has the first wrong value, and the neurons unless it is all.
         """
         if not wrong.any():
             return
-        at = places(wrong)
+        at = "" if wrong.all() else places(wrong)
         raise ValueError(
             f"{type(self).__name__}.{name} must be {need}, got {value[wrong].flat[0]:g}"
             + (f" at neuron {at}" if at else "")
