@@ -14,8 +14,8 @@ ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
-.PHONY: demo test check validation fuzz packages notebooks conformance vectors oracles bench compare \
-	shared-tokens clean
+.PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
+	bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -35,6 +35,10 @@ validation: $(VENV)/.test
 # Reads 20 000 damaged files, of which `make test` reads some hundreds.
 fuzz: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m fuzz tests/fuzz -n 2
+
+# Judges hundreds of networks on unseen input and prints the figures.
+campaigns: $(VENV)/.test
+	$(BIN)/python -m pytest -s -m campaign tests/campaigns
 
 # Builds wheel and source distribution, installs them in clean environments and uses them there.
 # `make packages PYTHONS='python3.12 python3.13'` tries the wheel on these as well.

@@ -90,7 +90,7 @@ def random_case(index: int, series: int = SERIES) -> Case:
     graph = build[kind](rng, inputs, number, traits)
     rate = float(rng.uniform(0.04, 0.12))
     spikes = [_spikes(rng, n, inputs, rate) for n in (CALIBRATION, HELD_OUT)]
-    graph = _calm(graph, spikes[0][:8], rng)
+    graph = calmed(graph, spikes[0][:8], rng)
     letters = [
         letter
         for letter, there in (
@@ -118,7 +118,7 @@ def _feed_forward(rng: Any, inputs: int, number: int, traits: dict[str, Any]) ->
     sizes = rng.integers(12, 49, 1 + number // 2 % 4)
     layers = {f"h{k}": _layer(rng, int(n), **traits) for k, n in enumerate(sizes)}
     layers["out"] = _layer(rng, int(rng.integers(2, 9)), **{**traits, "synapses": 1}, cap=1)
-    return _chained(rng, inputs, layers)
+    return chained(rng, inputs, layers)
 
 
 def _recurrent(rng: Any, inputs: int, number: int, traits: dict[str, Any]) -> Graph:
@@ -126,7 +126,7 @@ def _recurrent(rng: Any, inputs: int, number: int, traits: dict[str, Any]) -> Gr
     sizes = rng.integers(14, 31, 2) if deep else rng.integers(24, 61, 1)
     layers = {f"h{k}": _layer(rng, int(n), **traits) for k, n in enumerate(sizes)}
     layers["out"] = _layer(rng, int(rng.integers(2, 9)), **{**traits, "synapses": 1}, cap=1)
-    return _chained(rng, inputs, layers, recurrent=0.7)
+    return chained(rng, inputs, layers, recurrent=0.7)
 
 
 def _time_constants(rng: Any, inputs: int, number: int, traits: dict[str, Any]) -> Graph:
@@ -137,7 +137,7 @@ def _time_constants(rng: Any, inputs: int, number: int, traits: dict[str, Any]) 
         node = _layer(rng, int(n), **traits)
         layers[f"h{k}"] = replace(node, alpha_syn=_series(int(n), m, traits["off_grid"])[:, None])
     layers["out"] = _layer(rng, int(rng.integers(2, 9)), **traits, cap=1)
-    return _chained(rng, inputs, layers)
+    return chained(rng, inputs, layers)
 
 
 def _series(neurons: int, constants: int, off_grid: bool) -> Array:
@@ -168,7 +168,7 @@ def _layer(
     )
 
 
-def _chained(
+def chained(
     rng: Any, inputs: int, layers: dict[str, Neuron], recurrent: float | None = None
 ) -> Graph:
     """Layers one after the other; with ``recurrent`` each hidden one feeds itself that densely."""
@@ -202,7 +202,7 @@ def _weights(rng: Any, node: Neuron, inputs: int) -> Array:
 # ---- moderate firing ----
 
 
-def _calm(graph: Graph, spikes: Array, rng: Any) -> Graph:
+def calmed(graph: Graph, spikes: Array, rng: Any) -> Graph:
     """Weights of each layer times a power of 2^(1/3), so that it spikes at a rate drawn here."""
     for name in graph.of(Neuron):
         target = float(rng.uniform(0.02, 0.1))

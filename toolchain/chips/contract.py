@@ -234,6 +234,17 @@ class Family(Protocol):
         """Specification of the chip."""
         ...
 
+    def configured(self, graph: Graph, options: Options) -> tuple[Graph, tuple[Diagnostic, ...]]:
+        """Return the network that ``options`` ask for, and findings on what differs from ``graph``.
+
+        The trained network that the chip is compared with is this one.
+
+        Raises:
+            ValueError: options that this network cannot have.
+        """
+        del options
+        return graph, ()
+
     @abstractmethod
     def shape(self, graph: Graph) -> Graph:
         """Rewrite a float graph into the family's layers without changing its results."""

@@ -62,6 +62,7 @@ class Functions(Generic[P, C]):
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
+    configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
 
 
 def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
@@ -194,6 +195,11 @@ class FamilyOf(Family, Generic[P, C]):
     @abstractmethod
     def functions(self) -> Functions[P, C]:
         """Return the table of the family's functions."""
+
+    def configured(self, graph: Graph, options: Options) -> tuple[Graph, Diagnostics]:
+        """Implement ``Family.configured``."""
+        configure = self.functions().configured
+        return (graph, ()) if configure is None else configure(graph, options)
 
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""

@@ -13,6 +13,7 @@ from toolchain.fidelity.ledger import Effect
 from toolchain.ir import Graph, Neuron
 from toolchain.report import Brief
 from toolchain.runs.activity import Activity, mean_activity
+from toolchain.runs.agreement import AgreementTally
 from toolchain.runs.recording import LayerRecord, Recording, aligned
 
 __all__ = ["Trace", "trace"]
@@ -29,7 +30,8 @@ class Trace(Brief):
 
     Attributes:
         effects: effect by layer, the input among them.
-        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip.
+        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip;
+            a readout is in the unit of the trained network.
         samples, steps: number of samples, and of timesteps in the longest. The outputs of shorter
             ones have no spikes after their end.
         fewest_steps: number of timesteps in the shortest, if lengths differ.
@@ -94,6 +96,7 @@ def trace(
     tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in layers.items()}
     lag = max((lags.get(name, 0) for name in quantized.outputs), default=0)
     outputs: tuple[list[Array], list[Array]] = [], []
+    read: tuple[list[Array], list[Array]] = [], []
     busy: list[tuple[Activity, int]] = []
     groups = [spikes] if isinstance(spikes, np.ndarray) else spikes
     lengths = [group.shape[1] for group in groups]
@@ -107,14 +110,20 @@ def trace(
             )
         outputs[0].append(trained.spikes)
         outputs[1].append(simulated.spikes)
+        if simulated.readout is not None:
+            read[0].append(trained.output_values)
+            read[1].append(simulated.output_values)
         if simulated.activity is not None:
             busy.append((simulated.activity, len(part)))
     effects = {graph.input: _input(groups)} | {n: t.effect() for n, t in tallies.items()}
     return Trace(
         effects=effects,
-        reference=Recording(spikes=_padded(outputs[0], lag)),
+        reference=Recording(
+            spikes=_padded(outputs[0], lag), readout=_padded(read[0], lag) if read[0] else None
+        ),
         chip=Recording(
             spikes=_padded(outputs[1], -lag),
+            readout=_padded(read[1], -lag) if read[1] else None,
             saturations={name: effects[name].saturations for name in tallies},
             activity=mean_activity(busy),
         ),
@@ -159,8 +168,7 @@ class _Tally:
     name: str
     node: Neuron
     lag: int
-    apart: float = 0.0
-    larger: float = 0.0
+    counts: AgreementTally = field(default_factory=AgreementTally)
     singly: list[float] = field(default_factory=lambda: [0.0, 0.0])
     one_by_one: bool = False
     so_far: Effect = field(
@@ -174,8 +182,7 @@ class _Tally:
         record = chip.layers[self.name]
         wanted, got = aligned(_flat(trained.spikes), _flat(record.spikes), self.lag)
         n, m = wanted.sum(axis=1), got.sum(axis=1)
-        self.apart += float(np.abs(n - m).sum())
-        self.larger += float(np.maximum(n, m).sum())
+        self.counts.add(n, m)
         if singly is not None:
             self._add_singly(_flat(record.spikes), _flat(singly.spikes))
         v, fired = _flat(record.v_mem), _flat(record.spikes) > 0
@@ -202,9 +209,11 @@ class _Tally:
 
     def effect(self) -> Effect:
         """Return the effect of all samples that were added."""
+        found = self.counts.agreement()
         return replace(
             self.so_far,
-            agreement=_agreement(self.apart, self.larger),
+            agreement=found.value,
+            interval=found.interval,
             one_by_one=_agreement(*self.singly) if self.one_by_one else None,
         )
 

@@ -96,7 +96,19 @@ class Output(Node):
     >>> fc = Linear(weight=[[1.0, -1.0]])
     >>> Graph.chain({"input": Input(shape=(2,)), "fc": fc, "output": Output()}).outputs
     ('fc',)
+
+    Attributes:
+        label: name of the output in the user's network; empty for the name of the node.
+        index: position among several outputs.
     """
+
+    label: str = ""
+    index: int = 0
+
+    def parameters(self) -> dict[str, Any]:
+        """Return label and index where they are given."""
+        given = {"label": self.label, "index": self.index}
+        return {name: value for name, value in given.items() if value}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)

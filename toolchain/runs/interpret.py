@@ -12,9 +12,9 @@ import numpy as np
 
 from toolchain.arrays import Array, Shape
 from toolchain.ir.graph import Graph
-from toolchain.ir.neuron import Membrane, Neuron
-from toolchain.ir.nodes import Output
+from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron
 from toolchain.runs.evaluate import evaluate
+from toolchain.runs.outputs import output_signals, outputs_by_name
 from toolchain.runs.recording import LayerRecord, Recording
 
 __all__ = ["interpret"]
@@ -30,7 +30,7 @@ def interpret(graph: Graph, spikes: Array, *, record: bool = False) -> Recording
 
     Returns:
         A Recording of float64 arrays. The features of several outputs are flattened and
-        concatenated in ``spikes``, in the order of ``graph.outputs``.
+        concatenated in ``spikes``, in the order of ``graph.outputs``; ``outputs`` has each by name.
 
     Raises:
         ValueError: ``spikes`` is not of that shape.
@@ -57,7 +57,7 @@ class _Run:
         self.graph = graph
         self.steps = [(name, node, graph.pre(name)) for name, node in graph.nodes.items()]
         self.states = {name: _State(n, batch, record) for name, n in graph.of(Membrane).items()}
-        self.outputs = _outputs(graph)
+        self.outputs = output_signals(graph)
         self.out: list[Array] = []
         self.delayed = {
             (e.pre, e.post): [np.zeros((batch, 1, *graph.shape(e.pre)))] * e.delay
@@ -85,20 +85,13 @@ class _Run:
     def recording(self, batch: Shape, record: bool) -> Recording:
         shapes = [self.graph.shape(name) for name in self.outputs]
         empty = _side_by_side([np.zeros((*batch, 0, *shape)) for shape in shapes])
+        spikes = np.concatenate(self.out, axis=1) if self.out else empty
         return Recording(
-            spikes=np.concatenate(self.out, axis=1) if self.out else empty,
+            spikes=spikes,
             layers={name: s.record() for name, s in self.states.items()} if record else {},
             dt=self.graph.dt,
+            outputs=outputs_by_name(self.graph, spikes),
         )
-
-
-def _outputs(graph: Graph) -> tuple[str, ...]:
-    """Return the Output nodes, one for each output signal of the network."""
-    names: dict[tuple[str, int], str] = {}
-    for name in graph.of(Output):
-        (edge,) = graph.pre(name)
-        names.setdefault((edge.pre, edge.delay), name)
-    return tuple(names.values())
 
 
 def _side_by_side(values: list[Array]) -> Array:
@@ -132,7 +125,13 @@ class _State:
 
     def _step(self, x: Array) -> Array:
         v = self._integrate(self._synapse(x))
-        self.v, out = self._fire(v) if isinstance(self.node, Neuron) else (v, v)
+        if isinstance(self.node, Neuron):
+            self.v, out = self._fire(v)
+        else:
+            self.v, out = (
+                v,
+                v * (self.node.v_scale if isinstance(self.node, MembraneReadout) else 1),
+            )
         if self.recorded is not None:
             self.recorded.append((out, self.v, self.i))
         return out

@@ -47,16 +47,16 @@ def read_sample(sample: Any) -> Tensor:
         raise ExtractError(
             f"the sample must have axes (batch, time, *features), got shape {tuple(sample.shape)}"
         )
-    values = sample.cpu().to(torch.float64, copy=True)
+    values: Tensor = sample.cpu().to(torch.float64, copy=True)
     if not values.isfinite().all():
         raise ExtractError("the sample contains NaN or infinity")
     return values
 
 
 def _dense(sample: Tensor) -> Tensor:
-    if sample.layout is not torch.strided:
-        return sample.to_dense()
-    return sample.dequantize() if sample.is_quantized else sample
+    """Return sparse and quantized values as a plain tensor."""
+    values: Tensor = sample.to_dense() if sample.layout is not torch.strided else sample
+    return values.dequantize() if values.is_quantized else values
 
 
 def check_dt(dt: Any) -> float | None:

@@ -11,12 +11,18 @@ the chip refuses in any case is quantized by ``channel``, so that its sizes can 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from toolchain.arrays import Array
+from toolchain.chips.uncalibrated import findings_on_guess
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
-from toolchain.chips.xylo.quantize.auto import random_spikes, search
+from toolchain.chips.xylo.quantize.auto import search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
+from toolchain.chips.xylo.quantize.guess import compare_integers, search_on_guess
+from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
 from toolchain.chips.xylo.rules.graph import computes
 from toolchain.chips.xylo.rules.program import takes
 from toolchain.chips.xylo.simulate.run import as_counts
@@ -63,27 +69,45 @@ def quantize(
     >>> print(findings[0])
     info[levels] w1: weights use 127 of 127 levels
     """
+    if (name := read_out(graph)) is not None:
+        spiking = partial(quantize, chip=chip, calibration=calibration, method=method)
+        return quantize_readout(graph, chip, name, calibration, spiking)
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
-    results = {
-        name: (result, report.known(result, scales)) for name, (result, scales) in pairs.items()
-    }
-    if method in results:
-        return results[method]
-    quantized, findings = results["channel"]
-    if not _fits(graph, quantized, chip):
-        return quantized, findings
-    baselines = {name: rival for name, (rival, _) in results.items()}
+    rivals = {name: result for name, (result, _) in pairs.items()}
+    levels = {name: report.known(result, scales) for name, (result, scales) in pairs.items()}
+    if not _fits(graph, rivals["channel"], chip):
+        name = "channel" if method == "auto" else method
+        return rivals[name], levels[name]
     if calibration is None or not calibration.size:
-        evaluator = Evaluator(graph, chip, random_spikes(graph))
-        found = search(evaluator, baselines, fit=False)
-        last = report.guessed(found)
-    else:
-        as_counts(lower(quantized, chip), calibration.reshape(*calibration.shape[:2], -1))
-        found = search(Evaluator(graph, chip, calibration), baselines, fit=True)
-        last = report.compared(found)
-    own = report.searched(found) if found.chosen == "auto" else results[found.chosen][1]
+        return _without_calibration(graph, chip, method, rivals, levels)
+    if method in rivals:
+        return rivals[method], levels[method]
+    as_counts(lower(rivals["channel"], chip), calibration.reshape(*calibration.shape[:2], -1))
+    found = search(Evaluator(graph, chip, calibration), rivals)
+    own = report.searched(found.plan) if found.chosen == "auto" else levels[found.chosen]
     shifts = report.shifts(lower(found.graph, chip))
-    return found.graph, (*own, shifts, last)
+    return found.graph, (*own, shifts, report.compared(found))
+
+
+def _without_calibration(
+    graph: Graph,
+    chip: XyloChip,
+    method: str,
+    rivals: Mapping[str, Graph],
+    levels: Mapping[str, tuple[Diagnostic, ...]],
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
+    """Return integers that are judged on guessed spikes, with the warning that they are."""
+    shape = graph.shape(graph.input)
+    if method in rivals:
+        compared = compare_integers(graph, chip, {method: rivals[method]})
+        guessed = findings_on_guess(compared, method, report.guessed(method, chip), shape)
+        return rivals[method], (*levels[method], *guessed)
+    found = search_on_guess(graph, chip, rivals)
+    own = levels[found.chosen] if found.plan is None else report.searched(found.plan)
+    guessed = findings_on_guess(
+        found.compared, found.chosen, report.guessed(found.chosen, chip, method), shape
+    )
+    return found.graph, (*own, report.shifts(lower(found.graph, chip)), *guessed)
 
 
 def _fits(graph: Graph, quantized: Graph, chip: XyloChip) -> bool:

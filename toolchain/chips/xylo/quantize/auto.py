@@ -25,17 +25,12 @@ from toolchain.chips.xylo.quantize.shifts import PASSES, ShiftSearch
 from toolchain.chips.xylo.quantize.tune import tune_thresholds
 from toolchain.ir import Graph
 
-__all__ = ["SearchResult", "random_counts", "random_spikes", "search"]
+__all__ = ["Candidate", "SearchResult", "candidates", "search"]
 
 ROUNDS = 2
 """Rounds of threshold tuning with the spikes of the simulated chip."""
 REACH = 0.1
 """Largest relative change of a threshold at first; half of that in each round."""
-RANDOM_RATES = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Spikes a step and channel that are assumed without calibration."""
-RANDOM_STEPS = 200
-RANDOM_COUNTS = (1.0, 3.0)
-"""Mean counts a step and channel of busier inputs, also used without calibration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,75 +51,44 @@ class SearchResult:
     agreements: Mapping[str, float]
 
 
-def search(evaluator: Evaluator, baselines: Mapping[str, Graph], *, fit: bool) -> SearchResult:
-    """Search integers for the network of ``evaluator``.
+def search(evaluator: Evaluator, baselines: Mapping[str, Graph]) -> SearchResult:
+    """Search integers for the network of ``evaluator`` on its calibration spikes.
 
     Args:
         evaluator: the network with its spikes.
         baselines: quantized graphs; the result is never worse than these on the same spikes.
-        fit: True if the spikes are calibration data, False if they are random. Only data is used
-            to choose single thresholds and to decide where states may saturate.
     """
     words = XyloWords.of(evaluator.chip)
-    with steps("finding integers", _number_of_steps(evaluator, words, fit)) as step:
-        traces = {name: evaluator.trace(name) for name in evaluator.populations}
-        decays = {}
-        for name, population in evaluator.populations.items():
-            decays[name] = choose_decays(population, traces[name], words.dash)
-            step()
-        shifts = ShiftSearch(
-            populations=evaluator.populations, traces=traces, decays=decays, words=words, cut=fit
-        )
-        plan = shifts.plan(step)
-        if not fit:
-            return _best_on_random(evaluator, plan, baselines)
-        return _best(evaluator, plan, words, baselines, step)
+    total = _number_of_steps(evaluator, words, PASSES) + len(baselines)
+    with steps("finding integers", total) as step:
+        run = _planned(evaluator, words, PASSES, step)
+        last = run.candidates[-1].plan
+        for name, graph in baselines.items():
+            run.evaluate(last, name, graph)
+    best = max(run.candidates, key=Candidate.merit)
+    agreements = {t.name: t.agreement for t in sorted(run.candidates, key=Candidate.merit)}
+    return SearchResult(graph=best.graph, chosen=best.name, plan=best.plan, agreements=agreements)
 
 
-def random_spikes(graph: Graph) -> Array:
-    """Return random spikes at ``RANDOM_RATES``, one sample each; the seed is fixed."""
-    rng = np.random.default_rng(0)
-    rates = np.reshape(RANDOM_RATES, (-1, *(1,) * (1 + len(graph.shape(graph.input)))))
-    shape = (len(RANDOM_RATES), RANDOM_STEPS, *graph.shape(graph.input))
-    return (rng.random(shape) < rates).astype(np.int64)
+def candidates(evaluator: Evaluator, passes: int = 1) -> list[Candidate]:
+    """Return the networks of a search, few: the best of many would be best by chance."""
+    words = XyloWords.of(evaluator.chip)
+    with steps("finding integers", _number_of_steps(evaluator, words, passes)) as step:
+        return _planned(evaluator, words, passes, step).candidates
 
 
-def random_counts(graph: Graph, most: int) -> Array:
-    """Return ``random_spikes`` and samples with ``RANDOM_COUNTS``, up to ``most`` a step."""
-    calm = random_spikes(graph)
-    means = np.reshape(RANDOM_COUNTS, (-1, *(1,) * (calm.ndim - 1)))
-    busy = np.random.default_rng(0).poisson(means, (len(means), *calm.shape[1:]))
-    return np.concatenate([calm, np.minimum(busy, most)])
-
-
-def _best_on_random(
-    evaluator: Evaluator, plan: Plan, baselines: Mapping[str, Graph]
-) -> SearchResult:
-    """Return ``plan`` or the baseline that agrees best over inputs of all rates.
-
-    Scales of ``plan`` keep states within their words at the random rates, which can leave so few
-    levels that every weight rounds to 0; the baselines set scales by the weights alone.
-    """
-    limits = evaluator.chip.limits
-    wide = Evaluator(
-        evaluator.graph,
-        evaluator.chip,
-        random_counts(evaluator.graph, int(limits.input_spikes.value)),
+def _planned(evaluator: Evaluator, words: XyloWords, passes: int, step: Step) -> _CandidateRuns:
+    """Return a plan for each population by itself, and the same with tuned thresholds."""
+    traces = {name: evaluator.trace(name) for name in evaluator.populations}
+    decays = {}
+    for name, population in evaluator.populations.items():
+        decays[name] = choose_decays(population, traces[name], words.dash)
+        step()
+    shifts = ShiftSearch(
+        populations=evaluator.populations, traces=traces, decays=decays, words=words, passes=passes
     )
-    graphs = {"auto": integers(evaluator.graph, plan), **baselines}
-    agreements = {name: wide.agreement(wide.on_chip(graph)) for name, graph in graphs.items()}
-    chosen = max(agreements, key=lambda name: agreements[name])
-    return SearchResult(graph=graphs[chosen], chosen=chosen, plan=plan, agreements=agreements)
-
-
-def _best(
-    evaluator: Evaluator, plan: Plan, words: XyloWords, baselines: Mapping[str, Graph], step: Step
-) -> SearchResult:
-    """Return the best of ``plan``, of ``plan`` with tuned thresholds, and of the baselines.
-
-    Few networks are compared, because the best of many would be best by chance.
-    """
     run = _CandidateRuns(evaluator, step)
+    plan = shifts.plan(step)
     run.evaluate(plan)
     for name, population in evaluator.populations.items():
         choice = tune_thresholds(
@@ -140,15 +104,11 @@ def _best(
             fired = evaluator.on_chip(integers(evaluator.graph, plan))
             step()
         run.evaluate(plan)
-    for name, graph in baselines.items():
-        run.evaluate(plan, name, graph)
-    best = max(run.candidates, key=_Candidate.merit)
-    agreements = {t.name: t.agreement for t in sorted(run.candidates, key=_Candidate.merit)}
-    return SearchResult(graph=best.graph, chosen=best.name, plan=best.plan, agreements=agreements)
+    return run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Candidate:
+class Candidate:
     """One network that was simulated on the chip."""
 
     name: str
@@ -156,6 +116,14 @@ class _Candidate:
     plan: Plan
     agreement: float
     distance: float
+
+    def key(self) -> bytes:
+        """Return what differs where integers differ: those of every population, in order."""
+        return b"".join(
+            np.asarray(part).tobytes()
+            for choice in self.plan.choices.values()
+            for part in (choice.threshold, choice.bias, *choice.weights.values())
+        )
 
     def merit(self) -> tuple[float, float]:
         """Return the key by which candidates are compared; larger is better."""
@@ -167,7 +135,7 @@ class _CandidateRuns:
 
     def __init__(self, evaluator: Evaluator, step: Step) -> None:
         self.evaluator, self.step = evaluator, step
-        self.candidates: list[_Candidate] = []
+        self.candidates: list[Candidate] = []
 
     def evaluate(
         self, plan: Plan, name: str = "auto", graph: Graph | None = None
@@ -176,7 +144,7 @@ class _CandidateRuns:
         graph = integers(self.evaluator.graph, plan) if graph is None else graph
         fired = self.evaluator.on_chip(graph)
         self.candidates.append(
-            _Candidate(
+            Candidate(
                 name=name,
                 graph=graph,
                 plan=plan,
@@ -188,9 +156,9 @@ class _CandidateRuns:
         return fired
 
 
-def _number_of_steps(evaluator: Evaluator, words: XyloWords, fit: bool) -> int:
+def _number_of_steps(evaluator: Evaluator, words: XyloWords, passes: int) -> int:
     """Return the number of steps of the progress bar."""
     populations = len(evaluator.populations)
     matrices = {m for c in evaluator.populations.values() for m in c.matrices}
-    searched = populations + PASSES * len(matrices) * (words.shift + 1)
-    return searched + (2 + ROUNDS * (populations + 1) + 2 if fit else 0)
+    searched = populations + passes * len(matrices) * (words.shift + 1)
+    return searched + 2 + ROUNDS * (populations + 1)

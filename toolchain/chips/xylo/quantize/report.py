@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.quantize.auto import RANDOM_RATES, RANDOM_STEPS, SearchResult
-from toolchain.chips.xylo.quantize.plan import PopulationIntegers
+from toolchain.chips.xylo.quantize.auto import SearchResult
+from toolchain.chips.xylo.quantize.plan import Plan, PopulationIntegers
+from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear
 from toolchain.passes.quantize import QuantizationScale
@@ -37,10 +38,10 @@ def known(graph: Graph, scales: Mapping[str, QuantizationScale]) -> tuple[Diagno
     return tuple(_known_levels(graph, scales))
 
 
-def searched(found: SearchResult) -> tuple[Diagnostic, ...]:
+def searched(plan: Plan) -> tuple[Diagnostic, ...]:
     """Report the levels of each weight, and the states and thresholds of each layer."""
     findings: list[Diagnostic] = []
-    for name, choice in found.plan.choices.items():
+    for name, choice in plan.choices.items():
         findings += [*_weights(name, choice), *_states(name, choice)]
     return tuple(findings)
 
@@ -69,23 +70,13 @@ def compared(found: SearchResult) -> Diagnostic:
     )
 
 
-def guessed(found: SearchResult) -> Diagnostic:
-    """Report that no calibration spikes were given, and which integers were used instead."""
-    low, high = (f"{100 * rate:.0f}" for rate in (min(RANDOM_RATES), max(RANDOM_RATES)))
-    figures = ", ".join(f"{100 * value:.1f} % by {n!r}" for n, value in found.agreements.items())
-    scales = (
-        f"scales are set on random spikes, {low} to {high} % a timestep and channel, "
-        f"{RANDOM_STEPS} steps each; no state saturates on these"
-        if found.chosen == "auto"
-        else f"integers of {found.chosen!r} were used: scales from the weights alone"
-    )
-    return Diagnostic(
-        rule="no_calibration",
-        severity=Severity.WARNING,
-        where="network",
-        message=f"{scales}; output counts on random spikes agree to {figures} (give calibration= "
-        "for scales and thresholds that follow your data)",
-    )
+def guessed(chosen: str, chip: XyloChip, method: str = "") -> str:
+    """Return where the scales come from without calibration."""
+    if chosen == "auto":
+        most = chip.limits.input_spikes.value
+        return f"scales are set on guessed spikes, up to {most:g} a timestep and channel"
+    used = f"integers of {chosen!r} are used: " if chosen != method and method else ""
+    return f"{used}scales come from the weights alone"
 
 
 def _known_levels(graph: Graph, scales: Mapping[str, QuantizationScale]) -> Iterator[Diagnostic]:

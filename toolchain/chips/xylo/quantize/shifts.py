@@ -44,20 +44,20 @@ class ShiftSearch:
     Attributes:
         populations, traces, decays: populations by name, their input spikes and their decays.
         words: of the chip.
-        cut: True if states may saturate where that helps.
+        passes: over all matrices, since the best shift of one depends on the others.
     """
 
     populations: Mapping[str, FloatPopulation]
     traces: Mapping[str, PopulationTrace]
     decays: Mapping[str, ChipDecays]
     words: XyloWords
-    cut: bool
+    passes: int = PASSES
     _known: dict[tuple[str, tuple[int, ...]], tuple[float, float]] = field(default_factory=dict)
 
     def plan(self, step: Step) -> Plan:
         """Return the shifts with which the populations differ least from the trained ones.
 
-        Tries every shift of one matrix after the other, twice.
+        Tries every shift of one matrix after the other, ``passes`` times.
         """
         used = [m for m in MATRICES if any(m in c.matrices for c in self.populations.values())]
         shifts = {m: self._first(m) for m in used}
@@ -65,7 +65,7 @@ class ShiftSearch:
         def cost() -> float:
             return sum(self._best(name, shifts)[0] for name in self.populations)
 
-        for _ in range(PASSES):
+        for _ in range(self.passes):
             for matrix in used:
                 costs = []
                 for shift in range(self.words.shift + 1):
@@ -98,7 +98,7 @@ class ShiftSearch:
         """Try smaller and smaller depths; return the least disagreement and its depth."""
         before = self._integers(name, shifts, np.inf)
         least, best = self._disagreement(name, before), np.inf
-        for depth in DEPTHS if self.cut else ():
+        for depth in DEPTHS:
             tried = self._integers(name, shifts, depth)
             if np.array_equal(tried.scale, before.scale):
                 continue
