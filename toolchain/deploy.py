@@ -14,6 +14,7 @@ from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
+from toolchain.chips.rules.numbers import numbers
 from toolchain.deployment import Deployment
 from toolchain.deployment.held_out import held_out
 from toolchain.deployment.inputs import collected, for_quantizer
@@ -145,6 +146,7 @@ def build(
     """Deploy a graph without a Python warning; see ``deploy``, ``method`` is the quantizer."""
     graph, asked = family.configured(model, options)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
+    _check_numbers(family, graph)
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
@@ -181,6 +183,13 @@ def build(
     if any(map(is_error, result.diagnostics)):
         raise refused(result.diagnostics, ledger)
     return result
+
+
+def _check_numbers(family: Family, graph: Graph) -> None:
+    """Check the numbers of the network before anything is computed from them; DeployError."""
+    if errors := tuple(numbers(graph)):
+        what = f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}"
+        raise DeployError(what, errors)
 
 
 def _rewritten(graph: Graph) -> Graph:
