@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from toolchain.arrays import Array
 from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.load import family_of, load_chip
@@ -16,7 +15,12 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.deployment import Deployment
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.held_out import held_out
+from toolchain.deployment.inputs import collected, for_quantizer
+from toolchain.deployment.retry import Retry, agreement_of_worst
+from toolchain.deployment.uncalibrated import without_calibration
+from toolchain.deployment.values import input_findings
+from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
     LedgerBuilder,
@@ -24,9 +28,11 @@ from toolchain.fidelity import (
     changes_of,
     diagnostics_of,
     exact_rewrites,
-    measured,
     rounded,
+    rounded_away,
+    silenced,
 )
+from toolchain.fidelity.on_data import graded, on_calibration
 from toolchain.frontends import extract
 from toolchain.frontends.source import as_graph
 from toolchain.ir import Graph
@@ -36,19 +42,24 @@ from toolchain.passes import (
     fold_average_pool,
     fold_gain,
     fold_scale,
+    fold_spike_scale,
     fuse_batch_norm,
+    merge_regions,
     rest_at_zero,
 )
 from toolchain.report import plural
 from toolchain.runs import InputSpikes
+from toolchain.runs.collect import Collected
 
 __all__ = ["deploy", "extract"]
 
 EXACT_PASSES = (
     drop_identities,
+    fold_spike_scale,
     fold_scale,
     fuse_batch_norm,
     fold_average_pool,
+    merge_regions,
     fold_gain,
     rest_at_zero,
     empty_at_once,
@@ -64,11 +75,11 @@ def deploy(
     dt: float | None = None,
     dialect: str | None = None,
     reset: str | None = None,
-    calibration: InputSpikes | None = None,
+    calibration: InputSpikes | Iterable[Any] | None = None,
     quantizer: str | None = None,
     allow: Collection[str] = (),
     options: Options | None = None,
-    placement: Mapping[str, int] | None = None,
+    placement: Mapping[str, int] | Sequence[int] | None = None,
     readout: Mapping[str, Any] | None = None,
 ) -> Deployment:
     """Deploy a trained network to a chip.
@@ -81,9 +92,12 @@ def deploy(
             for estimates, for biases on chips whose slow clock adds them, and for NIR, whose time
             constants are in s.
         dialect, reset: interpretation of a NIR graph; see ``toolchain.frontends.nir``.
-        calibration: spikes (batch, time, *features) for the quantizer, which scales by the states
-            reached on them and measures the agreement of the output spikes. Without it scales
-            come from the weights alone or from random spikes.
+        calibration: spikes for the quantizer, which scales by the states reached on them and
+            measures the agreement of the output spikes: an array or tensor (batch, time,
+            *features); a list of recordings (time, *features), of any length; or a data loader
+            or generator of these, alone or in pairs with labels, which is read once and as far
+            as ``toolchain.runs.collect.MOST_BYTES``. Without it scales come from the weights
+            alone or from random spikes.
         quantizer: name of one of the family's quantizers; by default the first.
         allow: approximations that are accepted, by the names in the refusals;
             ``toolchain.chips.allow`` lists them. Each is reported as a warning and entered in the
@@ -114,22 +128,40 @@ def deploy(
     method = _one_of(family.QUANTIZERS, quantizer)
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
+    deployment = build(graph, family, method, calibration, allow, chosen, sample)
+    warn_of(family.chip.name, deployment.diagnostics, stacklevel=2)
+    return deployment
+
+
+def build(
+    model: Graph,
+    family: Family,
+    method: str,
+    calibration: InputSpikes | Iterable[Any] | Collected | None,
+    allow: Collection[str],
+    options: Options,
+    sample: Any = None,
+) -> Deployment:
+    """Deploy a graph without a Python warning; see ``deploy``, ``method`` is the quantizer."""
+    graph, asked = family.configured(model, options)
+    spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
-    findings += (*_unproven(graph), *family.check_graph(floats))
-    again = partial(deploy, graph, chip, quantizer=quantizer, options=chosen)
-    refused = partial(_refused, family, names, again, calibration)
+    findings += (*asked, *input_findings(family, graph, sample, spikes), *_unproven(graph))
+    findings += family.check_graph(floats)
+    refused = partial(_refused, model, family, names, method, spikes, options)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
-    counts = None if calibration is None else _calibration_counts(family, floats, calibration)
+    counts = None if spikes is None else for_quantizer(family, floats, spikes)
     quantized, scales = family.quantize(floats, counts, method)
     rounding = rounded(floats, quantized, family.decay_note)
-    on_chip = family.lower(quantized, chosen)
+    on_chip = family.lower(quantized, options)
     findings += diagnostics_of(rounding) + scales + on_chip.check()
-    on_chip, unplaced = on_chip.place(chosen)
+    findings += rounded_away(floats, quantized) + silenced(floats, quantized)
+    on_chip, unplaced = on_chip.place(options)
     findings += unplaced
     different = changes_of(found for found in findings if found.rule in family.DIFFERENCES)
     ledger = ledger.add(rounding, different)
@@ -142,7 +174,13 @@ def deploy(
         diagnostics=findings,
         ledger=ledger.build(),
     )
-    return _with_effects(deployment, floats, ledger, calibration)
+    result, ledger = _with_effects(deployment, floats, ledger, spikes)
+    if counts is not None and not any(map(is_error, result.diagnostics)):
+        more = held_out(result, floats, counts, method, options)
+        result = replace(result, diagnostics=(*result.diagnostics, *more))
+    if any(map(is_error, result.diagnostics)):
+        raise refused(result.diagnostics, ledger)
+    return result
 
 
 def _rewritten(graph: Graph) -> Graph:
@@ -164,22 +202,25 @@ def _approximated(
 
 
 def _with_effects(
-    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: InputSpikes | None
-) -> Deployment:
+    deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: Collected | None
+) -> tuple[Deployment, LedgerBuilder]:
     """Return the deployment with the chip's conditions and the effects of calibration spikes."""
     family, quantized = deployment.family, deployment.quantized
     if calibration is None:
         ledger = ledger.add(family.conditions(floats, quantized, None))
-        return replace(deployment, ledger=ledger.build())
-    trace = deployment.trace(calibration)
-    ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-    finding = measured(trace.reference, trace.chip, deployment.lag)
-    return replace(
+        findings = without_calibration(deployment)
+        trace = None
+    else:
+        trace = deployment.trace(calibration)
+        ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
+        findings = on_calibration(floats, quantized, trace, deployment.lag_of_neurons)
+    result = replace(
         deployment,
-        diagnostics=(*deployment.diagnostics, finding),
+        diagnostics=graded((*deployment.diagnostics, *findings)),
         ledger=ledger.build(trace),
-        calibration_activity=trace.chip.activity,
+        calibration_activity=None if trace is None else trace.chip.activity,
     )
+    return result, ledger
 
 
 def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
@@ -189,39 +230,43 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
 
 
 def _refused(
+    graph: Graph,
     family: Family,
     names: tuple[str, ...],
-    again: Callable[..., Deployment],
-    calibration: InputSpikes | None,
+    method: str,
+    calibration: Collected | None,
+    options: Options,
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
 ) -> DeployError:
-    """Return the error with every finding; the line that accepts them is tried when printed.
+    """Return the error with every finding; hints and the last line are tried when printed.
 
     Args:
-        family: of the chip.
+        graph, family, method, calibration, options: arguments of ``build``; the caller may change
+            the calibration meanwhile.
         names: approximations that are accepted already.
-        again: deploys the same network with another ``allow``.
-        calibration: spikes to deploy with, which the caller may change meanwhile.
         findings, ledger: every finding, and the changes so far.
     """
-    errors, own = tuple(filter(is_error, findings)), deepcopy(calibration)
+    own = deepcopy(calibration)
+    retry = Retry(
+        build=partial(build, options=options),
+        graph=graph,
+        family=family,
+        method=method,
+        calibration=own,
+        allow=names,
+    )
+    errors = tuple(retry.advised(finding) for finding in findings if is_error(finding))
 
-    def attempt(allow: Collection[str]) -> float | None:
-        return _agreement(again(calibration=own, allow=allow))
+    def accept(allow: Collection[str]) -> float | None:
+        return agreement_of_worst(build(graph, family, method, own, allow, options))
 
     return DeployError(
         f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}",
         errors,
         ledger.add(changes_of(errors)).build(),
-        lambda: acceptance(errors, names, family.APPROXIMATIONS, attempt),
+        lambda: acceptance(errors, names, family.APPROXIMATIONS, accept),
     )
-
-
-def _agreement(deployment: Deployment) -> float | None:
-    """Return the agreement of output counts on the calibration spikes, of the worst output."""
-    effects = (deployment.ledger[name].effect for name in deployment.quantized.outputs)
-    return min((effect.agreement for effect in effects if effect is not None), default=None)
 
 
 def _unproven(graph: Graph) -> Iterator[Diagnostic]:
@@ -235,14 +280,3 @@ def _unproven(graph: Graph) -> Iterator[Diagnostic]:
                 "did not spike when the Graph was compared with the model, so its threshold "
                 "and its reset were read but not verified",
             )
-
-
-def _calibration_counts(family: Family, graph: Graph, calibration: InputSpikes) -> Array:
-    """Return calibration spikes as counts; ValueError if they have no timestep."""
-    counts = counts_of(family, graph, calibration, "calibration")
-    if not counts.size:
-        raise ValueError(
-            f"calibration has shape {counts.shape}, which has no timestep: give at least one "
-            "sample, or omit calibration="
-        )
-    return counts

@@ -526,6 +526,7 @@ CHIP_HAS = {
 }
 """What a neuron of each family is, whatever was trained; what is not here can be set."""
 REWRITTEN = {"gain", "syn_order", "v_leak", "v_init", "v_reset", "v_threshold", "reset_when"}
+REWRITTEN |= {"spike_scale"}
 """What can be written otherwise exactly; the tests of the passes say when."""
 ASPECTS = {"max_spikes": "spike cap", "alpha_mem": "tau_mem", "alpha_syn": "alpha_syn"}
 

@@ -8,6 +8,7 @@ from toolchain.ir import (
     Add,
     Conv1d,
     Conv2d,
+    ConvTranspose1d,
     Edge,
     Flatten,
     Graph,
@@ -16,6 +17,9 @@ from toolchain.ir import (
     Linear,
     Neuron,
     Output,
+    Pad,
+    Permute,
+    Reshape,
     Scale,
     SumPool2d,
 )
@@ -56,11 +60,15 @@ def test_a_graph_comes_back_as_it_was(graph):
     assert again.provenance == graph.provenance
 
 
-def test_layers_along_one_axis_and_scales_come_back():
+def test_layers_of_every_other_type_come_back():
     one_axis = chain(
         (2, 9),
         conv=Conv1d(weight=np.ones((4, 1, 3)), bias=np.arange(4.0), stride=2, groups=2),
         scale=Scale(scale=np.arange(4.0)[:, None]),
+        up=ConvTranspose1d(weight=np.ones((4, 2, 2)), stride=2, output_padding=1),
+        pad=Pad(before=(0, -1), after=(0, 2)),
+        turn=Permute(axes=(1, 0)),
+        row=Reshape(shape=(5, 4)),
     )
     arrays, data = pack_graph(one_axis)
     assert str(unpack_graph(arrays, json.loads(json.dumps(data)))) == str(one_axis)

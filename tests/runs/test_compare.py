@@ -153,7 +153,9 @@ def test_permutations_tell_what_the_order_of_simultaneous_events_does(speck, ima
 
 
 def test_there_is_no_order_of_events_on_xylo(xylo):
-    with pytest.raises(ValueError, match="xylo_a3 takes no options, got SpeckOptions"):
+    with pytest.raises(
+        ValueError, match="xylo_a3 takes options of type XyloOptions, got SpeckOptions"
+    ):
         xylo.compare(spikes((1, 20, 8)), options=SpeckOptions(permutations=2))
 
 

@@ -23,7 +23,8 @@ from toolchain.ir import (
     Scale,
     SumPool2d,
 )
-from toolchain.runs.interpret import evaluate, interpret
+from toolchain.runs.evaluate import evaluate
+from toolchain.runs.interpret import interpret
 
 
 def run(node, inputs):

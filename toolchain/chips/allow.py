@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from toolchain.chips.rules.findings import C, warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware.chip import SpecBase
-from toolchain.ir import Graph, Neuron
+from toolchain.ir import Graph, Membrane, Neuron
 from toolchain.report import times
 
 __all__ = [
@@ -28,9 +28,13 @@ __all__ = [
     "accepted_names",
     "apply_approximations",
     "as_argument",
+    "each_layer",
     "each_neuron",
     "lift_caps",
 ]
+
+M = TypeVar("M", bound=Membrane)
+"""Kind of the layers that an approximation changes."""
 
 RewriteResult: TypeAlias = tuple[Graph, tuple[Diagnostic, ...]]
 """The graph after a rewrite, and its findings."""
@@ -46,6 +50,7 @@ NAMES = {
     "v_init->zero": "membranes start at 0",
     "no_synapse->fastest_synapse": "input passes through the fastest synapse that the chip has",
     "no_leak->slowest_leak": "a state decays with the slowest leak that the chip has",
+    "fast_leak->fastest_leak": "a state decays with the fastest leak that the chip has",
     "exponential_leak->linear_leak": "a membrane loses a constant amount per timestep, down to 0",
     "linear_bias->neuron_bias": "a linear layer's bias is added to the membrane, not the synapse",
     "delays->hops": "spikes arrive with the delay of the hops between layers",
@@ -119,16 +124,27 @@ def apply_approximations(
 def each_neuron(
     graph: Graph, rule: str, change: Callable[[str, Neuron], tuple[str | list[str], Neuron] | None]
 ) -> RewriteResult:
-    """Change the neurons of ``graph`` layer by layer, with one warning for each message.
+    """Change the neurons of ``graph`` layer by layer; see ``each_layer``."""
+    return each_layer(Neuron, graph, rule, change)
+
+
+def each_layer(
+    kind: type[M],
+    graph: Graph,
+    rule: str,
+    change: Callable[[str, M], tuple[str | list[str], M] | None],
+) -> RewriteResult:
+    """Change the layers of one kind in ``graph``, with one warning for each message.
 
     Args:
+        kind: of the nodes.
         graph: the graph to approximate.
         rule: name of the approximation.
         change: takes name and node of a layer; returns a message (or several) that describes the
             change and the new node, or None if nothing changes.
     """
-    changed, findings = dict[str, Neuron](), list[Diagnostic]()
-    for name, node in graph.of(Neuron).items():
+    changed, findings = dict[str, Membrane](), list[Diagnostic]()
+    for name, node in graph.of(kind).items():
         if (result := change(name, node)) is not None:
             text, changed[name] = result
             messages = [text] if isinstance(text, str) else text

@@ -21,7 +21,7 @@ from toolchain.arrays import Array, Shape
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
-from toolchain.hardware import SpecBase
+from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
@@ -234,6 +234,17 @@ class Family(Protocol):
         """Specification of the chip."""
         ...
 
+    def configured(self, graph: Graph, options: Options) -> tuple[Graph, tuple[Diagnostic, ...]]:
+        """Return the network that ``options`` ask for, and findings on what differs from ``graph``.
+
+        The trained network that the chip is compared with is this one.
+
+        Raises:
+            ValueError: options that this network cannot have.
+        """
+        del options
+        return graph, ()
+
     @abstractmethod
     def shape(self, graph: Graph) -> Graph:
         """Rewrite a float graph into the family's layers without changing its results."""
@@ -317,6 +328,10 @@ class Family(Protocol):
         """Return the delay of the chip's output relative to the graph, in timesteps."""
         lags = self.lags(graph)
         return max((lags[name] for name in graph.outputs), default=0)
+
+    def input_limit(self) -> Quantity | None:
+        """Return the most spikes of one channel in one timestep; None if the chip has no limit."""
+        return None
 
     def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
         """Convert event arrays to counts (batch, time, *shape) in timesteps of ``dt`` s.

@@ -17,7 +17,7 @@ from toolchain.chips.contract import Family, OnChip, Options, Resource, Session,
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
-from toolchain.hardware import SpecBase
+from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
@@ -61,6 +61,8 @@ class Functions(Generic[P, C]):
     session: Callable[[P], Session] | None = None
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
+    input_limit: Callable[[C], Quantity] | None = None
+    configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
 
 
 def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
@@ -194,6 +196,11 @@ class FamilyOf(Family, Generic[P, C]):
     def functions(self) -> Functions[P, C]:
         """Return the table of the family's functions."""
 
+    def configured(self, graph: Graph, options: Options) -> tuple[Graph, Diagnostics]:
+        """Implement ``Family.configured``."""
+        configure = self.functions().configured
+        return (graph, ()) if configure is None else configure(graph, options)
+
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""
         return self.functions().shape(graph)
@@ -236,6 +243,11 @@ class FamilyOf(Family, Generic[P, C]):
     def lag(self, graph: Graph) -> int:
         """Implement ``Family.lag``."""
         return self.functions().lag(graph)
+
+    def input_limit(self) -> Quantity | None:
+        """Implement ``Family.input_limit``."""
+        limit = self.functions().input_limit
+        return None if limit is None else limit(self.chip)
 
     def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
         """Implement ``Family.counts``."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,21 @@ from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
-from toolchain.deployment.inputs import counts_of
+from toolchain.deployment.inputs import collected, counts_of, some_steps
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.deployment.values import check_counts
+from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
-from toolchain.ir import Graph
+from toolchain.ir import Graph, MembraneReadout
 from toolchain.report import Described, Sheet, Text, plain
 from toolchain.runs import Activity, InputSpikes, Recording
+from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison, compare
 from toolchain.runs.interpret import interpret
+from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
 from toolchain.runs.spikes import are_events
 
 __all__ = ["Deployment"]
@@ -86,8 +91,28 @@ class Deployment(Described, Parts):
 
     @property
     def lag(self) -> int:
-        """Timesteps by which the chip's output is later than the reference's."""
+        """Timesteps by which the chip's output is later than the reference's.
+
+        Of several outputs, the largest of ``lags``.
+        """
         return self.family.lag(self.quantized)
+
+    @property
+    def lags(self) -> dict[str, int]:
+        """Timesteps by which each output is later than the reference's, by its name."""
+        names = self.quantized.output_names
+        if len(names) == 1:
+            return dict.fromkeys(names, self.lag)
+        return output_lags(self.quantized, self.family.lags(self.quantized))
+
+    @property
+    def lag_of_neurons(self) -> Array:
+        """The lag of each output neuron, (outputs,), in the order of ``Recording.spikes``."""
+        size = sum(prod(self.quantized.shape(name)) for name in output_signals(self.quantized))
+        found: Array = np.zeros((1, 1, size), int)
+        for name, part in outputs_by_name(self.quantized, found).items():
+            part[:] = self.lags[name]
+        return np.asarray(found[0, 0])
 
     def simulate(
         self,
@@ -107,12 +132,16 @@ class Deployment(Described, Parts):
             timing: ``"event"`` processes events one by one, on chips that do so.
 
         Returns:
-            A Recording in integers, ``spikes`` (batch, time, outputs).
+            A Recording in integers: ``spikes`` (batch, time, outputs), and each output of the
+            network by name in ``outputs``.
 
         Raises:
             ValueError: spikes of another shape or kind; the message gives both.
         """
-        return self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
+        run = self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
+        if run.readout is not None:
+            run = replace(run, readout_unit=self._readout_unit())
+        return replace(run, outputs=outputs_by_name(self.quantized, run.output_values))
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.
@@ -120,12 +149,12 @@ class Deployment(Described, Parts):
         Event arrays become counts per timestep.
         """
         counts = self._counts(spikes, self.graph)
-        return _flat_output(interpret(self.graph, counts, record=record))
+        return _flat_output(interpret(self.graph, counts, record=record), self.graph)
 
     def reference_quantized(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the quantized graph's output: its integers, in float64 arithmetic."""
         counts = self._counts(spikes, self.quantized)
-        return _flat_output(interpret(self.quantized, counts, record=record))
+        return _flat_output(interpret(self.quantized, counts, record=record), self.quantized)
 
     def compare(
         self,
@@ -148,7 +177,8 @@ class Deployment(Described, Parts):
             ValueError: spikes of another shape, or options that the chip does not have.
         """
         chosen = merge_options(self.family, options, {"permutations": permutations})
-        counts, given = self._counts(spikes, self.graph), self._for_chip(spikes)
+        counts = some_steps(self._counts(spikes, self.graph), "spikes")
+        given = self._for_chip(spikes)
         runs = {
             "reference": self.reference(counts, record=True),
             "quantized": self.reference_quantized(counts, record=True),
@@ -160,22 +190,31 @@ class Deployment(Described, Parts):
             runs,
             outputs=self.quantized.outputs,
             lags=self.family.lags(self.quantized),
-            lag=self.lag,
+            lag=self.lag_of_neurons,
             orders=self.on_chip.order_spread(given, chosen),
         )
 
-    def trace(self, spikes: InputSpikes) -> Trace:
-        """Run ``spikes`` through every layer, on the chip and in the trained network."""
+    def trace(self, spikes: InputSpikes | Collected) -> Trace:
+        """Run ``spikes`` through every layer, on the chip and in the trained network.
+
+        Unlike ``simulate`` it takes recordings of different length.
+        """
         chip = partial(self.simulate, record=True)
         return trace(
             self.graph,
             self.quantized,
-            self._counts(spikes, self.graph),
+            collected(self.family, self.graph, spikes, "spikes").groups,
             reference=partial(self.reference, record=True),
             chip=chip,
             one_by_one=partial(chip, timing="event") if self._takes_events else None,
             lags=self.family.lags(self.quantized),
         )
+
+    def _readout_unit(self) -> Array:
+        """Return the value of one integer of each output neuron in the trained network's unit."""
+        nodes = self.quantized.of(MembraneReadout)
+        units = [np.broadcast_to(nodes[n].v_scale, nodes[n].shape) for n in self.quantized.outputs]
+        return np.concatenate([unit.ravel() for unit in units])
 
     @property
     def _takes_events(self) -> bool:
@@ -190,7 +229,9 @@ class Deployment(Described, Parts):
         """Return ``spikes`` for the chip: events unchanged, counts in the shape of its input."""
         if are_events(spikes) and self._takes_events:
             return spikes
-        return self._counts(spikes, self.quantized)
+        counts = self._counts(spikes, self.quantized)
+        check_counts(counts, "spikes", self.family)
+        return counts
 
     def estimate(
         self,
@@ -225,7 +266,9 @@ class Deployment(Described, Parts):
         """
         counted = self._activity_of(spikes, rates, steps, recording, activity)
         chip = None if overlay is None else load_chip(self.chip.name, overlay=overlay)
-        return self.on_chip.cost(counted, clock_hz, modes or {}, chip)
+        estimate = self.on_chip.cost(counted, clock_hz, modes or {}, chip)
+        found = of_activity(counted, self.quantized.outputs, self.diagnostics)
+        return replace(estimate, warnings=() if rates is not None else found)
 
     def _activity_of(
         self,
@@ -241,12 +284,19 @@ class Deployment(Described, Parts):
         if len(given) > 1:
             raise ValueError("give only one of spikes, rates, recording and activity")
         if spikes is not None:
+            some_steps(self._counts(spikes, self.graph), "spikes")
             return self.on_chip.activity(self._for_chip(spikes))
         if rates is not None:
             if steps is None:
                 raise ValueError("rates need steps, the timesteps of one inference")
+            if plain(steps) == 0:
+                raise ValueError("steps is 0: one inference has at least one timestep")
             return self.on_chip.activity_at(self._all_rates(rates), plain(steps))
         if recording is not None:
+            if not recording.spikes.size:
+                raise ValueError(
+                    f"the recording has shape {recording.spikes.shape}, which has no timestep"
+                )
             if recording.activity is None:
                 raise ValueError("the recording has no counts: simulate with record=True and a dt")
             return recording.activity
@@ -329,13 +379,14 @@ def _check_kind(name: str, value: Any, kind: type) -> None:
         raise ValueError(f"{name} must be of {kind.__name__}, got {type(value).__name__}")
 
 
-def _flat_output(recording: Recording) -> Recording:
-    """Return the recording with its outputs as (batch, time, outputs)."""
+def _flat_output(recording: Recording, graph: Graph) -> Recording:
+    """Return the recording with its outputs as (batch, time, outputs); membranes as readout."""
     spikes = recording.spikes
-    return Recording(
-        spikes=spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:]))),
-        layers=recording.layers,
-        saturations=recording.saturations,
-        dt=recording.dt,
-        activity=recording.activity,
-    )
+    flat = spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
+    if not _reads_membranes(graph):
+        return replace(recording, spikes=flat)
+    return replace(recording, spikes=np.zeros_like(flat), readout=flat)
+
+
+def _reads_membranes(graph: Graph) -> bool:
+    return all(isinstance(graph[name], MembraneReadout) for name in graph.outputs)

@@ -71,6 +71,7 @@ class LedgerBuilder:
             provenance=_provenance(self.graph, self.chip),
             samples=None if trace is None else trace.samples,
             steps=None if trace is None else trace.steps,
+            fewest_steps=None if trace is None else trace.fewest_steps,
         )
 
 

@@ -26,11 +26,16 @@ from toolchain.ir import (
     BatchNorm,
     Conv1d,
     Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
     Flatten,
     Graph,
     Identity,
     Linear,
     Node,
+    Pad,
+    Permute,
+    Reshape,
     Scale,
     Sensor,
     SumPool2d,
@@ -39,12 +44,15 @@ from toolchain.passes.unroll import UNROLLED
 
 __all__ = ["accepted", "exact_rewrites"]
 
-MULTIPLIED = (Linear, Conv1d, Conv2d, Scale, SumPool2d)
+MULTIPLIED = (Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Scale, SumPool2d)
 """Layers that a product of weights can replace."""
 LEFT_OUT = {
     Identity: "no effect at inference",
     Flatten: "only changes addresses",
     BatchNorm: "in the weights before it",
+    Pad: "in the adjacent weights",
+    Permute: "only changes addresses",
+    Reshape: "only changes addresses",
 }
 """Notes on layers that the chip's layers do not need."""
 FOLDED = {
@@ -56,6 +64,12 @@ FOLDED = {
     "v_reset": "by a shift of all potentials",
     "v_threshold": "by a shift of all potentials",
     "v_min": "by a shift of all potentials",
+    "stride": "of one convolution with the layers around it",
+    "padding": "of one convolution with the layers around it",
+    "dilation": "of one convolution with the layers around it",
+    "groups": "of one convolution with the layers around it",
+    "output_padding": "of one convolution with the layers around it",
+    "spike_scale": "in the weights that read the spikes",
     "reset_when": "a reset before the next input has the same result",
 }
 """Notes on fields that were rewritten exactly."""
@@ -112,6 +126,9 @@ def _why_left_out(node: Node, after: Graph) -> str:
 
 def _reweighted(node: Node, other: Node) -> Change:
     """Return the change of weights: in shape, by factors, or by other weights."""
+    if isinstance(node, (ConvTranspose1d, ConvTranspose2d)) or isinstance(other, Conv1d):
+        note = "multiplied by those of adjacent layers"
+        return Change(what="weights", fidelity=Fidelity.EXACT, note=note)
     if isinstance(node, Conv1d):
         node = Linear(weight=node.weight.reshape(len(node.weight), -1))
     assert isinstance(node, WEIGHTS)

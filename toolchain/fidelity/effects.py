@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -13,6 +13,7 @@ from toolchain.fidelity.ledger import Effect
 from toolchain.ir import Graph, Neuron
 from toolchain.report import Brief
 from toolchain.runs.activity import Activity, mean_activity
+from toolchain.runs.agreement import AgreementTally
 from toolchain.runs.recording import LayerRecord, Recording, aligned
 
 __all__ = ["Trace", "trace"]
@@ -29,8 +30,11 @@ class Trace(Brief):
 
     Attributes:
         effects: effect by layer, the input among them.
-        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip.
-        samples, steps: number of samples, and of timesteps in each.
+        reference, chip: outputs, (batch, time, outputs), saturations, and activity of the chip;
+            a readout is in the unit of the trained network.
+        samples, steps: number of samples, and of timesteps in the longest. The outputs of shorter
+            ones have no spikes after their end.
+        fewest_steps: number of timesteps in the shortest, if lengths differ.
 
     >>> outputs = Recording(spikes=np.ones((2, 5, 1)))
     >>> effect = Effect(trained=10, chip=10, agreement=1.0, trained_most=1, chip_most=1)
@@ -45,12 +49,13 @@ class Trace(Brief):
     chip: Recording
     samples: int
     steps: int
+    fewest_steps: int | None = None
 
 
 def trace(
     graph: Graph,
     quantized: Graph,
-    spikes: Array,
+    spikes: Array | Sequence[Array],
     *,
     reference: RunFunction,
     chip: RunFunction,
@@ -62,7 +67,7 @@ def trace(
     Args:
         graph: the trained network.
         quantized: in the chip's integers; its thresholds are those of the chip.
-        spikes: (batch, time, *input shape) counts.
+        spikes: (batch, time, *input shape) counts; or several such arrays of different length.
         reference: runs the trained network, recording all layers.
         chip: runs the chip, recording all layers.
         one_by_one: runs the chip with events handled one by one; None if it has no such timing.
@@ -89,13 +94,14 @@ def trace(
     """
     layers = quantized.of(Neuron)
     tallies = {name: _Tally(name, node, lags.get(name, 0)) for name, node in layers.items()}
+    lag = max((lags.get(name, 0) for name in quantized.outputs), default=0)
     outputs: tuple[list[Array], list[Array]] = [], []
+    read: tuple[list[Array], list[Array]] = [], []
     busy: list[tuple[Activity, int]] = []
-    samples, steps = spikes.shape[:2]
-    states = steps * sum(prod(graph.shape(name)) for name in layers)
-    size = max(1, MOST // max(1, states))
-    for start in range(0, max(1, samples), size):
-        part = spikes[start : start + size]
+    groups = [spikes] if isinstance(spikes, np.ndarray) else spikes
+    lengths = [group.shape[1] for group in groups]
+    neurons = sum(prod(graph.shape(name)) for name in layers)
+    for part in (part for group in groups for part in _parts(group, neurons)):
         trained, simulated = reference(part), chip(part)
         singly = None if one_by_one is None else one_by_one(part)
         for name, tally in tallies.items():
@@ -104,24 +110,54 @@ def trace(
             )
         outputs[0].append(trained.spikes)
         outputs[1].append(simulated.spikes)
+        if simulated.readout is not None:
+            read[0].append(trained.output_values)
+            read[1].append(simulated.output_values)
         if simulated.activity is not None:
             busy.append((simulated.activity, len(part)))
-    effects = {graph.input: _input(spikes)} | {n: t.effect() for n, t in tallies.items()}
+    effects = {graph.input: _input(groups)} | {n: t.effect() for n, t in tallies.items()}
     return Trace(
         effects=effects,
-        reference=Recording(spikes=np.concatenate(outputs[0])),
+        reference=Recording(
+            spikes=_padded(outputs[0], lag), readout=_padded(read[0], lag) if read[0] else None
+        ),
         chip=Recording(
-            spikes=np.concatenate(outputs[1]),
+            spikes=_padded(outputs[1], -lag),
+            readout=_padded(read[1], -lag) if read[1] else None,
             saturations={name: effects[name].saturations for name in tallies},
             activity=mean_activity(busy),
         ),
-        samples=samples,
-        steps=steps,
+        samples=sum(len(group) for group in groups),
+        steps=max(lengths),
+        fewest_steps=min(lengths) if min(lengths) < max(lengths) else None,
     )
 
 
-def _input(spikes: Array) -> Effect:
-    total, most = round(float(spikes.sum())), round(float(spikes.max(initial=0)))
+def _parts(group: Array, neurons: int) -> Iterator[Array]:
+    """Yield samples of one length, so many at a time that ``MOST`` holds."""
+    size = max(1, MOST // max(1, neurons * group.shape[1]))
+    yield from (group[start : start + size] for start in range(0, max(1, len(group)), size))
+
+
+def _padded(parts: Sequence[Array], late: int) -> Array:
+    """Return output spikes of runs of different length in one array, with 0 after each end.
+
+    Args:
+        parts: (batch, time, outputs).
+        late: timesteps by which the spikes to compare with are later; as many are cleared at the
+            end of the shorter runs, since a comparison omits the steps that one of them lacks.
+    """
+    steps = max(part.shape[1] for part in parts)
+    padded = []
+    for part in parts:
+        kept = part if part.shape[1] == steps else part[:, : part.shape[1] - max(0, late)]
+        padded.append(np.pad(kept, ((0, 0), (0, steps - kept.shape[1]), (0, 0))))
+    return np.concatenate(padded)
+
+
+def _input(groups: Sequence[Array]) -> Effect:
+    total = round(sum(float(group.sum()) for group in groups))
+    most = max(round(float(group.max(initial=0))) for group in groups)
     return Effect(trained=total, chip=total, agreement=1.0, trained_most=most, chip_most=most)
 
 
@@ -132,8 +168,7 @@ class _Tally:
     name: str
     node: Neuron
     lag: int
-    apart: float = 0.0
-    larger: float = 0.0
+    counts: AgreementTally = field(default_factory=AgreementTally)
     singly: list[float] = field(default_factory=lambda: [0.0, 0.0])
     one_by_one: bool = False
     so_far: Effect = field(
@@ -147,8 +182,7 @@ class _Tally:
         record = chip.layers[self.name]
         wanted, got = aligned(_flat(trained.spikes), _flat(record.spikes), self.lag)
         n, m = wanted.sum(axis=1), got.sum(axis=1)
-        self.apart += float(np.abs(n - m).sum())
-        self.larger += float(np.maximum(n, m).sum())
+        self.counts.add(n, m)
         if singly is not None:
             self._add_singly(_flat(record.spikes), _flat(singly.spikes))
         v, fired = _flat(record.v_mem), _flat(record.spikes) > 0
@@ -175,9 +209,11 @@ class _Tally:
 
     def effect(self) -> Effect:
         """Return the effect of all samples that were added."""
+        found = self.counts.agreement()
         return replace(
             self.so_far,
-            agreement=_agreement(self.apart, self.larger),
+            agreement=found.value,
+            interval=found.interval,
             one_by_one=_agreement(*self.singly) if self.one_by_one else None,
         )
 

@@ -42,9 +42,9 @@ from toolchain.report import (
     percent,
     plain,
     plural,
-    share,
     shown,
 )
+from toolchain.runs.agreement import agreement_text
 
 __all__ = [
     "UNCHECKED",
@@ -69,6 +69,8 @@ class Ledger(Described):
         provenance: where the network came from and how it was read: framework and version, what
             was assumed or inferred, what was left out, the self-check; and ``dt``.
         samples, steps: of the calibration; None without.
+        fewest_steps: of the shortest calibration sample, if lengths differ; ``steps`` is then that
+            of the longest.
 
     >>> change = Change(what="tau_mem", fidelity=Fidelity.APPROXIMATED, before=10.0, after=7.49)
     >>> ledger = Ledger(
@@ -85,6 +87,7 @@ class Ledger(Described):
     provenance: Mapping[str, str]
     samples: int | None = None
     steps: int | None = None
+    fewest_steps: int | None = None
 
     def __post_init__(self) -> None:
         """Freeze the provenance."""
@@ -115,6 +118,7 @@ class Ledger(Described):
             "fidelity": self.fidelity.value,
             "samples": self.samples,
             "steps": self.steps,
+            **({} if self.fewest_steps is None else {"fewest_steps": self.fewest_steps}),
             "provenance": dict(self.provenance),
             "layers": plain([entry_data(entry) for entry in self.entries]),
         }
@@ -132,6 +136,7 @@ class Ledger(Described):
             provenance={text(k): text(v) for k, v in data["provenance"].items()},
             samples=number(data["samples"], int),
             steps=number(data["steps"], int),
+            fewest_steps=number(data.get("fewest_steps"), int),
         )
 
     def sheet(self, *, brief: bool = False) -> Sheet:
@@ -163,7 +168,8 @@ class Ledger(Described):
         """Return the size of the calibration, for the title."""
         if self.samples is None:
             return ""
-        return f", {plural(self.samples, 'sample')} of {count(self.steps or 0)} steps"
+        least = "" if self.fewest_steps is None else f"{count(self.fewest_steps)} to "
+        return f", {plural(self.samples, 'sample')} of {least}{count(self.steps or 0)} steps"
 
     def __repr__(self) -> str:
         """Return chip, number of layers and weakest fidelity."""
@@ -191,11 +197,13 @@ def _lines(entry: Entry) -> Iterator[str]:
         yield f"{change}" if exact else f"{change} [{change.fidelity.value.replace('_', ' ')}]"
     if entry.effect is not None and entry.kind != "Input":
         trained, chip, agreement = _effect(entry.effect)
-        yield f"spikes: {trained} as trained, {chip} on the chip; counts agree to {agreement}"
+        yield f"spikes: {trained} as trained, {chip} on the chip; agreement {agreement}"
 
 
 def _brief_row(entry: Entry, measured: bool) -> tuple[str, ...]:
     effect = _effect(entry.effect) if measured else ()
+    if measured and entry.kind == "Input":  # the same spikes for both
+        effect = (*effect[:2], "")
     return entry.layer, entry.fidelity.value, ", ".join(_brief_changes(entry)), *effect
 
 
@@ -215,4 +223,5 @@ def _brief_changes(entry: Entry) -> Iterator[str]:
 def _effect(effect: Effect | None) -> tuple[str, str, str]:
     if effect is None:
         return "", "", ""
-    return count(effect.trained), count(effect.chip), share(effect.agreement)
+    agreement = agreement_text(effect.agreement, effect.interval)
+    return count(effect.trained), count(effect.chip), agreement

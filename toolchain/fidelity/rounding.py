@@ -21,7 +21,7 @@ from toolchain.fidelity.fields import (
     value_of,
 )
 from toolchain.fidelity.ledger import Change, Changes, Fidelity
-from toolchain.ir import Conv2d, Graph, Linear, Membrane, Neuron, Node
+from toolchain.ir import Conv2d, Graph, Linear, Membrane, MembraneReadout, Neuron, Node
 from toolchain.passes.weights import weights_of
 
 __all__ = ["rounded"]
@@ -57,22 +57,35 @@ def rounded(before: Graph, after: Graph, decay_note: DecayNote | None = None) ->
             yield from _weights(node, other, _smallest_threshold(after, name))
             compared = {"weight", "bias"}
         if isinstance(node, Membrane) and isinstance(other, Membrane):
-            for field in DECAYS:
-                old, new = getattr(node, field), getattr(other, field)
-                if old is None or new is None:
-                    continue
-                compared.add(field)
-                if not np.allclose(old, new, rtol=1e-6, atol=0):
-                    yield tau_change(field, old, new, before.dt, decay_note)
+            compared |= {field for field in DECAYS if _both(node, other, field)}
+            yield from _decays(node, other, before.dt, decay_note)
         if isinstance(node, Neuron) and isinstance(other, Neuron):
             yield _threshold(node, other, _drive(before, after, name))
             yield from _potentials(node, other)
             compared |= {*POTENTIALS}
+        if isinstance(node, MembraneReadout) and isinstance(other, MembraneReadout):
+            yield from _readout(node, other)
+            compared |= {*POTENTIALS, "v_scale"}
         for field in differing(node, other):
             if field not in compared:
                 yield field_change(field, node, other, Fidelity.APPROXIMATED)
 
     return by_layer(before, one)
+
+
+def _both(node: Membrane, other: Membrane, field: str) -> bool:
+    return getattr(node, field) is not None and getattr(other, field) is not None
+
+
+def _decays(
+    node: Membrane, other: Membrane, dt: float | None, note: DecayNote | None
+) -> Iterator[Change]:
+    """Yield the changes of time constants."""
+    for field in DECAYS:
+        if _both(node, other, field):
+            old, new = getattr(node, field), getattr(other, field)
+            if not np.allclose(old, new, rtol=1e-6, atol=0):
+                yield tau_change(field, old, new, dt, note)
 
 
 def _weights(
@@ -144,6 +157,22 @@ def _potentials(node: Neuron, other: Neuron) -> Iterator[Change]:
         if field == "reset_amount" and np.array_equal(new, other.v_threshold):
             continue  # its change is that of the threshold
         yield _potential(field, old, new, scale, node.v_threshold)
+
+
+def _readout(node: MembraneReadout, other: MembraneReadout) -> Iterator[Change]:
+    """Yield the scale of a membrane that is read out, and the change of its bias."""
+    scale = node.v_scale / other.v_scale
+    steps = float(scale.min())
+    if steps != 1:
+        yield Change(
+            what="readout",
+            fidelity=Fidelity.EXACT,
+            before="1 unit",
+            after=steps,
+            unit="integers",
+        )
+    if np.any(node.bias) or np.any(other.bias):
+        yield _potential("bias", node.bias, other.bias, scale)
 
 
 def _potential(

@@ -189,8 +189,26 @@ class Graph(Described):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of the nodes that feed an Output."""
-        return tuple(self.before(name) for name in self.of(Output))
+        """The names of the nodes that feed an Output, in the order of the network's outputs."""
+        return tuple(self.before(name) for name in self.output_nodes)
+
+    @property
+    def output_nodes(self) -> tuple[str, ...]:
+        """The names of the Output nodes, in the order of the network's outputs."""
+        nodes = self.of(Output)
+        return tuple(sorted(nodes, key=lambda name: nodes[name].index))
+
+    @property
+    def output_names(self) -> dict[str, str]:
+        """The Output node of each output by name: its label, or the name of the node before it.
+
+        Where that name is in use, it has the name of its Output node.
+        """
+        nodes, names = self.of(Output), dict[str, str]()
+        for output in self.output_nodes:
+            name = nodes[output].label or self.before(output)
+            names[output if name in names else name] = output
+        return names
 
     @property
     def recurrent(self) -> bool:
@@ -348,10 +366,16 @@ class Graph(Described):
             raise GraphError(f"more than one Input: {', '.join(self.of(Input))}")
         for name in order:
             self._verify_fan_in(name)
+        self._verify_labels()
         lost = set(order) - {self.input} - nx.descendants(self._net, self.input)
         if lost:
             raise GraphError(f"not reached from the input: {', '.join(sorted(lost))}")
         return self._infer_shapes(order)
+
+    def _verify_labels(self) -> None:
+        labels = [node.label for node in self.of(Output).values() if node.label]
+        if len({*labels}) < len(labels):
+            raise GraphError(f"outputs need labels that differ, got {', '.join(sorted(labels))}")
 
     def _verify_fan_in(self, name: str) -> None:
         node, found = self[name], self._net.in_degree(name)

@@ -9,9 +9,7 @@ quantized.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,18 +19,13 @@ from toolchain.report import Brief
 
 __all__ = [
     "Add",
-    "AvgPool2d",
     "BatchNorm",
-    "Conv1d",
-    "Conv2d",
-    "Flatten",
     "Identity",
     "Input",
     "Linear",
     "Node",
     "Output",
     "Scale",
-    "SumPool2d",
 ]
 
 
@@ -82,11 +75,6 @@ def _frozen(what: str, value: object) -> Array:
     return array
 
 
-def _pair(value: int | Sequence[int]) -> tuple[int, int]:
-    first, second = (value, value) if isinstance(value, int) else value
-    return int(first), int(second)
-
-
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Input(Node):
     """The input of the network: non-negative integer spike counts of ``shape`` a timestep.
@@ -107,7 +95,19 @@ class Output(Node):
     >>> fc = Linear(weight=[[1.0, -1.0]])
     >>> Graph.chain({"input": Input(shape=(2,)), "fc": fc, "output": Output()}).outputs
     ('fc',)
+
+    Attributes:
+        label: name of the output in the user's network; empty for the name of the node.
+        index: position among several outputs.
     """
+
+    label: str = ""
+    index: int = 0
+
+    def parameters(self) -> dict[str, Any]:
+        """Return label and index where they are given."""
+        given = {"label": self.label, "index": self.index}
+        return {name: value for name, value in given.items() if value}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
@@ -136,19 +136,6 @@ class Add(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
-class Flatten(Node):
-    """All features on one axis, in C order (channel, then row, then column).
-
-    >>> Flatten().output_shape((8, 4, 4))
-    (128,)
-    """
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``(prod(input_shape),)``."""
-        return (prod(input_shape),)
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Linear(Node):
     """``y = W x + b``.
 
@@ -170,7 +157,7 @@ class Linear(Node):
         Node.__post_init__(self)
         if self.weight.ndim != 2:
             raise ValueError(f"Linear.weight is (outputs, inputs), got shape {self.weight.shape}")
-        _check_bias(self, self.weight.shape[0])
+        check_bias("Linear", self.bias, self.weight.shape[0])
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return ``(outputs,)``; the input must be ``(inputs,)``."""
@@ -179,12 +166,10 @@ class Linear(Node):
         return (self.weight.shape[0],)
 
 
-def _check_bias(node: Linear | Conv1d | Conv2d, outputs: int) -> None:
-    if node.bias is not None and node.bias.shape != (outputs,):
-        raise ValueError(
-            f"{type(node).__name__}.bias has shape {node.bias.shape}, its weight has {outputs} "
-            "outputs"
-        )
+def check_bias(kind: str, bias: Array | None, outputs: int) -> None:
+    """Raise ValueError unless there is one bias for each of ``outputs``, or none."""
+    if bias is not None and bias.shape != (outputs,):
+        raise ValueError(f"{kind}.bias has shape {bias.shape}, its weight has {outputs} outputs")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
@@ -215,167 +200,6 @@ class Scale(Node):
                 f"{input_shape}"
             )
         return input_shape
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
-class Conv1d(Node):
-    """Cross-correlation with zero padding, as ``torch.nn.Conv1d`` computes it.
-
-    Attributes:
-        weight: (out_channels, in_channels / groups, kernel).
-        bias: (out_channels,) added every timestep, or None.
-        stride, padding, dilation, groups: as in torch.
-
-    >>> import numpy as np
-    >>> Conv1d(weight=np.ones((4, 2, 3)), padding=1).output_shape((2, 10))
-    (4, 10)
-    """
-
-    weight: Array
-    bias: Array | None = None
-    stride: int = 1
-    padding: int = 0
-    dilation: int = 1
-    groups: int = 1
-    ARRAYS: ClassVar[tuple[str, ...]] = ("weight", "bias")
-
-    def __post_init__(self) -> None:
-        """Check shapes."""
-        Node.__post_init__(self)
-        if self.weight.ndim != 3:
-            raise ValueError(
-                f"Conv1d.weight is (out, in / groups, kernel), got shape {self.weight.shape}"
-            )
-        if self.groups < 1 or self.weight.shape[0] % self.groups:
-            raise ValueError(
-                f"Conv1d: {self.weight.shape[0]} channels cannot be divided into {self.groups} "
-                "groups"
-            )
-        if min(self.stride, self.dilation) < 1 or self.padding < 0:
-            raise ValueError("Conv1d: stride and dilation must be >= 1, padding >= 0")
-        _check_bias(self, self.weight.shape[0])
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``(out_channels, length)``."""
-        outputs, inputs, kernel = self.weight.shape
-        wanted = inputs * self.groups
-        if len(input_shape) != 2 or input_shape[0] != wanted:
-            raise ValueError(f"Conv1d takes shape ({wanted}, length), got {input_shape}")
-        padded = input_shape[1] + 2 * self.padding
-        length = (padded - self.dilation * (kernel - 1) - 1) // self.stride + 1
-        if length < 1:
-            raise ValueError(f"Conv1d: a kernel of {kernel} is larger than the input {input_shape}")
-        return (outputs, length)
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
-class Conv2d(Node):
-    """Cross-correlation with zero padding, as ``torch.nn.Conv2d`` computes it.
-
-    Attributes:
-        weight: (out_channels, in_channels / groups, kernel_y, kernel_x).
-        bias: (out_channels,) added every timestep, or None.
-        stride, padding, dilation: (y, x).
-
-    >>> import numpy as np
-    >>> Conv2d(weight=np.ones((8, 2, 3, 3)), stride=2, padding=1).output_shape((2, 16, 16))
-    (8, 8, 8)
-    """
-
-    weight: Array
-    bias: Array | None = None
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-    ARRAYS: ClassVar[tuple[str, ...]] = ("weight", "bias")
-
-    def __post_init__(self) -> None:
-        """Check shapes."""
-        Node.__post_init__(self)
-        for name in ("stride", "padding", "dilation"):
-            object.__setattr__(self, name, _pair(getattr(self, name)))
-        if self.weight.ndim != 4:
-            raise ValueError(
-                f"Conv2d.weight is (out, in / groups, y, x), got shape {self.weight.shape}"
-            )
-        if self.groups < 1 or self.weight.shape[0] % self.groups:
-            raise ValueError(
-                f"Conv2d: {self.weight.shape[0]} channels cannot be divided into {self.groups} "
-                "groups"
-            )
-        if min(*self.stride, *self.dilation) < 1 or min(self.padding) < 0:
-            raise ValueError("Conv2d: stride and dilation must be >= 1, padding >= 0")
-        _check_bias(self, self.weight.shape[0])
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``(out_channels, height, width)``."""
-        wanted = self.weight.shape[1] * self.groups
-        if len(input_shape) != 3 or input_shape[0] != wanted:
-            raise ValueError(f"Conv2d takes shape ({wanted}, height, width), got {input_shape}")
-        size = tuple(
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
-            for n, k, s, p, d in zip(
-                input_shape[1:],
-                self.weight.shape[2:],
-                self.stride,
-                self.padding,
-                self.dilation,
-                strict=True,
-            )
-        )
-        if min(size) < 1:
-            kernel = self.weight.shape[2:]
-            raise ValueError(f"Conv2d: a kernel of {kernel} is larger than the input {input_shape}")
-        return (self.weight.shape[0], *size)
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
-class SumPool2d(Node):
-    """The sum of each ``kernel`` window; rows and columns beyond the last full window are omitted.
-
-    Attributes:
-        kernel, stride: (y, x).
-
-    >>> SumPool2d(kernel=2, stride=2).output_shape((8, 15, 15))
-    (8, 7, 7)
-    """
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-
-    def __post_init__(self) -> None:
-        """Check sizes."""
-        for name in ("kernel", "stride"):
-            object.__setattr__(self, name, _pair(getattr(self, name)))
-        if min(*self.kernel, *self.stride) < 1:
-            raise ValueError(f"{type(self).__name__}: kernel and stride must be >= 1")
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``(channels, height, width)``."""
-        if len(input_shape) != 3:
-            raise ValueError(
-                f"{type(self).__name__} needs (channels, height, width), got {input_shape}"
-            )
-        height, width = (
-            (n - k) // s + 1
-            for n, k, s in zip(input_shape[1:], self.kernel, self.stride, strict=True)
-        )
-        if min(height, width) < 1:
-            raise ValueError(
-                f"{type(self).__name__}: a window of {self.kernel} is larger than the input "
-                f"{input_shape}"
-            )
-        return (input_shape[0], height, width)
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
-class AvgPool2d(SumPool2d):
-    """The mean of each ``kernel`` window, otherwise as ``SumPool2d``.
-
-    >>> AvgPool2d(kernel=2, stride=2).kernel
-    (2, 2)
-    """
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.ir import neuron, nodes, sensor
+from toolchain.ir import features, maps, neuron, nodes, sensor, transposed
 from toolchain.ir.graph import Edge, Graph
 from toolchain.ir.nodes import Node
 
@@ -28,7 +28,8 @@ STORED_AS = {"MembraneReadout": "Readout"}
 """Node types whose name in a file differs from that of the class."""
 KINDS = {
     STORED_AS.get(name, name): kind
-    for name, kind in {**_kinds(nodes), **_kinds(neuron), **_kinds(sensor)}.items()
+    for module in (nodes, features, maps, transposed, neuron, sensor)
+    for name, kind in _kinds(module).items()
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {

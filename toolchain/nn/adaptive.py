@@ -83,10 +83,15 @@ class ALIF(LIF):
 
     def forward(self, data: Tensor) -> Tensor:
         """Return the spikes ``(batch, time, *features)`` for inputs of the same shape."""
-        if data.dim() >= 2 and data.shape[1]:
-            self.b = self._start("b", data[:, 0])
-        spikes = super().forward(data)
-        self._keep(b=self.b)
+        stored = self.b
+        try:
+            if data.dim() >= 2 and data.shape[1]:
+                self.b = self._start("b", data[:, 0])
+            spikes = super().forward(data)
+            reached = self.b
+        finally:
+            self.b = stored
+        self._keep(b=reached)
         return spikes
 
     def decays(self) -> Decays:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from toolchain.nn.activation import MaxSpike
 from toolchain.nn.leaks import LEAKS, check, factor, of_factor
+from toolchain.nn.recomputation import recomputes
 from toolchain.nn.spiking import Decays
 from toolchain.nn.state import StatefulLayer, constant
 from toolchain.nn.surrogate import PeriodicExponentialTorch, SurrogateFn
@@ -244,7 +245,7 @@ class CubaLIF(CubaNeurons):
                 f"CubaLIF takes (batch, time, {inputs}), got shape {tuple(data.shape)}"
             )
         trace = self.steps(data)
-        if self.record_states:
+        if self.record_states and not recomputes():
             self.recordings = {"v_mem": trace.v_mem, "i_syn": trace.i_syn.squeeze(-1)}
         return trace.spikes
 

@@ -2,7 +2,10 @@
 
 - A layer starts at zero and carries its state over to the next call until ``reset_states``.
 - A call with another batch size or shape starts at zero again; states are never random.
-- States are detached from the autograd graph, so that backward works in every call.
+- States are detached from the autograd graph, so that backward works in every call, and are no
+  inference tensors, so that training can follow on ``torch.inference_mode``.
+- The second run of a ``torch.utils.checkpoint`` starts as its first, and changes no state.
+- A call inside ``torch.func.vmap`` leaves no states: each lane has its own.
 - States are not in the ``state_dict``: they belong to a run, not to the trained network.
 """
 
@@ -12,6 +15,8 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from toolchain.nn.recomputation import recomputes, start_state
 
 __all__ = ["StatefulLayer", "constant", "detach_states", "reset_states", "zero_grad"]
 
@@ -53,6 +58,8 @@ class StatefulLayer(nn.Module):
 
     def reset_states(self) -> None:
         """Reset the states to zero and clear the recordings."""
+        if recomputes():
+            return  # its first run has reset them
         self.recordings = {}
         for name in self.STATES:
             setattr(self, name, None)
@@ -63,17 +70,18 @@ class StatefulLayer(nn.Module):
 
     def _start(self, name: str, like: Tensor) -> Tensor:
         """Return the stored state, or zeros if there is none of the shape of ``like``."""
-        state: Tensor | None = getattr(self, name)
+        state = start_state(self, name, getattr(self, name))
         if state is None or state.shape != like.shape:
             return torch.zeros_like(like)
         return state.to(like)
 
     def _keep(self, **states: Tensor | None) -> None:
-        for name, value in states.items():
-            setattr(self, name, None if value is None else value.detach())
+        if not recomputes():
+            for name, value in states.items():
+                setattr(self, name, None if value is None else _storable(value))
 
     def _record(self, **steps: list[Tensor]) -> None:
-        if self.record_states:
+        if self.record_states and not recomputes():
             self.recordings = {k: torch.stack(v, dim=1) for k, v in steps.items() if v}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,6 +89,21 @@ class StatefulLayer(nn.Module):
         # the copy of a network fail
         recordings = {name: value.detach() for name, value in self.recordings.items()}
         return {**self.__dict__, "recordings": recordings}
+
+
+def _storable(value: Tensor) -> Tensor | None:
+    """Return a state that a later call can start from, in whatever mode it runs."""
+    if torch.compiler.is_compiling():
+        return value.detach()
+    if value.is_inference():
+        with torch.inference_mode(False):
+            return value.clone()
+    value = value.detach()
+    while torch._C._functorch.is_functorch_wrapped_tensor(value):
+        if torch._C._functorch.is_batchedtensor(value):
+            return None
+        value = torch._C._functorch.get_unwrapped(value)
+    return value
 
 
 def reset_states(model: nn.Module) -> None:

@@ -6,17 +6,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.arrays import Array
-from toolchain.ir import Flatten, Graph, Identity, Membrane, Node
+from toolchain.arrays import Array, Shape
+from toolchain.ir import (
+    Flatten,
+    Graph,
+    Identity,
+    Input,
+    Membrane,
+    Node,
+    Output,
+    Pad,
+    Permute,
+    Reshape,
+    SumPool2d,
+)
 from toolchain.passes.weights import scalable, scaled, to_rows, weights_of
 
 __all__ = ["drop_identities", "fold_gain"]
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """Remove the layers that do nothing at inference: dropout, identity, flatten of one axis.
+    """Remove the layers that do nothing at inference.
 
-    Ensures: no ``Identity`` and no ``Flatten`` of one-dimensional features remains; the response
+    These are dropout and identity, pools of single pixels, and reshapes, permutations and pads
+    that leave the features as they are.
+
+    Ensures: none of them remains, except where a sum would then read one node twice; the response
     is unchanged, exactly.
 
     >>> from toolchain.ir import Input, Linear, Output
@@ -26,10 +41,23 @@ def drop_identities(graph: Graph) -> Graph:
     ['input', 'fc', 'output']
     """
     for name, node in graph.nodes.items():
-        flat = isinstance(node, Flatten) and len(graph.input_shape_of(name)) == 1
-        if isinstance(node, Identity) or flat:
+        if not isinstance(node, (Input, Output)) and _does_nothing(
+            node, graph.input_shape_of(name)
+        ):
             graph = graph.drop(name)
     return graph
+
+
+def _does_nothing(node: Node, shape: Shape) -> bool:
+    """Return whether a node that reads ``shape`` returns what it reads."""
+    if isinstance(node, SumPool2d):
+        return node.kernel == node.stride == (1, 1)
+    if isinstance(node, Pad):
+        return not any((*node.before, *node.after))
+    if isinstance(node, Permute):
+        return node.axes == (*range(len(shape)),)
+    same = isinstance(node, (Flatten, Reshape)) and node.output_shape(shape) == shape
+    return same or isinstance(node, Identity)
 
 
 def fold_gain(graph: Graph) -> Graph:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Shape
 from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Membrane, Node
+from toolchain.passes.neurons import reshaped
 
 __all__ = ["linear_to_conv"]
 
@@ -65,16 +66,7 @@ def _as_map(node: Input | Membrane) -> Node:
     shape = (*node.shape, 1, 1)
     if isinstance(node, Input):
         return Input(shape=shape)
-    changes: dict[str, object] = {"shape": shape}
-    for name in node.ARRAYS:
-        value: Array | None = getattr(node, name)
-        if value is None or value.ndim == 0:
-            continue
-        inner = value.shape[-1:] if name == "alpha_syn" else ()
-        outer = value.shape[: value.ndim - len(inner)]
-        if outer:
-            changes[name] = value.reshape(*outer, 1, 1, *inner)
-    return replace(node, **changes)  # type: ignore[arg-type]
+    return reshaped(node, shape)
 
 
 def _rebuilt(graph: Graph, changes: dict[str, Node], without: list[str]) -> Graph:

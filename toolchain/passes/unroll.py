@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from toolchain.ir import (
     Scale,
     SumPool2d,
 )
+from toolchain.passes.neurons import reshaped
 
 __all__ = ["UNROLLED", "unroll"]
 
@@ -96,7 +96,7 @@ def _in_rows(node: Node, shape: Shape) -> Node:
         return _diagonal(node, shape)
     if isinstance(node, (Conv1d, Conv2d, SumPool2d)):
         return _dense(_convolution(node, shape), shape)
-    return _row_of_neurons(node) if isinstance(node, Membrane) else node
+    return reshaped(node, (prod(node.shape),)) if isinstance(node, Membrane) else node
 
 
 def _diagonal(node: BatchNorm | Scale, shape: Shape) -> Linear:
@@ -153,17 +153,3 @@ def _positions(node: Conv2d, axis: int, tap: int, outputs: int, inputs: int) -> 
     read = np.arange(outputs) * node.stride[axis] + tap * node.dilation[axis] - node.padding[axis]
     inside = (read >= 0) & (read < inputs)
     return np.flatnonzero(inside), read[inside]
-
-
-def _row_of_neurons(node: Membrane) -> Membrane:
-    row = (prod(node.shape),)
-    changes: dict[str, Any] = {"shape": row}
-    for name in node.ARRAYS:
-        value: Array | None = getattr(node, name)
-        if value is None:
-            continue
-        inner = (node.synapses,) if name == "alpha_syn" else ()
-        outer = row if value.size > prod(inner) else ()
-        each = np.broadcast_to(value, (*node.shape, *inner)) if outer else value
-        changes[name] = each.reshape((*outer, *inner))
-    return replace(node, **changes)

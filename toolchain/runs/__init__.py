@@ -12,17 +12,23 @@
 """
 
 from toolchain.runs.activity import Activity, LayerActivity
+from toolchain.runs.decisions import DecisionRule, decide
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import LayerRecord, Recording, aligned, count_agreement
 from toolchain.runs.spikes import InputSpikes
+from toolchain.runs.states import StateComparison, compare_states
 
 __all__ = [
     "Activity",
+    "DecisionRule",
     "InputSpikes",
     "LayerActivity",
     "LayerRecord",
     "OrderSpread",
     "Recording",
+    "StateComparison",
     "aligned",
+    "compare_states",
     "count_agreement",
+    "decide",
 ]

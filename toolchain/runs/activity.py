@@ -125,14 +125,19 @@ class Activity(Brief):
 
 
 def mean_activity(parts: Sequence[tuple[Activity, int]]) -> Activity | None:
-    """Return the mean of several runs, each with its number of samples; None if there are none."""
+    """Return the mean of several runs, each with its number of samples; None if there are none.
+
+    Longer runs count for more in the means of a step; ``steps`` is the mean length of a sample.
+    """
     total = sum(samples for _, samples in parts)
     if not total:
         return parts[0][0] if parts else None
     first = parts[0][0]
     layers = zip(*(activity.layers for activity, _ in parts), strict=True)
-    weights = [samples / total for _, samples in parts]
-    return replace(first, layers=tuple(_mean_layer(same, weights) for same in layers))
+    steps = [samples * activity.steps for activity, samples in parts]
+    weights = [n / sum(steps) for n in steps] if any(steps) else [n / total for _, n in parts]
+    means = tuple(_mean_layer(same, weights) for same in layers)
+    return replace(first, layers=means, steps=round(sum(steps) / total))
 
 
 def _mean_layer(layers: Sequence[LayerActivity], weights: Sequence[float]) -> LayerActivity:

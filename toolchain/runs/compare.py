@@ -16,7 +16,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,17 @@ from toolchain.report import (
     share,
     times,
 )
+from toolchain.runs.agreement import (
+    LEAST_AGREEMENT,
+    UNTOLD,
+    Agreement,
+    Interval,
+    agreement_of,
+    agreement_text,
+)
 from toolchain.runs.order import OrderSpread
-from toolchain.runs.recording import Recording, aligned, count_agreement
+from toolchain.runs.recording import Recording, aligned
+from toolchain.runs.states import StateComparison, compare_states, state_agreement
 
 __all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
 
@@ -54,6 +63,8 @@ class LayerComparison(Brief):
         spikes: by run, see ``toolchain.runs.compare``.
         agreement: of each neuron's spike counts with the reference's, 0..1, by run; see
             ``toolchain.runs.recording.count_agreement``.
+        intervals: of these, with 95 % confidence, see ``toolchain.runs.agreement``; None where
+            too few spikes tell it.
         differs_at: the first timestep in which the clocked chip does not spike as the quantized
             graph does, on the graph's time; None if there is none.
     """
@@ -63,6 +74,7 @@ class LayerComparison(Brief):
     lag: int
     spikes: Mapping[str, int]
     agreement: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     differs_at: int | None
 
 
@@ -101,13 +113,18 @@ class Comparison(Described):
         chip: its title.
         samples, steps: of the spikes.
         layers: every neuron layer, in order.
-        agreement: of the outputs' spike counts with the reference's, 0..1, by run.
+        agreement: of the outputs' spike counts with the reference's, 0..1, by run; of states that
+            are read out see ``toolchain.runs.states.state_agreement``.
+        intervals: of agreements of counts, with 95 % confidence, see ``toolchain.runs.agreement``;
+            None where too few spikes tell it. Empty if states are read out.
         decisions: share of the samples in which the most active output is the reference's, 0..1,
             by run; the lowest of equally active ones counts. Empty where there is a single output
             neuron.
         departure: first difference between clocked chip and quantized graph; None without any.
         saturations: how often a state was clamped, by run and layer; layers without are left out.
         orders: effect of the order of simultaneous events; None if not requested.
+        states: comparison of the outputs' states with the reference's, by run; empty where spikes
+            are read.
     """
 
     chip: str
@@ -115,10 +132,12 @@ class Comparison(Described):
     steps: int
     layers: tuple[LayerComparison, ...]
     agreement: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     decisions: Mapping[str, float]
     departure: Departure | None
     saturations: Mapping[str, Mapping[str, int]]
     orders: OrderSpread | None
+    states: Mapping[str, StateComparison] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> LayerComparison:
         """Return the layer of that name; KeyError lists the names."""
@@ -148,7 +167,10 @@ class Comparison(Described):
 
     def __repr__(self) -> str:
         """Return chip, size and agreement of the outputs."""
-        parts = ", ".join(f"{run}={share(part)!r}" for run, part in self.agreement.items())
+        parts = ", ".join(
+            f"{run}={(share(part) if self.states or self.intervals[run] else UNTOLD)!r}"
+            for run, part in self.agreement.items()
+        )
         return (
             f"Comparison(chip={self.chip!r}, samples={self.samples}, steps={self.steps}, {parts})"
         )
@@ -160,7 +182,7 @@ def compare(
     *,
     outputs: tuple[str, ...],
     lags: Mapping[str, int],
-    lag: int,
+    lag: int | Array,
     orders: OrderSpread | None = None,
 ) -> Comparison:
     """Compare runs of one network on the same spikes.
@@ -171,21 +193,30 @@ def compare(
             the ``quantized`` graph and at least the ``clocked`` chip.
         outputs: names of the layers that leave the network.
         lags: timesteps by which each layer of the chip is later; those not named are on time.
-        lag: the same of the outputs.
+        lag: the same of the outputs, or of each output neuron.
         orders: effect of the order of events, for the result.
     """
     samples, steps = runs[REFERENCE].spikes.shape[:2]
-    late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers}
+    read = outputs if runs[CLOCKED].readout is not None else ()
+    late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers if name not in read}
     trains = {name: _trains(runs, name, late[name]) for name in late}
     layers = tuple(_layer(name, each, late[name]) for name, each in trains.items())
-    found = {run: _flat(recording.spikes) for run, recording in runs.items()}
+    found = _aligned({run: _flat(recording.output_values) for run, recording in runs.items()}, lag)
+    states = {
+        run: compare_states(found[REFERENCE], found[run], runs[run].readout_unit)
+        for run in (found if read else ())
+        if run != REFERENCE
+    }
+    agree = {} if read else _agreement(found)
     return Comparison(
         chip=chip,
         samples=samples,
         steps=steps,
         layers=layers,
-        agreement=_agreement(_aligned(found, lag)),
-        decisions=_decisions([trains[name] for name in outputs]),
+        agreement={run: state_agreement(found[REFERENCE], found[run]) for run in states}
+        or {run: each.value for run, each in agree.items()},
+        intervals={run: each.interval for run, each in agree.items()},
+        decisions=_decisions([trains[name] for name in outputs if name not in read]),
         departure=_departure(layers, trains, runs),
         saturations={
             run: clamped
@@ -193,6 +224,7 @@ def compare(
             if (clamped := {name: n for name, n in recording.saturations.items() if n})
         },
         orders=orders,
+        states=states,
     )
 
 
@@ -206,26 +238,28 @@ def _trains(runs: Mapping[str, Recording], name: str, lag: int) -> dict[str, Arr
     return _aligned({run: _flat(r.layers[name].spikes) for run, r in runs.items()}, lag)
 
 
-def _aligned(trains: dict[str, Array], lag: int) -> dict[str, Array]:
+def _aligned(trains: dict[str, Array], lag: int | Array) -> dict[str, Array]:
     on_time = {run: aligned(spikes, spikes, lag) for run, spikes in trains.items()}
     return {run: pair[run not in (REFERENCE, QUANTIZED)] for run, pair in on_time.items()}
 
 
 def _layer(name: str, trains: Mapping[str, Array], lag: int) -> LayerComparison:
     differs = np.any(trains[QUANTIZED] != trains[CLOCKED], axis=(0, 2))
+    agreement = _agreement(trains)
     return LayerComparison(
         name=name,
         neurons=trains[CLOCKED].shape[2],
         lag=lag,
         spikes={run: round(float(spikes.sum())) for run, spikes in trains.items()},
-        agreement=_agreement(trains),
+        agreement={run: each.value for run, each in agreement.items()},
+        intervals={run: each.interval for run, each in agreement.items()},
         differs_at=int(differs.argmax()) + max(0, -lag) if differs.any() else None,
     )
 
 
-def _agreement(trains: Mapping[str, Array]) -> dict[str, float]:
+def _agreement(trains: Mapping[str, Array]) -> dict[str, Agreement]:
     return {
-        run: count_agreement(trains[REFERENCE], spikes)
+        run: agreement_of(trains[REFERENCE], spikes)
         for run, spikes in trains.items()
         if run != REFERENCE
     }
@@ -289,11 +323,16 @@ def _row(layer: LayerComparison) -> tuple[str, ...]:
 def _spikes(layer: LayerComparison) -> Iterator[str]:
     for run, spikes in layer.spikes.items():
         part = layer.agreement.get(run)
-        yield count(spikes) if part is None else f"{count(spikes)} ({share(part)})"
+        text = share(part) if part is not None and layer.intervals[run] else UNTOLD
+        yield count(spikes) if part is None else f"{count(spikes)} ({text})"
 
 
 def _remarks(result: Comparison) -> Iterator[str]:
-    yield f"output counts agree: {_shares(result.agreement)}"
+    for run, compared in result.states.items():
+        yield f"output states, {RUNS[run]}: {compared}"
+    if not result.states:
+        yield f"output counts agree: {_agreements(result)}"
+        yield from _low(result)
     if result.decisions:
         yield f"decisions equal to the trained network's: {_shares(result.decisions)}"
     if result.departure is None:
@@ -305,6 +344,20 @@ def _remarks(result: Comparison) -> Iterator[str]:
         yield f"states saturated, {RUNS[run]}: {states}"
     if result.orders is not None:
         yield from _orders(result.orders)
+
+
+def _low(result: Comparison) -> Iterator[str]:
+    """Yield a warning for each run of the chip that agrees too little."""
+    for run, part in result.agreement.items():
+        if run != QUANTIZED and result.intervals[run] and part < LEAST_AGREEMENT:
+            yield f"warning: {RUNS[run]}, agreement below {100 * LEAST_AGREEMENT:.0f} %"
+
+
+def _agreements(result: Comparison) -> str:
+    return ", ".join(
+        f"{RUNS[run]} {agreement_text(part, result.intervals[run])}"
+        for run, part in result.agreement.items()
+    )
 
 
 def _shares(parts: Mapping[str, float]) -> str:

@@ -9,28 +9,15 @@ from __future__ import annotations
 from math import prod
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from toolchain.arrays import Array, Shape
 from toolchain.ir.graph import Graph
-from toolchain.ir.neuron import Membrane, Neuron
-from toolchain.ir.nodes import (
-    Add,
-    AvgPool2d,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Linear,
-    Node,
-    Output,
-    Scale,
-    SumPool2d,
-)
-from toolchain.ir.sensor import Sensor, sense
+from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron
+from toolchain.runs.evaluate import evaluate
+from toolchain.runs.outputs import output_signals, outputs_by_name
 from toolchain.runs.recording import LayerRecord, Recording
 
-__all__ = ["evaluate", "interpret"]
+__all__ = ["interpret"]
 
 
 def interpret(graph: Graph, spikes: Array, *, record: bool = False) -> Recording:
@@ -43,7 +30,7 @@ def interpret(graph: Graph, spikes: Array, *, record: bool = False) -> Recording
 
     Returns:
         A Recording of float64 arrays. The features of several outputs are flattened and
-        concatenated in ``spikes``, in the order of ``graph.outputs``.
+        concatenated in ``spikes``, in the order of ``graph.outputs``; ``outputs`` has each by name.
 
     Raises:
         ValueError: ``spikes`` is not of that shape.
@@ -70,7 +57,7 @@ class _Run:
         self.graph = graph
         self.steps = [(name, node, graph.pre(name)) for name, node in graph.nodes.items()]
         self.states = {name: _State(n, batch, record) for name, n in graph.of(Membrane).items()}
-        self.outputs = _outputs(graph)
+        self.outputs = output_signals(graph)
         self.out: list[Array] = []
         self.delayed = {
             (e.pre, e.post): [np.zeros((batch, 1, *graph.shape(e.pre)))] * e.delay
@@ -98,20 +85,13 @@ class _Run:
     def recording(self, batch: Shape, record: bool) -> Recording:
         shapes = [self.graph.shape(name) for name in self.outputs]
         empty = _side_by_side([np.zeros((*batch, 0, *shape)) for shape in shapes])
+        spikes = np.concatenate(self.out, axis=1) if self.out else empty
         return Recording(
-            spikes=np.concatenate(self.out, axis=1) if self.out else empty,
+            spikes=spikes,
             layers={name: s.record() for name, s in self.states.items()} if record else {},
             dt=self.graph.dt,
+            outputs=outputs_by_name(self.graph, spikes),
         )
-
-
-def _outputs(graph: Graph) -> tuple[str, ...]:
-    """Return the Output nodes, one for each output signal of the network."""
-    names: dict[tuple[str, int], str] = {}
-    for name in graph.of(Output):
-        (edge,) = graph.pre(name)
-        names.setdefault((edge.pre, edge.delay), name)
-    return tuple(names.values())
 
 
 def _side_by_side(values: list[Array]) -> Array:
@@ -119,73 +99,6 @@ def _side_by_side(values: list[Array]) -> Array:
     if len(values) == 1:
         return values[0]
     return np.concatenate([v.reshape(*v.shape[:2], prod(v.shape[2:])) for v in values], axis=2)
-
-
-# ---- nodes without state ----
-
-
-def evaluate(node: Node, inputs: list[Array]) -> Array:
-    """Evaluate a node without state on ``inputs``, each (batch, time, *features)."""
-    x = inputs[0]
-    if isinstance(node, Add):
-        return np.asarray(sum(inputs[1:], start=inputs[0]))
-    if isinstance(node, Linear):
-        return x @ node.weight.T + (0.0 if node.bias is None else node.bias)
-    if isinstance(node, Scale):
-        return x * node.scale
-    if isinstance(node, (Conv1d, Conv2d)):
-        return _conv1d(node, x) if isinstance(node, Conv1d) else _conv2d(node, x)
-    if isinstance(node, SumPool2d):
-        return _pool(node, x)
-    if isinstance(node, Sensor):
-        return sense(node, x)
-    if isinstance(node, Flatten):
-        return x.reshape(*x.shape[:2], prod(x.shape[2:]))
-    if isinstance(node, BatchNorm):
-        scale = node.gamma / np.sqrt(node.var + node.eps)
-        channel = (..., *(None,) * (x.ndim - 3))
-        return (x - node.mean[channel]) * scale[channel] + node.beta[channel]
-    return x
-
-
-def _windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape = (1, 1)) -> Array:
-    """Return a view (batch, time, channels, out_y, out_x, kernel_y, kernel_x)."""
-    span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-    views = sliding_window_view(x, span, axis=(3, 4))
-    return views[..., :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
-
-
-def _conv2d(node: Conv2d, x: Array) -> Array:
-    (py, px), groups = node.padding, node.groups
-    padded = np.pad(x, [(0, 0), (0, 0), (0, 0), (py, py), (px, px)])
-    windows = _windows(padded, node.weight.shape[2:], node.stride, node.dilation)
-    parts = [
-        np.einsum("btcyxkl,ockl->btoyx", part, weight, optimize=True)
-        for part, weight in zip(
-            np.split(windows, groups, axis=2), np.split(node.weight, groups), strict=True
-        )
-    ]
-    y = np.concatenate(parts, axis=2)
-    return y if node.bias is None else np.asarray(y + node.bias[:, None, None])
-
-
-def _conv1d(node: Conv1d, x: Array) -> Array:
-    """Compute the convolution over maps that are one row high."""
-    flat = Conv2d(
-        weight=node.weight[:, :, None],
-        bias=node.bias,
-        stride=(1, node.stride),
-        padding=(0, node.padding),
-        dilation=(1, node.dilation),
-        groups=node.groups,
-    )
-    return _conv2d(flat, x[:, :, :, None])[:, :, :, 0]
-
-
-def _pool(node: SumPool2d, x: Array) -> Array:
-    windows = _windows(x, node.kernel, node.stride)
-    mean = isinstance(node, AvgPool2d)
-    return np.asarray(windows.mean(axis=(-2, -1)) if mean else windows.sum(axis=(-2, -1)))
 
 
 # ---- nodes with state ----
@@ -212,7 +125,13 @@ class _State:
 
     def _step(self, x: Array) -> Array:
         v = self._integrate(self._synapse(x))
-        self.v, out = self._fire(v) if isinstance(self.node, Neuron) else (v, v)
+        if isinstance(self.node, Neuron):
+            self.v, out = self._fire(v)
+        else:
+            self.v, out = (
+                v,
+                v * (self.node.v_scale if isinstance(self.node, MembraneReadout) else 1),
+            )
         if self.recorded is not None:
             self.recorded.append((out, self.v, self.i))
         return out

@@ -42,12 +42,20 @@ class Recording(Described, Brief):
     """A simulated run.
 
     Attributes:
-        spikes: outputs of the network, (batch, time, *features): integer spike counts, or the
-            membrane if the last layer is a non-spiking readout.
+        spikes: outputs of the network, (batch, time, *features): integer spike counts; of
+            ``interpret``, the membrane if the last layer is a non-spiking readout. Of several
+            outputs the features are flattened and concatenated.
+        outputs: each output of the network by name, (batch, time, features): views of ``spikes``,
+            or of ``output_values`` where states are read. Empty in a run of a program without its
+            network.
         layers: every neuron layer under the user's own name; empty unless recorded.
         saturations: number of times a state was clamped at the limit of its word, by layer.
         dt: length of a step, s, or None.
         activity: counts of operations, for an estimate; None unless recorded on a chip, with dt.
+        readout: states of the output neurons after each step, (batch, time, outputs), where the
+            chip is read so: integers on a chip, floats in the reference; None where spikes are.
+        readout_unit: value of one integer of ``readout`` in the unit of the trained network,
+            (outputs,) or a number; None without a readout.
 
     >>> import numpy as np
     >>> from toolchain.ir import Graph, Input, Neuron, Output
@@ -64,6 +72,22 @@ class Recording(Described, Brief):
     saturations: Mapping[str, int] = field(default_factory=dict)
     dt: float | None = None
     activity: Activity | None = None
+    outputs: Mapping[str, Array] = field(default_factory=dict)
+    readout: Array | None = None
+    readout_unit: Array | None = None
+
+    @property
+    def output_values(self) -> Array:
+        """The readout in the unit of the trained network, or the spikes if there is none.
+
+        >>> spikes = np.zeros((1, 2, 1))
+        >>> run = Recording(spikes=spikes, readout=np.array([[[200], [-50]]]), readout_unit=0.01)
+        >>> run.output_values.ravel().tolist()
+        [2.0, -0.5]
+        """
+        if self.readout is None:
+            return self.spikes
+        return np.asarray(self.readout * (1.0 if self.readout_unit is None else self.readout_unit))
 
     def sheet(self) -> Sheet:
         """Describe the size of the run, and the spikes and saturations of each layer."""
@@ -74,12 +98,16 @@ class Recording(Described, Brief):
             columns=(Column("layer"), *(Column(heading, "right") for heading in headings)),
             rows=tuple(
                 (*_row(name, spikes), count(self.saturations.get(name, 0)))
-                for name, spikes in (records or {"outputs": self.spikes}).items()
+                for name, spikes in (records or self._outputs()).items()
             ),
         )
         dt = "" if self.dt is None else f" of {short(1e3 * self.dt, 6)} ms"
         size = f"{plural(samples, 'sample')} of {plural(steps, 'step')}{dt}"
         return Sheet((table,), f"recording: {size}")
+
+    def _outputs(self) -> Mapping[str, Array]:
+        """Return the outputs by name where there are several, else all together."""
+        return self.outputs if len(self.outputs) > 1 else {"outputs": self.spikes}
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``sheet`` describes as plain data, which JSON can hold."""
@@ -121,22 +149,38 @@ def count_agreement(wanted: Array, got: Array) -> float:
     return 1.0 - float(np.abs(n - m).sum()) / most if most else 1.0
 
 
-def aligned(wanted: Array, got: Array, lag: int) -> tuple[Array, Array]:
+def aligned(wanted: Array, got: Array, lag: int | Array) -> tuple[Array, Array]:
     """Return the timesteps that two runs have in common, of ``wanted`` and of ``got``.
 
     Args:
         wanted: (batch, time, *features).
         got: (batch, time, *features), with as many timesteps.
         lag: timesteps by which ``got`` is later; negative if it is earlier. Steps that only one
-            of them has are omitted.
+            of them has are omitted. An array (features,) gives each feature its own.
 
     >>> import numpy as np
     >>> wanted, got = np.array([[[1], [2], [3]]]), np.array([[[0], [1], [2]]])
     >>> [part.ravel().tolist() for part in aligned(wanted, got, lag=1)]
     [[1, 2], [1, 2]]
     """
+    if not isinstance(lag, int):
+        return _aligned_each(wanted, got, lag)
     if lag < 0:
         got, wanted = aligned(got, wanted, -lag)
         return wanted, got
     steps = wanted.shape[1]
     return wanted[:, : max(0, steps - lag)], got[:, min(lag, steps) :]
+
+
+def _aligned_each(wanted: Array, got: Array, lags: Array) -> tuple[Array, Array]:
+    """Align each feature by a lag of its own; the steps that all have in common remain."""
+    if not lags.size or np.all(lags == lags[0]):
+        return aligned(wanted, got, int(lags[0]) if lags.size else 0)
+    early, late = min(0, int(lags.min())), max(0, int(lags.max()))
+    steps = max(0, wanted.shape[1] - late + early)
+    both = [np.empty((len(wanted), steps, wanted.shape[2]), x.dtype) for x in (wanted, got)]
+    for lag in np.unique(lags):
+        of = lags == lag
+        both[0][..., of] = wanted[:, -early : steps - early, of]
+        both[1][..., of] = got[:, lag - early : lag - early + steps, of]
+    return both[0], both[1]

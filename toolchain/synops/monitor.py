@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from toolchain.synops.counts import Cost, as_rows, check_input, conv_map, dense_map, nonzero
@@ -154,6 +155,7 @@ class Monitor:
         factor = self._factors.pop(path, 1.0)
         self._sink.cost(path, Cost(rows.sum(0), fan_out, counted, factor, steps))
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _conv_map(
         self, path: str, module: nn.Module, data: Tensor, out: Tensor, rows: Tensor
     ) -> Tensor:
@@ -163,7 +165,8 @@ class Monitor:
             return cached[1]
         space = len(module.kernel_size)  # type: ignore[arg-type]
         sizes, outputs = data.shape[-space:], out.shape[-space:]
-        fan_out = conv_map(module, sizes, outputs, self._skip_zero_weights).to(rows)
+        with torch.inference_mode(False):  # training may use the same map later
+            fan_out = conv_map(module, sizes, outputs, self._skip_zero_weights).to(rows)
         self._maps[path] = (key, fan_out)
         return fan_out
 

@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 
 from tests.builders import chain
+from tests.chips.speck.graphs import conv, iaf
 from toolchain import DeployError, deploy
 from toolchain.fidelity.ledger import Fidelity
 from toolchain.ir import (
     AvgPool2d,
     Conv2d,
     Flatten,
+    Graph,
+    Input,
     Linear,
     Neuron,
+    Output,
     Scale,
 )
+
+RNG = np.random.default_rng(1)
 
 
 def image(factor, *, behind=False):
@@ -56,9 +62,21 @@ def test_a_factor_moves_into_the_weights_that_read_it(factor, behind):
     np.testing.assert_array_equal(d.reference(spikes).spikes, again.reference(spikes).spikes)
 
 
-def test_a_factor_of_each_pixel_is_refused_by_name():
-    factor = np.arange(1.0, 37).reshape(1, 6, 6)
+def test_a_factor_of_each_pixel_makes_the_next_weights_dense():
+    factor = np.linspace(0.2, 1, 36).reshape(1, 6, 6)
+    d, spikes = deploy(image(factor), "speck"), RNG.integers(0, 2, (1, 6, 2, 6, 6))
+    assert d.ledger["factor"].fidelity is Fidelity.EXACT
+    assert d.program["if1"].weight.shape == (72, 2, 6, 6)
+    found, wanted = d.simulate(spikes), d.reference_quantized(spikes)
+    np.testing.assert_array_equal(found.spikes, wanted.spikes)
+    assert found.spikes.any()
+
+
+def test_a_factor_whose_dense_weights_would_be_too_large_is_refused_by_name():
+    factor = Scale(scale=np.arange(1.0, 6401).reshape(1, 80, 80))
+    nodes = {"input": Input(shape=(1, 80, 80)), "factor": factor}
+    nodes |= {"conv": conv(1, 1, 3), "spk": iaf((1, 78, 78)), "output": Output()}
     with pytest.raises(DeployError) as refused:
-        deploy(image(factor), "speck")
+        deploy(Graph.chain(nodes), "speck")
     assert ("node_kinds", "factor") in {(f.rule, f.where) for f in refused.value.diagnostics}
     assert refused.value.ledger["factor"].fidelity is Fidelity.UNSUPPORTED

@@ -5,6 +5,7 @@ released behaviour); nothing here was made with the vendor's library. A stand-in
 the vendor's bindings: it has these attributes only, and each takes its type only.
 """
 
+from collections import namedtuple
 from types import SimpleNamespace
 
 MODES = ("Manual", "AcceleratedTime", "RealTime")
@@ -83,7 +84,7 @@ AUDIO_3 = {
         "debug_status_update_enable",
     )
     | {"sdm_clock_ratio": "int"}
-    | MONITORS,
+    | dict.fromkeys(MONITORS, "ids"),
     "digital_frontend": {
         "filter_bank": switches("dn_enable", "use_global_iaf_threshold"),
         **switches("hibernation_mode_enable"),
@@ -131,9 +132,11 @@ TAKES = {
     "int": lambda value: type(value) is int,
     "optional": lambda value: value is None or type(value) is int,
     "matrix": is_matrix,
-    "monitor": lambda value: value is None,
+    "monitor": lambda value: value is None or isinstance(value, NeuronRange),
+    "ids": lambda value: isinstance(value, list) and all(type(n) is int for n in value),
 }
-FIRST = {"bool": False, "int": 0, "optional": None, "matrix": [], "monitor": None}
+NeuronRange = namedtuple("NeuronRange", "start end")
+FIRST = {"ids": [], "bool": False, "int": 0, "optional": None, "matrix": [], "monitor": None}
 
 
 class Strict:
@@ -175,13 +178,17 @@ def classes(module):
     def build_class(name, kinds):
         return type(name, (Strict,), {"__init__": lambda self: Strict.__init__(self, kinds, build)})
 
-    return SimpleNamespace(**{name: build_class(name, k) for name, k in SURFACES[module].items()})
+    ranges = {"NeuronRange": NeuronRange} if module in ("samna.xyloCore2", "samna.xyloImu") else {}
+    made = {name: build_class(name, k) for name, k in SURFACES[module].items()}
+    return SimpleNamespace(**made, **ranges)
 
 
 def plain(live):
     """What a stand-in holds, as plain data."""
     if isinstance(live, Strict):
         return {name: plain(getattr(live, name)) for name in live.kinds}
+    if isinstance(live, NeuronRange):
+        return live._asdict()
     if isinstance(live, list) and live and isinstance(live[0], Strict):
         return [plain(item) for item in live]
     members = {name: member for name, member in vars(type(live)).items() if name[0] != "_"}

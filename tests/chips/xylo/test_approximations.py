@@ -107,8 +107,8 @@ def test_a_membrane_that_leaks_too_little_gets_the_slowest_leak(alpha):
     assert errors(after) == []
     was = "infinite" if alpha == 1 else "65.5 s"
     assert messages == [
-        f"h: tau_mem {was} becomes 32.8 s, dash 15; in integers xylo_a2 also reduces every state "
-        "that is not 0 by at least 1 a timestep"
+        f"h: tau_mem {was} becomes 32.8 s in 1 of 2 neurons, dash 15; in integers xylo_a2 also "
+        "reduces every state that is not 0 by at least 1 a timestep"
     ]
 
 
@@ -260,6 +260,7 @@ ROADS = {
     "v_init->zero": {"v_init": 0.5},
     "no_synapse->fastest_synapse": {"alpha_syn": None},
     "no_leak->slowest_leak": {"alpha_mem": 1.0},
+    "fast_leak->fastest_leak": {"alpha_syn": [0.1]},
 }
 
 

@@ -20,7 +20,6 @@ from toolchain.ir import (
     Identity,
     Input,
     Linear,
-    MembraneReadout,
     Neuron,
     Output,
     SumPool2d,
@@ -172,20 +171,32 @@ REFUSED = [
     (
         "too long",
         {"alpha_mem": [0.5, 1 - 2.0**-16]},
-        "error[time_constants] h: tau_mem 65.5355 s needs a bit shift of 16.0, xylo_a2 has shifts "
-        "of 1 to 15" + LIMITS.format("xylo_a2") + HINT.format("no_leak->slowest_leak"),
+        "error[time_constants] h: tau_mem in 1 of 2 neurons (1) is 65.5355 s, which needs a bit "
+        "shift of 16.0, xylo_a2 has shifts of 1 to 15"
+        + LIMITS.format("xylo_a2")
+        + HINT.format("no_leak->slowest_leak"),
     ),
     (
         "too long a synapse",
         {"alpha_syn": [1 - 2.0**-17]},
-        "error[time_constants] h: tau_syn 131.071 s needs a bit shift of 17.0, xylo_a2 has shifts "
-        "of 1 to 15" + LIMITS.format("xylo_a2") + HINT.format("no_leak->slowest_leak"),
+        "error[time_constants] h: tau_syn is 131.071 s, which needs a bit shift of 17.0, xylo_a2 "
+        "has shifts of 1 to 15" + LIMITS.format("xylo_a2") + HINT.format("no_leak->slowest_leak"),
     ),
     (
-        "cleared every step",
-        {"alpha_mem": 0.0},
-        "error[time_constants] h: tau_mem is 0, the state is cleared every step, xylo_a2 has "
-        "shifts of 1 to 15" + LIMITS.format("xylo_a2"),
+        "a current that is cleared",
+        {"alpha_syn": [0.0]},
+        "error[time_constants] h: tau_syn is 0, the current is cleared before it reaches the "
+        "membrane, xylo_a2 has shifts of 1 and more"
+        + LIMITS.format("xylo_a2")
+        + HINT.format("fast_leak->fastest_leak"),
+    ),
+    (
+        "too short",
+        {"alpha_mem": [np.exp(-2.0), 0.5]},
+        "error[time_constants] h: tau_mem in 1 of 2 neurons (0) is 0.0005 s, which needs a bit "
+        "shift of 0.21, xylo_a2 has shifts of 0, which keeps nothing, and of 1 and more"
+        + LIMITS.format("xylo_a2")
+        + HINT.format("fast_leak->fastest_leak"),
     ),
     (
         "one spike per step",
@@ -310,7 +321,6 @@ def test_a_flattening_within_the_network_is_refused_by_name():
     [
         Identity(was="Dropout"),
         BatchNorm(mean=[0, 0], var=[1, 1], gamma=[1, 1], beta=[0, 0], eps=1e-5),
-        MembraneReadout(shape=(2,)),
     ],
     ids=lambda node: type(node).__name__,
 )
@@ -401,17 +411,19 @@ def test_one_weight_that_counts_twice_is_refused():
     ]
 
 
-def test_one_output_is_read():
+def test_several_outputs_are_read():
     layers = {"h": lif(2), "a": readout(2), "b": readout(2)}
     connections = [("input", "h", SQUARE), ("h", "a", SQUARE), ("h", "b", SQUARE)]
     graph = wired(2, layers, connections, outputs=["a", "b"])
-    assert "error[readout_layer] b: is a second output; xylo_a2 has one" in errors(graph)
+    assert errors(graph) == []
+    graph = wired(2, layers, [*connections, ("a", "b", SQUARE)], outputs=["a", "b"])
+    assert any("readout_layer] a: feeds other layers" in found for found in errors(graph))
 
 
 def test_the_output_is_a_spiking_layer():
     assert errors(chain(dense(), lif(2), dense())) == [
-        "error[readout_layer] n2: is the network's output but not a spiking layer; the outputs "
-        "of xylo_a2 are spiking neurons"
+        "error[readout_layer] n2: is the network's output but not a layer of neurons; the outputs "
+        "of xylo_a2 are neurons, of which spikes, membranes or currents are read"
     ]
     nodes = {"input": Input(shape=(2,)), "w": dense(), "h": lif(2), "output": Output()}
     straight = Graph(nodes, [("input", "w"), ("w", "h"), ("input", "output")])

@@ -31,7 +31,8 @@ from toolchain.ir import (
     SumPool2d,
 )
 from toolchain.ir.fan_out import conv_fan_out
-from toolchain.runs.interpret import evaluate, interpret
+from toolchain.runs.evaluate import evaluate
+from toolchain.runs.interpret import interpret
 
 
 def chain(**nodes):

@@ -130,10 +130,11 @@ def features_of_a_step(net, x):
     ],
 )
 def test_other_axes_may_not(forward, op, text):
+    shape = "(4, 4)" if forward is features_of_a_step else "(4, 4, 4)"
     assert message(Net(forward, out=nn.IAF()), spikes(4, 4, 4)) == (
-        f"{op} at {at(forward, text)}: reorders axes other than batch and time; arrays are "
-        "(batch, time, *features) or (time, batch, *features) throughout, so reorder axes outside "
-        "the network"
+        f"{op} at {at(forward, text)}: turns {shape} into {shape}, which mixes batch 4 or time 4 "
+        "with the features; arrays are (batch, time, *features) or (time, batch, *features) "
+        "throughout, so reorder axes outside the network"
     )
 
 

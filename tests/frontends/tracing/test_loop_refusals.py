@@ -238,8 +238,9 @@ def test_a_state_is_no_signal():
     )
     line = f"torch.Tensor.mul at {at(scales_its_state, '0.5')}"
     assert message(Net(scales_its_state)) == (
-        f"2 problems:\n  {line}: not supported; between layers only sums and reshapes are "
-        f"supported\n  {LIF}receives the output of {line} as its state"
+        f"2 problems:\n  {line}: takes a state of layer 'lif'; only a layer's output can be used: "
+        "its spikes, or the membrane of a layer without reset whose spikes are not used\n"
+        f"  {LIF}receives the output of {line} as its state"
     )
 
 
@@ -307,10 +308,11 @@ OUTPUTS = [
      "layer 'lif' and uses its spikes as well; return the spikes"),
     (the_last_step, LIF + "the network returns timestep 9 alone; return the whole sequence; in a "
     "loop over time, torch.stack of every step's output"),
-    (two_outputs, "Net returns a tuple of (10, 2, 4), (10, 2, 4); return the one output tensor of "
-    "the network"),
-    (a_list, "Net returns a list of (2, 4), (2, 4), (2, 4), (2, 4), ...; return the one output "
-    "tensor of the network"),
+    (two_outputs, "Net: returned[1] (the result of torch.stack at "
+     f"{at(two_outputs, 'torch.stack')}) is not the spikes of a layer; of several outputs each "
+     "must be: return the spikes alone and compute the rest from them outside the network"),
+    (a_list, "Net returns a list of (2, 4), (2, 4), (2, 4), (2, 4), ...; the timesteps of layer "
+    "'cell' (Leaky) are 10 tensors, join them with torch.stack"),
     (the_sum, f"torch.Tensor.sum at {at(the_sum, 'sum(0)')}: not supported; return the spikes "
      "(batch, time, ...) and sum them over time outside the network"),
     (a_running_sum, f"torch.Tensor.add at {at(a_running_sum, 'total +')}: adds the outputs of one "
@@ -345,14 +347,6 @@ def with_the_first_zeros(net, x):
     return torch.stack([torch.zeros(2, 4), *[net.cell(net.fc(step)) for step in x]])
 
 
-def joined_channels(net, x):
-    return torch.stack([net.cell(net.fc8(torch.cat([step, step], 1))) for step in x])
-
-
-def a_part_of_a_step(net, x):
-    return torch.stack([net.cell(net.fc2(net.fc(step)[:, [0, 1, 2, 3]])) for step in x])
-
-
 def two_steps_at_once(net, x):
     return torch.stack([net.cell(net.fc(x[t : t + 2].flatten(0, 1))) for t in range(10)])
 
@@ -365,10 +359,6 @@ def doubles(net, x):
     return torch.stack([net.cell(2 * torch.relu(net.fc(step))) for step in x])
 
 
-def adds_a_parameter(net, x):
-    return torch.stack([net.cell(step + net.fc.bias) for step in x])
-
-
 JOINED = "the outputs of all steps must be joined, in order"
 PARTS = [
     (reversed_stack, "torch.stack", f"joins 10 of 10 timesteps, 9, 8, 7, 6, ...; {JOINED}"),
@@ -376,10 +366,7 @@ PARTS = [
     (stacked_last, "torch.stack", "joins timesteps along axis 2 of (2, 4, 10); join them along "
      "axis 0 for (time, batch, ...) or 1 for (batch, time, ...), with torch.stack"),
     (with_the_first_zeros, "torch.stack", "joins tensors that are not the steps of a loop over "
-    "time; channels cannot be joined: use two layers and add their outputs"),
-    (a_part_of_a_step, "torch.Tensor.__getitem__", "slices (batch, ...); only a whole sequence, "
-    "(time, batch, ...) or (batch, time, ...), can be sliced, into timesteps"),
-    (adds_a_parameter, "torch.Tensor.add", "adds a tensor that is no layer's output"),
+    "time along batch or time; features are joined along their own axis"),
 ]  # fmt: skip
 
 
@@ -388,24 +375,11 @@ def test_steps_are_cut_and_joined_whole(forward, op, wanted):
     assert message(Net(forward)) == f"{op} at {at(forward, 'torch.stack')}: {wanted}"
 
 
-def test_channels_cannot_be_joined():
-    found = message(Net(joined_channels, fc8=torch_nn.Linear(8, 4)))
-    assert f"torch.cat at {at(joined_channels, 'torch.stack')}: joins " in found
-
-
 def test_an_operation_in_a_loop_is_told_once():
     line = at(doubles, "torch.stack")
     assert message(Net(doubles)) == (
-        f"2 problems:\n  torch.relu at {line}: not supported; not spiking; use "
-        f"toolchain.nn.IAF, or convert the network first\n  torch.Tensor.mul at {line}: not "
-        "supported; between layers only sums and reshapes are supported"
-    )
-
-
-def test_a_frame_is_not_repeated_by_hand():
-    assert message(Net(repeated), spikes(2, 4)) == (
-        f"torch.Tensor.expand at {at(repeated, 'torch.stack')}: not supported; give the frame "
-        "itself to the layers of each step, or the whole sequence to the network"
+        f"torch.relu at {line}: not supported; not spiking; use toolchain.nn.IAF, or convert the "
+        "network first"
     )
 
 

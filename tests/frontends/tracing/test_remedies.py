@@ -152,3 +152,36 @@ def test_a_mode_that_a_layer_does_not_know_is_not_advised():
 def test_layers_of_one_timestep_alone_are_a_model_of_one():
     assert "its forward is one timestep" in message(jelly("s", "s"), spikes(10, 2, 4))
     assert "loop" in extract(jelly("s", "s"), np.ones((2, 4))).provenance
+
+
+# ---- states that the model itself keeps ----
+
+
+class Keeps(nn.Module):
+    """A loop whose state is an attribute, None before the first call."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc, self.lif, self.mem = nn.Linear(4, 4), Leaky(0.9, threshold=0.5), None
+
+    def forward(self, x):
+        out = []
+        for step in x:
+            spk, self.mem = self.lif(self.fc(step), self.mem)
+            out.append(spk)
+        return torch.stack(out)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_a_model_that_keeps_its_state_is_new_in_each_run(batch):
+    model, sample = Keeps(), spikes(9, 2, 4)
+    for net in (model, nn.Sequential(model)):
+        assert extract(net, sample).provenance["self_check"].startswith("0 of")
+    assert model.mem is None
+    model(spikes(9, batch, 4))
+    assert message(model, sample) == (
+        "Keeps: keeps a state of an earlier run in mem, and a chip starts at rest; reset the model "
+        "before, here by mem = None"
+    )
+    assert "in 0.mem, and" in message(nn.Sequential(model), sample)

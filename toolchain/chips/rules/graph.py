@@ -11,7 +11,7 @@ import numpy as np
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import C, Findings, Rule
 from toolchain.hardware.chip import SpecBase
-from toolchain.ir import Graph, Neuron, Node
+from toolchain.ir import Graph, Membrane, Neuron, Node
 
 __all__ = [
     "GraphRules",
@@ -52,11 +52,14 @@ def node_rule(rule: str, kind: type[N], *faults: NodeFault[N]) -> Rule[Graph, Sp
     return each(nodes(kind))(check)
 
 
-def required_values(**required: float) -> tuple[NodeFault[Neuron], ...]:
-    """Return a fault for each field of a neuron whose value is not the required one."""
+def required_values(**required: float) -> tuple[NodeFault[Membrane], ...]:
+    """Return a fault for each field of a membrane whose value is not the required one.
 
-    def differs(field: str, value: float) -> Callable[[Neuron], object]:
-        return lambda node: np.any(getattr(node, field) != value)
+    A membrane without that field has none.
+    """
+
+    def differs(field: str, value: float) -> Callable[[Membrane], object]:
+        return lambda node: np.any(getattr(node, field, value) != value)
 
     message = "{field} must be {value} on {{chip}}"
     return tuple(

@@ -13,15 +13,15 @@ from toolchain.chips.speck.outputs import with_readout
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.ir import Graph, Neuron
-from toolchain.passes import fold_sensor_pool, linear_to_conv
+from toolchain.passes import fold_sensor_pool, join_convolutions, linear_to_conv
 from toolchain.runs import InputSpikes
 
 __all__ = ["counts", "lag", "lags", "lower", "shape"]
 
 
 def shape(graph: Graph) -> Graph:
-    """Replace each dense layer by a convolution, and fold pools behind the sensor into it."""
-    return fold_sensor_pool(linear_to_conv(graph))
+    """Return one convolution before all neurons, with pools behind the sensor folded into it."""
+    return fold_sensor_pool(join_convolutions(linear_to_conv(graph)))
 
 
 def lower(graph: Graph, chip: SpeckChip, options: Options) -> SpeckProgram:

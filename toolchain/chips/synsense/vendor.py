@@ -105,7 +105,7 @@ def part(whole: Any, path: str) -> Any:
 
 
 def assign(
-    target: Any, values: Mapping[str, Any], new: Mapping[str, Callable[[], Any]], path: str = ""
+    target: Any, values: Mapping[str, Any], new: Mapping[str, Callable[..., Any]], path: str = ""
 ) -> Any:
     """Set ``values`` on ``target``, attribute by attribute, and return it.
 
@@ -115,7 +115,8 @@ def assign(
             of the existing object, a list of mappings those of the existing list's items, or of
             items made by ``new``; text is the name of a member of an enumeration. An empty list
             changes nothing. Entries under ``NOTES`` are skipped.
-        new: constructor of the items of a list that starts empty, by path of the list.
+        new: constructor of the items of a list that starts empty, by path of the list; or of an
+            object that is None at first, which takes the values of its mapping.
         path: path of ``target``, for messages.
 
     Raises:
@@ -126,7 +127,9 @@ def assign(
         if where == NOTES:
             continue
         inner = _part(target, name, where)
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and where in new:
+            _set(target, name, new[where](*value.values()), where)
+        elif isinstance(value, Mapping):
             assign(inner, value, new, f"{where}.")
         elif not isinstance(value, list) or not value or not isinstance(value[0], Mapping):
             _set(target, name, value, where)
@@ -152,7 +155,7 @@ def _part(target: Any, name: str, where: str) -> Any:
 
 
 def _assign_items(
-    items: Any, values: Sequence[Any], new: Mapping[str, Callable[[], Any]], where: str
+    items: Any, values: Sequence[Any], new: Mapping[str, Callable[..., Any]], where: str
 ) -> None:
     if len(items) < len(values):
         raise VendorError(f"{where} has {plural(len(items), 'item')}, needs {len(values)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -19,11 +20,12 @@ from toolchain.chips.allow import (
     Approximation,
     RewriteResult,
     apply_approximations,
+    each_layer,
     each_neuron,
     lift_caps,
 )
 from toolchain.chips.rules.findings import warning
-from toolchain.chips.xylo.dashes import dashes
+from toolchain.chips.xylo.dashes import FASTEST, too_fast, too_slow
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
@@ -117,31 +119,61 @@ def fastest_synapse(graph: Graph, chip: XyloChip) -> RewriteResult:
 
 
 def slowest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
-    """Replace decays slower than the chip's, or none at all, by its largest dash."""
+    """Replace decays much slower than the chip's, or none at all, by its largest dash."""
     top = 2 ** int(chip.limits.dash_width.value) - 1
 
-    def change(_: str, node: Neuron) -> tuple[list[str], Neuron]:
-        new_mem = _slowest(node.alpha_mem, top)
-        new_syn = None if node.alpha_syn is None else _slowest(node.alpha_syn, top)
-        pairs = (("mem", node.alpha_mem, new_mem), ("syn", node.alpha_syn, new_syn))
-        words = []
-        for field, old, new in pairs:
-            if old is None or new is None or np.array_equal(old, new):
-                continue
-            step, unit = (1.0, "steps") if graph.dt is None else (graph.dt, "s")
-            was, now = float(time_constant(old, step).max()), float(time_constant(new, step).max())
-            words.append(
-                f"tau_{field} {'infinite' if np.isinf(was) else f'{was:.3g} {unit}'} becomes "
-                f"{now:.3g} {unit}, dash {top}; in integers {chip.name} also reduces every state "
-                "that is not 0 by at least 1 a timestep"
-            )
-        return words, replace(node, alpha_mem=new_mem, alpha_syn=new_syn)
+    def change(_: str, node: Membrane) -> tuple[list[str], Membrane]:
+        def slowest(alpha: Array) -> Array:
+            return np.where(too_slow(alpha, top), 1 - 2.0**-top, alpha)
 
-    return each_neuron(graph, "no_leak->slowest_leak", change)
+        syn = None if node.alpha_syn is None else slowest(node.alpha_syn)
+        after = replace(node, alpha_mem=slowest(node.alpha_mem), alpha_syn=syn)
+        effect = f"; in integers {chip.name} also reduces every state that is not 0 by at least 1"
+        note = f", dash {top}{effect} a timestep"
+        return [text + note for text in _decays_changed(node, after, graph.dt)], after
+
+    return each_layer(Membrane, graph, "no_leak->slowest_leak", change)
 
 
-def _slowest(alpha: Array, top: int) -> Array:
-    return np.where(dashes(alpha) > top + 0.5, 1 - 2.0**-top, alpha)
+def fastest_leak(graph: Graph, chip: XyloChip) -> RewriteResult:
+    """Replace decays much faster than dash 1: membranes keep nothing, currents get dash 1."""
+    del chip
+
+    def change(_: str, node: Membrane) -> tuple[list[str], Membrane]:
+        mem = np.where(too_fast(node.alpha_mem, membrane=True), 0.0, node.alpha_mem)
+        syn = node.alpha_syn
+        if syn is not None:
+            syn = np.where(too_fast(syn, membrane=False), FASTEST, syn)
+        after = replace(node, alpha_mem=mem, alpha_syn=syn)
+        return [*_decays_changed(node, after, graph.dt)], after
+
+    return each_layer(Membrane, graph, "fast_leak->fastest_leak", change)
+
+
+def _decays_changed(before: Membrane, after: Membrane, dt: float | None) -> Iterator[str]:
+    """Yield a text for the membranes and one for the currents, where a decay changed."""
+    step, unit = (1.0, "steps") if dt is None else (dt, "s")
+
+    def text(alpha: float) -> str:
+        return "infinite" if alpha == 1 else f"{float(time_constant(alpha, step)):.3g} {unit}"
+
+    for field in ("mem", "syn"):
+        old, new = (getattr(node, f"alpha_{field}") for node in (before, after))
+        if old is None or np.array_equal(old, new):
+            continue
+        axes = (*before.shape, 1 if field == "mem" else before.synapses)
+        old, new = (
+            np.broadcast_to(a[..., None] if field == "mem" else a, axes) for a in (old, new)
+        )
+        changed = old != new
+        was, now = old[changed].max(), new[changed].max()
+        many = int(changed.any(axis=-1).sum())
+        where = (
+            ""
+            if many == prod(before.shape)
+            else f" in {many} of {plural(prod(before.shape), 'neuron')}"
+        )
+        yield f"tau_{field} {text(was)} becomes {text(now)}{where}"
 
 
 def settle_biases(graph: Graph, chip: XyloChip) -> RewriteResult:
@@ -154,20 +186,23 @@ def settle_biases(graph: Graph, chip: XyloChip) -> RewriteResult:
 
 def _settled(before: Graph, after: Graph, chip: XyloChip) -> Iterator[Diagnostic]:
     """Yield a warning for each bias that was moved."""
-    for name, node in before.of(Neuron).items():
+    for name, node in before.of(Membrane).items():
         for weight in weights_of(before, name) or ():
             old, new = before[weight], after[weight]
             assert isinstance(old, Linear)
             assert isinstance(new, Linear)
             if old.bias is None or new.bias is not None:
                 continue
-            part = np.abs(node.gain * settled(node, old.bias) / node.v_threshold).max()
+            current = np.abs(node.gain * settled(node, old.bias))
+            part = f"{current.max():.3g}"
+            if isinstance(node, Neuron):
+                part = f"{100 * (current / node.v_threshold).max():.3g} % of the threshold"
             steps = _steps_to_settle(node)
             yield warning(
                 "linear_bias->neuron_bias",
                 weight,
                 f"its bias acts directly on the membranes of {name!r}, the only biases of "
-                f"{chip.name}, by up to {100 * part:.3g} % of the threshold per step; through the "
+                f"{chip.name}, by up to {part} per step; through the "
                 f"synapse it took {plural(steps, 'timestep')} to reach 99 % of that",
             )
 
@@ -240,6 +275,7 @@ APPROXIMATIONS: dict[str, Approximation[XyloChip]] = {
     "v_init->zero": start_at_zero,
     "no_synapse->fastest_synapse": fastest_synapse,
     "no_leak->slowest_leak": slowest_leak,
+    "fast_leak->fastest_leak": fastest_leak,
     "linear_bias->neuron_bias": settle_biases,
     "delays->hops": keep_hops,
 }

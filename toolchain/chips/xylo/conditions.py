@@ -10,9 +10,10 @@ from toolchain.chips.conditions import state_word
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
+from toolchain.chips.xylo.readout import readout_of
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.fidelity.ledger import UNCHECKED, Change, Changes, Effect, Fidelity
-from toolchain.ir import Graph, Neuron
+from toolchain.ir import Graph, Membrane, MembraneReadout, Neuron
 
 __all__ = ["DIFFERENCES", "conditions"]
 
@@ -35,6 +36,8 @@ def conditions(
     lags, aliases = layers.lags(), arrange(layers, chip).aliases
     effect_of = effects or {}
     found = {graph.input: [_input_cap(chip, effect_of.get(graph.input))]}
+    for name, readout in quantized.of(MembraneReadout).items():
+        found[name] = [*_lag(lags.get(name, 0)), _arithmetic(readout, chip), *_unread(readout)]
     for name, node in quantized.of(Neuron).items():
         trained = graph[name]
         assert isinstance(trained, Neuron)
@@ -73,8 +76,28 @@ def _lag(lag: int) -> Iterator[Change]:
         )
 
 
-def _arithmetic(node: Neuron, chip: XyloChip) -> Change:
+def _unread(node: MembraneReadout) -> Iterator[Change]:
+    """Yield what is read of the neurons."""
+    yield Change(
+        what="states",
+        fidelity=Fidelity.APPROXIMATED,
+        before="no limit",
+        after=16,
+        unit="bit",
+        note=f"read as {readout_of(node)}; a state at the largest value fires and is reset",
+    )
+
+
+def _arithmetic(node: Membrane, chip: XyloChip) -> Change:
     """Return the change of decays to integers, at least 1 per step."""
+    if not isinstance(node, Neuron):
+        return Change(
+            what="decay",
+            fidelity=Fidelity.APPROXIMATED,
+            before="fraction of the state",
+            after="integer, at least 1",
+            note=f"per timestep; {chip.name} decays by bit shifts",
+        )
     least = float(np.min(node.v_threshold))
     return Change(
         what="decay",

@@ -10,11 +10,13 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.hardware import Quantity
 from toolchain.runs import Activity, InputSpikes, LayerActivity
 from toolchain.runs.activity import spikes_per_step, step_length
 from toolchain.runs.tally import active_of_each, spikes_of_each
 
-__all__ = ["activity", "activity_at", "of_run"]
+__all__ = ["activity", "activity_at", "input_limit", "of_run"]
 
 
 def activity(program: XyloProgram, spikes: InputSpikes) -> Activity:
@@ -114,6 +116,11 @@ def _activity(
         for name, size in _sizes(program).items()
     )
     return Activity(layers=tuple(layers), steps=steps, dt=step_length(program.dt))
+
+
+def input_limit(chip: XyloChip) -> Quantity:
+    """Return the most spikes of one input channel in one timestep."""
+    return chip.limits.input_spikes
 
 
 def _sizes(program: XyloProgram) -> dict[str, int]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from toolchain.chips.contract import Options
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.dashes import decay_note
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.live.boards import to_samna
+from toolchain.chips.xylo.options import XyloOptions
 from toolchain.chips.xylo.power import estimate
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.quantize import QUANTIZERS, quantize
+from toolchain.chips.xylo.readout import configured
 from toolchain.chips.xylo.recording import record_run
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
@@ -44,6 +47,8 @@ FUNCTIONS = Functions(
     pack=store.to_arrays,
     unpack=store.from_arrays,
     decay_note=decay_note,
+    input_limit=counts.input_limit,
+    configured=configured,
 )
 
 
@@ -53,6 +58,7 @@ class Xylo(FamilyOf[XyloProgram, XyloChip]):
     NAME: ClassVar[str] = "xylo"
     TITLE: ClassVar[str] = "Xylo"
     SPEC: ClassVar[type[SpecBase]] = XyloChip
+    OPTIONS: ClassVar[type[Options]] = XyloOptions
     QUANTIZERS: ClassVar[tuple[str, ...]] = QUANTIZERS
     APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+
+from toolchain.chips.xylo.options import ReadoutState
 
 __all__ = [
     "CAPS",
@@ -120,6 +122,9 @@ def scalar_faults(program: Mapping[str, Any]) -> list[str]:
             faults.append(f"{name}: must be a whole number in {low}..{high}, got {value!r}")
     if program["core"] not in ("v1", "v2"):
         faults.append(f"core: must be 'v1' or 'v2', got {program['core']!r}")
+    if program["readout"] not in get_args(ReadoutState):
+        names = ", ".join(map(repr, get_args(ReadoutState)))
+        faults.append(f"readout: must be one of {names}, got {program['readout']!r}")
     dt = program["dt"]
     if dt is not None and not (isinstance(dt, (int, float)) and 0 < dt < float("inf")):
         faults.append(f"dt: must be > 0 s or None, got {dt!r}")

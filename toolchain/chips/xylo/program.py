@@ -30,6 +30,7 @@ from toolchain.chips.xylo.faults import (
     scalar_faults,
     shape_faults,
 )
+from toolchain.chips.xylo.options import ReadoutState
 from toolchain.chips.xylo.population import Population, population_faults, whole
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.specification import program_fields
@@ -67,6 +68,8 @@ class XyloProgram(Frozen, Brief):
         populations: layers of the neurons; each neuron is in exactly one. None given: one
             ``"hidden"`` and one ``"output"``.
         input_name: the user's own name of the input.
+        readout: what is read of the output neurons in each step: ``"spikes"``, ``"v_mem"`` or
+            ``"i_syn"``.
 
     The arrays are copied and read-only.
 
@@ -111,6 +114,7 @@ class XyloProgram(Frozen, Brief):
     max_output_spikes: int
     populations: tuple[Population, ...] = ()
     input_name: str = "input"
+    readout: ReadoutState = "spikes"
 
     def __post_init__(self) -> None:
         """Check every field, then make the arrays read-only."""
@@ -152,7 +156,8 @@ class XyloProgram(Frozen, Brief):
                 (one value, or one a neuron). May be left out: ``weights_rec
                 (Nhid, Nhid[, S])`` (no recurrence, Nhid = IEN), ``dash_syn_2`` (where there is one
                 synapse), ``bias``, ``bias_out`` and ``weight_shift_in/_rec/_out`` (0),
-                ``aliases`` (none), ``dt`` in s (none). ``mapped_graph`` is taken and ignored.
+                ``aliases`` (none), ``dt`` in s (none), ``readout`` (``"spikes"``).
+                ``mapped_graph`` is taken and ignored.
 
         A matrix without a synapse axis belongs to the first synapse. Values are integers, or
         floats without a fraction.
@@ -212,6 +217,8 @@ class XyloProgram(Frozen, Brief):
         lines = [f"XyloProgram {self.chip} core {self.core}"]
         for f in fields(self):
             value = getattr(self, f.name)
+            if f.name == "readout" and value == "spikes":
+                continue
             if isinstance(value, np.ndarray):
                 text = f"{value.dtype} {value.shape} {_digest(value.tobytes())}"
             elif f.name == "aliases":

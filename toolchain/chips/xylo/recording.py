@@ -35,6 +35,7 @@ def record_run(
         saturations=result.saturations or {},
         dt=program.dt,
         activity=counted,
+        readout=result.readout,
     )
 
 

@@ -22,7 +22,7 @@ REQUIRED = (
     "threshold",
     "threshold_out",
 )
-SPECIFICATION = (*REGISTERS, *SHIFTS, "aliases", "dt")
+SPECIFICATION = (*REGISTERS, *SHIFTS, "aliases", "dt", "readout")
 
 
 def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
@@ -72,6 +72,7 @@ def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
     rest |= {name: given.get(name, 0) for name in SHIFTS}
     return {
         "dt": given.get("dt"),
+        "readout": given.get("readout") or "spikes",
         "weights_in": weights_in,
         "weights_rec": weights_rec,
         "weights_out": weights_out,

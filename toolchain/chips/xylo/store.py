@@ -35,7 +35,8 @@ def from_arrays(arrays: Mapping[str, npt.ArrayLike], metadata: Mapping[str, Any]
     """
     if metadata.get("format") != FORMAT:
         raise ValueError(f"format {metadata.get('format')!r} is not {FORMAT!r}")
-    given = {**arrays, **metadata}
+    # programs of earlier versions had no readout but the spikes
+    given = {"readout": "spikes", **arrays, **metadata}
     del given["format"]
     names = {f.name for f in fields(XyloProgram)}
     if given.keys() != names:

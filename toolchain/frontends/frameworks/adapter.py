@@ -10,12 +10,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from toolchain.arrays import Array, Shape
-from toolchain.ir import Edge, Node
+from toolchain.ir import Edge, Flatten, Identity, Node, Pad, Permute, Reshape
 
 __all__ = ["Adapter", "Axes", "Fragment", "Layer", "UnsupportedError", "array", "pair"]
 
@@ -31,21 +32,25 @@ class Axes(enum.Enum):
     """Meaning of the leading axes of a layer's input.
 
     ``ANY``: every axis alike. ``LAST``: features are the last axis. ``IMAGE``: rows, channels,
-    height, width. ``ROWS``: rows, features. ``TIME``: batch, time, features. ``TIME_FIRST``: time,
-    batch, features. ``STEP``: batch, features of a single timestep; the layer is called once in
-    each. ``SQUEEZED``: rows, which the layer itself splits into batch and time. ``RESHAPE``: the
-    layer only rearranges axes.
+    height, width. ``LINE``: rows, channels, length. ``ROWS``: rows, features. ``CHANNELS``: rows,
+    channels and maybe a length. ``TIME``: batch, time, features. ``TIME_FIRST``: time, batch,
+    features. ``STEP``: batch, features of a single timestep; the layer is called once in each.
+    ``SQUEEZED``: rows, which the layer itself splits into batch and time. ``RESHAPE``: the layer
+    only rearranges axes. ``MOVE``: the layer moves, copies or omits numbers, or adds zeros.
     """
 
     ANY = "any"
     LAST = "last"
     IMAGE = "image"
+    LINE = "line"
+    CHANNELS = "channels"
     ROWS = "rows"
     TIME = "time"
     TIME_FIRST = "time_first"
     STEP = "step"
     SQUEEZED = "squeezed"
     RESHAPE = "reshape"
+    MOVE = "move"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,29 @@ class Fragment:
         """Return a fragment of one node."""
         return cls(nodes={name: node}, entry=name, exit=name)
 
+    @classmethod
+    def chain(cls, name: str, nodes: Sequence[Node], was: str = "") -> Fragment:
+        """Return a fragment of nodes in a row; ``name`` is that of the first that computes.
+
+        A layer ``was`` without nodes is an Identity.
+
+        >>> from toolchain.ir import Flatten, Linear
+        >>> list(Fragment.chain("fc", [Flatten(), Linear(weight=[[1.0]])]).nodes)
+        ['fc.flatten', 'fc']
+        """
+        row = list(nodes) or [Identity(was=was)]
+        main = next((n for n, node in enumerate(row) if not isinstance(node, _MOVES)), len(row) - 1)
+        names: list[str] = []
+        for n, node in enumerate(row):
+            part = f"{name}.{type(node).__name__.lower()}"
+            repeated = sum(other.startswith(part) for other in names)
+            names.append(name if n == main else f"{part}{repeated + 1 if repeated else ''}")
+        edges = tuple(Edge(one, two) for one, two in pairwise(names))
+        nodes_by_name = dict(zip(names, row, strict=True))
+        return cls(nodes=nodes_by_name, edges=edges, entry=names[0], exit=names[-1])
+
+
+_MOVES = (Flatten, Pad, Permute, Reshape)
 
 Adapter: TypeAlias = Callable[[str, Any, Shape], Fragment]
 

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from toolchain.arrays import Shape
+from toolchain.frontends.frameworks import torch_nodes
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError, array, pair
 from toolchain.frontends.frameworks.torch_layers import linear
-from toolchain.ir import Add, Edge, MembraneReadout, Neuron, Node, Sensor, SumPool2d
+from toolchain.ir import Add, Edge, MembraneReadout, Neuron, Node, Sensor
 
 __all__ = [
     "DecayReader",
@@ -150,12 +151,13 @@ def sum_pool2d(name: str, module: Any, features: Shape) -> Fragment:
     """Convert SumPool2d to the exact sum of integers.
 
     Raises:
-        UnsupportedError: ``ceil_mode`` is True.
+        UnsupportedError: with ``ceil_mode`` the last windows are not whole.
     """
-    if getattr(module, "ceil_mode", False):
-        raise UnsupportedError("ceil_mode=True is not supported; crop the map to whole windows")
-    stride = module.kernel_size if module.stride is None else module.stride
-    return Fragment.of(name, SumPool2d(kernel=pair(module.kernel_size), stride=pair(stride)))
+    ceil_mode = bool(getattr(module, "ceil_mode", False))
+    nodes = torch_nodes.avg_pool(
+        features, module.kernel_size, module.stride, ceil_mode=ceil_mode, divisor=1
+    )
+    return Fragment.chain(name, nodes, type(module).__name__)
 
 
 def sensor(name: str, module: Any, features: Shape) -> Fragment:

@@ -100,6 +100,8 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
     nn.ExpLeakSqueeze: _stateful(_readout, Axes.SQUEEZED),
     nn.SumPool2d: Layer(leaky.sum_pool2d, Axes.IMAGE),
     nn.DVSLayer: Layer(leaky.sensor, Axes.IMAGE),
+    nn.Crop2d: Layer(_no_adapter, Axes.MOVE),
+    nn.FlipDims: Layer(_no_adapter, Axes.MOVE),
     nn.Merge: Layer(leaky.merge, Axes.ANY, sums=True),
     nn.FlattenTime: Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flatten_grid),
     nn.UnflattenTime: Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflatten_grid),

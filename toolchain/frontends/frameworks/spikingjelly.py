@@ -282,7 +282,14 @@ LAYERS: dict[str, Layer] = {
     "NonSpikingLIFNode": _READOUT,
     "Linear": TORCH_LAYERS[nn.Linear],
     "Conv2d": _as_torch(nn.Conv2d),
+    "Conv1d": _as_torch(nn.Conv1d),
+    "ConvTranspose1d": _as_torch(nn.ConvTranspose1d),
+    "ConvTranspose2d": _as_torch(nn.ConvTranspose2d),
+    "AvgPool1d": _as_torch(nn.AvgPool1d),
     "AvgPool2d": _as_torch(nn.AvgPool2d),
+    "AdaptiveAvgPool1d": _as_torch(nn.AdaptiveAvgPool1d),
+    "AdaptiveAvgPool2d": _as_torch(nn.AdaptiveAvgPool2d),
+    "Upsample": Layer(_flatten, Axes.MOVE),
     "BatchNorm1d": _as_torch(nn.BatchNorm1d),
     "BatchNorm2d": _as_torch(nn.BatchNorm2d),
     "ThresholdDependentBatchNorm1d": Layer(_BATCH_NORM, Axes.TIME_FIRST),
@@ -305,7 +312,7 @@ _MIXING = "its neurons act on each other within a step; use CUBALIFNode or LIFNo
 _PER_STEP = "its scales differ from step to step; use layer.BatchNorm1d or layer.BatchNorm2d"
 _STANDARDIZED = "it recomputes its weights in every call; copy their values into the plain layer"
 _MAX_POOL = "a maximum is not a sum of spikes; use layer.AvgPool2d"
-_WINDOW = "set an explicit window: use layer.AvgPool2d"
+_VOLUME = "works on volumes, and a chip has maps; use the layer for two axes, such as layer.Conv2d"
 _TIME_LAST = "it takes time as the last axis; use the container that takes it first"
 _ATTENTION = "attention multiplies signals with each other, which no supported chip can do"
 _GATED = "gated recurrence has no spiking counterpart; use layer.LinearRecurrentContainer"
@@ -332,16 +339,14 @@ _REASONS = (
     ("TemporalEffectiveBatchNorm3d NeuNorm", _PER_STEP),
     ("WSLinear WSConv2d", _STANDARDIZED),
     ("MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d", _MAX_POOL),
-    ("AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d", _WINDOW),
     ("TLastMultiStepContainer TLastSeqToANNContainer", _TIME_LAST),
     ("SpikingSelfAttention QKAttention ChannelQKAttention TokenQKAttention", _ATTENTION),
     ("SpikeDrivenSelfAttention TemporalWiseAttention MultiDimensionalAttention", _ATTENTION),
     ("SpikingRNNBase SpikingLSTM SpikingGRU SpikingVanillaRNN", _GATED),
     ("SpikingRNNCellBase SpikingLSTMCell SpikingGRUCell SpikingVanillaRNNCell", _GATED),
     ("StatelessEncoder StatefulEncoder", _ENCODER),
-    ("Conv1d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d", _NO_PLACE),
-    ("BatchNorm3d GroupNorm AvgPool1d AvgPool3d Upsample", _NO_PLACE),
-    ("DropConnectLinear TemporalBinSum SpikeCountToBinary", _NO_PLACE),
+    ("Conv3d ConvTranspose3d BatchNorm3d AvgPool3d AdaptiveAvgPool3d", _VOLUME),
+    ("GroupNorm DropConnectLinear TemporalBinSum SpikeCountToBinary", _NO_PLACE),
     ("SynapseFilter", "its decay stops while spikes arrive; use CUBALIFNode for a synapse"),
     ("Delay", "delays between layers are not supported; shift the input outside the network"),
 )

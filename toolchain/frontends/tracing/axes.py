@@ -137,19 +137,27 @@ class Grid:
         return array.swapaxes(0, 1) if split is AxisLayout.TIME_BATCH else array
 
 
-_RANK = {Axes.LAST: 1, Axes.ROWS: 1, Axes.IMAGE: 3}
+_RANKS = {
+    Axes.LAST: {1},
+    Axes.ROWS: {1},
+    Axes.CHANNELS: {1, 2},
+    Axes.LINE: {2},
+    Axes.IMAGE: {3},
+}
 _EXPECTED = {
     Axes.LAST: "one axis of features",
     Axes.ROWS: "(batch * time, features)",
     Axes.IMAGE: "(batch * time, channels, height, width)",
+    Axes.LINE: "(batch * time, channels, length)",
+    Axes.CHANNELS: "(batch * time, channels) or (batch * time, channels, length)",
     Axes.TIME: "(batch, time, ...)",
     Axes.TIME_FIRST: "(time, batch, ...)",
     Axes.STEP: "(batch, ...) of one timestep",
     Axes.SQUEEZED: "(batch * time, ...)",
 }
+_ROWS = {AxisLayout.ROWS, AxisLayout.ROWS_TIME_MAJOR, AxisLayout.STEP}
 _LAYOUTS = {
-    Axes.ROWS: {AxisLayout.ROWS, AxisLayout.ROWS_TIME_MAJOR, AxisLayout.STEP},
-    Axes.IMAGE: {AxisLayout.ROWS, AxisLayout.ROWS_TIME_MAJOR, AxisLayout.STEP},
+    **dict.fromkeys((Axes.ROWS, Axes.CHANNELS, Axes.LINE, Axes.IMAGE), _ROWS),
     Axes.TIME: {AxisLayout.BATCH_TIME},
     Axes.TIME_FIRST: {AxisLayout.TIME_BATCH},
     Axes.STEP: {AxisLayout.STEP},
@@ -167,8 +175,8 @@ def check_axes(axes: Axes, shape: Shape, layout: AxisLayout) -> None:
     expected, actual = _EXPECTED.get(axes, ""), f"{layout.value} of shape {shape}"
     if layout not in _LAYOUTS.get(axes, AxisLayout):
         raise UnsupportedError(f"takes {expected}, got {actual}; {_remedy(axes, layout)}")
-    rank = _RANK.get(axes)
-    if rank is not None and len(layout.features(shape)) != rank:
+    ranks = _RANKS.get(axes)
+    if ranks is not None and len(layout.features(shape)) not in ranks:
         raise UnsupportedError(f"takes {expected}, got {actual}; a Flatten may be missing")
 
 

@@ -11,11 +11,11 @@ from toolchain.arrays import Array
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, UnsupportedError
 from toolchain.frontends.tracing.axes import AxisLayout
-from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, required_calls
+from toolchain.frontends.tracing.calls import Call, RecordedRun, required_calls
 from toolchain.frontends.tracing.converter import CallConverter
 from toolchain.frontends.tracing.functions import unsupported
-from toolchain.frontends.tracing.grids import candidate_grids
-from toolchain.frontends.tracing.outputs import choose_output
+from toolchain.frontends.tracing.grids import candidate_grids, guessed_grids
+from toolchain.frontends.tracing.outputs import NamedOutput, choose_outputs
 from toolchain.frontends.tracing.states import repeated_call_message
 from toolchain.ir import Graph
 
@@ -30,13 +30,13 @@ class TracedGraph:
         graph: the graph.
         sample: the model's input, (batch, time, *features).
         layers: output of each layer with state, by node name, in the same layout.
-        output: the model's output, in the same layout.
+        outputs: the model's outputs by name, in the same layout.
     """
 
     graph: Graph
     sample: Array
     layers: dict[str, Array]
-    output: Array
+    outputs: dict[str, Array]
 
     @property
     def silent_layers(self) -> set[str]:
@@ -55,9 +55,9 @@ def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> Tra
     Raises:
         ExtractError: the run contains calls that the IR cannot represent; the message lists all.
     """
-    output, notes = choose_output(run)
-    calls = required_calls(run.calls, output)
-    converter = _best_conversion(run, calls, output)
+    outputs, notes = choose_outputs(run)
+    calls = required_calls(run.calls, [output.value for output in outputs])
+    converter = _best_conversion(run, calls, outputs)
     if converter.problems:
         raise _refusal(converter.problems)
     notes |= _unused_layers(run, calls) | _conversion_notes(converter)
@@ -71,25 +71,38 @@ def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> Tra
         graph=graph,
         sample=converter.sequence([run.sample]),
         layers={name: converter.sequence(values) for name, values in converter.layers.items()},
-        output=converter.sequence([output]),
+        outputs={
+            name: converter.sequence([output.value])
+            for name, output in zip(graph.output_names, outputs, strict=True)
+        },
     )
 
 
 def _best_conversion(
-    run: RecordedRun, calls: Sequence[Call], output: RecordedTensor
+    run: RecordedRun, calls: Sequence[Call], outputs: Sequence[NamedOutput]
 ) -> CallConverter:
     """Return the conversion under the sample layout that leaves fewest problems."""
     try:
         choices = candidate_grids(calls, run.sample.shape)
     except UnsupportedError as fault:
         # after an unsupported call shapes mean nothing, so those calls are reported instead
-        raise _refusal(list(_unsupported_calls(calls)) or [str(fault)]) from None
+        reasons = list(_unsupported_calls(calls)) or _misread(run, calls, outputs)
+        raise _refusal(reasons or [str(fault)]) from None
     converters = []
     for grid, layout in choices:
-        converters.append(CallConverter(run, grid, layout).convert(calls, output))
+        converters.append(CallConverter(run, grid, layout).convert(calls, outputs))
         if not converters[-1].problems:
             break
     return min(converters, key=lambda converter: len(converter.problems))
+
+
+def _misread(run: RecordedRun, calls: Sequence[Call], outputs: Sequence[NamedOutput]) -> list[str]:
+    """Return the refusals of functions that would explain axes which fit no layer."""
+    for grid, layout in guessed_grids(calls, run.sample.shape):
+        converter = CallConverter(run, grid, layout).convert(calls, outputs)
+        if converter.function_problems:
+            return converter.function_problems
+    return []
 
 
 def _refusal(problems: Sequence[str]) -> ExtractError:
@@ -128,6 +141,8 @@ def _conversion_notes(converter: CallConverter) -> dict[str, str]:
     notes = {"left_out": ", ".join(converter.reshape_layers)} if converter.reshape_layers else {}
     if converter.layout is AxisLayout.STEP:
         notes["input"] = f"one frame, shown in each of {converter.grid.time} timesteps"
+    if converter.layout is AxisLayout.TIME_BATCH:
+        notes["input_axes"] = "(time, batch, ...); calibration and spikes are (batch, time, ...)"
     return notes
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from toolchain.frontends.frameworks.adapter import Layer
 
-__all__ = ["Call", "RecordedRun", "RecordedTensor", "Zeros", "required_calls"]
+__all__ = ["Call", "RecordedRun", "RecordedTensor", "Zeros", "leaves", "required_calls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,13 @@ class Call:
         arguments: its arguments in order: a RecordedTensor for each tensor that depends on the
             sample, Zeros for another tensor of zeros, and everything else unchanged.
         options: its arguments by name.
+        positional: its arguments by position, nested as they were given, with the same
+            RecordedTensors.
+        compute: the torch function itself; None for a layer.
+        random: True if an argument was drawn at random.
         outputs: the tensors that it returned.
-        where: file, line and source text in the user's code; empty for a layer.
+        where: file, line and source text in the user's code; empty for a layer, and where none of
+            the user's code is involved.
     """
 
     name: str
@@ -62,6 +68,9 @@ class Call:
     layer: Layer | str | None = None
     arguments: list[Any] = field(default_factory=list)
     options: Mapping[str, Any] = field(default_factory=dict)
+    positional: Sequence[Any] = ()
+    compute: Callable[..., Any] | None = None
+    random: bool = False
     outputs: list[RecordedTensor] = field(default_factory=list)
     where: str = ""
 
@@ -85,10 +94,34 @@ class Call:
         """True for a layer that keeps a state over time."""
         return isinstance(self.layer, Layer) and self.layer.stateful
 
+    def repeat(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the outputs of the same call with ``tensors`` in the place of its ``inputs``.
+
+        Only for functions and for layers without state; no argument is changed.
+        """
+        replacements = iter([tensor.clone() if self._in_place else tensor for tensor in tensors])
+        args, kwargs = _substitute((self.positional, self.options), replacements)
+        module = self.module
+        with torch.no_grad():
+            if self.compute is None:
+                assert module is not None
+                return [
+                    item for item in leaves(module.forward(*args, **kwargs)) if _is_tensor(item)
+                ]
+            out = self.compute(*args, **kwargs)
+        return [item for item in leaves(out) if _is_tensor(item)]
+
+    @property
+    def _in_place(self) -> bool:
+        name = self.function
+        return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
+
     def __str__(self) -> str:
         """Return ``layer 'conv1' (Conv2d)`` or ``torch.mul at model.py:12 (y = 2 * x)``."""
         if self.module is not None:
             return f"layer {self.name!r} ({type(self.module).__name__})"
+        if not self.where:
+            return f"{self.op} in {self.name!r}" if self.name else self.op
         return f"{self.op} at {self.where}"
 
 
@@ -101,6 +134,7 @@ class RecordedRun:
         calls: the calls, in the order in which they happened.
         sample: the model's input.
         outputs: the tensors that it returned, nested tuples flattened.
+        paths: position of each output in what the model returned: keys, fields and indices.
         description: shapes and types of what it returned, for messages.
         problems: messages about what went wrong during the run.
         layers: every layer by name.
@@ -110,13 +144,41 @@ class RecordedRun:
     calls: list[Call]
     sample: RecordedTensor
     outputs: list[RecordedTensor]
+    paths: list[tuple[str | int, ...]]
     description: str
     problems: list[str]
     layers: Mapping[str, nn.Module]
 
 
-def required_calls(calls: Sequence[Call], output: RecordedTensor) -> list[Call]:
-    """Return the calls that ``output`` depends on, in the order in which they happened.
+def leaves(nested: Any) -> Iterator[Any]:
+    """Return an iterator over the items in nested tuples, lists and dictionaries."""
+    if isinstance(nested, Mapping):
+        nested = tuple(nested.values())
+    if isinstance(nested, tuple | list):
+        for item in nested:
+            yield from leaves(item)
+    else:
+        yield nested
+
+
+def _is_tensor(item: object) -> bool:
+    return isinstance(item, Tensor)
+
+
+def _substitute(nested: Any, replacements: Iterator[Tensor]) -> Any:
+    """Return ``nested`` with each RecordedTensor replaced by the next of ``replacements``."""
+    if isinstance(nested, RecordedTensor):
+        return next(replacements)
+    if isinstance(nested, Mapping):
+        return {key: _substitute(value, replacements) for key, value in nested.items()}
+    if isinstance(nested, tuple | list):
+        items = [_substitute(item, replacements) for item in nested]
+        return items if isinstance(nested, list) else tuple(items)
+    return nested
+
+
+def required_calls(calls: Sequence[Call], outputs: Sequence[RecordedTensor]) -> list[Call]:
+    """Return the calls that ``outputs`` depend on, in the order in which they happened.
 
     A layer with state is included with all of its calls.
     """
@@ -125,7 +187,7 @@ def required_calls(calls: Sequence[Call], output: RecordedTensor) -> list[Call]:
         if call.stateful:
             calls_of.setdefault(call.module, []).append(call)
     dependencies: set[Call] = set()
-    pending = [output.call]
+    pending = [output.call for output in outputs]
     while pending:
         current = pending.pop()
         if current is not None and current not in dependencies:

@@ -17,15 +17,14 @@ from toolchain.arrays import Array
 from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, UnsupportedError
 from toolchain.frontends.tracing.axes import AxisLayout, Grid, check_axes
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
-from toolchain.frontends.tracing.functions import ADD, REORDER, SAME, SLICE, STACK, unsupported
+from toolchain.frontends.tracing.function_calls import check_usable, convert_function
 from toolchain.frontends.tracing.grids import step_calls
-from toolchain.frontends.tracing.outputs import membrane_readouts, without_spikes
+from toolchain.frontends.tracing.outputs import NamedOutput, membrane_readouts, without_spikes
 from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
-from toolchain.frontends.tracing.reshaping import join_steps, reorder, reshape, slice_steps
+from toolchain.frontends.tracing.placing import as_rows, place_flat, place_moves
 from toolchain.frontends.tracing.states import check_states, repeated_call_message, tensor_arguments
 from toolchain.frontends.tracing.sums import sum_signals
-from toolchain.frontends.tracing.views import shows_all
-from toolchain.ir import Flatten, Input, Output
+from toolchain.ir import Input, Output
 from toolchain.report import plural, times
 
 __all__ = ["CallConverter"]
@@ -41,6 +40,7 @@ class CallConverter:
         layout: leading axes of the sample.
         graph: nodes and edges so far.
         problems: refused calls, each with its reason.
+        function_problems: those of functions between the layers.
         layers: output of each layer with state, by node: a whole sequence, or one tensor a step.
         dts: length of a timestep, s, by the layers that state it.
         reshape_layers: layers that only rearrange axes, which are no node.
@@ -54,6 +54,7 @@ class CallConverter:
     layout: AxisLayout
     graph: PartialGraph = field(default_factory=PartialGraph)
     problems: list[str] = field(default_factory=list)
+    function_problems: list[str] = field(default_factory=list)
     layers: dict[str, list[RecordedTensor]] = field(default_factory=dict)
     dts: dict[str, float] = field(default_factory=dict)
     reshape_layers: list[str] = field(default_factory=list)
@@ -65,11 +66,11 @@ class CallConverter:
     _last: dict[torch_nn.Module, tuple[int, Call]] = field(default_factory=dict)
     _on_zeros: dict[torch_nn.Module, int] = field(default_factory=dict)
 
-    def convert(self, calls: Sequence[Call], output: RecordedTensor) -> CallConverter:
-        """Convert ``calls``, which lead to ``output``, and return the converter itself."""
+    def convert(self, calls: Sequence[Call], outputs: Sequence[NamedOutput]) -> CallConverter:
+        """Convert ``calls``, which lead to ``outputs``, and return the converter itself."""
         self.problems += self.run.problems
         self.graph.reserved = {call.name for call in calls if call.module is not None}
-        self.readouts = membrane_readouts(calls, output)
+        self.readouts = membrane_readouts(calls, [output.value for output in outputs])
         self.loops = bool(step_calls(calls))
         for call in self.run.calls:
             if call.module is not None:
@@ -84,8 +85,10 @@ class CallConverter:
                 self._try(node.call, self.graph.loop.check, name)
             for call in self.graph.permanently_absent():
                 self._try(call, self._refuse_constant_zeros)
-        if output.call is not None:
-            self._try(output.call, self._add_output, output)
+        for index, output in enumerate(outputs):
+            if output.value.call is not None:
+                self._try(output.value.call, self._add_output, output, index)
+        self.graph.remove_unused()
         return self
 
     def _try(self, call: Call, do: Callable[..., Any], *arguments: Any) -> Any:
@@ -96,6 +99,8 @@ class CallConverter:
             if str(call) not in self._reported:
                 self._reported.add(str(call))
                 self.problems.append(f"{call}: {fault}")
+                if call.module is None:
+                    self.function_problems.append(self.problems[-1])
             return None
 
     def _refuse_constant_zeros(self) -> None:
@@ -129,15 +134,15 @@ class CallConverter:
         if len(available) < len(inputs):
             return []  # follows from a call that was refused, which is reported on its own
         if call.layer is None:
-            return self._function(call, available)
+            return convert_function(call, available, self.grid, self.graph, loops=self.loops)
         assert call.module is not None
         if call.stateful and call.layer.axes_of(call.module) is Axes.STEP:
             return self._step(call, call.layer, call.module)
         return self._layer(call, call.layer, call.module, available)
 
-    def _add_output(self, output: RecordedTensor) -> None:
-        """Add the output node."""
-        end = self.signals[output]
+    def _add_output(self, output: NamedOutput, index: int) -> None:
+        """Add an output node."""
+        end = self.signals[output.value]
         if end is None:
             return
         if end.state:
@@ -151,7 +156,8 @@ class CallConverter:
                 f"the network returns {which}; return the whole sequence; in a loop over time, "
                 "torch.stack of every step's output"
             )
-        self.graph.add_node(self.graph.free_name("output"), Output(), end)
+        name = self.graph.free_name(output.label or "output")
+        self.graph.add_node(name, Output(label=output.label, index=index), end)
 
     # ---- layers ----
 
@@ -161,15 +167,17 @@ class CallConverter:
         """Convert a layer without state, or one that takes a whole sequence."""
         if layer.stateful and self._calls[module] > 1:
             raise UnsupportedError(repeated_call_message(self._calls[module]))
-        _check_no_states(inputs)
+        check_usable(inputs)
         axes = layer.axes_of(module)
-        if axes is Axes.RESHAPE:
-            return [self._reshape(call, inputs[0])]
+        if axes in (Axes.RESHAPE, Axes.MOVE):
+            return self._move_layer(call, inputs, axes)
         if layer.sums:
             return [sum_signals(call, inputs, self.graph)]
         if layer.stateful:
             check_states(call, None)
         source, shape = self._source(call)
+        if source is not None and axes in _ON_ROWS:
+            source = as_rows(call, source, shape, self.graph)
         like = source or Signal("", AxisLayout.STEP)
         step = self._timestep(module, source)
         check_axes(axes, shape, like.layout)
@@ -177,7 +185,7 @@ class CallConverter:
             raise UnsupportedError(
                 "is called on a single timestep; call it once, on the whole sequence"
             )
-        like = replace(like, step=step)
+        like = replace(like, step=step, before=None)
         result = self._place_layer(call, layer, module, source, like, shape)
         return self._output_signals(call, layer, result)
 
@@ -196,6 +204,22 @@ class CallConverter:
         if layer.stateful:
             self.layers[result.node] = [call.outputs[out or 0]]
         return [replace(result, state=value.index != out) for value in call.outputs]
+
+    def _move_layer(self, call: Call, inputs: list[Signal], axes: Axes) -> Sequence[Signal]:
+        """Convert a layer that only moves numbers, and note one that is no node."""
+        before = {*self.graph.nodes}
+        reshaped = (
+            place_flat(call, inputs[0], self.grid, self.graph) if axes is Axes.RESHAPE else None
+        )
+        moved = (
+            [reshaped]
+            if reshaped is not None
+            else place_moves(call, inputs, self.grid, self.graph, loops=self.loops)
+        )
+        title = f"{call.name} ({type(call.module).__name__})"
+        if {*self.graph.nodes} == before and title not in self.reshape_layers:
+            self.reshape_layers.append(title)
+        return moved
 
     def _step(self, call: Call, layer: Layer, module: torch_nn.Module) -> Sequence[Signal]:
         """Convert a layer with state in one step of a loop."""
@@ -238,7 +262,7 @@ class CallConverter:
         if isinstance(first, RecordedTensor):
             signal = self.signals[first]
             assert signal is not None
-            _check_no_states([signal])
+            check_usable([signal])
             if not call.stateful and len(call.inputs) > 1:
                 raise UnsupportedError(f"takes one tensor, got {len(call.inputs)}")
             return signal, first.shape
@@ -275,42 +299,6 @@ class CallConverter:
 
         return self.graph.add_call(call, module, [source], like, make)
 
-    # ---- functions ----
-
-    def _function(self, call: Call, inputs: list[Signal]) -> Sequence[Signal]:
-        reason = unsupported(call)
-        if reason is not None:
-            raise UnsupportedError(reason)
-        if call.function in SAME:
-            return inputs[:1]
-        if call.function in STACK:
-            return [join_steps(call, inputs, self.grid, self.graph)]
-        _check_no_states(inputs)
-        if call.function in SLICE and not (len(call.outputs) == 1 and shows_all(call)):
-            return slice_steps(call, inputs[0])
-        if call.function in REORDER:
-            return [reorder(inputs[0])]
-        if call.function in ADD:
-            return [sum_signals(call, inputs, self.graph)]
-        return [self._reshape(call, inputs[0])]
-
-    def _reshape(self, call: Call, signal: Signal) -> Signal:
-        result, flat = reshape(call, signal, self.grid)
-        if flat:
-            operation = call.module or (call.op, call.where)
-            return self.graph.add_call(
-                call,
-                operation,
-                [signal],
-                result,
-                lambda name: Fragment.of(name, Flatten()),
-                "flatten",
-            )
-        title = f"{call.name} ({type(call.module).__name__})"
-        if call.module is not None and title not in self.reshape_layers:
-            self.reshape_layers.append(title)
-        return result
-
     # ---- recorded numbers ----
 
     def sequence(self, values: Sequence[RecordedTensor]) -> Array:
@@ -323,10 +311,4 @@ class CallConverter:
         return np.stack(arrays if signal.step is not None else arrays * self.grid.time, axis=1)
 
 
-def _check_no_states(inputs: Sequence[Signal]) -> None:
-    for signal in inputs:
-        if signal.state:
-            raise UnsupportedError(
-                f"takes a state of layer {signal.node!r}; only a layer's output can be used: its "
-                "spikes, or the membrane of a layer without reset whose spikes are not used"
-            )
+_ON_ROWS = (Axes.ROWS, Axes.CHANNELS, Axes.LINE, Axes.IMAGE)

@@ -13,8 +13,9 @@ from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Axes, Layer, UnsupportedError
 from toolchain.frontends.tracing.axes import AxisLayout, Grid
 from toolchain.frontends.tracing.calls import Call
+from toolchain.frontends.tracing.functions import REPEATS
 
-__all__ = ["candidate_grids", "step_calls"]
+__all__ = ["candidate_grids", "guessed_grids", "step_calls"]
 
 
 def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, AxisLayout]]:
@@ -33,6 +34,8 @@ def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, Ax
         )
     for grid in layer_grids.values():
         candidates = [(grid, layout) for layout in grid.possible_layouts(sample)]
+        if sample[0] == grid.batch and any(call.function in REPEATS for call in calls):
+            candidates.append((grid, AxisLayout.STEP))
         if not candidates:
             raise UnsupportedError(
                 f"the sample has shape {sample}, but the spiking layers have batch {grid.batch} "
@@ -51,6 +54,18 @@ def candidate_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, Ax
         # the axes of an unsupported layer are unknown, so that time may come first as well
         grids.append(Grid(batch=sample[1], time=sample[0]))
     return [(grid, layout) for grid in grids for layout in grid.possible_layouts(sample)]
+
+
+def guessed_grids(calls: Sequence[Call], sample: Shape) -> list[tuple[Grid, AxisLayout]]:
+    """Return the likely sizes of batch and time where the layers and the sample do not agree."""
+    grids = [grid for call in calls for grid in _layer_grid(call)][:1]
+    if len(sample) > 2:
+        grids += [Grid(*sample[:2]), Grid(batch=sample[1], time=sample[0])]
+    return [
+        (grid, layout)
+        for grid in dict.fromkeys(grids)
+        for layout in grid.possible_layouts(sample)[:1]
+    ]
 
 
 def _remedy(grids: set[Grid]) -> str:

@@ -13,7 +13,7 @@ from toolchain.frontends.frameworks.adapter import Layer
 from toolchain.frontends.frameworks.kinds import kind
 from toolchain.frontends.tracing.record import tensors
 
-__all__ = ["copy_model", "reset_states"]
+__all__ = ["copy_model", "fresh_copy", "kept_states"]
 
 
 def copy_model(model: nn.Module) -> nn.Module:
@@ -28,20 +28,42 @@ def copy_model(model: nn.Module) -> nn.Module:
     for name, value in original.named_parameters():
         if isinstance(value, nn.parameter.UninitializedParameter):
             raise ExtractError(f"{name} has no shape yet; run the model once before extracting it")
-    try:
-        duplicate = _deep_copy(original)
-    except Exception as fault:
-        message = f"{type(original).__name__} cannot be copied: {type(fault).__name__}: {fault}"
-        raise ExtractError(message) from fault
-    return _convert_attributes(duplicate.cpu().double().eval())
+    return _convert_attributes(_checked_copy(original).cpu().double().eval())
 
 
-def reset_states(duplicate: nn.Module) -> None:
-    """Reset the state of every layer, which may be of another batch size."""
-    for module in _modules(duplicate):
+def fresh_copy(duplicate: nn.Module) -> nn.Module:
+    """Return a copy for one run, with every layer's state reset.
+
+    A run may leave states in attributes of the user's own modules, which no reset finds.
+    """
+    fresh = _checked_copy(duplicate)
+    for module in _modules(fresh):
         layer = kind(module)
         if isinstance(layer, Layer) and layer.reset is not None:
             layer.reset(module)
+    return fresh
+
+
+def kept_states(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors that a model's own modules hold as plain attributes, by dotted name.
+
+    Parameters, buffers and the states of supported layers are no part of it.
+    """
+    return {
+        f"{name}.{attribute}" if name else attribute: value
+        for name, module in model.named_modules()
+        if kind(module) is None
+        for attribute, value in vars(module).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _checked_copy(model: nn.Module) -> nn.Module:
+    try:
+        return _deep_copy(model)
+    except Exception as fault:
+        message = f"{type(model).__name__} cannot be copied: {type(fault).__name__}: {fault}"
+        raise ExtractError(message) from fault
 
 
 def _deep_copy(model: nn.Module) -> nn.Module:

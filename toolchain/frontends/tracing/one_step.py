@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.calls import RecordedRun
+from toolchain.frontends.tracing.calls import Call, RecordedRun
 from toolchain.frontends.tracing.functions import SLICE, STACK
 from toolchain.frontends.tracing.grids import step_calls
+from toolchain.frontends.tracing.returned import stack_steps
+from toolchain.frontends.tracing.views import shows_all
 
 __all__ = ["STEPS", "driver", "is_one_step"]
 
@@ -31,7 +32,7 @@ def is_one_step(run: RecordedRun) -> bool:
     stateful = {call.name for call in run.calls if call.stateful}
     if stateful != {*calls} or min(map(len, calls.values()), default=0) != 1:
         return False
-    if not any(call.function in SLICE | STACK for call in run.calls):
+    if not any(_is_of_a_loop(call) for call in run.calls):
         return True
     if max(map(len, calls.values())) > 1:
         return False
@@ -40,6 +41,13 @@ def is_one_step(run: RecordedRun) -> bool:
         f"{run.sample.shape}; give it at least 2 timesteps, so that the connections between steps "
         "are recorded"
     )
+
+
+def _is_of_a_loop(call: Call) -> bool:
+    """Return True for a slice of the only timestep, or a stack of it alone."""
+    if call.function in STACK:
+        return len(call.inputs) == 1
+    return call.function in SLICE and len(call.outputs) == 1 and shows_all(call)
 
 
 def driver(model: nn.Module) -> Callable[[Tensor], Any]:
@@ -57,8 +65,8 @@ def driver(model: nn.Module) -> Callable[[Tensor], Any]:
             results = tuple(out) if isinstance(out, tuple | list) else (out,)
             if len(results) == 1 + state_count:
                 results, states = results[:1], results[1:]
-            steps.append([item for item in results if isinstance(item, Tensor)])
-        return tuple(torch.stack(each) for each in zip(*steps, strict=True))
+            steps.append(results)
+        return stack_steps(steps)
 
     state_count = _count_state_arguments(model)
     return forward

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from toolchain.arrays import Shape
 from toolchain.frontends.frameworks.adapter import Fragment
 from toolchain.frontends.tracing.axes import AxisLayout
 from toolchain.frontends.tracing.calls import Call
@@ -23,17 +24,27 @@ class Signal:
         layout: its leading axes. A layout with a time axis and a ``step`` has one of length 1.
         step: its timestep; None for a whole sequence, and for a frame that is the same in each.
         state: True for a state of the node, False for its output.
+        frame: True for a frame that is the same in each step, with a time axis of length 1.
+        stacked: the signals of a stack along an axis that is neither time nor a feature.
+        before: where its features were only reshaped, the signal and its features before that.
     """
 
     node: str
     layout: AxisLayout
     step: int | None = None
     state: bool = False
+    frame: bool = False
+    stacked: tuple[Signal, ...] = ()
+    before: tuple[Signal, Shape] | None = None
 
     @property
     def sequence(self) -> bool:
         """True if it contains every timestep."""
-        return self.step is None and self.layout is not AxisLayout.STEP
+        return self.step is None and self.layout is not AxisLayout.STEP and not self.frame
+
+    def at(self, like: Signal) -> Signal:
+        """Return the same node and features with layout and timestep of ``like``."""
+        return replace(self, layout=like.layout, step=like.step, frame=like.frame)
 
 
 @dataclass(slots=True, eq=False)
@@ -45,12 +56,14 @@ class PartialGraph:
         edges: between whole sequences; those inside a loop over time are in ``loop``.
         loop: the nodes inside loops over time.
         reserved: names of layers, which no node of a function takes.
+        moves: nodes that only move features, which may turn out to be of no use.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
     loop: LoopNodes = field(default_factory=LoopNodes)
     reserved: set[str] = field(default_factory=set)
+    moves: set[str] = field(default_factory=set)
     _fragments: dict[Hashable, Fragment] = field(default_factory=dict)
     _absent: dict[Hashable, Call] = field(default_factory=dict)
 
@@ -92,7 +105,7 @@ class PartialGraph:
             make: returns the nodes for a name.
             kind: see :class:`_LoopNode` of ``loop_nodes``.
         """
-        key: Hashable = call
+        key: Hashable = call, operation
         if not like.sequence:
             nodes = tuple(source.node for source in sources if source)
             key = (
@@ -113,7 +126,25 @@ class PartialGraph:
         if like.step is not None:
             step_sources = [(source.node, source.step) if source else None for source in sources]
             self.loop.add_inputs(fragment.entry, call, like.step, step_sources, kind)
-        return Signal(fragment.exit, like.layout, like.step)
+        return Signal(fragment.exit, like.layout, like.step, frame=like.frame)
+
+    def remove_unused(self) -> None:
+        """Remove the nodes in ``moves`` that no other node takes its input from."""
+        while unused := self.moves & {*self.nodes} - self._used():
+            for name in unused:
+                del self.nodes[name]
+                self.loop.nodes.pop(name, None)
+            self.edges = [edge for edge in self.edges if edge.post not in unused]
+
+    def _used(self) -> set[str]:
+        sources = [
+            source[0]
+            for loop_node in self.loop.nodes.values()
+            for step in loop_node.sources.values()
+            for source in step
+            if source is not None
+        ]
+        return {*sources, *(edge.pre for edge in self.edges)}
 
     def add_absent(self, call: Call, operation: Hashable, step: int | None) -> None:
         """Record a sum with a zero operand in this timestep, which needs no node yet."""

@@ -8,10 +8,7 @@ view) is detected by its version counter.
 
 from __future__ import annotations
 
-import linecache
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,11 +18,17 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Layer
 from toolchain.frontends.frameworks.kinds import kind
-from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
+from toolchain.frontends.tracing.calls import (
+    Call,
+    RecordedRun,
+    RecordedTensor,
+    Zeros,
+    leaves,
+)
+from toolchain.frontends.tracing.returned import leaves_by_path
+from toolchain.frontends.tracing.source_line import source_line
 
 __all__ = ["record", "tensors"]
-
-_SKIPPED = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 
 
 def record(
@@ -81,6 +84,7 @@ class _Recorder(TorchFunctionMode):
         self.calls: list[Call] = []
         self.problems: list[str] = []
         self.values: dict[int, RecordedTensor] = {}
+        self.random: dict[int, Tensor] = {}
         self.keep_alive: list[RecordedTensor] = []
         self.stack: list[nn.Module] = []
         self.depth = 0
@@ -115,7 +119,7 @@ class _Recorder(TorchFunctionMode):
 
     def _record_layer(self, module: nn.Module, layer: Layer | str, arguments: Any, out: Any) -> Any:
         call = Call(self._name(module), module=module, layer=layer)
-        call.arguments = [self._argument(call, item) for item in _leaves(arguments)]
+        self._note_arguments(call, *arguments)
         if _passes_zeros_on(call, out):
             return out
         output, *rest = out if _has_state_and_record(out) else (out,)
@@ -138,12 +142,20 @@ class _Recorder(TorchFunctionMode):
         func, args, kwargs = _cast_to_double(func, args, kwargs or {})
         constant = func.__name__ in _CONSTANT
         known = not constant and any(id(t) in self.values for t in tensors((args, kwargs)))
-        if self.depth or not known:
+        if self.depth:
             return _to_double(func(*args, **kwargs))
+        random = func.__name__ in _RANDOM or any(
+            id(tensor) in self.random for tensor in tensors((args, kwargs))
+        )
+        if not known:
+            out = _to_double(func(*args, **kwargs))
+            if random:
+                self.random |= {id(tensor): tensor for tensor in tensors(out)}
+            return out
         inside = self.names[self.stack[-1]] if self.stack else ""
-        call = Call(inside, op=resolve_name(func) or func.__name__, where=_user_line())
-        call.arguments = [self._argument(call, item) for item in _leaves((args, kwargs))]
-        call.options = kwargs
+        call = Call(inside, op=resolve_name(func) or func.__name__, where=source_line())
+        call.compute, call.random = func, random
+        self._note_arguments(call, args, kwargs)
         out = _to_double(func(*args, **kwargs))
         self._note_outputs(call, args[0] if func.__name__ == "__setitem__" else out)
         return out
@@ -156,6 +168,20 @@ class _Recorder(TorchFunctionMode):
         self.values[id(tensor)] = value
         self.keep_alive.append(value)
         return value
+
+    def _note_arguments(self, call: Call, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        call.positional, call.options = self._recorded((args, kwargs))
+        call.arguments = [self._argument(call, item) for item in leaves((args, kwargs))]
+
+    def _recorded(self, nested: Any) -> Any:
+        """Return ``nested`` with the tensors that depend on the sample as they are recorded."""
+        if isinstance(nested, Mapping):
+            return {key: self._recorded(value) for key, value in nested.items()}
+        if isinstance(nested, tuple | list):
+            items = [self._recorded(item) for item in nested]
+            return items if isinstance(nested, list) else tuple(items)
+        value = self.values.get(id(nested))
+        return nested if value is None or value.tensor is not nested else value
 
     def _argument(self, call: Call, item: Any) -> Any:
         """Return an argument of ``call`` in the form that :class:`Call` stores."""
@@ -187,19 +213,20 @@ class _Recorder(TorchFunctionMode):
         """Return the record of the run, given the model's output ``out``."""
         model = type(self.model).__name__
         out = out[0] if _has_state_and_record(out) else out
-        outputs = [] if isinstance(out, Mapping) else list(tensors(out))
+        outputs = {path: item for path, item in leaves_by_path(out) if isinstance(item, Tensor)}
         if not outputs:
             raise ExtractError(
-                f"{model} returns {_describe(out)}; return the one output tensor of the network"
+                f"{model} returns {_describe(out)}; return the output tensor of the network"
             )
-        known = [self.values[id(tensor)] for tensor in outputs if id(tensor) in self.values]
+        known = {p: self.values[id(item)] for p, item in outputs.items() if id(item) in self.values}
         if not known:
             raise ExtractError(f"the output of {model} does not depend on the sample")
         return RecordedRun(
             model=model,
             calls=self.calls,
             sample=self.sample,
-            outputs=known,
+            outputs=[*known.values()],
+            paths=[*known],
             description=_describe(out),
             problems=self.problems,
             layers={self.names[m]: m for m, layer in self.kinds.items() if layer is not None},
@@ -211,7 +238,7 @@ def _passes_zeros_on(call: Call, out: Any) -> bool:
     layer = call.layer
     if call.inputs or not isinstance(layer, Layer) or not isinstance(out, Tensor) or out.any():
         return False
-    return not layer.stateful and layer.axes_of(call.module) in (Axes.ANY, Axes.RESHAPE)
+    return not layer.stateful and layer.axes_of(call.module) in (Axes.ANY, Axes.RESHAPE, Axes.MOVE)
 
 
 def _has_state_and_record(out: Any) -> bool:
@@ -226,6 +253,11 @@ def _has_state_and_record(out: Any) -> bool:
 _CONSTANT = {f"{name}_like" for name in ("zeros", "ones", "full", "empty", "rand", "randn")}
 _CONSTANT |= {f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")}
 """Functions that use only the shape of their argument."""
+
+_RANDOM = {"rand", "randn", "randint", "randperm", "bernoulli", "poisson", "normal", "multinomial"}
+_RANDOM |= {"rand_like", "randn_like", "randint_like", "binomial", "rrelu", "gumbel_softmax"}
+_RANDOM |= {"bernoulli_", "normal_", "uniform_", "exponential_", "random_", "cauchy_", "geometric_"}
+"""Functions that draw random numbers, also of a model in evaluation mode."""
 
 
 def _cast_to_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:
@@ -243,19 +275,9 @@ def _to_double(out: Any) -> Any:
     return out.double() if isinstance(out, Tensor) and out.dtype is torch.float32 else out
 
 
-def _leaves(nested: Any) -> Iterator[Any]:
-    if isinstance(nested, Mapping):
-        nested = tuple(nested.values())
-    if isinstance(nested, tuple | list):
-        for item in nested:
-            yield from _leaves(item)
-    else:
-        yield nested
-
-
 def tensors(nested: Any) -> Iterator[Tensor]:
     """Return an iterator over the tensors in nested tuples, lists and dictionaries."""
-    return (item for item in _leaves(nested) if isinstance(item, Tensor))
+    return (item for item in leaves(nested) if isinstance(item, Tensor))
 
 
 _SHOWN = 4  # items of a list in a message
@@ -271,13 +293,3 @@ def _describe(out: Any) -> str:
         items = ", ".join(f"{key!r}: {_describe(value)}" for key, value in out.items())
         return f"a dictionary of {items}"
     return f"{tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
-
-
-def _user_line() -> str:
-    """Return ``file:line (text)`` of the innermost frame outside torch and this package."""
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith((*_SKIPPED, "<frozen")) and frame.f_back is not None:
-        frame = frame.f_back
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(file, line).strip()
-    return f"{file}:{line}" + (f" ({text})" if text else "")

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from toolchain.diagnostics import ExtractError
-from toolchain.frontends.tracing.model_copy import copy_model
+from toolchain.frontends.tracing.model_copy import copy_model, kept_states
 
 __all__ = ["find_remedy"]
 
@@ -28,7 +28,29 @@ def find_remedy(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
         sample: the input on which it was refused.
         extract: returns the notes of a convertible run, and raises ExtractError otherwise.
     """
-    return _one_mode(model, sample, extract) or _one_timestep(model, sample, extract)
+    return (
+        _one_mode(model, sample, extract)
+        or _states_of_a_run(model, sample, extract)
+        or _one_timestep(model, sample, extract)
+    )
+
+
+def _states_of_a_run(model: nn.Module, sample: Tensor, extract: _Extract) -> str:
+    """Suggest to reset a model that keeps states of an earlier run in attributes."""
+    names = [*kept_states(model)]
+    if not names:
+        return ""
+    duplicate = copy_model(model)
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        setattr(duplicate.get_submodule(module), attribute, None)
+    if _try_extract(duplicate, sample, extract) is None:
+        return ""
+    listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return (
+        f"{type(model).__name__}: keeps a state of an earlier run in {listed}, and a chip starts "
+        f"at rest; reset the model before, here by {names[0]} = None"
+    )
 
 
 def _one_mode(model: nn.Module, sample: Tensor, extract: _Extract) -> str:

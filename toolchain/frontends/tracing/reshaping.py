@@ -5,28 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from toolchain.frontends.frameworks.adapter import UnsupportedError
 from toolchain.frontends.tracing.axes import AxisLayout, Grid
-from toolchain.frontends.tracing.calls import Call
-from toolchain.frontends.tracing.functions import UNORDERED
+from toolchain.frontends.tracing.calls import Call, Zeros
 from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
-from toolchain.frontends.tracing.views import find_step
+from toolchain.frontends.tracing.views import find_step, swaps_first_two
 
-__all__ = ["join_steps", "reorder", "reshape", "slice_steps"]
+__all__ = [
+    "join_steps",
+    "joins_steps",
+    "reorder",
+    "reshape",
+    "slice_steps",
+    "stack_axis",
+    "stacks_signals",
+]
 
 
-def reorder(signal: Signal) -> Signal:
-    """Return the signal with its first two axes swapped, which must be batch and time."""
+def reorder(call: Call, signal: Signal) -> Signal | None:
+    """Return the signal with batch and time swapped; None if it does something else."""
     layout = signal.layout.swapped
-    if layout is None:
-        raise UnsupportedError(UNORDERED)
+    if layout is None or not swaps_first_two(call):
+        return None
     return replace(signal, layout=layout)
 
 
-def reshape(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool]:
-    """Return the signal of the reshaped tensor, and whether its features were flattened."""
+def reshape(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool] | None:
+    """Return the signal of the reshaped tensor, and whether its features were flattened.
+
+    None if it does more than flatten all features, or join or split batch and time.
+    """
     input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
     if signal.step is not None:
         match = grid.layout_after_step_reshape(input_shape, signal.layout, output_shape)
@@ -35,28 +45,19 @@ def reshape(call: Call, signal: Signal, grid: Grid) -> tuple[Signal, bool]:
     else:
         match = grid.layout_after_reshape(input_shape, signal.layout, output_shape)
     if match is None:
-        raise UnsupportedError(
-            f"reshapes {input_shape} to {output_shape}; only flattening all features, and joining "
-            f"or splitting batch {grid.batch} and time {grid.time}, are supported"
-        )
+        return None
     layout, flat = match
     return replace(signal, layout=layout), flat
 
 
-def slice_steps(call: Call, signal: Signal) -> Sequence[Signal]:
-    """Return the timesteps that the views of a sequence contain."""
+def slice_steps(call: Call, signal: Signal) -> Sequence[Signal] | None:
+    """Return the timesteps that the views of a sequence contain; None if they are no timesteps."""
     if not signal.sequence or not signal.layout.has_time_axis:
-        raise UnsupportedError(
-            f"slices {signal.layout.value}; only a whole sequence, (time, batch, ...) or (batch, "
-            "time, ...), can be sliced, into timesteps"
-        )
+        return None
     axis = 0 if signal.layout is AxisLayout.TIME_BATCH else 1
     steps = [find_step(view, call.inputs[0], axis) for view in call.outputs]
     if None in steps:
-        raise UnsupportedError(
-            f"is not a single timestep of {signal.layout.value}; pass the whole sequence to each "
-            "layer, or loop over it step by step"
-        )
+        return None
     return [
         replace(signal, step=step, layout=signal.layout if keeps_axis else AxisLayout.STEP)
         for step, keeps_axis in filter(None, steps)
@@ -66,10 +67,12 @@ def slice_steps(call: Call, signal: Signal) -> Sequence[Signal]:
 def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialGraph) -> Signal:
     """Return the whole sequence that the steps of a loop form."""
     others = [item for item in call.others if not isinstance(item, int)]
+    if not others and all(signal.step is None and not signal.sequence for signal in inputs):
+        return _repeat_frame(call, inputs, grid)
     if others or not all(signal.step is not None for signal in inputs):
         raise UnsupportedError(
-            "joins tensors that are not the steps of a loop over time; channels cannot be joined: "
-            "use two layers and add their outputs"
+            "joins tensors that are not the steps of a loop over time along batch or time; "
+            "features are joined along their own axis"
         )
     layout = _join_layout(call, grid)
     if not all(signal.node for signal in inputs):
@@ -87,10 +90,49 @@ def join_steps(call: Call, inputs: Sequence[Signal], grid: Grid, graph: PartialG
     return replace(inputs[-1], layout=layout, step=None)
 
 
+def stacks_signals(call: Call, inputs: Sequence[Signal]) -> bool:
+    """Return True if a call stacks signals of the same timesteps along an axis before them."""
+    return (
+        call.function == "stack"
+        and len(inputs) > 1
+        and len({signal.step for signal in inputs}) == 1
+        and all(signal.sequence or signal.step is not None for signal in inputs)
+        and stack_axis(call) < inputs[0].layout.lead
+        and not any(isinstance(item, Zeros | Tensor) for item in call.others)
+    )
+
+
+def joins_steps(call: Call, inputs: Sequence[Signal], grid: Grid) -> bool:
+    """Return True if a call joins different timesteps, or anything along batch or time."""
+    steps = {signal.step for signal in inputs}
+    if len(steps) > 1 and None not in steps and len({signal.node for signal in inputs}) == 1:
+        return True
+    axis = stack_axis(call)
+    if call.function != "stack":
+        return axis < inputs[0].layout.lead
+    return axis < inputs[0].layout.lead and not (steps != {None} and axis == 1)
+
+
+def _repeat_frame(call: Call, inputs: Sequence[Signal], grid: Grid) -> Signal:
+    """Return the whole sequence that one frame forms, repeated for each timestep."""
+    if len({signal.node for signal in inputs}) > 1 or len(inputs) != grid.time:
+        raise UnsupportedError(
+            f"joins {len(inputs)} frames over {grid.time} timesteps; only one frame, the same in "
+            "each step, is supported"
+        )
+    return replace(inputs[0], layout=_join_layout(call, grid), frame=False)
+
+
+def stack_axis(call: Call) -> int:
+    """Return the axis of the output along which a call joins its inputs."""
+    axes = (item for item in call.others if isinstance(item, int))
+    return next(axes, 0) % len(call.outputs[0].shape)
+
+
 def _join_layout(call: Call, grid: Grid) -> AxisLayout:
     """Return the layout of joined timesteps, with time as axis 0 or axis 1."""
     input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
-    dim = next((item for item in call.others if isinstance(item, int)), 0) % len(output_shape)
+    dim = stack_axis(call)
     layout = {0: AxisLayout.TIME_BATCH, 1: AxisLayout.BATCH_TIME}.get(dim)
     alone = Grid(grid.batch, 1).lead(layout) if layout else ()
     lead = (grid.batch,) if call.function == "stack" else alone

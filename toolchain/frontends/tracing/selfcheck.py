@@ -38,7 +38,12 @@ def self_check(result: TracedGraph, label: str) -> int:
         ties = _ties(node, record.v_mem) if isinstance(node, Neuron) else None
         _compare(f"layer {name!r}", result.layers[name], record.spikes, label, ties)
         spike_count += record.spikes.size if isinstance(node, Neuron) else 0
-    _compare("the output", result.output, recording.spikes, label, None)
+    for name, output in result.outputs.items():
+        where = "the output" if len(result.outputs) == 1 else f"output {name!r}"
+        found = recording.outputs[name].reshape(
+            output.shape[:2] + graph.shape(graph.output_names[name])
+        )
+        _compare(where, output, found, label, None)
     return spike_count
 
 

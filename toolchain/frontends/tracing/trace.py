@@ -9,8 +9,8 @@ stronger input follows while there is one; the provenance lists layers that are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,18 +19,17 @@ from torch import Tensor, nn
 from toolchain.diagnostics import ExtractError, GraphError
 from toolchain.frontends.tracing.build import TracedGraph, build
 from toolchain.frontends.tracing.calls import RecordedRun
-from toolchain.frontends.tracing.model_copy import copy_model, reset_states
+from toolchain.frontends.tracing.model_copy import copy_model, fresh_copy
 from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
 from toolchain.frontends.tracing.record import record
 from toolchain.frontends.tracing.remedies import find_remedy
+from toolchain.frontends.tracing.sample import check_dt, read_sample
 from toolchain.frontends.tracing.selfcheck import self_check
 from toolchain.frontends.tracing.versions import framework_versions
 from toolchain.ir import Graph
 from toolchain.report import count
 
 __all__ = ["extract"]
-
-_Forward: TypeAlias = Callable[[Tensor], Any] | None
 
 STRONGER = (10.0, 100.0, 1000.0)
 """Standard deviations of the random input for layers that stayed silent, tried in this order."""
@@ -63,10 +62,15 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    model_copy, inputs, forward, notes, first = _first_run_or_remedy(model, _inputs(sample), dt)
+    with torch.inference_mode(False):  # the recorder needs version counters
+        return _extract(model, read_sample(sample), check_dt(dt), check, seed)
+
+
+def _extract(model: nn.Module, sample: Tensor, dt: float | None, check: bool, seed: int) -> Graph:
+    model_copy, inputs, steps, notes, first = _first_run_or_remedy(model, sample, dt)
 
     def trace_on(tensor: Tensor, label: str) -> TracedGraph:
-        result = _trace_graph(model_copy, _run(model_copy, tensor, label, forward), dt, notes)
+        result = _trace_graph(model_copy, _run(model_copy, tensor, label, steps), dt, notes)
         _check_same_graph(first.graph, result.graph, label)
         return result
 
@@ -83,11 +87,19 @@ def extract(
 
 
 class _FirstRun(NamedTuple):
-    """Result of the first run: model copy, its input, its forward, notes, and the Graph."""
+    """Result of the first run.
+
+    Attributes:
+        model_copy: the copy of the model that every run copies.
+        inputs: its input.
+        steps: True if its forward is one timestep, which is run in a loop.
+        notes: entries of the provenance.
+        result: the Graph.
+    """
 
     model_copy: nn.Module
     inputs: Tensor
-    forward: _Forward
+    steps: bool
     notes: dict[str, str]
     result: TracedGraph
 
@@ -106,12 +118,13 @@ def _first_run_or_remedy(model: nn.Module, inputs: Tensor, dt: float | None) -> 
 def _first_run(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
     """Run a copy of the model on its sample, step by step if its forward is one timestep."""
     model_copy = copy_model(model)
-    run, forward, notes = _run(model_copy, inputs, "the sample"), None, {}
-    if is_one_step(run):
-        forward, inputs = driver(model_copy), inputs.repeat(STEPS, *[1] * inputs.dim())
+    run, notes = _run(model_copy, inputs, "the sample"), {}
+    steps = is_one_step(run)
+    if steps:
+        inputs = inputs.repeat(STEPS, *[1] * inputs.dim())
         notes = {"loop": f"its forward is one timestep, which was run {STEPS} times"}
-        run = _run(model_copy, inputs, "the sample", forward)
-    return _FirstRun(model_copy, inputs, forward, notes, _trace_graph(model_copy, run, dt, notes))
+        run = _run(model_copy, inputs, "the sample", steps)
+    return _FirstRun(model_copy, inputs, steps, notes, _trace_graph(model_copy, run, dt, notes))
 
 
 def _self_check_notes(
@@ -131,29 +144,10 @@ def _self_check_notes(
     return notes | {"silent_in_self_check": names} if silent else notes
 
 
-def _inputs(sample: Any) -> Tensor:
-    if isinstance(sample, np.ndarray) and sample.dtype.kind in "biuf":
-        sample = torch.as_tensor(sample)
-    if not isinstance(sample, Tensor) or sample.is_complex():
-        of = f" of {sample.dtype}, which is not real" if hasattr(sample, "dtype") else ""
-        raise ExtractError(
-            "the sample must be one tensor or array, as the model's forward takes it, got "
-            f"{type(sample).__name__}{of}"
-        )
-    if sample.dim() < 2 or sample.numel() == 0:
-        raise ExtractError(
-            f"the sample must have axes (batch, time, *features), got shape {tuple(sample.shape)}"
-        )
-    if not sample.isfinite().all():
-        raise ExtractError("the sample contains NaN or infinity")
-    return sample.detach().cpu().to(torch.float64, copy=True)
-
-
-def _run(
-    model_copy: nn.Module, inputs: Tensor, label: str, forward: _Forward = None
-) -> RecordedRun:
-    reset_states(model_copy)
-    return record(model_copy, inputs, label, forward)
+def _run(model_copy: nn.Module, inputs: Tensor, label: str, steps: bool = False) -> RecordedRun:
+    """Run a copy of the model, which a run may change, step by step if ``steps``."""
+    fresh = fresh_copy(model_copy)
+    return record(fresh, inputs, label, driver(fresh) if steps else None)
 
 
 def _trace_graph(
@@ -185,12 +179,28 @@ def _strong_input(like: Tensor, size: float, seed: int) -> Tensor:
     return torch.from_numpy(rng.normal(0.0, size, like.shape))
 
 
+def _differs(one: Graph, other: Graph, name: str) -> bool:
+    """Return True if both graphs have a node of one type, with arrays of other numbers."""
+    node, twin = one[name], other.nodes.get(name)
+    return type(node) is type(twin) and any(
+        not np.array_equal(getattr(node, field), getattr(twin, field), equal_nan=True)
+        for field in node.ARRAYS
+        if getattr(node, field) is not None and getattr(twin, field) is not None
+    )
+
+
 def _check_same_graph(one: Graph, other: Graph, label: str) -> None:
     """Check that two runs gave the same Graph.
 
     Raises:
         ExtractError: the model's structure depends on its input.
     """
+    if changed := [name for name in one.nodes if _differs(one, other, name)]:
+        raise ExtractError(
+            f"{', '.join(map(repr, changed))}: its numbers on {label} differ from those on the "
+            "sample; a chip has constant weights, so no number in forward may depend on the data "
+            "or be drawn at random"
+        )
     texts = str(one).splitlines(), str(other).splitlines()
     if texts[0] == texts[1]:
         return

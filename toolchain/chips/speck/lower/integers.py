@@ -11,7 +11,7 @@ from toolchain.chips.speck.lower.dense import dense
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.sensor import SpeckSensor
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.ir import Add, Conv2d, Graph, Neuron, Sensor, SumPool2d
+from toolchain.ir import Add, Conv2d, Graph, Neuron, Pad, Sensor, SumPool2d
 
 __all__ = ["lower", "sources"]
 
@@ -29,8 +29,8 @@ def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
     inputs: list[Destination] = []
     sensors = graph.of(Sensor)
     for name in graph.of(Neuron):
-        for source, pooling in sources(graph, graph.before(name)):
-            target = Destination(layer=name, pooling=pooling)
+        for source, pooling, shift in sources(graph, graph.before(name)):
+            target = Destination(layer=name, pooling=pooling, feature_shift=shift)
             (inputs if source in (graph.input, *sensors) else wiring[source]).append(target)
     channels, height, width = graph.shape(graph.input)
     return SpeckProgram(
@@ -45,19 +45,23 @@ def lower(graph: Graph, chip: SpeckChip) -> SpeckProgram:
     )
 
 
-def sources(graph: Graph, weight: str, passed: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:
-    """Yield the sources of ``weight`` through sums and pools: (layer, sensor or input; pool side).
+def sources(
+    graph: Graph, weight: str, passed: tuple[str, ...] = ()
+) -> Iterator[tuple[str, int, int]]:
+    """Yield the sources of ``weight``: (layer, sensor or input; pool side; channels before it).
 
-    A sum or pool with a delayed connection to itself is yielded as a source.
+    They are found through sums, pools and pads. One with a delayed connection to itself is
+    yielded as a source.
     """
     for edge in graph.pre(weight):
         node = graph[edge.pre]
-        if not isinstance(node, (Add, SumPool2d)) or edge.pre in passed:
-            yield edge.pre, 1
+        if not isinstance(node, (Add, Pad, SumPool2d)) or edge.pre in passed:
+            yield edge.pre, 1, 0
             continue
         side = node.kernel[0] if isinstance(node, SumPool2d) else 1
-        for source, pooling in sources(graph, edge.pre, (*passed, edge.pre)):
-            yield source, pooling * side
+        first = node.before[0] if isinstance(node, Pad) else 0
+        for source, pooling, shift in sources(graph, edge.pre, (*passed, edge.pre)):
+            yield source, pooling * side, shift + first
 
 
 def _core(

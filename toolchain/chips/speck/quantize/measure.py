@@ -18,7 +18,8 @@ from toolchain.chips.speck.simulate.raster import MOST_SPIKES
 from toolchain.chips.speck.simulate.run import simulate
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
-from toolchain.runs.interpret import evaluate, interpret
+from toolchain.runs.evaluate import evaluate
+from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import LayerRecord, count_agreement
 
 __all__ = ["LayerTrace", "excerpt", "float_outputs", "quantized_outputs", "respond", "trace_layers"]

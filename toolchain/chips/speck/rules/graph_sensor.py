@@ -42,7 +42,7 @@ def sensor_first(graph: Graph, chip: SpeckChip) -> Findings:
 def input_pooling(graph: Graph, chip: SpeckChip) -> Findings:
     """Check that pools of the input are part of the camera."""
     for name in graph.of(SumPool2d):
-        read = {source for source, _ in sources(graph, name)}
+        read = {source for source, *_ in sources(graph, name)}
         if graph.input in read:
             yield error(
                 "input_pooling",

@@ -22,6 +22,7 @@ from toolchain.ir import (
     Neuron,
     Node,
     Output,
+    Pad,
     Scale,
     Sensor,
     SumPool2d,
@@ -32,7 +33,7 @@ __all__ = ["TOPOLOGY", "topology_is_sound"]
 
 AtNode: TypeAlias = At[Graph, SpeckChip, Node]
 
-KINDS = (Input, Output, Sensor, Conv2d, SumPool2d, Add, Neuron, AvgPool2d, Scale)
+KINDS = (Input, Output, Sensor, Conv2d, SumPool2d, Add, Neuron, Pad, AvgPool2d, Scale)
 
 node_kinds = node_rule(
     "node_kinds",
@@ -44,6 +45,11 @@ node_kinds = node_rule(
     (
         lambda node: isinstance(node, Scale),
         "is a factor that cannot be folded into a neighbouring weight; {chip} has none",
+    ),
+    (
+        lambda node: isinstance(node, Pad) and (any(node.before[1:] + node.after[1:])),
+        "pads or crops a map by {node.before} and {node.after}, which cannot be folded into the "
+        "next weights; {chip} pads only in its convolutions",
     ),
     (
         lambda node: not isinstance(node, KINDS),
@@ -97,7 +103,7 @@ def spikes_between_cores(at: AtNode) -> Findings:
             )
     if not isinstance(at.item, Conv2d):
         return
-    read = [source for source, _ in sources(graph, at.name)]
+    read = [source for source, *_ in sources(graph, at.name)]
     for source in read:
         if not isinstance(graph[source], (Neuron, Input, Sensor)):
             yield at.finding(

@@ -42,7 +42,8 @@ def configuration(
     On Xylo 1 and Audio 2 the hidden layer is called ``reservoir`` and matrices have full height.
     On IMU and Audio 3 it is ``hidden``, ``input.weights`` contains the first columns, which the
     input can reach, and ``readout.weights`` the last rows, which can reach the outputs. Spikes come
-    from the host: the sensors' inputs stay off.
+    from the host: the sensors' inputs stay off. States of the outputs are monitored if the program
+    reads them, except on Xylo 1, whose monitors are not known: its memories contain them.
 
     Args:
         program: the program.
@@ -90,7 +91,9 @@ def configuration(
     if second:
         tree["input"]["syn2_weights"] = _plain(program.weights_in[:, :reach, 1])
         tree[surface.hidden]["syn2_weights"] = _plain(program.weights_rec[..., 1])
-    return tree | surface.switches(program)
+    tree |= surface.switches(program)
+    tree["debug"] |= _monitored(program, surface)
+    return tree
 
 
 # ---- what does not fit ----
@@ -186,11 +189,33 @@ class Surface:
         hidden: name of the hidden layer.
         modes: members of its enumeration of operation modes.
         switches: other fields that it needs before it runs.
+        monitor: value of a monitor of the output neurons' states; None where none is known.
     """
 
     hidden: str
     modes: tuple[str, ...]
     switches: Callable[[XyloProgram], dict[str, Any]]
+    monitor: Callable[[XyloProgram], Any] | None = None
+
+
+def _monitored(program: XyloProgram, surface: Surface) -> dict[str, Any]:
+    """Return the monitors of the states that the program reads; membranes are always among them."""
+    if program.readout == "spikes" or surface.monitor is None:
+        return {}
+    names = ["monitor_neuron_v_mem"]
+    if program.readout == "i_syn":
+        names.append("monitor_neuron_i_syn")
+    return {name: surface.monitor(program) for name in names}
+
+
+def _range(program: XyloProgram) -> dict[str, int]:
+    """Return the range of the output neurons, which follow the hidden ones."""
+    return {"start": program.hidden, "end": program.hidden + program.outputs}
+
+
+def _ids(program: XyloProgram) -> list[int]:
+    """Return the ids of the output neurons."""
+    return [*range(program.hidden, program.hidden + program.outputs)]
 
 
 def _xylo_1(program: XyloProgram) -> dict[str, Any]:
@@ -228,9 +253,9 @@ def _audio_3(program: XyloProgram) -> dict[str, Any]:
 MODES = ("Manual", "AcceleratedTime", "RealTime")
 SURFACES = {
     "samna.xylo": Surface("reservoir", MODES, _xylo_1),
-    "samna.xyloCore2": Surface("reservoir", MODES, _audio_2),
-    "samna.xyloImu": Surface("hidden", MODES, _imu),
-    "samna.xyloAudio3": Surface("hidden", (*MODES, "Recording"), _audio_3),
+    "samna.xyloCore2": Surface("reservoir", MODES, _audio_2, _range),
+    "samna.xyloImu": Surface("hidden", MODES, _imu, _range),
+    "samna.xyloAudio3": Surface("hidden", (*MODES, "Recording"), _audio_3, _ids),
 }
 
 

@@ -186,7 +186,8 @@ def dumps(
 
     Raises:
         DeployError: the program does not fit the file; contains every finding.
-        ValueError: a chip whose files have another layout, which is unknown.
+        ValueError: a chip whose files have another layout, which is unknown, or a program that
+            reads states.
         ArtifactError: settings that are unknown, invalid, or switch off a stage that the program
             needs.
     """
@@ -194,6 +195,11 @@ def dumps(
     if not isinstance(found, XyloChip) or found.vendor_module != MODULE:
         raise ValueError(f"the layout of {found.name}'s files is not known, only {AUDIO_2}'s is")
     require_room(program, found)
+    if program.readout != "spikes":
+        raise ValueError(
+            "the form of monitored neurons in this file is not known, so the outputs' states would "
+            "not be read; replace(program, readout='spikes') has the same registers"
+        )
     merged = {**DEFAULTS, **_stages(program), **(settings or {})}
     if unknown := sorted(merged.keys() - DEFAULTS.keys() - _stages(program).keys(), key=str):
         refuse([f"{name}: is not a setting" for name in unknown])

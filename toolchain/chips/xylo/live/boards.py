@@ -44,6 +44,8 @@ BOARDS = Boards(
             "reservoir.neurons": "ReservoirNeuron",
             "hidden.neurons": "HiddenNeuron",
             "readout.neurons": "OutputNeuron",
+            "debug.monitor_neuron_v_mem": "NeuronRange",
+            "debug.monitor_neuron_i_syn": "NeuronRange",
         },
     ),
     kinds={

@@ -37,6 +37,7 @@ class LiveRun(BoardRun):
 
     Attributes:
         spikes: int8 ``(T, Nout)`` output spikes per step.
+        readout: int16 ``(T, Nout)`` states of the outputs, where the program reads them.
 
     >>> spikes = np.array([[0, 1], [0, 1], [1, 0]], np.int8)
     >>> result = LiveRun(board="XyloA2TestBoard:0", spikes=spikes, power_w={})
@@ -45,6 +46,7 @@ class LiveRun(BoardRun):
     """
 
     spikes: npt.NDArray[np.int8]
+    readout: npt.NDArray[np.int16] | None = None
 
 
 def run(
@@ -96,9 +98,16 @@ def run(
     if len(counts) != 1 or not counts.shape[1]:
         raise ValueError(f"a board runs one sample of 1 timestep or more, got {counts.shape[:2]}")
     check_versions(chip, firmware or {})
+    fields = _fields(program)
     with _loaded(program, board, samna) as found, _measured(found, power_hz) as power:
-        spikes = _evolve(found, BOARDS.kind(chip), counts[0], program.outputs, timeout_s)
-    return LiveRun(board=found.name, spikes=spikes, power_w=power)
+        read = _evolve(found, BOARDS.kind(chip), counts[0], program.outputs, timeout_s, fields)
+    spikes, *states = (np.array(values) for values in read)
+    return LiveRun(
+        board=found.name,
+        spikes=spikes.astype(np.int8),
+        readout=states[0].astype(np.int16) if states else None,
+        power_w=power,
+    )
 
 
 def read_power(
@@ -156,8 +165,9 @@ def _evolve(
     counts: npt.NDArray[np.uint8],
     outputs: int,
     timeout_s: float,
-) -> npt.NDArray[np.int8]:
-    """Send ``counts (T, Nin)`` and read output spikes ``(T, Nout)``."""
+    fields: tuple[str, ...],
+) -> tuple[list[list[int]], ...]:
+    """Send ``counts (T, Nin)`` and return each of ``fields`` of the outputs, ``(T, Nout)``."""
     events = part(board.surface, "event")
     model = board.model
     source = board.source_to(part(model, "get_sink_node")())
@@ -169,11 +179,11 @@ def _evolve(
     # a readout carries the last step that was processed
     first = int(part(now, kind.time)) + 1
     source.write([*_input_events(events, kind, counts, first)])
-    rows: dict[int, list[int]] = {}
+    rows: dict[int, list[list[int]]] = {}
     for readout in _readouts(sink, events, kind, time.monotonic() + timeout_s):
         step = int(part(readout, kind.time)) - first
         if 0 <= step < len(counts):
-            rows[step] = [*map(int, part(readout, "output_spikes"))]
+            rows[step] = [[*map(int, part(readout, field))] for field in fields]
         if len(rows) == len(counts):
             break
     if kind.input_registers:
@@ -184,10 +194,30 @@ def _evolve(
             f"{kind.devices[0]} read out {len(rows)} of {len(counts)} timesteps within "
             f"{timeout_s:g} s"
         )
-    short = min(map(len, rows.values()))
+    short = min(len(values) for row in rows.values() for values in row)
     if short < outputs:
         raise VendorError(f"a Readout has {short} output neurons, the program {outputs}")
-    return np.array([rows[step][:outputs] for step in range(len(counts))], np.int8)
+    return tuple(
+        [rows[step][each][:outputs] for step in range(len(counts))] for each in range(len(fields))
+    )
+
+
+def _fields(program: XyloProgram) -> tuple[str, ...]:
+    """Return the fields of a Readout that contain what the program reads, spikes first.
+
+    A membrane without memory and bias equals the current, for which no field is recorded.
+
+    Raises:
+        VendorError: currents of outputs whose membranes have a memory.
+    """
+    if program.readout == "spikes":
+        return ("output_spikes",)
+    if program.readout == "i_syn" and (program.dash_mem_out.any() or program.bias_out.any()):
+        raise VendorError(
+            "no recording shows how a board gives the currents of its outputs; with dash_mem_out 0 "
+            "and without biases their membranes equal them"
+        )
+    return ("output_spikes", "output_v_mems")
 
 
 def _input_events(

@@ -12,8 +12,9 @@ from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.lower.layers import DenseLayers, read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.readout import readout_of
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.ir import Graph, Neuron
+from toolchain.ir import Graph, Membrane, Neuron
 
 __all__ = ["lower"]
 
@@ -24,7 +25,7 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
     Requires: the rules on topology pass, weights and thresholds are integers; weights wider than
     the chip's are whole multiples of a power of two, which becomes the shift of their matrix.
     Time constants outside the chip's range are clipped and synapses beyond the second left out; the
-    rules on neurons have refused them.
+    rules on neurons have refused them. Outputs that never spike have the largest threshold.
     Ensures: the program's outputs are the graph's, ``DenseLayers.lag()`` later, except for the
     chip's integer arithmetic and for biases, which act during the lag as well. Where layers are
     summed, aliases replace connections (``aliases``). A network too large for the chip still gives
@@ -34,22 +35,22 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
     layers, populations = arranged.layers, arranged.populations
     places = {p.name: p for p in populations}
     hidden = max((p.stop for p in populations if p.role == "hidden"), default=0)
-    outputs = places[layers.output].stop
+    outputs = max(places[name].stop for name in layers.outputs)
     hungriest = max(node.synapses for node in layers.neurons.values())
     synapses = min(max(1, hungriest), 2)
-    top = 2 ** int(chip.limits.dash_width.value) - 1
     return XyloProgram(
         chip=chip.name,
         core=chip.integer_core,
         dt=graph.dt,
         **_shifted(_weights(layers, places, hidden, outputs, synapses), chip),
-        **_constants(layers, places, hidden, outputs, top),
+        **_constants(layers, places, hidden, outputs, chip),
         aliases=_aliases(arranged.aliases, places, hidden),
         max_input_spikes=int(chip.limits.input_spikes.value),
         max_hidden_spikes=int(chip.limits.hidden_spikes.value),
         max_output_spikes=int(chip.limits.output_spikes.value),
         populations=populations,
         input_name=layers.input,
+        readout=readout_of(layers.neurons[next(iter(layers.outputs))]),
     )
 
 
@@ -113,8 +114,14 @@ def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:
 
 
 def _constants(
-    layers: DenseLayers, places: dict[str, Population], hidden: int, outputs: int, top: int
+    layers: DenseLayers,
+    places: dict[str, Population],
+    hidden: int,
+    outputs: int,
+    chip: XyloChip,
 ) -> dict[str, Any]:
+    top = 2 ** int(chip.limits.dash_width.value) - 1
+    rail = np.asarray(2 ** (int(chip.limits.threshold_width.value) - 1) - 1)
     fields = {
         name + suffix: np.full(size, start, np.int64)
         for suffix, size in (("", hidden), ("_out", outputs))
@@ -126,7 +133,8 @@ def _constants(
         suffix = "_out" if place.role == "output" else ""
         ids = slice(place.start, place.stop)
         fields["dash_mem" + suffix][ids] = _dash(node.alpha_mem, node, top)
-        fields["threshold" + suffix][ids] = _each(node.v_threshold, node)
+        threshold = node.v_threshold if isinstance(node, Neuron) else rail
+        fields["threshold" + suffix][ids] = _each(threshold, node)
         fields["bias" + suffix][ids] = _each(node.bias, node)
         if node.alpha_syn is not None:
             fields["dash_syn" + suffix][ids] = _dash(node.alpha_syn[..., 0], node, top)
@@ -135,10 +143,10 @@ def _constants(
     return fields
 
 
-def _dash(alpha: Array, node: Neuron, top: int) -> Array:
+def _dash(alpha: Array, node: Membrane, top: int) -> Array:
     return _each(np.clip(np.rint(dashes(alpha)), 0, top).astype(np.int64), node)
 
 
-def _each(value: Array, node: Neuron) -> Array:
+def _each(value: Array, node: Membrane) -> Array:
     """Return ``value`` for every neuron of the layer, flattened."""
     return np.broadcast_to(value, node.shape).ravel()

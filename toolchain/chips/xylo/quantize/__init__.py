@@ -12,6 +12,7 @@ the chip refuses in any case is quantized by ``channel``, so that its sizes can 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from toolchain.arrays import Array
 from toolchain.chips.uncalibrated import findings_on_guess
@@ -21,6 +22,7 @@ from toolchain.chips.xylo.quantize.auto import search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.guess import compare_integers, search_on_guess
+from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
 from toolchain.chips.xylo.rules.graph import computes
 from toolchain.chips.xylo.rules.program import takes
 from toolchain.chips.xylo.simulate.run import as_counts
@@ -67,6 +69,9 @@ def quantize(
     >>> print(findings[0])
     info[levels] w1: weights use 127 of 127 levels
     """
+    if (name := read_out(graph)) is not None:
+        spiking = partial(quantize, chip=chip, calibration=calibration, method=method)
+        return quantize_readout(graph, chip, name, calibration, spiking)
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     rivals = {name: result for name, (result, _) in pairs.items()}
     levels = {name: report.known(result, scales) for name, (result, scales) in pairs.items()}

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.dashes import formulas
+from toolchain.chips.xylo.dashes import NO_MEMORY, formulas
 from toolchain.chips.xylo.quantize.plan import XyloWords
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Membrane
@@ -58,9 +58,9 @@ def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Quantizati
 
 
 def with_nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
-    """Round decays as rockpool does, by ``log2(tau / dt)``, but never to a shift of 0.
+    """Round decays as rockpool does, by ``log2(tau / dt)``, but to a shift of 0 only what is 0.
 
-    Decay factors of 0 and 1 are kept; the rules refuse them.
+    Decay factors of 0 and 1 are kept: membranes may have 0, and the rules refuse the others.
     """
     top = XyloWords.of(chip).dash
 
@@ -71,7 +71,8 @@ def with_nearest_shifts(graph: Graph, chip: XyloChip) -> Graph:
 
     def rounded_node(_: str, node: Membrane) -> Membrane:
         syn = None if node.alpha_syn is None else nearest(node.alpha_syn)
-        return replace(node, alpha_mem=nearest(node.alpha_mem), alpha_syn=syn)
+        mem = np.where(node.alpha_mem < NO_MEMORY, 0.0, nearest(node.alpha_mem))
+        return replace(node, alpha_mem=mem, alpha_syn=syn)
 
     return graph.map(Membrane, rounded_node)
 

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.xylo.dashes import dashes
+from toolchain.chips.xylo.dashes import CLOSE, dashes, neighbors
 from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.measure import PopulationTrace
 from toolchain.chips.xylo.quantize.populations import FloatPopulation
@@ -22,9 +22,6 @@ RAIL = 2**29
 """Largest state while decays are chosen: a few thousand thresholds."""
 GAINS = 2.0 ** np.linspace(-0.6, 0.6, 25)
 """Factors on thresholds that are tried with decays other than the trained ones."""
-TOLERANCE = 0.01
-"""A decay this near to a whole bit shift counts as exact: its time constant is off by less than a
-percent."""
 DOUBT = 0.01
 """Least gain of a doubled threshold, as a fraction of a neuron's spikes, to be preferred."""
 
@@ -50,7 +47,7 @@ class ChipDecays:
 
 
 def choose_decays(population: FloatPopulation, trace: PopulationTrace, top: int) -> ChipDecays:
-    """Choose the decays, 1 to ``top``, whose spikes differ least from the trained ones.
+    """Choose the decays, up to ``top``, whose spikes differ least from the trained ones.
 
     Each decay that is not an exact bit shift is tried with the next smaller and the next larger
     shift, in all combinations of membrane and synapses: one that is too slow can compensate one
@@ -87,14 +84,14 @@ def _decay_groups(population: FloatPopulation) -> tuple[Array, int]:
 def _candidates(population: FloatPopulation, top: int) -> Iterator[ChipDecays]:
     """Yield the neighboring shifts in all combinations of columns, weights compensated."""
     trained = np.column_stack([population.alpha_mem, population.alpha_syn])
-    wanted = dashes(trained)
-    exact = np.abs(wanted - np.rint(wanted)) < TOLERANCE
-    low = np.where(exact, np.rint(wanted), np.floor(wanted)).clip(1, top)
-    high = np.where(exact, np.rint(wanted), np.ceil(wanted)).clip(1, top)
+    exact = np.abs(dashes(trained) - np.rint(dashes(trained))) < CLOSE
+    membranes = neighbors(trained[:, :1], top, membrane=True)
+    currents = neighbors(trained[:, 1:], top, membrane=False)
+    low, high = (np.concatenate(pair, axis=1) for pair in zip(membranes, currents, strict=True))
     for up in product(
         *([False, True] if open_ else [False] for open_ in (low != high).any(axis=0))
     ):
-        dash = np.where(up, high, low).astype(np.int64)
+        dash = np.where(up, high, low)
         kept = 1 - 2.0**-dash
         rows = _ratio(response(trained[:, :1], trained[:, 1:]), response(kept[:, :1], kept[:, 1:]))
         settles = _ratio(1 - kept[:, 0], 1 - trained[:, 0])
@@ -161,7 +158,7 @@ def _differs(population: FloatPopulation, tried: ChipDecays) -> bool:
     """Return whether any decay differs from the trained one."""
     mem = np.abs(dashes(population.alpha_mem) - tried.dash_mem)
     syn = np.abs(dashes(population.alpha_syn) - tried.dash_syn)
-    return bool(np.any(mem >= TOLERANCE) or np.any(syn >= TOLERANCE))
+    return bool(np.any(mem >= CLOSE) or np.any(syn >= CLOSE))
 
 
 def _combined(one: ChipDecays, other: ChipDecays, take: Array) -> ChipDecays:

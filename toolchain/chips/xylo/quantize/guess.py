@@ -26,6 +26,7 @@ __all__ = [
     "GuessedSearch",
     "compare_integers",
     "guessed_evaluator",
+    "guessed_spikes",
     "search_on_guess",
     "within_caps",
 ]
@@ -81,9 +82,13 @@ def search_on_guess(graph: Graph, chip: XyloChip, rivals: Mapping[str, Graph]) -
 
 def guessed_evaluator(graph: Graph, chip: XyloChip) -> Evaluator:
     """Return the network, within the chip's limits, on the spikes that integers are set on."""
-    kinds = _kinds(graph, chip, **SET_ON)
-    spikes = np.concatenate([*kinds.values()])
+    spikes = guessed_spikes(graph, chip)
     return Evaluator(graph, chip, spikes, reference=within_caps(graph, chip))
+
+
+def guessed_spikes(graph: Graph, chip: XyloChip) -> Array:
+    """Return the spikes (batch, time, *features) of all kinds that integers are set on."""
+    return np.concatenate([*_kinds(graph, chip, **SET_ON).values()])
 
 
 def compare_integers(graph: Graph, chip: XyloChip, tried: Mapping[str, Graph]) -> GuessComparison:

@@ -10,7 +10,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.lower.layers import DenseLayers, Projection
-from toolchain.ir import Neuron
+from toolchain.ir import Membrane, Neuron
 
 __all__ = ["MATRICES", "FloatPopulation", "IncomingProjection", "WeightMatrix", "read_populations"]
 
@@ -89,12 +89,13 @@ def read_populations(
 ) -> dict[str, FloatPopulation]:
     """Return every population of a graph that passes the neuron rules, producers first."""
     return {
-        name: _population(name, node, layers, output_cap if name == layers.output else hidden_cap)
+        name: _population(name, node, layers, output_cap if name in layers.outputs else hidden_cap)
         for name, node in layers.neurons.items()
     }
 
 
-def _population(name: str, node: Neuron, layers: DenseLayers, cap: int) -> FloatPopulation:
+def _population(name: str, node: Membrane, layers: DenseLayers, cap: int) -> FloatPopulation:
+    assert isinstance(node, Neuron)
     assert node.alpha_syn is not None
     each = (*node.shape, node.synapses)
     return FloatPopulation(
@@ -119,7 +120,7 @@ def _sources(name: str, node: Neuron, layers: DenseLayers) -> Iterator[IncomingP
 def _matrix(projection: Projection, layers: DenseLayers) -> WeightMatrix:
     if projection.pre == layers.input:
         return "in"
-    return "out" if projection.post == layers.output else "rec"
+    return "out" if projection.post in layers.outputs else "rec"
 
 
 def _flat(value: Array, node: Neuron) -> Array:

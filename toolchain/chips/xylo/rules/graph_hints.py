@@ -8,10 +8,11 @@ from toolchain.chips.rules.findings import is_error
 from toolchain.chips.rules.hints import helpful_approximations
 from toolchain.chips.rules.trial import Case
 from toolchain.chips.xylo.approximations import approximate
+from toolchain.chips.xylo.readout import read_membrane
 from toolchain.chips.xylo.rules.hints import has_bias
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Remedy
-from toolchain.ir import Graph
+from toolchain.ir import Graph, Neuron
 
 __all__ = ["APPROXIMATIONS", "advise"]
 
@@ -20,7 +21,7 @@ APPROXIMATIONS = {
     "comparison": ("gt->ge",),
     "potentials": ("v_min->none", "v_init->zero"),
     "synapse": ("no_synapse->fastest_synapse",),
-    "time_constants": ("no_leak->slowest_leak",),
+    "time_constants": ("no_leak->slowest_leak", "fast_leak->fastest_leak"),
     "linear_bias": ("linear_bias->neuron_bias",),
     "spike_caps": ("spike_cap->chip_cap",),
     "path_lengths": ("delays->hops",),
@@ -36,4 +37,15 @@ def advise(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:
     names = [there.chip.name for there in others if case.gone(there)]
     if names:
         yield Remedy(f"{' or '.join(names)} can do this")
+    yield from _membrane_read(case)
     yield from helpful_approximations(case, APPROXIMATIONS, approximate)
+
+
+def _membrane_read(case: Case[Graph, XyloChip]) -> Iterator[Remedy]:
+    """Read the membrane of an output that is never reset."""
+    name = case.finding.where
+    node = case.subject.of(Neuron).get(name)
+    if case.finding.rule != "reset" or node is None or node.reset != "none":
+        return
+    if name in case.subject.outputs and case.helps(read_membrane(case.subject, name)):
+        yield Remedy('read its membrane: options=XyloOptions(readout="v_mem")')

@@ -20,7 +20,7 @@ from toolchain.chips.xylo.rules import edits
 from toolchain.chips.xylo.rules.paths import Mask, loops_of, never_fires, never_read
 from toolchain.chips.xylo.rules.values import shifts_of
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.diagnostics import Remedy
+from toolchain.diagnostics import Remedy, Severity
 from toolchain.report import count, plural
 
 __all__ = ["advise", "has_bias"]
@@ -204,11 +204,13 @@ def smaller_shift(case: XyloCase) -> Edits[XyloProgram]:
 
 
 def dash_of_one(case: XyloCase) -> Edits[XyloProgram]:
-    """Use the shortest decay that is not cleared before it has an effect."""
+    """Use the shortest decay of a current that has an effect; a membrane may have no memory."""
+    if case.finding.severity is Severity.INFO:
+        return
     layer = _layer(case)
     suffix = "_out" if layer.role == "output" else ""
     changes: dict[str, Any] = {}
-    for name in ("dash_mem", "dash_syn", *([] if suffix else ["dash_syn_2"])):
+    for name in ("dash_syn", *([] if suffix else ["dash_syn_2"])):
         dashes = getattr(case.subject, name + suffix).copy()
         own = dashes[layer.start : layer.stop]
         np.maximum(own, 1, out=own)

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.rules.each import At, each
-from toolchain.chips.rules.findings import Findings, error, info
+from toolchain.chips.rules.findings import Findings, error, info, some
 from toolchain.chips.rules.graph import (
     GraphRules,
     comparison,
@@ -18,18 +18,18 @@ from toolchain.chips.rules.graph import (
     reset_amount_differs,
     reset_of,
 )
-from toolchain.chips.xylo.dashes import dashes
+from toolchain.chips.xylo.dashes import FASTEST, dashes, too_fast, too_slow
 from toolchain.chips.xylo.lower.aliases import received_by
 from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.ir import Graph, Linear, Neuron, time_constant
+from toolchain.ir import Graph, Linear, Membrane, Neuron, time_constant
 from toolchain.report import plural, times
 
 __all__ = ["NEURONS", "neuron_bias"]
 
-AtNeuron: TypeAlias = At[Graph, XyloChip, Neuron]
+AtMembrane: TypeAlias = At[Graph, XyloChip, Membrane]
 
 
 reset = node_rule(
@@ -48,14 +48,17 @@ reset = node_rule(
 
 potentials = node_rule(
     "potentials",
-    Neuron,
+    Membrane,
     *required_values(v_leak=0, v_init=0, spike_scale=1, gain=1),
-    (lambda node: node.v_min is not None, "has a membrane floor (v_min), {chip} has none"),
+    (
+        lambda node: isinstance(node, Neuron) and node.v_min is not None,
+        "has a membrane floor (v_min), {chip} has none",
+    ),
 )
 
 
-@each(nodes(Neuron))
-def synapse(at: AtNeuron) -> Findings:
+@each(nodes(Membrane))
+def synapse(at: AtMembrane) -> Findings:
     """Check that every neuron has one synaptic current or two, and output neurons one."""
     number, chip = at.item.synapses, at.chip
     output = at.name in at.subject.outputs
@@ -74,31 +77,50 @@ def synapse(at: AtNeuron) -> Findings:
         )
 
 
-@each(nodes(Neuron))
-def time_constants(at: AtNeuron) -> Findings:
-    """Check that decays are bit shifts of 1 up to the largest of the register."""
-    width = at.chip.limits.dash_width
+@each(nodes(Membrane))
+def time_constants(at: AtMembrane) -> Findings:
+    """Check that every decay has a bit shift whose time constant is not more than twice off."""
+    node, width = at.item, at.chip.limits.dash_width
     top = 2 ** int(width.value) - 1
-    for field, alpha in (("tau_mem", at.item.alpha_mem), ("tau_syn", at.item.alpha_syn)):
+    for field, alpha in (("tau_mem", node.alpha_mem[..., None]), ("tau_syn", node.alpha_syn)):
         if alpha is None:
             continue
-        shifts = dashes(alpha)
-        worst = float(shifts.max() if shifts.max() > top + 0.5 else shifts.min())
-        if not top + 0.5 >= worst > 0:
-            need = _need(alpha, shifts, worst, at.subject.dt)
-            message = f"{field} {need}, {at.chip.name} has shifts of 1 to {top}"
-            yield at.finding(message, None if np.isinf(worst) else worst, width, limit=top)
+        alpha = np.broadcast_to(alpha, (*node.shape, alpha.shape[-1]))
+        membrane = field == "tau_mem"
+        for outside in (too_slow(alpha, top), too_fast(alpha, membrane=membrane)):
+            if not outside.any():
+                continue
+            slowest = alpha[outside].max()
+            worst = slowest if slowest > FASTEST else alpha[outside].min()
+            shift = float(dashes(worst))
+            shifts = f"1 to {top}" if worst > FASTEST else "1 and more"
+            if membrane and worst < FASTEST:
+                shifts = "0, which keeps nothing, and of 1 and more"
+            message = (
+                f"{field}{_neurons(outside)} {_need(worst, shift, at.subject.dt)}, "
+                f"{at.chip.name} has shifts of {shifts}"
+            )
+            yield at.finding(message, None if np.isinf(shift) else shift, width, limit=top)
 
 
-def _need(alpha: Array, shifts: Array, worst: float, dt: float | None) -> str:
-    if np.isinf(worst):
+def _need(alpha: Array, shift: float, dt: float | None) -> str:
+    """Return what the worst decay factor of a layer needs, in s or in timesteps."""
+    if np.isinf(shift):
         return "is infinite, the state never decays"
-    if worst <= 0:
-        return "is 0, the state is cleared every step"
-    text = f"needs a bit shift of {worst:.1f}"
-    if dt is None:
-        return text
-    return f"{float(time_constant(alpha[shifts == worst].flat[0], dt)):g} s {text}"
+    if alpha == 0:
+        return "is 0, the current is cleared before it reaches the membrane"
+    text = f"needs a bit shift of {shift:.{1 if shift > 1 else 2}f}"
+    return text if dt is None else f"is {float(time_constant(alpha, dt)):g} s, which {text}"
+
+
+def _neurons(outside: Array) -> str:
+    """Return which neurons of a mask (*shape, states) have any; empty for all of them."""
+    each = outside.reshape(-1, outside.shape[-1]).any(axis=1)
+    ids = np.flatnonzero(each)
+    if len(ids) == each.size:
+        return ""
+    first = ", ".join(map(str, ids[:4].tolist())) + (", ..." if len(ids) > 4 else "")
+    return f" in {some(len(ids), each.size, 'neuron')} ({first})"
 
 
 linear_bias = node_rule(
@@ -119,7 +141,7 @@ def neuron_bias(graph: Graph, chip: XyloChip) -> Findings:
 
 
 _no_bias = node_rule(
-    "neuron_bias", Neuron, (lambda node: np.any(node.bias), "has a bias, {chip} has none")
+    "neuron_bias", Membrane, (lambda node: np.any(node.bias), "has a bias, {chip} has none")
 )
 
 

@@ -11,8 +11,9 @@ from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.ir import Graph, Neuron
+from toolchain.ir import Graph, Membrane, Neuron
 from toolchain.report import count, plural
+from toolchain.runs.outputs import output_lags
 
 __all__ = ["TIMING"]
 
@@ -38,7 +39,7 @@ def early_bias(graph: Graph, chip: XyloChip) -> Findings:
     """Check for biases of layers that receive their input later than in the graph."""
     for name, lag in read_layers(graph).lags().items():
         node = graph[name]
-        assert isinstance(node, Neuron)
+        assert isinstance(node, Membrane)
         if not lag or not np.any(node.bias):
             continue
         steps = plural(abs(lag), "timestep")
@@ -52,15 +53,20 @@ def early_bias(graph: Graph, chip: XyloChip) -> Findings:
             "early_bias",
             name,
             f"its bias acts {when}; by then membranes are up to "
-            f"{100 * _gathered(node, abs(lag)):.3g} % of the threshold "
+            f"{100 * _gathered(node, abs(lag)):.3g} % of the "
+            f"{'threshold' if isinstance(node, Neuron) else 'bias'} "
             f"{'ahead' if lag > 0 else 'behind'}, and the first spikes may differ",
         )
 
 
-def _gathered(node: Neuron, steps: int) -> float:
-    """Return the membrane that a bias alone reaches in so many timesteps, in thresholds."""
+def _gathered(node: Membrane, steps: int) -> float:
+    """Return the membrane that a bias alone reaches in so many timesteps, in thresholds.
+
+    Of a membrane that never spikes, in biases.
+    """
+    whole = node.v_threshold if isinstance(node, Neuron) else np.abs(node.bias).max()
     kept = sum(np.power(node.alpha_mem, step) for step in range(steps))
-    return float(np.max(np.abs(node.bias * kept / node.v_threshold)))
+    return float(np.max(np.abs(node.bias * kept / whole)))
 
 
 def aliases(graph: Graph, chip: XyloChip) -> Findings:
@@ -88,11 +94,14 @@ def lag(graph: Graph, chip: XyloChip) -> Findings:
         f"{plural(-late, 'timestep')} early, since {chip.name} does not preserve the network's "
         "delays"
     )
+    found = output_lags(graph, read_layers(graph).lags())
+    each = ", ".join(f"{name} by {steps}" for name, steps in found.items())
+    one = len({*found.values()}) == 1
     yield info(
         "lag",
         "network",
-        f"outputs are {late_by if late > 0 else early_by}; comparisons correct for this "
-        "(Deployment.lag)",
+        f"outputs are {late_by if late > 0 else early_by}{'' if one else f' at most ({each})'}; "
+        f"comparisons correct for this (Deployment.{'lag' if one else 'lags'})",
     )
 
 

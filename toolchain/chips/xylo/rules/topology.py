@@ -12,7 +12,18 @@ from toolchain.chips.rules.findings import Findings, at_most, error, parts
 from toolchain.chips.rules.graph import GraphRules, nodes
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.ir import Add, Flatten, Graph, Input, Linear, Neuron, Node, Output
+from toolchain.ir import (
+    Add,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    Membrane,
+    MembraneReadout,
+    Neuron,
+    Node,
+    Output,
+)
 from toolchain.passes.unroll import UNROLLED
 from toolchain.passes.weights import weights_of
 from toolchain.report import count
@@ -28,12 +39,17 @@ AtNode: TypeAlias = At[Graph, XyloChip, Node]
 @each(nodes(Node))
 def node_kinds(at: AtNode) -> Findings:
     """Check that the graph has only dense weights, sums of them and spiking neurons."""
-    known = isinstance(at.item, (Input, Output, Linear, Add, Neuron))
+    known = isinstance(at.item, (Input, Output, Linear, Add, Neuron)) or _last(at.subject, at.name)
     if not known and not _passed(at.subject, at.name):
         yield at.finding(
             f"{type(at.item).__name__} does not exist on {at.chip.name}, which has dense weights "
             f"and spiking neurons{_written_out(at.subject, at.name)}"
         )
+
+
+def _last(graph: Graph, name: str) -> bool:
+    """Return whether a node is a membrane that is an output of the network."""
+    return isinstance(graph[name], MembraneReadout) and name in graph.outputs
 
 
 def _passed(graph: Graph, name: str) -> bool:
@@ -62,12 +78,13 @@ def size_of_maps(graph: Graph, chip: XyloChip) -> Findings:
     if not _on_maps(graph):
         return
     limits, rule = chip.limits, "size_of_maps"
-    sizes = {name: prod(graph.shape(name)) for name in (graph.input, *graph.of(Neuron))}
+    sizes = {name: prod(graph.shape(name)) for name in (graph.input, *graph.of(Membrane))}
     inputs = sizes.pop(graph.input)
     yield from at_most(rule, chip, graph.input, inputs, "input channels", limits.input_channels)
     outputs = {name: sizes.pop(name) for name in graph.outputs if name in sizes}
-    for name, size in outputs.items():
-        yield from at_most(rule, chip, name, size, "output neurons", limits.output_neurons)
+    where, need, limit = ", ".join(outputs), sum(outputs.values()), limits.output_neurons
+    note = parts([*outputs.items()]) if len(outputs) > 1 else ""
+    yield from at_most(rule, chip, where, need, "output neurons", limit, note)
     hidden = [*sizes.items()]
     where, need = ", ".join(sizes), sum(sizes.values())
     limit, note = limits.hidden_neurons, parts(hidden)
@@ -77,7 +94,7 @@ def size_of_maps(graph: Graph, chip: XyloChip) -> Findings:
 @each(nodes(Node))
 def weights_before_neurons(at: AtNode) -> Findings:
     """Check that weights drive every neuron, and spikes every weight."""
-    for kind, wanted in ((Neuron, WEIGHTS), (Linear, (Neuron, Input, *UNROLLED))):
+    for kind, wanted in ((Membrane, WEIGHTS), (Linear, (Neuron, Input, *UNROLLED))):
         for source in _sources(at.subject, at.name) if isinstance(at.item, kind) else ():
             if not isinstance(at.subject[source], wanted):
                 yield at.finding(
@@ -86,8 +103,8 @@ def weights_before_neurons(at: AtNode) -> Findings:
                 )
 
 
-@each(nodes(Neuron))
-def own_weights(at: At[Graph, XyloChip, Neuron]) -> Findings:
+@each(nodes(Membrane))
+def own_weights(at: At[Graph, XyloChip, Membrane]) -> Findings:
     """Check that a weight drives one layer only, so that the layer can have its own scale."""
     graph = at.subject
     driven = all(isinstance(graph[source], Linear) for source in _sources(graph, at.name))
@@ -98,8 +115,8 @@ def own_weights(at: At[Graph, XyloChip, Neuron]) -> Findings:
         )
 
 
-@each(nodes(Neuron))
-def one_connection(at: At[Graph, XyloChip, Neuron]) -> Findings:
+@each(nodes(Membrane))
+def one_connection(at: At[Graph, XyloChip, Membrane]) -> Findings:
     """Check that a pair of layers has one weight matrix between them."""
     graph, seen = at.subject, dict[str, str]()
     weights = [name for name in _sources(graph, at.name) if isinstance(graph[name], Linear)]
@@ -117,16 +134,26 @@ def one_connection(at: At[Graph, XyloChip, Neuron]) -> Findings:
 
 
 def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
-    """Check that the last neuron layer is read out, feeds nothing and follows a hidden layer."""
-    (output, *more) = graph.outputs
-    for name in more:
-        yield error("readout_layer", name, f"is a second output; {chip.name} has one")
-    if not isinstance(graph[output], Neuron):
+    """Check that each output is a layer of neurons that feeds nothing and follows a hidden one."""
+    names = dict.fromkeys(graph.outputs)
+    for name in names:
+        yield from _read_out(graph, chip, name)
+        if len(names) > 1 and isinstance(graph[name], MembraneReadout):
+            yield error(
+                "readout_layer",
+                name,
+                "is read as a state beside another output; states are read of one output layer "
+                "(join the outputs into one layer)",
+            )
+
+
+def _read_out(graph: Graph, chip: XyloChip, output: str) -> Findings:
+    if not isinstance(graph[output], Membrane):
         yield error(
             "readout_layer",
             output,
-            f"is the network's output but not a spiking layer; the outputs of {chip.name} are "
-            "spiking neurons",
+            f"is the network's output but not a layer of neurons; the outputs of {chip.name} are "
+            "neurons, of which spikes, membranes or currents are read",
         )
         return
     if any(not isinstance(graph[edge.post], Output) for edge in graph.post(output)):

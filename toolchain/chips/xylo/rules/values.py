@@ -10,7 +10,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.rules.each import At, each
-from toolchain.chips.rules.findings import Findings, Rule, error, some, warning
+from toolchain.chips.rules.findings import Findings, Rule, error, info, some, warning
 from toolchain.chips.xylo.cycles import cycles_per_step
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
@@ -71,8 +71,8 @@ def weight_shifts(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def shifts_of(program: XyloProgram) -> dict[str, str]:
-    """Return the name of each weight shift, by the layer whose weights it shifts."""
-    (output,) = (p.name for p in program.populations if p.role == "output")
+    """Return the name of each weight shift, by the layers whose weights it shifts."""
+    output = ", ".join(p.name for p in program.populations if p.role == "output")
     return {
         program.input_name: "weight_shift_in",
         "network": "weight_shift_rec",
@@ -109,9 +109,10 @@ def same_core(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def decays(program: XyloProgram, chip: XyloChip) -> Findings:
-    """Check that no state is cleared every step: a current with dash 0 never reaches the membrane.
+    """Check that no current is cleared every step: with dash 0 it never reaches the membrane.
 
-    A current without weights may have any dash.
+    A current without weights may have any dash. A membrane with dash 0 has no memory, which is what
+    a decay factor of 0 means, and is noted.
     """
     fed = (program.weights_in != 0).any(axis=0) | (program.weights_rec != 0).any(axis=0)
     receives = {
@@ -121,22 +122,24 @@ def decays(program: XyloProgram, chip: XyloChip) -> Findings:
         "dash_mem_out": np.ones(program.outputs, bool),
         "dash_syn_out": program.weights_out.any(axis=0),
     }
+    width = chip.limits.dash_width
     for p in program.populations:
-        messages = []
-        for name in (n for n in DECAYS if n.endswith("_out") == (p.role == "output")):
-            cleared = (receives[name] & (getattr(program, name) == 0))[p.start : p.stop]
-            if cleared.any():
-                where = some(int(cleared.sum()), len(cleared), "neuron")
-                messages.append(f"{name} 0 in {where} clears {_what(name)}")
-        if messages:
-            width = chip.limits.dash_width
-            yield warning("decays", p.name, "; ".join(messages), 0, width, chip, limit=1)
-
-
-def _what(name: str) -> str:
-    if "mem" in name:
-        return "the membrane every step, which then contains only that step's current"
-    return "the current every step before it reaches the membrane: no input has an effect"
+        for report, kind, what in (
+            (
+                warning,
+                "syn",
+                "the current every step before it reaches the membrane: no input has an effect",
+            ),
+            (info, "mem", "the membrane every step, which then contains only that step's current"),
+        ):
+            messages = []
+            for name in (n for n in DECAYS if n.endswith("_out") == (p.role == "output")):
+                cleared = (receives[name] & (getattr(program, name) == 0))[p.start : p.stop]
+                if kind in name and cleared.any():
+                    where = some(int(cleared.sum()), len(cleared), "neuron")
+                    messages.append(f"{name} 0 in {where} clears {what}")
+            if messages:
+                yield report("decays", p.name, "; ".join(messages), 0, width, chip, limit=1)
 
 
 def real_time(program: XyloProgram, chip: XyloChip) -> Findings:

@@ -22,6 +22,10 @@ from toolchain.report import Brief
 
 __all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate"]
 
+MOST_STATES = 8_000_000
+"""Most neurons times timesteps times samples that are recorded at once where only the outputs are
+kept: about a hundred megabytes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class XyloState(Brief):
@@ -86,7 +90,10 @@ class XyloRecording(Brief):
         hidden_totals: int64 ``(B, 2, Nhid)``, spikes of each hidden neuron over all steps, those
             received through aliases included, and steps in which it has any.
 
-    All except ``spikes`` and ``state`` are None unless recorded.
+        readout: int16 ``(B, T, Nout)``, the states of the output neurons that the program reads;
+            None where it reads spikes. Recorded in any case.
+
+    All except ``spikes``, ``state`` and ``readout`` are None unless recorded.
 
     >>> from toolchain.chips.xylo import XyloProgram
     >>> program = XyloProgram.from_specification(
@@ -111,6 +118,7 @@ class XyloRecording(Brief):
     hibernation: npt.NDArray[np.bool_] | None = None
     saturations: dict[str, int] | None = None
     hidden_totals: npt.NDArray[np.int64] | None = None
+    readout: npt.NDArray[np.int16] | None = None
 
 
 def simulate(
@@ -130,7 +138,8 @@ def simulate(
         program: the program.
         raster: input spikes per step, ``(T, Nin)`` for one sample or ``(B, T, Nin)``; whole numbers
             in ``0 .. program.max_input_spikes``, of a boolean, integer or float type.
-        record: keep every state of every step; output spikes and the last state only otherwise.
+        record: keep every state of every step; otherwise the last state, and of the outputs what
+            the program reads.
         state: initial state; zeros unless given. Not changed.
         threads: number of samples processed at a time; one for each usable processor unless given.
             The result does not depend on it.
@@ -157,14 +166,48 @@ def simulate(
     >>> int(second.hidden_spikes.sum()), int(fresh.hidden_spikes.sum())
     (4, 0)
     """
+    counts = as_counts(program, raster)
+    end = initial_state(program, len(counts), state)
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    if record or program.readout == "spikes":
+        return _run(program, counts, end, record, threads)
+    return _outputs_of(program, counts, end, threads)
+
+
+def _outputs_of(
+    program: XyloProgram, counts: npt.NDArray[np.uint8], state: XyloState, threads: int | None
+) -> XyloRecording:
+    """Record some timesteps after the other and keep the outputs of each alone."""
+    batch, steps = counts.shape[:2]
+    size = max(1, MOST_STATES // max(1, batch * (program.hidden + program.outputs)))
+    found_parts: list[XyloRecording] = []
+    for start in range(0, max(1, steps), size):
+        part = np.ascontiguousarray(counts[:, start : start + size])
+        found = _run(program, part, state, True, threads)
+        state = found.state
+        found_parts.append(XyloRecording(spikes=found.spikes, state=state, readout=found.readout))
+    return XyloRecording(
+        spikes=np.concatenate([part.spikes for part in found_parts], axis=1),
+        state=state,
+        readout=np.concatenate(
+            [part.readout for part in found_parts if part.readout is not None], axis=1
+        ),
+    )
+
+
+def _run(
+    program: XyloProgram,
+    counts: npt.NDArray[np.uint8],
+    end: XyloState,
+    record: bool,
+    threads: int | None,
+) -> XyloRecording:
+    """Run the kernel from the state ``end``, which is overwritten with the last one."""
     # numba takes a third of a second to import; a program alone needs none of it
     from toolchain.chips.xylo.simulate import kernel, tables
 
-    counts = as_counts(program, raster)
     batch, steps = counts.shape[:2]
-    end = initial_state(program, batch, state)
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
     spikes = np.zeros((batch, steps, program.outputs), np.int8)
     table = tables.tables(program)
     arrays = tables.State(*(getattr(end, f.name) for f in fields(end)))
@@ -177,6 +220,8 @@ def simulate(
     if traces is None:
         return XyloRecording(spikes=spikes, state=end)
     kept = traces._asdict()
+    if program.readout != "spikes":
+        kept["readout"] = kept[f"{program.readout}_out"]
     kept["saturations"] = _by_population(program, traces.saturations)
     if program.synapses == 1:
         del kept["i_syn_2"]

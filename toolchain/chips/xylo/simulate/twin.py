@@ -280,4 +280,6 @@ def _recording(
         clamped.update(core.saturations())
     ends = [core.state() for core in cores]
     state = XyloState.stack(ends) if ends else start
+    if program.readout != "spikes":
+        traces["readout"] = traces[f"{program.readout}_out"]
     return XyloRecording(state=state, saturations=dict(clamped), **traces)
