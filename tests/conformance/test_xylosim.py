@@ -11,8 +11,11 @@ import pytest
 
 from tests.chips.xylo.features import features, required
 from tests.chips.xylo.programs import STATES, as_program, assert_equal_recordings, replay
+from tests.oracles.xylo_exact import KINDS, LAYERS, READOUTS, exact_network, spikes_for
 from tests.oracles.xylo_networks import SPECIAL, random_case, random_network, random_raster
+from toolchain import deploy
 from toolchain.chips.xylo import simulate
+from toolchain.chips.xylo.faults import REGISTERS, SHIFTS
 from toolchain.chips.xylo.simulate.twin import simulate_slow
 
 pytestmark = pytest.mark.conformance
@@ -85,3 +88,41 @@ def test_a_channel_carries_15_spikes_a_step_and_xylosim_drops_the_rest(core):
         for name in STATES:
             if name in want:
                 np.testing.assert_array_equal(getattr(got, name)[0], want[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_deployed_networks_agree_with_xylosim_in_every_state(kind):
+    from tests.oracles import xylosim_oracle
+
+    # 60 networks of each kind of readout are 240, of the others 160
+    wrong, networks, compared, fired = [], 60 if kind in READOUTS else 40, 0, 0
+    for seed in range(networks):
+        chip = ("xylo_1", "xylo_a2", "xylo_a3", "xylo_imu")[seed % 4]
+        if kind == "after-potential" and chip == "xylo_imu":
+            chip = "xylo_a2"  # it has one synapse
+        graph = exact_network(kind, seed, biases=chip != "xylo_1")
+        spikes = spikes_for(graph, seed)
+        calibration = spikes if seed % 2 else None
+        quantizer = ("auto", "channel", "global")[seed % 3]
+        d = deploy(graph, chip, calibration=calibration, quantizer=quantizer)
+        assert (d.program.readout == "spikes") == (kind in LAYERS)
+        net = {name: getattr(d.program, name) for name in (*REGISTERS, *SHIFTS, "aliases")}
+        runs = simulate(d.program, spikes), simulate(d.program, spikes, record=True)
+        for sample, raster in enumerate(spikes):
+            want = xylosim_oracle.run(d.program.core, net, raster)
+            wrong += [
+                (chip, seed, state)
+                for state in ("spikes", "hidden_spikes", "v_mem", "i_syn", "v_mem_out", "i_syn_out")
+                if not np.array_equal(getattr(runs[1], state)[sample], want[state])
+            ]
+            if d.program.readout != "spikes":
+                read = want[f"{d.program.readout}_out"]
+                wrong += [
+                    (chip, seed, "readout") for run in runs if (run.readout[sample] != read).any()
+                ]
+                compared += read.size
+            fired += int(want["hidden_spikes"].sum())
+    figures = f"{compared} states read, {fired} hidden spikes, {len(wrong)} differ"
+    print(f"{kind}: {networks} networks, {figures}")  # noqa: T201
+    assert not wrong
+    assert fired > 100 * networks

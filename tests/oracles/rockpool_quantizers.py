@@ -34,7 +34,7 @@ def specification(graph: Graph, chip: str = "xylo_a2") -> dict[str, Any]:
     places = {p.name: p for p in allocate(layers, load_chip(chip))}
     hidden = max(p.stop for p in places.values() if p.role == "hidden")
     synapses = max(node.synapses for node in layers.neurons.values())
-    outputs = places[layers.output].stop
+    outputs = max(places[name].stop for name in layers.outputs)
     weights_in = np.zeros((layers.inputs, hidden, synapses))
     weights_rec = np.zeros((hidden, hidden, synapses))
     weights_out = np.zeros((hidden, outputs))

@@ -258,7 +258,17 @@ def drop(b, x):
     return b.add("dropout", Identity(was="Dropout"), x.numbers, x)
 
 
-ONE = (convolution, grouped, along_one_axis, transposed, dense, parallel, batch_norm, factor)
+ONE = (
+    convolution,
+    grouped,
+    along_one_axis,
+    along_one_axis,
+    transposed,
+    dense,
+    parallel,
+    batch_norm,
+    factor,
+)
 ONE += (pool, pool, pad, padded_pool, flatten, reshape, squeeze, permute, drop)
 
 
@@ -283,7 +293,7 @@ def concatenated(b, x, y):
     return b.add("concatenation", Add(), torch.cat([x.numbers, y.numbers], 1), *parts)
 
 
-TWO = (added, concatenated, concatenated)
+TWO = (added, added, concatenated)
 
 
 @dataclass

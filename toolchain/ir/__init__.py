@@ -7,7 +7,7 @@ types, ``graph`` joins them.
 from toolchain.ir.features import Flatten, Pad, Permute, Reshape
 from toolchain.ir.graph import Edge, Graph
 from toolchain.ir.maps import AvgPool2d, Conv1d, Conv2d, SumPool2d
-from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron, decay, time_constant
+from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron, decay, membrane_of, time_constant
 from toolchain.ir.nodes import Add, BatchNorm, Identity, Input, Linear, Node, Output, Scale
 from toolchain.ir.sensor import Sensor
 from toolchain.ir.transposed import ConvTranspose1d, ConvTranspose2d
@@ -38,5 +38,6 @@ __all__ = [
     "Sensor",
     "SumPool2d",
     "decay",
+    "membrane_of",
     "time_constant",
 ]

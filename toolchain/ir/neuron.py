@@ -10,7 +10,7 @@ Recurrence is not a field: it is an edge of delay 1 in the Graph.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import prod
 from typing import ClassVar, Literal, TypeAlias
 
@@ -20,7 +20,15 @@ import numpy.typing as npt
 from toolchain.arrays import Array, Shape
 from toolchain.ir.nodes import Node
 
-__all__ = ["Membrane", "MembraneReadout", "Neuron", "ResetWhen", "decay", "time_constant"]
+__all__ = [
+    "Membrane",
+    "MembraneReadout",
+    "Neuron",
+    "ResetWhen",
+    "decay",
+    "membrane_of",
+    "time_constant",
+]
 
 ResetWhen: TypeAlias = Literal["same", "next_undecayed", "next_erase_all", "next_corrected"]
 
@@ -216,3 +224,14 @@ class MembraneReadout(Membrane):
 
     v_scale: Array = field(default_factory=_one)
     ARRAYS: ClassVar[tuple[str, ...]] = (*Membrane.ARRAYS, "v_scale")
+
+
+def membrane_of(node: Node) -> MembraneReadout:
+    """Return the membrane of a neuron as a readout, which is never reset.
+
+    >>> lif = Neuron(shape=(2,), alpha_mem=0.9, v_threshold=1.0)
+    >>> membrane_of(lif).alpha_mem.item()
+    0.9
+    """
+    own = {f.name for f in fields(MembraneReadout)}
+    return MembraneReadout(**{k: v for k, v in node.parameters().items() if k in own})

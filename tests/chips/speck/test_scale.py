@@ -63,7 +63,7 @@ def test_a_factor_moves_into_the_weights_that_read_it(factor, behind):
 
 
 def test_a_factor_of_each_pixel_makes_the_next_weights_dense():
-    factor = np.arange(1.0, 37).reshape(1, 6, 6)
+    factor = np.linspace(0.2, 1, 36).reshape(1, 6, 6)
     d, spikes = deploy(image(factor), "speck"), RNG.integers(0, 2, (1, 6, 2, 6, 6))
     assert d.ledger["factor"].fidelity is Fidelity.EXACT
     assert d.program["if1"].weight.shape == (72, 2, 6, 6)

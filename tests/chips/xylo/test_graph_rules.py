@@ -411,11 +411,13 @@ def test_one_weight_that_counts_twice_is_refused():
     ]
 
 
-def test_one_output_is_read():
+def test_several_outputs_are_read():
     layers = {"h": lif(2), "a": readout(2), "b": readout(2)}
     connections = [("input", "h", SQUARE), ("h", "a", SQUARE), ("h", "b", SQUARE)]
     graph = wired(2, layers, connections, outputs=["a", "b"])
-    assert "error[readout_layer] b: is a second output; xylo_a2 has one" in errors(graph)
+    assert errors(graph) == []
+    graph = wired(2, layers, [*connections, ("a", "b", SQUARE)], outputs=["a", "b"])
+    assert any("readout_layer] a: feeds other layers" in found for found in errors(graph))
 
 
 def test_the_output_is_a_spiking_layer():

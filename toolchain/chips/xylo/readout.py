@@ -9,7 +9,6 @@ synapse is computed by the synapse, which adds its input before it decays like o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -18,11 +17,9 @@ from toolchain.chips.rules.findings import warning
 from toolchain.chips.xylo.dashes import NO_MEMORY
 from toolchain.chips.xylo.options import ReadoutState, xylo_options
 from toolchain.diagnostics import Diagnostic
-from toolchain.ir import Graph, Membrane, MembraneReadout, Neuron
+from toolchain.ir import Graph, Membrane, MembraneReadout, Neuron, membrane_of
 
 __all__ = ["configured", "membrane_as_synapse", "read_membrane", "readout_of"]
-
-SHARED = ("shape", "alpha_mem", "alpha_syn", "syn_order", "gain", "v_leak", "bias", "v_init")
 
 
 def configured(graph: Graph, options: Options) -> tuple[Graph, tuple[Diagnostic, ...]]:
@@ -58,14 +55,11 @@ def configured(graph: Graph, options: Options) -> tuple[Graph, tuple[Diagnostic,
 
 
 def _read(node: Membrane, wanted: ReadoutState | None) -> MembraneReadout:
-    fields: dict[str, Any] = {field: getattr(node, field) for field in SHARED}
-    if isinstance(node, MembraneReadout):
-        fields["v_scale"] = node.v_scale
-    if wanted == "i_syn":
-        zero = np.zeros(())
-        fields |= {"alpha_mem": zero, "bias": zero, "v_leak": zero, "v_init": zero}
-        fields["gain"] = np.ones(())
-    return MembraneReadout(**fields)
+    read = membrane_of(node)
+    if wanted != "i_syn":
+        return read
+    zero, one = np.zeros(()), np.ones(())
+    return replace(read, alpha_mem=zero, bias=zero, v_leak=zero, v_init=zero, gain=one)
 
 
 def read_membrane(graph: Graph, name: str) -> Graph:

@@ -8,6 +8,8 @@ neuron with its synapses ``s``::
     v = alpha v + sum of i + bias
     z = min(floor(v / threshold), max_spikes_per_dt) where v >= threshold;  v = v - z threshold
 
+aLIFTorch adds ``h = gamma (h + w_ahp z(t - 1))`` to v.
+
 The input has ``neurons * synapses`` columns, the synapse running fastest. LIFNeuronTorch has no
 synapse; ExpSynTorch is a synapse alone; LinearTorch is ``x @ weight + bias``; dropout does nothing
 in evaluation.
@@ -31,22 +33,25 @@ from toolchain.ir import Graph
 __all__ = ["check_layers"]
 
 
-def check_layers(graph: Graph, layers: Sequence[SavedLayer]) -> Graph:
+def check_layers(graph: Graph, layers: Sequence[SavedLayer], *, membranes: bool = False) -> Graph:
     """Compare ``graph`` with the equations; return it with the result in its provenance.
 
     Args:
         graph: the Graph of the file.
         layers: the layers of the file, in order of computation.
+        membranes: whether the output is the membrane of the last layer.
 
     Raises:
         ModelFileError: the results differ (names the first layer, step and neuron), or values
             overflow.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return verify_against(graph, lambda x: _integrate(layers, x), "")
+        return verify_against(graph, lambda x: _integrate(layers, x, membranes=membranes), "")
 
 
-def _integrate(layers: Sequence[SavedLayer], x: Array) -> tuple[Array, dict[str, Track]]:
+def _integrate(
+    layers: Sequence[SavedLayer], x: Array, *, membranes: bool
+) -> tuple[Array, dict[str, Track]]:
     """Return the output for ``x`` (batch, time, features), and the tracks of stateful layers."""
     tracks: dict[str, Track] = {}
     for layer in layers:
@@ -54,7 +59,9 @@ def _integrate(layers: Sequence[SavedLayer], x: Array) -> tuple[Array, dict[str,
             x = x @ _numbers(layer.values, "weight")
             x = x + _numbers(layer.values, "bias") if "bias" in layer.values else x
         elif layer.kind in _STEPPED:
-            tracks[layer.name] = _STEPPED[layer.kind](layer.values, x)
+            track = tracks[layer.name] = _STEPPED[layer.kind](layer.values, x)
+            if membranes and layer is layers[-1]:
+                track.outputs[:] = track.membranes
             x = np.stack(tracks[layer.name].outputs, axis=1)
         if not np.isfinite(x).all():
             raise ModelFileError(
@@ -71,16 +78,21 @@ def _numbers(values: Mapping[str, RockpoolValue], name: str) -> Array:
 
 
 def _lif(values: Mapping[str, RockpoolValue], x: Array) -> Track:
-    """Run LIFTorch, with any number of synapses per neuron."""
+    """Run LIFTorch and aLIFTorch, with any number of synapses per neuron."""
     w_rec = _numbers(values, "w_rec")
     neurons, columns = w_rec.shape
     batch, alpha, beta = len(x), *_decays(values)
     membrane = _Membrane(values, (batch, neurons))
     spikes, i = np.zeros((batch, neurons)), np.zeros((batch, neurons, columns // neurons))
+    after, own = np.zeros((batch, neurons)), np.zeros(1)
+    gamma = own
+    if "w_ahp" in values:
+        own, gamma = _numbers(values, "w_ahp").ravel(), _decay(values, "tau_ahp").ravel()
     for t in range(x.shape[1]):
         inputs = x[:, t] + spikes @ w_rec if values["_has_rec"] else x[:, t]
         i = beta * (i + inputs.reshape(i.shape))
-        spikes = membrane.step(alpha, i.sum(axis=-1))
+        after = gamma * (after + own * spikes)
+        spikes = membrane.step(alpha, i.sum(axis=-1) + after)
     return membrane.track
 
 
@@ -120,6 +132,7 @@ def _exp_syn(values: Mapping[str, RockpoolValue], x: Array) -> Track:
 
 _STEPPED: Mapping[str, Callable[[Mapping[str, RockpoolValue], Array], Track]] = {
     "LIFTorch": _lif,
+    "aLIFTorch": _lif,
     "LIFNeuronTorch": _lif_neuron,
     "ExpSynTorch": _exp_syn,
 }

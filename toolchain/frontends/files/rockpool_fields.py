@@ -47,6 +47,7 @@ _LEAKS = {
 _REQUIRED: Mapping[str, set[str]] = {
     "LinearTorch": {"weight"},
     "LIFTorch": {*_SPIKING, "w_rec", "_has_rec", "leak_mode"},
+    "aLIFTorch": {*_SPIKING, "w_rec", "_has_rec", "leak_mode", "w_ahp", "tau_ahp"},
     "LIFNeuronTorch": {*_SPIKING, "tau_mem", "n_neurons"},
     "ExpSynTorch": {*_STEPPED, "tau"},
     "TimeStepDropout": {"training", "p"},
@@ -55,7 +56,7 @@ _REQUIRED: Mapping[str, set[str]] = {
 _PLAIN = {"noise_std", "dt", "max_spikes_per_dt", "learning_window", "n_neurons", "p"}
 _AXES = {
     **dict.fromkeys(("weight", "w_rec"), (2, 2)),
-    **dict.fromkeys(("tau_syn", "beta", "dash_syn"), (2, 0)),
+    **dict.fromkeys(("tau_syn", "beta", "dash_syn", "w_ahp", "tau_ahp"), (2, 0)),
     **dict.fromkeys(("threshold", "bias", "tau_mem", "alpha", "dash_mem", "tau"), (1, 0)),
     **dict.fromkeys(_PLAIN, (0, 0)),
 }

@@ -34,7 +34,7 @@ from toolchain.frontends.files.rockpool_fields import (
     outputs_of,
 )
 from toolchain.frontends.frameworks.adapter import Fragment
-from toolchain.ir import Edge, Graph, Input, Node, Output
+from toolchain.ir import Edge, Graph, Input, Node, Output, membrane_of
 
 __all__ = ["Tree", "read_tree", "to_graph"]
 
@@ -224,8 +224,11 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
         if shape is None:
             break
         features = shape
-    builder.problems += _membrane_output(layers[-1])
     _refuse(builder.problems)
+    membranes = _outputs_membrane(layers[-1])
+    if membranes:
+        last = builder.nodes[layers[-1].name]
+        builder.nodes[layers[-1].name] = membrane_of(last)
     if features == input_shape and not layers[0].name.startswith("seq."):
         raise ModelFileError(
             f"a Sequential and a Residual of the same layers are saved alike, and {features[0]} "
@@ -241,7 +244,7 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
         graph = Graph(builder.nodes, builder.edges, dt=_dt(builder.dts, dt), provenance=provenance)
     except GraphError as fault:
         raise ModelFileError(f"the layers do not fit together: {fault}") from None
-    return check_layers(graph, layers)
+    return check_layers(graph, layers, membranes=membranes)
 
 
 def _inputs(first: SavedLayer) -> Shape:
@@ -259,16 +262,11 @@ def _inputs(first: SavedLayer) -> Shape:
 _NEVER = 2**15 - 1
 
 
-def _membrane_output(last: SavedLayer) -> Iterator[str]:
-    """Report a SynNet with output='vmem', which only its threshold reveals."""
+def _outputs_membrane(last: SavedLayer) -> bool:
+    """Return whether a SynNet has output='vmem', which its threshold reveals."""
     threshold = last.values.get("threshold")
     never = isinstance(threshold, np.ndarray) and bool((threshold == _NEVER).all())
-    if last.name == "seq.out_neurons" and never:
-        yield (
-            f"{last.name}: its threshold is {_NEVER}, as in a SynNet with output='vmem', which "
-            "outputs its membrane; build it with toolchain.nn.SynNet(..., output='vmem') and "
-            "load its weights"
-        )
+    return last.name == "seq.out_neurons" and never
 
 
 def _refuse(problems: list[str]) -> None:

@@ -6,8 +6,10 @@ Per step, for each neuron with its synapses ``s``::
     v = alpha v + sum of i + bias
     z = floor(v / threshold) where v >= threshold, at most max_spikes_per_dt;  v = v - z threshold
 
-LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are read from the layer's own properties,
-whichever ``leak_mode`` it trains. Weights are (inputs, outputs), the transpose of torch's.
+aLIFTorch has an after-potential, ``h = gamma (h + w_ahp z(t - 1))``, which is added to v: one more
+synapse, fed by the neuron's own spikes. LIFNeuronTorch has no synapse. ``alpha`` and ``beta`` are
+read from the layer's own properties, whichever ``leak_mode`` it trains. Weights are (inputs,
+outputs), the transpose of torch's.
 
 ExpSynTorch, a synapse alone, is a MembraneReadout with alpha_mem = 0, whose membrane equals the
 current.
@@ -17,6 +19,7 @@ Source: rockpool 3.1.0 as observed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +36,7 @@ from toolchain.frontends.frameworks.adapter import (
     array,
 )
 from toolchain.frontends.frameworks.torch_layers import identity
-from toolchain.ir import Linear, MembraneReadout, Neuron, Node, decay
+from toolchain.ir import Edge, Linear, MembraneReadout, Neuron, Node, decay
 
 __all__ = ["LAYERS", "REFUSED"]
 
@@ -49,6 +52,34 @@ def _lif(name: str, module: Any, features: Shape) -> Fragment:
         return _single_node(name, neuron, module)
     weight = Linear(weight=array(module.w_rec).T)
     return leaky.loop(name, neuron, f"{name}.w_rec", weight, float(module.dt))
+
+
+def _alif(name: str, module: Any, features: Shape) -> Fragment:
+    """Convert aLIFTorch: its after-potential is the last synapse of each neuron."""
+    n, synapses = int(module.n_neurons), int(module.n_synapses)
+    beta = np.broadcast_to(array(module.beta), (n, synapses))
+    gamma = np.broadcast_to(array(torch.exp(-module.dt / module.tau_ahp)).ravel(), (n,))
+    own = np.broadcast_to(array(module.w_ahp).ravel(), (n,))
+    neuron = _neuron(
+        module, alpha_mem=array(module.alpha), alpha_syn=np.column_stack([beta, gamma])
+    )
+    each = np.arange(n)
+    back = np.zeros((n, synapses + 1, n))
+    if module._has_rec:
+        back[:, :-1] = array(module.w_rec).T.reshape(n, synapses, n)
+    back[each, -1, each] = own
+    inputs = np.zeros((n, synapses + 1, n * synapses))
+    for s in range(synapses):
+        inputs[each, s, each * synapses + s] = 1
+    weight = Linear(weight=back.reshape(-1, n))
+    fed_back = leaky.loop(name, neuron, f"{name}.w_ahp", weight, float(module.dt))
+    entry = f"{name}.isyn"
+    return replace(
+        fed_back,
+        nodes={entry: Linear(weight=inputs.reshape(-1, n * synapses)), **fed_back.nodes},
+        edges=(Edge(entry, fed_back.entry), *fed_back.edges),
+        entry=entry,
+    )
 
 
 def _lif_neuron(name: str, module: Any, features: Shape) -> Fragment:
@@ -122,7 +153,7 @@ def _check_generator(function: Any) -> None:
 
 def _reset_state(module: Any) -> None:
     """Set the states to those of a new layer."""
-    for name in ("vmem", "isyn", "spikes"):
+    for name in ("vmem", "isyn", "iahp", "spikes"):
         if name in module._buffers:
             module._buffers[name] = torch.zeros_like(module._buffers[name])
 
@@ -140,6 +171,7 @@ def _stateful(adapter: Adapter) -> Layer:
 LAYERS: dict[str, Layer] = {
     "LIFTorch": _stateful(_lif),
     "LIFBitshiftTorch": _stateful(_lif),
+    "aLIFTorch": _stateful(_alif),
     "LIFNeuronTorch": _stateful(_lif_neuron),
     "ExpSynTorch": Layer(_exp_syn, Axes.TIME, stateful=True, reset=_reset_state),
     "LinearTorch": Layer(_linear, Axes.LAST),
@@ -148,7 +180,6 @@ LAYERS: dict[str, Layer] = {
 }
 
 REFUSED: dict[str, str] = {
-    "aLIFTorch": "its after-potential is a third state, which no supported chip has; use LIFTorch",
     "LIFSlayer": "it runs on a GPU only; load its parameters into LIFTorch",
     "LIFExodus": "it runs on a GPU only; load its parameters into LIFTorch",
     "LIFMembraneExodus": "it runs on a GPU only; load its parameters into LIFTorch",

@@ -7,7 +7,7 @@ left out of the Graph, and its provenance lists them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
@@ -17,8 +17,7 @@ from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, Unsupp
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor
 from toolchain.frontends.tracing.functions import MOVES, RESHAPES, SAME
 from toolchain.frontends.tracing.returned import Path, label_of, path_text
-from toolchain.ir import MembraneReadout, Neuron
-from toolchain.ir.neuron import Membrane
+from toolchain.ir import Neuron, membrane_of
 
 _OUT_OF_REACH = 2**15 - 1  # rockpool's SynNet gives neurons that must not fire this threshold
 
@@ -213,9 +212,8 @@ def without_spikes(fragment: Fragment) -> Fragment:
             "the network uses its membrane, on which its spikes act; build it without reset and "
             "recurrence, or use its spikes"
         )
-    membrane_fields = {field.name: getattr(node, field.name) for field in fields(Membrane)}
     return Fragment(
-        nodes={fragment.exit: MembraneReadout(**membrane_fields)},
+        nodes={fragment.exit: membrane_of(node)},
         entry=fragment.entry,
         exit=fragment.exit,
         dt=fragment.dt,

@@ -40,7 +40,7 @@ def find_aliases(layers: DenseLayers, chip: XyloChip) -> dict[str, str]:
     """
     if chip.limits.alias_targets.value < 1:
         return {}
-    hidden = [name for name in layers.neurons if name != layers.output]
+    hidden = [name for name in layers.neurons if name not in layers.outputs]
     fed = {name: _fed_by(layers, name) for name in hidden}
     found: dict[str, str] = {}
     for place, source in enumerate(hidden):
@@ -80,7 +80,7 @@ def saved_entries(layers: DenseLayers, target: str) -> tuple[int, int]:
     """
     totals = [0, 0]
     for projection in layers.out_of(target):
-        totals[projection.post == layers.output] += _entries(layers, projection)
+        totals[projection.post in layers.outputs] += _entries(layers, projection)
     return totals[0], totals[1]
 
 

@@ -35,7 +35,7 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
     layers, populations = arranged.layers, arranged.populations
     places = {p.name: p for p in populations}
     hidden = max((p.stop for p in populations if p.role == "hidden"), default=0)
-    outputs = places[layers.output].stop
+    outputs = max(places[name].stop for name in layers.outputs)
     hungriest = max(node.synapses for node in layers.neurons.values())
     synapses = min(max(1, hungriest), 2)
     return XyloProgram(
@@ -50,7 +50,7 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
         max_output_spikes=int(chip.limits.output_spikes.value),
         populations=populations,
         input_name=layers.input,
-        readout=readout_of(layers.neurons[layers.output]),
+        readout=readout_of(layers.neurons[next(iter(layers.outputs))]),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from toolchain.arrays import Array
-from toolchain.ir import Add, Flatten, Graph, Input, Linear, Membrane, Output
+from toolchain.ir import Add, Flatten, Graph, Input, Linear, Membrane
 
 __all__ = ["DenseLayers", "Projection", "read_layers"]
 
@@ -45,16 +45,15 @@ class DenseLayers:
         inputs: input channels.
         neurons: populations by name, producers first.
         projections: all connections.
-        output: the population whose spikes or states leave the network.
-        output_delay: timesteps between these and the graph's output.
+        outputs: the populations whose spikes or states leave the network, in the order of
+            their ids, each with the timesteps between these and the graph's output.
     """
 
     input: str
     inputs: int
     neurons: Mapping[str, Membrane]
     projections: tuple[Projection, ...]
-    output: str
-    output_delay: int
+    outputs: Mapping[str, int]
 
     def into(self, name: str) -> tuple[Projection, ...]:
         """Return the projections that end at population ``name``."""
@@ -83,8 +82,9 @@ class DenseLayers:
         return lags
 
     def lag(self) -> int:
-        """Return the timesteps by which the chip's output is later than the graph's."""
-        return self.lags()[self.output] - self.output_delay
+        """Return the timesteps by which the chip's output is later than the graph's, at most."""
+        lags = self.lags()
+        return max(lags[name] - delay for name, delay in self.outputs.items())
 
     def _known(self, projection: Projection, lags: Mapping[str, int]) -> bool:
         return projection.pre == self.input or projection.pre in lags
@@ -105,14 +105,13 @@ def read_layers(graph: Graph) -> DenseLayers:
 
 
 def _read(graph: Graph) -> DenseLayers:
-    (edge,) = graph.pre(next(iter(graph.of(Output))))
+    edges = [edge for name in graph.output_nodes for edge in graph.pre(name)]
     return DenseLayers(
         input=graph.input,
         inputs=prod(graph.shape(graph.input)),
         neurons=graph.of(Membrane),
         projections=tuple(p for name in graph.of(Membrane) for p in _projections(graph, name)),
-        output=edge.pre,
-        output_delay=edge.delay,
+        outputs={edge.pre: edge.delay for edge in edges},
     )
 
 

@@ -68,20 +68,23 @@ def arrange(layers: DenseLayers, chip: XyloChip) -> Arrangement:
 def allocate(
     layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str] = NONE
 ) -> tuple[Population, ...]:
-    """Return one population a layer, hidden ones in the order of their ids, then the output."""
+    """Return one population a layer, hidden ones in the order of their ids, then the outputs."""
     populations: list[Population] = []
     start = 0
     for name in _order(layers, chip, aliases):
         stop = start + _size(layers, name)
         populations.append(Population(name=name, role="hidden", start=start, stop=stop))
         start = stop
-    outputs = _size(layers, layers.output)
-    populations.append(Population(name=layers.output, role="output", start=0, stop=outputs))
+    start = 0
+    for name in layers.outputs:
+        stop = start + _size(layers, name)
+        populations.append(Population(name=name, role="output", start=start, stop=stop))
+        start = stop
     return tuple(populations)
 
 
 def _order(layers: DenseLayers, chip: XyloChip, aliases: Mapping[str, str]) -> list[str]:
-    names = _sources_first([n for n in layers.neurons if n != layers.output], aliases)
+    names = _sources_first([n for n in layers.neurons if n not in layers.outputs], aliases)
     limits = chip.limits
     reach_in, reach_out = int(limits.input_expansion.value), int(limits.output_expansion.value)
     if min(reach_in, reach_out) >= limits.hidden_neurons.value:
@@ -116,7 +119,7 @@ def _sources_first(names: list[str], aliases: Mapping[str, str]) -> list[str]:
 def _windows(layers: DenseLayers, name: str) -> tuple[bool, bool]:
     """Return whether the input feeds a layer, and whether the layer feeds the outputs."""
     from_input = any(p.pre == layers.input for p in layers.into(name))
-    to_output = any(p.post == layers.output for p in layers.out_of(name))
+    to_output = any(p.post in layers.outputs for p in layers.out_of(name))
     return from_input, to_output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Evaluator:
     Attributes:
         graph, chip: as given.
         populations: by name, producers first.
-        output: the population that is read out.
+        outputs: the populations that are read out.
         spikes: the subset, (batch, time, inputs).
     """
 
@@ -49,7 +50,7 @@ class Evaluator:
         layers = read_layers(graph)
         limits = chip.limits
         self.graph, self.chip = graph, chip
-        self.output = layers.output
+        self.outputs = tuple(layers.outputs)
         self.populations = read_populations(
             layers,
             hidden_cap=int(limits.hidden_spikes.value),
@@ -97,16 +98,21 @@ class Evaluator:
 
         The last steps are left out: the chip would give their spikes after the end.
         """
-        steps = self.spikes.shape[1] - max(0, self._lags[self.output])
+        late = max(0, *(self._lags[name] for name in self.outputs))
+        steps = max(0, self.spikes.shape[1] - late)
         wanted, got = (
-            np.moveaxis(s[self.output][:, :, : max(0, steps)], 0, 2) for s in (self._trained, fired)
+            np.moveaxis(np.concatenate([s[name] for name in self.outputs])[:, :, :steps], 0, 2)
+            for s in (self._trained, fired)
         )
         return count_agreement(wanted, got)
 
     def distance(self, fired: Mapping[str, Array]) -> float:
         """Return missing and surplus output spikes, see ``measure.count_distance``."""
-        counts = measure.window_counts(fired[self.output], self._window)
-        return float(measure.count_distance(self._wanted[self.output], counts[:, None]).sum())
+        return sum(map(partial(self._distance_of, fired), self.outputs))
+
+    def _distance_of(self, fired: Mapping[str, Array], name: str) -> float:
+        counts = measure.window_counts(fired[name], self._window)
+        return float(measure.count_distance(self._wanted[name], counts[:, None]).sum())
 
 
 def _neurons_first(spikes: Array) -> Array:

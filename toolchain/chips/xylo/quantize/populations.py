@@ -89,7 +89,7 @@ def read_populations(
 ) -> dict[str, FloatPopulation]:
     """Return every population of a graph that passes the neuron rules, producers first."""
     return {
-        name: _population(name, node, layers, output_cap if name == layers.output else hidden_cap)
+        name: _population(name, node, layers, output_cap if name in layers.outputs else hidden_cap)
         for name, node in layers.neurons.items()
     }
 
@@ -120,7 +120,7 @@ def _sources(name: str, node: Neuron, layers: DenseLayers) -> Iterator[IncomingP
 def _matrix(projection: Projection, layers: DenseLayers) -> WeightMatrix:
     if projection.pre == layers.input:
         return "in"
-    return "out" if projection.post == layers.output else "rec"
+    return "out" if projection.post in layers.outputs else "rec"
 
 
 def _flat(value: Array, node: Neuron) -> Array:

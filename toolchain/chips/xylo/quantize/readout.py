@@ -259,7 +259,7 @@ def _report(
     guessed: bool,
 ) -> list[Diagnostic]:
     """Return the findings on the readout's integers."""
-    data = "random spikes" if guessed else "the calibration spikes"
+    data = "guessed spikes" if guessed else "the calibration spikes"
     steps = f" in steps of {2**shift}" if shift else ""
     reach = "saturate" if share is None else f"reach {100 * share:.2g} % of their range"
     found = [
@@ -285,7 +285,7 @@ def _report(
                 rule="no_calibration",
                 severity=Severity.WARNING,
                 where="network",
-                message="scales are set on random spikes or on the weights alone (give "
+                message="scales are set on guessed spikes or on the weights alone (give "
                 "calibration= for scales that follow your data)",
             )
         )

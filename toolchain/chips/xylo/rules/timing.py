@@ -13,6 +13,7 @@ from toolchain.chips.xylo.rules.topology import topology_is_sound
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph, Membrane, Neuron
 from toolchain.report import count, plural
+from toolchain.runs.outputs import output_lags
 
 __all__ = ["TIMING"]
 
@@ -93,11 +94,14 @@ def lag(graph: Graph, chip: XyloChip) -> Findings:
         f"{plural(-late, 'timestep')} early, since {chip.name} does not preserve the network's "
         "delays"
     )
+    found = output_lags(graph, read_layers(graph).lags())
+    each = ", ".join(f"{name} by {steps}" for name, steps in found.items())
+    one = len({*found.values()}) == 1
     yield info(
         "lag",
         "network",
-        f"outputs are {late_by if late > 0 else early_by}; comparisons correct for this "
-        "(Deployment.lag)",
+        f"outputs are {late_by if late > 0 else early_by}{'' if one else f' at most ({each})'}; "
+        f"comparisons correct for this (Deployment.{'lag' if one else 'lags'})",
     )
 
 

@@ -82,8 +82,9 @@ def size_of_maps(graph: Graph, chip: XyloChip) -> Findings:
     inputs = sizes.pop(graph.input)
     yield from at_most(rule, chip, graph.input, inputs, "input channels", limits.input_channels)
     outputs = {name: sizes.pop(name) for name in graph.outputs if name in sizes}
-    for name, size in outputs.items():
-        yield from at_most(rule, chip, name, size, "output neurons", limits.output_neurons)
+    where, need, limit = ", ".join(outputs), sum(outputs.values()), limits.output_neurons
+    note = parts([*outputs.items()]) if len(outputs) > 1 else ""
+    yield from at_most(rule, chip, where, need, "output neurons", limit, note)
     hidden = [*sizes.items()]
     where, need = ", ".join(sizes), sum(sizes.values())
     limit, note = limits.hidden_neurons, parts(hidden)
@@ -133,10 +134,20 @@ def one_connection(at: At[Graph, XyloChip, Membrane]) -> Findings:
 
 
 def readout_layer(graph: Graph, chip: XyloChip) -> Findings:
-    """Check that the last neuron layer is read out, feeds nothing and follows a hidden layer."""
-    (output, *more) = graph.outputs
-    for name in more:
-        yield error("readout_layer", name, f"is a second output; {chip.name} has one")
+    """Check that each output is a layer of neurons that feeds nothing and follows a hidden one."""
+    names = dict.fromkeys(graph.outputs)
+    for name in names:
+        yield from _read_out(graph, chip, name)
+        if len(names) > 1 and isinstance(graph[name], MembraneReadout):
+            yield error(
+                "readout_layer",
+                name,
+                "is read as a state beside another output; states are read of one output layer "
+                "(join the outputs into one layer)",
+            )
+
+
+def _read_out(graph: Graph, chip: XyloChip, output: str) -> Findings:
     if not isinstance(graph[output], Membrane):
         yield error(
             "readout_layer",

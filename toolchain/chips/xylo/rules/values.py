@@ -71,8 +71,8 @@ def weight_shifts(program: XyloProgram, chip: XyloChip) -> Findings:
 
 
 def shifts_of(program: XyloProgram) -> dict[str, str]:
-    """Return the name of each weight shift, by the layer whose weights it shifts."""
-    (output,) = (p.name for p in program.populations if p.role == "output")
+    """Return the name of each weight shift, by the layers whose weights it shifts."""
+    output = ", ".join(p.name for p in program.populations if p.role == "output")
     return {
         program.input_name: "weight_shift_in",
         "network": "weight_shift_rec",
