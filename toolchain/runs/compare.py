@@ -333,7 +333,7 @@ def _remarks(result: Comparison) -> Iterator[str]:
     if not result.states:
         yield f"output counts agree: {_agreements(result)}"
         yield from _low(result)
-    if result.decisions:
+    if result.decisions and (result.states or any(result.intervals.values())):
         yield f"decisions equal to the trained network's: {_shares(result.decisions)}"
     if result.departure is None:
         yield "the chip's spikes equal those of the quantized graph"
