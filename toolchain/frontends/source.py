@@ -46,6 +46,8 @@ def as_graph(
 
         return to_graph(from_object(model), dt=dt, dialect=dialect, reset=reset)
     if not callable(getattr(model, "forward", None)):
+        if type(model).__name__ == "ExportedProgram":
+            raise ValueError("an ExportedProgram has no layers; give the module that was exported")
         weights = "; a state_dict holds weights only: load it into its module and give that"
         raise ValueError(
             "the model must be a torch module, a Graph, a NIR graph or the path of a file, got "

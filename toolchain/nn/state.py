@@ -5,7 +5,6 @@
 - States are detached from the autograd graph, so that backward works in every call, and are no
   inference tensors, so that training can follow on ``torch.inference_mode``.
 - The second run of a ``torch.utils.checkpoint`` starts as its first, and changes no state.
-- A call inside ``torch.func.vmap`` leaves no states: each lane has its own.
 - States are not in the ``state_dict``: they belong to a run, not to the trained network.
 """
 
@@ -91,19 +90,14 @@ class StatefulLayer(nn.Module):
         return {**self.__dict__, "recordings": recordings}
 
 
-def _storable(value: Tensor) -> Tensor | None:
+def _storable(value: Tensor) -> Tensor:
     """Return a state that a later call can start from, in whatever mode it runs."""
     if torch.compiler.is_compiling():
         return value.detach()
     if value.is_inference():
         with torch.inference_mode(False):
             return value.clone()
-    value = value.detach()
-    while torch._C._functorch.is_functorch_wrapped_tensor(value):
-        if torch._C._functorch.is_batchedtensor(value):
-            return None
-        value = torch._C._functorch.get_unwrapped(value)
-    return value
+    return value.detach()
 
 
 def reset_states(model: nn.Module) -> None:

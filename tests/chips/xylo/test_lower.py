@@ -186,7 +186,7 @@ def reach(layers, order):
     """Ids that the input needs from the first on, and the outputs up to the last."""
     sizes = {name: node.shape[0] for name, node in layers.neurons.items()}
     reached = {p.post for p in layers.projections if p.pre == layers.input}
-    read = {p.pre for p in layers.projections if p.post == layers.output}
+    read = {p.pre for p in layers.projections if p.post in layers.outputs}
     last = max(k for k, name in enumerate(order) if name in reached)
     first = min(k for k, name in enumerate(order) if name in read)
     return sum(sizes[n] for n in order[: last + 1]), sum(sizes[n] for n in order[first:])

@@ -270,7 +270,7 @@ REFUSED = [
     (
         "threshold 0",
         lif(threshold=0.0),
-        "layer '1_LIFTorch' (LIFTorch): Neuron.v_threshold must be > 0, got a minimum of 0",
+        "layer '1_LIFTorch' (LIFTorch): Neuron.v_threshold must be > 0, got 0",
     ),
     (
         "two dt",

@@ -27,6 +27,7 @@ from toolchain.chips import plugins
 from toolchain.diagnostics import PluginError
 from toolchain.frontends.frameworks.adapter import Layer
 from toolchain.frontends.frameworks.native import NATIVE_LAYERS, NATIVE_REFUSED
+from toolchain.frontends.frameworks.quantization import quantization_kind
 from toolchain.frontends.frameworks.torch_layers import REFUSED, TORCH_LAYERS
 
 __all__ = ["LAYERS", "framework_names", "kind"]
@@ -39,6 +40,8 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 def kind(module: nn.Module) -> Layer | str | None:
     """Return the Layer, the reason why it is refused, or None if its forward is to be followed."""
+    if (reason := quantization_kind(module)) is not None:
+        return reason
     cls = type_before_parametrizations(module)
     for depth, base in enumerate(cls.__mro__):
         entry = _find_entry(base)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Layer
 from toolchain.frontends.frameworks.kinds import kind
+from toolchain.frontends.frameworks.quantization import refused_layers, with_rounded_weights
 from toolchain.frontends.tracing.record import tensors
 
 __all__ = ["copy_model", "fresh_copy", "kept_states"]
@@ -25,10 +26,33 @@ def copy_model(model: nn.Module) -> nn.Module:
     if isinstance(model, torch.jit.ScriptModule):
         raise ExtractError("a TorchScript model has no layers to convert; extract the original")
     original = getattr(model, "_orig_mod", model)  # the model that torch.compile wraps
-    for name, value in original.named_parameters():
+    _check_values(original)
+    duplicate = _without_wrappers(_checked_copy(original)).cpu().eval()
+    duplicate = with_rounded_weights(duplicate)
+    if refused := refused_layers(duplicate):
+        raise ExtractError("\n  ".join(refused))
+    return _convert_attributes(duplicate.double())
+
+
+def _check_values(model: nn.Module) -> None:
+    for name, value in model.named_parameters():
         if isinstance(value, nn.parameter.UninitializedParameter):
             raise ExtractError(f"{name} has no shape yet; run the model once before extracting it")
-    return _convert_attributes(_checked_copy(original).cpu().double().eval())
+    tensors_by_name = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    if meta := [name for name, value in tensors_by_name.items() if value.is_meta]:
+        raise ExtractError(
+            f"{meta[0]} is on the meta device and has no values; allocate them with "
+            "net.to_empty(device='cpu') and load the trained ones with load_state_dict"
+        )
+
+
+def _without_wrappers(model: nn.Module) -> nn.Module:
+    """Replace modules that torch.compile wraps by the modules themselves."""
+    for module in _modules(model):
+        for name, child in list(module._modules.items()):
+            if child is not None and hasattr(child, "_orig_mod"):
+                module._modules[name] = getattr(child, "_orig_mod")  # noqa: B009 (not a Tensor)
+    return model
 
 
 def fresh_copy(duplicate: nn.Module) -> nn.Module:

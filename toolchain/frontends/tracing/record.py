@@ -18,13 +18,8 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from toolchain.diagnostics import ExtractError
 from toolchain.frontends.frameworks.adapter import Axes, Layer
 from toolchain.frontends.frameworks.kinds import kind
-from toolchain.frontends.tracing.calls import (
-    Call,
-    RecordedRun,
-    RecordedTensor,
-    Zeros,
-    leaves,
-)
+from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros, leaves
+from toolchain.frontends.tracing.changes import LayerChanges
 from toolchain.frontends.tracing.returned import leaves_by_path
 from toolchain.frontends.tracing.source_line import source_line
 
@@ -87,6 +82,7 @@ class _Recorder(TorchFunctionMode):
         self.random: dict[int, Tensor] = {}
         self.keep_alive: list[RecordedTensor] = []
         self.stack: list[nn.Module] = []
+        self.changes = LayerChanges({m: n for m, n in self.names.items() if self.kinds[m]})
         self.depth = 0
         self.sample = self._keep(sample, None)
 
@@ -96,6 +92,7 @@ class _Recorder(TorchFunctionMode):
         """Register hooks before and after every module."""
         handles: list[Any] = []
         for module in self.names:
+            handles += self.changes.hooks(module)
             before = module.register_forward_pre_hook(self._before, prepend=True)
             after = module.register_forward_hook(self._after, with_kwargs=True)
             handles += [before, after]
@@ -111,6 +108,7 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         layer = self.kinds[module]
         if layer is not None:
+            layer = self.changes.reason(module, args, out) or layer
             if self.depth == 1:
                 out = self._record_layer(module, layer, (args, kwargs), out)
             self.depth -= 1

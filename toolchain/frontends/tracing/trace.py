@@ -10,6 +10,7 @@ stronger input follows while there is one; the provenance lists layers that are 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from toolchain.frontends.tracing.sample import check_dt, read_sample
 from toolchain.frontends.tracing.selfcheck import self_check
 from toolchain.frontends.tracing.versions import framework_versions
 from toolchain.ir import Graph
+from toolchain.ir.numbers import odd_numbers
 from toolchain.report import count
 
 __all__ = ["extract"]
@@ -62,8 +64,19 @@ def extract(
     """
     if not isinstance(model, nn.Module):
         raise ExtractError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    with torch.inference_mode(False):  # the recorder needs version counters
+    with _plain_settings():
         return _extract(model, read_sample(sample), check_dt(dt), check, seed)
+
+
+@contextmanager
+def _plain_settings() -> Iterator[None]:
+    """Leave inference mode, a default device and random numbers of the caller aside."""
+    with (
+        torch.inference_mode(False),  # the recorder needs version counters
+        torch.device("cpu"),
+        torch.random.fork_rng(devices=[]),
+    ):
+        yield
 
 
 def _extract(model: nn.Module, sample: Tensor, dt: float | None, check: bool, seed: int) -> Graph:
@@ -159,9 +172,22 @@ def _trace_graph(
         **notes,
     }
     try:
-        return build(run, dt, provenance)
+        result = build(run, dt, provenance)
     except GraphError as fault:
         raise ExtractError(f"{type(model_copy).__name__}: {fault}") from fault
+    _check_finite(result.graph)
+    return result
+
+
+def _check_finite(graph: Graph) -> None:
+    """Check that all numbers but thresholds are finite; a neuron may have no threshold.
+
+    Raises:
+        ExtractError: layers, arrays and places.
+    """
+    wrong = [odd for odd in odd_numbers(graph) if not odd.finite and odd.field != "v_threshold"]
+    if wrong:
+        raise ExtractError("\n  ".join(f"layer {odd.layer!r}: {odd.text}" for odd in wrong))
 
 
 def _random_spikes(like: Tensor, seed: int) -> Tensor:
