@@ -9,11 +9,12 @@ from toolchain.across_chips import compare_chips
 from toolchain.chips.load import list_chips, load_chip
 from toolchain.deploy import deploy, extract
 from toolchain.deployment import Deployment
-from toolchain.diagnostics import DeployError
+from toolchain.diagnostics import DeployError, DeployWarning
 from toolchain.frontends.files import load
 
 __all__ = [
     "DeployError",
+    "DeployWarning",
     "Deployment",
     "compare_chips",
     "deploy",

@@ -18,13 +18,40 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Frozen", "Shape"]
+__all__ = ["Array", "Frozen", "Shape", "places", "whole"]
 
 Array: TypeAlias = npt.NDArray[Any]
 """Array of any element type; a function that needs one type uses ``npt.NDArray[...]``."""
 
 Shape: TypeAlias = tuple[int, ...]
 """Sizes of the axes of one sample at one timestep."""
+
+
+def places(wrong: Array, most: int = 4) -> str:
+    """Return the indices at which a boolean array is true as text; empty for a single value.
+
+    >>> places(np.array([False, True, True])), places(np.eye(2) > 0)
+    ('1, 2', '(0, 0), (1, 1)')
+    >>> places(np.ones(20) > 0)
+    '0, 1, 2, 3 and 16 more'
+    """
+    found = np.argwhere(wrong)
+    if not wrong.ndim:
+        return ""
+    texts = [str(i[0]) if len(i) == 1 else f"({', '.join(map(str, i))})" for i in found[:most]]
+    rest = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(texts) + rest
+
+
+def whole(values: Array, most: int = 2**62) -> Array:
+    """Return values rounded half to even, int64, and clipped to ``-most .. most``.
+
+    Larger ones fit no word of a chip, and without a limit none of int64 either.
+
+    >>> whole(np.array([2.5, -1e300])).tolist()
+    [2, -4611686018427387904]
+    """
+    return np.asarray(np.rint(np.clip(values, -most, most)).astype(np.int64))
 
 
 class Frozen:

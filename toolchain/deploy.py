@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -14,9 +14,14 @@ from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
+from toolchain.chips.rules.numbers import numbers
 from toolchain.deployment import Deployment
+from toolchain.deployment.held_out import held_out
 from toolchain.deployment.inputs import collected, for_quantizer
+from toolchain.deployment.retry import Retry, agreement_of_worst
+from toolchain.deployment.uncalibrated import without_calibration
 from toolchain.deployment.values import input_findings
+from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import DeployError, Diagnostic
 from toolchain.fidelity import (
     LedgerBuilder,
@@ -24,9 +29,11 @@ from toolchain.fidelity import (
     changes_of,
     diagnostics_of,
     exact_rewrites,
-    measured,
     rounded,
+    rounded_away,
+    silenced,
 )
+from toolchain.fidelity.on_data import graded, on_calibration
 from toolchain.frontends import extract
 from toolchain.frontends.source import as_graph
 from toolchain.ir import Graph
@@ -73,7 +80,7 @@ def deploy(
     quantizer: str | None = None,
     allow: Collection[str] = (),
     options: Options | None = None,
-    placement: Mapping[str, int] | None = None,
+    placement: Mapping[str, int] | Sequence[int] | None = None,
     readout: Mapping[str, Any] | None = None,
 ) -> Deployment:
     """Deploy a trained network to a chip.
@@ -122,8 +129,24 @@ def deploy(
     method = _one_of(family.QUANTIZERS, quantizer)
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
-    graph, asked = family.configured(graph, chosen)
+    deployment = build(graph, family, method, calibration, allow, chosen, sample)
+    warn_of(family.chip.name, deployment.diagnostics, stacklevel=2)
+    return deployment
+
+
+def build(
+    model: Graph,
+    family: Family,
+    method: str,
+    calibration: InputSpikes | Iterable[Any] | Collected | None,
+    allow: Collection[str],
+    options: Options,
+    sample: Any = None,
+) -> Deployment:
+    """Deploy a graph without a Python warning; see ``deploy``, ``method`` is the quantizer."""
+    graph, asked = family.configured(model, options)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
+    _check_numbers(family, graph)
     shaped = family.shape(_rewritten(graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     ledger = ledger.add(exact_rewrites(graph, shaped))
@@ -131,16 +154,16 @@ def deploy(
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
     findings += (*asked, *input_findings(family, graph, sample, spikes), *_unproven(graph))
     findings += family.check_graph(floats)
-    again = partial(deploy, graph, chip, quantizer=quantizer, options=chosen)
-    refused = partial(_refused, family, names, again, spikes)
+    refused = partial(_refused, model, family, names, method, spikes, options)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
     counts = None if spikes is None else for_quantizer(family, floats, spikes)
     quantized, scales = family.quantize(floats, counts, method)
     rounding = rounded(floats, quantized, family.decay_note)
-    on_chip = family.lower(quantized, chosen)
+    on_chip = family.lower(quantized, options)
     findings += diagnostics_of(rounding) + scales + on_chip.check()
-    on_chip, unplaced = on_chip.place(chosen)
+    findings += rounded_away(floats, quantized) + silenced(floats, quantized)
+    on_chip, unplaced = on_chip.place(options)
     findings += unplaced
     different = changes_of(found for found in findings if found.rule in family.DIFFERENCES)
     ledger = ledger.add(rounding, different)
@@ -153,7 +176,20 @@ def deploy(
         diagnostics=findings,
         ledger=ledger.build(),
     )
-    return _with_effects(deployment, floats, ledger, spikes)
+    result, ledger = _with_effects(deployment, floats, ledger, spikes)
+    if counts is not None and not any(map(is_error, result.diagnostics)):
+        more = held_out(result, floats, counts, method, options)
+        result = replace(result, diagnostics=(*result.diagnostics, *more))
+    if any(map(is_error, result.diagnostics)):
+        raise refused(result.diagnostics, ledger)
+    return result
+
+
+def _check_numbers(family: Family, graph: Graph) -> None:
+    """Check the numbers of the network before anything is computed from them; DeployError."""
+    if errors := tuple(numbers(graph)):
+        what = f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}"
+        raise DeployError(what, errors)
 
 
 def _rewritten(graph: Graph) -> Graph:
@@ -176,21 +212,24 @@ def _approximated(
 
 def _with_effects(
     deployment: Deployment, floats: Graph, ledger: LedgerBuilder, calibration: Collected | None
-) -> Deployment:
+) -> tuple[Deployment, LedgerBuilder]:
     """Return the deployment with the chip's conditions and the effects of calibration spikes."""
     family, quantized = deployment.family, deployment.quantized
     if calibration is None:
         ledger = ledger.add(family.conditions(floats, quantized, None))
-        return replace(deployment, ledger=ledger.build())
-    trace = deployment.trace(calibration)
-    ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-    finding = measured(trace.reference, trace.chip, deployment.lag_of_neurons)
-    return replace(
+        findings = without_calibration(deployment)
+        trace = None
+    else:
+        trace = deployment.trace(calibration)
+        ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
+        findings = on_calibration(floats, quantized, trace, deployment.lag_of_neurons)
+    result = replace(
         deployment,
-        diagnostics=(*deployment.diagnostics, finding),
+        diagnostics=graded((*deployment.diagnostics, *findings)),
         ledger=ledger.build(trace),
-        calibration_activity=trace.chip.activity,
+        calibration_activity=None if trace is None else trace.chip.activity,
     )
+    return result, ledger
 
 
 def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
@@ -200,39 +239,43 @@ def _one_of(names: tuple[str, ...], wanted: str | None) -> str:
 
 
 def _refused(
+    graph: Graph,
     family: Family,
     names: tuple[str, ...],
-    again: Callable[..., Deployment],
+    method: str,
     calibration: Collected | None,
+    options: Options,
     findings: tuple[Diagnostic, ...],
     ledger: LedgerBuilder,
 ) -> DeployError:
-    """Return the error with every finding; the line that accepts them is tried when printed.
+    """Return the error with every finding; hints and the last line are tried when printed.
 
     Args:
-        family: of the chip.
+        graph, family, method, calibration, options: arguments of ``build``; the caller may change
+            the calibration meanwhile.
         names: approximations that are accepted already.
-        again: deploys the same network with another ``allow``.
-        calibration: spikes to deploy with, whose arrays the caller may change meanwhile.
         findings, ledger: every finding, and the changes so far.
     """
-    errors, own = tuple(filter(is_error, findings)), deepcopy(calibration)
+    own = deepcopy(calibration)
+    retry = Retry(
+        build=partial(build, options=options),
+        graph=graph,
+        family=family,
+        method=method,
+        calibration=own,
+        allow=names,
+    )
+    errors = tuple(retry.advised(finding) for finding in findings if is_error(finding))
 
-    def attempt(allow: Collection[str]) -> float | None:
-        return _agreement(again(calibration=own, allow=allow))
+    def accept(allow: Collection[str]) -> float | None:
+        return agreement_of_worst(build(graph, family, method, own, allow, options))
 
     return DeployError(
         f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}",
         errors,
         ledger.add(changes_of(errors)).build(),
-        lambda: acceptance(errors, names, family.APPROXIMATIONS, attempt),
+        lambda: acceptance(errors, names, family.APPROXIMATIONS, accept),
     )
-
-
-def _agreement(deployment: Deployment) -> float | None:
-    """Return the agreement of output counts on the calibration spikes, of the worst output."""
-    effects = (deployment.ledger[name].effect for name in deployment.quantized.outputs)
-    return min((effect.agreement for effect in effects if effect is not None), default=None)
 
 
 def _unproven(graph: Graph) -> Iterator[Diagnostic]:

@@ -13,6 +13,7 @@ Exceptions, and when they occur::
     ├── PluginError       an installed plug-in cannot be imported, or breaks the contract
     └── VendorError       the vendor's SDK is needed and is not usable
     UserWarning
+    ├── DeployWarning     the network on the chip differs from the trained one; one warning a call
     └── PluginWarning     a plug-in or a chip file was skipped; names it and the reason
 
 A fault in this project itself is an ``AssertionError``.
@@ -32,6 +33,7 @@ __all__ = [
     "ArtifactError",
     "ChipFileError",
     "DeployError",
+    "DeployWarning",
     "Diagnostic",
     "ExtractError",
     "GraphError",
@@ -49,8 +51,9 @@ __all__ = [
 class Severity(enum.StrEnum):
     """Severity of a finding.
 
-    An ``error`` stops the deployment, a ``warning`` reports changed behaviour with its size, an
-    ``info`` gives figures.
+    An ``error`` stops the deployment: the network does not run on the chip, or cannot work there.
+    A ``warning`` reports a result that is not what was trained, with its size, or that is unknown;
+    an ``info`` gives figures.
 
     >>> Severity("warning") is Severity.WARNING
     True
@@ -332,6 +335,23 @@ class ArtifactError(ValueError):
 
 class PluginError(RuntimeError):
     """Error: an installed plug-in cannot be imported, or breaks the contract."""
+
+
+class DeployWarning(UserWarning):
+    """Warning: the findings of severity ``warning`` of one deployment, in one text.
+
+    ``warnings.simplefilter("error", DeployWarning)`` stops a script at such a deployment;
+    ``Deployment.diagnostics`` holds the same findings.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", DeployWarning)
+    ...     try:
+    ...         warnings.warn("xylo_a2: 1 warning", DeployWarning, stacklevel=1)
+    ...     except DeployWarning as stopped:
+    ...         print(stopped)
+    xylo_a2: 1 warning
+    """
 
 
 class PluginWarning(UserWarning):

@@ -18,6 +18,8 @@ from toolchain.runs.recording import aligned
 
 __all__ = ["Verdict", "judge"]
 
+FEWEST = 20
+"""Output spikes of a kind, in floats and on any chip, below which it tells nothing."""
 DRAWS = 400
 """Bootstrap samples of an interval."""
 
@@ -48,14 +50,23 @@ class Verdict:
         return sum(len(part) for part in self.apart["auto"].values())
 
     @property
+    def telling(self) -> tuple[str, ...]:
+        """Kinds on which the network or any of its chips spikes at least ``FEWEST`` times."""
+        return tuple(
+            kind
+            for kind in self.spikes
+            if max(parts[kind][:, 1].sum() for parts in self.apart.values()) >= FEWEST
+        )
+
+    @property
     def rivals(self) -> tuple[str, ...]:
         """Quantizers other than the default."""
         return tuple(name for name in self.apart if name != "auto")
 
     def agreement(self, name: str, kind: str | None = None) -> float:
-        """Return the agreement on one kind, or the mean over kinds, in %."""
-        parts = self.apart[name]
-        return float(np.mean([_agreement(parts[k]) for k in ([kind] if kind else parts)]))
+        """Return the agreement on one kind, or the mean over kinds that tell something, in %."""
+        kinds = [kind] if kind else self.telling
+        return float(np.mean([_agreement(self.apart[name][k]) for k in kinds] or [100.0]))
 
     @property
     def best(self) -> str:
@@ -71,7 +82,7 @@ class Verdict:
     def lead_as_trained(self) -> float:
         """Return ``lead`` with the float network as trained, its spikes a step unlimited."""
         means = {
-            name: float(np.mean([_agreement(part) for part in parts.values()]))
+            name: float(np.mean([_agreement(parts[k]) for k in self.telling] or [100.0]))
             for name, parts in self.trained.items()
         }
         return means["auto"] - max(means[name] for name in self.rivals)
@@ -80,10 +91,11 @@ class Verdict:
         """Return the 95 % bootstrap interval of ``lead`` over samples, within each kind."""
         rng = np.random.default_rng(0)
         leads = np.zeros(DRAWS)
-        for kind, auto in self.apart["auto"].items():
+        for kind in self.telling:
+            auto = self.apart["auto"][kind]
             picks = rng.integers(0, len(auto), (DRAWS, len(auto)))
             mine, theirs = (_agreement(p[picks]) for p in (auto, self.apart[self.best][kind]))
-            leads += (mine - theirs) / len(self.apart["auto"])
+            leads += (mine - theirs) / len(self.telling)
         low, high = np.percentile(leads, (2.5, 97.5))
         return float(low), float(high)
 

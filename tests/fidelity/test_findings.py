@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.builders import chain, dense
-from toolchain.fidelity import diagnostics_of, measured, rounded
+from toolchain.fidelity import diagnostics_of, rounded
+from toolchain.fidelity.on_data import measured
 from toolchain.ir import Conv2d, Neuron
 from toolchain.passes import fold_gain, quantize
 from toolchain.passes.quantize import WordWidths
@@ -112,9 +113,10 @@ def test_the_measured_effect_is_taken_with_the_lag_undone():
         Recording(spikes=wanted), Recording(spikes=late, saturations={"a": 2, "b": 1}), lag=2
     )
     assert found.message == (
-        "on the calibration spikes the outputs spike once in floats and once on the chip; "
-        "100.0 % of the counts are equal; 3 states saturated"
+        "on the calibration spikes the outputs spike once as trained and once on the chip; "
+        "agreement: cannot tell (1 spike); 3 states saturated"
     )
+    assert found.severity.value == "warning"
 
 
 def test_weights_that_make_up_for_decays_are_a_warning_with_their_size():

@@ -68,7 +68,7 @@ def test_integers_stay_integers_and_everything_else_becomes_float64():
         (lambda: Neuron(shape=(2,), v_threshold=0.0), "must be > 0"),
         (lambda: Neuron(shape=(2,), v_threshold=[1, 1, 1]), "incompatible|broadcast"),
         (lambda: Neuron(shape=(2,), v_threshold=1.0, alpha_mem=1.5), r"must be in 0\.\.1"),
-        (lambda: Neuron(shape=(2,), v_threshold=1.0, max_spikes=0), "must be >= 1"),
+        (lambda: Neuron(shape=(2,), v_threshold=1.0, max_spikes=0), "a whole number >= 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(build, message):

@@ -21,14 +21,14 @@ from toolchain.report import (
     count,
     plain,
     plural,
-    share,
     short,
     spread,
 )
+from toolchain.runs.agreement import Interval, agreement_text
 
 __all__ = ["ChipComparison", "ChipRow", "CountedOn", "most_telling", "tightest"]
 
-CountedOn: TypeAlias = Literal["held-out spikes", "calibration"]
+CountedOn: TypeAlias = Literal["held-out spikes", "calibration spikes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -44,6 +44,8 @@ class ChipRow(Brief):
         tightest: the resource of which the largest part is used; see ``tightest``.
         agreement: of the outputs' spike counts (or states) with the float network's, 0..1, the lag
             undone; None, as all that follows, where there were no spikes.
+        interval: of the agreement, with 95 % confidence, see ``toolchain.runs.agreement``; None
+            where too few spikes tell it.
         clock_hz: main clock that the figures below hold for, Hz; None on a chip without one.
         power: idle and dynamic, all rails, µW. Of a chip without constants it is unknown, never 0.
         energy_per_inference: µJ/inference.
@@ -52,6 +54,7 @@ class ChipRow(Brief):
         always_keeps_up: whether the most work there can be is; None where that is not known.
         took: the approximations of ``allow`` that changed something.
         left_out: those of ``allow`` that its family does not know.
+        warnings: findings of that severity, of the deployment to this chip.
 
     >>> ChipRow(chip="xylo_a2", title="Xylo Audio 2", family="xylo", agreement=0.94).fits
     True
@@ -64,6 +67,7 @@ class ChipRow(Brief):
     other_errors: int = 0
     tightest: Resource | None = None
     agreement: float | None = None
+    interval: Interval = None
     clock_hz: float | None = None
     power: Figure | None = None
     energy_per_inference: Figure | None = None
@@ -72,6 +76,7 @@ class ChipRow(Brief):
     always_keeps_up: bool | None = None
     took: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -80,9 +85,11 @@ class ChipRow(Brief):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain data, which JSON can hold."""
-        own = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "blocker"}
+        apart = ("blocker", "warnings")
+        own = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name not in apart}
         blocker = None if self.blocker is None else self.blocker.as_dict()
-        return {**own, "fits": self.fits, "blocker": blocker}
+        warnings = [finding.as_dict() for finding in self.warnings]
+        return {**own, "fits": self.fits, "blocker": blocker, "warnings": warnings}
 
 
 FIGURES = ("power", "energy_per_inference", "latency")
@@ -95,6 +102,8 @@ class ChipComparison(Described):
     Attributes:
         rows: a chip each, in the order asked for.
         counted_on: spikes on which agreement, power, energy and pace were measured; None without.
+            Held-out spikes that are all samples of the calibration are ``"calibration spikes"``.
+        calibration_samples: number of held-out samples that are in the calibration too.
         samples, steps: of these spikes; ``steps`` are one inference. 0 if there were none.
         dt: length of a timestep, s.
         allow: the approximations that were accepted, on the chips whose family knows them.
@@ -113,6 +122,7 @@ class ChipComparison(Described):
     steps: int
     dt: float
     allow: tuple[str, ...]
+    calibration_samples: int = 0
 
     def __getitem__(self, chip: str) -> ChipRow:
         """Return the row of a chip; KeyError lists the chips."""
@@ -128,7 +138,7 @@ class ChipComparison(Described):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, which JSON can hold."""
-        own = ("counted_on", "samples", "steps", "dt", "allow")
+        own = ("counted_on", "calibration_samples", "samples", "steps", "dt", "allow")
         return {
             **{name: plain(getattr(self, name)) for name in own},
             "rows": [row.as_dict() for row in self.rows],
@@ -149,7 +159,7 @@ class ChipComparison(Described):
             ),
             indented=False,
         )
-        remarks = Text((*_clocks(self), *_allowed(self), *_left_open(self)))
+        remarks = Text((*_clocks(self), *_allowed(self), *_left_open(self), *_warned(self)))
         if self.counted_on is None or not self.fitting:
             return Sheet((fit, remarks), title)
         return Sheet((fit, _measured(self), remarks), title, _powers(self))
@@ -210,7 +220,7 @@ def _powers(result: ChipComparison) -> tuple[Bars, ...]:
 def _on_spikes(row: ChipRow) -> Iterator[str]:
     assert row.agreement is not None
     assert row.power is not None
-    yield share(row.agreement)
+    yield agreement_text(row.agreement, row.interval)
     for figure in (row.power, row.energy_per_inference, row.latency):
         if figure is None:
             yield "unknown"
@@ -240,8 +250,18 @@ def _allowed(result: ChipComparison) -> Iterator[str]:
 
 
 def _left_open(result: ChipComparison) -> Iterator[str]:
+    if result.calibration_samples:
+        known, of = count(result.calibration_samples), plural(result.samples, "sample")
+        yield f"{known} of {of} are calibration samples, on which agreement is higher"
     if result.counted_on is None:
         yield "no spikes were given: agreement, power, energy and latency were not computed"
+
+
+def _warned(result: ChipComparison) -> Iterator[str]:
+    for row in result.rows:
+        if row.warnings:
+            rules = dict.fromkeys(finding.rule for finding in row.warnings)
+            yield f"warnings, {row.chip}: {', '.join(rules)}"
 
 
 # ---- choice of what a row names ----

@@ -8,8 +8,9 @@ changed something.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,18 @@ from toolchain.arrays import Array
 from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load_chip
 from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
-from toolchain.deploy import deploy
+from toolchain.deploy import build
 from toolchain.deployment import Deployment
-from toolchain.deployment.inputs import one_array
+from toolchain.deployment.inputs import one_array, some_steps
+from toolchain.deployment.warn import warn_of
 from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, PluginError, Severity
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
+from toolchain.runs.agreement import agreement_of
 from toolchain.runs.collect import collect
 from toolchain.runs.interpret import interpret
-from toolchain.runs.recording import aligned, count_agreement
+from toolchain.runs.recording import aligned
 from toolchain.runs.spikes import are_events
 from toolchain.runs.states import state_agreement
 
@@ -101,6 +104,7 @@ def compare_chips(
     calibration = _counts(graph, calibration, "calibration")
     held_out = _counts(graph, spikes, "spikes")
     counted = calibration if held_out is None else held_out
+    known = _calibration_samples(held_out, calibration)
     asked = _Asked(
         graph=graph,
         calibration=calibration,
@@ -116,9 +120,11 @@ def compare_chips(
             rows.append(_row_or_reason(asked, name, spec, required=chips is not None))
             step()
     rows += [_broken_row(name, reason) for name, reason in broken.items()]
+    warn_of("compare_chips", _by_chip(rows), stacklevel=2)
     return ChipComparison(
         rows=tuple(rows),
-        counted_on=_source(held_out, calibration),
+        counted_on=_source(held_out, calibration, known),
+        calibration_samples=known,
         samples=0 if counted is None else counted.shape[0],
         steps=0 if counted is None else counted.shape[1],
         dt=graph.dt,
@@ -225,16 +231,37 @@ def _counts(graph: Graph, spikes: Any, what: str) -> Array | None:
     counts = one_array(collect(graph, spikes, what), what)
     if not np.all((counts >= 0) & (counts == np.rint(counts))):
         raise ValueError(f"{what} must be whole numbers >= 0")
-    return counts
+    return some_steps(counts, what)
 
 
-def _source(held_out: Array | None, calibration: Array | None) -> CountedOn | None:
-    if held_out is not None:
+def _source(held_out: Array | None, calibration: Array | None, known: int) -> CountedOn | None:
+    """Return what the spikes are, of which ``known`` samples are in the calibration."""
+    if held_out is not None and known < len(held_out):
         return "held-out spikes"
-    return None if calibration is None else "calibration"
+    return None if calibration is None else "calibration spikes"
+
+
+def _calibration_samples(held_out: Array | None, calibration: Array | None) -> int:
+    """Return how many samples of ``held_out`` are, or begin like, one of ``calibration``."""
+    if held_out is None or calibration is None:
+        return 0
+    steps = min(held_out.shape[1], calibration.shape[1])
+    used = {_digest(sample[:steps]) for sample in calibration}
+    return sum(sample[:steps].any() and _digest(sample[:steps]) in used for sample in held_out)
+
+
+def _digest(sample: Array) -> bytes:
+    return sha256(np.ascontiguousarray(sample, dtype=np.float64).tobytes()).digest()
 
 
 # ---- a row ----
+
+
+def _by_chip(rows: Iterable[ChipRow]) -> Iterator[Diagnostic]:
+    """Yield the warnings of all chips, with the chip before the layer."""
+    for row in rows:
+        for finding in row.warnings:
+            yield replace(finding, where=f"{row.chip}, {finding.where}")
 
 
 def _broken_row(name: str, reason: str) -> ChipRow:
@@ -254,7 +281,8 @@ def _row_or_reason(asked: _Asked, name: str, spec: SpecBase, *, required: bool) 
 
 
 def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
-    known = family_of(spec).APPROXIMATIONS
+    family = family_of(load_chip(name))
+    known = family.APPROXIMATIONS
     row = ChipRow(
         chip=spec.name,
         title=spec.title,
@@ -263,7 +291,8 @@ def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
     )
     allow = [name for name in asked.allow if name in known]
     try:
-        d = deploy(asked.graph, name, calibration=asked.calibration, allow=allow)
+        method, options = family.QUANTIZERS[0], family.OPTIONS()
+        d = build(asked.graph, family, method, asked.calibration, allow, options)
     except DeployError as refusal:
         errors = refusal.diagnostics
         return replace(row, blocker=most_telling(errors), other_errors=len(errors) - 1)
@@ -272,6 +301,7 @@ def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
         row,
         tightest=tightest(d.resources()),
         took=tuple(name for name in allow if name in changed),
+        warnings=tuple(f for f in d.diagnostics if f.severity is Severity.WARNING),
     )
     return _run(asked, d, fitting)
 
@@ -281,15 +311,17 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     if asked.counted is None or asked.reference is None:
         return row
     run = d.simulate(asked.counted, record=True)
-    agree = count_agreement if run.readout is None else state_agreement
     estimate = d.estimate(
         recording=run,
         clock_hz=asked.clock_hz if d.chip.clocked else None,
         modes={k: v for k, v in asked.modes.items() if v in _settings(d.chip, k)},
     )
+    pair = aligned(asked.reference, _flat(run.output_values), d.lag_of_neurons)
+    found = agreement_of(*pair)
     return replace(
         row,
-        agreement=agree(*aligned(asked.reference, _flat(run.output_values), d.lag_of_neurons)),
+        agreement=found.value if run.readout is None else state_agreement(*pair),
+        interval=found.interval if run.readout is None else None,
         clock_hz=estimate.clock_hz,
         power=estimate.power,
         energy_per_inference=estimate.energy_per_inference,

@@ -7,7 +7,8 @@ Every candidate is simulated on guessed spikes of several kinds
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,6 +43,14 @@ class GuessComparison:
     agreements: Mapping[str, tuple[float, ...]]
     spikes: int
     on_chip: Mapping[str, int]
+
+    def renamed(self, names: Mapping[str, str]) -> GuessComparison:
+        """Return the candidates in ``names`` alone, under the names given there."""
+        return replace(
+            self,
+            agreements={new: self.agreements[old] for old, new in names.items()},
+            on_chip={new: self.on_chip[old] for old, new in names.items()},
+        )
 
     def best(self, names: Collection[str]) -> str:
         """Return the one of ``names`` that agrees best on the mean, the first of equal ones."""
@@ -88,22 +97,22 @@ def compare_on_guess(
             trained, and within the limits of the chip where these differ.
         candidates: the same for each candidate, the lag of the chip undone.
     """
-    wanted = [{k: _counts(run(spikes)) for k, spikes in kinds.items()} for run in references]
-    got = {
-        name: {kind: _counts(run(spikes)) for kind, spikes in kinds.items()}
-        for name, run in candidates.items()
-    }
-    fired = [k for k in kinds if any(each[k].any() for each in (*wanted, *got.values()))]
+    spikes = np.concatenate([*kinds.values()])
+    wanted = [_counts(run(spikes)) for run in references]
+    got = {name: _counts(run(spikes)) for name, run in candidates.items()}
+    ends = np.cumsum([0, *map(len, kinds.values())])
+    parts = [slice(*pair) for pair in pairwise(ends)]
+    fired = [part for part in parts if any(each[part].any() for each in (*wanted, *got.values()))]
 
-    def agreement(counts: Mapping[str, Array], other: Mapping[str, Array]) -> float:
-        return float(np.mean([_agreement(counts[k], other[k]) for k in fired] or [1.0]))
+    def agreement(counts: Array, other: Array) -> float:
+        return float(np.mean([_agreement(counts[p], other[p]) for p in fired] or [1.0]))
 
     return GuessComparison(
         agreements={
             name: tuple(agreement(counts, each) for counts in wanted) for name, each in got.items()
         },
-        spikes=_total(wanted[0]),
-        on_chip={name: _total(each) for name, each in got.items()},
+        spikes=int(wanted[0].sum()),
+        on_chip={name: int(each.sum()) for name, each in got.items()},
     )
 
 
@@ -118,10 +127,6 @@ def _agreement(wanted: Array, got: Array) -> float:
     weight = most / (most + DOUBT)
     equal = 1 - apart / np.maximum(most, 1)
     return float((weight * equal).sum() / weight.sum()) if weight.any() else 1.0
-
-
-def _total(counts: Mapping[str, Array]) -> int:
-    return int(sum(each.sum() for each in counts.values()))
 
 
 def weights_vanish(floats: Graph, quantized: Graph) -> bool:

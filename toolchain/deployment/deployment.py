@@ -16,9 +16,10 @@ from toolchain.chips.contract import Family, Options, Resource, Timing
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
-from toolchain.deployment.inputs import collected, counts_of
+from toolchain.deployment.inputs import collected, counts_of, some_steps
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.deployment.values import check_counts
+from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
@@ -176,7 +177,8 @@ class Deployment(Described, Parts):
             ValueError: spikes of another shape, or options that the chip does not have.
         """
         chosen = merge_options(self.family, options, {"permutations": permutations})
-        counts, given = self._counts(spikes, self.graph), self._for_chip(spikes)
+        counts = some_steps(self._counts(spikes, self.graph), "spikes")
+        given = self._for_chip(spikes)
         runs = {
             "reference": self.reference(counts, record=True),
             "quantized": self.reference_quantized(counts, record=True),
@@ -264,7 +266,9 @@ class Deployment(Described, Parts):
         """
         counted = self._activity_of(spikes, rates, steps, recording, activity)
         chip = None if overlay is None else load_chip(self.chip.name, overlay=overlay)
-        return self.on_chip.cost(counted, clock_hz, modes or {}, chip)
+        estimate = self.on_chip.cost(counted, clock_hz, modes or {}, chip)
+        found = of_activity(counted, self.quantized.outputs, self.diagnostics)
+        return replace(estimate, warnings=() if rates is not None else found)
 
     def _activity_of(
         self,
@@ -280,12 +284,19 @@ class Deployment(Described, Parts):
         if len(given) > 1:
             raise ValueError("give only one of spikes, rates, recording and activity")
         if spikes is not None:
+            some_steps(self._counts(spikes, self.graph), "spikes")
             return self.on_chip.activity(self._for_chip(spikes))
         if rates is not None:
             if steps is None:
                 raise ValueError("rates need steps, the timesteps of one inference")
+            if plain(steps) == 0:
+                raise ValueError("steps is 0: one inference has at least one timestep")
             return self.on_chip.activity_at(self._all_rates(rates), plain(steps))
         if recording is not None:
+            if not recording.spikes.size:
+                raise ValueError(
+                    f"the recording has shape {recording.spikes.shape}, which has no timestep"
+                )
             if recording.activity is None:
                 raise ValueError("the recording has no counts: simulate with record=True and a dt")
             return recording.activity

@@ -17,7 +17,7 @@ from toolchain.report import plural
 from toolchain.runs.collect import MOST_BYTES, Collected, collect
 from toolchain.runs.spikes import are_events, fitted
 
-__all__ = ["collected", "counts_of", "for_quantizer", "one_array"]
+__all__ = ["collected", "counts_of", "for_quantizer", "one_array", "some_steps"]
 
 
 def collected(family: Family, graph: Graph, spikes: Any, what: str) -> Collected:
@@ -71,6 +71,23 @@ def one_array(result: Collected, what: str) -> Array:
     if not result.complete:
         raise ValueError(f"{result.notes[-1]}; give {what} part by part")
     return result.groups[0]
+
+
+def some_steps(counts: Array, what: str) -> Array:
+    """Return ``counts`` (batch, time, *features) if there is a timestep.
+
+    Raises:
+        ValueError: there is no sample, or no timestep.
+
+    >>> some_steps(np.zeros((0, 20, 4)), "spikes")
+    Traceback (most recent call last):
+    ValueError: spikes has shape (0, 20, 4), which has no timestep: give at least one sample
+    """
+    if not counts.size:
+        raise ValueError(
+            f"{what} has shape {counts.shape}, which has no timestep: give at least one sample"
+        )
+    return counts
 
 
 def for_quantizer(family: Family, graph: Graph, calibration: Collected) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from toolchain.diagnostics import Diagnostic
 from toolchain.estimate.costs import LayerCost, Pace
 from toolchain.estimate.figure import Figure, total, unknown
 from toolchain.estimate.pricing import Counts, NotPriced, Term
@@ -38,6 +39,7 @@ class Estimate(Described):
         pace: work against limit, for every place with a limit.
         clock_suggestions: main clocks that suffice; see ``suggestions``.
         not_priced: costs that are not in these figures.
+        warnings: findings which say that the activity is not that of a working network.
 
     >>> from toolchain import deploy
     >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
@@ -63,6 +65,7 @@ class Estimate(Described):
     pace: tuple[Pace, ...]
     clock_suggestions: tuple[Suggestion, ...]
     not_priced: tuple[NotPriced, ...]
+    warnings: tuple[Diagnostic, ...] = ()
 
     # ---- power ----
 
@@ -246,6 +249,7 @@ class Estimate(Described):
             "suggestions": [suggestion.as_dict() for suggestion in self.suggestions],
             "not_priced": [asdict(item) for item in self.not_priced],
             "basis": self.basis,
+            "warnings": [finding.as_dict() for finding in self.warnings],
         }
         return {name: plain(value) for name, value in found.items()}
 
@@ -277,6 +281,7 @@ class Estimate(Described):
             ("synops", synops),
             *(("not priced", item) for item in self.not_priced),
             *(("suggestion", suggestion) for suggestion in self.suggestions),
+            *(("warning", f"{each.where}: {each.message}") for each in self.warnings),
         )
         title = f"{self.chip}{clock}, {plural(activity.steps, 'step')} of {activity.dt:g} s"
         layers = self.layers

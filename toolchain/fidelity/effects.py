@@ -13,6 +13,7 @@ from toolchain.fidelity.ledger import Effect
 from toolchain.ir import Graph, Neuron
 from toolchain.report import Brief
 from toolchain.runs.activity import Activity, mean_activity
+from toolchain.runs.agreement import AgreementTally
 from toolchain.runs.recording import LayerRecord, Recording, aligned
 
 __all__ = ["Trace", "trace"]
@@ -167,8 +168,7 @@ class _Tally:
     name: str
     node: Neuron
     lag: int
-    apart: float = 0.0
-    larger: float = 0.0
+    counts: AgreementTally = field(default_factory=AgreementTally)
     singly: list[float] = field(default_factory=lambda: [0.0, 0.0])
     one_by_one: bool = False
     so_far: Effect = field(
@@ -182,8 +182,7 @@ class _Tally:
         record = chip.layers[self.name]
         wanted, got = aligned(_flat(trained.spikes), _flat(record.spikes), self.lag)
         n, m = wanted.sum(axis=1), got.sum(axis=1)
-        self.apart += float(np.abs(n - m).sum())
-        self.larger += float(np.maximum(n, m).sum())
+        self.counts.add(n, m)
         if singly is not None:
             self._add_singly(_flat(record.spikes), _flat(singly.spikes))
         v, fired = _flat(record.v_mem), _flat(record.spikes) > 0
@@ -210,9 +209,11 @@ class _Tally:
 
     def effect(self) -> Effect:
         """Return the effect of all samples that were added."""
+        found = self.counts.agreement()
         return replace(
             self.so_far,
-            agreement=_agreement(self.apart, self.larger),
+            agreement=found.value,
+            interval=found.interval,
             one_by_one=_agreement(*self.singly) if self.one_by_one else None,
         )
 

@@ -96,6 +96,8 @@ class Effect:
     Attributes:
         trained, chip: spikes of the trained network and of the chip.
         agreement: of each neuron's spike counts, 0..1; see ``recording.count_agreement``.
+        interval: of the agreement, with 95 % confidence; see ``toolchain.runs.agreement``. None
+            if there are too few spikes to tell.
         trained_most, chip_most: most spikes of a neuron in one timestep.
         capped: number of times a membrane stayed at its threshold or above, because the neuron
             cannot spike more often.
@@ -118,6 +120,7 @@ class Effect:
     peak: int = 0
     saturations: int = 0
     one_by_one: float | None = None
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -204,13 +207,17 @@ def _span_of(data: Sequence[Any] | None) -> tuple[float, float] | None:
 
 def _effect_of(data: Mapping[str, Any]) -> Effect:
     real = ("agreement", "lowest", "one_by_one")
-    kinds = {f.name: (int, float) if f.name in real else (int,) for f in fields(Effect)}
+    names = [f.name for f in fields(Effect) if f.name != "interval"]
+    kinds = {name: (int, float) if name in real else (int,) for name in names}
     keys = {name: STORED_AS.get(name, name) for name in kinds}
-    if set(data) != set(keys.values()):
+    if set(data) - {"interval"} != set(keys.values()):  # earlier ledgers have no interval
         raise ValueError(
             f"an effect has {', '.join(keys.values())}, got {', '.join(map(str, data))}"
         )
-    return Effect(**{name: number(data[keys[name]], *kind) for name, kind in kinds.items()})
+    return Effect(
+        **{name: number(data[keys[name]], *kind) for name, kind in kinds.items()},
+        interval=_span_of(data.get("interval")),
+    )
 
 
 def text(value: Any) -> str:

@@ -1,18 +1,15 @@
-"""Findings on the changes of quantization, with their size, and on the effect of all changes."""
+"""Findings on the changes of quantization, with their size."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from toolchain.arrays import Array
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.ledger import Change, Changes
-from toolchain.report import count, shown, times
-from toolchain.runs.recording import Recording, aligned
-from toolchain.runs.states import compare_states
+from toolchain.report import count, percent, shown
 
-__all__ = ["diagnostics_of", "measured"]
+__all__ = ["diagnostics_of"]
 
 TIME_CONSTANTS = ("tau_mem", "tau_syn")
 
@@ -72,7 +69,7 @@ def _weights(changes: Changes) -> Iterator[Diagnostic]:
             rule="rounding",
             severity=Severity.INFO,
             where=layer,
-            message=f"weights change by {100 * (change.error or 0.0):.2g} % rms"
+            message=f"weights change by {percent(change.error or 0.0)} rms"
             + ("" if least is None else f"; smallest threshold {count(least)}"),
         )
 
@@ -81,41 +78,3 @@ def _of(changes: Changes, *aspects: str) -> Iterator[tuple[str, Change]]:
     """Yield the changes of some aspects, with their layers."""
     for layer, of_layer in changes.items():
         yield from ((layer, change) for change in of_layer if change.what in aspects)
-
-
-def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnostic:
-    """Report the effect of all changes together on the outputs of one run, spikes or states.
-
-    Args:
-        reference: outputs of the float network, (batch, time, outputs).
-        chip: outputs of the chip for the same input.
-        lag: timesteps by which the chip is later, or each of its output neurons; steps that only
-            one of them has are omitted.
-
-    >>> import numpy as np
-    >>> reference = Recording(spikes=np.array([[[1, 0], [1, 1]]]))
-    >>> chip = Recording(spikes=np.array([[[1, 0], [0, 1]]]), saturations={"lif": 3})
-    >>> print(measured(reference, chip, lag=0).message.partition("; ")[2])
-    50.0 % of the counts are equal; 3 states saturated
-    """
-    wanted, got = aligned(reference.spikes, chip.spikes, lag)
-    per_neuron = wanted.sum(axis=1), got.sum(axis=1)
-    equal = float((per_neuron[0] == per_neuron[1]).mean()) if per_neuron[0].size else 1.0
-    clamped = sum(chip.saturations.values())
-    if reference.readout is not None and chip.readout is not None:
-        states = compare_states(*aligned(reference.readout, chip.readout, lag))
-        return Diagnostic(
-            rule="calibration",
-            severity=Severity.INFO,
-            where="network",
-            message=f"output states on the calibration spikes: {states}; {count(clamped)} other "
-            "states saturated",
-        )
-    return Diagnostic(
-        rule="calibration",
-        severity=Severity.INFO,
-        where="network",
-        message=f"on the calibration spikes the outputs spike {times(round(wanted.sum()))} "
-        f"in floats and {times(round(got.sum()))} on the chip; {100 * equal:.1f} % of the "
-        f"counts are equal; {count(clamped)} states saturated",
-    )

@@ -42,9 +42,9 @@ from toolchain.report import (
     percent,
     plain,
     plural,
-    share,
     shown,
 )
+from toolchain.runs.agreement import agreement_text
 
 __all__ = [
     "UNCHECKED",
@@ -197,11 +197,13 @@ def _lines(entry: Entry) -> Iterator[str]:
         yield f"{change}" if exact else f"{change} [{change.fidelity.value.replace('_', ' ')}]"
     if entry.effect is not None and entry.kind != "Input":
         trained, chip, agreement = _effect(entry.effect)
-        yield f"spikes: {trained} as trained, {chip} on the chip; counts agree to {agreement}"
+        yield f"spikes: {trained} as trained, {chip} on the chip; agreement {agreement}"
 
 
 def _brief_row(entry: Entry, measured: bool) -> tuple[str, ...]:
     effect = _effect(entry.effect) if measured else ()
+    if measured and entry.kind == "Input":  # the same spikes for both
+        effect = (*effect[:2], "")
     return entry.layer, entry.fidelity.value, ", ".join(_brief_changes(entry)), *effect
 
 
@@ -221,4 +223,5 @@ def _brief_changes(entry: Entry) -> Iterator[str]:
 def _effect(effect: Effect | None) -> tuple[str, str, str]:
     if effect is None:
         return "", "", ""
-    return count(effect.trained), count(effect.chip), share(effect.agreement)
+    agreement = agreement_text(effect.agreement, effect.interval)
+    return count(effect.trained), count(effect.chip), agreement

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Array, Shape, places
 from toolchain.ir.nodes import Node
 
 __all__ = [
@@ -118,8 +118,22 @@ class Membrane(Node):
                 )
         for name in ("alpha_mem", "alpha_syn"):
             value = getattr(self, name)
-            if value is not None and not np.all((value >= 0) & (value <= 1)):
-                raise ValueError(f"{type(self).__name__}.{name} must be in 0..1")
+            if value is not None:
+                self._check(name, value, (value < 0) | (value > 1), "in 0..1")
+
+    def _check(self, name: str, value: Array, wrong: Array, need: str) -> None:
+        """Check that no entry of a field is wrong.
+
+        Raises:
+            ValueError: the message has the first wrong value, and the neurons unless it is all.
+        """
+        if not wrong.any():
+            return
+        at = "" if wrong.all() else places(wrong)
+        raise ValueError(
+            f"{type(self).__name__}.{name} must be {need}, got {value[wrong].flat[0]:g}"
+            + (f" at neuron {at}" if at else "")
+        )
 
     @property
     def synapses(self) -> int:
@@ -196,12 +210,12 @@ class Neuron(Membrane):
     def __post_init__(self) -> None:
         """Check shapes and ranges."""
         Membrane.__post_init__(self)
-        if not np.all(self.v_threshold > 0):
-            raise ValueError(
-                f"Neuron.v_threshold must be > 0, got a minimum of {self.v_threshold.min():g}"
-            )
-        if self.max_spikes is not None and self.max_spikes < 1:
-            raise ValueError(f"Neuron.max_spikes must be >= 1, got {self.max_spikes}")
+        self._check("v_threshold", self.v_threshold, self.v_threshold <= 0, "> 0")
+        cap = self.max_spikes
+        if cap is not None and (
+            isinstance(cap, bool) or not isinstance(cap, int | np.integer) or cap < 1
+        ):
+            raise ValueError(f"Neuron.max_spikes must be a whole number >= 1 or None, got {cap!r}")
         if self.reset_when == "next_corrected" and self.reset != "subtract":
             raise ValueError("Neuron.reset_when 'next_corrected' needs reset 'subtract'")
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolchain.arrays import Array, Frozen, Shape
+from toolchain.arrays import Array, Frozen, Shape, places
 from toolchain.report import Brief
 
 __all__ = [
@@ -69,8 +69,9 @@ def _frozen(what: str, value: object) -> Array:
     array = np.array(value)
     if not np.issubdtype(array.dtype, np.integer):
         array = array.astype(np.float64)
-        if np.isnan(array).any():
-            raise ValueError(f"{what} contains NaN")
+        if (wrong := np.isnan(array)).any():
+            at = places(wrong)
+            raise ValueError(f"{what} contains NaN{f' at {at}' if at else ''}")
     array.flags.writeable = False
     return array
 

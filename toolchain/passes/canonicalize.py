@@ -41,9 +41,10 @@ def drop_identities(graph: Graph) -> Graph:
     ['input', 'fc', 'output']
     """
     for name, node in graph.nodes.items():
-        if not isinstance(node, (Input, Output)) and _does_nothing(
-            node, graph.input_shape_of(name)
-        ):
+        if isinstance(node, (Input, Output)) or not _does_nothing(node, graph.input_shape_of(name)):
+            continue
+        beside = {edge.post for edge in graph.post(graph.before(name))}
+        if beside.isdisjoint(edge.post for edge in graph.post(name)):
             graph = graph.drop(name)
     return graph
 

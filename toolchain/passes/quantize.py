@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, whole
 from toolchain.ir import Conv2d, Graph, Linear, Neuron, Node
 from toolchain.passes.weights import scaled, to_rows, weights_of
 
@@ -153,7 +153,7 @@ def _smallest(limits: list[tuple[str, Array]]) -> QuantizationScale:
 
 
 def _round(value: Array, least: int | None = None) -> Array:
-    rounded = np.rint(value).astype(np.int64)
+    rounded = whole(value)
     return rounded if least is None else np.maximum(rounded, least)
 
 

@@ -23,6 +23,7 @@ from toolchain.ir import (
     Membrane,
     Node,
     Output,
+    Reshape,
     Scale,
     SumPool2d,
 )
@@ -32,7 +33,8 @@ __all__ = ["UNROLLED", "unroll"]
 
 UNROLLED = (BatchNorm, Conv1d, Conv2d, Scale, SumPool2d)
 """Nodes that are linear in their input, except for a bias, and become a ``Linear``."""
-TAKEN = (*UNROLLED, Add, Flatten, Identity, Input, Linear, Membrane, Output)
+RESHAPED = (Flatten, Reshape)
+TAKEN = (*UNROLLED, *RESHAPED, Add, Identity, Input, Linear, Membrane, Output)
 
 
 def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
@@ -42,7 +44,7 @@ def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
 
     Requires: no layers other than these, dense ones, neurons and sums, and no more than ``most``
     numbers in all new weights; any other graph is not changed.
-    Ensures: none of these nodes and no ``Flatten`` except that of the input remains; the response
+    Ensures: none of these nodes and no reshape except that of the input remains; the response
     is unchanged, exactly except for the order of sums.
 
     >>> nodes = {"input": Input(shape=(1, 4)), "conv": Conv1d(weight=[[[1.0, 2.0]]])}
@@ -56,13 +58,13 @@ def unroll(graph: Graph, *, most: int = 2**24) -> Graph:
         if isinstance(node, UNROLLED)
     ]
     taken = all(isinstance(node, TAKEN) for node in graph.nodes.values())
-    maps = [name for name, node in graph.of(Membrane).items() if len(node.shape) > 1]
-    if not taken or not (sizes or maps) or sum(sizes) > most:
+    maps = any(len(node.shape) > 1 for node in graph.of(Membrane).values())
+    if not taken or not (sizes or maps or graph.of(Reshape)) or sum(sizes) > most:
         return graph
     nodes = {
         name: _in_rows(node, () if isinstance(node, Input) else graph.input_shape_of(name))
         for name, node in graph.nodes.items()
-        if not isinstance(node, Flatten)
+        if not isinstance(node, RESHAPED)
     }
     edges = [edge for name in nodes for edge in _inputs(graph, name)]
     if len(graph.shape(graph.input)) > 1:
@@ -80,10 +82,10 @@ def _free(graph: Graph, name: str) -> str:
 
 
 def _inputs(graph: Graph, name: str) -> list[Edge]:
-    """Return the edges into ``name``, from the nodes before any flattening."""
+    """Return the edges into ``name``, from the nodes before any reshape."""
     edges = []
     for edge in graph.pre(name):
-        while isinstance(graph[edge.pre], Flatten):
+        while isinstance(graph[edge.pre], RESHAPED):
             (before,) = graph.pre(edge.pre)
             edge = Edge(before.pre, name, before.delay + edge.delay)
         edges.append(edge)

@@ -9,6 +9,13 @@
 >>> counts: InputSpikes = np.zeros((8, 100, 12), int)  # 8 samples, 100 timesteps, 12 channels
 >>> event = np.dtype([("x", "u2"), ("y", "u2"), ("t", "u8"), ("p", "u1")])
 >>> events: InputSpikes = [np.zeros(5, event), np.zeros(7, event)]  # 2 samples, 5 and 7 events
+
+``DecisionRule`` names how outputs over time become an answer, see ``decide``:
+
+>>> from toolchain.runs import DecisionRule, decide
+>>> rule: DecisionRule = "mean"
+>>> decide(np.array([[[0.0, 1.0], [0.5, 0.0]]]), rule).tolist()
+[1]
 """
 
 from toolchain.runs.activity import Activity, LayerActivity

@@ -35,8 +35,16 @@ from toolchain.report import (
     share,
     times,
 )
+from toolchain.runs.agreement import (
+    LEAST_AGREEMENT,
+    UNTOLD,
+    Agreement,
+    Interval,
+    agreement_of,
+    agreement_text,
+)
 from toolchain.runs.order import OrderSpread
-from toolchain.runs.recording import Recording, aligned, count_agreement
+from toolchain.runs.recording import Recording, aligned
 from toolchain.runs.states import StateComparison, compare_states, state_agreement
 
 __all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
@@ -55,6 +63,8 @@ class LayerComparison(Brief):
         spikes: by run, see ``toolchain.runs.compare``.
         agreement: of each neuron's spike counts with the reference's, 0..1, by run; see
             ``toolchain.runs.recording.count_agreement``.
+        intervals: of these, with 95 % confidence, see ``toolchain.runs.agreement``; None where
+            too few spikes tell it.
         differs_at: the first timestep in which the clocked chip does not spike as the quantized
             graph does, on the graph's time; None if there is none.
     """
@@ -64,6 +74,7 @@ class LayerComparison(Brief):
     lag: int
     spikes: Mapping[str, int]
     agreement: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     differs_at: int | None
 
 
@@ -104,6 +115,8 @@ class Comparison(Described):
         layers: every neuron layer, in order.
         agreement: of the outputs' spike counts with the reference's, 0..1, by run; of states that
             are read out see ``toolchain.runs.states.state_agreement``.
+        intervals: of agreements of counts, with 95 % confidence, see ``toolchain.runs.agreement``;
+            None where too few spikes tell it. Empty if states are read out.
         decisions: share of the samples in which the most active output is the reference's, 0..1,
             by run; the lowest of equally active ones counts. Empty where there is a single output
             neuron.
@@ -119,6 +132,7 @@ class Comparison(Described):
     steps: int
     layers: tuple[LayerComparison, ...]
     agreement: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     decisions: Mapping[str, float]
     departure: Departure | None
     saturations: Mapping[str, Mapping[str, int]]
@@ -153,7 +167,10 @@ class Comparison(Described):
 
     def __repr__(self) -> str:
         """Return chip, size and agreement of the outputs."""
-        parts = ", ".join(f"{run}={share(part)!r}" for run, part in self.agreement.items())
+        parts = ", ".join(
+            f"{run}={(share(part) if self.states or self.intervals[run] else UNTOLD)!r}"
+            for run, part in self.agreement.items()
+        )
         return (
             f"Comparison(chip={self.chip!r}, samples={self.samples}, steps={self.steps}, {parts})"
         )
@@ -190,13 +207,15 @@ def compare(
         for run in (found if read else ())
         if run != REFERENCE
     }
+    agree = {} if read else _agreement(found)
     return Comparison(
         chip=chip,
         samples=samples,
         steps=steps,
         layers=layers,
         agreement={run: state_agreement(found[REFERENCE], found[run]) for run in states}
-        or _agreement(found),
+        or {run: each.value for run, each in agree.items()},
+        intervals={run: each.interval for run, each in agree.items()},
         decisions=_decisions([trains[name] for name in outputs if name not in read]),
         departure=_departure(layers, trains, runs),
         saturations={
@@ -226,19 +245,21 @@ def _aligned(trains: dict[str, Array], lag: int | Array) -> dict[str, Array]:
 
 def _layer(name: str, trains: Mapping[str, Array], lag: int) -> LayerComparison:
     differs = np.any(trains[QUANTIZED] != trains[CLOCKED], axis=(0, 2))
+    agreement = _agreement(trains)
     return LayerComparison(
         name=name,
         neurons=trains[CLOCKED].shape[2],
         lag=lag,
         spikes={run: round(float(spikes.sum())) for run, spikes in trains.items()},
-        agreement=_agreement(trains),
+        agreement={run: each.value for run, each in agreement.items()},
+        intervals={run: each.interval for run, each in agreement.items()},
         differs_at=int(differs.argmax()) + max(0, -lag) if differs.any() else None,
     )
 
 
-def _agreement(trains: Mapping[str, Array]) -> dict[str, float]:
+def _agreement(trains: Mapping[str, Array]) -> dict[str, Agreement]:
     return {
-        run: count_agreement(trains[REFERENCE], spikes)
+        run: agreement_of(trains[REFERENCE], spikes)
         for run, spikes in trains.items()
         if run != REFERENCE
     }
@@ -302,15 +323,17 @@ def _row(layer: LayerComparison) -> tuple[str, ...]:
 def _spikes(layer: LayerComparison) -> Iterator[str]:
     for run, spikes in layer.spikes.items():
         part = layer.agreement.get(run)
-        yield count(spikes) if part is None else f"{count(spikes)} ({share(part)})"
+        text = share(part) if part is not None and layer.intervals[run] else UNTOLD
+        yield count(spikes) if part is None else f"{count(spikes)} ({text})"
 
 
 def _remarks(result: Comparison) -> Iterator[str]:
     for run, compared in result.states.items():
         yield f"output states, {RUNS[run]}: {compared}"
     if not result.states:
-        yield f"output counts agree: {_shares(result.agreement)}"
-    if result.decisions:
+        yield f"output counts agree: {_agreements(result)}"
+        yield from _low(result)
+    if result.decisions and (result.states or any(result.intervals.values())):
         yield f"decisions equal to the trained network's: {_shares(result.decisions)}"
     if result.departure is None:
         yield "the chip's spikes equal those of the quantized graph"
@@ -321,6 +344,20 @@ def _remarks(result: Comparison) -> Iterator[str]:
         yield f"states saturated, {RUNS[run]}: {states}"
     if result.orders is not None:
         yield from _orders(result.orders)
+
+
+def _low(result: Comparison) -> Iterator[str]:
+    """Yield a warning for each run of the chip that agrees too little."""
+    for run, part in result.agreement.items():
+        if run != QUANTIZED and result.intervals[run] and part < LEAST_AGREEMENT:
+            yield f"warning: {RUNS[run]}, agreement below {100 * LEAST_AGREEMENT:.0f} %"
+
+
+def _agreements(result: Comparison) -> str:
+    return ", ".join(
+        f"{RUNS[run]} {agreement_text(part, result.intervals[run])}"
+        for run, part in result.agreement.items()
+    )
 
 
 def _shares(parts: Mapping[str, float]) -> str:

@@ -191,7 +191,9 @@ class _State:
 
 
 def _amount(node: Neuron) -> Array:
-    return node.v_threshold if node.reset_amount is None else node.reset_amount
+    amount = node.v_threshold if node.reset_amount is None else node.reset_amount
+    # a neuron with an infinite threshold never spikes, and 0 times infinity is no number
+    return amount if np.isfinite(amount).all() else np.where(np.isinf(amount), 0.0, amount)
 
 
 def _spike_count(node: Neuron, v: Array) -> Array:

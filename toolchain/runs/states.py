@@ -19,15 +19,22 @@ class StateComparison(Brief):
     """Output states of one run against those of the trained network, all samples together.
 
     Attributes:
+        trained: root mean square of the trained states.
         error: root mean square of the differences over that of the trained states.
         largest: largest difference, in the unit of the trained network.
         integers: the same in integers of the chip; None where the run has none.
         correlation: of the trained and the other states of each output over all steps, the mean
             over outputs; None where no output changes.
         decisions: share of the samples with the trained network's decision, 0..1, by rule; empty
-            for a single output. See ``toolchain.runs.decisions``.
+            for a single output and where all trained states are 0; see ``decisions``.
+
+    >>> trained = np.array([[[1.0], [2.0]]])
+    >>> found = compare_states(trained, trained * 1.1)
+    >>> isinstance(found, StateComparison), round(found.error, 3), found.decisions
+    (True, 0.1, {})
     """
 
+    trained: float
     error: float
     largest: float
     integers: float | None
@@ -36,6 +43,8 @@ class StateComparison(Brief):
 
     def __str__(self) -> str:
         """Return one line."""
+        if not self.trained:
+            return f"all trained states are 0: nothing to compare; at most {self.largest:.3g}"
         parts = [f"rms error {share(self.error)} of the trained states, at most {self.largest:.3g}"]
         if self.integers is not None:
             parts[0] += f" ({self.integers:.3g} integers)"
@@ -64,12 +73,13 @@ decisions 100.0 % by last, 100.0 % by max, 100.0 % by mean
     largest = float(apart.max(initial=0.0))
     steps = None if unit is None else float((apart / unit).max(initial=0.0))
     decisions: dict[str, float] = {}
-    if wanted.size and wanted.shape[2] > 1:
+    if np.any(wanted) and wanted.shape[2] > 1:
         decisions = {
             rule: float((decide(wanted, rule) == decide(got, rule)).mean())
             for rule in DECISION_RULES
         }
     return StateComparison(
+        trained=float(np.sqrt(np.square(wanted).mean())) if wanted.size else 0.0,
         error=_relative_error(wanted, got),
         largest=largest,
         integers=steps,

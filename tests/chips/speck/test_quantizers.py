@@ -11,8 +11,11 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.speck.quantize import candidates as tries
 from toolchain.chips.speck.quantize import joint, measure
 from toolchain.chips.speck.quantize.auto import NetworkTrial, ScoredIntegers, auto, choose_outcome
+from toolchain.chips.speck.quantize.guess import compare_integers, from_weights
 from toolchain.chips.speck.quantize.layer import SpeckWords, apply_integers, integers, read_layers
 from toolchain.chips.speck.quantize.report import agreements
+from toolchain.chips.uncalibrated import findings_on_guess
+from toolchain.diagnostics import Severity
 from toolchain.ir import Conv2d, Graph, Input, Output, Sensor
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import count_agreement
@@ -304,6 +307,45 @@ def test_calibration_without_spikes_to_hear_is_none(shape):
     graph = one()
     empty = np.zeros((*shape, 1, 4, 4), np.int64)
     assert str(quantized(graph, "auto", empty)[0]) == str(quantized(graph)[0])
+
+
+# ---- without calibration ----
+
+
+@pytest.mark.parametrize("method", ["auto", "common"])
+def test_without_calibration_both_warn_and_say_what_to_give(method):
+    finding = quantized(branching(np.random.default_rng(1)), method)[1]["no_calibration", "network"]
+    assert finding.severity is Severity.WARNING
+    assert "scales come from the weights alone; output counts on guessed spikes" in finding.message
+    assert "give calibration=, example spikes (batch, time, " in finding.message
+
+
+def test_without_calibration_outliers_are_clipped_where_that_agrees_better():
+    rng = np.random.default_rng(3)
+    weight = conv(4, 1, 3, rng)
+    large = weight.weight.copy()
+    large[0, 0, 0, 0] = -2000.0
+    graph = one(weight=Conv2d(weight=large), shape=(1, 8, 8))
+    done, findings = quantized(graph)
+    assert "clipped" in findings["no_calibration", "network"].message
+    spikes = counts((8, 40, 1, 8, 8), rate=0.3, seed=5)
+    known, _ = quantized(graph, "common")
+    assert agreement(graph, done, spikes) > agreement(graph, known, spikes) + 0.2
+
+
+def test_a_silent_network_is_told_apart_from_a_silent_chip():
+    quiet = one({"v_threshold": 1e4})
+    finding = quantized(quiet)[1]["no_calibration", "network"]
+    assert "it is not trained, or made for other input" in finding.message
+    assert ("silent_outputs", "network") not in quantized(quiet)[1]
+    # one weight takes the word of all others, so that those round to 0
+    dead = one(weight=weights(1.0), shape=(1, 2, 2))
+    dead = dead.replace({"conv": weights(1e-9), "spk": iaf((1, 2, 2), v_threshold=1e3)})
+    lost = {"auto": from_weights(read_layers(dead), CHIP, "auto")}
+    live = one(weight=weights(1.0), shape=(1, 2, 2))
+    compared = compare_integers(live, CHIP, lost)
+    rules = [f.rule for f in findings_on_guess(compared, "auto", "scales", (1, 2, 2))]
+    assert rules == ["no_calibration", "silent_outputs"]
 
 
 def test_calibration_in_silence_still_gives_integers():

@@ -78,5 +78,7 @@ def test_a_factor_whose_dense_weights_would_be_too_large_is_refused_by_name():
     nodes |= {"conv": conv(1, 1, 3), "spk": iaf((1, 78, 78)), "output": Output()}
     with pytest.raises(DeployError) as refused:
         deploy(Graph.chain(nodes), "speck")
-    assert ("node_kinds", "factor") in {(f.rule, f.where) for f in refused.value.diagnostics}
+    (finding,) = (found for found in refused.value.diagnostics if found.where == "factor")
+    assert finding.rule == "node_kinds"
+    assert "one dense weight would have 6 084 x 6 400 numbers, more than 16 777" in finding.message
     assert refused.value.ledger["factor"].fidelity is Fidelity.UNSUPPORTED

@@ -173,6 +173,24 @@ def test_an_output_that_is_never_reset_is_pointed_to_its_membrane():
     assert deploy(graph, "xylo", options=XyloOptions(readout="v_mem")).program.readout == "v_mem"
 
 
+@pytest.mark.parametrize(("spikes", "severity"), [(SPIKES, "info"), (SPIKES * 0, "warning")])
+def test_silence_is_not_agreement(spikes, severity):
+    d = deploy(network(), "xylo", calibration=spikes, quantizer="channel")
+    (found,) = (f for f in d.diagnostics if f.rule == "calibration")
+    assert found.severity.value == severity
+    states = d.compare(spikes).states["clocked"]
+    assert bool(states.decisions) == spikes.any()
+    assert ("nothing to compare" in str(states)) == (not spikes.any())
+
+
+def test_a_membrane_without_leak_needs_allow():
+    graph = network(alpha_mem=1.0, alpha_syn=None)
+    with pytest.raises(DeployError, match="tau_syn is infinite"):
+        deploy(graph, "xylo", calibration=SPIKES, quantizer="channel")
+    d = deploy(graph, "xylo", calibration=SPIKES, allow=("no_leak->slowest_leak",))
+    assert d.compare(UNSEEN).states["clocked"].correlation > 0.9
+
+
 def test_saturated_states_are_reported():
     # hardly any input at first, and then more than the scale allows
     quiet = np.zeros((1, 60, 6), int)

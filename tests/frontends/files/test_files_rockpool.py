@@ -234,11 +234,11 @@ FAULTS = {
     ),
     "threshold": (
         changed(LIF, threshold="[1, 0]"),
-        "1_LIFTorch: Neuron.v_threshold must be > 0, got a minimum of 0",
+        "1_LIFTorch: Neuron.v_threshold must be > 0, got 0 at neuron 1",
     ),
     "time constant": (
         changed(LIF, tau_mem="[1, -1]"),
-        "1_LIFTorch: Neuron.alpha_mem must be in 0..1",
+        "1_LIFTorch: Neuron.alpha_mem must be in 0..1, got 1.001 at neuron 1",
     ),
     "shapes": (
         changed(LINEAR, weight="[[1, 2, 3]]"),
@@ -248,7 +248,7 @@ FAULTS = {
     "truth": (changed(LIF, dt="true"), "1_LIFTorch: dt is not an array of 0 axes"),
     "limit": (
         changed(LIF, max_spikes_per_dt="0.5"),
-        "1_LIFTorch: Neuron.max_spikes must be >= 1, got 0",
+        "1_LIFTorch: Neuron.max_spikes must be a whole number >= 1 or None, got 0",
     ),
     "number": (changed(LIF, _has_rec="1"), "1_LIFTorch: _has_rec contains numbers"),
     "layer unknown": (

@@ -9,6 +9,7 @@ from norse.torch.functional.izhikevich import tonic_spiking
 from norse.torch.functional.reset import reset_subtract
 from torch import nn
 
+from tests.oracles.frameworks import forms
 from tests.oracles.frameworks.harness import Case, main
 
 
@@ -182,7 +183,16 @@ SEQUENCES = {
     "residual": Residual,
 }
 
+
+def between(form):
+    conv = nn.Conv2d(2, 4, 3, padding=1)
+    first, last = norse.LIFBoxCell(box(v_th=0.1)), norse.LIFBoxCell(box(v_th=0.2))
+    return Loop(norse.SequentialState(conv, first, form(), last))
+
+
 IMAGES = {
+    "linear layers between neurons": lambda: between(forms.Layers),
+    "linear functions between neurons": lambda: between(forms.Functions),
     "convolutional network": conv_net,
     "LConv2d": lambda: Sequences(
         norse.LConv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 0)), norse.LIF(lif(v_th=0.1))

@@ -170,6 +170,31 @@ PASSING = [
             gain=0.3,
         ),
     ),
+    ("aLIFTorch", lif(aLIFTorch, gain=0.3)),
+    (
+        "aLIFTorch vectors",
+        lif(
+            aLIFTorch,
+            gain=0.3,
+            w_ahp=lambda: uniform(-1, 0.1),
+            tau_ahp=lambda: uniform(2e-3, 3e-2),
+            **TAUS,
+            **CONSTANTS,
+        ),
+    ),
+    (
+        "aLIFTorch decays w_rec two synapses",
+        lif(
+            aLIFTorch,
+            synapses=2,
+            has_rec=True,
+            w_rec=lambda: torch.randn(N, 2 * N) * 0.01,
+            leak_mode="decays",
+            gain=0.6,
+            w_ahp=lambda: uniform(-1, 0),
+            max_spikes_per_dt=3,
+        ),
+    ),
     ("LIFTorch used before", used_before),
     (
         "LIFNeuronTorch",
@@ -224,9 +249,7 @@ class Steps(torch.autograd.Function):
         return (x > threshold).to(x)
 
 
-AHP = "its after-potential is a third state, which no supported chip has; use LIFTorch"
 REFUSED = [
-    ("aLIFTorch", lif(aLIFTorch), f"layer '1_aLIFTorch' (aLIFTorch): {AHP}"),
     (
         "RateTorch",
         lambda: Sequential(dense(), RateTorch((N,))),
@@ -247,7 +270,7 @@ REFUSED = [
     (
         "threshold 0",
         lif(threshold=0.0),
-        "layer '1_LIFTorch' (LIFTorch): Neuron.v_threshold must be > 0, got a minimum of 0",
+        "layer '1_LIFTorch' (LIFTorch): Neuron.v_threshold must be > 0, got 0",
     ),
     (
         "two dt",

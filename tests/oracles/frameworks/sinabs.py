@@ -15,6 +15,7 @@ import torch
 from sinabs.from_torch import from_model
 from torch import nn
 
+from tests.oracles.frameworks import forms
 from tests.oracles.frameworks.harness import BATCH, NEURONS, TIME, Case, main
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -132,6 +133,17 @@ def cropped(crop):
     )
 
 
+def between(form):
+    """What builds two layers of neurons with ``form`` between them."""
+
+    def build():
+        conv = scaled(nn.Conv2d(2, 4, 3, padding=1), 2.0)
+        last = sl.LIFSqueeze(tau_mem=9.0, norm_input=False, batch_size=BATCH)
+        return images(conv, sl.IAFSqueeze(batch_size=BATCH, min_v_mem=-1.0), form(), last)
+
+    return build
+
+
 PLAIN = {"tau_mem": 10.0, "norm_input": False}
 LOW = {"tau_mem": 10.0, "spike_threshold": torch.tensor(0.07)}
 
@@ -192,6 +204,9 @@ PASSING = [
     ("DVSLayer", camera, {"input": "image"}),
     ("Cropping2dLayer", cropped(sl.Cropping2dLayer(((1, 2), (0, 3)))), {"input": "image"}),
     ("Crop2d", cropped(Crop2d(((2, 7), (0, 5)))), {"input": "image"}),
+    ("linear layers between neurons", between(forms.Layers), {"input": "image"}),
+    ("linear functions between neurons", between(forms.Functions), {"input": "image"}),
+    ("SumPool2d ceil_mode", cropped(sl.SumPool2d(2, ceil_mode=True)), {"input": "image"}),
 ]
 
 ADAPTIVE = "its threshold adapts to its spikes, which no supported chip can do; use LIF"
@@ -235,9 +250,10 @@ REFUSED = [
         "min_v_mem at None",
     ),
     (
-        "SumPool2d ceil_mode",
+        "SumPool2d ceil_mode in part",
         lambda: images(sl.SumPool2d(3, ceil_mode=True), sl.IAFSqueeze(batch_size=BATCH)),
-        "layer '1' (SumPool2d): ceil_mode=True is not supported; crop the map to whole windows",
+        "layer '1' (SumPool2d): ceil_mode=True ends in windows of less than 3 x 3 on a map of "
+        "8 x 8; crop or pad the map to whole windows, or use ceil_mode=False",
     ),
     (
         "ChannelShift",
@@ -251,7 +267,7 @@ REFUSED = [
         "layer '1' (Doubled): overrides IAF.forward, so its parameters no longer describe it",
     ),
 ]
-IMAGES = {"SumPool2d ceil_mode", "ChannelShift"}
+IMAGES = {"SumPool2d ceil_mode in part", "ChannelShift"}
 
 CASES = [Case(name=name, build=build, **options) for name, build, options in PASSING]
 CASES += [

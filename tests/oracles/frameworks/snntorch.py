@@ -1,10 +1,13 @@
 """snnTorch 1.0.0: every neuron with its options, in the loops over time that its users write."""
 
+from functools import partial
+
 import snntorch as snn
 import torch
-from snntorch import surrogate, utils
+from snntorch import spikegen, surrogate, utils
 from torch import nn
 
+from tests.oracles.frameworks import forms
 from tests.oracles.frameworks.harness import Case, main
 
 
@@ -40,6 +43,34 @@ class Hidden(nn.Module):
     def forward(self, x):
         utils.reset(self.net)
         return torch.stack([self.net(x[t]) for t in range(len(x))])
+
+
+class Joined(nn.Module):
+    """The last spikes, joined to the input of each step; the state is an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.lif, self.mem = linear(16, 32), snn.Leaky(beta=0.9, threshold=1.5), None
+
+    def forward(self, x):
+        if self.mem is None:
+            self.mem = self.lif.init_leaky()
+        spk, out = torch.zeros_like(x[0]), []
+        for step in x:
+            spk, self.mem = self.lif(self.fc(torch.cat([step, spk], 1)), self.mem)
+            out.append(spk)
+        return torch.stack(out)
+
+
+class Encodes(nn.Module):
+    """A network that draws its spikes itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.lif = linear(), snn.Leaky(beta=0.9, init_hidden=True)
+
+    def forward(self, x):
+        return torch.stack([self.lif(self.fc(spikegen.rate(step / 9, 1)[0])) for step in x])
 
 
 class Tutorial(nn.Module):
@@ -134,6 +165,8 @@ def in_loop(*layers):
     return lambda: Loop(linear(), *(make() for make in layers))
 
 
+ENCODED = Encodes.forward.__code__.co_firstlineno + 1
+
 NEURONS = {
     "Leaky": lambda: snn.Leaky(0.9),
     "Leaky, reset to zero": lambda: snn.Leaky(0.9, reset_mechanism="zero"),
@@ -173,6 +206,7 @@ NEURONS = {
 }
 
 NETWORKS = {
+    "joined feedback, state in an attribute": Joined,
     "graded spikes": lambda: Loop(
         linear(), snn.Leaky(0.9, graded_spikes_factor=drawn(0.2, 2.0)), linear(), snn.Leaky(0.8)
     ),
@@ -241,6 +275,12 @@ REFUSALS = {
         "layer 'layers.2' (Linear): takes a state of layer 'layers.1'; only a layer's output can "
         "be used: its spikes, or the membrane of a layer without reset whose spikes are not used",
     ),
+    "spikes drawn in the network": (
+        Encodes,
+        f"torch.bernoulli at tests/oracles/frameworks/snntorch.py:{ENCODED} (return torch.stack("
+        "[self.lif(self.fc(spikegen.rate(step / 9, 1)[0])) for step in x])): draws random numbers; "
+        "encode outside the network and give the spikes as the sample, and leave noise out",
+    ),
     "called twice in each step": (
         lambda: Twice(linear(), snn.Leaky(0.9)),
         "layer 'layers.1' (Leaky): is called 400 times in 200 timesteps; it has state, so each "
@@ -248,7 +288,21 @@ REFUSALS = {
     ),
 }
 
+
+def between(form):
+    hidden = {"init_hidden": True}
+    conv, first = nn.Conv2d(2, 4, 3, padding=1), snn.Leaky(0.9, threshold=0.4, **hidden)
+    return Hidden(conv, first, form(), snn.Leaky(0.8, **hidden))
+
+
 CASES = [
+    *(
+        Case(name=n, build=partial(between, form), layout="time_batch", input="image")
+        for n, form in (
+            ("linear layers between neurons", forms.Layers),
+            ("linear functions between neurons", forms.Functions),
+        )
+    ),
     *(Case(name=n, build=in_loop(make), layout="time_batch") for n, make in NEURONS.items()),
     *(Case(name=n, build=b, layout="time_batch") for n, b in NETWORKS.items()),
     Case(name="batch first, recurrence by hand", build=BatchFirst),

@@ -7,6 +7,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
 
+from tests.oracles.frameworks import forms
 from tests.oracles.frameworks.harness import Case, main
 
 
@@ -153,7 +154,33 @@ SEQUENCES = {
     ),
 }
 
+
+def between(form):
+    conv = layer.Conv2d(2, 4, 3, padding=1)
+    return Loop(conv, neuron.IFNode(v_threshold=0.4), form(), neuron.LIFNode(tau=1.5))
+
+
+def maps():
+    """Layers on maps and lines in mode 'm'."""
+    multi = {"step_mode": "m"}
+    return nn.Sequential(
+        layer.Conv2d(2, 4, 3, padding=1, **multi),
+        neuron.IFNode(v_threshold=0.4, **multi),
+        layer.AdaptiveAvgPool2d(4, **multi),
+        layer.ConvTranspose2d(4, 3, 3, stride=2, **multi),
+        neuron.IFNode(v_threshold=0.1, **multi),
+        layer.Upsample(scale_factor=2, **multi),
+        layer.AvgPool2d(3, padding=1, **multi),
+        layer.Flatten(**multi),
+        linear(16, 108),
+        neuron.LIFNode(tau=1.5, **multi),
+    )
+
+
 IMAGES = {
+    "linear layers between neurons": lambda: between(forms.Layers),
+    "linear functions between neurons": lambda: between(forms.Functions),
+    "layers on maps": maps,
     "convolutional network": lambda: conv_net("m"),
     "convolutional network in a loop": lambda: Loop(*conv_net("s")),
     "SeqToANNContainer, threshold-dependent norm": thresholded,

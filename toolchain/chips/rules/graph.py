@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
+from math import prod
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -12,6 +13,9 @@ from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import C, Findings, Rule
 from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Membrane, Neuron, Node
+from toolchain.passes.regions import dense_size
+from toolchain.passes.regions.merge import MOST_WEIGHTS
+from toolchain.report import count
 
 __all__ = [
     "GraphRules",
@@ -23,6 +27,7 @@ __all__ = [
     "required_values",
     "reset_amount_differs",
     "reset_of",
+    "too_large_to_merge",
 ]
 
 N = TypeVar("N", bound=Node)
@@ -50,6 +55,21 @@ def node_rule(rule: str, kind: type[N], *faults: NodeFault[N]) -> Rule[Graph, Sp
 
     check.__name__ = rule
     return each(nodes(kind))(check)
+
+
+def too_large_to_merge(graph: Graph, name: str) -> str:
+    """Return a note on a layer between neurons that is not merged with those around it.
+
+    Empty unless the only reason is the size of the matrix that they would become.
+    """
+    size = dense_size(graph, name)
+    if size is None or prod(size) <= MOST_WEIGHTS:
+        return ""
+    rows, columns = map(count, size)
+    return (
+        f"; with the layers around it it is no convolution, and one dense weight would have "
+        f"{rows} x {columns} numbers, more than {count(MOST_WEIGHTS)}"
+    )
 
 
 def required_values(**required: float) -> tuple[NodeFault[Membrane], ...]:

@@ -22,7 +22,7 @@ def place(
 
     Layers in ``options.placement`` have fixed cores; the others are placed on the remaining ones.
     """
-    by_hand = speck_options(options).placement
+    by_hand = speck_options(options).cores([core.name for core in program.cores])
     placement = placing.place(program, chip, cores=by_hand)
     if placement.cores is not None:
         placed = program.placed(placement.cores)

@@ -105,7 +105,7 @@ def formulas(alpha: Array) -> dict[str, Array]:
     Source: Rockpool documentation: the mapper of Xylo, and the decays of its neurons.
     """
     with np.errstate(divide="ignore"):
-        tau = -1 / np.log(alpha)
+        tau = 1 / np.abs(np.log(alpha))  # infinite without a leak
         return {"log2(tau/dt)": np.rint(np.log2(tau)), "-log2(1 - alpha)": np.rint(dashes(alpha))}
 
 
@@ -113,7 +113,9 @@ def decay_note(trained: float, stored: float) -> str:
     """Return a note on the bit shift of a decay factor, and on what the two formulas give."""
     dash, given = float(dashes(np.asarray(stored))), formulas(np.asarray(trained))
     same = [name for name, shift in given.items() if shift == np.rint(dash)]
-    others = [f"{name} gives {int(shift)}" for name, shift in given.items() if name not in same]
+    others = [f"{name} gives {shift:g}" for name, shift in given.items() if name not in same]
+    if not np.isfinite([*given.values()]).all():
+        return f"dash {dash:g}"
     if not others:
         return f"dash {dash:g} by both formulas"
     return "; ".join([f"dash {dash:g}{''.join(f' by {name}' for name in same)}", *others])

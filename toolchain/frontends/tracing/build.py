@@ -101,7 +101,7 @@ def _misread(run: RecordedRun, calls: Sequence[Call], outputs: Sequence[NamedOut
     for grid, layout in guessed_grids(calls, run.sample.shape):
         converter = CallConverter(run, grid, layout).convert(calls, outputs)
         if converter.function_problems:
-            return converter.function_problems
+            return [*converter.function_problems]
     return []
 
 

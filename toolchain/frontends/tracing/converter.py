@@ -18,6 +18,7 @@ from toolchain.frontends.frameworks.adapter import Axes, Fragment, Layer, Unsupp
 from toolchain.frontends.tracing.axes import AxisLayout, Grid, check_axes
 from toolchain.frontends.tracing.calls import Call, RecordedRun, RecordedTensor, Zeros
 from toolchain.frontends.tracing.function_calls import check_usable, convert_function
+from toolchain.frontends.tracing.functions import DRAWN
 from toolchain.frontends.tracing.grids import step_calls
 from toolchain.frontends.tracing.outputs import NamedOutput, membrane_readouts, without_spikes
 from toolchain.frontends.tracing.partial_graph import PartialGraph, Signal
@@ -40,7 +41,7 @@ class CallConverter:
         layout: leading axes of the sample.
         graph: nodes and edges so far.
         problems: refused calls, each with its reason.
-        function_problems: those of functions between the layers.
+        function_problems: those of functions between the layers, with the calls.
         layers: output of each layer with state, by node: a whole sequence, or one tensor a step.
         dts: length of a timestep, s, by the layers that state it.
         reshape_layers: layers that only rearrange axes, which are no node.
@@ -54,7 +55,7 @@ class CallConverter:
     layout: AxisLayout
     graph: PartialGraph = field(default_factory=PartialGraph)
     problems: list[str] = field(default_factory=list)
-    function_problems: list[str] = field(default_factory=list)
+    function_problems: dict[str, Call] = field(default_factory=dict)
     layers: dict[str, list[RecordedTensor]] = field(default_factory=dict)
     dts: dict[str, float] = field(default_factory=dict)
     reshape_layers: list[str] = field(default_factory=list)
@@ -89,7 +90,15 @@ class CallConverter:
             if output.value.call is not None:
                 self._try(output.value.call, self._add_output, output, index)
         self.graph.remove_unused()
+        self._keep_causes()
         return self
+
+    def _keep_causes(self) -> None:
+        """Keep of all problems in a line that draws random numbers only that it does."""
+        drawn = {call.where for call in self.function_problems.values() if call.random}
+        for text, call in self.function_problems.items():
+            if call.where in drawn and not call.random:
+                self.problems.remove(text)
 
     def _try(self, call: Call, do: Callable[..., Any], *arguments: Any) -> Any:
         """Call ``do(*arguments)``; record one problem for each place in the user's code."""
@@ -100,7 +109,7 @@ class CallConverter:
                 self._reported.add(str(call))
                 self.problems.append(f"{call}: {fault}")
                 if call.module is None:
-                    self.function_problems.append(self.problems[-1])
+                    self.function_problems[self.problems[-1]] = call
             return None
 
     def _refuse_constant_zeros(self) -> None:
@@ -129,6 +138,8 @@ class CallConverter:
         """Return the positions in the graph of the outputs of ``call``."""
         if isinstance(call.layer, str):
             raise UnsupportedError(call.layer)
+        if call.random:
+            raise UnsupportedError(DRAWN)  # whatever its input follows from
         inputs = [self.signals[value] for value in call.inputs]
         available = [signal for signal in inputs if signal is not None]
         if len(available) < len(inputs):
@@ -207,17 +218,15 @@ class CallConverter:
 
     def _move_layer(self, call: Call, inputs: list[Signal], axes: Axes) -> Sequence[Signal]:
         """Convert a layer that only moves numbers, and note one that is no node."""
-        before = {*self.graph.nodes}
-        reshaped = (
-            place_flat(call, inputs[0], self.grid, self.graph) if axes is Axes.RESHAPE else None
-        )
-        moved = (
-            [reshaped]
-            if reshaped is not None
-            else place_moves(call, inputs, self.grid, self.graph, loops=self.loops)
-        )
+        signal, result = inputs[0], None
+        if axes is Axes.RESHAPE:
+            result = place_flat(call, signal, self.grid, self.graph)
+        moved = [result] if result is not None else []
+        moved = moved or place_moves(call, inputs, self.grid, self.graph, loops=self.loops)
+        source = signal.before[0] if signal.before else signal
         title = f"{call.name} ({type(call.module).__name__})"
-        if {*self.graph.nodes} == before and title not in self.reshape_layers:
+        is_node = moved[0].node not in (signal.node, source.node)
+        if not is_node and title not in self.reshape_layers:
             self.reshape_layers.append(title)
         return moved
 

@@ -60,7 +60,7 @@ _NEURON = (
 )
 _OUTSIDE = "apply it outside, to the network's output"
 _CURVED = "not linear; between neuron layers only linear operations are supported"
-_ENCODE = (
+DRAWN = (
     "draws random numbers; encode outside the network and give the spikes as the sample, and leave "
     "noise out"
 )
@@ -87,7 +87,7 @@ def unsupported(call: Call) -> str | None:
     """Return the reason why a function is not supported anywhere, or None if it may be."""
     output, first_input = call.outputs[0].tensor, call.inputs[0].tensor
     if call.random:
-        return _ENCODE
+        return DRAWN
     if call.function in SAME:
         if not first_input.is_floating_point():
             return None  # follows from a call that was refused, which is reported on its own

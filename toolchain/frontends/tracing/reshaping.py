@@ -104,13 +104,15 @@ def stacks_signals(call: Call, inputs: Sequence[Signal]) -> bool:
 
 def joins_steps(call: Call, inputs: Sequence[Signal], grid: Grid) -> bool:
     """Return True if a call joins different timesteps, or anything along batch or time."""
-    steps = {signal.step for signal in inputs}
-    if len(steps) > 1 and None not in steps and len({signal.node for signal in inputs}) == 1:
+    if stack_axis(call) < inputs[0].layout.lead:
         return True
-    axis = stack_axis(call)
-    if call.function != "stack":
-        return axis < inputs[0].layout.lead
-    return axis < inputs[0].layout.lead and not (steps != {None} and axis == 1)
+    if call.function != "stack" or any(signal.sequence for signal in inputs):
+        return False
+    steps = {signal.step for signal in inputs}
+    nodes = {signal.node for signal in inputs}
+    if steps == {None}:
+        return len(nodes) == 1 and len(inputs) == grid.time  # one frame in each timestep
+    return len(steps) == grid.time > 1 or (len(steps) > 1 and len(nodes) == 1)
 
 
 def _repeat_frame(call: Call, inputs: Sequence[Signal], grid: Grid) -> Signal:

@@ -28,6 +28,7 @@ from toolchain.frontends.tracing.sample import check_dt, read_sample
 from toolchain.frontends.tracing.selfcheck import self_check
 from toolchain.frontends.tracing.versions import framework_versions
 from toolchain.ir import Graph
+from toolchain.ir.numbers import odd_numbers
 from toolchain.report import count
 
 __all__ = ["extract"]
@@ -171,9 +172,22 @@ def _trace_graph(
         **notes,
     }
     try:
-        return build(run, dt, provenance)
+        result = build(run, dt, provenance)
     except GraphError as fault:
         raise ExtractError(f"{type(model_copy).__name__}: {fault}") from fault
+    _check_finite(result.graph)
+    return result
+
+
+def _check_finite(graph: Graph) -> None:
+    """Check that all numbers but thresholds are finite; a neuron may have no threshold.
+
+    Raises:
+        ExtractError: layers, arrays and places.
+    """
+    wrong = [odd for odd in odd_numbers(graph) if not odd.finite and odd.field != "v_threshold"]
+    if wrong:
+        raise ExtractError("\n  ".join(f"layer {odd.layer!r}: {odd.text}" for odd in wrong))
 
 
 def _random_spikes(like: Tensor, seed: int) -> Tensor:

@@ -60,7 +60,12 @@ def shift_of(node: Node, input_shape: Shape) -> Array | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """The output of a Window as the features of a node, in C order and of any shape."""
+    """The output of a Window as the features of a node, in C order and of any shape.
+
+    >>> flat = View(Window.identity((2, 4, 4)), (2, 4, 4)).through(Flatten(), 100)
+    >>> flat.shape, flat.window.shape, flat.is_map
+    ((32,), (2, 4, 4), False)
+    """
 
     window: Window
     shape: Shape

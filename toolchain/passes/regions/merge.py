@@ -29,14 +29,17 @@ from toolchain.passes.regions.linear import WEIGHTS, View
 from toolchain.passes.regions.region import Delayed, Region, find_region, is_plain, matrix, shift
 from toolchain.passes.regions.window import Window, map_of
 
-__all__ = ["merge_regions"]
+__all__ = ["MOST_WEIGHTS", "merge_regions"]
+
+MOST_WEIGHTS = 2**24
+"""Most numbers of a weight that is computed: 128 MiB in float64."""
 
 V = TypeVar("V")
 Views: TypeAlias = dict[Delayed, View]
 """What each source contributes, as a convolution of its map."""
 
 
-def merge_regions(graph: Graph, *, most: int = 2**24) -> Graph:
+def merge_regions(graph: Graph, *, most: int = MOST_WEIGHTS) -> Graph:
     """Replace all affine nodes between layers of neurons by one weight for each pair of layers.
 
     A region between neurons, or from the input to the first of them, may hold any nodes without

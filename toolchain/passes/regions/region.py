@@ -19,18 +19,28 @@ from toolchain.ir import (
     Graph,
     Input,
     Linear,
+    Membrane,
     Sensor,
     SumPool2d,
 )
 from toolchain.passes.regions.linear import AFFINE, linear_part, shift_of
 from toolchain.runs.evaluate import evaluate
 
-__all__ = ["Delayed", "Region", "find_region", "is_plain", "matrix", "shift", "source_of"]
+__all__ = [
+    "Delayed",
+    "Region",
+    "dense_size",
+    "find_region",
+    "is_plain",
+    "matrix",
+    "shift",
+    "source_of",
+]
 
 Delayed: TypeAlias = tuple[str, int]
 """A node, and the timesteps from its output to the end of the region."""
 V = TypeVar("V")
-AT_ONCE = 2**22
+AT_ONCE = 2**20
 """Numbers of one layer that are computed at once."""
 
 
@@ -202,6 +212,30 @@ def _ends(graph: Graph, name: str) -> set[str]:
                 seen.add(edge.post)
                 waiting.append(edge.post)
     return found
+
+
+def dense_size(graph: Graph, name: str) -> tuple[int, int] | None:
+    """Return rows and columns of one matrix for the region of an affine node.
+
+    None for a node that leads to no neurons, or is part of a loop.
+
+    >>> from toolchain.ir import Input, Neuron, Output, Permute
+    >>> nodes = {"input": Input(shape=(2, 64, 64)), "turn": Permute(axes=(0, 2, 1))}
+    >>> nodes |= {"if": Neuron(shape=(2, 64, 64), v_threshold=1.0), "output": Output()}
+    >>> dense_size(Graph.chain(nodes), "turn")
+    (8192, 8192)
+    """
+    waiting, seen = [name], {name}
+    while waiting:
+        one = waiting.pop()
+        if isinstance(graph[one], Membrane):
+            region = find_region(graph, one)
+            columns = sum(prod(graph.shape(pre)) for pre, _ in region.sources) if region else 0
+            return (prod(graph.input_shape_of(one)), columns) if region else None
+        if isinstance(graph[one], AFFINE):
+            after = [edge.post for edge in graph.post(one) if edge.post not in seen]
+            waiting, seen = waiting + after, seen | {*after}
+    return None
 
 
 # ---- values of a region ----

@@ -51,11 +51,13 @@ class ScoredIntegers:
         integers: the integers.
         agreement: agreement of its spike counts with the float layer's on the same input, 0..1.
         saturations: number of times that a membrane was clamped to its word.
+        silent: True if the layer has no spikes, which tell no agreement.
     """
 
     integers: Integers
     agreement: float
     saturations: int
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,7 +110,12 @@ def _best_candidates(
 
     def score(quantized: Integers) -> ScoredIntegers:
         agreement, saturations = respond(layer, quantized, trace, chip)
-        return ScoredIntegers(integers=quantized, agreement=agreement, saturations=saturations)
+        return ScoredIntegers(
+            integers=quantized,
+            agreement=agreement,
+            saturations=saturations,
+            silent=agreement == 1 and not trace.spikes.any(),
+        )
 
     found = [score(quantized) for quantized in candidates(layer, words, trace.peak, m)]
     known = score(common(layer, chip))

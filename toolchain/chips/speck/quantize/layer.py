@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, whole
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.words import SignedWords, signed_words
 from toolchain.ir import Conv2d, Graph, Neuron
@@ -150,4 +150,4 @@ def _with_integers(neuron: Neuron, quantized: Integers) -> Neuron:
 
 def _round_scaled(value: Array, quantized: Integers) -> Array:
     """Scale a value that no core stores; the rules refuse it unless it is 0 or the threshold."""
-    return np.asarray(np.rint(value * quantized.scale).astype(np.int64))
+    return whole(value * quantized.scale)

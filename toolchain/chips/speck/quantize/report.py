@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from toolchain.chips.rules.findings import info
+from toolchain.chips.rules.findings import info, warning
 from toolchain.chips.speck.quantize.auto import Outcome, ScoredIntegers
 from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, SpeckWords
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.report import count
+from toolchain.runs.agreement import LEAST_AGREEMENT
 
 __all__ = ["agreements", "scale_limits"]
 
@@ -33,9 +34,12 @@ def scale_limits(
             f"{quantized.scale:.4g}: weights use {quantized.levels} of {most} levels"
             + _clipping_text(layer, quantized, words)
         )
+        report = info
         if outcome is not None:
-            message += _agreement_text(outcome.layers[layer.name], outcome.common[layer.name])
-        yield info(
+            mine = outcome.layers[layer.name]
+            message += _agreement_text(mine, outcome.common[layer.name])
+            report = warning if not mine.silent and mine.agreement < LEAST_AGREEMENT else info
+        yield report(
             "levels",
             layer.weight_name,
             message,
@@ -61,6 +65,8 @@ def _agreement_text(mine: ScoredIntegers, common: ScoredIntegers) -> str:
     message = (
         f"; on the float network's spikes its counts agree to {_percent(mine.agreement)}, "
         f"with common to {_percent(common.agreement)}"
+        if not mine.silent
+        else "; it has no spikes in the float network, so that its agreement cannot be told"
     )
     if mine.saturations:
         message += f"; {count(mine.saturations)} states saturate"

@@ -96,10 +96,21 @@ membrane_floor = node_rule(
 )
 
 
+def _bias_fault(node: Neuron) -> str:
+    """Return the fault of neurons with a bias of their own."""
+    if len(np.unique(node.bias)) == 1:
+        return "bias must be 0 on {chip}"
+    return (
+        "has biases that differ within a channel, as a shift before zero padding makes them; {chip} "
+        "has one for each channel, in the weights"
+    )
+
+
 plain_neurons = node_rule(
     "plain_neurons",
     Neuron,
-    *required_values(v_leak=0, bias=0, spike_scale=1, gain=1),
+    *required_values(v_leak=0, spike_scale=1, gain=1),
+    (lambda node: np.any(node.bias), _bias_fault),
     (lambda node: node.max_spikes == 1, "is capped at 1 spike per step; {chip} has no such cap"),
     (
         lambda node: node.max_spikes not in (1, None),

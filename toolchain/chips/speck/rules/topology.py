@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings
-from toolchain.chips.rules.graph import GraphRules, node_rule, nodes
+from toolchain.chips.rules.graph import GraphRules, node_rule, nodes, too_large_to_merge
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.speck.lower.integers import sources
 from toolchain.chips.speck.rules.graph_sensor import input_pooling, sensor_first
@@ -35,28 +35,29 @@ AtNode: TypeAlias = At[Graph, SpeckChip, Node]
 
 KINDS = (Input, Output, Sensor, Conv2d, SumPool2d, Add, Neuron, Pad, AvgPool2d, Scale)
 
-node_kinds = node_rule(
-    "node_kinds",
-    Node,
-    (
-        lambda node: isinstance(node, AvgPool2d),
-        "is an average whose factor cannot be folded into a following weight; {chip} only sums",
-    ),
-    (
-        lambda node: isinstance(node, Scale),
-        "is a factor that cannot be folded into a neighbouring weight; {chip} has none",
-    ),
-    (
-        lambda node: isinstance(node, Pad) and (any(node.before[1:] + node.after[1:])),
-        "pads or crops a map by {node.before} and {node.after}, which cannot be folded into the "
-        "next weights; {chip} pads only in its convolutions",
-    ),
-    (
-        lambda node: not isinstance(node, KINDS),
-        "{node.__class__.__name__} does not exist on {chip}, whose cores convolve, integrate and "
-        "fire, and sum-pool",
-    ),
-)
+
+@each(nodes(Node))
+def node_kinds(at: AtNode) -> Findings:
+    """Check that there are only layers that a core computes, or a connection between cores."""
+    node, chip = at.item, at.chip.name
+    if isinstance(node, AvgPool2d):
+        fault = f"is an average whose factor cannot be folded into a following weight; {chip} only "
+        fault += "sums"
+    elif isinstance(node, Scale):
+        fault = f"is a factor that cannot be folded into a neighbouring weight; {chip} has none"
+    elif isinstance(node, Pad) and _moves_more_than_channels(node):
+        fault = f"pads or crops by {node.before} and {node.after}; {chip} pads in its convolutions"
+    elif not isinstance(node, KINDS):
+        fault = f"{type(node).__name__} does not exist on {chip}, whose cores convolve, integrate "
+        fault += "and fire, and sum-pool"
+    else:
+        return
+    yield at.finding(fault + too_large_to_merge(at.subject, at.name))
+
+
+def _moves_more_than_channels(node: Pad) -> bool:
+    """Return whether a pad does more than to add channels."""
+    return any((*node.before[1:], *node.after[1:])) or min(node.before[0], node.after[0]) < 0
 
 
 feature_maps = node_rule(

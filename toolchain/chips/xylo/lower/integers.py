@@ -68,14 +68,14 @@ def _weights(
         block = projection.weight.reshape(n, -1, projection.weight.shape[1]).transpose(2, 0, 1)
         block = block[..., :synapses]
         if projection.pre == layers.input:
-            into["weights_in"][:, post.start : post.stop, : block.shape[2]] = block
+            into["weights_in"][:, post.start : post.stop, : block.shape[2]] += block
             continue
         pre = places[projection.pre]
         if post.role == "output":
-            into["weights_out"][pre.start : pre.stop, post.start : post.stop] = block[..., 0]
+            into["weights_out"][pre.start : pre.stop, post.start : post.stop] += block[..., 0]
         else:
             rows = into["weights_rec"][pre.start : pre.stop]
-            rows[:, post.start : post.stop, : block.shape[2]] = block
+            rows[:, post.start : post.stop, : block.shape[2]] += block
     return into
 
 

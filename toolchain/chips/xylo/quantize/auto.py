@@ -21,7 +21,7 @@ from toolchain.chips.progress import Step, steps
 from toolchain.chips.xylo.quantize.decays import choose_decays
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.plan import Plan, XyloWords, integers
-from toolchain.chips.xylo.quantize.shifts import PASSES, ShiftSearch
+from toolchain.chips.xylo.quantize.shifts import DEPTHS, PASSES, ShiftSearch
 from toolchain.chips.xylo.quantize.tune import tune_thresholds
 from toolchain.ir import Graph
 
@@ -29,6 +29,8 @@ __all__ = ["Candidate", "SearchResult", "candidates", "search"]
 
 ROUNDS = 2
 """Rounds of threshold tuning with the spikes of the simulated chip."""
+FEW_DEPTHS = DEPTHS[1::2]
+"""Depths of a quicker search."""
 REACH = 0.1
 """Largest relative change of a threshold at first; half of that in each round."""
 
@@ -61,7 +63,7 @@ def search(evaluator: Evaluator, baselines: Mapping[str, Graph]) -> SearchResult
     words = XyloWords.of(evaluator.chip)
     total = _number_of_steps(evaluator, words, PASSES) + len(baselines)
     with steps("finding integers", total) as step:
-        run = _planned(evaluator, words, PASSES, step)
+        run = _planned(evaluator, words, step, passes=PASSES, depths=DEPTHS)
         last = run.candidates[-1].plan
         for name, graph in baselines.items():
             run.evaluate(last, name, graph)
@@ -70,14 +72,16 @@ def search(evaluator: Evaluator, baselines: Mapping[str, Graph]) -> SearchResult
     return SearchResult(graph=best.graph, chosen=best.name, plan=best.plan, agreements=agreements)
 
 
-def candidates(evaluator: Evaluator, passes: int = 1) -> list[Candidate]:
-    """Return the networks of a search, few: the best of many would be best by chance."""
+def candidates(evaluator: Evaluator) -> list[Candidate]:
+    """Return the networks of a quicker search; their integers are not compared here."""
     words = XyloWords.of(evaluator.chip)
-    with steps("finding integers", _number_of_steps(evaluator, words, passes)) as step:
-        return _planned(evaluator, words, passes, step).candidates
+    with steps("finding integers", _number_of_steps(evaluator, words, 1)) as step:
+        return _planned(evaluator, words, step, passes=1, depths=FEW_DEPTHS).candidates
 
 
-def _planned(evaluator: Evaluator, words: XyloWords, passes: int, step: Step) -> _CandidateRuns:
+def _planned(
+    evaluator: Evaluator, words: XyloWords, step: Step, *, passes: int, depths: tuple[float, ...]
+) -> _CandidateRuns:
     """Return a plan for each population by itself, and the same with tuned thresholds."""
     traces = {name: evaluator.trace(name) for name in evaluator.populations}
     decays = {}
@@ -85,7 +89,12 @@ def _planned(evaluator: Evaluator, words: XyloWords, passes: int, step: Step) ->
         decays[name] = choose_decays(population, traces[name], words.dash)
         step()
     shifts = ShiftSearch(
-        populations=evaluator.populations, traces=traces, decays=decays, words=words, passes=passes
+        populations=evaluator.populations,
+        traces=traces,
+        decays=decays,
+        words=words,
+        passes=passes,
+        depths=depths,
     )
     run = _CandidateRuns(evaluator, step)
     plan = shifts.plan(step)

@@ -121,9 +121,13 @@ def _neurons_first(spikes: Array) -> Array:
 
 
 def _delayed(spikes: Array, delay: int) -> Array:
-    """Return ``spikes`` (neurons, samples, time) as float32, ``delay`` timesteps later."""
+    """Return ``spikes`` (neurons, samples, time) as float32, ``delay`` timesteps later.
+
+    Counts of a network without cap are cut at a number that no chip reaches.
+    """
     late = np.zeros(spikes.shape, np.float32)
-    late[:, :, delay:] = spikes[:, :, : spikes.shape[2] - delay]
+    early = spikes[:, :, : spikes.shape[2] - delay]
+    late[:, :, delay:] = np.minimum(early, measure.MOST) if early.dtype.kind == "f" else early
     return late
 
 

@@ -31,12 +31,12 @@ __all__ = [
     "within_caps",
 ]
 
-SET_ON = {"samples": 3, "steps": 60, "seed": 0}
+SET_ON = {"samples": 3, "steps": 48, "seed": 0}
 """Size of each kind of guessed spikes on which integers are set."""
 JUDGED_ON = {"samples": 12, "steps": 120, "seed": 1}
 """Size of each kind on which they are judged."""
 MOST = 20_000_000
-"""Neurons times timesteps times samples of one kind on which integers are judged at most."""
+"""Neurons times timesteps times samples of a kind on which integers are judged at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,7 +76,7 @@ def search_on_guess(graph: Graph, chip: XyloChip, rivals: Mapping[str, Graph]) -
         graph=tried[chosen],
         plan=plans[best].plan if own else None,
         chosen="auto" if own else chosen,
-        compared=_renamed(compared, {best: "auto", **{name: name for name in rivals}}),
+        compared=compared.renamed({best: "auto", **{name: name for name in rivals}}),
     )
 
 
@@ -160,11 +160,3 @@ def _distinct(found: list[Candidate]) -> list[Candidate]:
     for candidate in found:
         kept.setdefault(candidate.key(), candidate)
     return list(kept.values())
-
-
-def _renamed(compared: GuessComparison, names: Mapping[str, str]) -> GuessComparison:
-    return replace(
-        compared,
-        agreements={new: compared.agreements[old] for old, new in names.items()},
-        on_chip={new: compared.on_chip[old] for old, new in names.items()},
-    )

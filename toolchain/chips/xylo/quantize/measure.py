@@ -20,6 +20,8 @@ __all__ = [
     "window_counts",
 ]
 
+MOST = 2**28
+"""Largest magnitude in a search; far beyond a word of the chip, and sums of it fit 32 bits."""
 WINDOWS = 10
 """Number of windows in a sample; spikes are compared by window and as a whole."""
 
@@ -62,11 +64,10 @@ def drive(
     total = np.zeros((rows, samples * steps), np.float32)
     for source, spikes in zip(population.sources, trace.spikes, strict=True):
         # float32 is exact up to 2**24; no state of the chip holds as much
-        weight = weights[source.name].reshape(rows, -1).astype(np.float32)
+        weight = np.clip(weights[source.name].reshape(rows, -1), -MOST, MOST).astype(np.float32)
         total += weight @ spikes.reshape(len(spikes), -1)
-    most = np.float32(2**28)
     shape = (population.neurons, population.alpha_syn.shape[1], samples, steps)
-    return np.clip(total, -most, most).astype(np.int32).reshape(shape)
+    return np.clip(total, -MOST, MOST).astype(np.int32).reshape(shape)
 
 
 def respond(
@@ -92,7 +93,7 @@ def respond(
     # numba takes a third of a second to import; other quantizers and chips need none of it
     from toolchain.chips.xylo.quantize import kernel
 
-    threshold, bias = np.broadcast_arrays(threshold, bias)
+    threshold, bias = np.broadcast_arrays(threshold, np.clip(bias, -MOST, MOST))
     counts = np.zeros((*threshold.shape, *trace.wanted.shape[1:]), np.int32)
     peaks = np.zeros(population.neurons, np.int32)
     kernel.respond(
@@ -125,4 +126,6 @@ def count_distance(wanted: Array, counts: Array) -> Array:
 def window_counts(spikes: Array, window: int) -> Array:
     """Return ``(neurons, samples, time)`` as counts, int32 (neurons, samples, windows)."""
     starts = np.arange(0, spikes.shape[2], window)
-    return np.asarray(np.add.reduceat(spikes, starts, axis=2).astype(np.int32))
+    # a network without cap may spike more often than a word holds; a chip never does
+    counts = np.minimum(np.add.reduceat(spikes, starts, axis=2, dtype=np.float64), MOST)
+    return np.asarray(counts.astype(np.int32))

@@ -45,6 +45,7 @@ class ShiftSearch:
         populations, traces, decays: populations by name, their input spikes and their decays.
         words: of the chip.
         passes: over all matrices, since the best shift of one depends on the others.
+        depths: that are tried, in thresholds, see ``DEPTHS``.
     """
 
     populations: Mapping[str, FloatPopulation]
@@ -52,6 +53,7 @@ class ShiftSearch:
     decays: Mapping[str, ChipDecays]
     words: XyloWords
     passes: int = PASSES
+    depths: tuple[float, ...] = DEPTHS
     _known: dict[tuple[str, tuple[int, ...]], tuple[float, float]] = field(default_factory=dict)
 
     def plan(self, step: Step) -> Plan:
@@ -98,7 +100,7 @@ class ShiftSearch:
         """Try smaller and smaller depths; return the least disagreement and its depth."""
         before = self._integers(name, shifts, np.inf)
         least, best = self._disagreement(name, before), np.inf
-        for depth in DEPTHS:
+        for depth in self.depths:
             tried = self._integers(name, shifts, depth)
             if np.array_equal(tried.scale, before.scale):
                 continue

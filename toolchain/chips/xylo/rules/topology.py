@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from toolchain.chips.rules.each import At, each
 from toolchain.chips.rules.findings import Findings, at_most, error, parts
-from toolchain.chips.rules.graph import GraphRules, nodes
+from toolchain.chips.rules.graph import GraphRules, nodes, too_large_to_merge
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import (
@@ -65,7 +65,7 @@ def _on_maps(graph: Graph) -> bool:
 def _written_out(graph: Graph, name: str) -> str:
     """Return a note on the dense size of a layer on maps that was too large to expand."""
     if not isinstance(graph[name], UNROLLED):
-        return ""
+        return too_large_to_merge(graph, name)
     rows, columns = prod(graph.shape(name)), prod(graph.input_shape_of(name))
     return f"; as dense weights it would take {count(rows)} x {count(columns)} weights"
 
