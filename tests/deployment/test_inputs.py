@@ -164,7 +164,7 @@ def test_each_batch_of_a_loader_is_looked_at():
 
 
 @pytest.mark.parametrize("chip", ["xylo_a2", "xylo_a3"])
-def test_figures_of_unequal_recordings_are_those_of_each_alone(chip):
+def test_figures_of_unequal_recordings_are_those_of_each_alone(chip, tmp_path):
     lengths = (60, 25, 60, 40)
     recordings = [x[:n] for x, n in zip(X, lengths, strict=True)]
     d = deploy(graph(0.0 if chip == "xylo_a2" else 0.05), chip, calibration=recordings)
@@ -180,10 +180,9 @@ def test_figures_of_unequal_recordings_are_those_of_each_alone(chip):
     n, m = (np.concatenate([pair[k].sum(axis=1) for pair in pairs]) for k in (0, 1))
     wanted = 1 - np.abs(n - m).sum() / np.maximum(n, m).sum()
     assert d.ledger["lif2"].effect.agreement == pytest.approx(wanted)
-    equal = 100 * float((n == m).mean())
     (measured,) = [f for f in d.diagnostics if f.rule == "calibration" and f.where == "network"]
-    assert f"{n.sum():.0f} times in floats" in measured.message
-    assert f"{equal:.1f} %" in measured.message
+    assert f"{n.sum():.0f} times as trained and {m.sum():.0f} times" in measured.message
+    assert f"counts agree to {100 * wanted:.1f} %" in measured.message
     # rates: spikes over the steps that there were
     steps = sum(lengths)
     assert d.calibration_activity["input"].spikes_per_step == pytest.approx(
@@ -192,7 +191,7 @@ def test_figures_of_unequal_recordings_are_those_of_each_alone(chip):
     assert d.calibration_activity.steps == round(steps / 4)
     (note,) = found(d, "calibration")
     assert "4 samples of 25 to 60 timesteps" in note.message
-    again = Deployment.load(d.save("artifact"))
+    again = Deployment.load(d.save(tmp_path / "artifact"))
     assert str(again.ledger).startswith(f"fidelity on {chip}, 4 samples of 25 to 60 steps")
 
 
