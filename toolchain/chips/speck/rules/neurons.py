@@ -101,8 +101,8 @@ def _bias_fault(node: Neuron) -> str:
     if len(np.unique(node.bias)) == 1:
         return "bias must be 0 on {chip}"
     return (
-        "has biases that differ within a channel, as a shift before zero padding makes them; {chip} "
-        "has one for each channel, in the weights"
+        "has biases that differ within a channel, as a shift before zero padding makes them; "
+        "{chip} has one for each channel, in the weights"
     )
 
 
