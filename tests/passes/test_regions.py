@@ -5,6 +5,8 @@ import pytest
 
 from tests.builders import chain, pool
 from tests.passes.random_regions import random_region
+from toolchain.chips.load import load_chip
+from toolchain.chips.speck.rules.graph import check_graph
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -13,6 +15,7 @@ from toolchain.ir import (
     Edge,
     Flatten,
     Graph,
+    Identity,
     Input,
     Linear,
     Membrane,
@@ -24,7 +27,7 @@ from toolchain.ir import (
     Scale,
     SumPool2d,
 )
-from toolchain.passes import fold_spike_scale, join_convolutions, merge_regions
+from toolchain.passes import drop_identities, fold_spike_scale, join_convolutions, merge_regions
 from toolchain.passes.regions.region import is_plain
 from toolchain.runs.interpret import interpret
 
@@ -205,3 +208,30 @@ def test_delays_and_biases_stay_in_their_timestep(delay):
     merged = merge_regions(graph)
     same(graph, merged)
     assert (str(merged) == str(graph)) == bool(delay), "a late bias is not moved"
+
+
+def test_a_dropout_on_one_branch_of_a_sum_is_merged():
+    nodes = {"input": Input(shape=(2, 8, 8)), "drop": Identity(was="Dropout"), "sum": Add()}
+    nodes |= {"out": iaf(2, 8, 8), "output": Output()}
+    edges = [("input", "drop"), ("drop", "sum"), ("input", "sum"), ("sum", "out")]
+    graph = Graph(nodes, [*edges, ("out", "output")])
+    merged = merge_regions(drop_identities(graph))
+    same(graph, merged)
+    np.testing.assert_array_equal(merged["out.weight"].weight[:, :, 0, 0], 2 * np.eye(2))
+
+
+def test_graded_spikes_that_leave_the_network_keep_their_value():
+    graded = Neuron(shape=(2,), v_threshold=2.0, spike_scale=[0.5, 2.0])
+    more = {"fc": Linear(weight=np.ones((2, 2))), "out": iaf(2)}
+    inside, last = chain((2,), graded=graded, **more), chain((2,), graded=graded)
+    assert fold_spike_scale(last) is last
+    folded = fold_spike_scale(inside)
+    same(inside, merge_regions(folded))
+    assert merge_regions(folded)["fc"].weight.tolist() == [[0.5, 2.0]] * 2
+
+
+def test_neurons_whose_biases_differ_in_a_channel_are_refused_in_words():
+    shift = BatchNorm(mean=[1.0], var=[1.0], gamma=[2.0], beta=[0.0], eps=0.0)
+    graph = chain((1, 4, 4), shift=shift, conv=weight(1, 1, padding=1), lif=iaf(1, 4, 4), dt=1e-3)
+    (finding,) = check_graph(merge_regions(graph), load_chip("speck2f"))
+    assert finding.message.startswith("has biases that differ within a channel")
