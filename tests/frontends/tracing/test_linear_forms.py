@@ -9,6 +9,7 @@ from tests.frontends.tracing.step_layers import Leaky, Net
 from toolchain import nn
 from toolchain.frontends import extract
 
+torch.manual_seed(0)
 NORM = torch_nn.BatchNorm2d(4).double()
 CONV, UP, LINE, DENSE = (
     torch_nn.Conv2d(4, 2, 3, groups=2),
@@ -16,7 +17,7 @@ CONV, UP, LINE, DENSE = (
     torch_nn.Conv1d(4, 2, 3),
     torch_nn.Linear(144, 5),
 )
-FACTORS = torch.rand(4, 1, 1, dtype=torch.float64) + 0.5
+FACTORS = torch.linspace(0.6, 1.4, 4, dtype=torch.float64).view(4, 1, 1)
 for layer in (CONV, UP, LINE, DENSE):
     layer.double()
 
