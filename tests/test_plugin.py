@@ -56,7 +56,7 @@ print("used")
 def run(code, *folders):
     path = os.pathsep.join(map(str, (*folders, ROOT)))
     return subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::toolchain.DeployWarning", "-c", code],
+        [sys.executable, "-W", "error", "-c", code],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,

@@ -4,14 +4,16 @@
 """
 
 import sys
+import warnings
 
 import numpy as np
 
 import toolchain
-from toolchain import Deployment, deploy, list_chips, load
+from toolchain import Deployment, DeployWarning, deploy, list_chips, load
 from toolchain.frontends import nir
 from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
 
+warnings.simplefilter("ignore", DeployWarning)  # that there is no calibration
 counts = np.random.default_rng(0).poisson(0.2, (2, 30, 8))
 saved = Deployment.load(sys.argv[1])
 assert saved.simulate(counts).spikes.any()

@@ -69,9 +69,7 @@ def site_packages(python):
 
 def smoke(python, cwd):
     """Run the smoke test and return the folder that the package was imported from."""
-    out = run(
-        [python, "-W", "error", "-W", "ignore::toolchain.DeployWarning", SMOKE, ARTIFACT], cwd
-    )
+    out = run([python, "-W", "error", SMOKE, ARTIFACT], cwd)
     return Path(out.splitlines()[-1]).parents[1]
 
 
