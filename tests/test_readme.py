@@ -17,12 +17,12 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 QUIET = """
-import runpy, sys, warnings
+import os, runpy, sys, warnings
 import toolchain
 warnings.simplefilter("ignore", toolchain.DeployWarning)
 sys.argv = sys.argv[1:]
 sys.path.insert(0, "examples")
-runpy.run_path(sys.argv[0], run_name="__main__")
+runpy.run_path(os.path.abspath(sys.argv[0]), run_name="__main__")
 """
 """Runs a script without the warnings about its networks, which its table states too."""
 
