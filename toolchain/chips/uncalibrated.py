@@ -159,7 +159,7 @@ def findings_on_guess(
         scales: where its scales come from.
         shape: of the input.
 
-    >>> compared = GuessComparison(agreements={"auto": 0.0}, spikes=100, on_chip={"auto": 0})
+    >>> compared = GuessComparison(agreements={"auto": (0.0,)}, spikes=100, on_chip={"auto": 0})
     >>> for finding in findings_on_guess(compared, "auto", "scales are guessed", (4,)):
     ...     print(finding.severity.value, finding.rule)
     warning no_calibration
