@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -29,12 +29,44 @@ __all__ = [
     "within_caps",
 ]
 
-SET_ON = {"samples": 3, "steps": 48, "seed": 0}
-"""Size of each kind of guessed spikes on which integers are set."""
-JUDGED_ON = {"samples": 12, "steps": 120, "seed": 1}
-"""Size of each kind on which they are judged."""
-MOST = 20_000_000
-"""Neurons times timesteps times samples of a kind on which integers are judged at most."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpikesOfKind:
+    """Guessed spikes of each kind: fewer samples, then fewer steps, for large networks.
+
+    Attributes:
+        samples, steps: most and fewest.
+        work: neurons times timesteps times samples of a kind that is aimed at.
+        seed: of the spikes.
+    """
+
+    samples: tuple[int, int]
+    steps: tuple[int, int]
+    work: int
+    seed: int
+
+    def of(self, graph: Graph, chip: XyloChip) -> Mapping[str, Array]:
+        """Return the spikes (batch, time, *features) of every kind."""
+        room = self.work // max(1, neurons_of(graph))
+        samples = _between(self.samples, room // self.steps[0])
+        return guessed_kinds(
+            graph.shape(graph.input),
+            most=int(chip.limits.input_spikes.value),
+            samples=samples,
+            steps=_between(self.steps, room // samples),
+            seed=self.seed,
+        )
+
+
+def _between(most_and_fewest: tuple[int, int], value: int) -> int:
+    most, fewest = most_and_fewest
+    return min(most, max(fewest, value))
+
+
+SET_ON = SpikesOfKind(samples=(3, 2), steps=(48, 24), work=30_000, seed=0)
+"""Spikes on which integers are set."""
+JUDGED_ON = SpikesOfKind(samples=(12, 3), steps=(120, 60), work=300_000, seed=1)
+"""Spikes on which they are judged."""
 
 
 def choose_on_guess(
@@ -71,21 +103,18 @@ def guessed_evaluator(graph: Graph, chip: XyloChip) -> Evaluator:
 
 def guessed_spikes(graph: Graph, chip: XyloChip) -> Array:
     """Return the spikes (batch, time, *features) of all kinds that integers are set on."""
-    return np.concatenate([*_kinds(graph, chip, **SET_ON).values()])
+    return np.concatenate([*SET_ON.of(graph, chip).values()])
 
 
 def compare_integers(graph: Graph, chip: XyloChip, tried: Mapping[str, Graph]) -> GuessComparison:
     """Compare integers with the float network on guessed spikes."""
-    size = {**JUDGED_ON}
-    room = MOST // (max(1, neurons_of(graph)) * size["steps"])
-    size["samples"] = max(2, min(size["samples"], room))
     lag, capped = max(0, read_layers(graph).lag()), within_caps(graph, chip)
     caps, given = (
         [node.max_spikes for node in each.of(Neuron).values()] for each in (capped, graph)
     )
     floats = [graph] if caps == given else [graph, capped]
     return compare_on_guess(
-        _kinds(graph, chip, **size), floats, tried, partial(_outputs, chip=chip, lag=lag)
+        JUDGED_ON.of(graph, chip), floats, tried, partial(_outputs, chip=chip, lag=lag)
     )
 
 
@@ -94,18 +123,6 @@ def _outputs(integers: Graph, spikes: Array, chip: XyloChip, lag: int) -> Array:
     program = lower(integers, chip)
     flat = spikes.reshape(*spikes.shape[:2], -1)
     return simulate(program, np.pad(flat, ((0, 0), (0, lag), (0, 0)))).spikes[:, lag:]
-
-
-def _kinds(
-    graph: Graph, chip: XyloChip, *, samples: int, steps: int, seed: int
-) -> Mapping[str, Array]:
-    return guessed_kinds(
-        graph.shape(graph.input),
-        most=int(chip.limits.input_spikes.value),
-        samples=samples,
-        steps=steps,
-        seed=seed,
-    )
 
 
 def within_caps(graph: Graph, chip: XyloChip) -> Graph:
