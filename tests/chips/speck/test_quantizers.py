@@ -347,6 +347,13 @@ def test_a_silent_network_is_told_apart_from_a_silent_chip():
     assert rules == ["no_calibration", "silent_outputs"]
 
 
+def test_a_network_that_the_chip_refuses_is_not_judged():
+    wide = one(weight=conv(2, 1, 17, stride=3), shape=(1, 60, 60))
+    for method in contract.QUANTIZERS:
+        assert ("no_calibration", "network") not in quantized(wide, method)[1]
+        assert ("no_calibration", "network") in quantized(one(), method)[1]
+
+
 def test_calibration_in_silence_still_gives_integers():
     done, found = quantized(one(), "auto", np.zeros((1, 10, 1, 4, 4), np.int64))
     assert done["spk"].v_threshold >= 1

@@ -63,7 +63,7 @@ def _between(most_and_fewest: tuple[int, int], value: int) -> int:
     return min(most, max(fewest, value))
 
 
-SET_ON = SpikesOfKind(samples=(3, 2), steps=(48, 24), work=30_000, seed=0)
+SET_ON = SpikesOfKind(samples=(3, 2), steps=(48, 24), work=60_000, seed=0)
 """Spikes on which integers are set."""
 JUDGED_ON = SpikesOfKind(samples=(12, 3), steps=(120, 60), work=300_000, seed=1)
 """Spikes on which they are judged."""
