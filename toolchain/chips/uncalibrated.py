@@ -31,9 +31,11 @@ __all__ = [
 
 DOUBT = 20.0
 """Output spikes of a sample at which it has half of the weight of a sample with very many."""
+RARE = 100.0
+"""Output spikes of a kind, in floats or on the chip, at which it has half of the weight."""
 FEWEST = 30
 """Output spikes of the float network below which a silent chip is not reported as an error."""
-MARGIN = 0.02
+MARGIN = 0.05
 """Agreement by which integers that were set on guessed spikes must exceed data-free ones."""
 WORSE = 0.01
 """Agreement by which they may be below these with one of two references."""
@@ -152,14 +154,15 @@ def compare_on_guess(
 ) -> GuessComparison:
     r"""Simulate the float network and every candidate on spikes of every kind.
 
-    An agreement is the mean over kinds of
+    An agreement is the mean over kinds, one with few output spikes counting less, of
 
     .. math:: \sum_s w_s a_s \big/ \sum_s w_s, \quad
         a_s = 1 - \frac{\sum |n - m|}{\sum \max(n, m)}, \quad
         w_s = \frac{k_s}{k_s + 20}, \quad k_s = \sum \max(n, m)
 
     with n and m the spikes of an output neuron in sample s, so that each rate of a kind counts,
-    and one with few spikes less. Kinds on which nothing spikes are left out.
+    and one with few spikes less. A kind of k spikes has the weight k / (k + 100), with the largest
+    k of all pairs of a reference and a candidate.
 
     Args:
         kinds: counts (batch, time, *features) by kind.
@@ -177,10 +180,11 @@ def compare_on_guess(
     got = {name: counts_of[key] for name, key in keys.items()}
     ends = np.cumsum([0, *map(len, kinds.values())])
     parts = [slice(*pair) for pair in pairwise(ends)]
-    fired = [part for part in parts if any(each[part].any() for each in (*wanted, *got.values()))]
+    evidence = np.array([_evidence(part, wanted, [*got.values()]) for part in parts])
 
     def agreement(counts: Array, other: Array) -> float:
-        return float(np.mean([_agreement(counts[p], other[p]) for p in fired] or [1.0]))
+        each = [_agreement(counts[part], other[part]) for part in parts]
+        return float(evidence @ each / evidence.sum()) if evidence.any() else 1.0
 
     return GuessComparison(
         agreements={
@@ -189,6 +193,12 @@ def compare_on_guess(
         spikes=int(wanted[0].sum()),
         on_chip={name: int(each.sum()) for name, each in got.items()},
     )
+
+
+def _evidence(part: slice, wanted: Sequence[Array], got: Sequence[Array]) -> float:
+    """Return the weight of a kind, 0 to 1, by the output spikes that tell about it."""
+    most = max(float(np.maximum(n[part], m[part]).sum()) for n in wanted for m in got)
+    return most / (most + RARE)
 
 
 def _values(graph: Graph) -> bytes:
@@ -282,4 +292,6 @@ def _measured(compared: GuessComparison, chosen: str) -> str:
     figures = ", ".join(
         f"{100 * values[0]:.1f} % by {name!r}" for name, values in compared.agreements.items()
     )
-    return f"output counts on guessed spikes agree to {figures}"
+    leads = "auto" in compared.agreements and compared.best(["auto", chosen]) != chosen
+    note = f"; 'auto' must lead by more than {100 * MARGIN:.0f} points" if leads else ""
+    return f"output counts on guessed spikes agree to {figures}{note}"

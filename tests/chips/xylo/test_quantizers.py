@@ -340,7 +340,7 @@ def test_calibration_without_a_word_to_say_is_no_fault(x):
 @pytest.mark.parametrize(
     ("method", "x", "scales"),
     [
-        ("auto", None, "scales are set on guessed spikes, up to 15 a timestep and channel"),
+        ("auto", None, "integers of 'channel' are used: scales come from the weights alone"),
         ("channel", np.zeros((0, 20, 4)), "scales come from the weights alone"),
         ("global", np.zeros((3, 0, 4)), "scales come from the weights alone"),
     ],
@@ -350,6 +350,7 @@ def test_without_calibration_every_quantizer_warns_and_says_what_to_give(method,
     assert (finding.rule, finding.severity) == ("no_calibration", Severity.WARNING)
     assert finding.message.startswith(f"{scales}; output counts on guessed spikes agree to ")
     assert "give calibration=, example spikes (batch, time, 4)" in finding.message
+    assert ("'auto' must lead by more than 5 points" in finding.message) == (method == "auto")
 
 
 def unlimited(seed=0, scale=1.0):
@@ -366,6 +367,14 @@ def unlimited(seed=0, scale=1.0):
         ("h", "out", rng.uniform(-0.22, 0.22, (4, 20))),
     ]
     return wired(12, layers, connections)
+
+
+def test_integers_set_on_guessed_spikes_are_used_where_they_clearly_agree_better():
+    finding = quantize(unlimited(), CHIP, None, "auto")[1][-1]
+    assert finding.message.startswith(
+        "scales are set on guessed spikes, up to 15 a timestep and channel; output counts on "
+    )
+    assert "must lead" not in finding.message
 
 
 def many_constants():
