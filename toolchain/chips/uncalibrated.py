@@ -17,6 +17,7 @@ from toolchain.chips.rules.findings import error, warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Conv2d, Graph, Linear
 from toolchain.report import times
+from toolchain.runs.spikes import expected
 
 __all__ = ["GuessComparison", "compare_on_guess", "findings_on_guess", "weights_vanish"]
 
@@ -165,7 +166,7 @@ def findings_on_guess(
     warning no_calibration
     error silent_outputs
     """
-    data = f"(batch, time, {', '.join(map(str, shape))})"
+    data = expected(_without_last_ones(shape))
     found = warning(
         "no_calibration",
         "network",
@@ -181,6 +182,14 @@ def findings_on_guess(
         f"network spike {times(compared.spikes)}",
     )
     return found, silent
+
+
+def _without_last_ones(shape: Shape) -> Shape:
+    """Return a shape as users write it, without axes of length 1 that a chip appends."""
+    sizes = len(shape)
+    while sizes > 1 and shape[sizes - 1] == 1:
+        sizes -= 1
+    return shape[:sizes]
 
 
 def _measured(compared: GuessComparison, chosen: str) -> str:
