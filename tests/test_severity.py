@@ -55,6 +55,8 @@ def test_capped_outputs_and_low_agreement_warn_once_and_everywhere(tmp_path):
     figure = f"counts agree to {100 * count_agreement(wanted, got):.1f} % ("
     assert figure in loud["calibration"].message
     assert {"agreement", "held_out"} <= set(loud)
+    wheres = [line.split("] ")[1].split(":")[0] for line in str(warning.message).splitlines()[1:]]
+    assert wheres == sorted(wheres, key=lambda where: where != "network")
     loaded = Deployment.load(d.save(tmp_path / "saved"))
     texts = [str(warning.message), str(loaded), d.to_html(), str(d.as_dict())]
     texts.append(str(d.estimate(spikes)))
@@ -126,11 +128,39 @@ def test_a_loop_is_followed_until_no_more_neurons_fire():
 
 def test_an_agreement_of_few_spikes_is_not_told():
     graph = one(weight=conv(1, 1, 4))
-    quiet = np.zeros((1, 20, 1, 4, 4), int)
+    quiet = np.zeros((8, 20, 1, 4, 4), int)
     d = deploy(graph, "speck2f", calibration=quiet)
+    held_out = by_rule(d, "info")["held_out"].message
+    assert held_out.endswith("have too few spikes on 2 others to tell the agreement (0)")
     assert "agreement: cannot tell" in by_rule(d)["calibration"].message
     assert not [each for each in d.diagnostics if "100.0 %" in each.message]
     assert repr(d.compare(quiet)).count("cannot tell") == 3
+
+
+def test_each_of_several_outputs_is_judged_on_its_own():
+    lif = {"v_threshold": 1.0, "alpha_mem": 0.5, "alpha_syn": [0.5]}
+    nodes = {
+        "input": Input(shape=(4,)),
+        "w": Linear(weight=np.eye(4)),
+        "h": Neuron(shape=(4,), **lif),
+    }
+    edges = [("input", "w"), ("w", "h")]
+    for name, weight, limit in (("busy", 0.5, 1), ("quiet", -0.5, 1), ("capped", 9.0, None)):
+        neuron = Neuron(shape=(2,), max_spikes=limit, **lif)
+        nodes |= {f"w_{name}": Linear(weight=np.full((2, 4), weight)), name: neuron}
+        nodes[f"output_{name}"] = Output(label=name)
+        edges += [("h", f"w_{name}"), (f"w_{name}", name), (name, f"output_{name}")]
+    graph = Graph(nodes, edges, dt=1e-3)
+    spikes = np.random.default_rng(0).poisson(0.5, (8, 40, 4))
+    with pytest.warns(DeployWarning, match="never drive"):
+        d = deploy(graph, "xylo_a2", calibration=spikes)
+    found = {f.where: f.message for f in d.diagnostics if f.rule == "calibration"}
+    wanted, got = d.reference(spikes).outputs, d.simulate(spikes).outputs
+    for name in ("busy", "capped"):
+        agreement = count_agreement(wanted[name][:, :-1], got[name][:, 1:])
+        assert (name in found) == (agreement < 0.9)
+        assert name not in found or f"agree to {100 * agreement:.1f} % (" in found[name]
+    assert {"network", "quiet", "capped"} <= set(found)
 
 
 def test_the_interval_holds_the_true_agreement():

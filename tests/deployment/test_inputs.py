@@ -220,6 +220,8 @@ def test_other_verbs_refuse_unequal_recordings_with_a_remedy():
             verb([X[0], X[1, :7]])
     assert d.simulate(X[0][None]).spikes.shape == (1, 60, 3)
     np.testing.assert_array_equal(d.simulate(iter(X)).spikes, d.simulate(X).spikes)
+    for verb in (d.compare, d.estimate):
+        assert str(verb(iter(X))) == str(verb(X))
 
 
 def test_a_generator_of_events_is_read_within_the_bound(monkeypatch):

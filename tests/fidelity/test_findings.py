@@ -75,6 +75,13 @@ def test_a_time_constant_that_the_chip_holds_is_not_mentioned():
     assert [d.rule for d in reported(graph, shifted(graph, 2))] == ["rounding"]
 
 
+def test_a_change_below_one_percent_is_no_warning_and_needs_no_compensation():
+    graph = dense([[0.5, 1.0]], alpha_mem=0.8749, dt=1e-3)
+    after = quantize(fold_gain(shifted(graph, 3, gain=np.array(1.5))), bits=BITS, per="neuron")
+    found = {d.rule: d.severity.value for d in reported(graph, after)}
+    assert found == {"time_constants": "info", "rounding": "info"}
+
+
 def test_rounding_says_how_far_weights_move_and_what_is_left_of_the_threshold():
     graph = dense([[127.0, 0.5]], v_threshold=100.0, dt=1e-3)
     after = quantize(graph, bits=BITS, per="neuron")

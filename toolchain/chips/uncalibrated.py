@@ -13,12 +13,13 @@ from typing import TypeGuard
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, Shape
 from toolchain.chips.rules.findings import error, warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Conv2d, Graph, Linear
 from toolchain.report import times
 from toolchain.runs.bounded import outputs_in_batches
+from toolchain.runs.spikes import expected
 
 __all__ = [
     "GuessChoice",
@@ -261,8 +262,7 @@ def findings_on_guess(choice: GuessChoice, scales: str) -> tuple[Diagnostic, ...
     error silent_outputs
     """
     compared, chosen = choice.compared, choice.shown
-    shape = choice.graph.shape(choice.graph.input)
-    data = f"(batch, time, {', '.join(map(str, shape))})"
+    data = expected(_without_last_ones(choice.graph.shape(choice.graph.input)))
     found = warning(
         "no_calibration",
         "network",
@@ -278,6 +278,14 @@ def findings_on_guess(choice: GuessChoice, scales: str) -> tuple[Diagnostic, ...
         f"network spike {times(compared.spikes)}",
     )
     return found, silent
+
+
+def _without_last_ones(shape: Shape) -> Shape:
+    """Return a shape as users write it, without axes of length 1 that a chip appends."""
+    sizes = len(shape)
+    while sizes > 1 and shape[sizes - 1] == 1:
+        sizes -= 1
+    return shape[:sizes]
 
 
 def _measured(compared: GuessComparison, chosen: str) -> str:

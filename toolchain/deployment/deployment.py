@@ -178,7 +178,7 @@ class Deployment(Described, Parts):
         """
         chosen = merge_options(self.family, options, {"permutations": permutations})
         counts = some_steps(self._counts(spikes, self.graph), "spikes")
-        given = self._for_chip(spikes)
+        given = self._for_chip(spikes if are_events(spikes) else counts)
         runs = {
             "reference": self.reference(counts, record=True),
             "quantized": self.reference_quantized(counts, record=True),
@@ -209,6 +209,10 @@ class Deployment(Described, Parts):
             one_by_one=partial(chip, timing="event") if self._takes_events else None,
             lags=self.family.lags(self.quantized),
         )
+
+    def _spikes_at(self, output: str) -> bool:
+        """Return whether an output is read as spikes, not as a state."""
+        return not isinstance(self.quantized[output], MembraneReadout)
 
     def _readout_unit(self) -> Array:
         """Return the value of one integer of each output neuron in the trained network's unit."""
@@ -267,7 +271,8 @@ class Deployment(Described, Parts):
         counted = self._activity_of(spikes, rates, steps, recording, activity)
         chip = None if overlay is None else load_chip(self.chip.name, overlay=overlay)
         estimate = self.on_chip.cost(counted, clock_hz, modes or {}, chip)
-        found = of_activity(counted, self.quantized.outputs, self.diagnostics)
+        spiking = [name for name in self.quantized.outputs if self._spikes_at(name)]
+        found = of_activity(counted, spiking, self.diagnostics)
         return replace(estimate, warnings=() if rates is not None else found)
 
     def _activity_of(
@@ -284,8 +289,8 @@ class Deployment(Described, Parts):
         if len(given) > 1:
             raise ValueError("give only one of spikes, rates, recording and activity")
         if spikes is not None:
-            some_steps(self._counts(spikes, self.graph), "spikes")
-            return self.on_chip.activity(self._for_chip(spikes))
+            counts = some_steps(self._counts(spikes, self.graph), "spikes")
+            return self.on_chip.activity(self._for_chip(spikes if are_events(spikes) else counts))
         if rates is not None:
             if steps is None:
                 raise ValueError("rates need steps, the timesteps of one inference")

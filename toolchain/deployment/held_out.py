@@ -60,12 +60,18 @@ def held_out(
     agreement = agreement_of(*aligned(reference.spikes, chip.spikes, deployment.lag_of_neurons))
     low = agreement.interval is not None and agreement.value < LEAST_AGREEMENT
     what = "samples" if len(parts) == len(counts) else "parts"
+    others = f"on {count(int(left.sum()))} others"
+    result = (
+        f"agree to {agreement} {others}"
+        if agreement.interval is not None
+        else f"have too few spikes {others} to tell the agreement ({count(agreement.spikes)})"
+    )
     yield Diagnostic(
         rule="held_out",
         severity=Severity.WARNING if low else Severity.INFO,
         where="network",
         message=f"integers found on {count(len(used))} of {count(len(parts))} calibration {what} "
-        f"agree to {agreement} on {count(int(left.sum()))} others",
+        + result,
     )
 
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from toolchain.diagnostics import DeployWarning, Diagnostic, Severity
+from toolchain.fidelity.on_data import CHANGES
 from toolchain.report import plural, visible
 from toolchain.runs import Activity
 
@@ -15,7 +16,8 @@ __all__ = ["apply_options", "of_activity", "warn_of"]
 COUNTS = ("silent_layer", "silent_outputs", "spike_caps", "saturation", "zero_weights", "no_path")
 """Rules of warnings that bear on the number of spikes."""
 MOST = 12
-"""Largest number of findings in one warning; the deployment holds all of them."""
+"""Largest number of findings in one warning; the deployment holds all of them. Those that say what
+the network does on the chip come first."""
 
 NAMES = ("toolchain.DeployWarning", "toolchain.diagnostics.DeployWarning")
 """Names of the category in ``python -W``."""
@@ -80,8 +82,13 @@ def of_activity(
 
 
 def _lines(findings: Iterable[Diagnostic]) -> Iterator[str]:
-    """Yield one line for each warning; hints are not tried for it."""
-    for finding in findings:
-        if finding.severity is Severity.WARNING:
-            text = f"[{finding.rule}] {finding.where}: {finding.message}"
-            yield visible(text, one_line=True)
+    """Yield one line for each warning, what was measured first; hints are not tried for it."""
+    warned = (finding for finding in findings if finding.severity is Severity.WARNING)
+    for finding in sorted(warned, key=_importance):
+        text = f"[{finding.rule}] {finding.where}: {finding.message}"
+        yield visible(text, one_line=True)
+
+
+def _importance(finding: Diagnostic) -> int:
+    """Order the whole network before its layers, and these before changes of parameters."""
+    return 2 if finding.rule in CHANGES else int(finding.where != "network")

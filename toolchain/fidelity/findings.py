@@ -12,6 +12,8 @@ from toolchain.report import count, percent, shown
 __all__ = ["diagnostics_of"]
 
 TIME_CONSTANTS = ("tau_mem", "tau_syn")
+NEGLIGIBLE = 0.01
+"""Smallest relative change of a time constant that is a warning."""
 
 
 def diagnostics_of(changes: Changes) -> tuple[Diagnostic, ...]:
@@ -27,13 +29,13 @@ def diagnostics_of(changes: Changes) -> tuple[Diagnostic, ...]:
 
 
 def _time_constants(changes: Changes) -> Iterator[Diagnostic]:
-    """Warn of each time constant that the chip cannot represent."""
+    """Report each time constant that the chip cannot represent, with a warning if it moves far."""
     for layer, change in _of(changes, *TIME_CONSTANTS):
         unit, most = change.unit, " at most" if change.span else ""
         size = "" if change.error is None else f" ({100 * change.error:+.1f} %{most})"
         yield Diagnostic(
             rule="time_constants",
-            severity=Severity.WARNING,
+            severity=Severity.INFO if _negligible(change) else Severity.WARNING,
             where=layer,
             message=f"{change.what} {shown(change.before)} {unit} becomes "
             f"{shown(change.after)} {unit}{size}{change.note and f': {change.note}'}",
@@ -42,7 +44,8 @@ def _time_constants(changes: Changes) -> Iterator[Diagnostic]:
 
 def _drives(changes: Changes) -> Iterator[Diagnostic]:
     """Warn of weights that were scaled against thresholds to compensate for new decays."""
-    decays = {layer for layer, _ in _of(changes, *TIME_CONSTANTS)}
+    taus = _of(changes, *TIME_CONSTANTS)
+    decays = {layer for layer, change in taus if not _negligible(change)}
     for layer, change in _of(changes, "v_threshold"):
         if layer not in decays or change.span is None:
             continue
@@ -56,6 +59,10 @@ def _drives(changes: Changes) -> Iterator[Diagnostic]:
             message=f"weights become {span} times as large relative to the thresholds, which "
             "compensates for the time constants",
         )
+
+
+def _negligible(change: Change) -> bool:
+    return change.error is not None and abs(change.error) < NEGLIGIBLE
 
 
 def _weights(changes: Changes) -> Iterator[Diagnostic]:

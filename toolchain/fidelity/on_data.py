@@ -16,12 +16,14 @@ from toolchain.arrays import Array
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.fidelity.effects import Trace
 from toolchain.ir import Graph, Neuron
-from toolchain.report import count, percent, plural, times
+from toolchain.report import count, plural, times
 from toolchain.runs.agreement import LEAST_AGREEMENT, UNTOLD, Agreement, agreement_of
+from toolchain.runs.outputs import outputs_by_name
 from toolchain.runs.recording import Recording, aligned
 from toolchain.runs.states import compare_states
 
 __all__ = [
+    "CHANGES",
     "MOST_SATURATED",
     "agreement_severity",
     "graded",
@@ -29,8 +31,8 @@ __all__ = [
     "on_calibration",
 ]
 
-BY_EFFECT = ("agreement", "time_constants", "drives")
-"""Rules of findings that are as severe as what was measured."""
+CHANGES = ("time_constants", "drives")
+"""Rules of changes of single parameters, at most as severe as what was measured."""
 MEASURED = "calibration"
 """Rule of the finding on the agreement of the outputs."""
 MOST_SATURATED = 1e-3
@@ -68,8 +70,9 @@ def on_calibration(
         *_capped(floats, trace, outputs),
         *_saturated(quantized, trace),
     )
-    silent = _silent_neurons(trace, lag) if outputs else ()
-    return (*findings, *silent, measured(trace.reference, trace.chip, lag))
+    if outputs:
+        findings += (*_silent_neurons(trace, lag), *_disagreeing(quantized, trace, lag))
+    return (*findings, measured(trace.reference, trace.chip, lag))
 
 
 def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnostic:
@@ -101,23 +104,12 @@ def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnos
             message=f"output states on the calibration spikes: {states}; {count(clamped)} other "
             "states saturated",
         )
-    trained, on_chip = round(float(wanted.sum())), round(float(got.sum()))
-    if agreement.spikes:
-        message = (
-            f"on the calibration spikes the outputs spike {times(trained)} as trained and "
-            f"{times(on_chip)} on the chip; {_agreeing(agreement)}"
-        )
-    else:
-        message = (
-            "the calibration spikes never drive the outputs, neither as trained nor on the chip: "
-            f"agreement: {UNTOLD}"
-        )
     saturated = f"; {count(clamped)} states saturated" if clamped else ""
     return Diagnostic(
         rule=MEASURED,
         severity=agreement_severity(agreement),
         where="network",
-        message=message + saturated,
+        message=_on_calibration(wanted, got, agreement) + saturated,
     )
 
 
@@ -125,8 +117,8 @@ def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return the findings, those whose effect was measured together with its severity.
 
     A quantizer's figure (``agreement``) is left out if the outputs spike too rarely to tell it.
-    Changes of single parameters (``time_constants``, ``drives``) are warnings unless the outputs
-    agree in spite of them.
+    Changes of single parameters (``time_constants``, ``drives``) that are warnings remain so unless
+    the outputs agree in spite of them.
 
     >>> info = dict(where="network", message="agree to 47 %", severity=Severity.INFO)
     >>> low = dict(where="network", message="agree to 45 %", severity=Severity.WARNING)
@@ -135,14 +127,31 @@ def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     ['warning', 'warning']
     """
     findings = tuple(findings)
-    measured = {finding.rule: finding for finding in findings}.get(MEASURED)
+    of_all = (each for each in findings if (each.rule, each.where) == (MEASURED, "network"))
+    measured = next(of_all, None)
     if measured is None:
         return findings
     untold = UNTOLD in measured.message
     return tuple(
-        replace(finding, severity=measured.severity) if finding.rule in BY_EFFECT else finding
+        replace(finding, severity=measured.severity)
+        if finding.rule == "agreement"
+        or (finding.rule in CHANGES and finding.severity is Severity.WARNING)
+        else finding
         for finding in findings
         if finding.rule != "agreement" or not untold
+    )
+
+
+def _on_calibration(wanted: Array, got: Array, agreement: Agreement) -> str:
+    trained, on_chip = round(float(wanted.sum())), round(float(got.sum()))
+    if not agreement.spikes:
+        return (
+            "the calibration spikes never drive the outputs, neither as trained nor on the chip: "
+            f"agreement: {UNTOLD}"
+        )
+    return (
+        f"on the calibration spikes the outputs spike {times(trained)} as trained and "
+        f"{times(on_chip)} on the chip; {_agreeing(agreement)}"
     )
 
 
@@ -192,6 +201,27 @@ def _silent_neurons(trace: Trace, lag: int | Array) -> Iterator[Diagnostic]:
         )
 
 
+def _disagreeing(quantized: Graph, trace: Trace, lag: int | Array) -> Iterator[Diagnostic]:
+    """Report each of several outputs that agrees too little, or spikes too rarely to tell it.
+
+    Their common agreement is that of the one that spikes most.
+    """
+    pair = aligned(trace.reference.spikes, trace.chip.spikes, lag)
+    wanted, got = (outputs_by_name(quantized, spikes) for spikes in pair)
+    if len(wanted) == 1:
+        return
+    for name, output in quantized.output_names.items():
+        agreement = agreement_of(wanted[name], got[name])
+        if agreement_severity(agreement) is Severity.WARNING:
+            (edge,) = quantized.pre(output)
+            yield Diagnostic(
+                rule=MEASURED,
+                severity=Severity.WARNING,
+                where=edge.pre,
+                message=_on_calibration(wanted[name], got[name], agreement),
+            )
+
+
 def _capped(floats: Graph, trace: Trace, outputs: list[str]) -> Iterator[Diagnostic]:
     """Report layers whose spikes in one timestep are limited, unless they are as trained too."""
     for name, effect in trace.effects.items():
@@ -223,8 +253,8 @@ def _saturated(quantized: Graph, trace: Trace) -> Iterator[Diagnostic]:
                 rule="saturation",
                 severity=Severity.WARNING,
                 where=name,
-                message=f"states saturate {times(clamped)} on the calibration spikes, in "
-                f"{percent(clamped / updates)} of the neurons and timesteps",
+                message=f"states saturate {times(clamped)} on the calibration spikes, "
+                f"{clamped / updates:.2g} times a neuron and timestep",
                 need=clamped,
                 limit=int(MOST_SATURATED * updates),
             )

@@ -118,11 +118,25 @@ def test_a_bias_of_127_steps_costs_common_nothing_and_a_larger_one_does():
 
 def test_auto_gives_a_bias_sixteen_bits():
     done, found = quantized(layer_of(weights(0.25, -0.5, bias=[-2.0])))
-    assert done["conv"].weight.ravel().tolist() == [61, -122]
-    assert done["conv"].bias == -488
+    assert done["conv"].weight.ravel().tolist() == [63, -126]
+    assert done["conv"].bias == -504
     assert found["levels", "conv"].message == (
-        "weights limit its scale to 244: weights use 122 of 127 levels"
+        "weights limit its scale to 252: weights use 126 of 127 levels"
     )
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.375, 0.1])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_auto_takes_numbers_exactly_where_one_scale_makes_them_integers(unit, calibrated):
+    rng = np.random.default_rng(0)
+    whole_weights = rng.integers(-40, 41, (3, 2, 3, 3))
+    neuron = {"v_threshold": unit * 57, "v_min": -unit * 30}
+    layer = one(neuron, Conv2d(weight=unit * whole_weights), shape=(2, 4, 4))
+    done, _ = quantized(layer, "auto", counts((2, 20, 2, 4, 4)) if calibrated else None)
+    factor = 127 // np.abs(whole_weights).max()
+    np.testing.assert_array_equal(done["conv"].weight, factor * whole_weights)
+    assert int(done["spk"].v_threshold) == factor * 57
+    assert int(done["spk"].v_min) == -factor * 30
 
 
 @pytest.mark.parametrize(("bias", "word"), [(32767 / 127.49, "weights"), (259.0, "bias")])
@@ -135,9 +149,9 @@ def test_auto_keeps_a_bias_within_sixteen_bits(bias, word):
 @pytest.mark.parametrize("floor", [None, -1.0, -1000.0])
 def test_no_floor_limits_the_scale_of_auto(floor):
     done, _ = quantized(layer_of(weights(0.25, -0.5), {"v_min": floor}))
-    assert done["conv"].weight.ravel().tolist() == [61, -122]
-    assert done["spk"].v_threshold == 244
-    wanted = {None: None, -1.0: -244, -1000.0: -32768}[floor]
+    assert done["conv"].weight.ravel().tolist() == [63, -126]
+    assert done["spk"].v_threshold == 252
+    wanted = {None: None, -1.0: -252, -1000.0: -32768}[floor]
     assert done["spk"].v_min == wanted
 
 

@@ -214,6 +214,7 @@ def test_a_saved_deployment_reads_the_same_states(tmp_path):
         np.testing.assert_array_equal(one, other)
     assert str(again.compare(UNSEEN)) == str(d.compare(UNSEEN))
     assert str(again.estimate(UNSEEN)) == str(d.estimate(UNSEEN))
+    assert not d.estimate(UNSEEN).warnings  # a state never spikes
 
 
 def test_a_program_of_an_earlier_version_reads_spikes():

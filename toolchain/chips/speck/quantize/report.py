@@ -78,12 +78,13 @@ def agreements(outcome: Outcome) -> Diagnostic:
     if outcome.fell_back:
         message = (
             "auto uses the scales of common: output counts on the calibration spikes agree to "
-            f"{_percent(outcome.agreement)}, more than with its own"
+            f"{_percent(outcome.agreement)} with those before rounding, more than with its own"
         )
     else:
         message = (
-            f"output counts on the calibration spikes agree to {_percent(outcome.agreement)}, "
-            f"with common to {_percent(outcome.common_agreement)}"
+            "output counts on the calibration spikes agree to "
+            f"{_percent(outcome.agreement)} with those before rounding, with common to "
+            f"{_percent(outcome.common_agreement)}"
         )
     return info("agreement", "network", message)
 
