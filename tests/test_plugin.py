@@ -36,7 +36,7 @@ assert d.ledger.provenance["chip_file"].startswith("of toy-plugin 0.1")
 with tempfile.TemporaryDirectory() as folder:
     again = Deployment.load(d.save(folder + "/saved"))
 assert (again.simulate(spikes).spikes == d.simulate(spikes).spikes).all()
-rows = {row.chip: row for row in compare_chips(dense(6, 9, 4), spikes=spikes).rows}
+rows = {row.chip: row for row in compare_chips(dense(6, 9, 4), calibration=spikes).rows}
 assert rows["toy_chip"].fits and rows["toy_chip"].power.nominal > 100, rows["toy_chip"]
 assert len(rows) == 10
 from toy_plugin.modules import Doubler, Halver

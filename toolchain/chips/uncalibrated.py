@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeGuard
 
 import numpy as np
 
@@ -17,9 +18,17 @@ from toolchain.chips.rules.findings import error, warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Conv2d, Graph, Linear
 from toolchain.report import times
+from toolchain.runs.bounded import outputs_in_batches
 from toolchain.runs.spikes import expected
 
-__all__ = ["GuessComparison", "compare_on_guess", "findings_on_guess", "weights_vanish"]
+__all__ = [
+    "GuessChoice",
+    "GuessComparison",
+    "compare_on_guess",
+    "findings_on_guess",
+    "has_spikes",
+    "weights_vanish",
+]
 
 DOUBT = 20.0
 """Output spikes of a sample at which it has half of the weight of a sample with very many."""
@@ -76,10 +85,71 @@ class GuessComparison:
         return own if leads.mean() > MARGIN and leads.min() > -WORSE else rival
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GuessChoice:
+    """The integers that agree best with the float network on guessed spikes.
+
+    Attributes:
+        name: the candidate whose integers are used.
+        shown: its name in findings: ``auto`` for any of the quantizer's own.
+        own: the best of the quantizer's own; ``name`` if that is one of them.
+        graph: the integers.
+        compared: the quantizer's best as ``auto``, and every rival.
+    """
+
+    name: str
+    shown: str
+    own: str
+    graph: Graph
+    compared: GuessComparison
+
+    @classmethod
+    def among(
+        cls,
+        candidates: Mapping[str, Graph],
+        compared: GuessComparison,
+        *,
+        floats: Graph,
+        own: Collection[str],
+        fitted: Collection[str],
+    ) -> GuessChoice:
+        """Choose; integers that lose every weight of a layer are taken only if all do.
+
+        Args:
+            candidates: integers by name.
+            compared: their comparison.
+            floats: the float network.
+            own: names of the quantizer's own candidates; others are its rivals.
+            fitted: names of those that are set on guessed spikes, or otherwise riskier than
+                scales of the weights alone.
+        """
+        alive = [n for n, graph in candidates.items() if not weights_vanish(floats, graph)]
+        usable = alive or [*candidates]
+        data_free = [name for name in usable if name not in fitted]
+        chosen = compared.choose(data_free, [name for name in usable if name in fitted])
+        best = compared.best(own) if own and chosen not in own else chosen
+        names = {name: name for name in candidates if name not in own}
+        if own:
+            names[best] = "auto"
+        return cls(
+            name=chosen,
+            shown=names[chosen],
+            own=best,
+            graph=candidates[chosen],
+            compared=compared.renamed(names),
+        )
+
+
+def has_spikes(calibration: Array | None) -> TypeGuard[Array]:
+    """Return whether there is calibration, with at least one timestep of one sample."""
+    return calibration is not None and calibration.size > 0
+
+
 def compare_on_guess(
     kinds: Mapping[str, Array],
-    references: Sequence[Callable[[Array], Array]],
-    candidates: Mapping[str, Callable[[Array], Array]],
+    references: Sequence[Graph],
+    candidates: Mapping[str, Graph],
+    run: Callable[[Graph, Array], Array],
 ) -> GuessComparison:
     r"""Simulate the float network and every candidate on spikes of every kind.
 
@@ -94,13 +164,18 @@ def compare_on_guess(
 
     Args:
         kinds: counts (batch, time, *features) by kind.
-        references: spikes to output spikes (batch, time, *features) of the float network: as
-            trained, and within the limits of the chip where these differ.
-        candidates: the same for each candidate, the lag of the chip undone.
+        references: the float network: as trained, and within the limits of the chip where these
+            differ.
+        candidates: integers by name; equal ones are simulated once.
+        run: returns the output spikes (batch, time, *features) of integers on spikes, the lag of
+            the chip undone.
     """
     spikes = np.concatenate([*kinds.values()])
-    wanted = [_counts(run(spikes)) for run in references]
-    got = {name: _counts(run(spikes)) for name, run in candidates.items()}
+    wanted = [_counts(outputs_in_batches(graph, spikes)) for graph in references]
+    keys = {name: _values(graph) for name, graph in candidates.items()}
+    different = {keys[name]: graph for name, graph in candidates.items()}
+    counts_of = {key: _counts(run(graph, spikes)) for key, graph in different.items()}
+    got = {name: counts_of[key] for name, key in keys.items()}
     ends = np.cumsum([0, *map(len, kinds.values())])
     parts = [slice(*pair) for pair in pairwise(ends)]
     fired = [part for part in parts if any(each[part].any() for each in (*wanted, *got.values()))]
@@ -114,6 +189,15 @@ def compare_on_guess(
         },
         spikes=int(wanted[0].sum()),
         on_chip={name: int(each.sum()) for name, each in got.items()},
+    )
+
+
+def _values(graph: Graph) -> bytes:
+    """Return all parameters, equal for graphs of equal integers on the same network."""
+    return b"".join(
+        value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+        for node in graph.nodes.values()
+        for value in node.parameters().values()
     )
 
 
@@ -149,24 +233,26 @@ def _weights(graph: Graph) -> dict[str, Array]:
     return dense | {name: node.weight for name, node in graph.of(Conv2d).items()}
 
 
-def findings_on_guess(
-    compared: GuessComparison, chosen: str, scales: str, shape: Shape
-) -> tuple[Diagnostic, ...]:
+def findings_on_guess(choice: GuessChoice, scales: str) -> tuple[Diagnostic, ...]:
     """Return the warning that no calibration was given, and an error if the chip is silent.
 
     Args:
-        compared: the comparison.
-        chosen: the candidate whose integers are used.
-        scales: where its scales come from.
-        shape: of the input.
+        choice: the integers that are used.
+        scales: where their scales come from.
 
-    >>> compared = GuessComparison(agreements={"auto": 0.0}, spikes=100, on_chip={"auto": 0})
-    >>> for finding in findings_on_guess(compared, "auto", "scales are guessed", (4,)):
+    >>> from toolchain.ir import Input, Output
+    >>> graph = Graph.chain({"input": Input(shape=(4,)), "output": Output()})
+    >>> compared = GuessComparison(agreements={"auto": (0.0,)}, spikes=100, on_chip={"auto": 0})
+    >>> choice = GuessChoice.among(
+    ...     {"auto": graph}, compared, floats=graph, own=["auto"], fitted=[]
+    ... )
+    >>> for finding in findings_on_guess(choice, "scales are guessed"):
     ...     print(finding.severity.value, finding.rule)
     warning no_calibration
     error silent_outputs
     """
-    data = expected(_without_last_ones(shape))
+    compared, chosen = choice.compared, choice.shown
+    data = expected(_without_last_ones(choice.graph.shape(choice.graph.input)))
     found = warning(
         "no_calibration",
         "network",

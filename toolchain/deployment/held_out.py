@@ -20,6 +20,7 @@ from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Neuron
 from toolchain.report import count
 from toolchain.runs.agreement import LEAST_AGREEMENT, agreement_of
+from toolchain.runs.bounded import neurons_of
 from toolchain.runs.recording import aligned
 
 __all__ = ["held_out"]
@@ -89,8 +90,7 @@ def _divided(counts: Array) -> Array | None:
 
 def _bounded(graph: Graph, parts: Array) -> Array:
     """Return as many of the samples as ``WORK`` allows, spread over all of them; at least 3."""
-    neurons = sum(int(np.prod(node.shape)) for node in graph.of(Neuron).values())
-    most = max(3, WORK // max(1, neurons * parts.shape[1]))
+    most = max(3, WORK // max(1, neurons_of(graph) * parts.shape[1]))
     if len(parts) <= most:
         return parts
     return np.asarray(parts[np.linspace(0, len(parts) - 1, most).astype(int)])

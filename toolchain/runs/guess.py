@@ -6,6 +6,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.ir import Graph
+from toolchain.runs.bounded import values_of
 from toolchain.runs.guessed_kinds import guessed_kinds
 
 __all__ = ["guessed_spikes"]
@@ -30,9 +31,8 @@ def guessed_spikes(graph: Graph) -> Array:
     >>> guessed_spikes(graph).shape
     (8, 100, 3)
     """
-    units = sum(int(np.prod(graph.shape(name))) for name in graph.nodes)
     fewest, most = STEPS
-    steps = max(fewest, min(most, WORK // max(1, units * 4 * SAMPLES)))
+    steps = max(fewest, min(most, WORK // max(1, values_of(graph) * 4 * SAMPLES)))
     shape = graph.shape(graph.input)
     kinds = guessed_kinds(shape, most=MOST, samples=SAMPLES, steps=steps, seed=0)
     return np.concatenate([*kinds.values()])

@@ -46,7 +46,7 @@ def guessed_kinds(
 
     >>> spikes = guessed_kinds((3,), most=15, samples=2, steps=100, seed=0)
     >>> {kind: counts.mean(axis=(1, 2)).round(1).tolist() for kind, counts in spikes.items()}
-    {'steady': [0.0, 0.4], 'busy': [0.7, 6.0], 'bursts': [0.0, 1.1], 'uneven': [0.0, 0.3]}
+    {'steady': [0.0, 0.4], 'busy': [0.7, 5.9], 'bursts': [0.0, 1.1], 'uneven': [0.0, 0.4]}
     """
     rng = np.random.default_rng(seed)
     channels = int(np.prod(shape))

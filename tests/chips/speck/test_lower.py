@@ -1,6 +1,7 @@
 """The program of a network: a core a layer, and the same spikes."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -185,8 +186,10 @@ def test_a_network_too_large_for_the_chip_still_gives_a_program():
 SEEDS = range(150)
 
 
-def quantized_as_deployed(graph):
-    """Through the steps of ``deploy``: (shaped, quantized)."""
+@cache
+def quantized_as_deployed(seed):
+    """Take a branched network through the steps of ``deploy``: (shaped, quantized)."""
+    graph = branched(seed)
     for step in (drop_identities, fuse_batch_norm, fold_average_pool, fold_gain, contract.shape):
         graph = step(graph)
     return graph, contract.quantize(graph, CHIP, None)[0]
@@ -194,7 +197,7 @@ def quantized_as_deployed(graph):
 
 @each("seed", SEEDS)
 def test_branched_networks_spike_as_their_quantized_graph(seed):
-    shaped, quantized = quantized_as_deployed(branched(seed))
+    shaped, quantized = quantized_as_deployed(seed)
     errors = [f for f in check_graph(shaped, CHIP) if f.severity is Severity.ERROR]
     assert errors == []
     program = lower(quantized, CHIP)
@@ -227,7 +230,7 @@ def traits(program):
 
 
 def test_the_branched_networks_have_everything():
-    programs = [lower(quantized_as_deployed(branched(seed))[1], CHIP) for seed in SEEDS]
+    programs = [lower(quantized_as_deployed(seed)[1], CHIP) for seed in SEEDS]
     seen = {}
     for program in programs:
         for trait, there in traits(program):

@@ -11,7 +11,7 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.speck.quantize import candidates as tries
 from toolchain.chips.speck.quantize import joint, measure
 from toolchain.chips.speck.quantize.auto import NetworkTrial, ScoredIntegers, auto, choose_outcome
-from toolchain.chips.speck.quantize.guess import compare_integers, from_weights
+from toolchain.chips.speck.quantize.guess import choose_on_guess, from_weights
 from toolchain.chips.speck.quantize.layer import SpeckWords, apply_integers, integers, read_layers
 from toolchain.chips.speck.quantize.report import agreements
 from toolchain.chips.uncalibrated import findings_on_guess
@@ -355,11 +355,17 @@ def test_a_silent_network_is_told_apart_from_a_silent_chip():
     # one weight takes the word of all others, so that those round to 0
     dead = one(weight=weights(1.0), shape=(1, 2, 2))
     dead = dead.replace({"conv": weights(1e-9), "spk": iaf((1, 2, 2), v_threshold=1e3)})
-    lost = {"auto": from_weights(read_layers(dead), CHIP, "auto")}
+    lost = {"common": from_weights(read_layers(dead), CHIP, "auto")}
     live = one(weight=weights(1.0), shape=(1, 2, 2))
-    compared = compare_integers(live, CHIP, lost)
-    rules = [f.rule for f in findings_on_guess(compared, "auto", "scales", (1, 2, 2))]
+    rules = [f.rule for f in findings_on_guess(choose_on_guess(live, CHIP, lost), "scales")]
     assert rules == ["no_calibration", "silent_outputs"]
+
+
+def test_a_network_that_the_chip_refuses_is_not_judged():
+    wide = one(weight=conv(2, 1, 17, stride=3), shape=(1, 60, 60))
+    for method in contract.QUANTIZERS:
+        assert ("no_calibration", "network") not in quantized(wide, method)[1]
+        assert ("no_calibration", "network") in quantized(one(), method)[1]
 
 
 def test_calibration_in_silence_still_gives_integers():

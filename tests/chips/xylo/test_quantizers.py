@@ -21,8 +21,7 @@ from toolchain.chips.xylo.quantize import QUANTIZERS, measure, quantize
 from toolchain.chips.xylo.quantize.decays import choose_decays, response
 from toolchain.chips.xylo.quantize.evaluator import MOST, Evaluator
 from toolchain.chips.xylo.quantize.guess import (
-    compare_integers,
-    search_on_guess,
+    choose_on_guess,
     within_caps,
 )
 from toolchain.chips.xylo.quantize.plan import XyloWords
@@ -404,9 +403,9 @@ def test_integers_that_lose_every_weight_of_a_layer_are_taken_last_and_a_dead_ch
     lost = quantized(graph, "channel")
     weight = lost["input_l0"]
     lost = lost.replace({"input_l0": replace(weight, weight=0 * weight.weight)})
-    assert search_on_guess(graph, CHIP, {"channel": lost}).chosen == "auto"
-    compared = compare_integers(graph, CHIP, {"channel": lost})
-    rules = [f.rule for f in findings_on_guess(compared, "channel", "scales", (4,))]
+    assert choose_on_guess(graph, CHIP, {"channel": lost}, "auto")[0].shown == "auto"
+    alone, _ = choose_on_guess(graph, CHIP, {"channel": lost}, "channel")
+    rules = [f.rule for f in findings_on_guess(alone, "scales")]
     assert rules == ["no_calibration", "silent_outputs"]
 
 

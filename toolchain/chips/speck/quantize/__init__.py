@@ -11,13 +11,20 @@ its numbers can be multiplied by one factor.
 from __future__ import annotations
 
 from toolchain.arrays import Array
+from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.quantize.auto import auto
-from toolchain.chips.speck.quantize.guess import choose_on_guess, compare_integers, from_weights
+from toolchain.chips.speck.quantize.guess import (
+    choose_on_guess,
+    clipped_at,
+    from_weights,
+    integers_to_try,
+)
 from toolchain.chips.speck.quantize.layer import apply_integers, read_layers
-from toolchain.chips.speck.quantize.report import agreements, scale_limits
+from toolchain.chips.speck.quantize.report import agreements, scale_limits, weight_scales
 from toolchain.chips.speck.rules.graph import computes
+from toolchain.chips.speck.rules.program import takes
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.uncalibrated import findings_on_guess
+from toolchain.chips.uncalibrated import findings_on_guess, has_spikes
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 
@@ -35,7 +42,8 @@ def quantize(
         graph: float network in the chip's layers.
         chip: the target chip.
         calibration: spikes (batch, time, channels, y, x) that ``auto`` runs the network on;
-            without them it uses the weights alone, and judges the results on guessed spikes.
+            without them it uses the weights alone, and judges the results on guessed spikes if
+            the chip takes the network.
         method: one of ``QUANTIZERS``.
 
     Requires: neurons with a convolution of their own; others stay in floats.
@@ -57,32 +65,18 @@ def quantize(
     weights limit its scale to 254: weights use 127 of 127 levels
     """
     layers = read_layers(graph)
-    fits = computes(graph, chip)
-    if fits and (calibration is None or not calibration.size):
-        return _without_calibration(graph, chip, method)
-    if method == "common" or calibration is None or not fits:
-        found = from_weights(layers, chip, method)
-        return apply_integers(graph, found), tuple(scale_limits(layers, found, chip))
-    outcome = auto(graph, chip, calibration)
-    found = {name: one.integers for name, one in outcome.layers.items()}
-    findings = scale_limits(layers, found, chip, outcome)
-    return apply_integers(graph, found), (*findings, agreements(outcome))
-
-
-def _without_calibration(
-    graph: Graph, chip: SpeckChip, method: str
-) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """Return integers that are judged on guessed spikes, with the warning that they are."""
-    layers, scales, chosen = read_layers(graph), "scales come from the weights alone", method
-    if method == "common":
-        found = from_weights(layers, chip, method)
-        compared = compare_integers(graph, chip, {method: found})
-    else:
-        result = choose_on_guess(graph, chip)
-        found, compared, chosen = dict(result.layers), result.compared, result.chosen
-        if chosen != method:
-            scales = f"integers of {chosen!r} are used: {scales}"
-        elif result.percentile < 100:
-            scales += f", of which {100 - result.percentile:g} % are clipped"
-    guessed = findings_on_guess(compared, chosen, scales, graph.shape(graph.input))
-    return apply_integers(graph, found), (*scale_limits(layers, found, chip), *guessed)
+    computed = computes(graph, chip)
+    if method == "auto" and has_spikes(calibration) and computed:
+        outcome = auto(graph, chip, calibration)
+        found = {name: one.integers for name, one in outcome.layers.items()}
+        findings = scale_limits(layers, found, chip, outcome)
+        return apply_integers(graph, found), (*findings, agreements(outcome))
+    found = from_weights(layers, chip, method)
+    quantized = apply_integers(graph, found)
+    if has_spikes(calibration) or not (computed and takes(lower(quantized, chip), chip)):
+        return quantized, tuple(scale_limits(layers, found, chip))
+    tried = integers_to_try(layers, chip, method)
+    choice = choose_on_guess(graph, chip, tried)
+    scales = weight_scales(choice.shown, method, clipped_at(choice.name))
+    limits = scale_limits(layers, tried[choice.name], chip)
+    return choice.graph, (*limits, *findings_on_guess(choice, scales))

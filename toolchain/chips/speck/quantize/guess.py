@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,22 +16,29 @@ from toolchain.chips.speck.quantize.layer import (
     Integers,
     SpeckWords,
     apply_integers,
-    read_layers,
 )
 from toolchain.chips.speck.quantize.measure import quantized_outputs
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.uncalibrated import GuessComparison, compare_on_guess, weights_vanish
-from toolchain.ir import Graph, Neuron
+from toolchain.chips.uncalibrated import GuessChoice, GuessComparison, compare_on_guess
+from toolchain.ir import Graph
+from toolchain.runs.bounded import neurons_of, window_values_of
 from toolchain.runs.guessed_kinds import guessed_kinds
-from toolchain.runs.interpret import interpret
 
-__all__ = ["ChosenIntegers", "choose_on_guess", "compare_integers", "from_weights"]
+__all__ = [
+    "choose_on_guess",
+    "clipped_at",
+    "compare_integers",
+    "from_weights",
+    "integers_to_try",
+]
 
 SAMPLES, STEPS = 8, 48
 """Samples and timesteps of each kind of guessed spikes, on small networks."""
 FEWEST_SAMPLES, FEWEST_STEPS = 2, 12
 MOST = 2_000_000
-"""Membranes times timesteps times samples of all kinds that are aimed at."""
+"""Work on each candidate that is aimed at: membranes times timesteps times samples of all kinds."""
+WINDOW_VALUES = 16
+"""Values in windows of convolutions that cost as much as one membrane."""
 KINDS = 4
 COUNTS = 4
 """Largest guessed count a step and pixel; the chip takes single events, without a limit."""
@@ -41,47 +48,38 @@ OUTLIER = 2.0
 """The largest weight over a percentile from which on clipping is tried."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ChosenIntegers:
-    """Result of the choice.
+def integers_to_try(
+    layers: tuple[CoreLayer, ...], chip: SpeckChip, method: str
+) -> dict[str, dict[str, Integers]]:
+    """Return the integers among which is chosen, of each layer, by the name of the candidate.
 
-    Attributes:
-        layers: integers of each layer, by the name of its neurons.
-        chosen: ``auto`` or ``common``.
-        percentile: of the weight magnitudes beyond which ``auto`` clips; 100 for none.
-        compared: ``auto`` and ``common`` on guessed spikes.
+    For ``auto`` those of ``common``, those at the scale of least rounding error, and where a layer
+    has weights far beyond all others the same with these clipped, as ``auto`` and the percentile.
     """
+    if method == "common":
+        return {method: from_weights(layers, chip, method)}
+    known = {name: from_weights(layers, chip, name) for name in (method, "common")}
+    clipped = {f"{method} {p:g}": _clipped(layers, chip, p) for p in _percentiles(layers)}
+    return {**known, **clipped}
 
-    layers: Mapping[str, Integers]
-    chosen: str
-    percentile: float
-    compared: GuessComparison
 
-
-def choose_on_guess(graph: Graph, chip: SpeckChip) -> ChosenIntegers:
-    """Return the integers that agree best with the float network on guessed spikes.
-
-    Those of ``common``, those at the scale of least rounding error, and where a layer has weights
-    far beyond all others the same with these clipped.
-    """
-    layers = read_layers(graph)
-    known = {name: from_weights(layers, chip, name) for name in ("auto", "common")}
-    clipped = {f"auto {p:g}": _clipped(layers, chip, p) for p in _percentiles(layers)}
-    tried = {**known, **clipped}
-    compared = compare_integers(graph, chip, tried)
-    alive = [
-        name for name in tried if not weights_vanish(graph, apply_integers(graph, tried[name]))
-    ] or [*tried]
-    chosen = compared.choose(
-        [name for name in alive if name not in clipped], [name for name in alive if name in clipped]
+def choose_on_guess(
+    graph: Graph, chip: SpeckChip, tried: Mapping[str, Mapping[str, Integers]]
+) -> GuessChoice:
+    """Return the integers that agree best with the float network on guessed spikes."""
+    return GuessChoice.among(
+        {name: apply_integers(graph, integers) for name, integers in tried.items()},
+        compare_integers(graph, chip, tried),
+        floats=graph,
+        own=[name for name in tried if name != "common"],
+        fitted=[name for name in tried if clipped_at(name) < 100],
     )
-    mine = chosen if chosen != "common" else compared.best(["auto", *clipped])
-    return ChosenIntegers(
-        layers=tried[chosen],
-        chosen="common" if chosen == "common" else "auto",
-        percentile=float(chosen.split()[1]) if chosen in clipped else 100.0,
-        compared=compared.renamed({mine: "auto", "common": "common"}),
-    )
+
+
+def clipped_at(candidate: str) -> float:
+    """Return the percentile of the weight magnitudes at which a candidate clips; 100 for none."""
+    _, _, percentile = candidate.partition(" ")
+    return float(percentile or 100)
 
 
 def from_weights(
@@ -104,29 +102,14 @@ def compare_integers(
     graph: Graph, chip: SpeckChip, tried: Mapping[str, Mapping[str, Integers]]
 ) -> GuessComparison:
     """Compare integers with the float network on guessed spikes."""
-    return compare_on_guess(
-        _kinds(graph),
-        [partial(_float_outputs, graph)],
-        {
-            name: partial(_chip_outputs, apply_integers(graph, integers), chip)
-            for name, integers in tried.items()
-        },
-    )
-
-
-def _float_outputs(graph: Graph, spikes: Array) -> Array:
-    # one by one to save memory: the windows of a convolution are copies of its input
-    return np.concatenate([interpret(graph, sample[None]).spikes for sample in spikes])
-
-
-def _chip_outputs(graph: Graph, chip: SpeckChip, spikes: Array) -> Array:
-    return quantized_outputs(graph, spikes, chip)
+    applied = {name: apply_integers(graph, integers) for name, integers in tried.items()}
+    return compare_on_guess(_kinds(graph), [graph], applied, partial(quantized_outputs, chip=chip))
 
 
 def _kinds(graph: Graph) -> Mapping[str, Array]:
     """Return guessed spikes, fewer of them for large networks."""
-    neurons = sum(int(np.prod(node.shape)) for node in graph.of(Neuron).values())
-    room = MOST // (KINDS * max(1, neurons))
+    work = neurons_of(graph) + window_values_of(graph) // WINDOW_VALUES
+    room = MOST // (KINDS * max(1, work))
     samples = min(SAMPLES, max(FEWEST_SAMPLES, room // STEPS))
     steps = min(STEPS, max(FEWEST_STEPS, room // samples))
     shape = graph.shape(graph.input)

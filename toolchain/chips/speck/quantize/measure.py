@@ -17,7 +17,8 @@ from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, apply_inte
 from toolchain.chips.speck.simulate.raster import MOST_SPIKES
 from toolchain.chips.speck.simulate.run import simulate
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
+from toolchain.ir import Conv2d, Graph, Input, Output
+from toolchain.runs.bounded import neurons_of, part_within
 from toolchain.runs.evaluate import evaluate
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import LayerRecord, count_agreement
@@ -47,12 +48,7 @@ class LayerTrace:
 
 def excerpt(graph: Graph, spikes: Array) -> Array:
     """Return the part of ``spikes`` (batch, time, *features) that layers are scored on."""
-    neurons = max(1, sum(int(np.prod(node.shape)) for node in graph.of(Neuron).values()))
-    spikes = spikes[:, : max(1, MOST // neurons)]
-    most = max(1, MOST // (neurons * max(1, spikes.shape[1])))
-    if len(spikes) > most:
-        spikes = spikes[np.linspace(0, len(spikes) - 1, most).astype(int)]
-    return spikes
+    return part_within(spikes, neurons_of(graph), MOST)
 
 
 def trace_layers(graph: Graph, spikes: Array) -> dict[str, LayerTrace]:

@@ -14,7 +14,7 @@ from toolchain.diagnostics import Diagnostic
 from toolchain.report import count
 from toolchain.runs.agreement import LEAST_AGREEMENT
 
-__all__ = ["agreements", "scale_limits"]
+__all__ = ["agreements", "scale_limits", "weight_scales"]
 
 
 def scale_limits(
@@ -87,6 +87,19 @@ def agreements(outcome: Outcome) -> Diagnostic:
             f"{_percent(outcome.common_agreement)}"
         )
     return info("agreement", "network", message)
+
+
+def weight_scales(chosen: str, method: str, percentile: float) -> str:
+    """Return where the scales come from without calibration.
+
+    Args:
+        chosen: the method whose integers are used.
+        method: the one that was asked for.
+        percentile: of the weight magnitudes at which they are clipped; 100 for none.
+    """
+    used = f"integers of {chosen!r} are used: " if chosen != method else ""
+    clipped = f", of which {100 - percentile:g} % are clipped" if percentile < 100 else ""
+    return f"{used}scales come from the weights alone{clipped}"
 
 
 def _percent(part: float) -> str:

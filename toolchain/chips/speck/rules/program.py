@@ -15,7 +15,7 @@ from functools import partial
 
 from toolchain.chips.rules.findings import Rule
 from toolchain.chips.rules.hints import check_rules, with_advice
-from toolchain.chips.rules.trial import Trial
+from toolchain.chips.rules.trial import Trial, fits
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.cores import ASSIGNED, MEMORIES, core_count, placement
 from toolchain.chips.speck.rules.hints import advise
@@ -26,7 +26,7 @@ from toolchain.chips.speck.rules.values import BEHAVIOUR, RANGES, readout_classe
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 
-__all__ = ["ALL", "RULES", "check", "with_hints"]
+__all__ = ["ALL", "RULES", "check", "takes", "with_hints"]
 
 RULES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
     *SENSOR,
@@ -47,6 +47,9 @@ ALL = (*RULES, placement)
 
 check = partial(check_rules, rules=RULES, advise=advise, after=(placement,))
 """Function that returns every finding about a program, except about its placement (``place``)."""
+
+takes = partial(fits, rules=ALL)
+"""Function that returns whether a program passes all these rules, and can be placed."""
 
 
 def with_hints(

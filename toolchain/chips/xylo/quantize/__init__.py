@@ -11,17 +11,16 @@ the chip refuses in any case is quantized by ``channel``, so that its sizes can 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 from toolchain.arrays import Array
-from toolchain.chips.uncalibrated import findings_on_guess
+from toolchain.chips.uncalibrated import findings_on_guess, has_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
 from toolchain.chips.xylo.quantize.auto import search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
-from toolchain.chips.xylo.quantize.guess import compare_integers, search_on_guess
+from toolchain.chips.xylo.quantize.guess import choose_on_guess
 from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
 from toolchain.chips.xylo.rules.graph import computes
 from toolchain.chips.xylo.rules.program import takes
@@ -75,11 +74,15 @@ def quantize(
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     rivals = {name: result for name, (result, _) in pairs.items()}
     levels = {name: report.known(result, scales) for name, (result, scales) in pairs.items()}
-    if not _fits(graph, rivals["channel"], chip):
+    if not (computes(graph, chip) and takes(lower(rivals["channel"], chip), chip)):
         name = "channel" if method == "auto" else method
         return rivals[name], levels[name]
-    if calibration is None or not calibration.size:
-        return _without_calibration(graph, chip, method, rivals, levels)
+    if not has_spikes(calibration):
+        choice, plan = choose_on_guess(graph, chip, rivals, method)
+        own = report.searched(plan) if plan else levels[choice.shown]
+        scales = report.guessed(choice.shown, chip, method)
+        limits = own if method in rivals else (*own, report.shifts(lower(choice.graph, chip)))
+        return choice.graph, (*limits, *findings_on_guess(choice, scales))
     if method in rivals:
         return rivals[method], levels[method]
     as_counts(lower(rivals["channel"], chip), calibration.reshape(*calibration.shape[:2], -1))
@@ -87,29 +90,3 @@ def quantize(
     own = report.searched(found.plan) if found.chosen == "auto" else levels[found.chosen]
     shifts = report.shifts(lower(found.graph, chip))
     return found.graph, (*own, shifts, report.compared(found))
-
-
-def _without_calibration(
-    graph: Graph,
-    chip: XyloChip,
-    method: str,
-    rivals: Mapping[str, Graph],
-    levels: Mapping[str, tuple[Diagnostic, ...]],
-) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """Return integers that are judged on guessed spikes, with the warning that they are."""
-    shape = graph.shape(graph.input)
-    if method in rivals:
-        compared = compare_integers(graph, chip, {method: rivals[method]})
-        guessed = findings_on_guess(compared, method, report.guessed(method, chip), shape)
-        return rivals[method], (*levels[method], *guessed)
-    found = search_on_guess(graph, chip, rivals)
-    own = levels[found.chosen] if found.plan is None else report.searched(found.plan)
-    guessed = findings_on_guess(
-        found.compared, found.chosen, report.guessed(found.chosen, chip, method), shape
-    )
-    return found.graph, (*own, report.shifts(lower(found.graph, chip)), *guessed)
-
-
-def _fits(graph: Graph, quantized: Graph, chip: XyloChip) -> bool:
-    """Return whether the chip accepts both the float graph and its integers."""
-    return computes(graph, chip) and takes(lower(quantized, chip), chip)

@@ -112,7 +112,7 @@ def _planned(
             plan = plan.with_population(name, choice)
             fired = evaluator.on_chip(integers(evaluator.graph, plan))
             step()
-        run.evaluate(plan)
+        run.evaluate(plan, fired=fired)
     return run
 
 
@@ -147,11 +147,22 @@ class _CandidateRuns:
         self.candidates: list[Candidate] = []
 
     def evaluate(
-        self, plan: Plan, name: str = "auto", graph: Graph | None = None
+        self,
+        plan: Plan,
+        name: str = "auto",
+        graph: Graph | None = None,
+        fired: dict[str, Array] | None = None,
     ) -> dict[str, Array]:
-        """Simulate ``plan``, or the ``graph`` of a baseline, and return all spikes."""
+        """Simulate ``plan``, or the ``graph`` of a baseline, and return all spikes.
+
+        Args:
+            plan: the choices.
+            name: ``auto``, or the baseline.
+            graph: its integers; None for those of ``plan``.
+            fired: its spikes if it has been simulated.
+        """
         graph = integers(self.evaluator.graph, plan) if graph is None else graph
-        fired = self.evaluator.on_chip(graph)
+        fired = self.evaluator.on_chip(graph) if fired is None else fired
         self.candidates.append(
             Candidate(
                 name=name,

@@ -17,6 +17,7 @@ from toolchain.chips.xylo.quantize.populations import read_populations
 from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph
+from toolchain.runs.bounded import part_within
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import count_agreement
 
@@ -56,7 +57,8 @@ class Evaluator:
             hidden_cap=int(limits.hidden_spikes.value),
             output_cap=int(limits.output_spikes.value),
         )
-        self.spikes = _subset(calibration, sum(c.neurons for c in self.populations.values()))
+        neurons = sum(c.neurons for c in self.populations.values())
+        self.spikes = part_within(calibration, neurons, MOST)
         flat = self.spikes.reshape(*self.spikes.shape[:2], -1)
         wanted = graph if reference is None else reference
         trained = interpret(wanted, self.spikes, record=True).layers
@@ -129,12 +131,3 @@ def _delayed(spikes: Array, delay: int) -> Array:
     early = spikes[:, :, : spikes.shape[2] - delay]
     late[:, :, delay:] = np.minimum(early, measure.MOST) if early.dtype.kind == "f" else early
     return late
-
-
-def _subset(spikes: Array, neurons: int) -> Array:
-    """Return samples spread over the batch, and their first steps, such that ``MOST`` holds."""
-    spikes = spikes[:, : max(1, MOST // neurons)]
-    most = max(1, MOST // (neurons * spikes.shape[1]))
-    if len(spikes) > most:
-        spikes = spikes[np.linspace(0, len(spikes) - 1, most).astype(int)]
-    return spikes

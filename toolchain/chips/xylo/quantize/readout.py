@@ -19,6 +19,7 @@ from typing import TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.uncalibrated import has_spikes
 from toolchain.chips.words import HEADROOM
 from toolchain.chips.xylo.dashes import neighbors
 from toolchain.chips.xylo.lower.integers import lower
@@ -30,6 +31,7 @@ from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Linear, MembraneReadout, Neuron, Node
 from toolchain.passes.weights import weights_of
+from toolchain.runs.bounded import part_within, values_of
 from toolchain.runs.interpret import interpret
 
 __all__ = ["quantize_readout", "read_out"]
@@ -38,7 +40,7 @@ Quantize: TypeAlias = Callable[[Graph], tuple[Graph, tuple[Diagnostic, ...]]]
 PROXY = 0.3
 """Threshold of the outputs while other layers are quantized, over their largest membrane."""
 MOST = 2_000_000
-"""Most neurons times timesteps times samples of the spikes that are used."""
+"""Most values of all nodes times timesteps times samples of the spikes that are used."""
 TRIES = 8
 """Times that a scale is halved if a state saturates on the data all the same."""
 REPLACED = ("agreement", "no_calibration", "silent_outputs", "weight_shifts")
@@ -80,8 +82,9 @@ def quantize_readout(
     """
     node = graph[name]
     assert isinstance(node, MembraneReadout)
-    guessed = calibration is None or not calibration.size
-    spikes = _subset(graph, guessed_spikes(graph, chip) if calibration is None else calibration)
+    given = has_spikes(calibration)
+    spikes = calibration if has_spikes(calibration) else guessed_spikes(graph, chip)
+    spikes = part_within(spikes, values_of(graph), MOST)
     membranes = interpret(graph, spikes).spikes / node.v_scale
     level = PROXY * float(np.abs(membranes).max(initial=0)) or 1.0
     quantized, found = quantize(graph.replace({name: _spiking(node, level)}))
@@ -100,16 +103,8 @@ def quantize_readout(
             break
         scale, shift = scale / 2, max(0, shift - 1)
     levels = {w: int(np.abs(integers[w].parameters()["weight"]).max(initial=0)) for w in weights}
-    findings += _report(name, levels, scale, shift, share, guessed=guessed)
+    findings += _report(name, levels, scale, shift, share, guessed=not given)
     return integers, (*findings, shifts(lower(integers, chip)))
-
-
-def _subset(graph: Graph, spikes: Array) -> Array:
-    """Return the first timesteps and some of the samples."""
-    neurons = sum(int(np.prod(graph.shape(name))) for name in graph.nodes)
-    spikes = spikes[:, : max(1, MOST // neurons)]
-    most = max(1, MOST // (neurons * max(1, spikes.shape[1])))
-    return np.asarray(spikes[np.linspace(0, len(spikes) - 1, min(most, len(spikes))).astype(int)])
 
 
 def _spiking(node: MembraneReadout, threshold: float) -> Neuron:
