@@ -80,9 +80,9 @@ def test_a_core_holds_its_layer():
     (core,) = lowered(one({"v_threshold": 2.0, "v_min": -1.0}, weight)).cores
     assert (core.name, core.weight_name, core.monitor) == ("spk", "conv", True)
     assert (core.stride, core.padding, core.input_shape) == ((2, 1), (0, 1), (1, 4, 4))
-    assert (core.threshold_high, core.threshold_low) == (254, -127)
-    assert core.weight.tolist() == [[[[127, 127], [127, 127]]]] * 2
-    assert core.bias.tolist() == [64, 0]
+    assert (core.threshold_high, core.threshold_low) == (252, -126)
+    assert core.weight.tolist() == [[[[126, 126], [126, 126]]]] * 2
+    assert core.bias.tolist() == [63, 0]
     assert core.return_to_zero is False
 
 
