@@ -142,8 +142,13 @@ def build(
     allow: Collection[str],
     options: Options,
     sample: Any = None,
+    *,
+    leave_out: bool = True,
 ) -> Deployment:
-    """Deploy a graph without a Python warning; see ``deploy``, ``method`` is the quantizer."""
+    """Deploy a graph without a Python warning; see ``deploy``, ``method`` is the quantizer.
+
+    With ``leave_out`` a second search measures the agreement on calibration that it does not use.
+    """
     graph, asked = family.configured(model, options)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     _check_numbers(family, graph)
@@ -177,7 +182,7 @@ def build(
         ledger=ledger.build(),
     )
     result, ledger = _with_effects(deployment, floats, ledger, spikes)
-    if counts is not None and not any(map(is_error, result.diagnostics)):
+    if leave_out and counts is not None and not any(map(is_error, result.diagnostics)):
         more = held_out(result, floats, counts, method, options)
         result = replace(result, diagnostics=(*result.diagnostics, *more))
     if any(map(is_error, result.diagnostics)):
@@ -258,7 +263,7 @@ def _refused(
     """
     own = deepcopy(calibration)
     retry = Retry(
-        build=partial(build, options=options),
+        build=partial(build, options=options, leave_out=False),
         graph=graph,
         family=family,
         method=method,
@@ -268,7 +273,8 @@ def _refused(
     errors = tuple(retry.advised(finding) for finding in findings if is_error(finding))
 
     def accept(allow: Collection[str]) -> float | None:
-        return agreement_of_worst(build(graph, family, method, own, allow, options))
+        again = build(graph, family, method, own, allow, options, leave_out=False)
+        return agreement_of_worst(again)
 
     return DeployError(
         f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}",

@@ -109,6 +109,7 @@ def compare_chips(
         graph=graph,
         calibration=calibration,
         counted=counted,
+        held_out=_source(held_out, calibration, known) == "held-out spikes",
         reference=None if counted is None else _flat(interpret(graph, counted).spikes),
         allow=accepted,
         clock_hz=clock_hz,
@@ -141,12 +142,14 @@ class _Asked:
 
     Attributes:
         counted: spikes for agreement and estimates; None if there are none.
+        held_out: True if they are not the calibration, so that no part of it is left out.
         reference: output spikes of the float network for them, (batch, time, outputs).
     """
 
     graph: Graph
     calibration: Array | None
     counted: Array | None
+    held_out: bool
     reference: Array | None
     allow: tuple[str, ...]
     clock_hz: float | None
@@ -292,7 +295,8 @@ def _row(asked: _Asked, name: str, spec: SpecBase) -> ChipRow:
     allow = [name for name in asked.allow if name in known]
     try:
         method, options = family.QUANTIZERS[0], family.OPTIONS()
-        d = build(asked.graph, family, method, asked.calibration, allow, options)
+        spikes, leave_out = asked.calibration, not asked.held_out
+        d = build(asked.graph, family, method, spikes, allow, options, leave_out=leave_out)
     except DeployError as refusal:
         errors = refusal.diagnostics
         return replace(row, blocker=most_telling(errors), other_errors=len(errors) - 1)
