@@ -39,6 +39,8 @@ def rewrite_layer(case: GraphCase) -> Iterator[tuple[str, Graph | None]]:
     """Yield the graph with the layer of the finding rewritten."""
     graph, name = case.subject, case.finding.where
     rewrite = REWRITES.get(case.finding.rule)
+    if rewrite is as_sum and name in graph.outputs:
+        return  # no pool can be an output
     if rewrite is None or (found := rewrite(graph[name])) is None:
         return
     words, node = found
