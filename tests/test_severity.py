@@ -1,4 +1,4 @@
-"""What a deployment says aloud: severities, the Python warning, and refusals of dead networks."""
+"""Severities of findings, the Python warning, and refusals of dead networks."""
 
 import warnings
 

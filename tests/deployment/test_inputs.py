@@ -1,4 +1,4 @@
-"""What deploy reports about ``sample=`` and ``calibration=``, and recordings of unequal length."""
+"""Findings of deploy on ``sample=`` and ``calibration=``, and recordings of unequal length."""
 
 import itertools
 import re

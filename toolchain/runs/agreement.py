@@ -57,7 +57,7 @@ class Agreement(Brief):
     spikes: int
 
     def __str__(self) -> str:
-        """Return the share with its interval, or that it cannot be told."""
+        """Return the share with its interval, or that there are too few spikes."""
         if self.interval is None:
             return f"{UNTOLD} ({plural(self.spikes, 'spike')})"
         return agreement_text(self.value, self.interval)

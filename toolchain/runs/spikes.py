@@ -85,7 +85,7 @@ def as_array(spikes: Any, what: str) -> Array:
         raise ValueError(f"{what} has masked values, which are no counts; give {what}.filled(0)")
     try:
         array = _converted(spikes)
-    except (TypeError, ValueError, RuntimeError, NotImplementedError, MemoryError) as fault:
+    except (TypeError, ValueError, RuntimeError, MemoryError) as fault:
         reason = str(fault).partition("\n")[0]
         raise ValueError(f"{what} cannot become an array: {reason}") from fault
     if array.dtype.kind not in "biuf":

@@ -174,17 +174,17 @@ def _refused(framework, case, model):
         try:
             extract(model, _fed(INPUTS[case.input], case.layout), case.dt)
         except ExtractError as fault:
-            told = str(fault).replace(f"{ROOT}/", "")
+            message = str(fault).replace(f"{ROOT}/", "")
         else:
             raise AssertionError("is not refused")
-    assert told == case.refused, f"is refused with: {told}"
+    assert message == case.refused, f"is refused with: {message}"
     leaves += refused_leaves(model)
     for entry in leaves:
         entry.setdefault("reason", reason(entry))
     refused = [entry for entry in leaves if entry["reason"] is not None]
     for entry in refused:
         assert reason(entry) == entry["reason"], f"the stand-in gives {reason(entry)}"
-    return {"refused": told, "leaves": refused}, f"refused: {told}"
+    return {"refused": message, "leaves": refused}, f"refused: {message}"
 
 
 def reason(entry):

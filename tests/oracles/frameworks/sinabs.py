@@ -134,7 +134,7 @@ def cropped(crop):
 
 
 def between(form):
-    """What builds two layers of neurons with ``form`` between them."""
+    """Return a function that builds two layers of neurons with ``form`` between."""
 
     def build():
         conv = scaled(nn.Conv2d(2, 4, 3, padding=1), 2.0)

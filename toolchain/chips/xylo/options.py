@@ -10,7 +10,7 @@ from toolchain.chips.contract import Options
 __all__ = ["ReadoutState", "XyloOptions", "xylo_options"]
 
 ReadoutState: TypeAlias = Literal["spikes", "v_mem", "i_syn"]
-"""What is read of the output neurons: their spikes, membranes, or synaptic currents."""
+"""Readout of the output neurons: their spikes, membranes, or synaptic currents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def kept_states(model: nn.Module) -> dict[str, Tensor]:
 def _checked_copy(model: nn.Module) -> nn.Module:
     try:
         return _deep_copy(model)
-    except Exception as fault:
+    except Exception as fault:  # __deepcopy__ of a user's module may raise anything
         message = f"{type(model).__name__} cannot be copied: {type(fault).__name__}: {fault}"
         raise ExtractError(message) from fault
 

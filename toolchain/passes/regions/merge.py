@@ -36,7 +36,7 @@ MOST_WEIGHTS = 2**24
 
 V = TypeVar("V")
 Views: TypeAlias = dict[Delayed, View]
-"""What each source contributes, as a convolution of its map."""
+"""Contribution of each source, as a convolution of its map."""
 
 
 def merge_regions(graph: Graph, *, most: int = MOST_WEIGHTS) -> Graph:

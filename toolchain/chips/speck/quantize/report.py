@@ -66,7 +66,7 @@ def _agreement_text(mine: ScoredIntegers, common: ScoredIntegers) -> str:
         f"; on the float network's spikes its counts agree to {_percent(mine.agreement)}, "
         f"with common to {_percent(common.agreement)}"
         if not mine.silent
-        else "; it has no spikes in the float network, so that its agreement cannot be told"
+        else "; it has no spikes in the float network, so no agreement can be measured"
     )
     if mine.saturations:
         message += f"; {count(mine.saturations)} states saturate"
