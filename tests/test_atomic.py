@@ -108,7 +108,7 @@ def test_only_one_module_writes_beside_and_renames():
         for path in PACKAGE.rglob("*.py")
         if any(sign in path.read_text() for sign in signs)
     }
-    assert writers == {"atomic.py"}
+    assert writers == {"file.py"}
 
 
 def test_a_link_stays_a_link_and_what_it_leads_to_is_written(tmp_path):
