@@ -39,31 +39,38 @@ def temporary_path(path: Path, kind: str = TEMPORARY) -> Path:
     return path.with_name(f"{_prefix(path.name, kind)}{random}{_check(path.name, kind, random)}")
 
 
-def left_over(path: Path, kind: str) -> list[Path]:
-    """Return the temporary paths of ``path`` that exist, in no order."""
-    prefix = _prefix(path.name, kind)
-    length = len(prefix) + RANDOM_DIGITS + CHECK_DIGITS
-    found = []
-    with os.scandir(path.parent) as entries:
-        for entry in entries:
-            name = entry.name
-            if not name.startswith(prefix) or len(name) != length:
-                continue
-            random = name[len(prefix) : -CHECK_DIGITS]
-            if name.endswith(_check(path.name, kind, random)):
-                found.append(path.with_name(name))
+def left_over(path: Path) -> dict[Path, str]:
+    """Return the temporary paths of ``path`` that exist, with their kinds.
+
+    Raises:
+        OSError: the folder that contains ``path`` cannot be listed.
+    """
+    found = {}
+    with os.scandir(path.parent) as listing:
+        names = [entry.name for entry in listing if entry.name.startswith(".")]
+    for kind in (TEMPORARY, OLD):
+        prefix = _prefix(path.name, kind)
+        for name in names:
+            if name.startswith(prefix):
+                random = name[len(prefix) : -CHECK_DIGITS]
+                if name == f"{prefix}{random}{_check(path.name, kind, random)}":
+                    found[path.with_name(name)] = kind
     return found
 
 
 def restore(folder: Path) -> Path | None:
-    """Return the path of the content of ``folder``, at which there is nothing; None without any.
+    """Return the path at which the content of ``folder`` is; None if it is missing.
 
     A writer that was killed between two renames has left it at a temporary path. It is renamed to
     ``folder`` if possible, else the temporary path is returned, as in a read-only place.
     """
     place = resolve(folder)
+    if os.path.lexists(place):
+        return folder
     try:
-        found = {path: path.lstat().st_ctime_ns for path in left_over(place, OLD)}
+        found = {
+            path: path.lstat().st_ctime_ns for path, kind in left_over(place).items() if kind == OLD
+        }
     except OSError:
         return None
     if not found:
