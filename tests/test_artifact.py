@@ -201,6 +201,7 @@ def test_a_crash_while_saving_anew_leaves_nothing(deployment, tmp_path, monkeypa
 
 
 NAMES = (
+    "chip.json",
     "config.json",
     "diagnostics.json",
     "graph.json",
@@ -219,7 +220,7 @@ def test_a_changed_file_is_refused_by_name(saved, name):
     data = bytearray((saved / name).read_bytes())
     data[len(data) // 2] ^= 1
     (saved / name).write_bytes(data)
-    with pytest.raises(ArtifactError, match=f"{name} is not the file that was saved"):
+    with pytest.raises(ArtifactError, match=f"{name}: is not the file that was saved"):
         Deployment.load(saved)
 
 
@@ -237,14 +238,17 @@ def test_a_missing_file_is_refused_by_name(saved, name):
         ("[]", "manifest.json: is not a JSON object"),
         (
             '{"format": "snn-deployment/9"}',
-            "format is 'snn-deployment/9', need 'snn-deployment/2'$",
+            "format is 'snn-deployment/9', need 'snn-deployment/3'; load it with the release that "
+            "wrote it",
         ),
         (
             '{"format": "snn-deployment/1"}',
-            "format is 'snn-deployment/1', need 'snn-deployment/2'; deploy the network again$",
+            "format is 'snn-deployment/1', need 'snn-deployment/3'; deploy the network again$",
         ),
         ("[" * 100_000, "manifest.json: "),
-        ('{"format": "snn-deployment/2", "sha256": 3}', "its hash differs"),
+        ('{"format": "snn-deployment/3", "sha256": 3}', "sha256 must list the files"),
+        ('{"format": "snn-deployment/3", "format": "", "sha256": {}}', "'format' is repeated"),
+        ('{"format": "snn-deployment/3", "sha256": {"../../etc/passwd": ""}}', "passwd: "),
     ],
 )
 def test_a_damaged_manifest_is_refused(saved, manifest, message):

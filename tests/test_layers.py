@@ -19,6 +19,7 @@ ORDER = (
     "report",
     "atomic",
     "diagnostics",
+    "json_text",
     "ir",
     "nn",
     "synops",

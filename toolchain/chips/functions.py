@@ -63,6 +63,7 @@ class Functions(Generic[P, C]):
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
+    options: Callable[[P], Options] | None = None
 
 
 def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
@@ -109,6 +110,12 @@ class Bound(OnChip, Generic[P, C]):
         """Implement ``OnChip.place``."""
         program, findings = self._do.place(self.program, self.chip, options)
         return Bound(program, self._family), findings
+
+    def options(self) -> Options | None:
+        """Implement ``OnChip.options``; a family without options of its own has the defaults."""
+        if self._do.options is not None:
+            return self._do.options(self.program)
+        return Options() if self._family.OPTIONS is Options else None
 
     def placement(self) -> Mapping[str, str]:
         """Implement ``OnChip.placement``."""
