@@ -193,7 +193,7 @@ def _array(files: Files, artifacts: list[Files], rng: np.random.Generator) -> No
         arrays = load(files[name])
     except Exception:  # edited before
         return
-    which = _pick(arrays, rng)
+    which = _pick(sorted(arrays), rng)
     array = arrays[which].copy()
     where = int(rng.integers(array.size)) if array.size else 0
     change = rng.integers(8)
