@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.archive import as_json
 from toolchain.arrays import Array
 from toolchain.chips.contract import OnChip
 from toolchain.chips.load import family_of
@@ -23,7 +24,6 @@ from toolchain.fidelity.builder import provenance_of
 from toolchain.fidelity.ledger import Ledger
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, Output
-from toolchain.json_text import as_json
 from toolchain.report import brief
 from toolchain.runs import Activity
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -335,16 +336,25 @@ class Deployment(Described, Parts):
         """
         return self.on_chip.live_config()
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the artifact to ``folder`` and return it; see ``toolchain.deployment.store``.
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the artifact to ``folder`` and return its path; an older artifact is replaced.
+
+        See ``toolchain.deployment.store`` for the files and ``toolchain.atomic`` for what holds
+        if the process is killed meanwhile or if others read or write the same folder.
+
+        Args:
+            folder: missing, empty, or an artifact with nothing else in it. Missing parents are
+                created, ``~`` is the home of the user, and links are followed.
 
         Raises:
-            ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
+            ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
+                format, or cannot be written; it is not changed.
+            TypeError: ``folder`` is no path.
         """
-        return write_parts(self, Path(folder))
+        return write_parts(self, folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Deployment:
+    def load(cls, folder: str | os.PathLike[str]) -> Deployment:
         """Read the artifact in ``folder``, in the format of this release or the one before.
 
         Torch is not needed, nor the chip file: the artifact has the chip's specification. A finding
@@ -354,6 +364,7 @@ class Deployment(Described, Parts):
             ArtifactError: it is missing, damaged or of another version, or its parts do not agree;
                 the message says which part, what differs, and what to do.
             PluginError: the package of the chip's family cannot be imported.
+            TypeError: ``folder`` is no path.
         """
         return read_parts(folder, cls)
 

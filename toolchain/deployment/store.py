@@ -29,19 +29,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from toolchain.archive import RESTORE, Archive, packed_files, tensors, write_archive
+from toolchain.archive import (
+    RESTORE,
+    Archive,
+    archive_path,
+    as_json,
+    from_json,
+    packed_files,
+    tensors,
+    write_archive,
+)
 from toolchain.chips.contract import OnChip
 from toolchain.chips.load import family_of
 from toolchain.chips.stored import RULE, chip_data, chip_of, since_then
 from toolchain.deployment import agree
 from toolchain.deployment.former import former_chip, of_format_2
-from toolchain.diagnostics import ArtifactError, Diagnostic, findings_of
+from toolchain.diagnostics import Diagnostic, findings_of
 from toolchain.fidelity.ledger import Ledger
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
-from toolchain.json_text import as_json, from_json
-from toolchain.report import brief
 from toolchain.runs import Activity
 
 __all__ = ["Parts", "read_parts", "write_parts"]
@@ -74,11 +81,13 @@ class Parts:
     calibration_activity: Activity | None = None
 
 
-def write_parts(parts: Parts, folder: Path) -> Path:
-    """Write the archive to ``folder`` and return it; an older one is replaced.
+def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:
+    """Write the archive to ``folder`` and return its path; an older one is replaced.
 
     Raises:
-        ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
+        ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
+            format, or cannot be written; it is not changed.
+        TypeError: ``folder`` is no path.
     """
     manifest = {**_manifest(parts), "made_with": _versions()}
     return write_archive(folder, _files(parts), manifest)
@@ -128,7 +137,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
     return found.hexdigest()
 
 
-def read_parts(folder: str | Path, make: Callable[..., D]) -> D:
+def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
     """Read the archive in ``folder``.
 
     Args:
@@ -139,13 +148,9 @@ def read_parts(folder: str | Path, make: Callable[..., D]) -> D:
         ArtifactError: files that are missing, changed, too large or of another version, or parts
             that do not agree.
         PluginError: the chip's family cannot be imported.
+        TypeError: ``folder`` is no path.
     """
-    given: Any = folder
-    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
-        raise ArtifactError(
-            f"need the path of a folder that Deployment.save wrote, got {brief(given)}"
-        )
-    archive = Archive(Path(given))
+    archive = Archive(archive_path(folder))
     former = archive.format == 2
     found = _parts(archive, former_chip(archive) if former else _chip(archive))
     on_chip = found.on_chip

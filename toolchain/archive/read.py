@@ -1,10 +1,4 @@
-"""Archive format: a folder of files with their hashes, written atomically.
-
-``manifest.json`` contains the format, further entries of its writer, and the SHA-256 of every other
-file. Nothing is pickled, and only files that the manifest lists with their hash are read, all of
-them at once. Arrays are stored as safetensors, with a JSON file for their shapes and other data.
-Files that the manifest does not list are somebody's own and are ignored.
-"""
+"""Reading of an archive, and the two files of its arrays."""
 
 from __future__ import annotations
 
@@ -15,13 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from toolchain.archive.json_text import as_json, from_json
 from toolchain.arrays import Array
-from toolchain.atomic import write_folder
+from toolchain.atomic import read_folder
 from toolchain.diagnostics import ArtifactError, PluginError
-from toolchain.json_text import as_json, from_json
 from toolchain.report import brief, visible
 
-__all__ = ["RESTORE", "Archive", "packed_files", "tensors", "write_archive"]
+__all__ = ["RESTORE", "Archive", "packed_files", "tensors"]
 
 KIND = "snn-deployment/"
 FORMAT = KIND + "3"
@@ -41,46 +35,6 @@ TYPES = {"BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F16", "F
 RESTORE = "restore the folder from a copy, or deploy the network again"
 
 T = TypeVar("T")
-
-
-def write_archive(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:
-    """Write ``files`` and their manifest to ``folder``; an existing archive is replaced.
-
-    Args:
-        folder: destination; missing parents are created.
-        files: content by file name.
-        manifest: entries of the manifest besides format and hashes.
-
-    Raises:
-        ArtifactError: ``folder`` exists and contains anything but an archive; it is not changed.
-    """
-    folder = folder.absolute()
-    if folder.exists() and not _replaceable(folder):
-        raise ArtifactError(f"{folder} exists and is not a saved deployment; nothing was written")
-    hashes = {name: _hash(data) for name, data in files.items()}
-    text = as_json({"format": FORMAT, **manifest, "sha256": hashes})
-    return write_folder(folder, {**files, MANIFEST: text})
-
-
-def _replaceable(folder: Path) -> bool:
-    """Return True if ``folder`` contains an archive and nothing else.
-
-    Other programs write a ``manifest.json`` too, so its format is checked. Any further file in the
-    folder would be lost when the folder is replaced.
-    """
-    try:
-        manifest = from_json(_bytes(folder, MANIFEST))
-    except ValueError:
-        return False
-    hashes = manifest.get("sha256")
-    if not str(manifest.get("format")).startswith(KIND) or not isinstance(hashes, dict):
-        return False
-    files = {folder / name for name in (MANIFEST, *hashes)}
-    folders = {parent for file in files for parent in file.parents}
-    return all(
-        path in (folders if path.is_dir() and not path.is_symlink() else files)
-        for path in folder.rglob("*")
-    )
 
 
 def packed_files(
@@ -243,29 +197,20 @@ def _text(fault: Exception) -> str:
 
 
 def _reason(fault: OSError) -> str:
-    return fault.strerror or str(fault)
+    """Return the reason of an error of the system, and what is needed."""
+    text = fault.strerror or str(fault)
+    if isinstance(fault, FileNotFoundError | NotADirectoryError):
+        return f"{text}; need a folder that Deployment.save wrote"
+    return text
+
+
+def read_manifest(data: bytes) -> dict[str, Any]:
+    """Return the content of a manifest; ArtifactError if it is damaged."""
+    try:
+        return from_json(data)
+    except ValueError as fault:
+        raise ArtifactError(f"{MANIFEST}: {fault}") from None
 
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def read_folder(
-    folder: Path, first: str, listed: Callable[[bytes], Iterable[str]], *, most_bytes: int
-) -> dict[str, bytes]:
-    found = {first: _bytes(folder, first)}
-    for name in listed(found[first]):
-        found[name] = _bytes(folder, name)
-    return found
-
-
-def _bytes(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        if path.exists() and not path.is_file():  # opening a pipe would block
-            raise ArtifactError(f"{path}: is not a file")
-        if path.stat().st_size > MOST_BYTES:
-            raise ArtifactError(f"{path} is larger than {MOST_BYTES} bytes")
-        return path.read_bytes()
-    except OSError as fault:
-        raise ArtifactError(f"{path}: {fault.strerror}") from None
