@@ -1,7 +1,7 @@
 """Artifacts that somebody edited, with their hashes mended: seeded, for tests and campaigns.
 
-An artifact is a dictionary of its files. Edits are those of a careless hand or a hostile one: other
-values and types in JSON and arrays, parts that are missing, unknown, damaged or of another artifact.
+An artifact is a dictionary of its files. Edits are careless or hostile: other values and types in
+JSON and arrays, parts that are missing, unknown, damaged or of another artifact.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,6 @@ def deployments() -> list[tuple[Deployment, np.ndarray]]:
 def _scaled(graph: Graph, gain: float) -> Graph:
     nodes = graph.nodes
     name = next(name for name in nodes if name.startswith(("fc", "conv")))
-    from dataclasses import replace
-
     return graph.replace({name: replace(nodes[name], weight=gain * nodes[name].weight)})
 
 
@@ -193,7 +192,7 @@ def _array(files: Files, artifacts: list[Files], rng: np.random.Generator) -> No
         arrays = load(files[name])
     except Exception:  # edited before
         return
-    which = _pick(arrays, rng)
+    which = _pick(sorted(arrays), rng)
     array = arrays[which].copy()
     where = int(rng.integers(array.size)) if array.size else 0
     change = rng.integers(8)

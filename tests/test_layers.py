@@ -19,7 +19,6 @@ ORDER = (
     "report",
     "atomic",
     "diagnostics",
-    "json_text",
     "ir",
     "nn",
     "synops",

@@ -11,8 +11,18 @@ A folder with any other file is read, but never replaced.
 'restore the folder from a copy, or deploy the network again'
 """
 
+from toolchain.archive.json_text import as_json, from_json
 from toolchain.archive.path import archive_path
 from toolchain.archive.read import RESTORE, Archive, packed_files, tensors
 from toolchain.archive.write import write_archive
 
-__all__ = ["RESTORE", "Archive", "archive_path", "packed_files", "tensors", "write_archive"]
+__all__ = [
+    "RESTORE",
+    "Archive",
+    "archive_path",
+    "as_json",
+    "from_json",
+    "packed_files",
+    "tensors",
+    "write_archive",
+]

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from toolchain.archive.json_text import as_json, from_json
 from toolchain.arrays import Array
 from toolchain.atomic import read_folder
 from toolchain.diagnostics import ArtifactError, PluginError
-from toolchain.json_text import as_json, from_json
 from toolchain.report import brief, visible
 
 __all__ = ["RESTORE", "Archive", "packed_files", "tensors"]
@@ -208,7 +208,11 @@ def _text(fault: Exception) -> str:
 
 
 def _reason(fault: OSError) -> str:
-    return fault.strerror or str(fault)
+    """Return the reason of an error of the system, and what is needed."""
+    text = fault.strerror or str(fault)
+    if isinstance(fault, FileNotFoundError | NotADirectoryError):
+        return f"{text}; need a folder that Deployment.save wrote"
+    return text
 
 
 def _hash(data: bytes) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from toolchain.archive.json_text import as_json, from_json
 from toolchain.archive.path import archive_path
 from toolchain.archive.read import FORMAT, KIND, MANIFEST, MOST_BYTES
 from toolchain.atomic import read_folder, write_folder
 from toolchain.diagnostics import ArtifactError
-from toolchain.json_text import as_json, from_json
 from toolchain.report import visible
 
 __all__ = ["write_archive"]

@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from toolchain.archive import as_json
 from toolchain.chips.chip_files import built_in_files
 from toolchain.chips.load import load_chip, load_family
 from toolchain.diagnostics import ChipFileError, Diagnostic, Severity
 from toolchain.hardware import SpecBase
 from toolchain.hardware.faults import dotted, report, text_of
 from toolchain.hardware.overlay import applied, read_overlay
-from toolchain.json_text import as_json
 from toolchain.report import brief
 
 __all__ = ["RULE", "chip_data", "chip_of", "since_then", "with_overlay"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from toolchain.archive import as_json
 from toolchain.arrays import Array
 from toolchain.chips.contract import OnChip
 from toolchain.chips.load import family_of
@@ -23,7 +24,6 @@ from toolchain.fidelity.builder import provenance_of
 from toolchain.fidelity.ledger import Ledger
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, Output
-from toolchain.json_text import as_json
 from toolchain.report import brief
 from toolchain.runs import Activity
 
@@ -141,10 +141,14 @@ def check_quantized(graph: Graph, quantized: Graph, on_chip: OnChip) -> None:
     layers = set(on_chip.placement())
     if missing := sorted(layers - set(quantized.nodes)):
         raise ValueError(f"lacks the layer {missing[0]!r} of the program")
-    options = on_chip.options()
+    family, options = family_of(on_chip.chip), on_chip.options()
+    for finding in filter(is_error, family.check_graph(quantized)):
+        raise ValueError(f"{finding.where}: {finding.message}")
+    if not family.can_lower(quantized):
+        raise ValueError("is not joined as the layers of a program are")
     if options is None:
         return
-    again, _ = family_of(on_chip.chip).lower(quantized, options).place(options)
+    again, _ = family.lower(quantized, options).place(options)
     (arrays, data), (others, rest) = on_chip.pack(), again.pack()
     try:
         check_same_arrays(arrays, others)

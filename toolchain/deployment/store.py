@@ -29,19 +29,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from toolchain.archive import RESTORE, Archive, archive_path, packed_files, tensors, write_archive
+from toolchain.archive import (
+    RESTORE,
+    Archive,
+    archive_path,
+    as_json,
+    from_json,
+    packed_files,
+    tensors,
+    write_archive,
+)
 from toolchain.chips.contract import OnChip
 from toolchain.chips.load import family_of
 from toolchain.chips.stored import RULE, chip_data, chip_of, since_then
 from toolchain.deployment import agree
 from toolchain.deployment.former import former_chip, of_format_2
-from toolchain.diagnostics import ArtifactError, Diagnostic, findings_of
+from toolchain.diagnostics import Diagnostic, findings_of
 from toolchain.fidelity.ledger import Ledger
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
-from toolchain.json_text import as_json, from_json
-from toolchain.report import brief
 from toolchain.runs import Activity
 
 __all__ = ["Parts", "read_parts", "write_parts"]
@@ -140,6 +147,7 @@ def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
         ArtifactError: files that are missing, changed, too large or of another version, or parts
             that do not agree.
         PluginError: the chip's family cannot be imported.
+        TypeError: ``folder`` is no path.
     """
     archive = Archive(archive_path(folder))
     former = archive.format == 2

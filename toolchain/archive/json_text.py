@@ -22,13 +22,19 @@ MOST_DIGITS = 19
 def as_json(data: Any) -> bytes:
     """Return data as JSON, in the order of its keys; equal data gives equal bytes.
 
+    Raises:
+        ValueError: a number is not finite, or ``from_json`` would refuse the document as too large.
+
     >>> print(as_json({"steps": 10, "dt": 0.001}).decode())
     {
      "steps": 10,
      "dt": 0.001
     }
     """
-    return json.dumps(data, indent=1, allow_nan=False).encode()
+    text = json.dumps(data, indent=1, allow_nan=False).encode()
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"needs {len(text)} bytes as JSON, at most {MOST_BYTES} are read")
+    return text
 
 
 def from_json(data: bytes) -> dict[str, Any]:
