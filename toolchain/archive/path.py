@@ -11,9 +11,13 @@ from toolchain.report import brief, visible
 
 __all__ = ["archive_path"]
 
+ABSOLUTE = "give an absolute path"
+
 
 def archive_path(folder: str | os.PathLike[str]) -> Path:
-    """Return the absolute path of ``folder``, with ``~`` as the home of the user; links are kept.
+    """Return the absolute path of ``folder``, with ``~`` as the home of the user.
+
+    Links are kept, unless the path contains ``..``.
 
     Raises:
         ArtifactError: neither a text nor a path, an empty text, or one that cannot name a folder.
@@ -29,9 +33,12 @@ def archive_path(folder: str | os.PathLike[str]) -> Path:
         raise ArtifactError(f"{shown}: a path cannot contain a zero character")
     try:
         os.fsencode(path)
-        return Path(path).expanduser().absolute()
+        found = Path(path).expanduser().absolute()
     except UnicodeEncodeError:
         raise ArtifactError(f"{shown}: the file system cannot encode this name") from None
-    except (RuntimeError, OSError) as fault:  # no such user; no current folder
-        reason = fault.strerror if isinstance(fault, OSError) else fault
-        raise ArtifactError(f"{shown}: {reason}; give an absolute path") from None
+    except RuntimeError:
+        raise ArtifactError(f"{shown}: this user has no home folder; {ABSOLUTE}") from None
+    except OSError as fault:
+        raise ArtifactError(f"{shown}: current folder: {fault.strerror}; {ABSOLUTE}") from None
+    # the system finds nothing behind a missing folder and ".."
+    return Path(os.path.realpath(found)) if ".." in found.parts else found
