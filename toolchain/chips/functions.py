@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Array, Shape, freeze
 from toolchain.chips.contract import Family, OnChip, Options, Resource, Session, Timing
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
@@ -81,8 +81,13 @@ class Bound(OnChip, Generic[P, C]):
     """A program bound to its chip, implemented by the ``Functions`` of the family."""
 
     def __init__(self, program: P, family: FamilyOf[P, C]) -> None:
-        """Bind ``program`` to the chip of ``family``."""
+        """Bind ``program`` to the chip of ``family``, and make its arrays read-only."""
+        freeze(program)
         self._program, self._family = program, family
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the program, whose arrays are read-only in the copy too."""
+        return type(self), (self._program, self._family)
 
     def __repr__(self) -> str:
         """Return the name of the chip."""

@@ -133,7 +133,7 @@ def check_quantized(graph: Graph, quantized: Graph, on_chip: OnChip) -> None:
         ("dt", graph.dt, quantized.dt),
         ("input", prod(graph.shape(graph.input)), prod(quantized.shape(quantized.input))),
         ("provenance", graph.provenance, quantized.provenance),
-        ("outputs", [*graph.output_names], [*quantized.output_names]),
+        ("labels of outputs", _labels(graph), _labels(quantized)),
     ):
         if own != other:
             raise ValueError(f"{what} is {other!r:.80}, of the trained network {own!r:.80}")
@@ -155,6 +155,11 @@ def check_quantized(graph: Graph, quantized: Graph, on_chip: OnChip) -> None:
         check_same_data(_plain(data), _plain(rest))
     except ValueError as fault:
         raise ValueError(f"gives another program than the one beside it: {fault}") from None
+
+
+def _labels(graph: Graph) -> list[str]:
+    nodes = graph.of(Output)
+    return [nodes[name].label for name in graph.output_nodes]
 
 
 def _plain(data: Any) -> Any:
