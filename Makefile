@@ -15,7 +15,7 @@ ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
 .PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
-	bench compare shared-tokens clean
+	sinabs-tests bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -82,6 +82,12 @@ oracle-%: .venv-oracles/%/.ready
 	.venv-oracles/$*/bin/python -m $(ORACLE).$* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m $(ORACLE).nir_importers $* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m pytest -q -p no:cacheprovider tests/test_docs_frameworks.py
+
+# Runs sinabs' own tests on the layers, hooks and helpers of this project; fails if others fail than
+# tests/sinabs_alias/not_supported.yaml lists.
+sinabs-tests: export OMP_NUM_THREADS = 1
+sinabs-tests: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m tests.sinabs_alias
 
 # Speed as a ratio to simulators and hooks of other projects, each in one interleaved run, and the
 # time of an estimate as a ratio to its simulation; fails if that is more than a tenth.
