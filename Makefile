@@ -10,7 +10,7 @@ PACKAGES :=
 CONFORMANCE := .venv-conformance
 CONFORMANCE_FILES := $(patsubst %,tests/oracles/requirements-%.txt,rockpool sinabs xylosim)
 # Supported frameworks, each in a separate environment, because their pins conflict.
-ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
+ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly spyx
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
@@ -72,6 +72,10 @@ oracles: $(patsubst %,oracle-%,$(ORACLES))
 
 oracle-nir%: .venv-oracles/nir%/.ready
 	.venv-oracles/nir$*/bin/python -m $(ORACLE).nir_files $(ORACLE_MODE)
+
+# jax, which spyx runs on, is asked for the processor alone
+oracle-spyx: .venv-oracles/spyx/.ready
+	JAX_PLATFORMS=cpu .venv-oracles/spyx/bin/python -m $(ORACLE).spyx $(ORACLE_MODE)
 
 oracle-rockpool: oracle-rockpool-files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -334,13 +335,22 @@ class Deployment(Described, Parts):
         """
         return self.on_chip.live_config()
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the artifact to ``folder`` and return it; see ``toolchain.deployment.store``.
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the artifact to ``folder`` and return its path; an older artifact is replaced.
+
+        See ``toolchain.deployment.store`` for the files and ``toolchain.atomic`` for what holds
+        if the process is killed meanwhile or if others read or write the same folder.
+
+        Args:
+            folder: missing, empty, or an artifact with nothing else in it. Missing parents are
+                created, ``~`` is the home of the user, and links are followed.
 
         Raises:
-            ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
+            ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
+                format, or cannot be written; it is not changed.
+            TypeError: ``folder`` is no path.
         """
-        return write_parts(self, Path(folder))
+        return write_parts(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> Deployment:

@@ -12,6 +12,7 @@ activity.json         activity on the calibration spikes
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,11 +59,13 @@ class Parts:
     calibration_activity: Activity | None = None
 
 
-def write_parts(parts: Parts, folder: Path) -> Path:
-    """Write the archive to ``folder`` and return it; an older one is replaced.
+def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:
+    """Write the archive to ``folder`` and return its path; an older one is replaced.
 
     Raises:
-        ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
+        ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
+            format, or cannot be written; it is not changed.
+        TypeError: ``folder`` is no path.
     """
     files: dict[str, bytes] = {}
     for part, (arrays, data) in {

@@ -1,25 +1,20 @@
-"""Archive format: a folder of files with their hashes, written atomically.
-
-``manifest.json`` contains the format, further entries of its writer, and the SHA-256 of every other
-file. Nothing is pickled, and only files that the manifest lists with their hash are read. Arrays
-are stored as safetensors, with a JSON file for their shapes and other data.
-"""
+"""Reading of an archive, and the two files of its arrays."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.atomic import write_folder
+from toolchain.atomic import read_folder
 from toolchain.diagnostics import ArtifactError
 
-__all__ = ["Archive", "as_json", "packed_files", "write_archive"]
+__all__ = ["Archive", "as_json", "packed_files"]
 
 KIND = "snn-deployment/"
 FORMAT = KIND + "2"
@@ -27,50 +22,10 @@ FORMAT = KIND + "2"
 FORMER = (KIND + "1",)
 """Former formats, which lack the ledger and cannot be read."""
 MANIFEST = "manifest.json"
-MOST_BYTES = 512 * 2**20
-"""Size limit of a file, bytes."""
+MOST_BYTES = 64 * 2**20
+"""Size limit of all files together, bytes."""
 
 T = TypeVar("T")
-
-
-def write_archive(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:
-    """Write ``files`` and their manifest to ``folder``; an existing archive is replaced.
-
-    Args:
-        folder: destination; missing parents are created.
-        files: content by file name.
-        manifest: entries of the manifest besides format and hashes.
-
-    Raises:
-        ArtifactError: ``folder`` exists and contains anything but an archive; it is not changed.
-    """
-    folder = folder.absolute()
-    if folder.exists() and not _replaceable(folder):
-        raise ArtifactError(f"{folder} exists and is not a saved deployment; nothing was written")
-    hashes = {name: _hash(data) for name, data in files.items()}
-    text = as_json({"format": FORMAT, **manifest, "sha256": hashes})
-    return write_folder(folder, {**files, MANIFEST: text})
-
-
-def _replaceable(folder: Path) -> bool:
-    """Return True if ``folder`` contains an archive and nothing else.
-
-    Other programs write a ``manifest.json`` too, so its format is checked. Any further file in the
-    folder would be lost when the folder is replaced.
-    """
-    try:
-        manifest = _json(_bytes(folder, MANIFEST), MANIFEST)
-    except ArtifactError:
-        return False
-    hashes = manifest.get("sha256")
-    if not str(manifest.get("format")).startswith(KIND) or not isinstance(hashes, dict):
-        return False
-    files = {folder / name for name in (MANIFEST, *hashes)}
-    folders = {parent for file in files for parent in file.parents}
-    return all(
-        path in (folders if path.is_dir() and not path.is_symlink() else files)
-        for path in folder.rglob("*")
-    )
 
 
 def packed_files(
@@ -113,11 +68,20 @@ class Archive:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = _json(_bytes(folder, MANIFEST), MANIFEST)
+        self.manifest: dict[str, Any] = {}
+        try:
+            self._files = read_folder(folder, MANIFEST, self._listed, most_bytes=MOST_BYTES)
+        except OSError as fault:
+            raise ArtifactError(f"{fault.filename}: {fault.strerror}") from None
+
+    def _listed(self, data: bytes) -> Iterable[str]:
+        self.manifest = read_manifest(data)
         found = self.manifest.get("format")
         if found != FORMAT:
             action = "; deploy the network again" if found in FORMER else ""
-            raise ArtifactError(f"{folder}: format is {found!r}, need {FORMAT!r}{action}")
+            raise ArtifactError(f"{self.folder}: format is {found!r}, need {FORMAT!r}{action}")
+        hashes = self.manifest.get("sha256")
+        return hashes if isinstance(hashes, dict) else ()
 
     def read(self, name: str) -> bytes:
         """Return the content of a file.
@@ -125,10 +89,8 @@ class Archive:
         Raises:
             ArtifactError: the file is missing, or differs from the one that was saved.
         """
-        data = _bytes(self.folder, name)
-        hashes = self.manifest.get("sha256")
-        wanted = hashes.get(name) if isinstance(hashes, dict) else None
-        if _hash(data) != wanted:
+        data = self._files.get(name)
+        if data is None or _hash(data) != self.manifest["sha256"][name]:
             raise ArtifactError(
                 f"{self.folder / name} is not the file that was saved: its hash differs"
             )
@@ -163,16 +125,9 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _bytes(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        if path.exists() and not path.is_file():  # opening a pipe would block
-            raise ArtifactError(f"{path}: is not a file")
-        if path.stat().st_size > MOST_BYTES:
-            raise ArtifactError(f"{path} is larger than {MOST_BYTES} bytes")
-        return path.read_bytes()
-    except OSError as fault:
-        raise ArtifactError(f"{path}: {fault.strerror}") from None
+def read_manifest(data: bytes) -> dict[str, Any]:
+    """Return the content of a manifest; ArtifactError if it is damaged."""
+    return _json(data, MANIFEST)
 
 
 def _json(data: bytes, name: str) -> dict[str, Any]:
