@@ -17,7 +17,7 @@ ORACLE_MODE := --check
 RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 
 .PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
-	rockpool-releases bench compare shared-tokens clean
+	rockpool-releases sinabs-tests bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -96,6 +96,12 @@ rockpool-releases: $(patsubst %,rockpool-release-%,$(RELEASES))
 rockpool-release-%: .venv-releases/rockpool-%/.ready
 	OMP_NUM_THREADS=1 .venv-releases/rockpool-$*/bin/python -W ignore \
 		-m $(ORACLE).rockpool_releases $(ORACLE_MODE)
+
+# Runs sinabs' own tests on the layers, hooks and helpers of this project; fails if others fail than
+# tests/sinabs_alias/not_supported.yaml lists.
+sinabs-tests: export OMP_NUM_THREADS = 1
+sinabs-tests: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m tests.sinabs_alias
 
 # Speed as a ratio to simulators and hooks of other projects, each in one interleaved run, and the
 # time of an estimate as a ratio to its simulation; fails if that is more than a tenth.
