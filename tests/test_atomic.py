@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import toolchain
-from tests.file_calls import Killed, count, each_call, failing, failing_at, killed_at
+from tests.file_calls import Killed, count, each_call, error_of, failing, failing_at, killed_at
 from tests.oracles.artifacts import DATA, dense
 from toolchain import Deployment, load_chip
 from toolchain.atomic import exchange, read_folder, write_file, write_folder
@@ -153,14 +153,6 @@ def test_a_call_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path):
             assert fault.errno == errno.ENOSPC
             assert read(folder) == OLD
             assert beside(folder) == ["folder"]
-
-
-def error_of(function):
-    try:
-        function()
-    except OSError as fault:
-        return fault
-    return None
 
 
 @pytest.mark.parametrize("fails", ["fsync", "replace", "write"])
