@@ -14,7 +14,7 @@ ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly spyx
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
 
-.PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
+.PHONY: demo test check validation fuzz campaigns saving packages notebooks conformance vectors oracles \
 	bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
@@ -39,6 +39,10 @@ fuzz: $(VENV)/.test
 # Judges hundreds of networks on unseen input and prints the figures.
 campaigns: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m campaign tests/campaigns
+
+# Kills saves at every moment, fills the disk, lets processes save and load at once; about 1500 s.
+saving: $(VENV)/.test
+	$(BIN)/python -m pytest -s -m saving tests/campaigns/test_saving.py
 
 # Builds wheel and source distribution, installs them in clean environments and uses them there.
 # `make packages PYTHONS='python3.12 python3.13'` tries the wheel on these as well.

@@ -285,6 +285,17 @@ def test_a_name_of_the_greatest_length_is_written(tmp_path):
     assert beside(folder) == [folder.name]
 
 
+def test_a_temporary_file_that_a_killed_writer_left_is_removed_after_a_day(tmp_path):
+    path = tmp_path / "a"
+    left, fresh = temporary_path(path), temporary_path(path)
+    for each in (left, fresh, tmp_path / ".a.tmp.0123456789abcdef01234567"):
+        each.write_bytes(b"")
+        os.utime(each, (0, 0))
+    os.utime(fresh)
+    write_file(path, b"1")
+    assert beside(path) == sorted([".a.tmp.0123456789abcdef01234567", "a", fresh.name])
+
+
 def test_nothing_is_written_where_there_is_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_file(tmp_path / "no" / "a", b"1")

@@ -24,7 +24,7 @@ from toolchain import Deployment
 from toolchain.diagnostics import ArtifactError
 
 pytestmark = [
-    pytest.mark.campaign,
+    pytest.mark.saving,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here"),
     pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning"),
 ]

@@ -137,7 +137,10 @@ class _Target:
 
     def remove_left_overs(self) -> None:
         """Remove the temporary folders of writers that were killed."""
-        for path, kind in left_over(self.place).items():
+        found: dict[Path, str] = {}
+        with suppress(PermissionError):
+            found = left_over(self.place)
+        for path, kind in found.items():
             with suppress(OSError, ValueError):
                 if kind == TEMPORARY:
                     self._remove_abandoned(path)

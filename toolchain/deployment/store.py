@@ -109,6 +109,8 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "not installed"
+    except OSError:  # damaged metadata is no reason not to save
+        return "unknown"
 
 
 def _files(parts: Parts) -> dict[str, bytes]:
