@@ -20,7 +20,7 @@ RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 # Bytecode is kept even where the environment says otherwise: tests start hundreds of interpreters.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
+.PHONY: demo test check validation fuzz campaigns saving packages notebooks conformance vectors oracles \
 	rockpool-releases sinabs-tests bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
@@ -45,6 +45,10 @@ fuzz: $(VENV)/.test
 # Judges hundreds of networks on unseen input and prints the figures.
 campaigns: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m campaign tests/campaigns
+
+# Kills saves at every moment, fills the disk, lets processes save and load at once; about 1500 s.
+saving: $(VENV)/.test
+	$(BIN)/python -m pytest -s -m saving tests/campaigns/test_saving.py
 
 # Builds wheel and source distribution, installs them in clean environments and uses them there.
 # `make packages PYTHONS='python3.12 python3.13'` tries the wheel on these as well.
