@@ -1,4 +1,4 @@
-"""Reading of an archive, and the two files of its arrays."""
+"""Reading of an archive, whose files are all read and checked at once."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ def packed_files(
     """Return two files with arrays and JSON-compatible data, for ``Archive.unpacked``.
 
     ``more`` are further entries of the JSON file.
+
+    >>> sorted(packed_files("net", {"weight": np.eye(2)}, {}))
+    ['net.json', 'net.safetensors']
     """
     from safetensors.numpy import save as to_bytes
 
@@ -70,6 +73,10 @@ class Archive:
     Raises:
         ArtifactError: the manifest is missing, damaged or of another format; a file is missing, too
             large, no regular file, or differs from the one that was saved.
+
+    >>> from toolchain.archive import write_archive
+    >>> Archive(write_archive("saved", {"weights": b"1"}, {})).read("weights")
+    b'1'
     """
 
     def __init__(self, folder: Path) -> None:
@@ -160,7 +167,11 @@ def _unpacked(data: bytes, rest: Mapping[str, Any]) -> tuple[dict[str, Array], d
 
 
 def tensors(data: bytes) -> dict[str, Array]:
-    """Return the arrays of a safetensors file; ValueError if it is damaged."""
+    """Return the arrays of a safetensors file; ValueError if it is damaged.
+
+    >>> tensors(packed_files("net", {"weight": np.eye(2)}, {})["net.safetensors"])
+    {'weight': array([1., 0., 0., 1.])}
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
@@ -202,14 +213,6 @@ def _reason(fault: OSError) -> str:
     if isinstance(fault, FileNotFoundError | NotADirectoryError):
         return f"{text}; need a folder that Deployment.save wrote"
     return text
-
-
-def read_manifest(data: bytes) -> dict[str, Any]:
-    """Return the content of a manifest; ArtifactError if it is damaged."""
-    try:
-        return from_json(data)
-    except ValueError as fault:
-        raise ArtifactError(f"{MANIFEST}: {fault}") from None
 
 
 def _hash(data: bytes) -> str:

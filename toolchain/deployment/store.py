@@ -87,7 +87,6 @@ def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:
     Raises:
         ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
             format, or cannot be written; it is not changed.
-        TypeError: ``folder`` is no path.
     """
     manifest = {**_manifest(parts), "made_with": _versions()}
     return write_archive(folder, _files(parts), manifest)
@@ -148,7 +147,6 @@ def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
         ArtifactError: files that are missing, changed, too large or of another version, or parts
             that do not agree.
         PluginError: the chip's family cannot be imported.
-        TypeError: ``folder`` is no path.
     """
     archive = Archive(archive_path(folder))
     former = archive.format == 2
