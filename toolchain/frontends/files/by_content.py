@@ -14,6 +14,7 @@ from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
 from toolchain.extras import needed_by
 from toolchain.frontends.files.contents import Content, FileKind, identify
+from toolchain.frontends.files.programs import network_in
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
 
@@ -50,7 +51,9 @@ def load(
     """Load the Graph from a file, whose kind is recognised by its content.
 
     NIR files, rockpool's JSON (``module.save()``) and folders of saved deployments define their
-    network. Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they need
+    network. Files of a finished program, such as a quantized specification or the vendor's
+    configuration, give the network of its integers; ``deploy(path, chip)`` loads these unchanged.
+    Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they need
     ``factory`` and ``sample``.
 
     Args:
@@ -143,6 +146,9 @@ def _deployment(content: Content, options: _Options) -> Graph:
 def _json(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.rockpool_json import read_tree, to_graph
 
+    network = network_in(content, options.dt) if options.factory is None else None
+    if network is not None:
+        return network
     tree = _parse(content, lambda: read_tree(content.data))
     if options.factory is None:
         return to_graph(tree, content.path.name, options.dt)
