@@ -35,6 +35,7 @@ class _Options:
     dialect: str | None
     reset: str | None
     factory: str | None
+    entry: str | None
     trust_pickle: bool
 
 
@@ -46,6 +47,7 @@ def load(
     dialect: str | None = None,
     reset: str | None = None,
     factory: str | None = None,
+    entry: str | None = None,
     trust_pickle: bool = False,
 ) -> Graph:
     """Load the Graph from a file, whose kind is recognised by its content.
@@ -64,7 +66,10 @@ def load(
             ``toolchain.frontends.nir.to_graph``.
         reset: the reset of a NIR file; see ``toolchain.frontends.nir.to_graph``.
         factory: ``"module:function"``, which is imported and called without arguments, and returns
-            the network of the weights. **This runs your code.**
+            the network of the weights. **This runs your code.** Thresholds and other constants of
+            neurons that the file does not have keep the values of that network, which the logger
+            ``toolchain.files`` and the provenance report.
+        entry: name of the checkpoint's entry with the weights, if there are several.
         trust_pickle: unpickle a whole module. **This runs any code in the file.** The names that
             it imports are logged first, by the logger ``toolchain.files``.
 
@@ -90,6 +95,7 @@ def load(
         dialect=dialect,
         reset=reset,
         factory=factory,
+        entry=entry,
         trust_pickle=trust_pickle,
     )
     _check_options(content, options)
@@ -121,6 +127,7 @@ _KINDS_OF_OPTION: Mapping[str, tuple[FileKind, ...]] = {
     "dialect": (FileKind.NIR,),
     "reset": (FileKind.NIR,),
     "factory": (FileKind.JSON, FileKind.SAFETENSORS, FileKind.TORCH, FileKind.TORCH_LEGACY),
+    "entry": (FileKind.TORCH, FileKind.TORCH_LEGACY),
 }
 
 
@@ -239,9 +246,12 @@ def _build(options: _Options) -> nn.Module:
 def _from_weights(saved: Any, content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.weights import fill, find_weights
 
-    weights, entry = find_weights(saved)
+    weights, entry = find_weights(saved, options.entry)
     module = _build(options)
     notes = fill(module, weights)
+    if kept := notes.get("kept_from_factory"):
+        where = _printable(str(content.path))
+        _LOG.warning("%s: has no %s; these are the factory's values", where, kept)
     if entry is not None:
         notes = {"entry": entry, **notes}
     return _extract(module, content, options, notes)
