@@ -94,8 +94,6 @@ def _is_recurrence(graph: Graph, edge: Edge) -> bool:
 
 
 def _faults(graph: Graph) -> Iterator[NirFault]:
-    if len(graph.of(Output)) > 1:
-        yield ", ".join(graph.of(Output)), "more than one Output; a NIR graph has one"
     for name, node in graph.nodes.items():
         if isinstance(node, Membrane):
             yield from ((name, text) for text in _membrane_faults(node))
