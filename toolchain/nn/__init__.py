@@ -48,6 +48,7 @@ with needed_by("toolchain.nn"):
         SurrogateFn,
     )
     from toolchain.nn.synnet import SynNet
+    from toolchain.nn.wiring import Wired
 
 __all__ = [
     "ALIF",
@@ -93,6 +94,7 @@ __all__ = [
     "TorchModule",
     "TorchSequential",
     "UnflattenTime",
+    "Wired",
     "detach_states",
     "from_model",
     "normalize_weights",
