@@ -87,6 +87,11 @@ oracle-nir%: .venv-oracles/nir%/.ready
 oracle-spyx: .venv-oracles/spyx/.ready
 	JAX_PLATFORMS=cpu .venv-oracles/spyx/bin/python -m $(ORACLE).spyx $(ORACLE_MODE)
 
+oracle-sinabs: oracle-sinabs-modules
+
+oracle-sinabs-modules: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m $(ORACLE).nir_modules
+
 oracle-rockpool: oracle-rockpool-files
 
 oracle-rockpool-files: .venv-oracles/rockpool/.ready
