@@ -10,12 +10,14 @@ PACKAGES :=
 CONFORMANCE := .venv-conformance
 CONFORMANCE_FILES := $(patsubst %,tests/oracles/requirements-%.txt,rockpool sinabs xylosim)
 # Supported frameworks, each in a separate environment, because their pins conflict.
-ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly
+ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly spyx
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
+# Releases of rockpool whose saved files are read.
+RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 
 .PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
-	bench compare shared-tokens clean
+	rockpool-releases bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -73,6 +75,10 @@ oracles: $(patsubst %,oracle-%,$(ORACLES))
 oracle-nir%: .venv-oracles/nir%/.ready
 	.venv-oracles/nir$*/bin/python -m $(ORACLE).nir_files $(ORACLE_MODE)
 
+# jax, which spyx runs on, is asked for the processor alone
+oracle-spyx: .venv-oracles/spyx/.ready
+	JAX_PLATFORMS=cpu .venv-oracles/spyx/bin/python -m $(ORACLE).spyx $(ORACLE_MODE)
+
 oracle-rockpool: oracle-rockpool-files
 
 oracle-rockpool-files: .venv-oracles/rockpool/.ready
@@ -82,6 +88,14 @@ oracle-%: .venv-oracles/%/.ready
 	.venv-oracles/$*/bin/python -m $(ORACLE).$* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m $(ORACLE).nir_importers $* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m pytest -q -p no:cacheprovider tests/test_docs_frameworks.py
+
+# Saves networks with each release of rockpool and compares its outputs with those of the files;
+# `make rockpool-releases ORACLE_MODE=--record` writes what `make test` compares with.
+rockpool-releases: $(patsubst %,rockpool-release-%,$(RELEASES))
+
+rockpool-release-%: .venv-releases/rockpool-%/.ready
+	OMP_NUM_THREADS=1 .venv-releases/rockpool-$*/bin/python -W ignore \
+		-m $(ORACLE).rockpool_releases $(ORACLE_MODE)
 
 # Speed as a ratio to simulators and hooks of other projects, each in one interleaved run, and the
 # time of an estimate as a ratio to its simulation; fails if that is more than a tenth.
@@ -135,7 +149,15 @@ PROJECT_PATH = $(BIN)/python -c 'import sysconfig; print("import site; site.adds
 	.venv-oracles/$*/bin/python $(PIP) --no-deps -r $<
 	touch $@
 
-.PRECIOUS: .venv-oracles/%/.ready
+# without samna, which rockpool requires, and without the tests that one release installs as `tests`
+.venv-releases/rockpool-%/.ready: | $(VENV)/.test
+	$(BIN)/python -m venv .venv-releases/rockpool-$*
+	$(PROJECT_PATH) > $$(echo .venv-releases/rockpool-$*/lib/python3*/site-packages)/project.pth
+	.venv-releases/rockpool-$*/bin/python $(PIP) --no-deps rockpool==$*
+	rm -rf .venv-releases/rockpool-$*/lib/python3*/site-packages/tests
+	touch $@
+
+.PRECIOUS: .venv-oracles/%/.ready .venv-releases/rockpool-%/.ready
 
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles .venv-notebooks build dist out *.egg-info
+	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles .venv-releases .venv-notebooks build dist out *.egg-info

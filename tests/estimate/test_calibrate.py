@@ -238,6 +238,26 @@ def test_a_price_that_is_a_range_alone_cannot_be_kept():
     )
 
 
+def test_a_reading_with_activity_in_it_cannot_be_kept():
+    monitored = MAPPED | {"configuration": "monitored"}
+    slope = "rails.digital.modes.monitored.clock_slope"
+    running = [
+        at(mhz, 141 + 30 * mhz + 25 * often, modes=monitored, counts=busy(1e6 * often))
+        for mhz in (6.25, 12.5)
+        for often in (0, 1, 2)
+    ]
+    refused(
+        f"measurement 1, digital: {slope} was read with a network running (scope all_in), so that "
+        "its activity is in it; it must be fitted too",
+        A3,
+        running,
+        constants=[CYCLE],
+    )
+    found = calibrate(A3, running, constants=[slope, CYCLE])
+    assert [fit.value for fit in found.fitted] == pytest.approx([30, 25])
+    assert found.scopes[slope] == "idle"
+
+
 NAN, INF = float("nan"), float("inf")
 
 

@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from toolchain.estimate.costs import Pace
 from toolchain.estimate.figure import Figure
-from toolchain.estimate.pricing import Counts, NotPriced, price
+from toolchain.estimate.pricing import price
 from toolchain.estimate.result import Estimate
+from toolchain.estimate.terms import Counts, NotPriced
 from toolchain.hardware import SpecBase
 from toolchain.runs.activity import Activity, LayerActivity
 

@@ -9,7 +9,7 @@ change together, prices below 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -18,9 +18,11 @@ import numpy as np
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
 from toolchain.estimate.figure import Figure
 from toolchain.estimate.fit import least_squares, refuse_negative
-from toolchain.estimate.pricing import Counts, check_modes, price
+from toolchain.estimate.pricing import check_modes, price
 from toolchain.estimate.result import Estimate
-from toolchain.hardware import SpecBase
+from toolchain.estimate.terms import Counts
+from toolchain.hardware import Price, SpecBase
+from toolchain.hardware.power import DRAWS
 from toolchain.report import plural
 
 __all__ = ["Measurement", "calibrate"]
@@ -139,9 +141,9 @@ def calibrate(
             f"{plural(len(equations), 'reading')} cannot determine "
             f"{', '.join(wanted) or 'a constant'}: an interval needs at least {len(wanted) + 1}"
         )
-    on_file = _on_file(chip)
+    on_file, all_in = _on_file(chip), _all_in(chip)
     kept = [name for name in touched if name not in wanted]
-    rest = np.array([eq.read - _known(eq, kept, on_file) for eq in equations])
+    rest = np.array([eq.read - _known(eq, kept, on_file, all_in) for eq in equations])
     matrix = np.array([[eq.columns.get(name, 0.0) for name in wanted] for eq in equations])
     values, half = least_squares(matrix, rest, wanted)
     refuse_negative(wanted, values, half)
@@ -232,15 +234,26 @@ def _splits(chip: SpecBase, name: str) -> bool:
     return rail is not None and rail.idle is not None and last in ("static", "clock_slope")
 
 
+def _draws(chip: SpecBase) -> dict[str, Price]:
+    """Return the draws of all rails in all modes, by name of the constant."""
+    found = {}
+    for name, rail in chip.power.rails.items():
+        for mode in (None, *rail.modes):
+            for draw in DRAWS:
+                place, price = rail.price(draw, mode)
+                if price is not None:
+                    found[f"rails.{name}.{place}"] = price
+    return found
+
+
+def _all_in(chip: SpecBase) -> set[str]:
+    """Return the names of draws that were read while a network ran."""
+    return {name for name, price in _draws(chip).items() if price.scope == "all_in"}
+
+
 def _on_file(chip: SpecBase) -> dict[str, Figure]:
     """Return every constant of the chip's power model."""
-    prices = {}
-    for rail_name, rail in chip.power.rails.items():
-        for mode in (None, *rail.modes):
-            for draw in ("static", "clock_slope", "idle"):
-                place, constant = rail.price(draw, mode)
-                if constant is not None:
-                    prices[f"rails.{rail_name}.{place}"] = constant
+    prices = {**_draws(chip)}
     prices |= {f"actions.{name}.energy": a.energy for name, a in chip.power.actions.items()}
     return {name: Figure.of(p, _unit(chip, name), chip.cite(p)) for name, p in prices.items()}
 
@@ -264,12 +277,22 @@ def _check_wanted(chip: SpecBase, wanted: Sequence[str], touched: Sequence[str])
         )
 
 
-def _known(equation: _Equation, kept: Sequence[str], on_file: Mapping[str, Figure]) -> float:
+def _known(
+    equation: _Equation,
+    kept: Sequence[str],
+    on_file: Mapping[str, Figure],
+    all_in: Collection[str],
+) -> float:
     """Return the part of a reading that the constants on file explain, µW."""
     explained = 0.0
     for name in kept:
         times = equation.columns.get(name, 0.0)
         nominal = on_file[name].nominal
+        if times and name in all_in:
+            raise ValueError(
+                f"{equation.label}, {equation.rail}: {name} was read with a network running "
+                "(scope all_in), so that its activity is in it; it must be fitted too"
+            )
         if times and nominal is None:
             raise ValueError(
                 f"{equation.label}, {equation.rail}: {name} has only a range in the chip file "

@@ -9,9 +9,9 @@ from typing import Any
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate.costs import LayerCost, Pace
 from toolchain.estimate.figure import Figure, total, unknown
-from toolchain.estimate.pricing import Counts, NotPriced, Term
 from toolchain.estimate.sheet import figure_table, layer_table, pace_text
 from toolchain.estimate.suggest import Suggestion, dominating_layers
+from toolchain.estimate.terms import Counts, NotPriced, Term
 from toolchain.report import Bars, Described, Sheet, plain, plural, share, short
 from toolchain.runs.activity import Activity
 
@@ -75,8 +75,17 @@ class Estimate(Described):
         return _by(self.terms, "idle", lambda term: term.rail)
 
     @property
+    def all_in(self) -> tuple[str, ...]:
+        """Rails whose reading is of a running network, so that it contains activity already."""
+        rails = (term.rail for term in self.terms if term.scope == "all_in")
+        return tuple(dict.fromkeys(rails))
+
+    @property
     def dynamic(self) -> dict[str, Figure]:
-        """Power that activity adds on each rail, µW; empty where it has no price."""
+        """Power that activity adds on each rail, µW; empty where it has no price.
+
+        On the rails of ``all_in`` it is added to the upper end only.
+        """
         return _by(self.terms, "dynamic", lambda term: term.rail)
 
     @property
@@ -205,7 +214,7 @@ class Estimate(Described):
     def layers(self) -> tuple[LayerCost, ...]:
         """Each layer's work and its part of what activity adds."""
         dynamic = _by(self.terms, "dynamic", lambda term: term.layer)
-        weights = {name: _weight(figure) for name, figure in dynamic.items()}
+        weights = _weights(dynamic)
         everything = sum(weights.values())
         return tuple(
             LayerCost(
@@ -235,6 +244,7 @@ class Estimate(Described):
             **{name: getattr(self, name).as_dict() for name in FIGURES},
             **{name: _optional(getattr(self, name)) for name in ("latency", "load", "duty_cycle")},
             **{name: _figures(getattr(self, name)) for name in ("idle", "dynamic")},
+            "all_in": list(self.all_in),
             "power_by_rail": _figures(self.power_by_rail),
             "layers": [
                 {**asdict(layer), "dynamic_power": layer.dynamic_power.as_dict()}
@@ -268,6 +278,7 @@ class Estimate(Described):
             *((f"power, rail {rail}", figure) for rail, figure in self.power_by_rail.items()),
             ("power, idle", self.idle_power),
             ("power, dynamic", self.dynamic_power),
+            *((f"  rail {rail}", ALL_IN) for rail in self.all_in),
             ("power", self.power),
             ("weakest basis", self.basis),
             ("energy per step", self.energy_per_step),
@@ -303,6 +314,8 @@ class Estimate(Described):
         return f"Estimate(chip={self.chip!r}, clock_hz={self.clock_hz}, power={str(self.power)!r})"
 
 
+ALL_IN = "its reading is of a running network: activity is added to the upper end only"
+
 FIGURES = (
     "power",
     "idle_power",
@@ -323,9 +336,10 @@ def _by(terms: tuple[Term, ...], kind: str, key: Callable[[Term], str]) -> dict[
     return {name: total(figures, "µW") for name, figures in found.items()}
 
 
-def _weight(figure: Figure) -> float:
-    """Return the number that shares are computed from; of a range its upper end."""
-    return figure.high if figure.nominal is None else figure.nominal
+def _weights(figures: Mapping[str, Figure]) -> dict[str, float]:
+    """Return the numbers that shares are computed from: upper ends if nothing is added else."""
+    likely = {n: f.high if f.nominal is None else f.nominal for n, f in figures.items()}
+    return likely if any(likely.values()) else {name: f.high for name, f in figures.items()}
 
 
 def _shares(layers: tuple[LayerCost, ...]) -> Bars:

@@ -94,6 +94,11 @@ class Rail(SpecModel):
             raise ValueError("has clock_slope without static")
         if self.idle_clock is not None and self.idle is None:
             raise ValueError("has idle_clock without idle")
+        for part in (self, *self.modes.values()):
+            for draw in DRAWS:
+                price = getattr(part, draw)
+                if price is not None and price.scope == "incremental":
+                    raise ValueError(f"{draw} has scope incremental, must be idle or all_in")
         wrong = "idle" if self.idle is None else "static"
         for name, mode in self.modes.items():
             if getattr(mode, wrong) is not None:
@@ -132,6 +137,11 @@ class ActionPrice(SpecModel):
         total = sum(share.to("fraction") for share in self.share.values())
         if self.share and abs(total - 1) > 1e-9:
             raise ValueError(f"share sums to {total:g}, must be 1")
+        if self.energy.scope != "incremental":
+            raise ValueError(
+                f"energy has scope {self.energy.scope}, must be incremental: the idle draw of the "
+                "rails is added to it"
+            )
         if self.energy.low < 0:
             raise ValueError(f"energy must not be negative, got {self.energy.low:g}")
         return self
