@@ -182,6 +182,14 @@ class StatefulLayer(WithArguments, nn.Module):
         recordings = {name: value.detach() for name, value in self.recordings.items()}
         return {**self.__dict__, "recordings": recordings}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "state_names" not in state:  # a pickle of an earlier release
+            self.state_names, self._first_shape = self.STATES, (0,)
+            for name in self.STATES:
+                if state.get(name) is None:
+                    setattr(self, name, torch.zeros(0))
+
 
 def _storable(value: Tensor) -> Tensor:
     """Return a state that a later call can start from, in whatever mode it runs."""

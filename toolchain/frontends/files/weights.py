@@ -24,6 +24,8 @@ __all__ = ["fill", "find_weights"]
 
 STATES = {"v_mem", "i_syn", "vmem", "isyn", "spikes", "mem", "syn", "spk"}
 """Names of neuron states in layers of sinabs, rockpool and snnTorch."""
+ADAPTIVE_STATES = {"b", "spike_threshold"}
+"""Further names in layers whose threshold adapts to the spikes, in sinabs."""
 _KEEP_STATES = {"norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "toolchain"}
 
 
@@ -140,11 +142,13 @@ def _similar(name: str, weights: Mapping[str, Array]) -> str:
 
 def _is_state(module: nn.Module, name: str) -> bool:
     owner, _, last = name.rpartition(".")
-    if last not in STATES:
+    if last not in STATES | ADAPTIVE_STATES:
         return False
     try:
         layer = module.get_submodule(owner)
     except AttributeError:
+        return False
+    if last in ADAPTIVE_STATES and not type(layer).__name__.startswith("ALIF"):
         return False
     return any(cls.__module__.split(".")[0] in _KEEP_STATES for cls in type(layer).__mro__)
 
