@@ -21,7 +21,7 @@ with needed_by("toolchain.nn"):
         SpikeFn,
     )
     from toolchain.nn.adaptive import ALIF, ALIFRecurrent
-    from toolchain.nn.convert import Network, from_model
+    from toolchain.nn.convert import from_model
     from toolchain.nn.cuba import CubaLIF
     from toolchain.nn.dropout import TimeStepDropout
     from toolchain.nn.dvs import Crop2d, DVSLayer, FlipDims
@@ -31,12 +31,20 @@ with needed_by("toolchain.nn"):
     from toolchain.nn.margins import ChannelShift, Cropping2dLayer
     from toolchain.nn.merge import Merge
     from toolchain.nn.module import Constant, TorchModule
+    from toolchain.nn.network import Network
     from toolchain.nn.normalize import normalize_weights
     from toolchain.nn.pooling import SpikingMaxPooling2dLayer, SumPool2d
     from toolchain.nn.quantize import Quantize, QuantizeLayer, StochasticRounding
     from toolchain.nn.recurrent import IAFRecurrent, LIFRecurrent
     from toolchain.nn.relu import NeuromorphicReLU
+    from toolchain.nn.replace import replace_module, replace_module_
     from toolchain.nn.reshape import FlattenTime, Repeat, UnflattenTime
+    from toolchain.nn.rows import (
+        get_batch_size,
+        get_num_timesteps,
+        get_smallest_compatible_time_dimension,
+        set_batch_size,
+    )
     from toolchain.nn.sequential import TorchSequential
     from toolchain.nn.spiking import IAF, LIF, ExpLeak
     from toolchain.nn.squeeze import ExpLeakSqueeze, IAFSqueeze, LIFSqueeze, Squeeze
@@ -111,7 +119,13 @@ __all__ = [
     "UnflattenTime",
     "detach_states",
     "from_model",
+    "get_batch_size",
+    "get_num_timesteps",
+    "get_smallest_compatible_time_dimension",
     "normalize_weights",
+    "replace_module",
+    "replace_module_",
     "reset_states",
+    "set_batch_size",
     "zero_grad",
 ]
