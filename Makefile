@@ -13,9 +13,11 @@ CONFORMANCE_FILES := $(patsubst %,tests/oracles/requirements-%.txt,rockpool sina
 ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly spyx
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
+# Releases of rockpool whose saved files are read.
+RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 
 .PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
-	sinabs-tests bench compare shared-tokens clean
+	sinabs-tests rockpool-releases bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -93,6 +95,14 @@ sinabs-tests: export OMP_NUM_THREADS = 1
 sinabs-tests: .venv-oracles/sinabs/.ready
 	.venv-oracles/sinabs/bin/python -m tests.sinabs_alias
 
+# Saves networks with each release of rockpool and compares its outputs with those of the files;
+# `make rockpool-releases ORACLE_MODE=--record` writes what `make test` compares with.
+rockpool-releases: $(patsubst %,rockpool-release-%,$(RELEASES))
+
+rockpool-release-%: .venv-releases/rockpool-%/.ready
+	OMP_NUM_THREADS=1 .venv-releases/rockpool-$*/bin/python -W ignore \
+		-m $(ORACLE).rockpool_releases $(ORACLE_MODE)
+
 # Speed as a ratio to simulators and hooks of other projects, each in one interleaved run, and the
 # time of an estimate as a ratio to its simulation; fails if that is more than a tenth.
 bench: $(CONFORMANCE)/.ready
@@ -145,7 +155,15 @@ PROJECT_PATH = $(BIN)/python -c 'import sysconfig; print("import site; site.adds
 	.venv-oracles/$*/bin/python $(PIP) --no-deps -r $<
 	touch $@
 
-.PRECIOUS: .venv-oracles/%/.ready
+# without samna, which rockpool requires, and without the tests that one release installs as `tests`
+.venv-releases/rockpool-%/.ready: | $(VENV)/.test
+	$(BIN)/python -m venv .venv-releases/rockpool-$*
+	$(PROJECT_PATH) > $$(echo .venv-releases/rockpool-$*/lib/python3*/site-packages)/project.pth
+	.venv-releases/rockpool-$*/bin/python $(PIP) --no-deps rockpool==$*
+	rm -rf .venv-releases/rockpool-$*/lib/python3*/site-packages/tests
+	touch $@
+
+.PRECIOUS: .venv-oracles/%/.ready .venv-releases/rockpool-%/.ready
 
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles .venv-notebooks build dist out *.egg-info
+	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles .venv-releases .venv-notebooks build dist out *.egg-info

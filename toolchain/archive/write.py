@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from toolchain.archive.json_text import as_json, from_json
 from toolchain.archive.path import archive_path
-from toolchain.archive.read import FORMAT, KIND, MANIFEST, MOST_BYTES, as_json, read_manifest
+from toolchain.archive.read import FORMAT, KIND, MANIFEST, MOST_BYTES
 from toolchain.atomic import read_folder, write_folder
 from toolchain.diagnostics import ArtifactError
 from toolchain.report import visible
@@ -48,7 +49,9 @@ def write_archive(
     Raises:
         ArtifactError: ``folder`` contains anything but an archive, or one of a newer format, or
             cannot be written; it is not changed.
-        TypeError: ``folder`` is no path.
+
+    >>> write_archive("saved", {"weights": b"1"}, {}).name
+    'saved'
     """
     path = archive_path(folder)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
@@ -77,10 +80,10 @@ def _replaceable(folder: Path) -> Collection[str]:
     """
     try:
         data = read_folder(folder, MANIFEST, lambda _: (), most_bytes=MOST_BYTES)[MANIFEST]
-        manifest = read_manifest(data)
+        manifest = from_json(data)
     except FileNotFoundError:
         raise FileExistsError(errno.EEXIST, f"it has no {MANIFEST}", str(folder)) from None
-    except (OSError, ArtifactError) as fault:
+    except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else fault
         raise FileExistsError(errno.EEXIST, f"{MANIFEST} {reason}", str(folder)) from None
     found, hashes = str(manifest.get("format")), manifest.get("sha256")

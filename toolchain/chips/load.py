@@ -77,7 +77,7 @@ def load_chip(
         raise ValueError(f"chip must be a name or the path of a chip file, got {got}")
     if not isinstance(name, str) or name.endswith(".yaml") or {"/", os.sep} & set(name):
         path = Path(name)
-        file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}")
+        file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}", listed=False)
     else:
         file = find_chip_file(name)
     if overlay is not None:
@@ -234,7 +234,7 @@ def _validate(document: YamlDocument, file: ChipFile) -> tuple[SpecBase | None, 
             if detail["loc"] not in document.unread
         )
         return None, faults + [_fault(detail, document) for detail in details]
-    faults += [] if not file.origin else _name_conflicts(chip, file, document)
+    faults += _name_conflicts(chip, file, document) if file.origin and file.listed else []
     return chip.from_origin(_origin(file)), faults
 
 
@@ -253,8 +253,6 @@ def _model(family: Any) -> tuple[type[SpecBase] | None, str]:
 
 def _name_conflicts(chip: SpecBase, file: ChipFile, document: YamlDocument) -> Iterator[LineFault]:
     """Yield a fault for each alias or vendor id that a built-in chip uses already."""
-    if file.name in built_in_files():
-        return  # a copy of a built-in chip, given by its path
     known = {**built_in_files(), **built_in_names()}
     for name in chip.names:
         if name in known:
