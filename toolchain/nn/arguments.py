@@ -36,6 +36,11 @@ class WithArguments:
         """
         return {}
 
+    @property
+    def _param_dict(self) -> dict[str, Any]:
+        # the name that sinabs' layers have for it as well
+        return self.arg_dict
+
     def extra_repr(self) -> str:
         """Return the arguments for ``repr``, without those at the usual value."""
         shown = []

@@ -245,6 +245,7 @@ class CubaLIF(CubaNeurons):
                 f"CubaLIF takes (batch, time, {inputs}), got shape {tuple(data.shape)}"
             )
         trace = self.steps(data)
+        self._fired(trace.spikes)
         if self.record_states and not recomputes():
             self.recordings = {"v_mem": trace.v_mem, "i_syn": trace.i_syn.squeeze(-1)}
         return trace.spikes

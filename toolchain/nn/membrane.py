@@ -35,18 +35,17 @@ class MembraneLayer(StatefulLayer):
     """Base of the layers: membrane, synapse and the loop over time.
 
     Attributes:
-        rec_connect: module that feeds the last timestep's output back, or None; its output is
-            given the shape of the layer's input. In the first timestep of a call nothing is fed
-            back, not even its bias.
+        rec_connect: only of a recurrent layer: module that feeds the last timestep's output back;
+            its output is given the shape of the layer's input. In the first timestep of a call
+            nothing is fed back, not even its bias.
     """
 
-    rec_connect: nn.Module | None
+    rec_connect: nn.Module
     tau_syn: Tensor | None
     min_v_mem: Tensor | None
 
     def __init__(self, record_states: bool = False, shape: Sequence[int] | None = None) -> None:
         super().__init__(None, record_states, shape)
-        self.rec_connect = None
 
     def _set_floor(self, min_v_mem: float | Tensor | None) -> None:
         if min_v_mem is None:
@@ -91,11 +90,10 @@ class MembraneLayer(StatefulLayer):
             "shape": self.shape,
             "record_states": self.record_states,
         }
-        return (
-            arguments
-            if self.rec_connect is None
-            else {"rec_connect": self.rec_connect, **arguments}
-        )
+        return {"rec_connect": self.rec_connect, **arguments} if self._recurrent() else arguments
+
+    def _recurrent(self) -> bool:
+        return "rec_connect" in self._modules
 
     def decays(self) -> Decays:
         """Return the current factors of one timestep."""
@@ -136,7 +134,7 @@ class MembraneLayer(StatefulLayer):
 
     def _with_feedback(self, x: Tensor, out: Tensor) -> Tensor:
         """Return the input of a timestep with the output of the last one fed back."""
-        if self.rec_connect is None:
+        if not self._recurrent():
             return x
         back: Tensor = self.rec_connect(out)
         if back.numel() != x.numel():

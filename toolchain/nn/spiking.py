@@ -62,6 +62,12 @@ class SpikingLayer(MembraneLayer):
             **super().arg_dict,
         }
 
+    def forward(self, data: Tensor) -> Tensor:
+        """Return the spikes ``(batch, time, *features)`` for inputs of the same shape."""
+        spikes = super().forward(data)
+        self._fired(spikes)
+        return spikes
+
     def _fire(self, v: Tensor, b: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         n = self.spike_fn.apply(v, self.spike_threshold, self.surrogate_grad_fn)
         return n, self._floor(self.reset_fn(n, v, self.spike_threshold)), b
@@ -159,6 +165,30 @@ class _Leaky(MembraneLayer):
             value: Tensor | None = getattr(self, f"tau_{name}", None)
             return value if value is None else value.detach().clone()
         return -1.0 / torch.log(alpha.detach())
+
+    @property
+    def tau_mem_calculated(self) -> Tensor | None:
+        """Time constant of the membrane, timesteps, also where its factor is what trains."""
+        return self._trained_tau("mem")
+
+    @property
+    def tau_syn_calculated(self) -> Tensor | None:
+        """Time constant of the synapse, timesteps, or None without one."""
+        return self._trained_tau("syn")
+
+    @property
+    def alpha_mem_calculated(self) -> Tensor | None:
+        """Factor of the membrane in a timestep, also where its time constant is what trains."""
+        return self._alpha("mem")
+
+    @property
+    def alpha_syn_calculated(self) -> Tensor | None:
+        """Factor of the synapse in a timestep, or None without one."""
+        return self._alpha("syn")
+
+    def _trained_tau(self, name: str) -> Tensor | None:
+        alpha = self._alpha(name) if self.train_alphas else None
+        return getattr(self, f"tau_{name}", None) if alpha is None else -1.0 / torch.log(alpha)
 
     def decays(self) -> Decays:
         """Return ``alpha = exp(-1 / tau)``, and a gain of ``1 - alpha_mem`` with ``norm_input``."""

@@ -18,6 +18,10 @@ from toolchain.nn.spiking import IAF, LIF, ExpLeak
 __all__ = ["ExpLeakSqueeze", "IAFSqueeze", "LIFSqueeze", "Squeeze"]
 
 
+class RowsError(ValueError, RuntimeError):
+    """Rows that cannot be split; a RuntimeError too, as torch raises for an invalid shape."""
+
+
 class Squeeze(MembraneLayer):
     """Base that turns a layer on ``(batch, time, ...)`` into one on ``(batch * time, ...)``.
 
@@ -57,7 +61,7 @@ class Squeeze(MembraneLayer):
         size = batch or rows // (time or 1)
         steps = time or rows // (batch or 1)
         if size * steps != rows:
-            raise ValueError(
+            raise RowsError(
                 f"{type(self).__name__}(batch_size={batch}, num_timesteps={time}) cannot split "
                 f"{rows} rows"
             )

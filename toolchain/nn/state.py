@@ -59,11 +59,14 @@ class StatefulLayer(WithArguments, nn.Module):
         record_states: as given.
         recordings: states of the last call by name, each ``(batch, time, *features)``,
             differentiable so that a loss can use them.
+        firing_rate: spikes per timestep and neuron, mean over the last call, differentiable, (); of
+            a layer that does not spike, and before the first call, None.
         does_spike: True if the output is spikes.
     """
 
     STATES: ClassVar[tuple[str, ...]] = ("v_mem", "i_syn")
     does_spike: ClassVar[bool] = False
+    firing_rate: Tensor | None = None
     v_mem: Tensor
     i_syn: Tensor | None
 
@@ -157,8 +160,14 @@ class StatefulLayer(WithArguments, nn.Module):
                 setattr(self, name, given.clone())
 
     def detach_states(self) -> None:
-        """Detach the recordings from the autograd graph; states always are."""
+        """Detach recordings and firing rate from the autograd graph; states always are."""
         self.recordings = {name: value.detach() for name, value in self.recordings.items()}
+        if self.firing_rate is not None:
+            self.firing_rate = self.firing_rate.detach()
+
+    def _fired(self, spikes: Tensor) -> None:
+        if not recomputes():
+            self.firing_rate = spikes.mean() if spikes.numel() else spikes.new_zeros(())
 
     def _start(self, name: str, like: Tensor) -> Tensor:
         """Return the stored state, or zeros if there is none of the shape of ``like``."""
@@ -180,7 +189,8 @@ class StatefulLayer(WithArguments, nn.Module):
         # torch cannot copy a tensor that is part of an autograd graph; recordings must not make
         # the copy of a network fail
         recordings = {name: value.detach() for name, value in self.recordings.items()}
-        return {**self.__dict__, "recordings": recordings}
+        rate = None if self.firing_rate is None else self.firing_rate.detach()
+        return {**self.__dict__, "recordings": recordings, "firing_rate": rate}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
