@@ -49,6 +49,7 @@ FUNCTIONS = Functions(
     decay_note=decay_note,
     input_limit=counts.input_limit,
     configured=configured,
+    options=lambda _: XyloOptions(),
 )
 
 
