@@ -279,7 +279,20 @@ def test_counts_that_are_none_are_refused(often):
     )
 
 
-@pytest.mark.parametrize("clock_hz", [-1.0, NAN, INF])
+@pytest.mark.parametrize("clock_hz", [-1.0, NAN, INF, "6.25 MHz"])
 def test_clocks_that_are_none_are_refused(clock_hz):
     wrong = Measurement(power_uw={"digital": 1.0}, clock_hz=clock_hz, modes=MAPPED)
-    refused(f"clock_hz must be a number >= 0 Hz, got {clock_hz}", A3, [wrong])
+    refused(
+        "measurement 1: clock_hz must be a number of Hz > 0, such as 6.25e6, got " + repr(clock_hz),
+        A3,
+        [wrong],
+    )
+
+
+def test_a_clock_in_mhz_is_refused_and_a_clock_that_is_off_is_not():
+    with pytest.raises(ValueError, match=r"^measurement 1: clock_hz 6.25 Hz .*mean 6\.25e6\?$"):
+        calibrate(A3, [at(6.25e-6, 300)])
+    with pytest.raises(ValueError, match=r"^measurement 1: clock_hz is missing, xylo_a3 has a "):
+        calibrate(A3, [Measurement(power_uw={"digital": 300.0}, modes=MAPPED)])
+    found = calibrate(A3, [at(mhz, 141 + 28 * mhz) for mhz in (0, 6.25, 12.5)])
+    assert found.fitted[0].value == pytest.approx(141)

@@ -34,7 +34,7 @@ class Measurement:
 
     Attributes:
         power_uw: mean draw by rail, µW; not every rail needs a reading.
-        clock_hz: main clock, Hz; None on a chip without one.
+        clock_hz: main clock, Hz, 0 if it was off; None on a chip without one.
         modes: setting of each switch of the rails with a reading.
         counts: number of actions a second, by layer; empty for an idle chip.
         label: name in messages.
@@ -179,6 +179,7 @@ def _equations(
 ) -> list[_Equation]:
     label = measurement.label or f"measurement {number}"
     check_modes(chip, measurement.modes)
+    _check_clock(chip, measurement.clock_hz, label)
     equations = []
     terms, _ = price(
         chip,
@@ -205,6 +206,18 @@ def _equations(
                 columns[term.constant] = columns.get(term.constant, 0.0) + term.times
         equations.append(_Equation(label, rail, float(reading), columns))
     return equations
+
+
+def _check_clock(chip: SpecBase, clock_hz: float | None, label: str) -> None:
+    """Check the clock of a measurement: one of the chip's, or 0 for a clock that was off."""
+    if chip.clocked and clock_hz is None:
+        raise ValueError(f"{label}: clock_hz is missing, {chip.name} has a main clock")
+    if clock_hz is None or (chip.clocked and clock_hz == 0):
+        return
+    try:
+        chip.check_clock(clock_hz)
+    except ValueError as fault:
+        raise ValueError(f"{label}: {fault}") from None
 
 
 def _check_rail(chip: SpecBase, rail: str, measurement: Measurement, label: str) -> None:
