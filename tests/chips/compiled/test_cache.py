@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 import toolchain
+from toolchain.chips.compiled.cache import compiled
 
 PACKAGE = Path(toolchain.__file__).parent
 ROOT = Path(__file__).parents[3]
@@ -90,3 +92,34 @@ def test_a_chip_is_simulated_where_no_cache_can_be_written(name):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
+
+
+@pytest.mark.parametrize("ending", ["nbc", "nbi"])
+def test_a_damaged_cache_is_compiled_again_and_mended(ending, tmp_path, monkeypatch):
+    def double(number):
+        return 2 * number
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    assert compiled(double)(2) == 4
+    (file,) = tmp_path.rglob(f"*.{ending}")
+    whole = file.read_bytes()
+    for damaged in (whole[:100], b"", b"\x80" * len(whole)):
+        file.write_bytes(damaged)
+        again = compiled(double)
+        assert again(3) == 6
+        assert again.stats.cache_misses
+        reads = compiled(double)
+        assert reads(4) == 8
+        assert reads.stats.cache_hits
+
+
+def test_a_function_runs_if_its_cache_cannot_be_written(tmp_path, monkeypatch):
+    def triple(number):
+        return 3 * number
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    function = compiled(triple)
+    (folder,) = (path for path in tmp_path.rglob("*") if path.is_dir())
+    folder.rmdir()
+    folder.write_text("in the place of the folder")
+    assert function(2) == 6

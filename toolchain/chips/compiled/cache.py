@@ -8,6 +8,7 @@ compiled into them; ``tests/chips/compiled/test_cache.py`` checks it and prints 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -22,12 +23,50 @@ _njit: Any = partial(numba.njit, nogil=True, error_model="numpy")
 
 
 def compiled(function: F, **options: bool) -> F:
-    """Compile ``function`` and cache the machine code on disk if a cache folder is writable."""
+    """Compile ``function`` and cache the machine code on disk if a cache folder is writable.
+
+    Damaged files of the cache are replaced.
+    """
     try:
-        return cast("F", _njit(cache=True, **options)(function))
+        dispatcher = _njit(cache=True, **options)(function)
     except RuntimeError:
         # no cache folder is writable, neither the package's nor the user's: compile each time
         return cast("F", _njit(**options)(function))
+    if all(hasattr(getattr(dispatcher, "_cache", None), name) for name in _CACHE_METHODS):
+        dispatcher._cache = _SafeCache(dispatcher._cache)
+    return cast("F", dispatcher)
+
+
+# numba's own methods, which another release may not have: then damaged files stay its errors
+_CACHE_METHODS = ("load_overload", "save_overload", "flush")
+
+
+class _SafeCache:
+    """numba's cache of one function, whose faults never reach the caller of the function.
+
+    A cache only saves time. A file that a full disk or a power cut has truncated is compiled again,
+    and what cannot be written is compiled again the next time.
+    """
+
+    def __init__(self, cache: Any) -> None:
+        self._wrapped = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return the compiled code for a signature; None if there is none that can be read."""
+        try:
+            return self._wrapped.load_overload(signature, target)
+        except Exception:  # what a damaged pickle raises depends on where it is damaged
+            with suppress(Exception):
+                self._wrapped.flush()
+            return None
+
+    def save_overload(self, signature: Any, code: Any) -> None:
+        """Write the compiled code for a signature if possible."""
+        with suppress(Exception):
+            self._wrapped.save_overload(signature, code)
 
 
 def inline(function: F, **options: bool) -> F:

@@ -29,7 +29,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "92a6c71753dc"
+INLINED = "3fb6fd143fd3"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "c4b4e1cb1d17"
+INLINED = "256d86d7775c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
