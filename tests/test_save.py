@@ -137,6 +137,15 @@ def test_an_archive_with_folders_of_its_own_is_replaced(tmp_path):
     assert Archive(tmp_path / "saved").read("a/b/c.mem") == b"new"
 
 
+def test_a_large_folder_of_others_is_refused_without_a_look_at_all_of_it(deployment, saved):
+    for folder in (Path("/"), saved):
+        (saved / "mine" / "more").mkdir(parents=True, exist_ok=True)
+        listed = []
+        with each_call(listed.append), pytest.raises(ArtifactError, match=REFUSED):
+            deployment.save(folder)
+        assert listed.count("scandir") <= 2
+
+
 class InHome:
     """A path as other libraries define their own."""
 
