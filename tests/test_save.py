@@ -9,8 +9,9 @@ import pytest
 
 from tests.file_calls import each_call, failing
 from tests.oracles.artifacts import DATA
-from toolchain import Deployment
+from toolchain import Deployment, load
 from toolchain.archive import Archive, write_archive
+from toolchain.atomic.names import temporary_path
 from toolchain.diagnostics import ArtifactError
 
 pytestmark = pytest.mark.usefixtures("no_rubbish")
@@ -227,6 +228,13 @@ def test_an_error_of_the_system_names_the_folder_and_the_reason(
         ):
             deployment.save(folder)
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("read", [Deployment.load, load])
+def test_an_artifact_that_was_left_between_two_renames_is_found(saved, read):
+    saved.rename(temporary_path(saved, "old"))
+    assert read(saved)
+    assert saved.is_dir()
 
 
 def test_what_load_would_not_read_is_not_written(tmp_path):

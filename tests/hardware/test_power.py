@@ -95,8 +95,8 @@ def test_every_action_is_paid_by_rails_of_the_chip(name):
         ),
         (
             "speck2f",
-            "        low: 10\n",
-            "        value: 45\n        low: 10\n",
+            "        value: 255\n",
+            "",
             "energy: needs a value, unless assumed",
         ),
         (

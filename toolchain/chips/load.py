@@ -30,7 +30,7 @@ from toolchain.diagnostics import ChipFileError, PluginError
 from toolchain.hardware import SpecBase
 from toolchain.hardware.faults import LineFault, dotted, report, text_of
 from toolchain.hardware.overlay import applied, read_overlay
-from toolchain.hardware.yaml_file import Location, YamlDocument, read_yaml
+from toolchain.hardware.yaml_file import Location, YamlDocument
 from toolchain.report import brief
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _read_with_overlay(file: ChipFile, overlay: Path) -> SpecBase:
         ChipFileError: either file is invalid; a fault of both combined is reported for the overlay.
     """
     _read(file)
-    document = read_yaml(file.path)
+    document = document_of(file)
     found, own = read_overlay(overlay)
     data, faults = applied(document.data, found, own)
     if not faults:
@@ -202,7 +202,7 @@ def _line(own: YamlDocument, places: Mapping[Location, str], text: str) -> int:
 
 
 def _read(file: ChipFile) -> SpecBase:
-    document = read_yaml(file.path)
+    document = document_of(file)
     chip, faults = _validate(document, file)
     if chip is None or faults:
         raise ChipFileError(report(file.path, faults))

@@ -149,7 +149,6 @@ def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
         ArtifactError: files that are missing, changed, too large or of another version, or parts
             that do not agree.
         PluginError: the chip's family cannot be imported.
-        TypeError: ``folder`` is no path.
     """
     archive = Archive(archive_path(folder))
     former = archive.format == 2

@@ -42,7 +42,7 @@ def idle_terms(
     >>> for term in idle_terms(load_chip("xylo_a3"), "digital", 12.5e6, "monitored"):
     ...     print(term.constant, term.scope, term.power)
     rails.digital.static idle 141 µW (141 to 152.1, measured)
-    rails.digital.modes.monitored.clock_slope all_in 447.5 µW (447.5 to 497.5, derived)
+    rails.digital.modes.monitored.clock_slope all_in 447 µW (447 to 497.5, derived)
     """
     rail = chip.power.rails[name]
     for draw in DRAWS:

@@ -22,7 +22,7 @@ from toolchain.estimate.idle import added_parts, figure_of, idle_terms, in_modes
 from toolchain.estimate.terms import Counts, NotPriced, Term
 from toolchain.hardware import Rail, SpecBase
 
-__all__ = ["check_modes", "price", "saved_by_clock"]
+__all__ = ["check_modes", "energy_of", "price", "saved_by_clock"]
 
 
 def check_modes(chip: SpecBase, modes: Mapping[str, str]) -> None:
@@ -62,8 +62,8 @@ def price(
     >>> terms, missing = price(load_chip("speck2f"), clock_hz=None, modes={}, counts=counts)
     >>> for term in terms[-2:]:
     ...     print(term.rail, term.layer, term.power)
-    ram conv 3.6 to 334.8 µW (assumed)
-    logic conv 6.4 to 595.2 µW (assumed)
+    ram conv 70.89 µW (31.41 to 119.5, derived)
+    logic conv 184.1 µW (81.59 to 310.5, derived)
     >>> print(*missing)
     output_event: 40 spike/s
     """
@@ -98,7 +98,7 @@ def _once(
     """Yield terms of activity without the part that is in the idle terms of their rail already."""
     least: dict[str, float] = {}
     for term in terms:
-        least[term.rail] = least.get(term.rail, 0.0) + term.power.low
+        least[term.rail] = least.get(term.rail, 0.0) + term.on_rail.low
     parts = {
         rail: added_parts(chip, rail, clock_hz, modes.get(chip.power.rails[rail].switch), added)
         for rail, added in least.items()
@@ -111,12 +111,8 @@ def _once(
 
 
 def _dynamic(chip: SpecBase, action: str, by_layer: Mapping[str, float]) -> Iterable[Term]:
-    cost = chip.power.actions[action]
-    energy = figure_of(chip, cost.energy, f"pJ/{chip.power.ACTIONS[action]}")
-    basis = weakest([energy.basis, *(part.basis for part in cost.share.values())])
-    nominal = None if basis == "assumed" else energy.nominal
-    energy = replace(energy, basis=basis, nominal=nominal)
-    for rail, part in cost.payers.items():
+    energy = energy_of(chip, action)
+    for rail, (low, part, high) in chip.power.actions[action].parts.items():
         for layer, often in by_layer.items():
             times = part * often * 1e-6  # pJ/s are 1e-6 µW
             yield Term(
@@ -126,7 +122,21 @@ def _dynamic(chip: SpecBase, action: str, by_layer: Mapping[str, float]) -> Iter
                 layer=layer,
                 times=times,
                 power=energy.times(times, "µW"),
+                split=(low / part, high / part) if part else (1.0, 1.0),
             )
+
+
+def energy_of(chip: SpecBase, action: str) -> Figure:
+    """Return the energy of an action, pJ; its basis is also that of its division among rails.
+
+    >>> from toolchain import load_chip
+    >>> print(energy_of(load_chip("speck2f"), "synop"))
+    255 pJ/synop (113 to 430, derived)
+    """
+    cost = chip.power.actions[action]
+    energy = figure_of(chip, cost.energy, f"pJ/{chip.power.ACTIONS[action]}")
+    basis = weakest([energy.basis, *(part.basis for part in cost.share.values())])
+    return replace(energy, basis=basis, nominal=None if basis == "assumed" else energy.nominal)
 
 
 def saved_by_clock(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from toolchain.estimate.figure import Figure
@@ -29,6 +29,7 @@ class Term:
         power: the product, µW; of activity on a rail whose reading is ``all_in`` what it may add
             to that reading.
         scope: coverage of the constant, ``idle``, ``incremental`` or ``all_in``.
+        split: low and high part of the energy on this rail, relative to the nominal part.
 
     >>> from toolchain import load_chip
     >>> from toolchain.estimate import price
@@ -45,6 +46,13 @@ class Term:
     times: float | None
     power: Figure
     scope: Scope = "incremental"
+    split: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def on_rail(self) -> Figure:
+        """The product with the range of its rail's part; a sum over all rails has ``power``."""
+        low, high = self.split
+        return replace(self.power, low=self.power.low * low, high=self.power.high * high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

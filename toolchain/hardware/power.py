@@ -118,12 +118,13 @@ class ActionPrice(SpecModel):
     Attributes:
         energy: of one action.
         rail: the rail that supplies it; or
-        share: part of ``energy`` by rail; the parts sum to 1.
+        share: part of ``energy`` by rail; the parts sum to 1. Their ranges widen the power of each
+            rail, not that of the chip.
 
     >>> from toolchain import load_chip
     >>> action = load_chip("speck2f").power.actions["synop"]
     >>> isinstance(action, ActionPrice), action.energy.range("pJ/synop"), action.payers
-    (True, (10.0, None, 930.0), {'ram': 0.36, 'logic': 0.64})
+    (True, (113.0, 255.0, 430.0), {'ram': 0.278, 'logic': 0.722})
     """
 
     energy: Price
@@ -147,9 +148,15 @@ class ActionPrice(SpecModel):
         return self
 
     @property
+    def parts(self) -> dict[str, tuple[float, float, float]]:
+        """Part of the energy by rail, 0..1: low, nominal and high."""
+        found = {name: part.range("fraction") for name, part in self.share.items()}
+        return found or {self.rail: (1.0, 1.0, 1.0)}
+
+    @property
     def payers(self) -> dict[str, float]:
         """Part of the energy by rail, 0..1."""
-        return {name: part.to("fraction") for name, part in self.share.items()} or {self.rail: 1.0}
+        return {name: nominal for name, (_, nominal, _) in self.parts.items()}
 
 
 class Power(SpecModel):

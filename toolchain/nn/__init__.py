@@ -20,7 +20,7 @@ with needed_by("toolchain.nn"):
         SpikeFn,
     )
     from toolchain.nn.adaptive import ALIF
-    from toolchain.nn.convert import Network, from_model
+    from toolchain.nn.convert import from_model
     from toolchain.nn.cuba import CubaLIF
     from toolchain.nn.dropout import TimeStepDropout
     from toolchain.nn.dvs import Crop2d, DVSLayer, FlipDims
@@ -28,11 +28,19 @@ with needed_by("toolchain.nn"):
     from toolchain.nn.linear import LinearTorch
     from toolchain.nn.merge import Merge
     from toolchain.nn.module import Constant, TorchModule
+    from toolchain.nn.network import Network
     from toolchain.nn.normalize import normalize_weights
     from toolchain.nn.pooling import SumPool2d
     from toolchain.nn.recurrent import IAFRecurrent, LIFRecurrent
     from toolchain.nn.relu import NeuromorphicReLU
+    from toolchain.nn.replace import replace_module, replace_module_
     from toolchain.nn.reshape import FlattenTime, UnflattenTime
+    from toolchain.nn.rows import (
+        get_batch_size,
+        get_num_timesteps,
+        get_smallest_compatible_time_dimension,
+        set_batch_size,
+    )
     from toolchain.nn.sequential import TorchSequential
     from toolchain.nn.spiking import IAF, LIF, ExpLeak
     from toolchain.nn.squeeze import ExpLeakSqueeze, IAFSqueeze, LIFSqueeze, Squeeze
@@ -95,7 +103,13 @@ __all__ = [
     "UnflattenTime",
     "detach_states",
     "from_model",
+    "get_batch_size",
+    "get_num_timesteps",
+    "get_smallest_compatible_time_dimension",
     "normalize_weights",
+    "replace_module",
+    "replace_module_",
     "reset_states",
+    "set_batch_size",
     "zero_grad",
 ]

@@ -195,10 +195,10 @@ class SNNAnalyzer:
         """
         layers = self.get_layer_statistics(average)
         rates = [layer["firing_rate_per_neuron"].flatten() for layer in layers["spiking"].values()]
-        synops = [self._synops(path, average) for path in layers["parameter"]]
+        synops = [layer["synops"] for layer in layers["parameter"].values()]
         return {
             "firing_rate": torch.cat(rates).mean() if rates else torch.zeros(()),
-            "synops": total_of(synops).to(self._dtype()),
+            "synops": total_of(synops),
             "n_spiking_neurons": sum(rate.numel() for rate in rates),
         }
 
@@ -280,20 +280,12 @@ class SNNAnalyzer:
 
     # ---- statistics ----
 
-    def _synops(self, path: str, average: bool) -> Tensor:
-        """Return the synops per sample of a layer, float64 ()."""
-        sums = self._sums.get(path, _Sums()) if average else _Sums()
-        return (self._parameters[path].synops + sums.synops) / (sums.passes + 1)
-
-    def _dtype(self) -> torch.dtype:
-        kinds = {last.dtype for last in self._parameters.values()}
-        return torch.float64 if torch.float64 in kinds else torch.float32
-
     def _synops_figures(self, path: str, average: bool) -> dict[str, Any]:
         last = self._parameters[path]
         sums = self._sums.get(path, _Sums()) if average else _Sums()
-        synops = self._synops(path, average).to(last.dtype)
-        steps = (last.num_timesteps + sums.num_timesteps) / (sums.passes + 1)
+        passes = sums.passes + 1
+        synops = ((last.synops + sums.synops) / passes).to(last.dtype)
+        steps = (last.num_timesteps + sums.num_timesteps) / passes
         per_second = synops / steps / self._dt * 1000
         return {
             "synops": synops,

@@ -80,9 +80,9 @@ def conv_layer_synops_hook(module: nn.Module, args: tuple[Tensor, ...], out: Ten
         raise ValueError(f"conv_layer_synops_hook supports nn.Conv, got {type(module).__name__}")
     check_input(module, args[0], type(module).__name__)
     data, space = args[0], len(module.kernel_size)
-    shapes = [tensor.shape[-space - 1 :] for tensor in (data, out)]
+    before, after = (tensor.shape[-space - 1 :] for tensor in (data, out))
     with torch.inference_mode(False):  # training may use the same map later
-        synapses = conv_connection_map(module, *shapes, device=data.device)
+        synapses = conv_connection_map(module, before, after, data.device)
     get_hook_data_dict(module)["connection_map"] = synapses
     _store(module, as_rows(module, data), synapses.flatten())
 

@@ -2,9 +2,9 @@ r"""Power, latency and pace of a Speck program.
 
 .. math:: P_{rail} = P_{idle} + s_{rail} E_{synop} \cdot synops/s
 
-The energy of a synaptic operation is not published for these chips. The chip file has an assumed
-range with its derivation, so the estimate is a range until a calibration narrows it. The energy
-includes the update of the neuron. Leak ticks and events are counted and have no energy.
+The vendor publishes no energy of a synaptic operation. That of the chip file is derived from one
+reading of one board; its range is wide until a calibration narrows it. The energy includes the
+update of the neuron. Leak ticks and events are counted and have no energy.
 
 Source: the chip's file for each constant.
 """

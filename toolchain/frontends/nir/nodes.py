@@ -73,6 +73,7 @@ class NirFile:
         graph: the outermost graph.
         version: the version of nir that wrote the file, or None.
         where: path or description, for messages.
+        repairs: what was read in another form than NIR's own.
 
     Example:
         >>> from toolchain.frontends.nir import NirFile, NirGraph, to_graph
@@ -87,3 +88,4 @@ class NirFile:
     graph: NirGraph
     version: str | None
     where: str
+    repairs: tuple[str, ...] = ()

@@ -18,12 +18,13 @@ from toolchain.diagnostics import GraphError, ModelFileError
 from toolchain.frontends.nir.check import check
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.flat import flatten
-from toolchain.frontends.nir.infer import resolve
+from toolchain.frontends.nir.infer import LOG, resolve
 from toolchain.frontends.nir.layers import LAYERS, layer
 from toolchain.frontends.nir.loops import recurrent_edges, recurrent_nodes
 from toolchain.frontends.nir.neurons import Reading, neuron
 from toolchain.frontends.nir.nodes import NirEdge, NirFile, NirNode
 from toolchain.frontends.nir.own import own_graph
+from toolchain.frontends.nir.repair import repaired
 from toolchain.frontends.nir.spyx import as_run
 from toolchain.ir import Add, Edge, Graph, Identity, Input, Node, Output
 
@@ -87,13 +88,14 @@ def to_graph(
 
 
 def _read_dialect(file: NirFile, dt: float | None, dialect: str | None, reset: str | None) -> Graph:
-    flat = flatten(file.graph, file.where)
+    whole, repairs = repaired(file.graph, file.where)
+    flat = flatten(whole, file.where)
     nodes = {name: node for name, node in flat.nodes.items() if isinstance(node, NirNode)}
     reading = resolve(nodes, file.where, dt=dt, dialect=dialect, reset=reset)
-    edges, notes = flat.edges, {}
+    edges, notes = flat.edges, _repairs(file, repairs)
     if reading.dialect.name == "spyx":
         nodes, edges, changes = as_run(nodes, edges, file.where)
-        notes = {"nir_spyx": "; ".join(changes)} if changes else {}
+        notes |= {"nir_spyx": "; ".join(changes)} if changes else {}
     draft = _build_draft(nodes, edges, file.where, reading)
     provenance = {
         "framework": "NIR",
@@ -110,6 +112,15 @@ def _read_dialect(file: NirFile, dt: float | None, dialect: str | None, reset: s
     except GraphError as fault:
         raise ModelFileError(f"{file.where}: {fault}") from None
     return check(graph, nodes, draft.delays, reading, file.where)
+
+
+def _repairs(file: NirFile, structure: tuple[str, ...]) -> dict[str, str]:
+    """Return the provenance entry of all repairs, and log them."""
+    text = "; ".join([*file.repairs, *structure])
+    if not text:
+        return {}
+    LOG.warning("%s: repaired: %s", file.where, text)
+    return {"repairs": text}
 
 
 def _notes(draft: _Draft) -> dict[str, str]:
