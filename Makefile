@@ -72,6 +72,7 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/speck_quantizers.py
 	$(CONFORMANCE)/bin/python tests/oracles/dvs_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
+	$(CONFORMANCE)/bin/python -m tests.oracles.nn_states_sinabs --record
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 
 # Extracts every recorded network of the frameworks again and compares the results.
@@ -86,6 +87,14 @@ oracle-nir%: .venv-oracles/nir%/.ready
 # jax, which spyx runs on, is asked for the processor alone
 oracle-spyx: .venv-oracles/spyx/.ready
 	JAX_PLATFORMS=cpu .venv-oracles/spyx/bin/python -m $(ORACLE).spyx $(ORACLE_MODE)
+
+oracle-sinabs: oracle-sinabs-modules oracle-sinabs-states
+
+oracle-sinabs-modules: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m $(ORACLE).nir_modules
+
+oracle-sinabs-states: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m tests.oracles.nn_states_sinabs $(ORACLE_MODE)
 
 oracle-rockpool: oracle-rockpool-files
 
