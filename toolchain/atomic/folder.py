@@ -209,7 +209,8 @@ class _Target:
                 self._undo(fresh, replaced)
             raise
         if is_working:  # else the process would work in the folder that was replaced
-            os.chdir(self.place)
+            with suppress(OSError):
+                os.chdir(self.place)
         if replaced is not None:
             self.remove(replaced)
 
