@@ -422,10 +422,11 @@ def test_the_folder_may_be_given_from_the_home_folder(folder, monkeypatch):
     assert load_chip("my_chip").name == "my_chip"
 
 
-def test_a_folder_that_is_not_there_is_warned_of(folder, monkeypatch):
-    monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", str(folder / "absent"))
+@pytest.mark.parametrize("name", ["absent", 300 * "a"])
+def test_a_folder_that_is_not_there_is_warned_of(folder, monkeypatch, name):
+    monkeypatch.setenv("SNN_TOOLCHAIN_CHIPS", str(folder / name))
     with pytest.warns(
-        PluginWarning, match=r"SNN_TOOLCHAIN_CHIPS=.*absent .*the folder does not exist"
+        PluginWarning, match=rf"SNN_TOOLCHAIN_CHIPS=.*{name} .*the folder does not exist"
     ):
         assert len(list_chips()) == 9
 

@@ -9,17 +9,21 @@ import pytest
 
 from tests.file_calls import each_call, failing
 from tests.oracles.artifacts import DATA
-from toolchain import Deployment
-from toolchain.archive import Archive, write_archive
+from toolchain import Deployment, load
+from toolchain.archive import Archive, archive_path, write_archive
+from toolchain.atomic.names import temporary_path
 from toolchain.diagnostics import ArtifactError
 
 pytestmark = pytest.mark.usefixtures("no_rubbish")
 REFUSED = "exists and is not a saved deployment; nothing was written: "
 
 
-@pytest.fixture(scope="module")
-def deployment():
-    return Deployment.load(DATA / "xylo_a2-channel")
+FILES = {"config.json": b"{}", "program.safetensors": b"1"}
+
+
+def save(folder):
+    """Write a small archive, as ``Deployment.save`` does with its files."""
+    return write_archive(folder, FILES, {"made_with": {}})
 
 
 @pytest.fixture
@@ -29,8 +33,8 @@ def no_rubbish(tmp_path):
 
 
 @pytest.fixture
-def saved(deployment, tmp_path):
-    return deployment.save(tmp_path / "net")
+def saved(tmp_path):
+    return save(tmp_path / "net")
 
 
 def files(folder):
@@ -40,11 +44,21 @@ def files(folder):
     }
 
 
-def test_a_second_save_replaces_the_first_and_leaves_nothing_else(deployment, saved):
+def test_a_deployment_is_saved_in_the_place_of_an_older_one(tmp_path):
+    deployment = Deployment.load(DATA / "xylo_a2-channel")
+    saved = deployment.save(tmp_path / "net")
     before = files(saved)
     assert deployment.save(saved) == saved
     assert files(saved) == before
-    assert [path.name for path in saved.parent.iterdir()] == ["net"]
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+    for read in (Deployment.load, load):
+        # as by a process that was killed between two renames
+        saved.rename(temporary_path(saved, "old"))
+        assert read(saved)
+        assert saved.is_dir()
+    for given in (None, ""):
+        with pytest.raises(ArtifactError, match="need the path of a folder"):
+            deployment.save(given)
 
 
 MANIFESTS = {
@@ -62,14 +76,14 @@ MANIFESTS = {
 
 
 @pytest.mark.parametrize("manifest", [*MANIFESTS, None])
-def test_a_folder_of_others_is_left_alone(deployment, tmp_path, manifest):
+def test_a_folder_of_others_is_left_alone(tmp_path, manifest):
     (tmp_path / "thesis.txt").write_text("years of work")
     if manifest is not None:
         (tmp_path / "manifest.json").write_text(manifest)
     before = files(tmp_path)
     reason = "it has no manifest.json" if manifest is None else MANIFESTS[manifest]
     with pytest.raises(ArtifactError, match=REFUSED + reason):
-        deployment.save(tmp_path)
+        save(tmp_path)
     assert files(tmp_path) == before
 
 
@@ -99,18 +113,16 @@ def put(kind, path):
         ("pipe", "config.json", "config.json"),
     ],
 )
-def test_an_artifact_with_something_of_others_in_it_is_left_alone(
-    deployment, saved, kind, name, shown
-):
+def test_an_artifact_with_something_of_others_in_it_is_left_alone(saved, kind, name, shown):
     put(kind, saved / name)
     before = files(saved)
     with pytest.raises(ArtifactError, match=f"{REFUSED}contains '{shown}'") as caught:
-        deployment.save(saved)
+        save(saved)
     assert "\x1b" not in str(caught.value)
     assert files(saved) == before
 
 
-def test_an_artifact_of_a_newer_release_is_left_alone(deployment, saved):
+def test_an_artifact_of_a_newer_release_is_left_alone(saved):
     manifest = json.loads((saved / "manifest.json").read_text())
     manifest |= {"format": "snn-deployment/10", "made_with": {"snn-toolchain": "4.1\x1b[2J"}}
     (saved / "manifest.json").write_text(json.dumps(manifest))
@@ -119,15 +131,15 @@ def test_an_artifact_of_a_newer_release_is_left_alone(deployment, saved):
         r"format snn-deployment/10, written by snn-toolchain 4.1\\x1b\[2J; this release writes"
     )
     with pytest.raises(ArtifactError, match=message):
-        deployment.save(saved)
+        save(saved)
     assert files(saved) == before
 
 
-def test_an_artifact_of_an_older_release_is_replaced(deployment, saved):
+def test_an_artifact_of_an_older_release_is_replaced(saved):
     before = files(saved)
     manifest = json.loads((saved / "manifest.json").read_text())
     (saved / "manifest.json").write_text(json.dumps({**manifest, "format": "snn-deployment/1"}))
-    deployment.save(saved)
+    save(saved)
     assert files(saved) == before
 
 
@@ -135,6 +147,15 @@ def test_an_archive_with_folders_of_its_own_is_replaced(tmp_path):
     for text in (b"old", b"new"):
         write_archive(tmp_path / "saved", {"a/b/c.mem": text, "a/d": b""}, {})
     assert Archive(tmp_path / "saved").read("a/b/c.mem") == b"new"
+
+
+def test_a_large_folder_of_others_is_refused_without_a_look_at_all_of_it(saved):
+    for folder in (Path("/"), saved):
+        (saved / "mine" / "more").mkdir(parents=True, exist_ok=True)
+        listed = []
+        with each_call(listed.append), pytest.raises(ArtifactError, match=REFUSED):
+            save(folder)
+        assert listed.count("scandir") <= 2
 
 
 class InHome:
@@ -149,7 +170,7 @@ class InHome:
     ["net", "./net/", "sub/../net", "~/net", InHome(), Path("net"), "latest", "dangling", "."],
     ids=lambda given: str(given) if isinstance(given, str) else type(given).__name__,
 )
-def test_every_way_to_give_a_folder_is_taken(deployment, tmp_path, monkeypatch, given):
+def test_every_way_to_give_a_folder_is_taken(tmp_path, monkeypatch, given):
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / "net"
     if given == ".":
@@ -161,13 +182,13 @@ def test_every_way_to_give_a_folder_is_taken(deployment, tmp_path, monkeypatch, 
         (tmp_path / "dangling").symlink_to("net")
     monkeypatch.chdir(folder if given == "." else tmp_path)
     for _ in range(2):
-        path = deployment.save(given)
+        path = save(given)
         assert path.is_absolute()
         assert path.samefile(folder)
         assert Path().samefile(folder if given == "." else tmp_path)
         assert (folder / "manifest.json").is_file()
         assert all(link.is_symlink() for link in tmp_path.iterdir() if link != folder)
-    assert Deployment.load(given)
+    assert Archive(archive_path(given)).names == {*FILES}
 
 
 @pytest.mark.parametrize(
@@ -186,12 +207,12 @@ def test_every_way_to_give_a_folder_is_taken(deployment, tmp_path, monkeypatch, 
         ("loop", "Too many levels of symbolic links"),
     ],
 )
-def test_what_is_no_folder_is_refused_by_name(deployment, tmp_path, monkeypatch, given, message):
+def test_what_is_no_folder_is_refused_by_name(tmp_path, monkeypatch, given, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("years of work")
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ArtifactError, match=message):
-        deployment.save(given)
+        save(given)
     assert {path.name for path in tmp_path.iterdir()} == {"file", "loop"}
     assert (tmp_path / "file").read_text() == "years of work"
 
@@ -208,7 +229,7 @@ def test_what_is_no_folder_is_refused_by_name(deployment, tmp_path, monkeypatch,
 )
 @pytest.mark.parametrize("call", ["mkdir", "fsync"])
 def test_an_error_of_the_system_names_the_folder_and_the_reason(
-    deployment, saved, tmp_path, call, code, message
+    saved, tmp_path, call, code, message
 ):
     before = files(tmp_path)
     for folder in (saved, tmp_path / "sub" / "new"):
@@ -216,7 +237,7 @@ def test_an_error_of_the_system_names_the_folder_and_the_reason(
             each_call(failing(call, code)),
             pytest.raises(ArtifactError, match=f"{folder}: cannot be written: .*{message}"),
         ):
-            deployment.save(folder)
+            save(folder)
     assert files(tmp_path) == before
 
 

@@ -124,15 +124,15 @@ class _Target:
 
     def _files(self, folder: Path, owned: Owned) -> list[str]:
         """Return the files in ``folder``, in the order of ``owned``, which has to list them."""
-        found = entries(folder)
-        if not found:
+        if next(entries(folder), None) is None:
             return []
         names = owned(folder)
-        folders = parents(names)
-        for name, kind in found.items():
+        folders, found = parents(names), set()
+        for name, kind in entries(folder):
             if name not in {Kind.FILE: names, Kind.FOLDER: folders}.get(kind, ()):
                 text = f"contains {name!r}, which was not written with it"
                 raise FileExistsError(errno.EEXIST, text, str(folder))
+            found.add(name)
         return [name for name in names if name in found]
 
     def remove_left_overs(self) -> None:
@@ -209,7 +209,8 @@ class _Target:
                 self._undo(fresh, replaced)
             raise
         if is_working:  # else the process would work in the folder that was replaced
-            os.chdir(self.place)
+            with suppress(OSError):
+                os.chdir(self.place)
         if replaced is not None:
             self.remove(replaced)
 

@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 from toolchain.atomic.names import OLD_AGE
@@ -30,7 +30,7 @@ __all__ = ["Kind", "abandoned", "entries", "lock", "parents", "remove", "unlock"
 BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """Type of an entry of a folder."""
 
     FILE = "file"
@@ -92,23 +92,23 @@ def _age(folder: Path) -> float:
         return 0.0
 
 
-def entries(folder: Path) -> dict[str, Kind]:
-    """Return what a folder and its folders contain, by path inside it with slashes.
+def entries(folder: Path) -> Iterator[tuple[str, Kind]]:
+    """Yield what a folder and its folders contain, by path inside it with slashes.
+
+    A folder is listed after it was yielded.
 
     Raises:
         OSError: a folder cannot be listed.
     """
-    found: dict[str, Kind] = {}
     pending = [""]
     while pending:
         inside = pending.pop()
         with os.scandir(folder / inside) as listing:
-            for entry in listing:
-                path = f"{inside}{entry.name}"
-                found[path] = _kind(entry)
-                if found[path] is Kind.FOLDER:
-                    pending.append(f"{path}/")
-    return found
+            found = sorted((entry.name, _kind(entry)) for entry in listing)
+        for name, kind in found:
+            yield f"{inside}{name}", kind
+            if kind is Kind.FOLDER:
+                pending.append(f"{inside}{name}/")
 
 
 def _kind(entry: os.DirEntry[str]) -> Kind:
@@ -133,7 +133,7 @@ def remove(folder: Path, names: Collection[str]) -> None:
     """
     inside = [""]
     with suppress(OSError):
-        inside += [name for name, kind in entries(folder).items() if kind is Kind.FOLDER]
+        inside += [name for name, kind in entries(folder) if kind is Kind.FOLDER]
     for name in inside:
         with suppress(OSError):
             _open_for_removal(folder / name)

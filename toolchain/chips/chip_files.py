@@ -136,7 +136,7 @@ def _plugin_files() -> tuple[ChipFile, ...]:
 def _own_files() -> Iterator[ChipFile]:
     """Yield the chip files in the user's own folder, read again on every call."""
     folder = _own_folder()
-    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+    for path in sorted(folder.glob("*.yaml")) if _is_folder(folder) else ():
         yield ChipFile(name=path.stem, path=path, origin=f"{path.name} in the user's chip folder")
 
 
@@ -151,9 +151,17 @@ def _own_folder() -> Path:
 @cache  # so that one warning is enough
 def _given_folder(given: str) -> Path:
     folder = Path(given).expanduser()  # a shell leaves ~ in quotes as it is
-    if not folder.is_dir():
+    if not _is_folder(folder):
         warn_skipped(f"{FOLDER}={given}", "the folder does not exist")
     return folder
+
+
+def _is_folder(path: Path) -> bool:
+    """Return False for a missing folder, and for one in a folder that may not be read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 @cache

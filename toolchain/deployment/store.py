@@ -44,11 +44,12 @@ from toolchain.chips.load import family_of
 from toolchain.chips.stored import RULE, chip_data, chip_of, since_then
 from toolchain.deployment import agree
 from toolchain.deployment.former import former_chip, of_format_2
-from toolchain.diagnostics import Diagnostic, findings_of
+from toolchain.diagnostics import ArtifactError, Diagnostic, findings_of
 from toolchain.fidelity.ledger import Ledger
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
+from toolchain.report import visible
 from toolchain.runs import Activity
 
 __all__ = ["Parts", "read_parts", "write_parts"]
@@ -88,8 +89,12 @@ def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:
         ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
             format, or cannot be written; it is not changed.
     """
-    manifest = {**_manifest(parts), "made_with": _versions()}
-    return write_archive(folder, _files(parts), manifest)
+    path = archive_path(folder)
+    try:
+        files = _files(parts)
+    except ValueError as fault:  # more data than ``load`` reads
+        raise ArtifactError(visible(f"{path}: cannot be written: {fault}")) from None
+    return write_archive(path, files, {**_manifest(parts), "made_with": _versions()})
 
 
 def _manifest(parts: Parts) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolchain.atomic.names import restore
 from toolchain.diagnostics import ModelFileError
 from toolchain.report import count
 
@@ -55,6 +56,7 @@ def identify(path: Path) -> Content:
         ModelFileError: the file is missing, not a regular file, too large, or of an unsupported
             kind.
     """
+    path = restore(path) or path
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
