@@ -203,13 +203,12 @@ class Diagnostic(Described):
 
     def __str__(self) -> str:
         """Return ``error[rule] where: message``, with source and hint on lines of their own."""
-        where = visible(self.where, one_line=True)
-        lines = [f"{self.severity.value}[{self.rule}] {where}: {self.message}"]
+        lines = [f"{self.severity.value}[{self.rule}] {self.where}: {self.message}"]
         if self.source:
             lines.append(f"  source: {self.source}")
         if self.hint:
             lines.append(f"  hint: {self.hint}")
-        return visible("\n".join(lines))
+        return "\n".join(visible(line, one_line=True) for line in lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as plain data, which JSON can hold."""
@@ -306,7 +305,8 @@ class DeployError(Described, ValueError):
 
     def __str__(self) -> str:
         """Return headline, findings with their hints, and the line that accepts them."""
-        lines = [self.args[0], *map(str, self.diagnostics), self.acceptance]
+        acceptance = visible(self.acceptance, one_line=True)
+        lines = [visible(str(self.args[0])), *map(str, self.diagnostics), acceptance]
         return "\n".join(line for line in lines if line)
 
     def as_dict(self) -> dict[str, Any]:
@@ -340,31 +340,48 @@ class DeployError(Described, ValueError):
         return type(self), given, {k: v for k, v in vars(self).items() if k not in own}  # notes
 
 
-class ExtractError(ValueError):
+class _Printable:
+    """Base of errors and warnings whose text may contain names from files.
+
+    ``str`` escapes control characters, so that a name cannot control the terminal.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return the text with control characters as escapes."""
+        return visible(super().__str__())
+
+
+class ExtractError(_Printable, ValueError):
     """Error: the model cannot be turned into a Graph without changing its function."""
 
 
-class GraphError(ValueError):
-    """Error: a Graph breaks a rule of the IR."""
+class GraphError(_Printable, ValueError):
+    """Error: a Graph breaks a rule of the IR; the text is one line."""
+
+    def __str__(self) -> str:
+        """Return the text on one line."""
+        return visible(super().__str__(), one_line=True)
 
 
-class ModelFileError(ValueError):
+class ModelFileError(_Printable, ValueError):
     """Error: a model file is damaged, hostile, too large or ambiguous."""
 
 
-class ChipFileError(ValueError):
+class ChipFileError(_Printable, ValueError):
     """Error: a chip specification file is wrong; the message lists every fault with its line."""
 
 
-class ArtifactError(ValueError):
+class ArtifactError(_Printable, ValueError):
     """Error: a saved deployment is damaged, of another program, or of another version."""
 
 
-class PluginError(RuntimeError):
+class PluginError(_Printable, RuntimeError):
     """Error: an installed plug-in cannot be imported, or breaks the contract."""
 
 
-class DeployWarning(UserWarning):
+class DeployWarning(_Printable, UserWarning):
     """Warning: the findings of severity ``warning`` of one deployment, in one text.
 
     ``warnings.simplefilter("error", DeployWarning)`` stops a script at such a deployment;
@@ -381,9 +398,9 @@ class DeployWarning(UserWarning):
     """
 
 
-class PluginWarning(UserWarning):
+class PluginWarning(_Printable, UserWarning):
     """Warning: a plug-in or a chip file was skipped; names it and the reason."""
 
 
-class VendorError(RuntimeError):
+class VendorError(_Printable, RuntimeError):
     """Error: the vendor's SDK is absent, a stub, or refused the configuration."""

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import pickle
 import pty
 import subprocess
 import sys
@@ -11,7 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.diagnostics import (
+    ArtifactError,
+    ChipFileError,
+    DeployWarning,
+    Diagnostic,
+    ExtractError,
+    GraphError,
+    ModelFileError,
+    PluginError,
+    PluginWarning,
+    Severity,
+    VendorError,
+)
 from toolchain.report import (
     Bars,
     Brief,
@@ -81,6 +94,25 @@ def test_a_line_break_in_a_name_does_not_start_a_line_of_its_own():
     finding = Diagnostic(rule="r", severity=Severity.INFO, where=where, message="m")
     assert str(finding) == r"info[r] fc\nerror[fan_out] lif: m"
     assert repr(finding) == r"Diagnostic(info[r] fc\nerror[fan_out] lif: 'm')"
+    bars = (Bars(title=where, bars=((where, 0.5, where),)),)
+    table = Table(title=where, columns=(Column(where),), rows=((where,),))
+    sheet = Sheet((table, Text((where,))), where, bars)
+    for text in (render(sheet), to_html(sheet), to_markdown(sheet), str(GraphError(where))):
+        assert "\nerror" not in text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(ArtifactError, ChipFileError, DeployWarning, ExtractError, GraphError, ModelFileError),
+        *(PluginError, PluginWarning, VendorError),
+    ],
+)
+def test_errors_show_control_characters_as_escapes(kind):
+    error = kind("layer fc\x1b[2J\u202e\ud800")
+    assert str(error) == r"layer fc\x1b[2J\u202e\ud800"
+    assert error.args[0].endswith("\ud800")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_entities_and_formulas_are_literal_in_markdown():

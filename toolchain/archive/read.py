@@ -87,7 +87,8 @@ class Archive:
             found = read_folder(folder, MANIFEST, self._listed, most_bytes=MOST_BYTES)
         except OSError as fault:
             path = folder if fault.filename is None else fault.filename
-            raise ArtifactError(f"{visible(str(path))}: {_reason(fault)}") from None
+            text = f"{path}: {_reason(fault)}"
+            raise ArtifactError(visible(text, one_line=True)) from None
         del found[MANIFEST]
         self._files = found
         for name, data in found.items():
@@ -147,7 +148,7 @@ class Archive:
     def error(self, part: str, text: str) -> ArtifactError:
         """Return the error about a part of the archive."""
         where = f"{self.folder}: {part}" if part else f"{self.folder}"
-        return ArtifactError(visible(f"{where}: {text}"))
+        return ArtifactError(visible(f"{where}: {text}", one_line=True))
 
 
 def _action(found: Any) -> str:

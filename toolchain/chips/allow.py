@@ -18,7 +18,7 @@ from toolchain.chips.rules.findings import C, warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.hardware.chip import SpecBase
 from toolchain.ir import Graph, Membrane, Neuron
-from toolchain.report import times
+from toolchain.report import times, visible
 
 __all__ = [
     "EVERYWHERE",
@@ -78,7 +78,8 @@ def accepted_names(family: str, known: Collection[str], allow: Collection[str]) 
         raise ValueError(f"allow must be names of approximations, got {allow!r}; {available}")
     wanted = {allow} if isinstance(allow, str) else set(allow)
     if wrong := sorted(map(str, wanted - {*NAMES, *known})):
-        raise ValueError(f"unknown approximation {', '.join(wrong)} for {family}; {available}")
+        unknown = visible(", ".join(wrong), one_line=True)
+        raise ValueError(f"unknown approximation {unknown} for {family}; {available}")
     if others := sorted(wanted - set(known)):
         raise ValueError(
             f"approximation {', '.join(others)} is not available on {family}, only on another chip "

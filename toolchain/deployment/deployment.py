@@ -27,7 +27,7 @@ from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, MembraneReadout
-from toolchain.report import Described, Sheet, Text, plain
+from toolchain.report import Described, Sheet, Text, plain, visible
 from toolchain.runs import Activity, InputSpikes, Recording
 from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison, compare
@@ -317,7 +317,8 @@ class Deployment(Described, Parts):
         if not isinstance(rates, Mapping):
             raise ValueError(f"rates must be spike/s by layer name, got {rates!r:.80}")
         if wrong := sorted(set(names) ^ set(rates)):
-            raise ValueError(f"rates need {', '.join(names)}; missing or unknown: {wrong}")
+            text = f"rates need {', '.join(names)}; missing or unknown: {wrong}"
+            raise ValueError(visible(text, one_line=True))
         return rates
 
     def resources(self) -> tuple[Resource, ...]:
@@ -369,7 +370,7 @@ class Deployment(Described, Parts):
     def sheet(self) -> Sheet:
         """Describe placement and resources, the fidelity of each layer, origin and findings."""
         rows = self.resources()
-        findings = Text(tuple(map(str, self.diagnostics)))
+        findings = Text(tuple(x for each in self.diagnostics for x in str(each).splitlines()))
         return Sheet(
             (resource_table("", rows), *self.ledger.sheet(brief=True).parts, findings),
             f"{self.chip.title}: fits",

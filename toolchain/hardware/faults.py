@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolchain.hardware.yaml_file import Location
-from toolchain.report import plural
+from toolchain.report import plural, visible
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -21,7 +21,8 @@ LineFault = tuple[int, str]
 def report(path: Path, faults: Iterable[LineFault]) -> str:
     """Return all faults of a file as text, in the order of their lines."""
     lines = [f"  line {line}: {text}" for line, text in sorted(faults)]
-    return "\n".join([f"{path}: {plural(len(lines), 'fault')}", *lines])
+    head = f"{path}: {plural(len(lines), 'fault')}"
+    return "\n".join(visible(line, one_line=True) for line in (head, *lines))
 
 
 def dotted(location: Location) -> str:

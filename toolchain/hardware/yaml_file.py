@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolchain.diagnostics import ChipFileError
+from toolchain.report import visible
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
@@ -61,21 +62,25 @@ def read_yaml(path: Path) -> YamlDocument:
     return document
 
 
+def _shown(path: Path) -> str:
+    return visible(str(path), one_line=True)
+
+
 def _text(path: Path) -> str:
     if path.exists() and not path.is_file():  # opening a pipe waits for its writer
-        raise ChipFileError(f"{path}: cannot be read: is not a file")
+        raise ChipFileError(f"{_shown(path)}: cannot be read: is not a file")
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise ChipFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ChipFileError(f"{_shown(path)}: cannot be read: {error.strerror}") from error
     if len(content) > _MAX_BYTES:
-        raise ChipFileError(f"{path}: is larger than {_MAX_BYTES} bytes")
+        raise ChipFileError(f"{_shown(path)}: is larger than {_MAX_BYTES} bytes")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ChipFileError(f"{path}: line {line}: is not UTF-8 text") from error
+        raise ChipFileError(f"{_shown(path)}: line {line}: is not UTF-8 text") from error
 
 
 def _compose(text: str, path: Path) -> Node | None:
@@ -93,9 +98,9 @@ def _compose(text: str, path: Path) -> Node | None:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
-        raise ChipFileError(f"{path}: {line}{error.problem or error.note}") from error
+        raise ChipFileError(f"{_shown(path)}: {line}{error.problem or error.note}") from error
     except YAMLError as error:
-        raise ChipFileError(f"{path}: is not YAML: {error}") from error
+        raise ChipFileError(f"{_shown(path)}: is not YAML: {error}") from error
 
 
 def _plain(node: Node | None, at: Location, document: YamlDocument) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeVar
 
 from toolchain.report.words import visible
@@ -114,17 +115,19 @@ class Sheet:
     def visible(self) -> Sheet:
         r"""Return the sheet with control characters as escapes, as every rendering shows it.
 
+        Cells and lines do not end lines themselves: a name with a line break cannot imitate one.
+
         >>> Sheet((Text(("fc\x1b[2J",)),)).visible().blocks[0].lines
         ('fc\\x1b[2J',)
         """
         figures = tuple(
             Bars(
-                title=visible(figure.title),
-                bars=tuple((visible(a), length, visible(b)) for a, length, b in figure.bars),
+                title=_shown(figure.title),
+                bars=tuple((_shown(a), length, _shown(b)) for a, length, b in figure.bars),
             )
             for figure in self.figures
         )
-        return Sheet(tuple(map(_visible, self.blocks)), visible(self.title), figures)
+        return Sheet(tuple(map(_visible, self.blocks)), _shown(self.title), figures)
 
     def shortened(self, rows: int) -> Sheet:
         """Return the sheet with at most ``rows`` rows or lines a block, and how many are omitted.
@@ -145,12 +148,15 @@ class Sheet:
         return Sheet(blocks, self.title, figures)
 
 
+_shown = partial(visible, one_line=True)
+
+
 def _visible(block: Table | Text) -> Table | Text:
     if isinstance(block, Text):
-        return Text(tuple(map(visible, block.lines)))
-    columns = (replace(each, heading=visible(each.heading)) for each in block.columns)
-    rows = tuple(tuple(map(visible, row)) for row in block.rows)
-    return replace(block, title=visible(block.title), columns=tuple(columns), rows=rows)
+        return Text(tuple(map(_shown, block.lines)))
+    columns = (replace(each, heading=_shown(each.heading)) for each in block.columns)
+    rows = tuple(tuple(map(_shown, row)) for row in block.rows)
+    return replace(block, title=_shown(block.title), columns=tuple(columns), rows=rows)
 
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from math import inf
 from numbers import Real
 from typing import Any
 
-from toolchain.report import Brief
+from toolchain.report import Brief, visible
 
 __all__ = ["Activity", "LayerActivity", "mean_activity", "spikes_per_step", "step_length"]
 
@@ -181,7 +181,8 @@ def spikes_per_step(
     """
     step, wanted = step_length(dt), list(names)
     if wrong := sorted(set(wanted) ^ set(rates)):
-        raise ValueError(f"rates need {', '.join(wanted)}; missing or unknown: {', '.join(wrong)}")
+        text = f"rates need {', '.join(wanted)}; missing or unknown: {', '.join(map(str, wrong))}"
+        raise ValueError(visible(text, one_line=True))
     for name in wanted:
         if not isinstance(rates[name], Real) or not 0 <= rates[name] < inf:
             raise ValueError(
