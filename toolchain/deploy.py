@@ -175,6 +175,7 @@ def build(
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
     findings += (*asked, *input_findings(family, graph, sample, spikes), *_unproven(graph))
+    findings += tuple(_repaired(graph))
     findings += family.check_graph(floats)
     refused = partial(_refused, model, family, names, method, spikes, options)
     if not family.can_lower(floats):
@@ -299,6 +300,13 @@ def _refused(
         ledger.add(changes_of(errors)).build(),
         lambda: acceptance(errors, names, family.APPROXIMATIONS, accept),
     )
+
+
+def _repaired(graph: Graph) -> Iterator[Diagnostic]:
+    """Report what a reader of files changed because only one meaning was possible."""
+    repairs = graph.provenance.get("repairs")
+    if repairs:
+        yield info("model_file", "network", f"the file was repaired: {repairs}")
 
 
 def _unproven(graph: Graph) -> Iterator[Diagnostic]:

@@ -135,6 +135,14 @@ class OnChip(Protocol):
         """
         ...
 
+    def options(self) -> Options | None:
+        """Return options with which ``lower`` and ``place`` give this program again.
+
+        ``Deployment.load`` lowers the quantized graph with them and compares the programs. None if
+        they cannot be told from the program; it is then not compared.
+        """
+        return None
+
     def placement(self) -> Mapping[str, str]:
         """Return core or neuron ids of each layer as text, by the user's layer names."""
         ...

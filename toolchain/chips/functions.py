@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Array, Shape, freeze
 from toolchain.chips.contract import Family, OnChip, Options, Resource, Session, Timing
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
@@ -64,6 +64,7 @@ class Functions(Generic[P, C]):
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
+    options: Callable[[P], Options] | None = None
     network: Callable[[P], Graph] | None = None
     from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
@@ -83,8 +84,13 @@ class Bound(OnChip, Generic[P, C]):
     """A program bound to its chip, implemented by the ``Functions`` of the family."""
 
     def __init__(self, program: P, family: FamilyOf[P, C]) -> None:
-        """Bind ``program`` to the chip of ``family``."""
+        """Bind ``program`` to the chip of ``family``, and make its arrays read-only."""
+        freeze(program)
         self._program, self._family = program, family
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the program, whose arrays are read-only in the copy too."""
+        return type(self), (self._program, self._family)
 
     def __repr__(self) -> str:
         """Return the name of the chip."""
@@ -117,6 +123,12 @@ class Bound(OnChip, Generic[P, C]):
         """Implement ``OnChip.place``."""
         program, findings = self._do.place(self.program, self.chip, options)
         return Bound(program, self._family), findings
+
+    def options(self) -> Options | None:
+        """Implement ``OnChip.options``; a family without options of its own has the defaults."""
+        if self._do.options is not None:
+            return self._do.options(self.program)
+        return Options() if self._family.OPTIONS is Options else None
 
     def placement(self) -> Mapping[str, str]:
         """Implement ``OnChip.placement``."""

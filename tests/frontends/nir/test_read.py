@@ -409,7 +409,7 @@ MEANINGLESS = [
     ("I", {"r": [True]}, "r: contains bool values; expected numbers"),
     ("I", {"r": "one"}, "r: is the string 'one'; expected numbers"),
     ("I", {"r": np.zeros(0)}, "r: is empty, shape (0,)"),
-    ("Input", {"shape": [1.0]}, "shape: contains float64 values; expected integers"),
+    ("Input", {"shape": [1.5]}, "shape: contains float64 values; expected integers"),
     ("Input", {"shape": [4, 0]}, "shape: shape [4, 0]; every size must be at least 1"),
     (
         "Input",

@@ -52,6 +52,7 @@ FUNCTIONS = Functions(
     decay_note=decay_note,
     input_limit=counts.input_limit,
     configured=configured,
+    options=lambda _: XyloOptions(),
     network=network_of,
     from_document=program_in,
 )

@@ -160,8 +160,8 @@ def _json(content: Content, options: _Options) -> Graph:
             network = network_of_document(document, content.path, options.dt)
             if network is not None:
                 return network
-            if told := document_refusal(document, content.path):
-                raise ModelFileError(told)
+            if reason := document_refusal(document, content.path):
+                raise ModelFileError(reason)
     tree = _parse(content, lambda: read_tree(content.data))
     if options.factory is None:
         return to_graph(tree, content.path.name, options.dt)

@@ -43,6 +43,9 @@ _REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"% date ", f"a RAW or DAT file, {EVENTS}"),
     (0, b"% camera", f"a RAW file, {EVENTS}"),
     (0, b"% format", f"a RAW file, {EVENTS}"),
+    (0, b"Event Stream", f"an event stream, {EVENTS}"),
+    (8, b"WAVE", "a recording of sound, no network; encode it as spikes for simulate()"),
+    (0, b"fLaC", "a recording of sound, no network; encode it as spikes for simulate()"),
     (0, b"#ROSBAG", f"a ROS bag; if it has events, it is {EVENTS}"),
     (
         0,
@@ -81,6 +84,10 @@ _TEXTS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"(?m)^family:\s"), "a chip file; give it to load_chip(path) or as chip=path"),
     (re.compile(rb"(?m)^constants:\s"), "measured constants of a chip; give it as overlay=path"),
     (
+        re.compile(rb"(?i)\A[#\s\"]*(?:x|t|timestamp)\b[\"\s,;]+.*\b(?:p|pol|polarity|t)\b"),
+        f"a table of events, {EVENTS}",
+    ),
+    (
         re.compile(rb"(?m)^(?:import|from)\s+(?:brian2?|nest|pyNN|nengo|lava)\b"),
         "Python code of another simulator; build the network in torch, or export it to NIR",
     ),
@@ -110,10 +117,10 @@ def refusal(head: bytes, text: bytes, suffix: str = "") -> str:
         return f"is {_PICKLE}"
     if head[0] == 0x08 and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
         return f"is {_ONNX}"
-    told = _unknown(head, text)
+    named = _unknown(head, text)
     if suffix.lower() in _HEADERLESS:
-        return f"{told}; if it is {EVENTS}"
-    return told
+        return f"{named}; if it is {EVENTS}"
+    return named
 
 
 def _is_pickle(head: bytes) -> bool:
@@ -191,8 +198,8 @@ _DOCUMENTS: tuple[tuple[frozenset[str], str], ...] = tuple(
         ("format sha256", f"the manifest of a saved deployment; {_FOLDER}"),
         (
             "value0",
-            "a configuration as the vendor's library writes it, of a chip whose layout is not "
-            "known; known is that of Xylo Audio 2",
+            "a configuration as a vendor's library writes it, in a layout that no installed chip "
+            "family reads; give the trained network, or the specification it was made from",
         ),
         ("weight_map", "the index of weights in several files; give one file with all weights"),
         ("architectures model_type", "the settings of a model, without its weights"),

@@ -33,6 +33,8 @@ DECAYS = {"tau_mem", "tau_syn", "tau_adapt", "alpha_mem", "alpha_syn", "alpha", 
 """Other constants of neurons, which a network without spikes does not have."""
 _COMPILED = "_orig_mod."
 """Part of every name in a compiled module, wherever it is compiled."""
+ADAPTIVE_STATES = {"b", "spike_threshold"}
+"""Further names in layers whose threshold adapts to the spikes, in sinabs."""
 _KEEP_STATES = {"norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "toolchain"}
 
 
@@ -210,7 +212,11 @@ def _may_stay(
 
 def _is_constant(module: nn.Module, name: str, value: torch.Tensor) -> bool:
     last = name.rpartition(".")[2]
-    return last in THRESHOLDS | DECAYS and value.ndim <= 1 and _in_framework(module, name)
+    return (
+        last in THRESHOLDS | DECAYS
+        and value.ndim <= 1
+        and (_framework_layer(module, name) is not None)
+    )
 
 
 def _value(constant: torch.Tensor) -> str:
@@ -253,17 +259,20 @@ def _similar(name: str, weights: Mapping[str, Array]) -> str:
 
 def _is_state(module: nn.Module, name: str) -> bool:
     last = name.rpartition(".")[2]
-    return last in STATES and _in_framework(module, name)
+    layer = _framework_layer(module, name)
+    if last in ADAPTIVE_STATES:
+        return layer is not None and type(layer).__name__.startswith("ALIF")
+    return last in STATES and layer is not None
 
 
-def _in_framework(module: nn.Module, name: str) -> bool:
-    """Return whether an entry belongs to a layer of one of the frameworks."""
-    owner, _, _ = name.rpartition(".")
+def _framework_layer(module: nn.Module, name: str) -> nn.Module | None:
+    """Return the layer of one of the frameworks that an entry belongs to; None for other layers."""
     try:
-        layer = module.get_submodule(owner)
+        layer = module.get_submodule(name.rpartition(".")[0])
     except AttributeError:
-        return False
-    return any(cls.__module__.split(".")[0] in _KEEP_STATES for cls in type(layer).__mro__)
+        return None
+    origins = {cls.__module__.split(".")[0] for cls in type(layer).__mro__}
+    return layer if origins & _KEEP_STATES else None
 
 
 def _mismatches(name: str, value: Array, wanted: torch.Tensor) -> Iterator[str]:

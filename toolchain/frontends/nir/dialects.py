@@ -14,6 +14,8 @@ sinabs                  tau counts steps: v = exp(-1/tau) v + x;
                         IF: v += x, never below -v_threshold
 rockpool                a = exp(-dt/tau): i = a_syn (i + x), v = a v + i; r only encodes dt;
                         LI: i = a (i + x)
+spyx                    v = a v + x with a = 1 - dt/tau, which the file also stores as r; LIF: a
+                        spike lowers v in the next step, after the decay; CubaLIF: i = a_syn i + x
 snntorch, spikingjelly  euler, with r = tau/dt and w_in = tau_syn/dt, so that gains are 1
 norse                   euler; IF: v += x
 norse-export            norse, for files of Norse 1.1.0, whose exporter multiplies tau by dt
@@ -21,8 +23,8 @@ norse-export            norse, for files of Norse 1.1.0, whose exporter multipli
 
 Layers without a state over time are the same in every dialect.
 
-Sources: NIR documentation; sinabs 3.1.3, rockpool 3.1.0, snnTorch 1.0.0, Norse 1.1.0 and
-SpikingJelly 2.0.0 as observed.
+Sources: NIR documentation; sinabs 3.1.3, rockpool 3.1.0, snnTorch 1.0.0, Norse 1.1.0, SpikingJelly
+2.0.0 and spyx 1.0.0 as observed.
 """
 
 from __future__ import annotations
@@ -34,34 +36,38 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.frontends.nir.requirements import (
+    LEAKY,
+    NORSE_EXPORT_SHORT,
+    NORSE_REQUIREMENTS,
+    NORSE_SHORT,
+    NOT_SHORT,
+    FieldArrays,
+    Requirement,
+    full_gain,
+    is_decay,
+    near,
+    no_leak,
+    tau_of,
+    unit_gain,
+)
 from toolchain.frontends.nir.steps import (
-    SNAP,
     euler,
     exact,
     in_steps,
     norse_export,
     rockpool,
+    spyx,
     step_of_gain,
 )
 
 __all__ = ["DIALECTS", "DYNAMIC", "Dialect"]
 
-FieldArrays: TypeAlias = Mapping[str, Array]
 StepRule: TypeAlias = Callable[[Array, Array, float], tuple[Array, Array]]
-FieldCheck: TypeAlias = Callable[[FieldArrays, float], bool]
 ResetName: TypeAlias = str
 
 DYNAMIC = ("CubaLI", "CubaLIF", "Delay", "I", "IF", "LI", "LIF", "Threshold")
 """Primitives whose meaning depends on the dialect or on dt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
-    """A property of all files of a framework; other values are refused with ``message``."""
-
-    kinds: tuple[str, ...]
-    is_met: FieldCheck
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +84,12 @@ class Dialect:
         max_spikes: maximum number of spikes per step, or None.
         reset: the default reset of that framework, or None if it depends on the file.
         resets: the supported resets.
+        undecayed: primitives whose reset by subtraction comes in the next step, after the decay.
         floored: whether the membrane of IF neurons is bounded below by ``-v_threshold``.
         starts_at: the field with the initial v, or None for 0.
         needs_dt: whether its neurons need dt.
         dt: the dt of all its files, s, or None.
+        unit: the dt that time constants are relative to, s, if that is not the length of a step.
         refused: unsupported primitives, with the reason.
         requirements: properties of all its files.
         loses: parameters that its exporter omits.
@@ -96,10 +104,12 @@ class Dialect:
     max_spikes: int | None = 1
     reset: ResetName | None = None
     resets: tuple[ResetName, ...] = ("subtract", "value")
+    undecayed: tuple[str, ...] = ()
     floored: bool = False
     starts_at: Literal["v_leak", "v_reset"] | None = None
     needs_dt: bool = True
     dt: float | None = None
+    unit: float | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
     loses: str = ""
@@ -115,75 +125,6 @@ class Dialect:
             ):
                 yield requirement.message.format(dt=dt)
 
-
-# ---- requirements ----
-
-_LEAKY = ("LIF", "LI", "CubaLIF", "CubaLI")
-_CUBA = ("CubaLIF", "CubaLI")
-
-
-def _near(a: Array | float, b: Array | float) -> bool:
-    return bool(np.allclose(a, b, rtol=SNAP, atol=0))
-
-
-def _tau(fields: FieldArrays) -> Array:
-    return fields["tau"] if "tau" in fields else fields["tau_mem"]
-
-
-def _zero(fields: FieldArrays, name: str) -> bool:
-    return name not in fields or not np.any(fields[name])
-
-
-def _shortest(fields: FieldArrays) -> float:
-    return float(min(fields[n].min() for n in ("tau", "tau_mem", "tau_syn") if n in fields))
-
-
-def _unit_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
-    return Requirement(
-        kinds=kinds,
-        is_met=lambda f, _: _near(f["r"], 1) and _near(f.get("w_in", np.ones(())), 1),
-        message=f"r is not 1; {framework} supports only 1",
-    )
-
-
-def _no_leak(kinds: tuple[str, ...], framework: str, reason: str = "") -> Requirement:
-    return Requirement(
-        kinds=kinds,
-        is_met=lambda f, _: _zero(f, "v_leak"),
-        message=f"v_leak is not 0, which {framework} does not support{reason}",
-    )
-
-
-def _full_gain(kinds: tuple[str, ...], framework: str) -> Requirement:
-    return Requirement(
-        kinds=kinds,
-        is_met=lambda f, dt: _near(f["r"], _tau(f) / dt) and _near(f["w_in"], f["tau_syn"] / dt),
-        message=f"r and w_in are not tau_mem / dt and tau_syn / dt at dt = {{dt:g}} s, "
-        f"as {framework} exports them",
-    )
-
-
-_NOT_SHORT = Requirement(
-    kinds=_LEAKY,
-    is_met=lambda f, dt: _shortest(f) >= dt,
-    message="a time constant is shorter than dt = {dt:g} s, but Euler's rule needs at least dt",
-)
-_NORSE_SHORT = Requirement(
-    kinds=_LEAKY,
-    is_met=lambda f, dt: not dt * dt <= _shortest(f) < dt,
-    message="a time constant is shorter than dt = {dt:g} s. Norse 1.1.0 multiplies the time "
-    "constants that it exports by dt; use dialect='norse-export', which divides them by dt",
-)
-_NORSE_EXPORT_SHORT = Requirement(
-    kinds=_LEAKY,
-    is_met=lambda f, dt: _shortest(f) >= dt * dt,
-    message="a time constant divided by dt = {dt:g} s is shorter than dt; the file was not "
-    "exported by Norse with this dt, or dialect='norse' is meant",
-)
-_NORSE_REQUIREMENTS = (
-    _unit_gain(("LIF", "IF"), "Norse"),
-    _no_leak(_CUBA, "Norse", ": its synaptic current would decay to v_leak as well"),
-)
 
 _SKIPPED = "{} skips it without a warning when it imports NIR"
 _UNKNOWN = "{} cannot import it"
@@ -201,7 +142,7 @@ def _by_name(*rows: Dialect) -> dict[str, Dialect]:
 _NORSE = _refusals(_SKIPPED, "Norse", "CubaLI", "Delay", "I", "LI", "Threshold")
 
 DIALECTS: Mapping[str, Dialect] = _by_name(
-    Dialect(name="euler", title="Euler's rule", leaky=euler, requirements=(_NOT_SHORT,)),
+    Dialect(name="euler", title="Euler's rule", leaky=euler, requirements=(NOT_SHORT,)),
     Dialect(name="exact", title="exact solution over each step", leaky=exact),
     Dialect(
         name="sinabs",
@@ -216,8 +157,8 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         needs_dt=False,
         refused=_refusals(_SKIPPED, "sinabs", "CubaLI", "CubaLIF", "Delay", "I", "Threshold"),
         requirements=(
-            _unit_gain(("IF", "LIF", "LI"), "sinabs"),
-            _no_leak(("LIF", "LI"), "sinabs"),
+            unit_gain(("IF", "LIF", "LI"), "sinabs"),
+            no_leak(("LIF", "LI"), "sinabs"),
         ),
     ),
     Dialect(
@@ -236,16 +177,16 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
             **_refusals(_UNKNOWN, "rockpool", "CubaLI", "Delay", "I", "IF", "Threshold"),
         },
         requirements=(
-            _no_leak(("CubaLIF", "LI"), "rockpool"),
+            no_leak(("CubaLIF", "LI"), "rockpool"),
             Requirement(
                 kinds=("CubaLIF",),
-                is_met=lambda f, _: _near(f["w_in"], 1),
+                is_met=lambda f, _: near(f["w_in"], 1),
                 message="w_in is not 1; rockpool supports only 1",
             ),
             Requirement(
                 kinds=("CubaLIF", "LI"),
                 is_met=lambda f, dt: bool(
-                    np.allclose(step_of_gain(_tau(f), f["r"]), dt, rtol=1e-4, atol=0)
+                    np.allclose(step_of_gain(tau_of(f), f["r"]), dt, rtol=1e-4, atol=0)
                 ),
                 message="r is not tau exp(-dt / tau) / dt at dt = {dt:g} s, as rockpool exports it",
             ),
@@ -260,7 +201,39 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         loses="reset_mechanism, reset_delay, graded_spikes_factor",
         refused={"IF": _NO_IF}
         | _refusals(_UNKNOWN, "snnTorch", "CubaLI", "Delay", "I", "LI", "Threshold"),
-        requirements=(_NOT_SHORT, _no_leak(_LEAKY, "snnTorch")),
+        requirements=(NOT_SHORT, no_leak(LEAKY, "snnTorch")),
+    ),
+    Dialect(
+        name="spyx",
+        title="spyx export",
+        leaky=spyx,
+        integrates="one",
+        reset="subtract",
+        resets=("subtract",),
+        undecayed=("LIF",),
+        loses="LI readouts and ALIF layers",
+        needs_dt=False,
+        unit=1.0,
+        refused=_refusals("spyx does not export it", "spyx", "CubaLI", "Delay", "I"),
+        requirements=(
+            Requirement(
+                kinds=("CubaLIF", "LIF"),
+                is_met=lambda f, dt: is_decay(f, dt),
+                message="r is not 1 - dt / tau at dt = {dt:g}, as spyx exports it",
+            ),
+            Requirement(
+                kinds=("LI",),
+                is_met=lambda f, dt: near(f["r"], 1) or is_decay(f, dt),
+                message="r is neither 1 nor 1 - dt / tau at dt = {dt:g}, as spyx exports it",
+            ),
+            unit_gain(("IF",), "spyx"),
+            Requirement(
+                kinds=("CubaLIF",),
+                is_met=lambda f, _: near(f["w_in"], 1),
+                message="w_in is not 1; spyx supports only 1",
+            ),
+            no_leak(("CubaLIF", "LI", "LIF"), "spyx"),
+        ),
     ),
     Dialect(
         name="norse",
@@ -271,7 +244,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         starts_at="v_leak",
         loses="v_reset, reset_method",
         refused=_NORSE,
-        requirements=(_NORSE_SHORT, _NOT_SHORT, *_NORSE_REQUIREMENTS),
+        requirements=(NORSE_SHORT, NOT_SHORT, *NORSE_REQUIREMENTS),
     ),
     Dialect(
         name="norse-export",
@@ -282,7 +255,7 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         starts_at="v_leak",
         loses="v_reset, reset_method",
         refused=_NORSE,
-        requirements=(_NORSE_EXPORT_SHORT, *_NORSE_REQUIREMENTS),
+        requirements=(NORSE_EXPORT_SHORT, *NORSE_REQUIREMENTS),
     ),
     Dialect(
         name="spikingjelly",
@@ -294,21 +267,21 @@ DIALECTS: Mapping[str, Dialect] = _by_name(
         starts_at="v_reset",
         refused=_refusals(_UNKNOWN, "SpikingJelly", "CubaLI", "Delay", "I", "LI", "Threshold"),
         requirements=(
-            _NOT_SHORT,
-            _full_gain(("CubaLIF",), "SpikingJelly"),
+            NOT_SHORT,
+            full_gain(("CubaLIF",), "SpikingJelly"),
             Requirement(
                 kinds=("LIF",),
-                is_met=lambda f, dt: _near(f["r"], 1) or _near(f["r"], _tau(f) / dt),
+                is_met=lambda f, dt: near(f["r"], 1) or near(f["r"], tau_of(f) / dt),
                 message="r is neither 1 nor tau / dt at dt = {dt:g} s, as SpikingJelly exports it",
             ),
             Requirement(
                 kinds=("IF",),
-                is_met=lambda f, dt: _near(f["r"] * dt, 1),
+                is_met=lambda f, dt: near(f["r"] * dt, 1),
                 message="r is not 1 / dt at dt = {dt:g} s, as SpikingJelly exports it",
             ),
             Requirement(
                 kinds=("LIF", "CubaLIF"),
-                is_met=lambda f, _: _near(f["v_leak"], f.get("v_reset", np.zeros(()))),
+                is_met=lambda f, _: near(f["v_leak"], f.get("v_reset", np.zeros(()))),
                 message="v_leak differs from v_reset; SpikingJelly has one value for both",
             ),
         ),

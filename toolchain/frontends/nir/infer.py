@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from math import isclose, isfinite
 
@@ -20,27 +19,23 @@ from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.choices import dialect_question, dt_question, reset_question
 from toolchain.frontends.nir.dialects import DIALECTS, DYNAMIC, Dialect
 from toolchain.frontends.nir.faults import NirFault, file_error
-from toolchain.frontends.nir.neurons import Reading, fields_of
+from toolchain.frontends.nir.neurons import Reading
 from toolchain.frontends.nir.nodes import NirNode
-from toolchain.frontends.nir.steps import largest_snap, step_of_gain
+from toolchain.frontends.nir.patterns import (
+    DT_WHY,
+    FIRING,
+    PATTERNS,
+    TAUS,
+    Constants,
+    implied_dt,
+    implied_unit,
+)
+from toolchain.frontends.nir.steps import largest_snap
 
 __all__ = ["LOG", "resolve"]
 
 LOG = logging.getLogger("toolchain.nir")
-NEAR = 1e-5
-"""Relative difference of timesteps that count as equal; float32 constants leave 1e-6."""
 SCALING = ("euler", "snntorch", "spikingjelly", "norse")
-TAUS = ("tau", "tau_mem", "tau_syn")
-FIRING = ("CubaLIF", "IF", "LIF")
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """A dialect whose pattern matches, the dt it implies, and the reason."""
-
-    name: str
-    dt: float | None
-    why: str
 
 
 def resolve(
@@ -79,7 +74,8 @@ def resolve(
     facts.choose_dt(row)
     choice = facts.choose_reset(row)
     facts.record_notes(row)
-    return Reading(dialect=row, dt=facts.dt, reset=choice, provenance=facts.provenance)
+    unit = implied_unit(row.name, facts)
+    return Reading(dialect=row, dt=facts.dt, reset=choice, unit=unit, provenance=facts.provenance)
 
 
 def _check_arguments(dt: float | None, dialect: str | None, reset: str | None) -> None:
@@ -103,23 +99,16 @@ def _field_faults(name: str, fields: Mapping[str, Array]) -> Iterator[NirFault]:
         yield name, f"fields have different shapes: {shapes}"
 
 
-class _Facts:
+class _Facts(Constants):
     """One file and what is known about it so far."""
 
     def __init__(
         self, where: str, nodes: dict[str, NirNode], dt: float | None, reset: str | None
     ) -> None:
-        self.where, self.nodes, self.dt, self.reset = where, nodes, dt, reset
-        self.fields = {name: fields_of(node) for name, node in nodes.items()}
+        super().__init__(nodes, dt)
+        self.where, self.reset = where, reset
         self.provenance = {} if dt is None else {"nir_dt": f"{dt:g} s (given)"}
         self.inferred = False
-
-    def taus(self) -> list[Array]:
-        """Return all time constants of the file, each flat, s."""
-        found: list[Array] = []
-        for fields in self.fields.values():
-            found += [np.ravel(fields[name]) for name in TAUS if name in fields]
-        return found
 
     def record_inference(self, key: str, value: str, why: str) -> None:
         """Log an inference once, and add it to the provenance."""
@@ -159,7 +148,7 @@ class _Facts:
     # ---- dt ----
 
     def choose_dt(self, row: Dialect) -> None:
-        file_dt = _dt_of(row.name, self) or row.dt
+        file_dt = implied_dt(row.name, self) or row.dt
         if self.dt is not None:
             if file_dt is not None and not isclose(self.dt, file_dt, rel_tol=1e-4):
                 raise ModelFileError(
@@ -169,7 +158,7 @@ class _Facts:
             return
         if file_dt is not None:
             self.dt = file_dt
-            self.record_inference("nir_dt", f"{file_dt:g} s", _DT_WHY[row.name])
+            self.record_inference("nir_dt", f"{file_dt:g} s", DT_WHY[row.name])
         elif row.needs_dt:
             raise ModelFileError(dt_question(self.where, self.nodes, row))
 
@@ -210,164 +199,3 @@ class _Facts:
             self.record_inference("nir_reset", "value", "v_reset is not 0")
             return "value"
         return None
-
-
-# ---- the patterns of the exporters ----
-
-
-def _common_value(values: list[Array]) -> float | None:
-    """Return the number that all ``values`` equal within float32 rounding, or None."""
-    flat = np.concatenate([np.ravel(value) for value in values]) if values else np.zeros(0)
-    if not flat.size or not np.all(np.isfinite(flat)) or flat[0] <= 0:
-        return None
-    return _round(float(np.median(flat))) if np.allclose(flat, flat[0], rtol=NEAR, atol=0) else None
-
-
-def _round(dt: float) -> float:
-    """Return ``dt`` with few digits if it differs from that only by float32 rounding."""
-    for digits in (1, 2, 3, 4):
-        short = float(f"{dt:.{digits - 1}e}")
-        if isclose(short, dt, rel_tol=NEAR):
-            return short
-    return dt
-
-
-def _kinds(facts: _Facts) -> set[str]:
-    return {node.type for node in facts.nodes.values()}
-
-
-def _scaled_dt(facts: _Facts) -> float | None:
-    """Return dt if every gain is a time constant over one dt (snnTorch, SpikingJelly)."""
-    found = []
-    for name, node in facts.nodes.items():
-        fields = facts.fields[name]
-        if node.type == "IF":
-            found.append(1 / np.maximum(fields["r"], 1e-300))
-        elif node.type == "LIF":
-            found.append(_ratio(fields["tau"], fields["r"]))
-        elif node.type == "CubaLIF":
-            found += [
-                _ratio(fields["tau_mem"], fields["r"]),
-                _ratio(fields["tau_syn"], fields["w_in"]),
-            ]
-    dt = _common_value(found)
-    return dt if dt is not None and _all_longer(facts, dt) else None
-
-
-def _ratio(tau: Array, gain: Array) -> Array:
-    with np.errstate(all="ignore"):
-        return np.asarray(tau / gain)
-
-
-def _all_longer(facts: _Facts, dt: float) -> bool:
-    """Return True if every time constant exceeds dt; then a gain of 1 is not a pattern."""
-    return all(np.all(tau > dt * (1 + NEAR)) for tau in facts.taus())
-
-
-def _have_v_reset(facts: _Facts) -> list[bool]:
-    """Return, for each layer that fires, whether the file has its v_reset."""
-    return ["v_reset" in facts.fields[n] for n, node in facts.nodes.items() if node.type in FIRING]
-
-
-def _snntorch(facts: _Facts) -> Guess | None:
-    dt = _scaled_dt(facts) if _kinds(facts) <= {"LIF", "CubaLIF"} else None
-    leaks = any(np.any(fields["v_leak"]) for fields in facts.fields.values() if "v_leak" in fields)
-    targets = [fields["v_reset"] for fields in facts.fields.values() if "v_reset" in fields]
-    if dt is None or not _is_snntorch(dt) or leaks or np.any(targets):
-        return None
-    return Guess("snntorch", dt, "r = tau / dt with snnTorch's dt of 0.0001 s")
-
-
-def _spikingjelly(facts: _Facts) -> Guess | None:
-    dt = _scaled_dt(facts) if _kinds(facts) <= {"IF", "LIF", "CubaLIF"} else None
-    if dt is None or not all(_have_v_reset(facts)):
-        return None
-    if not (_several(facts) or _matches_given(facts, dt) or _is_snntorch(dt)):
-        return None
-    for fields in facts.fields.values():
-        if "v_leak" in fields and not np.allclose(
-            fields["v_leak"], fields["v_reset"], rtol=NEAR, atol=0
-        ):
-            return None
-    return Guess("spikingjelly", dt, f"r = tau / dt with dt = {dt:g} s, and v_reset is present")
-
-
-def _rockpool(facts: _Facts) -> Guess | None:
-    if not _kinds(facts) <= {"CubaLIF", "LI"}:
-        return None
-    dt = _rockpool_dt(facts)
-    plain = all(
-        np.all(fields.get("w_in", np.ones(())) == 1) and not np.any(fields["v_leak"])
-        for fields in facts.fields.values()
-    )
-    if dt is None or not plain or not _all_longer(facts, dt):
-        return None
-    if not (_several(facts) or _matches_given(facts, dt) or float(f"{dt:.1e}") == dt):
-        return None
-    return Guess("rockpool", dt, f"r = tau exp(-dt / tau) / dt with dt = {dt:g} s")
-
-
-def _rockpool_dt(facts: _Facts) -> float | None:
-    leaky = [fields for fields in facts.fields.values() if "tau" in fields or "tau_mem" in fields]
-    return _common_value(
-        [
-            step_of_gain(fields["tau" if "tau" in fields else "tau_mem"], fields["r"])
-            for fields in leaky
-        ]
-    )
-
-
-def _sinabs(facts: _Facts) -> Guess | None:
-    for name, node in facts.nodes.items():
-        fields = facts.fields[name]
-        if node.type not in ("IF", "LIF", "LI") or np.any(fields["r"] != 1):
-            return None
-        if node.type == "IF" and not fields["r"].ndim:  # Norse writes one number for the layer
-            return None
-        if "tau" in fields and (np.any(fields["tau"] < 1) or np.any(fields["v_leak"])):
-            return None
-    return Guess("sinabs", None, "r is 1, and no time constant is below 1")
-
-
-def _several(facts: _Facts) -> bool:
-    """Return True if there are enough constants to exclude a coincidence."""
-    taus = facts.taus()
-    return bool(taus) and np.unique(np.concatenate(taus)).size > 1
-
-
-def _is_snntorch(dt: float) -> bool:
-    return isclose(dt, DIALECTS["snntorch"].dt or 0.0, rel_tol=NEAR)
-
-
-def _matches_given(facts: _Facts, dt: float) -> bool:
-    return facts.dt is not None and isclose(facts.dt, dt, rel_tol=NEAR)
-
-
-PATTERNS = (_sinabs, _rockpool, _snntorch, _spikingjelly)
-
-
-def _dt_of(dialect: str, facts: _Facts) -> float | None:
-    """Return the dt that a file of that dialect implies, or None."""
-    if dialect == "snntorch":
-        return _scaled_dt(facts)
-    if dialect == "rockpool":
-        return _rockpool_dt(facts)
-    return _spikingjelly_dt(facts) if dialect == "spikingjelly" else None
-
-
-def _spikingjelly_dt(facts: _Facts) -> float | None:
-    """Return dt as in ``_scaled_dt``, ignoring LIF layers with a gain of 1."""
-    unit_gain = [
-        name
-        for name, node in facts.nodes.items()
-        if node.type == "LIF" and np.all(facts.fields[name]["r"] == 1)
-    ]
-    others = {name: node for name, node in facts.nodes.items() if name not in unit_gain}
-    return _scaled_dt(_Facts(facts.where, others, None, None)) if others else None
-
-
-_DT_WHY = {
-    "snntorch": "the dt of snnTorch's exporter",
-    "rockpool": "r is tau exp(-dt / tau) / dt",
-    "spikingjelly": "r is tau / dt",
-}

@@ -10,7 +10,7 @@ conversion shows up as a difference. With decay a and gain g,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,16 +18,17 @@ import numpy as np
 from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.neurons import NEURONS, Reading, fields_of
 from toolchain.frontends.nir.nodes import NirEdge, NirNode
-from toolchain.frontends.nir.steps import snap_to_one
+from toolchain.frontends.nir.steps import SNAP, snap_to_one
 
 __all__ = ["Track", "Wiring", "integrate"]
 
 TAU_IN_STEPS = ("sinabs",)
+DECAY_IN_R = ("spyx",)
 EXPONENTIAL = ("exact", "rockpool")
-UNIT_GAIN = ("sinabs", "rockpool")
+UNIT_GAIN = ("sinabs", "rockpool", "spyx")
 MAX_SPIKES = {"sinabs": np.inf, "rockpool": 65536.0}
 AT_THRESHOLD = ("sinabs", "rockpool", "spikingjelly")
-ONE_FOR_IF = ("sinabs", "norse", "norse-export")
+ONE_FOR_IF = ("sinabs", "norse", "norse-export", "spyx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,6 +41,7 @@ class Wiring:
         delays: delay of edges, in steps, where it is not 0.
         shapes: output shape of each node.
         recurrent: nodes whose output returns to them.
+        outputs: the Output nodes, in the order of the network's outputs.
     """
 
     nodes: Mapping[str, NirNode]
@@ -47,6 +49,7 @@ class Wiring:
     delays: Mapping[NirEdge, int]
     shapes: Mapping[str, Shape]
     recurrent: Collection[str]
+    outputs: Sequence[str]
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +64,8 @@ def integrate(wiring: Wiring, reading: Reading, x: Array) -> tuple[Array, dict[s
     """Run the graph on ``x`` (batch, time, *features).
 
     Returns:
-        The input of the Output node, (batch, time, *features), and the tracks of stateful nodes.
+        The input of the Output node, (batch, time, *features), with the features of several Outputs
+        flattened and concatenated; and the tracks of stateful nodes.
     """
     sources: dict[str, list[tuple[str, int]]] = {name: [] for name in wiring.nodes}
     for pre, post in sorted(wiring.edges):
@@ -80,8 +84,10 @@ def integrate(wiring: Wiring, reading: Reading, x: Array) -> tuple[Array, dict[s
             ]
             value = x[:, t] if node.type == "Input" else sum(inputs[1:], start=inputs[0])
             history[name].append(cells[name].step(value) if name in cells else _apply(node, value))
-    (end,) = (name for name, node in wiring.nodes.items() if node.type == "Output")
-    return np.stack(history[end], axis=1), {name: cell.track for name, cell in cells.items()}
+    values = [np.stack(history[name], axis=1) for name in wiring.outputs]
+    if len(values) > 1:
+        values = [np.concatenate([each.reshape(*each.shape[:2], -1) for each in values], axis=2)]
+    return values[0], {name: cell.track for name, cell in cells.items()}
 
 
 # ---- nodes without a state ----
@@ -165,7 +171,9 @@ class _Cell:
         self.fields = {k: v.reshape(()) if v.size == 1 else v for k, v in self.fields.items()}
         self.name, self.reset = reading.dialect.name, reading.reset
         self.fires = "v_threshold" in self.fields
-        self.dt = np.nan if reading.dt is None else reading.dt
+        self.dt = np.nan if reading.step is None else reading.step
+        if self.name in DECAY_IN_R and self.kind == "LIF":
+            self.reset = "subtract-late"
         self.v, self.i, self.last_spikes = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         start = {"norse": "v_leak", "norse-export": "v_leak", "spikingjelly": "v_reset"}
         self.v = self.v + self.fields.get(start.get(self.name, ""), 0.0)
@@ -214,19 +222,28 @@ class _Cell:
         if self.name == "rockpool":
             self.i = self.decay(tau_syn) * (self.i + x)
         else:
-            self.i = self.decay(tau_syn) * self.i + self.gain(tau_syn, self.fields["w_in"]) * x
+            self.i = (
+                self.decay(tau_syn, "w_in") * self.i + self.gain(tau_syn, self.fields["w_in"]) * x
+            )
         return np.asarray(self.gain(tau, self.fields["r"]) * self.i)
 
     def membrane_tau(self) -> Array:
         return self.fields["tau" if "tau" in self.fields else "tau_mem"]
 
-    def decay(self, tau: Array) -> Array:
-        """Return the decay factor of one step."""
+    def decay(self, tau: Array, stored: str = "r") -> Array:
+        """Return the decay factor of one step, which spyx also has in the field ``stored``."""
         if self.name in TAU_IN_STEPS:
             return np.asarray(np.exp(-1 / tau))
         if self.name in EXPONENTIAL:
             return np.asarray(np.exp(-self.dt / tau))
+        if self.name in DECAY_IN_R:
+            return self.stored_decay(1 - self.dt / tau, self.fields[stored])
         return np.asarray(1 - self.dt / self.true_tau(tau))
+
+    def stored_decay(self, decay: Array, stored: Array) -> Array:
+        """Return ``stored`` where it is that decay up to rounding, between 0 and 1."""
+        same = (np.abs(stored - decay) < SNAP) & (stored != 1)
+        return np.asarray(np.clip(np.where(same, stored, decay), 0.0, 1.0))
 
     def true_tau(self, tau: Array) -> Array:
         return tau / self.dt if self.name == "norse-export" else tau

@@ -28,6 +28,7 @@ class Reading:
     Attributes:
         dialect: the update rule of each primitive.
         dt: length of a timestep, s; None if nothing depends on it.
+        unit: the dt that the file's time constants are relative to, s, where that is not ``dt``.
         reset: ``subtract`` or ``value`` (to v_reset), with ``-late`` for one step later and
             ``-corrected`` for snnTorch's ``reset_delay=False``.
         provenance: how each was chosen, for the graph's provenance.
@@ -36,7 +37,14 @@ class Reading:
     dialect: Dialect
     dt: float | None
     reset: str
+    unit: float | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def step(self) -> float | None:
+        """The dt that the update rules use, s; None if nothing depends on it."""
+        unit = self.dialect.unit if self.unit is None else self.unit
+        return self.dt if unit is None else unit
 
 
 def fields_of(node: NirNode) -> dict[str, Array]:
@@ -59,7 +67,7 @@ def neuron(node: NirNode, shape: Shape, reading: Reading, *, recurrent: bool = F
         ValueError: the dialect does not support it, or its fields do not match the shape.
     """
     fields = {key: _match_shape(key, value, shape) for key, value in fields_of(node).items()}
-    for complaint in reading.dialect.errors(node.type, fields, reading.dt):
+    for complaint in reading.dialect.errors(node.type, fields, reading.step):
         raise ValueError(f"in dialect {reading.dialect.name!r}: {complaint}")
     if node.type == "Threshold":
         return _threshold(fields, shape)
@@ -104,7 +112,7 @@ def _threshold(fields: Mapping[str, Array], shape: Shape) -> Neuron:
 
 
 def _dynamics(kind: str, fields: Mapping[str, Array], reading: Reading) -> dict[str, Any]:
-    dialect, dt = reading.dialect, np.nan if reading.dt is None else reading.dt
+    dialect, dt = reading.dialect, np.nan if reading.step is None else reading.step
     if kind in ("I", "IF"):
         one = dialect.integrates == "one"
         return {"gain": np.ones(()) if one else snap_to_one(fields["r"] * dt)}
@@ -144,6 +152,7 @@ def _reset(
 ) -> dict[str, Any]:
     target = fields.get("v_reset", np.zeros(()))
     action, _, timing = reading.reset.partition("-")
+    timing = timing or ("late" if kind in reading.dialect.undecayed else "")
     reset_when: ResetWhen = "next_corrected" if timing == "corrected" else "next_undecayed"
     if (action == "subtract" or timing) and np.any(target):
         raise ValueError(

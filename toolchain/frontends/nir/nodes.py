@@ -73,6 +73,7 @@ class NirFile:
         graph: the outermost graph.
         version: the version of nir that wrote the file, or None.
         where: path or description, for messages.
+        repairs: what was read in another form than NIR's own.
 
     Example:
         >>> from toolchain.frontends.nir import NirFile, NirGraph, to_graph
@@ -81,9 +82,10 @@ class NirFile:
         Traceback (most recent call last):
         toolchain.diagnostics.ModelFileError: a.nir: 2 errors
           the graph has 0 Input nodes, expected exactly one
-          the graph has 0 Output nodes, expected exactly one
+          the graph has 0 Output nodes, expected at least one
     """
 
     graph: NirGraph
     version: str | None
     where: str
+    repairs: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from toolchain.arrays import Array
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
+from toolchain.frontends.nir.respell import respelled
 from toolchain.frontends.nir.schema import GRAPH, PRIMITIVES, graph_faults
 
 __all__ = ["from_object"]
@@ -61,7 +62,7 @@ def from_object(graph: Any) -> NirFile:
     faults = reader.faults or list(graph_faults(found, ROOT))
     if faults:
         raise file_error(where, faults)
-    return NirFile(graph=found, version=_version(graph), where=where)
+    return NirFile(graph=found, version=_version(graph), where=where, repairs=tuple(reader.repairs))
 
 
 def _version(graph: Any) -> str | None:
@@ -75,6 +76,7 @@ class _ObjectReader:
 
     def __init__(self) -> None:
         self.faults: list[NirFault] = []
+        self.repairs: list[str] = []
         self.count = 0
 
     def graph(self, graph: Any, place: str, parents: tuple[int, ...]) -> NirGraph:
@@ -93,7 +95,7 @@ class _ObjectReader:
             inside = (*parents, id(graph))
             return NirGraph(
                 nodes={
-                    str(name): self.member(node, f"{place}/nodes/{name}", inside)
+                    _name(name): self.member(node, f"{place}/nodes/{_name(name)}", inside)
                     for name, node in nodes.items()
                 },
                 edges=self.edges(edges, place),
@@ -110,7 +112,10 @@ class _ObjectReader:
             value = self.value(_attribute(node, kind, name), f"{place}/{name}")
             if value is not None:
                 fields[name] = value
-        return NirNode(type=kind, fields=fields, metadata=self.metadata(node, place))
+        metadata = self.metadata(node, place)
+        new, notes = respelled(NirNode(type=kind, fields=fields, metadata=metadata))
+        self.repairs += [f"{place.rpartition('/')[2]}: {note}" for note in notes]
+        return new
 
     def value(self, value: Any, place: str) -> NodeValue | None:
         if value is None or isinstance(value, str):
@@ -124,7 +129,7 @@ class _ObjectReader:
 
     def edges(self, edges: Any, place: str) -> tuple[tuple[str, str], ...]:
         try:
-            return tuple((str(pre), str(post)) for pre, post in edges)
+            return tuple((_name(pre), _name(post)) for pre, post in edges)
         except (TypeError, ValueError):
             self.faults.append((f"{place}/edges", "is not a list of pairs of names"))
             return ()
@@ -157,6 +162,11 @@ class _ObjectReader:
             )
             return None
         return array.tolist()
+
+
+def _name(name: Any) -> str:
+    """Return the name of a node, which HDF5 libraries also give as bytes."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _attribute(node: Any, kind: str, name: str) -> Any:

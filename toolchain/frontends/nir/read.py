@@ -17,6 +17,7 @@ from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT, Limits
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
 from toolchain.frontends.nir.other_hdf5 import what_else
+from toolchain.frontends.nir.respell import respelled, type_name
 from toolchain.frontends.nir.sandbox import Group, read_trees
 from toolchain.frontends.nir.schema import GRAPH, graph_faults
 
@@ -76,7 +77,12 @@ def _file(where: str, tree: Group | list[NirFault], limits: Limits) -> NirFile |
         graph = reader.graph(outermost, OUTERMOST)
         faults = reader.faults or list(graph_faults(graph, OUTERMOST, limits))
         if not faults:
-            return NirFile(graph=graph, version=str(version) if version else None, where=where)
+            return NirFile(
+                graph=graph,
+                version=str(version) if version else None,
+                where=where,
+                repairs=tuple(reader.repairs),
+            )
         return file_error(where, faults)
     return file_error(where, reader.faults)
 
@@ -86,6 +92,7 @@ class _TreeReader:
 
     def __init__(self) -> None:
         self.faults: list[NirFault] = []
+        self.repairs: list[str] = []
 
     def graph(self, group: Group, place: str) -> NirGraph:
         self.check_members(group, {"type", "nodes", "edges", "metadata"}, place)
@@ -108,7 +115,7 @@ class _TreeReader:
 
     def member(self, group: Group, place: str) -> NirNode | NirGraph:
         kind = self.type_of(group, place)
-        if kind == GRAPH:
+        if type_name(kind) == GRAPH:
             return self.graph(group, place)
         fields: dict[str, NodeValue] = {}
         for name, value in group.items():
@@ -118,7 +125,10 @@ class _TreeReader:
                 self.faults.append((f"{place}/{name}", "expected numbers or one string"))
             else:
                 fields[name] = value
-        return NirNode(type=kind, fields=fields, metadata=self.metadata(group, place))
+        metadata = self.metadata(group, place)
+        node, notes = respelled(NirNode(type=kind, fields=fields, metadata=metadata))
+        self.repairs += [f"{place.rpartition('/')[2]}: {note}" for note in notes]
+        return node
 
     def type_of(self, group: Group, place: str) -> str:
         kind = group.get("type")

@@ -46,7 +46,6 @@ _EACH = Field("real", (0, 4))  # one for all neurons, or one for each in (channe
 _EACH_IF = Field("real", (0, 4), required=False)
 _ONE = Field("whole", (0, 1))
 _SIDES = Field("whole", (0, 1))
-_SHAPE = Field("shape", (0, 1))
 _SHAPE_IF = Field("shape", (0, 1), required=False)
 _BIAS_IF = Field("real", (1, 1), required=False)
 _POOL = {"kernel_size": _SIDES, "stride": _SIDES, "padding": _SIDES}
@@ -89,7 +88,7 @@ PRIMITIVES: Mapping[str, Mapping[str, Field]] = {
     "Flatten": {"input_type": _SHAPE_IF, "start_dim": _ONE, "end_dim": _ONE},
     "I": {"r": _EACH},
     "IF": {"r": _EACH, "v_threshold": _EACH, "v_reset": _EACH_IF},
-    "Input": {"shape": _SHAPE},
+    "Input": {"shape": _SHAPE_IF},
     "LI": {"tau": _EACH, "r": _EACH, "v_leak": _EACH},
     "LIF": {
         "tau": _EACH,
@@ -99,7 +98,7 @@ PRIMITIVES: Mapping[str, Mapping[str, Field]] = {
         "v_reset": _EACH_IF,
     },
     "Linear": {"weight": Field("real", (2, 2))},
-    "Output": {"shape": _SHAPE},
+    "Output": {"shape": _SHAPE_IF},
     "Scale": {"scale": _EACH},
     "SumPool2d": _POOL,
     "Threshold": {"threshold": _EACH},

@@ -17,6 +17,7 @@ __all__ = [
     "norse_export",
     "rockpool",
     "snap_to_one",
+    "spyx",
     "step_of_gain",
 ]
 
@@ -65,6 +66,16 @@ def rockpool(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
 def norse_export(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
     """Return ``euler`` for a time constant that was multiplied by dt."""
     return euler(tau / dt, gain, dt)
+
+
+def spyx(tau: Array, gain: Array, dt: float) -> tuple[Array, Array]:
+    """Return decay ``1 - dt / tau`` within 0 and 1, and gain 1.
+
+    spyx writes the decay itself as r. It is used where it agrees with tau, since tau is rounded.
+    """
+    decay = 1 - dt / tau
+    stored = (np.abs(gain - decay) < SNAP) & (gain != 1)
+    return np.clip(np.where(stored, gain, decay), 0.0, 1.0), np.ones_like(gain)
 
 
 def step_of_gain(tau: Array, gain: Array) -> Array:

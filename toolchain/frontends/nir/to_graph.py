@@ -18,12 +18,14 @@ from toolchain.diagnostics import GraphError, ModelFileError
 from toolchain.frontends.nir.check import check
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.flat import flatten
-from toolchain.frontends.nir.infer import resolve
+from toolchain.frontends.nir.infer import LOG, resolve
 from toolchain.frontends.nir.layers import LAYERS, layer
 from toolchain.frontends.nir.loops import recurrent_edges, recurrent_nodes
 from toolchain.frontends.nir.neurons import Reading, neuron
-from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode
+from toolchain.frontends.nir.nodes import NirEdge, NirFile, NirNode
 from toolchain.frontends.nir.own import own_graph
+from toolchain.frontends.nir.repair import repaired
+from toolchain.frontends.nir.spyx import as_run
 from toolchain.ir import Add, Edge, Graph, Identity, Input, Node, Output
 
 __all__ = ["to_graph"]
@@ -86,10 +88,15 @@ def to_graph(
 
 
 def _read_dialect(file: NirFile, dt: float | None, dialect: str | None, reset: str | None) -> Graph:
-    flat = flatten(file.graph, file.where)
+    whole, repairs = repaired(file.graph, file.where)
+    flat = flatten(whole, file.where)
     nodes = {name: node for name, node in flat.nodes.items() if isinstance(node, NirNode)}
     reading = resolve(nodes, file.where, dt=dt, dialect=dialect, reset=reset)
-    draft = _build_draft(nodes, flat, file.where, reading)
+    edges, notes = flat.edges, _repairs(file, repairs)
+    if reading.dialect.name == "spyx":
+        nodes, edges, changes = as_run(nodes, edges, file.where)
+        notes |= {"nir_spyx": "; ".join(changes)} if changes else {}
+    draft = _build_draft(nodes, edges, file.where, reading)
     provenance = {
         "framework": "NIR",
         "nir_version": file.version or "unknown",
@@ -100,11 +107,20 @@ def _read_dialect(file: NirFile, dt: float | None, dialect: str | None, reset: s
             draft.ir_nodes,
             draft.ir_edges(),
             dt=reading.dt,
-            provenance={**provenance, **_notes(draft)},
+            provenance={**provenance, **notes, **_notes(draft)},
         )
     except GraphError as fault:
         raise ModelFileError(f"{file.where}: {fault}") from None
     return check(graph, nodes, draft.delays, reading, file.where)
+
+
+def _repairs(file: NirFile, structure: tuple[str, ...]) -> dict[str, str]:
+    """Return the provenance entry of all repairs, and log them."""
+    text = "; ".join([*file.repairs, *structure])
+    if not text:
+        return {}
+    LOG.warning("%s: repaired: %s", file.where, text)
+    return {"repairs": text}
 
 
 def _notes(draft: _Draft) -> dict[str, str]:
@@ -112,20 +128,20 @@ def _notes(draft: _Draft) -> dict[str, str]:
 
 
 def _build_draft(
-    nodes: Mapping[str, NirNode], flat: NirGraph, where: str, reading: Reading
+    nodes: Mapping[str, NirNode], edges: tuple[NirEdge, ...], where: str, reading: Reading
 ) -> _Draft:
     """Build all nodes and delays, with the Input's declared shape or without batch and time."""
     steps = _steps(nodes, where, reading)
     delay_nodes = {name for name, count in steps.items() if count}
     try:
-        delays = dict.fromkeys(recurrent_edges(nodes, flat.edges, delay_nodes), 1)
+        delays = dict.fromkeys(recurrent_edges(nodes, edges, delay_nodes), 1)
     except ValueError as fault:
         raise ModelFileError(f"{where}: {fault}") from None
-    delays |= {(pre, post): steps[post] for pre, post in flat.edges if post in delay_nodes}
+    delays |= {(pre, post): steps[post] for pre, post in edges if post in delay_nodes}
     (input_name,) = (name for name, node in nodes.items() if node.type == "Input")
     declared = _shape(nodes[input_name])
     drafts = [
-        _Draft(nodes, flat.edges, delays, reading).build(input_name, declared[skipped:])
+        _Draft(nodes, edges, delays, reading).build(input_name, declared[skipped:])
         for skipped in range(min(3, len(declared)))
     ]
     if not drafts[0].faults:
@@ -216,7 +232,7 @@ class _Draft:
         """Add the node ``name``, whose input has ``shape``."""
         node = self.nodes[name]
         try:
-            ir_node = self.node(node, shape, recurrent)
+            ir_node = self.node(name, node, shape, recurrent)
             output_shape = ir_node.output_shape(shape)
             self.total_values += prod(output_shape)
             if prod(output_shape) > MAX_FEATURES or self.total_values > MAX_TOTAL:
@@ -230,9 +246,11 @@ class _Draft:
         self.ir_nodes[name], self.shapes[name] = ir_node, output_shape
         self.note(name, node, shape)
 
-    def node(self, node: NirNode, shape: Shape, recurrent: bool) -> Node:
+    def node(self, name: str, node: NirNode, shape: Shape, recurrent: bool) -> Node:
         if node.type == "Output":
-            return Output()
+            outputs = [each for each, other in self.nodes.items() if other.type == "Output"]
+            several = len(outputs) > 1
+            return Output(label=name, index=outputs.index(name)) if several else Output()
         if node.type == "Delay":
             return Identity(was="Delay")
         if node.type in LAYERS:
