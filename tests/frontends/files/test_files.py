@@ -83,6 +83,28 @@ def npy():
     return out.getvalue()
 
 
+def npy_of_events():
+    out = io.BytesIO()
+    fields = [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")]
+    np.save(out, np.zeros(3, np.dtype(fields)))
+    return out.getvalue()
+
+
+def npz_of_events():
+    out = io.BytesIO()
+    np.savez(out, **dict.fromkeys("xytp", np.ones(2)))
+    return out.getvalue()
+
+
+def tree(**members):
+    """An HDF5 file with these groups and arrays at its top."""
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        for name, value in members.items():
+            file[name] = value
+    return out.getvalue()
+
+
 def scripted():
     out = io.BytesIO()
     with warnings.catch_warnings():
@@ -107,11 +129,36 @@ FOREIGN = {
     "is an empty zip archive": lambda: packed([]),
     "is a damaged zip archive": b"PK\x03\x04 and no more",
     "is a Keras model": lambda: packed([("model.weights.h5", b"")]),
-    "is an archive of numpy arrays": npz,
+    "is an archive of numpy arrays (arr_0), which do not describe a network; save weights": npz,
+    "is an archive of numpy arrays of events, a recording of events, no network": npz_of_events,
+    "is a numpy array of events, a recording of events, no network": npy_of_events,
+    "is an AEDAT file, a recording of events": b"#!AER-DAT4.0\r\n\0\1",
+    "is a DAT file, a recording of events": b"% Data file containing CD events.\n% Version 2\n\0",
+    "is a RAW file, a recording of events": b"% evt 3.0\n% end\n\0",
+    "is an event stream, a recording of events": b"Event Stream\2\0",
+    "is a table of events, a recording of events": b"x,y,t,p\n1,2,3,1\n",
+    "is a recording of sound, no network": b"RIFF\0\0\0\0WAVEfmt ",
+    "is a MATLAB file": b"MATLAB 5.0 MAT-file",
+    "is a chip file; give it to load_chip(path) or as chip=path": b"name: x\nfamily: toy\n",
+    "is Python code of another simulator": b"import numpy\nfrom brian2 import *\n",
+    "is the manifest of a saved deployment": b'{"format": "x/1", "sha256": {}, "chip": "c"}',
+    "is a configuration as a vendor's library writes it, in a layout that": b'{"value0": {"a": 1}}',
+    "is a Keras model, which contains no spiking neurons": b'{"class_name": "M", "config": {}}',
+    "is a graph as JSON; save it as NIR": b'{"nodes": {}, "edges": []}',
+    "/node: missing group; the file has layer, as in a network of lava-dl (.net)": lambda: tree(
+        **{"layer/0/weight": np.ones((2, 2))}
+    ),
+    "/node: missing group; the file has events, as in a recording of events": lambda: tree(
+        **{"events/x": np.ones(2)}
+    ),
+    "/node: missing group; the file has fc.weight, as in weights alone": lambda: tree(
+        **{"fc.weight": np.ones(2)}
+    ),
     "is an office document": lambda: packed([("[Content_Types].xml", b"")]),
     "is one numpy array": npy,
     "uses the torch.save format from before torch 1.6": legacy,
     "is a plain pickle, which can run code when it is loaded": lambda: pickle.dumps({"a": 1}),
+    "is a plain pickle, which can run code": lambda: pickle.dumps({"a": 1}, protocol=0),
     "is an ONNX model": ONNX,
     "is a TensorFlow Lite model": b"\x1c\0\0\0TFL3\0\0",
     "is compressed with gzip; unpack it first": lambda: gzip.compress(b"x"),
@@ -135,6 +182,14 @@ def test_what_is_not_read_is_refused_by_what_it_is(message, tmp_path):
     assert refusal(tmp_path / "model.nir").startswith(message)
 
 
+def test_a_recording_without_a_header_is_named_by_the_end_of_its_name(tmp_path):
+    (tmp_path / "x.bin").write_bytes(b"\0\1\2\3\4" * 20)
+    assert refusal(tmp_path / "x.bin").endswith(
+        "; if it is a recording of events, no network; read it into arrays with fields x, y, t, p "
+        "and give them to simulate()"
+    )
+
+
 def test_an_export_of_torch_is_told_apart_from_weights(tmp_path):
     program = torch.export.export(torch_nn.Linear(2, 2), (torch.zeros(1, 2),))
     torch.export.save(program, tmp_path / "x.pt2")
@@ -144,6 +199,12 @@ def test_an_export_of_torch_is_told_apart_from_weights(tmp_path):
 def test_what_is_no_file_is_refused(tmp_path):
     assert refusal(tmp_path / "none") == "No such file or directory"
     assert refusal(tmp_path).startswith("is a folder but not a saved deployment")
+    (tmp_path / "w.safetensors").touch()
+    assert refusal(tmp_path).endswith("pass the network file in it, such as w.safetensors")
+    (tmp_path / "saved_model.pb").touch()
+    assert refusal(tmp_path).startswith(
+        "is a folder with saved_model.pb: a TensorFlow SavedModel, which contains no spiking"
+    )
     os.mkfifo(tmp_path / "pipe")
     assert refusal(tmp_path / "pipe") == "is not a regular file"
     with pytest.raises(ModelFileError, match="embedded null byte"):
@@ -194,6 +255,10 @@ def test_a_saved_deployment_gives_its_float_graph(tmp_path):
     graph = load(tmp_path / "net")
     assert str(graph) == str(deployment.graph)
     assert load(tmp_path / "net", dt=2e-3).dt == 2e-3
+    assert refusal(tmp_path / "net" / "program.json") == (
+        "is a part of a saved deployment; give the folder to toolchain.Deployment.load, or to load "
+        "for its network"
+    )
     (tmp_path / "net" / "graph.json").write_text("{}")
     assert "its hash differs" in refusal(tmp_path / "net")
 

@@ -24,7 +24,8 @@ def network_of(program: XyloProgram) -> Graph:
     """Return the network of a program with one hidden and one output population.
 
     Raises:
-        ValueError: thresholds below 1, at which a neuron fires in every step.
+        ValueError: other populations, or thresholds below 1, at which a neuron fires in every
+            step.
 
     >>> program = XyloProgram.from_specification(
     ...     "xylo_a2", weights_in=[[100, 100]], weights_out=[[1], [1]], dash_mem=4, dash_syn=2,
@@ -38,6 +39,11 @@ def network_of(program: XyloProgram) -> Graph:
         raise ValueError(
             f"{' and '.join(low)}: below 1 in some neurons, which then fire in every step; no "
             "network does"
+        )
+    if len(program.populations) != 2:
+        raise ValueError(
+            f"the program has {len(program.populations)} layers; the network of a finished program "
+            "has one hidden and one output layer"
         )
     hidden, output = (population.name for population in program.populations)
     sent = program.weights_rec.astype(np.int64) << program.weight_shift_rec

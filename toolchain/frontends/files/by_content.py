@@ -14,7 +14,8 @@ from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
 from toolchain.extras import needed_by
 from toolchain.frontends.files.contents import Content, FileKind, identify
-from toolchain.frontends.files.programs import network_in
+from toolchain.frontends.files.foreign import document_refusal
+from toolchain.frontends.files.programs import document_in, network_of_document
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
 
@@ -153,9 +154,14 @@ def _deployment(content: Content, options: _Options) -> Graph:
 def _json(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.rockpool_json import read_tree, to_graph
 
-    network = network_in(content, options.dt) if options.factory is None else None
-    if network is not None:
-        return network
+    if options.factory is None:
+        document = document_in(content)
+        if document is not None:
+            network = network_of_document(document, content.path, options.dt)
+            if network is not None:
+                return network
+            if reason := document_refusal(document, content.path):
+                raise ModelFileError(reason)
     tree = _parse(content, lambda: read_tree(content.data))
     if options.factory is None:
         return to_graph(tree, content.path.name, options.dt)

@@ -17,23 +17,22 @@ from toolchain.frontends.files.json_text import parse_numbers
 from toolchain.ir import Graph
 from toolchain.report import visible
 
-__all__ = ["network_in", "program_at"]
+__all__ = ["document_in", "network_of_document", "program_at"]
 
 
-def network_in(content: Content, dt: float | None) -> Graph | None:
+def network_of_document(document: Mapping[str, Any], path: Path, dt: float | None) -> Graph | None:
     """Return the network of the program in a JSON file; None if the file is no program.
 
     Raises:
         ModelFileError: the program is invalid, or no network computes the same.
     """
-    document = _document(content)
-    found = None if document is None else _recognized(document)
-    if document is None or found is None:
+    found = _recognized(document)
+    if found is None:
         return None
     family = family_of(load_chip(found.chip))
     try:
         on_chip, notes = family.from_document(document, dt)
-        return _with_notes(on_chip.network(), content.path, found, notes)
+        return _with_notes(on_chip.network(), path, found, notes)
     except ValueError as fault:
         raise ModelFileError(f"is {found.title}: {fault}") from None
 
@@ -57,7 +56,7 @@ def program_at(model: Any, family: Family, dt: float | None) -> tuple[OnChip, Gr
         content = identify(Path(model))
     except ModelFileError:
         return None
-    document = _document(content)
+    document = document_in(content)
     found = None if document is None else _recognized(document)
     if document is None or found is None:
         return None
@@ -91,7 +90,7 @@ def _with_notes(network: Graph, path: Path, found: ProgramFile, notes: Mapping[s
     return Graph(network.nodes, network.edges, dt=network.dt, provenance=provenance)
 
 
-def _document(content: Content) -> Mapping[str, Any] | None:
+def document_in(content: Content) -> Mapping[str, Any] | None:
     """Return the JSON object in a file; None for other files, and for what cannot be parsed."""
     if content.kind is not FileKind.JSON:
         return None

@@ -16,6 +16,7 @@ from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.limits import DEFAULT, Limits
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
+from toolchain.frontends.nir.other_hdf5 import what_else
 from toolchain.frontends.nir.respell import respelled, type_name
 from toolchain.frontends.nir.sandbox import Group, read_trees
 from toolchain.frontends.nir.schema import GRAPH, graph_faults
@@ -48,12 +49,20 @@ def read_several(
 
 def _file(where: str, tree: Group | list[NirFault], limits: Limits) -> NirFile | ModelFileError:
     if isinstance(tree, list):
-        return file_error(where, tree)
+        other = what_else({place.strip("/").partition("/")[0] for place, _ in tree})
+        more: list[NirFault] = [("/", f"has entries{other}")] if other else []
+        return file_error(where, [*more, *tree])
     reader = _TreeReader()
     outermost = tree.get("node")
     if not isinstance(outermost, dict):
         return file_error(
-            where, [(OUTERMOST, f"missing group; the file has {_member_names(tree)}")]
+            where,
+            [
+                (
+                    OUTERMOST,
+                    f"missing group; the file has {_member_names(tree)}{what_else(tree)}",
+                )
+            ],
         )
     kind = reader.type_of(outermost, OUTERMOST)
     if kind not in (GRAPH, ""):
