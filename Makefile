@@ -1,7 +1,8 @@
 # `make demo` and `make test` are the two commands for users. Both create .venv first.
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := -m pip install --quiet --disable-pip-version-check
+INSTALL := install --quiet --disable-pip-version-check
+PIP := -m pip $(INSTALL)
 # Additional index where pip looks for torch, such as PyTorch's own with CPU builds.
 TORCH_INDEX :=
 PIP_TORCH := $(PIP)$(if $(TORCH_INDEX), --extra-index-url $(TORCH_INDEX))
@@ -13,9 +14,14 @@ CONFORMANCE_FILES := $(patsubst %,tests/oracles/requirements-%.txt,rockpool sina
 ORACLES := nir104 nir108 norse rockpool sinabs snntorch spikingjelly spyx
 ORACLE := tests.oracles.frameworks
 ORACLE_MODE := --check
+# Releases of rockpool whose saved files are read.
+RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 
-.PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
-	bench compare shared-tokens clean
+# Bytecode is kept even where the environment says otherwise: tests start hundreds of interpreters.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test check validation fuzz campaigns saving packages notebooks conformance vectors oracles \
+	rockpool-releases sinabs-tests bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -26,7 +32,7 @@ test: $(VENV)/.test check
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	MYPY_NUM_WORKERS=2 $(BIN)/mypy
 
 # Compares power estimates with published readings, fails if one is off, writes docs/power.md.
 validation: $(VENV)/.test
@@ -40,6 +46,10 @@ fuzz: $(VENV)/.test
 campaigns: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m campaign tests/campaigns
 
+# Kills saves at every moment, fills the disk, lets processes save and load at once; about 1500 s.
+saving: $(VENV)/.test
+	$(BIN)/python -m pytest -s -m saving tests/campaigns/test_saving.py
+
 # Builds wheel and source distribution, installs them in clean environments and uses them there.
 # `make packages PYTHONS='python3.12 python3.13'` tries the wheel on these as well.
 packages: $(VENV)/.test
@@ -52,7 +62,7 @@ notebooks: .venv-notebooks/.ready
 
 # Compares with the simulators of other projects, in a separate environment.
 conformance: $(CONFORMANCE)/.ready
-	$(CONFORMANCE)/bin/python -m pytest -m conformance tests/conformance
+	$(CONFORMANCE)/bin/python -m pytest -m conformance tests/conformance -n 2 --dist worksteal
 
 # Records the outputs that `make test` compares with; needs the simulators of other projects.
 vectors: $(CONFORMANCE)/.ready
@@ -62,6 +72,7 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/speck_quantizers.py
 	$(CONFORMANCE)/bin/python tests/oracles/dvs_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
+	$(CONFORMANCE)/bin/python -m tests.oracles.nn_states_sinabs --record
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 
 # Extracts every recorded network of the frameworks again and compares the results.
@@ -77,10 +88,13 @@ oracle-nir%: .venv-oracles/nir%/.ready
 oracle-spyx: .venv-oracles/spyx/.ready
 	JAX_PLATFORMS=cpu .venv-oracles/spyx/bin/python -m $(ORACLE).spyx $(ORACLE_MODE)
 
-oracle-sinabs: oracle-sinabs-modules
+oracle-sinabs: oracle-sinabs-modules oracle-sinabs-states
 
 oracle-sinabs-modules: .venv-oracles/sinabs/.ready
 	.venv-oracles/sinabs/bin/python -m $(ORACLE).nir_modules
+
+oracle-sinabs-states: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m tests.oracles.nn_states_sinabs $(ORACLE_MODE)
 
 oracle-rockpool: oracle-rockpool-files
 
@@ -91,6 +105,20 @@ oracle-%: .venv-oracles/%/.ready
 	.venv-oracles/$*/bin/python -m $(ORACLE).$* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m $(ORACLE).nir_importers $* $(ORACLE_MODE)
 	.venv-oracles/$*/bin/python -m pytest -q -p no:cacheprovider tests/test_docs_frameworks.py
+
+# Saves networks with each release of rockpool and compares its outputs with those of the files;
+# `make rockpool-releases ORACLE_MODE=--record` writes what `make test` compares with.
+rockpool-releases: $(patsubst %,rockpool-release-%,$(RELEASES))
+
+rockpool-release-%: .venv-releases/rockpool-%/.ready
+	OMP_NUM_THREADS=1 .venv-releases/rockpool-$*/bin/python -W ignore \
+		-m $(ORACLE).rockpool_releases $(ORACLE_MODE)
+
+# Runs sinabs' own tests on the layers, hooks and helpers of this project; fails if others fail than
+# tests/sinabs_alias/not_supported.yaml lists.
+sinabs-tests: export OMP_NUM_THREADS = 1
+sinabs-tests: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m tests.sinabs_alias
 
 # Speed as a ratio to simulators and hooks of other projects, each in one interleaved run, and the
 # time of an estimate as a ratio to its simulation; fails if that is more than a tenth.
@@ -120,31 +148,41 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python $(PIP_TORCH) -c constraints.txt -e '.[test]'
 	touch $@ $(VENV)/.demo
 
-$(CONFORMANCE)/.ready: pyproject.toml constraints.txt $(CONFORMANCE_FILES)
-	python3 -m venv $(CONFORMANCE)
-	$(CONFORMANCE)/bin/python $(PIP_TORCH) -c constraints.txt -e '.[test]'
+# An environment where torch, numpy and this project come from $(VENV), by way of a .pth file.
+define new_environment
+	$(BIN)/python -m venv --without-pip $(1)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" \
+		% sysconfig.get_path("purelib"))' > $$(echo $(1)/lib/python3*/site-packages)/project.pth
+endef
+# pip of $(VENV) installs there: each environment's own would take as long as what it installs
+PIP_INTO = $(BIN)/python -m pip --python $(1) $(INSTALL)
+
+$(CONFORMANCE)/.ready: $(CONFORMANCE_FILES) | $(VENV)/.test
+	$(call new_environment,$(@D))
 	for file in $(CONFORMANCE_FILES); do \
-		$(CONFORMANCE)/bin/python $(PIP) --no-deps -r $$file || exit 1; \
+		$(call PIP_INTO,$(@D)) --no-deps -r $$file || exit 1; \
 	done
 	touch $@
 
-# torch, numpy and this project come from $(VENV), by way of a .pth file
-PROJECT_PATH = $(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" \
-	% sysconfig.get_path("purelib"))'
-
 .venv-notebooks/.ready: tests/notebooks/requirements.txt | $(VENV)/.test
-	$(BIN)/python -m venv .venv-notebooks
-	$(PROJECT_PATH) > $$(echo .venv-notebooks/lib/python3*/site-packages)/project.pth
-	.venv-notebooks/bin/python $(PIP) -r $<
+	$(call new_environment,$(@D))
+	$(call PIP_INTO,$(@D)) -r $<
 	touch $@
 
 .venv-oracles/%/.ready: tests/oracles/requirements-%.txt | $(VENV)/.test
-	$(BIN)/python -m venv .venv-oracles/$*
-	$(PROJECT_PATH) > $$(echo .venv-oracles/$*/lib/python3*/site-packages)/project.pth
-	.venv-oracles/$*/bin/python $(PIP) --no-deps -r $<
+	$(call new_environment,$(@D))
+	$(call PIP_INTO,$(@D)) --no-deps -r $<
 	touch $@
 
-.PRECIOUS: .venv-oracles/%/.ready
+# without samna, which rockpool requires, and without the tests that one release installs as `tests`
+.venv-releases/rockpool-%/.ready: | $(VENV)/.test
+	$(BIN)/python -m venv .venv-releases/rockpool-$*
+	$(PROJECT_PATH) > $$(echo .venv-releases/rockpool-$*/lib/python3*/site-packages)/project.pth
+	.venv-releases/rockpool-$*/bin/python $(PIP) --no-deps rockpool==$*
+	rm -rf .venv-releases/rockpool-$*/lib/python3*/site-packages/tests
+	touch $@
+
+.PRECIOUS: .venv-oracles/%/.ready .venv-releases/rockpool-%/.ready
 
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles .venv-notebooks build dist out *.egg-info
+	rm -rf $(VENV) $(CONFORMANCE) .venv-oracles .venv-releases .venv-notebooks build dist out *.egg-info

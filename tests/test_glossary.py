@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from tests.cases import each
@@ -28,6 +29,7 @@ def names_in(tree):
             yield node.value
 
 
+@cache  # and not on import, which every worker does
 def known_names():
     """Return the names of the code and the keys of the chip files."""
     found = set()
@@ -39,14 +41,12 @@ def known_names():
     return found
 
 
-KNOWN = known_names()
-
-
 @each("text", sorted({text for row in ROWS for text in re.findall(r"`([^`]+)`", " | ".join(row))}))
 def test_a_term_in_code_font_is_a_name_in_the_code(text):
-    words = [text] if text in KNOWN else re.findall(r"[A-Za-z_]\w*", text)
+    known = known_names()
+    words = [text] if text in known else re.findall(r"[A-Za-z_]\w*", text)
     assert words
-    assert [word for word in words if word not in KNOWN] == []
+    assert [word for word in words if word not in known] == []
 
 
 def test_the_terms_are_sorted_and_each_has_a_definition():

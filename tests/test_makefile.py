@@ -17,7 +17,7 @@ def installs(target, *variables):
     """The pip commands of a target in a clean clone; nothing is run."""
     command = ["make", "--dry-run", "--always-make", "--no-print-directory", target, *variables]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return re.findall(r"-m pip install .*", done.stdout)
+    return re.findall(r"-m pip (?:--python \S+ )?install .*", done.stdout)
 
 
 @pytest.mark.parametrize(("target", "extra"), [("demo", "demo"), ("test", "test")])

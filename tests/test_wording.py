@@ -3,16 +3,23 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent / "toolchain"
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
 QUESTION = re.compile(r"(What|Whether|How|Which|Where|Who)\b")
 PARTICIPLES = {"told", "heard", "said", "held", "made"}
 # `held-out` data is a term of the field.
 TERMS = {"held_out"}
 # The same thing in both families, and layers that NIR and torch name alike.
 SHARED = {"AtNode", "LiveRun", "State", "Tables", "SumPool2d"}
+
+
+@cache  # and not on import, which every worker does
+def trees():
+    return {
+        path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))
+    }
 
 
 def definitions(tree):
@@ -38,7 +45,7 @@ def names(tree):
 def test_no_docstring_begins_with_a_question():
     found = [
         f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in definitions(tree)
         if QUESTION.match(text := ast.get_docstring(node) or "")
     ]
@@ -48,7 +55,7 @@ def test_no_docstring_begins_with_a_question():
 def test_no_name_is_a_participle():
     found = {
         f"{path.relative_to(ROOT)}: {name}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for name in names(tree)
         if name not in TERMS and PARTICIPLES & set(name.lower().split("_"))
     }
@@ -57,7 +64,7 @@ def test_no_name_is_a_participle():
 
 def test_a_class_or_alias_is_defined_once():
     places = defaultdict(set)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in tree.body:
             targets = [node] if isinstance(node, ast.ClassDef) else []
             targets += node.targets if isinstance(node, ast.Assign) else []

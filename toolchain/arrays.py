@@ -12,13 +12,13 @@ This module imports numpy only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Frozen", "Shape", "places", "whole"]
+__all__ = ["Array", "Frozen", "Shape", "freeze", "places", "read_only", "whole"]
 
 Array: TypeAlias = npt.NDArray[Any]
 """Array of any element type; a function that needs one type uses ``npt.NDArray[...]``."""
@@ -54,6 +54,45 @@ def whole(values: Array, most: int = 2**62) -> Array:
     return np.asarray(np.rint(np.clip(values, -most, most)).astype(np.int64))
 
 
+def read_only(values: Any, dtype: npt.DTypeLike | None = None) -> Array:
+    """Return a copy, in row-major order, that nobody can write to or make writable again.
+
+    >>> fixed = read_only([1, 2, 3])
+    >>> fixed.flags.writeable = True
+    Traceback (most recent call last):
+    ValueError: cannot set WRITEABLE flag to True of this array
+    """
+    array = np.asarray(values, dtype)
+    return np.ndarray(array.shape, array.dtype, buffer=array.tobytes())
+
+
+def freeze(thing: Any) -> None:
+    """Make all arrays of a program read-only, in its fields and in the collections among them.
+
+    >>> from types import SimpleNamespace
+    >>> program = SimpleNamespace(layers=({"weight": np.zeros(3)},))
+    >>> freeze(program)
+    >>> program.layers[0]["weight"].flags.writeable
+    False
+    """
+    waiting, seen = [thing], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, type | str | bytes | int | float | None):
+            continue
+        seen.add(id(each))
+        if isinstance(each, np.ndarray):
+            each.flags.writeable = False
+            continue
+        if isinstance(each, Mapping):
+            waiting += each.values()
+        elif isinstance(each, list | tuple | set | frozenset):
+            waiting += each
+        names = [field.name for field in fields(each)] if is_dataclass(each) else ()
+        waiting += [getattr(each, name) for name in names]
+        waiting += getattr(each, "__dict__", {}).values()
+
+
 class Frozen:
     """Base of frozen dataclasses whose arrays are read-only; in copies and pickles they stay so.
 
@@ -78,6 +117,6 @@ def _rebuilt(kind: type[Frozen], values: Mapping[str, Any]) -> Frozen:
     result = object.__new__(kind)
     for name, value in values.items():
         if isinstance(value, np.ndarray):
-            value.flags.writeable = False  # neither pickle nor deepcopy keeps this flag
+            value = read_only(value)  # neither pickle nor deepcopy keeps the flag
         object.__setattr__(result, name, value)
     return result

@@ -22,7 +22,7 @@ A fault in this project itself is an ``AssertionError``.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -44,6 +44,7 @@ __all__ = [
     "Severity",
     "VendorError",
     "count",
+    "findings_of",
     "times",
 ]
 
@@ -231,6 +232,32 @@ class Diagnostic(Described):
         """Return rule, severity and place; hints are not tried for it."""
         where = visible(self.where, one_line=True)
         return f"Diagnostic({self.severity.value}[{self.rule}] {where}: {self.message!r})"
+
+
+def findings_of(data: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
+    """Return the findings whose ``as_dict`` are the list ``diagnostics`` of ``data``.
+
+    Raises:
+        ValueError: other fields, or values of another type.
+
+    >>> item = {"rule": "dt", "severity": "info", "where": "network", "message": "1 ms"}
+    >>> item |= {"need": None, "limit": None, "source": "", "hint": ""}
+    >>> findings_of({"diagnostics": [item]})[0].severity.value
+    'info'
+    """
+    return tuple(map(_finding_of, data["diagnostics"]))
+
+
+def _finding_of(item: Mapping[str, Any]) -> Diagnostic:
+    texts = ("rule", "severity", "where", "message", "source", "hint")
+    numbers = ("need", "limit")
+    if item.keys() != {*texts, *numbers}:
+        raise ValueError(f"a finding has {', '.join((*texts, *numbers))}, got {', '.join(item)}")
+    if not all(isinstance(item[name], str) for name in texts):
+        raise ValueError(f"{', '.join(texts)} of a finding must be text")
+    if not all(item[name] is None or type(item[name]) in (int, float) for name in numbers):
+        raise ValueError("need and limit of a finding must be numbers or None")
+    return Diagnostic(**{**item, "severity": Severity(item["severity"])})
 
 
 class DeployError(Described, ValueError):

@@ -12,6 +12,9 @@ __all__ = ["SHIPPED", "Line", "line"]
 SHIPPED = "itself"
 """Value of ``fitted_on`` if the constants were set with this reading itself."""
 
+TELLING = 10
+"""Largest ratio between the ends of a range that still says something about a reading."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -67,9 +70,16 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        """Result: ``exact``, ``within`` (its tolerance), ``consistency`` or ``miss``."""
+        """Result: ``exact``, ``within`` (its tolerance), ``consistency`` or ``miss``.
+
+        Of a range without nominal value: ``contradicts`` the reading, ``not contradicted``, or
+        ``cannot tell`` where the range is so wide that most readings would be in it.
+        """
         if self.error is None:
-            return "consistency" if self.in_range else "miss"
+            if not self.in_range:
+                return "contradicts"
+            wide = self.estimate.high > TELLING * self.estimate.low
+            return "cannot tell" if wide else "not contradicted"
         if not self._tolerated(self.error):
             return "miss"
         if self.kind != "R":

@@ -13,8 +13,12 @@ import numpy.typing as npt
 
 from toolchain import deploy
 from toolchain.chips.xylo import XyloProgram
+from toolchain.ir.fan_out import conv_fan_out
 
-__all__ = ["braille", "braille_counted", "dense", "residual", "synnet"]
+__all__ = ["LENS_CORES", "braille", "braille_counted", "dense", "residual", "synnet", "yao_fan_out"]
+
+LENS_CORES = 3
+"""Cores of the network of LENS: 8x8 of stride 8 on the events, 200 neurons, places."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -98,3 +102,22 @@ def braille_counted() -> XyloProgram:
             "weights_out": np.ones((40, 7), int),
         },
     )
+
+
+def yao_fan_out() -> tuple[float, float]:
+    """Return the fewest and the most synops of a spike of 32C3S1-32C3S2-32C3S1-AP4-32FC-Out.
+
+    Mean over a map, of the layer whose spikes cause the fewest and of that with the most. Spikes of
+    the 32 neurons of 32FC are left out: there are few of them.
+    """
+    # a map of 64 x 64 has few edges; the size of the input is not stated
+    shape, maps = (
+        (32, 64, 64),
+        {"32C3S2": ((32, 32, 3, 3), (2, 2)), "32C3S1": ((32, 32, 3, 3), (1, 1))},
+    )
+    means = [
+        float(conv_fan_out(shape, weight, stride, (1, 1)).mean())
+        for weight, stride in maps.values()
+    ]
+    dense = 32.0  # a spike before AP4 reaches every neuron of 32FC
+    return min(dense, *means), max(dense, *means)

@@ -1,7 +1,7 @@
 """Rows of the table about Speck: idle draws, and the few readings with activity.
 
-No reading states its number of synops. Rows that need it are not computed; rows based on spike
-counts are labelled as such.
+The energy of a synop is derived from one reading (V19), which is therefore no evidence. No other
+reading states its number of synops: their estimates span all numbers that are possible.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from math import sqrt
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.estimate import Counts, Figure, price, total
+from validation import networks
 from validation.lines import SHIPPED, Line, line
 from validation.readings import measurements
 
@@ -20,6 +21,8 @@ __all__ = ["rows"]
 
 CHIP = "speck2f"
 BOARDS = {"2025": "speck_2025", "2023": "speck_2023", "of LENS": "speck_lens"}
+"""Boards whose idle draws are in the chip file."""
+KIT = "speck_kit"
 CORE_RAILS = ("ram", "logic")
 
 
@@ -28,8 +31,9 @@ def rows() -> Iterator[Line]:
     yield from v12()
     yield from v13()
     yield from v14_by_spikes()
-    yield from v14_by_range()
+    yield from v14_by_synops()
     yield from v16()
+    yield from v19()
 
 
 def v12() -> Iterator[Line]:
@@ -42,11 +46,13 @@ def v12() -> Iterator[Line]:
         fitted_on = f"V12, boards {' and '.join(others)}"
         for each in _board(board, {rail: _between(others, rail) for rail in rails}, fitted_on):
             yield replace(each, kind="N")
+    for each in _board("of V19", rails, "", KIT):
+        yield replace(each, kind="N")
 
 
-def _board(board: str, rails: dict[str, Figure], fitted_on: str) -> Iterator[Line]:
+def _board(board: str, rails: dict[str, Figure], fitted_on: str, name: str = "") -> Iterator[Line]:
     """Yield each rail of one board, and the sum of all rails."""
-    reading = measurements().readings[BOARDS[board]]
+    reading = measurements().readings[name or BOARDS[board]]
     read = reading.to("µW")
     for rail, figure in rails.items():
         what = f"board {board}, {rail}"
@@ -64,16 +70,24 @@ def _between(boards: list[str], rail: str) -> Figure:
 
 
 def v13() -> Iterator[Line]:
-    """Yield the division of the dynamic power between RAM and logic."""
-    quiet = measurements().readings["speck_lens"].to("µW")
-    mean = measurements().readings["lens_mean"].to("µW")
+    """Yield the division of the dynamic power between RAM and logic, and the power of the trace."""
+    readings = measurements().readings
+    quiet, mean = readings["speck_lens"].to("µW"), readings["lens_mean"].to("µW")
     added = {rail: mean[rail] - quiet[rail] for rail in CORE_RAILS}
-    share = _chip().power.actions["synop"].payers["ram"]
-    figure = Figure(low=share, nominal=share, high=share, unit="of all", basis="derived")
+    low, share, high = _chip().power.actions["synop"].parts["ram"]
+    figure = Figure(low=low, nominal=share, high=high, unit="of all", basis="derived")
     measured = added["ram"] / sum(added.values())
     yield line(
         "V13", CHIP, "share of RAM in what activity adds", measured, "D", figure, None, SHIPPED
     )
+    most = networks.LENS_CORES * readings["core_limit"].only
+    for what, rails, power in (
+        ("mean of the trace, core rails", CORE_RAILS, sum(mean[rail] for rail in CORE_RAILS)),
+        ("largest sample, all rails", tuple(mean), readings["lens_largest"].to("µW")["all rails"]),
+    ):
+        figure = _between_synops(rails, 0.0, most)
+        idle = _power(rails, {}).nominal
+        yield line("V13 power", CHIP, what, power, "A", figure, idle, "")
 
 
 def v14_by_spikes() -> Iterator[Line]:
@@ -101,20 +115,18 @@ def v14_by_spikes() -> Iterator[Line]:
             yield line("V14", CHIP, what, power[name], "A", figure, rest, fitted_on)
 
 
-def v14_by_range() -> Iterator[Line]:
-    """Yield the range of the estimate of those six networks with the chip file's constants."""
+def v14_by_synops() -> Iterator[Line]:
+    """Yield those six networks with the energy of a synop, for each meaning of the spike count."""
     readings = measurements().readings
-    power, seconds = readings["yao_power"].to("µW"), readings["yao_window"].only
+    power = readings["yao_power"].to("µW")
     idle = _power(CORE_RAILS, {}).nominal
-    most = 32 * 3 * 3  # synapses that a spike of this network reaches, fewer at stride 2
-    for name, spikes in readings["yao_spikes"].values.items():
-        ends = [
-            _power(CORE_RAILS, {"synop": {"network": spikes * reach / seconds}})
-            for reach in (most / 4, most)
-        ]
-        figure = replace(ends[0], high=ends[1].high)
-        what = f"{name}, energy of a synop as on file"
-        yield line("V14", CHIP, what, power[name], "A", figure, idle, SHIPPED, "N")
+    fewest, most = networks.yao_fan_out()
+    for meaning, seconds in (("window", readings["yao_window"].only), ("second", 1.0)):
+        for name, spikes in readings["yao_spikes"].values.items():
+            each = spikes / seconds
+            figure = _between_synops(CORE_RAILS, each * fewest, each * most)
+            what = f"{name}, if spikes are of a {meaning}"
+            yield line("V14", CHIP, what, power[name], "A", figure, idle, "", "N")
 
 
 def v16() -> Iterator[Line]:
@@ -126,6 +138,22 @@ def v16() -> Iterator[Line]:
         yield line("V16", CHIP, what, energy, "B", figure, figure.nominal, "")
 
 
+def v19() -> Iterator[Line]:
+    """Yield the running network that the energy of a synop is derived from."""
+    readings = measurements().readings
+    read, synops = readings["speck_kit_active"].to("µW"), readings["speck_kit_synops"].only
+    for rail in ("io", *CORE_RAILS):
+        figure = _power((rail,), {"synop": {"network": synops}})
+        idle, used = _power((rail,), {}).nominal, SHIPPED if rail in CORE_RAILS else ""
+        yield line("V19", CHIP, f"running, {rail}", read[rail], "A", figure, idle, used)
+
+
+def _between_synops(rails: tuple[str, ...], fewest: float, most: float) -> Figure:
+    """Return the power of rails at a number of synops a second of which only ends are known."""
+    ends = [_power(rails, {"synop": {"network": often}}) for often in (fewest, most)]
+    return replace(ends[0], high=ends[1].high, nominal=None)
+
+
 def _chip() -> SpeckChip:
     chip = load_chip(CHIP)
     assert isinstance(chip, SpeckChip)
@@ -135,4 +163,6 @@ def _chip() -> SpeckChip:
 def _power(rails: tuple[str, ...], counts: Counts) -> Figure:
     """Return the power of the given rails, µW."""
     terms, _ = price(_chip(), clock_hz=None, modes={}, counts=counts)
-    return total([term.power for term in terms if term.rail in rails], "µW")
+    alone = len(rails) == 1
+    figures = [term.on_rail if alone else term.power for term in terms if term.rail in rails]
+    return total(figures, "µW")

@@ -28,6 +28,7 @@ Modes = Mapping[str, str]
 UNMAPPED: Modes = {"configuration": "unmapped", "microphone": "off"}
 MAPPED: Modes = {"configuration": "mapped", "microphone": "off"}
 RAM_OPEN: Modes = {"configuration": "ram_open", "microphone": "off"}
+MONITORED: Modes = {"configuration": "monitored", "microphone": "on"}
 STATIC = "rails.digital.static"
 SLOPE = "rails.digital.modes.{}.clock_slope"
 CYCLE = "actions.cycle.energy"
@@ -132,6 +133,10 @@ def v6_to_v8() -> Iterator[Line]:
     for name, of in (("a3_monitor_lowest", "lowest"), ("a3_monitor_highest", "highest")):
         what = f"{of} reading; estimate of silence"
         yield _power_line("V8", found, name, 12.5, "V4, energy of a cycle on V6", what=what)
+    found = _running(monitor, chip, loads["a3_monitor"], 12.5, MONITORED)
+    for name, of in (("a3_monitor_lowest", "lowest"), ("a3_monitor_highest", "highest")):
+        what = f"{of} reading; estimate in the mode monitored"
+        yield _power_line("V8", found, name, 12.5, SHIPPED, what=what)
 
 
 # ---- Audio 2 and IMU ----

@@ -61,7 +61,10 @@ def summary(lines: Sequence[Line]) -> list[str]:
         f"{closer}.",
         f"{len(outside)} of the {len(kept)} are within tolerance although the reading is outside "
         f"the range of the estimate ({_rows(outside)}).",
-        f"Misses in the second table: {_counted([ln for ln in lines if ln.verdict == 'miss'])}.",
+        f"Misses in the second table: {_counted(lines, 'miss')}. Ranges without a nominal value "
+        f"that contradict a reading: {_counted(lines, 'contradicts')}; that do not: "
+        f"{_counted(lines, 'not contradicted')}; too wide to tell: "
+        f"{_counted(lines, 'cannot tell')}.",
     ]
 
 
@@ -69,8 +72,8 @@ def _rows(lines: Sequence[Line]) -> str:
     return ", ".join(dict.fromkeys(line.row for line in lines))
 
 
-def _counted(lines: Sequence[Line]) -> str:
-    rows = [line.row for line in lines]
+def _counted(lines: Sequence[Line], verdict: str) -> str:
+    rows = [line.row.partition(" ")[0] for line in lines if line.verdict == verdict]
     return ", ".join(f"{rows.count(row)} of {row}" for row in dict.fromkeys(rows)) or "none"
 
 

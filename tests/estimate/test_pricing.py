@@ -1,12 +1,14 @@
 """Counts times prices, term by term."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from toolchain.chips.load import load_chip
 from toolchain.estimate import Figure, price, saved_by_clock, total
 
+SPECS = Path(__file__).parents[2] / "hardware_specs"
 A2, A3, SPECK, BARE = map(load_chip, ("xylo_a2", "xylo_a3", "speck2f", "xylo_1"))
 
 
@@ -58,6 +60,72 @@ def test_where_no_mode_is_said_the_range_spans_all_that_were_measured():
     assert open_to_all.nominal == usual.nominal
     assert open_to_all.low == min(f.low for f in each)
     assert open_to_all.high == max(f.high for f in each)
+
+
+def ends(figure):
+    return figure.low, figure.nominal, figure.high
+
+
+def power(chip, rail, counts, clock_hz, kind=None, **modes):
+    found, _ = terms(chip, counts, clock_hz, **modes)
+    return total([t.power for t in found if t.rail == rail and kind in (None, t.kind)], "µW")
+
+
+def test_activity_is_not_added_again_to_a_reading_that_has_it():
+    busy = {"cycle": {"a": 1e6, "b": 3e6}}
+    idle = power(A3, "digital", {}, 12.5e6, configuration="monitored")
+    assert idle.nominal == pytest.approx(588)
+    found = power(A3, "digital", busy, 12.5e6, configuration="monitored")
+    assert ends(found) == (idle.low, idle.nominal, pytest.approx(idle.high + 4 * 38))
+    added, _ = terms(A3, busy, 12.5e6, configuration="monitored")
+    assert [t.scope for t in added if t.rail == "digital"] == [
+        *("idle", "all_in"),
+        *("incremental", "incremental"),
+    ]
+    for mode in ("mapped", "unmapped", "ram_open"):
+        idle, found = (
+            power(A3, "digital", counts, 12.5e6, configuration=mode) for counts in ({}, busy)
+        )
+        assert ends(found) == pytest.approx(
+            [e + 4 * p for e, p in zip(ends(idle), (16, 25, 38), strict=True)]
+        )
+
+
+@pytest.mark.parametrize("mhz", [6.25, 12.5, 50.0])
+@pytest.mark.parametrize("part_busy", [0.0, 0.1, 0.7, 1.0])
+def test_without_a_mode_the_range_is_that_of_all_modes_with_their_activity(mhz, part_busy):
+    busy = {"cycle": {"a": part_busy * mhz * 1e6}}
+    each = [
+        power(A3, "digital", busy, mhz * 1e6, configuration=mode)
+        for mode in A3.power.switches["configuration"]
+    ]
+    spanned = power(A3, "digital", busy, mhz * 1e6)
+    assert ends(spanned) == pytest.approx(
+        (min(f.low for f in each), each[0].nominal, max(f.high for f in each))
+    )
+
+
+def test_a_reading_of_a_running_chip_covers_its_own_rail_only(tmp_path):
+    text = (SPECS / "speck2f.yaml").read_text(encoding="utf-8")
+    before, ram, after = text.partition("    ram:\n")
+    path = tmp_path / "speck2f.yaml"
+    path.write_text(before + ram + after.replace("scope: idle", "scope: all_in", 1), "utf-8")
+    chip, counts = load_chip(path), {"synop": {"conv": 1e6}}
+    shipped = power(SPECK, "logic", counts, None)
+    assert power(chip, "logic", counts, None) == shipped
+    ram, idle = power(chip, "ram", counts, None), power(chip, "ram", {}, None)
+    assert (ram.low, ram.high) == (idle.low, power(SPECK, "ram", counts, None).high)
+
+
+def test_a_slower_clock_saves_no_activity_that_is_in_a_slope():
+    modes = {"configuration": "monitored", "microphone": "off"}
+    found = saved_by_clock(A3, clock_hz=12.5e6, slower_hz=6.25e6, modes=modes)
+    io = saved_by_clock(A3, clock_hz=12.5e6, slower_hz=6.25e6, modes={"microphone": "off"})
+    assert found.nominal is None
+    assert found.basis == "assumed"
+    least = 6.25 * (24.68 + 4.55)
+    assert (found.low, found.high) == pytest.approx((least, 6.25 * (39.8 + 4.6)))
+    assert io.nominal == pytest.approx(6.25 * (27.96 + 4.55))
 
 
 def test_a_mode_that_nobody_measured_counts_only_when_asked_for():

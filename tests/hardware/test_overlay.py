@@ -85,7 +85,7 @@ def test_a_calibrated_synop_has_a_nominal_value(tmp_path):
     speck = load_chip("speck2f")
     idle = speck.power.rails["logic"].idle.value
     readings = [
-        Measurement(power_uw={"logic": idle + 64.0 * n}, counts={"synop": {"a": 1e6 * n}})
+        Measurement(power_uw={"logic": idle + 72.2 * n}, counts={"synop": {"a": 1e6 * n}})
         for n in range(4)
     ]
     path = calibrate(load_chip("speck2f"), readings).write(tmp_path / "mine.yaml")

@@ -95,9 +95,21 @@ def test_every_action_is_paid_by_rails_of_the_chip(name):
         ),
         (
             "speck2f",
-            "        low: 10\n",
-            "        value: 45\n        low: 10\n",
+            "        value: 255\n",
+            "",
             "energy: needs a value, unless assumed",
+        ),
+        (
+            "xylo_a3",
+            "scope: incremental",
+            "scope: all_in",
+            "energy has scope all_in, must be incremental: the idle draw of the rails is added",
+        ),
+        (
+            "xylo_a3",
+            "scope: idle",
+            "scope: incremental",
+            "power.rails.io: static has scope incremental, must be idle or all_in",
         ),
     ],
 )

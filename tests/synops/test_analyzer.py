@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from toolchain.nn import IAF, CubaLIF, FlattenTime, IAFRecurrent, IAFSqueeze, SynNet, UnflattenTime
+from tests.cases import each
+from toolchain.nn import (
+    IAF,
+    CubaLIF,
+    FlattenTime,
+    IAFRecurrent,
+    IAFSqueeze,
+    LinearTorch,
+    SynNet,
+    UnflattenTime,
+)
 from toolchain.synops import SNNAnalyzer, register_synops_hooks
 
 
@@ -32,6 +42,50 @@ def test_without_time_every_sample_is_one_step():
     assert found["synops"].item() == 20
     assert (found["num_timesteps"], found["time_window"]) == (1, 2.0)
     assert found["synops/s"].item() == found["SynOps/s"].item() == 10_000
+
+
+@each(
+    "layer, x, synops, rate",
+    [
+        (nn.Linear(3, 5), torch.tensor([[3.0, 0, 0], [0, 0, 5]]), 20, None),
+        (nn.Conv2d(1, 5, 2), torch.eye(3)[None, None], 30, None),
+        (LinearTorch((3, 5)), torch.ones(1, 2, 3), 30, None),
+        (IAF(), torch.eye(4)[None, None], 0, 0.25),
+        (IAFSqueeze(batch_size=1), torch.eye(4), 0, 0.25),
+        (IAFRecurrent(nn.Linear(4, 4)), torch.eye(4)[None, [0, 0, 0]], 8, None),
+        (CubaLIF((4, 4), has_rec=True), torch.zeros(1, 3, 4), 0, 0.0),
+    ],
+)
+def test_a_single_layer_is_counted_under_an_empty_path(layer, x, synops, rate):
+    analyzer = SNNAnalyzer(layer)
+    for rec in layer.children():
+        rec.weight.data.zero_()
+        rec.bias.data.zero_()
+    for _ in range(2):  # the second pass is not traced
+        getattr(layer, "reset_states", lambda: None)()
+        layer(x)
+        model, layers = analyzer.get_model_statistics(), analyzer.get_layer_statistics()
+        assert model["synops"].item() == synops
+        if rate is not None:
+            assert list(layers["spiking"]) == [""]
+            assert model["firing_rate"].item() == layers["spiking"][""]["firing_rate"] == rate
+        elif not isinstance(layer, IAFRecurrent):
+            assert list(layers["parameter"]) == [""]
+
+
+def test_counts_past_the_integers_of_float32_are_exact():
+    model = nn.Sequential(nn.Linear(5, 1), nn.Linear(1, 3))
+    model[0].requires_grad_(False).weight.zero_()
+    model[0].bias.zero_()
+    x = torch.zeros(1, 5)
+    x[0] = torch.tensor([2.0**24, 1, 1, 1, 1])  # 16 777 220, which float32 holds
+    with register_synops_hooks(model), SNNAnalyzer(model) as analyzer:
+        model(x)
+    assert model.hook_data["total_synops_per_timestep"].item() == 2**24 + 4
+    assert analyzer.get_model_statistics()["synops"].item() == 2**24 + 4
+    with register_synops_hooks(model) as hooks:
+        model(x[:, [0, 1, 2, 3, 0]])
+    assert hooks.average()["total_synops_per_timestep"].item() == 2**25 + 3
 
 
 def test_passes_are_the_last_one_or_their_mean():

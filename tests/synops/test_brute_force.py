@@ -9,7 +9,12 @@ from torch import nn
 
 from tests.cases import each
 from toolchain.nn import SumPool2d
-from toolchain.synops import SNNAnalyzer, register_synops_hooks
+from toolchain.synops import (
+    SNNAnalyzer,
+    conv_layer_synops_hook,
+    linear_layer_synops_hook,
+    register_synops_hooks,
+)
 
 CASES = 200
 
@@ -98,6 +103,7 @@ def test_synops_equal_a_loop_over_spikes_and_connections(seed):
     if window != (1, 1):
         summed = nn.functional.avg_pool2d(spikes, window, divisor_override=1)
 
+    layer.register_forward_hook(conv_layer_synops_hook)
     found = {}
     for skip in (False, True):
         model = nn.Sequential(pool, layer)
@@ -106,6 +112,10 @@ def test_synops_equal_a_loop_over_spikes_and_connections(seed):
         found[skip] = model.hook_data["synops_per_timestep"][1].item()
         if not skip:
             assert analyzer.get_model_statistics()["synops"].item() == found[skip]
+    # the hook of a single layer does not see the pool
+    divisor = np.prod(window) if isinstance(pool, nn.AvgPool2d) else 1
+    alone = layer.hook_data["layer_synops_per_timestep"].item()
+    assert alone * divisor == found[False]
     outputs = out.shape[2:]
     expected = float(brute_force(layer, summed.numpy(), outputs))
     without_zeros = brute_force(layer, summed.numpy(), outputs, zeros=False)
@@ -127,6 +137,7 @@ def test_dense_synops_equal_a_loop_over_spikes_and_connections(shape, skip):
     spikes = torch.from_numpy(rng.poisson(0.7, shape)).float()
     model = nn.Sequential(layer)
     register_synops_hooks(model, skip_zero_weights=skip)
+    layer.register_forward_hook(linear_layer_synops_hook)
     model(spikes)
     rows = spikes.reshape(-1, 6)
     expected = sum(
@@ -136,3 +147,5 @@ def test_dense_synops_equal_a_loop_over_spikes_and_connections(shape, skip):
     )
     found = model.hook_data["total_synops_per_timestep"].item()
     assert found * len(rows) == pytest.approx(expected, rel=1e-6)
+    if not skip:
+        assert layer.hook_data["layer_synops_per_timestep"].item() == found

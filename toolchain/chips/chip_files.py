@@ -38,17 +38,19 @@ FOLDER = "SNN_TOOLCHAIN_CHIPS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipFile:
-    """A chip file that ``load_chip`` finds by name.
+    """A chip file that ``load_chip`` finds by name, or that is given by its path.
 
     Attributes:
         name: name of the chip.
         path: path of the file.
         origin: package or folder of the file, as text for messages; empty for built-in files.
+        listed: False for a file that is given by its path, whose names need not be unique.
     """
 
     name: str
     path: Path
     origin: str = ""
+    listed: bool = True
 
     @property
     def title(self) -> str:

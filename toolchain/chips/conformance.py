@@ -486,11 +486,13 @@ def check_save_and_load(subject: Subject) -> None:
 
 
 def check_pickling(subject: Subject) -> None:
-    """Check that a pickled or copied deployment simulates the same."""
+    """Check that a pickled or copied deployment simulates the same and is read-only."""
     d, spikes = subject.deployment, subject.spikes()
     wanted = d.simulate(spikes).spikes
     for other in (pickle.loads(pickle.dumps(d)), copy.deepcopy(d), copy.copy(d)):
         np.testing.assert_array_equal(other.simulate(spikes).spikes, wanted)
+        arrays, _ = other.on_chip.pack()
+        assert not [name for name, array in arrays.items() if array.flags.writeable]
 
 
 def check_bad_programs_are_refused(subject: Subject) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Array, Shape, freeze
 from toolchain.chips.contract import Family, OnChip, Options, Resource, Session, Timing
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
@@ -30,6 +30,7 @@ C = TypeVar("C", bound=SpecBase)
 Effects = Mapping[str, Effect] | None
 Packed = tuple[Mapping[str, Array], Mapping[str, Any]]
 Diagnostics = tuple[Diagnostic, ...]
+Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,9 @@ class Functions(Generic[P, C]):
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
+    options: Callable[[P], Options] | None = None
+    network: Callable[[P], Graph] | None = None
+    from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
 
 def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
@@ -80,8 +84,13 @@ class Bound(OnChip, Generic[P, C]):
     """A program bound to its chip, implemented by the ``Functions`` of the family."""
 
     def __init__(self, program: P, family: FamilyOf[P, C]) -> None:
-        """Bind ``program`` to the chip of ``family``."""
+        """Bind ``program`` to the chip of ``family``, and make its arrays read-only."""
+        freeze(program)
         self._program, self._family = program, family
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the program, whose arrays are read-only in the copy too."""
+        return type(self), (self._program, self._family)
 
     def __repr__(self) -> str:
         """Return the name of the chip."""
@@ -105,10 +114,21 @@ class Bound(OnChip, Generic[P, C]):
         """Implement ``OnChip.check``."""
         return self._do.check(self.program, self.chip)
 
+    def network(self) -> Graph:
+        """Implement ``OnChip.network``."""
+        build = self._do.network
+        return super().network() if build is None else build(self.program)
+
     def place(self, options: Options) -> tuple[Bound[P, C], Diagnostics]:
         """Implement ``OnChip.place``."""
         program, findings = self._do.place(self.program, self.chip, options)
         return Bound(program, self._family), findings
+
+    def options(self) -> Options | None:
+        """Implement ``OnChip.options``; a family without options of its own has the defaults."""
+        if self._do.options is not None:
+            return self._do.options(self.program)
+        return Options() if self._family.OPTIONS is Options else None
 
     def placement(self) -> Mapping[str, str]:
         """Implement ``OnChip.placement``."""
@@ -200,6 +220,16 @@ class FamilyOf(Family, Generic[P, C]):
         """Implement ``Family.configured``."""
         configure = self.functions().configured
         return (graph, ()) if configure is None else configure(graph, options)
+
+    def from_document(
+        self, document: Mapping[str, Any], dt: float | None
+    ) -> tuple[OnChip, Mapping[str, str]]:
+        """Implement ``Family.from_document``."""
+        read = self.functions().from_document
+        if read is None:
+            return super().from_document(document, dt)
+        program, notes = read(document, self.chip, dt)
+        return Bound(program, self), notes
 
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""

@@ -30,7 +30,7 @@ from toolchain.diagnostics import ChipFileError, PluginError
 from toolchain.hardware import SpecBase
 from toolchain.hardware.faults import LineFault, dotted, report, text_of
 from toolchain.hardware.overlay import applied, read_overlay
-from toolchain.hardware.yaml_file import Location, YamlDocument, read_yaml
+from toolchain.hardware.yaml_file import Location, YamlDocument
 from toolchain.report import brief
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def load_chip(
         raise ValueError(f"chip must be a name or the path of a chip file, got {got}")
     if not isinstance(name, str) or name.endswith(".yaml") or {"/", os.sep} & set(name):
         path = Path(name)
-        file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}")
+        file = ChipFile(name=path.stem, path=path, origin=f"file {path.name}", listed=False)
     else:
         file = find_chip_file(name)
     if overlay is not None:
@@ -179,7 +179,7 @@ def _read_with_overlay(file: ChipFile, overlay: Path) -> SpecBase:
         ChipFileError: either file is invalid; a fault of both combined is reported for the overlay.
     """
     _read(file)
-    document = read_yaml(file.path)
+    document = document_of(file)
     found, own = read_overlay(overlay)
     data, faults = applied(document.data, found, own)
     if not faults:
@@ -202,7 +202,7 @@ def _line(own: YamlDocument, places: Mapping[Location, str], text: str) -> int:
 
 
 def _read(file: ChipFile) -> SpecBase:
-    document = read_yaml(file.path)
+    document = document_of(file)
     chip, faults = _validate(document, file)
     if chip is None or faults:
         raise ChipFileError(report(file.path, faults))
@@ -234,7 +234,7 @@ def _validate(document: YamlDocument, file: ChipFile) -> tuple[SpecBase | None, 
             if detail["loc"] not in document.unread
         )
         return None, faults + [_fault(detail, document) for detail in details]
-    faults += [] if not file.origin else _name_conflicts(chip, file, document)
+    faults += _name_conflicts(chip, file, document) if file.origin and file.listed else []
     return chip.from_origin(_origin(file)), faults
 
 
@@ -253,8 +253,6 @@ def _model(family: Any) -> tuple[type[SpecBase] | None, str]:
 
 def _name_conflicts(chip: SpecBase, file: ChipFile, document: YamlDocument) -> Iterator[LineFault]:
     """Yield a fault for each alias or vendor id that a built-in chip uses already."""
-    if file.name in built_in_files():
-        return  # a copy of a built-in chip, given by its path
     known = {**built_in_files(), **built_in_names()}
     for name in chip.names:
         if name in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,9 +14,10 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import Family, Options, Resource, Timing
-from toolchain.chips.load import family_of, load_chip
+from toolchain.chips.load import family_of
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
+from toolchain.chips.stored import with_overlay
 from toolchain.deployment.inputs import collected, counts_of, some_steps
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.deployment.values import check_counts
@@ -269,7 +271,7 @@ class Deployment(Described, Parts):
             ValueError: several of these or none, or the deployment has no dt.
         """
         counted = self._activity_of(spikes, rates, steps, recording, activity)
-        chip = None if overlay is None else load_chip(self.chip.name, overlay=overlay)
+        chip = None if overlay is None else with_overlay(self.chip, Path(overlay))
         estimate = self.on_chip.cost(counted, clock_hz, modes or {}, chip)
         spiking = [name for name in self.quantized.outputs if self._spikes_at(name)]
         found = of_activity(counted, spiking, self.diagnostics)
@@ -334,18 +336,35 @@ class Deployment(Described, Parts):
         """
         return self.on_chip.live_config()
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the artifact to ``folder`` and return it; see ``toolchain.deployment.store``.
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the artifact to ``folder`` and return its path; an older artifact is replaced.
+
+        See ``toolchain.deployment.store`` for the files and ``toolchain.atomic`` for what holds
+        if the process is killed meanwhile or if others read or write the same folder.
+
+        Args:
+            folder: missing, empty, or an artifact with nothing else in it. Missing parents are
+                created, ``~`` is the home of the user, and links are followed.
 
         Raises:
-            ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
+            ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
+                format, or cannot be written; it is not changed.
         """
-        return write_parts(self, Path(folder))
+        return write_parts(self, folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Deployment:
-        """Read an artifact; torch is not needed. ArtifactError if it is damaged."""
-        return read_parts(Path(folder), cls)
+    def load(cls, folder: str | os.PathLike[str]) -> Deployment:
+        """Read the artifact in ``folder``, in the format of this release or the one before.
+
+        Torch is not needed, nor the chip file: the artifact has the chip's specification. A finding
+        says what differs where a built-in chip has changed since.
+
+        Raises:
+            ArtifactError: it is missing, damaged or of another version, or its parts do not agree;
+                the message says which part, what differs, and what to do.
+            PluginError: the package of the chip's family cannot be imported.
+        """
+        return read_parts(folder, cls)
 
     def sheet(self) -> Sheet:
         """Describe placement and resources, the fidelity of each layer, origin and findings."""

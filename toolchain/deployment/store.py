@@ -1,6 +1,7 @@
 """Saved deployments: the files of the archive, written and read.
 
 manifest.json         format, versions, chip, SHA-256 of every other file
+chip.json             the chip's specification, and where it came from
 config.json           the vendor's attribute tree
 program.safetensors   arrays loaded on the chip, program.json (the rest)
 graph.safetensors     the float network, graph.json
@@ -8,24 +9,44 @@ quantized.safetensors the integer network, quantized.json
 diagnostics.json      warnings and infos
 ledger.json           fidelity of each layer, and origin of the network
 activity.json         activity on the calibration spikes
+
+Nothing is believed: an artifact that is read is converted to files again, which must be the same,
+and every part is compared with those that it follows from (``toolchain.deployment.agree``). The
+parts that no other part determines have the digest of the chip and the program that they belong to.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from toolchain.archive import Archive, as_json, packed_files, write_archive
+from toolchain.archive import (
+    RESTORE,
+    Archive,
+    archive_path,
+    as_json,
+    from_json,
+    packed_files,
+    tensors,
+    write_archive,
+)
 from toolchain.chips.contract import OnChip
-from toolchain.chips.load import family_of, load_chip
-from toolchain.diagnostics import Diagnostic, Severity
+from toolchain.chips.load import family_of
+from toolchain.chips.stored import RULE, chip_data, chip_of, since_then
+from toolchain.deployment import agree
+from toolchain.deployment.former import former_chip, of_format_2
+from toolchain.diagnostics import Diagnostic, findings_of
 from toolchain.fidelity.ledger import Ledger
+from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
 from toolchain.runs import Activity
@@ -33,6 +54,8 @@ from toolchain.runs import Activity
 __all__ = ["Parts", "read_parts", "write_parts"]
 
 D = TypeVar("D", bound="Parts")
+DIGEST = "deployment_sha256"
+"""Key of the digest of chip and program, in the parts that they do not determine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,37 +81,26 @@ class Parts:
     calibration_activity: Activity | None = None
 
 
-def write_parts(parts: Parts, folder: Path) -> Path:
-    """Write the archive to ``folder`` and return it; an older one is replaced.
+def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:
+    """Write the archive to ``folder`` and return its path; an older one is replaced.
 
     Raises:
-        ArtifactError: ``folder`` exists and is not a saved deployment; it is not changed.
+        ArtifactError: ``folder`` contains anything but a saved deployment, or one of a newer
+            format, or cannot be written; it is not changed.
     """
-    files: dict[str, bytes] = {}
-    for part, (arrays, data) in {
-        "program": parts.on_chip.pack(),
-        "graph": pack_graph(parts.graph),
-        "quantized": pack_graph(parts.quantized),
-    }.items():
-        files |= packed_files(part, arrays, data)
-    files |= parts.on_chip.files()
-    found = [finding.as_dict() for finding in parts.diagnostics]
-    files["diagnostics.json"] = as_json({"diagnostics": found})
-    files["ledger.json"] = as_json(parts.ledger.as_dict())
-    busy = parts.calibration_activity
-    files["activity.json"] = as_json({"activity": None if busy is None else busy.as_dict()})
-    return write_archive(folder, files, _manifest(parts))
+    manifest = {**_manifest(parts), "made_with": _versions()}
+    return write_archive(folder, _files(parts), manifest)
 
 
 def _manifest(parts: Parts) -> dict[str, Any]:
+    return {"chip": parts.on_chip.chip.name, "provenance": dict(parts.graph.provenance)}
+
+
+def _versions() -> dict[str, str]:
     return {
-        "chip": parts.on_chip.chip.name,
-        "made_with": {
-            "snn-toolchain": _version("snn-toolchain"),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
-        "provenance": dict(parts.graph.provenance),
+        "snn-toolchain": _version("snn-toolchain"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
     }
 
 
@@ -97,9 +109,36 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "not installed"
+    except OSError:  # damaged metadata is no reason not to save
+        return "unknown"
 
 
-def read_parts(folder: Path, make: Callable[..., D]) -> D:
+def _files(parts: Parts) -> dict[str, bytes]:
+    """Return the content of every file but the manifest."""
+    busy = parts.calibration_activity
+    files = {"chip.json": as_json(chip_data(parts.on_chip.chip))}
+    files |= packed_files("program", *parts.on_chip.pack())
+    belongs = {DIGEST: _digest(files)}
+    files |= packed_files("graph", *pack_graph(parts.graph), belongs)
+    files |= packed_files("quantized", *pack_graph(parts.quantized), belongs)
+    data = {
+        "diagnostics": {"diagnostics": [finding.as_dict() for finding in parts.diagnostics]},
+        "ledger": parts.ledger.as_dict(),
+        "activity": {"activity": None if busy is None else busy.as_dict()},
+    }
+    files |= {f"{name}.json": as_json({**part, **belongs}) for name, part in data.items()}
+    return {**files, **parts.on_chip.files()}
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 of files, by their names and contents."""
+    found = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        found.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(data).digest())
+    return found.hexdigest()
+
+
+def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
     """Read the archive in ``folder``.
 
     Args:
@@ -107,32 +146,114 @@ def read_parts(folder: Path, make: Callable[..., D]) -> D:
         make: takes the fields of ``Parts`` by name.
 
     Raises:
-        ArtifactError: files that are missing, changed, too large or of another version.
+        ArtifactError: files that are missing, changed, too large or of another version, or parts
+            that do not agree.
+        PluginError: the chip's family cannot be imported.
     """
-    archive = Archive(folder)
-    archive.read("config.json")
-    chip = archive.build("chip", lambda: load_chip(str(archive.manifest["chip"])))
+    archive = Archive(archive_path(folder))
+    former = archive.format == 2
+    found = _parts(archive, former_chip(archive) if former else _chip(archive))
+    on_chip = found.on_chip
+    archive.build("program", lambda: agree.check_program(on_chip, on_chip.chip))
+    again = archive.build("program", lambda: _files(found))
+    if former:
+        again = of_format_2(again)
+    if archive.names != again.keys():
+        raise archive.error("", _other_names(archive.names, again.keys()))
+    for name, data in again.items():
+        archive.build(name, partial(_check_file, name, archive.read(name), data, former))
+    _check(archive, found)
+    values = {field.name: getattr(found, field.name) for field in fields(Parts)}
+    kept = tuple(each for each in found.diagnostics if each.rule != RULE)
+    values["diagnostics"] = (*kept, *since_then(found.on_chip.chip))
+    values["calibration_activity"] = _with_input(found)
+    return make(**values)
+
+
+def _with_input(parts: Parts) -> Activity | None:
+    """Return the activity with the name of the input, which has another one in format 2."""
+    activity = parts.calibration_activity
+    if activity is None:
+        return None
+    first, *layers = activity.layers
+    return replace(activity, layers=(replace(first, name=parts.quantized.input), *layers))
+
+
+def _chip(archive: Archive) -> SpecBase:
+    return archive.build("chip.json", lambda: chip_of(archive.json("chip.json")))
+
+
+def _parts(archive: Archive, chip: SpecBase) -> Parts:
+    """Return the parts, each read by itself; the sizes of both networks are checked."""
     arrays, metadata = archive.unpacked("program")
-    graph = archive.build("graph", lambda: unpack_graph(*archive.unpacked("graph")))
-    # programs of earlier versions did not keep the name of their input
-    metadata.setdefault("input_name", graph.input)
-    found, busy = archive.json("diagnostics.json"), archive.json("activity.json")
-    return make(
-        on_chip=archive.build("program", lambda: family_of(chip).unpack(arrays, metadata)),
+    graph = archive.build("graph", partial(_graph, archive, "graph"))
+    if archive.format == 2:  # programs of earlier versions did not keep the name of their input
+        metadata.setdefault("input_name", graph.input)
+    family = archive.build("chip.json", lambda: family_of(chip))
+    busy = archive.json("activity.json")
+    return Parts(
+        on_chip=archive.build("program", lambda: family.unpack(arrays, metadata)),
         graph=graph,
-        quantized=archive.build("quantized", lambda: unpack_graph(*archive.unpacked("quantized"))),
-        diagnostics=archive.build("diagnostics", lambda: _diagnostics(found)),
-        ledger=archive.build("ledger", lambda: Ledger.from_dict(archive.json("ledger.json"))),
-        calibration_activity=archive.build("activity", lambda: _activity(busy["activity"])),
+        quantized=archive.build("quantized", partial(_graph, archive, "quantized")),
+        diagnostics=archive.build(
+            "diagnostics.json", lambda: findings_of(archive.json("diagnostics.json"))
+        ),
+        ledger=archive.build("ledger.json", lambda: Ledger.from_dict(archive.json("ledger.json"))),
+        calibration_activity=archive.build("activity.json", lambda: _activity(busy["activity"])),
     )
 
 
-def _diagnostics(data: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
-    return tuple(
-        Diagnostic(**{**item, "severity": Severity(item["severity"])})
-        for item in data["diagnostics"]
-    )
+def _graph(archive: Archive, part: str) -> Graph:
+    arrays, data = archive.unpacked(part)
+    agree.check_length(data)
+    graph = unpack_graph(arrays, data)
+    agree.check_sizes(graph)
+    return graph
 
 
 def _activity(data: Any) -> Activity | None:
     return None if data is None else Activity.from_dict(data)
+
+
+def _other_names(found: Collection[str], wanted: Collection[str]) -> str:
+    missing, unknown = sorted({*wanted} - {*found}), sorted({*found} - {*wanted})
+    texts = [f"lacks {', '.join(missing)}"] if missing else []
+    texts += [f"has unknown files {', '.join(unknown)}"] if unknown else []
+    return f"{'; '.join(texts):.300}; {RESTORE}"
+
+
+def _check_file(name: str, found: bytes, again: bytes, former: bool) -> None:
+    """Check that a file has the content that is written of what was read from it."""
+    if found == again:
+        return
+    if name.endswith(".json"):
+        agree.check_same_data(from_json(found), from_json(again), former=former)
+    elif name.endswith(".safetensors"):
+        agree.check_same_arrays(tensors(found), tensors(again))
+    else:
+        raise ValueError("differs from the one that belongs to the program")
+
+
+def _check(archive: Archive, parts: Parts) -> None:
+    """Check that the parts agree."""
+    on_chip, graph, chip = parts.on_chip, parts.graph, parts.on_chip.chip
+    own = {k: v for k, v in archive.manifest.items() if k not in ("format", "sha256", "made_with")}
+    busy, former = parts.calibration_activity, archive.format == 2
+
+    def manifest() -> None:
+        agree.check_same_data(own, _manifest(parts), former=former)
+        if not all(isinstance(each, str) for each in archive.manifest["made_with"].values()):
+            raise ValueError("made_with must be versions by name")
+
+    checks: Mapping[str, Callable[[], None]] = {
+        "manifest.json": manifest,
+        "graph": lambda: agree.check_numbers(graph),
+        "quantized": lambda: agree.check_quantized(graph, parts.quantized, on_chip),
+        "ledger.json": lambda: agree.check_ledger(parts.ledger, graph, chip),
+        "diagnostics.json": lambda: agree.check_findings(parts.diagnostics),
+        "activity.json": lambda: agree.check_activity(
+            busy, on_chip, parts.quantized, former=former
+        ),
+    }
+    for part, check in checks.items():
+        archive.build(part, check)

@@ -25,9 +25,10 @@ from toolchain.estimate.calibrate import Measurement, calibrate
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
 from toolchain.estimate.costs import LayerCost, Pace
 from toolchain.estimate.figure import BASES, Figure, total, unknown, weakest
-from toolchain.estimate.pricing import Counts, NotPriced, Term, price, saved_by_clock
+from toolchain.estimate.pricing import price, saved_by_clock
 from toolchain.estimate.result import Estimate
 from toolchain.estimate.suggest import Suggestion, dominating_layers, slower_clock
+from toolchain.estimate.terms import Counts, NotPriced, Term
 
 __all__ = [
     "AS_USUAL",

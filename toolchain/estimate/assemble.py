@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from toolchain.estimate.costs import Pace
 from toolchain.estimate.figure import Figure
-from toolchain.estimate.pricing import Counts, NotPriced, price
+from toolchain.estimate.pricing import energy_of, price
 from toolchain.estimate.result import Estimate
+from toolchain.estimate.terms import Counts, NotPriced
 from toolchain.hardware import SpecBase
 from toolchain.runs.activity import Activity, LayerActivity
 
@@ -101,7 +102,7 @@ def assemble(
     >>> print(estimate.idle_power)
     1 144 µW (995.7 to 1 320, derived)
     >>> print(estimate.dynamic_power)
-    0.5 to 46.5 µW (assumed)
+    12.75 µW (5.65 to 21.5, derived)
     """
     counts = {
         action: {name: number / step_s for name, number in by_layer.items()}
@@ -121,4 +122,5 @@ def assemble(
         pace=pace,
         clock_suggestions=(),
         not_priced=(*missing, *(NotPriced(what=note) for note in notes)),
+        energies={name: energy_of(chip, name) for name in counts if name in chip.power.actions},
     )

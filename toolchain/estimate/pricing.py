@@ -5,73 +5,24 @@ r"""Products of counts and prices: each product of the power model as a separate
 A term has the name of its constant, so that a calibration can relate readings to constants. The
 mode of a chip changes its draw more than spikes do: if no mode is given, the nominal value is that
 of the default mode and the range spans all measured modes.
+
+A constant of scope ``all_in`` was read while a network ran, so it contains the activity of that
+network, and how much is not known. Activity on its rail adds nothing to the nominal value and to
+the lower end. The upper end is that of a reading without any activity: there it is added in full.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from math import inf, isclose
-from typing import Literal, TypeAlias
+from dataclasses import replace
+from math import inf
 
 from toolchain.estimate.figure import Figure, total, weakest
-from toolchain.hardware import Price, Rail, SpecBase
+from toolchain.estimate.idle import added_parts, figure_of, idle_terms, in_modes, smallest_slope
+from toolchain.estimate.terms import Counts, NotPriced, Term
+from toolchain.hardware import Rail, SpecBase
 
-__all__ = ["Counts", "NotPriced", "Term", "check_modes", "price", "saved_by_clock"]
-
-Counts: TypeAlias = Mapping[str, Mapping[str, float]]
-"""Number of actions a second, by action and layer; actions as in ``power.ACTIONS`` of the chip."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """One product of the power model.
-
-    Attributes:
-        constant: its name, ``rails.digital.static``; see ``toolchain.hardware.power``.
-        rail: rail that supplies it.
-        kind: drawn by an idle chip, or added by activity.
-        layer: layer with the activity; empty for idle terms.
-        times: factor of the constant, µW a unit of the constant; None if the term is not a
-            product: an idle draw at another clock than that of its reading.
-        power: the product, µW.
-
-    >>> from toolchain import load_chip
-    >>> counts = {"cycle": {"network": 1e6}}
-    >>> terms, _ = price(load_chip("xylo_a2"), clock_hz=6.25e6, modes={}, counts=counts)
-    >>> isinstance(terms[-1], Term), terms[-1].kind, terms[-1].rail, terms[-1].times
-    (True, 'dynamic', 'snn_core', 1.0)
-    """
-
-    constant: str
-    rail: str
-    kind: Literal["idle", "dynamic"]
-    layer: str
-    times: float | None
-    power: Figure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotPriced:
-    """A cost that is not in the figures, since it has no price.
-
-    Attributes:
-        what: an action, or a sentence.
-        per_second: number of actions, in ``unit`` a second; None if not counted.
-        unit: counting unit of the action.
-
-    >>> print(NotPriced(what="leak_update", per_second=1200, unit="neuron"))
-    leak_update: 1200 neuron/s
-    """
-
-    what: str
-    per_second: float | None = None
-    unit: str = ""
-
-    def __str__(self) -> str:
-        """Return ``leak_update: 1200 neuron/s``."""
-        counted = self.per_second is not None
-        return f"{self.what}: {self.per_second:.4g} {self.unit}/s" if counted else self.what
+__all__ = ["check_modes", "energy_of", "price", "saved_by_clock"]
 
 
 def check_modes(chip: SpecBase, modes: Mapping[str, str]) -> None:
@@ -111,8 +62,8 @@ def price(
     >>> terms, missing = price(load_chip("speck2f"), clock_hz=None, modes={}, counts=counts)
     >>> for term in terms[-2:]:
     ...     print(term.rail, term.layer, term.power)
-    ram conv 3.6 to 334.8 µW (assumed)
-    logic conv 6.4 to 595.2 µW (assumed)
+    ram conv 70.89 µW (31.41 to 119.5, derived)
+    logic conv 184.1 µW (81.59 to 310.5, derived)
     >>> print(*missing)
     output_event: 40 spike/s
     """
@@ -122,8 +73,9 @@ def price(
     terms = [
         term
         for name, rail in chip.power.rails.items()
-        for term in _idle(chip, name, rail, clock_hz, modes.get(rail.switch))
+        for term in idle_terms(chip, name, clock_hz, modes.get(rail.switch))
     ]
+    dynamic: list[Term] = []
     missing = []
     for action, by_layer in counts.items():
         if action not in chip.power.ACTIONS:
@@ -132,98 +84,35 @@ def price(
             if not 0 <= often < inf:
                 raise ValueError(f"{action} of {layer!r} must be >= 0 a second, got {often}")
         if action in chip.power.actions:
-            terms += _dynamic(chip, action, by_layer)
+            dynamic += _dynamic(chip, action, by_layer)
         elif any(by_layer.values()):
             unit = chip.power.ACTIONS[action]
             often = sum(by_layer.values())
             missing.append(NotPriced(what=action, per_second=often, unit=unit))
-    return tuple(terms), tuple(missing)
+    return (*terms, *_once(chip, dynamic, clock_hz, modes)), tuple(missing)
 
 
-def _idle(
-    chip: SpecBase, name: str, rail: Rail, clock_hz: float | None, mode: str | None
+def _once(
+    chip: SpecBase, terms: Iterable[Term], clock_hz: float | None, modes: Mapping[str, str]
 ) -> Iterable[Term]:
-    for draw in ("static", "clock_slope", "idle"):
-        place_and_figure = _in_modes(chip, rail, draw, mode)
-        if place_and_figure is None:
-            continue
-        place, figure = place_and_figure
-        factor = (clock_hz or 0.0) / 1e6 if draw == "clock_slope" else 1.0
-        times: float | None = factor
-        power = figure.times(factor, "µW")
-        if draw == "idle" and not _as_read(rail, clock_hz):
-            times, power = None, _elsewhere(rail, power, clock_hz or 0.0)
-        yield Term(
-            constant=f"rails.{name}.{place}",
-            rail=name,
-            kind="idle",
-            layer="",
-            times=times,
-            power=power,
-        )
-
-
-def _in_modes(chip: SpecBase, rail: Rail, draw: str, mode: str | None) -> tuple[str, Figure] | None:
-    """Return path and price of a draw; without a mode the range spans all measured modes."""
-    unit = "µW/MHz" if draw == "clock_slope" else "µW"
-    first, *others = [mode] if mode is not None or not rail.modes else rail.modes
-    place, price = rail.price(draw, first)
-    if price is None:
-        return None
-    figure = _figure(chip, price, unit)
-    for other in others:
-        there, measured = rail.price(draw, other)
-        if there == place or measured is None or measured.basis == "assumed":
-            continue
-        figure = _spanning(figure, _figure(chip, measured, unit))
-    return place, figure
-
-
-def _figure(chip: SpecBase, price: Price, unit: str) -> Figure:
-    return Figure.of(price, unit, chip.cite(price))
-
-
-def _spanning(figure: Figure, other: Figure) -> Figure:
-    """Return the figure with its range widened to that of another."""
-    sources = dict.fromkeys([*figure.source.split("; "), *other.source.split("; ")])
-    return Figure(
-        low=min(figure.low, other.low),
-        nominal=figure.nominal,
-        high=max(figure.high, other.high),
-        unit=figure.unit,
-        basis=weakest([figure.basis, other.basis]),
-        source="; ".join(sources),
-    )
-
-
-def _as_read(rail: Rail, clock_hz: float | None) -> bool:
-    """Return whether the clock is that of the reading of the idle draw."""
-    if rail.idle_clock is None or clock_hz is None:
-        return True
-    return isclose(rail.idle_clock.to("Hz"), clock_hz, rel_tol=1e-5)
-
-
-def _elsewhere(rail: Rail, read: Figure, clock_hz: float) -> Figure:
-    """Return an idle draw at another clock: from no part of it clocked to all of it."""
-    assert rail.idle_clock is not None
-    ends = sorted([1.0, clock_hz / rail.idle_clock.to("Hz")])
-    return Figure(
-        low=read.low * ends[0],
-        nominal=None,
-        high=read.high * ends[1],
-        unit="µW",
-        basis=weakest([read.basis, "assumed"]),
-        source=f"{read.source}, read at {rail.idle_clock.value:g} {rail.idle_clock.unit} only",
-    )
+    """Yield terms of activity without the part that is in the idle terms of their rail already."""
+    least: dict[str, float] = {}
+    for term in terms:
+        least[term.rail] = least.get(term.rail, 0.0) + term.on_rail.low
+    parts = {
+        rail: added_parts(chip, rail, clock_hz, modes.get(chip.power.rails[rail].switch), added)
+        for rail, added in least.items()
+    }
+    for term in terms:
+        low, nominal = parts[term.rail]
+        power = term.power
+        read = None if power.nominal is None else power.nominal * nominal
+        yield replace(term, power=replace(power, low=power.low * low, nominal=read))
 
 
 def _dynamic(chip: SpecBase, action: str, by_layer: Mapping[str, float]) -> Iterable[Term]:
-    cost = chip.power.actions[action]
-    energy = _figure(chip, cost.energy, f"pJ/{chip.power.ACTIONS[action]}")
-    basis = weakest([energy.basis, *(part.basis for part in cost.share.values())])
-    nominal = None if basis == "assumed" else energy.nominal
-    energy = replace(energy, basis=basis, nominal=nominal)
-    for rail, part in cost.payers.items():
+    energy = energy_of(chip, action)
+    for rail, (low, part, high) in chip.power.actions[action].parts.items():
         for layer, often in by_layer.items():
             times = part * often * 1e-6  # pJ/s are 1e-6 µW
             yield Term(
@@ -233,7 +122,21 @@ def _dynamic(chip: SpecBase, action: str, by_layer: Mapping[str, float]) -> Iter
                 layer=layer,
                 times=times,
                 power=energy.times(times, "µW"),
+                split=(low / part, high / part) if part else (1.0, 1.0),
             )
+
+
+def energy_of(chip: SpecBase, action: str) -> Figure:
+    """Return the energy of an action, pJ; its basis is also that of its division among rails.
+
+    >>> from toolchain import load_chip
+    >>> print(energy_of(load_chip("speck2f"), "synop"))
+    255 pJ/synop (113 to 430, derived)
+    """
+    cost = chip.power.actions[action]
+    energy = figure_of(chip, cost.energy, f"pJ/{chip.power.ACTIONS[action]}")
+    basis = weakest([energy.basis, *(part.basis for part in cost.share.values())])
+    return replace(energy, basis=basis, nominal=None if basis == "assumed" else energy.nominal)
 
 
 def saved_by_clock(
@@ -242,7 +145,8 @@ def saved_by_clock(
     """Return the power that a slower main clock saves on all rails, µW; dynamic power stays.
 
     If the clock's part of an idle draw is not known, the range is from nothing to all of the draw
-    in proportion to the clock.
+    in proportion to the clock. A slope of scope ``all_in`` contains activity, which a slower clock
+    does not save: its range starts at the smallest slope of an idle chip on that rail.
 
     >>> from toolchain import load_chip
     >>> modes = {"configuration": "mapped", "microphone": "off"}
@@ -250,23 +154,32 @@ def saved_by_clock(
     >>> print(saved_by_clock(chip, clock_hz=12.5e6, slower_hz=6.25e6, modes=modes))
     203.2 µW (186.6 to 210.1, derived)
     """
-    saved = []
-    for rail in chip.power.rails.values():
-        slope = _in_modes(chip, rail, "clock_slope", modes.get(rail.switch))
-        if slope is not None:
-            saved.append(slope[1].times((clock_hz - slower_hz) / 1e6, "µW"))
-        elif rail.idle_clock is not None and rail.idle is not None:
-            most = _figure(chip, rail.idle, "µW").high * max(
-                1.0, clock_hz / rail.idle_clock.to("Hz")
-            )
-            saved.append(
-                Figure(
-                    low=0.0,
-                    nominal=None,
-                    high=most * (1 - slower_hz / clock_hz),
-                    unit="µW",
-                    basis="assumed",
-                    source=chip.cite(rail.idle),
-                )
-            )
-    return total(saved, "µW")
+    saved = [
+        _saved(chip, rail, clock_hz, slower_hz, modes.get(rail.switch))
+        for rail in chip.power.rails.values()
+    ]
+    return total([figure for figure in saved if figure is not None], "µW")
+
+
+def _saved(
+    chip: SpecBase, rail: Rail, clock_hz: float, slower_hz: float, mode: str | None
+) -> Figure | None:
+    """Return the power that a slower clock saves on one rail, µW; None without a clocked draw."""
+    found = in_modes(chip, rail, "clock_slope", mode)
+    if found is not None:
+        slope = found.figure
+        if found.scope == "all_in":  # which part of it is activity, and stays, is not known
+            low = min(slope.low, smallest_slope(rail))
+            slope = replace(slope, low=low, nominal=None, basis=weakest([slope.basis, "assumed"]))
+        return slope.times((clock_hz - slower_hz) / 1e6, "µW")
+    if rail.idle_clock is None or rail.idle is None:
+        return None
+    most = figure_of(chip, rail.idle, "µW").high * max(1.0, clock_hz / rail.idle_clock.to("Hz"))
+    return Figure(
+        low=0.0,
+        nominal=None,
+        high=most * (1 - slower_hz / clock_hz),
+        unit="µW",
+        basis="assumed",
+        source=chip.cite(rail.idle),
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate.costs import LayerCost, Pace
 from toolchain.estimate.figure import Figure, total, unknown
-from toolchain.estimate.pricing import Counts, NotPriced, Term
 from toolchain.estimate.sheet import figure_table, layer_table, pace_text
 from toolchain.estimate.suggest import Suggestion, dominating_layers
+from toolchain.estimate.terms import Counts, NotPriced, Term
 from toolchain.report import Bars, Described, Sheet, plain, plural, share, short
 from toolchain.runs.activity import Activity
 
@@ -34,6 +34,7 @@ class Estimate(Described):
         places: layer to core or neurons, as text.
         terms: every product of the power model.
         counts: how often each action happens a second, by layer.
+        energies: energy of each counted action that has a price, pJ.
         latency: from an input spike to the output spike it causes, ms; None where nothing is
             known.
         pace: work against limit, for every place with a limit.
@@ -51,7 +52,7 @@ class Estimate(Described):
     >>> print(estimate.idle_power)
     1 144 µW (995.7 to 1 320, derived)
     >>> isinstance(estimate, Estimate), estimate.basis, f"{estimate.synops_per_second:.0f} synop/s"
-    (True, 'assumed', '300 synop/s')
+    (True, 'derived', '300 synop/s')
     """
 
     chip: str
@@ -65,6 +66,7 @@ class Estimate(Described):
     pace: tuple[Pace, ...]
     clock_suggestions: tuple[Suggestion, ...]
     not_priced: tuple[NotPriced, ...]
+    energies: Mapping[str, Figure] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 
     # ---- power ----
@@ -75,9 +77,20 @@ class Estimate(Described):
         return _by(self.terms, "idle", lambda term: term.rail)
 
     @property
+    def all_in(self) -> tuple[str, ...]:
+        """Rails whose reading is of a running network, so that it contains activity already."""
+        rails = (term.rail for term in self.terms if term.scope == "all_in")
+        return tuple(dict.fromkeys(rails))
+
+    @property
     def dynamic(self) -> dict[str, Figure]:
-        """Power that activity adds on each rail, µW; empty where it has no price."""
-        return _by(self.terms, "dynamic", lambda term: term.rail)
+        """Power that activity adds on each rail, µW; empty where it has no price.
+
+        On the rails of ``all_in`` it is added to the upper end only. Where the division of an
+        energy among rails has a range, the ranges of the rails together are wider than that of
+        ``dynamic_power``.
+        """
+        return _by(self.terms, "dynamic", lambda term: term.rail, lambda term: term.on_rail)
 
     @property
     def idle_power(self) -> Figure:
@@ -87,7 +100,8 @@ class Estimate(Described):
     @property
     def dynamic_power(self) -> Figure:
         """Power that activity adds, all rails, µW."""
-        return total(dynamic.values(), "µW") if (dynamic := self.dynamic) else unknown("µW")
+        parts = [term.power for term in self.terms if term.kind == "dynamic"]
+        return total(parts, "µW") if parts else unknown("µW")
 
     @property
     def power_by_rail(self) -> dict[str, Figure]:
@@ -205,7 +219,7 @@ class Estimate(Described):
     def layers(self) -> tuple[LayerCost, ...]:
         """Each layer's work and its part of what activity adds."""
         dynamic = _by(self.terms, "dynamic", lambda term: term.layer)
-        weights = {name: _weight(figure) for name, figure in dynamic.items()}
+        weights = _weights(dynamic)
         everything = sum(weights.values())
         return tuple(
             LayerCost(
@@ -234,7 +248,8 @@ class Estimate(Described):
             "activity": self.activity.as_dict(),
             **{name: getattr(self, name).as_dict() for name in FIGURES},
             **{name: _optional(getattr(self, name)) for name in ("latency", "load", "duty_cycle")},
-            **{name: _figures(getattr(self, name)) for name in ("idle", "dynamic")},
+            **{name: _figures(getattr(self, name)) for name in ("idle", "dynamic", "energies")},
+            "all_in": list(self.all_in),
             "power_by_rail": _figures(self.power_by_rail),
             "layers": [
                 {**asdict(layer), "dynamic_power": layer.dynamic_power.as_dict()}
@@ -268,8 +283,10 @@ class Estimate(Described):
             *((f"power, rail {rail}", figure) for rail, figure in self.power_by_rail.items()),
             ("power, idle", self.idle_power),
             ("power, dynamic", self.dynamic_power),
+            *((f"  rail {rail}", ALL_IN) for rail in self.all_in),
             ("power", self.power),
             ("weakest basis", self.basis),
+            *((f"energy, {name}", each) for name, each in self.energies.items()),
             ("energy per step", self.energy_per_step),
             ("energy per second of input", self.energy_per_second_of_input),
             ("energy per inference", self.energy_per_inference),
@@ -303,6 +320,8 @@ class Estimate(Described):
         return f"Estimate(chip={self.chip!r}, clock_hz={self.clock_hz}, power={str(self.power)!r})"
 
 
+ALL_IN = "its reading is of a running network: activity is added to the upper end only"
+
 FIGURES = (
     "power",
     "idle_power",
@@ -314,18 +333,24 @@ FIGURES = (
 )
 
 
-def _by(terms: tuple[Term, ...], kind: str, key: Callable[[Term], str]) -> dict[str, Figure]:
+def _by(
+    terms: tuple[Term, ...],
+    kind: str,
+    key: Callable[[Term], str],
+    figure: Callable[[Term], Figure] = lambda term: term.power,
+) -> dict[str, Figure]:
     """Return the sums of the terms of one kind, by ``key``."""
     found: dict[str, list[Figure]] = {}
     for term in terms:
         if term.kind == kind:
-            found.setdefault(key(term), []).append(term.power)
+            found.setdefault(key(term), []).append(figure(term))
     return {name: total(figures, "µW") for name, figures in found.items()}
 
 
-def _weight(figure: Figure) -> float:
-    """Return the number that shares are computed from; of a range its upper end."""
-    return figure.high if figure.nominal is None else figure.nominal
+def _weights(figures: Mapping[str, Figure]) -> dict[str, float]:
+    """Return the numbers that shares are computed from: upper ends if nothing is added else."""
+    likely = {n: f.high if f.nominal is None else f.nominal for n, f in figures.items()}
+    return likely if any(likely.values()) else {name: f.high for name, f in figures.items()}
 
 
 def _shares(layers: tuple[LayerCost, ...]) -> Bars:

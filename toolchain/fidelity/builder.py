@@ -14,7 +14,7 @@ from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, Neuron, Node, Output
 from toolchain.report import times
 
-__all__ = ["LedgerBuilder", "changes_of"]
+__all__ = ["LedgerBuilder", "changes_of", "provenance_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +68,7 @@ class LedgerBuilder:
                 )
                 for name, kind in kinds.items()
             ),
-            provenance=_provenance(self.graph, self.chip),
+            provenance=provenance_of(self.graph, self.chip),
             samples=None if trace is None else trace.samples,
             steps=None if trace is None else trace.steps,
             fewest_steps=None if trace is None else trace.fewest_steps,
@@ -107,7 +107,8 @@ def _joined(steps: Iterable[Changes]) -> dict[str, list[Change]]:
     return by_layer
 
 
-def _provenance(graph: Graph, chip: SpecBase) -> dict[str, str]:
+def provenance_of(graph: Graph, chip: SpecBase) -> dict[str, str]:
+    """Return the origin of a network with its timestep, and that of a chip of one's own."""
     dt = "none" if graph.dt is None else f"{graph.dt:g} s"
     own = {"chip_file": chip.origin} if chip.origin else {}
     return {**graph.provenance, "dt": dt, **own}

@@ -94,6 +94,11 @@ class Rail(SpecModel):
             raise ValueError("has clock_slope without static")
         if self.idle_clock is not None and self.idle is None:
             raise ValueError("has idle_clock without idle")
+        for part in (self, *self.modes.values()):
+            for draw in DRAWS:
+                price = getattr(part, draw)
+                if price is not None and price.scope == "incremental":
+                    raise ValueError(f"{draw} has scope incremental, must be idle or all_in")
         wrong = "idle" if self.idle is None else "static"
         for name, mode in self.modes.items():
             if getattr(mode, wrong) is not None:
@@ -113,12 +118,13 @@ class ActionPrice(SpecModel):
     Attributes:
         energy: of one action.
         rail: the rail that supplies it; or
-        share: part of ``energy`` by rail; the parts sum to 1.
+        share: part of ``energy`` by rail; the parts sum to 1. Their ranges widen the power of each
+            rail, not that of the chip.
 
     >>> from toolchain import load_chip
     >>> action = load_chip("speck2f").power.actions["synop"]
     >>> isinstance(action, ActionPrice), action.energy.range("pJ/synop"), action.payers
-    (True, (10.0, None, 930.0), {'ram': 0.36, 'logic': 0.64})
+    (True, (113.0, 255.0, 430.0), {'ram': 0.278, 'logic': 0.722})
     """
 
     energy: Price
@@ -132,14 +138,25 @@ class ActionPrice(SpecModel):
         total = sum(share.to("fraction") for share in self.share.values())
         if self.share and abs(total - 1) > 1e-9:
             raise ValueError(f"share sums to {total:g}, must be 1")
+        if self.energy.scope != "incremental":
+            raise ValueError(
+                f"energy has scope {self.energy.scope}, must be incremental: the idle draw of the "
+                "rails is added to it"
+            )
         if self.energy.low < 0:
             raise ValueError(f"energy must not be negative, got {self.energy.low:g}")
         return self
 
     @property
+    def parts(self) -> dict[str, tuple[float, float, float]]:
+        """Part of the energy by rail, 0..1: low, nominal and high."""
+        found = {name: part.range("fraction") for name, part in self.share.items()}
+        return found or {self.rail: (1.0, 1.0, 1.0)}
+
+    @property
     def payers(self) -> dict[str, float]:
         """Part of the energy by rail, 0..1."""
-        return {name: part.to("fraction") for name, part in self.share.items()} or {self.rail: 1.0}
+        return {name: nominal for name, (_, nominal, _) in self.parts.items()}
 
 
 class Power(SpecModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -43,6 +42,8 @@ Scope = Literal["idle", "incremental", "all_in"]
 """Coverage of a cost: an idle chip, the increment by activity, or both together."""
 
 V = TypeVar("V")
+LARGEST = 1e100
+"""Limit of numbers, so that products of several are finite."""
 
 
 class SpecModel(BaseModel):
@@ -85,8 +86,9 @@ NameTable = Annotated[Mapping[str, V], AfterValidator(FrozenMap), PlainSerialize
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must be a number, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"must be finite, got {value!r}")
+    if not abs(value) < LARGEST:
+        got = f"{value!r:.20}..." if isinstance(value, int) else repr(value)
+        raise ValueError(f"must be finite and below {LARGEST:g}, got {got}")
     return value
 
 

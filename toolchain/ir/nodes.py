@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolchain.arrays import Array, Frozen, Shape, places
+from toolchain.arrays import Array, Frozen, Shape, places, read_only
 from toolchain.report import Brief
 
 __all__ = [
@@ -66,14 +66,13 @@ class Node(Frozen, Brief):
 
 
 def _frozen(what: str, value: object) -> Array:
-    array = np.array(value)
+    array = np.asarray(value)
     if not np.issubdtype(array.dtype, np.integer):
         array = array.astype(np.float64)
         if (wrong := np.isnan(array)).any():
             at = places(wrong)
             raise ValueError(f"{what} contains NaN{f' at {at}' if at else ''}")
-    array.flags.writeable = False
-    return array
+    return read_only(array)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)

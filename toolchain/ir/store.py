@@ -5,7 +5,8 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, get_args
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -32,14 +33,6 @@ KINDS = {
     for name, kind in _kinds(module).items()
 }
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "compare": ("ge", "gt"),
-    "reset": ("subtract", "value", "additive", "none"),
-    "reset_when": get_args(neuron.ResetWhen),
-    "syn_order": ("add_decay", "decay_add"),
-}
-"""Allowed values of fields that are text."""
-
 
 def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the arrays by ``node/field``, and all other fields as data for JSON."""
@@ -64,7 +57,7 @@ def pack_graph(graph: Graph) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def unpack_graph(arrays: Mapping[str, Array], data: Mapping[str, Any]) -> Graph:
-    """Return the graph that :func:`pack_graph` converted.
+    """Return the graph that ``pack_graph`` converted.
 
     Raises:
         ValueError: another format, an unknown node or field, or an invalid graph.
@@ -74,7 +67,10 @@ def unpack_graph(arrays: Mapping[str, Array], data: Mapping[str, Any]) -> Graph:
     try:
         built = {str(item["name"]): _node(item, arrays) for item in data["nodes"]}
         edges = [Edge(str(pre), str(post), int(delay)) for pre, post, delay in data["edges"]]
-        return Graph(built, edges, dt=data["dt"], provenance=data["provenance"])
+        provenance = data["provenance"]
+        if not all(isinstance(each, str) for pair in provenance.items() for each in pair):
+            raise ValueError("provenance must be text")
+        return Graph(built, edges, dt=data["dt"], provenance=provenance)
     except (KeyError, TypeError, AttributeError) as fault:
         raise ValueError(f"not a stored graph: {fault}") from None
 
@@ -84,10 +80,36 @@ def _node(item: Mapping[str, Any], arrays: Mapping[str, Array]) -> Node:
     prefix = f"{item['name']}/"
     own = {key: arrays[prefix + key] for key in kind.ARRAYS if prefix + key in arrays}
     known = {field.name for field in fields(kind)}
-    given = {**item["fields"], **own}
-    if not given.keys() <= known:
-        raise ValueError(f"unknown fields {sorted(given.keys() - known)} in {item['name']!r}")
-    for key in CHOICES.keys() & given.keys():
-        if given[key] not in CHOICES[key]:
-            raise ValueError(f"unknown {key} {given[key]!r} in {item['name']!r}")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    given = [*item["fields"], *own]
+    if len({*given}) < len(given) or not {*given} <= known:
+        raise ValueError(f"fields {sorted({*given} - known)} of {item['name']!r} are unknown")
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in item["fields"].items()}
+    for key, value in plain.items():
+        wanted = _types(item["kind"])[key]
+        if not (value is None if key in kind.ARRAYS else _is_of(value, wanted)):
+            raise ValueError(f"{key} of {item['name']!r} is {value!r:.60}")
+    return kind(**plain, **own)
+
+
+@cache
+def _types(kind: str) -> dict[str, Any]:
+    """Return the annotations of a node type by field."""
+    return get_type_hints(KINDS[kind])
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Return whether ``value`` is of an annotated type, a whole number also of ``float``."""
+    parts = get_args(kind)
+    match get_origin(kind):
+        case None if kind is float:
+            return type(value) in (int, float)
+        case None:
+            return type(value) is kind
+        case types.UnionType:
+            return any(_is_of(value, part) for part in parts)
+        case origin if origin is Literal:
+            return isinstance(value, str) and value in parts
+    if type(value) is not tuple:
+        return False
+    wanted = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+    return len(value) == len(wanted) and all(map(_is_of, value, wanted))

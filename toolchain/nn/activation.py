@@ -7,8 +7,9 @@ with respect to a trained threshold is ``-v / threshold`` times that of v.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeAlias, cast, overload
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ __all__ = [
     "SingleSpike",
     "SpikeFn",
 ]
+
+States: TypeAlias = Mapping[str, Tensor]
+_REQUIRED = ("v_mem",)
+"""Names of the states that the spike functions of this module take, in sinabs' interface."""
 
 
 class SpikeFn(Protocol):
@@ -70,7 +75,8 @@ class _Count(torch.autograd.Function):
 
 
 def _count(v: Tensor, threshold: Tensor, limit: int | None, surrogate: SurrogateFn) -> Tensor:
-    return cast(Tensor, _Count.apply(v, threshold, limit, surrogate))  # type: ignore[no-untyped-call]
+    at = torch.as_tensor(threshold, dtype=v.dtype, device=v.device)
+    return cast(Tensor, _Count.apply(v, at, limit, surrogate))  # type: ignore[no-untyped-call]
 
 
 class MultiSpike:
@@ -85,6 +91,7 @@ class MultiSpike:
     Source: sinabs as observed.
     """
 
+    required_states: ClassVar[tuple[str, ...]] = _REQUIRED
     max_num_spikes_per_bin: ClassVar[int | None] = None
 
     @staticmethod
@@ -105,6 +112,7 @@ class SingleSpike:
     Source: sinabs as observed.
     """
 
+    required_states: ClassVar[tuple[str, ...]] = _REQUIRED
     max_num_spikes_per_bin: ClassVar[int | None] = 1
 
     @staticmethod
@@ -115,7 +123,7 @@ class SingleSpike:
 
 @dataclass(frozen=True)
 class MaxSpike:
-    """Several spikes per timestep as ``MultiSpike``, at most ``max_num_spikes_per_bin``.
+    """Several spikes per timestep as ``MultiSpike``, at most ``max_num_spikes_per_bin`` if given.
 
     >>> import torch
     >>> from toolchain.nn import MaxSpike, SingleExponential
@@ -129,11 +137,12 @@ class MaxSpike:
     Source: sinabs as observed.
     """
 
-    max_num_spikes_per_bin: int
+    required_states: ClassVar[tuple[str, ...]] = _REQUIRED
+    max_num_spikes_per_bin: int | None = None
 
     def __post_init__(self) -> None:
         """Check the limit."""
-        if self.max_num_spikes_per_bin < 1:
+        if self.max_num_spikes_per_bin is not None and self.max_num_spikes_per_bin < 1:
             raise ValueError(
                 f"max_num_spikes_per_bin must be >= 1, got {self.max_num_spikes_per_bin}"
             )
@@ -160,8 +169,30 @@ class ResetFn(Protocol):
         """Return the membrane after the reset, of the shape of ``v_mem``."""
 
 
+class _Reset:
+    """Base of the resets of this module."""
+
+    @overload
+    def __call__(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, spikes: Tensor, v_mem: States, threshold: Tensor) -> dict[str, Tensor]: ...
+    def __call__(
+        self, spikes: Tensor, v_mem: Tensor | States, threshold: Tensor
+    ) -> Tensor | dict[str, Tensor]:
+        """Return the membrane after the reset, of the shape of ``v_mem``.
+
+        Of all states by name, as sinabs' layers pass them, return all with another ``v_mem``.
+        """
+        if isinstance(v_mem, Tensor):
+            return self._after(spikes, v_mem, threshold)
+        return {**v_mem, "v_mem": self._after(spikes, v_mem["v_mem"], threshold)}
+
+    def _after(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class MembraneSubtract:
+class MembraneSubtract(_Reset):
     """Reset by subtraction: ``v - spikes * threshold``, or ``subtract_value`` per spike if given.
 
     >>> import torch
@@ -177,14 +208,13 @@ class MembraneSubtract:
 
     subtract_value: float | None = None
 
-    def __call__(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor:
-        """Return the membrane after the reset, of the shape of ``v_mem``."""
+    def _after(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor:
         amount = threshold if self.subtract_value is None else self.subtract_value
         return v_mem - spikes * amount
 
 
 @dataclass(frozen=True)
-class MembraneReset:
+class MembraneReset(_Reset):
     """Reset to a value: ``v (spikes == 0) + reset_value``.
 
     A ``reset_value`` other than 0 is added to every neuron in every timestep, whether it spiked or
@@ -195,12 +225,13 @@ class MembraneReset:
     >>> spikes, v, threshold = torch.tensor([0.0, 2.0]), torch.tensor([0.5, 2.5]), torch.tensor(1.0)
     >>> MembraneReset()(spikes, v, threshold).tolist()
     [0.5, 0.0]
+    >>> MembraneReset()(spikes, {"v_mem": v}, threshold)["v_mem"].tolist()
+    [0.5, 0.0]
 
     Source: sinabs as observed.
     """
 
     reset_value: float = 0.0
 
-    def __call__(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor:
-        """Return the membrane after the reset, of the shape of ``v_mem``."""
+    def _after(self, spikes: Tensor, v_mem: Tensor, threshold: Tensor) -> Tensor:
         return v_mem * (spikes == 0) + self.reset_value

@@ -20,15 +20,17 @@ from torch import Tensor, nn
 
 from toolchain.nn.activation import MembraneSubtract, MultiSpike, ResetFn, SpikeFn
 from toolchain.nn.merge import Merge
+from toolchain.nn.network import Network
 from toolchain.nn.pooling import SumPool2d
 from toolchain.nn.relu import NeuromorphicReLU
+from toolchain.nn.replace import replace_all
 from toolchain.nn.reshape import FlattenTime, UnflattenTime
 from toolchain.nn.spiking import SpikingLayer
 from toolchain.nn.squeeze import IAFSqueeze, Squeeze
-from toolchain.nn.state import StatefulLayer, reset_states
+from toolchain.nn.state import StatefulLayer
 from toolchain.nn.surrogate import SingleExponential, SurrogateFn
 
-__all__ = ["Network", "check_layers", "from_model"]
+__all__ = ["check_layers", "from_model"]
 
 _RELUS = (nn.ReLU, NeuromorphicReLU)
 
@@ -39,39 +41,6 @@ _UNCHANGED = (
     *(SumPool2d, Merge, FlattenTime, UnflattenTime, StatefulLayer),
 )
 _BIASED = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
-
-
-class Network(nn.Module):
-    """A converted network together with its original; calling it runs the spiking one.
-
-    >>> import torch
-    >>> from toolchain.nn import Network, from_model
-    >>> ann = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU())
-    >>> net = from_model(ann, num_timesteps=4)
-    >>> isinstance(net, Network), net.analog_model is ann
-    (True, True)
-    >>> [type(layer).__name__ for layer in net.spiking_model]
-    ['Linear', 'IAFSqueeze']
-    >>> net.reset_states()
-
-    Attributes:
-        analog_model: the original, unchanged.
-        spiking_model: its copy with spiking layers.
-    """
-
-    def __init__(self, analog_model: nn.Module, spiking_model: nn.Module) -> None:
-        super().__init__()
-        self.analog_model = analog_model
-        self.spiking_model = spiking_model
-
-    def forward(self, data: Tensor) -> Tensor:
-        """Return the output of the spiking model."""
-        out: Tensor = self.spiking_model(data)
-        return out
-
-    def reset_states(self) -> None:
-        """Reset the spiking layers to zero."""
-        reset_states(self.spiking_model)
 
 
 def from_model(
@@ -117,6 +86,7 @@ def from_model(
         ValueError: layers without spiking counterpart (the message lists all paths); no ReLU in the
             model; an activation called twice; ``add_spiking_output`` for a model that is not
             sequential.
+        TypeError: neither ``batch_size`` nor ``num_timesteps``.
 
     Exact up to one spike per neuron if no membrane reaches ``min_v_mem`` and inputs are constant;
     otherwise an approximation that improves with the number of timesteps.
@@ -164,13 +134,10 @@ def check_layers(model: nn.Module) -> None:
 
 
 def _replaced(model: nn.Module, layer: Callable[[], nn.Module]) -> nn.Module:
-    """Replace each ReLU of ``model`` by a new layer; a ReLU used in two places becomes two."""
+    """Replace each ReLU of ``model`` by a new layer."""
     if isinstance(model, _RELUS):
         return layer()
-    for module in list(model.modules()):
-        for name, child in list(module._modules.items()):
-            if isinstance(child, _RELUS):
-                setattr(module, name, layer())
+    replace_all(model, lambda module: isinstance(module, _RELUS), lambda _: layer())
     return model
 
 

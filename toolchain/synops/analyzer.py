@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from toolchain.synops.counts import Cost
+from toolchain.synops.counts import Cost, total_of
 from toolchain.synops.layers import batch_and_time, is_squeezed, survey
 from toolchain.synops.monitor import Monitor
 from toolchain.synops.pool_factors import tensors
@@ -31,12 +31,14 @@ class _Parameter:
     """Statistics of a layer with weights in one pass.
 
     Attributes:
-        synops: per sample, mean over the batch, ().
+        synops: per sample, mean over the batch, float64 ().
         num_timesteps: timesteps of a sample.
+        dtype: type of the layer's input and of the figures that users get.
     """
 
     synops: Tensor
     num_timesteps: int
+    dtype: torch.dtype
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class _Sums:
     synops: Tensor | float = 0.0
     num_timesteps: int = 0
     rates: Tensor | float = 0.0
+    rate: Tensor | float = 0.0
 
 
 class SNNAnalyzer:
@@ -119,10 +122,11 @@ class SNNAnalyzer:
         self._paths = {module: path for path, module in layers.spiking.items()}
         self._modules = {**layers.weighted, **layers.recurrent}
         self.reset()
-        self._monitor = Monitor(model, layers, self, skip_zero_weights)
+        # before the monitor's hooks, of which the last ends the pass
         self._handles = [
             module.register_forward_hook(self._record_spikes) for module in layers.spiking.values()
         ]
+        self._monitor = Monitor(model, layers, self, skip_zero_weights)
 
     def remove(self) -> None:
         """Remove all hooks; the statistics remain available."""
@@ -139,7 +143,7 @@ class SNNAnalyzer:
     def __getstate__(self) -> dict[str, Any]:
         # hooks are copied with their model, and torch cannot copy tensors of an autograd graph
         parameters = {
-            path: _Parameter(last.synops.detach(), last.num_timesteps)
+            path: replace(last, synops=last.synops.detach())
             for path, last in self._parameters.items()
         }
         spiking = {
@@ -195,7 +199,7 @@ class SNNAnalyzer:
         synops = [layer["synops"] for layer in layers["parameter"].values()]
         return {
             "firing_rate": torch.cat(rates).mean() if rates else torch.zeros(()),
-            "synops": torch.stack(synops).sum() if synops else torch.zeros(()),
+            "synops": total_of(synops),
             "n_spiking_neurons": sum(rate.numel() for rate in rates),
         }
 
@@ -211,7 +215,9 @@ class SNNAnalyzer:
         for path, spiking in self._spiking.items():
             sums = self._sums.setdefault(path, _Sums())
             sums.passes += 1 if path not in self._parameters else 0
-            sums.rates = sums.rates + spiking.output.detach().mean((0, 1))
+            output = spiking.output.detach()
+            sums.rates = sums.rates + output.mean((0, 1))
+            sums.rate = sums.rate + output.mean()
         self._parameters, self._spiking, self._pass = {}, {}, _Pass()
 
     def cost(self, path: str, cost: Cost) -> None:
@@ -248,7 +254,8 @@ class SNNAnalyzer:
             total = torch.stack([cost.total() for cost in costs]).sum()
         else:  # a recurrent weight in a single timestep has no feedback
             total = torch.zeros((), device=next(self._modules[path].parameters()).device)
-        return _Parameter(total / (rows / steps), steps)
+        dtype = costs[0].dtype if costs else torch.get_default_dtype()
+        return _Parameter(total / (rows / steps), steps, dtype)
 
     def _steps(self, path: str, rows: int) -> int:
         """Return the timesteps per sample into which other layers split ``rows``."""
@@ -280,7 +287,7 @@ class SNNAnalyzer:
         last = self._parameters[path]
         sums = self._sums.get(path, _Sums()) if average else _Sums()
         passes = sums.passes + 1
-        synops = (last.synops + sums.synops) / passes
+        synops = ((last.synops + sums.synops) / passes).to(last.dtype)
         steps = (last.num_timesteps + sums.num_timesteps) / passes
         per_second = synops / steps / self._dt * 1000
         return {
@@ -294,11 +301,13 @@ class SNNAnalyzer:
     def _spiking_figures(self, path: str, average: bool) -> dict[str, Any]:
         last = self._spiking[path]
         sums = self._sums.get(path, _Sums()) if average else _Sums()
-        rates = (last.output.mean((0, 1)) + sums.rates) / (sums.passes + 1)
+        passes = sums.passes + 1
+        rates = (last.output.mean((0, 1)) + sums.rates) / passes
         return {
             "n_neurons": rates.numel(),
             "input": last.input,
             "output": last.output,
-            "firing_rate": rates.mean(),
+            # the mean of the rates up to the last bit, which is that of the layer's firing_rate
+            "firing_rate": (last.output.mean() + sums.rate) / passes,
             "firing_rate_per_neuron": rates,
         }

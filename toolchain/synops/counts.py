@@ -21,17 +21,28 @@ from toolchain.ir.fan_out import fan_out, synapses, taps
 from toolchain.nn.linear import LinearTorch
 from toolchain.synops.layers import CONVOLUTIONS, TRANSPOSED
 
-__all__ = ["Cost", "as_rows", "check_input", "conv_map", "dense_map", "nonzero"]
+__all__ = [
+    "Cost",
+    "as_rows",
+    "check_input",
+    "conv_map",
+    "dense_map",
+    "exact",
+    "exact_sum",
+    "nonzero",
+    "total_of",
+]
 
 
 @dataclass(slots=True)
 class Cost:
-    """Synops of one call of a layer, differentiable.
+    """Synops of one call of a layer, differentiable; see :meth:`of`.
 
     Attributes:
-        spikes: input of every position, summed over the rows, (inputs,).
+        spikes: input of every position, summed over the rows, float64 (inputs,).
         fan_out: synapses of every position, (inputs,), or one number for all.
         rows: number of timesteps of all samples together.
+        dtype: type of the layer's input, for results that enter a loss.
         factor: divisor of the average pooling before the layer.
         steps: timesteps of each sample if the input has a time axis, else 0.
     """
@@ -39,31 +50,43 @@ class Cost:
     spikes: Tensor
     fan_out: Tensor | int
     rows: int
+    dtype: torch.dtype
     factor: float = 1.0
     steps: int = 0
 
+    @classmethod
+    def of(cls, rows: Tensor, fan_out: Tensor | int, factor: float = 1.0, steps: int = 0) -> Cost:
+        """Return the cost of an input (rows, inputs)."""
+        return cls(exact_sum(rows), fan_out, rows.shape[0], rows.dtype, factor, steps)
+
     def total(self) -> Tensor:
-        """Return the synops of all rows, ()."""
-        return self._weighed(self.spikes)
-
-    def mean(self) -> tuple[Tensor, Tensor, float]:
-        """Return the synops per timestep, (), and a detached tensor and factor for their total.
-
-        The total over all rows is the sum of the tensor times the factor, so that many passes can
-        be summed at once. With one fan-out for all positions, the mean divides before it sums: the
-        order of sinabs' hooks, which gives the same float32 number.
-        """
+        """Return the synops of all rows, float64 ()."""
         if isinstance(self.fan_out, int):
-            mean = self._weighed(self.spikes / self.rows)
-            return mean, self.spikes.detach(), self.fan_out * self.factor
-        total = self._weighed(self.spikes)
-        return total / self.rows, total.detach(), 1.0
-
-    def _weighed(self, spikes: Tensor) -> Tensor:
-        if isinstance(self.fan_out, int):
-            return spikes.sum() * (self.fan_out * self.factor)
-        total = torch.dot(spikes, self.fan_out)
+            return self.spikes.sum() * (self.fan_out * self.factor)
+        total = torch.dot(self.spikes, self.fan_out.to(self.spikes))
         return total if self.factor == 1 else total * self.factor
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """Return the type in which counts add up without rounding: float64, on MPS float32.
+
+    In float32 there are no odd numbers above 2^24, and a large layer has more synops than that in
+    one timestep. MPS has no float64.
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def exact_sum(rows: Tensor) -> Tensor:
+    """Return the sum over the first axis in the type of :func:`exact`."""
+    return rows.sum(0, dtype=exact(rows.device))
+
+
+def total_of(synops: Sequence[Tensor]) -> Tensor:
+    """Return the sum of numbers (), added in float64, in their own type; 0 of none."""
+    if not synops:
+        return torch.zeros(())
+    together = torch.stack([*synops])
+    return exact_sum(together).to(together.dtype)
 
 
 def check_input(module: nn.Module, data: object, path: str) -> None:
@@ -107,22 +130,21 @@ def as_rows(module: nn.Module, data: Tensor) -> Tensor:
     return data.flatten(1)
 
 
-def dense_map(module: nn.Module, like: Tensor, skip_zero_weights: bool = False) -> Tensor | int:
-    """Return the synapses per input of a dense layer: a number, or (inputs,) without zeros.
+def dense_map(module: nn.Module, skip_zero_weights: bool = False) -> Tensor | int:
+    """Return the synapses per input of a dense layer: a number, or int64 (inputs,) without zeros.
 
     Args:
         module: the layer.
-        like: a tensor with the dtype and device of the result.
         skip_zero_weights: True to ignore weights that are 0 now.
     """
     weight = cast(Tensor, module.weight)
     by_input = weight if isinstance(module, LinearTorch) else weight.T
-    return nonzero(by_input, like) if skip_zero_weights else by_input.shape[1]
+    return nonzero(by_input) if skip_zero_weights else by_input.shape[1]
 
 
-def nonzero(by_input: Tensor, like: Tensor) -> Tensor:
-    """Return the number of nonzero weights of each row of (inputs, outputs), (inputs,)."""
-    return (by_input.detach() != 0).sum(1).to(like)
+def nonzero(by_input: Tensor) -> Tensor:
+    """Return the number of nonzero weights of each row of (inputs, outputs), int64 (inputs,)."""
+    return (by_input.detach() != 0).sum(1)
 
 
 def conv_map(

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["HookData", "hook_data"]
+__all__ = ["HookData", "get_hook_data_dict"]
 
 
 class HookData(dict[str, Any]):
@@ -23,8 +23,17 @@ class HookData(dict[str, Any]):
         return HookData, (dict(_detached(self)),)
 
 
-def hook_data(module: nn.Module) -> HookData:
-    """Return the ``hook_data`` of ``module``, created if there is none."""
+def get_hook_data_dict(module: nn.Module) -> HookData:
+    """Return the ``hook_data`` of ``module``, created if there is none.
+
+    >>> import torch
+    >>> from toolchain.synops import firing_rate_hook, get_hook_data_dict
+    >>> layer = torch.nn.Identity()
+    >>> _ = layer.register_forward_hook(firing_rate_hook)
+    >>> _ = layer(torch.tensor([[0.0, 1.0]]))
+    >>> get_hook_data_dict(layer)["firing_rate"].item()
+    0.5
+    """
     data = getattr(module, "hook_data", None)
     if not isinstance(data, HookData):
         data = HookData(data or {})

@@ -1,9 +1,8 @@
-"""Hooks that count synaptic operations and firing rates while a model runs.
+"""Hooks that count the synaptic operations of a whole model while it runs.
 
-``register_synops_hooks`` takes a whole model; the others are arguments of
-``layer.register_forward_hook`` of a single layer. Their results are in ``hook_data`` of the layer
-or model: those of the last pass, differentiable, so that a loss can use them. The next pass
-replaces them, so backward works after every pass.
+Their results are in ``hook_data`` of the layers and of the model: those of the last pass,
+differentiable, so that a loss can use them. The next pass replaces them, so backward works after
+every pass. ``layer_hooks`` has the hooks of single layers.
 
 Source: the keys of ``hook_data`` are those of sinabs' hooks as observed.
 """
@@ -16,20 +15,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from toolchain.synops.counts import Cost, check_input
-from toolchain.synops.data import hook_data
-from toolchain.synops.layers import CONVOLUTIONS, TRANSPOSED, Key, is_squeezed, keys, survey
+from toolchain.synops.counts import Cost, total_of
+from toolchain.synops.data import get_hook_data_dict
+from toolchain.synops.layers import Key, keys, survey
 from toolchain.synops.monitor import Monitor
 
-__all__ = [
-    "SynopsHooks",
-    "firing_rate_hook",
-    "firing_rate_per_neuron_hook",
-    "input_diff_hook",
-    "register_synops_hooks",
-]
+__all__ = ["SynopsHooks", "register_synops_hooks"]
 
 Calls = Literal["steps", "branches"]
 _KEYS = tuple(f"{of}synops_per_{unit}" for of in ("", "total_") for unit in ("timestep", "second"))
@@ -119,6 +111,11 @@ class SynopsHooks:
         if calls not in ("steps", "branches"):
             raise ValueError(f"calls must be 'steps' or 'branches', got {calls!r}")
         layers = survey(model, ignore)
+        if "" in layers.weighted or "" in layers.recurrent:
+            # its hook_data cannot be that of a layer and of a model
+            raise ValueError(
+                f"{type(model).__name__} is a single layer; wrap it in an nn.Sequential"
+            )
         self._model = model
         self._dt = dt
         self._branches = calls == "branches"
@@ -151,7 +148,7 @@ class SynopsHooks:
         """
         if not self._steps:
             raise ValueError("no pass to average over; call the model first")
-        for path, _ in list(self._recent):
+        for path in list(self._recent):
             self._add_up(path)
         return self._figures({path: self._sums[path] / n for path, n in self._steps.items()})
 
@@ -160,7 +157,7 @@ class SynopsHooks:
         self._sums: dict[str, Tensor] = {}
         self._steps: dict[str, int] = {}
         # the last passes, not yet in the sums: adding many at once takes as long as adding one
-        self._recent: dict[tuple[str, float], list[Tensor]] = {}
+        self._recent: dict[str, list[Tensor]] = {}
 
     # ---- called by the monitor ----
 
@@ -183,10 +180,10 @@ class SynopsHooks:
         """Store the results in ``hook_data``."""
         paths = [path for path in self._modules if path in self._costs or path in self._rows]
         figures = self._figures({path: self._close(path) for path in paths})
-        self._filled = [hook_data(self._model)]
+        self._filled = [get_hook_data_dict(self._model)]
         self._filled[0].update(figures)
         for path in paths:
-            data = hook_data(self._modules[path])
+            data = get_hook_data_dict(self._modules[path])
             for key in _KEYS[:2]:
                 if key in figures:
                     data[key] = figures[key][self._keys[path]]
@@ -196,29 +193,25 @@ class SynopsHooks:
     def _close(self, path: str) -> Tensor:
         """Return the synops per timestep of a layer in this pass, ()."""
         costs, rows = self._costs.get(path, []), self._rows.get(path, 0)
-        if len(costs) == 1 and not rows:
-            rows = costs[0].rows
-            mean, total, scale = costs[0].mean()
+        rows = rows or (costs[0].rows if self._branches else sum(cost.rows for cost in costs))
+        if len(costs) == 1:
+            total = costs[0].total()
         else:
-            rows = rows or (costs[0].rows if self._branches else sum(cost.rows for cost in costs))
-            summed = torch.stack([cost.total() for cost in costs] or [self._nothing(path)]).sum()
-            mean, total, scale = summed / rows, summed.detach(), 1.0
+            total = torch.stack([cost.total() for cost in costs] or [self._nothing(path)]).sum()
         self._steps[path] = self._steps.get(path, 0) + rows
-        recent = self._recent.setdefault((path, scale), [])
-        recent.append(total)
+        recent = self._recent.setdefault(path, [])
+        recent.append(total.detach())
         if len(recent) == _KEEP:
             self._add_up(path)
-        return mean
+        return (total / rows).to(costs[0].dtype if costs else torch.get_default_dtype())
 
     def _nothing(self, path: str) -> Tensor:
         # a recurrent weight in a single timestep has no feedback
         return torch.zeros((), device=next(self._modules[path].parameters()).device)
 
     def _add_up(self, path: str) -> None:
-        for name, scale in [key for key in self._recent if key[0] == path]:
-            totals = torch.cat([one.reshape(-1) for one in self._recent.pop((name, scale))])
-            before = self._sums.get(path, torch.zeros((), dtype=torch.float64))
-            self._sums[path] = before + totals.double().sum() * scale
+        before = self._sums.get(path, torch.zeros((), dtype=torch.float64))
+        self._sums[path] = before + torch.stack(self._recent.pop(path)).double().sum()
 
     def _figures(self, by_path: dict[str, Tensor]) -> dict[str, Any]:
         per_step = {self._keys[path]: synops for path, synops in by_path.items()}
@@ -229,86 +222,5 @@ class SynopsHooks:
 
 
 def _with_total(unit: str, synops: dict[Key, Tensor]) -> dict[str, Any]:
-    total = torch.stack([*synops.values()]).sum() if synops else torch.zeros(())
+    total = total_of([*synops.values()])
     return {f"synops_per_{unit}": synops, f"total_synops_per_{unit}": total}
-
-
-def firing_rate_hook(module: nn.Module, args: Any, out: Tensor) -> None:
-    """Store the mean spikes per neuron and timestep in ``hook_data["firing_rate"]``, ().
-
-    >>> import torch
-    >>> from toolchain.nn import IAF
-    >>> from toolchain.synops import firing_rate_hook
-    >>> layer = IAF()
-    >>> _ = layer.register_forward_hook(firing_rate_hook)
-    >>> _ = layer(torch.full((1, 4, 3), 0.5))
-    >>> layer.hook_data["firing_rate"].item()
-    0.5
-
-    Source: sinabs' hooks as observed.
-    """
-    hook_data(module)["firing_rate"] = out.mean()
-
-
-def firing_rate_per_neuron_hook(module: nn.Module, args: Any, out: Tensor) -> None:
-    """Store the spikes per timestep in ``hook_data["firing_rate_per_neuron"]``, (*features).
-
-    The mean over batch and time: the first axis of a ``...Squeeze`` layer's (batch * time,
-    *features), the first two of any other layer's (batch, time, *features).
-
-    >>> import torch
-    >>> from toolchain.nn import IAF
-    >>> from toolchain.synops import firing_rate_per_neuron_hook
-    >>> layer = IAF()
-    >>> _ = layer.register_forward_hook(firing_rate_per_neuron_hook)
-    >>> _ = layer(torch.tensor([1.0, 0.5, 0.0]).expand(1, 4, 3))
-    >>> layer.hook_data["firing_rate_per_neuron"].tolist()
-    [1.0, 0.5, 0.0]
-
-    Raises:
-        ValueError: an output without these axes.
-
-    Source: sinabs' hooks as observed.
-    """
-    leading = (0,) if is_squeezed(module) else (0, 1)
-    if out.dim() < len(leading):
-        raise ValueError(
-            f"{type(module).__name__} output must be (batch, time, ...), got shape "
-            f"{tuple(out.shape)}"
-        )
-    hook_data(module)["firing_rate_per_neuron"] = out.mean(leading)
-
-
-def input_diff_hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-    """Store ``|W| x - |W x + b|`` in ``hook_data["diff_output"]``, of the output's shape.
-
-    The part of the input that cancels in the sum: 0 if all contributions have the same sign. The
-    smaller it is, the less the order of spikes within a timestep matters. The bias is in the second
-    term only.
-
-    >>> import torch
-    >>> from toolchain.synops import input_diff_hook
-    >>> dense = torch.nn.Linear(2, 1, bias=False)
-    >>> dense.weight.data = torch.tensor([[1.0, -0.75]])
-    >>> _ = dense.register_forward_hook(input_diff_hook)
-    >>> _ = dense(torch.ones(1, 2))  # 1.75 - 0.25
-    >>> dense.hook_data["diff_output"].item()
-    1.5
-
-    Raises:
-        ValueError: a layer that is neither dense nor a convolution.
-
-    Source: sinabs' hooks as observed.
-    """
-    check_input(module, args[0], type(module).__name__)
-    hook_data(module)["diff_output"] = _all_positive(module, args[0], out) - out.abs()
-
-
-def _all_positive(module: nn.Module, data: Tensor, out: Tensor) -> Tensor:
-    """Return the output of a layer with the absolute values of its weights and no bias."""
-    if isinstance(module, nn.Linear):
-        return F.linear(data, module.weight.abs())
-    if isinstance(module, CONVOLUTIONS) and not isinstance(module, TRANSPOSED):
-        positive: Tensor = module._conv_forward(data, module.weight.abs(), None)
-        return positive
-    raise ValueError(f"input_diff_hook supports nn.Linear and nn.Conv, got {type(module).__name__}")

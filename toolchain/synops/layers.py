@@ -72,26 +72,24 @@ def survey(model: nn.Module, ignore: Collection[str | type[nn.Module]] = ()) -> 
     """Classify the layers of ``model``.
 
     Args:
-        model: any tree of modules.
+        model: any tree of modules, or a single layer, whose path is empty.
         ignore: paths and types of modules to ignore, with all below them.
 
     Raises:
         ValueError: modules with parameters of unknown type (the message lists their paths); a path
-            in ``ignore`` that does not exist; a model that is itself a layer with weights.
+            in ``ignore`` that does not exist.
     """
-    paths = {path: module for path, module in model.named_modules() if path}
-    if _is_weighted(model) or _is_recurrent(model):
-        raise ValueError(f"{type(model).__name__} is a single layer; wrap it in an nn.Sequential")
+    paths = dict(model.named_modules())
     ignored = {path for path, module in paths.items() if _ignored(path, module, ignore)}
     missing = {name for name in ignore if isinstance(name, str)} - paths.keys()
     if missing:
         raise ValueError(f"ignore contains {sorted(missing)}, which the model does not have")
     counted = {path: m for path, m in paths.items() if not _within(path, ignored)}
-    _refuse_unknown({"": model, **counted})
+    _refuse_unknown(counted)
     weighted = {path: module for path, module in counted.items() if _is_weighted(module)}
     recurrent = {path: module for path, module in counted.items() if _is_recurrent(module)}
     feedback = {
-        module: [inner for inner in weighted if _within(inner, {f"{path}.rec_connect"})]
+        module: [inner for inner in weighted if _within(inner, {f"{path}.rec_connect".lstrip(".")})]
         for path, module in counted.items()
         if isinstance(getattr(module, "rec_connect", None), nn.Module)
     }
@@ -164,7 +162,7 @@ def _ignored(path: str, module: nn.Module, ignore: Collection[str | type[nn.Modu
 
 
 def _within(path: str, roots: Collection[str]) -> bool:
-    return any(path == root or path.startswith(f"{root}.") for root in roots)
+    return any(root in ("", path) or path.startswith(f"{root}.") for root in roots)
 
 
 def _refuse_unknown(counted: dict[str, nn.Module]) -> None:

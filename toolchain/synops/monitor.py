@@ -13,7 +13,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from toolchain.synops.counts import Cost, as_rows, check_input, conv_map, dense_map, nonzero
+from toolchain.synops.counts import (
+    Cost,
+    as_rows,
+    check_input,
+    conv_map,
+    dense_map,
+    exact,
+    exact_sum,
+    nonzero,
+)
 from toolchain.synops.layers import CONVOLUTIONS, ModelLayers, emits_spikes, is_squeezed
 from toolchain.synops.pool_factors import ONE, PoolFactors, tensors
 
@@ -92,6 +101,8 @@ class Monitor:
 
     def _tracing_hooks(self) -> Iterable[Any]:
         for module in self._layers.opaque:
+            if module is self._model:
+                continue  # its hooks already run: _start_pass does its part
             yield module.register_forward_pre_hook(
                 self._start_layer, prepend=True, with_kwargs=True
             )
@@ -112,6 +123,8 @@ class Monitor:
             self._tracing_handles = list(self._tracing_hooks())
             self._tracing = PoolFactors(model)
             self._tracing.mark((args, kwargs))
+            if model in self._layers.opaque:
+                self._start_layer(model, args, kwargs)
             self._tracing.__enter__()  # type: ignore[no-untyped-call]
 
     def _end_pass(self, model: nn.Module, args: Any, out: Any) -> None:
@@ -150,10 +163,12 @@ class Monitor:
             fan_out = self._conv_map(path, module, data, out, rows)
         else:
             steps = data.shape[1] if data.dim() == 3 else 0
-            fan_out = dense_map(module, rows, self._skip_zero_weights)
-        counted = 0 if path in self._feedback_paths else rows.shape[0]
+            fan_out = dense_map(module, self._skip_zero_weights)
         factor = self._factors.pop(path, 1.0)
-        self._sink.cost(path, Cost(rows.sum(0), fan_out, counted, factor, steps))
+        cost = Cost.of(rows, fan_out, factor, steps)
+        if path in self._feedback_paths:
+            cost.rows = 0
+        self._sink.cost(path, cost)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _conv_map(
@@ -166,7 +181,8 @@ class Monitor:
         space = len(module.kernel_size)  # type: ignore[arg-type]
         sizes, outputs = data.shape[-space:], out.shape[-space:]
         with torch.inference_mode(False):  # training may use the same map later
-            fan_out = conv_map(module, sizes, outputs, self._skip_zero_weights).to(rows)
+            fan_out = conv_map(module, sizes, outputs, self._skip_zero_weights)
+            fan_out = fan_out.to(rows.device, exact(rows.device))
         self._maps[path] = (key, fan_out)
         return fan_out
 
@@ -179,13 +195,13 @@ class Monitor:
         before = self._before.pop(path, None)
         if not self._open:
             return
-        feedback = spikes[:, :-1].sum((0, 1))
+        feedback = exact_sum(spikes[:, :-1].flatten(0, 1))
         if before is not None and before.shape == spikes[:, 0].shape:
-            feedback = feedback + before.sum(0)
+            feedback = feedback + exact_sum(before)
         weight: Tensor = module.w_rec  # type: ignore[assignment]
-        fan_out = nonzero(weight, spikes) if self._skip_zero_weights else weight.shape[1]
+        fan_out = nonzero(weight) if self._skip_zero_weights else weight.shape[1]
         batch, steps = spikes.shape[:2]
-        self._sink.cost(path, Cost(feedback, fan_out, batch * steps, steps=steps))
+        self._sink.cost(path, Cost(feedback, fan_out, batch * steps, spikes.dtype, steps=steps))
 
     # ---- inside a layer with rec_connect ----
 

@@ -173,31 +173,45 @@ def test_idle_spans_the_readings_of_each_rail():
     assert list(found.idle) == ["io", "ram", "logic", "pixel_digital", "pixel_analog"]
 
 
-def test_a_price_that_is_assumed_stays_a_range():
+def test_synops_have_a_price_with_a_range():
     found = cost()
-    assert found.dynamic_power.nominal is None
-    assert found.power.nominal is None
-    assert found.basis == "assumed"
     per_second = found.synops_per_second
     assert span(found.dynamic_power) == pytest.approx(
-        (10e-6 * per_second, None, 930e-6 * per_second)
+        [energy * 1e-6 * per_second for energy in (113, 255, 430)]
     )
+    assert found.power.nominal == found.idle_power.nominal + found.dynamic_power.nominal
+    assert found.basis == "derived"
+    assert str(found.energies["synop"]) == "255 pJ/synop (113 to 430, derived)"
+    assert " energy, synop               255 pJ/synop (113 to 430, derived)" in str(found)
 
 
 def test_synops_are_paid_by_two_rails_in_their_shares():
     found = cost()
+    ram, logic = found.dynamic.values()
     assert list(found.dynamic) == ["ram", "logic"]
-    assert found.dynamic["ram"].high == pytest.approx(0.36 * found.dynamic_power.high)
-    assert found.dynamic["logic"].low == pytest.approx(0.64 * found.dynamic_power.low)
+    low, nominal, high = span(found.dynamic_power)
+    assert span(ram) == pytest.approx((0.278 * low, 0.278 * nominal, 0.3641 * high))
+    assert span(logic) == pytest.approx((0.6359 * low, 0.722 * nominal, 0.722 * high))
     assert found.power_by_rail["io"] == found.idle["io"]
-    assert found.power_by_rail["ram"].low == pytest.approx(
-        found.idle["ram"].low + found.dynamic["ram"].low
-    )
+    assert found.power_by_rail["ram"].low == pytest.approx(found.idle["ram"].low + ram.low)
+
+
+def test_the_energy_of_a_synop_is_that_of_the_reading_it_was_derived_from():
+    idle = {"ram": 72.13, "logic": 280.57}
+    active = {"ram": 291.54, "logic": 851.55}
+    added = {rail: active[rail] - idle[rail] for rail in idle}
+    energy = SPECK.power.actions["synop"].energy
+    ours, board = (1e6 * sum(added.values()) / counted for counted in (3.1e6, 3.1e6 * 4 / 3))
+    boards = SPECK.power.rails["ram"].idle.high / SPECK.power.rails["ram"].idle.low
+    ends = (board / boards, ours, ours * boards)
+    assert energy.range("pJ/synop") == pytest.approx(ends, abs=0.5)
+    share = SPECK.power.actions["synop"].parts["ram"]
+    assert share[:2] == pytest.approx([added["ram"] / sum(added.values())] * 2, abs=5e-4)
 
 
 def test_silence_adds_nothing():
     found = cost(rates=dict.fromkeys(RATES, 0.0))
-    assert span(found.dynamic_power) == (0, None, 0)
+    assert span(found.dynamic_power) == (0, 0, 0)
     assert found.power.low == found.idle_power.low
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.arrays import Array, Frozen
+from toolchain.arrays import Array, Frozen, read_only
 from toolchain.chips.speck import faults
 from toolchain.report import Brief, visible
 
@@ -257,9 +257,7 @@ def _normalise(core: SpeckCore) -> None:
     """Store read-only copies of the arrays in their declared type, and plain Python numbers."""
     for part, dtype in RANGES.items():
         if (value := getattr(core, part)) is not None:
-            array = np.array(value, dtype=dtype, order="C", copy=True)
-            array.flags.writeable = False
-            object.__setattr__(core, part, array)
+            object.__setattr__(core, part, read_only(value, dtype))
     for part, length in (("stride", 2), ("padding", 2), ("input_shape", 3)):
         object.__setattr__(core, part, faults.as_ints(getattr(core, part), length))
     for part in ("threshold_high", "threshold_low"):

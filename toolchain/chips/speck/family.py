@@ -46,6 +46,7 @@ FUNCTIONS = Functions(
     unpack=store.from_arrays,
     order_spread=order_spread,
     counts=graphs.counts,
+    options=resources.options,
 )
 
 

@@ -2,9 +2,9 @@ r"""Power, latency and pace of a Speck program.
 
 .. math:: P_{rail} = P_{idle} + s_{rail} E_{synop} \cdot synops/s
 
-The energy of a synaptic operation is not published for these chips. The chip file has an assumed
-range with its derivation, so the estimate is a range until a calibration narrows it. The energy
-includes the update of the neuron. Leak ticks and events are counted and have no energy.
+The vendor publishes no energy of a synaptic operation. That of the chip file is derived from one
+reading of one board; its range is wide until a calibration narrows it. The energy includes the
+update of the neuron. Leak ticks and events are counted and have no energy.
 
 Source: the chip's file for each constant.
 """
@@ -56,7 +56,7 @@ def estimate(
             counts of another program.
     """
     if clock_hz is not None:
-        raise ValueError(f"{chip.name} is asynchronous and has no main clock; omit clock_hz")
+        chip.check_clock(clock_hz)  # the cores have none
     pixels = program.sensor is not None and program.sensor.pixel_array
     if pixels and modes.get("dvs") == "off":
         raise ValueError("the program uses the events of the chip's own pixels: dvs must be on")

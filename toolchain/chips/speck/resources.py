@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from toolchain.chips.contract import Options, Resource
 from toolchain.chips.speck.lower import place as placing
-from toolchain.chips.speck.options import speck_options
+from toolchain.chips.speck.options import SpeckOptions, speck_options
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.cores import event_order
 from toolchain.chips.speck.rules.pins import advised_pins
@@ -12,7 +14,7 @@ from toolchain.chips.speck.rules.program import with_hints
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 
-__all__ = ["place", "placement", "resources"]
+__all__ = ["options", "place", "placement", "resources"]
 
 
 def place(
@@ -33,6 +35,14 @@ def place(
     too_many = len(program.cores) if len(program.cores) > len(chip.cores) else None
     findings = tuple(f for f in placement.findings if f.where not in large and f.need != too_many)
     return program, with_hints(findings, program, chip)
+
+
+def options(program: SpeckProgram) -> SpeckOptions:
+    """Return options that give this placement and this readout."""
+    cores = {core.name: core.core for core in program.cores if core.core is not None}
+    return SpeckOptions(
+        placement=cores, readout=None if program.readout is None else asdict(program.readout)
+    )
 
 
 def placement(program: SpeckProgram) -> dict[str, str]:

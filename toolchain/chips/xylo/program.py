@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.arrays import Frozen
+from toolchain.arrays import Frozen, read_only
 from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.faults import (
     CAPS,
@@ -136,10 +136,7 @@ class XyloProgram(Frozen, Brief):
         if faults:
             raise refusal(self.chip, faults)
         for name, register in REGISTERS.items():
-            # asarray of the same type would share the caller's memory
-            array = np.array(arrays[name], dtype=register.dtype, order="C")
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, read_only(arrays[name], register.dtype))
         for name in (*SHIFTS, *CAPS):
             object.__setattr__(self, name, int(getattr(self, name)))
         object.__setattr__(self, "aliases", aliases)

@@ -22,7 +22,7 @@ from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError
 from toolchain.frontends.frameworks.rockpool import LAYERS, REFUSED
 from toolchain.ir import Node
 
-__all__ = ["RockpoolValue", "SavedLayer", "fragment_of", "outputs_of"]
+__all__ = ["LEAKS", "RockpoolValue", "SavedLayer", "fragment_of", "outputs_of"]
 
 RockpoolValue: TypeAlias = Array | bool | str | None
 
@@ -39,11 +39,12 @@ class SavedLayer:
 _STEPPED = {"noise_std", "dt"}
 _SPIKING = {*_STEPPED, "threshold", "bias", "max_spikes_per_dt", "learning_window"}
 _SPIKING |= {"spike_generation_fn"}
-_LEAKS = {
+LEAKS = {
     "taus": ("tau_mem", "tau_syn"),
     "decays": ("alpha", "beta"),
     "bitshifts": ("dash_mem", "dash_syn"),
 }
+"""Fields of the decays of membrane and synaptic current, by leak_mode."""
 _REQUIRED: Mapping[str, set[str]] = {
     "LinearTorch": {"weight"},
     "LIFTorch": {*_SPIKING, "w_rec", "_has_rec", "leak_mode"},
@@ -51,6 +52,7 @@ _REQUIRED: Mapping[str, set[str]] = {
     "LIFNeuronTorch": {*_SPIKING, "tau_mem", "n_neurons"},
     "ExpSynTorch": {*_STEPPED, "tau"},
     "TimeStepDropout": {"training", "p"},
+    "UnitDropout": {"training", "p"},
 }
 """Fields of each class; in addition the bias of LinearTorch, and the leaks of leak_mode."""
 _PLAIN = {"noise_std", "dt", "max_spikes_per_dt", "learning_window", "n_neurons", "p"}
@@ -65,7 +67,8 @@ _AXES = {
 _UNKNOWN = "this layer type cannot be read from a file"
 _NOT_STORED = {
     "LIFBitshiftTorch": "its decays are not stored in the file; save it as a "
-    "LIFTorch with leak_mode='bitshifts', or pass factory= and sample="
+    "LIFTorch with leak_mode='bitshifts', or pass factory= and sample=",
+    "RateJax": REFUSED["RateTorch"],
 }
 
 
@@ -78,9 +81,9 @@ def _mismatch(kind: str, values: Mapping[str, RockpoolValue]) -> str | None:
     required, more = _REQUIRED[kind], {"bias"} if kind == "LinearTorch" else set()
     if "leak_mode" in required:
         mode = values.get("leak_mode")
-        if not isinstance(mode, str) or mode not in _LEAKS:
-            return f"leak_mode is {mode!r:.80}; supported are {', '.join(_LEAKS)}"
-        required = required | set(_LEAKS[mode])
+        if not isinstance(mode, str) or mode not in LEAKS:
+            return f"leak_mode is {mode!r:.80}; supported are {', '.join(LEAKS)}"
+        required = required | set(LEAKS[mode])
     for what, names in (
         ("is missing", required - values.keys()),
         ("has unknown fields", values.keys() - required - more),
@@ -99,6 +102,11 @@ def fragment_of(layer: SavedLayer, features: Shape) -> tuple[Fragment, Shape]:
     known = LAYERS.get(layer.kind)
     if known is None or layer.kind not in _REQUIRED:
         raise UnsupportedError({**REFUSED, **_NOT_STORED}.get(layer.kind, _UNKNOWN))
+    if layer.kind == "LIFNeuronTorch" and "threshold" not in layer.values:
+        raise UnsupportedError(
+            "rockpool before 2.8 saved it, without its threshold, and computed another neuron; "
+            "train it again with a later release, or use LIFTorch"
+        )
     mismatch = _mismatch(layer.kind, layer.values)
     if mismatch is not None:
         raise UnsupportedError(f"{mismatch}, unlike a {layer.kind} of rockpool 3.1.0")
@@ -163,7 +171,7 @@ def _attribute(name: str, value: RockpoolValue) -> Tensor | float | bool | str |
 def _decays(layer: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return the decay factors of membrane and current, computed in rockpool's way."""
     mode = layer["leak_mode"]
-    mem, syn = (layer[name] for name in _LEAKS[mode])
+    mem, syn = (layer[name] for name in LEAKS[mode])
     if mode == "taus":
         mem, syn = torch.exp(-layer["dt"] / mem), torch.exp(-layer["dt"] / syn)
     elif mode == "bitshifts":

@@ -8,7 +8,7 @@ needs the network itself, from a factory.
 A layer's numbers pass through the same adapter as those of the layer in memory (``rockpool``). The
 result is checked against rockpool's equations (``rockpool_check``).
 
-Source: files of rockpool 3.1.0 as observed.
+Source: files of rockpool 2.5 to 3.1 as observed; ``rockpool_releases`` completes older ones.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from toolchain.frontends.files.rockpool_fields import (
     fragment_of,
     outputs_of,
 )
+from toolchain.frontends.files.rockpool_releases import completed
 from toolchain.frontends.frameworks.adapter import Fragment
 from toolchain.ir import Edge, Graph, Input, Node, Output, membrane_of
 
@@ -97,6 +98,8 @@ def _value(path: str, text: Any) -> RockpoolValue:
         raise ValueError(
             f"{path[:200]} is {type(text).__name__}, expected a string as rockpool writes it"
         )
+    if text == "Infinity" and path.endswith(".max_spikes_per_dt"):
+        return np.asarray(np.inf)
     try:
         if NUMBERS.fullmatch(text):
             return number_array(text)
@@ -111,19 +114,54 @@ def _value(path: str, text: Any) -> RockpoolValue:
 # ---- order of the layers ----
 
 _NUMBERED = re.compile(r"(\d{1,4})_(\w+)", re.ASCII)
+_NEVER = 2**15 - 1
 _SYNNET = {"linear": "LinearTorch", "neurons": "LIFTorch", "dropout": "TimeStepDropout"}
 
 
-def _chain(tree: Tree) -> list[SavedLayer]:
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The layers in order of computation, and what is known of the network around them.
+
+    Attributes:
+        layers: the layers.
+        never: threshold of the outputs of a SynNet whose output is the membrane; None if the
+            network is no SynNet.
+        notes: for the provenance.
+    """
+
+    layers: list[SavedLayer]
+    never: float | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def _chain(tree: Tree) -> _Chain:
     """Return the layers in order of computation."""
     if isinstance(tree, LayerFields):
         raise ModelFileError(
             "contains one layer without its class; save a Sequential(...) of the layers"
         )
     inside = tree.get("seq")
-    if len(tree) == 1 and inside is not None and not isinstance(inside, LayerFields):
-        return list(_synnet(inside))
-    return list(_sequential(tree, ""))
+    if len(tree) > 1 or inside is None or isinstance(inside, LayerFields):
+        return _Chain(list(_sequential(tree, "")))
+    if not _numbered_synnet(inside):
+        return _Chain(list(_synnet(inside)), never=_NEVER)
+    notes = {"synnet": "numbered layers, as rockpool 2.6 to 2.8 names them"}
+    return _Chain(list(_sequential(inside, "seq")), never=100, notes=notes)
+
+
+def _numbered_synnet(group: Mapping[str, Tree]) -> bool:
+    """Return whether the layers are those of a SynNet of rockpool 2.6 to 2.8.
+
+    ``0_LinearTorch, 1_LIFTorch, 2_TimeStepDropout``, for each hidden layer, and the readout
+    without dropout. A network of the user's own that calls its layers ``seq`` may use them in
+    another way, and is hardly of this form.
+    """
+    matches = map(_NUMBERED.fullmatch, group)
+    found = {int(match[1]): match[2] for match in matches if match is not None}
+    kinds = [found.get(number, "") for number in range(len(group))]
+    hidden, last = divmod(len(kinds), 3)
+    triples = ["LinearTorch", "LIFTorch", "TimeStepDropout"] * hidden
+    return hidden > 0 and last == 2 and kinds == [*triples, "LinearTorch", "LIFTorch"]
 
 
 def _synnet(group: Mapping[str, Tree]) -> Iterator[SavedLayer]:
@@ -162,7 +200,7 @@ def _sequential(group: Mapping[str, Tree], path: str) -> Iterator[SavedLayer]:
         assert match is not None
         if isinstance(layer, LayerFields):
             yield SavedLayer(where, match[2], layer.values)
-        elif match[2] == "TorchSequential":
+        elif match[2] in ("TorchSequential", "JaxSequential"):
             yield from _sequential(layer, where)
         else:
             raise ModelFileError(
@@ -215,7 +253,8 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
         ModelFileError: the file is ambiguous or has unsupported layers (the message lists all), or
             the Graph differs from the file's equations (names the first difference).
     """
-    layers = _chain(tree)
+    chain = _chain(tree)
+    layers, notes = completed(chain.layers)
     features = _inputs(layers[0])
     builder = _GraphBuilder(nodes={"input": Input(shape=features)}, last="input")
     input_shape = features
@@ -225,11 +264,12 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
             break
         features = shape
     _refuse(builder.problems)
-    membranes = _outputs_membrane(layers[-1])
+    membranes = _outputs_membrane(chain, layers[-1])
     if membranes:
+        notes |= _below(chain)
         last = builder.nodes[layers[-1].name]
         builder.nodes[layers[-1].name] = membrane_of(last)
-    if features == input_shape and not layers[0].name.startswith("seq."):
+    if features == input_shape and chain.never is None:
         raise ModelFileError(
             f"a Sequential and a Residual of the same layers are saved alike, and {features[0]} "
             f"inputs with as many outputs fit both; {_FACTORY}"
@@ -239,6 +279,8 @@ def to_graph(tree: Tree, where: str, dt: float | None = None) -> Graph:
         "framework": "rockpool",
         "file": where,
         "topology": "in the order of the layers' names",
+        **chain.notes,
+        **notes,
     }
     try:
         graph = Graph(builder.nodes, builder.edges, dt=_dt(builder.dts, dt), provenance=provenance)
@@ -259,14 +301,17 @@ def _inputs(first: SavedLayer) -> Shape:
     )
 
 
-_NEVER = 2**15 - 1
-
-
-def _outputs_membrane(last: SavedLayer) -> bool:
+def _outputs_membrane(chain: _Chain, last: SavedLayer) -> bool:
     """Return whether a SynNet has output='vmem', which its threshold reveals."""
     threshold = last.values.get("threshold")
-    never = isinstance(threshold, np.ndarray) and bool((threshold == _NEVER).all())
-    return last.name == "seq.out_neurons" and never
+    return isinstance(threshold, np.ndarray) and bool((threshold == chain.never).all())
+
+
+def _below(chain: _Chain) -> dict[str, str]:
+    """Return a note on a threshold that a membrane may reach; 2**15 - 1 stands for never."""
+    if chain.never == _NEVER:
+        return {}
+    return {"membranes": f"equal below {chain.never:g}, where outputs of these releases spike"}
 
 
 def _refuse(problems: list[str]) -> None:
