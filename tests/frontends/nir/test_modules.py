@@ -24,7 +24,7 @@ def conv():
     image = torch.nn.Conv2d(2, 4, 3, stride=2, padding=1), nn.IAFSqueeze(BATCH, min_v_mem=-1.0)
     pool = nn.SumPool2d(2), torch.nn.Dropout(), torch.nn.Flatten()
     leaky = {"norm_input": False, "spike_threshold": torch.linspace(0.5, 1, 5)}
-    last = nn.LIFSqueeze(torch.linspace(5, 50, 5), BATCH, **leaky)
+    last = nn.LIFSqueeze(BATCH, tau_mem=torch.linspace(5, 50, 5), **leaky)
     return torch.nn.Sequential(*image, *pool, torch.nn.Linear(16, 5, bias=False), last), (2, 8, 8)
 
 
@@ -33,7 +33,7 @@ def settings():
     lif = nn.LIFSqueeze(tau_mem=11.3, tau_syn=7.3, num_timesteps=STEPS, **rest)
     subtract = {"reset_fn": nn.MembraneSubtract(0.75), "spike_fn": nn.SingleSpike}
     iaf = nn.IAFSqueeze(BATCH, **subtract)
-    out = nn.ExpLeakSqueeze(9.7, BATCH, norm_input=True)
+    out = nn.ExpLeakSqueeze(BATCH, tau_mem=9.7, norm_input=True)
     dense = (torch.nn.Linear(n, m) for n, m in ((4, 6), (6, 6), (6, 3)))
     return torch.nn.Sequential(
         *(x for pair in zip(dense, (lif, iaf, out), strict=True) for x in pair)
@@ -54,7 +54,9 @@ class Branches(torch.nn.Module):
 
 
 def recurrent():
-    loop = nn.LIFRecurrent(12.3, rec_connect=torch.nn.Linear(5, 5, bias=False), norm_input=False)
+    loop = nn.LIFRecurrent(
+        tau_mem=12.3, rec_connect=torch.nn.Linear(5, 5, bias=False), norm_input=False
+    )
     body = nn.UnflattenTime(BATCH), loop, nn.FlattenTime()
     return torch.nn.Sequential(torch.nn.Linear(4, 5), *body), (4,)
 

@@ -129,6 +129,38 @@ def test_the_shape_of_an_input_is_that_of_a_convolution_or_flatten():
         assert whole.nodes["input"].fields["shape"].tolist() == shape
 
 
+def test_a_flatten_that_counts_the_batch_axis_flattens_all_before_a_weight():
+    flat = node("Flatten", start_dim=1, end_dim=-1)
+    fc = node("Linear", weight=np.arange(36.0).reshape(2, 18))
+    found = to_graph(chain((2, 3, 3), (2,), flat=flat, fc=fc))
+    assert found.shape("flat") == (18,)
+    assert found.provenance["repairs"] == (
+        "'flat' flattens all axes, since its start_dim of 1 counts batch"
+    )
+    with pytest.raises(ModelFileError, match="flattens axes 1 to -1"):
+        to_graph(chain((2, 3, 3), (18,), flat=flat))
+
+
+def test_a_name_that_is_lost_is_found_again_in_random_graphs():
+    rng = np.random.default_rng(4)
+    repairs = 0
+    for _ in range(200):
+        size = int(rng.integers(2, 7))
+        names = [f"n{number}" for number in range(size)]
+        members = {**ends(), **dict.fromkeys(names, FC)}
+        edges = {*pairwise(["input", *names, "output"])}
+        edges |= {tuple(sorted(rng.choice(names, 2, replace=False).tolist())) for _ in range(2)}
+        whole = NirGraph(nodes=members, edges=tuple(sorted(edges)))
+        lost = str(rng.choice([*names, "input", "output"]))
+        broken = replace(whole, nodes={k if k != lost else "new": v for k, v in members.items()})
+        again, notes = repaired(broken)
+        assert notes == (f"{lost!r} in the edges is the node 'new', which has no others",)
+        assert {tuple(lost if n == "new" else n for n in e) for e in again.edges} == edges
+        repairs += 1
+        assert repaired(whole) == (whole, ())
+    assert repairs == 200
+
+
 def test_values_in_another_form_are_read_as_what_they_must_mean(tmp_path):
     fc = node("Affine", weight=np.eye(3), bias=0.5)
     flat = node("Flatten", input_type=[3.0], start_dim=0, end_dim=-1.0)

@@ -96,10 +96,14 @@ def test_what_spyx_does_not_write_is_refused(layer, message):
 
 
 def test_a_single_coincidence_is_not_a_pattern_and_spyx_is_among_the_readings():
-    with pytest.raises(ModelFileError) as asked:
-        to_graph(chain(n=lif(tau=0.01, r=0.9)))
-    assert "it matches no exporter's pattern" in str(asked.value)
-    assert "dialect='spyx' (spyx export): not supported: r is not 1 - dt / tau" in str(asked.value)
+    for layer, line in (
+        (lif(tau=0.01, r=0.9), "decay 0.9 per step, gain 1: 400 spikes"),  # dt of 0.001, once
+        (lif(tau=0.02, r=1.0), "not supported: r is not 1 - dt / tau at dt = 1, as spyx exports"),
+    ):
+        with pytest.raises(ModelFileError, match="it matches no exporter's pattern") as asked:
+            to_graph(chain(n=layer))
+        assert f"dialect='spyx' (spyx export): {line}" in str(asked.value)
+    assert to_graph(chain(n=lif(tau=0.01, r=0.9)), dialect="spyx").dt == 1e-3
     both = node("IF", r=np.ones(3), v_threshold=np.ones(3), v_reset=np.zeros(3))
     with pytest.raises(ModelFileError, match="it matches sinabs and spyx"):
         to_graph(chain(n=both))

@@ -16,6 +16,7 @@ from toolchain.arrays import Array
 from toolchain.frontends.nir.dialects import DIALECTS, Dialect
 from toolchain.frontends.nir.neurons import NEURONS, Reading, fields_of, neuron
 from toolchain.frontends.nir.nodes import NirNode
+from toolchain.frontends.nir.patterns import Constants, implied_unit
 from toolchain.ir import Graph, Input, Membrane, Neuron, Output
 from toolchain.report import plural
 from toolchain.runs.interpret import interpret
@@ -112,7 +113,8 @@ def _outcome(nodes: Nodes, row: Dialect, dt: float | None, reset: str) -> str:
     prefix = f"in dialect {row.name!r}: "
     single = replace(node, fields={key: _first_value(value) for key, value in node.fields.items()})
     try:
-        cell = neuron(single, (1,), Reading(dialect=row, dt=dt, reset=reset))
+        unit = implied_unit(row.name, Constants(nodes, dt))
+        cell = neuron(single, (1,), Reading(dialect=row, dt=dt, reset=reset, unit=unit))
     except ValueError as fault:
         return f"not supported: {str(fault).removeprefix(prefix)}"
     assert isinstance(cell, Membrane)

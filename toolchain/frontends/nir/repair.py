@@ -5,6 +5,7 @@
 - An edge is listed several times; it counts once, as in the frameworks' importers.
 - The Input or the Output is missing or has no edges, and one node alone has no input or no output.
 - The Input has no shape, and the nodes after it give one.
+- A Flatten without ``input_type`` counts the batch axis, as torch does, and a weight follows.
 
 With several possible repairs the graph is refused, with all of them named; other faults are left
 to ``flat``. Weights are never changed.
@@ -31,6 +32,8 @@ MOST_MISSING, MOST_LOOSE = 3, 6
 """Number of names without a node, and of nodes without edges, up to which repairs are sought."""
 MOST_NAMED = 5
 """Number of possible repairs that an error names."""
+NEEDS = {"Input": (False, True), "Output": (True, False)}
+"""Whether edges end and start at a node; both in all other types."""
 SIDES = {"Input": ("input", "before"), "Output": ("output", "after")}
 
 
@@ -111,6 +114,7 @@ class _Part:
         if not self.faults and self.edges_lead_to_nodes():
             for kind in ENDS:
                 self.connect_end(kind)
+        self.flatten_from_first_axis()
 
     def of(self, kind: str) -> list[str]:
         """Return the names of the nodes of a type."""
@@ -151,15 +155,12 @@ class _Part:
         """Yield everything that the missing names can mean together."""
         options = [_Meant(_type(self.nodes[name]), name) for name in loose]
         options += [_Meant(kind, None) for kind in ENDS if not self.of(kind)]
+        fed, feeding = {post for _, post in self.edges}, {pre for pre, _ in self.edges}
+        has = {name: (name in fed, name in feeding) for name in missing}
         for chosen in permutations(options, len(missing)):
             way = dict(zip(missing, chosen, strict=True))
-            if all(self.can_mean(name, meant.kind) for name, meant in way.items()):
+            if all(has[name] == NEEDS.get(meant.kind, (True, True)) for name, meant in way.items()):
                 yield way
-
-    def can_mean(self, name: str, kind: str) -> bool:
-        """Return True if the edges at ``name`` suit a node of that type."""
-        has = any(post == name for _, post in self.edges), any(pre == name for pre, _ in self.edges)
-        return has == {"Input": (False, True), "Output": (True, False)}.get(kind, (True, True))
 
     def settle(self, name: str, meant: _Meant) -> None:
         if meant.name is None:
@@ -205,6 +206,21 @@ class _Part:
         return name
 
     # ---- shape ----
+
+    def flatten_from_first_axis(self) -> None:
+        """Let each Flatten before a weight flatten all axes, where it leaves out the batch axis."""
+        for name in self.of("Flatten"):
+            node = self.nodes[name]
+            after = [self.nodes.get(post) for pre, post in self.edges if pre == name]
+            weights = [isinstance(n, NirNode) and n.type in ("Affine", "Linear") for n in after]
+            if not isinstance(node, NirNode) or "input_type" in node.fields or not all(weights):
+                continue
+            if after and np.array_equal(np.ravel(node.fields["start_dim"]), [1]):
+                fields = {**node.fields, "start_dim": np.array(0)}
+                self.nodes = {**self.nodes, name: replace(node, fields=fields)}
+                self.notes.append(
+                    f"{name!r} flattens all axes, since its start_dim of 1 counts batch"
+                )
 
     def find_shape(self) -> None:
         """Give the Input the shape that the nodes after it take, if it has none."""

@@ -7,6 +7,9 @@
 - A neuron outputs a spike in the step after its membrane crosses the threshold. This latency is
   left out: it only moves the output in time, apart from biases that act before the input arrives.
 
+The first exporters of snnTorch wrote the same constants for its Leaky neurons, which compute the
+same without the latency.
+
 Source: files and networks of spyx 1.0.0 as observed.
 """
 
