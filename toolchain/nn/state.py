@@ -193,7 +193,7 @@ class StatefulLayer(WithArguments, nn.Module):
         return {**self.__dict__, "recordings": recordings, "firing_rate": rate}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         if "state_names" not in state:  # a pickle of an earlier release
             self.state_names, self._first_shape = self.STATES, (0,)
             for name in self.STATES:
