@@ -132,7 +132,7 @@ def check_unmasked(spikes: Any, what: str) -> None:
 
 
 def _has_masked(array: np.ma.MaskedArray[Any, Any]) -> bool:
-    mask = np.ma.getmaskarray(array)
+    mask: Array = np.ma.getmaskarray(array)
     names = mask.dtype.names
     return bool(mask.any() if names is None else any(mask[name].any() for name in names))
 
