@@ -43,8 +43,10 @@ def test_its_examples_print_what_is_printed_below_them(page, tmp_path, monkeypat
 @each("page", ALL_PAGES)
 def test_the_files_and_commands_it_names_are_there(page):
     text = page.read_text(encoding="utf-8")
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(re.findall(r"`make (\w+)", text)) <= set(targets)
+    targets = re.findall(
+        r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(re.findall(r"`make ([\w-]+)", text)) <= set(targets)
     for name in re.findall(
         r"`((?:toolchain|examples|tests|benchmarks|hardware_specs|validation)/[^`]+)`", text
     ):
