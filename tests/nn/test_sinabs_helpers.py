@@ -20,6 +20,7 @@ from toolchain.nn import (
     IAFRecurrent,
     IAFSqueeze,
     LIFSqueeze,
+    LIFTorch,
     MaxSpike,
     MembraneReset,
     MembraneSubtract,
@@ -200,10 +201,13 @@ def test_a_layer_keeps_the_rate_of_its_spikes(layer, spikes):
         assert layer.firing_rate == 0
 
 
-def test_a_layer_without_spikes_has_no_rate():
+def test_a_rate_is_that_of_spikes_alone():
     layer = ExpLeak(5.0)
     layer(torch.ones(1, 3, 2))
     assert layer.firing_rate is None
+    layer = LIFTorch((2, 2))
+    spikes, _, _ = layer(torch.ones(1, 9, 2))
+    assert layer.firing_rate == spikes.mean() > 0
 
 
 @each("train_alphas", [False, True])
