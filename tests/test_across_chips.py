@@ -280,6 +280,8 @@ def test_a_mode_reaches_the_chips_that_have_it(speck):
         ({"spikes": np.full((2, 9, 4), 0.5)}, "spikes must be whole numbers >= 0"),
         ({"spikes": np.zeros(3, dtype=[("x", int), ("t", int)])}, "not every chip takes event"),
         ({"chips": ["speck2f"], "clock_hz": 1e6}, "none of speck2f has a main clock"),
+        ({"clock_hz": 6.25}, "clock_hz 6.25 Hz is below the 50 kHz of xylo_1 "),
+        ({"clock_hz": "6.25 MHz"}, "clock_hz must be a number of Hz > 0, such as 6.25e6, got '6"),
         ({"chips": ["xylo_a2"], "modes": {"dvs": "off"}}, "none of xylo_a2 has a switch 'dvs'"),
         ({"modes": {"dvs": "dim"}}, "dvs is one of off, on, got 'dim'"),
     ],

@@ -18,6 +18,8 @@ A2, A3, SPECK = map(load_chip, ("xylo_a2", "xylo_a3", "speck2f"))
 MAPPED = {"configuration": "mapped", "microphone": "off"}
 STATIC, SLOPE = "rails.digital.static", "rails.digital.modes.mapped.clock_slope"
 CYCLE = "actions.cycle.energy"
+SYNOP = ("actions.synop.energy", "actions.synop.share.ram", "actions.synop.share.logic")
+SAMPLES = "give single samples of the power monitor rather than their mean"
 
 
 def busy(per_second):
@@ -102,23 +104,86 @@ def test_a_measurement_of_an_estimate_reads_what_was_estimated():
     assert (idle.clock_hz, idle.modes) == (12.5e6, MAPPED)
 
 
-def test_a_synop_of_speck_gets_a_price_from_two_rails():
-    idle = {name: rail.idle.range("µW")[1] for name, rail in SPECK.power.rails.items()}
-    taken = [
+def speck_readings(ram, energy, samples=1, noise=0.0, seed=0, rails=("ram", "logic")):
+    """What a board would show whose ram draws the part ``ram`` of a synop's energy, pJ."""
+    rng = np.random.default_rng(seed)
+    idle, part = {"ram": 72.13, "logic": 280.57}, {"ram": ram, "logic": 1 - ram}
+    return [
         Measurement(
             power_uw={
-                "ram": idle["ram"] + 0.278 * 120 * often,
-                "logic": idle["logic"] + 0.722 * 120 * often,
+                rail: idle[rail] + part[rail] * energy * often + noise * rng.normal()
+                for rail in rails
             },
-            counts={"synop": {"conv": often * 1e6}},
+            counts={"synop": {"conv": often * 1e6}} if often else {},
         )
-        for often in (0.0, 2.0, 9.0)
+        for often in (0.0, 3.1)
+        for _ in range(samples)
     ]
-    found = calibrate(load_chip("speck2f"), taken)
-    energy = by_name(found)["actions.synop.energy"]
-    assert energy.value == pytest.approx(120)
-    assert (energy.unit, energy.before.nominal) == ("pJ/synop", 255)
-    assert found.degrees_of_freedom == 3
+
+
+@given(st.floats(0.05, 0.95), st.floats(1, 1000))
+def test_energy_and_division_come_back_from_readings_of_both_rails(ram, energy):
+    found = calibrate(SPECK, speck_readings(ram, energy, samples=2))
+    fitted = by_name(found)
+    assert [fitted[name].value for name in SYNOP] == pytest.approx([energy, ram, 1 - ram])
+    assert [fitted[name].unit for name in SYNOP] == ["pJ/synop", "fraction", "fraction"]
+    assert fitted[SYNOP[0]].before.nominal == 255
+    assert (found.degrees_of_freedom, found.kept) == (4, ())
+    for each in fitted.values():
+        assert 0 <= each.low <= each.value <= each.high
+
+
+def test_intervals_of_a_division_hold_the_truth_as_often_as_they_say():
+    truth = dict(zip(SYNOP, (250.0, 0.3, 0.7), strict=True))
+    inside = [
+        fitted[name].low <= value <= fitted[name].high
+        for seed in range(80)
+        for fitted in [by_name(calibrate(SPECK, speck_readings(0.3, 250.0, 4, 20.0, seed)))]
+        for name, value in truth.items()
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.05)
+
+
+def test_the_published_readings_of_a_board_fit_and_replace_the_division(tmp_path):
+    means = speck_readings(219.41 / 790.39, 790.39 / 3.1)
+    names = "actions.synop.share.ram, rails.ram.idle, actions.synop.share.logic, rails.logic.idle"
+    refused(
+        f"4 readings cannot determine {names}: an interval needs at least 5; {SAMPLES}",
+        SPECK,
+        means,
+    )
+    found = calibrate(SPECK, speck_readings(219.41 / 790.39, 790.39 / 3.1, 20, 5.0))
+    energy, ram, _ = (by_name(found)[name] for name in SYNOP)
+    assert energy.low < 255 < energy.high
+    assert ram.low < 0.2776 < ram.high
+    chip = load_chip("speck2f", overlay=found.write(tmp_path / "board.yaml"))
+    action = chip.power.actions["synop"]
+    assert action.parts["ram"] == (ram.low, ram.value, ram.high)
+    assert (action.share["ram"].basis, sum(action.payers.values())) == ("measured", 1)
+
+
+def test_a_division_that_the_readings_leave_open_is_kept_or_refused():
+    ram = speck_readings(0.3, 250.0, 3, 2.0, rails=("ram",))
+    found = calibrate(SPECK, ram)
+    assert found.kept == ("actions.synop.share.ram",)
+    assert by_name(found)[SYNOP[0]].value == pytest.approx(0.3 * 250 / 0.278, rel=0.05)
+    names = [*SYNOP, "rails.ram.idle"]
+    refused("no reading depends on actions.synop.share.logic", SPECK, ram, constants=names)
+    refused(
+        "actions.synop.share.ram can only be fitted together with actions.synop.energy, "
+        "actions.synop.share.logic",
+        SPECK,
+        speck_readings(0.3, 250.0, 3, 2.0),
+        constants=SYNOP[1:2],
+    )
+    silent = [Measurement(power_uw={"ram": 70.0 + n, "logic": 280.0 + n}) for n in range(3)]
+    refused(f"no reading depends on {', '.join(SYNOP[1:])}", SPECK, silent, constants=SYNOP)
+    still = [
+        Measurement(power_uw={"ram": 70.0, "logic": 280.0}, counts={"synop": {"a": n * 1e6}})
+        for n in range(4)
+    ]
+    with pytest.raises(ValueError, match=r"(show no energy of synop: |prices are below 0: )"):
+        calibrate(SPECK, still)
 
 
 def test_a_rail_with_its_idle_draw_alone_is_split_by_a_sweep():
@@ -148,11 +213,13 @@ def at(mhz, reading, rail="digital", modes=MAPPED, counts=None):
 
 def test_too_few_readings_are_refused():
     refused(
-        f"2 readings cannot determine {STATIC}, {SLOPE}: an interval needs at least 3",
+        f"2 readings cannot determine {STATIC}, {SLOPE}: an interval needs at least 3; {SAMPLES}",
         A3,
         [at(6.25, 300), at(12.5, 480)],
     )
-    refused("0 readings cannot determine a constant: an interval needs at least 1", A3, [])
+    refused(
+        f"0 readings cannot determine a constant: an interval needs at least 1; {SAMPLES}", A3, []
+    )
 
 
 def test_constants_that_always_change_together_are_refused():
@@ -279,7 +346,20 @@ def test_counts_that_are_none_are_refused(often):
     )
 
 
-@pytest.mark.parametrize("clock_hz", [-1.0, NAN, INF])
+@pytest.mark.parametrize("clock_hz", [-1.0, NAN, INF, "6.25 MHz"])
 def test_clocks_that_are_none_are_refused(clock_hz):
     wrong = Measurement(power_uw={"digital": 1.0}, clock_hz=clock_hz, modes=MAPPED)
-    refused(f"clock_hz must be a number >= 0 Hz, got {clock_hz}", A3, [wrong])
+    refused(
+        "measurement 1: clock_hz must be a number of Hz > 0, such as 6.25e6, got " + repr(clock_hz),
+        A3,
+        [wrong],
+    )
+
+
+def test_a_clock_in_mhz_is_refused_and_a_clock_that_is_off_is_not():
+    with pytest.raises(ValueError, match=r"^measurement 1: clock_hz 6.25 Hz .*mean 6\.25e6\?$"):
+        calibrate(A3, [at(6.25e-6, 300)])
+    with pytest.raises(ValueError, match=r"^measurement 1: clock_hz is missing, xylo_a3 has a "):
+        calibrate(A3, [Measurement(power_uw={"digital": 300.0}, modes=MAPPED)])
+    found = calibrate(A3, [at(mhz, 141 + 28 * mhz) for mhz in (0, 6.25, 12.5)])
+    assert found.fitted[0].value == pytest.approx(141)

@@ -11,6 +11,7 @@ from tests.oracles import nn_saved
 from toolchain import nn
 
 SAVED = nn_saved.recorded()
+BEFORE = nn_saved.FILE.with_name("nn_layers_of_before.pt")
 
 
 def build(case):
@@ -44,6 +45,18 @@ def test_old_state_dicts_are_taken_and_foreign_entries_are_not():
     assert {name: adaptive.arg_dict[name].item() for name in old} == old
     with pytest.raises(RuntimeError, match=r'Unexpected key.*"i_syn"'):
         layer.load_state_dict({**layer.state_dict(), "i_syn": torch.zeros(0)})
+
+
+def test_layers_pickled_by_an_earlier_release_go_on_from_their_states():
+    layers = torch.load(BEFORE, weights_only=False)
+    data = (torch.arange(64.0) * 7 % 13 / 5 - 0.4).reshape(2, 8, 4)
+    wanted = torch.load(BEFORE.with_stem(f"{BEFORE.stem}_out"))
+    for layer, out in zip(layers, wanted, strict=True):
+        data_in = data[:, None] if isinstance(layer, nn.SumPool2d) else data
+        torch.testing.assert_close(layer(data_in), out)
+        assert repr(copy.deepcopy(layer)) == repr(layer)
+    assert {"b", "v_mem"} < set(layers[2].state_dict())
+    assert (layers[0].i_syn, layers[2].b0) == (None, 0.5)
 
 
 LAYERS = {

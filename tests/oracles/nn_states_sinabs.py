@@ -26,7 +26,9 @@ def networks(namespace, convert):
 def main():
     """Exchange every state dictionary; print and count the differences."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--record", action="store_true")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--record", action="store_true", help="write what sinabs saved")
+    mode.add_argument("--check", action="store_true", help="compare with the record (default)")
     record = parser.parse_args().record
     theirs, ours = networks(sl, from_model), networks(tn, tn.from_model)
     saved, faults = {}, []
@@ -38,6 +40,8 @@ def main():
         used = {key: value.detach().clone() for key, value in source.state_dict().items()}
         saved[name] = {"new": new, "used": used, "next": source(data)}
         faults += [f"{name}: {fault}" for fault in exchanged(build, ours[name][0], data)]
+    if not record:
+        faults += differing(flat(saved))
     for fault in faults:
         sys.stdout.write(f"DIFFERS {fault}\n")
     sys.stdout.write(f"sinabs: {len(saved)} state dictionaries, {len(faults)} faults\n")
@@ -66,6 +70,15 @@ def exchanged(theirs, ours, data):
                 module.reset_states()
         if not torch.equal(source(data), receiver(data)):
             yield f"{direction}: other outputs"
+
+
+def differing(arrays):
+    """Yield the arrays that are not those of the record."""
+    with np.load(FILE) as before:
+        yield from (f"recorded: {name}" for name in set(before.files) ^ set(arrays))
+        for name in set(before.files) & set(arrays):
+            if not np.allclose(before[name], arrays[name], rtol=1e-4, atol=1e-5):
+                yield f"recorded: {name}"
 
 
 def flat(saved):

@@ -208,8 +208,12 @@ def _check_settings(
 ) -> None:
     """Check that at least one chip has the clock and each mode; ValueError otherwise."""
     names = ", ".join(spec.name for spec in specs.values())
-    if clock_hz is not None and not any(spec.clocked for spec in specs.values()):
-        raise ValueError(f"none of {names} has a main clock; leave clock_hz out")
+    if clock_hz is not None:
+        clocked = [spec for spec in specs.values() if spec.clocked]
+        if not clocked:
+            raise ValueError(f"none of {names} has a main clock; leave clock_hz out")
+        for spec in clocked:
+            spec.check_clock(clock_hz)
     for switch, setting in modes.items():
         settings = {each for spec in specs.values() for each in _settings(spec, switch)}
         if not settings:

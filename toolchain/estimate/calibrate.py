@@ -16,13 +16,14 @@ from math import inf
 import numpy as np
 
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
+from toolchain.estimate.constants import on_file, read_at_work, unit_of
+from toolchain.estimate.division import divided, energy_and_parts, freed, kept_shares
 from toolchain.estimate.figure import Figure
-from toolchain.estimate.fit import least_squares, refuse_negative
+from toolchain.estimate.fit import Fit, least_squares, refuse_negative
 from toolchain.estimate.pricing import check_modes, price
 from toolchain.estimate.result import Estimate
 from toolchain.estimate.terms import Counts
-from toolchain.hardware import Price, SpecBase
-from toolchain.hardware.power import DRAWS
+from toolchain.hardware import SpecBase
 from toolchain.report import plural
 
 __all__ = ["Measurement", "calibrate"]
@@ -34,7 +35,7 @@ class Measurement:
 
     Attributes:
         power_uw: mean draw by rail, µW; not every rail needs a reading.
-        clock_hz: main clock, Hz; None on a chip without one.
+        clock_hz: main clock, Hz, 0 if it was off; None on a chip without one.
         modes: setting of each switch of the rails with a reading.
         counts: number of actions a second, by layer; empty for an idle chip.
         label: name in messages.
@@ -106,7 +107,9 @@ def calibrate(
         measurements: of one chip; more readings than constants, and varied enough.
         constants: names of the constants to fit; None means all that the readings depend on. The
             others keep their nominal value. ``rails.X.static`` and ``rails.X.clock_slope`` may be
-            fitted if only the idle draw of rail X is on file.
+            fitted if only the idle draw of rail X is on file. ``actions.X.energy`` is fitted
+            together with its division among rails, ``actions.X.share.RAIL``, if these are named,
+            or, with None, if all of these rails were read at work.
 
     Raises:
         ValueError: readings of unknown rails, readings that do not determine the constants, or
@@ -128,58 +131,82 @@ def calibrate(
     if isinstance(chip, str):
         raise ValueError(f"calibrate needs a chip's specification: load_chip({chip!r})")
     split = _split(chip, constants or ())
+    shared = freed(chip, [(m.power_uw, m.counts) for m in measurements], constants)
+    energies = {f"actions.{name}.energy" for name in shared}
     equations = [
         equation
         for number, measurement in enumerate(measurements, 1)
-        for equation in _equations(chip, measurement, split, number)
+        for equation in _equations(chip, measurement, split, shared, number)
     ]
     touched = list(dict.fromkeys(name for eq in equations for name in eq.columns))
     wanted = touched if constants is None else list(dict.fromkeys(constants))
+    wanted = [name for name in wanted if name not in energies]  # the sum of its parts
     _check_wanted(chip, wanted, touched)
     if len(equations) <= len(wanted):
         raise ValueError(
             f"{plural(len(equations), 'reading')} cannot determine "
-            f"{', '.join(wanted) or 'a constant'}: an interval needs at least {len(wanted) + 1}"
+            f"{', '.join(wanted) or 'a constant'}: an interval needs at least {len(wanted) + 1}; "
+            "give single samples of the power monitor rather than their mean"
         )
-    on_file, all_in = _on_file(chip), _all_in(chip)
+    before, all_in = on_file(chip), read_at_work(chip)
     kept = [name for name in touched if name not in wanted]
-    rest = np.array([eq.read - _known(eq, kept, on_file, all_in) for eq in equations])
+    rest = np.array([eq.read - _known(eq, kept, before, all_in) for eq in equations])
     matrix = np.array([[eq.columns.get(name, 0.0) for name in wanted] for eq in equations])
-    values, half = least_squares(matrix, rest, wanted)
-    refuse_negative(wanted, values, half)
-    fitted_uw = [eq.read - left for eq, left in zip(equations, rest - matrix @ values, strict=True)]
+    fit = least_squares(matrix, rest, wanted)
+    refuse_negative(wanted, fit.values, fit.half)
+    fitted_uw = [
+        eq.read - left for eq, left in zip(equations, rest - matrix @ fit.values, strict=True)
+    ]
+    found = _results(wanted, fit, shared)
     return Calibration(
         chip=chip.name,
         fitted=tuple(
             Fitted(
                 constant=name,
-                value=float(value),
-                low=max(0.0, float(value - width)),
-                high=float(value + width),
-                unit=_unit(chip, name),
-                before=on_file.get(name),
+                value=value,
+                low=max(0.0, value - width),
+                high=min(1.0, value + width) if ".share." in name else value + width,
+                unit=unit_of(chip, name),
+                before=before.get(name),
             )
-            for name, value, width in zip(wanted, values, half, strict=True)
+            for name, (value, width) in found.items()
         ),
-        kept=tuple(kept),
+        kept=(*kept, *kept_shares(chip, touched, {eq.rail for eq in equations})),
         residuals=tuple(
             Residual(label=eq.label, rail=eq.rail, read_uw=eq.read, fitted_uw=float(model))
             for eq, model in zip(equations, fitted_uw, strict=True)
         ),
         degrees_of_freedom=len(equations) - len(wanted),
-        scopes={name: "incremental" if name.startswith("actions") else "idle" for name in wanted},
+        scopes={name: "incremental" if name.startswith("actions") else "idle" for name in found},
     )
+
+
+def _results(
+    names: Sequence[str], fit: Fit, shared: Collection[str]
+) -> dict[str, tuple[float, float]]:
+    """Return each constant and half the width of its interval; an energy before its parts."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, value, width in zip(names, fit.values, fit.half, strict=True):
+        action = name.split(".")[1] if ".share." in name else ""
+        if action not in shared:
+            found[name] = (float(value), float(width))
+        elif f"actions.{action}.energy" not in found:
+            parts = energy_and_parts(names, fit.values, fit.covariance, action)
+            found |= {each: (v, fit.quantile * off) for each, (v, off) in parts.items()}
+    return found
 
 
 # ---- equations ----
 
 
 def _equations(
-    chip: SpecBase, measurement: Measurement, split: set[str], number: int
+    chip: SpecBase, measurement: Measurement, split: set[str], shared: set[str], number: int
 ) -> list[_Equation]:
     label = measurement.label or f"measurement {number}"
     check_modes(chip, measurement.modes)
+    _check_clock(chip, measurement.clock_hz, label)
     equations = []
+    energies = {f"actions.{name}.energy" for name in shared}
     terms, _ = price(
         chip,
         clock_hz=measurement.clock_hz,
@@ -188,9 +215,9 @@ def _equations(
     )
     for rail, reading in measurement.power_uw.items():
         _check_rail(chip, rail, measurement, label)
-        columns: dict[str, float] = {}
+        columns = divided(chip, rail, measurement.counts, shared)
         for term in terms:
-            if term.rail != rail:
+            if term.rail != rail or term.constant in energies:
                 continue
             if f"rails.{rail}.static" in split and term.kind == "idle":
                 columns[f"rails.{rail}.static"] = 1.0
@@ -205,6 +232,18 @@ def _equations(
                 columns[term.constant] = columns.get(term.constant, 0.0) + term.times
         equations.append(_Equation(label, rail, float(reading), columns))
     return equations
+
+
+def _check_clock(chip: SpecBase, clock_hz: float | None, label: str) -> None:
+    """Check the clock of a measurement: one of the chip's, or 0 for a clock that was off."""
+    if chip.clocked and clock_hz is None:
+        raise ValueError(f"{label}: clock_hz is missing, {chip.name} has a main clock")
+    if clock_hz is None or (chip.clocked and clock_hz == 0):
+        return
+    try:
+        chip.check_clock(clock_hz)
+    except ValueError as fault:
+        raise ValueError(f"{label}: {fault}") from None
 
 
 def _check_rail(chip: SpecBase, rail: str, measurement: Measurement, label: str) -> None:
@@ -234,43 +273,11 @@ def _splits(chip: SpecBase, name: str) -> bool:
     return rail is not None and rail.idle is not None and last in ("static", "clock_slope")
 
 
-def _draws(chip: SpecBase) -> dict[str, Price]:
-    """Return the draws of all rails in all modes, by name of the constant."""
-    found = {}
-    for name, rail in chip.power.rails.items():
-        for mode in (None, *rail.modes):
-            for draw in DRAWS:
-                place, price = rail.price(draw, mode)
-                if price is not None:
-                    found[f"rails.{name}.{place}"] = price
-    return found
-
-
-def _all_in(chip: SpecBase) -> set[str]:
-    """Return the names of draws that were read while a network ran."""
-    return {name for name, price in _draws(chip).items() if price.scope == "all_in"}
-
-
-def _on_file(chip: SpecBase) -> dict[str, Figure]:
-    """Return every constant of the chip's power model."""
-    prices = {**_draws(chip)}
-    prices |= {f"actions.{name}.energy": a.energy for name, a in chip.power.actions.items()}
-    return {name: Figure.of(p, _unit(chip, name), chip.cite(p)) for name, p in prices.items()}
-
-
-def _unit(chip: SpecBase, name: str) -> str:
-    """Return the unit of a constant in the terms of the power model."""
-    kind, thing, *_ = name.split(".")
-    if kind == "actions":
-        return f"pJ/{chip.power.ACTIONS[thing]}"
-    return "µW/MHz" if name.endswith("clock_slope") else "µW"
-
-
 def _check_wanted(chip: SpecBase, wanted: Sequence[str], touched: Sequence[str]) -> None:
     for name in wanted:
         if name in touched:
             continue
-        if name in _on_file(chip):
+        if name in on_file(chip):
             raise ValueError(f"no reading depends on {name}")
         raise ValueError(
             f"{chip.name} has no constant {name}; the readings depend on {_listed(touched)}"
@@ -280,14 +287,14 @@ def _check_wanted(chip: SpecBase, wanted: Sequence[str], touched: Sequence[str])
 def _known(
     equation: _Equation,
     kept: Sequence[str],
-    on_file: Mapping[str, Figure],
+    before: Mapping[str, Figure],
     all_in: Collection[str],
 ) -> float:
     """Return the part of a reading that the constants on file explain, µW."""
     explained = 0.0
     for name in kept:
         times = equation.columns.get(name, 0.0)
-        nominal = on_file[name].nominal
+        nominal = before[name].nominal
         if times and name in all_in:
             raise ValueError(
                 f"{equation.label}, {equation.rail}: {name} was read with a network running "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, sqrt
+from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
 from toolchain.arrays import Array
 
-__all__ = ["least_squares", "refuse_negative"]
+__all__ = ["Fit", "least_squares", "refuse_negative"]
 
 COLLINEAR = 1e-8
 """Singular values below this part of the largest mean that constants cannot be separated."""
@@ -22,8 +23,28 @@ T_95 = (
 """Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond, the last is a bound."""
 
 
-def least_squares(matrix: Array, rest: Array, names: Sequence[str]) -> tuple[Array, Array]:
-    """Return values, and half the width of their 95 % intervals.
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """Result of a fit.
+
+    Attributes:
+        values: of the constants.
+        covariance: of the constants, (constants, constants).
+        quantile: half the width of a 95 % interval, in standard deviations.
+    """
+
+    values: Array
+    covariance: Array
+    quantile: float
+
+    @property
+    def half(self) -> Array:
+        """Half the width of the 95 % interval of each constant."""
+        return np.asarray(self.quantile * np.sqrt(np.diag(self.covariance)))
+
+
+def least_squares(matrix: Array, rest: Array, names: Sequence[str]) -> Fit:
+    """Return the constants ``names`` with which ``matrix`` times them is closest to ``rest``.
 
     Raises:
         ValueError: constants that do not affect any reading, or cannot be separated.
@@ -43,8 +64,8 @@ def least_squares(matrix: Array, rest: Array, names: Sequence[str]) -> tuple[Arr
     left = rest - matrix @ values
     freedom = len(rest) - len(names)
     inverse = (directions.T / sizes**2) @ directions
-    deviation = sqrt(float(left @ left) / freedom) * np.sqrt(np.diag(inverse)) / scale
-    return values, T_95[min(freedom, len(T_95)) - 1] * deviation
+    covariance = float(left @ left) / freedom * inverse / np.outer(scale, scale)
+    return Fit(values, covariance, T_95[min(freedom, len(T_95)) - 1])
 
 
 def refuse_negative(names: Sequence[str], values: Array, half: Array) -> None:

@@ -12,8 +12,9 @@ from math import isclose
 
 from toolchain.estimate.figure import Figure, weakest
 from toolchain.estimate.terms import Term
-from toolchain.hardware import Price, Rail, Scope, SpecBase
+from toolchain.hardware import Price, Rail, SpecBase
 from toolchain.hardware.power import DRAWS
+from toolchain.hardware.quantity import Scope
 
 __all__ = ["added_parts", "figure_of", "idle_terms", "in_modes", "smallest_slope"]
 

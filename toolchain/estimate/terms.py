@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from toolchain.estimate.figure import Figure
-from toolchain.hardware import Scope
+from toolchain.hardware.quantity import Scope
 
 __all__ = ["Counts", "NotPriced", "Term"]
 

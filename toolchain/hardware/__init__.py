@@ -6,7 +6,7 @@ A family derives the model of its files from ``SpecBase``; ``toolchain.chips.loa
 from toolchain.hardware.chip import Erratum, Source, SpecBase
 from toolchain.hardware.overlay import Overlay, read_overlay, write_overlay
 from toolchain.hardware.power import ActionPrice, Power, Rail, RailMode
-from toolchain.hardware.quantity import AllowedValues, Price, Quantity, Scope
+from toolchain.hardware.quantity import AllowedValues, Price, Quantity
 
 __all__ = [
     "ActionPrice",
@@ -18,7 +18,6 @@ __all__ = [
     "Quantity",
     "Rail",
     "RailMode",
-    "Scope",
     "Source",
     "SpecBase",
     "read_overlay",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
+from numbers import Real
 from typing import Annotated, Any, Self
 
+import numpy as np
 from pydantic import PrivateAttr, StringConstraints
 
 from toolchain.hardware.power import Power
@@ -104,6 +107,26 @@ class SpecBase(Described, SpecModel):
     def clocked(self) -> bool:
         """True if the chip has a main clock, so that estimates take ``clock_hz``."""
         return False
+
+    def check_clock(self, clock_hz: Any) -> float:
+        """Return a main clock that a user gave, Hz.
+
+        Raises:
+            ValueError: a chip without a main clock, no number > 0, or a clock outside the range of
+                the chip.
+
+        >>> from toolchain import load_chip
+        >>> load_chip("xylo_a2").check_clock(6.25e6)
+        6250000.0
+        """
+        if not self.clocked:
+            raise ValueError(f"{self.name} is asynchronous and has no main clock; omit clock_hz")
+        number = isinstance(clock_hz, Real) and not isinstance(clock_hz, bool | np.bool_)
+        if not number or not 0 < float(clock_hz) < inf:
+            raise ValueError(
+                f"clock_hz must be a number of Hz > 0, such as 6.25e6, got {clock_hz!r}"
+            )
+        return float(clock_hz)
 
     @property
     def origin(self) -> str:

@@ -120,7 +120,8 @@ def _replace(power: dict[str, Any], path: list[str], price: Price) -> bool:
     parent: Any = power
     for part in parents:
         parent = parent.get(part) if isinstance(parent, dict) else None
-    if not isinstance(parent, dict) or last not in PRICES:
+    share = len(parents) == 3 and parents[0] == "actions" and parents[2] == "share"
+    if not isinstance(parent, dict) or not (last in parent if share else last in PRICES):
         return False
     if last not in parent:
         splits = len(parents) == 2 and last in ("static", "clock_slope")

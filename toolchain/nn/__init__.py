@@ -61,6 +61,7 @@ with needed_by("toolchain.nn"):
         SurrogateFn,
     )
     from toolchain.nn.synnet import SynNet
+    from toolchain.nn.wiring import Wired
 
 __all__ = [
     "ALIF",
@@ -117,6 +118,7 @@ __all__ = [
     "TorchModule",
     "TorchSequential",
     "UnflattenTime",
+    "Wired",
     "detach_states",
     "from_model",
     "get_batch_size",

@@ -140,6 +140,14 @@ class ALIF(LIF):
                 own.data.copy_(value)
         super()._load_from_state_dict(others, prefix, *rest)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        buffers = dict(state["_buffers"])
+        if "adapt_scale" in buffers and "state_names" not in state:
+            buffers["b0"] = buffers.pop("spike_threshold")
+            unsaved = {*state["_non_persistent_buffers_set"], "b0", "adapt_scale", "min_v_mem"}
+            state = {**state, "_buffers": buffers, "_non_persistent_buffers_set": unsaved}
+        super().__setstate__(state)
+
 
 class ALIFRecurrent(ALIF):
     """An :class:`ALIF` layer with recurrent connections.

@@ -69,6 +69,11 @@ class MembraneLayer(StatefulLayer):
             raise ValueError(f"tau_{state} must be > 0 timesteps, got {value.min():g}")
         constant(self, key, torch.exp(-1.0 / value) if as_alpha else tau, trained=True)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.decays().alpha_syn is None:
+            self.i_syn = None
+
     def _saved_states(self) -> tuple[str, ...]:
         return tuple(self._states())
 

@@ -33,6 +33,8 @@ class SumPool2d(nn.Module):
         ceil_mode: windows that begin in the image and end outside count too.
     """
 
+    ceil_mode: bool = False  # pickles of earlier releases lack it
+
     def __init__(
         self,
         kernel_size: int | tuple[int, int],

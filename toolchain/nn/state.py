@@ -192,6 +192,14 @@ class StatefulLayer(WithArguments, nn.Module):
         rate = None if self.firing_rate is None else self.firing_rate.detach()
         return {**self.__dict__, "recordings": recordings, "firing_rate": rate}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if "state_names" not in state:  # a pickle of an earlier release
+            self.state_names, self._first_shape = self.STATES, (0,)
+            for name in self.STATES:
+                if state.get(name) is None:
+                    setattr(self, name, torch.zeros(0))
+
 
 def _storable(value: Tensor) -> Tensor:
     """Return a state that a later call can start from, in whatever mode it runs."""

@@ -14,9 +14,11 @@ from toolchain.chips.load import load_chip
 from toolchain.chips.xylo.cycles import (
     cycles_by_layer,
     cycles_per_step,
+    least_dt_s,
     second_synapse_operations,
     suggested_clock,
 )
+from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.power import activity, activity_at, estimate
 from toolchain.chips.xylo.simulate.run import simulate
@@ -178,7 +180,7 @@ def test_where_the_static_draw_is_known_the_clock_adds_its_slope(mhz):
     assert span(found["digital"]) == pytest.approx(
         (141 + 24.68 * mhz, 141 + 27.96 * mhz, 152.1 + 68 * mhz)
     )
-    assert span(found["io"]) == pytest.approx((9 + 4.55 * mhz, 10 + 4.55 * mhz, 11 + 9.65 * mhz))
+    assert span(found["io"]) == pytest.approx((9 + 4.55 * mhz, 10 + 4.55 * mhz, 350.4 + 9.65 * mhz))
     assert span(found["analog"]) == (12.3, 13, 19)
     assert found["digital"].basis == "derived"
 
@@ -243,10 +245,11 @@ def test_a_mode_that_the_chip_does_not_have_is_refused(chip, modes, message):
 @pytest.mark.parametrize(
     ("clock_hz", "message"),
     [
-        (0, "clock_hz must be > 0 Hz, got 0"),
-        (-1.0, "clock_hz must be > 0 Hz, got -1.0"),
-        (float("nan"), "clock_hz must be > 0 Hz, got nan"),
-        ("50MHz", "clock_hz must be > 0 Hz, got '50MHz'"),
+        (0, "clock_hz must be a number of Hz > 0, such as 6.25e6, got 0"),
+        (-1.0, "clock_hz must be a number of Hz > 0, such as 6.25e6, got -1.0"),
+        (float("nan"), "clock_hz must be a number of Hz > 0, such as 6.25e6, got nan"),
+        (True, "clock_hz must be a number of Hz > 0, such as 6.25e6, got True"),
+        ("50MHz", "clock_hz must be a number of Hz > 0, such as 6.25e6, got '50MHz'"),
         (
             51e6,
             "clock_hz 5.1e+07 Hz is above the 50 MHz of xylo_a2 (xylo_a2.yaml, Rockpool, "
@@ -257,6 +260,32 @@ def test_a_mode_that_the_chip_does_not_have_is_refused(chip, modes, message):
 def test_a_clock_that_the_chip_does_not_have_is_refused(clock_hz, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         cost(A2, clock_hz)
+
+
+@pytest.mark.parametrize("chip", [A2, A3, IMU, load_chip("xylo_1")], ids=lambda chip: chip.name)
+@pytest.mark.parametrize(
+    ("clock_hz", "hint"),
+    [
+        (6.25, "; did you mean 6.25e6?"),  # MHz
+        (np.int64(50), "; did you mean 50e6?"),
+        (6250.0, "; did you mean 6.25e6?"),  # kHz
+        (6.25e12, "; did you mean 6.25e6?"),
+        (1e-3, ""),
+        (50.1e6, ""),
+    ],
+)
+def test_a_clock_in_another_unit_is_refused_wherever_it_is_given(chip, clock_hz, hint):
+    end = rf"(below the 50 kHz|above the 50 MHz) of {chip.name} \(.*\){re.escape(hint)}$"
+    message = re.escape(f"clock_hz {clock_hz:g} Hz is ") + end
+    with pytest.raises(ValueError, match=f"^{message}"):
+        cost(chip, clock_hz)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        least_dt_s(program(), chip, clock_hz=clock_hz)
+    if chip in (A2, A3):  # the others need another core or timestep
+        with pytest.raises(ValueError, match=f"^{message}"):
+            configuration(
+                program(chip=chip.name), chip, operation_mode="RealTime", clock_hz=clock_hz
+            )
 
 
 # ---- what activity adds ----

@@ -289,7 +289,9 @@ def test_samples_of_the_wrong_kind_are_refused(sample, wanted):
 
 
 def test_something_else_than_a_module_is_refused():
-    assert "must be a torch.nn.Module, got str" in message("model.pt")
+    assert message(3) == (
+        "the model must be a torch module, a Graph, a NIR graph or the path of a file, got 3"
+    )
 
 
 def test_time_taken_for_channels_is_refused():

@@ -189,9 +189,10 @@ def least_dt_s(
     >>> f"{1e6 * least_dt_s(program, load_chip('xylo_a2'), clock_hz=50e6):.2f} us"
     '2.11 us'
     """
-    if not 0 < clock_hz < np.inf or not chip.clock.makes(clock_hz):
-        raise ValueError(f"{chip.name} has no main clock of {clock_hz:g} Hz")
-    return _with_margin(program, chip, margin) / clock_hz
+    clock = chip.check_clock(clock_hz)
+    if not chip.clock.makes(clock):
+        raise ValueError(f"{chip.name} has no main clock of {clock:g} Hz")
+    return _with_margin(program, chip, margin) / clock
 
 
 def _with_margin(program: XyloProgram, chip: XyloChip, margin: float) -> float:
@@ -218,6 +219,8 @@ def _divided(chip: XyloChip, needed_hz: float) -> float | None:
     if chip.clock.divided_clock is None:
         return None
     half = chip.clock.divided_clock.to("Hz") / 2
+    if chip.clock.min_clock is not None:
+        needed_hz = max(needed_hz, chip.clock.min_clock.to("Hz"))
     # rounding in the last bit must not exclude a clock that is exactly enough
     dividers = int(np.floor(half / needed_hz * (1 + 1e-12)))
     if dividers < 1 or not chip.clock.makes(half / dividers):

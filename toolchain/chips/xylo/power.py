@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -72,7 +71,8 @@ def estimate(
         ValueError: a clock that the chip does not have, unknown modes, or counts of another
             program.
     """
-    clock = _clock(chip, clock_hz)
+    usual = chip.clock.low_power_clock or chip.clock.main_clock
+    clock = usual.to("Hz") if clock_hz is None else chip.check_clock(clock_hz)
     check_layers(counted.layers, [program.input_name, *(p.name for p in program.populations)])
     cycles = cycles_by_layer(program, chip, counted)
     typical, worst = sum(cycles.values()), worst_case_cycles(program, chip)
@@ -137,26 +137,6 @@ def _clocks(
         for what, cycles in work.items()
     )
     return tuple(suggestion for suggestion in found if suggestion is not None)
-
-
-def _clock(chip: XyloChip, clock_hz: float | None) -> float:
-    """Return the main clock, Hz; check the chip's range."""
-    if clock_hz is None:
-        return (chip.clock.low_power_clock or chip.clock.main_clock).to("Hz")
-    given: Any = clock_hz
-    if not isinstance(given, int | float | np.number) or not 0 < given < np.inf:
-        raise ValueError(f"clock_hz must be > 0 Hz, got {given!r}")
-    least, most = chip.clock.min_clock, chip.clock.max_clock
-    below = least is not None and clock_hz < least.to("Hz")
-    above = most is not None and clock_hz > most.to("Hz")
-    if below or above:
-        end = least if below else most
-        assert end is not None
-        raise ValueError(
-            f"clock_hz {clock_hz:g} Hz is {'below' if below else 'above'} the {end.value:g} "
-            f"{end.unit} of {chip.name} ({chip.cite(end)})"
-        )
-    return clock_hz
 
 
 def _latency(program: XyloProgram, dt: float, typical: float, worst: float) -> Figure | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -153,3 +153,18 @@ class XyloChip(SynSenseChip):
     def clocked(self) -> bool:
         """True: Xylo has a main clock."""
         return True
+
+    def check_clock(self, clock_hz: Any) -> float:
+        """Check also the two ends of the clock's range; see :meth:`SpecBase.check_clock`."""
+        hz = super().check_clock(clock_hz)
+        for end, side in ((self.clock.min_clock, "below"), (self.clock.max_clock, "above")):
+            if end is None or not (hz < end.to("Hz") if side == "below" else hz > end.to("Hz")):
+                continue
+            units = (1e6, 1e3, 1e-6)  # given in MHz or kHz, or converted twice
+            meant = next((hz * unit for unit in units if self.clock.makes(hz * unit)), None)
+            hint = "" if meant is None else f"; did you mean {meant / 1e6:.9g}e6?"
+            raise ValueError(
+                f"clock_hz {hz:g} Hz is {side} the {end.value:g} {end.unit} of {self.name} "
+                f"({self.cite(end)}){hint}"
+            )
+        return hz

@@ -143,8 +143,9 @@ def _timing(
             raise ValueError(f"clock_hz is for RealTime; in {mode} no field depends on it")
         return {"operation_mode": mode}
     dt = _real_dt(program, chip)
-    clock = chip.clock.main_clock.to("Hz") if clock_hz is None else clock_hz
-    if not (0 < clock < float("inf") and chip.clock.makes(clock)):
+    usual = chip.clock.main_clock.to("Hz")
+    clock = usual if clock_hz is None else chip.check_clock(clock_hz)
+    if not chip.clock.makes(clock):
         raise ValueError(f"{chip.name} cannot set its main clock to {clock} Hz{_divider(chip)}")
     wrap = floor(dt * clock + 1e-6)  # the product of 0.009994 s and 50 MHz is a whole number
     if wrap < 1:
