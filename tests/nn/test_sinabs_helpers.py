@@ -242,6 +242,7 @@ def test_states_of_a_network_are_drawn_within_the_given_ranges():
 def test_names_that_sinabs_has_at_its_top_come_on_first_use():
     assert toolchain.reset_states is toolchain.nn.reset_states
     assert toolchain.SNNAnalyzer is toolchain.synops.SNNAnalyzer
+    assert toolchain.from_nir is toolchain.frontends.nir.from_nir
     for name in ("Network", "SynOpCounter", "from_model", "set_batch_size", "zero_grad"):
         assert name in dir(toolchain)
         assert getattr(toolchain, name).__module__.startswith(("toolchain.nn", "toolchain.synops"))

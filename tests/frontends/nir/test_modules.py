@@ -24,7 +24,7 @@ def conv():
     image = torch.nn.Conv2d(2, 4, 3, stride=2, padding=1), nn.IAFSqueeze(BATCH, min_v_mem=-1.0)
     pool = nn.SumPool2d(2), torch.nn.Dropout(), torch.nn.Flatten()
     leaky = {"norm_input": False, "spike_threshold": torch.linspace(0.5, 1, 5)}
-    last = nn.LIFSqueeze(torch.linspace(5, 50, 5), BATCH, **leaky)
+    last = nn.LIFSqueeze(BATCH, tau_mem=torch.linspace(5, 50, 5), **leaky)
     return torch.nn.Sequential(*image, *pool, torch.nn.Linear(16, 5, bias=False), last), (2, 8, 8)
 
 
@@ -33,7 +33,7 @@ def settings():
     lif = nn.LIFSqueeze(tau_mem=11.3, tau_syn=7.3, num_timesteps=STEPS, **rest)
     subtract = {"reset_fn": nn.MembraneSubtract(0.75), "spike_fn": nn.SingleSpike}
     iaf = nn.IAFSqueeze(BATCH, **subtract)
-    out = nn.ExpLeakSqueeze(9.7, BATCH, norm_input=True)
+    out = nn.ExpLeakSqueeze(BATCH, tau_mem=9.7, norm_input=True)
     dense = (torch.nn.Linear(n, m) for n, m in ((4, 6), (6, 6), (6, 3)))
     return torch.nn.Sequential(
         *(x for pair in zip(dense, (lif, iaf, out), strict=True) for x in pair)
@@ -112,6 +112,14 @@ def test_a_chain_is_a_sequential_with_the_same_names():
     assert isinstance(again, nn.Wired)
     assert again.sources["out"] == ("b", "iaf")
     assert again.outputs == ("out", "head")
+
+
+def test_a_dense_layer_without_bias_is_written_as_sinabs_reads_it():
+    """Of a NIR ``Linear`` sinabs 3.1.3 makes no layer, and says nothing."""
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False), nn.IAFSqueeze(1))
+    given = nir_file(net, torch.ones(20, 3)).graph.nodes["0"]
+    assert (given.type, given.fields["bias"].tolist()) == ("Affine", [0, 0])
+    assert given.fields["weight"].tolist() == net[0].weight.tolist()
 
 
 def test_what_nir_has_no_field_for_is_logged_and_restored(caplog):
