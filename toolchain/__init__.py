@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     # "as" marks names that are exported
     from toolchain import nn as nn
     from toolchain import synops as synops
+    from toolchain.frontends.nir import from_nir as from_nir
+    from toolchain.frontends.nir import to_nir as to_nir
     from toolchain.nn import Network as Network
     from toolchain.nn import from_model as from_model
     from toolchain.nn import reset_states as reset_states
@@ -47,8 +49,10 @@ _ON_FIRST_USE = {
     "SNNAnalyzer": "toolchain.synops",
     "SynOpCounter": "toolchain.synops",
     "from_model": "toolchain.nn",
+    "from_nir": "toolchain.frontends.nir",
     "reset_states": "toolchain.nn",
     "set_batch_size": "toolchain.nn",
+    "to_nir": "toolchain.frontends.nir",
     "zero_grad": "toolchain.nn",
 }
 _PACKAGES = ("nn", "synops")

@@ -20,6 +20,7 @@ from toolchain.nn import (
     IAFRecurrent,
     IAFSqueeze,
     LIFSqueeze,
+    LIFTorch,
     MaxSpike,
     MembraneReset,
     MembraneSubtract,
@@ -200,10 +201,13 @@ def test_a_layer_keeps_the_rate_of_its_spikes(layer, spikes):
         assert layer.firing_rate == 0
 
 
-def test_a_layer_without_spikes_has_no_rate():
+def test_a_rate_is_that_of_spikes_alone():
     layer = ExpLeak(5.0)
     layer(torch.ones(1, 3, 2))
     assert layer.firing_rate is None
+    layer = LIFTorch((2, 2))
+    spikes, _, _ = layer(torch.ones(1, 9, 2))
+    assert layer.firing_rate == spikes.mean() > 0
 
 
 @each("train_alphas", [False, True])
@@ -238,6 +242,7 @@ def test_states_of_a_network_are_drawn_within_the_given_ranges():
 def test_names_that_sinabs_has_at_its_top_come_on_first_use():
     assert toolchain.reset_states is toolchain.nn.reset_states
     assert toolchain.SNNAnalyzer is toolchain.synops.SNNAnalyzer
+    assert toolchain.from_nir is toolchain.frontends.nir.from_nir
     for name in ("Network", "SynOpCounter", "from_model", "set_batch_size", "zero_grad"):
         assert name in dir(toolchain)
         assert getattr(toolchain, name).__module__.startswith(("toolchain.nn", "toolchain.synops"))

@@ -21,7 +21,7 @@ MODULES = {
     "sinabs.layers.channel_shift": "toolchain.nn",
     "sinabs.layers.iaf": "toolchain.nn",
     "sinabs.network": "toolchain.nn",
-    "sinabs.nir": "toolchain.nn",
+    "sinabs.nir": "toolchain.frontends.nir",
     "sinabs.synopcounter": "toolchain.synops",
     "sinabs.utils": "toolchain.nn",
 }

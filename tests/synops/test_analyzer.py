@@ -12,6 +12,7 @@ from toolchain.nn import (
     IAFRecurrent,
     IAFSqueeze,
     LinearTorch,
+    NeuromorphicReLU,
     SynNet,
     UnflattenTime,
 )
@@ -48,7 +49,9 @@ def test_without_time_every_sample_is_one_step():
     "layer, x, synops, rate",
     [
         (nn.Linear(3, 5), torch.tensor([[3.0, 0, 0], [0, 0, 5]]), 20, None),
+        (nn.LazyLinear(5), torch.tensor([[3.0, 0, 0], [0, 0, 5]]), 20, None),
         (nn.Conv2d(1, 5, 2), torch.eye(3)[None, None], 30, None),
+        (nn.Conv1d(1, 2, 3), torch.ones(1, 9), 42, None),
         (LinearTorch((3, 5)), torch.ones(1, 2, 3), 30, None),
         (IAF(), torch.eye(4)[None, None], 0, 0.25),
         (IAFSqueeze(batch_size=1), torch.eye(4), 0, 0.25),
@@ -71,6 +74,12 @@ def test_a_single_layer_is_counted_under_an_empty_path(layer, x, synops, rate):
             assert model["firing_rate"].item() == layers["spiking"][""]["firing_rate"] == rate
         elif not isinstance(layer, IAFRecurrent):
             assert list(layers["parameter"]) == [""]
+
+
+@each("model", [nn.ReLU(), NeuromorphicReLU(), nn.Sequential(nn.Flatten())])
+def test_a_model_with_nothing_to_count_is_refused(model):
+    with pytest.raises(ValueError, match="contains neither layers with weights nor spiking layers"):
+        SNNAnalyzer(model)
 
 
 def test_counts_past_the_integers_of_float32_are_exact():

@@ -160,7 +160,10 @@ class CubaNeurons(StatefulLayer):
                 n = torch.zeros_like(v)
             trace.append((n, v, i, fed_back))
         self._keep(v_mem=v, i_syn=i, spikes=n)
-        return CubaTrace(*(torch.stack(x, dim=1) for x in zip(*trace, strict=True)))
+        found = CubaTrace(*(torch.stack(x, dim=1) for x in zip(*trace, strict=True)))
+        if fires:
+            self._fired(found.spikes)
+        return found
 
 
 class CubaLIF(CubaNeurons):
@@ -245,7 +248,6 @@ class CubaLIF(CubaNeurons):
                 f"CubaLIF takes (batch, time, {inputs}), got shape {tuple(data.shape)}"
             )
         trace = self.steps(data)
-        self._fired(trace.spikes)
         if self.record_states and not recomputes():
             self.recordings = {"v_mem": trace.v_mem, "i_syn": trace.i_syn.squeeze(-1)}
         return trace.spikes

@@ -81,7 +81,7 @@ class Network(nn.Module):
 
         The spiking network gets the rows of ``data`` as timesteps and each neuron's spikes are
         summed; the original gets their sum as one input. Without biases the two agree up to the
-        rounding of spikes. Neither network is changed; states start at zero.
+        rounding of spikes. Copies of both run, in evaluation mode and from states at zero.
 
         >>> import torch
         >>> from toolchain.nn import from_model
@@ -165,7 +165,7 @@ class Network(nn.Module):
 
 def _outputs(model: nn.Module, data: Tensor, names: Sequence[str]) -> list[Tensor]:
     """Return the outputs of layers of a copy of ``model`` on ``data``."""
-    copied = copy.deepcopy(model)
+    copied = copy.deepcopy(model).eval()
     reset_states(copied)
     found = {INPUT: data}
 

@@ -102,7 +102,7 @@ class SNNAnalyzer:
         ignore: paths and types of modules to ignore.
 
     Raises:
-        ValueError: as for ``register_synops_hooks``.
+        ValueError: as for ``register_synops_hooks``, or nothing in the model can be counted.
 
     Source: sinabs' ``SNNAnalyzer`` as observed; synops as in ``counts``.
     """
@@ -118,6 +118,11 @@ class SNNAnalyzer:
         if not (math.isfinite(dt) and dt > 0):
             raise ValueError(f"dt must be > 0 ms, got {dt}")
         layers = survey(model, ignore)
+        if not (layers.weighted or layers.recurrent or layers.spiking):
+            raise ValueError(
+                f"{type(model).__name__} contains neither layers with weights nor spiking layers "
+                "(of toolchain.nn or sinabs): there is nothing to count"
+            )
         self._dt = dt
         self._paths = {module: path for path, module in layers.spiking.items()}
         self._modules = {**layers.weighted, **layers.recurrent}

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -61,7 +62,7 @@ class PoolFactors(TorchFunctionMode):
         # weights, and tensors computed from weights alone
         self._weights: Any = WeakTensorKeyDictionary()
         for name, parameter in model.named_parameters():
-            if parameter.dim() > 1:
+            if is_lazy(parameter) or parameter.dim() > 1:
                 self._weights[parameter] = name
         self.pooled = False
         self.hidden: list[bool] = []

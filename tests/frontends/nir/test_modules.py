@@ -116,6 +116,14 @@ def test_a_chain_is_a_sequential_with_the_same_names():
     assert again.outputs == ("out", "head")
 
 
+def test_a_dense_layer_without_bias_is_written_as_sinabs_reads_it():
+    """Of a NIR ``Linear`` sinabs 3.1.3 makes no layer, and says nothing."""
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False), nn.IAFSqueeze(1))
+    given = nir_file(net, torch.ones(20, 3)).graph.nodes["0"]
+    assert (given.type, given.fields["bias"].tolist()) == ("Affine", [0, 0])
+    assert given.fields["weight"].tolist() == net[0].weight.tolist()
+
+
 def test_what_nir_has_no_field_for_is_logged_and_restored(caplog):
     net, shape = settings()
     with caplog.at_level(logging.WARNING, "toolchain.nir"):

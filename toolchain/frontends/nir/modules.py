@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from torch import Tensor, nn
 
@@ -29,7 +30,7 @@ from toolchain.frontends.nir.to_graph import to_graph
 from toolchain.frontends.nir.to_layers import network
 from toolchain.frontends.nir.write import write
 from toolchain.frontends.tracing.trace import extract
-from toolchain.ir import Edge, Graph, Membrane
+from toolchain.ir import Edge, Graph, Linear, Membrane
 from toolchain.nn import FlattenTime
 
 __all__ = ["from_nir", "nir_file", "to_nir"]
@@ -60,6 +61,8 @@ def nir_file(module: nn.Module, sample_data: Tensor, model_name: str = "model") 
     """
     graph = _graph(module, sample_data, model_name)
     in_steps = graph.dt is None
+    if in_steps:
+        graph = _with_biases(graph)
     plain = plain_graph(graph, in_steps=in_steps)
     warn_of_extras(graph, in_steps=in_steps)
     nodes = (
@@ -122,6 +125,21 @@ def _own_taus(
                 taus[field] = np.broadcast_to(tau, np.shape(node.fields[field]))
         found[name] = replace(node, fields={**node.fields, **taus})
     return found
+
+
+def _with_biases(graph: Graph) -> Graph:
+    """Give dense layers a bias of zeros: sinabs writes them so, and leaves out a NIR ``Linear``.
+
+    Recurrent weights have none, for which NIR has no other node.
+    """
+    parts = nx.strongly_connected_components(nx.DiGraph((e.pre, e.post) for e in graph.edges))
+    loops = {name for part in parts if len(part) > 1 for name in part}
+    nodes = {
+        name: replace(node, bias=np.zeros(len(node.weight)))
+        for name, node in graph.of(Linear).items()
+        if node.bias is None and name not in loops
+    }
+    return Graph({**graph.nodes, **nodes}, graph.edges, dt=graph.dt, provenance=graph.provenance)
 
 
 def _single(node: NirNode | NirGraph) -> NirNode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,8 @@ def _loaded(layer: nn.Module, node: Any) -> nn.Module:
 
 def _linear(node: Linear) -> nn.Module:
     outputs, inputs = node.weight.shape
+    # a bias of zeros is that of a layer without one, see ``modules``
+    node = node if node.bias is None or node.bias.any() else replace(node, bias=None)
     return _loaded(nn.Linear(inputs, outputs, bias=node.bias is not None), node)
 
 
