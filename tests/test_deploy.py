@@ -281,7 +281,7 @@ def test_an_estimate_from_spikes_has_power_energy_and_synops(xylo):
 
 def test_an_estimate_wants_spikes_or_rates(xylo):
     with pytest.raises(
-        ValueError, match=r"^give only one of spikes, rates, recording and activity$"
+        ValueError, match=r"^give only one of spikes, rates, input_rate, recording and activity$"
     ):
         xylo.estimate(spikes((1, 5, 8)), rates={})
     with pytest.raises(ValueError, match="rates need steps"):
