@@ -20,7 +20,7 @@ RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 # Bytecode is kept even where the environment says otherwise: tests start hundreds of interpreters.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check validation fuzz campaigns packages notebooks conformance vectors oracles \
+.PHONY: demo test check validation fuzz campaigns saving packages notebooks conformance vectors oracles \
 	rockpool-releases sinabs-tests bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
@@ -46,6 +46,10 @@ fuzz: $(VENV)/.test
 campaigns: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m campaign tests/campaigns
 
+# Kills saves at every moment, fills the disk, lets processes save and load at once; about 1500 s.
+saving: $(VENV)/.test
+	$(BIN)/python -m pytest -s -m saving tests/campaigns/test_saving.py
+
 # Builds wheel and source distribution, installs them in clean environments and uses them there.
 # `make packages PYTHONS='python3.12 python3.13'` tries the wheel on these as well.
 packages: $(VENV)/.test
@@ -68,6 +72,7 @@ vectors: $(CONFORMANCE)/.ready
 	$(CONFORMANCE)/bin/python tests/oracles/speck_quantizers.py
 	$(CONFORMANCE)/bin/python tests/oracles/dvs_vectors_sinabs.py
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_sinabs.py
+	$(CONFORMANCE)/bin/python -m tests.oracles.nn_states_sinabs --record
 	$(CONFORMANCE)/bin/python tests/oracles/nn_vectors_rockpool.py
 
 # Extracts every recorded network of the frameworks again and compares the results.
@@ -82,6 +87,14 @@ oracle-nir%: .venv-oracles/nir%/.ready
 # jax, which spyx runs on, is asked for the processor alone
 oracle-spyx: .venv-oracles/spyx/.ready
 	JAX_PLATFORMS=cpu .venv-oracles/spyx/bin/python -m $(ORACLE).spyx $(ORACLE_MODE)
+
+oracle-sinabs: oracle-sinabs-modules oracle-sinabs-states
+
+oracle-sinabs-modules: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m $(ORACLE).nir_modules
+
+oracle-sinabs-states: .venv-oracles/sinabs/.ready
+	.venv-oracles/sinabs/bin/python -m tests.oracles.nn_states_sinabs $(ORACLE_MODE)
 
 oracle-rockpool: oracle-rockpool-files
 

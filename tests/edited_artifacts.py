@@ -9,17 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load, save
 
-from tests.oracles.artifacts import dense, maps, spikes
-from toolchain import Deployment, deploy
-from toolchain.chips.speck import SpeckOptions
-from toolchain.ir import Graph
+from tests.oracles.artifacts import DATA, spikes
+from toolchain import Deployment
+from toolchain.diagnostics import ArtifactError
 
 Files = dict[str, bytes]
 
@@ -33,23 +31,9 @@ VALUES: tuple[Any, ...] = (
 TYPES = ("bool", "int8", "uint8", "int16", "int64", "uint64", "float16", "float32", "float64")
 
 
-def deployments() -> list[tuple[Deployment, np.ndarray]]:
-    """Small deployments of both families with spikes for them, two of each of equal layers."""
-    found = []
-    for gain in (1.0, 1.25):
-        graph, train = _scaled(dense((6, 9, 3)), gain), spikes((6,), seed=2)
-        d = deploy(graph, "xylo_a2", calibration=train, quantizer="channel")
-        found.append((d, spikes((6,))))
-        graph = _scaled(maps(), gain)
-        options = SpeckOptions(readout={} if gain > 1 else None)
-        found.append((deploy(graph, "speck2f", options=options), spikes((2, 12, 12))))
-    return found
-
-
-def _scaled(graph: Graph, gain: float) -> Graph:
-    nodes = graph.nodes
-    name = next(name for name in nodes if name.startswith(("fc", "conv")))
-    return graph.replace({name: replace(nodes[name], weight=gain * nodes[name].weight)})
+def recorded() -> list[Files]:
+    """Return the files of small artifacts of both families, two of each of equal layers."""
+    return [files_of(folder) for folder in sorted(DATA.glob("format3-*"))]
 
 
 def files_of(folder: Path) -> Files:
@@ -262,3 +246,29 @@ def _former(files: Files, artifacts: list[Files], rng: np.random.Generator) -> N
 
 
 EDITS = (_value, _near_value, _key, _text, _array, _file, _swap, _former, _near_value, _swap)
+
+
+# ---- results ----
+
+
+def result(folder: Path) -> tuple[dict[str, np.ndarray], Files] | str:
+    """Return what an artifact computes and configures, or the text of its refusal."""
+    try:
+        d = Deployment.load(folder)
+    except ArtifactError as refused:
+        return str(refused)
+    shape = d.graph.shape(d.graph.input)
+    run = d.simulate(spikes(shape)[:, :10], record=True)
+    arrays = {name: layer.spikes for name, layer in run.layers.items()}
+    arrays |= {f"{name} membrane": layer.v_mem for name, layer in run.layers.items()}
+    return arrays | dict(d.on_chip.pack()[0]), dict(d.on_chip.files())
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Return whether two results of ``result`` have the same files and arrays."""
+    (arrays, files), (others, rest) = found, wanted
+    return (
+        files == rest
+        and arrays.keys() == others.keys()
+        and all(np.array_equal(arrays[name], others[name]) for name in arrays)
+    )

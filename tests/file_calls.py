@@ -89,3 +89,12 @@ def failing(function, code):
             raise OSError(code, os.strerror(code))
 
     return act
+
+
+def error_of(function, kind=OSError):
+    """Return the error of this kind that ``function`` raises; None without one."""
+    try:
+        function()
+    except kind as fault:
+        return fault
+    return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import toolchain
-from tests.file_calls import Killed, count, each_call, failing, failing_at, killed_at
+from tests.file_calls import Killed, count, each_call, error_of, failing, failing_at, killed_at
 from tests.oracles.artifacts import DATA, dense
 from toolchain import Deployment, load_chip
 from toolchain.atomic import exchange, read_folder, write_file, write_folder
@@ -155,14 +155,6 @@ def test_a_call_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path):
             assert beside(folder) == ["folder"]
 
 
-def error_of(function):
-    try:
-        function()
-    except OSError as fault:
-        return fault
-    return None
-
-
 @pytest.mark.parametrize("fails", ["fsync", "replace", "write"])
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, fails):
     path = write_file(tmp_path / "a", b"1")
@@ -291,6 +283,17 @@ def test_a_name_of_the_greatest_length_is_written(tmp_path):
     for files in (OLD, NEW):
         assert read(write(folder, files)) == files
     assert beside(folder) == [folder.name]
+
+
+def test_a_temporary_file_that_a_killed_writer_left_is_removed_after_a_day(tmp_path):
+    path = tmp_path / "a"
+    left, fresh = temporary_path(path), temporary_path(path)
+    for each in (left, fresh, tmp_path / ".a.tmp.0123456789abcdef01234567"):
+        each.write_bytes(b"")
+        os.utime(each, (0, 0))
+    os.utime(fresh)
+    write_file(path, b"1")
+    assert beside(path) == sorted([".a.tmp.0123456789abcdef01234567", "a", fresh.name])
 
 
 def test_nothing_is_written_where_there_is_no_folder(tmp_path):

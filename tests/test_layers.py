@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import networkx as nx
@@ -48,9 +49,15 @@ def package_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path):
     """Modules of the project that ``path`` imports, as paths, and everything else as names."""
-    yield from imports_of(ast.parse(path.read_text()))
+    return (*imports_of(tree_of(path)),)
 
 
 def imports_of(tree):
@@ -64,6 +71,7 @@ def imports_of(tree):
                 yield found if isinstance(found, Path) else target(node.module)
 
 
+@cache
 def target(name):
     if name.split(".")[0] != "toolchain":
         return name
@@ -101,7 +109,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 def late_imports(path):
     """Modules of the project that functions of ``path`` import."""
-    for function in ast.walk(ast.parse(path.read_text())):
+    for function in ast.walk(tree_of(path)):
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield from (found for found in imports_of(function) if isinstance(found, Path))
 

@@ -16,6 +16,7 @@ from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.chips.rules.numbers import numbers
 from toolchain.deployment import Deployment
+from toolchain.deployment.finished import deploy_finished
 from toolchain.deployment.held_out import held_out
 from toolchain.deployment.inputs import collected, for_quantizer
 from toolchain.deployment.retry import Retry, agreement_of_worst
@@ -35,6 +36,7 @@ from toolchain.fidelity import (
 )
 from toolchain.fidelity.on_data import graded, on_calibration
 from toolchain.frontends import extract
+from toolchain.frontends.files.programs import program_at
 from toolchain.frontends.source import as_graph
 from toolchain.ir import Graph
 from toolchain.passes import (
@@ -86,7 +88,9 @@ def deploy(
     """Deploy a trained network to a chip.
 
     Args:
-        model: a torch module, a Graph, a ``nir.NIRGraph``, or the path of a file.
+        model: a torch module, a Graph, a ``nir.NIRGraph``, or the path of a file. A file of a
+            finished program, such as a quantized specification or the vendor's configuration, is
+            loaded unchanged.
         chip: name, alias or vendor id; see ``list_chips()``.
         sample: an input as the model's own ``forward`` takes it; needed for a torch module.
         dt: length of a timestep, s. Needed if the model does not define it and a time matters:
@@ -128,6 +132,19 @@ def deploy(
     family = family_of(load_chip(chip))
     method = _one_of(family.QUANTIZERS, quantizer)
     chosen = merge_options(family, options, {"placement": placement, "readout": readout})
+    finished = program_at(model, family, dt)
+    if finished is not None:
+        networks_only = {
+            "sample": sample,
+            "dialect": dialect,
+            "reset": reset,
+            "calibration": calibration,
+            "quantizer": quantizer,
+            "allow": tuple(allow),
+        }
+        deployment = deploy_finished(*finished, family, chosen, networks_only)
+        warn_of(family.chip.name, deployment.diagnostics, stacklevel=2)
+        return deployment
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
     deployment = build(graph, family, method, calibration, allow, chosen, sample)
     warn_of(family.chip.name, deployment.diagnostics, stacklevel=2)

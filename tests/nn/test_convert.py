@@ -61,7 +61,7 @@ def test_the_original_stays_and_stands_beside_the_copy():
     assert net.spiking_model[1].min_v_mem.item() == -1
     net(torch.rand(9, 6))
     net.reset_states()
-    assert net.spiking_model[1].v_mem is None
+    assert not net.spiking_model[1].v_mem.any()
 
 
 def test_a_spiking_output_is_added_where_there_is_none():
@@ -110,7 +110,6 @@ class Twice(torch_nn.Module):
             r"no spiking counterpart for layer '0' \(Sigmoid\), layer '2' \(LSTM\); supported are",
         ),
         (torch_nn.Linear(3, 3), {}, "Linear contains no nn.ReLU or NeuromorphicReLU to convert"),
-        (dense(), {"batch_size": None}, "IAFSqueeze needs batch_size or num_timesteps"),
         (dense(), {"bias_rescaling": 0.0}, "bias_rescaling must be > 0"),
         (
             Twice(),
@@ -123,6 +122,11 @@ class Twice(torch_nn.Module):
 def test_what_cannot_be_converted_is_refused(model, options, message):
     with pytest.raises(ValueError, match=message):
         nn.from_model(model, **{"batch_size": 1, **options})
+
+
+def test_the_split_of_the_rows_must_be_given():
+    with pytest.raises(TypeError, match="IAFSqueeze needs batch_size or num_timesteps"):
+        nn.from_model(dense())
 
 
 def test_one_relu_in_two_places_becomes_two_layers():

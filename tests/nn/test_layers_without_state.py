@@ -32,7 +32,30 @@ def test_flatten_and_unflatten_time_are_inverse_and_batch_major():
         nn.UnflattenTime(4)(rows)
 
 
-def test_merge_adds_and_refuses_other_shapes():
-    assert torch.equal(nn.Merge()(torch.ones(2, 3), torch.ones(2, 3)), torch.full((2, 3), 2.0))
-    with pytest.raises(ValueError, match=r"inputs of the same shape, got \(2, 3\) and \(2, 1\)"):
-        nn.Merge()(torch.ones(2, 3), torch.ones(2, 1))
+def test_merge_refuses_another_number_of_axes():
+    with pytest.raises(ValueError, match=r"of as many axes, got shapes \(2, 3\) and \(3,\)"):
+        nn.Merge()(torch.ones(2, 3), torch.ones(3))
+
+
+def test_layers_that_move_features_refuse_what_they_cannot_do():
+    with pytest.raises(ValueError, match="counted from the end, so < 0; got 1"):
+        nn.ChannelShift(2, 1)
+    with pytest.raises(ValueError, match="must be >= 0 at every margin"):
+        nn.Cropping2dLayer(((0, -1), (0, 0)))
+    with pytest.raises(ValueError, match=r"margins \(2, 1\), \(0, 0\) leave nothing of 3 x 4"):
+        nn.Cropping2dLayer(((2, 1), (0, 0)))(torch.ones(1, 1, 3, 4))
+    with pytest.raises(ValueError, match=r"takes \(channels, time\), got shape \(1, 2, 3\)"):
+        nn.Sig2SpikeLayer(2)(torch.ones(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "out"),
+    [
+        (nn.Cropping2dLayer(((1, 2), (0, 3))), (2, 6, 7), (2, 3, 4)),
+        (nn.SpikingMaxPooling2dLayer((3, 2), (2, 1), (1, 0, 2, 1)), (1, 7, 5), (1, 4, 5)),
+    ],
+)
+def test_the_shape_of_the_output_is_known_before(layer, shape, out):
+    assert layer.get_output_shape(shape) == tuple(layer(torch.ones(1, *shape)).shape[1:]) == out
+    assert nn.Img2SpikeLayer((1, 2, 2), tw=3).get_output_shape((1, 2, 2)) == (1, 2, 2)
+    assert nn.Sig2SpikeLayer(4, tw=3).get_output_shape((4, 6)) == (18, 4)

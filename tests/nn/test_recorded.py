@@ -51,7 +51,19 @@ def test_surrogate_gradients_are_those_of_sinabs():
             NAMES[name]()(v, torch.tensor(float(threshold))), value, atol=2e-6, err_msg=key
         )
         compared += 1
-    assert compared == 12
+    assert compared == 15
+
+
+@each("name", nn_cases.STATELESS)
+def test_a_layer_without_state_gives_the_numbers_and_gradients_of_sinabs(name):
+    build, data = nn_cases.STATELESS[name]
+    mine = nn_cases.outcome(build(NAMES), data())
+    assert mine["out"].any()
+    for key in ("out", "grad"):
+        recorded = SHARED.get(f"stateless.{name}.{key}")
+        assert (recorded is None) is (key not in mine), key
+        if recorded is not None:
+            np.testing.assert_allclose(mine[key], recorded, rtol=2e-6, atol=1e-6, err_msg=key)
 
 
 @pytest.mark.parametrize(

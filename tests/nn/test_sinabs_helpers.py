@@ -1,5 +1,8 @@
 """Helpers of sinabs: rows of a batch, replaced modules, compared activations, names at the top."""
 
+import copy
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,12 @@ from torch import nn
 import toolchain
 from tests.cases import each
 from toolchain.nn import (
+    ALIF,
     IAF,
+    LIF,
+    CubaLIF,
+    ExpLeak,
+    IAFRecurrent,
     IAFSqueeze,
     LIFSqueeze,
     MaxSpike,
@@ -53,6 +61,9 @@ def test_layers_with_other_rows_are_named():
         get_batch_size(model)
     with pytest.raises(ValueError, match="different batch_size"):
         get_smallest_compatible_time_dimension(model)
+    # torch raises a RuntimeError for a shape that does not fit
+    with pytest.raises(RuntimeError, match="cannot split 3 rows"):
+        model(torch.ones(3, 1))
     with pytest.raises(ValueError, match=r"batch_size must be >= 1, got 0"):
         set_batch_size(model, 0)
     assert get_batch_size(model[0]) == 2
@@ -157,6 +168,71 @@ def test_spikes_and_resets_take_the_states_by_name(spike_fn, reset_fn, count, me
     assert after["v_mem"].tolist() == [membrane, 0.25]
     assert after["i_syn"] is states["i_syn"]
     assert torch.equal(after["v_mem"], reset_fn(spikes, states["v_mem"], 1.0))
+
+
+@each(
+    "layer, spikes",
+    [
+        (IAF(), 25),
+        (IAFSqueeze(batch_size=5), 25),
+        (LIF(20.0, norm_input=False), 25),
+        (ALIF(20.0, 20.0, norm_input=False), 25),
+        (IAFRecurrent(nn.Linear(5, 5)), None),
+        (CubaLIF(5), None),
+    ],
+)
+def test_a_layer_keeps_the_rate_of_its_spikes(layer, spikes):
+    assert layer.firing_rate is None
+    x = torch.zeros(5, 10, 5)
+    x[:, 0] = 1
+    weight = torch.ones((), requires_grad=True)
+    out = layer(weight * x.flatten(0, 1) if isinstance(layer, IAFSqueeze) else weight * x)
+    assert layer.firing_rate == out.mean()
+    if spikes is not None:
+        assert layer.firing_rate.item() == pytest.approx(spikes / 250)
+    layer.firing_rate.backward()
+    assert weight.grad != 0
+    assert copy.deepcopy(layer).firing_rate.item() == layer.firing_rate.item()
+    layer.detach_states()
+    assert not layer.firing_rate.requires_grad
+    if isinstance(layer, IAF):
+        layer(x[:, :0])
+        assert layer.firing_rate == 0
+
+
+def test_a_layer_without_spikes_has_no_rate():
+    layer = ExpLeak(5.0)
+    layer(torch.ones(1, 3, 2))
+    assert layer.firing_rate is None
+
+
+@each("train_alphas", [False, True])
+def test_time_constants_and_factors_follow_from_each_other(train_alphas):
+    tau_mem = torch.tensor([[30.0, 40.0], [35.0, 45.0]])
+    layer = LIF(tau_mem, tau_syn=20.0, train_alphas=train_alphas)
+    torch.testing.assert_close(layer.tau_mem_calculated.detach(), tau_mem)
+    torch.testing.assert_close(layer.alpha_mem_calculated.detach(), torch.exp(-1 / tau_mem))
+    assert layer.tau_syn_calculated.item() == pytest.approx(20, rel=1e-5)
+    assert layer.alpha_syn_calculated.item() == pytest.approx(math.exp(-1 / 20))
+    # what trains is reached from either
+    layer.tau_mem_calculated.sum().backward()
+    layer.alpha_mem_calculated.sum().backward()
+    without = ExpLeak(5.0, train_alphas=train_alphas)
+    assert without.tau_syn_calculated is without.alpha_syn_calculated is None
+
+
+def test_states_of_a_network_are_drawn_within_the_given_ranges():
+    net = converted()
+    net(torch.rand(3, 1, 4, 4))
+    first, last = (m for m in net.spiking_model.modules() if isinstance(m, IAFSqueeze))
+    net.reset_states(randomize=True, value_ranges=[{"v_mem": (2.0, 3.0)}, {"v_mem": (-1.0, 0.0)}])
+    assert (first.v_mem >= 2).all()
+    assert (last.v_mem <= 0).all()
+    assert (last.v_mem != 0).any()
+    with pytest.raises(ValueError, match="1 value_ranges for 2 spiking layers"):
+        net.reset_states(randomize=True, value_ranges=[{}])
+    net.reset_states()
+    assert not first.v_mem.any()
 
 
 def test_names_that_sinabs_has_at_its_top_come_on_first_use():

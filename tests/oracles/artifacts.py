@@ -4,9 +4,9 @@ Run from the project's root, in its own environment::
 
     python -m tests.oracles.artifacts
 
-Each artifact is one that ``Deployment.save`` wrote at the version in its manifest. Do not record
-them anew when the format changes: users have files of the older format, and ``load`` reads them.
-Add a folder of the new format beside these instead.
+Each artifact is one that ``Deployment.save`` wrote at the version in its manifest. They are not
+recorded anew when the format changes: users have files of the older format, and ``load`` reads
+them. Only folders that are missing are written; those of ``format3`` are also edited in tests.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,16 +62,16 @@ def dense(sizes: tuple[int, ...], *, recurrent: bool = False) -> Graph:
     return Graph(nodes, edges, dt=DT, provenance={"model": "recorded"})
 
 
-def maps() -> Graph:
+def maps(side: int = 12) -> Graph:
     """Convolutions with a bias, pooling, and a dense layer."""
     rng = np.random.default_rng(0)
     nodes = {
-        "camera": Input(shape=(2, 12, 12)),
+        "camera": Input(shape=(2, side, side)),
         "conv": Conv2d(weight=rng.normal(0, 0.5, (4, 2, 3, 3)), bias=rng.normal(0, 0.1, 4)),
-        "iaf1": Neuron(shape=(4, 10, 10), v_threshold=1.0, v_min=-1.0),
+        "iaf1": Neuron(shape=(4, side - 2, side - 2), v_threshold=1.0, v_min=-1.0),
         "pool": SumPool2d(kernel=2, stride=2),
         "flat": Flatten(),
-        "fc": Linear(weight=rng.normal(0, 0.3, (3, 100))),
+        "fc": Linear(weight=rng.normal(0, 0.3, (3, (side - 2) ** 2))),
         "iaf2": Neuron(shape=(3,), v_threshold=1.0, v_min=-1.0),
         "out": Output(),
     }
@@ -105,6 +106,23 @@ def deployments() -> Iterator[tuple[str, Deployment]]:
             ),
         )
     yield "speck2e-auto", deploy(images, "speck2e")
+
+
+def format3() -> Iterator[tuple[str, Deployment]]:
+    """Two of each family, of equal layers and other weights, by the name of their folders."""
+    for name, gain in (("one", 1.0), ("two", 1.25)):
+        graph = _scaled(dense((6, 9, 3)), "fc0", gain)
+        given = {"calibration": spikes((6,), seed=2), "quantizer": "channel"}
+        yield f"format3-xylo_a2-{name}", deploy(graph, "xylo_a2", **given)
+        options = SpeckOptions(readout={} if gain > 1 else None)
+        graph = _scaled(maps(8), "conv", gain)
+        yield f"format3-speck2f-{name}", deploy(graph, "speck2f", options=options)
+
+
+def _scaled(graph: Graph, name: str, gain: float) -> Graph:
+    node = graph[name]
+    assert isinstance(node, Linear | Conv2d)
+    return graph.replace({name: replace(node, weight=gain * node.weight)})
 
 
 def digests(deployment: Deployment) -> dict[str, str]:
@@ -142,12 +160,13 @@ def text_digest(data: object) -> str:
 
 
 def main() -> None:
-    """Write every artifact and its digests."""
+    """Write the artifacts that are missing, and their digests."""
     DATA.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for name, deployment in deployments():
-        deployment.save(DATA / name)
-        found[name] = digests(deployment)
+    found = json.loads(DIGESTS.read_text()) if DIGESTS.exists() else {}
+    for name, deployment in (*deployments(), *format3()):
+        if name not in found:
+            deployment.save(DATA / name)
+            found[name] = digests(deployment)
     DIGESTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 

@@ -46,6 +46,92 @@ def gradients(layer, out, x, seed):
     return {f"grad.{name}": value.numpy() for name, value in found.items()}
 
 
+def _numbers(kind, shape):
+    """Return a function that draws numbers of a kind, always the same."""
+
+    def draw():
+        random = torch.Generator().manual_seed(9)
+        if kind == "spikes":
+            return (torch.rand(shape, generator=random) < 0.4).float()
+        if kind == "counts":
+            return torch.poisson(torch.rand(shape, generator=random), generator=random)
+        return torch.randn(shape, generator=random)
+
+    return draw
+
+
+_IMAGES = {kind: _numbers(kind, (9, 2, 6, 7)) for kind in ("spikes", "counts", "real")}
+STATELESS = {
+    **{
+        f"SpikingMaxPooling2dLayer {kind}": (
+            lambda names: names["SpikingMaxPooling2dLayer"]((2, 3)),
+            data,
+        )
+        for kind, data in _IMAGES.items()
+    },
+    "SpikingMaxPooling2dLayer padding": (
+        lambda names: names["SpikingMaxPooling2dLayer"]((3, 2), (2, 1), (1, 0, 2, 1)),
+        _IMAGES["spikes"],
+    ),
+    "Cropping2dLayer": (
+        lambda names: names["Cropping2dLayer"](((1, 2), (0, 3))),
+        _IMAGES["real"],
+    ),
+    "ChannelShift": (lambda names: names["ChannelShift"](2), _IMAGES["real"]),
+    "ChannelShift negative": (lambda names: names["ChannelShift"](-1), _IMAGES["real"]),
+    "ChannelShift axis": (lambda names: names["ChannelShift"](3, -1), _IMAGES["real"]),
+    "QuantizeLayer": (lambda names: names["QuantizeLayer"](), _IMAGES["real"]),
+    "QuantizeLayer off": (lambda names: names["QuantizeLayer"](False), _IMAGES["real"]),
+    "SumPool2d ceil_mode": (
+        lambda names: names["SumPool2d"](2, ceil_mode=True),
+        _IMAGES["counts"],
+    ),
+    "SumPool2d ceil_mode stride": (
+        lambda names: names["SumPool2d"]((3, 2), 3, True),
+        _IMAGES["real"],
+    ),
+    "Repeat": (
+        lambda names: names["Repeat"](torch.nn.AvgPool2d(2)),
+        _numbers("real", (2, 3, 2, 6, 6)),
+    ),
+    "Merge": (
+        lambda names: lambda x: names["Merge"]()(x, x[:4, :, :5] * 2),
+        _IMAGES["real"],
+    ),
+    "StochasticRounding": (lambda names: names["StochasticRounding"].apply, _IMAGES["real"]),
+    "Img2SpikeLayer": (
+        lambda names: names["Img2SpikeLayer"]((1, 3, 4), tw=20, norm=2.0, squeeze=True),
+        _numbers("real", (1, 3, 4)),
+    ),
+    "Img2SpikeLayer negative": (
+        lambda names: names["Img2SpikeLayer"]((2, 3), 20, 400.0, 1.5, negative_spikes=True),
+        _numbers("real", (2, 3)),
+    ),
+    "Sig2SpikeLayer": (
+        lambda names: names["Sig2SpikeLayer"](3, tw=2, norm_level=1.5),
+        _numbers("real", (3, 9)),
+    ),
+    "Sig2SpikeLayer values": (
+        lambda names: names["Sig2SpikeLayer"](3, tw=2, spk_out=False),
+        _numbers("real", (3, 9)),
+    ),
+}
+"""Layers without state, built from the names of either, and what draws their input."""
+
+
+def outcome(layer, data):
+    """Return output and gradient of a layer; random numbers are seeded."""
+    data.requires_grad_(True)
+    torch.manual_seed(5)
+    out = layer(data)
+    found = {"out": out.detach().numpy()}
+    if out.requires_grad and data.dim() > 3:
+        weights = np.random.default_rng(5).normal(size=tuple(out.shape))
+        (out * torch.from_numpy(weights).to(out)).sum().backward()
+        found["grad"] = data.grad.numpy()
+    return found
+
+
 def write(name, cases, shared, recorded):
     """``cases`` and ``shared`` arrays, and ``recorded`` arrays by case."""
     arrays = {"cases": np.frombuffer(json.dumps(cases).encode(), np.uint8)}

@@ -52,7 +52,8 @@ def functions():
             yield f"{layer}_{name}", layer, {"spike_fn": made_of, **base}
         for name, made_of in RESETS.items():
             yield f"{layer}_reset_{name}", layer, {"reset_fn": {"made": made_of}, **base}
-    for name in ("PeriodicExponential", "MultiGaussian", "Heaviside"):
+    yield "IAF_unlimited", "IAF", {"spike_fn": {"made": ["MaxSpike"]}}
+    for name in ("PeriodicExponential", "Gaussian", "MultiGaussian", "Heaviside"):
         yield f"IAF_{name}", "IAF", {"surrogate_grad_fn": {"made": [name]}}
 
 
@@ -80,6 +81,14 @@ def shapes():
     yield "IAFRecurrent_max", "IAFRecurrent", {"spike_fn": MAX3, "min_v_mem": -1.0, **rec}
     yield "LIFRecurrent", "LIFRecurrent", {"tau_mem": 6.0, **LOW, **rec}
     yield "LIFRecurrent_syn", "LIFRecurrent", {**plain, **rec}
+    adaptive = {"tau_mem": 6.0, "tau_adapt": 9.0, **rec}
+    yield "ALIFRecurrent", "ALIFRecurrent", {**adaptive, **LOW}
+    yield (
+        "ALIFRecurrent_multi",
+        "ALIFRecurrent",
+        {**adaptive, "norm_input": False, "spike_fn": MULTI},
+    )
+    yield "ExpLeak_floor", "ExpLeak", {"tau_mem": 6.0, "min_v_mem": -0.25}
     for how in ({"batch_size": 2}, {"num_timesteps": 30}):
         tail = "_".join(how)
         yield f"IAFSqueeze_{tail}", "IAFSqueeze", {"min_v_mem": -1.0, **how}
@@ -122,7 +131,9 @@ def surrogates():
     v = torch.linspace(-2, 5, 71)
     made = {}
     for threshold in (0.5, 1.0, 1.5):
-        for name in ("SingleExponential", "MultiGaussian", "Heaviside", "PeriodicExponential"):
+        for name in (
+            *("SingleExponential", "Gaussian", "MultiGaussian", "Heaviside", "PeriodicExponential"),
+        ):
             made[f"{name}_{threshold}"] = NAMES[name]()(v, torch.tensor(threshold)).numpy()
     return {"v": v.numpy(), **made}
 
@@ -145,12 +156,22 @@ def relus():
     return made
 
 
+def stateless():
+    """Return output and gradient of each layer of ``nn_cases.STATELESS``."""
+    made = {}
+    for name, (build, data) in nn_cases.STATELESS.items():
+        for key, value in nn_cases.outcome(build(NAMES), data()).items():
+            made[f"{name}.{key}"] = value
+    return made
+
+
 def main():
     """Record every case."""
     arrays = shared()
     recorded = {name: run(case, arrays) for name, case in cases().items()}
     extra = {f"surrogate.{k}": v for k, v in surrogates().items()}
     extra |= {f"relu.{k}": v for k, v in relus().items()}
+    extra |= {f"stateless.{k}": v for k, v in stateless().items()}
     nn_cases.write(FILE, cases(), arrays | extra, recorded)
 
 

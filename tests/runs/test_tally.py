@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolchain.runs.recording import count_agreement
 from toolchain.runs.tally import active_of_each, spikes_of_each
 
 TYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "float64")
@@ -26,6 +27,24 @@ def test_narrow_floats_do_not_stop_counting():
     assert spikes_of_each(np.ones((1, 3000, 2), np.float16)).tolist() == [3000, 3000]
     many = np.ones((1, 2**24 + 5, 1), np.float32)
     assert spikes_of_each(many).tolist() == [2**24 + 5]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint64", "float16", "float64"])
+def test_agreement_is_the_same_whatever_the_type(dtype):
+    few, many = np.zeros((1, 4000, 2), dtype), np.ones((1, 4000, 2), dtype)
+    few[:, ::4] = 1
+    assert count_agreement(few, many) == count_agreement(many, few) == 0.25
+
+
+def test_what_cannot_be_counted_is_refused():
+    masked = np.ma.array(np.ones((1, 2, 2), int), mask=np.eye(2)[None])
+    for spikes in (masked, [masked[0]]):
+        with pytest.raises(ValueError, match="has masked values"):
+            spikes_of_each(spikes)
+        with pytest.raises(ValueError, match="has masked values"):
+            active_of_each(spikes)
+    with pytest.raises(ValueError, match="fit 64 bits"):
+        spikes_of_each(np.full((1, 2, 1), 2**63, np.uint64))
 
 
 @given(st.integers(0, 5), st.integers(0, 400), st.integers(1, 300), st.sampled_from(TYPES[1:8]))

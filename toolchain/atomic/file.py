@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
+from contextlib import suppress
 from pathlib import Path
 
-from toolchain.atomic.names import resolve, temporary_path
+from toolchain.atomic.names import OLD_AGE, left_over, resolve, temporary_path
 
 __all__ = ["flush_folder", "write_file", "write_new"]
 
@@ -27,6 +29,7 @@ def write_file(path: Path, data: bytes) -> Path:
     """
     place = resolve(path)
     fresh = temporary_path(place)
+    _remove_left_overs(place)
     try:
         write_new(fresh, data)
         if place.exists():
@@ -36,6 +39,14 @@ def write_file(path: Path, data: bytes) -> Path:
         fresh.unlink(missing_ok=True)
     flush_folder(place.parent)
     return path
+
+
+def _remove_left_overs(place: Path) -> None:
+    """Remove the temporary files of writers that were killed long ago."""
+    with suppress(OSError):
+        for path in left_over(place):
+            if time.time() - path.lstat().st_mtime > OLD_AGE:
+                path.unlink()
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -54,7 +65,10 @@ def flush_folder(folder: Path) -> None:
     """
     if not hasattr(os, "O_DIRECTORY"):
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # files may be created in it, but not listed
+        return
     try:
         os.fsync(descriptor)
     except OSError as fault:

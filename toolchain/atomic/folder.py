@@ -137,7 +137,10 @@ class _Target:
 
     def remove_left_overs(self) -> None:
         """Remove the temporary folders of writers that were killed."""
-        for path, kind in left_over(self.place).items():
+        found: dict[Path, str] = {}
+        with suppress(PermissionError):
+            found = left_over(self.place)
+        for path, kind in found.items():
             with suppress(OSError, ValueError):
                 if kind == TEMPORARY:
                     self._remove_abandoned(path)
@@ -184,12 +187,14 @@ class _Target:
 
     def write(self, fresh: Path, files: Mapping[str, bytes]) -> None:
         """Write the files into the temporary folder and flush them to disk."""
+        inside = sorted(parents(files))
+        for name in inside:
+            (fresh / name).mkdir()
         for name, data in files.items():
-            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             write_new(fresh / name, data)
             _keep_mode(self.place / name, fresh / name)
-        for inside in ("", *parents(files)):
-            flush_folder(fresh / inside)
+        for name in (*inside, ""):
+            flush_folder(fresh / name)
         _keep_mode(self.place, fresh)
 
     def put(self, fresh: Path) -> None:

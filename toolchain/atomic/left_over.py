@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
+from toolchain.atomic.names import OLD_AGE
+
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 
@@ -26,8 +28,6 @@ except ImportError:  # Windows
 __all__ = ["Kind", "abandoned", "entries", "lock", "parents", "remove", "unlock"]
 
 BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
-OLD_AGE = 86400.0
-"""Age at which a temporary folder counts as abandoned where the system has no locks, s."""
 
 
 class Kind(Enum):

@@ -17,13 +17,15 @@ import os
 import secrets
 from pathlib import Path
 
-__all__ = ["OLD", "TEMPORARY", "left_over", "resolve", "restore", "temporary_path"]
+__all__ = ["OLD", "OLD_AGE", "TEMPORARY", "left_over", "resolve", "restore", "temporary_path"]
 
 TEMPORARY = "tmp"
 OLD = "old"
 
 MOST_BYTES_OF_NAME = 200
 """Longer names are replaced by a digest, because a file name has at most 255 bytes."""
+OLD_AGE = 86400.0
+"""Age at which a temporary path counts as abandoned where no lock shows it, s."""
 RANDOM_DIGITS = 12
 CHECK_DIGITS = 12
 

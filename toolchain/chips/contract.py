@@ -25,7 +25,16 @@ from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
-__all__ = ["Capability", "Family", "OnChip", "Options", "Resource", "Session", "Timing"]
+__all__ = [
+    "Capability",
+    "Family",
+    "OnChip",
+    "Options",
+    "ProgramFile",
+    "Resource",
+    "Session",
+    "Timing",
+]
 
 Timing: TypeAlias = Literal["clocked", "event"]
 """Order of processing. ``clocked``: all events of a timestep at once; ``event``: one by one."""
@@ -37,6 +46,21 @@ Capability: TypeAlias = Literal["session", "training", "sensors"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Base class of the settings of one family, for ``deploy(..., options=...)``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramFile:
+    """A file that a family reads as a finished program.
+
+    Attributes:
+        title: what the file is, with its article.
+        chip: name of its chip.
+        any_chip: True if the file does not state its chip, and ``chip`` is the family's default.
+    """
+
+    title: str
+    chip: str
+    any_chip: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +116,14 @@ class OnChip(Protocol):
     def check(self) -> tuple[Diagnostic, ...]:
         """Return every finding about the program, in rule order."""
         ...
+
+    def network(self) -> Graph:
+        """Return the network that the program computes, a Graph of its integers.
+
+        Raises:
+            ValueError: the family cannot, or no network computes what the program does.
+        """
+        raise ValueError(f"{self.chip.name}: its family has no network of a finished program")
 
     def place(self, options: Options) -> tuple[Self, tuple[Diagnostic, ...]]:
         """Return the program with each layer assigned to cores or neurons, and the findings.
@@ -252,6 +284,27 @@ class Family(Protocol):
         """
         del options
         return graph, ()
+
+    @classmethod
+    def recognizes(cls, document: Mapping[str, Any]) -> ProgramFile | None:
+        """Return what a JSON file is, if ``from_document`` reads it; None for other files."""
+        del document
+        return None
+
+    def from_document(
+        self, document: Mapping[str, Any], dt: float | None
+    ) -> tuple[OnChip, Mapping[str, str]]:
+        """Return the finished program of a file that ``recognizes`` knows, and notes on it.
+
+        Args:
+            document: parsed JSON, from outside.
+            dt: length of a timestep, s, for a file that states none.
+
+        Raises:
+            ValueError: invalid values, with every fault, or a program of another chip.
+        """
+        del document, dt
+        raise ValueError(f"{self.chip.name}: its family reads no files of programs")
 
     @abstractmethod
     def shape(self, graph: Graph) -> Graph:

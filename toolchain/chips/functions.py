@@ -30,6 +30,7 @@ C = TypeVar("C", bound=SpecBase)
 Effects = Mapping[str, Effect] | None
 Packed = tuple[Mapping[str, Array], Mapping[str, Any]]
 Diagnostics = tuple[Diagnostic, ...]
+Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class Functions(Generic[P, C]):
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
     options: Callable[[P], Options] | None = None
+    network: Callable[[P], Graph] | None = None
+    from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
 
 def own_chip(chip: SpecBase, kind: type[C], title: str) -> C:
@@ -110,6 +113,11 @@ class Bound(OnChip, Generic[P, C]):
     def check(self) -> Diagnostics:
         """Implement ``OnChip.check``."""
         return self._do.check(self.program, self.chip)
+
+    def network(self) -> Graph:
+        """Implement ``OnChip.network``."""
+        build = self._do.network
+        return super().network() if build is None else build(self.program)
 
     def place(self, options: Options) -> tuple[Bound[P, C], Diagnostics]:
         """Implement ``OnChip.place``."""
@@ -212,6 +220,16 @@ class FamilyOf(Family, Generic[P, C]):
         """Implement ``Family.configured``."""
         configure = self.functions().configured
         return (graph, ()) if configure is None else configure(graph, options)
+
+    def from_document(
+        self, document: Mapping[str, Any], dt: float | None
+    ) -> tuple[OnChip, Mapping[str, str]]:
+        """Implement ``Family.from_document``."""
+        read = self.functions().from_document
+        if read is None:
+            return super().from_document(document, dt)
+        program, notes = read(document, self.chip, dt)
+        return Bound(program, self), notes
 
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""

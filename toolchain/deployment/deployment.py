@@ -396,7 +396,6 @@ class Deployment(Described, Parts):
             ArtifactError: it is missing, damaged or of another version, or its parts do not agree;
                 the message says which part, what differs, and what to do.
             PluginError: the package of the chip's family cannot be imported.
-            TypeError: ``folder`` is no path.
         """
         return read_parts(folder, cls)
 

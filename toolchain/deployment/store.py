@@ -21,7 +21,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -109,6 +109,8 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "not installed"
+    except OSError:  # damaged metadata is no reason not to save
+        return "unknown"
 
 
 def _files(parts: Parts) -> dict[str, bytes]:
@@ -147,7 +149,6 @@ def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
         ArtifactError: files that are missing, changed, too large or of another version, or parts
             that do not agree.
         PluginError: the chip's family cannot be imported.
-        TypeError: ``folder`` is no path.
     """
     archive = Archive(archive_path(folder))
     former = archive.format == 2
@@ -164,7 +165,18 @@ def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
     _check(archive, found)
     values = {field.name: getattr(found, field.name) for field in fields(Parts)}
     kept = tuple(each for each in found.diagnostics if each.rule != RULE)
-    return make(**values | {"diagnostics": (*kept, *since_then(found.on_chip.chip))})
+    values["diagnostics"] = (*kept, *since_then(found.on_chip.chip))
+    values["calibration_activity"] = _with_input(found)
+    return make(**values)
+
+
+def _with_input(parts: Parts) -> Activity | None:
+    """Return the activity with the name of the input, which has another one in format 2."""
+    activity = parts.calibration_activity
+    if activity is None:
+        return None
+    first, *layers = activity.layers
+    return replace(activity, layers=(replace(first, name=parts.quantized.input), *layers))
 
 
 def _chip(archive: Archive) -> SpecBase:

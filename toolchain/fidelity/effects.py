@@ -15,6 +15,7 @@ from toolchain.report import Brief
 from toolchain.runs.activity import Activity, mean_activity
 from toolchain.runs.agreement import AgreementTally
 from toolchain.runs.recording import LayerRecord, Recording, aligned
+from toolchain.runs.tally import sum_over_time
 
 __all__ = ["Trace", "trace"]
 
@@ -181,7 +182,7 @@ class _Tally:
         """Add some samples."""
         record = chip.layers[self.name]
         wanted, got = aligned(_flat(trained.spikes), _flat(record.spikes), self.lag)
-        n, m = wanted.sum(axis=1), got.sum(axis=1)
+        n, m = sum_over_time(wanted), sum_over_time(got)
         self.counts.add(n, m)
         if singly is not None:
             self._add_singly(_flat(record.spikes), _flat(singly.spikes))
@@ -202,7 +203,7 @@ class _Tally:
         )
 
     def _add_singly(self, clocked: Array, singly: Array) -> None:
-        n, m = clocked.sum(axis=1), singly.sum(axis=1)
+        n, m = sum_over_time(clocked), sum_over_time(singly)
         self.singly[0] += float(np.abs(n - m).sum())
         self.singly[1] += float(np.maximum(n, m).sum())
         self.one_by_one = True

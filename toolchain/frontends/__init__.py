@@ -8,41 +8,43 @@ reads NIR graphs, and ``files`` reads model files.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from toolchain.extras import needed_by
+from toolchain.frontends.source import as_graph
 from toolchain.ir.graph import Graph
-
-if TYPE_CHECKING:
-    from torch import nn
 
 __all__ = ["extract"]
 
 
 def extract(
-    model: nn.Module,
-    sample: Any,
+    model: Any,
+    sample: Any = None,
     dt: float | None = None,
     *,
+    dialect: str | None = None,
+    reset: str | None = None,
     check: bool = True,
     seed: int = 0,
 ) -> Graph:
-    """Convert ``model`` to a Graph by running it once on ``sample``.
+    """Convert ``model`` to a Graph: a torch module by running it once, a file by reading it.
 
-    See ``toolchain.frontends.tracing.trace`` for how the model is run and checked.
+    See ``toolchain.frontends.tracing.trace`` for how a module is run and checked, and
+    ``toolchain.load`` for files.
 
     Args:
-        model: layers of torch, ``toolchain.nn`` and the supported frameworks; it is copied and
-            never changed.
-        sample: an input in the shape that the model's own forward takes, such as (batch, time,
-            *features).
-        dt: length of a timestep, s; needed only where no layer states it.
+        model: a torch module of layers of torch, ``toolchain.nn`` and the supported frameworks,
+            which is copied and never changed; or a Graph, a ``nir.NIRGraph`` or the path of a file.
+        sample: an input in the shape that the module's own forward takes, such as (batch, time,
+            *features); needed for a module.
+        dt: length of a timestep, s; needed only where the model does not state it.
+        dialect, reset: interpretation of a NIR graph; see ``toolchain.frontends.nir``.
         check: run the Graph on the sample and on random spikes and compare every spike.
         seed: seed of the random spikes.
 
     Raises:
-        ExtractError: the model contains something that the Graph cannot represent, or the Graph
-            computes something different from the model.
+        ExtractError: the model contains something that the Graph cannot represent, the Graph
+            computes something different from the model, or ``model`` is no model.
+        ModelFileError: the file is damaged or ambiguous.
 
     >>> import torch
     >>> from toolchain import nn
@@ -54,7 +56,6 @@ def extract(
     >>> print(graph.dt, graph.shape("output"))
     0.001 (2,)
     """
-    with needed_by("toolchain.extract"):
-        from toolchain.frontends.tracing.trace import extract as trace_model
-
-    return trace_model(model, sample, dt, check=check, seed=seed)
+    return as_graph(
+        model, sample=sample, dt=dt, dialect=dialect, reset=reset, check=check, seed=seed
+    )

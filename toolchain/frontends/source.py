@@ -5,10 +5,12 @@ Imports are late, so that a Graph or a file needs neither torch nor a framework.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import os
 from typing import Any
 
+from toolchain.diagnostics import ExtractError
+from toolchain.extras import needed_by
+from toolchain.frontends.unsuited import advice_on
 from toolchain.ir import Graph
 
 __all__ = ["as_graph"]
@@ -21,6 +23,8 @@ def as_graph(
     dt: float | None = None,
     dialect: str | None = None,
     reset: str | None = None,
+    check: bool = True,
+    seed: int = 0,
 ) -> Graph:
     """Return ``model`` as a Graph.
 
@@ -29,38 +33,37 @@ def as_graph(
         sample: an input in the shape that a torch module's own forward takes.
         dt: length of a timestep, s.
         dialect, reset: options for reading a NIR graph; see ``toolchain.frontends.nir``.
+        check, seed: whether a torch module is compared with its Graph, on which random spikes.
 
     Raises:
-        ExtractError: the module cannot be converted to a Graph.
+        ExtractError: the module cannot be converted to a Graph or was given without ``sample``, or
+            ``model`` is of another type.
         ModelFileError: the file or the NIR graph cannot be converted, or is ambiguous.
-        ValueError: ``model`` is of another type, or a module was given without ``sample``.
     """
     if isinstance(model, Graph):
         return model if dt is None else model.with_dt(dt)
-    if isinstance(model, str | Path):
+    if isinstance(model, str | os.PathLike):
         from toolchain.frontends.files import load
 
-        return load(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
-    if _package(model) == "nir":
+        return load(os.fspath(model), sample=sample, dt=dt, dialect=dialect, reset=reset)
+    if type(model).__name__ == "NIRGraph" and _package(model) == "nir":
         from toolchain.frontends.nir import from_object, to_graph
 
         return to_graph(from_object(model), dt=dt, dialect=dialect, reset=reset)
-    if not callable(getattr(model, "forward", None)):
-        if type(model).__name__ == "ExportedProgram":
-            raise ValueError("an ExportedProgram has no layers; give the module that was exported")
-        weights = "; a state_dict holds weights only: load it into its module and give that"
-        raise ValueError(
+    if isinstance(model, type) or not callable(getattr(model, "forward", None)):
+        raise ExtractError(
             "the model must be a torch module, a Graph, a NIR graph or the path of a file, got "
-            f"{type(model).__name__}{weights if isinstance(model, Mapping) else ''}"
+            f"{advice_on(model)}"
         )
     if sample is None:
-        raise ValueError(
+        raise ExtractError(
             "a torch module needs sample=, an input as its own forward takes it, such as "
             "torch.rand(2, 100, 16) where that is (batch, time, features)"
         )
-    from toolchain.frontends import extract
+    with needed_by("toolchain.extract"):
+        from toolchain.frontends.tracing.trace import extract
 
-    return extract(model, sample, dt=dt)
+    return extract(model, sample, dt, check=check, seed=seed)
 
 
 def _package(model: object) -> str:

@@ -3,8 +3,9 @@
 Arrays are ``(batch, time, *features)``; the ``...Squeeze`` layers take ``(batch * time,
 *features)``, the layout of image layers. ``LinearTorch``, ``LIFTorch``, ``TimeStepDropout``,
 ``TorchSequential`` and ``SynNet`` return ``(out, state, record)``, all others one tensor.
-``toolchain.extract`` reads all of these layers except ``ALIF`` and ``NeuromorphicReLU``, which are
-for training only.
+``toolchain.extract`` reads all of these layers except those for training only (``ALIF``,
+``ALIFRecurrent``, ``NeuromorphicReLU``, ``QuantizeLayer``, ``SpikingMaxPooling2dLayer``) and the
+encoders (``Img2SpikeLayer``, ``Sig2SpikeLayer``), which run before a chip.
 """
 
 from toolchain.extras import needed_by
@@ -19,22 +20,25 @@ with needed_by("toolchain.nn"):
         SingleSpike,
         SpikeFn,
     )
-    from toolchain.nn.adaptive import ALIF
+    from toolchain.nn.adaptive import ALIF, ALIFRecurrent
     from toolchain.nn.convert import from_model
     from toolchain.nn.cuba import CubaLIF
     from toolchain.nn.dropout import TimeStepDropout
     from toolchain.nn.dvs import Crop2d, DVSLayer, FlipDims
+    from toolchain.nn.encoders import Img2SpikeLayer, Sig2SpikeLayer
     from toolchain.nn.lif_torch import LIFTorch
     from toolchain.nn.linear import LinearTorch
+    from toolchain.nn.margins import ChannelShift, Cropping2dLayer
     from toolchain.nn.merge import Merge
     from toolchain.nn.module import Constant, TorchModule
     from toolchain.nn.network import Network
     from toolchain.nn.normalize import normalize_weights
-    from toolchain.nn.pooling import SumPool2d
+    from toolchain.nn.pooling import SpikingMaxPooling2dLayer, SumPool2d
+    from toolchain.nn.quantize import Quantize, QuantizeLayer, StochasticRounding
     from toolchain.nn.recurrent import IAFRecurrent, LIFRecurrent
     from toolchain.nn.relu import NeuromorphicReLU
     from toolchain.nn.replace import replace_module, replace_module_
-    from toolchain.nn.reshape import FlattenTime, UnflattenTime
+    from toolchain.nn.reshape import FlattenTime, Repeat, UnflattenTime
     from toolchain.nn.rows import (
         get_batch_size,
         get_num_timesteps,
@@ -47,6 +51,7 @@ with needed_by("toolchain.nn"):
     from toolchain.nn.state import StatefulLayer, detach_states, reset_states, zero_grad
     from toolchain.nn.surrogate import (
         Boxcar,
+        Gaussian,
         Heaviside,
         MultiGaussian,
         PeriodicExponential,
@@ -56,23 +61,29 @@ with needed_by("toolchain.nn"):
         SurrogateFn,
     )
     from toolchain.nn.synnet import SynNet
+    from toolchain.nn.wiring import Wired
 
 __all__ = [
     "ALIF",
     "IAF",
     "LIF",
+    "ALIFRecurrent",
     "Boxcar",
+    "ChannelShift",
     "Constant",
     "Crop2d",
+    "Cropping2dLayer",
     "CubaLIF",
     "DVSLayer",
     "ExpLeak",
     "ExpLeakSqueeze",
     "FlattenTime",
     "FlipDims",
+    "Gaussian",
     "Heaviside",
     "IAFRecurrent",
     "IAFSqueeze",
+    "Img2SpikeLayer",
     "LIFRecurrent",
     "LIFSqueeze",
     "LIFTorch",
@@ -87,13 +98,19 @@ __all__ = [
     "NeuromorphicReLU",
     "PeriodicExponential",
     "PeriodicExponentialTorch",
+    "Quantize",
+    "QuantizeLayer",
+    "Repeat",
     "ResetFn",
+    "Sig2SpikeLayer",
     "SingleExponential",
     "SingleSpike",
     "SpikeFn",
+    "SpikingMaxPooling2dLayer",
     "Squeeze",
     "StatefulLayer",
     "StepPWL",
+    "StochasticRounding",
     "SumPool2d",
     "SurrogateFn",
     "SynNet",
@@ -101,6 +118,7 @@ __all__ = [
     "TorchModule",
     "TorchSequential",
     "UnflattenTime",
+    "Wired",
     "detach_states",
     "from_model",
     "get_batch_size",

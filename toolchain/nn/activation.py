@@ -123,7 +123,7 @@ class SingleSpike:
 
 @dataclass(frozen=True)
 class MaxSpike:
-    """Several spikes per timestep as ``MultiSpike``, at most ``max_num_spikes_per_bin``.
+    """Several spikes per timestep as ``MultiSpike``, at most ``max_num_spikes_per_bin`` if given.
 
     >>> import torch
     >>> from toolchain.nn import MaxSpike, SingleExponential
@@ -138,11 +138,11 @@ class MaxSpike:
     """
 
     required_states: ClassVar[tuple[str, ...]] = _REQUIRED
-    max_num_spikes_per_bin: int
+    max_num_spikes_per_bin: int | None = None
 
     def __post_init__(self) -> None:
         """Check the limit."""
-        if self.max_num_spikes_per_bin < 1:
+        if self.max_num_spikes_per_bin is not None and self.max_num_spikes_per_bin < 1:
             raise ValueError(
                 f"max_num_spikes_per_bin must be >= 1, got {self.max_num_spikes_per_bin}"
             )

@@ -86,6 +86,7 @@ def from_model(
         ValueError: layers without spiking counterpart (the message lists all paths); no ReLU in the
             model; an activation called twice; ``add_spiking_output`` for a model that is not
             sequential.
+        TypeError: neither ``batch_size`` nor ``num_timesteps``.
 
     Exact up to one spike per neuron if no membrane reaches ``min_v_mem`` and inputs are constant;
     otherwise an approximation that improves with the number of timesteps.

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from toolchain.nn.activation import MaxSpike
 from toolchain.nn.leaks import LEAKS, check, factor, of_factor
+from toolchain.nn.membrane import Decays
 from toolchain.nn.recomputation import recomputes
-from toolchain.nn.spiking import Decays
 from toolchain.nn.state import StatefulLayer, constant
 from toolchain.nn.surrogate import PeriodicExponentialTorch, SurrogateFn
 
@@ -56,7 +56,7 @@ class CubaNeurons(StatefulLayer):
 
     STATES = ("v_mem", "i_syn", "spikes")
     does_spike = True
-    spikes: Tensor | None
+    spikes: Tensor
     threshold: Tensor
     bias: Tensor
     w_rec: Tensor | None
@@ -229,7 +229,7 @@ class CubaLIF(CubaNeurons):
         dash_syn: float | Tensor | None = None,
         noise_std: float = 0.0,
     ) -> None:
-        super().__init__(record_states)
+        super().__init__(record_states=record_states)
         self._build_steps(dt, max_spikes_per_dt, noise_std, surrogate_grad_fn)
         taus = {"tau_mem": tau_mem, "tau_syn": tau_syn}
         leaks = {**taus, "alpha": alpha, "beta": beta, "dash_mem": dash_mem, "dash_syn": dash_syn}
@@ -245,6 +245,7 @@ class CubaLIF(CubaNeurons):
                 f"CubaLIF takes (batch, time, {inputs}), got shape {tuple(data.shape)}"
             )
         trace = self.steps(data)
+        self._fired(trace.spikes)
         if self.record_states and not recomputes():
             self.recordings = {"v_mem": trace.v_mem, "i_syn": trace.i_syn.squeeze(-1)}
         return trace.spikes

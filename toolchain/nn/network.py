@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,9 +49,27 @@ class Network(nn.Module):
         out: Tensor = self.spiking_model(data)
         return out
 
-    def reset_states(self) -> None:
-        """Reset the spiking layers to zero."""
-        reset_states(self.spiking_model)
+    def reset_states(
+        self,
+        randomize: bool = False,
+        value_ranges: Sequence[Mapping[str, tuple[float, float]]] | None = None,
+    ) -> None:
+        """Reset the states of the spiking layers.
+
+        Args:
+            randomize: draw random values rather than zeros.
+            value_ranges: of each spiking layer in order, (lowest, highest) value of a state by its
+                name.
+
+        Raises:
+            ValueError: not as many ranges as spiking layers.
+        """
+        layers = [m for m in self.spiking_model.modules() if isinstance(m, StatefulLayer)]
+        if value_ranges is not None and len(value_ranges) != len(layers):
+            raise ValueError(f"{len(value_ranges)} value_ranges for {len(layers)} spiking layers")
+        for number, layer in enumerate(layers):
+            ranges = None if value_ranges is None else value_ranges[number]
+            layer.reset_states(randomize, ranges)
 
     def compare_activations(
         self,

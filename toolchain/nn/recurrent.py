@@ -29,12 +29,13 @@ class IAFRecurrent(IAF):
     [1, 0, 1, 0, 1, 0]
 
     Args:
-        rec_connect: module from spikes ``(batch, *features)`` to the same shape.
-        rest: as for :class:`IAF`.
+        rec_connect: module from spikes ``(batch, *features)`` to as many numbers, which are given
+            the shape of the layer's input.
+        args, rest: as for :class:`IAF`.
     """
 
-    def __init__(self, rec_connect: nn.Module, **rest: Any) -> None:
-        super().__init__(**rest)
+    def __init__(self, rec_connect: nn.Module, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, **rest)
         self.rec_connect = rec_connect
 
 
@@ -51,10 +52,13 @@ class LIFRecurrent(LIF):
 
     Args:
         tau_mem: membrane time constant, timesteps.
-        rec_connect: module from spikes ``(batch, *features)`` to the same shape.
-        rest: as for :class:`LIF`.
+        rec_connect: module from spikes ``(batch, *features)`` to as many numbers, which are given
+            the shape of the layer's input.
+        args, rest: as for :class:`LIF`.
     """
 
-    def __init__(self, tau_mem: float | Tensor, rec_connect: nn.Module, **rest: Any) -> None:
-        super().__init__(tau_mem, **rest)
+    def __init__(
+        self, tau_mem: float | Tensor, rec_connect: nn.Module, *args: Any, **rest: Any
+    ) -> None:
+        super().__init__(tau_mem, *args, **rest)
         self.rec_connect = rec_connect

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toolchain.nn.quantize import Quantize, StochasticRounding
+
 __all__ = ["NeuromorphicReLU"]
-
-
-class _Round(torch.autograd.Function):
-    """Rounding in the forward pass, the identity in the backward pass."""
-
-    @staticmethod
-    def forward(ctx: Any, data: Tensor, rounding: str) -> Tensor:
-        if rounding == "stochastic":
-            return torch.floor(data + torch.rand_like(data))
-        return data.floor() if rounding == "floor" else data.round()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return grads[0], None
 
 
 class NeuromorphicReLU(nn.Module):
@@ -67,12 +54,16 @@ class NeuromorphicReLU(nn.Module):
         """Return counts of the shape of the input, whose first axis is the batch."""
         out = F.relu(data)
         if self.quantize:
-            rounding = "floor"
-            if self.stochastic_rounding:
-                rounding = "stochastic" if self.training else "nearest"
-            out = cast(Tensor, _Round.apply(out, rounding))  # type: ignore[no-untyped-call]
+            out = self._rounded(out)
         self.activity = out.sum() / len(out) * self.fanout
         return out
+
+    def _rounded(self, out: Tensor) -> Tensor:
+        if not self.stochastic_rounding:
+            return cast(Tensor, Quantize.apply(out))  # type: ignore[no-untyped-call]
+        if self.training:
+            return cast(Tensor, StochasticRounding.apply(out))  # type: ignore[no-untyped-call]
+        return out + (out.round() - out).detach()
 
     def extra_repr(self) -> str:
         """Return the arguments for ``repr``."""

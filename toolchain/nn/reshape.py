@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-__all__ = ["FlattenTime", "UnflattenTime"]
+__all__ = ["FlattenTime", "Repeat", "UnflattenTime"]
 
 
 class FlattenTime(nn.Module):
@@ -52,3 +52,26 @@ class UnflattenTime(nn.Module):
     def extra_repr(self) -> str:
         """Return the batch size for ``repr``."""
         return f"batch_size={self.batch_size}"
+
+
+class Repeat(nn.Module):
+    """A layer without state on every timestep: ``(batch, time, ...)`` with an image layer inside.
+
+    >>> import torch
+    >>> from toolchain.nn import Repeat
+    >>> conv = Repeat(torch.nn.Conv2d(2, 8, 3))
+    >>> tuple(conv(torch.zeros(4, 10, 2, 16, 16)).shape)
+    (4, 10, 8, 14, 14)
+
+    Args:
+        module: takes ``(batch * time, *features)``.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Return the outputs ``(batch, time, *features)`` of the layer inside."""
+        out: Tensor = self.module(data.flatten(0, 1))
+        return out.reshape(*data.shape[:2], *out.shape[1:])

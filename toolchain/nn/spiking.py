@@ -15,91 +15,19 @@ Source: sinabs as observed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from toolchain.nn.activation import MembraneSubtract, MultiSpike, ResetFn, SpikeFn
-from toolchain.nn.state import StatefulLayer, constant
+from toolchain.nn.arguments import argument
+from toolchain.nn.membrane import Decays, MembraneLayer
+from toolchain.nn.state import constant
 from toolchain.nn.surrogate import SingleExponential, SurrogateFn
 
-__all__ = ["IAF", "LIF", "Decays", "ExpLeak", "MembraneLayer", "SpikingLayer"]
-
-
-class Decays(NamedTuple):
-    """The factors of one timestep; each broadcasts to the features.
-
-    Attributes:
-        alpha_mem: decay factor of the membrane, or None for 1.
-        alpha_syn: decay factor of the synaptic current, or None without synapse.
-        gain: factor on the current, or None for 1.
-    """
-
-    alpha_mem: Tensor | None = None
-    alpha_syn: Tensor | None = None
-    gain: Tensor | None = None
-
-
-class MembraneLayer(StatefulLayer):
-    """Base of the layers of this module: membrane, synapse and the loop over time.
-
-    Attributes:
-        rec_connect: module that feeds the last timestep's output back, or None. In the first
-            timestep of a call nothing is fed back, not even its bias.
-    """
-
-    rec_connect: nn.Module | None
-    min_v_mem: Tensor | None
-
-    def __init__(
-        self, min_v_mem: float | Tensor | None = None, record_states: bool = False
-    ) -> None:
-        super().__init__(record_states)
-        self.rec_connect = None
-        if min_v_mem is None:
-            self.register_buffer("min_v_mem", None)
-        else:
-            constant(self, "min_v_mem", min_v_mem, trained=False)
-
-    def decays(self) -> Decays:
-        """Return the current factors of one timestep."""
-        return Decays()
-
-    def forward(self, data: Tensor) -> Tensor:
-        """Return the outputs ``(batch, time, *features)`` for inputs of the same shape."""
-        if data.dim() < 2:
-            raise ValueError(
-                f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(data.shape)}"
-            )
-        if data.shape[1] == 0:
-            return torch.zeros_like(data)
-        alpha_mem, alpha_syn, gain = self.decays()
-        v = self._start("v_mem", data[:, 0])
-        i = None if alpha_syn is None else self._start("i_syn", data[:, 0])
-        out: Tensor | None = None
-        outs: list[Tensor] = []
-        vs: list[Tensor] = []
-        currents: list[Tensor] = []
-        for x in data.unbind(1):
-            current = x if out is None or self.rec_connect is None else x + self.rec_connect(out)
-            if alpha_syn is not None and i is not None:
-                i = current = alpha_syn * (i + current)
-                currents.append(i)
-            decayed = v if alpha_mem is None else alpha_mem * v
-            out, v = self._fire(decayed + (current if gain is None else gain * current))
-            outs.append(out)
-            vs.append(v)
-        self._keep(v_mem=v, i_syn=i)
-        self._record(v_mem=vs, i_syn=currents)
-        return torch.stack(outs, dim=1)
-
-    def _fire(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Return output and membrane after the timestep."""
-        raise NotImplementedError
-
-    def _floor(self, v: Tensor) -> Tensor:
-        return v if self.min_v_mem is None else torch.maximum(v, self.min_v_mem)
+__all__ = ["IAF", "LIF", "ExpLeak", "SpikingLayer"]
 
 
 class SpikingLayer(MembraneLayer):
@@ -107,25 +35,42 @@ class SpikingLayer(MembraneLayer):
 
     does_spike = True
     spike_threshold: Tensor
+    spike_fn: SpikeFn
+    reset_fn: ResetFn
+    surrogate_grad_fn: SurrogateFn
 
-    def __init__(
+    def _set_spikes(
         self,
-        spike_threshold: float | Tensor = 1.0,
-        spike_fn: SpikeFn = MultiSpike,
-        reset_fn: ResetFn = MembraneSubtract(),  # noqa: B008 (frozen)
-        surrogate_grad_fn: SurrogateFn = SingleExponential(),  # noqa: B008 (frozen)
-        min_v_mem: float | Tensor | None = None,
-        record_states: bool = False,
+        spike_threshold: float | Tensor,
+        spike_fn: SpikeFn,
+        reset_fn: ResetFn,
+        surrogate_grad_fn: SurrogateFn,
     ) -> None:
-        super().__init__(min_v_mem, record_states)
         constant(self, "spike_threshold", spike_threshold, trained=False)
         self.spike_fn = spike_fn
         self.reset_fn = reset_fn
         self.surrogate_grad_fn = surrogate_grad_fn
 
-    def _fire(self, v: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def arg_dict(self) -> dict[str, Any]:
+        """Arguments by name that build a layer like this one, with the values as trained."""
+        return {
+            "spike_threshold": argument(self.spike_threshold),
+            "spike_fn": self.spike_fn,
+            "reset_fn": self.reset_fn,
+            "surrogate_grad_fn": self.surrogate_grad_fn,
+            **super().arg_dict,
+        }
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Return the spikes ``(batch, time, *features)`` for inputs of the same shape."""
+        spikes = super().forward(data)
+        self._fired(spikes)
+        return spikes
+
+    def _fire(self, v: Tensor, b: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         n = self.spike_fn.apply(v, self.spike_threshold, self.surrogate_grad_fn)
-        return n, self._floor(self.reset_fn(n, v, self.spike_threshold))
+        return n, self._floor(self.reset_fn(n, v, self.spike_threshold)), b
 
 
 class IAF(SpikingLayer):
@@ -146,10 +91,11 @@ class IAF(SpikingLayer):
         spike_fn: ``MultiSpike``, ``MaxSpike(k)`` or ``SingleSpike``.
         reset_fn: ``MembraneSubtract`` or ``MembraneReset``.
         surrogate_grad_fn: gradient of a spike with respect to v.
-        min_v_mem: lower limit of the membrane after the reset, or None.
-        record_states: store ``v_mem`` of every timestep in ``recordings``.
         tau_syn: time constant of a synaptic current, timesteps, > 0, trained; if None, the input
             is added to the membrane directly.
+        min_v_mem: lower limit of the membrane after the reset, or None.
+        shape: (batch, *features) of the states, or None for those of the first call.
+        record_states: store ``v_mem`` of every timestep in ``recordings``.
 
     Raises:
         ValueError: a time constant that is not positive.
@@ -157,36 +103,30 @@ class IAF(SpikingLayer):
     Source: sinabs as observed.
     """
 
-    tau_syn: Tensor | None
-
     def __init__(
         self,
         spike_threshold: float | Tensor = 1.0,
         spike_fn: SpikeFn = MultiSpike,
         reset_fn: ResetFn = MembraneSubtract(),  # noqa: B008 (frozen)
         surrogate_grad_fn: SurrogateFn = SingleExponential(),  # noqa: B008 (frozen)
-        min_v_mem: float | Tensor | None = None,
-        record_states: bool = False,
         tau_syn: float | Tensor | None = None,
+        min_v_mem: float | Tensor | None = None,
+        shape: Sequence[int] | None = None,
+        record_states: bool = False,
     ) -> None:
-        super().__init__(
-            spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, record_states
-        )
-        if tau_syn is None:
-            self.register_parameter("tau_syn", None)
-            return
-        _check_tau("syn", tau_syn)
-        constant(self, "tau_syn", tau_syn, trained=True)
+        super().__init__(record_states, shape)
+        self._set_tau("syn", tau_syn)
+        self._set_floor(min_v_mem)
+        self._set_spikes(spike_threshold, spike_fn, reset_fn, surrogate_grad_fn)
+
+    @property
+    def arg_dict(self) -> dict[str, Any]:
+        """Arguments by name that build a layer like this one, with the values as trained."""
+        return {"tau_syn": argument(self.tau_syn), **super().arg_dict}
 
     def decays(self) -> Decays:
         """Return ``alpha_syn = exp(-1 / tau_syn)``, or no factors without ``tau_syn``."""
         return Decays(alpha_syn=None if self.tau_syn is None else torch.exp(-1.0 / self.tau_syn))
-
-
-def _check_tau(name: str, tau: float | Tensor) -> None:
-    value = torch.as_tensor(tau)
-    if not bool((value > 0).all()):
-        raise ValueError(f"tau_{name} must be > 0 timesteps, got {value.min():g}")
 
 
 class _Leaky(MembraneLayer):
@@ -204,17 +144,51 @@ class _Leaky(MembraneLayer):
     ) -> None:
         self.train_alphas = train_alphas
         self.norm_input = norm_input
-        self._set_tau("mem", tau_mem)
-        self._set_tau("syn", tau_syn)
+        self._set_tau("mem", tau_mem, as_alpha=train_alphas)
+        self._set_tau("syn", tau_syn, as_alpha=train_alphas)
 
-    def _set_tau(self, name: str, tau: float | Tensor | None) -> None:
-        key = f"alpha_{name}" if self.train_alphas else f"tau_{name}"
-        if tau is None:
-            self.register_parameter(key, None)
-            return
-        _check_tau(name, tau)
-        alpha = torch.exp(-1.0 / torch.as_tensor(tau))
-        constant(self, key, alpha if self.train_alphas else tau, trained=True)
+    @property
+    def arg_dict(self) -> dict[str, Any]:
+        """Arguments by name that build a layer like this one, with the values as trained."""
+        return {
+            "tau_mem": self._tau("mem"),
+            "tau_syn": self._tau("syn"),
+            **super().arg_dict,
+            "train_alphas": self.train_alphas,
+            "norm_input": self.norm_input,
+        }
+
+    def _tau(self, name: str) -> Tensor | None:
+        """Return the time constant of a state, timesteps."""
+        alpha = self._alpha(name) if self.train_alphas else None
+        if alpha is None:
+            value: Tensor | None = getattr(self, f"tau_{name}", None)
+            return value if value is None else value.detach().clone()
+        return -1.0 / torch.log(alpha.detach())
+
+    @property
+    def tau_mem_calculated(self) -> Tensor | None:
+        """Time constant of the membrane, timesteps, also where its factor is what trains."""
+        return self._trained_tau("mem")
+
+    @property
+    def tau_syn_calculated(self) -> Tensor | None:
+        """Time constant of the synapse, timesteps, or None without one."""
+        return self._trained_tau("syn")
+
+    @property
+    def alpha_mem_calculated(self) -> Tensor | None:
+        """Factor of the membrane in a timestep, also where its time constant is what trains."""
+        return self._alpha("mem")
+
+    @property
+    def alpha_syn_calculated(self) -> Tensor | None:
+        """Factor of the synapse in a timestep, or None without one."""
+        return self._alpha("syn")
+
+    def _trained_tau(self, name: str) -> Tensor | None:
+        alpha = self._alpha(name) if self.train_alphas else None
+        return getattr(self, f"tau_{name}", None) if alpha is None else -1.0 / torch.log(alpha)
 
     def decays(self) -> Decays:
         """Return ``alpha = exp(-1 / tau)``, and a gain of ``1 - alpha_mem`` with ``norm_input``."""
@@ -223,6 +197,7 @@ class _Leaky(MembraneLayer):
         return Decays(alpha_mem, alpha_syn, 1.0 - alpha_mem if self.norm_input else None)
 
     def _alpha(self, name: str) -> Tensor | None:
+        """Return the factor by which a state decays in a timestep, None if there is no state."""
         value: Tensor | None = getattr(self, f"{'alpha' if self.train_alphas else 'tau'}_{name}")
         return value if value is None or self.train_alphas else torch.exp(-1.0 / value)
 
@@ -245,8 +220,8 @@ class LIF(_Leaky, SpikingLayer):
         train_alphas: train the decay factors themselves rather than the time constants.
         norm_input: scale the current by ``1 - alpha_mem``, so that v converges to a constant
             input x.
-        spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, record_states: as for
-            :class:`IAF`; recordings also contain ``i_syn``.
+        spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, shape, record_states: as
+            for :class:`IAF`; recordings also contain ``i_syn``.
 
     Raises:
         ValueError: a time constant that is not positive.
@@ -264,13 +239,14 @@ class LIF(_Leaky, SpikingLayer):
         surrogate_grad_fn: SurrogateFn = SingleExponential(),  # noqa: B008 (frozen)
         min_v_mem: float | Tensor | None = None,
         train_alphas: bool = False,
+        shape: Sequence[int] | None = None,
         norm_input: bool = True,
         record_states: bool = False,
     ) -> None:
-        super().__init__(
-            spike_threshold, spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, record_states
-        )
+        super().__init__(record_states, shape)
         self._set_decays(tau_mem, tau_syn, train_alphas, norm_input)
+        self._set_floor(min_v_mem)
+        self._set_spikes(spike_threshold, spike_fn, reset_fn, surrogate_grad_fn)
 
 
 class ExpLeak(_Leaky):
@@ -283,7 +259,7 @@ class ExpLeak(_Leaky):
     [1.0, 0.905, 0.819]
 
     Args:
-        tau_mem, tau_syn, train_alphas, record_states: as for :class:`LIF`.
+        tau_mem, shape, train_alphas, min_v_mem, record_states, tau_syn: as for :class:`LIF`.
         norm_input: as for :class:`LIF`, but off by default.
 
     Source: sinabs as observed.
@@ -292,13 +268,16 @@ class ExpLeak(_Leaky):
     def __init__(
         self,
         tau_mem: float | Tensor,
-        tau_syn: float | Tensor | None = None,
+        shape: Sequence[int] | None = None,
         train_alphas: bool = False,
+        min_v_mem: float | Tensor | None = None,
         norm_input: bool = False,
         record_states: bool = False,
+        tau_syn: float | Tensor | None = None,
     ) -> None:
-        super().__init__(None, record_states)
+        super().__init__(record_states, shape)
         self._set_decays(tau_mem, tau_syn, train_alphas, norm_input)
+        self._set_floor(min_v_mem)
 
-    def _fire(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        return v, v
+    def _fire(self, v: Tensor, b: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        return v, self._floor(v), b

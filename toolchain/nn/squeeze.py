@@ -12,9 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
-from toolchain.nn.spiking import IAF, LIF, ExpLeak, MembraneLayer
+from toolchain.nn.membrane import MembraneLayer
+from toolchain.nn.spiking import IAF, LIF, ExpLeak
 
 __all__ = ["ExpLeakSqueeze", "IAFSqueeze", "LIFSqueeze", "Squeeze"]
+
+
+class RowsError(ValueError, RuntimeError):
+    """Rows that cannot be split; a RuntimeError too, as torch raises for an invalid shape."""
 
 
 class Squeeze(MembraneLayer):
@@ -26,31 +31,41 @@ class Squeeze(MembraneLayer):
     (True, (4, 5))
 
     Attributes:
-        batch_size, num_timesteps: split of the rows; at most one of them is None.
+        batch_size, num_timesteps: split of the rows; None or -1 for what follows from the other.
     """
 
     batch_size: int | None
     num_timesteps: int | None
 
     def _set_rows(self, batch_size: int | None, num_timesteps: int | None) -> None:
-        if batch_size is None and num_timesteps is None:
-            raise ValueError(f"{type(self).__name__} needs batch_size or num_timesteps")
         self.batch_size = batch_size
         self.num_timesteps = num_timesteps
+        if self._rows() == (None, None):
+            raise TypeError(f"{type(self).__name__} needs batch_size or num_timesteps")
+
+    def _rows(self) -> tuple[int | None, int | None]:
+        batch, time = self.batch_size, self.num_timesteps
+        return (None if batch == -1 else batch), (None if time == -1 else time)
+
+    @property
+    def arg_dict(self) -> dict[str, Any]:
+        """Arguments by name that build a layer like this one, with the values as trained."""
+        batch, time = self._rows()
+        return {**super().arg_dict, "batch_size": batch, "num_timesteps": time}
 
     def batch_and_time(self, rows: int) -> tuple[int, int]:
         """Return ``(batch, time)`` for a number of rows; ValueError if they cannot be split."""
-        if self.batch_size is not None:
-            batch, time = self.batch_size, rows // self.batch_size
-        else:
-            assert self.num_timesteps is not None
-            batch, time = rows // self.num_timesteps, self.num_timesteps
-        if batch * time != rows or self.num_timesteps not in (None, time):
-            raise ValueError(
-                f"{type(self).__name__}(batch_size={self.batch_size}, "
-                f"num_timesteps={self.num_timesteps}) cannot split {rows} rows"
+        batch, time = self._rows()
+        if batch is None and time is None:
+            raise TypeError(f"{type(self).__name__} needs batch_size or num_timesteps")
+        size = batch or rows // (time or 1)
+        steps = time or rows // (batch or 1)
+        if size * steps != rows:
+            raise RowsError(
+                f"{type(self).__name__}(batch_size={batch}, num_timesteps={time}) cannot split "
+                f"{rows} rows"
             )
-        return batch, time
+        return size, steps
 
     def forward(self, data: Tensor) -> Tensor:
         """Return the outputs ``(batch * time, *features)`` for inputs of the same shape."""
@@ -94,19 +109,14 @@ class LIFSqueeze(Squeeze, LIF):
     [[0, 1, 0, 1], [0, 1, 0, 1]]
 
     Args:
-        tau_mem: membrane time constant, timesteps.
         batch_size, num_timesteps: split of the rows; one of them is required.
-        rest: as for :class:`LIF`.
+        rest: as for :class:`LIF`, ``tau_mem`` among them.
     """
 
     def __init__(
-        self,
-        tau_mem: float | Tensor,
-        batch_size: int | None = None,
-        num_timesteps: int | None = None,
-        **rest: Any,
+        self, batch_size: int | None = None, num_timesteps: int | None = None, **rest: Any
     ) -> None:
-        super().__init__(tau_mem, **rest)
+        super().__init__(**rest)
         self._set_rows(batch_size, num_timesteps)
 
 
@@ -121,17 +131,12 @@ class ExpLeakSqueeze(Squeeze, ExpLeak):
     [1.0, 0.9, 0.82, 2.0, 1.81, 1.64]
 
     Args:
-        tau_mem: membrane time constant, timesteps.
         batch_size, num_timesteps: split of the rows; one of them is required.
-        rest: as for :class:`ExpLeak`.
+        rest: as for :class:`ExpLeak`, ``tau_mem`` among them.
     """
 
     def __init__(
-        self,
-        tau_mem: float | Tensor,
-        batch_size: int | None = None,
-        num_timesteps: int | None = None,
-        **rest: Any,
+        self, batch_size: int | None = None, num_timesteps: int | None = None, **rest: Any
     ) -> None:
-        super().__init__(tau_mem, **rest)
+        super().__init__(**rest)
         self._set_rows(batch_size, num_timesteps)

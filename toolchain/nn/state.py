@@ -5,22 +5,28 @@
 - States are detached from the autograd graph, so that backward works in every call, and are no
   inference tensors, so that training can follow on ``torch.inference_mode``.
 - The second run of a ``torch.utils.checkpoint`` starts as its first, and changes no state.
-- States are not in the ``state_dict``: they belong to a run, not to the trained network.
+- States belong to a run, not to the trained network. Where sinabs' layers have states in their
+  ``state_dict``, so have these: written as those of a new layer, so that every new network takes
+  them; read in any shape.
+
+Source: the methods are those of sinabs' ``StatefulLayer`` as observed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from toolchain.nn.arguments import WithArguments
 from toolchain.nn.recomputation import recomputes, start_state
 
 __all__ = ["StatefulLayer", "constant", "detach_states", "reset_states", "zero_grad"]
 
 
-class StatefulLayer(nn.Module):
+class StatefulLayer(WithArguments, nn.Module):
     """Base of the layers with states.
 
     >>> import torch
@@ -29,43 +35,139 @@ class StatefulLayer(nn.Module):
     >>> [name for name, module in net.named_modules() if isinstance(module, StatefulLayer)]
     ['1']
     >>> layer = net[1]
+    >>> layer.is_state_initialised()
+    False
     >>> _ = layer(torch.full((1, 1, 1), 0.75))
     >>> layer.v_mem.item()
     0.75
     >>> layer.reset_states()
-    >>> layer.v_mem is None
+    >>> layer.v_mem.item()
+    0.0
+    >>> layer.reset_states(randomize=True, value_ranges={"v_mem": (0.25, 0.5)})
+    >>> 0.25 <= layer.v_mem.item() < 0.5
     True
 
-    Attributes:
-        STATES: names of the state attributes, each ``(batch, *features)`` or None.
+    Args:
+        state_names: names of the states of a layer of your own; by default those of the class.
         record_states: True to fill ``recordings`` in each call.
+        shape: (batch, *features) of the first state, or None for that of the first call.
+
+    Attributes:
+        STATES: names of the states of the class.
+        state_names: names of the state attributes, each ``(batch, *features)``; of shape (0,)
+            before the first call. A layer without synapse has None as ``i_syn``.
+        record_states: as given.
         recordings: states of the last call by name, each ``(batch, time, *features)``,
             differentiable so that a loss can use them.
+        firing_rate: spikes per timestep and neuron, mean over the last call, differentiable, (); of
+            a layer that does not spike, and before the first call, None.
         does_spike: True if the output is spikes.
     """
 
     STATES: ClassVar[tuple[str, ...]] = ("v_mem", "i_syn")
     does_spike: ClassVar[bool] = False
-    v_mem: Tensor | None
+    firing_rate: Tensor | None = None
+    v_mem: Tensor
     i_syn: Tensor | None
 
-    def __init__(self, record_states: bool = False) -> None:
+    def __init__(
+        self,
+        state_names: Sequence[str] | None = None,
+        record_states: bool = False,
+        shape: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self.record_states = record_states
         self.recordings: dict[str, Tensor] = {}
-        self.reset_states()
+        self.state_names = self.STATES if state_names is None else tuple(state_names)
+        self._first_shape = (0,) if shape is None else tuple(shape)
+        for name in self.state_names:
+            setattr(self, name, torch.zeros(self._first_shape))
 
-    def reset_states(self) -> None:
-        """Reset the states to zero and clear the recordings."""
+    def is_state_initialised(self) -> bool:
+        """Return True if the layer has states, of a call or of ``init_state_with_shape``."""
+        return all(state.shape != (0,) for state in self._states().values())
+
+    def state_has_shape(self, shape: Sequence[int]) -> bool:
+        """Return True if every state has the shape (batch, *features)."""
+        return all(state.shape == tuple(shape) for state in self._states().values())
+
+    def has_trailing_dimension(self, trailing_dim: Sequence[int]) -> bool:
+        """Return True if every state has these features, whatever the batch size."""
+        return all(state.shape[1:] == tuple(trailing_dim) for state in self._states().values())
+
+    def init_state_with_shape(self, shape: Sequence[int], randomize: bool = False) -> None:
+        """Start all states anew in the shape (batch, *features): zeros, or random in 0 to 1."""
+        for name, state in self._states().items():
+            setattr(self, name, state.new_zeros(tuple(shape)))
+        self.reset_states(randomize)
+
+    def reset_states(
+        self,
+        randomize: bool = False,
+        value_ranges: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        """Reset the states, in the shape that they have, and clear the recordings.
+
+        Args:
+            randomize: draw uniform values, by default from 0 to 1, rather than zeros.
+            value_ranges: (lowest, highest) value of a state by its name.
+        """
         if recomputes():
             return  # its first run has reset them
         self.recordings = {}
-        for name in self.STATES:
-            setattr(self, name, None)
+        for name, state in self._states().items():
+            if not randomize:
+                setattr(self, name, torch.zeros_like(state))
+                continue
+            low, high = (value_ranges or {}).get(name, (0.0, 1.0))
+            setattr(self, name, torch.rand_like(state) * (high - low) + low)
+
+    def _states(self) -> dict[str, Tensor]:
+        states = {name: getattr(self, name) for name in self.state_names}
+        return {name: state for name, state in states.items() if state is not None}
+
+    def _saved_states(self) -> tuple[str, ...]:
+        """Return the names of the states that have a place in the ``state_dict``."""
+        return ()
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        like = [*self.parameters(), *self.buffers(), torch.zeros(0)][0]
+        for name in self._saved_states():
+            destination[prefix + name] = torch.zeros(self._first_shape).to(like)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        for name in self._saved_states():
+            key = prefix + name
+            if key in unexpected_keys:
+                unexpected_keys.remove(key)
+            if key in state_dict:
+                state = state_dict[key].detach()
+                given = torch.zeros(self._first_shape).to(state) if state.shape == (0,) else state
+                setattr(self, name, given.clone())
 
     def detach_states(self) -> None:
-        """Detach the recordings from the autograd graph; states always are."""
+        """Detach recordings and firing rate from the autograd graph; states always are."""
         self.recordings = {name: value.detach() for name, value in self.recordings.items()}
+        if self.firing_rate is not None:
+            self.firing_rate = self.firing_rate.detach()
+
+    def _fired(self, spikes: Tensor) -> None:
+        if not recomputes():
+            self.firing_rate = spikes.mean() if spikes.numel() else spikes.new_zeros(())
 
     def _start(self, name: str, like: Tensor) -> Tensor:
         """Return the stored state, or zeros if there is none of the shape of ``like``."""
@@ -87,7 +189,16 @@ class StatefulLayer(nn.Module):
         # torch cannot copy a tensor that is part of an autograd graph; recordings must not make
         # the copy of a network fail
         recordings = {name: value.detach() for name, value in self.recordings.items()}
-        return {**self.__dict__, "recordings": recordings}
+        rate = None if self.firing_rate is None else self.firing_rate.detach()
+        return {**self.__dict__, "recordings": recordings, "firing_rate": rate}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if "state_names" not in state:  # a pickle of an earlier release
+            self.state_names, self._first_shape = self.STATES, (0,)
+            for name in self.STATES:
+                if state.get(name) is None:
+                    setattr(self, name, torch.zeros(0))
 
 
 def _storable(value: Tensor) -> Tensor:

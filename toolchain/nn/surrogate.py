@@ -15,6 +15,7 @@ from torch import Tensor
 
 __all__ = [
     "Boxcar",
+    "Gaussian",
     "Heaviside",
     "MultiGaussian",
     "PeriodicExponential",
@@ -175,6 +176,28 @@ class Boxcar:
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         return self.height * ((v_mem - spike_threshold).abs() <= self.width / 2).to(v_mem)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Gaussian: ``grad_scale N(v - threshold | mu, sigma)`` with N the normal density.
+
+    >>> import torch
+    >>> from toolchain.nn import Gaussian
+    >>> v, threshold = torch.tensor([0.0, 0.75, 1.0, 1.25, 2.0]), torch.tensor(1.0)
+    >>> [round(x, 3) for x in Gaussian()(v, threshold).tolist()]
+    [0.108, 0.704, 0.798, 0.704, 0.108]
+
+    Source: sinabs as observed.
+    """
+
+    mu: float = 0.0
+    sigma: float = 0.5
+    grad_scale: float = 1.0
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
+        return self.grad_scale * _normal(v_mem - spike_threshold, self.mu, self.sigma)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.report import Brief, plural, share
+from toolchain.runs.tally import sum_over_time
 
 __all__ = [
     "LEAST_AGREEMENT",
@@ -100,7 +101,7 @@ def agreement_of(wanted: Array, got: Array) -> Agreement:
     cannot tell (6 spikes)
     """
     tally = AgreementTally()
-    tally.add(*(spikes.sum(axis=1).reshape(len(spikes), -1) for spikes in (wanted, got)))
+    tally.add(*(sum_over_time(spikes).reshape(len(spikes), -1) for spikes in (wanted, got)))
     return tally.agreement()
 
 

@@ -46,6 +46,7 @@ from toolchain.runs.agreement import (
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import Recording, aligned
 from toolchain.runs.states import StateComparison, compare_states, state_agreement
+from toolchain.runs.tally import sum_over_time
 
 __all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
 
@@ -278,7 +279,7 @@ def _decisions(outputs: list[dict[str, Array]]) -> dict[str, float]:
 
 
 def _most(spikes: Array) -> Array:
-    return np.asarray(spikes.sum(axis=1).argmax(axis=1))
+    return np.asarray(sum_over_time(spikes).argmax(axis=1))
 
 
 def _departure(

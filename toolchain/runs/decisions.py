@@ -41,5 +41,5 @@ def decide(outputs: Array, rule: DecisionRule) -> Array:
     if rule == "last":
         values = outputs[:, -1]
     else:
-        values = outputs.max(axis=1) if rule == "max" else outputs.mean(axis=1)
+        values = outputs.max(axis=1) if rule == "max" else outputs.mean(axis=1, dtype=np.float64)
     return np.asarray(values.argmax(axis=1))

@@ -16,6 +16,7 @@ from toolchain.ir.neuron import Membrane, MembraneReadout, Neuron
 from toolchain.runs.evaluate import evaluate
 from toolchain.runs.outputs import output_signals, outputs_by_name
 from toolchain.runs.recording import LayerRecord, Recording
+from toolchain.runs.spikes import as_array
 
 __all__ = ["interpret"]
 
@@ -35,7 +36,7 @@ def interpret(graph: Graph, spikes: Array, *, record: bool = False) -> Recording
     Raises:
         ValueError: ``spikes`` is not of that shape.
     """
-    x = np.asarray(spikes, dtype=np.float64)
+    x = np.asarray(as_array(spikes, "spikes"), dtype=np.float64)
     wanted = graph.shape(graph.input)
     if x.ndim != 2 + len(wanted) or x.shape[2:] != wanted:
         raise ValueError(f"spikes must be (batch, time, {_inner(wanted)}), got shape {x.shape}")

@@ -11,6 +11,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.report import Brief, Column, Described, Sheet, Table, count, plain, plural, short
 from toolchain.runs.activity import Activity
+from toolchain.runs.tally import sum_over_time
 
 __all__ = ["LayerRecord", "Recording", "aligned", "count_agreement"]
 
@@ -115,7 +116,7 @@ class Recording(Described, Brief):
             "samples": self.spikes.shape[0],
             "steps": self.spikes.shape[1],
             "dt": plain(self.dt),
-            "output_spikes": plain(self.spikes.sum(axis=1)),
+            "output_spikes": plain(sum_over_time(self.spikes)),
             "layers": {name: plain(layer.spikes.sum()) for name, layer in self.layers.items()},
             "saturations": plain(self.saturations),
             "activity": None if self.activity is None else self.activity.as_dict(),
@@ -144,7 +145,7 @@ def count_agreement(wanted: Array, got: Array) -> float:
     >>> count_agreement(np.array([[[1, 0], [1, 1]]]), np.array([[[1, 0], [0, 1]]]))
     0.6666666666666667
     """
-    n, m = wanted.sum(axis=1), got.sum(axis=1)
+    n, m = sum_over_time(wanted), sum_over_time(got)
     most = float(np.maximum(n, m).sum())
     return 1.0 - float(np.abs(n - m).sum()) / most if most else 1.0
 

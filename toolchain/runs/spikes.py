@@ -11,7 +11,16 @@ import numpy as np
 from toolchain.arrays import Array, Shape
 from toolchain.ir import Graph
 
-__all__ = ["InputSpikes", "are_events", "as_array", "expected", "fitted", "plain_axes"]
+__all__ = [
+    "InputSpikes",
+    "are_events",
+    "as_array",
+    "check_unmasked",
+    "expected",
+    "fitted",
+    "plain_array",
+    "plain_axes",
+]
 
 InputSpikes: TypeAlias = Array | Sequence[Array]
 """Counts (batch, time, *features); or, for a chip that takes events, structured arrays of events
@@ -78,22 +87,54 @@ def _remedy(shape: Shape, wanted: Shape, what: str) -> str:
 def as_array(spikes: Any, what: str) -> Array:
     """Return an array, a tensor on any device, a sparse matrix or nested lists as an array.
 
+    Narrow floats become float64, since their sums are not exact: in float16 2048 + 1 is 2048.
+
     Raises:
-        ValueError: it is no array of real numbers; the message begins with ``what``.
+        ValueError: it is no array of real numbers, or has masked values; the message begins with
+            ``what``.
     """
-    if isinstance(spikes, np.ma.MaskedArray) and np.ma.is_masked(spikes):
-        raise ValueError(f"{what} has masked values, which are no counts; give {what}.filled(0)")
-    try:
-        array = _converted(spikes)
-    except (TypeError, ValueError, RuntimeError, MemoryError) as fault:
-        reason = str(fault).partition("\n")[0]
-        raise ValueError(f"{what} cannot become an array: {reason}") from fault
+    array = plain_array(spikes, what)
     if array.dtype.kind not in "biuf":
         kind = type(spikes).__name__
         got = f"{kind} of dtype {array.dtype}" if array.ndim else f"{kind} {spikes!r:.40}"
         raise ValueError(f"{what} must be an array of spike counts, got {got}")
-    # sums of narrow floats are not exact: in float16 2048 + 1 is 2048
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
+
+
+def plain_array(spikes: Any, what: str) -> Array:
+    """Return what ``as_array`` takes as an array of its own element type, of any kind.
+
+    Raises:
+        ValueError: it cannot become an array, or has masked values.
+
+    >>> plain_array([np.ma.array([1, 2], mask=[0, 1])], "raster")
+    Traceback (most recent call last):
+    ValueError: raster has masked values, which are no counts; give raster.filled(0)
+    """
+    check_unmasked(spikes, what)
+    try:
+        return _converted(spikes)
+    except (TypeError, ValueError, RuntimeError, MemoryError) as fault:
+        reason = str(fault).partition("\n")[0]
+        raise ValueError(f"{what} cannot become an array: {reason}") from fault
+
+
+def check_unmasked(spikes: Any, what: str) -> None:
+    """Check that an array, or one in a list, has no masked values; ValueError otherwise."""
+    if isinstance(spikes, list | tuple):
+        for each in spikes:
+            if not isinstance(each, int | float):
+                check_unmasked(each, what)
+    elif isinstance(spikes, np.ma.MaskedArray) and _has_masked(spikes):
+        if spikes.dtype.names is not None:
+            raise ValueError(f"{what} has masked events; give those alone that are not masked")
+        raise ValueError(f"{what} has masked values, which are no counts; give {what}.filled(0)")
+
+
+def _has_masked(array: np.ma.MaskedArray[Any, Any]) -> bool:
+    mask: Array = np.ma.getmaskarray(array)
+    names = mask.dtype.names
+    return bool(mask.any() if names is None else any(mask[name].any() for name in names))
 
 
 def _converted(spikes: Any) -> Array:

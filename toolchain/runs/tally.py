@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.runs.spikes import plain_array
 
-__all__ = ["active_of_each", "spikes_of_each"]
+__all__ = ["active_of_each", "spikes_of_each", "sum_over_time"]
 
 BLOCK = 4096
 """Smallest number of values in one addition: it amortizes the call and fits the caches."""
@@ -22,7 +23,7 @@ def spikes_of_each(spikes: Array) -> Array:
     """Count the spikes (batch, time, *features) of each neuron, (neurons,), int64.
 
     Raises:
-        ValueError: a count is negative, not a number or not whole.
+        ValueError: a count is negative, not a number, not whole or masked, or they are too large.
     """
     rows = _rows(spikes)
     if not rows.size:
@@ -34,18 +35,33 @@ def spikes_of_each(spikes: Array) -> Array:
             raise ValueError("spikes must be whole counts")
         # a narrow float stops counting: 2048 + 1 is 2048 in float16
         return np.asarray(rows.sum(axis=0, dtype=np.float64).astype(np.int64))
-    return _added(rows, max(1, int(rows.max())))
+    if (peak := int(rows.max())) * len(rows) >= 2**63:
+        raise ValueError("spikes must be counts whose sums fit 64 bits")
+    return _added(rows, max(1, peak))
 
 
 def active_of_each(spikes: Array) -> Array:
     """Count the timesteps of all samples in which each neuron spikes, (neurons,), int64."""
+    spikes = plain_array(spikes, "spikes")
     few = spikes.dtype.kind == "b" or not spikes.size or spikes.max() <= 1
     return spikes_of_each(spikes if few else spikes > 0)
 
 
+def sum_over_time(spikes: Array) -> Array:
+    """Sum spikes or signed values (batch, time, *features) over time, in int64 or float64.
+
+    Differences of unsigned sums would wrap around, and sums of narrow floats are rounded.
+
+    >>> sum_over_time(np.ones((1, 3000, 1), np.float16)).tolist()
+    [[3000.0]]
+    """
+    exact = np.float64 if spikes.dtype.kind == "f" else np.int64
+    return np.asarray(spikes.sum(axis=1, dtype=exact))
+
+
 def _rows(spikes: Array) -> Array:
     """Return the counts as (steps of all samples, neurons)."""
-    spikes = np.asarray(spikes)
+    spikes = plain_array(spikes, "spikes")
     if spikes.dtype.kind == "b":
         spikes = spikes.view(np.uint8)
     if spikes.dtype.kind not in "iuf":

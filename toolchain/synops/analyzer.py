@@ -74,6 +74,7 @@ class _Sums:
     synops: Tensor | float = 0.0
     num_timesteps: int = 0
     rates: Tensor | float = 0.0
+    rate: Tensor | float = 0.0
 
 
 class SNNAnalyzer:
@@ -214,7 +215,9 @@ class SNNAnalyzer:
         for path, spiking in self._spiking.items():
             sums = self._sums.setdefault(path, _Sums())
             sums.passes += 1 if path not in self._parameters else 0
-            sums.rates = sums.rates + spiking.output.detach().mean((0, 1))
+            output = spiking.output.detach()
+            sums.rates = sums.rates + output.mean((0, 1))
+            sums.rate = sums.rate + output.mean()
         self._parameters, self._spiking, self._pass = {}, {}, _Pass()
 
     def cost(self, path: str, cost: Cost) -> None:
@@ -298,11 +301,13 @@ class SNNAnalyzer:
     def _spiking_figures(self, path: str, average: bool) -> dict[str, Any]:
         last = self._spiking[path]
         sums = self._sums.get(path, _Sums()) if average else _Sums()
-        rates = (last.output.mean((0, 1)) + sums.rates) / (sums.passes + 1)
+        passes = sums.passes + 1
+        rates = (last.output.mean((0, 1)) + sums.rates) / passes
         return {
             "n_neurons": rates.numel(),
             "input": last.input,
             "output": last.output,
-            "firing_rate": rates.mean(),
+            # the mean of the rates up to the last bit, which is that of the layer's firing_rate
+            "firing_rate": (last.output.mean() + sums.rate) / passes,
             "firing_rate_per_neuron": rates,
         }

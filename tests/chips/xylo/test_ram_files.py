@@ -174,9 +174,14 @@ def test_4095_neurons_are_named_and_4096_are_not():
 def test_a_folder_that_is_there_is_left_alone(tmp_path):
     folder = tmp_path / "a"
     folder.mkdir()
+    (folder / "notes.txt").write_text("years of work")
     with pytest.raises(FileExistsError, match=r"a already exists; it is not overwritten$"):
         write_ram_files(small(), folder)
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    assert (write_ram_files(small(), tmp_path) / "iwtram.ini").is_file()
 
 
 def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path, monkeypatch):

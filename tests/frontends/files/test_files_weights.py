@@ -34,8 +34,25 @@ FACTORY = """
     class Nets:
         small = staticmethod(build)
 
+    def ann():
+        return torch_nn.Sequential(
+            torch_nn.Linear(4, 3, bias=False), torch_nn.ReLU(),
+            torch_nn.Linear(3, 2, bias=False), torch_nn.ReLU(),
+        )
+
+    def converted():
+        return nn.from_model(ann(), batch_size=2, spike_threshold=0.5).spiking_model
+
+    def recurrent():
+        return torch_nn.Sequential(nn.IAFRecurrent(rec_connect=torch_nn.Linear(4, 4)))
+
     ready = build()
 """
+RENAME = (
+    "if the same weights have other names, load them in your own code, "
+    "network.load_state_dict({rename(name): w for name, w in weights.items()}), and give the "
+    "network to extract or deploy"
+)
 SAMPLE = torch.randint(0, 3, (2, 20, 4), generator=torch.Generator().manual_seed(0)).float()
 
 
@@ -55,7 +72,7 @@ def network(seed=0):
 
 
 def from_file(path, factory="my_network:build", **given):
-    return load(path, factory=factory, sample=SAMPLE, **given)
+    return load(path, factory=factory, **{"sample": SAMPLE, **given})
 
 
 def refusal(path, **given):
@@ -132,6 +149,7 @@ def test_every_entry_that_does_not_fit_is_told_at_once(tmp_path):
             "1.spike_threshold: is int64 in the file and torch.float32 in the network",
             "1.tau_mem: contains values that are not finite",
             "head.weight: is not in the network",
+            RENAME,
         ]
     )
 
@@ -168,7 +186,10 @@ def test_the_one_entry_of_a_checkpoint_that_holds_weights_is_taken_and_told(tmp_
 @pytest.mark.parametrize(
     ("saved", "message"),
     [
-        ({"net": "WEIGHTS", "ema": "WEIGHTS"}, "contains weights in several entries: net, ema"),
+        (
+            {"net": "WEIGHTS", "ema": "WEIGHTS"},
+            "contains weights in several entries: net, ema; choose one with entry='net'",
+        ),
         ({"epoch": 3, "lr": 0.1}, "contains no weights by name in any of its entries: epoch, lr"),
         ({}, "contains no weights by name in any of its entries: nothing"),
         ([1], "contains list, expected weights by name"),
@@ -188,6 +209,123 @@ def test_single_numbers_of_numpy_are_explained(tmp_path):
     message = refusal(tmp_path / "w")
     assert "imports _codecs.encode, numpy" in message
     assert "save them as float(x)" in message
+
+
+def ann_weights(**changes):
+    torch.manual_seed(3)
+    weights = {"0.weight": torch.randn(3, 4), "2.weight": torch.randn(2, 3), **changes}
+    return {name: value for name, value in weights.items() if value is not None}
+
+
+KEPT = "1.min_v_mem = -1, 1.spike_threshold = 0.5, 3.min_v_mem = -1, 3.spike_threshold = 0.5"
+WRAPPED = {
+    "plain": (lambda weights: weights, {}),
+    "lightning": (
+        lambda weights: {
+            "state_dict": {**renamed("model.", weights), "criterion.weight": torch.ones(3)},
+            "optimizer_states": [],
+            "epoch": 3,
+        },
+        {
+            "entry": "state_dict",
+            "prefix_left_out": "model.",
+            "others_left_out": "criterion.weight",
+        },
+    ),
+    "average of weights": (
+        lambda weights: {"n_averaged": torch.tensor(3), **renamed("module.", weights)},
+        {"prefix_left_out": "module.", "others_left_out": "n_averaged"},
+    ),
+    "compiled within": (
+        lambda weights: renamed("net._orig_mod.", weights),
+        {"prefix_left_out": "net., _orig_mod."},
+    ),
+    "a loss beside two levels": (
+        lambda weights: {**renamed("a.b.", weights), "a.loss.weight": torch.ones(3)},
+        {"prefix_left_out": "a.b.", "others_left_out": "a.loss.weight"},
+    ),
+    "states of a run": (
+        lambda weights: {**weights, "1.v_mem": torch.zeros(1, 3)},
+        {"states_left_out": "1.v_mem"},
+    ),
+}
+
+
+def renamed(prefix, weights):
+    return {f"{prefix}{name}": value for name, value in weights.items()}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_weights_without_thresholds_keep_those_of_the_factory(name, tmp_path, caplog):
+    wrap, notes = WRAPPED[name]
+    weights = ann_weights()
+    torch.save(wrap(weights), tmp_path / "w")
+    graph = from_file(tmp_path / "w", "my_network:converted", sample=SAMPLE.flatten(0, 1))
+    np.testing.assert_array_equal(graph["0"].weight, weights["0.weight"])
+    np.testing.assert_array_equal(graph["2"].weight, weights["2.weight"])
+    assert (graph["1"].v_threshold, graph["1"].v_min) == (0.5, -1)
+    noted = {key: graph.provenance.get(key) for key in notes}
+    assert noted == notes
+    assert graph.provenance["kept_from_factory"] == KEPT
+    assert f"has no {KEPT}; these are the factory's values" in caplog.text
+
+
+def test_a_copy_of_the_weights_is_chosen_by_its_entry(tmp_path):
+    weights, average = ann_weights(), renamed("", {k: v + 1 for k, v in ann_weights().items()})
+    torch.save({"model": weights, "ema": average}, tmp_path / "w")
+    given = {"factory": "my_network:converted", "sample": SAMPLE.flatten(0, 1)}
+    graph = from_file(tmp_path / "w", entry="ema", **given)
+    np.testing.assert_array_equal(graph["0"].weight, average["0.weight"])
+    assert refusal(tmp_path / "w", entry="best") == (
+        "has no entry 'best' with weights; such entries: model, ema"
+    )
+    torch.save({**renamed("net.", weights), **renamed("teacher.", average)}, tmp_path / "w")
+    assert "several groups of names fit: net.* and teacher.*; save one of them alone" in refusal(
+        tmp_path / "w", factory="my_network:converted"
+    )
+
+
+PARTS = {
+    "other order": (
+        ann_weights(**{"2.weight": None, "3.weight": torch.ones(2, 3)}),
+        ["2.weight: is not in the file; similar names: 3.weight, 0.weight", RENAME],
+    ),
+    "a threshold by another name": (
+        ann_weights(**{"1.spike_treshold": torch.tensor(2.0)}),
+        ["1.spike_treshold: is not in the network", RENAME],
+    ),
+    "weight norm": (
+        ann_weights(**{"0.weight": None, "0.weight_g": torch.ones(3, 1)}),
+        [
+            "0.weight_g is a part of a weight: torch.nn.utils.parametrize.remove_parametrizations"
+            "(layer, 'weight') before saving makes it one tensor"
+        ],
+    ),
+    "pruned": (
+        ann_weights(**{"0.weight": None, "0.weight_orig": torch.ones(3, 4)}),
+        ["0.weight_orig is a pruned weight: torch.nn.utils.prune.remove(layer, 'weight') before "],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_weights_are_matched_by_name_alone(name, tmp_path):
+    weights, lines = PARTS[name]
+    torch.save(weights, tmp_path / "w")
+    message = refusal(tmp_path / "w", factory="my_network:converted")
+    assert all(line in message for line in lines)
+
+
+def test_recurrent_weights_are_no_constant_of_a_neuron(tmp_path):
+    torch.save({"0.spike_threshold": torch.tensor(1.0)}, tmp_path / "w")
+    message = refusal(tmp_path / "w", factory="my_network:recurrent")
+    assert "0.rec_connect.weight: is not in the file" in message
+    # time constants are kept of a layer alone of which the file has nothing
+    torch.save({**network().state_dict(), "1.tau_mem": torch.ones(3)}, tmp_path / "w")
+    weights = network().state_dict()
+    del weights["1.tau_mem"]
+    torch.save(weights, tmp_path / "w")
+    assert "1.tau_mem: is not in the file" in refusal(tmp_path / "w")
 
 
 class Keeps(torch_nn.Module):

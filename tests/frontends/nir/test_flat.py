@@ -102,6 +102,12 @@ def test_the_graph_given_is_not_changed():
          "expected exactly one"),
         (NirGraph(nodes={"out": node("Output")}, edges=()), "the graph has 0 Input nodes, "
          "expected exactly one"),
+        (graph({"l": graph({"o": node("Output")}, "in-out in-o")}, "in-l l-out"),
+         "l: the inner graph has 2 Output nodes (out, o), expected exactly one"),
+        (graph({"a": node("I"), "o": node("Output")}, "in-a a-out a-o o-a"), "o -> a: edge out of "
+         "the Output"),
+        (graph({"a": node("I"), "o": node("Output")}, "in-out in-o in-a"), "a: does not reach the "
+         "Output 'out' or 'o'"),
         (graph({"l": NirGraph(nodes={"in": node("Input")}, edges=())}, "in-l l-out"),
          "l: the inner graph has 0 Output nodes, expected exactly one"),
     ],

@@ -258,18 +258,36 @@ def test_what_has_no_nir_form_is_refused_by_name(node, words):
         from_graph(line(node, shape=shape))
 
 
-def test_several_synapses_and_outputs_are_refused_at_once():
-    nodes = {
-        "in": Input(shape=(4,)),
-        "lif": neuron(2, alpha_mem=0.5, alpha_syn=[0.5, 0.6]),
-        "a": Output(),
-        "b": Output(),
-    }
-    graph = Graph(nodes, [("in", "lif"), ("lif", "a"), ("lif", "b")], dt=DT)
+def test_several_faults_are_refused_at_once():
+    lif = neuron(2, alpha_mem=0.5, alpha_syn=[0.5, 0.6])
+    none = neuron(2, alpha_mem=0.5, reset="none")
     with pytest.raises(ModelFileError, match="2 errors") as refused:
-        from_graph(graph)
-    assert "lif: 2 synapses per neuron; NIR has one" in str(refused.value)
-    assert "a, b: more than one Output" in str(refused.value)
+        from_graph(line(lif, none, shape=(4,)))
+    assert "2 synapses per neuron; NIR has one" in str(refused.value)
+    assert "no reset after a spike" in str(refused.value)
+
+
+def test_several_outputs_keep_names_and_order():
+    nodes = {
+        "in": Input(shape=(3,)),
+        "lif": neuron(3, alpha_mem=0.5),
+        "head": Linear(weight=np.ones((2, 3))),
+        "a": Output(label="position", index=1),
+        "b": Output(label="class"),
+    }
+    edges = [("in", "lif"), ("lif", "head"), ("head", "b"), ("lif", "a")]
+    graph = Graph(nodes, edges, dt=DT)
+    file = from_graph(graph)
+    assert str(to_graph(file)) == str(graph)
+    # without our metadata: in the order of the file, under the names of the nodes
+    plain = NirFile(graph=replace(file.graph, metadata={}), version=None, where="a.nir")
+    again = to_graph(plain, dialect="euler", dt=DT, reset="subtract")
+    assert again.output_names == {"a": "a", "b": "b"}
+    x = np.random.default_rng(2).poisson(1.0, (2, 30, 3))
+    for name, label in (("a", "position"), ("b", "class")):
+        wanted = interpret(graph, x).outputs[label]
+        assert wanted.any()
+        np.testing.assert_array_equal(interpret(again, x).outputs[name], wanted)
 
 
 # ---- files that something has changed, or damaged ----

@@ -109,7 +109,10 @@ def test_a_transposed_weight_is_no_repair():
 def test_inner_graphs_are_repaired_where_they_are():
     inner = graph({"lif1": lif(), "rec": FC}, "in-lif lif-rec rec-lif lif-out")
     whole, notes = repaired(graph({"l": inner}, "in-l l-out"))
-    assert notes == ("l: 'lif' in the edges is the node 'lif1', which has no others",)
+    assert notes == (
+        "l: 'lif' in the edges is the node 'lif1', which has no others",
+        "the shape of the Input 'in' is [3], as 'l' takes",
+    )
     assert ("lif1", "rec") in whole.nodes["l"].edges
     again, notes = repaired(whole)
     assert again.nodes["l"] is whole.nodes["l"]

@@ -68,7 +68,7 @@ def conv_net(batch):
         torch_nn.Flatten(),
         torch_nn.Linear(12, 5),
         torch_nn.BatchNorm1d(5, affine=False),
-        nn.LIFSqueeze(5.0, tau_syn=2.0, batch_size=batch, spike_fn=nn.MaxSpike(3)),
+        nn.LIFSqueeze(batch, tau_mem=5.0, tau_syn=2.0, spike_fn=nn.MaxSpike(3)),
         nn.UnflattenTime(batch),
     )
 

@@ -289,7 +289,9 @@ def test_samples_of_the_wrong_kind_are_refused(sample, wanted):
 
 
 def test_something_else_than_a_module_is_refused():
-    assert "must be a torch.nn.Module, got str" in message("model.pt")
+    assert message(3) == (
+        "the model must be a torch module, a Graph, a NIR graph or the path of a file, got 3"
+    )
 
 
 def test_time_taken_for_channels_is_refused():
@@ -387,9 +389,41 @@ def test_what_cannot_be_copied_or_has_no_shape_yet_is_refused():
     assert "Sequential cannot be copied" in message(model)
 
 
-def test_recurrent_weights_other_than_linear_are_refused():
-    found = message(net(nn.IAFRecurrent(net(torch_nn.Linear(4, 4)))))
-    assert "layer '0' (IAFRecurrent): rec_connect is Sequential; only nn.Linear" in found
+def test_recurrent_weights_that_are_not_linear_are_refused():
+    back = net(torch_nn.Linear(4, 4), net(torch_nn.ReLU(), torch_nn.Dropout()))
+    found = message(net(nn.IAFRecurrent(back)))
+    assert "layer '0' (IAFRecurrent): rec_connect is or contains ReLU; supported are" in found
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (nn.ALIFRecurrent(9.0, 5.0, torch_nn.Linear(4, 4)), "its threshold adapts to its spikes"),
+        (nn.QuantizeLayer(), "it rounds numbers down, and spikes are whole numbers; leave it out"),
+        (nn.Img2SpikeLayer((4, 4), tw=6), "it encodes numbers as spikes; encode outside"),
+        (nn.Sig2SpikeLayer(4), "it encodes numbers as spikes; encode outside"),
+    ],
+)
+def test_layers_for_training_and_encoders_are_refused(layer, reason):
+    sample = torch.rand(4, 4) if "Spike" in type(layer).__name__ else torch.rand(1, 5, 4)
+    found = message(net(layer, torch_nn.Linear(4, 4), nn.IAFSqueeze(1)), sample)
+    assert f"layer '0' ({type(layer).__name__}): {reason}" in found
+
+
+def test_merged_maps_of_other_shapes_are_refused_with_a_cure_that_helps():
+    class Merged(torch_nn.Module):
+        def __init__(self, grow):
+            super().__init__()
+            self.large, self.small = torch_nn.Conv2d(1, 2, 3, padding=1), torch_nn.Conv2d(1, 1, 3)
+            self.merge, self.iaf, self.grow = nn.Merge(), nn.IAFSqueeze(1), grow
+
+        def forward(self, x):
+            return self.iaf(self.merge(self.large(x), self.grow(self.small(x))))
+
+    rows = torch.rand(6, 1, 5, 5)
+    found = message(Merged(torch_nn.Identity()), rows)
+    assert "layer 'merge' (Merge): adds shapes (6, 2, 5, 5) and (6, 1, 3, 3); give the" in found
+    extract(Merged(lambda x: torch_nn.functional.pad(x, (0, 2, 0, 2, 0, 1))), rows)
 
 
 def test_a_state_or_record_used_as_a_signal_is_refused():

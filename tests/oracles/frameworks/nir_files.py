@@ -132,12 +132,26 @@ def _on_nodes(version):
     return _chain((3,), whole(3), [("LIF", neuron, about)])
 
 
+def _outputs(version):
+    """Two heads: the spikes of the first layer, and a weight behind it."""
+    nodes = {
+        "input": ("Input", {"shape": whole(3)}),
+        "lif": ("LIF", _neuron(3, "tau", "r", "v_leak", "v_threshold")),
+        "head": ("Linear", {"weight": each(2, 3)}),
+        "spikes": ("Output", {"shape": whole(3)}),
+        "values": ("Output", {"shape": whole(2)}),
+    }
+    edges = [("input", "lif"), ("lif", "spikes"), ("lif", "head"), ("head", "values")]
+    return nodes, edges, {}
+
+
 CASES = {
     "dense": _dense,
     "conv": _conv,
     "pool": _sums,
     "conv1d": _conv1d,
     "nested": _nested,
+    "outputs": _outputs,
     "metadata": _on_nodes,
 }
 

@@ -24,6 +24,7 @@ from dvs_vectors_sinabs import Finder
 sys.meta_path.insert(0, Finder())
 from sinabs.backend.dynapcnn.crop2d import Crop2d  # noqa: E402
 from sinabs.backend.dynapcnn.dvs_layer import DVSLayer  # noqa: E402
+from sinabs.backend.dynapcnn.flipdims import FlipDims  # noqa: E402
 
 N = NEURONS
 
@@ -56,6 +57,18 @@ def recurrent(kind, **options):
 
     def build():
         return dense(lambda: kind(rec_connect=scaled(nn.Linear(N, N), 0.3), **options))
+
+    return build
+
+
+def fed_back(*layers, **options):
+    """Build neurons with several layers from their spikes to their input, on two axes."""
+
+    def build():
+        back = scaled(nn.Sequential(nn.Flatten(), *(layer() for layer in layers)), 0.3)
+        neurons = sl.LIFRecurrent(rec_connect=back, **options)
+        dense = scaled(nn.Linear(N, N), 1.5)
+        return nn.Sequential(dense, nn.Unflatten(2, (2, N // 2)), neurons, nn.Flatten(2))
 
     return build
 
@@ -126,10 +139,11 @@ def camera():
     return images(dvs, scaled(nn.Conv2d(2, 4, 3), 2.0), sl.IAFSqueeze(batch_size=BATCH))
 
 
-def cropped(crop):
+def cropped(crop, channels=2):
     """What builds ``crop`` and layers behind it."""
     return lambda: images(
-        sl.ChannelShift(), crop, scaled(nn.Conv2d(2, 4, 3), 4.0), sl.IAFSqueeze(batch_size=BATCH)
+        *(sl.ChannelShift(), crop),
+        *(scaled(nn.Conv2d(channels, 4, 3), 4.0), sl.IAFSqueeze(batch_size=BATCH)),
     )
 
 
@@ -145,6 +159,7 @@ def between(form):
 
 
 PLAIN = {"tau_mem": 10.0, "norm_input": False}
+ALIF = {"tau_mem": 10.0, "tau_adapt": 5.0}
 LOW = {"tau_mem": 10.0, "spike_threshold": torch.tensor(0.07)}
 
 PASSING = [
@@ -192,6 +207,33 @@ PASSING = [
     ("IAFRecurrent", recurrent(sl.IAFRecurrent, min_v_mem=-1.0), {}),
     ("LIFRecurrent", recurrent(sl.LIFRecurrent, **PLAIN), {}),
     ("LIFRecurrent tau_syn", recurrent(sl.LIFRecurrent, tau_syn=4.0, **PLAIN), {}),
+    (
+        "IAFRecurrent Sequential",
+        lambda: dense(lambda: sl.IAFRecurrent(nn.Sequential(scaled(nn.Linear(N, N), 0.3)))),
+        {},
+    ),
+    (
+        "LIFRecurrent Flatten Linear",
+        fed_back(partial(nn.Linear, N, N), **PLAIN),
+        {},
+    ),
+    (
+        "LIFRecurrent Linear Linear Unflatten",
+        fed_back(
+            *(partial(nn.Linear, N, 4), partial(nn.Linear, 4, N), nn.Dropout),
+            partial(nn.Unflatten, 1, (2, N // 2)),
+            **PLAIN,
+        ),
+        {},
+    ),
+    (
+        "IAFRecurrent Conv2d",
+        lambda: nn.Sequential(
+            sl.Repeat(nn.Conv2d(2, 2, 3, padding=1)),
+            sl.IAFRecurrent(scaled(nn.Conv2d(2, 2, 3, padding=1), 0.5), min_v_mem=-1.0),
+        ),
+        {"input": "image"},
+    ),
     ("IAFSqueeze", squeezed(sl.IAFSqueeze, {"batch_size": BATCH}), {"layout": "rows"}),
     ("LIFSqueeze", squeezed(sl.LIFSqueeze, {"num_timesteps": TIME}, **PLAIN), {"layout": "rows"}),
     (
@@ -204,6 +246,9 @@ PASSING = [
     ("DVSLayer", camera, {"input": "image"}),
     ("Cropping2dLayer", cropped(sl.Cropping2dLayer(((1, 2), (0, 3)))), {"input": "image"}),
     ("Crop2d", cropped(Crop2d(((2, 7), (0, 5)))), {"input": "image"}),
+    ("ChannelShift", cropped(sl.ChannelShift(2), 4), {"input": "image"}),
+    ("ChannelShift negative", cropped(sl.ChannelShift(-1), 1), {"input": "image"}),
+    ("FlipDims", cropped(FlipDims(flip_x=True, swap_xy=True)), {"input": "image"}),
     ("linear layers between neurons", between(forms.Layers), {"input": "image"}),
     ("linear functions between neurons", between(forms.Functions), {"input": "image"}),
     ("SumPool2d ceil_mode", cropped(sl.SumPool2d(2, ceil_mode=True)), {"input": "image"}),
@@ -229,9 +274,28 @@ REFUSED = [
         "sinabs.from_torch.from_model first",
     ),
     (
-        "rec_connect Sequential",
-        lambda: dense(lambda: sl.IAFRecurrent(rec_connect=nn.Sequential(nn.Linear(N, N)))),
-        "layer '1' (IAFRecurrent): rec_connect is Sequential; only nn.Linear is supported",
+        "ALIFRecurrent",
+        recurrent(sl.ALIFRecurrent, **ALIF),
+        f"layer '1' (ALIFRecurrent): {ADAPTIVE}",
+    ),
+    (
+        "rec_connect ReLU",
+        lambda: dense(lambda: sl.IAFRecurrent(nn.Sequential(nn.Linear(N, N), nn.ReLU()))),
+        "layer '1' (IAFRecurrent): rec_connect is or contains ReLU; supported are nn.Linear, "
+        "nn.Conv2d, nn.Flatten, nn.Unflatten and nn.Sequential of them; put other layers outside "
+        "of the feedback",
+    ),
+    (
+        "SpikingMaxPooling2dLayer",
+        lambda: images(sl.SpikingMaxPooling2dLayer((2, 2)), sl.IAFSqueeze(batch_size=BATCH)),
+        "layer '1' (SpikingMaxPooling2dLayer): a maximum is not a sum of spikes; use SumPool2d or "
+        "nn.AvgPool2d",
+    ),
+    (
+        "QuantizeLayer",
+        lambda: nn.Sequential(sl.QuantizeLayer(), nn.Linear(N, N), sl.IAF()),
+        "layer '0' (QuantizeLayer): it rounds numbers down, and spikes are whole numbers; leave it "
+        "out",
     ),
     (
         "spike_fn of the user's own",
@@ -256,18 +320,12 @@ REFUSED = [
         "8 x 8; crop or pad the map to whole windows, or use ceil_mode=False",
     ),
     (
-        "ChannelShift",
-        lambda: images(sl.ChannelShift(2), sl.IAFSqueeze(batch_size=BATCH)),
-        "layer '1' (ChannelShift): channel_shift is 2; empty channels come from a chip's "
-        "addresses; leave them out of the network",
-    ),
-    (
         "subclass with a forward of its own",
         lambda: dense(Doubled),
         "layer '1' (Doubled): overrides IAF.forward, so its parameters no longer describe it",
     ),
 ]
-IMAGES = {"SumPool2d ceil_mode in part", "ChannelShift"}
+IMAGES = {"SumPool2d ceil_mode in part", "SpikingMaxPooling2dLayer"}
 
 CASES = [Case(name=name, build=build, **options) for name, build, options in PASSING]
 CASES += [

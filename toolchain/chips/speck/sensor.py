@@ -20,6 +20,7 @@ from toolchain.chips.speck.simulate.events import FIELDS, event_array
 from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.ir import Sensor
 from toolchain.ir.sensor import sense
+from toolchain.runs.spikes import check_unmasked, plain_array
 
 __all__ = ["EventFilter", "SensorSamples", "SpeckSensor", "from_plain", "plain"]
 
@@ -183,6 +184,7 @@ class SpeckSensor:
         Raises:
             ValueError: other fields, or values that are not integers.
         """
+        check_unmasked(events, "events")
         if events.dtype.names != FIELDS or any(
             events.dtype[name].kind not in "bui" for name in FIELDS
         ):
@@ -195,7 +197,7 @@ class SpeckSensor:
 
     def of_raster(self, raster: Array) -> Array:
         """Return counts (batch, steps, channels, y, x) behind the sensor."""
-        return sense(self._node(), np.asarray(raster))
+        return sense(self._node(), plain_array(raster, "raster"))
 
     def _node(self) -> Sensor:
         return Sensor(

@@ -14,6 +14,7 @@ from toolchain.chips.xylo.spec import XyloChip
 from toolchain.hardware import Quantity
 from toolchain.runs import Activity, InputSpikes, LayerActivity
 from toolchain.runs.activity import spikes_per_step, step_length
+from toolchain.runs.spikes import plain_array
 from toolchain.runs.tally import active_of_each, spikes_of_each
 
 __all__ = ["activity", "activity_at", "input_limit", "of_run"]
@@ -26,7 +27,7 @@ def activity(program: XyloProgram, spikes: InputSpikes) -> Activity:
         ValueError: a program without dt, or invalid spikes.
     """
     step_length(program.dt)
-    given = np.asarray(spikes)
+    given = plain_array(spikes, "spikes")
     given = given.reshape(*given.shape[:2], prod(given.shape[2:]))
     return of_run(program, given, simulate(program, given, record=True))
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from toolchain.chips.contract import Options
+from toolchain.chips.contract import Options, ProgramFile
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.dashes import decay_note
+from toolchain.chips.xylo.documents import program_in, recognized
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.live.boards import to_samna
+from toolchain.chips.xylo.network import network_of
 from toolchain.chips.xylo.options import XyloOptions
 from toolchain.chips.xylo.power import estimate
 from toolchain.chips.xylo.program import XyloProgram
@@ -50,6 +53,8 @@ FUNCTIONS = Functions(
     input_limit=counts.input_limit,
     configured=configured,
     options=lambda _: XyloOptions(),
+    network=network_of,
+    from_document=program_in,
 )
 
 
@@ -68,6 +73,11 @@ class Xylo(FamilyOf[XyloProgram, XyloChip]):
     def on(cls, chip: SpecBase) -> Xylo:
         """Return the family for a Xylo chip."""
         return cls(own_chip(chip, XyloChip, cls.TITLE))
+
+    @classmethod
+    def recognizes(cls, document: Mapping[str, Any]) -> ProgramFile | None:
+        """Implement ``Family.recognizes``."""
+        return recognized(document)
 
     def functions(self) -> Functions[XyloProgram, XyloChip]:
         """Return what Xylo does, with program and chip as arguments."""

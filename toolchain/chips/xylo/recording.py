@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
-import numpy as np
-
 from toolchain.chips.contract import Timing
 from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
 from toolchain.runs import InputSpikes, LayerRecord, Recording
+from toolchain.runs.spikes import plain_array
 
 __all__ = ["record_run"]
 
@@ -22,7 +21,7 @@ def record_run(
 ) -> Recording:
     """Run the integer core, which is clocked, on counts (batch, time, *features)."""
     del timing
-    spikes = np.asarray(spikes)
+    spikes = plain_array(spikes, "spikes")
     flat = spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
     result = simulate(program, flat, record=record)
     counted = of_run(program, flat, result) if record and program.dt is not None else None

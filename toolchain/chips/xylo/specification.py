@@ -85,8 +85,14 @@ def _matrix(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any] | None
     """Return ``value`` with its synapse axis; None if it is missing or not a matrix."""
     if value is None:
         return None
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        faults.append(f"{name}: has rows of different length")
+        return None
     if name == "weights_out":
+        if array.ndim == 3 and array.shape[2] == 1:
+            return array[..., 0]
         if array.ndim != 2:
             faults.append(f"{name}: must be (hidden, outputs), got shape {array.shape}")
         return array

@@ -14,6 +14,7 @@ from toolchain.archive import Archive
 from toolchain.diagnostics import ArtifactError, ModelFileError
 from toolchain.extras import needed_by
 from toolchain.frontends.files.contents import Content, FileKind, identify
+from toolchain.frontends.files.programs import network_in
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
 
@@ -34,6 +35,7 @@ class _Options:
     dialect: str | None
     reset: str | None
     factory: str | None
+    entry: str | None
     trust_pickle: bool
 
 
@@ -45,12 +47,15 @@ def load(
     dialect: str | None = None,
     reset: str | None = None,
     factory: str | None = None,
+    entry: str | None = None,
     trust_pickle: bool = False,
 ) -> Graph:
     """Load the Graph from a file, whose kind is recognised by its content.
 
     NIR files, rockpool's JSON (``module.save()``) and folders of saved deployments define their
-    network. Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they need
+    network. Files of a finished program, such as a quantized specification or the vendor's
+    configuration, give the network of its integers; ``deploy(path, chip)`` loads these unchanged.
+    Weights (safetensors, or a ``state_dict`` of ``torch.save``) do not: they need
     ``factory`` and ``sample``.
 
     Args:
@@ -61,7 +66,10 @@ def load(
             ``toolchain.frontends.nir.to_graph``.
         reset: the reset of a NIR file; see ``toolchain.frontends.nir.to_graph``.
         factory: ``"module:function"``, which is imported and called without arguments, and returns
-            the network of the weights. **This runs your code.**
+            the network of the weights. **This runs your code.** Thresholds and other constants of
+            neurons that the file does not have keep the values of that network, which the logger
+            ``toolchain.files`` and the provenance report.
+        entry: name of the checkpoint's entry with the weights, if there are several.
         trust_pickle: unpickle a whole module. **This runs any code in the file.** The names that
             it imports are logged first, by the logger ``toolchain.files``.
 
@@ -87,6 +95,7 @@ def load(
         dialect=dialect,
         reset=reset,
         factory=factory,
+        entry=entry,
         trust_pickle=trust_pickle,
     )
     _check_options(content, options)
@@ -118,6 +127,7 @@ _KINDS_OF_OPTION: Mapping[str, tuple[FileKind, ...]] = {
     "dialect": (FileKind.NIR,),
     "reset": (FileKind.NIR,),
     "factory": (FileKind.JSON, FileKind.SAFETENSORS, FileKind.TORCH, FileKind.TORCH_LEGACY),
+    "entry": (FileKind.TORCH, FileKind.TORCH_LEGACY),
 }
 
 
@@ -143,6 +153,9 @@ def _deployment(content: Content, options: _Options) -> Graph:
 def _json(content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.rockpool_json import read_tree, to_graph
 
+    network = network_in(content, options.dt) if options.factory is None else None
+    if network is not None:
+        return network
     tree = _parse(content, lambda: read_tree(content.data))
     if options.factory is None:
         return to_graph(tree, content.path.name, options.dt)
@@ -233,9 +246,12 @@ def _build(options: _Options) -> nn.Module:
 def _from_weights(saved: Any, content: Content, options: _Options) -> Graph:
     from toolchain.frontends.files.weights import fill, find_weights
 
-    weights, entry = find_weights(saved)
+    weights, entry = find_weights(saved, options.entry)
     module = _build(options)
     notes = fill(module, weights)
+    if kept := notes.get("kept_from_factory"):
+        where = _printable(str(content.path))
+        _LOG.warning("%s: has no %s; these are the factory's values", where, kept)
     if entry is not None:
         notes = {"entry": entry, **notes}
     return _extract(module, content, options, notes)

@@ -12,12 +12,13 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.report import count
 
-__all__ = ["NUMBERS", "number_array", "parse_json", "unique_object"]
+__all__ = ["NUMBERS", "number_array", "parse_json", "parse_numbers", "unique_object"]
 
 MAX_CHARACTERS = 2**26
 MAX_NUMBERS = 4_000_000
 _MAX_BRACKETS = 200_000
 _MAX_STRINGS = 200_000
+_MAX_LISTS = 1_200_000
 _MAX_STRUCTURE = 2**20
 NUMBERS = re.compile(r"[-+0-9.eE,\[\]\s]*")
 
@@ -55,6 +56,26 @@ def parse_json(text: str) -> Any:
             f"has {count(structure)} characters outside strings, the limit is "
             f"{count(_MAX_STRUCTURE)}"
         )
+    try:
+        return json.loads(text, object_pairs_hook=unique_object, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def parse_numbers(text: str) -> Any:
+    """Parse a JSON text that holds large matrices as lists, within the limits of ``parse_json``.
+
+    Raises:
+        ValueError: as for ``parse_json``, or more numbers or lists than the largest matrices have.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"has {count(len(text))} characters, the limit is {count(MAX_CHARACTERS)}")
+    if text.count(",") >= MAX_NUMBERS:
+        raise ValueError(f"contains more than {count(MAX_NUMBERS)} numbers")
+    for bracket, what in (("[", "lists"), ("{", "objects"), ('"', "quotes")):
+        most = _MAX_LISTS if bracket == "[" else _MAX_STRINGS
+        if text.count(bracket) > most:
+            raise ValueError(f"contains more than {count(most)} {what}")
     try:
         return json.loads(text, object_pairs_hook=unique_object, parse_constant=_refuse_constant)
     except RecursionError:

@@ -1,8 +1,10 @@
 """Loading of saved weights into their network, all of them or none.
 
 A ``state_dict`` does not define its network; the user's factory builds it. Every name and shape in
-the file must be in the network and vice versa. Two differences are allowed and noted: neuron states
-of a run, which some frameworks save with the batch, and name prefixes added by training tools.
+the file must be in the network and vice versa. These differences are allowed and noted: neuron
+states of a run, which some frameworks save with the batch; name prefixes added by training tools,
+with entries outside of them, such as a loss or a count; and constants of neurons that the file does
+not have, which keep the factory's values. Weights are matched by name, never by their order.
 """
 
 from __future__ import annotations
@@ -24,26 +26,45 @@ __all__ = ["fill", "find_weights"]
 
 STATES = {"v_mem", "i_syn", "vmem", "isyn", "spikes", "mem", "syn", "spk"}
 """Names of neuron states in layers of sinabs, rockpool and snnTorch."""
+THRESHOLDS = {"spike_threshold", "min_v_mem", "threshold"}
+THRESHOLDS |= {"graded_spikes_factor", "reset_mechanism_val"}
+"""Constants of neurons that not every release of the frameworks saves."""
+DECAYS = {"tau_mem", "tau_syn", "tau_adapt", "alpha_mem", "alpha_syn", "alpha", "beta"}
+"""Other constants of neurons, which a network without spikes does not have."""
+_COMPILED = "_orig_mod."
+"""Part of every name in a compiled module, wherever it is compiled."""
+ADAPTIVE_STATES = {"b", "spike_threshold"}
+"""Further names in layers whose threshold adapts to the spikes, in sinabs."""
 _KEEP_STATES = {"norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "toolchain"}
 
 
-def find_weights(saved: Any) -> tuple[dict[str, Array], str | None]:
+def find_weights(saved: Any, entry: str | None = None) -> tuple[dict[str, Array], str | None]:
     """Return the weights in a saved value, and the entry that contained them, if any.
+
+    Args:
+        saved: the value.
+        entry: name of the entry of a checkpoint, if several hold weights.
 
     Raises:
         ModelFileError: no weights, or several entries with weights.
     """
     if not isinstance(saved, dict):
         raise ModelFileError(f"contains {type(saved).__name__}, expected weights by name")
+    inside = {str(key): value for key, value in saved.items() if _weights(value)}
+    if entry is not None:
+        if entry not in inside:
+            found = ", ".join(inside) or "none"
+            raise ModelFileError(f"has no entry {entry!r} with weights; such entries: {found}")
+        return inside[entry], entry
     if _weights(saved):
         return saved, None
-    inside = {str(key): value for key, value in saved.items() if _weights(value)}
     if len(inside) == 1:
         ((key, weights),) = inside.items()
         return weights, key
     if inside:
         raise ModelFileError(
-            f"contains weights in several entries: {', '.join(inside)}; save only one of them"
+            f"contains weights in several entries: {', '.join(inside)}; choose one with "
+            f"entry={next(iter(inside))!r}"
         )
     entries = ", ".join(str(key) for key in saved) or "nothing"
     raise ModelFileError(f"contains no weights by name in any of its entries: {entries}")
@@ -72,7 +93,11 @@ def fill(module: nn.Module, weights: Mapping[str, Array]) -> dict[str, str]:
     if best.problems:
         raise ModelFileError(
             "\n  ".join(
-                [f"the weights do not fit {type(module).__name__}:", *sorted(best.problems)]
+                [
+                    f"the weights do not fit {type(module).__name__}:",
+                    *sorted(best.problems),
+                    *_advice(weights),
+                ]
             )
         )
     if any(value.dtype == np.float64 for value in best.taken.values()):
@@ -98,16 +123,48 @@ class _WeightMatch:
 def _matches(
     module: nn.Module, weights: Mapping[str, Array], wanted: Mapping[str, torch.Tensor]
 ) -> Iterator[_WeightMatch]:
-    """Yield the names unchanged, and without each prefix that all of them share."""
+    """Yield the names unchanged, and without each prefix that the names of the weights share."""
+    plain = {name.replace(_COMPILED, ""): value for name, value in weights.items()}
+    compiled = ""
+    if plain.keys() != weights.keys() and len(plain) == len(weights):
+        weights, compiled = plain, _COMPILED
+    fitting = _fitting(module, weights, wanted)
+    for prefix in dict.fromkeys(["", *_shared(weights), *fitting]):
+        inside = {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(prefix)}
+        others = sorted(name for name in weights if not name.startswith(prefix))
+        parts = ", ".join(filter(None, (prefix, compiled)))
+        noted = {"prefix_left_out": parts} if parts else {}
+        if others:
+            noted["others_left_out"] = ", ".join(others)
+        match = _match(module, inside, wanted, noted)
+        if others and len(fitting) > 1:
+            groups = " and ".join(f"{name}*" for name in fitting)
+            match.problems.append(f"several groups of names fit: {groups}; save one of them alone")
+        yield match
+
+
+def _fitting(
+    module: nn.Module, weights: Mapping[str, Array], wanted: Mapping[str, torch.Tensor]
+) -> list[str]:
+    """Return the prefixes with which every name that the network needs is in the file."""
+    found: set[str] | None = None
+    for name, value in wanted.items():
+        if _is_state(module, name) or _is_constant(module, name, value):
+            continue
+        ends = {n.removesuffix(name) for n in weights if n == name or n.endswith(f".{name}")}
+        found = ends if found is None else found & ends
+    return sorted(found or ())
+
+
+def _shared(weights: Mapping[str, Array]) -> Iterator[str]:
+    """Yield each prefix that all names share."""
+    parts = [name.split(".")[:-1] for name in weights]
     prefix = ""
-    while True:
-        stripped = {name.removeprefix(prefix): value for name, value in weights.items()}
-        notes = {"prefix_left_out": prefix} if prefix else {}
-        yield _match(module, stripped, wanted, notes)
-        first = next(iter(stripped)).partition(".")[0]
-        if not first or not all(name.startswith(f"{first}.") for name in stripped):
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1 or not level[0]:
             return
-        prefix += f"{first}."
+        prefix += f"{level[0]}."
+        yield prefix
 
 
 def _match(
@@ -122,14 +179,76 @@ def _match(
         notes = {**notes, "states_left_out": ", ".join(states)}
     problems = [f"{name}: is not in the network" for name in sorted(taken.keys() - wanted.keys())]
     missing = wanted.keys() - taken.keys()
-    kept = {wanted[name].data_ptr() for name in taken.keys() & wanted.keys()}
+    stored = {wanted[name].data_ptr() for name in taken.keys() & wanted.keys()}
+    constants = []
     for name in sorted(missing):
-        tied = wanted[name].numel() > 0 and wanted[name].data_ptr() in kept
-        if not tied and not _is_state(module, name):
+        tied = wanted[name].numel() > 0 and wanted[name].data_ptr() in stored
+        if tied or _is_state(module, name):
+            continue
+        if _may_stay(module, name, wanted[name], taken):
+            constants.append(f"{name} = {_value(wanted[name])}")
+        else:
             problems.append(f"{name}: is not in the file; similar names: {_similar(name, weights)}")
+    if constants:
+        notes = {**notes, "kept_from_factory": ", ".join(constants)}
     for name in sorted(taken.keys() & wanted.keys()):
         problems += _mismatches(name, taken[name], wanted[name])
     return _WeightMatch(taken, notes, problems)
+
+
+def _may_stay(
+    module: nn.Module, name: str, value: torch.Tensor, taken: Mapping[str, Array]
+) -> bool:
+    """Return whether a constant that is missing in the file keeps the factory's value.
+
+    Thresholds and floors may, which older releases did not save; and every constant of a spiking
+    layer of which the file has nothing, as that of a network without spikes.
+    """
+    owner, _, last = name.rpartition(".")
+    if not _is_constant(module, name, value):
+        return False
+    return last in THRESHOLDS or not any(other.startswith(f"{owner}.") for other in taken)
+
+
+def _is_constant(module: nn.Module, name: str, value: torch.Tensor) -> bool:
+    last = name.rpartition(".")[2]
+    return (
+        last in THRESHOLDS | DECAYS
+        and value.ndim <= 1
+        and (_framework_layer(module, name) is not None)
+    )
+
+
+def _value(constant: torch.Tensor) -> str:
+    values = constant.detach().ravel().tolist()
+    if len(set(values)) == 1:
+        return f"{values[0]:g}"
+    return f"{min(values, default=0):g}..{max(values, default=0):g}"
+
+
+_ADVICE = (
+    "if the same weights have other names, load them in your own code, "
+    "network.load_state_dict({rename(name): w for name, w in weights.items()}), and give the "
+    "network to extract or deploy"
+)
+
+
+def _advice(weights: Mapping[str, Array]) -> Iterator[str]:
+    """Yield how to save weights that a tool has split, and how to load others."""
+    ends = (".original0", ".original", "weight_g", "weight_orig")
+    split = next((name for name in weights if name.endswith(ends)), None)
+    if split is None:
+        yield _ADVICE
+    elif split.endswith("weight_orig"):
+        yield (
+            f"{split} is a pruned weight: torch.nn.utils.prune.remove(layer, 'weight') before "
+            "saving makes it one tensor"
+        )
+    else:
+        yield (
+            f"{split} is a part of a weight: torch.nn.utils.parametrize."
+            "remove_parametrizations(layer, 'weight') before saving makes it one tensor"
+        )
 
 
 def _similar(name: str, weights: Mapping[str, Array]) -> str:
@@ -139,14 +258,21 @@ def _similar(name: str, weights: Mapping[str, Array]) -> str:
 
 
 def _is_state(module: nn.Module, name: str) -> bool:
-    owner, _, last = name.rpartition(".")
-    if last not in STATES:
-        return False
+    last = name.rpartition(".")[2]
+    layer = _framework_layer(module, name)
+    if last in ADAPTIVE_STATES:
+        return layer is not None and type(layer).__name__.startswith("ALIF")
+    return last in STATES and layer is not None
+
+
+def _framework_layer(module: nn.Module, name: str) -> nn.Module | None:
+    """Return the layer of one of the frameworks that an entry belongs to; None for other layers."""
     try:
-        layer = module.get_submodule(owner)
+        layer = module.get_submodule(name.rpartition(".")[0])
     except AttributeError:
-        return False
-    return any(cls.__module__.split(".")[0] in _KEEP_STATES for cls in type(layer).__mro__)
+        return None
+    origins = {cls.__module__.split(".")[0] for cls in type(layer).__mro__}
+    return layer if origins & _KEEP_STATES else None
 
 
 def _mismatches(name: str, value: Array, wanted: torch.Tensor) -> Iterator[str]:

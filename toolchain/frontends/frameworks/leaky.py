@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from toolchain.arrays import Shape
 from toolchain.frontends.frameworks import torch_nodes
 from toolchain.frontends.frameworks.adapter import Fragment, UnsupportedError, array, pair
-from toolchain.frontends.frameworks.torch_layers import linear
-from toolchain.ir import Add, Edge, MembraneReadout, Neuron, Node, Sensor
+from toolchain.frontends.frameworks.feedback import dense_feedback, loop
+from toolchain.ir import Add, MembraneReadout, Neuron, Sensor
 
 __all__ = [
+    "REFUSED",
     "DecayReader",
     "flatten_grid",
-    "loop",
     "max_spikes",
     "merge",
     "readout",
@@ -35,6 +35,21 @@ __all__ = [
 
 DecayReader: TypeAlias = Callable[[Any], tuple[Tensor | None, Tensor | None, Tensor | None]]
 """Returns a layer's decay factors of membrane and synaptic current, and the gain, all per step."""
+
+_ADAPTIVE = "its threshold adapts to its spikes, which no supported chip can do; use LIF"
+_ENCODER = (
+    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
+)
+
+REFUSED: dict[str, str] = {
+    "ALIF": _ADAPTIVE,
+    "ALIFRecurrent": _ADAPTIVE,
+    "QuantizeLayer": "it rounds numbers down, and spikes are whole numbers; leave it out",
+    "SpikingMaxPooling2dLayer": "a maximum is not a sum of spikes; use SumPool2d or nn.AvgPool2d",
+    "Img2SpikeLayer": _ENCODER,
+    "Sig2SpikeLayer": _ENCODER,
+}
+"""Layers without a counterpart on a chip, by name, each with the reason and an alternative."""
 
 _SHARED = ("sinabs", "toolchain")
 
@@ -67,31 +82,11 @@ def readout(name: str, module: Any, features: Shape, *, decays: DecayReader) -> 
 def recurrent(name: str, module: Any, features: Shape, *, decays: DecayReader) -> Fragment:
     """Convert IAFRecurrent and LIFRecurrent to a Neuron with feedback.
 
-    The delay comes after the weight, so that the weight's bias does not act in the first step.
-
     Raises:
-        UnsupportedError: ``rec_connect`` is not an ``nn.Linear``.
+        UnsupportedError: ``rec_connect`` has a layer that is not linear.
     """
-    weight = module.rec_connect
-    if type(weight) is not nn.Linear:
-        raise UnsupportedError(
-            f"rec_connect is {type(weight).__name__}; only nn.Linear is supported"
-        )
     (neuron,) = spiking(name, module, features, decays=decays).nodes.values()
-    back = f"{name}.rec_connect"
-    return loop(name, neuron, back, linear(back, weight).nodes[back])
-
-
-def loop(name: str, neuron: Node, back: str, weight: Node, dt: float | None = None) -> Fragment:
-    """Return ``neuron`` with its spikes fed back through ``weight``, one step later."""
-    add = f"{name}.add"
-    return Fragment(
-        nodes={add: Add(), name: neuron, back: weight},
-        edges=(Edge(add, name), Edge(name, back), Edge(back, add, delay=1)),
-        entry=add,
-        exit=name,
-        dt=dt,
-    )
+    return loop(name, neuron, f"{name}.rec_connect", dense_feedback(module.rec_connect, features))
 
 
 def _membrane(

@@ -20,9 +20,10 @@ from toolchain.frontends.frameworks.adapter import (
     UnsupportedError,
     array,
 )
+from toolchain.frontends.frameworks.feedback import loop
 from toolchain.frontends.frameworks.torch_layers import identity
 from toolchain.ir import Linear, MembraneReadout, Neuron
-from toolchain.nn.spiking import MembraneLayer
+from toolchain.nn.membrane import MembraneLayer
 from toolchain.nn.state import StatefulLayer
 
 __all__ = ["NATIVE_LAYERS", "NATIVE_REFUSED"]
@@ -60,7 +61,7 @@ def _cuba(name: str, module: nn.CubaLIF | nn.LIFTorch, features: Shape) -> Fragm
     if module.w_rec is None:
         return Fragment(nodes={name: neuron}, entry=name, exit=name, dt=module.dt)
     weight = Linear(weight=array(module.w_rec).T)
-    return leaky.loop(name, neuron, f"{name}.w_rec", weight, module.dt)
+    return loop(name, neuron, f"{name}.w_rec", [weight], module.dt)
 
 
 def _linear_torch(name: str, module: nn.LinearTorch, features: Shape) -> Fragment:
@@ -101,6 +102,8 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
     nn.SumPool2d: Layer(leaky.sum_pool2d, Axes.IMAGE),
     nn.DVSLayer: Layer(leaky.sensor, Axes.IMAGE),
     nn.Crop2d: Layer(_no_adapter, Axes.MOVE),
+    nn.Cropping2dLayer: Layer(_no_adapter, Axes.MOVE),
+    nn.ChannelShift: Layer(_no_adapter, Axes.MOVE),
     nn.FlipDims: Layer(_no_adapter, Axes.MOVE),
     nn.Merge: Layer(leaky.merge, Axes.ANY, sums=True),
     nn.FlattenTime: Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flatten_grid),
@@ -108,7 +111,7 @@ NATIVE_LAYERS: dict[type[torch_nn.Module], Layer] = {
 }
 
 NATIVE_REFUSED: dict[type[torch_nn.Module], str] = {
-    nn.ALIF: "its threshold adapts to its spikes, which no supported chip can do; use LIF",
+    **{getattr(nn, name): reason for name, reason in leaky.REFUSED.items()},
     nn.NeuromorphicReLU: "not spiking; convert the network with toolchain.nn.from_model first",
 }
-"""Layers for training only, each with the reason and an alternative."""
+"""Layers for training only and encoders, each with the reason and an alternative."""

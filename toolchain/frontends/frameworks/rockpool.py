@@ -26,7 +26,6 @@ import numpy as np
 import torch
 
 from toolchain.arrays import Array, Shape
-from toolchain.frontends.frameworks import leaky
 from toolchain.frontends.frameworks.adapter import (
     Adapter,
     Axes,
@@ -35,6 +34,7 @@ from toolchain.frontends.frameworks.adapter import (
     UnsupportedError,
     array,
 )
+from toolchain.frontends.frameworks.feedback import loop
 from toolchain.frontends.frameworks.torch_layers import identity
 from toolchain.ir import Edge, Linear, MembraneReadout, Neuron, Node, decay
 
@@ -51,7 +51,7 @@ def _lif(name: str, module: Any, features: Shape) -> Fragment:
     if not module._has_rec:
         return _single_node(name, neuron, module)
     weight = Linear(weight=array(module.w_rec).T)
-    return leaky.loop(name, neuron, f"{name}.w_rec", weight, float(module.dt))
+    return loop(name, neuron, f"{name}.w_rec", [weight], float(module.dt))
 
 
 def _alif(name: str, module: Any, features: Shape) -> Fragment:
@@ -72,7 +72,7 @@ def _alif(name: str, module: Any, features: Shape) -> Fragment:
     for s in range(synapses):
         inputs[each, s, each * synapses + s] = 1
     weight = Linear(weight=back.reshape(-1, n))
-    fed_back = leaky.loop(name, neuron, f"{name}.w_ahp", weight, float(module.dt))
+    fed_back = loop(name, neuron, f"{name}.w_ahp", [weight], float(module.dt))
     entry = f"{name}.isyn"
     return replace(
         fed_back,

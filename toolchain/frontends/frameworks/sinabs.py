@@ -71,15 +71,6 @@ def _window(
     return Fragment.of(name, Conv2d(weight=weight, groups=features[0]))
 
 
-def _channel_shift(name: str, module: Any, features: Shape) -> Fragment:
-    if module.channel_shift:
-        raise UnsupportedError(
-            f"channel_shift is {module.channel_shift}; empty channels come from a chip's "
-            "addresses; leave them out of the network"
-        )
-    return identity(name, module, features)
-
-
 def _sum_pool2d(name: str, module: Any, features: Shape) -> Fragment:
     if module.norm_type != 1:
         raise UnsupportedError(f"norm_type is {module.norm_type}; only 1, the sum, is supported")
@@ -124,27 +115,16 @@ LAYERS: dict[str, Layer] = {
     "SumPool2d": Layer(_sum_pool2d, Axes.IMAGE),
     "Cropping2dLayer": Layer(_cropping, Axes.IMAGE),
     "Crop2d": Layer(_crop, Axes.IMAGE),
-    "ChannelShift": Layer(_channel_shift, Axes.ANY),
+    "ChannelShift": Layer(_no_adapter, Axes.MOVE),
+    "FlipDims": Layer(_no_adapter, Axes.MOVE),
     "DVSLayer": Layer(leaky.sensor, Axes.IMAGE),
     "Merge": Layer(leaky.merge, Axes.ANY, sums=True),
     "FlattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.flatten_grid),
     "UnflattenTime": Layer(_no_adapter, Axes.RESHAPE, grid=leaky.unflatten_grid),
 }
 
-_ADAPTIVE = "its threshold adapts to its spikes, which no supported chip can do; use LIF"
-_NOT_SPIKING = "not spiking; convert the network with sinabs.from_torch.from_model first"
-_ENCODER = (
-    "it encodes numbers as spikes; encode outside the network and give the spikes as the sample"
-)
-
 REFUSED: dict[str, str] = {
-    "ALIF": _ADAPTIVE,
-    "ALIFRecurrent": _ADAPTIVE,
-    "NeuromorphicReLU": _NOT_SPIKING,
-    "QuantizeLayer": _NOT_SPIKING,
-    "SpikingMaxPooling2dLayer": "a maximum is not a sum of spikes; use SumPool2d or nn.AvgPool2d",
-    "Img2SpikeLayer": _ENCODER,
-    "Sig2SpikeLayer": _ENCODER,
-    "FlipDims": "mirrors the map; only DVSLayer, the chip's own sensor, can do that",
+    **leaky.REFUSED,
+    "NeuromorphicReLU": "not spiking; convert the network with sinabs.from_torch.from_model first",
 }
 """Classes that the IR cannot represent, each with the reason and an alternative."""

@@ -15,6 +15,7 @@ from toolchain.frontends.nir.neurons import Reading
 from toolchain.frontends.nir.nodes import NirNode
 from toolchain.ir import Graph, Linear, Neuron
 from toolchain.runs.interpret import interpret
+from toolchain.runs.outputs import output_signals
 
 __all__ = ["check", "verify_against"]
 
@@ -49,6 +50,7 @@ def check(
         delays=delays,
         shapes={name: graph.shape(name) for name in nodes},
         recurrent=recurrent_nodes(nodes, edges),
+        outputs=output_signals(graph),
     )
     return verify_against(graph, lambda x: integrate(wiring, reading, x), f"{where}: ")
 

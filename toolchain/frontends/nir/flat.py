@@ -25,9 +25,10 @@ DUPLICATE_EDGE = (
 
 
 def flatten(graph: NirGraph, where: str = "NIR graph") -> NirGraph:
-    """Return one graph without inner graphs, with exactly one Input and one Output.
+    """Return one graph without inner graphs, with exactly one Input and at least one Output.
 
-    Metadata of inner graphs is dropped; that of nodes and of the outermost graph is kept.
+    Inner graphs have exactly one of each, since edges name no port. Metadata of inner graphs is
+    dropped; that of nodes and of the outermost graph is kept.
 
     Args:
         graph: the graph as read; it is not modified.
@@ -36,7 +37,8 @@ def flatten(graph: NirGraph, where: str = "NIR graph") -> NirGraph:
     Raises:
         ModelFileError: graphs nested too deeply or in themselves, colliding names, edges to
             missing nodes, duplicate edges, nodes that no input reaches or that reach no output,
-            or a graph without exactly one Input and one Output (the message lists all).
+            or a graph without exactly one Input and, in inner graphs, one Output (the message lists
+            all).
     """
     flat = _Flattener()
     flat.add(graph, "", ())
@@ -83,13 +85,15 @@ class _Flattener:
         self.edges += self.prefixed_edges(graph, prefix)
 
     def ends(self, graph: NirGraph, path: str) -> dict[str, str]:
-        """Return the name of the one Input and of the one Output."""
+        """Return the name of the one Input and of the one Output of an inner graph."""
         found = {kind: _names_of(graph, kind) for kind in ENDS}
         for kind, names in found.items():
-            if len(names) != 1:
+            several = kind == "Output" and not path
+            if not names or (len(names) > 1 and not several):
                 listing = f" ({', '.join(names)})" if names else ""
                 owner = "the inner graph" if path else "the graph"
-                text = f"{owner} has {len(names)} {kind} nodes{listing}, expected exactly one"
+                expected = "at least one" if several else "exactly one"
+                text = f"{owner} has {len(names)} {kind} nodes{listing}, expected {expected}"
                 self.faults.append((path, text))
         return {kind: names[0] for kind, names in found.items() if len(names) == 1}
 
@@ -147,28 +151,28 @@ def _duplicates(edges: Iterable[NirEdge]) -> list[NirEdge]:
 
 
 def _edge_faults(nodes: Mapping[str, NirNode], edges: list[NirEdge]) -> Iterator[NirFault]:
-    """Yield unreachable nodes, edges into the Input and edges out of the Output."""
-    (start,), (end,) = ([n for n, node in nodes.items() if node.type == kind] for kind in ENDS)
+    """Yield unreachable nodes, edges into the Input and edges out of an Output."""
+    (start,), ends = ([n for n, node in nodes.items() if node.type == kind] for kind in ENDS)
     for pre, post in edges:
         if post == start:
             yield f"{pre} -> {post}", "edge into the Input"
-        if pre == end:
+        if pre in ends:
             yield f"{pre} -> {post}", "edge out of the Output"
-    from_input = _reachable(start, edges)
-    to_output = _reachable(end, [(post, pre) for pre, post in edges])
+    from_input = _reachable([start], edges)
+    to_output = _reachable(ends, [(post, pre) for pre, post in edges])
     for name in nodes:
         if name not in from_input:
             yield name, f"not reachable from the Input {start!r}"
         elif name not in to_output:
-            yield name, f"does not reach the Output {end!r}"
+            yield name, f"does not reach the Output {' or '.join(map(repr, ends))}"
 
 
-def _reachable(start: str, edges: Iterable[NirEdge]) -> set[str]:
-    """Return ``start`` and every node that can be reached from it."""
+def _reachable(starts: Iterable[str], edges: Iterable[NirEdge]) -> set[str]:
+    """Return ``starts`` and every node that can be reached from one of them."""
     after: dict[str, list[str]] = {}
     for pre, post in edges:
         after.setdefault(pre, []).append(post)
-    found, pending = {start}, [start]
+    found, pending = {*starts}, [*starts]
     while pending:
         new = set(after.get(pending.pop(), ())) - found
         found |= new

@@ -24,7 +24,7 @@ from toolchain.ir import (
     Neuron,
 )
 
-__all__ = ["from_graph", "save"]
+__all__ = ["from_graph", "save", "warn_of_extras"]
 
 LOG = logging.getLogger("toolchain.nir")
 
@@ -75,18 +75,23 @@ def from_graph(graph: Graph) -> NirFile:
         True
     """
     plain = plain_graph(graph)
-    hidden = list(_hidden_from_others(graph))
+    warn_of_extras(graph)
+    nir_graph = NirGraph(nodes=plain.nodes, edges=plain.edges, metadata=metadata(graph))
+    return NirFile(graph=nir_graph, version=None, where="the Graph as NIR")
+
+
+def warn_of_extras(graph: Graph, *, in_steps: bool = False) -> None:
+    """Log what other readers of the file will ignore; ``in_steps`` as for ``plain_graph``."""
+    hidden = list(_hidden_from_others(graph, in_steps))
     if hidden:
         LOG.warning(
             "NIR has no fields for: %s; other readers ignore these, this toolchain restores them "
             "from the file's metadata",
             "; ".join(hidden),
         )
-    nir_graph = NirGraph(nodes=plain.nodes, edges=plain.edges, metadata=metadata(graph))
-    return NirFile(graph=nir_graph, version=None, where="the Graph as NIR")
 
 
-def _hidden_from_others(graph: Graph) -> Iterator[str]:
+def _hidden_from_others(graph: Graph, in_steps: bool) -> Iterator[str]:
     """Yield the properties that other readers ignore."""
     if graph.dt is not None:
         yield f"dt = {graph.dt:g} s"
@@ -94,9 +99,28 @@ def _hidden_from_others(graph: Graph) -> Iterator[str]:
         if isinstance(conv, (Conv1d, Conv2d)) and conv.groups > 1:
             yield f"{name}: groups (nir 1.0.8 rejects them, 1.0.4 does not)"
     for name, node in graph.of(Membrane).items():
-        found = [text for text, present in _extras(node) if present]
+        extras = _beyond_sinabs(node) if in_steps else _extras(node)
+        found = [text for text, present in extras if present]
         if found:
             yield f"{name}: {', '.join(found)}"
+
+
+def _beyond_sinabs(node: Membrane) -> Iterator[tuple[str, bool]]:
+    """Yield what the importer of sinabs, which reads this form, does not set."""
+    yield "norm_input", bool(np.any(node.gain != 1))
+    yield "tau_syn", node.alpha_syn is not None
+    if not isinstance(node, Neuron):
+        return
+    yield "spike_fn", node.max_spikes is not None
+    amount = node.reset_amount
+    other = amount is not None and bool(np.any(amount != node.v_threshold))
+    yield "reset_fn", node.reset != "subtract" or other
+    leaky = not np.all(node.alpha_mem == 1)
+    floor = None if node.v_min is None else np.broadcast_to(node.v_min, node.shape)
+    usual = (
+        floor is None if leaky else floor is not None and bool(np.all(floor == -node.v_threshold))
+    )
+    yield "min_v_mem", not usual
 
 
 def _extras(node: Membrane) -> Iterator[tuple[str, bool]]:

@@ -10,7 +10,7 @@ conversion shows up as a difference. With decay a and gain g,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +41,7 @@ class Wiring:
         delays: delay of edges, in steps, where it is not 0.
         shapes: output shape of each node.
         recurrent: nodes whose output returns to them.
+        outputs: the Output nodes, in the order of the network's outputs.
     """
 
     nodes: Mapping[str, NirNode]
@@ -48,6 +49,7 @@ class Wiring:
     delays: Mapping[NirEdge, int]
     shapes: Mapping[str, Shape]
     recurrent: Collection[str]
+    outputs: Sequence[str]
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +64,8 @@ def integrate(wiring: Wiring, reading: Reading, x: Array) -> tuple[Array, dict[s
     """Run the graph on ``x`` (batch, time, *features).
 
     Returns:
-        The input of the Output node, (batch, time, *features), and the tracks of stateful nodes.
+        The input of the Output node, (batch, time, *features), with the features of several Outputs
+        flattened and concatenated; and the tracks of stateful nodes.
     """
     sources: dict[str, list[tuple[str, int]]] = {name: [] for name in wiring.nodes}
     for pre, post in sorted(wiring.edges):
@@ -81,8 +84,10 @@ def integrate(wiring: Wiring, reading: Reading, x: Array) -> tuple[Array, dict[s
             ]
             value = x[:, t] if node.type == "Input" else sum(inputs[1:], start=inputs[0])
             history[name].append(cells[name].step(value) if name in cells else _apply(node, value))
-    (end,) = (name for name, node in wiring.nodes.items() if node.type == "Output")
-    return np.stack(history[end], axis=1), {name: cell.track for name, cell in cells.items()}
+    values = [np.stack(history[name], axis=1) for name in wiring.outputs]
+    if len(values) > 1:
+        values = [np.concatenate([each.reshape(*each.shape[:2], -1) for each in values], axis=2)]
+    return values[0], {name: cell.track for name, cell in cells.items()}
 
 
 # ---- nodes without a state ----

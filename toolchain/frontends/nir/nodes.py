@@ -82,7 +82,7 @@ class NirFile:
         Traceback (most recent call last):
         toolchain.diagnostics.ModelFileError: a.nir: 2 errors
           the graph has 0 Input nodes, expected exactly one
-          the graph has 0 Output nodes, expected exactly one
+          the graph has 0 Output nodes, expected at least one
     """
 
     graph: NirGraph

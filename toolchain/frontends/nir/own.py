@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import isclose
 from typing import Any
 
@@ -17,7 +18,9 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
+from toolchain.frontends.nir.patterns import TAUS
 from toolchain.frontends.nir.plain import plain_graph
+from toolchain.frontends.nir.timesteps import decay_of
 from toolchain.ir import Graph
 from toolchain.ir.store import pack_graph, unpack_graph
 
@@ -25,6 +28,10 @@ __all__ = ["KEY", "metadata", "own_graph"]
 
 KEY = "toolchain"
 FORMAT = "snn-nir/1"
+IN_STEPS = "timesteps"
+"""Value of ``time_constants`` in a file with the time constants of sinabs."""
+ROUNDING = 1e-6
+"""Difference of decay factors that comes from time constants in float32."""
 IN_FIELDS = ("weight", "bias")
 """Weight arrays, which have the same names in NIR."""
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -32,8 +39,8 @@ DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recurs
 DTYPES = ("int8", "int16", "int32", "int64", "float64")
 
 
-def metadata(graph: Graph) -> dict[str, str]:
-    """Return the metadata of the outermost graph."""
+def metadata(graph: Graph, *, in_steps: bool = False) -> dict[str, str]:
+    """Return the metadata of the outermost graph; ``in_steps`` as for ``plain_graph``."""
     arrays, data = pack_graph(graph)
     weights, rest = [], {}
     for key, value in arrays.items():
@@ -41,7 +48,9 @@ def metadata(graph: Graph) -> dict[str, str]:
             weights.append(key)
         else:
             rest[key] = _as_json(value)
-    return {KEY: json.dumps({"format": FORMAT, "graph": data, "fields": weights, "arrays": rest})}
+    form = {"time_constants": IN_STEPS} if in_steps else {}
+    packed = {"format": FORMAT, **form, "graph": data, "fields": weights, "arrays": rest}
+    return {KEY: json.dumps(packed)}
 
 
 def _in_fields(graph: Graph, key: str) -> bool:
@@ -70,8 +79,8 @@ def own_graph(file: NirFile, dt: float | None = None, reset: str | None = None) 
         return None
     how = f"; pass dialect= to read the nodes without the metadata {KEY!r}"
     try:
-        graph = _unpack(file.graph, text)
-        expected = plain_graph(graph)
+        graph, in_steps = _unpack(file.graph, text)
+        expected = plain_graph(graph, in_steps=in_steps)
     except DAMAGE as fault:
         raise ModelFileError(f"{file.where}: metadata {KEY!r}: {fault}{how}") from None
     difference = next(_differences(file.graph, expected), None)
@@ -85,14 +94,15 @@ def own_graph(file: NirFile, dt: float | None = None, reset: str | None = None) 
         )
     provenance = {
         **graph.provenance,
-        "nir_dialect": "euler (file written by this toolchain)",
+        "nir_dialect": f"{'sinabs' if in_steps else 'euler'} (file written by this toolchain)",
         "self_check": "writing it again gives the same nodes and edges",
     }
     own_dt = dt if graph.dt is None else graph.dt
     return Graph(graph.nodes, graph.edges, dt=own_dt, provenance=provenance)
 
 
-def _unpack(found: NirGraph, text: object) -> Graph:
+def _unpack(found: NirGraph, text: object) -> tuple[Graph, bool]:
+    """Return the Graph, and whether its time constants count timesteps."""
     data = json.loads(text) if isinstance(text, str) else None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"is not of format {FORMAT!r}")
@@ -102,10 +112,12 @@ def _unpack(found: NirGraph, text: object) -> Graph:
         node = found.nodes[name]
         if not isinstance(node, NirNode) or field not in IN_FIELDS:
             raise ValueError(f"no weights at {key!r}")
-        arrays[str(key)] = np.asarray(node.fields[field])
+        weight = np.asarray(node.fields[field])
+        arrays[str(key)] = weight.astype(np.float64) if weight.dtype.kind == "f" else weight
     packed = data["graph"]
     provenance = {str(key): str(value) for key, value in packed["provenance"].items()}
-    return unpack_graph(arrays, {**packed, "provenance": provenance})
+    graph = unpack_graph(arrays, {**packed, "provenance": provenance})
+    return graph, data.get("time_constants") == IN_STEPS
 
 
 def _array(value: Mapping[str, Any]) -> Array:
@@ -124,7 +136,9 @@ def _differences(found: NirGraph, expected: NirGraph) -> Iterator[str]:
         for name, node in expected.nodes.items():
             current = found.nodes[name]
             assert isinstance(node, NirNode)
-            if not isinstance(current, NirNode) or not _same(current, node):
+            if not isinstance(current, NirNode) or not _same(
+                _without_defaults(current, node), node
+            ):
                 yield f"node {name!r} was changed"
 
 
@@ -132,9 +146,22 @@ def _same(one: NirNode, other: NirNode) -> bool:
     return (
         one.type == other.type
         and one.fields.keys() == other.fields.keys()
-        and all(_equal(one.fields[key], value) for key, value in other.fields.items())
+        and all(_equal(key, one.fields[key], value) for key, value in other.fields.items())
     )
 
 
-def _equal(one: NodeValue, other: NodeValue) -> bool:
-    return np.shape(one) == np.shape(other) and bool(np.all(np.asarray(one) == np.asarray(other)))
+def _without_defaults(node: NirNode, expected: NirNode) -> NirNode:
+    """Return the node without a ``v_reset`` of 0 that nir 1.0.8 adds."""
+    added = "v_reset" in node.fields and "v_reset" not in expected.fields
+    if not added or np.any(np.asarray(node.fields["v_reset"])):
+        return node
+    fields = {name: value for name, value in node.fields.items() if name != "v_reset"}
+    return replace(node, fields=fields)
+
+
+def _equal(name: str, one: NodeValue, other: NodeValue) -> bool:
+    if np.shape(one) != np.shape(other):
+        return False
+    if name in TAUS and np.asarray(one).dtype == np.float32:  # as a module has it, not from a decay
+        return bool(np.allclose(decay_of(one), decay_of(other), rtol=0, atol=ROUNDING))
+    return bool(np.all(np.asarray(one) == np.asarray(other)))

@@ -16,6 +16,7 @@ import numpy as np
 from toolchain.arrays import Array, Shape
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.nodes import NirGraph, NirNode, NodeValue
+from toolchain.frontends.nir.timesteps import in_timesteps, membrane_kind
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -28,7 +29,6 @@ from toolchain.ir import (
     Input,
     Linear,
     Membrane,
-    MembraneReadout,
     Neuron,
     Node,
     Output,
@@ -42,8 +42,12 @@ NOMINAL_DT = 1.0
 """Length of a timestep, s, if the Graph has none: time constants then count steps."""
 
 
-def plain_graph(graph: Graph) -> NirGraph:
+def plain_graph(graph: Graph, *, in_steps: bool = False) -> NirGraph:
     """Convert a Graph to the nodes and edges that any reader understands.
+
+    Args:
+        graph: the network.
+        in_steps: write time constants as sinabs does, in timesteps, with gains of 1.
 
     Raises:
         ModelFileError: layers that NIR cannot represent (the message lists all).
@@ -57,7 +61,10 @@ def plain_graph(graph: Graph) -> NirGraph:
     for name, node in graph.nodes.items():
         if name not in sums:
             shape = graph.shape(name) if isinstance(node, Input) else graph.input_shape_of(name)
-            nodes[name] = _node(node, shape, dt)
+            if in_steps and isinstance(node, Membrane) and not _is_threshold(node):
+                nodes[name] = in_timesteps(node)
+            else:
+                nodes[name] = _node(node, shape, dt)
     edges: list[tuple[str, str]] = []
     for edge in graph.edges:
         if edge.pre in sums:
@@ -94,8 +101,6 @@ def _is_recurrence(graph: Graph, edge: Edge) -> bool:
 
 
 def _faults(graph: Graph) -> Iterator[NirFault]:
-    if len(graph.of(Output)) > 1:
-        yield ", ".join(graph.of(Output)), "more than one Output; a NIR graph has one"
     for name, node in graph.nodes.items():
         if isinstance(node, Membrane):
             yield from ((name, text) for text in _membrane_faults(node))
@@ -221,11 +226,5 @@ def _membrane(node: Membrane, dt: float) -> NirNode:
         fields["v_threshold"] = node.v_threshold
         if node.reset != "subtract":
             fields["v_reset"] = node.v_reset
-    kind = _kind(isinstance(node, MembraneReadout), leaky, node.alpha_syn is not None)
+    kind = membrane_kind(node)
     return NirNode(type=kind, fields={name: broadcast(value) for name, value in fields.items()})
-
-
-def _kind(readout: bool, leaky: bool, synapse: bool) -> str:
-    if not leaky:
-        return "I" if readout else "IF"
-    return ("Cuba" if synapse else "") + ("LI" if readout else "LIF")

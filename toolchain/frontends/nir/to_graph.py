@@ -232,7 +232,7 @@ class _Draft:
         """Add the node ``name``, whose input has ``shape``."""
         node = self.nodes[name]
         try:
-            ir_node = self.node(node, shape, recurrent)
+            ir_node = self.node(name, node, shape, recurrent)
             output_shape = ir_node.output_shape(shape)
             self.total_values += prod(output_shape)
             if prod(output_shape) > MAX_FEATURES or self.total_values > MAX_TOTAL:
@@ -246,9 +246,11 @@ class _Draft:
         self.ir_nodes[name], self.shapes[name] = ir_node, output_shape
         self.note(name, node, shape)
 
-    def node(self, node: NirNode, shape: Shape, recurrent: bool) -> Node:
+    def node(self, name: str, node: NirNode, shape: Shape, recurrent: bool) -> Node:
         if node.type == "Output":
-            return Output()
+            outputs = [each for each, other in self.nodes.items() if other.type == "Output"]
+            several = len(outputs) > 1
+            return Output(label=name, index=outputs.index(name)) if several else Output()
         if node.type == "Delay":
             return Identity(was="Delay")
         if node.type in LAYERS:

@@ -40,6 +40,12 @@ def sum_signals(call: Call, inputs: Sequence[Signal], graph: PartialGraph) -> Si
             f"adds different shapes: {', '.join(str(value.shape) for value in call.inputs)}"
         )
     one, two = inputs
+    given = [value.shape for value in call.inputs]
+    if call.module is not None and len(set(given)) > 1:
+        raise UnsupportedError(
+            f"adds shapes {' and '.join(map(str, given))}; give the smaller one the other's shape "
+            "with torch.nn.functional.pad"
+        )
     _check_two(one, two)
     factor = _factor(call)
     if one.node == two.node and one.step == two.step:

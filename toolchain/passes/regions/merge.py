@@ -23,6 +23,7 @@ from toolchain.ir import (
     Reshape,
     SumPool2d,
 )
+from toolchain.passes.canonicalize import drop_identities
 from toolchain.passes.neurons import reshaped
 from toolchain.passes.regions.draft import Draft
 from toolchain.passes.regions.linear import WEIGHTS, View
@@ -46,7 +47,7 @@ def merge_regions(graph: Graph, *, most: int = MOST_WEIGHTS) -> Graph:
     state: what it computes of each layer that it reads is a convolution if it can be written as
     one, and else a dense matrix. Weights that read several layers alike stay one weight, which
     reads their sum. Neurons are given the shape of the convolution's map, or one axis before a
-    dense matrix, and what reads them is reshaped.
+    dense matrix, and what reads them is reshaped, unless that does nothing.
 
     Regions that are one weight, or a sum of weights with sources of their own, are not changed: a
     weight reads layers, their maps added up and pooled in squares, and flattened if it is dense.
@@ -72,7 +73,7 @@ def merge_regions(graph: Graph, *, most: int = MOST_WEIGHTS) -> Graph:
             region = find_region(graph, name)
             if region is not None and _replaced(draft, region, most):
                 graph = draft.graph(like)
-    return draft.named(like) if draft.names else like
+    return drop_identities(draft.named(like)) if draft.names else like
 
 
 def _replaced(draft: Draft, region: Region, most: int) -> bool:

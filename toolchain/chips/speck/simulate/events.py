@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.runs.spikes import are_events
+from toolchain.runs.spikes import are_events, check_unmasked
 
 __all__ = ["FIELDS", "MOST_STEPS", "EventArrays", "are_events", "event_array", "in_microseconds"]
 
@@ -124,6 +124,7 @@ def event_array(x: Array, y: Array, t: Array, p: Array) -> Array:
 
 def _checked(events: Any, sample: int, shape: tuple[int, int, int]) -> Array:
     """Check an event array; return its columns x, y, t, p, int64 (4, n)."""
+    check_unmasked(events, f"sample {sample}")
     names = getattr(getattr(events, "dtype", None), "names", None)
     if not isinstance(events, np.ndarray) or names != FIELDS or events.ndim != 1:
         got = type(events).__name__ if names is None else f"fields {', '.join(names)}"

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.simulate import scan
+from toolchain.runs.spikes import plain_array
 
 __all__ = ["MOST_SPIKES", "Rasters", "Samples", "squeeze_map"]
 
@@ -92,7 +93,7 @@ class Rasters:
 
 
 def _as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
-    array = np.asarray(raster)
+    array = plain_array(raster, "raster")
     if array.dtype.kind not in "buif":
         raise ValueError(f"a raster must contain spike counts as numbers, got dtype {array.dtype}")
     if array.ndim not in (4, 5) or array.shape[-3:] != shape:

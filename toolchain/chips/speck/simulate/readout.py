@@ -23,6 +23,7 @@ import numpy.typing as npt
 from toolchain.arrays import Array
 from toolchain.chips.speck.readout import MODES, Readout
 from toolchain.report import Brief
+from toolchain.runs.spikes import plain_array
 
 __all__ = ["MOST", "ReadoutRecord", "ReadoutWord", "read_out", "unpack_word"]
 
@@ -107,7 +108,7 @@ def unpack_word(value: int) -> ReadoutWord:
 
 
 def _checked(readout: Readout, spikes: npt.ArrayLike) -> Array:
-    counts = np.asarray(spikes)
+    counts = plain_array(spikes, "spikes")
     if counts.ndim != 3 or not 1 <= counts.shape[2] <= 15:
         raise ValueError(
             f"spikes must have shape (batch, ticks, 1 to 15 classes), got {counts.shape}"

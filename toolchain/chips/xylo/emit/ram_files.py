@@ -67,7 +67,7 @@ def write_ram_files(
     raster: npt.ArrayLike | None = None,
     recording: XyloRecording | None = None,
 ) -> Path:
-    """Write the memory images of ``program`` to a new ``folder`` and return it.
+    """Write the memory images of ``program`` to a new or empty ``folder`` and return it.
 
     Args:
         program: the program.
@@ -78,7 +78,7 @@ def write_ram_files(
             states unless given. Without ``raster``, states and spikes are written and no input.
 
     Raises:
-        FileExistsError: ``folder`` exists; it is not changed.
+        FileExistsError: ``folder`` exists and is not empty; it is not changed.
         ValueError: the format cannot store the program, every reason at once; a raster or recording
             of more than one sample, or of different lengths.
 
@@ -93,8 +93,8 @@ def write_ram_files(
     >>> len(list((folder / "vmem").iterdir()))
     2
     """
-    target = Path(folder).absolute()
-    if target.exists():
+    target = Path(folder).expanduser().absolute()
+    if target.exists() and not (target.is_dir() and next(target.iterdir(), None) is None):
         raise FileExistsError(f"{target} already exists; it is not overwritten")
     files = memory_files(program)
     if raster is not None or recording is not None:

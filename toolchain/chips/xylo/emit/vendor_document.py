@@ -29,7 +29,9 @@ __all__ = [
     "ConfigDocument",
     "MatrixPart",
     "NeuronPart",
+    "is_configuration",
     "read_document",
+    "read_tree",
     "refuse",
     "write_document",
 ]
@@ -245,11 +247,25 @@ def read_document(text: str) -> ConfigDocument:
     Raises:
         ArtifactError: invalid text; the message lists faults with the path of their key.
     """
+    return read_tree(_parsed(text))
+
+
+def read_tree(data: Any) -> ConfigDocument:
+    """Return the configuration in parsed JSON.
+
+    Raises: as :func:`read_document`.
+    """
     try:
-        return _document(_parsed(text))
+        return _document(data)
     except ValidationError as error:
         details = islice(error.errors(include_url=False, include_input=True), MOST_FAULTS + 1)
         refuse([_fault(detail) for detail in details])
+
+
+def is_configuration(data: Any) -> bool:
+    """Return whether parsed JSON has the outer form of such a file."""
+    inner = data.get("value0") if isinstance(data, dict) and len(data) == 1 else None
+    return isinstance(inner, dict) and {"input", "reservoir", "readout"} <= inner.keys()
 
 
 def refuse(faults: list[str]) -> NoReturn:

@@ -21,6 +21,7 @@ from toolchain.chips.xylo.emit.vendor_document import (
     MOST_CHARACTERS,
     ConfigDocument,
     read_document,
+    read_tree,
     refuse,
     write_document,
 )
@@ -34,7 +35,18 @@ from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import ArtifactError
 
-__all__ = ["Settings", "VendorConfig", "dumps", "loads", "parse", "read_config", "write_config"]
+__all__ = [
+    "AUDIO_2",
+    "DEFAULTS",
+    "Settings",
+    "VendorConfig",
+    "dumps",
+    "loads",
+    "parse",
+    "parse_tree",
+    "read_config",
+    "write_config",
+]
 
 Settings: TypeAlias = Mapping[str, Any]
 """Values of a file that are not part of the program, by the path of their key:
@@ -162,7 +174,18 @@ def parse(text: str) -> VendorConfig:
 
     Raises: as :func:`loads`.
     """
-    document = read_document(text)
+    return _config_of(read_document(text))
+
+
+def parse_tree(data: Any) -> VendorConfig:
+    """Return the program and the settings in the parsed JSON of a file.
+
+    Raises: as :func:`loads`.
+    """
+    return _config_of(read_tree(data))
+
+
+def _config_of(document: ConfigDocument) -> VendorConfig:
     chip = load_chip(AUDIO_2)
     assert isinstance(chip, XyloChip)
     if faults := list(program_faults(document, chip)):

@@ -36,7 +36,7 @@ from toolchain.runs.interpret import interpret
 
 __all__ = ["quantize_readout", "read_out"]
 
-Quantize: TypeAlias = Callable[[Graph], tuple[Graph, tuple[Diagnostic, ...]]]
+GraphQuantizer: TypeAlias = Callable[[Graph], tuple[Graph, tuple[Diagnostic, ...]]]
 PROXY = 0.3
 """Threshold of the outputs while other layers are quantized, over their largest membrane."""
 MOST = 2_000_000
@@ -69,7 +69,7 @@ def read_out(graph: Graph) -> str | None:
 
 
 def quantize_readout(
-    graph: Graph, chip: XyloChip, name: str, calibration: Array | None, quantize: Quantize
+    graph: Graph, chip: XyloChip, name: str, calibration: Array | None, quantize: GraphQuantizer
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
     """Return ``graph`` in integers, and the findings.
 

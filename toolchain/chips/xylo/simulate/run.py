@@ -19,6 +19,7 @@ import numpy.typing as npt
 from toolchain.chips.compiled.threads import each, parts
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.report import Brief
+from toolchain.runs.spikes import plain_array
 
 __all__ = ["XyloRecording", "XyloState", "as_counts", "initial_state", "simulate"]
 
@@ -236,7 +237,7 @@ def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uin
     Raises:
         ValueError: it is not an array of counts that the program's input accepts.
     """
-    array = np.asarray(raster)
+    array = plain_array(raster, "raster")
     if array.dtype.kind not in "biuf":
         raise ValueError(f"raster must hold spike counts, got an array of type {array.dtype}")
     if array.ndim not in (2, 3):
