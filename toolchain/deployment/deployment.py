@@ -19,6 +19,7 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.chips.stored import with_overlay
 from toolchain.deployment.inputs import collected, counts_of, some_steps
+from toolchain.deployment.random_input import activity_under
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.deployment.values import check_counts
 from toolchain.deployment.warn import of_activity
@@ -245,7 +246,9 @@ class Deployment(Described, Parts):
         rates: Mapping[str, float] | None = None,
         clock_hz: float | None = None,
         *,
+        input_rate: float | Array | None = None,
         steps: int | None = None,
+        seed: int = 0,
         recording: Recording | None = None,
         activity: Activity | None = None,
         modes: Mapping[str, str] | None = None,
@@ -261,7 +264,12 @@ class Deployment(Described, Parts):
                 with ``steps``.
             activity: an activity counted earlier.
             clock_hz: main clock, Hz, on a chip that has one.
-            steps: timesteps of one inference; taken from ``spikes`` where these are given.
+            input_rate: mean rate of the input, spike/s, one number or one of each channel.
+                Poisson input of this rate is drawn and simulated on the chip's integers, for want
+                of recorded spikes; ``activity_source`` of the estimate says so.
+            steps: timesteps of one inference; taken from ``spikes`` where these are given, and for
+                ``input_rate`` from the calibration spikes.
+            seed: of the random numbers of ``input_rate``.
             recording: result of ``simulate(..., record=True)``, to avoid a second simulation.
             modes: setting by switch, ``{"configuration": "ram_open"}``; ``chip.power.switches``
                 lists them. If a switch is omitted, the range spans its measured settings.
@@ -270,12 +278,32 @@ class Deployment(Described, Parts):
         Raises:
             ValueError: several of these or none, or the deployment has no dt.
         """
-        counted = self._activity_of(spikes, rates, steps, recording, activity)
+        if input_rate is None:
+            counted = self._activity_of(spikes, rates, steps, recording, activity)
+            source = "" if rates is None else "assumed: mean rates of every layer"
+        else:
+            _check_alone(spikes, rates, recording, activity)
+            counted, source = self._random_activity(input_rate, steps, seed)
         chip = None if overlay is None else with_overlay(self.chip, Path(overlay))
         estimate = self.on_chip.cost(counted, clock_hz, modes or {}, chip)
         spiking = [name for name in self.quantized.outputs if self._spikes_at(name)]
         found = of_activity(counted, spiking, self.diagnostics)
-        return replace(estimate, warnings=() if rates is not None else found)
+        warnings = () if rates is not None else found
+        return replace(estimate, warnings=warnings, activity_source=source)
+
+    def _random_activity(self, rate: Any, steps: int | None, seed: int) -> tuple[Activity, str]:
+        """Return the activity under random input, and a sentence on it."""
+        known = self.calibration_activity
+        if steps is None and known is None:
+            raise ValueError("input_rate needs steps, the timesteps of one inference")
+        return activity_under(
+            lambda counts: self.on_chip.activity(self._for_chip(counts)),
+            self.family,
+            self.graph,
+            rate,
+            known.steps if steps is None and known is not None else steps,
+            seed,
+        )
 
     def _activity_of(
         self,
@@ -289,7 +317,7 @@ class Deployment(Described, Parts):
         _check_kind("activity", activity, Activity)
         given = [each for each in (spikes, rates, recording, activity) if each is not None]
         if len(given) > 1:
-            raise ValueError("give only one of spikes, rates, recording and activity")
+            raise ValueError("give only one of spikes, rates, input_rate, recording and activity")
         if spikes is not None:
             counts = some_steps(self._counts(spikes, self.graph), "spikes")
             return self.on_chip.activity(self._for_chip(spikes if are_events(spikes) else counts))
@@ -309,7 +337,9 @@ class Deployment(Described, Parts):
             return recording.activity
         counted = activity or self.calibration_activity
         if counted is None:
-            raise ValueError("give spikes or rates: there are no counts of calibration spikes")
+            raise ValueError(
+                "give spikes, input_rate or rates: there are no counts of calibration spikes"
+            )
         return counted
 
     def _all_rates(self, rates: Mapping[str, float]) -> Mapping[str, float]:
@@ -317,7 +347,10 @@ class Deployment(Described, Parts):
         if not isinstance(rates, Mapping):
             raise ValueError(f"rates must be spike/s by layer name, got {rates!r:.80}")
         if wrong := sorted(set(names) ^ set(rates)):
-            text = f"rates need {', '.join(names)}; missing or unknown: {wrong}"
+            text = (
+                f"rates need {', '.join(names)}; missing or unknown: {wrong}; to simulate the "
+                "layers from a rate of the input give input_rate="
+            )
             raise ValueError(visible(text, one_line=True))
         return rates
 
@@ -396,6 +429,11 @@ class Deployment(Described, Parts):
             f"Deployment(chip={self.chip.name!r}, layers={len(self.placement)}, "
             f"fidelity={self.ledger.fidelity.value!r}, warnings={warnings})"
         )
+
+
+def _check_alone(*others: object) -> None:
+    if any(each is not None for each in others):
+        raise ValueError("give only one of spikes, rates, input_rate, recording and activity")
 
 
 def _check_kind(name: str, value: Any, kind: type) -> None:

@@ -31,6 +31,8 @@ class Estimate(Described):
         modes: setting of each switch of the chip; None if not given, so that the range spans all
             measured settings.
         activity: what was counted.
+        activity_source: origin of an activity that was not counted on the user's spikes; empty
+            otherwise.
         places: layer to core or neurons, as text.
         terms: every product of the power model.
         counts: how often each action happens a second, by layer.
@@ -67,6 +69,7 @@ class Estimate(Described):
     clock_suggestions: tuple[Suggestion, ...]
     not_priced: tuple[NotPriced, ...]
     energies: Mapping[str, Figure] = field(default_factory=dict)
+    activity_source: str = ""
     warnings: tuple[Diagnostic, ...] = ()
 
     # ---- power ----
@@ -246,6 +249,7 @@ class Estimate(Described):
             "clock_hz": self.clock_hz,
             "modes": dict(self.modes),
             "activity": self.activity.as_dict(),
+            "activity_source": self.activity_source,
             **{name: getattr(self, name).as_dict() for name in FIGURES},
             **{name: _optional(getattr(self, name)) for name in ("latency", "load", "duty_cycle")},
             **{name: _figures(getattr(self, name)) for name in ("idle", "dynamic", "energies")},
@@ -279,6 +283,7 @@ class Estimate(Described):
         )
         unset = "not given; every measured mode"
         rows: tuple[tuple[str, object], ...] = (
+            ("activity", self.activity_source or None),
             *((switch, setting or unset) for switch, setting in self.modes.items()),
             *((f"power, rail {rail}", figure) for rail, figure in self.power_by_rail.items()),
             ("power, idle", self.idle_power),
