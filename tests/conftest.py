@@ -21,3 +21,11 @@ def pytest_ignore_collect(collection_path, config):
     left_out = re.findall(r"\bnot (\w+)", config.option.markexpr)
     folders = {TESTS / name for mark in left_out for name in (mark, f"{mark}s")}
     return True if collection_path in folders else None
+
+
+LONGEST = ("test_readme.py", "test_examples.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Start the longest tests first: started last, they let the other worker wait."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)

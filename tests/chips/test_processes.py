@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import toolchain
+from tests.chips.compiled.test_cache import COMPILED, PACKAGE
 
 ROOT = Path(__file__).parents[2]
 PREPARE = """
@@ -41,8 +41,9 @@ def test_simulating_imports_neither_torch_nor_a_framework():
 
 
 def test_where_no_compiled_code_can_be_kept_it_is_compiled_anew(tmp_path):
-    """Speck's kernel stands for Xylo's, which takes thrice as long; ``test_compiled`` runs both."""
-    source, copy = Path(toolchain.__file__).parent, tmp_path / "toolchain"
+    """Speck's kernel is run for all, as Xylo's takes thrice as long to compile in the same way."""
+    source, copy = PACKAGE, tmp_path / "toolchain"
+    modules = [".".join(p.relative_to(source.parent).with_suffix("").parts) for p in COMPILED]
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
     # files in the way of folders: permissions would not stop an administrator
     for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
@@ -55,15 +56,14 @@ def test_where_no_compiled_code_can_be_kept_it_is_compiled_anew(tmp_path):
         "XDG_CACHE_HOME": str(nowhere),
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
     }
-    code = """
+    code = f"""
+from importlib import import_module
 from numba.core.dispatcher import Dispatcher
-from toolchain.chips.xylo.quantize import kernel as quantizing
-from toolchain.chips.xylo.simulate import kernel as simulating
-for module in (quantizing, simulating):
-    functions = [item for item in vars(module).values() if isinstance(item, Dispatcher)]
-    print(bool(functions), *{type(function._cache).__name__ for function in functions})
+for name in {modules}:
+    functions = [f for f in vars(import_module(name)).values() if isinstance(f, Dispatcher)]
+    print(bool(functions), *{{type(function._cache).__name__ for function in functions}})
 print(Path(toolchain.__file__).parents[1], simulate_speck())
 """
-    kept = "True NullCache\n"
-    assert in_a_process(code, env=env, cwd=tmp_path) == f"{kept}{kept}{tmp_path} (2, 5, 3, 2, 2)\n"
+    kept = "True NullCache\n" * len(modules)
+    assert in_a_process(code, env=env, cwd=tmp_path) == f"{kept}{tmp_path} (2, 5, 3, 2, 2)\n"
     assert nowhere.read_bytes() == b""

@@ -29,7 +29,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "3fb6fd143fd3"
+INLINED = "bdfbd4dc56da"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
