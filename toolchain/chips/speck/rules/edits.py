@@ -192,22 +192,33 @@ def _with(program: SpeckProgram, name: str, **changes: Any) -> SpeckProgram | No
 
 def _replace_core(program: SpeckProgram, core: SpeckCore) -> SpeckProgram:
     cores = (core if other.name == core.name else other for other in program.cores)
-    return replace(program, cores=tuple(replace(c, core=None) for c in cores))
+    return replace(program, cores=tuple(_unplaced(c) for c in cores))
+
+
+def _unplaced(core: SpeckCore) -> SpeckCore:
+    return core if core.core is None else replace(core, core=None)
 
 
 def _adapt_layers(program: SpeckProgram) -> SpeckProgram | None:
     """Adapt every layer to the map that it receives; None where its sources disagree."""
-    for name in [core.name for core in program.cores]:
+    received: dict[str, list[tuple[str | None, Destination]]] = {c.name: [] for c in program.cores}
+    for target in program.inputs:
+        received[target.layer].append((None, target))
+    for core in program.cores:
+        for target in core.destinations:
+            received[target.layer].append((core.name, target))
+    cores = {core.name: _unplaced(core) for core in program.cores}
+    for name, sources in received.items():
         sent, sides = set[int](), set[tuple[int, ...]]()
-        for source, target in program.sources(name):
-            shape = program.input_map if source is None else source.output_shape
+        for source, target in sources:
+            shape = program.input_map if source is None else cores[source].output_shape
             sent.update(range(target.feature_shift, target.feature_shift + shape[0]))
             sides.add(tuple(side // target.pooling for side in shape[1:]))
         if len(sides) != 1 or sent != set(range(len(sent))):
             return None
         height, width = sides.pop()
-        program = _replace_core(program, _adapt(program[name], (len(sent), height, width)))
-    return program
+        cores[name] = _adapt(cores[name], (len(sent), height, width))
+    return replace(program, cores=tuple(cores.values()))
 
 
 def _adapt(core: SpeckCore, shape: tuple[int, int, int]) -> SpeckCore:
