@@ -34,14 +34,19 @@ SECONDS = 60
 WRITERS, READERS = 4, 2
 
 
+def duration(function):
+    """The time that a child needs for ``function``, s."""
+    began = time.perf_counter()
+    assert ended(forked(function))
+    return time.perf_counter() - began
+
+
 @PROTOCOLS
 def test_killed_at_a_random_moment(tmp_path, name):
     place, random_moment = Place(tmp_path), random.Random(0).uniform
     with protocol(name):
         place.start()
-        began = time.perf_counter()
-        assert ended(forked(place.save_second))
-        longest = 1.2 * (time.perf_counter() - began)
+        longest = 1.2 * min(duration(place.save_second) for _ in range(5))
         while place.counts["killed"] < KILLS:
             place.start()
             child = forked(place.save_second)
