@@ -176,10 +176,9 @@ $(CONFORMANCE)/.ready: $(CONFORMANCE_FILES) | $(VENV)/.test
 
 # without samna, which rockpool requires, and without the tests that one release installs as `tests`
 .venv-releases/rockpool-%/.ready: | $(VENV)/.test
-	$(BIN)/python -m venv .venv-releases/rockpool-$*
-	$(PROJECT_PATH) > $$(echo .venv-releases/rockpool-$*/lib/python3*/site-packages)/project.pth
-	.venv-releases/rockpool-$*/bin/python $(PIP) --no-deps rockpool==$*
-	rm -rf .venv-releases/rockpool-$*/lib/python3*/site-packages/tests
+	$(call new_environment,$(@D))
+	$(call PIP_INTO,$(@D)) --no-deps rockpool==$*
+	rm -rf $(@D)/lib/python3*/site-packages/tests
 	touch $@
 
 .PRECIOUS: .venv-oracles/%/.ready .venv-releases/rockpool-%/.ready
