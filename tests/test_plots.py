@@ -66,7 +66,7 @@ def test_a_bar_stands_for_each_rail_and_a_line_for_its_range(deployment):
 
 
 def test_a_range_alone_is_drawn_from_its_low_end():
-    d = deploy(small_speck(), chip="speck2f")
+    d = deploy(small_speck(), chip="speck2e")
     ax, found = axes(), d.estimate(np.ones((1, 3, 1, 4, 4), int))
     plot_power(ax, found)
     logic = list(found.power_by_rail).index("logic")
