@@ -5,6 +5,7 @@ Each installed family says which documents it knows; none is named here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def program_at(model: Any, family: Family, dt: float | None) -> tuple[OnChip, Gr
     Raises:
         ModelFileError: the program is invalid, or one of another chip.
     """
-    if not isinstance(model, str | Path) or not Path(model).is_file():
+    if not isinstance(model, str | os.PathLike) or not Path(model).is_file():
         return None
     try:
         content = identify(Path(model))
