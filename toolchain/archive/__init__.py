@@ -11,7 +11,7 @@ A folder with any other file is read, but never replaced.
 'restore the folder from a copy, or deploy the network again'
 """
 
-from toolchain.archive.json_text import as_json, from_json
+from toolchain.archive.json_text import as_json, from_json, with_entry
 from toolchain.archive.path import archive_path
 from toolchain.archive.read import RESTORE, Archive, packed_files, tensors
 from toolchain.archive.write import write_archive
@@ -24,5 +24,6 @@ __all__ = [
     "from_json",
     "packed_files",
     "tensors",
+    "with_entry",
     "write_archive",
 ]

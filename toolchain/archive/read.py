@@ -38,14 +38,9 @@ T = TypeVar("T")
 
 
 def packed_files(
-    part: str,
-    arrays: Mapping[str, Array],
-    data: Mapping[str, Any],
-    more: Mapping[str, Any] | None = None,
+    part: str, arrays: Mapping[str, Array], data: Mapping[str, Any]
 ) -> dict[str, bytes]:
     """Return two files with arrays and JSON-compatible data, for ``Archive.unpacked``.
-
-    ``more`` are further entries of the JSON file.
 
     >>> sorted(packed_files("net", {"weight": np.eye(2)}, {}))
     ['net.json', 'net.safetensors']
@@ -57,7 +52,7 @@ def packed_files(
     shapes = {name: list(array.shape) for name, array in arrays.items()}
     return {
         f"{part}.safetensors": to_bytes(flat),
-        f"{part}.json": as_json({"shapes": shapes, "data": data, **(more or {})}),
+        f"{part}.json": as_json({"shapes": shapes, "data": data}),
     }
 
 

@@ -67,6 +67,13 @@ def test_a_specification_is_loaded_unchanged(chip, tmp_path):
     assert found.message.startswith("its integers are those of the file, unchanged;")
 
 
+@pytest.mark.parametrize("name", ["weights_in", "weights_out", "threshold", "aliases"])
+def test_a_mask_is_not_dropped(name):
+    masked = np.ma.array([[1, 2]], mask=[[0, 1]])
+    with pytest.raises(ValueError, match=f"{name}: has masked values; give an array without a"):
+        XyloProgram.from_specification("xylo_a2", **specification() | {name: masked})
+
+
 @pytest.mark.parametrize("synapses", [1, 2])
 def test_its_network_computes_what_the_program_does(synapses, tmp_path):
     """Nearly: a decay takes at least 1 a step. An alias equals the connections of its target."""
