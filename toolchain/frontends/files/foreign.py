@@ -14,7 +14,7 @@ from typing import Any
 
 from toolchain.report import visible
 
-__all__ = ["ARCHIVES", "EVENTS", "document_refusal", "folder_refusal", "refusal"]
+__all__ = ["ARCHIVES", "EVENTS", "PART", "document_refusal", "folder_refusal", "refusal"]
 
 EVENTS = (
     "a recording of events, no network; read it into arrays with fields x, y, t, p and give them "
@@ -192,6 +192,7 @@ ARCHIVES: tuple[
 # ---- JSON ----
 
 _FOLDER = "give the folder to toolchain.Deployment.load, or to load for its network"
+PART = f"is a part of a saved deployment; {_FOLDER}"
 _DOCUMENTS: tuple[tuple[frozenset[str], str], ...] = tuple(
     (frozenset(keys.split()), what)
     for keys, what in (
@@ -210,10 +211,8 @@ _DOCUMENTS: tuple[tuple[frozenset[str], str], ...] = tuple(
 )
 
 
-def document_refusal(document: Mapping[str, Any], path: Path) -> str | None:
-    """Return what a JSON object is, by its outermost keys and its neighbours; None if unknown."""
-    if path.name != "manifest.json" and path.with_name("manifest.json").is_file():
-        return f"is a part of a saved deployment; {_FOLDER}"
+def document_refusal(document: Mapping[str, Any]) -> str | None:
+    """Return what a JSON object is, by its outermost keys; None if unknown."""
     for keys, what in _DOCUMENTS:
         if keys <= document.keys():
             return f"is {what}"
