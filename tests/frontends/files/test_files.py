@@ -162,6 +162,7 @@ FOREIGN = {
     "is an ONNX model": ONNX,
     "is a TensorFlow Lite model": b"\x1c\0\0\0TFL3\0\0",
     "is compressed with gzip; unpack it first": lambda: gzip.compress(b"x"),
+    "is text in UTF-16; save it as UTF-8": lambda: "{}".encode("utf-16"),
     "is a tar archive": tar,
     "is a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
     "is a web page; the download may have failed": b"\n<!DOCTYPE html><html>404</html>",

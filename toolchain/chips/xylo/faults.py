@@ -71,7 +71,8 @@ def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
     """Return ``value`` as an array; add a fault if it is out of its register's range."""
     register = REGISTERS[name]
     array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
+    large = array.dtype == object and all(type(each) is int for each in array.flat)
+    if array.dtype.kind not in "iuf" and not large:
         faults.append(f"{name}: must hold integers, got {array.dtype}")
         return array
     if array.dtype.kind == "f":

@@ -26,6 +26,8 @@ _REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x05\x06", "an empty zip archive"),
     (0, b"\x93NUMPY", f"one numpy array, which does not describe a network; {_SAVE}"),
     (0, b"version https://git-lfs", "a Git LFS pointer; fetch the file: git lfs pull"),
+    (0, b"\xff\xfe", "text in UTF-16; save it as UTF-8"),
+    (0, b"\xfe\xff", "text in UTF-16; save it as UTF-8"),
     (0, b"\x1f\x8b", f"compressed with gzip; {_UNPACK}"),
     (0, b"BZh", f"compressed with bzip2; {_UNPACK}"),
     (0, b"\xfd7zXZ\x00", f"compressed with xz; {_UNPACK}"),
