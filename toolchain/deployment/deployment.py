@@ -18,8 +18,8 @@ from toolchain.chips.load import family_of
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.chips.stored import with_overlay
+from toolchain.deployment.activity import activity_for
 from toolchain.deployment.inputs import collected, counts_of, some_steps
-from toolchain.deployment.random_input import activity_under
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.deployment.values import check_counts
 from toolchain.deployment.warn import of_activity
@@ -28,7 +28,7 @@ from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, MembraneReadout
-from toolchain.report import Described, Sheet, Text, plain, visible
+from toolchain.report import Described, Sheet, Text, plain
 from toolchain.runs import Activity, InputSpikes, Recording
 from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison, compare
@@ -278,12 +278,17 @@ class Deployment(Described, Parts):
         Raises:
             ValueError: several of these or none, or the deployment has no dt.
         """
-        if input_rate is None:
-            counted = self._activity_of(spikes, rates, steps, recording, activity)
-            source = "" if rates is None else "assumed: mean rates of every layer"
-        else:
-            _check_alone(spikes, rates, recording, activity)
-            counted, source = self._random_activity(input_rate, steps, seed)
+        counted, source = activity_for(
+            self,
+            self._activity_on,
+            spikes=spikes,
+            rates=rates,
+            input_rate=input_rate,
+            steps=steps,
+            seed=seed,
+            recording=recording,
+            activity=activity,
+        )
         chip = None if overlay is None else with_overlay(self.chip, Path(overlay))
         estimate = self.on_chip.cost(counted, clock_hz, modes or {}, chip)
         spiking = [name for name in self.quantized.outputs if self._spikes_at(name)]
@@ -291,68 +296,10 @@ class Deployment(Described, Parts):
         warnings = () if rates is not None else found
         return replace(estimate, warnings=warnings, activity_source=source)
 
-    def _random_activity(self, rate: Any, steps: int | None, seed: int) -> tuple[Activity, str]:
-        """Return the activity under random input, and a sentence on it."""
-        known = self.calibration_activity
-        if steps is None and known is None:
-            raise ValueError("input_rate needs steps, the timesteps of one inference")
-        return activity_under(
-            lambda counts: self.on_chip.activity(self._for_chip(counts)),
-            self.family,
-            self.graph,
-            rate,
-            known.steps if steps is None and known is not None else steps,
-            seed,
-        )
-
-    def _activity_of(
-        self,
-        spikes: InputSpikes | None,
-        rates: Mapping[str, float] | None,
-        steps: int | None,
-        recording: Recording | None,
-        activity: Activity | None,
-    ) -> Activity:
-        _check_kind("recording", recording, Recording)
-        _check_kind("activity", activity, Activity)
-        given = [each for each in (spikes, rates, recording, activity) if each is not None]
-        if len(given) > 1:
-            raise ValueError("give only one of spikes, rates, input_rate, recording and activity")
-        if spikes is not None:
-            counts = some_steps(self._counts(spikes, self.graph), "spikes")
-            return self.on_chip.activity(self._for_chip(spikes if are_events(spikes) else counts))
-        if rates is not None:
-            if steps is None:
-                raise ValueError("rates need steps, the timesteps of one inference")
-            if plain(steps) == 0:
-                raise ValueError("steps is 0: one inference has at least one timestep")
-            return self.on_chip.activity_at(self._all_rates(rates), plain(steps))
-        if recording is not None:
-            if not recording.spikes.size:
-                raise ValueError(
-                    f"the recording has shape {recording.spikes.shape}, which has no timestep"
-                )
-            if recording.activity is None:
-                raise ValueError("the recording has no counts: simulate with record=True and a dt")
-            return recording.activity
-        counted = activity or self.calibration_activity
-        if counted is None:
-            raise ValueError(
-                "give spikes, input_rate or rates: there are no counts of calibration spikes"
-            )
-        return counted
-
-    def _all_rates(self, rates: Mapping[str, float]) -> Mapping[str, float]:
-        names = [self.graph.input, *self.placement]
-        if not isinstance(rates, Mapping):
-            raise ValueError(f"rates must be spike/s by layer name, got {rates!r:.80}")
-        if wrong := sorted(set(names) ^ set(rates)):
-            text = (
-                f"rates need {', '.join(names)}; missing or unknown: {wrong}; to simulate the "
-                "layers from a rate of the input give input_rate="
-            )
-            raise ValueError(visible(text, one_line=True))
-        return rates
+    def _activity_on(self, spikes: InputSpikes) -> Activity:
+        """Simulate ``spikes`` and return their activity; ValueError without a timestep."""
+        counts = some_steps(self._counts(spikes, self.graph), "spikes")
+        return self.on_chip.activity(self._for_chip(spikes if are_events(spikes) else counts))
 
     def resources(self) -> tuple[Resource, ...]:
         """Return the amount of each resource that each layer uses, with its limit."""
@@ -429,17 +376,6 @@ class Deployment(Described, Parts):
             f"Deployment(chip={self.chip.name!r}, layers={len(self.placement)}, "
             f"fidelity={self.ledger.fidelity.value!r}, warnings={warnings})"
         )
-
-
-def _check_alone(*others: object) -> None:
-    if any(each is not None for each in others):
-        raise ValueError("give only one of spikes, rates, input_rate, recording and activity")
-
-
-def _check_kind(name: str, value: Any, kind: type) -> None:
-    """Check that an optional argument is a result of that class; ValueError otherwise."""
-    if not isinstance(value, kind | None):
-        raise ValueError(f"{name} must be of {kind.__name__}, got {type(value).__name__}")
 
 
 def _flat_output(recording: Recording, graph: Graph) -> Recording:

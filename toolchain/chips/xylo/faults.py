@@ -76,7 +76,8 @@ def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
     if has_masked(value):
         faults.append(f"{name}: {MASKED}")
     array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
+    large = array.dtype == object and all(type(each) is int for each in array.flat)
+    if array.dtype.kind not in "iuf" and not large:
         faults.append(f"{name}: must hold integers, got {array.dtype}")
         return array
     if array.dtype.kind == "f":

@@ -55,8 +55,8 @@ def identify(path: Path) -> Content:
         ModelFileError: the file is missing, not a regular file, too large, or of an unsupported
             kind.
     """
-    path = restore(path) or path
     try:
+        path = restore(path) or path
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             return _folder(path)

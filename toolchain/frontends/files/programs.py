@@ -5,10 +5,12 @@ Each installed family says which documents it knows; none is named here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolchain.archive import is_part
 from toolchain.chips.contract import Family, OnChip, ProgramFile
 from toolchain.chips.load import families, family_of, load_chip
 from toolchain.diagnostics import ModelFileError
@@ -50,12 +52,14 @@ def program_at(model: Any, family: Family, dt: float | None) -> tuple[OnChip, Gr
     Raises:
         ModelFileError: the program is invalid, or one of another chip.
     """
-    if not isinstance(model, str | Path) or not Path(model).is_file():
+    if not isinstance(model, str | os.PathLike) or not Path(model).is_file():
         return None
     try:
         content = identify(Path(model))
     except ModelFileError:
         return None
+    if is_part(content.path):
+        return None  # of an artifact; the reader of networks says so
     document = document_in(content)
     found = None if document is None else _recognized(document)
     if document is None or found is None:
