@@ -55,7 +55,7 @@ def whole(values: Array, most: int = 2**62) -> Array:
 
 
 def read_only(values: Any, dtype: npt.DTypeLike | None = None) -> Array:
-    """Return a copy, in row-major order, that nobody can write to or make writable again.
+    """Return a copy, in row-major order, which cannot be written to or made writable again.
 
     >>> fixed = read_only([1, 2, 3])
     >>> fixed.flags.writeable = True
