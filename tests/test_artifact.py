@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from tests.edited_artifacts import EDITS, files_of, mended, recorded, result, same, write
 from tests.edited_artifacts import edited as edited_files
@@ -235,6 +236,29 @@ def test_what_lies_beside_the_program_has_to_be_its_configuration(saved):
 def test_the_manifest_names_the_chip_and_no_path_is_opened(saved, chip):
     edited(saved, "manifest.json", lambda data: data.update(chip=chip))
     with pytest.raises(ArtifactError, match=r"manifest.json: chip is .*, must be 'speck2f'"):
+        Deployment.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("graph.safetensors", None),
+        ("ledger.json", lambda data: data["layers"][1]["changes"][0].update(what="other")),
+        ("ledger.json", lambda data: data["layers"][1]["changes"].pop()),
+        ("diagnostics.json", lambda data: data["diagnostics"][0].update(message="fine")),
+        ("diagnostics.json", lambda data: data["diagnostics"].clear()),
+        ("activity.json", lambda data: data.update(deployment_sha256="0" * 64)),
+    ],
+)
+def test_a_part_that_no_other_determines_cannot_be_edited_alone(saved, name, change):
+    if change is None:
+        arrays = load((saved / name).read_bytes())
+        arrays |= {key: 2 * array for key, array in arrays.items() if key.endswith("/weight")}
+        (saved / name).write_bytes(save(arrays))
+        rehash(saved)
+    else:
+        edited(saved, name, change)
+    with pytest.raises(ArtifactError, match="was not saved with the other files, or one was edit"):
         Deployment.load(saved)
 
 

@@ -184,7 +184,7 @@ def test_weights_without_their_network_are_told_how_they_come_here(tmp_path):
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(ValueError, match="the path of a file, got int"):
+    with pytest.raises(ValueError, match="the path of a file, got 3"):
         deploy(3, chip="xylo")
 
 

@@ -54,7 +54,7 @@ MESSAGES = {
     "import toolchain.plots": (
         "toolchain.plots needs matplotlib: pip install 'snn-toolchain[report]'"
     ),
-    "import toolchain; toolchain.extract(print, 1)": (
+    "import toolchain; toolchain.extract(Net(), 1)": (
         "toolchain.extract needs torch: pip install 'snn-toolchain[torch]'"
     ),
     "import toolchain; toolchain.deploy(Net(), 'xylo', sample=1)": (

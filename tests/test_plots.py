@@ -1,22 +1,27 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tests.builders import chain
 from toolchain import deploy
 from toolchain.ir import Conv2d, Linear, Neuron
-from toolchain.plots import plot_power, plot_raster, plot_resources
+from toolchain.plots import plot_comparison, plot_power, plot_raster, plot_resources
 
 mpl.use("Agg")
 
 
 @pytest.fixture(scope="module")
 def deployment():
+    return deployed("lif1")
+
+
+def deployed(name):
     neuron = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
     graph = chain(
         (2,),
         fc1=Linear(weight=np.ones((3, 2))),
-        lif1=Neuron(shape=(3,), **neuron),
+        **{name: Neuron(shape=(3,), **neuron)},
         fc2=Linear(weight=np.ones((1, 3))),
         lif2=Neuron(shape=(1,), **neuron),
         dt=1e-3,
@@ -35,6 +40,24 @@ def test_a_raster_shows_every_layer_by_name(deployment):
     plot_raster(ax, deployment.simulate(np.ones((1, 10, 2)), record=True))
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels == ["lif1\n3 neurons", "lif2\n1 neuron"]
+
+
+def test_a_name_is_drawn_as_it_is_without_hidden_characters():
+    d, spikes = deployed("$\\frac$\ud800\u202e\n"), np.ones((1, 10, 2))
+    wanted = "$\\frac$" + r"\ud800\u202e\n"
+    drawn = [
+        (plot_raster, d.simulate(spikes, record=True), "y", f"{wanted}\n3 neurons"),
+        (plot_comparison, d.compare(spikes), "x", wanted),
+        (plot_resources, d.resources(), "y", f"{wanted} (hidden 0..2): hidden neurons"),
+    ]
+    for plot, result, axis, label in drawn:
+        ax = axes()
+        plot(ax, result)
+        FigureCanvasAgg(ax.figure).draw()  # an invalid formula, or a surrogate, is an error
+        texts = [
+            each.get_text().replace("\\$", "$") for each in getattr(ax, f"get_{axis}ticklabels")()
+        ]
+        assert label in texts
 
 
 def test_a_raster_without_record_is_refused(deployment):

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Frozen", "Shape", "freeze", "places", "read_only", "whole"]
+__all__ = ["Array", "Frozen", "Shape", "freeze", "has_masked", "places", "read_only", "whole"]
 
 Array: TypeAlias = npt.NDArray[Any]
 """Array of any element type; a function that needs one type uses ``npt.NDArray[...]``."""
@@ -52,6 +52,19 @@ def whole(values: Array, most: int = 2**62) -> Array:
     [2, -4611686018427387904]
     """
     return np.asarray(np.rint(np.clip(values, -most, most)).astype(np.int64))
+
+
+def has_masked(values: Any) -> bool:
+    """Return True for a masked array with masked values, whose conversion drops the mask.
+
+    >>> has_masked(np.ma.array([1, 2], mask=[0, 1])), has_masked(np.ma.array([1, 2]))
+    (True, False)
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return False
+    mask: Array = np.ma.getmaskarray(values)
+    names = mask.dtype.names
+    return bool(mask.any() if names is None else any(mask[name].any() for name in names))
 
 
 def read_only(values: Any, dtype: npt.DTypeLike | None = None) -> Array:

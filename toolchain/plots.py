@@ -14,7 +14,7 @@ from toolchain.across_chips import ChipComparison
 from toolchain.chips.contract import Resource
 from toolchain.estimate import Estimate, Figure
 from toolchain.extras import needed_by
-from toolchain.report import count, plural
+from toolchain.report import count, plural, visible
 from toolchain.runs.compare import RUNS, Comparison
 from toolchain.runs.recording import Recording
 
@@ -59,7 +59,9 @@ def plot_raster(axes: Axes, recording: Recording, sample: int = 0) -> None:
             color=colours[name],
             linewidths=0.8,
         )
-        ticks.append((base + spikes.shape[1] / 2, f"{name}\n{plural(spikes.shape[1], 'neuron')}"))
+        ticks.append(
+            (base + spikes.shape[1] / 2, f"{_label(name)}\n{plural(spikes.shape[1], 'neuron')}")
+        )
         base += spikes.shape[1]
         axes.axhline(base - 0.5, color="0.8", linewidth=0.5)
     axes.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
@@ -89,7 +91,9 @@ def plot_resources(axes: Axes, resources: Sequence[Resource]) -> None:
         axes.text(
             share + 1, float(place), f"{count(row.used)} of {count(row.limit)}", va="center", size=7
         )
-    axes.set_yticks(places, [f"{row.layer} ({row.place}): {row.resource}" for row in rows], size=7)
+    axes.set_yticks(
+        places, [_label(f"{row.layer} ({row.place}): {row.resource}") for row in rows], size=7
+    )
     axes.invert_yaxis()
     axes.set_xlim(0, max(100.0, *shares) * 1.25)
     axes.axvline(100, color="0.3", linewidth=0.8)
@@ -132,7 +136,7 @@ def plot_comparison(axes: Axes, comparison: Comparison) -> None:
             color=COLOURS[number],
             label=RUNS[run],
         )
-    axes.set_xticks(np.arange(len(layers)), [layer.name for layer in layers])
+    axes.set_xticks(np.arange(len(layers)), [_label(layer.name) for layer in layers])
     axes.set_ylim(0, 100)
     axes.set_ylabel("agreement of spike counts, %")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(runs), frameon=False)
@@ -180,7 +184,7 @@ def plot_power(axes: Axes, estimate: Estimate) -> None:
         start = start + lengths
     ends = [(f.low, f.high if np.isfinite(f.high) else f.low) for f in rails.values()]
     axes.hlines(places, *zip(*ends, strict=True), color="0.2", linewidth=1.5, label="range")
-    axes.set_yticks(places, [f"{rail}\n{figure}" for rail, figure in rails.items()], size=7)
+    axes.set_yticks(places, [f"{_label(rail)}\n{figure}" for rail, figure in rails.items()], size=7)
     axes.invert_yaxis()
     axes.set_xlabel("µW")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
@@ -251,6 +255,11 @@ def plot_chips(
 def layer_colours(layers: Iterable[str]) -> dict[str, str]:
     """Return a colour for each layer of neurons, given in the network's order."""
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(layers)}
+
+
+def _label(name: str) -> str:
+    """Return a name on one line, whose characters matplotlib shows as they are."""
+    return visible(name, one_line=True).replace("$", r"\$")
 
 
 def _length(figure: Figure | None) -> float:

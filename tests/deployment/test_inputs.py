@@ -197,7 +197,7 @@ def test_figures_of_unequal_recordings_are_those_of_each_alone(chip, tmp_path):
 
 def test_forms_of_calibration_give_the_same_integers():
     wanted = deploy(graph(), "xylo", calibration=X)
-    for form in (list(X), torch.tensor(X), iter(X), DataLoader(TensorDataset(torch.tensor(X)), 3)):
+    for form in (list(X), memoryview(X), iter(X), DataLoader(TensorDataset(torch.tensor(X)), 3)):
         d = deploy(graph(), "xylo", calibration=form)
         assert str(d.quantized) == str(wanted.quantized)
         assert d.ledger.as_dict() == wanted.ledger.as_dict()

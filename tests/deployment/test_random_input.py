@@ -101,6 +101,13 @@ def test_without_steps_an_inference_is_as_long_as_the_calibration(deployments):
         ("xylo", {"input_rate": 20}, "input_rate needs steps, the timesteps of one inference"),
         ("xylo", {"input_rate": 20, "steps": 0}, "steps must be a whole number >= 1, got 0"),
         ("xylo", {"input_rate": 20, "steps": 2.5}, "steps must be a whole number >= 1, got 2.5"),
+        ("xylo", {"input_rate": 1, "steps": 10**12}, "steps must be at most 33554432 of 4 inputs"),
+        ("xylo", {"input_rate": 10**400, "steps": 5}, "input_rate must be spike/s of a channel, "),
+        (
+            "xylo",
+            {"input_rate": np.ma.array([1, 2, 3, 4], mask=[0, 0, 0, 1]), "steps": 5},
+            "input_rate must be spike/s of a channel, ",
+        ),
         ("xylo", {"input_rate": 1, "steps": 5, "seed": -1}, "seed must be a whole number >= 0"),
         ("xylo", {"input_rate": -1, "steps": 5}, "input_rate must be spike/s of a channel, "),
         ("xylo", {"input_rate": np.nan, "steps": 5}, "input_rate must be spike/s of a channel, "),

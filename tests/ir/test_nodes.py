@@ -47,6 +47,7 @@ def test_integers_stay_integers_and_everything_else_becomes_float64():
         (lambda: Linear(weight=np.ones(3)), r"\(outputs, inputs\), got shape \(3,\)"),
         (lambda: Linear(weight=np.ones((2, 3)), bias=np.ones(3)), "its weight has 2 outputs"),
         (lambda: Linear(weight=np.full((2, 3), np.nan)), "Linear.weight contains NaN"),
+        (lambda: Linear(weight=np.ma.array(np.eye(2), mask=np.eye(2))), "Linear.weight has masked"),
         (lambda: Conv2d(weight=np.ones((2, 3))), r"\(out, in / groups, y, x\)"),
         (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), groups=2), "cannot be divided"),
         (lambda: Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(0, 1)), "must be >= 1"),
@@ -68,6 +69,7 @@ def test_integers_stay_integers_and_everything_else_becomes_float64():
         (lambda: Neuron(shape=(2,), v_threshold=0.0), "must be > 0"),
         (lambda: Neuron(shape=(2,), v_threshold=[1, 1, 1]), "incompatible|broadcast"),
         (lambda: Neuron(shape=(2,), v_threshold=1.0, alpha_mem=1.5), r"must be in 0\.\.1"),
+        (lambda: Neuron(shape=(2,), v_threshold=1.0, alpha_syn=0.5), "needs an axis of synapses"),
         (lambda: Neuron(shape=(2,), v_threshold=1.0, max_spikes=0), "a whole number >= 1"),
     ],
 )

@@ -71,7 +71,7 @@ def test_html_shows_title_tables_texts_and_bars():
     assert "width: 100.0%" in page, "a bar does not leave its cell"
 
 
-@pytest.mark.parametrize("hidden", [*"\x00\x1b\x7f\x9b\r\u2028\u202e\ud800"])
+@pytest.mark.parametrize("hidden", [*"\x00\x1b\x7f\x9b\r\u200b\u2028\u202e\ud800\ufeff\U000e0041"])
 def test_control_characters_of_a_name_are_shown_as_escapes(hidden):
     name = f"fc{hidden}[2J"
     bars = (Bars(title=name, bars=((name, 0.5, name),)),)

@@ -11,9 +11,9 @@ A folder with any other file is read, but never replaced.
 'restore the folder from a copy, or deploy the network again'
 """
 
-from toolchain.archive.json_text import as_json, from_json
+from toolchain.archive.json_text import as_json, from_json, with_entry
 from toolchain.archive.path import archive_path
-from toolchain.archive.read import RESTORE, Archive, packed_files, tensors
+from toolchain.archive.read import RESTORE, Archive, is_part, packed_files, tensors
 from toolchain.archive.write import write_archive
 
 __all__ = [
@@ -22,7 +22,9 @@ __all__ = [
     "archive_path",
     "as_json",
     "from_json",
+    "is_part",
     "packed_files",
     "tensors",
+    "with_entry",
     "write_archive",
 ]

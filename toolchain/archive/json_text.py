@@ -12,7 +12,7 @@ from typing import Any
 
 from toolchain.archive.strict import refuse_constant, unique_object
 
-__all__ = ["MOST_BYTES", "as_json", "from_json"]
+__all__ = ["MOST_BYTES", "as_json", "from_json", "with_entry"]
 
 MOST_BYTES = 8 * 2**20
 """Size limit of a document, bytes; its Python objects need about 25 times as much."""
@@ -36,6 +36,15 @@ def as_json(data: Any) -> bytes:
     if len(text) > MOST_BYTES:
         raise ValueError(f"needs {len(text)} bytes as JSON, at most {MOST_BYTES} are read")
     return text
+
+
+def with_entry(document: bytes, key: str, value: str) -> bytes:
+    """Return a document of ``as_json``, an object that is not empty, with a text at its end.
+
+    >>> with_entry(as_json({"steps": 10}), "unit", "ms") == as_json({"steps": 10, "unit": "ms"})
+    True
+    """
+    return document.removesuffix(b"\n}") + b"," + as_json({key: value})[1:]
 
 
 def from_json(data: bytes) -> dict[str, Any]:

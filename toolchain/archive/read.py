@@ -15,7 +15,7 @@ from toolchain.atomic import read_folder
 from toolchain.diagnostics import ArtifactError, PluginError
 from toolchain.report import brief, visible
 
-__all__ = ["RESTORE", "Archive", "packed_files", "tensors"]
+__all__ = ["RESTORE", "Archive", "is_part", "packed_files", "tensors"]
 
 KIND = "snn-deployment/"
 FORMAT = KIND + "3"
@@ -38,14 +38,9 @@ T = TypeVar("T")
 
 
 def packed_files(
-    part: str,
-    arrays: Mapping[str, Array],
-    data: Mapping[str, Any],
-    more: Mapping[str, Any] | None = None,
+    part: str, arrays: Mapping[str, Array], data: Mapping[str, Any]
 ) -> dict[str, bytes]:
     """Return two files with arrays and JSON-compatible data, for ``Archive.unpacked``.
-
-    ``more`` are further entries of the JSON file.
 
     >>> sorted(packed_files("net", {"weight": np.eye(2)}, {}))
     ['net.json', 'net.safetensors']
@@ -57,7 +52,7 @@ def packed_files(
     shapes = {name: list(array.shape) for name, array in arrays.items()}
     return {
         f"{part}.safetensors": to_bytes(flat),
-        f"{part}.json": as_json({"shapes": shapes, "data": data, **(more or {})}),
+        f"{part}.json": as_json({"shapes": shapes, "data": data}),
     }
 
 
@@ -149,6 +144,30 @@ class Archive:
         """Return the error about a part of the archive."""
         where = f"{self.folder}: {part}" if part else f"{self.folder}"
         return ArtifactError(visible(f"{where}: {text}", one_line=True))
+
+
+def is_part(path: Path) -> bool:
+    """Return whether ``path`` is a file of an archive: its manifest, or one that this lists.
+
+    Other programs write a ``manifest.json`` too, so its format is checked.
+
+    >>> from toolchain.archive import write_archive
+    >>> folder = write_archive("saved", {"weights": b"1"}, {})
+    >>> is_part(folder / "weights"), is_part(folder / "mine.json")
+    (True, False)
+    """
+    manifest = path.with_name(MANIFEST)
+    try:
+        if not manifest.is_file():
+            return False
+        with manifest.open("rb") as file:
+            found = from_json(file.read(MOST_HEADER))
+    except (OSError, ValueError):
+        return False
+    kind, listed = found.get("format"), found.get("sha256")
+    if not isinstance(kind, str) or not kind.startswith(KIND) or not isinstance(listed, dict):
+        return False
+    return path.name == MANIFEST or path.name in listed
 
 
 def _action(found: Any) -> str:

@@ -142,12 +142,14 @@ def check_quantized(graph: Graph, quantized: Graph, on_chip: OnChip) -> None:
     layers = set(on_chip.placement())
     if missing := sorted(layers - set(quantized.nodes)):
         raise ValueError(f"lacks the layer {missing[0]!r} of the program")
+    if _is_network_of(on_chip, quantized):
+        return  # the rules of networks ask for more than those of programs
     family, options = family_of(on_chip.chip), on_chip.options()
     for finding in filter(is_error, family.check_graph(quantized)):
         raise ValueError(f"{finding.where}: {finding.message}")
     if not family.can_lower(quantized):
         raise ValueError("is not joined as the layers of a program are")
-    if options is None or _is_network_of(on_chip, quantized):
+    if options is None:
         return
     again, _ = family.lower(quantized, options).place(options)
     (arrays, data), (others, rest) = on_chip.pack(), again.pack()

@@ -32,6 +32,8 @@ def collected(family: Family, graph: Graph, spikes: Any, what: str) -> Collected
     Raises:
         ValueError: they have another shape, or are event arrays that cannot be counted.
     """
+    if isinstance(spikes, memoryview):
+        spikes = np.asarray(spikes)
     events, notes, rest = _events(graph, spikes, what)
     if events is None:
         return collect(graph, rest, what, kind=type(spikes).__name__)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, has_masked
 from toolchain.chips.contract import Family
 from toolchain.ir import Graph
 from toolchain.report import count, plural, short
@@ -18,8 +18,10 @@ from toolchain.runs.activity import mean_activity, step_length
 __all__ = ["activity_under"]
 
 SAMPLES = 8
+MOST_AT_ONCE = 2**27
+"""Counts that one sample may have: 1 GiB."""
 AT_ONCE = 2**22
-"""Counts that are drawn and simulated at a time; one sample may have more."""
+"""Counts that are drawn and simulated at a time, if one sample has no more."""
 
 
 def activity_under(
@@ -49,6 +51,8 @@ def activity_under(
     for name, number, least in (("steps", steps, 1), ("seed", seed, 0)):
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
             raise ValueError(f"{name} must be a whole number >= {least}, got {number!r}")
+    if (most_steps := MOST_AT_ONCE // prod(shape)) < steps:
+        raise ValueError(f"steps must be at most {most_steps} of {prod(shape)} inputs, got {steps}")
     means = _rates(rate, shape) * dt
     limit = family.input_limit()
     most = None if limit is None else int(limit.value)
@@ -80,9 +84,13 @@ def _rates(rate: Any, shape: tuple[int, ...]) -> Array:
     """Return the rate of each input, in the shape of the input."""
     try:
         given = np.asarray(rate, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         given = np.array(np.nan)
-    if isinstance(rate, str | bytes | bool) or not np.all((given >= 0) & (given < np.inf)):
+    if (
+        isinstance(rate, str | bytes | bool)
+        or has_masked(rate)
+        or not np.all((given >= 0) & (given < np.inf))
+    ):
         raise ValueError(f"input_rate must be spike/s of a channel, numbers >= 0, got {rate!r:.80}")
     if given.shape == shape[:1]:
         given = given.reshape(-1, *(1 for _ in shape[1:]))

@@ -12,7 +12,7 @@ activity.json         activity on the calibration spikes
 
 No part is trusted: an artifact that is read is converted to files again, which must be the same,
 and every part is compared with those that it follows from (``toolchain.deployment.agree``). The
-parts that no other part determines have the digest of the chip and the program that they belong to.
+parts that no other part determines have a digest of all parts, so that none can be exchanged alone.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from toolchain.archive import (
     from_json,
     packed_files,
     tensors,
+    with_entry,
     write_archive,
 )
 from toolchain.chips.contract import OnChip
@@ -56,7 +57,8 @@ __all__ = ["Parts", "read_parts", "write_parts"]
 
 D = TypeVar("D", bound="Parts")
 DIGEST = "deployment_sha256"
-"""Key of the digest of chip and program, in the parts that they do not determine."""
+"""Key of the digest of all parts, in those that no other part determines."""
+DIGESTED = ("graph", "quantized", "diagnostics", "ledger", "activity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,15 +125,17 @@ def _files(parts: Parts) -> dict[str, bytes]:
     busy = parts.calibration_activity
     files = {"chip.json": as_json(chip_data(parts.on_chip.chip))}
     files |= packed_files("program", *parts.on_chip.pack())
-    belongs = {DIGEST: _digest(files)}
-    files |= packed_files("graph", *pack_graph(parts.graph), belongs)
-    files |= packed_files("quantized", *pack_graph(parts.quantized), belongs)
+    files |= packed_files("graph", *pack_graph(parts.graph))
+    files |= packed_files("quantized", *pack_graph(parts.quantized))
     data = {
         "diagnostics": {"diagnostics": [finding.as_dict() for finding in parts.diagnostics]},
         "ledger": parts.ledger.as_dict(),
         "activity": {"activity": None if busy is None else busy.as_dict()},
     }
-    files |= {f"{name}.json": as_json({**part, **belongs}) for name, part in data.items()}
+    files |= {f"{name}.json": as_json(part) for name, part in data.items()}
+    digest = _digest(files)
+    for name in DIGESTED:
+        files[f"{name}.json"] = with_entry(files[f"{name}.json"], DIGEST, digest)
     return {**files, **parts.on_chip.files()}
 
 
@@ -168,6 +172,8 @@ def read_parts(folder: str | os.PathLike[str], make: Callable[..., D]) -> D:
     for name, data in again.items():
         archive.build(name, partial(_check_file, name, archive.read(name), data, former))
     _check(archive, found)
+    if not former:
+        _check_digests(archive, again)
     values = {field.name: getattr(found, field.name) for field in fields(Parts)}
     kept = tuple(each for each in found.diagnostics if each.rule != RULE)
     values["diagnostics"] = (*kept, *since_then(found.on_chip.chip))
@@ -232,11 +238,27 @@ def _check_file(name: str, found: bytes, again: bytes, former: bool) -> None:
     if found == again:
         return
     if name.endswith(".json"):
-        agree.check_same_data(from_json(found), from_json(again), former=former)
+        trees = from_json(found), from_json(again)
+        for tree in trees:
+            tree.pop(DIGEST, None)
+        agree.check_same_data(*trees, former=former)
     elif name.endswith(".safetensors"):
         agree.check_same_arrays(tensors(found), tensors(again))
     else:
         raise ValueError("differs from the one that belongs to the program")
+
+
+def _check_digests(archive: Archive, again: Mapping[str, bytes]) -> None:
+    """Check that the parts were saved together."""
+    for name in (f"{part}.json" for part in DIGESTED):
+        found = archive.read(name)
+        if (
+            found != again[name]
+            and archive.json(name).get(DIGEST) != from_json(again[name])[DIGEST]
+        ):
+            raise archive.error(
+                name, f"was not saved with the other files, or one was edited since; {RESTORE}"
+            )
 
 
 def _check(archive: Archive, parts: Parts) -> None:

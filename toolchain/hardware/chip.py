@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf
 from numbers import Real
+from sys import float_info
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from toolchain.hardware.quantity import (
     SpecModel,
 )
 from toolchain.hardware.sheet import chip_sheet
-from toolchain.report import Described, Sheet, plain
+from toolchain.report import Described, Sheet, brief, plain
 
 __all__ = ["Erratum", "Name", "Source", "SpecBase"]
 
@@ -122,9 +122,9 @@ class SpecBase(Described, SpecModel):
         if not self.clocked:
             raise ValueError(f"{self.name} is asynchronous and has no main clock; omit clock_hz")
         number = isinstance(clock_hz, Real) and not isinstance(clock_hz, bool | np.bool_)
-        if not number or not 0 < float(clock_hz) < inf:
+        if not number or not 0 < clock_hz <= float_info.max:
             raise ValueError(
-                f"clock_hz must be a number of Hz > 0, such as 6.25e6, got {clock_hz!r}"
+                f"clock_hz must be a number of Hz > 0, such as 6.25e6, got {brief(clock_hz)}"
             )
         return float(clock_hz)
 

@@ -110,6 +110,10 @@ class Membrane(Node):
             value = getattr(self, name)
             if value is None:
                 continue
+            if name == "alpha_syn" and not value.ndim:
+                raise ValueError(
+                    f"{type(self).__name__}.{name} needs an axis of synapses, got one number"
+                )
             shape = value.shape[:-1] if name == "alpha_syn" else value.shape
             if np.broadcast_shapes(shape, self.shape) != self.shape:
                 raise ValueError(

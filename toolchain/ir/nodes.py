@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolchain.arrays import Array, Frozen, Shape, places, read_only
+from toolchain.arrays import Array, Frozen, Shape, has_masked, places, read_only
 from toolchain.report import Brief
 
 __all__ = [
@@ -66,6 +66,8 @@ class Node(Frozen, Brief):
 
 
 def _frozen(what: str, value: object) -> Array:
+    if has_masked(value):
+        raise ValueError(f"{what} has masked values; give an array without a mask")
     array = np.asarray(value)
     if not np.issubdtype(array.dtype, np.integer):
         array = array.astype(np.float64)

@@ -9,9 +9,11 @@ from math import isinf
 __all__ = ["count", "percent", "plural", "share", "short", "shown", "spread", "times", "visible"]
 
 HIDDEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-"""Characters that move the cursor, end a line, reverse the text after them, or have no encoding."""
+"""Characters that move the cursor, end a line, change the direction of text, are not visible or
+have no encoding."""
 
 
 def count(number: float) -> str:
@@ -104,7 +106,7 @@ def spread(low: float, nominal: float | None, high: float) -> str:
 
 
 def visible(text: str, *, one_line: bool = False) -> str:
-    r"""Return ``text`` with control characters and lone surrogates as escapes.
+    r"""Return ``text`` with control and invisible characters and lone surrogates as escapes.
 
     A name of a layer, which may come from a file, can then neither control the terminal nor imitate
     other lines.

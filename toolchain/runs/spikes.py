@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Array, Shape, has_masked
 from toolchain.ir import Graph
 
 __all__ = [
@@ -125,16 +125,10 @@ def check_unmasked(spikes: Any, what: str) -> None:
         for each in spikes:
             if not isinstance(each, int | float):
                 check_unmasked(each, what)
-    elif isinstance(spikes, np.ma.MaskedArray) and _has_masked(spikes):
+    elif has_masked(spikes):
         if spikes.dtype.names is not None:
             raise ValueError(f"{what} has masked events; give those alone that are not masked")
         raise ValueError(f"{what} has masked values, which are no counts; give {what}.filled(0)")
-
-
-def _has_masked(array: np.ma.MaskedArray[Any, Any]) -> bool:
-    mask: Array = np.ma.getmaskarray(array)
-    names = mask.dtype.names
-    return bool(mask.any() if names is None else any(mask[name].any() for name in names))
 
 
 def _converted(spikes: Any) -> Array:

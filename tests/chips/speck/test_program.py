@@ -54,6 +54,8 @@ def test_a_core_is_refused_with_all_its_faults():
             threshold_low=1.5,
             core=-1,
         )
+    with pytest.raises(ValueError, match="weight has masked values; give an array without a mask"):
+        core(weight=np.ma.array(np.ones((2, 1, 3, 3), int), mask=True))
     for fault in (
         "weight must stay in -128..127, got 128..128",
         "bias must hold integers, got float64",

@@ -67,6 +67,13 @@ def test_a_specification_is_loaded_unchanged(chip, tmp_path):
     assert found.message.startswith("its integers are those of the file, unchanged;")
 
 
+@pytest.mark.parametrize("name", ["weights_in", "weights_out", "threshold", "aliases"])
+def test_a_mask_is_not_dropped(name):
+    masked = np.ma.array([[1, 2]], mask=[[0, 1]])
+    with pytest.raises(ValueError, match=f"{name}: has masked values; give an array without a"):
+        XyloProgram.from_specification("xylo_a2", **specification() | {name: masked})
+
+
 @pytest.mark.parametrize("synapses", [1, 2])
 def test_its_network_computes_what_the_program_does(synapses, tmp_path):
     """Nearly: a decay takes at least 1 a step. An alias equals the connections of its target."""
@@ -85,6 +92,18 @@ def test_its_network_computes_what_the_program_does(synapses, tmp_path):
     assert gave.any()
     assert np.abs(gave - chip[:, 1:]).mean() < 0.06
     assert graph.provenance["chip_limits"] == "limits of xylo_a2, since the file states no chip"
+
+
+@pytest.mark.parametrize("chip", ["xylo_a3", "xylo_a2"])
+def test_a_saved_program_opens_though_its_network_breaks_a_rule_of_networks(chip, tmp_path):
+    """A current with dash 0 and without weights is one that no network may have."""
+    spec = specification(2, dash_syn_2=[0] * HIDDEN)
+    for name in ("weights_in", "weights_rec"):
+        spec[name] = [[[first, 0] for first, _ in row] for row in spec[name]]
+    d = deploy(written(tmp_path, spec), chip)
+    saved, raster = Deployment.load(d.save(tmp_path / "artifact")), spikes()
+    assert str(saved.program) == str(d.program)
+    np.testing.assert_array_equal(saved.simulate(raster).spikes, d.simulate(raster).spikes)
 
 
 def printed(value):
@@ -145,6 +164,10 @@ REFUSED = {
         {"weights_in": "[[1 2 ... 3 4]]"},
         "weights_in: was shortened by numpy when it was written ('[[1 2 ... 3 4]]'...); write "
         "value.tolist()",
+    ),
+    "beyond 64 bit": (
+        {"threshold": [10**30] + [1] * (HIDDEN - 1)},
+        "threshold: must be in -32768..32767 (16 bit), got 1..1e+30 (1 of 6 values, the first at [0])",
     ),
     "text": ({"threshold": "high"}, "threshold: is text, 'high', expected numbers"),
     "missing": ({"dash_mem": "gone"}, "dash_mem: missing"),

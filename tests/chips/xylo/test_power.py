@@ -249,6 +249,10 @@ def test_a_mode_that_the_chip_does_not_have_is_refused(chip, modes, message):
         (-1.0, "clock_hz must be a number of Hz > 0, such as 6.25e6, got -1.0"),
         (float("nan"), "clock_hz must be a number of Hz > 0, such as 6.25e6, got nan"),
         (True, "clock_hz must be a number of Hz > 0, such as 6.25e6, got True"),
+        (
+            10**400,
+            f"clock_hz must be a number of Hz > 0, such as 6.25e6, got {10**56!s}...",
+        ),
         ("50MHz", "clock_hz must be a number of Hz > 0, such as 6.25e6, got '50MHz'"),
         (
             51e6,

@@ -162,6 +162,7 @@ FOREIGN = {
     "is an ONNX model": ONNX,
     "is a TensorFlow Lite model": b"\x1c\0\0\0TFL3\0\0",
     "is compressed with gzip; unpack it first": lambda: gzip.compress(b"x"),
+    "is text in UTF-16; save it as UTF-8": lambda: "{}".encode("utf-16"),
     "is a tar archive": tar,
     "is a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
     "is a web page; the download may have failed": b"\n<!DOCTYPE html><html>404</html>",
@@ -209,6 +210,9 @@ def test_what_is_no_file_is_refused(tmp_path):
     assert refusal(tmp_path / "pipe") == "is not a regular file"
     with pytest.raises(ModelFileError, match="embedded null byte"):
         load("a\0b")
+    for other in (b"net.json", None, 3, io.BytesIO(b"{}"), {}):
+        with pytest.raises(ModelFileError, match="path must be the path of a file, got "):
+            load(other)
 
 
 def test_a_file_is_not_read_beyond_the_limit(tmp_path):
@@ -255,12 +259,29 @@ def test_a_saved_deployment_gives_its_float_graph(tmp_path):
     graph = load(tmp_path / "net")
     assert str(graph) == str(deployment.graph)
     assert load(tmp_path / "net", dt=2e-3).dt == 2e-3
-    assert refusal(tmp_path / "net" / "program.json") == (
-        "is a part of a saved deployment; give the folder to toolchain.Deployment.load, or to load "
-        "for its network"
-    )
+    for part in ("program.json", "graph.safetensors"):
+        assert refusal(tmp_path / "net" / part) == (
+            "is a part of a saved deployment; give the folder to toolchain.Deployment.load, or to "
+            "load for its network"
+        )
+    (tmp_path / "net" / "mine.json").write_bytes(KNOWN[FileKind.JSON])
+    assert load(tmp_path / "net" / "mine.json").nodes
     (tmp_path / "net" / "graph.json").write_text("{}")
     assert "its hash differs" in refusal(tmp_path / "net")
+
+
+@pytest.mark.parametrize("manifest", ['{"name": "my page"}', '{"format": "1"}', "[1]", "no JSON"])
+def test_a_manifest_of_another_program_beside_a_file_does_not_matter(manifest, tmp_path):
+    (tmp_path / "manifest.json").write_text(manifest)
+    (tmp_path / "net.json").write_bytes(KNOWN[FileKind.JSON])
+    assert load(tmp_path / "net.json").nodes
+
+
+@pytest.mark.parametrize("found", ["true", "3", "[1]"])
+def test_json_of_another_program_is_not_taken_for_a_network_of_rockpool(found, tmp_path):
+    (tmp_path / "x").write_text(f'{{"layers": {{"a": "1"}}, "enable": {found}}}')
+    assert "enable is " in refusal(tmp_path / "x")
+    assert "expected a string as rockpool writes it" in refusal(tmp_path / "x")
 
 
 def test_names_in_a_message_cannot_steer_a_terminal(tmp_path):

@@ -328,6 +328,32 @@ def test_recurrent_weights_are_no_constant_of_a_neuron(tmp_path):
     assert "1.tau_mem: is not in the file" in refusal(tmp_path / "w")
 
 
+@pytest.mark.parametrize(("made", "saved"), [((), (1,)), ((1,), ())])
+def test_a_threshold_of_one_number_has_the_shape_of_the_network(made, saved):
+    layer = torch_nn.Sequential(nn.IAF(spike_threshold=torch.full(made, 1.0)))
+    fill(layer, {"0.spike_threshold": np.full(saved, 3.0, np.float32)})
+    assert layer[0].spike_threshold.shape == made
+    assert layer[0].spike_threshold.item() == 3
+    with pytest.raises(ModelFileError, match="has shape"):
+        fill(layer, {"0.spike_threshold": np.full((2,), 3.0, np.float32)})
+    bias = torch_nn.Linear(1, 1)
+    with pytest.raises(ModelFileError, match=r"bias: has shape \(\)"):
+        fill(bias, {"weight": np.ones((1, 1), np.float32), "bias": np.float32(1)[()].reshape(())})
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_batch_norm_of_old_torch_has_no_count(prefix):
+    saved = torch_nn.BatchNorm1d(2)
+    saved.running_mean += 1
+    weights = {f"{prefix}{k}": v.numpy() for k, v in saved.state_dict().items() if "num" not in k}
+    model = torch_nn.BatchNorm1d(2)
+    fill(model, {**weights, "loss.scale": np.ones(1)} if prefix else weights)
+    assert model.running_mean.tolist() == [1, 1]
+    weights.pop(f"{prefix}running_var")
+    with pytest.raises(ModelFileError, match="running_var: is not in the file"):
+        fill(model, weights)
+
+
 class Keeps(torch_nn.Module):
     """A layer that saves the state of its last run, as sinabs does."""
 

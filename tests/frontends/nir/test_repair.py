@@ -119,6 +119,33 @@ def test_inner_graphs_are_repaired_where_they_are():
     assert notes == ()
 
 
+@each(
+    ("edges", "meant"),
+    [
+        ("in-l.in l-out", "l.in"),
+        ("in-l l.out-out", "l.out"),
+        ("in-l.lif l.lif-out", "l.lif"),
+    ],
+)
+def test_edges_into_an_inner_graph_mean_it_where_they_lead_to_its_ends(edges, meant):
+    inner = graph({"lif": lif(), "rec": FC}, "in-lif lif-rec rec-lif lif-out")
+    whole, notes = repaired(graph({"l": inner}, edges))
+    assert whole.edges == (("in", "l"), ("l", "out"))
+    assert notes[0] == f"{meant!r} in the edges is the inner graph 'l'"
+
+
+@each("edges", ["in-l.rec l.rec-out", "in-l l.rec-out", "in-l.out l-out", "in-l l.in-out"])
+def test_edges_to_other_nodes_of_an_inner_graph_are_refused(edges):
+    inner = graph({"lif": lif(), "rec": FC}, "in-lif lif-rec rec-lif lif-out")
+    with pytest.raises(ModelFileError, match=r"no such node: 'l\."):
+        to_graph(file({"l": inner, **ends()}, _pairs(edges)), **USUAL)
+
+
+def _pairs(edges):
+    named = {"in": "input", "out": "output"}
+    return [tuple(named.get(end, end) for end in edge.split("-")) for edge in edges.split()]
+
+
 def test_the_shape_of_an_input_is_that_of_a_convolution_or_flatten():
     shapes = [("conv", CONV, [1, 6, 5]), ("flat", FLAT, [2, 3, 3])]
     for name, first, shape in shapes:

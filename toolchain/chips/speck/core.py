@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.arrays import Array, Frozen, read_only
+from toolchain.arrays import Array, Frozen, has_masked, read_only
 from toolchain.chips.speck import faults
 from toolchain.report import Brief, visible
 
@@ -216,7 +216,9 @@ def _array_faults(core: SpeckCore) -> Iterator[str]:
         if value is None and part != "weight":
             continue
         array = np.asarray(value)
-        if array.dtype.kind not in "iu":
+        if has_masked(value):
+            yield f"{part} has masked values; give an array without a mask"
+        elif array.dtype.kind not in "iu":
             yield f"{part} must hold integers, got {array.dtype}"
         elif array.size and not _within(array, dtype):
             limits = np.iinfo(dtype)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arrays import has_masked
 from toolchain.chips.xylo.options import ReadoutState
 
 __all__ = [
@@ -61,6 +62,8 @@ REGISTERS = {
 SHIFTS = dict.fromkeys(("weight_shift_in", "weight_shift_rec", "weight_shift_out"), (0, 15))
 CAPS = dict.fromkeys(("max_input_spikes", "max_hidden_spikes", "max_output_spikes"), (1, 127))
 
+MASKED = "has masked values; give an array without a mask"
+
 
 def refusal(chip: str, faults: Iterable[str]) -> ValueError:
     """Return a ValueError with every fault under one headline."""
@@ -70,8 +73,11 @@ def refusal(chip: str, faults: Iterable[str]) -> ValueError:
 def integers(name: str, value: Any, faults: list[str]) -> npt.NDArray[Any]:
     """Return ``value`` as an array; add a fault if it is out of its register's range."""
     register = REGISTERS[name]
+    if has_masked(value):
+        faults.append(f"{name}: {MASKED}")
     array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
+    large = array.dtype == object and all(type(each) is int for each in array.flat)
+    if array.dtype.kind not in "iuf" and not large:
         faults.append(f"{name}: must hold integers, got {array.dtype}")
         return array
     if array.dtype.kind == "f":

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.chips.xylo.faults import REGISTERS, SHIFTS, refusal
+from toolchain.arrays import has_masked
+from toolchain.chips.xylo.faults import MASKED, REGISTERS, SHIFTS, refusal
 
 __all__ = ["program_fields"]
 
@@ -37,6 +38,7 @@ def program_fields(spec: Mapping[str, Any], chip: str) -> dict[str, Any]:
             f"{', '.join(SPECIFICATION)}"
         )
     faults = [f"{key}: missing" for key in REQUIRED if given.get(key) is None]
+    faults += [f"{key}: {MASKED}" for key, value in given.items() if has_masked(value)]
     matrices = {
         name: _matrix(name, given.get(name), faults)
         for name in ("weights_in", "weights_rec", "weights_out")

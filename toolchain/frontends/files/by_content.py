@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.archive import Archive
+from toolchain.archive import Archive, is_part
 from toolchain.diagnostics import ArtifactError, ModelFileError
 from toolchain.extras import needed_by
 from toolchain.frontends.files.contents import Content, FileKind, identify
-from toolchain.frontends.files.foreign import document_refusal
+from toolchain.frontends.files.foreign import PART, document_refusal
 from toolchain.frontends.files.programs import document_in, network_of_document
+from toolchain.frontends.unsuited import advice_on
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
 
@@ -41,7 +43,7 @@ class _Options:
 
 
 def load(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     sample: Any = None,
     dt: float | None = None,
@@ -89,6 +91,8 @@ def load(
         >>> graph.shape("input"), graph.shape("output"), graph.dt
         ((3,), (2,), 0.001)
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ModelFileError(f"path must be the path of a file, got {advice_on(path)}")
     content = identify(Path(path))
     options = _Options(
         sample=sample,
@@ -101,6 +105,8 @@ def load(
     )
     _check_options(content, options)
     try:
+        if content.path.name != "manifest.json" and is_part(content.path):
+            raise ModelFileError(PART)
         with needed_by(f"reading {_printable(str(content.path))}"):
             return _READERS[content.kind](content, options)
     except ModelFileError as fault:
@@ -160,7 +166,7 @@ def _json(content: Content, options: _Options) -> Graph:
             network = network_of_document(document, content.path, options.dt)
             if network is not None:
                 return network
-            if reason := document_refusal(document, content.path):
+            if reason := document_refusal(document):
                 raise ModelFileError(reason)
     tree = _parse(content, lambda: read_tree(content.data))
     if options.factory is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from toolchain.report import visible
 
-__all__ = ["ARCHIVES", "EVENTS", "document_refusal", "folder_refusal", "refusal"]
+__all__ = ["ARCHIVES", "EVENTS", "PART", "document_refusal", "folder_refusal", "refusal"]
 
 EVENTS = (
     "a recording of events, no network; read it into arrays with fields x, y, t, p and give them "
@@ -26,6 +26,8 @@ _REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x05\x06", "an empty zip archive"),
     (0, b"\x93NUMPY", f"one numpy array, which does not describe a network; {_SAVE}"),
     (0, b"version https://git-lfs", "a Git LFS pointer; fetch the file: git lfs pull"),
+    (0, b"\xff\xfe", "text in UTF-16; save it as UTF-8"),
+    (0, b"\xfe\xff", "text in UTF-16; save it as UTF-8"),
     (0, b"\x1f\x8b", f"compressed with gzip; {_UNPACK}"),
     (0, b"BZh", f"compressed with bzip2; {_UNPACK}"),
     (0, b"\xfd7zXZ\x00", f"compressed with xz; {_UNPACK}"),
@@ -192,6 +194,7 @@ ARCHIVES: tuple[
 # ---- JSON ----
 
 _FOLDER = "give the folder to toolchain.Deployment.load, or to load for its network"
+PART = f"is a part of a saved deployment; {_FOLDER}"
 _DOCUMENTS: tuple[tuple[frozenset[str], str], ...] = tuple(
     (frozenset(keys.split()), what)
     for keys, what in (
@@ -210,10 +213,8 @@ _DOCUMENTS: tuple[tuple[frozenset[str], str], ...] = tuple(
 )
 
 
-def document_refusal(document: Mapping[str, Any], path: Path) -> str | None:
-    """Return what a JSON object is, by its outermost keys and its neighbours; None if unknown."""
-    if path.name != "manifest.json" and path.with_name("manifest.json").is_file():
-        return f"is a part of a saved deployment; {_FOLDER}"
+def document_refusal(document: Mapping[str, Any]) -> str | None:
+    """Return what a JSON object is, by its outermost keys; None if unknown."""
     for keys, what in _DOCUMENTS:
         if keys <= document.keys():
             return f"is {what}"

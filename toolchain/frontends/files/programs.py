@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolchain.archive import is_part
 from toolchain.chips.contract import Family, OnChip, ProgramFile
 from toolchain.chips.load import families, family_of, load_chip
 from toolchain.diagnostics import ModelFileError
@@ -57,6 +58,8 @@ def program_at(model: Any, family: Family, dt: float | None) -> tuple[OnChip, Gr
         content = identify(Path(model))
     except ModelFileError:
         return None
+    if is_part(content.path):
+        return None  # of an artifact; the reader of networks says so
     document = document_in(content)
     found = None if document is None else _recognized(document)
     if document is None or found is None:

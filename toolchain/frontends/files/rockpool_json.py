@@ -79,7 +79,10 @@ def _tree(found: Any, path: str, level: int) -> Tree:
     if len(inner) == len(found):
         return {key: _tree(value, _join(path, key), level + 1) for key, value in found.items()}
     if inner:
-        own = ", ".join(sorted(found.keys() - inner.keys()))
+        names = sorted(found.keys() - inner.keys())
+        for name in names:
+            _value(_join(path, name), found[name])
+        own = ", ".join(names)
         raise ModelFileError(
             f"{where} has values of its own ({own[:200]}) besides its layers; their use is not "
             f"stored in the file; {_FACTORY}"

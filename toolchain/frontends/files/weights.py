@@ -3,8 +3,9 @@
 A ``state_dict`` does not define its network; the user's factory builds it. Every name and shape in
 the file must be in the network and vice versa. These differences are allowed and noted: neuron
 states of a run, which some frameworks save with the batch; name prefixes added by training tools,
-with entries outside of them, such as a loss or a count; and constants of neurons that the file does
-not have, which keep the factory's values. Weights are matched by name, never by their order.
+with entries outside of them, such as a loss or a count; constants of neurons that the file does not
+have, which keep the factory's values, or that it has with shape (1,) for () or the reverse; and the
+count of batches in layers of torch before 0.4.1. Weights are matched by name, never by their order.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def _fitting(
     """Return the prefixes with which every name that the network needs is in the file."""
     found: set[str] | None = None
     for name, value in wanted.items():
-        if _is_state(module, name) or _is_constant(module, name, value):
+        if _is_state(module, name) or _is_constant(module, name, value) or _is_count(name):
             continue
         ends = {n.removesuffix(name) for n in weights if n == name or n.endswith(f".{name}")}
         found = ends if found is None else found & ends
@@ -174,7 +175,11 @@ def _match(
     notes: dict[str, str],
 ) -> _WeightMatch:
     states = sorted(name for name in weights if _is_state(module, name))
-    taken = {name: value for name, value in weights.items() if name not in states}
+    taken = {
+        name: _shaped_as(wanted.get(name), value, module, name)
+        for name, value in weights.items()
+        if name not in states
+    }
     if states:
         notes = {**notes, "states_left_out": ", ".join(states)}
     problems = [f"{name}: is not in the network" for name in sorted(taken.keys() - wanted.keys())]
@@ -183,7 +188,7 @@ def _match(
     constants = []
     for name in sorted(missing):
         tied = wanted[name].numel() > 0 and wanted[name].data_ptr() in stored
-        if tied or _is_state(module, name):
+        if tied or _is_state(module, name) or _is_count(name):
             continue
         if _may_stay(module, name, wanted[name], taken):
             constants.append(f"{name} = {_value(wanted[name])}")
@@ -194,6 +199,13 @@ def _match(
     for name in sorted(taken.keys() & wanted.keys()):
         problems += _mismatches(name, taken[name], wanted[name])
     return _WeightMatch(taken, notes, problems)
+
+
+def _shaped_as(wanted: torch.Tensor | None, value: Array, module: nn.Module, name: str) -> Array:
+    """Return a constant of neurons, which is one number, in the shape of the network."""
+    if wanted is None or value.size != 1 or wanted.numel() != 1 or wanted.ndim + value.ndim != 1:
+        return value
+    return value.reshape(wanted.shape) if _is_constant(module, name, wanted) else value
 
 
 def _may_stay(
@@ -263,6 +275,11 @@ def _is_state(module: nn.Module, name: str) -> bool:
     if last in ADAPTIVE_STATES:
         return layer is not None and type(layer).__name__.startswith("ALIF")
     return last in STATES and layer is not None
+
+
+def _is_count(name: str) -> bool:
+    """Return whether this is a count of batches: torch before 0.4.1 has none, training reads it."""
+    return name.rpartition(".")[2] == "num_batches_tracked"
 
 
 def _framework_layer(module: nn.Module, name: str) -> nn.Module | None:

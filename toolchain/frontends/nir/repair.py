@@ -2,6 +2,7 @@
 
 - An edge names a node that does not exist, and one node without edges can be meant, or the graph's
   own Input or Output, if it has none.
+- An edge names a node inside an inner graph: its Input or Output, or the only node beside that.
 - An edge is listed several times; it counts once, as in the frameworks' importers.
 - The Input or the Output is missing or has no edges, and one node alone has no input or no output.
 - The Input has no shape, and the nodes after it give one.
@@ -109,6 +110,7 @@ class _Part:
         self.faults: list[str] = []
 
     def repair(self) -> None:
+        self.name_inner_graphs()
         self.count_edges_once()
         self.find_missing_names()
         if not self.faults and self.edges_lead_to_nodes():
@@ -125,6 +127,34 @@ class _Part:
 
     # ---- edges ----
 
+    def name_inner_graphs(self) -> None:
+        """Let edges to an end of an inner graph, or the only node beside it, name that graph."""
+        meant = {
+            (name, side): graph
+            for edge in self.edges
+            for side, name in enumerate(edge)
+            if name not in self.nodes and (graph := self.around(name, side)) is not None
+        }
+        self.edges = tuple((meant.get((a, 0), a), meant.get((b, 1), b)) for a, b in self.edges)
+        for name, graph in {name: graph for (name, _), graph in meant.items()}.items():
+            self.notes.append(f"{name!r} in the edges is the inner graph {graph!r}")
+
+    def around(self, name: str, side: int) -> str | None:
+        """Return the inner graph that an edge means by ``name`` where it starts (0) or ends (1)."""
+        kind = ENDS[1 - side]
+        for graph, node in self.inner():
+            inside = name.removeprefix(f"{graph}.")
+            if inside == name or inside not in node.nodes:
+                continue
+            ends = [end for end, each in node.nodes.items() if _type(each) == kind]
+            beside = [edge[side] for edge in node.edges if edge[1 - side] in ends]
+            if inside in ends or beside == [inside]:
+                return graph
+        return None
+
+    def inner(self) -> list[tuple[str, NirGraph]]:
+        return [(name, node) for name, node in self.nodes.items() if isinstance(node, NirGraph)]
+
     def count_edges_once(self) -> None:
         for (pre, post), times in Counter(self.edges).items():
             if times > 1:
@@ -138,6 +168,9 @@ class _Part:
         loose = [name for name in self.nodes if name not in named]
         if not 0 < len(missing) <= MOST_MISSING or len(loose) > MOST_LOOSE:
             return
+        inside = {f"{graph}.{name}" for graph, node in self.inner() for name in node.nodes}
+        if inside & set(missing):
+            return  # no name of this graph
         ways = list(islice(self.meanings(missing, loose), MOST_NAMED))
         if len(ways) > 1:
             choices = [
