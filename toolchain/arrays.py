@@ -68,7 +68,7 @@ def has_masked(values: Any) -> bool:
 
 
 def read_only(values: Any, dtype: npt.DTypeLike | None = None) -> Array:
-    """Return a copy, in row-major order, which cannot be written to or made writable again.
+    """Return a copy, in row-major order, that nobody can write to or make writable again.
 
     >>> fixed = read_only([1, 2, 3])
     >>> fixed.flags.writeable = True
