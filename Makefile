@@ -21,7 +21,7 @@ RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check validation fuzz campaigns saving packages notebooks conformance vectors \
-	oracles rockpool-releases sinabs-tests bench compare shared-tokens clean
+	oracles oracle-spyx rockpool-releases sinabs-tests bench compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py

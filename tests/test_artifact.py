@@ -160,7 +160,7 @@ def test_a_missing_file_is_refused_by_name(saved, name):
         ),
         ("[" * 100_000, "manifest.json: "),
         ('{"format": "snn-deployment/3", "sha256": 3}', "sha256 must list the files"),
-        ('{"format": "snn-deployment/3", "format": "", "sha256": {}}', "'format' is repeated"),
+        ('{"format": "snn-deployment/3", "format": "", "sha256": {}}', "duplicate key 'format'"),
         ('{"format": "snn-deployment/3", "sha256": {"../../etc/passwd": ""}}', "passwd: "),
     ],
 )

@@ -7,9 +7,10 @@ deep documents: Python's own reader accepts them, or fails later with another er
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any
+
+from toolchain.archive.strict import refuse_constant, unique_object
 
 __all__ = ["MOST_BYTES", "as_json", "from_json", "with_entry"]
 
@@ -57,17 +58,17 @@ def from_json(data: bytes) -> dict[str, Any]:
     {'steps': 10}
     >>> from_json(b'{"steps": 10, "steps": 11}')
     Traceback (most recent call last):
-    ValueError: key 'steps' is repeated
+    ValueError: duplicate key 'steps'
     """
     if len(data) > MOST_BYTES:
         raise ValueError(f"is larger than {MOST_BYTES} bytes")
     try:
         found = json.loads(
             data.decode("utf-8"),
-            object_pairs_hook=_object,
+            object_pairs_hook=unique_object,
             parse_int=_integer,
             parse_float=_real,
-            parse_constant=_refuse,
+            parse_constant=refuse_constant,
         )
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text") from None
@@ -75,15 +76,6 @@ def from_json(data: bytes) -> dict[str, Any]:
         raise ValueError("is nested too deeply") from None
     if not isinstance(found, dict):
         raise ValueError("is not a JSON object")
-    return found
-
-
-def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key!r:.60} is repeated")
-        found[key] = value
     return found
 
 
@@ -97,7 +89,3 @@ def _real(text: str) -> float:
     if not isfinite(value := float(text)):
         raise ValueError(f"{text[:30]} is not finite")
     return value
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number of JSON")

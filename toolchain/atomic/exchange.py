@@ -13,8 +13,8 @@ __all__ = ["exchange"]
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
-# EPERM: containers may block system calls that they do not know; a plain rename says then if it is
-# the folder that forbids it
+# EPERM: containers may block system calls that they do not know; a plain rename then shows whether
+# the folder forbids it
 UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
 
 

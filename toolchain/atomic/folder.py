@@ -1,8 +1,8 @@
 """Atomic writing of a folder.
 
 The files are written to a temporary folder beside the target, which then takes its name. A folder
-that is replaced is looked at again after it lost its name, and gets the name back if somebody else
-has put a file into it. Modes are those of the replaced folder and files, else the defaults of the
+that is replaced is checked again under its new name, and gets its own back if another program has
+put a file into it. Modes are those of the replaced folder and files, else the defaults of the
 process. A symbolic link to the folder is kept.
 """
 
@@ -104,7 +104,7 @@ class _Target:
             try:
                 return self._files(self.place, self._owned)
             except (OSError, ValueError):
-                # another process may have replaced the folder between two looks
+                # another process may have replaced the folder between two checks
                 if before == _identity(self.place):
                     raise
         raise OSError(errno.EBUSY, REPLACED, str(self.place))
@@ -156,7 +156,7 @@ class _Target:
                 remove(path.rename(temporary_path(self.place)), names)
 
     def remove(self, folder: Path) -> None:
-        """Remove a temporary folder, unless it contains files of somebody else."""
+        """Remove a temporary folder, unless it contains files of other programs."""
         with suppress(OSError, ValueError):
             remove(folder, self._files(folder, self._written))
 
@@ -239,7 +239,7 @@ class _Target:
             names: the files in the target.
 
         Raises:
-            OSError: somebody else has put a file into the target, or the names cannot be changed;
+            OSError: another program has put a file into the target, or the names cannot be changed;
                 the target has its name again, or another process has written it.
         """
 

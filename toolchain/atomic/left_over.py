@@ -1,8 +1,8 @@
 """Removal of temporary folders, of this writer and of writers that were killed.
 
-A writer holds a lock on its temporary folder, which the system releases when the process ends. Only
-files whose names the caller lists are removed, and a folder only if it is empty then: what somebody
-else has put into it stays.
+A writer locks its temporary folder; the system releases the lock when the process ends. Only files
+whose names the caller lists are removed, and a folder only if it is empty then: files of other
+programs stay.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def remove(folder: Path, names: Collection[str]) -> None:
     for name in reversed([*names]):
         with suppress(OSError):
             (folder / name).unlink()
-    for name in reversed(inside):  # a folder stands before those in it
+    for name in reversed(inside):  # a folder is listed before those in it
         with suppress(OSError):
             (folder / name).rmdir()
 

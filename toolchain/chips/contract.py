@@ -139,7 +139,7 @@ class OnChip(Protocol):
         """Return options with which ``lower`` and ``place`` give this program again.
 
         ``Deployment.load`` lowers the quantized graph with them and compares the programs. None if
-        they cannot be told from the program; it is then not compared.
+        they do not follow from the program; it is then not compared.
         """
         return None
 

@@ -350,7 +350,7 @@ class Deployment(Described, Parts):
     def sheet(self) -> Sheet:
         """Describe placement and resources, the fidelity of each layer, origin and findings."""
         rows = self.resources()
-        findings = Text(tuple(x for each in self.diagnostics for x in str(each).splitlines()))
+        findings = Text(tuple("\n".join(map(str, self.diagnostics)).splitlines()))
         return Sheet(
             (resource_table("", rows), *self.ledger.sheet(brief=True).parts, findings),
             f"{self.chip.title}: fits",

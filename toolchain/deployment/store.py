@@ -10,7 +10,7 @@ diagnostics.json      warnings and infos
 ledger.json           fidelity of each layer, and origin of the network
 activity.json         activity on the calibration spikes
 
-Nothing is believed: an artifact that is read is converted to files again, which must be the same,
+No part is trusted: an artifact that is read is converted to files again, which must be the same,
 and every part is compared with those that it follows from (``toolchain.deployment.agree``). The
 parts that no other part determines have a digest of all parts, so that none can be exchanged alone.
 """

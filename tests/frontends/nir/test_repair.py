@@ -84,9 +84,9 @@ def test_the_one_repair_is_made_and_said(given, note, caplog):
         (net("input-x x-y y-output", a=lif(), b=FC), "edges lead to no node: 'x', 'y'; possible "
          "are: 'x' is 'a' and 'y' is 'b'; 'x' is 'b' and 'y' is 'a'; correct the names"),
         (net("a-c b-c c-output", "input", a=FC, b=FC, c=lif()), "the Input is missing; it may "
-         "stand before 'a' or 'b'; add the edge"),
+         "be before 'a' or 'b'; add the edge"),
         (net("input-a a-b a-c", "output", a=lif(), b=FC, c=FC), "the Output is missing; it may "
-         "stand after 'b' or 'c'; add the edge"),
+         "be after 'b' or 'c'; add the edge"),
         (net("input-p p-output", **BARE, p=node("SumPool2d", kernel_size=2, stride=2, padding=0)),
          "the Input 'input' has no shape, and the nodes after it, p, do not determine it; add the "
          "field shape"),

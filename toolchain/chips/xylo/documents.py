@@ -26,7 +26,7 @@ __all__ = ["program_in", "recognized"]
 
 _ARRAYS = re.compile(r"(?:array\()?(\[[-+0-9.eE,\[\]\s]*\])(?:,\s*dtype=[\w.]+)?\)?")
 _ENOUGH = 4
-"""So many of the keys that every specification has tell it from other JSON."""
+"""Number of required keys that distinguishes a specification from other JSON."""
 
 
 def recognized(document: Mapping[str, Any]) -> ProgramFile | None:
@@ -108,7 +108,7 @@ def _read(key: str, value: Any) -> Any:
 
 
 def _targets(entry: Any) -> list[Any]:
-    """Return the targets of one neuron; a single number or none stands for itself."""
+    """Return the targets of one neuron as a list: of one number, or empty for None."""
     if entry is None:
         return []
     return entry if isinstance(entry, list) else [entry]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from toolchain.archive.strict import refuse_constant, unique_object
 from toolchain.arrays import Array
 from toolchain.report import count
 
-__all__ = ["NUMBERS", "number_array", "parse_json", "parse_numbers", "unique_object"]
+__all__ = ["NUMBERS", "number_array", "parse_json", "parse_numbers"]
 
 MAX_CHARACTERS = 2**26
 MAX_NUMBERS = 4_000_000
@@ -21,19 +21,6 @@ _MAX_STRINGS = 200_000
 _MAX_LISTS = 1_200_000
 _MAX_STRUCTURE = 2**20
 NUMBERS = re.compile(r"[-+0-9.eE,\[\]\s]*")
-
-
-def unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object; raise ValueError for a duplicate key."""
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"duplicate key {twice[:80]!r}")
-    return result
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"contains {name}, which is not a number of JSON")
 
 
 def parse_json(text: str) -> Any:
@@ -56,10 +43,7 @@ def parse_json(text: str) -> Any:
             f"has {count(structure)} characters outside strings, the limit is "
             f"{count(_MAX_STRUCTURE)}"
         )
-    try:
-        return json.loads(text, object_pairs_hook=unique_object, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
+    return _parsed(text)
 
 
 def parse_numbers(text: str) -> Any:
@@ -76,8 +60,12 @@ def parse_numbers(text: str) -> Any:
         most = _MAX_LISTS if bracket == "[" else _MAX_STRINGS
         if text.count(bracket) > most:
             raise ValueError(f"contains more than {count(most)} {what}")
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=unique_object, parse_constant=_refuse_constant)
+        return json.loads(text, object_pairs_hook=unique_object, parse_constant=refuse_constant)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
 

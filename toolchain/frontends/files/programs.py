@@ -1,6 +1,6 @@
 """Files of finished programs: JSON that a chip family reads.
 
-Each installed family says which documents it knows; none is named here.
+Each installed family recognizes its own documents.
 """
 
 from __future__ import annotations

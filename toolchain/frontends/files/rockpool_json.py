@@ -315,7 +315,7 @@ def _outputs_membrane(chain: _Chain, last: SavedLayer) -> bool:
 
 
 def _below(chain: _Chain) -> dict[str, str]:
-    """Return a note on a threshold that a membrane may reach; 2**15 - 1 stands for never."""
+    """Return a note on a threshold that a membrane may reach; 2**15 - 1 means never."""
     if chain.never == _NEVER:
         return {}
     return {"membranes": f"equal below {chain.never:g}, where outputs of these releases spike"}

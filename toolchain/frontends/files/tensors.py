@@ -11,8 +11,8 @@ import json
 import torch
 from torch import Tensor
 
+from toolchain.archive.strict import unique_object
 from toolchain.arrays import Array
-from toolchain.frontends.files.json_text import unique_object
 from toolchain.report import count
 
 __all__ = ["as_array", "read"]

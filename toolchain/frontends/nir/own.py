@@ -20,8 +20,7 @@ from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.nir.nodes import NirFile, NirGraph, NirNode, NodeValue
 from toolchain.frontends.nir.patterns import TAUS
 from toolchain.frontends.nir.plain import plain_graph
-from toolchain.frontends.nir.timesteps import decay_of
-from toolchain.ir import Graph
+from toolchain.ir import Graph, decay
 from toolchain.ir.store import pack_graph, unpack_graph
 
 __all__ = ["KEY", "metadata", "own_graph"]
@@ -163,5 +162,6 @@ def _equal(name: str, one: NodeValue, other: NodeValue) -> bool:
     if np.shape(one) != np.shape(other):
         return False
     if name in TAUS and np.asarray(one).dtype == np.float32:  # as a module has it, not from a decay
-        return bool(np.allclose(decay_of(one), decay_of(other), rtol=0, atol=ROUNDING))
+        before, after = (decay(np.asarray(tau, dtype=np.float64), dt=1) for tau in (one, other))
+        return bool(np.allclose(before, after, rtol=0, atol=ROUNDING))
     return bool(np.all(np.asarray(one) == np.asarray(other)))

@@ -218,7 +218,7 @@ class _Part:
         if len(open_nodes) > 1:
             names = " or ".join(map(repr, open_nodes[:MOST_NAMED]))
             self.faults.append(
-                f"the {kind} {'has no edges' if present else 'is missing'}; it may stand {side} "
+                f"the {kind} {'has no edges' if present else 'is missing'}; it may be {side} "
                 f"{names}; add the edge"
             )
         elif open_nodes:

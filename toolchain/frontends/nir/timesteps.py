@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.frontends.nir.nodes import NirNode, NodeValue
-from toolchain.ir import Membrane, MembraneReadout, Neuron
+from toolchain.frontends.nir.nodes import NirNode
+from toolchain.ir import Membrane, MembraneReadout, Neuron, time_constant
 
-__all__ = ["decay_of", "in_timesteps", "membrane_kind", "tau_of_decay"]
+__all__ = ["in_timesteps", "membrane_kind"]
 
 
 def membrane_kind(node: Membrane) -> str:
@@ -29,22 +29,11 @@ def in_timesteps(node: Membrane) -> NirNode:
     fields = {"r": each(1.0)}
     if kind not in ("I", "IF"):
         name = "tau" if node.alpha_syn is None else "tau_mem"
-        fields |= {name: each(tau_of_decay(node.alpha_mem)), "v_leak": each(node.v_leak)}
+        fields |= {name: each(time_constant(node.alpha_mem, dt=1)), "v_leak": each(node.v_leak)}
     if node.alpha_syn is not None:
-        fields |= {"tau_syn": each(tau_of_decay(node.alpha_syn[..., 0])), "w_in": each(1.0)}
+        fields |= {"tau_syn": each(time_constant(node.alpha_syn[..., 0], dt=1)), "w_in": each(1.0)}
     if isinstance(node, Neuron):
         fields["v_threshold"] = each(node.v_threshold)
         if node.reset != "subtract":
             fields["v_reset"] = each(node.v_reset)
     return NirNode(type=kind, fields=fields)
-
-
-def tau_of_decay(alpha: Array) -> Array:
-    """Return the time constant, in timesteps, of a decay factor: ``-1 / log(alpha)``."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(-1 / np.log(alpha))
-
-
-def decay_of(tau: NodeValue) -> Array:
-    """Return the decay factor of a time constant in timesteps: ``exp(-1 / tau)``."""
-    return np.asarray(np.exp(-1 / np.asarray(tau, dtype=np.float64)))

@@ -15,7 +15,6 @@ from toolchain import nn as layers
 from toolchain.arrays import Array
 from toolchain.frontends.nir.faults import NirFault, file_error
 from toolchain.frontends.nir.nodes import NirFile, NirNode
-from toolchain.frontends.nir.timesteps import tau_of_decay
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -31,6 +30,8 @@ from toolchain.ir import (
     Node,
     Output,
     SumPool2d,
+    decay,
+    time_constant,
 )
 
 __all__ = ["network"]
@@ -291,11 +292,9 @@ def _taus(node: Membrane, written: NirNode | None) -> dict[str, Any]:
 
 
 def _tau(alpha: Array, stored: Any) -> Tensor:
-    if stored is not None:
-        alphas = np.exp(-1 / np.asarray(stored, dtype=np.float64))
-        if np.allclose(alphas, alpha, rtol=0, atol=1e-6):
-            return _value(np.asarray(stored))
-    return _value(tau_of_decay(alpha))
+    if stored is not None and np.allclose(decay(stored, dt=1), alpha, rtol=0, atol=1e-6):
+        return _value(np.asarray(stored))
+    return _value(time_constant(alpha, dt=1))
 
 
 def _value(array: Array) -> Tensor:

@@ -22,6 +22,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from toolchain.archive.strict import refuse_constant, unique_object
 from toolchain.chips.xylo.faults import REGISTERS
 from toolchain.diagnostics import ArtifactError
 
@@ -289,26 +290,17 @@ def _parsed(text: str) -> Any:
     if text.count('"') > MOST_QUOTES or text.count("{") + text.count("[") > MOST_BRACKETS:
         refuse(["it has more names or objects than a full chip"])
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        return json.loads(text, object_pairs_hook=_plain_object, parse_constant=refuse_constant)
     except RecursionError:
         refuse(["it is nested too deeply"])
     except ValueError as fault:
         refuse([f"it is not JSON: {fault}"])
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    names = [name for name, _ in pairs]
-    if strange := next((name for name in names if not name.isascii()), None):
+def _plain_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if strange := next((name for name, _ in pairs if not name.isascii()), None):
         raise ValueError(f"key {strange!a} is not plain text")
-    if len(found) < len(pairs):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice!r} occurs twice in one object")
-    return found
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number")
+    return unique_object(pairs)
 
 
 def _fault(detail: Any) -> str:
