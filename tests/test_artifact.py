@@ -232,6 +232,13 @@ def test_what_lies_beside_the_program_has_to_be_its_configuration(saved):
         Deployment.load(saved)
 
 
+def test_a_refusal_does_not_quote_the_file(saved):
+    edited(saved, "chip.json", lambda data: data["specification"].update(title="\ud800"))
+    with pytest.raises(ArtifactError, match=r"chip\.json: .*; restore the folder") as refused:
+        Deployment.load(saved)
+    assert len(str(refused.value)) < 1500
+
+
 @pytest.mark.parametrize("chip", ["speck2e", "/etc/hostname", "../xylo_a2.yaml", None, ["speck2f"]])
 def test_the_manifest_names_the_chip_and_no_path_is_opened(saved, chip):
     edited(saved, "manifest.json", lambda data: data.update(chip=chip))

@@ -1,6 +1,6 @@
 """Type aliases of arrays and shapes, and the base of frozen dataclasses with arrays.
 
-This module imports numpy only.
+This module imports numpy and the standard library only.
 
 >>> import numpy as np
 >>> def features(spikes: Array) -> Shape:
@@ -13,18 +13,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from math import isfinite
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Frozen", "Shape", "freeze", "has_masked", "places", "read_only", "whole"]
+__all__ = [
+    "Array",
+    "Frozen",
+    "Shape",
+    "finite",
+    "freeze",
+    "has_masked",
+    "places",
+    "read_only",
+    "whole",
+]
 
 Array: TypeAlias = npt.NDArray[Any]
 """Array of any element type; a function that needs one type uses ``npt.NDArray[...]``."""
 
 Shape: TypeAlias = tuple[int, ...]
 """Sizes of the axes of one sample at one timestep."""
+
+
+def finite(value: Any) -> float | None:
+    """Return a real number as float; None if it is a truth value, not finite, or none at all.
+
+    >>> finite(np.float32(2)), finite(True), finite("2"), finite(10**400)
+    (2.0, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
 
 
 def places(wrong: Array, most: int = 4) -> str:

@@ -328,13 +328,34 @@ def test_a_reading_with_activity_in_it_cannot_be_kept():
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("reading", [-1.0, NAN, INF, "1"])
+@pytest.mark.parametrize("reading", [-1.0, NAN, INF, "1", True, None])
 def test_readings_that_are_none_are_refused(reading):
     message = f"^reading of digital must be a number of µW >= 0, got {reading!r}$"
     with pytest.raises(ValueError, match=message):
         at(6.25, reading)
     with pytest.raises(ValueError, match=r"^a measurement needs a reading of at least one rail$"):
         Measurement(power_uw={})
+
+
+@pytest.mark.parametrize("wrong", [3, {"digital": 300.0}])
+def test_what_is_no_measurement_is_refused(wrong):
+    refused(f"measurements must be Measurement objects, got {wrong}", A3, [wrong])
+    with pytest.raises(ValueError, match=r"^power_uw must be readings by rail, got \[300\.0\]$"):
+        Measurement(power_uw=[300.0])
+    with pytest.raises(ValueError, match=r"^constants must be names in a list: \['rails.io.static"):
+        calibrate(A3, [at(6.25, 300)], constants="rails.io.static")
+
+
+def test_readings_of_any_number_type_in_any_iterable_give_the_same_prices():
+    wanted = calibrate(A3, [at(mhz, 141 + 28 * mhz) for mhz in (6.25, 12.5, 25)])
+    found = calibrate(A3, (at(mhz, np.float32(141 + 28 * mhz)) for mhz in (6.25, 12.5, 25)))
+    assert found.fitted == wanted.fitted
+
+
+def test_a_label_is_shown_without_control_characters():
+    wrong = Measurement(power_uw={"digital": 1.0}, clock_hz=1, modes=MAPPED, label="a\x1b[2J\u200b")
+    with pytest.raises(ValueError, match=r"^a\\x1b\[2J\\u200b: clock_hz 1 Hz is below"):
+        calibrate(A3, [wrong])
 
 
 @pytest.mark.parametrize("often", [-1.0, NAN, INF])

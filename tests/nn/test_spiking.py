@@ -199,6 +199,20 @@ def test_a_threshold_given_as_parameter_trains():
     assert (threshold.grad < 0).all()  # a higher threshold means fewer spikes
 
 
+def test_constants_of_a_layer_are_set_as_numbers():
+    layer = nn.IAF().double()
+    layer.min_v_mem, layer.spike_threshold = -0.1, 2
+    assert layer(torch.full((1, 4, 1), 1.0).double()).sum() == 2
+    assert layer.spike_threshold.dtype == torch.float64
+    layer(torch.full((1, 4, 1), -1.0).double())
+    assert layer.v_mem.item() == pytest.approx(-0.1)
+    layer.min_v_mem = None
+    layer(torch.full((1, 4, 1), -1.0).double())
+    assert layer.v_mem.item() == pytest.approx(-4.1)
+    again = type(layer)(**layer.arg_dict)
+    assert (float(again.spike_threshold), again.min_v_mem) == (2, None)
+
+
 def test_double_precision_and_zero_steps():
     layer = nn.LIF(5.0).double()
     assert layer(torch.rand(2, 3, 4, dtype=torch.double)).dtype == torch.double

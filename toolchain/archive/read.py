@@ -32,6 +32,8 @@ MOST_HEADER = 2**20
 """Size limit of the list of arrays in a safetensors file, bytes."""
 TYPES = {"BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F16", "F32", "F64"}
 """Element types of arrays that numpy has too."""
+MOST_TEXT = 1000
+"""Longest reason in an error: libraries quote the data, as long as it is."""
 RESTORE = "restore the folder from a copy, or deploy the network again"
 
 T = TypeVar("T")
@@ -138,7 +140,7 @@ class Archive:
         except (ArtifactError, PluginError):
             raise
         except Exception as fault:  # data from a file, which families of others read too
-            raise self.error(part, f"{_text(fault)}; {RESTORE}") from None
+            raise self.error(part, f"{_text(fault):.{MOST_TEXT}}; {RESTORE}") from None
 
     def error(self, part: str, text: str) -> ArtifactError:
         """Return the error about a part of the archive."""

@@ -9,12 +9,13 @@ change together, prices below 0.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from typing import Any
 
 import numpy as np
 
+from toolchain.arrays import finite
 from toolchain.estimate.calibration import Calibration, Fitted, Residual
 from toolchain.estimate.constants import on_file, read_at_work, unit_of
 from toolchain.estimate.division import divided, energy_and_parts, freed, kept_shares
@@ -24,7 +25,7 @@ from toolchain.estimate.pricing import check_modes, price
 from toolchain.estimate.result import Estimate
 from toolchain.estimate.terms import Counts
 from toolchain.hardware import SpecBase
-from toolchain.report import plural
+from toolchain.report import brief, plural, visible
 
 __all__ = ["Measurement", "calibrate"]
 
@@ -56,11 +57,16 @@ class Measurement:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if not self.power_uw:
+        readings: Any = self.power_uw
+        if not isinstance(readings, Mapping):
+            raise ValueError(f"power_uw must be readings by rail, got {brief(readings)}")
+        if not readings:
             raise ValueError("a measurement needs a reading of at least one rail")
-        for rail, reading in self.power_uw.items():
-            if not (isinstance(reading, int | float) and 0 <= reading < inf):
-                raise ValueError(f"reading of {rail} must be a number of µW >= 0, got {reading!r}")
+        for rail, reading in readings.items():
+            number = finite(reading)
+            if number is None or number < 0:
+                text = f"reading of {rail} must be a number of µW >= 0, got {brief(reading)}"
+                raise ValueError(visible(text))
 
     @classmethod
     def of(
@@ -130,6 +136,9 @@ def calibrate(
     """
     if isinstance(chip, str):
         raise ValueError(f"calibrate needs a chip's specification: load_chip({chip!r})")
+    if isinstance(constants, str):  # a sequence of names, too
+        raise ValueError(f"constants must be names in a list: [{brief(constants)}]")
+    measurements = _measurements(measurements)
     split = _split(chip, constants or ())
     shared = freed(chip, [(m.power_uw, m.counts) for m in measurements], constants)
     energies = {f"actions.{name}.energy" for name in shared}
@@ -202,7 +211,7 @@ def _results(
 def _equations(
     chip: SpecBase, measurement: Measurement, split: set[str], shared: set[str], number: int
 ) -> list[_Equation]:
-    label = measurement.label or f"measurement {number}"
+    label = visible(measurement.label, one_line=True) or f"measurement {number}"
     check_modes(chip, measurement.modes)
     _check_clock(chip, measurement.clock_hz, label)
     equations = []
@@ -232,6 +241,15 @@ def _equations(
                 columns[term.constant] = columns.get(term.constant, 0.0) + term.times
         equations.append(_Equation(label, rail, float(reading), columns))
     return equations
+
+
+def _measurements(given: Any) -> list[Measurement]:
+    """Return the measurements of any iterable; ValueError if it has anything else."""
+    found = [*given] if isinstance(given, Iterable) else [given]
+    for each in found:
+        if not isinstance(each, Measurement):
+            raise ValueError(f"measurements must be Measurement objects, got {brief(each)}")
+    return found
 
 
 def _check_clock(chip: SpecBase, clock_hz: float | None, label: str) -> None:

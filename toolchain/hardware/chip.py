@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from sys import float_info
 from typing import Annotated, Any, Self
 
-import numpy as np
 from pydantic import PrivateAttr, StringConstraints
 
+from toolchain.arrays import finite
 from toolchain.hardware.power import Power
 from toolchain.hardware.quantity import (
     AllowedValues,
@@ -121,12 +119,12 @@ class SpecBase(Described, SpecModel):
         """
         if not self.clocked:
             raise ValueError(f"{self.name} is asynchronous and has no main clock; omit clock_hz")
-        number = isinstance(clock_hz, Real) and not isinstance(clock_hz, bool | np.bool_)
-        if not number or not 0 < clock_hz <= float_info.max:
+        number = finite(clock_hz)
+        if number is None or number <= 0:
             raise ValueError(
                 f"clock_hz must be a number of Hz > 0, such as 6.25e6, got {brief(clock_hz)}"
             )
-        return float(clock_hz)
+        return number
 
     @property
     def origin(self) -> str:

@@ -70,6 +70,13 @@ class StatefulLayer(WithArguments, nn.Module):
     v_mem: Tensor
     i_syn: Tensor | None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # such as min_v_mem = -1.0 of a layer that exists, whose constants are tensors
+        if isinstance(value, int | float) and name in self.__dict__.get("_buffers", ()):
+            old = self._buffers[name]
+            value = torch.tensor(float(value)) if old is None else torch.full_like(old, value)
+        super().__setattr__(name, value)
+
     def __init__(
         self,
         state_names: Sequence[str] | None = None,

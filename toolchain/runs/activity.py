@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from math import inf
-from numbers import Real
 from typing import Any
 
-from toolchain.report import Brief, visible
+from toolchain.arrays import finite
+from toolchain.report import Brief, brief, visible
 
 __all__ = ["Activity", "LayerActivity", "mean_activity", "spikes_per_step", "step_length"]
 
@@ -183,9 +183,12 @@ def spikes_per_step(
     if wrong := sorted(set(wanted) ^ set(rates)):
         text = f"rates need {', '.join(wanted)}; missing or unknown: {', '.join(map(str, wrong))}"
         raise ValueError(visible(text, one_line=True))
+    found = {}
     for name in wanted:
-        if not isinstance(rates[name], Real) or not 0 <= rates[name] < inf:
-            raise ValueError(
-                f"rate of {name!r} must be a number of spikes per second >= 0, got {rates[name]!r}"
-            )
-    return {name: float(rates[name]) * step for name in wanted}
+        rate = finite(rates[name])
+        if rate is None or rate < 0:
+            got = brief(rates[name])
+            text = f"rate of {name!r} must be a number of spikes per second >= 0, got {got}"
+            raise ValueError(visible(text))
+        found[name] = rate * step
+    return found

@@ -136,6 +136,10 @@ def test_a_neuron_is_active_at_most_once_a_step():
             {**RATES, "output": float("inf")},
             "rate of 'output' must be a number of spikes per second >= 0, got inf",
         ),
+        (
+            {**RATES, "output": True},
+            "rate of 'output' must be a number of spikes per second >= 0, got True",
+        ),
     ],
 )
 def test_rates_that_are_none_are_refused(rates, message):

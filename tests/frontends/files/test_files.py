@@ -286,7 +286,24 @@ def test_json_of_another_program_is_not_taken_for_a_network_of_rockpool(found, t
 
 def test_names_in_a_message_cannot_steer_a_terminal(tmp_path):
     (tmp_path / "x").write_text('{"\\u001b[2J\\ud800": "1", "b": {"c": "1"}}')
-    assert r"(\x1b[2J\ud800)" in refusal(tmp_path / "x")
+    assert r"the name \x1b[2J\ud800 is not printable" in refusal(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "found",
+    ['{"a\\nb": "1"}', '{"0_LinearTorch": {"a\\nb": "1"}}', '{"a\\nb": {"c": "1"}, "d": "1"}'],
+)
+def test_names_in_a_message_cannot_imitate_lines(found, tmp_path):
+    path = tmp_path / "a\nb.json"
+    path.write_text(found)
+    with pytest.raises(ModelFileError) as caught:
+        load(path)
+    assert str(caught.value).count("\n") == 0
+    assert r"a\nb.json: is not a valid file of" in str(caught.value)
+    torch.save({"weight": torch.ones(1), "a\nb": torch.ones(1)}, path)
+    with pytest.raises(ModelFileError, match=r"a.nb.json: contains the name a.nb, which") as caught:
+        load(path, factory="a:b")
+    assert str(caught.value).count("\n") == 0
 
 
 def test_it_is_public_and_deploy_takes_a_path(tmp_path):

@@ -93,6 +93,8 @@ def test_the_one_repair_is_made_and_said(given, note, caplog):
         (net("input-a input-b a-output b-output", **BARE, a=FC, b=node("Linear", weight=np.ones(
          (3, 4)))), "nodes after it, a, b, take [3] and [4]; add the field shape"),
         (net("input-a a-x x-output", a=lif()), "a -> x: no such node: 'x'"),
+        (file({**ends(), "a": lif()}, [("input", "a"), ("a", "x\ny"), ("x\ny", "output")]),
+         r"a -> x\ny: no such node: 'x\ny'"),
     ],
 )  # fmt: skip
 def test_several_repairs_are_named_and_none_is_made(given, message):

@@ -20,6 +20,7 @@ from toolchain.frontends.files.programs import document_in, network_of_document
 from toolchain.frontends.unsuited import advice_on
 from toolchain.ir import Graph
 from toolchain.ir.store import unpack_graph
+from toolchain.report import visible
 
 if TYPE_CHECKING:
     from torch import nn
@@ -111,7 +112,8 @@ def load(
             return _READERS[content.kind](content, options)
     except ModelFileError as fault:
         where, message = f"{content.path}", str(fault)
-        message = message if message.startswith(where) else f"{where}: {message}"
+        message = f": {message}" if not message.startswith(where) else message.removeprefix(where)
+        message = visible(where, one_line=True) + message
         raise ModelFileError(_printable(message)) from fault.__cause__
 
 
@@ -124,8 +126,9 @@ def _check_options(content: Content, options: _Options) -> None:
     """Refuse options that do not apply to this kind of file."""
     for name, kinds in _KINDS_OF_OPTION.items():
         if getattr(options, name) is not None and content.kind not in kinds:
+            where = visible(str(content.path), one_line=True)
             raise ModelFileError(
-                f"{content.path}: is {content.kind.value}; {name}= applies only to "
+                f"{where}: is {content.kind.value}; {name}= applies only to "
                 f"{' and '.join(kind.value for kind in kinds)}"
             )
 
@@ -262,7 +265,7 @@ def _from_weights(saved: Any, content: Content, options: _Options) -> Graph:
     module = _build(options)
     notes = fill(module, weights)
     if kept := notes.get("kept_from_factory"):
-        where = _printable(str(content.path))
+        where = visible(str(content.path), one_line=True)
         _LOG.warning("%s: has no %s; these are the factory's values", where, kept)
     if entry is not None:
         notes = {"entry": entry, **notes}
@@ -301,7 +304,8 @@ def _unpickle(content: Content, options: _Options, foreign: tuple[str, ...]) -> 
         )
     import torch
 
-    _LOG.warning("%s: unpickling, which imports %s", content.path, names)
+    where = visible(str(content.path), one_line=True)
+    _LOG.warning("%s: unpickling, which imports %s", where, names)
     try:
         saved = torch.load(io.BytesIO(content.data), map_location="cpu", weights_only=False)
     except (ImportError, AttributeError) as fault:

@@ -16,7 +16,7 @@ from pathlib import Path
 from toolchain.atomic.names import restore
 from toolchain.diagnostics import ModelFileError
 from toolchain.frontends.files.foreign import ARCHIVES, folder_refusal, refusal
-from toolchain.report import count
+from toolchain.report import count, visible
 
 __all__ = ["MAX_BYTES", "Content", "FileKind", "identify"]
 
@@ -61,7 +61,7 @@ def identify(path: Path) -> Content:
         if stat.S_ISDIR(mode):
             return _folder(path)
         if not stat.S_ISREG(mode):
-            raise ModelFileError(f"{path}: is not a regular file")
+            raise ModelFileError(f"{_shown(path)}: is not a regular file")
         with path.open("rb") as file:
             head = file.read(_HEAD)
             kind = _kind(path, head)
@@ -73,19 +73,23 @@ def identify(path: Path) -> Content:
         if isinstance(fault, ModelFileError):
             raise
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
-        raise ModelFileError(f"{path}: {reason}") from None
+        raise ModelFileError(f"{_shown(path)}: {reason}") from None
     if len(data) > MAX_BYTES:
         raise ModelFileError(
-            f"{path}: is larger than the limit of {count(MAX_BYTES)} bytes; if it contains "
+            f"{_shown(path)}: is larger than the limit of {count(MAX_BYTES)} bytes; if it contains "
             "optimizer states, save only the weights"
         )
     return Content(path, kind or _zip_kind(path, data), data)
 
 
+def _shown(path: Path) -> str:
+    return visible(str(path), one_line=True)
+
+
 def _folder(path: Path) -> Content:
     if (path / "manifest.json").is_file():
         return Content(path, FileKind.DEPLOYMENT)
-    raise ModelFileError(f"{path}: {folder_refusal(path)}")
+    raise ModelFileError(f"{_shown(path)}: {folder_refusal(path)}")
 
 
 # ---- by first bytes ----
@@ -112,7 +116,7 @@ def _kind(path: Path, head: bytes) -> FileKind | None:
     for found, kind in known:
         if found:
             return kind
-    raise ModelFileError(f"{path}: {refusal(head, text, path.suffix)}")
+    raise ModelFileError(f"{_shown(path)}: {refusal(head, text, path.suffix)}")
 
 
 # ---- zip archives ----
@@ -123,10 +127,10 @@ def _zip_kind(path: Path, data: bytes) -> FileKind:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as fault:
-        raise ModelFileError(f"{path}: is a damaged zip archive: {fault}") from None
+        raise ModelFileError(f"{_shown(path)}: is a damaged zip archive: {fault}") from None
     for matches, what in ARCHIVES:
         if matches(names):
             if what is None:
                 return FileKind.TORCH
-            raise ModelFileError(f"{path}: is {what(names) if callable(what) else what}")
-    raise ModelFileError(f"{path}: is a zip archive without a model of torch.save")
+            raise ModelFileError(f"{_shown(path)}: is {what(names) if callable(what) else what}")
+    raise ModelFileError(f"{_shown(path)}: is a zip archive without a model of torch.save")

@@ -51,7 +51,7 @@ _REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"#ROSBAG", f"a ROS bag; if it has events, it is {EVENTS}"),
     (
         0,
-        b"MATLAB 5",
+        b"MATLAB ",
         "a MATLAB file, which describes no network; save the weights by name as safetensors",
     ),
     (0, b"SQLite format 3", "an SQLite data base"),

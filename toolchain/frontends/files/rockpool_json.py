@@ -36,6 +36,7 @@ from toolchain.frontends.files.rockpool_fields import (
 from toolchain.frontends.files.rockpool_releases import completed
 from toolchain.frontends.frameworks.adapter import Fragment
 from toolchain.ir import Edge, Graph, Input, Node, Output, membrane_of
+from toolchain.report import visible
 
 __all__ = ["Tree", "read_tree", "to_graph"]
 
@@ -75,6 +76,9 @@ def _tree(found: Any, path: str, level: int) -> Tree:
         raise ValueError(f"{where} contains no layers")
     if level > _MAX_LEVELS:
         raise ValueError(f"{where}: layers nested in more than {_MAX_LEVELS} groups")
+    for key in found:
+        if not key.isprintable():
+            raise ValueError(f"the name {visible(key[:80], one_line=True)} is not printable")
     inner = {key: value for key, value in found.items() if isinstance(value, dict)}
     if len(inner) == len(found):
         return {key: _tree(value, _join(path, key), level + 1) for key, value in found.items()}

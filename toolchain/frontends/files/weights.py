@@ -18,6 +18,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.diagnostics import ModelFileError
+from toolchain.report import visible
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +53,10 @@ def find_weights(saved: Any, entry: str | None = None) -> tuple[dict[str, Array]
     if not isinstance(saved, dict):
         raise ModelFileError(f"contains {type(saved).__name__}, expected weights by name")
     inside = {str(key): value for key, value in saved.items() if _weights(value)}
+    for name in (*map(str, saved), *(name for weights in inside.values() for name in weights)):
+        if not name.isprintable():
+            shown = visible(name[:80], one_line=True)
+            raise ModelFileError(f"contains the name {shown}, which is not printable")
     if entry is not None:
         if entry not in inside:
             found = ", ".join(inside) or "none"
