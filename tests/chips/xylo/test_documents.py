@@ -167,7 +167,8 @@ REFUSED = {
     ),
     "beyond 64 bit": (
         {"threshold": [10**30] + [1] * (HIDDEN - 1)},
-        "threshold: must be in -32768..32767 (16 bit), got 1..1e+30 (1 of 6 values, the first at",
+        "threshold: must be in -32768..32767 (16 bit), got 1..1e+30 (1 of 6 values, the first at "
+        "[0])",
     ),
     "text": ({"threshold": "high"}, "threshold: is text, 'high', expected numbers"),
     "missing": ({"dash_mem": "gone"}, "dash_mem: missing"),
