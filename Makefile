@@ -46,7 +46,7 @@ fuzz: $(VENV)/.test
 campaigns: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m campaign tests/campaigns
 
-# Kills saves at every moment, fills the disk, lets processes save and load at once; about 1500 s.
+# Kills saves at every moment, fills the disk, lets processes save and load at once; about 900 s.
 saving: $(VENV)/.test
 	$(BIN)/python -m pytest -s -m saving tests/campaigns/test_saving.py
 
