@@ -25,6 +25,7 @@ GENERATED = {"__pycache__", "out", "build", "dist"}
 def run(code, cwd, path=None):
     """Return the words that ``code`` prints with ``path`` importable."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # the folder's files are compared
     if path is not None:
         environment["PYTHONPATH"] = str(path)
     command = [sys.executable, "-W", "error", "-c", code]
