@@ -15,7 +15,7 @@ from toolchain.atomic.names import temporary_path
 from toolchain.diagnostics import ArtifactError
 
 pytestmark = pytest.mark.usefixtures("no_rubbish")
-REFUSED = "exists and is not a saved deployment; nothing was written: "
+REFUSED = "is not replaced, nothing was written: "
 
 
 FILES = {"config.json": b"{}", "program.safetensors": b"1"}
@@ -81,7 +81,11 @@ def test_a_folder_of_others_is_left_alone(tmp_path, manifest):
     if manifest is not None:
         (tmp_path / "manifest.json").write_text(manifest)
     before = files(tmp_path)
-    reason = "it has no manifest.json" if manifest is None else MANIFESTS[manifest]
+    reason = (
+        "is no saved deployment, it has no manifest.json"
+        if manifest is None
+        else MANIFESTS[manifest]
+    )
     with pytest.raises(ArtifactError, match=REFUSED + reason):
         save(tmp_path)
     assert files(tmp_path) == before

@@ -82,7 +82,9 @@ def _replaceable(folder: Path) -> Collection[str]:
         data = read_folder(folder, MANIFEST, lambda _: (), most_bytes=MOST_BYTES)[MANIFEST]
         manifest = from_json(data)
     except FileNotFoundError:
-        raise FileExistsError(errno.EEXIST, f"it has no {MANIFEST}", str(folder)) from None
+        raise FileExistsError(
+            errno.EEXIST, f"is no saved deployment, it has no {MANIFEST}", str(folder)
+        ) from None
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else fault
         raise FileExistsError(errno.EEXIST, f"{MANIFEST} {reason}", str(folder)) from None
@@ -110,9 +112,7 @@ def _writer(manifest: Mapping[str, Any]) -> str:
 
 def _not_ours(shown: str, reason: str) -> ArtifactError:
     reason = visible(reason, one_line=True)
-    return ArtifactError(
-        f"{shown} exists and is not a saved deployment; nothing was written: {reason}; {OTHER}"
-    )
+    return ArtifactError(f"{shown} is not replaced, nothing was written: {reason}; {OTHER}")
 
 
 def _reason(folder: Path, fault: OSError) -> str:
