@@ -189,9 +189,9 @@ def test_a_fault_names_its_key(name, read, tmp_path):
     path = written(tmp_path, specification(**change))
     with pytest.raises(ModelFileError) as caught:
         read(path)
-    told = str(caught.value)
-    assert told.startswith(f"{path}: is a quantized specification of rockpool's mapper: ")
-    assert message in told
+    text = str(caught.value)
+    assert text.startswith(f"{path}: is a quantized specification of rockpool's mapper: ")
+    assert message in text
 
 
 def test_the_rules_of_the_chip_are_checked(tmp_path):

@@ -6,9 +6,12 @@ import json
 import logging
 import os
 import pickle
+import subprocess
+import sys
 import tarfile
 import warnings
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -318,3 +321,19 @@ def test_nothing_is_logged_about_a_file_that_is_not_unpickled(tmp_path, caplog):
     (tmp_path / "x").write_bytes(pickle.dumps(zipfile.ZipFile))
     refusal(tmp_path / "x", trust_pickle=True)
     assert not caplog.records
+
+
+def test_a_network_of_rockpool_is_read_without_the_code_of_a_family(tmp_path):
+    (tmp_path / "net.json").write_text('{"0_LinearTorch": {"weight": "[[0.5], [0.25]]"}}')
+    code = (
+        "import sys, toolchain; toolchain.load('net.json', dt=1e-3); print('numba' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(toolchain.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"

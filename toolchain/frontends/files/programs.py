@@ -106,8 +106,19 @@ def document_in(content: Content) -> Mapping[str, Any] | None:
 
 
 def _recognized(document: Mapping[str, Any]) -> ProgramFile | None:
+    # no family, with its compiled code, is imported for a network
+    if all(isinstance(part, Mapping) and _is_text(part) for part in document.values()):
+        return None
     for family in families():
         found = family.recognizes(document)
         if found is not None:
             return found
     return None
+
+
+def _is_text(document: Mapping[str, Any]) -> bool:
+    """Return whether an object contains text alone, as modules that rockpool saves."""
+    return all(
+        _is_text(part) if isinstance(part, Mapping) else part is None or isinstance(part, str)
+        for part in document.values()
+    )
