@@ -20,7 +20,7 @@ from toolchain.arrays import Array
 from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load_chip
 from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
-from toolchain.deploy import build
+from toolchain.pipeline import build
 from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import one_array, some_steps
 from toolchain.deployment.warn import warn_of

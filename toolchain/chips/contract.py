@@ -268,6 +268,13 @@ class Family(Protocol):
         """
         ...
 
+    @classmethod
+    def warm(cls) -> None:
+        """Run everything that the family compiles once, on a small input of each kind.
+
+        ``toolchain.warm`` calls it. A family without compiled functions does nothing.
+        """
+
     @property
     @abstractmethod
     def chip(self) -> SpecBase:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from toolchain.chips.contract import Options, ProgramFile
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.dashes import decay_note
@@ -23,6 +24,7 @@ from toolchain.chips.xylo.recording import record_run
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.spec import XyloChip
+from toolchain.chips.xylo.warm import warm
 from toolchain.hardware import SpecBase
 
 __all__ = ["Xylo"]
@@ -73,6 +75,11 @@ class Xylo(FamilyOf[XyloProgram, XyloChip]):
     def on(cls, chip: SpecBase) -> Xylo:
         """Return the family for a Xylo chip."""
         return cls(own_chip(chip, XyloChip, cls.TITLE))
+
+    @classmethod
+    def warm(cls) -> None:
+        """Implement ``Family.warm``."""
+        warm(cls.on(load_chip("xylo_a2")))
 
     @classmethod
     def recognizes(cls, document: Mapping[str, Any]) -> ProgramFile | None:
