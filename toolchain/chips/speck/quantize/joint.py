@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from toolchain.arrays import Array
+from toolchain.chips.speck.quantize import kernel
 from toolchain.ir import Conv2d
 
 __all__ = ["MOST_TAPS", "moments", "round_jointly"]
@@ -99,19 +100,8 @@ def round_jointly(
 
 def _descend(rounded: Array, wanted: Array, top: Array, m: Array) -> None:
     """Change entries of ``rounded`` by one while the squared error of their row decreases."""
-    error = rounded - wanted
-    slope, own = error @ m, np.diag(m)
+    error, own = rounded - wanted, np.diag(m).copy()
     order = np.argsort(-own, kind="stable")
-    for _ in range(SWEEPS):
-        moved = False
-        for j in order[own[order] > 0]:
-            move = np.where(slope[:, j] > 0, -1.0, 1.0)
-            gain = 2 * move * slope[:, j] + own[j]
-            near = (np.abs(error[:, j] + move) < 1) & (np.abs(rounded[:, j] + move) <= top[j])
-            rows = np.flatnonzero(near & (gain < -1e-9 * own[j]))
-            rounded[rows, j] += move[rows]
-            error[rows, j] += move[rows]
-            slope[rows] += move[rows, None] * m[j]
-            moved |= bool(rows.size)
-        if not moved:
-            return
+    kernel.descend(
+        rounded, error, error @ m, own, top.astype(float), m, order[own[order] > 0], SWEEPS
+    )
