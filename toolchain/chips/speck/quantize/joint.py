@@ -14,11 +14,14 @@ are active in the same windows.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.quantize import kernel
+from toolchain.chips.speck.quantize.map_events import geometry_of, map_events, scratch
 from toolchain.ir import Conv2d
 
 __all__ = ["MOST_TAPS", "moments", "round_jointly"]
@@ -31,6 +34,8 @@ RIDGE = 0.05
 MOST_TAPS = 1024
 """Largest kernel (inputs times its area) whose moments are computed; larger ones are rounded
 weight by weight."""
+FEW = 0.2
+"""Mean part of a kernel's inputs that differ from 0 up to which these alone are multiplied."""
 SWEEPS = 4
 """Number of passes over the weights; most layers converge after two."""
 
@@ -51,13 +56,43 @@ def moments(conv: Conv2d, arriving: Array) -> Array:
     for sample in arriving:
         for start in starts:
             window = sample[start : start + length]
-            counts = np.split(window.sum(axis=0), conv.groups)
-            for group, own in enumerate(counts):
-                seen = _tap_inputs(conv, own, len(window))
-                total[group] += seen.T @ seen  # integers: exact in any order
+            counts = window.sum(axis=0, dtype=np.int64)
+            for group, own in enumerate(np.split(counts, conv.groups)):
+                add = _add_sparse if _few(conv, own) else _add_dense
+                add(conv, own, len(window), total[group])  # whole numbers: exact in any order
     tap = np.arange(taps)
     total[:, tap, tap] *= 1 + RIDGE
     return total
+
+
+def _few(conv: Conv2d, counts: Array) -> bool:
+    """Return whether so few counts differ from 0 that products of these alone are fewer."""
+    overlap = prod(conv.weight.shape[2:]) / prod(conv.stride)
+    positions = prod(counts.shape[1:]) / prod(conv.stride)
+    return np.count_nonzero(counts) * overlap < FEW * positions * prod(conv.weight.shape[1:])
+
+
+def _add_sparse(conv: Conv2d, counts: Array, steps: int, total: Array) -> None:
+    """Add the products of the counts of each pair of taps, over all positions."""
+    channels, *sides = conv.weight.shape[1:]
+    geometry = geometry_of(conv, (1, *counts.shape))
+    products = np.zeros(total.shape)
+    constant = 0 if conv.bias is None else steps
+    room = scratch(conv, 0)
+    kernel.add_products(map_events(counts[None]), geometry, constant, room, products)
+    products += np.tril(products, -1).T
+    # from [y][x][channel] to the order of a kernel
+    order = np.arange(len(products))
+    order[: channels * prod(sides)] = (
+        order[: channels * prod(sides)].reshape(*sides, channels).transpose(2, 0, 1).ravel()
+    )
+    total += products[np.ix_(order, order)]
+
+
+def _add_dense(conv: Conv2d, counts: Array, steps: int, total: Array) -> None:
+    """Add the same by a product of matrices."""
+    seen = _tap_inputs(conv, counts, steps)
+    total += seen.T @ seen
 
 
 def _tap_inputs(conv: Conv2d, counts: Array, steps: int) -> Array:
