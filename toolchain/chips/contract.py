@@ -15,7 +15,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -148,6 +148,8 @@ class SessionSettings:
             family's ``RECORDS``.
         options: options of the family's simulation; None for the defaults.
         threads: samples simulated at a time; None for the number of processors.
+        outputs: place of each output of the network in the last axis of ``Recording.spikes``. A
+            session may fill ``Recording.outputs`` with it, which saves a copy of the recording.
     """
 
     batch: int = 1
@@ -155,6 +157,7 @@ class SessionSettings:
     record: Record = False
     options: Options | None = None
     threads: int | None = None
+    outputs: Mapping[str, slice] = field(default_factory=dict)
 
 
 class OnChip(Protocol):

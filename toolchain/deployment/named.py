@@ -12,7 +12,7 @@ from toolchain.arrays import Array
 from toolchain.chips.contract import Record
 from toolchain.deployment.store import Parts
 from toolchain.ir import Graph, MembraneReadout
-from toolchain.runs import Recording
+from toolchain.runs import Recording, SparseSpikes
 from toolchain.runs.outputs import outputs_by_name
 
 __all__ = ["Named", "readout_unit"]
@@ -20,6 +20,8 @@ __all__ = ["Named", "readout_unit"]
 
 class Named:
     """Adds the user's names to the recordings of one deployment.
+
+    ``places`` is the place of each output in the last axis of a recording.
 
     Args:
         parts: the deployment.
@@ -32,8 +34,8 @@ class Named:
     def __init__(self, parts: Parts, record: Record) -> None:
         self._graph, self._asked = parts.quantized, record
         self._layers = _layers(parts, record) if isinstance(record, Mapping) else {}
-        self._unit = readout_unit(parts.quantized)
-        self._places = _places(parts.quantized)
+        self._unit = parts.quantized.derived(readout_unit)
+        self.places = parts.quantized.derived(_places)
 
     @property
     def record(self) -> Record:
@@ -49,12 +51,14 @@ class Named:
 
     def recording(self, run: Recording) -> Recording:
         """Return the recording with the outputs by name, and what was recorded as it was asked."""
-        recorded: Mapping[str, Mapping[str, Array]] = run.recorded
+        if run.outputs and run.readout is None and not self._layers:
+            return run
+        recorded: Mapping[str, Mapping[str, Array | SparseSpikes]] = run.recorded
         if isinstance(self._asked, Mapping):
             recorded = {name: run.recorded[layer] for name, layer in self._layers.items()}
         unit = None if run.readout is None else self._unit
         values = run.spikes if run.readout is None else np.asarray(run.readout * unit)
-        outputs = {name: values[:, :, place] for name, place in self._places.items()}
+        outputs = {name: values[:, :, place] for name, place in self.places.items()}
         return replace(run, outputs=outputs, readout_unit=unit, recorded=recorded)
 
 

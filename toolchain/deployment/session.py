@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.contract import Options, Record, SessionSettings, Timing
+from toolchain.chips.contract import Record, SessionSettings, Timing
 from toolchain.chips.load import family_of
 from toolchain.deployment.chip_input import chip_input, samples_of
 from toolchain.deployment.named import Named
@@ -67,7 +67,8 @@ class Session(Described):
         """
         self._parts, self._settings = parts, settings
         self._named = Named(parts, settings.record)
-        self._chip = parts.on_chip.session(replace(settings, record=self._named.record))
+        own = replace(settings, record=self._named.record, outputs=self._named.places)
+        self._chip = parts.on_chip.session(own)
         self._lock = threading.Lock()
         shapes = {
             parts.graph.shape(parts.graph.input),
@@ -135,7 +136,7 @@ class Session(Described):
         """Return whether ``spikes`` are whole numbers in the expected shape: the fast path."""
         return (
             type(spikes) is np.ndarray
-            and spikes.dtype.kind in "ub"
+            and spikes.dtype.kind in "biu"
             and spikes.ndim > 1
             and (len(spikes), *spikes.shape[2:]) in self._shapes
         )
@@ -163,9 +164,10 @@ class Session(Described):
         ...     dt=1e-3,
         ... )
         >>> session = deploy(graph, "speck2f").session()
+        >>> event = [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")]
         >>> def packets():
         ...     for t in (200, 900, 2500):
-        ...         yield np.array([(1, 1, t, 0)], [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")])
+        ...         yield np.array([(1, 1, t, 0)], event)
         >>> [run.spikes.shape[1] for run in session.stream(packets())], session.steps
         ([0, 0, 2, 1], 3)
         """
@@ -184,14 +186,16 @@ class Session(Described):
             return self._state()
 
     def _state(self) -> ChipState:
+        return ChipState(**self._origin(), steps=self._chip.steps, arrays=self._chip.state())
+
+    def _origin(self) -> dict[str, str]:
+        """Return what a state must have in common with this session."""
         on_chip = self._parts.on_chip
-        return ChipState(
-            chip=on_chip.chip.name,
-            program=on_chip.digest(),
-            timing=self._settings.timing,
-            steps=self._chip.steps,
-            arrays=self._chip.state(),
-        )
+        return {
+            "chip": on_chip.chip.name,
+            "timing": self._settings.timing,
+            "program": on_chip.digest(),
+        }
 
     def restore(self, state: ChipState) -> None:
         """Continue from a state of this deployment, with its number of steps.
@@ -199,7 +203,7 @@ class Session(Described):
         Raises:
             ValueError: a state of another chip, program, timing or batch; nothing is changed.
         """
-        _check_state(state, self._state())
+        _check_state(state, self._origin(), self._settings.batch)
         with self._lock:
             self._chip.restore(state.arrays, state.steps)
 
@@ -259,20 +263,19 @@ def _continued(parts: Parts, settings: SessionSettings, state: ChipState) -> Ses
     return session
 
 
-def _check_state(state: Any, own: ChipState) -> None:
-    """Check that a state is one of this deployment; ``own`` is the session's."""
+def _check_state(state: Any, origin: Mapping[str, str], batch: int) -> None:
+    """Check that a state has this origin and number of samples."""
     if not isinstance(state, ChipState):
         raise ValueError(f"state must be a ChipState, got {type(state).__name__}")
-    for name in ("chip", "timing", "program"):
-        theirs, ours = getattr(state, name), getattr(own, name)
-        if theirs != ours:
+    for name, own in origin.items():
+        if getattr(state, name) != own:
             raise ValueError(
-                f"the state is one of {name} {theirs}, this deployment or session has {name} {ours}"
+                f"the state is one of {name} {getattr(state, name)}, this is {name} {own}"
             )
-    if state.samples != own.samples:
+    if state.samples != batch:
         raise ValueError(
-            f"the state has {plural(state.samples, 'sample')}, need {own.samples}, one for each "
-            "of the spikes"
+            f"the state has {plural(state.samples, 'sample')}, need {batch}, one for each of the "
+            "spikes"
         )
 
 
@@ -284,30 +287,30 @@ def run_once(
     timing: Timing,
     state: ChipState | None,
     steps: int | None,
-    options: Options | None = None,
 ) -> Recording:
     """Simulate ``spikes`` from ``state``, or from the initial one; see ``Deployment.simulate``.
 
     Raises:
         ValueError: invalid arguments, or ones that the chip's family does not have.
     """
-    given = chip_input(parts, spikes)
-    if "session" not in family_of(parts.on_chip.chip).CAPABILITIES:
-        if state is not None or steps is not None or options is not None:
+    family, on_chip = family_of(parts.on_chip.chip), parts.on_chip
+    if "session" not in family.CAPABILITIES:
+        if state is not None or steps is not None:
             raise ValueError(
-                f"{parts.on_chip.chip.name}: its family does not support sessions, nor state=, "
-                "steps= or options= of simulate"
+                f"{on_chip.chip.name}: its family does not support sessions, nor state= and steps= "
+                "of simulate"
             )
-        named = Named(parts, record)
-        return named.recording(parts.on_chip.simulate(given, record=named.record, timing=timing))
-    if steps is None and are_events(given) and not any(map(len, _streams(given))):
+        named, given = Named(parts, record), chip_input(parts, spikes)
+        return named.recording(on_chip.simulate(given, record=named.record, timing=timing))
+    if type(spikes) is not np.ndarray or are_events(spikes):
+        spikes = chip_input(parts, spikes)
+    if steps is None and are_events(spikes) and not any(map(len, _streams(spikes))):
         raise ValueError("spikes have no events: give steps=... to simulate them")
-    batch = samples_of(given)
-    settings = SessionSettings(batch=batch, timing=timing, record=record, options=options)
+    settings = SessionSettings(batch=samples_of(spikes), timing=timing, record=record)
     session = Session(parts, settings)
     if state is not None:
         session.restore(state)
-    recording = session.run(given, steps=steps)
+    recording = session.run(spikes, steps=steps)
     return replace(recording, state=session.state)
 
 

@@ -16,7 +16,6 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EVENT
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.order import order_sensitivity
-from toolchain.chips.speck.simulate.recording import SpeckRecording
 from toolchain.chips.speck.simulate.session import Stream
 from toolchain.runs import (
     InputSpikes,
@@ -45,6 +44,7 @@ class SpeckSession:
                 f"the simulation of Speck takes EventOptions, got {type(options).__name__}"
             )
         self._program, self._everything = program, settings.record is True
+        self._places = settings.outputs
         self._stream = Stream(
             program,
             settings.batch,
@@ -64,17 +64,20 @@ class SpeckSession:
 
         Several outputs are concatenated in ``spikes``; ``readout_table`` lists them.
         """
-        program, result = self._program, self._stream.run(spikes, steps)
+        program, piece = self._program, self._stream.run(spikes, steps)
+        flat = flat_outputs(program, piece.spikes)
         recording = Recording(
-            spikes=flat_outputs(program, result.outputs),
-            saturations=result.saturations,
+            spikes=flat,
+            outputs={name: flat[:, :, place] for name, place in self._places.items()},
+            saturations=piece.saturations(),
             dt=program.dt,
-            recorded={name: _own(program, name, kept) for name, kept in result.recorded.items()},
-            first=result.first,
-            times=_times(program, result),
+            recorded={name: _own(program, name, kept) for name, kept in piece.recorded().items()},
+            first=piece.first,
+            times=_times(program, piece.events()),
         )
         if not self._everything:
             return recording
+        result = piece.recording({})
         layers = {
             name: LayerRecord(
                 spikes=own_channels(program, name, layer.spikes),
@@ -114,12 +117,12 @@ def _own(
     return found
 
 
-def _times(program: SpeckProgram, result: SpeckRecording) -> SpikeEvents | None:
+def _times(program: SpeckProgram, sent: Mapping[str, tuple[Array, ...]]) -> SpikeEvents | None:
     """Return the output spikes of event timing, whose neurons are numbered as in the recording."""
-    if not result.events:
+    if not sent:
         return None
     parts = []
-    for name, samples in result.events.items():
+    for name, samples in sent.items():
         _, height, width = program[name].output_shape
         events = np.concatenate([np.zeros(0, EVENT), *samples])
         channel = events["p"].astype(np.int32) // channel_step(program, name)
