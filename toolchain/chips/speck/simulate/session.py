@@ -15,9 +15,9 @@ from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SensorSamples
-from toolchain.chips.speck.simulate.buffers import Resident, at_rest
+from toolchain.chips.speck.simulate.buffers import Buffers, Resident, at_rest
 from toolchain.chips.speck.simulate.clocked import clocked
-from toolchain.chips.speck.simulate.event import Part, simulate_events
+from toolchain.chips.speck.simulate.event import DivergedError, Part, simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.piece import KINDS, Piece, Plan, kept_of
@@ -134,8 +134,7 @@ class Stream:
     def _sample(self, samples: Samples, piece: Piece, sample: int) -> Resident:
         """Simulate one sample, part by part, into ``piece``; return its new state."""
         prepared, buffers = self._prepared, self._prepared.buffers()
-        states, first = self._at
-        state, start = states[sample], 0
+        state, start = self._at[0][sample], 0
         before = np.zeros(len(prepared.shapes), np.int64)
         while start < piece.steps:
             stop = min(start + prepared.steps, piece.steps)
@@ -143,24 +142,42 @@ class Stream:
                 events = samples.events(sample, start, stop)
                 state = clocked(prepared.flat.tables, stop - start, events, state, buffers)
             else:
-                if start % WINDOW == 0:
-                    before[:] = 0
-                stop = min(stop, start - start % WINDOW + WINDOW)
-                state, sent = simulate_events(
-                    prepared,
-                    Part(sample, start, stop, first, self._length),
-                    samples.timed(sample, start, stop),
-                    state,
-                    buffers,
-                    self._options,
-                    before,
-                )
-                before += buffers.counters[2]
+                part = Part(sample, start, stop, piece.first, self._length)
+                state, stop, sent = self._events(samples, part, state, buffers, before)
                 piece.take_events(sample, sent)
             piece.take(sample, start, stop, buffers)
             start = stop
         prepared.spare.append(buffers)
         return state
+
+    def _events(
+        self, samples: Samples, part: Part, state: Resident, buffers: Buffers, before: Array
+    ) -> tuple[Resident, int, dict[str, Array]]:
+        """Simulate a part event by event; return its new state, its end and the output spikes.
+
+        ``before`` has the spikes of each core in the same ``WINDOW``, and receives those of the
+        part. Several windows are simulated at once if their spikes together are few enough.
+        """
+        assert self._options is not None
+        if part.start % WINDOW == 0:
+            before[:] = 0
+        window = min(part.stop, part.start - part.start % WINDOW + WINDOW)
+        several = part.stop - part.stop % WINDOW if part.start % WINDOW == 0 else 0
+        for stop in (max(several, window), window):
+            smaller = part._replace(stop=stop)
+            events = samples.timed(part.sample, part.start, stop)
+            try:
+                found = simulate_events(
+                    self._prepared, smaller, events, state, buffers, self._options, before
+                )
+            except DivergedError:
+                if stop == window:
+                    raise
+                buffers.clear()
+                continue
+            before += buffers.counters[2]
+            return found[0], stop, found[1]
+        raise AssertionError("a window is simulated, or refused")
 
     def _samples(self, spikes: Any, steps: int | None, empty: bool) -> Samples:
         """Return the checked input."""
