@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Stream:
         batch: number of samples.
         record: what is kept of each step, by name of the population.
         threads: number of samples processed at a time; None for one a processor.
+        own: applied to hidden spikes (batch, steps, hidden) that are kept by name.
 
     Raises:
         ValueError: an invalid argument.
@@ -48,13 +49,14 @@ class Stream:
         *,
         record: Record = False,
         threads: int | None = None,
+        own: Callable[[Array], Array] | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         # numba takes a third of a second to import; a program alone needs none of it
         from toolchain.chips.xylo.simulate import tables
 
-        self._program, self._threads = program, threads
+        self._program, self._threads, self._own = program, threads, own
         self._record = _checked(record, program)
         self._table = tables.tables(program)
         self._state, self.steps = XyloState.zeros(program, batch), 0
@@ -110,6 +112,9 @@ class Stream:
             part = np.ascontiguousarray(counts[:, start : start + size])
             found = self._part(part, state, True)
             state = found.state
+            if self._own is not None and self._record:
+                assert found.hidden_spikes is not None
+                found = replace(found, hidden_spikes=self._own(found.hidden_spikes))
             kept.add(start, found)
         return kept.recording(state)
 
