@@ -20,7 +20,6 @@ from toolchain.arrays import Array
 from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load_chip
 from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
-from toolchain.pipeline import build
 from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import one_array, some_steps
 from toolchain.deployment.warn import warn_of
@@ -28,6 +27,7 @@ from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, Plugin
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
+from toolchain.pipeline import build
 from toolchain.runs.agreement import agreement_of
 from toolchain.runs.collect import collect
 from toolchain.runs.interpret import interpret
