@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from toolchain.chips.contract import Options, Timing
+from toolchain.chips.contract import Capability, Options, Timing
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.speck import approximations, counts, graphs, resources, store
 from toolchain.chips.speck.conditions import DIFFERENCES, conditions
@@ -14,7 +14,7 @@ from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.power import estimate
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.quantize import QUANTIZERS, quantize
-from toolchain.chips.speck.recording import order_spread, record_run
+from toolchain.chips.speck.recording import SpeckSession, order_spread
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.program import check
 from toolchain.chips.speck.spec import SpeckChip
@@ -36,7 +36,7 @@ FUNCTIONS = Functions(
     place=resources.place,
     placement=resources.placement,
     resources=resources.resources,
-    simulate=record_run,
+    session=SpeckSession,
     activity=counts.activity,
     activity_at=counts.activity_at,
     cost=estimate,
@@ -61,6 +61,7 @@ class Speck(FamilyOf[SpeckProgram, SpeckChip]):
     TIMINGS: ClassVar[tuple[Timing, ...]] = ("clocked", "event")
     APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES
+    CAPABILITIES: ClassVar[frozenset[Capability]] = frozenset({"session"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Speck:

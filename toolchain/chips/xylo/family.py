@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from toolchain.chips.contract import Options, ProgramFile
+from toolchain.chips.contract import Capability, Options, ProgramFile
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
@@ -19,7 +19,7 @@ from toolchain.chips.xylo.power import estimate
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.quantize import QUANTIZERS, quantize
 from toolchain.chips.xylo.readout import configured
-from toolchain.chips.xylo.recording import record_run
+from toolchain.chips.xylo.recording import XyloSession
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.spec import XyloChip
@@ -41,7 +41,7 @@ FUNCTIONS = Functions(
     place=resources.place,
     placement=resources.placement,
     resources=resources.resources,
-    simulate=record_run,
+    session=XyloSession,
     activity=counts.activity,
     activity_at=counts.activity_at,
     cost=estimate,
@@ -68,6 +68,7 @@ class Xylo(FamilyOf[XyloProgram, XyloChip]):
     QUANTIZERS: ClassVar[tuple[str, ...]] = QUANTIZERS
     APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES
+    CAPABILITIES: ClassVar[frozenset[Capability]] = frozenset({"session"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Xylo:

@@ -15,6 +15,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.progress import steps
+from toolchain.chips.speck.quantize.alone import respond
 from toolchain.chips.speck.quantize.candidates import candidates
 from toolchain.chips.speck.quantize.common import common
 from toolchain.chips.speck.quantize.joint import MOST_TAPS, moments
@@ -30,7 +31,6 @@ from toolchain.chips.speck.quantize.measure import (
     excerpt,
     float_outputs,
     quantized_outputs,
-    respond,
     trace_layers,
 )
 from toolchain.chips.speck.spec import SpeckChip
@@ -108,18 +108,20 @@ def _best_candidates(
     words = SpeckWords.of(chip)
     m = moments(layer.conv, trace.inputs) if _few_taps(layer) else None
 
-    def score(quantized: Integers) -> ScoredIntegers:
-        agreement, saturations = respond(layer, quantized, trace, chip)
-        return ScoredIntegers(
+    tried = [*candidates(layer, words, trace.peak, m), common(layer, chip)]
+    silent = not trace.spikes.any()
+    found = [
+        ScoredIntegers(
             integers=quantized,
             agreement=agreement,
             saturations=saturations,
-            silent=agreement == 1 and not trace.spikes.any(),
+            silent=silent and agreement == 1,
         )
-
-    found = [score(quantized) for quantized in candidates(layer, words, trace.peak, m)]
-    known = score(common(layer, chip))
-    found.append(known)
+        for quantized, (agreement, saturations) in zip(
+            tried, respond(layer, tried, trace), strict=True
+        )
+    ]
+    known = found[-1]
     # ties: fewer saturations, then the larger scale, which is earlier in the list
     found.sort(key=lambda one: (-one.agreement, one.saturations))
     return found[:BEST], known

@@ -14,10 +14,14 @@ are active in the same windows.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from toolchain.arrays import Array
+from toolchain.chips.speck.quantize import kernel
+from toolchain.chips.speck.quantize.map_events import geometry_of, map_events, scratch
 from toolchain.ir import Conv2d
 
 __all__ = ["MOST_TAPS", "moments", "round_jointly"]
@@ -30,6 +34,8 @@ RIDGE = 0.05
 MOST_TAPS = 1024
 """Largest kernel (inputs times its area) whose moments are computed; larger ones are rounded
 weight by weight."""
+FEW = 0.2
+"""Mean part of a kernel's inputs that differ from 0 up to which these alone are multiplied."""
 SWEEPS = 4
 """Number of passes over the weights; most layers converge after two."""
 
@@ -50,13 +56,43 @@ def moments(conv: Conv2d, arriving: Array) -> Array:
     for sample in arriving:
         for start in starts:
             window = sample[start : start + length]
-            counts = np.split(window.sum(axis=0), conv.groups)
-            for group, own in enumerate(counts):
-                seen = _tap_inputs(conv, own, len(window))
-                total[group] += seen.T @ seen  # integers: exact in any order
+            counts = window.sum(axis=0, dtype=np.int64)
+            for group, own in enumerate(np.split(counts, conv.groups)):
+                add = _add_sparse if _few(conv, own) else _add_dense
+                add(conv, own, len(window), total[group])  # whole numbers: exact in any order
     tap = np.arange(taps)
     total[:, tap, tap] *= 1 + RIDGE
     return total
+
+
+def _few(conv: Conv2d, counts: Array) -> bool:
+    """Return whether so few counts differ from 0 that products of these alone are fewer."""
+    overlap = prod(conv.weight.shape[2:]) / prod(conv.stride)
+    positions = prod(counts.shape[1:]) / prod(conv.stride)
+    return np.count_nonzero(counts) * overlap < FEW * positions * prod(conv.weight.shape[1:])
+
+
+def _add_sparse(conv: Conv2d, counts: Array, steps: int, total: Array) -> None:
+    """Add the products of the counts of each pair of taps, over all positions."""
+    channels, *sides = conv.weight.shape[1:]
+    geometry = geometry_of(conv, (1, *counts.shape))
+    products = np.zeros(total.shape)
+    constant = 0 if conv.bias is None else steps
+    room = scratch(conv, 0)
+    kernel.add_products(map_events(counts[None]), geometry, constant, room, products)
+    products += np.tril(products, -1).T
+    # from [y][x][channel] to the order of a kernel
+    order = np.arange(len(products))
+    order[: channels * prod(sides)] = (
+        order[: channels * prod(sides)].reshape(*sides, channels).transpose(2, 0, 1).ravel()
+    )
+    total += products[np.ix_(order, order)]
+
+
+def _add_dense(conv: Conv2d, counts: Array, steps: int, total: Array) -> None:
+    """Add the same by a product of matrices."""
+    seen = _tap_inputs(conv, counts, steps)
+    total += seen.T @ seen
 
 
 def _tap_inputs(conv: Conv2d, counts: Array, steps: int) -> Array:
@@ -99,19 +135,8 @@ def round_jointly(
 
 def _descend(rounded: Array, wanted: Array, top: Array, m: Array) -> None:
     """Change entries of ``rounded`` by one while the squared error of their row decreases."""
-    error = rounded - wanted
-    slope, own = error @ m, np.diag(m)
+    error, own = rounded - wanted, np.diag(m).copy()
     order = np.argsort(-own, kind="stable")
-    for _ in range(SWEEPS):
-        moved = False
-        for j in order[own[order] > 0]:
-            move = np.where(slope[:, j] > 0, -1.0, 1.0)
-            gain = 2 * move * slope[:, j] + own[j]
-            near = (np.abs(error[:, j] + move) < 1) & (np.abs(rounded[:, j] + move) <= top[j])
-            rows = np.flatnonzero(near & (gain < -1e-9 * own[j]))
-            rounded[rows, j] += move[rows]
-            error[rows, j] += move[rows]
-            slope[rows] += move[rows, None] * m[j]
-            moved |= bool(rows.size)
-        if not moved:
-            return
+    kernel.descend(
+        rounded, error, error @ m, own, top.astype(float), m, order[own[order] > 0], SWEEPS
+    )

@@ -24,7 +24,7 @@ from toolchain.chips.xylo.quantize.guess import choose_on_guess
 from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
 from toolchain.chips.xylo.rules.graph import computes
 from toolchain.chips.xylo.rules.program import takes
-from toolchain.chips.xylo.simulate.run import as_counts
+from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
