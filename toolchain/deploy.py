@@ -180,8 +180,12 @@ def build(
     refused = partial(_refused, model, family, names, method, spikes, options)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
-    counts = None if spikes is None else for_quantizer(family, floats, spikes)
-    quantized, scales = family.quantize(floats, counts, method)
+    draft = family.unfit(floats, method, options, calibrated=spikes is not None)
+    if draft is None:
+        counts = None if spikes is None else for_quantizer(family, floats, spikes)
+        quantized, scales = family.quantize(floats, counts, method)
+    else:
+        quantized, scales, counts = draft, (), None
     rounding = rounded(floats, quantized, family.decay_note)
     on_chip = family.lower(quantized, options)
     findings += diagnostics_of(rounding) + scales + on_chip.check()
@@ -192,6 +196,7 @@ def build(
     ledger = ledger.add(rounding, different)
     if any(map(is_error, findings)):
         raise refused(findings, ledger)
+    assert draft is None, "a network that the chip refuses in any case has an error"
     deployment = Deployment(
         on_chip=on_chip,
         graph=graph,

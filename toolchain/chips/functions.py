@@ -65,6 +65,7 @@ class Functions(Generic[P, C]):
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
     options: Callable[[P], Options] | None = None
+    unfit: Callable[[Graph, C, str, Options, bool], Graph | None] | None = None
     network: Callable[[P], Graph] | None = None
     from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
@@ -246,6 +247,13 @@ class FamilyOf(Family, Generic[P, C]):
     def can_lower(self, graph: Graph) -> bool:
         """Implement ``Family.can_lower``."""
         return self.functions().can_lower(graph, self.chip)
+
+    def unfit(
+        self, graph: Graph, method: str, options: Options, *, calibrated: bool
+    ) -> Graph | None:
+        """Implement ``Family.unfit``."""
+        draft = self.functions().unfit
+        return None if draft is None else draft(graph, self.chip, method, options, calibrated)
 
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str

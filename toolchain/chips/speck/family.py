@@ -13,7 +13,7 @@ from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.power import estimate
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.quantize import QUANTIZERS, quantize
+from toolchain.chips.speck.quantize import QUANTIZERS, quantize, unfit
 from toolchain.chips.speck.recording import order_spread, record_run
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.program import check
@@ -47,6 +47,7 @@ FUNCTIONS = Functions(
     order_spread=order_spread,
     counts=graphs.counts,
     options=resources.options,
+    unfit=unfit,
 )
 
 

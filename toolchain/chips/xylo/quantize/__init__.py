@@ -3,7 +3,7 @@
 ``channel`` and ``global`` are rockpool's two quantizers (:mod:`.baselines`). ``auto`` searches, on
 calibration spikes, for integers with which the chip spikes as the float network does
 (:mod:`.auto`), and is never worse than the other two on the spikes that it used. A network that
-the chip refuses in any case is quantized by ``channel``, so that its sizes can be checked.
+the chip refuses in any case is quantized without a search (:mod:`.unfit`).
 
     >>> QUANTIZERS
     ('auto', 'channel', 'global')
@@ -22,14 +22,13 @@ from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.guess import choose_on_guess
 from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
-from toolchain.chips.xylo.rules.graph import computes
-from toolchain.chips.xylo.rules.program import takes
+from toolchain.chips.xylo.quantize.unfit import unfit
 from toolchain.chips.xylo.simulate.run import as_counts
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 
-__all__ = ["QUANTIZERS", "quantize"]
+__all__ = ["QUANTIZERS", "quantize", "unfit"]
 
 QUANTIZERS = ("auto", "channel", "global")
 
@@ -44,6 +43,8 @@ def quantize(
         chip: the target.
         calibration: spikes (batch, time, *features), or None; used by ``auto`` alone.
         method: one of ``QUANTIZERS``.
+
+    Requires: a network for which ``unfit`` returns None.
 
     Raises:
         ValueError: calibration that is not made of spike counts the chip accepts.
@@ -74,9 +75,6 @@ def quantize(
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     rivals = {name: result for name, (result, _) in pairs.items()}
     levels = {name: report.known(result, scales) for name, (result, scales) in pairs.items()}
-    if not (computes(graph, chip) and takes(lower(rivals["channel"], chip), chip)):
-        name = "channel" if method == "auto" else method
-        return rivals[name], levels[name]
     if not has_spikes(calibration):
         choice, plan = choose_on_guess(graph, chip, rivals, method)
         own = report.searched(plan) if plan else levels[choice.shown]
