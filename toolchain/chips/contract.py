@@ -31,13 +31,20 @@ __all__ = [
     "OnChip",
     "Options",
     "ProgramFile",
+    "Record",
     "Resource",
     "Session",
+    "SessionSettings",
     "Timing",
 ]
 
 Timing: TypeAlias = Literal["clocked", "event"]
 """Order of processing. ``clocked``: all events of a timestep at once; ``event``: one by one."""
+
+Record: TypeAlias = bool | Mapping[str, Collection[str]]
+"""What is kept of each step besides the outputs: nothing, everything (True), or by layer what is
+named, ``{"conv2": ("spikes",)}``.
+"""
 
 Capability: TypeAlias = Literal["session", "training", "sensors"]
 """Optional feature of a family; the conformance tests check those that it declares."""
@@ -86,15 +93,65 @@ class Resource:
 
 
 class Session(Protocol):
-    """Simulation that keeps its state between calls."""
+    """Simulation of a batch of samples in pieces, whose state is kept between calls.
 
-    def simulate(self, spikes: InputSpikes) -> Recording:
-        """Simulate ``spikes`` (batch, time, *features) from the current state on."""
+    Pieces of any length together equal one whole run, bit for bit. After a ``ValueError`` or an
+    interrupt the state is that before the call.
+    """
+
+    @property
+    def steps(self) -> int:
+        """Number of steps simulated since the start or the last reset."""
+        ...
+
+    def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
+        """Simulate more steps.
+
+        Args:
+            spikes: counts (batch, time, *input shape), or event arrays if ``"event"`` is one of
+                the family's timings, with times since step 0.
+            steps: number of steps, for event arrays; by default up to the last event.
+
+        Raises:
+            ValueError: invalid input.
+        """
         ...
 
     def reset(self) -> None:
-        """Reset to the initial state."""
+        """Return to the initial state and to step 0."""
         ...
+
+    def state(self) -> Mapping[str, Array]:
+        """Return copies of the arrays of the state, batch first."""
+        ...
+
+    def restore(self, state: Mapping[str, Array], steps: int) -> None:
+        """Continue from the arrays of ``state``, after so many steps.
+
+        Raises:
+            ValueError: the arrays are not a state of this program and batch; nothing is changed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """Settings of a session.
+
+    Attributes:
+        batch: number of samples, >= 0.
+        timing: one of the family's ``TIMINGS``.
+        record: what is kept of each step; the names are those of layers of the program, and of the
+            family's ``RECORDS``.
+        options: options of the family's simulation; None for the defaults.
+        threads: samples simulated at a time; None for the number of processors.
+    """
+
+    batch: int = 1
+    timing: Timing = "clocked"
+    record: Record = False
+    options: Options | None = None
+    threads: int | None = None
 
 
 class OnChip(Protocol):

@@ -9,7 +9,8 @@ from toolchain.chips.contract import Timing
 from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
+from toolchain.chips.xylo.simulate.recording import XyloRecording
+from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.runs import InputSpikes, LayerRecord, Recording
 from toolchain.runs.spikes import plain_array
 

@@ -1,152 +1,89 @@
-"""Buffers of one simulation of a batch, and the recording made from them."""
+"""State of a sample between two parts of its simulation, and the buffers of one part."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.pack import FlatProgram, pack
-from toolchain.chips.speck.simulate.raster import Samples, squeeze_map
-from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
+from toolchain.chips.speck.simulate.pack import FlatProgram
 from toolchain.chips.speck.simulate.tables import State
 
-__all__ = ["BatchRun"]
-
-MOST_VALUES = 2**32
-"""Spike counts that one simulation records at most; at 32 bits they fill 16 GiB."""
+__all__ = ["Buffers", "Resident", "at_rest", "membranes_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BatchRun:
-    """One simulation: the samples, and buffers for the result of each.
+class Resident(NamedTuple):
+    """State of one sample in the layout of the kernels; not changed, but replaced.
 
-    Samples are independent: several threads may simulate different samples at a time.
+    ``membranes`` is int16, int32 or int64; ``bounds`` and ``touched`` as in ``State``.
     """
 
-    program: SpeckProgram
-    samples: Samples
-    recorded: Collection[str]
-    packed: FlatProgram
     membranes: Array
-    spikes: Array
-    history: Array
-    counters: Array
+    bounds: Array
+    touched: Array
 
-    @classmethod
-    def of(
-        cls,
-        program: SpeckProgram,
-        samples: Samples,
-        start: Mapping[str, Array],
-        *,
-        record: bool,
-        drop: bool = True,
-    ) -> BatchRun:
-        """Allocate the buffers of one simulation.
+    def widened(self, dtype: npt.DTypeLike) -> Resident:
+        """Return the same membranes in another type, with no bound known."""
+        return _unbounded(self.membranes.astype(dtype), len(self.bounds))
 
-        ``start``: membranes int16 (batch, channels, y, x) by core; ``drop`` as in ``pack``.
 
-        Raises:
-            ValueError: more than ``MOST_VALUES`` spike counts to record.
-        """
-        names = [core.name for core in program.cores]
-        kept = names if record else program.outputs
-        neurons = sum(math.prod(program[name].output_shape) for name in kept)
-        if len(samples) * samples.steps * neurons > MOST_VALUES:
-            raise ValueError(
-                f"{len(samples)} samples, {samples.steps} steps and {neurons} neurons are more "
-                f"than {MOST_VALUES} values to record: record less, or use fewer or longer steps"
-            )
-        packed = pack(
-            program,
-            steps=samples.steps,
-            spikes=kept,
-            history=names if record else (),
-            drop=drop,
-        )
-        # a cache line or more for each sample: threads that share one would wait for each other
-        counters = np.zeros((len(samples), 3, -(-len(names) // 8) * 8), np.int64)
-        return cls(
-            program=program,
-            samples=samples,
-            recorded=names if record else (),
-            packed=packed,
-            membranes=np.concatenate(
-                [
-                    value.reshape(len(samples), math.prod(value.shape[1:]))
-                    for value in start.values()
-                ],
-                1,
-            ),
-            spikes=np.zeros((len(samples), _length(packed.spikes)), np.int32),
-            history=np.zeros((len(samples), _length(packed.history)), np.int16),
-            counters=counters,
-        )
+def at_rest(flat: FlatProgram, membranes: Array, dtype: npt.DTypeLike) -> Resident:
+    """Return the state with these membranes, int16 (neurons,) core by core [channel][y][x]."""
+    padded = np.zeros(flat.size, dtype)
+    padded[flat.neurons] = membranes
+    return _unbounded(padded, flat.lines)
 
-    def state(self, index: int, dtype: npt.DTypeLike) -> State:
-        """Return the initial state of one sample: membranes of ``dtype``, counters at zero."""
-        self.spikes[index] = 0
-        self.counters[index] = 0
-        membranes = np.zeros(self.packed.size, dtype)
-        membranes[self.packed.neurons] = self.membranes[index]
-        return State(
-            membranes=membranes,
-            # no bound is known yet: the first addition computes it
-            bounds=np.full(self.packed.lines, np.iinfo(np.int64).max // 2),
-            touched=np.ones(self.packed.lines, np.uint8),
-            spikes=self.spikes[index],
-            history=self.history[index],
-            saturations=self.counters[index, 0],
-            synops=self.counters[index, 1],
-            counts=self.counters[index, 2],
+
+def membranes_of(flat: FlatProgram, state: Resident) -> Array:
+    """Return the membranes, int16 (neurons,) core by core [channel][y][x]."""
+    return np.asarray(state.membranes[flat.neurons].astype(np.int16))
+
+
+def _unbounded(membranes: Array, lines: int) -> Resident:
+    return Resident(
+        membranes=membranes,
+        # no bound is known yet: the first addition computes it
+        bounds=np.full(lines, np.iinfo(np.int64).max // 2),
+        touched=np.ones(lines, np.uint8),
+    )
+
+
+class Buffers:
+    """Arrays that a kernel records one part of one sample in.
+
+    Attributes:
+        spikes, history: zeros and membranes of ``steps`` steps of each recorded core.
+        counters: saturations, synops and spikes, int64 (3, cores).
+    """
+
+    def __init__(self, flat: FlatProgram) -> None:
+        cores = len(flat.tables.cores)
+        self.spikes = np.zeros(_length(flat.spikes), np.int32)
+        self.history = np.zeros(_length(flat.history), np.int16)
+        self.counters = np.zeros((3, cores), np.int64)
+
+    def state(self, start: Resident) -> tuple[Resident, State]:
+        """Return a copy of ``start``, and the arrays that a kernel changes: the copy and these."""
+        after = Resident(*(part.copy() for part in start))
+        saturations, synops, counts = self.counters
+        return after, State(
+            membranes=after.membranes,
+            bounds=after.bounds,
+            touched=after.touched,
+            spikes=self.spikes,
+            history=self.history,
+            saturations=saturations,
+            synops=synops,
+            counts=counts,
         )
 
-    def finish(self, index: int, state: State) -> None:
-        """Store the membranes of a finished sample."""
-        self.membranes[index] = state.membranes[self.packed.neurons]
-
-    def recording(self, events: Mapping[str, tuple[Array, ...]] | None = None) -> SpeckRecording:
-        """Return the recording of all samples; ``events`` by output."""
-        packed, names = self.packed, [core.name for core in self.program.cores]
-        spikes = {n: self._maps(n, self.spikes[:, at]) for n, at in packed.spikes.items()}
-        v_mem = {n: self._maps(n, self.history[:, at]) for n, at in packed.history.items()}
-        saturations, synops, counts = self.counters.transpose(1, 2, 0)[:, : len(names)].copy()
-        return SpeckRecording(
-            outputs={name: squeeze_map(spikes[name]) for name in self.program.outputs},
-            state=self._state(),
-            saturations=dict(zip(names, saturations.sum(1).tolist(), strict=True)),
-            synops=dict(zip(names, synops, strict=True)),
-            spike_counts=dict(zip(names, counts, strict=True)),
-            input_counts=self.samples.counts(),
-            steps=self.samples.steps,
-            events=events or {},
-            layers={
-                name: SpeckLayerRecord(spikes=spikes[name], v_mem=v_mem[name])
-                for name in self.recorded
-            },
-        )
-
-    def _state(self) -> dict[str, Array]:
-        state, at = {}, 0
-        for core in self.program.cores:
-            size = math.prod(core.output_shape)
-            flat = self.membranes[:, at : at + size]
-            state[core.name] = flat.reshape(len(flat), *core.output_shape).copy()
-            at += size
-        return state
-
-    def _maps(self, name: str, flat: Array) -> Array:
-        """Return (batch, steps, channels, y, x) of values in the order [step][y][x][channel]."""
-        channels, height, width = self.program[name].output_shape
-        maps = flat.reshape(flat.shape[0], self.samples.steps, height, width, channels)
-        return np.ascontiguousarray(maps.transpose(0, 1, 4, 2, 3))
+    def clear(self) -> None:
+        """Set everything that was recorded to 0."""
+        self.spikes[:] = 0
+        self.counters[:] = 0
 
 
-def _length(places: Mapping[str, slice]) -> int:
+def _length(places: Any) -> int:
     return max((place.stop for place in places.values()), default=0)

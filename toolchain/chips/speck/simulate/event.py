@@ -1,14 +1,15 @@
-"""The event simulation of one sample: core after core, each with its whole stream."""
+"""The event simulation of one part of one sample: core after core, each with its stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.buffers import BatchRun
+from toolchain.chips.speck.simulate.buffers import Buffers, Resident
 from toolchain.chips.speck.simulate.event_kernel import (
     ArrivalField,
     CursorField,
@@ -18,13 +19,34 @@ from toolchain.chips.speck.simulate.event_kernel import (
 )
 from toolchain.chips.speck.simulate.events import event_array
 from toolchain.chips.speck.simulate.options import EventOptions
+from toolchain.chips.speck.simulate.prepared import Prepared
 from toolchain.chips.speck.simulate.tables import CoreField, State, Tables
 
-__all__ = ["Timeline", "simulate_events"]
+__all__ = ["Part", "Timeline", "simulate_events"]
+
+
+class Part(NamedTuple):
+    """Some steps of one sample: its number, and the first step and the one after the last.
+
+    ``first`` is the number of the step at which the input begins, ``dt`` the length of a step, µs;
+    0 if unknown.
+    """
+
+    sample: int
+    start: int
+    stop: int
+    first: int
+    dt: int
 
 
 class Timeline:
-    """The order of all external events of a sample: input events, and one tick a step.
+    """The order of all external events of a part: input events, and one tick a step.
+
+    Args:
+        step: step of each input event, from the start of the part on.
+        times: its time, µs.
+        part: the steps.
+        leak_first: whether a tick comes before the events of its step.
 
     Attributes:
         first: the first moment of each step and of the one after the last, int64 (steps + 1,).
@@ -33,14 +55,16 @@ class Timeline:
         groups: a number for each moment that increases with its time, and around each tick.
     """
 
-    def __init__(self, step: Array, times: Array, steps: int, dt: int, *, leak_first: bool) -> None:
+    def __init__(self, step: Array, times: Array, part: Part, *, leak_first: bool) -> None:
+        steps = part.stop - part.start
         before = np.searchsorted(step, np.arange(steps + 1))
         self.first = before + np.arange(steps + 1)
         self.of_events = np.arange(step.size) + step + leak_first
         ticks = self.first[:-1] if leak_first else self.first[1:] - 1
         self.times = np.zeros(step.size + steps, np.int64)
         self.times[self.of_events] = times
-        self.times[ticks] = (np.arange(steps) + (not leak_first)) * dt
+        past = part.first + part.start + (not leak_first)
+        self.times[ticks] = (np.arange(steps) + past) * part.dt
         new = np.ones(self.times.size, bool)
         new[self.of_events[1:]] = (np.diff(times) > 0) | (np.diff(step) > 0)
         new[ticks] = True
@@ -48,46 +72,61 @@ class Timeline:
         self.groups = np.cumsum(new)
 
 
-def simulate_events(run: BatchRun, sample: int, options: EventOptions, dt: int) -> dict[str, Array]:
-    """Simulate a sample event by event; return an event array for each output core.
+def simulate_events(
+    prepared: Prepared,
+    part: Part,
+    events: tuple[Array, Array],
+    start: Resident,
+    buffers: Buffers,
+    options: EventOptions,
+    before: Array,
+) -> tuple[Resident, dict[str, Array]]:
+    """Simulate a part event by event; return the new state, and an event array for each output.
+
+    Args:
+        prepared: the program.
+        part: the steps that are simulated.
+        events: input events and their times, µs; see ``Samples.timed``.
+        start: state before the part.
+        buffers: receive the record of the part.
+        options: see ``EventOptions``.
+        before: spikes of each core that count for ``most_spikes`` already, int64 (cores,).
 
     Raises:
         ValueError: a core with more spikes than ``options.most_spikes``.
     """
-    program, tables = run.program, run.packed.tables
-    counted = run.samples.events(sample)
-    times = run.samples.times(sample, counted)
+    program = prepared.program
+    counted, times = events
     step, y, column = (np.repeat(row, counted[3]).astype(np.int64) for row in counted[:3])
-    timeline = Timeline(
-        step,
-        np.repeat(times, counted[3]),
-        run.samples.steps,
-        dt,
-        leak_first=options.leak_first,
-    )
-    state = run.state(sample, np.int32)
+    times = np.repeat(times, counted[3])
+    timeline = Timeline(step, times, part, leak_first=options.leak_first)
+    after, state = buffers.state(start)
     sent: dict[str | None, Array] = {None: np.array([timeline.of_events, y, column], np.int32)}
-    rules = KernelOptions(
+    rules = _rules(options)
+    for index, core in enumerate(program.cores):
+        arrivals = _arrivals(program, core.name, sent, timeline, options)
+        most = options.most_spikes - int(before[index])
+        tables = prepared.flat.tables
+        spikes, end = _run_core(index, arrivals, timeline, rules, tables, state, most)
+        if spikes.shape[1] > most:
+            raise ValueError(
+                f"{core.name!r} spikes more than {options.most_spikes} times in sample "
+                f"{part.sample}, up to step {part.start + end}; the network diverges, or "
+                "most_spikes must be larger"
+            )
+        sent[core.name] = spikes
+    names = program.outputs if part.dt else ()
+    return after, {name: _as_events(program, name, sent, timeline) for name in names}
+
+
+def _rules(options: EventOptions) -> KernelOptions:
+    return KernelOptions(
         by_channel=options.spike_order == "channel",
         wrap=options.overflow == "wrap",
         zero_weights=options.zero_weights,
         leak_fires=options.leak_fires,
         leak_first=options.leak_first,
     )
-    for index, core in enumerate(program.cores):
-        arrivals = _arrivals(program, core.name, sent, timeline, options)
-        spikes, end = _run_core(
-            index, arrivals, timeline, rules, tables, state, options.most_spikes
-        )
-        if spikes.shape[1] > options.most_spikes:
-            raise ValueError(
-                f"{core.name!r} spikes more than {options.most_spikes} times in sample {sample}, "
-                f"up to step {end} of {run.samples.steps}; the network diverges, or most_spikes "
-                "must be larger"
-            )
-        sent[core.name] = spikes
-    run.finish(sample, state)
-    return {name: _as_events(program, name, sent, timeline) for name in program.outputs if dt}
 
 
 def _run_core(

@@ -29,7 +29,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "bdfbd4dc56da"
+INLINED = "7bdcdb8bdf5f"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

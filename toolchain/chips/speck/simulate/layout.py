@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.program import SpeckCore
 from toolchain.chips.speck.simulate.tables import ColumnField, RowField
 

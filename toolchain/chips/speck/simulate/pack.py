@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.layout import CoreLayout
 from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, Tables, TargetField

@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import partial
 
 from toolchain.arrays import Array
+from toolchain.chips.contract import Options
 from toolchain.chips.uncalibrated import findings_on_guess, has_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
@@ -23,7 +24,7 @@ from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.guess import choose_on_guess
 from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
 from toolchain.chips.xylo.quantize.unfit import unfit
-from toolchain.chips.xylo.simulate.run import as_counts
+from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
@@ -70,7 +71,7 @@ def quantize(
     info[levels] w1: weights use 127 of 127 levels
     """
     if (name := read_out(graph)) is not None:
-        spiking = partial(quantize, chip=chip, calibration=calibration, method=method)
+        spiking = partial(_of_spiking, chip=chip, calibration=calibration, method=method)
         return quantize_readout(graph, chip, name, calibration, spiking)
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     rivals = {name: result for name, (result, _) in pairs.items()}
@@ -88,3 +89,13 @@ def quantize(
     own = report.searched(found.plan) if found.chosen == "auto" else levels[found.chosen]
     shifts = report.shifts(lower(found.graph, chip))
     return found.graph, (*own, shifts, report.compared(found))
+
+
+def _of_spiking(
+    graph: Graph, chip: XyloChip, calibration: Array | None, method: str
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
+    """Quantize a network whose output spikes in place of a readout, without a search if unfit."""
+    if unfit(graph, chip, method, Options(), calibration is not None) is None:
+        return quantize(graph, chip, calibration, method)
+    integers, scales = (one_scale if method == "global" else channel)(graph, chip)
+    return integers, report.known(integers, scales)
