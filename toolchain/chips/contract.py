@@ -200,6 +200,14 @@ class OnChip(Protocol):
         """
         return None
 
+    def unplaced(self) -> object | None:
+        """Return the program without the name of its chip and the places of its layers.
+
+        Two programs that are equal in this are simulated alike, on any chips. None, the default,
+        is equal to no other.
+        """
+        return None
+
     def placement(self) -> Mapping[str, str]:
         """Return core or neuron ids of each layer as text, by the user's layer names."""
         ...

@@ -10,10 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from toolchain.arrays import Array, Shape, freeze
 from toolchain.chips.contract import Family, OnChip, Options, Resource, Session, Timing
+from toolchain.chips.once import once
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -65,6 +67,7 @@ class Functions(Generic[P, C]):
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
     options: Callable[[P], Options] | None = None
+    unplaced: Callable[[P], P] | None = None
     unfit: Callable[[Graph, C, str, Options, bool], Graph | None] | None = None
     network: Callable[[P], Graph] | None = None
     from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
@@ -130,6 +133,11 @@ class Bound(OnChip, Generic[P, C]):
         if self._do.options is not None:
             return self._do.options(self.program)
         return Options() if self._family.OPTIONS is Options else None
+
+    def unplaced(self) -> P | None:
+        """Implement ``OnChip.unplaced``."""
+        stripped = self._do.unplaced
+        return None if stripped is None else stripped(self.program)
 
     def placement(self) -> Mapping[str, str]:
         """Implement ``OnChip.placement``."""
@@ -234,7 +242,7 @@ class FamilyOf(Family, Generic[P, C]):
 
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""
-        return self.functions().shape(graph)
+        return once(partial(self.functions().shape, graph), "shape", self.NAME, graph)
 
     def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Diagnostics]:
         """Implement ``Family.approximate``."""

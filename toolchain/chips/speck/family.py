@@ -47,6 +47,7 @@ FUNCTIONS = Functions(
     order_spread=order_spread,
     counts=graphs.counts,
     options=resources.options,
+    unplaced=resources.unplaced,
     unfit=unfit,
 )
 

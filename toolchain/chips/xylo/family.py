@@ -54,6 +54,7 @@ FUNCTIONS = Functions(
     configured=configured,
     options=lambda _: XyloOptions(),
     network=network_of,
+    unplaced=resources.unplaced,
     unfit=unfit,
     from_document=program_in,
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from toolchain.chips.contract import Options
+from toolchain.chips.once import once
 from toolchain.chips.rules.trial import fits
 from toolchain.chips.speck.graphs import lower
 from toolchain.chips.speck.lower.place import place
 from toolchain.chips.speck.options import speck_options
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.quantize.guess import from_weights
-from toolchain.chips.speck.quantize.layer import apply_integers, read_layers
+from toolchain.chips.speck.quantize.layer import SpeckWords, apply_integers, read_layers
 from toolchain.chips.speck.rules.graph import computes
 from toolchain.chips.speck.rules.program import RULES, SIZES
 from toolchain.chips.speck.spec import SpeckChip
@@ -32,11 +34,16 @@ def unfit(
         options: the placement and the readout that the user wants.
         calibrated: True if integers can be searched: then shapes alone decide.
     """
-    quantized = apply_integers(graph, from_weights(read_layers(graph), chip, method))
+    draft = partial(_draft, graph, chip, method)
+    quantized = once(draft, "speck draft", graph, method, SpeckWords.of(chip))
     if not computes(graph, chip):
         return quantized
     program = lower(quantized, chip, options)
     return None if _may_fit(program, chip, options, calibrated) else quantized
+
+
+def _draft(graph: Graph, chip: SpeckChip, method: str) -> Graph:
+    return apply_integers(graph, from_weights(read_layers(graph), chip, method))
 
 
 def _may_fit(program: SpeckProgram, chip: SpeckChip, options: Options, calibrated: bool) -> bool:

@@ -11,18 +11,21 @@ the chip refuses in any case is quantized without a search (:mod:`.unfit`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import Options
+from toolchain.chips.once import once
 from toolchain.chips.uncalibrated import findings_on_guess, has_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
-from toolchain.chips.xylo.quantize.auto import search
+from toolchain.chips.xylo.quantize.auto import SearchResult, search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.guess import choose_on_guess
 from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
+from toolchain.chips.xylo.quantize.reads import QuantizerReads
 from toolchain.chips.xylo.quantize.unfit import unfit
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.spec import XyloChip
@@ -76,8 +79,10 @@ def quantize(
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     rivals = {name: result for name, (result, _) in pairs.items()}
     levels = {name: report.known(result, scales) for name, (result, scales) in pairs.items()}
+    reads = QuantizerReads.of(chip)
     if not has_spikes(calibration):
-        choice, plan = choose_on_guess(graph, chip, rivals, method)
+        choose = partial(choose_on_guess, graph, chip, rivals, method)
+        choice, plan = once(choose, "xylo choice on guessed spikes", graph, method, reads)
         own = report.searched(plan) if plan else levels[choice.shown]
         scales = report.guessed(choice.shown, chip, method)
         limits = own if method in rivals else (*own, report.shifts(lower(choice.graph, chip)))
@@ -85,10 +90,17 @@ def quantize(
     if method in rivals:
         return rivals[method], levels[method]
     as_counts(lower(rivals["channel"], chip), calibration.reshape(*calibration.shape[:2], -1))
-    found = search(Evaluator(graph, chip, calibration), rivals)
+    searched = partial(_search, graph, chip, calibration, rivals)
+    found = once(searched, "xylo search", graph, calibration, reads)
     own = report.searched(found.plan) if found.chosen == "auto" else levels[found.chosen]
     shifts = report.shifts(lower(found.graph, chip))
     return found.graph, (*own, shifts, report.compared(found))
+
+
+def _search(
+    graph: Graph, chip: XyloChip, calibration: Array, rivals: Mapping[str, Graph]
+) -> SearchResult:
+    return search(Evaluator(graph, chip, calibration), rivals)
 
 
 def _of_spiking(
