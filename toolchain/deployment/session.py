@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -70,12 +70,8 @@ class Session(Described):
         own = replace(settings, record=self._named.record, outputs=self._named.places)
         self._chip = parts.on_chip.session(own)
         self._lock = threading.Lock()
-        shapes = {
-            parts.graph.shape(parts.graph.input),
-            parts.quantized.shape(parts.quantized.input),
-        }
-        self._shapes = {(settings.batch, *shape) for shape in shapes}
         self._shape = parts.quantized.shape(parts.quantized.input)
+        self._shapes = {parts.graph.shape(parts.graph.input), self._shape}
 
     @property
     def settings(self) -> SessionSettings:
@@ -117,7 +113,9 @@ class Session(Described):
         """
         with self._lock:
             if steps is None and self._is_plain(spikes):
-                given = spikes.reshape(*spikes.shape[:2], *self._shape)  # type: ignore[union-attr]
+                given = spikes
+                if given.shape[2:] != self._shape:
+                    given = given.reshape(*given.shape[:2], *self._shape)
                 try:
                     return self._named.recording(self._chip.run(given))
                 except ValueError:
@@ -132,13 +130,14 @@ class Session(Described):
                 )
             return self._named.recording(self._chip.run(given, steps))
 
-    def _is_plain(self, spikes: Any) -> bool:
+    def _is_plain(self, spikes: InputSpikes) -> TypeGuard[Array]:
         """Return whether ``spikes`` are whole numbers in the expected shape: the fast path."""
         return (
             type(spikes) is np.ndarray
             and spikes.dtype.kind in "biu"
             and spikes.ndim > 1
-            and (len(spikes), *spikes.shape[2:]) in self._shapes
+            and spikes.shape[2:] in self._shapes
+            and len(spikes) == self._settings.batch
         )
 
     def stream(self, pieces: Iterable[InputSpikes]) -> Iterator[Recording]:

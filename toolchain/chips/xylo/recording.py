@@ -7,6 +7,8 @@ from dataclasses import fields, replace
 from functools import partial
 from math import prod
 
+import numpy as np
+
 from toolchain.arrays import Array
 from toolchain.chips.contract import SessionSettings
 from toolchain.chips.xylo.counts import of_run
@@ -32,6 +34,7 @@ class XyloSession:
         if settings.options is not None:
             raise ValueError("the simulation of Xylo has no options")
         self._program, self._everything = program, settings.record is True
+        self._places = settings.outputs
         self._stream = Stream(
             program,
             settings.batch,
@@ -49,11 +52,14 @@ class XyloSession:
         """Implement ``Session.run`` for counts (batch, time, *features)."""
         if steps is not None:
             raise ValueError("steps requires event arrays; counts have their own number of steps")
-        program, given = self._program, plain_array(spikes, "spikes")
-        flat = given.reshape(*given.shape[:2], prod(given.shape[2:]))
-        first, result = self.steps, self._stream.run(flat)
+        program, flat = self._program, spikes
+        if type(flat) is not np.ndarray or flat.ndim != 3:
+            given = plain_array(spikes, "spikes")
+            flat = given.reshape(*given.shape[:2], prod(given.shape[2:]))
+        first, result = self._stream.steps, self._stream.run(flat)
         recording = Recording(
             spikes=result.spikes,
+            outputs={name: result.spikes[:, :, place] for name, place in self._places.items()},
             saturations=result.saturations or {},
             dt=program.dt,
             readout=result.readout,
