@@ -21,7 +21,7 @@ from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load
 from toolchain.chips.once import once, sharing
 from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
-from toolchain.deploy import build
+from toolchain.pipeline import build
 from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import one_array, some_steps
 from toolchain.deployment.warn import warn_of

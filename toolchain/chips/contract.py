@@ -11,11 +11,14 @@ A family registers through the entry point group ``snn_toolchain.families`` (see
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
+
+import numpy as np
 
 from toolchain.arrays import Array, Shape
 from toolchain.diagnostics import Diagnostic
@@ -145,6 +148,8 @@ class SessionSettings:
             family's ``RECORDS``.
         options: options of the family's simulation; None for the defaults.
         threads: samples simulated at a time; None for the number of processors.
+        outputs: place of each output of the network in the last axis of ``Recording.spikes``. A
+            session may fill ``Recording.outputs`` with it, which saves a copy of the recording.
     """
 
     batch: int = 1
@@ -152,6 +157,7 @@ class SessionSettings:
     record: Record = False
     options: Options | None = None
     threads: int | None = None
+    outputs: Mapping[str, slice] = field(default_factory=dict)
 
 
 class OnChip(Protocol):
@@ -216,13 +222,14 @@ class OnChip(Protocol):
         """Return the use of each resource by each layer, with the limits."""
         ...
 
-    def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
+    def simulate(self, spikes: InputSpikes, *, record: Record = False, timing: Timing) -> Recording:
         """Simulate the program from its initial state, bit-exact with the chip.
 
         Args:
             spikes: counts (batch, time, *input shape), or event arrays if ``"event"`` is one of
                 the family's timings.
-            record: record spikes and states of every layer, and count saturations.
+            record: True records spikes and states of every layer, and counts saturations; names by
+                layer are for families with sessions.
             timing: one of the family's ``TIMINGS``.
 
         Raises:
@@ -235,12 +242,13 @@ class OnChip(Protocol):
         del spikes, options
         return None
 
-    def session(self) -> Session:
+    def session(self, settings: SessionSettings) -> Session:
         """Start a simulation that keeps its state between calls (capability ``session``).
 
         Raises:
-            ValueError: the family does not support sessions.
+            ValueError: the family does not support sessions, or invalid settings.
         """
+        del settings
         raise ValueError(f"{self.chip.name}: its family does not support sessions")
 
     def activity(self, spikes: InputSpikes) -> Activity:
@@ -294,6 +302,16 @@ class OnChip(Protocol):
         """Return the program as arrays and JSON-compatible metadata, for ``Family.unpack``."""
         ...
 
+    def digest(self) -> str:
+        """Return a digest of chip and program, which a state of the simulation names."""
+        arrays, metadata = self.pack()
+        digest = hashlib.sha256(self.chip.name.encode())
+        digest.update(json.dumps(metadata, sort_keys=True).encode())
+        for name, array in sorted(arrays.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()[:16]
+
 
 class Family(Protocol):
     """A chip family bound to one of its chips.
@@ -332,6 +350,13 @@ class Family(Protocol):
             ValueError: a chip of another family.
         """
         ...
+
+    @classmethod
+    def warm(cls) -> None:
+        """Run everything that the family compiles once, on a small input of each kind.
+
+        ``toolchain.warm`` calls it. A family without compiled functions does nothing.
+        """
 
     @property
     @abstractmethod

@@ -14,7 +14,16 @@ from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from toolchain.arrays import Array, Shape, freeze
-from toolchain.chips.contract import Family, OnChip, Options, Resource, Session, Timing
+from toolchain.chips.contract import (
+    Family,
+    OnChip,
+    Options,
+    Record,
+    Resource,
+    Session,
+    SessionSettings,
+    Timing,
+)
 from toolchain.chips.once import once
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
@@ -22,6 +31,7 @@ from toolchain.fidelity.ledger import Changes, Effect
 from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
+from toolchain.runs.spikes import are_events
 
 __all__ = ["Bound", "FamilyOf", "Functions", "own_chip"]
 
@@ -37,7 +47,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Functions(Generic[P, C]):
-    """Functions of a family, named as in the contract, with program and chip as arguments."""
+    """Functions of a family, named as in the contract, with program and chip as arguments.
+
+    A family with ``session`` needs no ``simulate``: a run is a session of one piece.
+    """
 
     shape: Callable[[Graph], Graph]
     approximate: Callable[[Graph, C, Collection[str]], tuple[Graph, Diagnostics]]
@@ -52,7 +65,6 @@ class Functions(Generic[P, C]):
     place: Callable[[P, C, Options], tuple[P, Diagnostics]]
     placement: Callable[[P], Mapping[str, str]]
     resources: Callable[[P, C], tuple[Resource, ...]]
-    simulate: Callable[[P, InputSpikes, bool, Timing], Recording]
     activity: Callable[[P, InputSpikes], Activity]
     activity_at: Callable[[P, Mapping[str, float], int], Activity]
     cost: Callable[[P, C, Activity, float | None, Mapping[str, str]], Estimate]
@@ -61,7 +73,8 @@ class Functions(Generic[P, C]):
     unpack: Callable[[Mapping[str, Array], Mapping[str, Any]], P]
     live_config: Callable[[Mapping[str, Any], C], Any] | None = None
     order_spread: Callable[[P, InputSpikes, Options], OrderSpread | None] | None = None
-    session: Callable[[P], Session] | None = None
+    simulate: Callable[[P, InputSpikes, bool, Timing], Recording] | None = None
+    session: Callable[[P, SessionSettings], Session] | None = None
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
@@ -91,6 +104,7 @@ class Bound(OnChip, Generic[P, C]):
         """Bind ``program`` to the chip of ``family``, and make its arrays read-only."""
         freeze(program)
         self._program, self._family = program, family
+        self._digest: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle the program, whose arrays are read-only in the copy too."""
@@ -147,26 +161,42 @@ class Bound(OnChip, Generic[P, C]):
         """Implement ``OnChip.resources``."""
         return self._do.resources(self.program, self.chip)
 
-    def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
+    def simulate(self, spikes: InputSpikes, *, record: Record = False, timing: Timing) -> Recording:
         """Implement ``OnChip.simulate``."""
+        self._check_timing(timing)
+        simulate = self._do.simulate
+        if simulate is None:
+            batch = len(spikes) if isinstance(spikes, list | tuple) or not are_events(spikes) else 1
+            settings = SessionSettings(batch=batch, timing=timing, record=record)
+            return self.session(settings).run(spikes)
+        if not isinstance(record, bool):
+            raise ValueError(
+                f"{self.chip.name}: its family records everything or nothing; "
+                "record must be True or False"
+            )
+        return simulate(self.program, spikes, record, timing)
+
+    def _check_timing(self, timing: Timing) -> None:
         timings = self._family.TIMINGS
         if timing not in timings:
             raise ValueError(
                 f"timing for {self.chip.name} must be {' or '.join(timings)}, got {timing!r}"
             )
-        return self._do.simulate(self.program, spikes, record, timing)
 
     def order_spread(self, spikes: InputSpikes, options: Options) -> OrderSpread | None:
         """Implement ``OnChip.order_spread``."""
         measure = self._do.order_spread
         return None if measure is None else measure(self.program, spikes, options)
 
-    def session(self) -> Session:
+    def session(self, settings: SessionSettings) -> Session:
         """Implement ``OnChip.session``."""
         start = self._do.session
         if start is None:
-            raise ValueError(f"{self.chip.name}: its family does not support sessions")
-        return start(self.program)
+            return super().session(settings)
+        self._check_timing(settings.timing)
+        if type(settings.batch) is not int or settings.batch < 0:
+            raise ValueError(f"batch must be an integer >= 0, got {settings.batch!r}")
+        return start(self.program, settings)
 
     def activity(self, spikes: InputSpikes) -> Activity:
         """Implement ``OnChip.activity``."""
@@ -201,6 +231,11 @@ class Bound(OnChip, Generic[P, C]):
     def pack(self) -> Packed:
         """Implement ``OnChip.pack``."""
         return self._do.pack(self.program)
+
+    def digest(self) -> str:
+        """Implement ``OnChip.digest``; computed once."""
+        self._digest = self._digest or super().digest()
+        return self._digest
 
 
 class FamilyOf(Family, Generic[P, C]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,35 @@ from toolchain.arrays import Array
 from toolchain.chips.speck.simulate.pack import FlatProgram
 from toolchain.chips.speck.simulate.tables import State
 
-__all__ = ["Buffers", "Resident", "at_rest", "membranes_of"]
+__all__ = ["Buffers", "Grid", "Resident", "at_rest"]
+
+
+class Grid(NamedTuple):
+    """Place of the neurons of one core in the array of all membranes.
+
+    Attributes:
+        shape: (channels, y, x).
+        start: index of the first neuron.
+        steps: distances in the array from one channel, y and x to the next.
+    """
+
+    shape: tuple[int, int, int]
+    start: int
+    steps: tuple[int, ...]
+
+    @classmethod
+    def of(cls, shape: tuple[int, int, int], neurons: Array) -> Grid:
+        """Return the grid of neurons whose indices (channels * y * x,) are in the order of axes."""
+        places = neurons.reshape(shape)
+        start = int(places[0, 0, 0])
+        seconds = (places[1:2, 0, 0], places[0, 1:2, 0], places[0, 0, 1:2])
+        return cls(shape, start, tuple(int(p[0]) - start if p.size else 1 for p in seconds))
+
+    def view(self, membranes: Array) -> Array:
+        """Return the membranes of the core (channels, y, x), a view."""
+        size = membranes.itemsize
+        strides = tuple(size * step for step in self.steps)
+        return np.ndarray(self.shape, membranes.dtype, membranes, size * self.start, strides)
 
 
 class Resident(NamedTuple):
@@ -29,16 +58,17 @@ class Resident(NamedTuple):
         return _unbounded(self.membranes.astype(dtype), len(self.bounds))
 
 
-def at_rest(flat: FlatProgram, membranes: Array, dtype: npt.DTypeLike) -> Resident:
-    """Return the state with these membranes, int16 (neurons,) core by core [channel][y][x]."""
+def at_rest(
+    flat: FlatProgram,
+    grids: Mapping[str, Grid],
+    membranes: Mapping[str, Array],
+    dtype: npt.DTypeLike,
+) -> Resident:
+    """Return the state of one sample with these membranes, int16 (channels, y, x) by core."""
     padded = np.zeros(flat.size, dtype)
-    padded[flat.neurons] = membranes
+    for name, values in membranes.items():
+        grids[name].view(padded)[:] = values
     return _unbounded(padded, flat.lines)
-
-
-def membranes_of(flat: FlatProgram, state: Resident) -> Array:
-    """Return the membranes, int16 (neurons,) core by core [channel][y][x]."""
-    return np.asarray(state.membranes[flat.neurons].astype(np.int16))
 
 
 def _unbounded(membranes: Array, lines: int) -> Resident:
@@ -54,36 +84,39 @@ class Buffers:
     """Arrays that a kernel records one part of one sample in.
 
     Attributes:
-        spikes, history: zeros and membranes of ``steps`` steps of each recorded core.
-        counters: saturations, synops and spikes, int64 (3, cores).
+        spikes, history: of each recorded core (steps, channels, y, x), views; spikes are 0.
+        counters: saturations, synops and spikes, int64 (3, cores); 0.
     """
 
-    def __init__(self, flat: FlatProgram) -> None:
-        cores = len(flat.tables.cores)
-        self.spikes = np.zeros(_length(flat.spikes), np.int32)
-        self.history = np.zeros(_length(flat.history), np.int16)
-        self.counters = np.zeros((3, cores), np.int64)
+    def __init__(self, flat: FlatProgram, shapes: Mapping[str, tuple[int, int, int]]) -> None:
+        self._spikes = np.zeros(_length(flat.spikes), np.int32)
+        self._history = np.zeros(_length(flat.history), np.int16)
+        self.counters = np.zeros((3, len(flat.tables.cores)), np.int64)
+        self._rows = tuple(self.counters)
+        self.spikes = {
+            name: _maps(self._spikes[place], shapes[name]) for name, place in flat.spikes.items()
+        }
+        self.history = {
+            name: _maps(self._history[place], shapes[name]) for name, place in flat.history.items()
+        }
 
     def state(self, start: Resident) -> tuple[Resident, State]:
         """Return a copy of ``start``, and the arrays that a kernel changes: the copy and these."""
-        after = Resident(*(part.copy() for part in start))
-        saturations, synops, counts = self.counters
-        return after, State(
-            membranes=after.membranes,
-            bounds=after.bounds,
-            touched=after.touched,
-            spikes=self.spikes,
-            history=self.history,
-            saturations=saturations,
-            synops=synops,
-            counts=counts,
-        )
+        after = Resident(start.membranes.copy(), start.bounds.copy(), start.touched.copy())
+        return after, State(*after, self._spikes, self._history, *self._rows)
 
     def clear(self) -> None:
         """Set everything that was recorded to 0."""
-        self.spikes[:] = 0
+        self._spikes[:] = 0
         self.counters[:] = 0
 
 
-def _length(places: Any) -> int:
+def _length(places: Mapping[str, slice]) -> int:
     return max((place.stop for place in places.values()), default=0)
+
+
+def _maps(flat: Array, shape: tuple[int, int, int]) -> Array:
+    """Return (steps, channels, y, x) of values in the order [step][y][x][channel], a view."""
+    channels, height, width = shape
+    maps = flat.reshape(flat.size // (channels * height * width), height, width, channels)
+    return maps.transpose(0, 3, 1, 2)

@@ -22,7 +22,11 @@ from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.prepared import Prepared
 from toolchain.chips.speck.simulate.tables import CoreField, State, Tables
 
-__all__ = ["Part", "Timeline", "simulate_events"]
+__all__ = ["DivergedError", "Part", "Timeline", "simulate_events"]
+
+
+class DivergedError(ValueError):
+    """A core spikes more often than ``EventOptions.most_spikes``."""
 
 
 class Part(NamedTuple):
@@ -93,7 +97,7 @@ def simulate_events(
         before: spikes of each core that count for ``most_spikes`` already, int64 (cores,).
 
     Raises:
-        ValueError: a core with more spikes than ``options.most_spikes``.
+        DivergedError: a core with more spikes than ``options.most_spikes``.
     """
     program = prepared.program
     counted, times = events
@@ -109,7 +113,7 @@ def simulate_events(
         tables = prepared.flat.tables
         spikes, end = _run_core(index, arrivals, timeline, rules, tables, state, most)
         if spikes.shape[1] > most:
-            raise ValueError(
+            raise DivergedError(
                 f"{core.name!r} spikes more than {options.most_spikes} times in sample "
                 f"{part.sample}, up to step {part.start + end}; the network diverges, or "
                 "most_spikes must be larger"

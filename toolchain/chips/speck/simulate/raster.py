@@ -63,7 +63,7 @@ class Rasters:
     ) -> None:
         self._batch = _as_batch(raster, shape)
         self._dt, self._first = dt, first
-        self._counts = np.zeros(len(self._batch), np.int64)
+        self._counts: list[dict[int, int]] = [{} for _ in self._batch]
 
     @property
     def steps(self) -> int:
@@ -85,8 +85,8 @@ class Rasters:
         events = np.empty((4, scan.count_events(flat)), np.int32)
         if not scan.find_events(flat, len(part), *part.shape[2:], MOST_SPIKES, events):
             raise ValueError(_complaint(part, sample, start))
-        if events.shape[1]:
-            self._counts[sample] += int(events[3].sum(dtype=np.int64))
+        # by the first step: a part that is simulated again is counted once
+        self._counts[sample][start] = int(events[3].sum(dtype=np.int64))
         return events
 
     def timed(self, sample: int, start: int = 0, stop: int | None = None) -> tuple[Array, Array]:
@@ -96,7 +96,7 @@ class Rasters:
 
     def counts(self) -> Array:
         """Return the spikes of each sample whose events were read so far."""
-        return self._counts.copy()
+        return np.array([sum(counts.values()) for counts in self._counts], np.int64)
 
 
 def _as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:

@@ -111,7 +111,8 @@ def simulate(
     )
     if state is not None:
         stream.restore(state, 0)
-    return stream.run(raster, steps, empty=False)
+    piece = stream.run(raster, steps, empty=False)
+    return piece.recording(stream.state())
 
 
 def samples_of(program: SpeckProgram, spikes: Any) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ MOST_STATES = 8_000_000
 them are kept: about a hundred megabytes."""
 
 
+ONE = range(1)
+
+
 class Stream:
     """Simulation of a batch of samples in pieces; together they equal one whole run.
 
@@ -36,6 +39,7 @@ class Stream:
         batch: number of samples.
         record: what is kept of each step, by name of the population.
         threads: number of samples processed at a time; None for one a processor.
+        own: applied to hidden spikes (batch, steps, hidden) that are kept by name.
 
     Raises:
         ValueError: an invalid argument.
@@ -48,25 +52,28 @@ class Stream:
         *,
         record: Record = False,
         threads: int | None = None,
+        own: Callable[[Array], Array] | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         # numba takes a third of a second to import; a program alone needs none of it
-        from toolchain.chips.xylo.simulate import tables
+        from toolchain.chips.xylo.simulate import kernel, tables
 
-        self._program, self._threads = program, threads
+        self._kernel, self._tables = kernel, tables
+        self._program, self._threads, self._own = program, threads, own
         self._record = _checked(record, program)
         self._table = tables.tables(program)
-        self._state, self.steps = XyloState.zeros(program, batch), 0
+        self._batch = batch
+        self.reset()
 
     @property
-    def batch(self) -> int:
-        """Number of samples."""
-        return len(self._state.v_mem)
+    def steps(self) -> int:
+        """Number of steps since the start or the last reset."""
+        return self._at[1]
 
     def reset(self) -> None:
         """Return to the state after a reset and to step 0."""
-        self._state, self.steps = XyloState.zeros(self._program, self.batch), 0
+        self._at = XyloState.zeros(self._program, self._batch), 0
 
     def restore(self, state: XyloState, steps: int) -> None:
         """Continue from a copy of ``state``, after so many steps; see ``initial_state``.
@@ -74,11 +81,11 @@ class Stream:
         Raises:
             ValueError: an invalid state; nothing is changed.
         """
-        self._state, self.steps = initial_state(self._program, self.batch, state), steps
+        self._at = initial_state(self._program, self._batch, state), steps
 
     def state(self) -> XyloState:
         """Return a copy of the state."""
-        return self._state.copy()
+        return self._at[0].copy()
 
     def run(self, raster: npt.ArrayLike) -> XyloRecording:
         """Simulate more steps; see ``simulate`` for the raster.
@@ -87,47 +94,57 @@ class Stream:
             ValueError: an invalid raster, or another number of samples.
         """
         counts = as_counts(self._program, raster)
-        if len(counts) != self.batch:
-            raise ValueError(f"raster must have {self.batch} samples, got {len(counts)}")
-        recording = self._run(counts)
-        self._state, self.steps = recording.state, self.steps + counts.shape[1]
+        if len(counts) != self._batch:
+            raise ValueError(f"raster must have {self._batch} samples, got {len(counts)}")
+        state, steps = self._at
+        recording = self._run(counts, state)
+        # one assignment: an interrupt leaves the state before the call, or the one after it
+        self._at = recording.state, steps + counts.shape[1]
         return recording
 
-    def _run(self, counts: npt.NDArray[np.uint8]) -> XyloRecording:
+    def _run(self, counts: npt.NDArray[np.uint8], state: XyloState) -> XyloRecording:
         if isinstance(self._record, Mapping):
-            return self._in_parts(counts)
+            return self._in_parts(counts, state)
         if self._record or self._program.readout == "spikes":
-            return self._part(counts, self._state, self._record)
-        return self._in_parts(counts)
+            return self._part(counts, state, self._record)
+        return self._in_parts(counts, state)
 
-    def _in_parts(self, counts: npt.NDArray[np.uint8]) -> XyloRecording:
+    def _in_parts(self, counts: npt.NDArray[np.uint8], state: XyloState) -> XyloRecording:
         """Record all states of some timesteps after the other and keep what is asked for."""
         batch, steps = counts.shape[:2]
         neurons = self._program.hidden + self._program.outputs
         size = max(1, MOST_STATES // max(1, batch * neurons))
-        kept, state = _Kept(self._program, self._record, batch, steps), self._state
+        if steps <= size and not self._record:
+            found = self._part(counts, state, True)
+            return XyloRecording(spikes=found.spikes, state=found.state, readout=found.readout)
+        kept = _Kept(self._program, self._record, batch, steps)
         for start in range(0, max(1, steps), size):
             part = np.ascontiguousarray(counts[:, start : start + size])
             found = self._part(part, state, True)
             state = found.state
+            if self._own is not None and self._record:
+                assert found.hidden_spikes is not None
+                found = replace(found, hidden_spikes=self._own(found.hidden_spikes))
             kept.add(start, found)
         return kept.recording(state)
 
     def _part(self, counts: npt.NDArray[np.uint8], start: XyloState, record: bool) -> XyloRecording:
         """Run the kernel from ``start`` on, which is not changed."""
-        from toolchain.chips.xylo.simulate import kernel, tables
-
+        kernel, tables = self._kernel, self._tables
         program, end = self._program, start.copy()
         batch, steps = counts.shape[:2]
         spikes = np.zeros((batch, steps, program.outputs), np.int8)
-        arrays = tables.State(*(getattr(end, f.name) for f in fields(end)))
+        arrays = tables.State(*end.arrays())
         traces = tables.Traces(**_empty_traces(program, batch, steps)) if record else None
 
         def run(samples: range) -> None:
             kernel.run(self._table, samples, counts, spikes, arrays, traces)
 
-        size = steps * (program.hidden + program.outputs)
-        each(run, parts(batch, size, self._threads), self._threads)
+        if batch == 1:
+            run(ONE)
+        else:
+            size = steps * (program.hidden + program.outputs)
+            each(run, parts(batch, size, self._threads), self._threads)
         if traces is None:
             return XyloRecording(spikes=spikes, state=end)
         return _recording(program, spikes, end, traces._asdict())
