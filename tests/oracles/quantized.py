@@ -23,7 +23,6 @@ from tests.oracles.xylo_compared import calmed, chained
 from tests.oracles.xylo_compared import random_case as compared
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.xylo.approximations import approximate
-from toolchain.deploy import EXACT_PASSES
 from toolchain.ir import (
     Add,
     Conv2d,
@@ -36,6 +35,7 @@ from toolchain.ir import (
     Sensor,
     SumPool2d,
 )
+from toolchain.pipeline import EXACT_PASSES
 
 FILE = Path(__file__).parent / "data" / "quantized.json"
 SPECKS = ("speck2f", "speck2e", "dynapcnn", "speck2c_mini", "speck2d_mini")
