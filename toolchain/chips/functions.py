@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from toolchain.arrays import Array, Shape, freeze
@@ -23,6 +24,7 @@ from toolchain.chips.contract import (
     SessionSettings,
     Timing,
 )
+from toolchain.chips.once import once
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -78,6 +80,8 @@ class Functions(Generic[P, C]):
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
     options: Callable[[P], Options] | None = None
+    unplaced: Callable[[P], P] | None = None
+    unfit: Callable[[Graph, C, str, Options, bool], Graph | None] | None = None
     network: Callable[[P], Graph] | None = None
     from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
@@ -143,6 +147,11 @@ class Bound(OnChip, Generic[P, C]):
         if self._do.options is not None:
             return self._do.options(self.program)
         return Options() if self._family.OPTIONS is Options else None
+
+    def unplaced(self) -> P | None:
+        """Implement ``OnChip.unplaced``."""
+        stripped = self._do.unplaced
+        return None if stripped is None else stripped(self.program)
 
     def placement(self) -> Mapping[str, str]:
         """Implement ``OnChip.placement``."""
@@ -268,7 +277,7 @@ class FamilyOf(Family, Generic[P, C]):
 
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""
-        return self.functions().shape(graph)
+        return once(partial(self.functions().shape, graph), "shape", self.NAME, graph)
 
     def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Diagnostics]:
         """Implement ``Family.approximate``."""
@@ -281,6 +290,13 @@ class FamilyOf(Family, Generic[P, C]):
     def can_lower(self, graph: Graph) -> bool:
         """Implement ``Family.can_lower``."""
         return self.functions().can_lower(graph, self.chip)
+
+    def unfit(
+        self, graph: Graph, method: str, options: Options, *, calibrated: bool
+    ) -> Graph | None:
+        """Implement ``Family.unfit``."""
+        draft = self.functions().unfit
+        return None if draft is None else draft(graph, self.chip, method, options, calibrated)
 
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str

@@ -6,7 +6,8 @@ not hide its own. Sums, clamps and spikes are those of the simulator in clocked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 
@@ -21,20 +22,33 @@ from toolchain.chips.speck.quantize.layer import CoreLayer, Integers
 from toolchain.chips.speck.quantize.map_events import geometry_of, map_events, scratch
 from toolchain.chips.speck.quantize.measure import LayerTrace
 
-__all__ = ["respond"]
+__all__ = ["ScoredIntegers", "respond"]
 
 BLOCK = 2**17
 """Bytes of the weights of candidates that are run side by side: they stay in a core's cache."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoredIntegers:
+    """Integers of a layer and their score when the layer runs alone.
+
+    Attributes:
+        integers: the integers.
+        agreement: agreement of its spike counts with the float layer's on the same input, 0..1.
+        saturations: number of times that a membrane was clamped to its word.
+        silent: True if the layer has no spikes, which tell no agreement.
+    """
+
+    integers: Integers
+    agreement: float
+    saturations: int
+    silent: bool = False
+
+
 def respond(
     layer: CoreLayer, candidates: Sequence[Integers], trace: LayerTrace
-) -> list[tuple[float, int]]:
-    """Run the layer with each of the ``candidates``; return agreement and saturations of each.
-
-    The agreement is that of ``count_agreement`` with the spikes of the float layer; saturations
-    are the number of times that a sum was clamped to 16 bits.
-    """
+) -> list[ScoredIntegers]:
+    """Run the layer with each of the ``candidates``, and return them with their scores."""
     size = max(1, BLOCK // layer.conv.weight.size)
     blocks = [candidates[at : at + size] for at in range(0, len(candidates), size)]
     totals = [Totals(*np.zeros((3, len(block)), np.int64)) for block in blocks]
@@ -45,12 +59,22 @@ def respond(
             for total, more in zip(totals, found, strict=True):
                 for sums, addends in zip(total, more, strict=True):
                     sums += addends
-    return [score for total in totals for score in _scores(total)]
+    silent = not trace.spikes.any()
+    sums = np.concatenate([np.stack(total, axis=1) for total in totals]).tolist()
+    return [_scored(one, *each_sum, silent) for one, each_sum in zip(candidates, sums, strict=True)]
 
 
-def _scores(totals: Totals) -> Iterator[tuple[float, int]]:
-    for apart, most, saturations in np.stack(totals, axis=1).tolist():
-        yield (1.0 - float(apart) / float(most) if most else 1.0), saturations
+def _scored(
+    integers: Integers, apart: int, most: int, saturations: int, silent: bool
+) -> ScoredIntegers:
+    """Return the score as ``count_agreement`` defines it."""
+    agreement = 1.0 - apart / most if most else 1.0
+    return ScoredIntegers(
+        integers=integers,
+        agreement=agreement,
+        saturations=saturations,
+        silent=silent and agreement == 1,
+    )
 
 
 def _run_sample(

@@ -49,50 +49,48 @@ def moments(conv: Conv2d, arriving: Array) -> Array:
         conv: the layer; its weights are not used.
         arriving: spikes (batch, time, channels, y, x).
     """
-    taps = int(np.prod(conv.weight.shape[1:])) + (conv.bias is not None)
-    total = np.zeros((conv.groups, taps, taps))
+    taps = prod(conv.weight.shape[1:]) + (conv.bias is not None)
+    # sums of whole numbers: exact in any order
+    dense, sparse = np.zeros((2, conv.groups, taps, taps))
     length = max(1, -(-arriving.shape[1] // WINDOWS))
     starts = range(0, arriving.shape[1], length)
     for sample in arriving:
         for start in starts:
             window = sample[start : start + length]
-            counts = window.sum(axis=0, dtype=np.int64)
-            for group, own in enumerate(np.split(counts, conv.groups)):
-                add = _add_sparse if _few(conv, own) else _add_dense
-                add(conv, own, len(window), total[group])  # whole numbers: exact in any order
+            counts = np.split(window.sum(axis=0, dtype=np.int64), conv.groups)
+            for group, own in enumerate(counts):
+                if _few(conv, own):
+                    _add_products(conv, own, len(window), sparse[group])
+                    continue
+                seen = _tap_inputs(conv, own, len(window))
+                dense[group] += seen.T @ seen
+    total = dense + _in_kernel_order(conv, sparse)
     tap = np.arange(taps)
     total[:, tap, tap] *= 1 + RIDGE
-    return total
+    return np.asarray(total)
 
 
 def _few(conv: Conv2d, counts: Array) -> bool:
-    """Return whether so few counts differ from 0 that products of these alone are fewer."""
-    overlap = prod(conv.weight.shape[2:]) / prod(conv.stride)
-    positions = prod(counts.shape[1:]) / prod(conv.stride)
-    return np.count_nonzero(counts) * overlap < FEW * positions * prod(conv.weight.shape[1:])
+    """Return whether so few counts differ from 0 that products of these alone are faster."""
+    seen = np.count_nonzero(counts) * prod(conv.weight.shape[2:])
+    return seen < FEW * prod(counts.shape[1:]) * prod(conv.weight.shape[1:])
 
 
-def _add_sparse(conv: Conv2d, counts: Array, steps: int, total: Array) -> None:
-    """Add the products of the counts of each pair of taps, over all positions."""
-    channels, *sides = conv.weight.shape[1:]
+def _add_products(conv: Conv2d, counts: Array, steps: int, products: Array) -> None:
+    """Add the products of the counts of pairs of taps over all positions, up to the diagonal."""
     geometry = geometry_of(conv, (1, *counts.shape))
-    products = np.zeros(total.shape)
     constant = 0 if conv.bias is None else steps
-    room = scratch(conv, 0)
-    kernel.add_products(map_events(counts[None]), geometry, constant, room, products)
-    products += np.tril(products, -1).T
-    # from [y][x][channel] to the order of a kernel
-    order = np.arange(len(products))
-    order[: channels * prod(sides)] = (
-        order[: channels * prod(sides)].reshape(*sides, channels).transpose(2, 0, 1).ravel()
-    )
-    total += products[np.ix_(order, order)]
+    kernel.add_products(map_events(counts[None]), geometry, constant, scratch(conv, 0), products)
 
 
-def _add_dense(conv: Conv2d, counts: Array, steps: int, total: Array) -> None:
-    """Add the same by a product of matrices."""
-    seen = _tap_inputs(conv, counts, steps)
-    total += seen.T @ seen
+def _in_kernel_order(conv: Conv2d, products: Array) -> Array:
+    """Return whole matrices of taps [channel][y][x] for those of [y][x][channel]."""
+    whole = products + np.tril(products, -1).swapaxes(1, 2)
+    channels, *sides = conv.weight.shape[1:]
+    order = np.arange(products.shape[1])
+    taps = channels * prod(sides)
+    order[:taps] = order[:taps].reshape(*sides, channels).transpose(2, 0, 1).ravel()
+    return np.asarray(whole[:, order[:, None], order])
 
 
 def _tap_inputs(conv: Conv2d, counts: Array, steps: int) -> Array:

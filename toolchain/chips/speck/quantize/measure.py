@@ -19,7 +19,17 @@ from toolchain.runs.evaluate import evaluate
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import LayerRecord
 
-__all__ = ["LayerTrace", "excerpt", "float_outputs", "quantized_outputs", "trace_layers"]
+__all__ = [
+    "LayerTrace",
+    "excerpt",
+    "float_outputs",
+    "narrowed",
+    "output_layers",
+    "output_spikes",
+    "quantized_outputs",
+    "side_by_side",
+    "trace_layers",
+]
 
 MOST = 20_000_000
 """Membranes times steps of the calibration spikes that layers are scored on; of longer ones the
@@ -85,8 +95,17 @@ def _trace_sample(graph: Graph, spikes: Array) -> Iterator[tuple[str, LayerTrace
 
 def _counts(spikes: Array, most: int) -> Array:
     """Return spikes as integers, at most ``most``, which only a diverging network exceeds."""
-    kind = np.uint8 if spikes.max(initial=0) <= np.iinfo(np.uint8).max else np.int32
-    return np.minimum(spikes, most).astype(kind)
+    return narrowed(np.minimum(spikes, most).astype(np.int32))
+
+
+def narrowed(counts: Array) -> Array:
+    """Return whole counts as uint8 if all fit, else unchanged.
+
+    >>> narrowed(np.array([0.0, 255.0])).dtype, narrowed(np.array([256])).dtype
+    (dtype('uint8'), dtype('int64'))
+    """
+    fits = counts.max(initial=0) <= np.iinfo(np.uint8).max
+    return counts.astype(np.uint8, copy=False) if fits else counts
 
 
 def _peak(layer: CoreLayer, record: LayerRecord) -> float:
@@ -94,9 +113,20 @@ def _peak(layer: CoreLayer, record: LayerRecord) -> float:
     return float(max(np.abs(record.v_mem).max(initial=0), np.abs(before).max(initial=0)))
 
 
+def output_spikes(graph: Graph, spikes: Array) -> Array:
+    """Return ``float_outputs`` on ``spikes`` without a trace of the layers."""
+    layers = {graph.before(output): name for name, output in graph.output_names.items()}
+    parts = []
+    for sample in range(len(spikes)):
+        outputs = interpret(graph, spikes[sample : sample + 1]).outputs
+        each = [_counts(outputs[layers[name]], 2**31 - 1) for name in output_layers(graph)]
+        parts.append(side_by_side(each))
+    return np.concatenate(parts)
+
+
 def float_outputs(graph: Graph, trace: Mapping[str, LayerTrace]) -> Array:
     """Return the spikes of all output layers of the float network, (batch, time, neurons)."""
-    return _side_by_side([trace[name].spikes for name in output_layers(graph)])
+    return side_by_side([trace[name].spikes for name in output_layers(graph)])
 
 
 def output_layers(graph: Graph) -> tuple[str, ...]:
@@ -107,9 +137,9 @@ def output_layers(graph: Graph) -> tuple[str, ...]:
 def quantized_outputs(graph: Graph, spikes: Array, chip: SpeckChip) -> Array:
     """Return the spikes of all output layers of a quantized graph, like ``float_outputs``."""
     run = simulate(lower(graph, chip), spikes)
-    return _side_by_side([run.outputs[name] for name in output_layers(graph)])
+    return side_by_side([run.outputs[name] for name in output_layers(graph)])
 
 
-def _side_by_side(each: list[Array]) -> Array:
+def side_by_side(each: list[Array]) -> Array:
     """Concatenate arrays (batch, time, *features) to (batch, time, neurons)."""
     return np.concatenate([x.reshape(*x.shape[:2], -1) for x in each], axis=2)
