@@ -12,10 +12,10 @@ from toolchain.arrays import Array
 from toolchain.chips.speck.simulate.pack import FlatProgram
 from toolchain.chips.speck.simulate.tables import State
 
-__all__ = ["Buffers", "Grid", "Resident", "at_rest"]
+__all__ = ["Buffers", "NeuronGrid", "Resident", "at_rest"]
 
 
-class Grid(NamedTuple):
+class NeuronGrid(NamedTuple):
     """Place of the neurons of one core in the array of all membranes.
 
     Attributes:
@@ -29,7 +29,7 @@ class Grid(NamedTuple):
     steps: tuple[int, ...]
 
     @classmethod
-    def of(cls, shape: tuple[int, int, int], neurons: Array) -> Grid:
+    def of(cls, shape: tuple[int, int, int], neurons: Array) -> NeuronGrid:
         """Return the grid of neurons whose indices (channels * y * x,) are in the order of axes."""
         places = neurons.reshape(shape)
         start = int(places[0, 0, 0])
@@ -60,7 +60,7 @@ class Resident(NamedTuple):
 
 def at_rest(
     flat: FlatProgram,
-    grids: Mapping[str, Grid],
+    grids: Mapping[str, NeuronGrid],
     membranes: Mapping[str, Array],
     dtype: npt.DTypeLike,
 ) -> Resident:

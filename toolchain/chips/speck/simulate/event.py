@@ -22,14 +22,14 @@ from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.prepared import Prepared
 from toolchain.chips.speck.simulate.tables import CoreField, State, Tables
 
-__all__ = ["DivergedError", "Part", "Timeline", "simulate_events"]
+__all__ = ["DivergedError", "StepRange", "Timeline", "simulate_events"]
 
 
 class DivergedError(ValueError):
     """A core spikes more often than ``EventOptions.most_spikes``."""
 
 
-class Part(NamedTuple):
+class StepRange(NamedTuple):
     """Some steps of one sample: its number, and the first step and the one after the last.
 
     ``first`` is the number of the step at which the input begins, ``dt`` the length of a step, µs;
@@ -59,7 +59,7 @@ class Timeline:
         groups: a number for each moment that increases with its time, and around each tick.
     """
 
-    def __init__(self, step: Array, times: Array, part: Part, *, leak_first: bool) -> None:
+    def __init__(self, step: Array, times: Array, part: StepRange, *, leak_first: bool) -> None:
         steps = part.stop - part.start
         before = np.searchsorted(step, np.arange(steps + 1))
         self.first = before + np.arange(steps + 1)
@@ -78,7 +78,7 @@ class Timeline:
 
 def simulate_events(
     prepared: Prepared,
-    part: Part,
+    part: StepRange,
     events: tuple[Array, Array],
     start: Resident,
     buffers: Buffers,
