@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["compiled", "compiled_bare", "inline", "inline_bare"]
+__all__ = ["compiled", "compiled_bare", "inline", "inline_bare", "part_bare"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,3 +81,11 @@ def inline(function: F, **options: bool) -> F:
 # work of a small event, and threads would wait for each other to update the counts.
 compiled_bare: Any = partial(compiled, _nrt=False)
 inline_bare: Any = partial(inline, _nrt=False)
+
+
+def part_bare(function: F) -> F:
+    """Compile ``function`` as a part of the functions that call it, neither inlined nor cached.
+
+    It is compiled once, while what is inlined is compiled again with each function around it.
+    """
+    return cast("F", _njit(_nrt=False)(function))

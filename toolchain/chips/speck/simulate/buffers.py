@@ -14,12 +14,14 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.pack import FlatProgram, pack
 from toolchain.chips.speck.simulate.raster import Samples, squeeze_map
 from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
-from toolchain.chips.speck.simulate.tables import State
+from toolchain.chips.speck.simulate.tables import QueueField, State
 
 __all__ = ["BatchRun"]
 
 MOST_VALUES = 2**32
 """Spike counts that one simulation records at most; at 32 bits they fill 16 GiB."""
+
+_CACHE_LINE = 64  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,13 +95,15 @@ class BatchRun:
         """Return the initial state of one sample: membranes of ``dtype``, counters at zero."""
         self.spikes[index] = 0
         self.counters[index] = 0
-        membranes = np.zeros(self.packed.size, dtype)
+        membranes = aligned_zeros(self.packed.size, dtype)
         membranes[self.packed.neurons] = self.membranes[index]
         return State(
             membranes=membranes,
             # no bound is known yet: the first addition computes it
             bounds=np.full(self.packed.lines, np.iinfo(np.int64).max // 2),
             touched=np.ones(self.packed.lines, np.uint8),
+            queue=np.empty((len(QueueField), self.packed.neurons.size), np.int32),
+            counted=np.zeros(self.packed.counted, np.uint8),
             spikes=self.spikes[index],
             history=self.history[index],
             saturations=self.counters[index, 0],
@@ -146,6 +150,13 @@ class BatchRun:
         channels, height, width = self.program[name].output_shape
         maps = flat.reshape(flat.shape[0], self.samples.steps, height, width, channels)
         return np.ascontiguousarray(maps.transpose(0, 1, 4, 2, 3))
+
+
+def aligned_zeros(size: int, dtype: npt.DTypeLike) -> Array:
+    """Return an array of zeros that starts at a cache line."""
+    padded = np.zeros(size + _CACHE_LINE, dtype)
+    start = -padded.ctypes.data % _CACHE_LINE // padded.itemsize
+    return padded[start : start + size]
 
 
 def _length(places: Mapping[str, slice]) -> int:

@@ -75,7 +75,7 @@ def simulate_events(run: BatchRun, sample: int, options: EventOptions, dt: int) 
         leak_first=options.leak_first,
     )
     for index, core in enumerate(program.cores):
-        arrivals = _arrivals(program, core.name, sent, timeline, options)
+        arrivals = _arrivals(run, core.name, sent, timeline, options)
         spikes, end = _run_core(
             index, arrivals, timeline, rules, tables, state, options.most_spikes
         )
@@ -115,7 +115,7 @@ def _run_core(
 
 
 def _arrivals(
-    program: SpeckProgram,
+    run: BatchRun,
     name: str,
     sent: Mapping[str | None, Array],
     timeline: Timeline,
@@ -123,7 +123,7 @@ def _arrivals(
 ) -> Array:
     """Return the events that a core receives, in order; rows of ``ArrivalField``."""
     parts = []
-    for index, (source, layer) in enumerate(_connections(program)):
+    for index, (source, layer) in enumerate(run.packed.connections):
         if layer == name:
             spikes = sent[source]
             parts.append(np.concatenate([np.full((1, spikes.shape[1]), index), spikes], 0))
@@ -133,12 +133,6 @@ def _arrivals(
         key = timeline.groups[key] if options.merging == "time" else key
         together = together[:, np.argsort(key, kind="stable")]
     return together.astype(np.int32)
-
-
-def _connections(program: SpeckProgram) -> list[tuple[str | None, str]]:
-    """Return (source, or None for the input; core) in the order of the table of targets."""
-    from_input = [(None, target.layer) for target in program.inputs]
-    return from_input + [(c.name, target.layer) for c in program.cores for target in c.destinations]
 
 
 def _as_events(

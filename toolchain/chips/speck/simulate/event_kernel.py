@@ -84,9 +84,10 @@ _WEIGHT, _WEIGHT_STEP = int(CoreField.WEIGHT_AT), int(CoreField.WEIGHT_STEP)
 _SPIKES, _HISTORY = int(CoreField.SPIKES_AT), int(CoreField.HISTORY_AT)
 _TO_ROW, _TO_COLUMN = int(TargetField.ROW_AT), int(TargetField.COLUMN_AT)
 _ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(RowField.FIRST), int(RowField.COUNT), int(RowField.WEIGHT)
-_AT_WEIGHT, _AT_MEMBRANE, _SYNOPS = (
+_AT_WEIGHT, _AT_MEMBRANE, _COLUMN_FIRST, _SYNOPS = (
     int(ColumnField.WEIGHT),
     int(ColumnField.MEMBRANE),
+    int(ColumnField.FIRST),
     int(ColumnField.SYNOPS),
 )
 _TARGET, _MOMENT, _Y, _X = (int(field) for field in ArrivalField)
@@ -187,14 +188,14 @@ def _process_event(core, step, arrival, rules, tables, state, spikes, cursor):
     size, lines, first = np.int64(run[_SYNOPS]), np.int64(row[_ROW_COUNT]), cursor[_FOUND]
     if size == 0 or lines == 0:
         return
-    column = max(np.int64(0), np.int64(run[_AT_MEMBRANE]))
+    column = np.int64(run[_COLUMN_FIRST])
     weight = properties[_WEIGHT] + row[_ROW_WEIGHT] + run[_AT_WEIGHT] + column - run[_AT_MEMBRANE]
     for line in range(row[_ROW_FIRST], row[_ROW_FIRST] + lines):
         _update(
             core, step, arrival[_MOMENT], line, column, weight, size,
             rules, tables, state, spikes, cursor,
         )  # fmt: skip
-        weight -= properties[_WEIGHT_STEP]
+        weight += properties[_WEIGHT_STEP]
     state.synops[core] += lines * size
     if rules.by_channel:
         _sort_by_channel(spikes, first, cursor[_FOUND], properties[_CHANNELS])
