@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from toolchain import extract
-from toolchain.deploy import EXACT_PASSES
+from toolchain.pipeline import EXACT_PASSES
 from toolchain.ir import Neuron
 from toolchain.nn import IAFSqueeze, SumPool2d
 from toolchain.runs.interpret import interpret

@@ -24,6 +24,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from toolchain.chips.compiled.width import LANES
+
 __all__ = [
     "LANES",
     "add",
@@ -60,8 +62,6 @@ __all__ = [
     "widen",
     "zeros",
 ]
-
-LANES = 32
 
 ir: Any = import_module("llvmlite.ir")  # has no type information
 

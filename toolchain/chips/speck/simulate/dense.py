@@ -19,7 +19,8 @@ import numpy as np
 
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import part_bare
-from toolchain.chips.compiled.lanes import LANES, get, pointer, put
+from toolchain.chips.compiled.lanes import get, pointer, put
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.simulate.dense_layout import TILE
 from toolchain.chips.speck.simulate.frame import FrameField
 from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowField, TargetField
@@ -67,7 +68,8 @@ _QUAD_WEIGHTS, _COUNTED = int(FrameField.QUADS), int(FrameField.COUNTED)
 _MEMBRANES, _TOUCHED = int(FrameField.MEMBRANES), int(FrameField.TOUCHED)
 
 _LARGEST, _BEYOND = 2**15 - 1, 2**62
-_I8, _U8, _I16, _I32, _I64 = np.int8(0), np.uint8(0), np.int16(0), np.int32(0), np.int64(0)
+_I8, _U8, _U32 = np.int8(0), np.uint8(0), np.uint32(0)
+_I16, _I32, _I64 = np.int16(0), np.int32(0), np.int64(0)
 
 
 @part_bare
@@ -108,13 +110,13 @@ def convolve(core, suits, limit, frame):
     """
     cores, membranes = pointer(frame, _CORES, _I64), pointer(frame, _MEMBRANES, limit)
     counted, quads = pointer(frame, _COUNTED, _U8), pointer(frame, _QUAD_WEIGHTS, _I8)
-    touched, to = pointer(frame, _TOUCHED, _U8), core * _CORE
+    touched, to = pointer(frame, _TOUCHED, _U32), core * _CORE
     counts, weights = get(cores, to + _UNIT_COUNTS), get(cores, to + _UNIT_WEIGHT)
     rows, fours = get(cores, to + _KERNEL_ROWS), get(cores, to + _QUADS)
     units, step = get(cores, to + _UNITS), get(cores, to + _UNIT_MEMBRANE)
     pitch = get(cores, to + _MAP_PITCH)
     for line in range(get(cores, to + _HEIGHT) if suits else 0):
-        put(touched, get(cores, to + _LINES) + line, 1)
+        put(touched, get(cores, to + _LINES) + line, -1)
         for outer in range(get(cores, to + _OUTER)):
             at = line * get(cores, to + _MAP_STEP)
             at += outer * get(cores, to + _OUTER_COUNTS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.program import SpeckCore
 from toolchain.chips.speck.simulate.tables import CoreField
 
@@ -93,7 +93,12 @@ class DenseLayout:
         block = (self._blocks, 0, self._block_size, _BLOCK)
         unit, outer = (place, block) if self._along_line else (block, place)
         names = (
-            (CoreField.UNITS, CoreField.UNIT_COUNTS, CoreField.UNIT_WEIGHT, CoreField.UNIT_MEMBRANE),
+            (
+                CoreField.UNITS,
+                CoreField.UNIT_COUNTS,
+                CoreField.UNIT_WEIGHT,
+                CoreField.UNIT_MEMBRANE,
+            ),
             (
                 CoreField.OUTER,
                 CoreField.OUTER_COUNTS,

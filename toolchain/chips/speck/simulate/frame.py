@@ -11,22 +11,22 @@ from enum import IntEnum
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.simulate.tables import State, Tables
+from toolchain.chips.speck.simulate.tables import Scratch, Tables
 
-__all__ = ["FrameField", "frame"]
+__all__ = ["FrameField", "fixed_frame", "point_to"]
 
 
 class FrameField(IntEnum):
-    """Entries of a frame: numbers, then addresses of the arrays of ``Tables`` and ``State``.
+    """Entries of a frame: numbers, then addresses of arrays.
 
-    CORE_COUNT: number of cores; QUEUE_SIZE and EVENT_COUNT: length of a row of the queue and of the
-    input events.
+    CORE_COUNT: number of cores; QUEUE_SIZE, EVENT_SIZE and SENT_SIZE: length of a row of the queue,
+    of the events that arrive, and of the spikes that a core sends in event timing.
     """
 
     CORE_COUNT = 0
     QUEUE_SIZE = 1
-    EVENT_COUNT = 2
-    EVENTS = 3
+    EVENT_SIZE = 2
+    SENT_SIZE = 3
     CORES = 4
     TARGETS = 5
     ROWS = 6
@@ -34,20 +34,22 @@ class FrameField(IntEnum):
     WEIGHTS = 8
     QUADS = 9
     BIASES = 10
-    MEMBRANES = 11
-    BOUNDS = 12
-    TOUCHED = 13
-    QUEUE = 14
-    COUNTED = 15
-    SPIKES = 16
-    HISTORY = 17
-    SATURATIONS = 18
-    SYNOPS = 19
-    COUNTS = 20
+    QUEUE = 11
+    COUNTED = 12
+    SPIKES = 13
+    HISTORY = 14
+    SATURATIONS = 15
+    SYNOPS = 16
+    COUNTS = 17
+    MEMBRANES = 18
+    BOUNDS = 19
+    TOUCHED = 20
+    EVENTS = 21
+    SENT = 22
+    MOMENTS = 23
 
 
-_KINDS = {
-    FrameField.EVENTS: "i4",
+_TYPES = {
     FrameField.CORES: "i8",
     FrameField.TARGETS: "i8",
     FrameField.ROWS: "i4",
@@ -55,8 +57,6 @@ _KINDS = {
     FrameField.WEIGHTS: "i1",
     FrameField.QUADS: "i1",
     FrameField.BIASES: "i2",
-    FrameField.BOUNDS: "i8",
-    FrameField.TOUCHED: "u1",
     FrameField.QUEUE: "i4",
     FrameField.COUNTED: "u1",
     FrameField.SPIKES: "i4",
@@ -64,24 +64,40 @@ _KINDS = {
     FrameField.SATURATIONS: "i8",
     FrameField.SYNOPS: "i8",
     FrameField.COUNTS: "i8",
+    FrameField.BOUNDS: "i8",
+    FrameField.TOUCHED: "u4",
+    FrameField.EVENTS: "i4",
+    FrameField.SENT: "i4",
+    FrameField.MOMENTS: "i8",
 }
-"""Types that the compiled functions expect; that of the membranes is an argument."""
+_TYPES = {field: np.dtype(kind) for field, kind in _TYPES.items()}
+"""Types that the compiled functions expect; that of the membranes is an argument of theirs."""
+
+_SIZES = {
+    FrameField.QUEUE: FrameField.QUEUE_SIZE,
+    FrameField.EVENTS: FrameField.EVENT_SIZE,
+    FrameField.SENT: FrameField.SENT_SIZE,
+}
 
 
-def frame(tables: Tables, state: State, events: Array) -> Array:
-    """Return the frame of one sample, int64; it is valid as long as all these arrays exist.
+def point_to(frame: Array, field: FrameField, array: Array) -> None:
+    """Enter an array into a frame; the frame is valid as long as the array exists.
 
-    events: int32 (4, n) of step, y, channel * width + x, and count; steps ascending.
+    Rows must be contiguous, but there may be space between them.
     """
-    arrays = {FrameField[name.upper()]: array for name, array in tables._asdict().items()}
-    arrays |= {FrameField[name.upper()]: array for name, array in state._asdict().items()}
-    arrays[FrameField.EVENTS] = events
-    entries = np.zeros(len(FrameField), np.int64)
-    for field, array in arrays.items():
-        kind = _KINDS.get(field, array.dtype)
-        assert array.dtype == kind and array.flags.c_contiguous, field
-        entries[field] = array.__array_interface__["data"][0]
-    entries[FrameField.CORE_COUNT] = tables.cores.shape[0]
-    entries[FrameField.QUEUE_SIZE] = state.queue.shape[1]
-    entries[FrameField.EVENT_COUNT] = events.shape[1]
-    return entries
+    assert array.dtype == _TYPES.get(field, array.dtype), field
+    assert array.shape[-1] <= 1 or array.strides[-1] == array.itemsize, field
+    frame[field] = array.__array_interface__["data"][0]
+    if field in _SIZES:
+        frame[_SIZES[field]] = array.strides[0] // array.itemsize
+
+
+def fixed_frame(tables: Tables, scratch: Scratch) -> Array:
+    """Return a frame, int64, with the arrays that are the same in each part of a simulation."""
+    frame = np.zeros(len(FrameField), np.int64)
+    for arrays in (tables, scratch):
+        for name, array in arrays._asdict().items():
+            assert array.flags.c_contiguous, name
+            point_to(frame, FrameField[name.upper()], array)
+    frame[FrameField.CORE_COUNT] = len(tables.cores)
+    return frame

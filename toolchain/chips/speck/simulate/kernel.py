@@ -30,14 +30,15 @@ import numpy as np
 
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled_bare, part_bare
-from toolchain.chips.compiled.lanes import LANES, get, pointer, put
+from toolchain.chips.compiled.lanes import get, pointer, put
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.simulate.dense import convolve, count_spikes
 from toolchain.chips.speck.simulate.frame import FrameField
 from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowField, TargetField
 
 __all__ = ["record_membranes", "run"]
 
-INLINED = "bc508263e317"
+INLINED = "82b33e89785c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration
@@ -53,7 +54,7 @@ _MEMBRANES, _BOUNDS, _TOUCHED = (
     int(FrameField.BOUNDS),
     int(FrameField.TOUCHED),
 )
-_EVENTS, _EVENT_COUNT = int(FrameField.EVENTS), int(FrameField.EVENT_COUNT)
+_EVENTS, _EVENT_SIZE = int(FrameField.EVENTS), int(FrameField.EVENT_SIZE)
 _QUEUED, _QUEUE_SIZE = int(FrameField.QUEUE), int(FrameField.QUEUE_SIZE)
 _SPIKE_RECORD, _HISTORY_RECORD = int(FrameField.SPIKES), int(FrameField.HISTORY)
 _SATURATIONS, _SYNOP_COUNTS, _SPIKE_COUNTS = (
@@ -85,9 +86,11 @@ _ROW_START, _ROW_LINES, _ROW_WEIGHT = (
 )
 _AT_WEIGHT, _AT_MEMBRANE = int(ColumnField.WEIGHT), int(ColumnField.MEMBRANE)
 _VECTORS, _SYNOPS, _PEAK = int(ColumnField.VECTORS), int(ColumnField.SYNOPS), int(ColumnField.PEAK)
+_PARTS, _PART = int(ColumnField.TOUCHED), int(CoreField.PART)
 
 _LOWEST, _HIGHEST = -32768, 32767
-_I8, _U8, _I16, _I32, _I64 = np.int8(0), np.uint8(0), np.int16(0), np.int32(0), np.int64(0)
+_I8, _I16, _I32, _I64 = np.int8(0), np.int16(0), np.int32(0), np.int64(0)
+_U32 = np.uint32(0)
 
 
 @part_bare
@@ -112,7 +115,7 @@ def _add_weights(core, target, queue, size, first, last, limit, frame):
     row_table, column_table = pointer(frame, _ROWS, _I32), pointer(frame, _COLUMNS, _I32)
     all_weights, membranes = pointer(frame, _WEIGHTS, _I8), pointer(frame, _MEMBRANES, limit)
     bounds, synop_counts = pointer(frame, _BOUNDS, _I64), pointer(frame, _SYNOP_COUNTS, _I64)
-    touched = pointer(frame, _TOUCHED, _U8)
+    touched = pointer(frame, _TOUCHED, _U32)
     to, of = core * _CORE, target * _TARGET
     membrane, pitch = get(cores, to + _MEMBRANE), get(cores, to + _PITCH)
     length, height = get(cores, to + _LINE), get(cores, to + _HEIGHT)
@@ -142,8 +145,9 @@ def _add_weights(core, target, queue, size, first, last, limit, frame):
         weight += get(column_table, column + _AT_WEIGHT)
         line = get(row_table, row + _ROW_START)
         at = membrane + line * pitch + get(column_table, column + _AT_MEMBRANE)
-        for i in range(lines):
-            put(touched, first_line + line + i, 1)
+        parts = get(column_table, column + _PARTS)
+        for i in range(first_line + line, first_line + line + lines):
+            put(touched, i, get(touched, i) | parts)
             for vector in range(vectors):
                 weights = lanes.load_as(all_weights, weight + vector * LANES, membranes)
                 if count != 1:
@@ -164,7 +168,7 @@ def _add_biases(core, limit, frame):
     """Add the bias to each neuron of a core; False where the sums do not fit."""
     cores, bounds = pointer(frame, _CORES, _I64), pointer(frame, _BOUNDS, _I64)
     biases, membranes = pointer(frame, _BIASES, _I16), pointer(frame, _MEMBRANES, limit)
-    touched, to = pointer(frame, _TOUCHED, _U8), core * _CORE
+    touched, to = pointer(frame, _TOUCHED, _U32), core * _CORE
     length, height = get(cores, to + _LINE), get(cores, to + _HEIGHT)
     start, pitch = get(cores, to + _MEMBRANE), get(cores, to + _PITCH)
     peak = get(cores, to + _BIAS_PEAK)
@@ -173,7 +177,7 @@ def _add_biases(core, limit, frame):
         bound = _magnitude(membranes, start, pitch, length, height) + peak
     put(bounds, core, bound)
     for row in range(height):
-        put(touched, get(cores, to + _LINES) + row, 1)
+        put(touched, get(cores, to + _LINES) + row, -1)
         for i in range(0, length, LANES):
             bias = lanes.load_as(biases, get(cores, to + _BIAS) + i, membranes)
             v = lanes.load(membranes, start + row * pitch + i)
@@ -185,7 +189,7 @@ def _add_biases(core, limit, frame):
 def _finish(core, step, limit, frame):
     """Update the lines of a core that weights were added to; queue their spikes."""
     cores, membranes = pointer(frame, _CORES, _I64), pointer(frame, _MEMBRANES, limit)
-    all_touched, queue = pointer(frame, _TOUCHED, _U8), pointer(frame, _QUEUED, _I32)
+    all_touched, queue = pointer(frame, _TOUCHED, _U32), pointer(frame, _QUEUED, _I32)
     record, bounds = pointer(frame, _SPIKE_RECORD, _I32), pointer(frame, _BOUNDS, _I64)
     counts = pointer(frame, _SPIKE_COUNTS, _I64)
     saturations = pointer(frame, _SATURATIONS, _I64)
@@ -196,43 +200,49 @@ def _finish(core, step, limit, frame):
     touched, spikes = get(cores, to + _LINES), get(cores, to + _SPIKES)
     start, first = get(cores, to + _MEMBRANE), get(cores, to + _QUEUE)
     found, total, saturated = first, np.int64(0), np.int64(0)
+    part, kept = get(cores, to + _PART), np.int64(0) if to_zero else np.int64(-1)
+    every = (1 << ((length + part - 1) // part)) - 1
     for row in range(height):
-        if get(all_touched, touched + row) == 0:
-            continue
+        parts = get(all_touched, touched + row) & every
         put(all_touched, touched + row, 0)
-        for offset in range(0, length, LANES):
-            at = start + row * pitch + offset
-            mine = (1 << min(length - offset, LANES)) - 1
-            v = lanes.load(membranes, at)
-            beyond = lanes.either(lanes.below(v, _LOWEST), lanes.greater(v, _HIGHEST))
-            saturated += lanes.count(lanes.nonzero(beyond) & mine)
-            v = lanes.minimum(lanes.maximum(v, floor), _HIGHEST)
-            fires = lanes.at_least(v, threshold)
-            bits = lanes.nonzero(fires) & mine
-            if bits == 0 or threshold > _HIGHEST:
+        while parts:
+            begin = lanes.lowest(parts) * part
+            parts &= parts - 1
+            for offset in range(begin, min(begin + part, length), LANES):
+                at = start + row * pitch + offset
+                v = lanes.load(membranes, at)
+                beyond = lanes.either(lanes.below(v, _LOWEST), lanes.greater(v, _HIGHEST))
+                mine = (1 << min(length - offset, LANES)) - 1
+                saturated += lanes.count(lanes.nonzero(beyond) & mine)
+                v = lanes.minimum(lanes.maximum(v, floor), _HIGHEST)
+                fires = lanes.at_least(v, threshold)
+                bits = lanes.nonzero(fires)
+                if bits == 0:
+                    lanes.store(membranes, at, v)
+                    continue
+                bits &= mine if threshold <= _HIGHEST else 0
+                rest = lanes.subtract(v, threshold)
+                several = lanes.nonzero(lanes.at_least(rest, threshold)) & bits
+                if bits:
+                    v = lanes.select(fires, lanes.both(rest, kept), v)
                 lanes.store(membranes, at, v)
-                continue
-            rest = lanes.subtract(v, threshold)
-            several = lanes.nonzero(lanes.at_least(rest, threshold)) & bits
-            if to_zero:
-                rest = lanes.zeros(v)
-            lanes.store(membranes, at, lanes.select(fires, rest, v))
-            while bits:
-                i = lanes.lowest(bits)
-                count = np.int64(1)
-                if several & bits & -bits:
-                    count = lanes.element(v, i) // threshold
-                    if not to_zero:
-                        put(membranes, at + i, lanes.element(v, i) - count * threshold)
-                bits &= bits - 1
-                put(queue, size + found, row)
-                put(queue, 2 * size + found, offset + i)
-                put(queue, 3 * size + found, count)
-                if spikes >= 0:
-                    line = (step * height + row) * length
-                    put(record, spikes + line + offset + i, count)
-                found += 1
-                total += count
+                while bits:
+                    i = lanes.lowest(bits)
+                    count = np.int64(1)
+                    if several & bits & -bits:
+                        # one threshold is subtracted already
+                        count = lanes.element(rest, i) // threshold + 1
+                        left = lanes.element(rest, i) - (count - 1) * threshold
+                        put(membranes, at + i, left & kept)
+                    bits &= bits - 1
+                    put(queue, size + found, row)
+                    put(queue, 2 * size + found, offset + i)
+                    put(queue, 3 * size + found, count)
+                    if spikes >= 0:
+                        line = (step * height + row) * length
+                        put(record, spikes + line + offset + i, count)
+                    found += 1
+                    total += count
     put(queue, core, found - first)
     put(counts, core, get(counts, core) + total)
     put(saturations, core, get(saturations, core) + saturated)
@@ -253,9 +263,10 @@ def record_membranes(core, step, limit, frame):
 
 
 @compiled_bare
-def run(steps, limit, frame):
+def run(steps, arriving, limit, frame):
     """Simulate one sample; False where a sum may have exceeded the membranes' type.
 
+    arriving: number of input events: step, y, channel * width + x, and count; steps ascending.
     limit: largest magnitude of a membrane, a number of the membranes' type.
     frame: see ``frame``.
     """
@@ -265,7 +276,7 @@ def run(steps, limit, frame):
     next_event, fits = np.int64(0), True
     for step in range(steps):
         first_event = next_event
-        while next_event < get(frame, _EVENT_COUNT) and get(events, next_event) == step:
+        while next_event < arriving and get(events, next_event) == step:
             next_event += 1
         for core in range(get(frame, _CORE_COUNT)):
             of = core * _CORE
@@ -273,7 +284,7 @@ def run(steps, limit, frame):
                 fits &= _add_biases(core, limit, frame)
             for target in range(get(cores, of + _FIRST), get(cores, of + _LAST)):
                 source = get(targets, target * _TARGET + _SOURCE)
-                queue, size = events, get(frame, _EVENT_COUNT)
+                queue, size = events, get(frame, _EVENT_SIZE)
                 first, last = first_event, next_event
                 if source >= 0:
                     queue, size = own_queue, get(frame, _QUEUE_SIZE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.program import SpeckCore
 from toolchain.chips.speck.simulate.dense_layout import DenseLayout
 from toolchain.chips.speck.simulate.tables import ColumnField, RowField
@@ -166,8 +166,22 @@ class CoreLayout:
         table[..., ColumnField.SYNOPS] = (reached * outputs)[:, None]
         table[..., ColumnField.PEAK] = np.abs(self.core.weight.astype(np.int32)).max((0, 2, 3))
         table[..., ColumnField.MAP] = at[:, None] * channels + np.arange(channels)
+        table[..., ColumnField.TOUCHED] = self._parts(start * outputs, vectors)[:, None]
         self._make_room(table[table[..., ColumnField.VECTORS] > 0])
         return table
+
+    @property
+    def part(self) -> int:
+        """Neurons of a part of a line; there are at most 32."""
+        return -(-self.line // (32 * LANES)) * LANES
+
+    def _parts(self, start: Array, vectors: Array) -> Array:
+        """Return the parts of a line that runs of vectors reach, as bits, int32."""
+        first = np.maximum(start, 0) // self.part
+        last = np.minimum(start + vectors * LANES, self.line) - 1
+        last = np.maximum(last // self.part, first)
+        bits = (np.int64(1) << (last + 1)) - (np.int64(1) << first)
+        return np.where(vectors > 0, bits, 0).astype(np.uint32).view(np.int32)
 
     def _make_room(self, runs: Array) -> None:
         """Enlarge the margins so that no run exceeds them."""

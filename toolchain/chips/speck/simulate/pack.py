@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.layout import CoreLayout
 from toolchain.chips.speck.simulate.tables import (
@@ -163,6 +163,7 @@ def _core_table(
         row[CoreField.WEIGHT_STEP] = layout.step
         row[CoreField.THRESHOLD] = core.threshold_high
         row[CoreField.FLOOR] = max(core.threshold_low, -32768)
+        row[CoreField.PART] = layout.part
         row[CoreField.CHANNELS] = core.output_shape[0]
         row[CoreField.RETURN_TO_ZERO] = core.return_to_zero
         row[CoreField.REST] = max(min(core.threshold_high - 1, 32767), -row[CoreField.FLOOR])

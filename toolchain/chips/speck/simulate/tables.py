@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 from toolchain.arrays import Array
 
-__all__ = ["ColumnField", "CoreField", "QueueField", "RowField", "State", "Tables", "TargetField"]
+__all__ = [
+    "ColumnField",
+    "CoreField",
+    "QueueField",
+    "RowField",
+    "Scratch",
+    "Tables",
+    "TargetField",
+]
 
 
 class CoreField(IntEnum):
@@ -25,7 +33,8 @@ class CoreField(IntEnum):
     The rest is for dense convolution, see ``dense``. The results of a line are computed in tiles of
     ``TILE`` units, for each of OUTER places; OUTER_COUNTS, OUTER_WEIGHT and OUTER_MEMBRANE are the
     distances from one place to the next in the map of counts, the weights and the membranes, and
-    UNIT_COUNTS, UNIT_WEIGHT and UNIT_MEMBRANE those from one unit to the next.
+    UNIT_COUNTS, UNIT_WEIGHT and UNIT_MEMBRANE those from one unit to the next. MOST_SUM is the
+    largest sum of the magnitudes of an output's weights.
     """
 
     HEIGHT = 0
@@ -62,6 +71,7 @@ class CoreField(IntEnum):
     UNIT_WEIGHT = 31
     UNIT_MEMBRANE = 32
     MOST_SUM = 33
+    PART = 34
 
 
 class TargetField(IntEnum):
@@ -106,6 +116,7 @@ class RowField(IntEnum):
     LINES = 5
     START_WEIGHT = 6
     UNUSED = 7
+    """Rows of eight: a multiplication is a shift."""
 
 
 class ColumnField(IntEnum):
@@ -113,7 +124,8 @@ class ColumnField(IntEnum):
 
     WEIGHT: start of the run of weights; MEMBRANE: the neuron of the line that it is added to first;
     FIRST: the first neuron reached; VECTORS: its length in vectors; SYNOPS: number of neurons in it; PEAK: the largest magnitude
-    of a weight of the channel; MAP: place in a row of the map of counts.
+    of a weight of the channel; MAP: place in a row of the map of counts; TOUCHED: bits of the
+    parts of the line that it is added to, each of ``CoreField.PART`` neurons.
     """
 
     WEIGHT = 0
@@ -123,7 +135,7 @@ class ColumnField(IntEnum):
     PEAK = 4
     MAP = 5
     FIRST = 6
-    UNUSED = 7
+    TOUCHED = 7
 
 
 class Tables(NamedTuple):
@@ -142,19 +154,15 @@ class Tables(NamedTuple):
     biases: Array
 
 
-class State(NamedTuple):
-    """Arrays that a run changes.
+class Scratch(NamedTuple):
+    """Arrays of one sample that a run changes, besides its state.
 
-    ``membranes``: the state. ``bounds``: on the magnitudes of each core, int64. ``touched``: 1 for
-    each line that weights were added to. ``queue``: rows of ``QueueField``, int32. ``counted``: the
-    map of counts of a dense convolution, uint8, all 0 between two. ``spikes`` and ``history``: (steps, neurons) of the
-    recorded cores [y][x][channel], flat. ``saturations``, ``synops`` and ``counts``: one number a
-    core.
+    ``queue``: rows of ``QueueField``, int32. ``counted``: the map of counts of a dense
+    convolution, uint8, all 0 between two. ``spikes``, int32, and ``history``, int16: (steps,
+    neurons) of the recorded cores [y][x][channel], flat. ``saturations``, ``synops`` and
+    ``counts``: one number a core, int64.
     """
 
-    membranes: Array
-    bounds: Array
-    touched: Array
     queue: Array
     counted: Array
     spikes: Array
