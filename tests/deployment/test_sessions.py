@@ -106,7 +106,7 @@ def test_parts_that_overflow_16_bits_go_on_in_more(seed, monkeypatch):
     raster = raster.astype(int) * 400
     wanted = simulate_speck(program, raster, record=True)
     monkeypatch.setattr(prepared, "MOST_STEPS", 3)
-    monkeypatch.setattr(prepared, "_made", type(prepared._made)())
+    monkeypatch.setattr(prepared, "_tables", type(prepared._tables)())
     found = simulate_speck(program, raster, record=True)
     assert found.saturations == wanted.saturations
     for name, layer in wanted.layers.items():

@@ -30,13 +30,13 @@ from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
 __all__ = [
     "Capability",
+    "ChipSession",
     "Family",
     "OnChip",
     "Options",
     "ProgramFile",
     "Record",
     "Resource",
-    "Session",
     "SessionSettings",
     "Timing",
 ]
@@ -95,7 +95,7 @@ class Resource:
     shared: bool = False
 
 
-class Session(Protocol):
+class ChipSession(Protocol):
     """Simulation of a batch of samples in pieces, whose state is kept between calls.
 
     Pieces of any length together equal one whole run, bit for bit. After a ``ValueError`` or an
@@ -242,7 +242,7 @@ class OnChip(Protocol):
         del spikes, options
         return None
 
-    def session(self, settings: SessionSettings) -> Session:
+    def session(self, settings: SessionSettings) -> ChipSession:
         """Start a simulation that keeps its state between calls (capability ``session``).
 
         Raises:

@@ -15,12 +15,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from toolchain.arrays import Array, Shape, freeze
 from toolchain.chips.contract import (
+    ChipSession,
     Family,
     OnChip,
     Options,
     Record,
     Resource,
-    Session,
     SessionSettings,
     Timing,
 )
@@ -74,7 +74,7 @@ class Functions(Generic[P, C]):
     live_config: Callable[[Mapping[str, Any], C], Any] | None = None
     order_spread: Callable[[P, InputSpikes, Options], OrderSpread | None] | None = None
     simulate: Callable[[P, InputSpikes, bool, Timing], Recording] | None = None
-    session: Callable[[P, SessionSettings], Session] | None = None
+    session: Callable[[P, SessionSettings], ChipSession] | None = None
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
@@ -188,7 +188,7 @@ class Bound(OnChip, Generic[P, C]):
         measure = self._do.order_spread
         return None if measure is None else measure(self.program, spikes, options)
 
-    def session(self, settings: SessionSettings) -> Session:
+    def session(self, settings: SessionSettings) -> ChipSession:
         """Implement ``OnChip.session``."""
         start = self._do.session
         if start is None:

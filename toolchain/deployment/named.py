@@ -15,10 +15,10 @@ from toolchain.ir import Graph, MembraneReadout
 from toolchain.runs import Recording, SparseSpikes
 from toolchain.runs.outputs import outputs_by_name
 
-__all__ = ["Named", "readout_unit"]
+__all__ = ["NamedRecordings", "readout_unit"]
 
 
-class Named:
+class NamedRecordings:
     """Adds the user's names to the recordings of one deployment.
 
     ``places`` is the place of each output in the last axis of a recording.
@@ -39,7 +39,7 @@ class Named:
 
     @property
     def record(self) -> Record:
-        """What is asked for, by the names of neuron layers."""
+        """The record that was asked for, by the names of neuron layers."""
         if not isinstance(self._asked, Mapping):
             return self._asked
         found: dict[str, tuple[str, ...]] = {}

@@ -16,7 +16,7 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EVENT
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.order import order_sensitivity
-from toolchain.chips.speck.simulate.session import Stream
+from toolchain.chips.speck.simulate.session import SpeckStream
 from toolchain.runs import (
     InputSpikes,
     LayerRecord,
@@ -30,7 +30,7 @@ __all__ = ["SpeckSession", "order_spread"]
 
 
 class SpeckSession:
-    """Implement the contract's ``Session``: the integer cores, piece by piece."""
+    """Implement the contract's ``ChipSession``: the integer cores, piece by piece."""
 
     def __init__(self, program: SpeckProgram, settings: SessionSettings) -> None:
         """Start from the initial membranes.
@@ -45,7 +45,7 @@ class SpeckSession:
             )
         self._program, self._everything = program, settings.record is True
         self._places = settings.outputs
-        self._stream = Stream(
+        self._stream = SpeckStream(
             program,
             settings.batch,
             timing=settings.timing,
@@ -60,7 +60,7 @@ class SpeckSession:
         return self._stream.steps
 
     def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
-        """Implement ``Session.run``.
+        """Implement ``ChipSession.run``.
 
         Several outputs are concatenated in ``spikes``; ``readout_table`` lists them.
         """
@@ -89,15 +89,15 @@ class SpeckSession:
         return replace(recording, layers=layers, activity=counted)
 
     def reset(self) -> None:
-        """Implement ``Session.reset``."""
+        """Implement ``ChipSession.reset``."""
         self._stream.reset()
 
     def state(self) -> Mapping[str, Array]:
-        """Implement ``Session.state``: the membranes by core."""
+        """Implement ``ChipSession.state``: the membranes by core."""
         return self._stream.state()
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
-        """Implement ``Session.restore``."""
+        """Implement ``ChipSession.restore``."""
         names = [core.name for core in self._program.cores]
         if state.keys() != {*names}:
             raise ValueError(f"a state has {', '.join(names)}, got {', '.join(state)}")
