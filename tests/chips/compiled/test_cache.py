@@ -60,6 +60,9 @@ def test_files_are_found_through_other_compiled_files():
         PACKAGE / "chips/compiled/cache.py",
         PACKAGE / "chips/compiled/lanes.py",
         PACKAGE / "chips/compiled/width.py",
+        simulate / "dense.py",
+        simulate / "dense_layout.py",
+        simulate / "frame.py",
         simulate / "kernel.py",
         simulate / "tables.py",
     ]

@@ -29,7 +29,11 @@ def warm(family: Family) -> None:
 
 
 def _network() -> Graph:
-    leak = {"alpha_mem": 0.9375, "alpha_syn": np.array([0.875]), "v_threshold": 1.0}
+    leak = {
+        "v_threshold": np.array(1.0),
+        "alpha_mem": np.array(0.9375),
+        "alpha_syn": np.array([0.875]),
+    }
     nodes = {
         "input": Input(shape=(INPUTS,)),
         "fc1": Linear(weight=np.full((HIDDEN, INPUTS), 0.5)),

@@ -19,7 +19,7 @@ INLINED = "a7d96c90044c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
-@compiled
+@compiled(title="the Xylo quantizer", seconds=1)
 def respond(
     drive: Array,
     dash_syn: Array,
