@@ -31,7 +31,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "344f7164aea9"
+INLINED = "ac63ba5f5fef"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
