@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from toolchain.deploy import EXACT_PASSES
 
 from tests.chips.speck.graphs import branching, iaf
 from tests.chips.xylo.graphs import layered, residual
@@ -23,7 +24,6 @@ from tests.oracles.xylo_compared import calmed, chained
 from tests.oracles.xylo_compared import random_case as compared
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.xylo.approximations import approximate
-from toolchain.deploy import EXACT_PASSES
 from toolchain.ir import (
     Add,
     Conv2d,

@@ -21,7 +21,6 @@ from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load
 from toolchain.chips.once import once, sharing
 from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
-from toolchain.pipeline import build
 from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import one_array, some_steps
 from toolchain.deployment.warn import warn_of
@@ -29,6 +28,7 @@ from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, Plugin
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
+from toolchain.pipeline import build
 from toolchain.runs.agreement import agreement_of
 from toolchain.runs.collect import collect
 from toolchain.runs.interpret import interpret
