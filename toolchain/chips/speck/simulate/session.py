@@ -71,7 +71,6 @@ class SpeckStream:
         prepared = packed(program, kept_of(program, checked), drop=drop)
         self._prepared, self._plan = prepared, PiecePlan.of(prepared, checked)
         self._length = 0 if self._dt is None else _whole(self._dt)
-        self._dtype = np.int16 if self._options is None else np.int32
         self._batch = batch
         self.reset()
 
@@ -83,7 +82,7 @@ class SpeckStream:
     def reset(self) -> None:
         """Return to the program's initial membranes and to step 0."""
         # states are replaced, never changed, so that all samples can share one
-        self._at = [self._prepared.at_rest(self._dtype)] * self._batch, 0
+        self._at = [self._prepared.at_rest(np.int16)] * self._batch, 0
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Continue from other membranes, after so many steps; see ``start_state``.
@@ -94,7 +93,7 @@ class SpeckStream:
         start = start_state(self._program, self._batch, state)
         flat, grids = self._prepared.flat, self._prepared.grids
         states = [
-            at_rest(flat, grids, {name: v[n] for name, v in start.items()}, self._dtype)
+            at_rest(flat, grids, {name: v[n] for name, v in start.items()}, np.int16)
             for n in range(self._batch)
         ]
         self._at = states, steps
@@ -140,7 +139,7 @@ class SpeckStream:
             stop = min(start + prepared.steps, piece.steps)
             if self._options is None:
                 events = samples.events(sample, start, stop)
-                state = clocked(prepared.flat.tables, stop - start, events, state, buffers)
+                state = clocked(stop - start, events, state, buffers)
             else:
                 part = StepRange(sample, start, stop, piece.first, self._length)
                 state, stop, sent = self._events(samples, part, state, buffers, before)
