@@ -232,13 +232,11 @@ class Session(Described):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings, the steps and the time as plain data."""
-        record = self._settings.record
-        asked = {n: sorted(k) for n, k in record.items()} if isinstance(record, Mapping) else record
         return {
             "chip": self._parts.on_chip.chip.name,
             "timing": self._settings.timing,
             "batch": self._settings.batch,
-            "record": asked,
+            "record": plain(self._named.asked),
             "steps": self.steps,
             "time": plain(self.time),
         }

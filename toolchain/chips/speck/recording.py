@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -44,7 +45,11 @@ class SpeckSession:
                 f"the simulation of Speck takes EventOptions, got {type(options).__name__}"
             )
         self._program, self._everything = program, settings.record is True
+        self._named, self._event = isinstance(settings.record, Mapping), settings.timing == "event"
         self._places = settings.outputs
+        plain = len(program.outputs) == 1 and program.readout is None
+        self._only = program.outputs[0] if plain else None
+        self._size = prod(program[program.outputs[0]].output_shape)
         self._stream = SpeckStream(
             program,
             settings.batch,
@@ -65,15 +70,17 @@ class SpeckSession:
         Several outputs are concatenated in ``spikes``; ``readout_table`` lists them.
         """
         program, piece = self._program, self._stream.run(spikes, steps)
-        flat = flat_outputs(program, piece.spikes)
+        flat = self._flat(piece.spikes)
         recording = Recording(
             spikes=flat,
             outputs={name: flat[:, :, place] for name, place in self._places.items()},
             saturations=piece.saturations(),
             dt=program.dt,
-            recorded={name: _own(program, name, kept) for name, kept in piece.recorded().items()},
+            recorded={name: _own(program, name, kept) for name, kept in piece.recorded().items()}
+            if self._named
+            else {},
             first=piece.first,
-            times=_times(program, piece.events()),
+            times=_times(program, piece.events()) if self._event else None,
         )
         if not self._everything:
             return recording
@@ -87,6 +94,13 @@ class SpeckSession:
         }
         counted = None if program.dt is None else of_run(program, result)
         return replace(recording, layers=layers, activity=counted)
+
+    def _flat(self, outputs: Mapping[str, Array]) -> Array:
+        """Return the spikes of all outputs, (batch, steps, outputs)."""
+        if self._only is None:
+            return flat_outputs(self._program, outputs)
+        spikes = outputs[self._only]
+        return spikes.reshape(*spikes.shape[:2], self._size)
 
     def reset(self) -> None:
         """Implement ``ChipSession.reset``."""
