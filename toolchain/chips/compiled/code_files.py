@@ -203,9 +203,8 @@ def _read(path: Path, context: Any) -> Any:
     if hashlib.sha256(data).digest() != digest:
         return None
     try:
-        from numba.core.compiler import CompileResult
-
-        return CompileResult._rebuild(context, *pickle.loads(data))
+        compiler: Any = import_module("numba.core.compiler")
+        return compiler.CompileResult._rebuild(context, *pickle.loads(data))
     except Exception:  # whatever another release or a moved module raises: compile again
         return None
 
