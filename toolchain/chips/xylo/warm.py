@@ -13,7 +13,7 @@ from toolchain.ir import Graph, Input, Linear, Neuron, Output
 
 __all__ = ["warm"]
 
-INPUTS, HIDDEN, OUTPUTS, STEPS = 2, 3, 2, 4
+INPUTS, HIDDEN, OUTPUTS, STEPS = 2, 3, 2, 40
 BATCHES = (1, 64)
 CHIPS = ("xylo_1", "xylo_a2")
 """One with each of the two cores."""
