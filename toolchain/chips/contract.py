@@ -357,6 +357,7 @@ class Family(Protocol):
 
         ``toolchain.warm`` calls it. A family without compiled functions does nothing.
         """
+        del cls
 
     @property
     @abstractmethod

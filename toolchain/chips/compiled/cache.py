@@ -52,7 +52,7 @@ def compiled(
         options: further options of ``numba.njit``.
     """
     if function is None:
-        return partial(_compiled, title=title, seconds=seconds, **options)
+        return lambda f: _compiled(f, title=title, seconds=seconds, **options)
     return _compiled(function, title=title, seconds=seconds, **options)
 
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,9 @@ class CodeFiles:
                 spent = time.perf_counter() - started
                 self.uses[str(signature)] = Use(compiled=False, folder=folder, seconds=spent)
                 return code
-        folder = _first_writable(self.function) if name else None
-        self._started[str(signature)] = started, folder
-        say_compiling(self.title, self.seconds, once=folder is not None)
+        writable = _first_writable(self.function) if name else None
+        self._started[str(signature)] = started, writable
+        say_compiling(self.title, self.seconds, once=writable is not None)
         return None
 
     def save_overload(self, signature: Any, code: Any) -> None:
@@ -147,8 +148,9 @@ def folders(function: Callable[..., Any]) -> Iterator[Path]:
     That of ``NUMBA_CACHE_DIR`` alone if it is set; else that of Python's bytecode beside the
     source, and the user's cache folder.
     """
-    if numba.config.CACHE_DIR:
-        yield Path(numba.config.CACHE_DIR) / "snn-toolchain"
+    given = vars(numba.config)["CACHE_DIR"]
+    if given:
+        yield Path(given) / "snn-toolchain"
         return
     yield _source(function).parent / "__pycache__"
     # without a home folder there is none of the user either
@@ -185,9 +187,8 @@ def _prepare_loading(context: Any) -> None:
     numba itself refreshes the whole context, with everything that compiling needs.
     """
     try:
-        from numba.core.runtime import rtsys
-
-        rtsys.initialize(context)
+        runtime: Any = import_module("numba.core.runtime")
+        runtime.rtsys.initialize(context)
     except (ImportError, AttributeError):
         context.refresh()
 
@@ -202,9 +203,8 @@ def _read(path: Path, context: Any) -> Any:
     if hashlib.sha256(data).digest() != digest:
         return None
     try:
-        from numba.core.compiler import CompileResult
-
-        return CompileResult._rebuild(context, *pickle.loads(data))
+        compiler: Any = import_module("numba.core.compiler")
+        return compiler.CompileResult._rebuild(context, *pickle.loads(data))
     except Exception:  # whatever another release or a moved module raises: compile again
         return None
 
@@ -212,10 +212,10 @@ def _read(path: Path, context: Any) -> Any:
 def _write(path: Path, code: Any) -> bool:
     """Write code to a file, whole or not at all; return False if that is not possible."""
     try:
-        from numba.core.serialize import dumps
-
+        serialize: Any = import_module("numba.core.serialize")
         # addresses of this process have no meaning in the next
-        data = b"" if code.library.has_dynamic_globals or code.lifted else dumps(code._reduce())
+        fixed = not (code.library.has_dynamic_globals or code.lifted)
+        data = serialize.dumps(code._reduce()) if fixed else b""
     except Exception:  # a release of numba that describes its results in another way
         data = b""
     if not data:

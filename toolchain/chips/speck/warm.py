@@ -9,7 +9,8 @@ from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Neuron, Output
 
 __all__ = ["warm"]
 
-SIDE, STEPS = 4, 2
+SIDE, STEPS = 8, 2
+ONE = np.array(1.0)
 DTYPES = (np.uint8, np.int16, np.int32, np.int64, np.float32, np.float64)
 """Types of rasters; all others are converted to one of them first."""
 LARGEST_COUNTS = (1, 1000)
@@ -23,7 +24,8 @@ def warm(family: Family) -> None:
         family: Speck on a chip with every feature of the simulator.
     """
     graph = family.shape(_network())
-    spikes = np.ones((2, STEPS, 1, SIDE, SIDE), np.uint8)
+    spikes = np.zeros((2, STEPS, 1, SIDE, SIDE), np.uint8)
+    spikes[..., 3, 4] = 1  # few, as in recordings: the quantizer counts many in another way
     for method in family.QUANTIZERS:
         quantized, _ = family.quantize(graph, spikes, method)
     program = family.lower(quantized, family.OPTIONS())
@@ -37,13 +39,14 @@ def warm(family: Family) -> None:
 
 def _network() -> Graph:
     features = 2 * SIDE * SIDE
+    rng = np.random.default_rng(0)  # no weights that integers hold exactly
     nodes = {
         "input": Input(shape=(1, SIDE, SIDE)),
-        "conv": Conv2d(weight=np.full((2, 1, 3, 3), 1.0), padding=(1, 1)),
-        "iaf1": Neuron(shape=(2, SIDE, SIDE), v_threshold=1.0, v_min=-1.0),
+        "conv": Conv2d(weight=rng.normal(0.5, 0.5, (2, 1, 3, 3)), padding=(1, 1)),
+        "iaf1": Neuron(shape=(2, SIDE, SIDE), v_threshold=ONE, v_min=-ONE),
         "flat": Flatten(),
-        "fc": Linear(weight=np.full((2, features), 1.0)),
-        "iaf2": Neuron(shape=(2,), v_threshold=1.0, v_min=-1.0),
+        "fc": Linear(weight=rng.normal(0.5, 0.5, (2, features))),
+        "iaf2": Neuron(shape=(2,), v_threshold=ONE, v_min=-ONE),
         "output": Output(),
     }
     return Graph.chain(nodes, dt=1e-3)

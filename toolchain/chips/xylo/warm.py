@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from toolchain.chips.contract import Family
@@ -29,7 +31,11 @@ def warm(family: Family) -> None:
 
 
 def _network() -> Graph:
-    leak = {"alpha_mem": 0.9375, "alpha_syn": np.array([0.875]), "v_threshold": 1.0}
+    leak: dict[str, Any] = {
+        "v_threshold": np.array(1.0),
+        "alpha_mem": np.array(0.9375),
+        "alpha_syn": np.array([0.875]),
+    }
     nodes = {
         "input": Input(shape=(INPUTS,)),
         "fc1": Linear(weight=np.full((HIDDEN, INPUTS), 0.5)),

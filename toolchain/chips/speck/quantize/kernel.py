@@ -36,7 +36,7 @@ __all__ = [
     "descend",
 ]
 
-INLINED = "ed7d6af8b503"
+INLINED = "529d17b4dfff"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
@@ -190,7 +190,7 @@ def _step(found, fits, outputs, neurons, scratch, totals):
         _settle(after, saturated, at, outputs, neurons, scratch, totals)
 
 
-@compiled_bare
+@compiled_bare(title="the Speck quantizer", seconds=3)
 def compare(events, geometry, neurons, wanted, scratch, totals):
     """Run all candidates on one sample; add what separates their counts from the wanted ones.
 
@@ -219,7 +219,7 @@ def compare(events, geometry, neurons, wanted, scratch, totals):
             totals.most[candidate] += most
 
 
-@compiled_bare
+@compiled_bare(title="the Speck quantizer", seconds=3)
 def add_products(events, geometry, constant, scratch, products):
     """Add the products of the counts of all pairs of taps, at each position of the map.
 
@@ -238,7 +238,7 @@ def add_products(events, geometry, constant, scratch, products):
                 products[row, scratch.rows[j]] += amount * scratch.amounts[j]
 
 
-@compiled_bare
+@compiled_bare(title="the Speck quantizer", seconds=3)
 def descend(rounded, error, slope, own, top, m, order, sweeps):
     """Change entries of ``rounded`` by one while the squared error of their row decreases.
 

@@ -31,7 +31,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "0346095cd593"
+INLINED = "ac63ba5f5fef"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
@@ -262,7 +262,7 @@ def _process(core, step, first, stop, until, rules, found, frame):
     return event, found
 
 
-@compiled_bare
+@compiled_bare(title="the event simulator of Speck", seconds=3)
 def run_core(core, steps, arriving, rules, frame, cursor):
     """Continue one core; False where its table of spikes may be full before the next event or tick.
 

@@ -38,7 +38,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["record_membranes", "run"]
 
-INLINED = "23134e41f1ac"
+INLINED = "17665f6b84d0"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration
@@ -262,7 +262,7 @@ def record_membranes(core, step, limit, frame):
             put(history, to + row * length + i, get(membranes, start + i))
 
 
-@compiled_bare
+@compiled_bare(title="the clocked simulator of Speck", seconds=3)
 def run(steps, arriving, limit, frame):
     """Simulate one sample; False where a sum may have exceeded the membranes' type.
 
