@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from toolchain.deploy import EXACT_PASSES
 
 from tests.chips.speck.graphs import branching, iaf
 from tests.chips.xylo.graphs import layered, residual
