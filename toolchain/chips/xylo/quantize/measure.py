@@ -22,6 +22,10 @@ __all__ = [
 
 MOST = 2**28
 """Largest magnitude in a search; far beyond a word of the chip, and sums of it fit 32 bits."""
+ONE_THREAD = 2**18
+"""Most multiplications of a product that OpenBLAS computes on one thread, as measured."""
+FEWEST_COLUMNS = 8
+"""Fewest columns of a part of a product."""
 WINDOWS = 10
 """Number of windows in a sample; spikes are compared by window and as a whole."""
 
@@ -65,9 +69,24 @@ def drive(
     for source, spikes in zip(population.sources, trace.spikes, strict=True):
         # float32 is exact up to 2**24; no state of the chip holds as much
         weight = np.clip(weights[source.name].reshape(rows, -1), -MOST, MOST).astype(np.float32)
-        total += weight @ spikes.reshape(len(spikes), -1)
+        total += _product(weight, spikes.reshape(len(spikes), -1))
     shape = (population.neurons, population.alpha_syn.shape[1], samples, steps)
     return np.clip(total, -MOST, MOST).astype(np.int32).reshape(shape)
+
+
+def _product(weight: Array, spikes: Array) -> Array:
+    """Return ``weight @ spikes``, in parts so small that BLAS starts no threads for them.
+
+    Threads would wait for each other longer than the product takes. Large products use them.
+    """
+    columns = ONE_THREAD // weight.size if weight.size else 0
+    if columns < FEWEST_COLUMNS:
+        return np.asarray(weight @ spikes)
+    product = np.empty((len(weight), spikes.shape[1]), np.float32)
+    for start in range(0, spikes.shape[1], columns):
+        part = slice(start, start + columns)
+        np.matmul(weight, spikes[:, part], out=product[:, part])
+    return product
 
 
 def respond(
