@@ -72,7 +72,7 @@ def joined(runs):
 # -- pieces of random programs ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_pieces_of_a_speck_program_equal_the_whole(seed):
     """Bias, sensor-like maps, several outputs, saturation and options of event timing."""
     program, streams, steps, choices = random_event_case(seed)
@@ -106,7 +106,7 @@ def test_parts_that_overflow_16_bits_go_on_in_more(seed, monkeypatch):
     raster = raster.astype(int) * 400
     wanted = simulate_speck(program, raster, record=True)
     monkeypatch.setattr(prepared, "MOST_STEPS", 3)
-    monkeypatch.setattr(prepared, "_made", type(prepared._made)())
+    monkeypatch.setattr(prepared, "_tables", type(prepared._tables)())
     found = simulate_speck(program, raster, record=True)
     assert found.saturations == wanted.saturations
     for name, layer in wanted.layers.items():
@@ -116,7 +116,7 @@ def test_parts_that_overflow_16_bits_go_on_in_more(seed, monkeypatch):
     np.testing.assert_array_equal(found.input_counts, wanted.input_counts)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("core", ["v1", "v2"])
 def test_pieces_of_a_xylo_program_equal_the_whole(seed, core):
     """Aliases, two synapses, spikes on their way and sleep."""
@@ -304,9 +304,9 @@ def test_recordings_without_events_and_of_any_length(speck):
     assert not speck.simulate(silent, steps=7).spikes.any()
     with pytest.raises(ValueError, match="have no events: give steps"):
         speck.simulate(silent)
-    late = np.array([(1, 1, 0, 0), (1, 1, 1_200_000_000, 0)], EVENT)
-    run = speck.simulate(late, timing="event", record={"spk1": "spikes"})
-    assert run.spikes.shape[1] == 1_200_001
+    late = np.array([(1, 1, 0, 0), (1, 1, 1_000_000_000, 0)], EVENT)
+    run = speck.simulate(late, record={"spk1": "spikes"})
+    assert run.spikes.shape[1] == 1_000_001
     state = speck.simulate(events).state
     rest = np.array([(1, 1, 1_000 * state.steps, 0)], EVENT)
     assert speck.simulate(rest, state=state).first == state.steps == 4

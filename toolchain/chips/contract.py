@@ -30,13 +30,13 @@ from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
 __all__ = [
     "Capability",
+    "ChipSession",
     "Family",
     "OnChip",
     "Options",
     "ProgramFile",
     "Record",
     "Resource",
-    "Session",
     "SessionSettings",
     "Timing",
 ]
@@ -95,7 +95,7 @@ class Resource:
     shared: bool = False
 
 
-class Session(Protocol):
+class ChipSession(Protocol):
     """Simulation of a batch of samples in pieces, whose state is kept between calls.
 
     Pieces of any length together equal one whole run, bit for bit. After a ``ValueError`` or an
@@ -206,6 +206,14 @@ class OnChip(Protocol):
         """
         return None
 
+    def unplaced(self) -> object | None:
+        """Return the program without the name of its chip and the places of its layers.
+
+        Two programs that are equal in this are simulated alike, on any chips. None, the default,
+        is equal to no other.
+        """
+        return None
+
     def placement(self) -> Mapping[str, str]:
         """Return core or neuron ids of each layer as text, by the user's layer names."""
         ...
@@ -234,7 +242,7 @@ class OnChip(Protocol):
         del spikes, options
         return None
 
-    def session(self, settings: SessionSettings) -> Session:
+    def session(self, settings: SessionSettings) -> ChipSession:
         """Start a simulation that keeps its state between calls (capability ``session``).
 
         Raises:
@@ -416,6 +424,27 @@ class Family(Protocol):
         """Return True if ``lower`` accepts the graph, even if it does not fit the chip."""
         ...
 
+    def unfit(
+        self, graph: Graph, method: str, options: Options, *, calibrated: bool
+    ) -> Graph | None:
+        """Return integers of the weights alone if the chip refuses the network in any case.
+
+        Shapes and counts decide, before ``quantize`` searches; the rules then find all errors in
+        these integers, at least one. None if the network may fit, and by default.
+
+        Args:
+            graph: float graph after ``shape`` that ``can_lower`` accepts.
+            method: one of ``QUANTIZERS``.
+            options: options of the family.
+            calibrated: True if there are calibration spikes, on which integers can be searched
+                that differ from these.
+
+        Raises:
+            ValueError: as by ``lower`` and ``OnChip.place``.
+        """
+        del graph, method, options, calibrated
+        return None
+
     @abstractmethod
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str
@@ -423,7 +452,7 @@ class Family(Protocol):
         """Return the graph with integer parameters, and the findings about its scales.
 
         Args:
-            graph: float graph after ``shape``.
+            graph: float graph after ``shape`` for which ``unfit`` returns None.
             calibration: spikes (batch, time, *features), or None.
             method: one of ``QUANTIZERS``.
         """

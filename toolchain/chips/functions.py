@@ -10,19 +10,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from toolchain.arrays import Array, Shape, freeze
 from toolchain.chips.contract import (
+    ChipSession,
     Family,
     OnChip,
     Options,
     Record,
     Resource,
-    Session,
     SessionSettings,
     Timing,
 )
+from toolchain.chips.once import once
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -72,12 +74,14 @@ class Functions(Generic[P, C]):
     live_config: Callable[[Mapping[str, Any], C], Any] | None = None
     order_spread: Callable[[P, InputSpikes, Options], OrderSpread | None] | None = None
     simulate: Callable[[P, InputSpikes, bool, Timing], Recording] | None = None
-    session: Callable[[P, SessionSettings], Session] | None = None
+    session: Callable[[P, SessionSettings], ChipSession] | None = None
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
     options: Callable[[P], Options] | None = None
+    unplaced: Callable[[P], P] | None = None
+    unfit: Callable[[Graph, C, str, Options, bool], Graph | None] | None = None
     network: Callable[[P], Graph] | None = None
     from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
@@ -144,6 +148,11 @@ class Bound(OnChip, Generic[P, C]):
             return self._do.options(self.program)
         return Options() if self._family.OPTIONS is Options else None
 
+    def unplaced(self) -> P | None:
+        """Implement ``OnChip.unplaced``."""
+        stripped = self._do.unplaced
+        return None if stripped is None else stripped(self.program)
+
     def placement(self) -> Mapping[str, str]:
         """Implement ``OnChip.placement``."""
         return self._do.placement(self.program)
@@ -179,7 +188,7 @@ class Bound(OnChip, Generic[P, C]):
         measure = self._do.order_spread
         return None if measure is None else measure(self.program, spikes, options)
 
-    def session(self, settings: SessionSettings) -> Session:
+    def session(self, settings: SessionSettings) -> ChipSession:
         """Implement ``OnChip.session``."""
         start = self._do.session
         if start is None:
@@ -268,7 +277,7 @@ class FamilyOf(Family, Generic[P, C]):
 
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""
-        return self.functions().shape(graph)
+        return once(partial(self.functions().shape, graph), "shape", self.NAME, graph)
 
     def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Diagnostics]:
         """Implement ``Family.approximate``."""
@@ -281,6 +290,13 @@ class FamilyOf(Family, Generic[P, C]):
     def can_lower(self, graph: Graph) -> bool:
         """Implement ``Family.can_lower``."""
         return self.functions().can_lower(graph, self.chip)
+
+    def unfit(
+        self, graph: Graph, method: str, options: Options, *, calibrated: bool
+    ) -> Graph | None:
+        """Implement ``Family.unfit``."""
+        draft = self.functions().unfit
+        return None if draft is None else draft(graph, self.chip, method, options, calibrated)
 
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str

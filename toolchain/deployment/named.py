@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import prod
 
@@ -15,13 +15,14 @@ from toolchain.ir import Graph, MembraneReadout
 from toolchain.runs import Recording, SparseSpikes
 from toolchain.runs.outputs import outputs_by_name
 
-__all__ = ["Named", "readout_unit"]
+__all__ = ["NamedRecordings", "readout_unit"]
 
 
-class Named:
+class NamedRecordings:
     """Adds the user's names to the recordings of one deployment.
 
-    ``places`` is the place of each output in the last axis of a recording.
+    ``places`` is the place of each output in the last axis of a recording, ``asked`` the record
+    that was asked for.
 
     Args:
         parts: the deployment.
@@ -32,21 +33,20 @@ class Named:
     """
 
     def __init__(self, parts: Parts, record: Record) -> None:
-        self._graph, self._asked = parts.quantized, record
+        self.asked = _tuples(record) if isinstance(record, Mapping) else record
         self._layers = _layers(parts, record) if isinstance(record, Mapping) else {}
         self._unit = parts.quantized.derived(readout_unit)
         self.places = parts.quantized.derived(_places)
 
     @property
     def record(self) -> Record:
-        """What is asked for, by the names of neuron layers."""
-        if not isinstance(self._asked, Mapping):
-            return self._asked
+        """The record that was asked for, by the names of neuron layers."""
+        if not isinstance(self.asked, Mapping):
+            return self.asked
         found: dict[str, tuple[str, ...]] = {}
-        for name, kinds in self._asked.items():
+        for name, kinds in self.asked.items():
             layer = self._layers[name]
-            names = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-            found[layer] = tuple(dict.fromkeys((*found.get(layer, ()), *names)))
+            found[layer] = tuple(dict.fromkeys((*found.get(layer, ()), *kinds)))
         return found
 
     def recording(self, run: Recording) -> Recording:
@@ -54,7 +54,7 @@ class Named:
         if run.outputs and run.readout is None and not self._layers:
             return run
         recorded: Mapping[str, Mapping[str, Array | SparseSpikes]] = run.recorded
-        if isinstance(self._asked, Mapping):
+        if isinstance(self.asked, Mapping):
             recorded = {name: run.recorded[layer] for name, layer in self._layers.items()}
         unit = None if run.readout is None else self._unit
         values = run.spikes if run.readout is None else np.asarray(run.readout * unit)
@@ -86,6 +86,10 @@ def _places(graph: Graph) -> dict[str, slice]:
         else slice(0)
         for name, part in parts.items()
     }
+
+
+def _tuples(record: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+    return {n: (kinds,) if isinstance(kinds, str) else tuple(kinds) for n, kinds in record.items()}
 
 
 def _layers(parts: Parts, record: Mapping[str, object]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from toolchain.arrays import Array
 from toolchain.chips.contract import Record, SessionSettings, Timing
 from toolchain.chips.load import family_of
 from toolchain.deployment.chip_input import chip_input, samples_of
-from toolchain.deployment.named import Named
+from toolchain.deployment.named import NamedRecordings
 from toolchain.deployment.packets import whole_steps
 from toolchain.deployment.state_files import read_state, write_state
 from toolchain.deployment.store import Parts
@@ -56,7 +56,7 @@ class Session(Described):
     >>> bool((both == d.simulate(spikes).spikes).all()), session.steps, session.time
     (True, 20, 0.02)
     >>> print(session)
-    session of Xylo™Audio 2 (SYNS61201): clocked, 1 sample, 20 steps of 1 ms
+    session of Xylo Audio 2: clocked, 1 sample, 20 steps of 1 ms
     """
 
     def __init__(self, parts: Parts, settings: SessionSettings) -> None:
@@ -66,7 +66,7 @@ class Session(Described):
             ValueError: the family does not support sessions, or invalid settings.
         """
         self._parts, self._settings = parts, settings
-        self._named = Named(parts, settings.record)
+        self._named = NamedRecordings(parts, settings.record)
         own = replace(settings, record=self._named.record, outputs=self._named.places)
         self._chip = parts.on_chip.session(own)
         self._lock = threading.Lock()
@@ -232,13 +232,11 @@ class Session(Described):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings, the steps and the time as plain data."""
-        record = self._settings.record
-        asked = {n: sorted(k) for n, k in record.items()} if isinstance(record, Mapping) else record
         return {
             "chip": self._parts.on_chip.chip.name,
             "timing": self._settings.timing,
             "batch": self._settings.batch,
-            "record": asked,
+            "record": plain(self._named.asked),
             "steps": self.steps,
             "time": plain(self.time),
         }
@@ -299,7 +297,7 @@ def run_once(
                 f"{on_chip.chip.name}: its family does not support sessions, nor state= and steps= "
                 "of simulate"
             )
-        named, given = Named(parts, record), chip_input(parts, spikes)
+        named, given = NamedRecordings(parts, record), chip_input(parts, spikes)
         return named.recording(on_chip.simulate(given, record=named.record, timing=timing))
     if type(spikes) is not np.ndarray or are_events(spikes):
         spikes = chip_input(parts, spikes)

@@ -16,7 +16,7 @@ __all__ = ["ChipState"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ChipState(Described, Brief):
-    """Everything that a simulation needs to continue: plain integer arrays, batch first.
+    """State from which a simulation continues: plain integer arrays, batch first.
 
     Two states are equal if all of their attributes are.
 
@@ -31,8 +31,8 @@ class ChipState(Described, Brief):
     ...                   arrays={"v_mem": np.zeros((2, 3), np.int16)})
     >>> print(state)
     state of toy after 20 steps, 2 samples
-    array  type      values  not zero
-    v_mem  int16[3]       6         0
+     array  type      values  not zero
+     v_mem  int16[3]       6         0
     >>> state == ChipState(**{name: getattr(state, name) for name in state.__slots__})
     True
     """

@@ -125,8 +125,8 @@ class Recording(Described, Brief):
         """Describe the size of the run, and the spikes and saturations of each layer."""
         samples, steps = self.spikes.shape[:2]
         headings = ("neurons", "spikes", "most in a step", "states saturated")
-        records = {name: layer.spikes for name, layer in self.layers.items()}
-        records |= {n: np.asarray(r["spikes"]) for n, r in self.recorded.items() if "spikes" in r}
+        records: dict[str, Array | SparseSpikes] = {n: r.spikes for n, r in self.layers.items()}
+        records |= {n: r["spikes"] for n, r in self.recorded.items() if "spikes" in r}
         table = Table(
             columns=(Column("layer"), *(Column(heading, "right") for heading in headings)),
             rows=tuple(
@@ -157,8 +157,9 @@ class Recording(Described, Brief):
         }
 
 
-def _row(name: str, spikes: Array) -> tuple[str, str, str, str]:
-    most = spikes.max() if spikes.size else 0
+def _row(name: str, spikes: Array | SparseSpikes) -> tuple[str, str, str, str]:
+    counts = spikes.count if isinstance(spikes, SparseSpikes) else spikes
+    most = counts.max() if counts.size else 0
     neurons = int(np.prod(spikes.shape[2:]))
     return name, count(neurons), count(float(spikes.sum())), count(float(most))
 

@@ -34,8 +34,8 @@ class SpikeEvents(Described):
     ([0, 0, 0], [1, 1, 0], [0, 0, 1000])
     >>> print(events)
     3 spikes
-    layer  spikes  neurons that spike
-    fc          3                   2
+     layer  spikes  neurons that spike
+     fc          3                   2
     """
 
     layers: tuple[str, ...]

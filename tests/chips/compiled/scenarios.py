@@ -84,7 +84,7 @@ def process(work):
     os.close(writable)
 
     def wait():
-        with open(readable, "rb") as pipe:
+        with os.fdopen(readable, "rb") as pipe:
             result = json.loads(pipe.read() or b"null")
         os.waitpid(child, 0)
         return result
@@ -125,6 +125,17 @@ class ControlC(Listener):
 
     def on_end(self, event):
         pass
+
+
+def on_stderr():
+    """Compile two functions of the same title."""
+    for _ in range(2):
+        assert cache.compiled(lambda number: number, title="the doubler", seconds=2)(1) == 1
+
+
+def silenced():
+    notice.LOGGER.setLevel("ERROR")
+    on_stderr()
 
 
 def without_nrt():
@@ -184,9 +195,11 @@ def main():
     package(factor=4, seconds=0.1)
     found["short"] = run()
 
+    for work in (on_stderr, silenced):
+        process(work)()
     found["without _nrt"] = process(without_nrt)()
     found["files left over"] = [f.name for f in files() if f.suffix != code_files.SUFFIX]
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":

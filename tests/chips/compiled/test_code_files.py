@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(ROOTS and not shutil.which("setpriv"), reason="root ignores permissions"),
 ]
 
-ONCE = ["compiling the doubler once, about 2 s"]
+ONCE = ["toolchain: compiling the doubler once, about 2 s"]
 COMPILED = {"value": 42, "compiled": True, "folder": "package/__pycache__", "lines": ONCE}
 READ = {**COMPILED, "compiled": False, "lines": []}
 
@@ -35,7 +35,7 @@ def found(tmp_path_factory):
         env={**settings, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert not done.returncode, done.stderr
-    return json.loads(done.stdout)
+    return {**json.loads(done.stdout), "stderr": done.stderr}
 
 
 def test_a_function_is_compiled_once(found):
@@ -74,8 +74,8 @@ def test_an_interrupt_leaves_nothing_that_harms_later_calls(found):
 
 def test_without_a_folder_code_is_compiled_in_memory_and_says_so(found):
     line = (
-        "compiling the doubler in memory, about 2 s in every process: no folder for its machine "
-        "code can be written; set NUMBA_CACHE_DIR to one that can"
+        "toolchain: compiling the doubler in memory, about 2 s in every process: no folder for its "
+        "machine code can be written; set NUMBA_CACHE_DIR to one that can"
     )
     assert found["no folder"] == {**COMPILED, "value": 63, "folder": None, "lines": [line]}
 
@@ -89,6 +89,11 @@ def test_an_installation_that_cannot_be_written_uses_the_users_folder(found):
 
 def test_short_compilations_say_nothing(found):
     assert found["short"] == {**COMPILED, "value": 84, "lines": []}
+
+
+def test_the_line_is_on_stderr_unless_logging_is_set_up_otherwise(found):
+    """One line of two functions with the same title; none in the process that silenced it."""
+    assert found["stderr"].splitlines() == ONCE
 
 
 def test_a_numba_without_the_private_option_compiles_the_same(found):

@@ -14,7 +14,7 @@ from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.power import estimate
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.quantize import QUANTIZERS, quantize
+from toolchain.chips.speck.quantize import QUANTIZERS, quantize, unfit
 from toolchain.chips.speck.recording import SpeckSession, order_spread
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.program import check
@@ -49,6 +49,8 @@ FUNCTIONS = Functions(
     order_spread=order_spread,
     counts=graphs.counts,
     options=resources.options,
+    unplaced=resources.unplaced,
+    unfit=unfit,
 )
 
 

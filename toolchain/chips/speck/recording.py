@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import EVENT
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.order import order_sensitivity
-from toolchain.chips.speck.simulate.session import Stream
+from toolchain.chips.speck.simulate.session import SpeckStream
 from toolchain.runs import (
     InputSpikes,
     LayerRecord,
@@ -30,7 +31,7 @@ __all__ = ["SpeckSession", "order_spread"]
 
 
 class SpeckSession:
-    """Implement the contract's ``Session``: the integer cores, piece by piece."""
+    """Implement the contract's ``ChipSession``: the integer cores, piece by piece."""
 
     def __init__(self, program: SpeckProgram, settings: SessionSettings) -> None:
         """Start from the initial membranes.
@@ -44,8 +45,12 @@ class SpeckSession:
                 f"the simulation of Speck takes EventOptions, got {type(options).__name__}"
             )
         self._program, self._everything = program, settings.record is True
+        self._named, self._event = isinstance(settings.record, Mapping), settings.timing == "event"
         self._places = settings.outputs
-        self._stream = Stream(
+        plain = len(program.outputs) == 1 and program.readout is None
+        self._only = program.outputs[0] if plain else None
+        self._size = prod(program[program.outputs[0]].output_shape)
+        self._stream = SpeckStream(
             program,
             settings.batch,
             timing=settings.timing,
@@ -60,20 +65,22 @@ class SpeckSession:
         return self._stream.steps
 
     def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
-        """Implement ``Session.run``.
+        """Implement ``ChipSession.run``.
 
         Several outputs are concatenated in ``spikes``; ``readout_table`` lists them.
         """
         program, piece = self._program, self._stream.run(spikes, steps)
-        flat = flat_outputs(program, piece.spikes)
+        flat = self._flat(piece.spikes)
         recording = Recording(
             spikes=flat,
             outputs={name: flat[:, :, place] for name, place in self._places.items()},
             saturations=piece.saturations(),
             dt=program.dt,
-            recorded={name: _own(program, name, kept) for name, kept in piece.recorded().items()},
+            recorded={name: _own(program, name, kept) for name, kept in piece.recorded().items()}
+            if self._named
+            else {},
             first=piece.first,
-            times=_times(program, piece.events()),
+            times=_times(program, piece.events()) if self._event else None,
         )
         if not self._everything:
             return recording
@@ -88,16 +95,23 @@ class SpeckSession:
         counted = None if program.dt is None else of_run(program, result)
         return replace(recording, layers=layers, activity=counted)
 
+    def _flat(self, outputs: Mapping[str, Array]) -> Array:
+        """Return the spikes of all outputs, (batch, steps, outputs)."""
+        if self._only is None:
+            return flat_outputs(self._program, outputs)
+        spikes = outputs[self._only]
+        return spikes.reshape(*spikes.shape[:2], self._size)
+
     def reset(self) -> None:
-        """Implement ``Session.reset``."""
+        """Implement ``ChipSession.reset``."""
         self._stream.reset()
 
     def state(self) -> Mapping[str, Array]:
-        """Implement ``Session.state``: the membranes by core."""
+        """Implement ``ChipSession.state``: the membranes by core."""
         return self._stream.state()
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
-        """Implement ``Session.restore``."""
+        """Implement ``ChipSession.restore``."""
         names = [core.name for core in self._program.cores]
         if state.keys() != {*names}:
             raise ValueError(f"a state has {', '.join(names)}, got {', '.join(state)}")

@@ -18,7 +18,7 @@ from toolchain.chips.xylo.network import network_of
 from toolchain.chips.xylo.options import XyloOptions
 from toolchain.chips.xylo.power import estimate
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.quantize import QUANTIZERS, quantize
+from toolchain.chips.xylo.quantize import QUANTIZERS, quantize, unfit
 from toolchain.chips.xylo.readout import configured
 from toolchain.chips.xylo.recording import XyloSession
 from toolchain.chips.xylo.rules.graph import check_graph
@@ -56,6 +56,8 @@ FUNCTIONS = Functions(
     configured=configured,
     options=lambda _: XyloOptions(),
     network=network_of,
+    unplaced=resources.unplaced,
+    unfit=unfit,
     from_document=program_in,
 )
 

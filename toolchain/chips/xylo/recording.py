@@ -15,7 +15,7 @@ from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState
-from toolchain.chips.xylo.simulate.session import Stream
+from toolchain.chips.xylo.simulate.session import XyloStream
 from toolchain.runs import InputSpikes, LayerRecord, Recording
 from toolchain.runs.spikes import plain_array
 
@@ -23,7 +23,7 @@ __all__ = ["XyloSession"]
 
 
 class XyloSession:
-    """Implement the contract's ``Session``: the integer core, which is clocked, piece by piece."""
+    """Implement the contract's ``ChipSession``: the integer core, piece by piece."""
 
     def __init__(self, program: XyloProgram, settings: SessionSettings) -> None:
         """Start from a reset core.
@@ -35,7 +35,7 @@ class XyloSession:
             raise ValueError("the simulation of Xylo has no options")
         self._program, self._everything = program, settings.record is True
         self._places = settings.outputs
-        self._stream = Stream(
+        self._stream = XyloStream(
             program,
             settings.batch,
             record=settings.record,
@@ -49,7 +49,7 @@ class XyloSession:
         return self._stream.steps
 
     def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
-        """Implement ``Session.run`` for counts (batch, time, *features)."""
+        """Implement ``ChipSession.run`` for counts (batch, time, *features)."""
         if steps is not None:
             raise ValueError("steps requires event arrays; counts have their own number of steps")
         program, flat = self._program, spikes
@@ -75,16 +75,16 @@ class XyloSession:
         return replace(recording, layers=layers, activity=counted)
 
     def reset(self) -> None:
-        """Implement ``Session.reset``."""
+        """Implement ``ChipSession.reset``."""
         self._stream.reset()
 
     def state(self) -> Mapping[str, Array]:
-        """Implement ``Session.state``: the arrays of a ``XyloState``."""
+        """Implement ``ChipSession.state``: the arrays of a ``XyloState``."""
         state = self._stream.state()
         return {f.name: getattr(state, f.name) for f in fields(state)}
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
-        """Implement ``Session.restore``."""
+        """Implement ``ChipSession.restore``."""
         names = {f.name for f in fields(XyloState)}
         if state.keys() != names:
             raise ValueError(f"a state has {', '.join(sorted(names))}, got {', '.join(state)}")

@@ -65,7 +65,7 @@ def respond(
 
 
 def _scored(
-    integers: Integers, silent: bool, apart: int, most: int, saturations: int
+    integers: Integers, apart: int, most: int, saturations: int, silent: bool
 ) -> ScoredIntegers:
     """Return the score as ``count_agreement`` defines it."""
     agreement = 1.0 - apart / most if most else 1.0

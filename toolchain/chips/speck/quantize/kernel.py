@@ -36,7 +36,7 @@ __all__ = [
     "descend",
 ]
 
-INLINED = "b9ff20fd3412"
+INLINED = "ed7d6af8b503"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

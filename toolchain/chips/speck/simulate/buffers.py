@@ -9,13 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
+from toolchain.chips.speck.simulate.frame import FrameField, fixed_frame, point_to
 from toolchain.chips.speck.simulate.pack import FlatProgram
-from toolchain.chips.speck.simulate.tables import State
+from toolchain.chips.speck.simulate.tables import QueueField, Scratch
 
-__all__ = ["Buffers", "Grid", "Resident", "at_rest"]
+__all__ = ["Buffers", "NeuronGrid", "Resident", "at_rest"]
+
+_CACHE_LINE = 64  # bytes
 
 
-class Grid(NamedTuple):
+class NeuronGrid(NamedTuple):
     """Place of the neurons of one core in the array of all membranes.
 
     Attributes:
@@ -29,7 +32,7 @@ class Grid(NamedTuple):
     steps: tuple[int, ...]
 
     @classmethod
-    def of(cls, shape: tuple[int, int, int], neurons: Array) -> Grid:
+    def of(cls, shape: tuple[int, int, int], neurons: Array) -> NeuronGrid:
         """Return the grid of neurons whose indices (channels * y * x,) are in the order of axes."""
         places = neurons.reshape(shape)
         start = int(places[0, 0, 0])
@@ -46,7 +49,11 @@ class Grid(NamedTuple):
 class Resident(NamedTuple):
     """State of one sample in the layout of the kernels; not changed, but replaced.
 
-    ``membranes`` is int16, int32 or int64; ``bounds`` and ``touched`` as in ``State``.
+    Attributes:
+        membranes: int16, int32 or int64.
+        bounds: on the magnitudes of each core's membranes, int64.
+        touched: the parts of each line that were changed since it was last updated, as bits,
+            uint32; see ``ColumnField.TOUCHED``.
     """
 
     membranes: Array
@@ -55,17 +62,26 @@ class Resident(NamedTuple):
 
     def widened(self, dtype: npt.DTypeLike) -> Resident:
         """Return the same membranes in another type, with no bound known."""
-        return _unbounded(self.membranes.astype(dtype), len(self.bounds))
+        membranes = _aligned(len(self.membranes), dtype)
+        membranes[:] = self.membranes
+        return _unbounded(membranes, len(self.touched))
+
+    def copy(self) -> Resident:
+        """Return a copy, to be changed by a kernel."""
+        membranes = _aligned(len(self.membranes), self.membranes.dtype)
+        membranes[:] = self.membranes
+        return Resident(membranes, self.bounds.copy(), self.touched.copy())
 
 
 def at_rest(
     flat: FlatProgram,
-    grids: Mapping[str, Grid],
+    grids: Mapping[str, NeuronGrid],
     membranes: Mapping[str, Array],
     dtype: npt.DTypeLike,
 ) -> Resident:
     """Return the state of one sample with these membranes, int16 (channels, y, x) by core."""
-    padded = np.zeros(flat.size, dtype)
+    padded = _aligned(flat.size, dtype)
+    padded[:] = 0
     for name, values in membranes.items():
         grids[name].view(padded)[:] = values
     return _unbounded(padded, flat.lines)
@@ -76,8 +92,15 @@ def _unbounded(membranes: Array, lines: int) -> Resident:
         membranes=membranes,
         # no bound is known yet: the first addition computes it
         bounds=np.full(lines, np.iinfo(np.int64).max // 2),
-        touched=np.ones(lines, np.uint8),
+        touched=np.full(lines, 2**32 - 1, np.uint32),
     )
+
+
+def _aligned(size: int, dtype: npt.DTypeLike) -> Array:
+    """Return an uninitialized array that starts at a cache line: vectors never cross two."""
+    padded = np.empty(size + _CACHE_LINE, dtype)
+    start = -padded.__array_interface__["data"][0] % _CACHE_LINE // padded.itemsize
+    return padded[start : start + size]
 
 
 class Buffers:
@@ -92,7 +115,18 @@ class Buffers:
         self._spikes = np.zeros(_length(flat.spikes), np.int32)
         self._history = np.zeros(_length(flat.history), np.int16)
         self.counters = np.zeros((3, len(flat.tables.cores)), np.int64)
-        self._rows = tuple(self.counters)
+        scratch = Scratch(
+            queue=np.empty((len(QueueField), flat.neurons.size), np.int32),
+            counted=np.zeros(flat.counted, np.uint8),
+            spikes=self._spikes,
+            history=self._history,
+            saturations=self.counters[0],
+            synops=self.counters[1],
+            counts=self.counters[2],
+        )
+        # a frame has only addresses: these keep the arrays
+        self._arrays = flat.tables, scratch
+        self._frame = fixed_frame(*self._arrays)
         self.spikes = {
             name: _maps(self._spikes[place], shapes[name]) for name, place in flat.spikes.items()
         }
@@ -100,10 +134,13 @@ class Buffers:
             name: _maps(self._history[place], shapes[name]) for name, place in flat.history.items()
         }
 
-    def state(self, start: Resident) -> tuple[Resident, State]:
-        """Return a copy of ``start``, and the arrays that a kernel changes: the copy and these."""
-        after = Resident(start.membranes.copy(), start.bounds.copy(), start.touched.copy())
-        return after, State(*after, self._spikes, self._history, *self._rows)
+    def start(self, before: Resident) -> tuple[Resident, Array]:
+        """Return a copy of a state, and the frame of a kernel that changes the copy and these."""
+        after, frame = before.copy(), self._frame.copy()
+        point_to(frame, FrameField.MEMBRANES, after.membranes)
+        point_to(frame, FrameField.BOUNDS, after.bounds)
+        point_to(frame, FrameField.TOUCHED, after.touched)
+        return after, frame
 
     def clear(self) -> None:
         """Set everything that was recorded to 0."""

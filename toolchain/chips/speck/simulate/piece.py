@@ -17,7 +17,7 @@ from toolchain.chips.speck.simulate.raster import squeeze_map
 from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
 from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 
-__all__ = ["KINDS", "Piece", "Plan", "kept_of"]
+__all__ = ["KINDS", "Piece", "PiecePlan", "kept_of"]
 
 KINDS = ("spikes", "v_mem")
 """What can be recorded of a core."""
@@ -38,8 +38,8 @@ def kept_of(program: SpeckProgram, record: Record) -> Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
-    """What the pieces of a session keep.
+class PiecePlan:
+    """Arrays and lists that the pieces of a session record.
 
     Attributes:
         prepared: the program.
@@ -56,7 +56,7 @@ class Plan:
     neurons: int
 
     @classmethod
-    def of(cls, prepared: Prepared, record: Record) -> Plan:
+    def of(cls, prepared: Prepared, record: Record) -> PiecePlan:
         """Return the plan for ``record``, by name of the core."""
         kept, shapes = prepared.kept, prepared.shapes
         asked = record if isinstance(record, Mapping) else {}
@@ -82,7 +82,7 @@ class Piece:
         ValueError: more than ``MOST_VALUES`` values to record.
     """
 
-    def __init__(self, plan: Plan, batch: int, steps: int, first: int) -> None:
+    def __init__(self, plan: PiecePlan, batch: int, steps: int, first: int) -> None:
         self._plan, self._prepared, self.steps, self.first = plan, plan.prepared, steps, first
         if batch * steps * plan.neurons > MOST_VALUES:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What the simulations need of a program, made once for each program and kept with it."""
+"""Tables and buffers of a program for its simulations, built once and kept with the program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.buffers import Buffers, Grid, Resident, at_rest
+from toolchain.chips.speck.simulate.buffers import Buffers, NeuronGrid, Resident, at_rest
 from toolchain.chips.speck.simulate.pack import FlatProgram, pack
 
 __all__ = ["Kept", "Prepared", "check_wiring", "packed"]
@@ -31,7 +31,7 @@ _SPIKE_BYTES, _MEMBRANE_BYTES = 4, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a simulation keeps of each step.
+    """Parts of each step that a simulation records.
 
     Attributes:
         spikes, membranes: names of the cores, in the order of the program.
@@ -61,7 +61,7 @@ class Prepared:
     kept: Kept
     shapes: dict[str, tuple[int, int, int]]
     numbers: dict[str, int]
-    grids: dict[str, Grid]
+    grids: dict[str, NeuronGrid]
     steps: int
     spare: deque[Buffers] = field(default_factory=lambda: deque(maxlen=MOST_SPARE))
 
@@ -79,13 +79,13 @@ class Prepared:
         return at_rest(self.flat, self.grids, initial, dtype)
 
 
-_made: WeakKeyDictionary[SpeckProgram, dict[tuple[Kept, bool], Prepared]] = WeakKeyDictionary()
+_tables: WeakKeyDictionary[SpeckProgram, dict[tuple[Kept, bool], Prepared]] = WeakKeyDictionary()
 
 
 def packed(program: SpeckProgram, kept: Kept, *, drop: bool = True) -> Prepared:
     """Return the tables of a program; of the same program and ``kept`` usually the same object.
 
-    Programs are frozen, so that tables made once stay right. They are freed with the program.
+    Programs are frozen, so that tables built once stay right. They are freed with the program.
 
     Args:
         program: the program.
@@ -95,11 +95,11 @@ def packed(program: SpeckProgram, kept: Kept, *, drop: bool = True) -> Prepared:
     Raises:
         ValueError: connected layers whose shapes disagree, or a core that is too large.
     """
-    made = _made.setdefault(program, {})
-    if (kept, drop) not in made and len(made) >= MOST_TABLES:
-        made.clear()
+    found = _tables.setdefault(program, {})
+    if (kept, drop) not in found and len(found) >= MOST_TABLES:
+        found.clear()
     # two threads may both make them; a lock would stay locked in a process forked meanwhile
-    return made.get((kept, drop)) or made.setdefault((kept, drop), _prepared(program, kept, drop))
+    return found.get((kept, drop)) or found.setdefault((kept, drop), _prepared(program, kept, drop))
 
 
 def _prepared(program: SpeckProgram, kept: Kept, drop: bool) -> Prepared:
@@ -119,7 +119,7 @@ def _prepared(program: SpeckProgram, kept: Kept, drop: bool) -> Prepared:
         kept=kept,
         shapes=shapes,
         numbers={name: number for number, name in enumerate(shapes)},
-        grids={n: Grid.of(shapes[n], p) for n, p in zip(shapes, places, strict=True)},
+        grids={n: NeuronGrid.of(shapes[n], p) for n, p in zip(shapes, places, strict=True)},
         steps=steps,
     )
 

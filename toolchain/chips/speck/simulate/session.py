@@ -17,21 +17,21 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SensorSamples
 from toolchain.chips.speck.simulate.buffers import Buffers, Resident, at_rest
 from toolchain.chips.speck.simulate.clocked import clocked
-from toolchain.chips.speck.simulate.event import DivergedError, Part, simulate_events
+from toolchain.chips.speck.simulate.event import DivergedError, StepRange, simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
 from toolchain.chips.speck.simulate.options import EventOptions
-from toolchain.chips.speck.simulate.piece import KINDS, Piece, Plan, kept_of
+from toolchain.chips.speck.simulate.piece import KINDS, Piece, PiecePlan, kept_of
 from toolchain.chips.speck.simulate.prepared import packed
 from toolchain.chips.speck.simulate.raster import Rasters, Samples
 
-__all__ = ["Stream", "start_state"]
+__all__ = ["SpeckStream", "start_state"]
 
 TIMINGS = ("clocked", "event")
 WINDOW = 1000
 """Steps in which a core may spike ``EventOptions.most_spikes`` times."""
 
 
-class Stream:
+class SpeckStream:
     """Simulation of a batch of samples in pieces; together they equal one whole run.
 
     Args:
@@ -69,9 +69,8 @@ class Stream:
         drop = self._options is None or self._options.partial_windows == "drop"
         checked = checked_record(record, [core.name for core in program.cores], KINDS)
         prepared = packed(program, kept_of(program, checked), drop=drop)
-        self._prepared, self._plan = prepared, Plan.of(prepared, checked)
+        self._prepared, self._plan = prepared, PiecePlan.of(prepared, checked)
         self._length = 0 if self._dt is None else _whole(self._dt)
-        self._dtype = np.int16 if self._options is None else np.int32
         self._batch = batch
         self.reset()
 
@@ -83,7 +82,7 @@ class Stream:
     def reset(self) -> None:
         """Return to the program's initial membranes and to step 0."""
         # states are replaced, never changed, so that all samples can share one
-        self._at = [self._prepared.at_rest(self._dtype)] * self._batch, 0
+        self._at = [self._prepared.at_rest(np.int16)] * self._batch, 0
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Continue from other membranes, after so many steps; see ``start_state``.
@@ -94,7 +93,7 @@ class Stream:
         start = start_state(self._program, self._batch, state)
         flat, grids = self._prepared.flat, self._prepared.grids
         states = [
-            at_rest(flat, grids, {name: v[n] for name, v in start.items()}, self._dtype)
+            at_rest(flat, grids, {name: v[n] for name, v in start.items()}, np.int16)
             for n in range(self._batch)
         ]
         self._at = states, steps
@@ -140,9 +139,9 @@ class Stream:
             stop = min(start + prepared.steps, piece.steps)
             if self._options is None:
                 events = samples.events(sample, start, stop)
-                state = clocked(prepared.flat.tables, stop - start, events, state, buffers)
+                state = clocked(stop - start, events, state, buffers)
             else:
-                part = Part(sample, start, stop, piece.first, self._length)
+                part = StepRange(sample, start, stop, piece.first, self._length)
                 state, stop, sent = self._events(samples, part, state, buffers, before)
                 piece.take_events(sample, sent)
             piece.take(sample, start, stop, buffers)
@@ -151,7 +150,7 @@ class Stream:
         return state
 
     def _events(
-        self, samples: Samples, part: Part, state: Resident, buffers: Buffers, before: Array
+        self, samples: Samples, part: StepRange, state: Resident, buffers: Buffers, before: Array
     ) -> tuple[Resident, int, dict[str, Array]]:
         """Simulate a part event by event; return its new state, its end and the output spikes.
 

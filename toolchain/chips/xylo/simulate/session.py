@@ -18,7 +18,7 @@ from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState, initial_state
 from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 
-__all__ = ["KINDS", "Stream"]
+__all__ = ["KINDS", "XyloStream"]
 
 KINDS = ("spikes", "v_mem", "i_syn", "i_syn_2")
 """What can be recorded of a layer."""
@@ -31,7 +31,7 @@ them are kept: about a hundred megabytes."""
 ONE = range(1)
 
 
-class Stream:
+class XyloStream:
     """Simulation of a batch of samples in pieces; together they equal one whole run.
 
     Args:
@@ -175,7 +175,7 @@ def _recording(
 
 
 class _Kept:
-    """What is kept of a run whose states are recorded part by part."""
+    """Record of a run whose states are recorded part by part."""
 
     def __init__(self, program: XyloProgram, record: Record, batch: int, steps: int) -> None:
         self._program = program
