@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.compiled.threads import each, parts
 from toolchain.chips.xylo.quantize.populations import FloatPopulation
 
 __all__ = [
@@ -53,9 +54,12 @@ class PopulationTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Response:
-    """Spikes int32 (neurons, tries, samples, windows); peaks (neurons,) of all states."""
+    """Distance from the wanted spikes, (neurons, tries), and peaks (neurons,) of all states.
 
-    counts: Array
+    The distance is that of ``count_distance``.
+    """
+
+    distance: Array
     peaks: Array
 
 
@@ -113,21 +117,34 @@ def respond(
     from toolchain.chips.xylo.quantize import kernel
 
     threshold, bias = np.broadcast_arrays(threshold, np.clip(bias, -MOST, MOST))
-    counts = np.zeros((*threshold.shape, *trace.wanted.shape[1:]), np.int32)
-    peaks = np.zeros(population.neurons, np.int32)
-    kernel.respond(
-        arriving,
-        np.ascontiguousarray(dashes[1], np.int32),
-        np.ascontiguousarray(dashes[0], np.int32),
-        np.ascontiguousarray(threshold, np.int32),
-        np.ascontiguousarray(bias, np.int32),
-        population.cap,
-        rail,
-        trace.window,
-        counts,
-        peaks,
+    _, synapses, samples, steps = arriving.shape
+    distance, peaks = np.zeros(threshold.shape), np.zeros(population.neurons, np.int32)
+    dash_mem, dash_syn, thresholds, biases = (
+        np.ascontiguousarray(each, np.int32) for each in (*dashes, threshold, bias)
     )
-    return Response(counts=counts, peaks=peaks)
+    wanted = np.ascontiguousarray(trace.wanted, np.int32)
+
+    def run(neurons: range) -> None:
+        kernel.respond(
+            neurons.start,
+            neurons.stop,
+            arriving,
+            dash_syn,
+            dash_mem,
+            thresholds,
+            biases,
+            population.cap,
+            rail,
+            trace.window,
+            wanted,
+            kernel.Scratch.of(synapses, threshold.shape[1], samples, wanted.shape[2]),
+            distance,
+            peaks,
+        )
+
+    work = samples * steps * threshold.shape[1]
+    each(run, parts(population.neurons, work, None), None)
+    return Response(distance=distance, peaks=peaks)
 
 
 def count_distance(wanted: Array, counts: Array) -> Array:
