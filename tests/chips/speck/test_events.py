@@ -8,6 +8,7 @@ from tests.chips.speck import contract
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case, random_event_case
 from toolchain.chips.speck import simulate
+from toolchain.chips.speck.emit.addresses import to_raster
 from toolchain.chips.speck.simulate.events import MOST_STEPS
 
 KINDS = [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")]
@@ -95,7 +96,7 @@ FLOATS = [(name, "f8") for name in "xytp"]
         (stream((0, 0, 0, -1)), "event 0 .* p = -1"),
         (stream((0, 0, -1, 0)), "event 0 .* t = -1.* >= 0"),
         (stream((0, 0, 2**62 + 1, 0)), "event 0 .* t = 4611686018427387905"),
-        (stream((0, 0, 2**61, 0)), f"at most {MOST_STEPS} steps"),
+        (stream((0, 0, 2**61, 0)), "values to record.* times of events are since the start"),
         (stream((0, 0, 0, 0), (np.nan, 0, 0, 0), kinds=FLOATS), "event 1 .* x = nan"),
         (stream((0, 0, np.inf, 0), kinds=FLOATS), "event 0 .* t = inf"),
         (stream((0, 0.5, 0, 0), kinds=FLOATS), "event 0 .* y = 0.5.* whole numbers"),
@@ -108,7 +109,7 @@ FLOATS = [(name, "f8") for name in "xytp"]
         (stream((0, 0, 0, (1, 2)), kinds=[*KINDS[:3], ("p", "i1", 2)]), "field 'p'"),
         (stream((0, 0, 0, 0)).reshape(1, 1), r"one-dimensional .* of shape \(1, 1\)"),
         (stream(), "sample 0 has no events: give steps"),
-        ([stream((0, 0, 0, 0)), stream()], "sample 1 has no events"),
+        ([stream(), stream()], "sample 0 has no events: give steps"),
         ([stream((0, 0, 0, 0)), np.zeros(3)], "sample 1: an event array .* got ndarray"),
         ([stream((0, 0, 0, 0)), None], "sample 1: an event array .* got NoneType"),
         ([stream((0, 0, 0, 0)), stream((0, 9, 0, 0))], "event 0 of sample 1 .* y = 9"),
@@ -126,7 +127,6 @@ def test_events_that_are_none_are_refused(events, message, timing):
         ({"steps": 2}, r"event 1 of sample 0 is at t = 2000 µs, after the end of 2 steps"),
         ({"steps": -1}, "steps must be an integer >= 0, got -1"),
         ({"steps": 2.5}, "steps must be an integer >= 0, got 2.5"),
-        ({"steps": MOST_STEPS + 1}, f"at most {MOST_STEPS} steps"),
         ({"dt": 1.5e-6}, "whole number of µs, at least 1e-6 s, got 1.5e-06"),
         ({"dt": 0}, "whole number of µs"),
         ({"dt": -1e-3}, "whole number of µs"),
@@ -137,6 +137,13 @@ def test_events_that_are_none_are_refused(events, message, timing):
 def test_steps_that_do_not_go_with_the_events_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         simulate(SMALL, stream((0, 0, 0, 0), (0, 0, 2000, 0)), **fields)
+
+
+@pytest.mark.parametrize("fields", [{}, {"steps": MOST_STEPS + 1}])
+def test_a_raster_of_events_has_a_limited_number_of_steps(fields):
+    events = stream((0, 0, 0 if fields else 2**61, 0))
+    with pytest.raises(ValueError, match=f"at most {MOST_STEPS} steps"):
+        to_raster(events, SMALL.input_shape, SMALL.dt, **fields)
 
 
 def test_events_without_the_length_of_a_step_and_rasters_with_steps_are_refused():

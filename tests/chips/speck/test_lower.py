@@ -18,7 +18,7 @@ from toolchain.chips.speck.lower.integers import lower
 from toolchain.chips.speck.rules.graph import check_graph
 from toolchain.chips.speck.rules.program import check
 from toolchain.chips.speck.simulate.event_twin import simulate_singly
-from toolchain.chips.speck.simulate.run import check_wiring
+from toolchain.chips.speck.simulate.prepared import check_wiring
 from toolchain.chips.speck.simulate.twin import simulate_densely
 from toolchain.diagnostics import Severity
 from toolchain.ir import Add, AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, Output, SumPool2d

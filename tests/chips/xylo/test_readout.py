@@ -20,7 +20,7 @@ from toolchain.chips.xylo.emit.vendor_json import dumps
 from toolchain.chips.xylo.graphs import shape
 from toolchain.chips.xylo.live.boards import BOARDS
 from toolchain.chips.xylo.live.session import _fields
-from toolchain.chips.xylo.simulate import run as running
+from toolchain.chips.xylo.simulate import session as running
 from toolchain.chips.xylo.simulate.twin import simulate_slow
 from toolchain.chips.xylo.store import from_arrays, to_arrays
 from toolchain.deployment import Deployment

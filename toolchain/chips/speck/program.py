@@ -19,7 +19,7 @@ from toolchain.report import Brief, visible
 __all__ = ["Array", "Destination", "SpeckCore", "SpeckProgram", "kernel_words"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False, repr=False)
 class SpeckProgram(Brief):
     """The complete configuration of one chip.
 

@@ -244,27 +244,26 @@ class SensorSamples:
         """Return the number of samples."""
         return len(self._samples)
 
-    def events(self, sample: int) -> Array:
+    def events(self, sample: int, start: int = 0, stop: int | None = None) -> Array:
         """Return int32 (4, n) of the events kept: step, y, channel * width + x, and count."""
-        seen = self._samples.events(sample)
-        kept, channel, y, x = self._addresses(seen)
-        moved = np.array([seen[0], y, channel * self._sent + x, seen[3]], np.int32)
-        return np.compress(kept, moved, axis=1)
+        return self._behind(self._samples.events(sample, start, stop))[0]
 
-    def times(self, sample: int, events: Array) -> Array:
-        """Return the time of each event kept, µs."""
-        del events
-        seen = self._samples.events(sample)
-        kept, *_ = self._addresses(seen)
-        return np.asarray(self._samples.times(sample, seen)[kept])
+    def timed(self, sample: int, start: int = 0, stop: int | None = None) -> tuple[Array, Array]:
+        """Return the events kept, and the time of each, µs."""
+        seen, times = self._samples.timed(sample, start, stop)
+        events, kept = self._behind(seen)
+        return events, np.asarray(times[kept])
 
     def counts(self) -> Array:
         """Return the number of camera events of each sample."""
         return self._samples.counts()
 
-    def _addresses(self, seen: Array) -> tuple[Array, Array, Array, Array]:
+    def _behind(self, seen: Array) -> tuple[Array, Array]:
+        """Return the events behind the sensor, and which of ``seen`` they are."""
         channel, x = np.divmod(seen[2], self._width)
-        return self._sensor.addresses(channel, seen[1], x)
+        kept, channel, y, x = self._sensor.addresses(channel, seen[1], x)
+        moved = np.array([seen[0], y, channel * self._sent + x, seen[3]], np.int32)
+        return np.compress(kept, moved, axis=1), kept
 
 
 def _flags(thing: object, names: tuple[str, ...]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from toolchain.chips.xylo.emit.ram_files import write_ram_files
 from toolchain.chips.xylo.emit.vendor_json import read_config, write_config
 from toolchain.chips.xylo.options import XyloOptions
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.simulate.run import XyloRecording, XyloState, simulate
+from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState
+from toolchain.chips.xylo.simulate.run import simulate
 
 __all__ = [
     "Population",

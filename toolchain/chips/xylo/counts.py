@@ -9,7 +9,8 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.simulate.run import XyloRecording, simulate
+from toolchain.chips.xylo.simulate.recording import XyloRecording
+from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.hardware import Quantity
 from toolchain.runs import Activity, InputSpikes, LayerActivity

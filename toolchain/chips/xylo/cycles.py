@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts
+from toolchain.chips.xylo.simulate.raster import as_counts
+from toolchain.chips.xylo.simulate.recording import XyloRecording
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.runs import Activity
 

@@ -15,7 +15,12 @@ from toolchain.arrays import Array
 from toolchain.chips.speck.core import MapShape
 from toolchain.chips.speck.outputs import flat_outputs
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.events import EventArrays, event_array, in_microseconds
+from toolchain.chips.speck.simulate.events import (
+    MOST_STEPS,
+    EventArrays,
+    event_array,
+    in_microseconds,
+)
 from toolchain.chips.speck.simulate.raster import Rasters
 
 __all__ = [
@@ -162,7 +167,7 @@ def to_raster(
     ((1, 2, 1, 4, 4), 2)
     """
     length = in_microseconds(dt)
-    samples = EventArrays(events, shape, length, steps)
+    samples = EventArrays(events, shape, length, steps, most=MOST_STEPS)
     raster = np.zeros((len(samples), samples.steps, *shape), np.int32)
     for sample, counts in enumerate(raster):
         step, y, column, number = samples.events(sample)
@@ -196,8 +201,7 @@ def to_board(program: SpeckProgram, events: Array) -> Array:
     behind = program.behind_sensor()
     ids = _core_ids(program)
     stream = EventArrays([events], behind.input_shape, _ALL_TIME, 1)
-    _, y, column, _ = stream.events(0)
-    t = stream.times(0, column)
+    (_, y, column, _), t = stream.timed(0)
     p, x = np.divmod(column, behind.input_shape[2])
     parts = []
     for target in behind.inputs:

@@ -211,8 +211,7 @@ def _clock_hz(program: SpeckProgram, extras: Extras | None) -> float | None:
 
 def _last_time(program: SpeckProgram, events: Array) -> int:
     """Return the time of the last event, µs; raise ValueError if events do not fit the input."""
-    checked = EventArrays([events], program.input_shape, 2**62, 1)
-    times = checked.times(0, events)
+    _, times = EventArrays([events], program.input_shape, 2**62, 1).timed(0)
     return int(times[-1]) if len(times) else 0
 
 

@@ -1,152 +1,159 @@
-"""Buffers of one simulation of a batch, and the recording made from them."""
+"""State of a sample between two parts of its simulation, and the buffers of one part."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.pack import FlatProgram, pack
-from toolchain.chips.speck.simulate.raster import Samples, squeeze_map
-from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
-from toolchain.chips.speck.simulate.tables import State
+from toolchain.chips.speck.simulate.frame import FrameField, fixed_frame, point_to
+from toolchain.chips.speck.simulate.pack import FlatProgram
+from toolchain.chips.speck.simulate.tables import QueueField, Scratch
 
-__all__ = ["BatchRun"]
+__all__ = ["Buffers", "NeuronGrid", "Resident", "at_rest"]
 
-MOST_VALUES = 2**32
-"""Spike counts that one simulation records at most; at 32 bits they fill 16 GiB."""
+_CACHE_LINE = 64  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BatchRun:
-    """One simulation: the samples, and buffers for the result of each.
+class NeuronGrid(NamedTuple):
+    """Place of the neurons of one core in the array of all membranes.
 
-    Samples are independent: several threads may simulate different samples at a time.
+    Attributes:
+        shape: (channels, y, x).
+        start: index of the first neuron.
+        steps: distances in the array from one channel, y and x to the next.
     """
 
-    program: SpeckProgram
-    samples: Samples
-    recorded: Collection[str]
-    packed: FlatProgram
-    membranes: Array
-    spikes: Array
-    history: Array
-    counters: Array
+    shape: tuple[int, int, int]
+    start: int
+    steps: tuple[int, ...]
 
     @classmethod
-    def of(
-        cls,
-        program: SpeckProgram,
-        samples: Samples,
-        start: Mapping[str, Array],
-        *,
-        record: bool,
-        drop: bool = True,
-    ) -> BatchRun:
-        """Allocate the buffers of one simulation.
+    def of(cls, shape: tuple[int, int, int], neurons: Array) -> NeuronGrid:
+        """Return the grid of neurons whose indices (channels * y * x,) are in the order of axes."""
+        places = neurons.reshape(shape)
+        start = int(places[0, 0, 0])
+        seconds = (places[1:2, 0, 0], places[0, 1:2, 0], places[0, 0, 1:2])
+        return cls(shape, start, tuple(int(p[0]) - start if p.size else 1 for p in seconds))
 
-        ``start``: membranes int16 (batch, channels, y, x) by core; ``drop`` as in ``pack``.
+    def view(self, membranes: Array) -> Array:
+        """Return the membranes of the core (channels, y, x), a view."""
+        size = membranes.itemsize
+        strides = tuple(size * step for step in self.steps)
+        return np.ndarray(self.shape, membranes.dtype, membranes, size * self.start, strides)
 
-        Raises:
-            ValueError: more than ``MOST_VALUES`` spike counts to record.
-        """
-        names = [core.name for core in program.cores]
-        kept = names if record else program.outputs
-        neurons = sum(math.prod(program[name].output_shape) for name in kept)
-        if len(samples) * samples.steps * neurons > MOST_VALUES:
-            raise ValueError(
-                f"{len(samples)} samples, {samples.steps} steps and {neurons} neurons are more "
-                f"than {MOST_VALUES} values to record: record less, or use fewer or longer steps"
-            )
-        packed = pack(
-            program,
-            steps=samples.steps,
-            spikes=kept,
-            history=names if record else (),
-            drop=drop,
+
+class Resident(NamedTuple):
+    """State of one sample in the layout of the kernels; not changed, but replaced.
+
+    Attributes:
+        membranes: int16, int32 or int64.
+        bounds: on the magnitudes of each core's membranes, int64.
+        touched: the parts of each line that were changed since it was last updated, as bits,
+            uint32; see ``ColumnField.TOUCHED``.
+    """
+
+    membranes: Array
+    bounds: Array
+    touched: Array
+
+    def widened(self, dtype: npt.DTypeLike) -> Resident:
+        """Return the same membranes in another type, with no bound known."""
+        membranes = _aligned(len(self.membranes), dtype)
+        membranes[:] = self.membranes
+        return _unbounded(membranes, len(self.touched))
+
+    def copy(self) -> Resident:
+        """Return a copy, to be changed by a kernel."""
+        membranes = _aligned(len(self.membranes), self.membranes.dtype)
+        membranes[:] = self.membranes
+        return Resident(membranes, self.bounds.copy(), self.touched.copy())
+
+
+def at_rest(
+    flat: FlatProgram,
+    grids: Mapping[str, NeuronGrid],
+    membranes: Mapping[str, Array],
+    dtype: npt.DTypeLike,
+) -> Resident:
+    """Return the state of one sample with these membranes, int16 (channels, y, x) by core."""
+    padded = _aligned(flat.size, dtype)
+    padded[:] = 0
+    for name, values in membranes.items():
+        grids[name].view(padded)[:] = values
+    return _unbounded(padded, flat.lines)
+
+
+def _unbounded(membranes: Array, lines: int) -> Resident:
+    return Resident(
+        membranes=membranes,
+        # no bound is known yet: the first addition computes it
+        bounds=np.full(lines, np.iinfo(np.int64).max // 2),
+        touched=np.full(lines, 2**32 - 1, np.uint32),
+    )
+
+
+def _aligned(size: int, dtype: npt.DTypeLike) -> Array:
+    """Return an uninitialized array that starts at a cache line: vectors never cross two."""
+    padded = np.empty(size + _CACHE_LINE, dtype)
+    start = -padded.__array_interface__["data"][0] % _CACHE_LINE // padded.itemsize
+    return padded[start : start + size]
+
+
+class Buffers:
+    """Arrays that a kernel records one part of one sample in.
+
+    Attributes:
+        spikes, history: of each recorded core (steps, channels, y, x), views; spikes are 0.
+        counters: saturations, synops and spikes, int64 (3, cores); 0.
+    """
+
+    def __init__(self, flat: FlatProgram, shapes: Mapping[str, tuple[int, int, int]]) -> None:
+        self._spikes = np.zeros(_length(flat.spikes), np.int32)
+        self._history = np.zeros(_length(flat.history), np.int16)
+        self.counters = np.zeros((3, len(flat.tables.cores)), np.int64)
+        scratch = Scratch(
+            queue=np.empty((len(QueueField), flat.neurons.size), np.int32),
+            counted=np.zeros(flat.counted, np.uint8),
+            spikes=self._spikes,
+            history=self._history,
+            saturations=self.counters[0],
+            synops=self.counters[1],
+            counts=self.counters[2],
         )
-        # a cache line or more for each sample: threads that share one would wait for each other
-        counters = np.zeros((len(samples), 3, -(-len(names) // 8) * 8), np.int64)
-        return cls(
-            program=program,
-            samples=samples,
-            recorded=names if record else (),
-            packed=packed,
-            membranes=np.concatenate(
-                [
-                    value.reshape(len(samples), math.prod(value.shape[1:]))
-                    for value in start.values()
-                ],
-                1,
-            ),
-            spikes=np.zeros((len(samples), _length(packed.spikes)), np.int32),
-            history=np.zeros((len(samples), _length(packed.history)), np.int16),
-            counters=counters,
-        )
+        # a frame has only addresses: these keep the arrays
+        self._arrays = flat.tables, scratch
+        self._frame = fixed_frame(*self._arrays)
+        self.spikes = {
+            name: _maps(self._spikes[place], shapes[name]) for name, place in flat.spikes.items()
+        }
+        self.history = {
+            name: _maps(self._history[place], shapes[name]) for name, place in flat.history.items()
+        }
 
-    def state(self, index: int, dtype: npt.DTypeLike) -> State:
-        """Return the initial state of one sample: membranes of ``dtype``, counters at zero."""
-        self.spikes[index] = 0
-        self.counters[index] = 0
-        membranes = np.zeros(self.packed.size, dtype)
-        membranes[self.packed.neurons] = self.membranes[index]
-        return State(
-            membranes=membranes,
-            # no bound is known yet: the first addition computes it
-            bounds=np.full(self.packed.lines, np.iinfo(np.int64).max // 2),
-            touched=np.ones(self.packed.lines, np.uint8),
-            spikes=self.spikes[index],
-            history=self.history[index],
-            saturations=self.counters[index, 0],
-            synops=self.counters[index, 1],
-            counts=self.counters[index, 2],
-        )
+    def start(self, before: Resident) -> tuple[Resident, Array]:
+        """Return a copy of a state, and the frame of a kernel that changes the copy and these."""
+        after, frame = before.copy(), self._frame.copy()
+        point_to(frame, FrameField.MEMBRANES, after.membranes)
+        point_to(frame, FrameField.BOUNDS, after.bounds)
+        point_to(frame, FrameField.TOUCHED, after.touched)
+        return after, frame
 
-    def finish(self, index: int, state: State) -> None:
-        """Store the membranes of a finished sample."""
-        self.membranes[index] = state.membranes[self.packed.neurons]
-
-    def recording(self, events: Mapping[str, tuple[Array, ...]] | None = None) -> SpeckRecording:
-        """Return the recording of all samples; ``events`` by output."""
-        packed, names = self.packed, [core.name for core in self.program.cores]
-        spikes = {n: self._maps(n, self.spikes[:, at]) for n, at in packed.spikes.items()}
-        v_mem = {n: self._maps(n, self.history[:, at]) for n, at in packed.history.items()}
-        saturations, synops, counts = self.counters.transpose(1, 2, 0)[:, : len(names)].copy()
-        return SpeckRecording(
-            outputs={name: squeeze_map(spikes[name]) for name in self.program.outputs},
-            state=self._state(),
-            saturations=dict(zip(names, saturations.sum(1).tolist(), strict=True)),
-            synops=dict(zip(names, synops, strict=True)),
-            spike_counts=dict(zip(names, counts, strict=True)),
-            input_counts=self.samples.counts(),
-            steps=self.samples.steps,
-            events=events or {},
-            layers={
-                name: SpeckLayerRecord(spikes=spikes[name], v_mem=v_mem[name])
-                for name in self.recorded
-            },
-        )
-
-    def _state(self) -> dict[str, Array]:
-        state, at = {}, 0
-        for core in self.program.cores:
-            size = math.prod(core.output_shape)
-            flat = self.membranes[:, at : at + size]
-            state[core.name] = flat.reshape(len(flat), *core.output_shape).copy()
-            at += size
-        return state
-
-    def _maps(self, name: str, flat: Array) -> Array:
-        """Return (batch, steps, channels, y, x) of values in the order [step][y][x][channel]."""
-        channels, height, width = self.program[name].output_shape
-        maps = flat.reshape(flat.shape[0], self.samples.steps, height, width, channels)
-        return np.ascontiguousarray(maps.transpose(0, 1, 4, 2, 3))
+    def clear(self) -> None:
+        """Set everything that was recorded to 0."""
+        self._spikes[:] = 0
+        self.counters[:] = 0
 
 
 def _length(places: Mapping[str, slice]) -> int:
     return max((place.stop for place in places.values()), default=0)
+
+
+def _maps(flat: Array, shape: tuple[int, int, int]) -> Array:
+    """Return (steps, channels, y, x) of values in the order [step][y][x][channel], a view."""
+    channels, height, width = shape
+    maps = flat.reshape(flat.size // (channels * height * width), height, width, channels)
+    return maps.transpose(0, 3, 1, 2)

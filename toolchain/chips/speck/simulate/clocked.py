@@ -1,24 +1,36 @@
-"""The clocked simulation of one sample."""
+"""The clocked simulation of one part of one sample."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from toolchain.arrays import Array
 from toolchain.chips.speck.simulate import kernel
-from toolchain.chips.speck.simulate.buffers import BatchRun
+from toolchain.chips.speck.simulate.buffers import Buffers, Resident
+from toolchain.chips.speck.simulate.frame import FrameField, point_to
 
 __all__ = ["clocked"]
 
-_LIMITS = {np.int16: 2**15 - 1, np.int32: 2**31 - 1, np.int64: 2**62}
+_LIMITS = {
+    np.dtype(np.int16): np.int16(2**15 - 1),
+    np.dtype(np.int32): np.int32(2**31 - 1),
+    np.dtype(np.int64): np.int64(2**62),
+}
 """Types of membranes, narrowest and fastest first, with their largest magnitude."""
 
 
-def clocked(run: BatchRun, sample: int) -> None:
-    """Simulate a sample step by step, in 16 bits; restart with more if a sum overflows."""
-    events = run.samples.events(sample)
-    for dtype, limit in _LIMITS.items():
-        state = run.state(sample, dtype)
-        if kernel.run(run.samples.steps, events, limit, run.packed.tables, state):
-            run.finish(sample, state)
-            return
-    raise AssertionError("64 bits hold every sum")
+def clocked(steps: int, events: Array, start: Resident, buffers: Buffers) -> Resident:
+    """Simulate ``steps`` steps from ``start`` on, record them in ``buffers``, return the new state.
+
+    In 16 bits, and again with more if a sum overflows; the state then keeps the wider type.
+    """
+    while True:
+        after, frame = buffers.start(start)
+        point_to(frame, FrameField.EVENTS, events)
+        if kernel.run(steps, events.shape[1], _LIMITS[start.membranes.dtype], frame):
+            return after
+        buffers.clear()
+        start = start.widened(_WIDER[start.membranes.dtype])
+
+
+_WIDER = {np.dtype(np.int16): np.int32, np.dtype(np.int32): np.int64}

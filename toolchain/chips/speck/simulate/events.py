@@ -14,17 +14,27 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.runs.spikes import are_events, check_unmasked
 
-__all__ = ["FIELDS", "MOST_STEPS", "EventArrays", "are_events", "event_array", "in_microseconds"]
+__all__ = [
+    "EVENT",
+    "FIELDS",
+    "MOST_STEPS",
+    "EventArrays",
+    "are_events",
+    "event_array",
+    "in_microseconds",
+]
 
 FIELDS = ("x", "y", "t", "p")
 
 MOST_STEPS = 1_000_000
-"""Steps of one simulation of events: times since 1970, taken for times since the start, would
-otherwise exhaust the memory.
+"""Steps of a raster that is built of events: times since 1970, taken for times since the start,
+would otherwise exhaust the memory. A simulation has no such limit.
 """
 
+_AT_ONCE = 2**20
+"""Events that are checked at a time, so that the check needs little memory."""
 _LATEST = 2**62
-_DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
+EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
 
 
 def in_microseconds(dt: float) -> int:
@@ -41,13 +51,16 @@ def in_microseconds(dt: float) -> int:
 
 
 class EventArrays:
-    """A batch of checked event streams.
+    """A batch of checked event streams, which are not copied except for their times.
 
     Args:
         events: an event array, or one for each sample.
         shape: (channels, y, x) of the input.
         dt: length of a step, µs.
         steps: number of steps; by default up to the last event of all samples.
+        first: number of the first step: the steps before it are over, and events in them invalid.
+        empty: whether no events at all and no ``steps`` are a stream of no steps.
+        most: largest number of steps; None for no limit.
 
     Raises:
         ValueError: invalid events, fields or dtypes; the message has the first invalid event.
@@ -59,71 +72,100 @@ class EventArrays:
         shape: tuple[int, int, int],
         dt: int,
         steps: int | None = None,
+        *,
+        first: int = 0,
+        empty: bool = False,
+        most: int | None = None,
     ) -> None:
-        parts = events if isinstance(events, list | tuple) else [events]
-        self._width = shape[2]
-        self._dt = dt
-        self._streams = [_checked(part, n, shape) for n, part in enumerate(parts)]
-        self._steps = self._last_step(steps)
+        self._streams = list(events) if isinstance(events, list | tuple) else [events]
+        self._width, self._dt, self._first = shape[2], dt, first
+        self._times = [_checked(stream, n, shape) for n, stream in enumerate(self._streams)]
+        self._check_start()
+        self._steps = self._length(steps, empty)
+        self._check_end(most)
 
     @property
     def steps(self) -> int:
         """Simulated steps, the same for each sample."""
         return self._steps
 
+    @property
+    def last(self) -> int:
+        """Time of the last event of all samples, µs; -1 without events."""
+        return max((int(times[-1]) for times in self._times if times.size), default=-1)
+
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self._streams)
 
-    def events(self, sample: int) -> Array:
-        """Return int32 (4, n): step, y, channel * width + x, and one."""
-        x, y, t, p = self._streams[sample]
-        return np.array([t // self._dt, y, p * self._width + x, np.ones_like(x)], np.int32)
+    def events(self, sample: int, start: int = 0, stop: int | None = None) -> Array:
+        """Return int32 (4, n): step from ``start`` on, y, channel * width + x, and one."""
+        return self.timed(sample, start, stop)[0]
 
-    def times(self, sample: int, events: Array) -> Array:
-        """Return the time of each event, µs."""
-        del events
-        return np.asarray(self._streams[sample][2])
+    def timed(self, sample: int, start: int = 0, stop: int | None = None) -> tuple[Array, Array]:
+        """Return the events of some steps, and the time of each, µs."""
+        stop = self._steps if stop is None else stop
+        first, times = self._first + start, self._times[sample]
+        limits = [min(step * self._dt, _LATEST + 1) for step in (first, self._first + stop)]
+        part = slice(*np.searchsorted(times, limits).tolist())
+        stream, times = self._streams[sample][part], times[part]
+        events = np.ones((4, times.size), np.int32)
+        events[0] = times // self._dt - first
+        events[1] = stream["y"]
+        events[2] = stream["p"].astype(np.int64) * self._width + stream["x"].astype(np.int64)
+        return events, times
 
     def counts(self) -> Array:
         """Return the number of events of each sample."""
-        return np.array([stream.shape[1] for stream in self._streams], np.int64)
+        return np.array([len(stream) for stream in self._streams], np.int64)
 
-    def _last_step(self, steps: int | None) -> int:
-        ends = [int(stream[2, -1]) if stream.shape[1] else -1 for stream in self._streams]
-        if steps is None:
-            for sample, end in enumerate(ends):
-                if end < 0:
-                    raise ValueError(
-                        f"sample {sample} has no events: give steps=... to simulate it"
-                    )
-            steps = max(ends) // self._dt + 1
-        elif type(steps) is not int or steps < 0:
-            raise ValueError(f"steps must be an integer >= 0, got {steps!r}")
-        if steps > MOST_STEPS:
-            raise ValueError(
-                f"the last event, at t = {max(ends)} µs, is in step {steps - 1} of {self._dt} µs, "
-                f"and at most {MOST_STEPS} steps are simulated: start t at 0, or use a longer dt"
-            )
-        for sample, stream in enumerate(self._streams):
-            late = np.flatnonzero(stream[2] >= steps * self._dt)
-            if late.size:
+    def _check_start(self) -> None:
+        start = self._first * self._dt
+        for sample, times in enumerate(self._times):
+            if times.size and times[0] < start:
                 raise ValueError(
-                    f"event {late[0]} of sample {sample} is at t = {stream[2, late[0]]} µs, after "
-                    f"the end of {steps} steps of {self._dt} µs"
+                    f"event 0 of sample {sample} is at t = {times[0]} µs, before t = {start} µs, "
+                    f"the end of the {self._first} steps of {self._dt} µs that were simulated: "
+                    "times are since the start of the session, and a piece ends with a step"
                 )
-        return steps
+
+    def _length(self, steps: int | None, empty: bool) -> int:
+        if steps is not None:
+            if type(steps) is not int or steps < 0:
+                raise ValueError(f"steps must be an integer >= 0, got {steps!r}")
+            return steps
+        if self.last < 0:
+            if empty or not self._streams:
+                return 0
+            raise ValueError("sample 0 has no events: give steps=... to simulate it")
+        return self.last // self._dt + 1 - self._first
+
+    def _check_end(self, most: int | None) -> None:
+        if most is not None and self._steps > most:
+            raise ValueError(
+                f"the last event, at t = {self.last} µs, is in step {self._steps - 1} of "
+                f"{self._dt} µs, and a raster has at most {most} steps: start t at 0, or use a "
+                "longer dt"
+            )
+        end = (self._first + self._steps) * self._dt
+        for sample, times in enumerate(self._times):
+            if times.size and times[-1] >= end:
+                late = int(np.searchsorted(times, end))
+                raise ValueError(
+                    f"event {late} of sample {sample} is at t = {times[late]} µs, after "
+                    f"the end of {self._first + self._steps} steps of {self._dt} µs"
+                )
 
 
 def event_array(x: Array, y: Array, t: Array, p: Array) -> Array:
     """Return an event array of these columns."""
-    events = np.empty(len(t), _DTYPE)
+    events = np.empty(len(t), EVENT)
     events["x"], events["y"], events["t"], events["p"] = x, y, t, p
     return events
 
 
 def _checked(events: Any, sample: int, shape: tuple[int, int, int]) -> Array:
-    """Check an event array; return its columns x, y, t, p, int64 (4, n)."""
+    """Check an event array; return its times, int64 (n,)."""
     check_unmasked(events, f"sample {sample}")
     names = getattr(getattr(events, "dtype", None), "names", None)
     if not isinstance(events, np.ndarray) or names != FIELDS or events.ndim != 1:
@@ -141,6 +183,17 @@ def _checked(events: Any, sample: int, shape: tuple[int, int, int]) -> Array:
                 f"got dtype {kind}"
             )
     highest = {"x": shape[2] - 1, "y": shape[1] - 1, "t": _LATEST, "p": shape[0] - 1}
+    for start in range(0, len(events), _AT_ONCE):
+        # with the event before, for the order of times
+        before = max(0, start - 1)
+        good = _good(events[before : start + _AT_ONCE], highest)
+        if not good.all():
+            raise ValueError(_complaint(events, before + int(np.argmin(good)), sample, highest))
+    return events["t"].astype(np.int64)
+
+
+def _good(events: Array, highest: dict[str, int]) -> Array:
+    """Return which events are valid: whole numbers in range, and no time before the last."""
     good = np.ones(len(events), bool)
     with np.errstate(invalid="ignore"):
         for name, most in highest.items():
@@ -150,9 +203,7 @@ def _checked(events: Any, sample: int, shape: tuple[int, int, int]) -> Array:
                 good &= np.floor(value) == value
             good &= (value >= 0) & (value <= most)
         good[1:] &= ~(events["t"][1:] < events["t"][:-1])
-    if not good.all():
-        raise ValueError(_complaint(events, int(np.argmin(good)), sample, highest))
-    return np.array([events[name].astype(np.int64) for name in FIELDS])
+    return good
 
 
 def _complaint(events: Array, index: int, sample: int, highest: dict[str, int]) -> str:

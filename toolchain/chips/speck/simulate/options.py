@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
+from toolchain.chips.contract import Options
+
 __all__ = ["EventOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventOptions:
+class EventOptions(Options):
     r"""Options where the documentation of the chip is silent; each default is an assumption.
 
     Not simulated: the output decimator, the congestion balancer, stalls of an overloaded core, and
@@ -30,8 +32,8 @@ class EventOptions:
             the clocked simulation, or ``"pass"``, as division of addresses implies.
         merging: order at a core with several sources: ``"event"`` processes every path of one
             input event before the next, ``"time"`` all input events of one time path by path.
-        most_spikes: largest number of spikes of one core in one sample; the simulation of a
-            diverging network ends there with an error.
+        most_spikes: largest number of spikes of one core in one sample within 1000 steps; the
+            simulation of a diverging network ends there with an error.
 
     >>> import numpy as np
     >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate

@@ -171,9 +171,8 @@ def _as_events(program: SpeckProgram, raster: npt.ArrayLike) -> list[Array]:
     samples = Rasters(raster, program.input_shape, round(_RASTER_DT * 1e6))
     streams = []
     for sample in range(len(samples)):
-        events = samples.events(sample)
+        events, t = samples.timed(sample)
         channel, x = np.divmod(events[2], program.input_shape[2])
-        t = samples.times(sample, events)
         streams.append(np.repeat(event_array(x, events[1], t, channel), events[3]))
     return streams
 

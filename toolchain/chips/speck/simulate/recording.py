@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toolchain.arrays import Array
 from toolchain.report import Brief
+from toolchain.runs.sparse import SparseSpikes
 
 __all__ = ["SpeckLayerRecord", "SpeckRecording"]
 
@@ -42,10 +43,13 @@ class SpeckRecording(Brief):
         spike_counts: spikes of all neurons over all steps, int64 (batch,).
         input_counts: input spikes, int64 (batch,).
         steps: simulated steps.
+        first: number of the first of them; above 0 in a session.
         events: in event timing, the spikes of each output core one by one: event arrays with
             fields ``x, y, t, p``, one a sample, ``t`` in µs is the time of the input event or
             clock tick that caused the spike. Empty unless ``dt`` is a whole number of µs.
         layers: with ``record=True`` every layer step by step, otherwise empty.
+        recorded: what ``record`` names, by core and then ``"spikes"`` or ``"v_mem"``: arrays as in
+            ``layers``, or spikes as ``SparseSpikes`` where these are smaller.
 
     >>> import numpy as np
     >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
@@ -67,6 +71,8 @@ class SpeckRecording(Brief):
     steps: int
     events: Mapping[str, tuple[Array, ...]]
     layers: Mapping[str, SpeckLayerRecord]
+    first: int = 0
+    recorded: Mapping[str, Mapping[str, Array | SparseSpikes]] = field(default_factory=dict)
 
     @property
     def spikes(self) -> Array:

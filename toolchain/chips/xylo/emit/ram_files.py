@@ -51,7 +51,9 @@ import numpy.typing as npt
 
 from toolchain.atomic import write_folder
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate.run import XyloRecording, as_counts, simulate
+from toolchain.chips.xylo.simulate.raster import as_counts
+from toolchain.chips.xylo.simulate.recording import XyloRecording
+from toolchain.chips.xylo.simulate.run import simulate
 
 __all__ = ["memory_files", "run_files", "write_ram_files"]
 

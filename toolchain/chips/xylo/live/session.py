@@ -25,7 +25,7 @@ from toolchain.chips.synsense.vendor import part
 from toolchain.chips.xylo.emit.tree import configuration
 from toolchain.chips.xylo.live.boards import BOARDS, XyloKind, check_versions, find_boards
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate.run import as_counts
+from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.diagnostics import VendorError
 
 __all__ = ["Board", "LiveRun", "check_versions", "find_boards", "read_power", "run"]

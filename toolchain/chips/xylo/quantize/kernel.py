@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "8b099864e389"
+INLINED = "a7d96c90044c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

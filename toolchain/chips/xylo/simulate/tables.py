@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.xylo.program import XyloProgram
 
 __all__ = ["NO_TRACES", "Aliases", "NeuronConstants", "Rows", "State", "Tables", "Traces", "tables"]

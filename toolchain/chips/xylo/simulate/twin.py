@@ -18,12 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate.run import (
-    XyloRecording,
-    XyloState,
-    as_counts,
-    initial_state,
-)
+from toolchain.chips.xylo.simulate.raster import as_counts
+from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState, initial_state
 
 __all__ = ["simulate_slow"]
 

@@ -1,0 +1,47 @@
+"""Check of what a simulation is asked to record."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from toolchain.chips.contract import Record
+
+__all__ = ["checked_record"]
+
+
+def checked_record(record: Any, layers: Collection[str], kinds: Sequence[str]) -> Record:
+    """Return True, False or the names of what is recorded, by layer, as tuples.
+
+    Args:
+        record: as given; one name may stand alone, ``{"conv2": "spikes"}``.
+        layers: names of the layers.
+        kinds: names of what can be recorded of a layer.
+
+    Raises:
+        ValueError: an unknown layer or name (the message lists the valid ones), or another type.
+
+    >>> checked_record({"conv2": "spikes"}, ["conv1", "conv2"], ("spikes", "v_mem"))
+    {'conv2': ('spikes',)}
+    """
+    if not isinstance(record, Mapping):
+        if record not in (True, False):
+            raise ValueError(
+                f'record must be True, False, or names by layer, {{"layer": ("spikes",)}}, '
+                f"got {record!r:.80}"
+            )
+        return bool(record)
+    found: dict[str, tuple[str, ...]] = {}
+    for layer, names in record.items():
+        if layer not in layers:
+            raise ValueError(
+                f"record names layer {layer!r}; the layers are {', '.join(sorted(layers))}"
+            )
+        wanted = (names,) if isinstance(names, str) else tuple(names)
+        for name in wanted:
+            if name not in kinds:
+                raise ValueError(
+                    f"record of {layer!r} names {name!r}; a layer has {', '.join(kinds)}"
+                )
+        found[layer] = wanted
+    return found

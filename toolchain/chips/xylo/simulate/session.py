@@ -1,0 +1,267 @@
+"""A Xylo program that is simulated piece by piece, with its state kept in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.arrays import Array
+from toolchain.chips.compiled.threads import each, parts
+from toolchain.chips.contract import Record
+from toolchain.chips.record import checked_record
+from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.simulate.raster import as_counts
+from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState, initial_state
+from toolchain.runs.sparse import SparseSpikes, SpikeCollector
+
+__all__ = ["KINDS", "XyloStream"]
+
+KINDS = ("spikes", "v_mem", "i_syn", "i_syn_2")
+"""What can be recorded of a layer."""
+
+MOST_STATES = 8_000_000
+"""Most neurons times timesteps times samples whose states are recorded at once where not all of
+them are kept: about a hundred megabytes."""
+
+
+ONE = range(1)
+
+
+class XyloStream:
+    """Simulation of a batch of samples in pieces; together they equal one whole run.
+
+    Args:
+        program: the program.
+        batch: number of samples.
+        record: what is kept of each step, by name of the population.
+        threads: number of samples processed at a time; None for one a processor.
+        own: applied to hidden spikes (batch, steps, hidden) that are kept by name.
+
+    Raises:
+        ValueError: an invalid argument.
+    """
+
+    def __init__(
+        self,
+        program: XyloProgram,
+        batch: int,
+        *,
+        record: Record = False,
+        threads: int | None = None,
+        own: Callable[[Array], Array] | None = None,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        # numba takes a third of a second to import; a program alone needs none of it
+        from toolchain.chips.xylo.simulate import kernel, tables
+
+        self._kernel, self._tables = kernel, tables
+        self._program, self._threads, self._own = program, threads, own
+        self._record = _checked(record, program)
+        self._table = tables.tables(program)
+        self._batch = batch
+        self.reset()
+
+    @property
+    def steps(self) -> int:
+        """Number of steps since the start or the last reset."""
+        return self._at[1]
+
+    def reset(self) -> None:
+        """Return to the state after a reset and to step 0."""
+        self._at = XyloState.zeros(self._program, self._batch), 0
+
+    def restore(self, state: XyloState, steps: int) -> None:
+        """Continue from a copy of ``state``, after so many steps; see ``initial_state``.
+
+        Raises:
+            ValueError: an invalid state; nothing is changed.
+        """
+        self._at = initial_state(self._program, self._batch, state), steps
+
+    def state(self) -> XyloState:
+        """Return a copy of the state."""
+        return self._at[0].copy()
+
+    def run(self, raster: npt.ArrayLike) -> XyloRecording:
+        """Simulate more steps; see ``simulate`` for the raster.
+
+        Raises:
+            ValueError: an invalid raster, or another number of samples.
+        """
+        counts = as_counts(self._program, raster)
+        if len(counts) != self._batch:
+            raise ValueError(f"raster must have {self._batch} samples, got {len(counts)}")
+        state, steps = self._at
+        recording = self._run(counts, state)
+        # one assignment: an interrupt leaves the state before the call, or the one after it
+        self._at = recording.state, steps + counts.shape[1]
+        return recording
+
+    def _run(self, counts: npt.NDArray[np.uint8], state: XyloState) -> XyloRecording:
+        if isinstance(self._record, Mapping):
+            return self._in_parts(counts, state)
+        if self._record or self._program.readout == "spikes":
+            return self._part(counts, state, self._record)
+        return self._in_parts(counts, state)
+
+    def _in_parts(self, counts: npt.NDArray[np.uint8], state: XyloState) -> XyloRecording:
+        """Record all states of some timesteps after the other and keep what is asked for."""
+        batch, steps = counts.shape[:2]
+        neurons = self._program.hidden + self._program.outputs
+        size = max(1, MOST_STATES // max(1, batch * neurons))
+        if steps <= size and not self._record:
+            found = self._part(counts, state, True)
+            return XyloRecording(spikes=found.spikes, state=found.state, readout=found.readout)
+        kept = _Kept(self._program, self._record, batch, steps)
+        for start in range(0, max(1, steps), size):
+            part = np.ascontiguousarray(counts[:, start : start + size])
+            found = self._part(part, state, True)
+            state = found.state
+            if self._own is not None and self._record:
+                assert found.hidden_spikes is not None
+                found = replace(found, hidden_spikes=self._own(found.hidden_spikes))
+            kept.add(start, found)
+        return kept.recording(state)
+
+    def _part(self, counts: npt.NDArray[np.uint8], start: XyloState, record: bool) -> XyloRecording:
+        """Run the kernel from ``start`` on, which is not changed."""
+        kernel, tables = self._kernel, self._tables
+        program, end = self._program, start.copy()
+        batch, steps = counts.shape[:2]
+        spikes = np.zeros((batch, steps, program.outputs), np.int8)
+        arrays = tables.State(*end.arrays())
+        traces = tables.Traces(**_empty_traces(program, batch, steps)) if record else None
+
+        def run(samples: range) -> None:
+            kernel.run(self._table, samples, counts, spikes, arrays, traces)
+
+        if batch == 1:
+            run(ONE)
+        else:
+            size = steps * (program.hidden + program.outputs)
+            each(run, parts(batch, size, self._threads), self._threads)
+        if traces is None:
+            return XyloRecording(spikes=spikes, state=end)
+        return _recording(program, spikes, end, traces._asdict())
+
+
+def _checked(record: Record, program: XyloProgram) -> Record:
+    """Return ``record``, which names populations; ValueError for an unknown name."""
+    populations = {p.name: p for p in program.populations}
+    found = checked_record(record, populations, KINDS)
+    for name, kinds in found.items() if isinstance(found, Mapping) else ():
+        two = program.synapses == 2 and populations[name].role == "hidden"
+        if "i_syn_2" in kinds and not two:
+            raise ValueError(f"record of {name!r} names 'i_syn_2', but it has one synapse")
+    return found
+
+
+def _recording(
+    program: XyloProgram, spikes: Array, end: XyloState, kept: dict[str, Any]
+) -> XyloRecording:
+    if program.readout != "spikes":
+        kept["readout"] = kept[f"{program.readout}_out"]
+    kept["saturations"] = _by_population(program, kept["saturations"])
+    if program.synapses == 1:
+        del kept["i_syn_2"]
+    if program.core == "v1":
+        del kept["hibernation"]
+    return XyloRecording(spikes=spikes, state=end, **kept)
+
+
+class _Kept:
+    """Record of a run whose states are recorded part by part."""
+
+    def __init__(self, program: XyloProgram, record: Record, batch: int, steps: int) -> None:
+        self._program = program
+        self._spikes = np.zeros((batch, steps, program.outputs), np.int8)
+        self._readout: Array | None = None
+        if program.readout != "spikes":
+            self._readout = np.zeros((batch, steps, program.outputs), np.int16)
+        self._saturations: dict[str, int] = {p.name: 0 for p in program.populations}
+        self._totals = np.zeros((batch, 2, program.hidden), np.int64)
+        self._arrays: dict[tuple[str, str], Array | SpikeCollector] = {}
+        self._record = record if isinstance(record, Mapping) else {}
+        for p in program.populations:
+            for kind in self._record.get(p.name, ()):
+                shape = (batch, steps, p.stop - p.start)
+                dense = np.zeros(shape, np.int16) if kind != "spikes" else None
+                self._arrays[p.name, kind] = (
+                    SpikeCollector(shape, np.int8) if dense is None else dense
+                )
+
+    def add(self, start: int, found: XyloRecording) -> None:
+        """Add the steps from ``start`` on."""
+        steps = slice(start, start + found.spikes.shape[1])
+        self._spikes[:, steps] = found.spikes
+        if self._readout is not None:
+            self._readout[:, steps] = found.readout
+        assert found.saturations is not None
+        for name, number in found.saturations.items():
+            self._saturations[name] += number
+        self._totals += found.hidden_totals
+        for p in self._program.populations:
+            for kind in self._record.get(p.name, ()):
+                values, to = state_of(found, p, kind), self._arrays[p.name, kind]
+                if isinstance(to, SpikeCollector):
+                    for sample, rows in enumerate(values):
+                        to.add(sample, start, rows)
+                else:
+                    to[:, steps] = values
+
+    def recording(self, state: XyloState) -> XyloRecording:
+        """Return the recording of the whole run."""
+        recorded: dict[str, dict[str, Array | SparseSpikes]] = {n: {} for n in self._record}
+        for (name, kind), kept in self._arrays.items():
+            recorded[name][kind] = kept.spikes() if isinstance(kept, SpikeCollector) else kept
+        if not self._record:
+            return XyloRecording(spikes=self._spikes, state=state, readout=self._readout)
+        return XyloRecording(
+            spikes=self._spikes,
+            state=state,
+            readout=self._readout,
+            saturations=self._saturations,
+            hidden_totals=self._totals,
+            recorded=recorded,
+        )
+
+
+def state_of(recording: XyloRecording, p: Population, kind: str) -> Array:
+    """Return what was recorded of a population, (batch, steps, neurons)."""
+    field = {"spikes": "hidden_spikes"}.get(kind, kind)
+    if p.role == "output":
+        field = {"spikes": "spikes"}.get(kind, f"{kind}_out")
+    values = getattr(recording, field)
+    return np.asarray(values[:, :, p.start : p.stop])
+
+
+def _empty_traces(program: XyloProgram, batch: int, steps: int) -> dict[str, npt.NDArray[Any]]:
+    """Return arrays for the recording; the kernel writes spikes only where there are any."""
+    hidden, outputs = (batch, steps, program.hidden), (batch, steps, program.outputs)
+    second = hidden if program.synapses == 2 else (batch, 0, program.hidden)
+    return {
+        "hidden_spikes": np.zeros(hidden, np.int8),
+        "v_mem": np.empty(hidden, np.int16),
+        "i_syn": np.empty(hidden, np.int16),
+        "i_syn_2": np.empty(second, np.int16),
+        "v_mem_out": np.empty(outputs, np.int16),
+        "i_syn_out": np.empty(outputs, np.int16),
+        "hibernation": np.zeros((batch, steps), np.bool_),
+        "saturations": np.zeros((batch, program.hidden + program.outputs), np.int64),
+        "hidden_totals": np.zeros((batch, 2, program.hidden), np.int64),
+    }
+
+
+def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Return the sums over the batch and over the neurons of each population."""
+    per_neuron = clamped.sum(axis=0)
+    first = {"hidden": 0, "output": program.hidden}
+    return {
+        p.name: int(per_neuron[first[p.role] + p.start : first[p.role] + p.stop].sum())
+        for p in program.populations
+    }
