@@ -121,23 +121,23 @@ class SpeckStream:
         samples = self._samples(spikes, steps, empty)
         if len(samples) != self._batch:
             raise ValueError(f"spikes must have {self._batch} samples, got {len(samples)}")
-        piece = Piece(self._plan, self._batch, samples.steps, self.steps)
-        work = partial(self._sample, samples, piece)
-        one = self._batch == 1
-        states = [work(0)] if one else each(work, range(self._batch), self._threads)
-        piece.input_counts = samples.counts()
+        piece = Piece(self._plan, samples, self._at[1])
+        if self._batch == 1:
+            states = [self._sample(piece, 0)]
+        else:
+            states = each(partial(self._sample, piece), range(self._batch), self._threads)
         # only now: a failure of one sample leaves the state of all as it was
-        self._at = states, self.steps + samples.steps
+        self._at = states, piece.first + piece.steps
         return piece
 
-    def _sample(self, samples: Samples, piece: Piece, sample: int) -> Resident:
+    def _sample(self, piece: Piece, sample: int) -> Resident:
         """Simulate one sample, part by part, into ``piece``; return its new state."""
         prepared, buffers = self._prepared, self._prepared.buffers()
-        state, start = self._at[0][sample], 0
-        before = np.zeros(len(prepared.shapes), np.int64)
+        state, start, samples = self._at[0][sample], 0, piece.samples
+        before = None if self._options is None else np.zeros(len(prepared.shapes), np.int64)
         while start < piece.steps:
             stop = min(start + prepared.steps, piece.steps)
-            if self._options is None:
+            if before is None:
                 events = samples.events(sample, start, stop)
                 state = clocked(stop - start, events, state, buffers)
             else:
