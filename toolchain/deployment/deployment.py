@@ -29,6 +29,7 @@ from toolchain.deployment.activity import activity_for
 from toolchain.deployment.chip_input import chip_input
 from toolchain.deployment.inputs import collected, counts_of, some_steps
 from toolchain.deployment.session import Session, run_once
+from toolchain.deployment.side_by_side import SideBySide
 from toolchain.deployment.store import Parts, read_parts, write_parts
 from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
@@ -39,7 +40,8 @@ from toolchain.ir import Graph, MembraneReadout
 from toolchain.report import Described, Sheet, Text, plain
 from toolchain.runs import Activity, ChipState, InputSpikes, Recording
 from toolchain.runs.collect import Collected
-from toolchain.runs.compare import Comparison, compare
+from toolchain.runs.compare import Comparison
+from toolchain.runs.comparison_tally import ComparisonTally
 from toolchain.runs.interpret import interpret
 from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
 from toolchain.runs.spikes import are_events
@@ -211,7 +213,7 @@ class Deployment(Described, Parts):
         """Compare the chip with the trained network, layer by layer, corrected for the chip's lag.
 
         The trained network, the quantized graph, and the chip in each of its timings run on the
-        same spikes.
+        same spikes, in pieces, so that recordings of any length need little memory.
 
         Args:
             spikes: as for ``simulate``; best held-out, not the calibration.
@@ -222,22 +224,17 @@ class Deployment(Described, Parts):
             ValueError: spikes of another shape, or options that the chip does not have.
         """
         chosen = merge_options(self.family, options, {"permutations": permutations})
-        counts = some_steps(self._counts(spikes, self.graph), "spikes")
-        given = chip_input(self, spikes if are_events(spikes) else counts)
-        runs = {
-            "reference": self.reference(counts, record=True),
-            "quantized": self.reference_quantized(counts, record=True),
-        }
-        for timing in self.family.TIMINGS:
-            runs[timing] = self.simulate(given, record=True, timing=timing)
-        return compare(
-            self.chip.title,
-            runs,
+        both = SideBySide(self, spikes)
+        tally = ComparisonTally(
+            steps=both.steps,
             outputs=self.quantized.outputs,
             lags=self.family.lags(self.quantized),
             lag=self.lag_of_neurons,
-            orders=self.on_chip.order_spread(given, chosen),
         )
+        for first_sample, first_step, runs in both.pieces():
+            tally.add(runs, first_sample, first_step)
+        orders = self.on_chip.order_spread(both.given, chosen)
+        return tally.comparison(self.chip.title, orders)
 
     def trace(self, spikes: InputSpikes | Collected) -> Trace:
         """Run ``spikes`` through every layer, on the chip and in the trained network.

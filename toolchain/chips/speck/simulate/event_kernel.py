@@ -201,7 +201,11 @@ def _process(core, step, first, stop, until, rules, found, frame):
     threshold, floor = get(cores, to + _THRESHOLD), get(cores, to + _FLOOR)
     membrane, pitch = get(cores, to + _MEMBRANE), get(cores, to + _PITCH)
     weight_at, weight_step = get(cores, to + _WEIGHT), get(cores, to + _WEIGHT_STEP)
-    room = get(frame, _SENT_SIZE) - get(cores, to + _HEIGHT) * get(cores, to + _LINE)
+    height, line_length = get(cores, to + _HEIGHT), get(cores, to + _LINE)
+    sent, sent_size = pointer(frame, _SENT, _I32), get(frame, _SENT_SIZE)
+    record, spikes = get(cores, to + _RECORD), pointer(frame, _SPIKE_RECORD, _I32)
+    kept = np.int64(0) if get(cores, to + _TO_ZERO) else np.int64(-1)
+    room = sent_size - height * line_length
     event = first
     while event < stop and get(events, _MOMENT * size + event) < until and found <= room:
         moment, of = get(events, _MOMENT * size + event), get(events, event) * _TARGET
@@ -228,19 +232,28 @@ def _process(core, step, first, stop, until, rules, found, frame):
                 bits = lanes.nonzero(lanes.either(fires, beyond)) & mine
                 if mine != _ALL:
                     v = lanes.blend(mine, v, old)
-                if bits and lanes.nonzero(beyond) & mine:
+                if bits == 0:
+                    lanes.store(membranes, at, v)
+                    continue
+                if lanes.nonzero(beyond) & mine:
                     _add_singly(core, at, mine, weights, weight + offset, rules.wrap, frame)
                     v = lanes.load(membranes, at)
                     bits = lanes.nonzero(lanes.at_least(v, threshold)) & mine
-                else:
-                    lanes.store(membranes, at, v)
                 if threshold > _HIGHEST:
-                    continue
+                    bits = 0
+                left = lanes.both(lanes.subtract(v, threshold), kept)
+                lanes.store(membranes, at, lanes.blend(bits, left, v))
+                neuron = start + offset
                 while bits:
-                    i = lanes.lowest(bits)
+                    i = neuron + lanes.lowest(bits)
                     bits &= bits - 1
-                    _fire(core, step, moment, y, start + offset + i, at + i, found, frame)
+                    put(sent, _MOMENT * sent_size + found, moment)
+                    put(sent, _Y * sent_size + found, y)
+                    put(sent, _X * sent_size + found, i)
                     found += 1
+                    if record >= 0:
+                        spike = record + (step * height + y) * line_length + i
+                        put(spikes, spike, get(spikes, spike) + 1)
             weight += weight_step
         synops += lines * length
         if rules.by_channel:
