@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SensorSamples
-from toolchain.chips.speck.simulate.buffers import Buffers, Resident, at_rest
+from toolchain.chips.speck.simulate.buffers import Buffers, NeuronGrid, Resident, at_rest
 from toolchain.chips.speck.simulate.clocked import clocked
 from toolchain.chips.speck.simulate.event import DivergedError, StepRange, simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
@@ -82,7 +82,7 @@ class SpeckStream:
     def reset(self) -> None:
         """Return to the program's initial membranes and to step 0."""
         # states are replaced, never changed, so that all samples can share one
-        self._at = [self._prepared.at_rest(np.int16)] * self._batch, 0
+        self._at = [self._prepared.at_rest()] * self._batch, 0
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Continue from other membranes, after so many steps; see ``start_state``.
@@ -100,12 +100,11 @@ class SpeckStream:
 
     def state(self) -> dict[str, Array]:
         """Return the membranes after the last step, int16 (batch, channels, y, x) by core."""
-        found = {}
-        for name, grid in self._prepared.grids.items():
-            found[name] = np.empty((self._batch, *grid.shape), np.int16)
-            for sample, state in enumerate(self._at[0]):
-                found[name][sample] = grid.view(state.membranes)
-        return found
+        return self.reader()()
+
+    def reader(self) -> Callable[[], dict[str, Array]]:
+        """Return a function that returns the present ``state`` whenever it is called."""
+        return partial(_membranes, self._prepared.grids, self._at[0])
 
     def run(self, spikes: Any, steps: int | None = None, *, empty: bool = True) -> Piece:
         """Simulate more steps.
@@ -200,6 +199,15 @@ class SpeckStream:
         if program.sensor is None:
             return samples
         return SensorSamples(samples, program.sensor, program.input_shape)
+
+
+def _membranes(grids: Mapping[str, NeuronGrid], states: Sequence[Resident]) -> dict[str, Array]:
+    found = {}
+    for name, grid in grids.items():
+        found[name] = np.empty((len(states), *grid.shape), np.int16)
+        for sample, state in enumerate(states):
+            found[name][sample] = grid.view(state.membranes)
+    return found
 
 
 def _whole(dt: float) -> int:
