@@ -61,7 +61,8 @@ def _xylo() -> XyloProgram:
     rng = np.random.default_rng(0)
     return XyloProgram.from_specification(
         "xylo_a2", weights_in=rng.integers(-60, 128, (16, 128)),
-        weights_rec=rng.integers(-127, 121, (128, 128)), weights_out=rng.integers(-99, 99, (128, 8)),
+        weights_rec=rng.integers(-127, 121, (128, 128)),
+        weights_out=rng.integers(-99, 99, (128, 8)),
         dash_mem=4, dash_syn=3, dash_mem_out=4, dash_syn_out=3, threshold=3000, threshold_out=2000,
     )  # fmt: skip
 
