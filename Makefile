@@ -21,7 +21,7 @@ RELEASES := 2.5 2.6 2.7 2.8 2.9 3.0.0 3.1.0
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check validation fuzz campaigns saving packages notebooks conformance vectors \
-	oracles oracle-spyx rockpool-releases sinabs-tests bench compare shared-tokens clean
+	oracles oracle-spyx rockpool-releases sinabs-tests bench growth compare shared-tokens clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -121,14 +121,17 @@ sinabs-tests: export OMP_NUM_THREADS = 1
 sinabs-tests: .venv-oracles/sinabs/.ready
 	.venv-oracles/sinabs/bin/python -m tests.sinabs_alias
 
-# Speed as a ratio to simulators and hooks of other projects, each in one interleaved run, and the
-# time of an estimate as a ratio to its simulation; fails if that is more than a tenth.
+# Speed and memory, as ratios to simulators and hooks of other projects where there are any; fails if
+# a figure is worse than the committed one by more than a stated factor, or beyond its own limit.
+# `make bench GROUPS='xylo speck'` measures these alone; BENCH_OPTIONS=--record writes the figures.
+GROUPS :=
+BENCH_OPTIONS :=
 bench: $(CONFORMANCE)/.ready
-	$(CONFORMANCE)/bin/python benchmarks/xylo_speed.py
-	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/speck_speed.py
-	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/synops_hooks.py
-	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python benchmarks/estimate_cost.py
-	$(CONFORMANCE)/bin/python benchmarks/import_time.py
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python -m benchmarks $(GROUPS) $(BENCH_OPTIONS)
+
+# Draws how the time grows with steps, samples, neurons and spikes.
+growth: $(CONFORMANCE)/.ready
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python -m benchmarks.growth docs/growth.svg
 
 # Compares the quantizers for Xylo with rockpool's; --record writes the figures for tests and pages.
 compare: $(CONFORMANCE)/.ready

@@ -127,6 +127,16 @@ def test_every_figure_is_that_of_the_verb_it_comes_from(xylo, heard, fresh, chip
     assert row.tightest == tightest(d.resources())
 
 
+@pytest.mark.parametrize("chips", [("speck2e", "speck2f"), ("xylo_a3", "xylo_imu")])
+def test_chips_that_share_results_have_the_rows_that_each_has_alone(chips, heard):
+    graph = images() if "speck2f" in chips else leaky((8, 6, 2), **HELD)
+    given = spikes((8, 20, 1, 6, 6)) if "speck2f" in chips else np.tile(heard, (2, 1, 1))
+    together = compare_chips(graph, chips, calibration=given)
+    alone = [compare_chips(graph, chip, calibration=given)[chip] for chip in chips]
+    assert [row.as_dict() for row in together.rows] == [row.as_dict() for row in alone]
+    assert together.rows[0].fits
+
+
 def test_agreement_is_of_held_out_spikes_or_says_that_it_is_not(xylo, heard):
     assert (xylo.counted_on, xylo.samples, xylo.steps) == ("held-out spikes", 3, 60)
     own = compare_chips(leaky(**HELD), ["xylo_a2"], calibration=heard)

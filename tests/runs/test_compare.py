@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from tests.test_deploy import DT, leaky, small_images, spikes
 from toolchain import deploy
 from toolchain.chips.speck import SpeckOptions, order_sensitivity, simulate
+from toolchain.deployment import side_by_side
 from toolchain.ir import Conv2d, Graph, Input, Linear, Neuron, Output
 from toolchain.plots import plot_comparison
+from toolchain.runs import bounded
 from toolchain.runs.recording import aligned, count_agreement
 
 mpl.use("Agg")
@@ -38,7 +40,40 @@ def counts(recording, name):
     return int(recording.layers[name].spikes.sum())
 
 
+def events_of(raster):
+    """One event array a sample, without counts above 1."""
+    for sample in raster:
+        events = np.zeros(np.count_nonzero(sample), [(n, "i8") for n in "xytp"])
+        step, events["p"], events["y"], events["x"] = np.nonzero(sample)
+        events["t"] = 1e6 * DT * step
+        yield events
+
+
 # ---- what it says ----
+
+
+@pytest.mark.parametrize("size", [1, 3 * 10**4])
+def test_pieces_of_any_size_say_the_same(monkeypatch, speck, xylo, size):
+    images, sounds = spikes((2, 35, 2, 8, 8), 0.2), spikes((3, 40, 8))
+    cases = [(speck, images), (speck, list(events_of(images))), (xylo, sounds)]
+    wanted = [d.compare(x).as_dict() for d, x in cases]
+    assert wanted[0]["layers"][0]["spikes"]["event"]
+    for module in (bounded, side_by_side):
+        monkeypatch.setattr(module, "MOST_VALUES", size)
+    monkeypatch.setattr(bounded, "MOST_A_STEP", size // 10)
+    assert [d.compare(x).as_dict() for d, x in cases] == wanted
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("x", 8, "event 9 of sample 1"), ("t", -1, "event 9 of sample 1"), ("t", 2**50, "1000000")],
+)
+def test_events_that_are_refused_are_named_as_in_the_whole(monkeypatch, speck, field, value, words):
+    events = list(events_of(spikes((2, 90, 2, 8, 8), 0.01)))
+    events[1][field][9 if value != 2**50 else -1] = value
+    monkeypatch.setattr(side_by_side, "MOST_VALUES", 1)
+    with pytest.raises(ValueError, match=words):
+        speck.compare(events)
 
 
 def test_on_speck_every_figure_is_that_of_the_verb_it_comes_from(speck, images):

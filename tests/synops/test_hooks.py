@@ -384,3 +384,18 @@ def test_leaky_membranes_and_squeezed_layers_are_known():
     assert counted(model, torch.ones(1, 2, 2)) == {0: 6}
     squeezed = nn.Sequential(nn.Linear(2, 3), IAFSqueeze(batch_size=1))
     assert counted(squeezed, torch.ones(2, 2)) == {0: 6}
+
+
+# ---- torch.compile ----
+
+
+def test_a_compiled_model_is_counted_as_it_is_otherwise():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+    spikes = torch.ones(2, 1, 4, 4)
+    with register_synops_hooks(model) as hooks:
+        with torch.no_grad():
+            model(spikes)
+        wanted = hooks.average()["total_synops_per_timestep"]
+        torch.compile(model, backend="eager", fullgraph=True)(2 * spikes)
+        assert model.hook_data["total_synops_per_timestep"] == 2 * wanted
+        assert hooks.average()["total_synops_per_timestep"] == 1.5 * wanted

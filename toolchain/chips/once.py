@@ -53,7 +53,7 @@ class _Shared:
 
     def _content(self, value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            digest = sha256(np.ascontiguousarray(value)).digest()
+            digest = sha256(np.ascontiguousarray(value).data).digest()
             return "array", value.dtype.str, value.shape, digest
         if isinstance(value, Graph):
             nodes = [(name, self.content(node)) for name, node in value.nodes.items()]

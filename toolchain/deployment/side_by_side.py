@@ -24,6 +24,10 @@ from toolchain.runs.train_tally import QUANTIZED, REFERENCE
 
 __all__ = ["SideBySide"]
 
+MOST_STEPS = 1_000_000
+"""Steps of events from which they are refused, as a raster of them is: times since 1970, taken for
+times since the start, would run for ever.
+"""
 RUNS = 4
 """Runs whose spikes are in memory at once: trained, quantized, and the chip in two timings."""
 
@@ -46,16 +50,18 @@ class SideBySide:
     def __init__(self, parts: Parts, spikes: InputSpikes) -> None:
         self._parts, self._family = parts, family_of(parts.on_chip.chip)
         self._sessions = "session" in self._family.CAPABILITIES
-        events = _event_arrays(spikes) if self._sessions and parts.graph.dt else None
+        takes = self._sessions and "event" in self._family.TIMINGS
+        length = _microseconds(parts.graph.dt)
+        events = _event_arrays(spikes, length) if takes and length else None
         self._source: _Counts | _Events
-        if events is None or "event" not in self._family.TIMINGS:
+        if events is None:
             counts = counts_of(self._family, parts.graph, spikes, "spikes")
             counts = some_steps(counts, "spikes")
             self.given = chip_input(parts, spikes if are_events(spikes) else counts)
             self._source = _Counts(counts, self.given)
         else:
             self.given = spikes
-            self._source = _Events(parts, events)
+            self._source = _Events(parts, events, length)
         self.samples, self.steps = self._source.samples, self._source.steps
 
     def pieces(self) -> Iterator[tuple[int, int, dict[str, RunPiece]]]:
@@ -135,14 +141,15 @@ class _Counts:
 
 
 class _Events:
-    """Event arrays in order of time, of which counts are built piece by piece."""
+    """Event arrays in order of time, of which counts are built piece by piece.
 
-    def __init__(self, parts: Parts, events: list[Array]) -> None:
+    ``length``: of a timestep, µs.
+    """
+
+    def __init__(self, parts: Parts, events: list[Array], length: int) -> None:
         self._graph, self._family = parts.graph, family_of(parts.on_chip.chip)
-        self._events, self._dt = events, parts.graph.dt or 0.0
-        self._length = round(self._dt * 1e6)
-        last = max(int(each["t"][-1]) for each in events if each.size)
-        self.samples, self.steps = len(events), last // self._length + 1
+        self._events, self._length = events, length
+        self.samples, self.steps = len(events), _last(events) // length + 1
 
     def piece(self, samples: slice, steps: slice) -> tuple[Array, InputSpikes]:
         """Return counts for the graphs, and the events for the chip."""
@@ -154,18 +161,36 @@ class _Events:
             moved = [each.copy() for each in given]
             for each in moved:
                 each["t"] -= limits[0]
-            found = self._family.counts(moved, shape, self._dt)
+            try:
+                found = self._family.counts(moved, shape, 1e-6 * self._length)
+            except ValueError:
+                # its message has places and times from the start on
+                counts_of(self._family, self._graph, self._events, "spikes")
+                raise
             counts[:, : found.shape[1]] = found.reshape(*found.shape[:2], *shape)
         return counts, given
 
 
-def _event_arrays(spikes: InputSpikes) -> list[Array] | None:
-    """Return event arrays that can be cut into pieces; None for all others."""
+def _event_arrays(spikes: InputSpikes, length: int) -> list[Array] | None:
+    """Return event arrays that can be cut into pieces; None for all others, refused ones too."""
     given = spikes if isinstance(spikes, list | tuple) else [spikes]
     events = [each for each in given if isinstance(each, np.ndarray)]
-    if len(events) < len(given) or not any(map(len, events)):
+    if len(events) < len(given) or not all(map(_can_be_cut, events)):
         return None
-    return events if all(map(_can_be_cut, events)) else None
+    if not any(map(len, events)) or _last(events) // length >= MOST_STEPS:
+        return None
+    return events
+
+
+def _last(events: list[Array]) -> int:
+    """Return the time of the last event, µs."""
+    return max(int(each["t"][-1]) for each in events if each.size)
+
+
+def _microseconds(dt: float | None) -> int:
+    """Return the length of a step in µs; 0 if it is unknown or not a whole number of them."""
+    exact = (dt or 0.0) * 1e6
+    return round(exact) if abs(exact - round(exact)) < 1e-6 else 0
 
 
 def _can_be_cut(events: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from toolchain.arrays import Array, read_only
 from toolchain.report import Brief, Column, Described, Sheet, Table, count, plural
 
-__all__ = ["ChipState"]
+__all__ = ["ChipState", "LateArrays"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -25,7 +25,8 @@ class ChipState(Described, Brief):
         program: digest of the program.
         timing: timing of the simulation.
         steps: steps since its start.
-        arrays: arrays (batch, ...) by name; copied and read-only.
+        arrays: arrays (batch, ...) by name; copied and read-only. ``LateArrays`` are computed
+            when they are first read: few runs are continued.
 
     >>> state = ChipState(chip="toy", program="1f", timing="clocked", steps=20,
     ...                   arrays={"v_mem": np.zeros((2, 3), np.int16)})
@@ -44,7 +45,9 @@ class ChipState(Described, Brief):
     arrays: Mapping[str, Array]
 
     def __post_init__(self) -> None:
-        """Copy the arrays."""
+        """Copy the arrays, unless they are computed later."""
+        if isinstance(self.arrays, LateArrays):
+            return
         arrays = {name: read_only(array) for name, array in self.arrays.items()}
         object.__setattr__(self, "arrays", arrays)
 
@@ -84,6 +87,42 @@ class ChipState(Described, Brief):
         """Return all attributes as plain data, the arrays as nested lists."""
         arrays = {name: array.tolist() for name, array in self.arrays.items()}
         return {**self.metadata(), "samples": self.samples, "arrays": arrays}
+
+
+class LateArrays(Mapping[str, Array]):
+    """Arrays by name that a function computes when they are first read; read-only.
+
+    >>> arrays = LateArrays(lambda: {"v_mem": np.zeros(3)})
+    >>> list(arrays), arrays["v_mem"].flags.writeable
+    (['v_mem'], False)
+    """
+
+    __slots__ = ("_arrays", "_compute")
+
+    def __init__(self, compute: Callable[[], Mapping[str, Array]]) -> None:
+        self._compute = compute
+        self._arrays: dict[str, Array] | None = None
+
+    def _read(self) -> dict[str, Array]:
+        if self._arrays is None:
+            self._arrays = {name: read_only(array) for name, array in self._compute().items()}
+        return self._arrays
+
+    def __getitem__(self, name: str) -> Array:
+        """Return an array."""
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        """Return the number of arrays."""
+        return len(self._read())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arrays."""
+        return dict, (self._read(),)
 
 
 def _type(array: Array) -> str:

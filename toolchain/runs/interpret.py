@@ -108,7 +108,7 @@ class Place:
     batch: int
     steps: int
 
-    def silence(self, graph: Graph, steps: slice) -> tuple[int, int]:
+    def silence(self, steps: slice, *, recurrent: bool) -> tuple[int, int]:
         """Return numbers of silent frames before and behind those of some timesteps.
 
         A frame is one timestep of one sample. With them, the rows of a product of matrices keep
@@ -117,7 +117,7 @@ class Place:
         frames = (self.samples.stop - self.samples.start) * (steps.stop - steps.start)
         # each step of a recurrent graph is a product of its own
         whole, last = self.batch, True
-        if not graph.recurrent:
+        if not recurrent:
             whole, last = self.batch * self.steps, steps.stop == self.steps
         if last and self.samples.stop == self.batch:
             return (whole - frames) % ALIGNED, 0
@@ -191,7 +191,7 @@ class GraphRun:
         if self.place is None:
             return 0, 0
         at = slice(self.steps + steps.start, self.steps + steps.stop)
-        return self.place.silence(self.graph, at)
+        return self.place.silence(at, recurrent=bool(self._delayed))
 
     def _evaluate(self, x: Array, arrays: Arrays, silence: tuple[int, int]) -> dict[str, Array]:
         """Evaluate every node once."""

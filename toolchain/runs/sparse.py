@@ -49,7 +49,9 @@ class SparseSpikes(Described):
     def of(cls, dense: Array) -> SparseSpikes:
         """Return the counts of an array (batch, time, *features) that are above 0."""
         flat = dense.reshape(*dense.shape[:2], prod(dense.shape[2:]))
-        sample, step, neuron = np.nonzero(flat)
+        # numpy finds the places in a flat array of bools several times faster
+        sample, rest = np.divmod(np.flatnonzero(flat != 0), max(1, prod(flat.shape[1:])))
+        step, neuron = np.divmod(rest, max(1, flat.shape[2]))
         return cls(
             shape=dense.shape,
             sample=sample.astype(np.int32),

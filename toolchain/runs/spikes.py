@@ -30,7 +30,9 @@ with fields ``x, y, t, p`` (column, row, µs, channel), one or a list of them, o
 
 def are_events(spikes: Any) -> TypeGuard[InputSpikes]:
     """Return whether ``spikes`` is a structured array, or a list or tuple that contains one."""
-    parts = spikes if isinstance(spikes, list | tuple) else [spikes]
+    if isinstance(spikes, np.ndarray):
+        return spikes.dtype.names is not None
+    parts = spikes if isinstance(spikes, list | tuple) else ()
     return any(isinstance(part, np.ndarray) and part.dtype.names is not None for part in parts)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -245,7 +245,8 @@ class SNNAnalyzer:
                 self._parameters[path] = self._per_sample(path, costs, rows, steps)
         for path, calls in self._pass.spiking.items():
             self._spiking[path] = _Spiking(
-                *(torch.cat([getattr(c, f.name) for c in calls], 1) for f in fields(_Spiking))
+                torch.cat([call.input for call in calls], 1),
+                torch.cat([call.output for call in calls], 1),
             )
         self._pass = _Pass()
 

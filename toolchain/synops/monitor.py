@@ -7,8 +7,9 @@ pools is counted without this tracing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,25 @@ from toolchain.synops.layers import CONVOLUTIONS, ModelLayers, emits_spikes, is_
 from toolchain.synops.pool_factors import ONE, PoolFactors, tensors
 
 __all__ = ["Monitor", "Sink"]
+
+_FULL_GRAPH = (
+    "synops hooks look at a pass with new input shapes, and at each with average pools, outside of "
+    "the compiled graph; with fullgraph=True, use SumPool2d for average pools, and call the model "
+    "that is not compiled once before, in the same mode, with an input of the same shape"
+)
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _not_compiled(function: _Function) -> _Function:
+    """Return ``function`` with a break of the compiled graph around it.
+
+    A pass with shapes of an earlier one calls no such function, unless the model has average pools.
+    """
+    disable: Any = torch.compiler.disable
+    if "reason" not in inspect.signature(disable).parameters:  # torch before 2.8
+        return cast(_Function, disable(function))
+    return cast(_Function, disable(function, reason=_FULL_GRAPH))
 
 
 class Sink(Protocol):
@@ -120,12 +140,16 @@ class Monitor:
         self._open = True
         self._sink.begin()
         if self._signature not in self._without_pools:
-            self._tracing_handles = list(self._tracing_hooks())
-            self._tracing = PoolFactors(model)
-            self._tracing.mark((args, kwargs))
-            if model in self._layers.opaque:
-                self._start_layer(model, args, kwargs)
-            self._tracing.__enter__()  # type: ignore[no-untyped-call]
+            self._start_tracing(model, args, kwargs)
+
+    @_not_compiled
+    def _start_tracing(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        self._tracing_handles = list(self._tracing_hooks())
+        self._tracing = PoolFactors(model)
+        self._tracing.mark((args, kwargs))
+        if model in self._layers.opaque:
+            self._start_layer(model, args, kwargs)
+        self._tracing.__enter__()  # type: ignore[no-untyped-call]
 
     def _end_pass(self, model: nn.Module, args: Any, out: Any) -> None:
         if not self._open:
@@ -170,19 +194,16 @@ class Monitor:
             cost.rows = 0
         self._sink.cost(path, cost)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _conv_map(
         self, path: str, module: nn.Module, data: Tensor, out: Tensor, rows: Tensor
     ) -> Tensor:
-        key = (data.shape, out.shape, rows.dtype, rows.device)
+        space = len(module.kernel_size)  # type: ignore[arg-type]
+        sizes, outputs = data.shape[-space:], out.shape[-space:]
+        key = (sizes, outputs, rows.dtype, rows.device)
         cached = self._maps.get(path)
         if cached is not None and cached[0] == key and not self._skip_zero_weights:
             return cached[1]
-        space = len(module.kernel_size)  # type: ignore[arg-type]
-        sizes, outputs = data.shape[-space:], out.shape[-space:]
-        with torch.inference_mode(False):  # training may use the same map later
-            fan_out = conv_map(module, sizes, outputs, self._skip_zero_weights)
-            fan_out = fan_out.to(rows.device, exact(rows.device))
+        fan_out = _new_conv_map(module, sizes, outputs, self._skip_zero_weights, rows.device)
         self._maps[path] = (key, fan_out)
         return fan_out
 
@@ -242,6 +263,19 @@ class Monitor:
     def _hide_inner(self, module: nn.Module, args: Any, out: Any) -> None:
         if self._tracing is not None:
             self._tracing.hidden.pop()
+
+
+@_not_compiled
+def _new_conv_map(
+    module: nn.Module,
+    sizes: Sequence[int],
+    outputs: Sequence[int],
+    skip_zero_weights: bool,
+    device: torch.device,
+) -> Tensor:
+    with torch.inference_mode(False):  # training may use the same map later
+        fan_out = conv_map(module, sizes, outputs, skip_zero_weights)
+        return fan_out.to(device, exact(device))
 
 
 def _first(args: Any, kwargs: Any) -> Any:

@@ -33,7 +33,7 @@ def networks():
     }
     maps = {
         "camera": Input(shape=(2, 6, 6)),
-        "conv": Conv2d(weight=np.full((3, 2, 3, 3), 0.1)),
+        "conv": Conv2d(weight=np.sqrt(np.arange(54.0)).reshape(3, 2, 3, 3) / 20),
         "iaf": Neuron(shape=(3, 4, 4), v_threshold=1.0),
         "flat": Flatten(),
         "fc": Linear(weight=np.full((2, 48), 0.1)),
@@ -52,7 +52,7 @@ def test_real_calls_find_everything_compiled():
     before = versions()
     for chip, graph, timing in networks():
         shape = graph.shape(graph.input)
-        spikes = (np.random.default_rng(0).random((3, 20, *shape)) < 0.3).astype(np.float32)
+        spikes = (np.random.default_rng(0).random((3, 20, *shape)) < 0.15).astype(np.float32)
         deployed = deploy(graph, chip=chip, calibration=spikes)
         for record in (True, False):
             deployed.simulate(spikes, record=record)

@@ -470,30 +470,35 @@ def test_neurons_by_themselves_spike_as_on_the_chip_where_no_state_is_cut(seed):
     arriving = measure.drive(population, trace, {s.name: s.weight for s in population.sources})
     shifts = (dashes(mem), dashes(syn))
     threshold, bias = population.threshold[:, None], population.bias[:, None]
-    alone = measure.respond(population, trace, arriving, shifts, threshold, bias, 32767)
     wanted = measure.window_counts(np.moveaxis(run.hidden_spikes, 2, 0), trace.window)
+    trace = replace(trace, wanted=wanted)
+    alone = measure.respond(population, trace, arriving, shifts, threshold, bias, 32767)
     if not run.saturations["h"]:
-        np.testing.assert_array_equal(alone.counts[:, 0], wanted)
+        assert not alone.distance.any()
         states = [run.v_mem, run.i_syn, *([run.i_syn_2] if synapses == 2 else [])]
         seen = np.max([np.abs(s.astype(int)).max(axis=(0, 1)) for s in states], axis=0)
         assert np.all(alone.peaks >= seen)
 
 
-def test_several_thresholds_at_once_are_what_each_is_alone():
+@pytest.mark.parametrize("samples", [1, 5, 16])
+def test_several_thresholds_at_once_are_what_each_is_alone(samples):
     case = random_case(3)
     evaluator = Evaluator(case.graph, CHIP, case.calibration)
-    population, trace = evaluator.populations["h0"], evaluator.trace("h0")
+    population, trace = evaluator.populations["h0"], evaluator.trace("h0").part(samples)
+    trace = replace(trace, wanted=np.zeros_like(trace.wanted))  # all spikes are surplus
     choice = _integers(evaluator, "h0")
     arriving = measure.drive(population, trace, choice.weights)
     shifts = (choice.dash_mem, choice.dash_syn)
     candidates = np.rint(choice.threshold[:, None] * [0.8, 1.0, 1.3])
     bias = choice.bias[:, None]
-    together = measure.respond(population, trace, arriving, shifts, candidates, bias, 32767).counts
+    together = measure.respond(
+        population, trace, arriving, shifts, candidates, bias, 32767
+    ).distance
     for k in range(3):
         alone = measure.respond(
             population, trace, arriving, shifts, candidates[:, k : k + 1], bias, 32767
         )
-        np.testing.assert_array_equal(alone.counts[:, 0], together[:, k])
+        np.testing.assert_array_equal(alone.distance[:, 0], together[:, k])
     assert together[:, 0].sum() > together[:, 2].sum() > 0
 
 
@@ -529,8 +534,8 @@ def _distance(population, trace, choice):
     arriving = measure.drive(population, trace, choice.weights)
     shifts = (choice.dash_mem, choice.dash_syn)
     threshold, bias = choice.threshold[:, None], choice.bias[:, None]
-    counts = measure.respond(population, trace, arriving, shifts, threshold, bias, 32767).counts
-    return measure.count_distance(trace.wanted, counts).sum()
+    found = measure.respond(population, trace, arriving, shifts, threshold, bias, 32767)
+    return found.distance.sum()
 
 
 def test_spikes_apart_are_counted_in_samples_and_windows():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import SessionSettings, Timing
+from toolchain.chips.record import checked_record
 from toolchain.runs import Activity, InputSpikes, LayerActivity, LayerRecord, Recording
 from toolchain.runs.activity import spikes_per_step, step_length
 from toolchain.runs.tally import spikes_of_each
@@ -84,8 +85,10 @@ class ToySession:
 
     def __init__(self, program: ToyProgram, settings: SessionSettings) -> None:
         """Start with all membranes at 0."""
-        if settings.options is not None or not isinstance(settings.record, bool):
-            raise ValueError("a toy has no options and records all or nothing")
+        if settings.options is not None:
+            raise ValueError("a toy has no options")
+        names = [layer.name for layer in program.layers]
+        self._record = checked_record(settings.record, names, ("spikes", "v_mem"))
         self.program, self._settings = program, settings
         self._steps, self._membranes = 0, dict[str, Array]()
         self.reset()
@@ -117,7 +120,7 @@ class ToySession:
         counts = as_counts(self.program, spikes)
         if steps is not None or len(counts) != self._settings.batch:
             raise ValueError(f"a toy takes {self._settings.batch} samples, and no steps=")
-        self._steps += counts.shape[1]
+        first, self._steps = self._steps, self._steps + counts.shape[1]
         layers: dict[str, LayerRecord] = {}
         saturations: dict[str, int] = {}
         for layer in self.program.layers:
@@ -134,8 +137,14 @@ class ToySession:
             layers[layer.name] = LayerRecord(spikes=fired, v_mem=after)
             saturations[layer.name] = cut
             counts = fired
-        run = Recording(spikes=counts, dt=self.program.dt)
-        if not self._settings.record:
+        run = Recording(spikes=counts, dt=self.program.dt, first=first)
+        if isinstance(self._record, Mapping):
+            recorded = {
+                name: {kind: getattr(layers[name], kind) for kind in kinds}
+                for name, kinds in self._record.items()
+            }
+            return replace(run, recorded=recorded, saturations=saturations)
+        if not self._record:
             return run
         counted = None if self.program.dt is None else _counts(self.program, spikes, layers)
         return Recording(
@@ -143,6 +152,7 @@ class ToySession:
             layers=layers,
             saturations=saturations,
             dt=self.program.dt,
+            first=first,
             activity=counted,
         )
 

@@ -26,6 +26,7 @@ from toolchain.runs import (
     SparseSpikes,
     SpikeEvents,
 )
+from toolchain.runs.chip_state import LateArrays
 
 __all__ = ["SpeckSession", "order_spread"]
 
@@ -49,7 +50,6 @@ class SpeckSession:
         self._places = settings.outputs
         plain = len(program.outputs) == 1 and program.readout is None
         self._only = program.outputs[0] if plain else None
-        self._size = prod(program[program.outputs[0]].output_shape)
         self._stream = SpeckStream(
             program,
             settings.batch,
@@ -100,7 +100,7 @@ class SpeckSession:
         if self._only is None:
             return flat_outputs(self._program, outputs)
         spikes = outputs[self._only]
-        return spikes.reshape(*spikes.shape[:2], self._size)
+        return spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
 
     def reset(self) -> None:
         """Implement ``ChipSession.reset``."""
@@ -108,7 +108,7 @@ class SpeckSession:
 
     def state(self) -> Mapping[str, Array]:
         """Implement ``ChipSession.state``: the membranes by core."""
-        return self._stream.state()
+        return LateArrays(self._stream.reader())
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Implement ``ChipSession.restore``."""

@@ -73,7 +73,7 @@ def moments(conv: Conv2d, arriving: Array) -> Array:
 def _few(conv: Conv2d, counts: Array) -> bool:
     """Return whether so few counts differ from 0 that products of these alone are faster."""
     seen = np.count_nonzero(counts) * prod(conv.weight.shape[2:])
-    return seen < FEW * prod(counts.shape[1:]) * prod(conv.weight.shape[1:])
+    return bool(seen < FEW * prod(counts.shape[1:]) * prod(conv.weight.shape[1:]))
 
 
 def _add_products(conv: Conv2d, counts: Array, steps: int, products: Array) -> None:

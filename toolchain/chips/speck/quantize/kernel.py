@@ -159,15 +159,25 @@ def _settle(v, saturated, at, outputs, neurons, scratch, totals):
         saturated &= saturated - 1
         totals.saturations[lane // outputs] += 1
     v = lanes.maximum(v, lanes.load(neurons.floor, at))
-    lanes.store(scratch.membranes, at, v)
-    bits = lanes.nonzero(lanes.at_least(v, lanes.load(neurons.threshold, at)))
-    while bits:
-        lane = at + lanes.lowest(bits)
-        bits &= bits - 1
-        value, threshold = np.int64(scratch.membranes[lane]), np.int64(neurons.threshold[lane])
-        fired = np.int64(1) if value < 2 * threshold else value // threshold
-        scratch.membranes[lane] = 0 if neurons.to_zero else value - fired * threshold
-        scratch.fired[lane] += fired
+    threshold = lanes.load(neurons.threshold, at)
+    firing = lanes.at_least(v, threshold)
+    if lanes.nonzero(firing) == 0:
+        lanes.store(scratch.membranes, at, v)
+        return
+    rest = lanes.subtract(v, lanes.both(firing, threshold))
+    lanes.store(scratch.membranes, at, rest)
+    fired = lanes.load(scratch.fired, at)
+    lanes.store(scratch.fired, at, lanes.subtract(fired, lanes.widen(firing)))
+    again = lanes.nonzero(lanes.both(firing, lanes.at_least(rest, threshold)))
+    while again:
+        lane = at + lanes.lowest(again)
+        again &= again - 1
+        value, level = np.int64(scratch.membranes[lane]), np.int64(neurons.threshold[lane])
+        scratch.membranes[lane] = value % level
+        scratch.fired[lane] += value // level
+    if neurons.to_zero:
+        v = lanes.load(scratch.membranes, at)
+        lanes.store(scratch.membranes, at, lanes.subtract(v, lanes.both(firing, v)))
 
 
 @inline_bare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -33,17 +34,16 @@ def map_events(counts: Array) -> MapEvents:
 def geometry_of(conv: Conv2d, shape: Shape) -> MapGeometry:
     """Return the sizes of a group of a convolution on counts (steps, channels, y, x)."""
     steps, _, height, width = shape
-    return MapGeometry(
-        steps,
-        conv.weight.shape[1],
-        height,
-        width,
-        *conv.output_shape((conv.weight.shape[1] * conv.groups, height, width))[1:],
-        *conv.weight.shape[2:],
-        *conv.stride,
-        *conv.padding,
-        *conv.dilation,
+    channels = conv.weight.shape[1]
+    sizes = (
+        (steps, channels, height, width),
+        conv.output_shape((channels * conv.groups, height, width))[1:],
+        conv.weight.shape[2:],
+        conv.stride,
+        conv.padding,
+        conv.dilation,
     )
+    return MapGeometry._make(chain.from_iterable(sizes))
 
 
 def scratch(conv: Conv2d, size: int) -> Scratch:

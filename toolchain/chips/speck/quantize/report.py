@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from toolchain.chips.rules.findings import info, warning
-from toolchain.chips.speck.quantize.auto import Outcome, ScoredIntegers
+from toolchain.chips.speck.quantize.alone import ScoredIntegers
+from toolchain.chips.speck.quantize.auto import Outcome
 from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, SpeckWords
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.simulate.frame import FrameField, fixed_frame, point_to
+from toolchain.chips.speck.simulate.frame import FrameField, fixed_frame
 from toolchain.chips.speck.simulate.pack import FlatProgram
 from toolchain.chips.speck.simulate.tables import QueueField, Scratch
 
@@ -49,28 +50,69 @@ class NeuronGrid(NamedTuple):
 class Resident(NamedTuple):
     """State of one sample in the layout of the kernels; not changed, but replaced.
 
+    It is one block, so that a step needs one copy and one address. The block begins at a cache
+    line: vectors never cross two.
+
     Attributes:
-        membranes: int16, int32 or int64.
-        bounds: on the magnitudes of each core's membranes, int64.
-        touched: the parts of each line that were changed since it was last updated, as bits,
-            uint32; see ``ColumnField.TOUCHED``.
+        block: bounds, membranes and touched one after the other, as bytes.
+        dtype: type of the membranes, int16, int32 or int64.
+        size: number of membranes, with their margins.
+        lines: number of bounds on the magnitudes of membranes, int64; and of bits that tell which
+            parts of each line were changed, uint32, see ``ColumnField.TOUCHED``.
     """
 
-    membranes: Array
-    bounds: Array
-    touched: Array
+    block: Array
+    dtype: np.dtype[Any]
+    size: int
+    lines: int
+
+    @classmethod
+    def of(cls, membranes: Array, lines: int) -> Resident:
+        """Return the state with these membranes, with no bound known and all lines touched."""
+        size = len(membranes)
+        places = _places(membranes.dtype, size, lines)
+        state = cls(_aligned(places[3]), membranes.dtype, size, lines)
+        state.membranes[:] = membranes
+        # no bound is known yet: the first addition computes it
+        state.block[: places[1]].view(np.int64)[:] = np.iinfo(np.int64).max // 2
+        state.block[places[2] :] = 255
+        return state
+
+    @property
+    def membranes(self) -> Array:
+        """The membranes, a view."""
+        start = _places(self.dtype, self.size, self.lines)[1]
+        return np.ndarray(self.size, self.dtype, self.block, start)
 
     def widened(self, dtype: npt.DTypeLike) -> Resident:
         """Return the same membranes in another type, with no bound known."""
-        membranes = _aligned(len(self.membranes), dtype)
-        membranes[:] = self.membranes
-        return _unbounded(membranes, len(self.touched))
+        return Resident.of(self.membranes.astype(dtype), self.lines)
 
-    def copy(self) -> Resident:
-        """Return a copy, to be changed by a kernel."""
-        membranes = _aligned(len(self.membranes), self.membranes.dtype)
-        membranes[:] = self.membranes
-        return Resident(membranes, self.bounds.copy(), self.touched.copy())
+    def copied_to(self, frame: Array) -> Resident:
+        """Return a copy, and enter its parts into the frame of a kernel, which changes it."""
+        block = _aligned(len(self.block))
+        block[:] = self.block
+        bounds, membranes, touched, _ = _places(self.dtype, self.size, self.lines)
+        address = block.__array_interface__["data"][0]
+        frame[FrameField.BOUNDS] = address + bounds
+        frame[FrameField.MEMBRANES] = address + membranes
+        frame[FrameField.TOUCHED] = address + touched
+        return Resident(block, self.dtype, self.size, self.lines)
+
+
+@lru_cache(maxsize=64)
+def _places(dtype: np.dtype[Any], size: int, lines: int) -> tuple[int, int, int, int]:
+    """Return the places of bounds, membranes and touched in a block, and its length, bytes."""
+    membranes = -(-8 * lines // _CACHE_LINE) * _CACHE_LINE
+    touched = membranes + -(-size * dtype.itemsize // _CACHE_LINE) * _CACHE_LINE
+    return 0, membranes, touched, touched + 4 * lines
+
+
+def _aligned(size: int) -> Array:
+    """Return uninitialized bytes that start at a cache line."""
+    padded = np.empty(size + _CACHE_LINE, np.uint8)
+    start = -padded.__array_interface__["data"][0] % _CACHE_LINE
+    return padded[start : start + size]
 
 
 def at_rest(
@@ -80,27 +122,10 @@ def at_rest(
     dtype: npt.DTypeLike,
 ) -> Resident:
     """Return the state of one sample with these membranes, int16 (channels, y, x) by core."""
-    padded = _aligned(flat.size, dtype)
-    padded[:] = 0
+    padded = np.zeros(flat.size, dtype)
     for name, values in membranes.items():
         grids[name].view(padded)[:] = values
-    return _unbounded(padded, flat.lines)
-
-
-def _unbounded(membranes: Array, lines: int) -> Resident:
-    return Resident(
-        membranes=membranes,
-        # no bound is known yet: the first addition computes it
-        bounds=np.full(lines, np.iinfo(np.int64).max // 2),
-        touched=np.full(lines, 2**32 - 1, np.uint32),
-    )
-
-
-def _aligned(size: int, dtype: npt.DTypeLike) -> Array:
-    """Return an uninitialized array that starts at a cache line: vectors never cross two."""
-    padded = np.empty(size + _CACHE_LINE, dtype)
-    start = -padded.__array_interface__["data"][0] % _CACHE_LINE // padded.itemsize
-    return padded[start : start + size]
+    return Resident.of(padded, flat.lines)
 
 
 class Buffers:
@@ -136,11 +161,8 @@ class Buffers:
 
     def start(self, before: Resident) -> tuple[Resident, Array]:
         """Return a copy of a state, and the frame of a kernel that changes the copy and these."""
-        after, frame = before.copy(), self._frame.copy()
-        point_to(frame, FrameField.MEMBRANES, after.membranes)
-        point_to(frame, FrameField.BOUNDS, after.bounds)
-        point_to(frame, FrameField.TOUCHED, after.touched)
-        return after, frame
+        frame = self._frame.copy()
+        return before.copied_to(frame), frame
 
     def clear(self) -> None:
         """Set everything that was recorded to 0."""

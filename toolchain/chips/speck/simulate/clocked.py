@@ -27,10 +27,10 @@ def clocked(steps: int, events: Array, start: Resident, buffers: Buffers) -> Res
     while True:
         after, frame = buffers.start(start)
         point_to(frame, FrameField.EVENTS, events)
-        if kernel.run(steps, events.shape[1], _LIMITS[start.membranes.dtype], frame):
+        if kernel.run(steps, events.shape[1], _LIMITS[start.dtype], frame):
             return after
         buffers.clear()
-        start = start.widened(_WIDER[start.membranes.dtype])
+        start = start.widened(_WIDER[start.dtype])
 
 
 _WIDER = {np.dtype(np.int16): np.int32, np.dtype(np.int32): np.int64}

@@ -31,7 +31,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "ac63ba5f5fef"
+INLINED = "7a2cd1ab8543"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

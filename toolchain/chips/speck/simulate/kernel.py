@@ -38,7 +38,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["record_membranes", "run"]
 
-INLINED = "17665f6b84d0"
+INLINED = "ab57a389f73a"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration

@@ -13,7 +13,7 @@ from toolchain.chips.contract import Record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.buffers import Buffers
 from toolchain.chips.speck.simulate.prepared import Kept, Prepared
-from toolchain.chips.speck.simulate.raster import squeeze_map
+from toolchain.chips.speck.simulate.raster import Samples, squeeze_map
 from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
 from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 
@@ -75,15 +75,17 @@ class Piece:
 
     Args:
         plan: what is kept.
-        batch, steps: size of the piece.
+        samples: the input.
         first: number of its first step.
 
     Raises:
         ValueError: more than ``MOST_VALUES`` values to record.
     """
 
-    def __init__(self, plan: PiecePlan, batch: int, steps: int, first: int) -> None:
-        self._plan, self._prepared, self.steps, self.first = plan, plan.prepared, steps, first
+    def __init__(self, plan: PiecePlan, samples: Samples, first: int) -> None:
+        self._plan, self._prepared = plan, plan.prepared
+        batch, steps = len(samples), samples.steps
+        self.samples, self.steps, self.first = samples, steps, first
         if batch * steps * plan.neurons > MOST_VALUES:
             raise ValueError(
                 f"{batch} samples, {steps} steps and {plan.neurons} neurons are more than "
@@ -100,7 +102,6 @@ class Piece:
         # a cache line or more for each sample: threads that share one would wait for each other
         self._counters = np.zeros((batch, 3, -(-len(self._prepared.shapes) // 8) * 8), np.int64)
         self._sent: list[list[Mapping[str, Array]]] = [[] for _ in range(batch)]
-        self.input_counts = np.zeros(batch, np.int64)
 
     def take(self, sample: int, start: int, stop: int, buffers: Buffers) -> None:
         """Add the steps ``start`` to ``stop`` of a sample, and clear the buffers."""
@@ -157,7 +158,7 @@ class Piece:
             saturations=self.saturations(),
             synops=dict(zip(names, synops, strict=True)),
             spike_counts=dict(zip(names, counts, strict=True)),
-            input_counts=self.input_counts,
+            input_counts=self.samples.counts(),
             steps=self.steps,
             first=self.first,
             events=self.events(),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.buffers import Buffers, NeuronGrid, Resident, at_rest
@@ -54,6 +53,7 @@ class Prepared:
         grids: place of the membranes of each core.
         steps: number of steps for which the buffers of the record have space.
         spare: buffers that are not in use.
+        rest: the state before the first step, once it was needed.
     """
 
     program: SpeckProgram
@@ -63,6 +63,7 @@ class Prepared:
     numbers: dict[str, int]
     grids: dict[str, NeuronGrid]
     steps: int
+    rest: list[Resident] = field(default_factory=list)
     spare: deque[Buffers] = field(default_factory=lambda: deque(maxlen=MOST_SPARE))
 
     def buffers(self) -> Buffers:
@@ -72,11 +73,13 @@ class Prepared:
         except IndexError:
             return Buffers(self.flat, self.shapes)
 
-    def at_rest(self, dtype: npt.DTypeLike) -> Resident:
-        """Return the state before the first step."""
-        cores = self.program.cores
-        initial = {core.name: core.initial for core in cores if core.initial is not None}
-        return at_rest(self.flat, self.grids, initial, dtype)
+    def at_rest(self) -> Resident:
+        """Return the state before the first step; always the same, as states are replaced."""
+        if not self.rest:
+            cores = self.program.cores
+            initial = {core.name: core.initial for core in cores if core.initial is not None}
+            self.rest.append(at_rest(self.flat, self.grids, initial, np.int16))
+        return self.rest[0]
 
 
 _tables: WeakKeyDictionary[SpeckProgram, dict[tuple[Kept, bool], Prepared]] = WeakKeyDictionary()

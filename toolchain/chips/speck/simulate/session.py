@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SensorSamples
-from toolchain.chips.speck.simulate.buffers import Buffers, Resident, at_rest
+from toolchain.chips.speck.simulate.buffers import Buffers, NeuronGrid, Resident, at_rest
 from toolchain.chips.speck.simulate.clocked import clocked
 from toolchain.chips.speck.simulate.event import DivergedError, StepRange, simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
@@ -82,7 +82,7 @@ class SpeckStream:
     def reset(self) -> None:
         """Return to the program's initial membranes and to step 0."""
         # states are replaced, never changed, so that all samples can share one
-        self._at = [self._prepared.at_rest(np.int16)] * self._batch, 0
+        self._at = [self._prepared.at_rest()] * self._batch, 0
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Continue from other membranes, after so many steps; see ``start_state``.
@@ -100,12 +100,11 @@ class SpeckStream:
 
     def state(self) -> dict[str, Array]:
         """Return the membranes after the last step, int16 (batch, channels, y, x) by core."""
-        found = {}
-        for name, grid in self._prepared.grids.items():
-            found[name] = np.empty((self._batch, *grid.shape), np.int16)
-            for sample, state in enumerate(self._at[0]):
-                found[name][sample] = grid.view(state.membranes)
-        return found
+        return self.reader()()
+
+    def reader(self) -> Callable[[], dict[str, Array]]:
+        """Return a function that returns the present ``state`` whenever it is called."""
+        return partial(_membranes, self._prepared.grids, self._at[0])
 
     def run(self, spikes: Any, steps: int | None = None, *, empty: bool = True) -> Piece:
         """Simulate more steps.
@@ -121,23 +120,23 @@ class SpeckStream:
         samples = self._samples(spikes, steps, empty)
         if len(samples) != self._batch:
             raise ValueError(f"spikes must have {self._batch} samples, got {len(samples)}")
-        piece = Piece(self._plan, self._batch, samples.steps, self.steps)
-        work = partial(self._sample, samples, piece)
-        one = self._batch == 1
-        states = [work(0)] if one else each(work, range(self._batch), self._threads)
-        piece.input_counts = samples.counts()
+        piece = Piece(self._plan, samples, self._at[1])
+        if self._batch == 1:
+            states = [self._sample(piece, 0)]
+        else:
+            states = each(partial(self._sample, piece), range(self._batch), self._threads)
         # only now: a failure of one sample leaves the state of all as it was
-        self._at = states, self.steps + samples.steps
+        self._at = states, piece.first + piece.steps
         return piece
 
-    def _sample(self, samples: Samples, piece: Piece, sample: int) -> Resident:
+    def _sample(self, piece: Piece, sample: int) -> Resident:
         """Simulate one sample, part by part, into ``piece``; return its new state."""
         prepared, buffers = self._prepared, self._prepared.buffers()
-        state, start = self._at[0][sample], 0
-        before = np.zeros(len(prepared.shapes), np.int64)
+        state, start, samples = self._at[0][sample], 0, piece.samples
+        before = None if self._options is None else np.zeros(len(prepared.shapes), np.int64)
         while start < piece.steps:
             stop = min(start + prepared.steps, piece.steps)
-            if self._options is None:
+            if before is None:
                 events = samples.events(sample, start, stop)
                 state = clocked(stop - start, events, state, buffers)
             else:
@@ -200,6 +199,15 @@ class SpeckStream:
         if program.sensor is None:
             return samples
         return SensorSamples(samples, program.sensor, program.input_shape)
+
+
+def _membranes(grids: Mapping[str, NeuronGrid], states: Sequence[Resident]) -> dict[str, Array]:
+    found = {}
+    for name, grid in grids.items():
+        found[name] = np.empty((len(states), *grid.shape), np.int16)
+        for sample, state in enumerate(states):
+            found[name][sample] = grid.view(state.membranes)
+    return found
 
 
 def _whole(dt: float) -> int:

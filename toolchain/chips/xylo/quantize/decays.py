@@ -150,7 +150,7 @@ def _scored(
     spikes = trace.wanted.sum(axis=(1, 2))
     doubt = (0.5 + DOUBT * spikes)[:, None] * np.abs(np.log2(factors))
     scores = np.zeros((groups, len(factors)))
-    np.add.at(scores, group, measure.count_distance(trace.wanted, found.counts) + doubt)
+    np.add.at(scores, group, found.distance + doubt)
     return factors[scores.argmin(axis=1)], scores.min(axis=1), found.peaks / fine
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.compiled.threads import each, parts
 from toolchain.chips.xylo.quantize.populations import FloatPopulation
 
 __all__ = [
@@ -22,6 +23,10 @@ __all__ = [
 
 MOST = 2**28
 """Largest magnitude in a search; far beyond a word of the chip, and sums of it fit 32 bits."""
+ONE_THREAD = 2**18
+"""Most multiplications of a product that OpenBLAS computes on one thread, as measured."""
+FEWEST_COLUMNS = 8
+"""Fewest columns of a part of a product."""
 WINDOWS = 10
 """Number of windows in a sample; spikes are compared by window and as a whole."""
 
@@ -49,9 +54,12 @@ class PopulationTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Response:
-    """Spikes int32 (neurons, tries, samples, windows); peaks (neurons,) of all states."""
+    """Distance from the wanted spikes, (neurons, tries), and peaks (neurons,) of all states.
 
-    counts: Array
+    The distance is that of ``count_distance``.
+    """
+
+    distance: Array
     peaks: Array
 
 
@@ -65,9 +73,24 @@ def drive(
     for source, spikes in zip(population.sources, trace.spikes, strict=True):
         # float32 is exact up to 2**24; no state of the chip holds as much
         weight = np.clip(weights[source.name].reshape(rows, -1), -MOST, MOST).astype(np.float32)
-        total += weight @ spikes.reshape(len(spikes), -1)
+        total += _product(weight, spikes.reshape(len(spikes), -1))
     shape = (population.neurons, population.alpha_syn.shape[1], samples, steps)
     return np.clip(total, -MOST, MOST).astype(np.int32).reshape(shape)
+
+
+def _product(weight: Array, spikes: Array) -> Array:
+    """Return ``weight @ spikes``, in parts so small that BLAS starts no threads for them.
+
+    Threads would wait for each other longer than the product takes. Large products use them.
+    """
+    columns = ONE_THREAD // weight.size if weight.size else 0
+    if columns < FEWEST_COLUMNS:
+        return np.asarray(weight @ spikes)
+    product = np.empty((len(weight), spikes.shape[1]), np.float32)
+    for start in range(0, spikes.shape[1], columns):
+        part = slice(start, start + columns)
+        np.matmul(weight, spikes[:, part], out=product[:, part])
+    return product
 
 
 def respond(
@@ -94,21 +117,34 @@ def respond(
     from toolchain.chips.xylo.quantize import kernel
 
     threshold, bias = np.broadcast_arrays(threshold, np.clip(bias, -MOST, MOST))
-    counts = np.zeros((*threshold.shape, *trace.wanted.shape[1:]), np.int32)
-    peaks = np.zeros(population.neurons, np.int32)
-    kernel.respond(
-        arriving,
-        np.ascontiguousarray(dashes[1], np.int32),
-        np.ascontiguousarray(dashes[0], np.int32),
-        np.ascontiguousarray(threshold, np.int32),
-        np.ascontiguousarray(bias, np.int32),
-        population.cap,
-        rail,
-        trace.window,
-        counts,
-        peaks,
+    _, synapses, samples, steps = arriving.shape
+    distance, peaks = np.zeros(threshold.shape), np.zeros(population.neurons, np.int32)
+    dash_mem, dash_syn, thresholds, biases = (
+        np.ascontiguousarray(each, np.int32) for each in (*dashes, threshold, bias)
     )
-    return Response(counts=counts, peaks=peaks)
+    wanted = np.ascontiguousarray(trace.wanted, np.int32)
+
+    def run(neurons: range) -> None:
+        kernel.respond(
+            neurons.start,
+            neurons.stop,
+            arriving,
+            dash_syn,
+            dash_mem,
+            thresholds,
+            biases,
+            population.cap,
+            rail,
+            trace.window,
+            wanted,
+            kernel.Scratch.of(synapses, threshold.shape[1], samples, wanted.shape[2]),
+            distance,
+            peaks,
+        )
+
+    work = samples * steps * threshold.shape[1]
+    each(run, parts(population.neurons, work, None), None)
+    return Response(distance=distance, peaks=peaks)
 
 
 def count_distance(wanted: Array, counts: Array) -> Array:

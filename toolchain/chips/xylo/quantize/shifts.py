@@ -134,5 +134,5 @@ class ShiftSearch:
             choice.bias[:, None],
             self.words.state,
         )
-        distance = measure.count_distance(trace.wanted, found.counts).sum(axis=0).min()
+        distance = found.distance.sum(axis=0).min()
         return float(distance) / max(1.0, float(trace.wanted.sum()))

@@ -44,7 +44,7 @@ def tune_thresholds(
         choice.bias[:, None],
         words.state,
     )
-    distance = _smooth(measure.count_distance(trace.wanted, found.counts))
+    distance = _smooth(found.distance)
     common = int(distance.sum(axis=0).argmin())
     spikes = trace.wanted.sum(axis=(1, 2))
     far = np.abs(np.arange(TRIES) - common) / TRIES

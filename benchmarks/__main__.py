@@ -1,0 +1,62 @@
+"""Measurement of speed and memory, as ratios within one run where there is a reference.
+
+    OMP_NUM_THREADS=1 python -m benchmarks [groups] [--repeats N] [--json FILE] [--record]
+
+Prints figures, processor and wall times and the load. Exits with 1 if a figure is worse than the
+committed one of ``figures.json`` by more than ``figure.SLACK``, or beyond a limit of its own.
+``--record`` writes the figures there. Needs xylosim and sinabs, which ``make bench`` installs in an
+environment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.figure import SLACK, Figure, read, table, worse, write
+from benchmarks.measure import circumstances
+
+COMMITTED = Path(__file__).with_name("figures.json")
+GROUPS = (
+    "start", "xylo", "speck", "online", "extraction", "synops", "estimate", "waits", "growth",
+)  # fmt: skip
+
+
+def measured(group: str, repeats: int) -> Iterator[Figure]:
+    """Yield the figures of a group."""
+    figures: Callable[[int], Iterator[Figure]] = import_module(f"benchmarks.{group}").figures
+    yield from figures(repeats)
+
+
+def main() -> None:
+    """Measure, print and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], default=[])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="file for the figures of this run")
+    parser.add_argument("--record", action="store_true", help=f"write {COMMITTED.name}")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # what a deployment warns of is no matter of speed
+    committed = read(COMMITTED) if COMMITTED.is_file() else {}
+    print(circumstances())
+    figures: list[Figure] = []
+    for group in arguments.groups or GROUPS:
+        found = list(measured(group, arguments.repeats))
+        print(f"\n{group}\n{table(found, committed)}", end="", flush=True)
+        figures += found
+    print(circumstances())
+    if arguments.json:
+        write(figures, arguments.json)
+    wrong = worse(figures, committed)
+    if arguments.record:
+        write({**committed, **{f.name: f for f in figures}}.values(), COMMITTED)
+    for name in wrong:
+        print(f"worse than committed by more than {SLACK}x, or beyond its limit: {name}")
+    raise SystemExit(bool(wrong) and not arguments.record)
+
+
+if __name__ == "__main__":
+    main()
