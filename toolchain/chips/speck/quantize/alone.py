@@ -60,12 +60,15 @@ def respond(
                 for sums, addends in zip(total, more, strict=True):
                     sums += addends
     silent = not trace.spikes.any()
-    sums = np.concatenate([np.stack(total, axis=1) for total in totals]).tolist()
-    return [_scored(one, *each_sum, silent) for one, each_sum in zip(candidates, sums, strict=True)]
+    apart, most, saturations = (
+        np.concatenate(parts).tolist() for parts in zip(*totals, strict=True)
+    )
+    rows = zip(candidates, apart, most, saturations, strict=True)
+    return [_scored(*row, silent=silent) for row in rows]
 
 
 def _scored(
-    integers: Integers, apart: int, most: int, saturations: int, silent: bool
+    integers: Integers, apart: int, most: int, saturations: int, *, silent: bool
 ) -> ScoredIntegers:
     """Return the score as ``count_agreement`` defines it."""
     agreement = 1.0 - apart / most if most else 1.0
