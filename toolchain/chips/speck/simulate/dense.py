@@ -10,7 +10,7 @@ if it exceeds 16 bits, or a count 8 bits, spikes are added one by one.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN201
 # No annotations on compiled functions: numba infers the types, several sets of them.
 
 from __future__ import annotations

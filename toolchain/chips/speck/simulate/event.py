@@ -15,7 +15,6 @@ from toolchain.chips.speck.simulate.event_kernel import (
     ArrivalField,
     CursorField,
     KernelOptions,
-    SpikeField,
     run_core,
 )
 from toolchain.chips.speck.simulate.events import event_array

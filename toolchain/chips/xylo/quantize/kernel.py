@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "a7d96c90044c"
+INLINED = "efedb22c828e"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
