@@ -5,6 +5,7 @@ from tests.cases import each
 from tests.chips.speck.networks import chain
 from tests.oracles.speck_networks import random_case
 from toolchain.chips.speck import Destination, EventOptions, SpeckProgram, simulate
+from toolchain.chips.speck.simulate import pack
 from toolchain.chips.speck.simulate.twin import simulate_densely
 
 
@@ -45,6 +46,20 @@ def test_equals_the_dense_twin_on_every_layer(seed):
         np.testing.assert_array_equal(fast.synops[name], slow.synops[name])
         np.testing.assert_array_equal(fast.spike_counts[name], slow.spike_counts[name])
     np.testing.assert_array_equal(fast.spikes, slow.spikes)
+
+
+@pytest.mark.parametrize("most", [0, 2**62], ids=["dense", "single spikes"])
+def test_dense_convolution_and_single_spikes_equal_the_twin(most, monkeypatch):
+    monkeypatch.setattr(pack, "_dense_from", lambda *_: most)
+    for seed in range(30):
+        program, raster = random_case(seed, branches=seed % 3 == 0)
+        raster = raster * (200 if seed % 5 == 0 else 1)  # counts beyond 8 bits
+        fast, slow = simulate(program, raster, record=True), simulate_densely(program, raster)
+        assert fast.saturations == slow.saturations
+        for name, layer in slow.layers.items():
+            np.testing.assert_array_equal(fast.layers[name].spikes, layer.spikes)
+            np.testing.assert_array_equal(fast.layers[name].v_mem, layer.v_mem)
+            np.testing.assert_array_equal(fast.synops[name], slow.synops[name])
 
 
 def test_fires_at_the_threshold_once_for_each_multiple_of_it():

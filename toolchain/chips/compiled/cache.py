@@ -30,6 +30,13 @@ _njit: Any = partial(numba.njit, nogil=True, error_model="numpy")
 # numba's private one: a release without it gives the same results, in more time.
 _BARE: dict[str, bool] = {"_nrt": False} if hasattr(CPUTargetOptions, "_nrt") else {}
 
+# parts are never called from Python: numba need not compile what that takes
+_NO_WRAPPERS: dict[str, bool] = {
+    name: True
+    for name in ("no_cpython_wrapper", "no_cfunc_wrapper")
+    if hasattr(CPUTargetOptions, name)
+}
+
 # a release that holds its cache elsewhere keeps its own
 _DISPATCHER_HAS_CACHE = hasattr(numba.njit(lambda: None), "_cache")
 
@@ -84,4 +91,4 @@ def part_bare(function: F) -> F:
 
     It is compiled once, while what is inlined is compiled again with each function around it.
     """
-    return cast("F", _njit(**_BARE)(function))
+    return cast("F", _njit(**_BARE, **_NO_WRAPPERS)(function))

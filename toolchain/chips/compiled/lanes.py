@@ -51,8 +51,8 @@ __all__ = [
     "narrow",
     "nonzero",
     "not_equal",
-    "prefetch",
     "pointer",
+    "prefetch",
     "put",
     "select",
     "shift_left",
@@ -380,7 +380,7 @@ def _every_second(builder: Any, lanes: Any, first: int) -> Any:
 
 @_intrinsic
 def add_to(typingctx: Any, array: Any, at: Any, sums: Any) -> Any:
-    """Add the 16 sums of ``add_products`` to ``array[at : at + 16]``, integers of 16 bits or more."""
+    """Add the 16 sums of ``add_products`` to ``array[at : at + 16]``, of 16 bits or more."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = _data(context, builder, array, args[0])

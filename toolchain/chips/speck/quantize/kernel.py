@@ -36,7 +36,11 @@ __all__ = [
     "descend",
 ]
 
+<<<<<<< HEAD
 INLINED = "529d17b4dfff"
+=======
+INLINED = "6e039501b9dd"
+>>>>>>> speckk
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

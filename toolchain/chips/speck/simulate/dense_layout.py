@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,26 +35,26 @@ class DenseLayout:
     @property
     def pitch(self) -> int:
         """Counts of a row of the map."""
-        return (self.core.input_shape[2] + 2 * self.core.padding[1]) * self.core.input_shape[0]
+        return int(self.core.input_shape[2] + 2 * self.core.padding[1]) * self.core.input_shape[0]
 
     @property
     def size(self) -> int:
         """Length of the map, with space to read whole tiles."""
         rows = self.core.input_shape[1] + 2 * self.core.padding[0]
         beyond = TILE * self.core.stride[1] * self.core.input_shape[0] + _QUAD * self._quads
-        return -(-(rows * self.pitch + beyond) // LANES) * LANES
+        return int(-(-(rows * self.pitch + beyond) // LANES) * LANES)
 
     @property
     def _blocks(self) -> int:
-        return -(-self.core.weight.shape[0] // _BLOCK)
+        return int(-(-self.core.weight.shape[0] // _BLOCK))
 
     @property
     def _quads(self) -> int:
-        return -(-self.core.weight.shape[1] * self.core.weight.shape[3] // _QUAD)
+        return int(-(-self.core.weight.shape[1] * self.core.weight.shape[3] // _QUAD))
 
     @property
     def _block_size(self) -> int:
-        return self.core.weight.shape[2] * self._quads * _BLOCK * _QUAD
+        return int(self.core.weight.shape[2]) * self._quads * _BLOCK * _QUAD
 
     @property
     def operations(self) -> int:
@@ -63,7 +62,7 @@ class DenseLayout:
         height, width = self.core.output_shape[1:]
         units, outer = (width, self._blocks) if self._along_line else (self._blocks, width)
         tiles = height * outer * -(-units // TILE)
-        return tiles * TILE * self.core.weight.shape[2] * self._quads
+        return int(tiles * TILE * self.core.weight.shape[2] * self._quads)
 
     @property
     def _along_line(self) -> bool:
@@ -115,5 +114,5 @@ class DenseLayout:
             CoreField.MAP_PITCH: self.pitch,
             CoreField.MAP_STEP: self.core.stride[0] * self.pitch,
             CoreField.MAP_SIZE: self.size,
-            CoreField.MOST_SUM: math.ceil(sums.max(initial=0)),
+            CoreField.MOST_SUM: int(sums.max(initial=0)),
         }

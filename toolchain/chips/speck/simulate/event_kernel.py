@@ -31,7 +31,11 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
+<<<<<<< HEAD
 INLINED = "7a2cd1ab8543"
+=======
+INLINED = "714b2e41ee4e"
+>>>>>>> speckk
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
@@ -186,7 +190,7 @@ def _tick(core, step, moment, rules, found, frame):
 
 
 @part_bare
-def _process(core, step, first, stop, until, rules, found, frame):
+def _process(core, step, first, stop, until, rules, found, frame):  # noqa: C901
     """Apply events from ``first`` on, one after the other, to the neurons that they reach.
 
     Up to the event ``stop``, the moment ``until``, or until the table of spikes may be full.

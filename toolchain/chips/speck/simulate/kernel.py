@@ -1,21 +1,24 @@
 """The compiled clocked simulation: the whole network and the whole input in one call.
 
-It is event-driven. A spike adds weights at once to the membranes of each destination, and a core
-updates only lines of neurons that weights were added to. The order of additions has no effect: sums
-are exact integers and are clamped once, after the last.
+In each step, core after core, the spikes of its sources are added to the membranes, and then the
+lines of neurons that weights were added to are updated. The order of additions has no effect: sums
+are exact integers and are clamped once, after the last. For each connection, the number of spikes
+decides whether they are added one by one, or counts are multiplied with all weights (``dense``).
 
 Layouts, chosen so that one event touches few, long, contiguous runs:
 
-- membranes [y][margin, x, margin][channel], one array for all cores. Additions of an event
-  beyond the border go to the margins, which are never read, so that every run is whole;
-- weights [input channel][kernel y][phase][kernel x reversed][output channel]. With a stride s an
-  event reaches only every s-th kernel column, those of one *phase*; kept together and reversed,
-  they are in the order of the neurons they are added to. Stride 1 has one phase. Each such run is
-  padded with zeros to whole vectors;
+- membranes [margin, y, margin][margin, x, margin][channel], one array for all cores. Additions of
+  an event beyond the border go to the margins, which are never read, so that every run is whole and
+  every event of a connection reaches the same number of lines: loops of equal length are predicted;
+- weights [input channel][phase][kernel y reversed][phase][kernel x reversed][output channel]. With
+  a stride s an event reaches only every s-th kernel row and column, those of one *phase*; kept
+  together and reversed, they are in the order of the neurons they are added to. Stride 1 has one
+  phase. Each such run is padded with zeros to whole vectors;
 - pooling, strides and padding are in tables: for each connection, the neurons that a row and a
-  column of the source reach.
+  column of the source reach;
+- spikes of a step are queued, core by core, in the form of the input events.
 
-Membranes have 16, 32 or 64 bits. For each line the kernel tracks a bound on its sums, computes the
+Membranes have 16, 32 or 64 bits. For each core the kernel tracks a bound on its sums, computes the
 exact maximum when the bound exceeds the type, and stops if that exceeds it too: the caller then
 uses the next type. So 16 bits suffice wherever nothing is clamped.
 """
@@ -38,7 +41,11 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["record_membranes", "run"]
 
+<<<<<<< HEAD
 INLINED = "ab57a389f73a"
+=======
+INLINED = "07365ba56ee1"
+>>>>>>> speckk
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration
@@ -262,8 +269,13 @@ def record_membranes(core, step, limit, frame):
             put(history, to + row * length + i, get(membranes, start + i))
 
 
+<<<<<<< HEAD
 @compiled_bare(title="the clocked simulator of Speck", seconds=3)
 def run(steps, arriving, limit, frame):
+=======
+@compiled_bare
+def run(steps, arriving, limit, frame):  # noqa: C901
+>>>>>>> speckk
     """Simulate one sample; False where a sum may have exceeded the membranes' type.
 
     arriving: number of input events: step, y, channel * width + x, and count; steps ascending.

@@ -54,7 +54,7 @@ class CoreLayout:
     @property
     def _columns(self) -> int:
         """Kernel columns of the largest phase."""
-        return -(-self.core.weight.shape[3] // self.core.stride[1])
+        return int(-(-self.core.weight.shape[3] // self.core.stride[1]))
 
     @property
     def _clips(self) -> bool:

@@ -23,7 +23,9 @@ __all__ = ["FlatProgram", "pack"]
 
 
 EVENT_COST, LINE_COST, VECTOR_COST = 10, 4, 4
-"""Costs of an event, in vector multiplications of a dense convolution (measured)."""
+"""Costs of an event, of each line that it reaches and of each vector of weights in that line, in
+multiplications of 64 products of a dense convolution; measured with AVX2 (AMD Zen 3).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -190,11 +192,10 @@ def _target_table(
     """Return one row a connection."""
     numbers: dict[str | None, int] = {core.name: index for index, core in enumerate(program.cores)}
     table = np.zeros((len(rows), len(TargetField)), np.int64)
-    for row, (source, _, target) in zip(table, _connections(program), strict=True):
+    connections = list(_connections(program))
+    for row, part, run, connection in zip(table, rows, columns, connections, strict=True):
+        source, _, target = connection
         row[TargetField.SOURCE] = -1 if source is None else numbers[source.name]
-    for row, part, run, (_, _, target) in zip(
-        table, rows, columns, _connections(program), strict=True
-    ):
         row[TargetField.DENSE_FROM] = _dense_from(layouts[target.layer], part, run)
     table[1:, TargetField.ROW_AT] = np.cumsum([part.size for part in rows])[:-1]
     table[1:, TargetField.COLUMN_AT] = np.cumsum([part.size for part in columns])[:-1]

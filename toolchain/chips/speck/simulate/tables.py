@@ -123,9 +123,10 @@ class ColumnField(IntEnum):
     """Columns of the table of source columns, for one channel: the neurons reached in a line.
 
     WEIGHT: start of the run of weights; MEMBRANE: the neuron of the line that it is added to first;
-    FIRST: the first neuron reached; VECTORS: its length in vectors; SYNOPS: number of neurons in it; PEAK: the largest magnitude
-    of a weight of the channel; MAP: place in a row of the map of counts; TOUCHED: bits of the
-    parts of the line that it is added to, each of ``CoreField.PART`` neurons.
+    FIRST: the first neuron reached; VECTORS: its length in vectors; SYNOPS: number of neurons
+    reached; PEAK: the largest magnitude of a weight of the channel; MAP: place in a row of the map
+    of counts; TOUCHED: the parts of the line that it is added to, as bits; a part has
+    ``CoreField.PART`` neurons.
     """
 
     WEIGHT = 0

@@ -24,7 +24,11 @@ from toolchain.chips.compiled.lanes import LANES
 
 __all__ = ["Scratch", "respond"]
 
+<<<<<<< HEAD
 INLINED = "529d17b4dfff"
+=======
+INLINED = "efedb22c828e"
+>>>>>>> speckk
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
