@@ -102,6 +102,10 @@ class XyloStream:
         self._at = recording.state, steps + counts.shape[1]
         return recording
 
+    def spikes(self, raster: npt.ArrayLike) -> npt.NDArray[np.int8]:
+        """Simulate more steps and return the output spikes alone, as an online loop needs them."""
+        return self.run(raster).spikes
+
     def _run(self, counts: npt.NDArray[np.uint8], state: XyloState) -> XyloRecording:
         if isinstance(self._record, Mapping):
             return self._in_parts(counts, state)
