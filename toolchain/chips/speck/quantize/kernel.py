@@ -36,11 +36,7 @@ __all__ = [
     "descend",
 ]
 
-<<<<<<< HEAD
-INLINED = "529d17b4dfff"
-=======
-INLINED = "6e039501b9dd"
->>>>>>> speckk
+INLINED = "648b7ff7d2c0"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

@@ -31,11 +31,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-<<<<<<< HEAD
-INLINED = "7a2cd1ab8543"
-=======
-INLINED = "714b2e41ee4e"
->>>>>>> speckk
+INLINED = "418f44854d0c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

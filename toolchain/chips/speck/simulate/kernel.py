@@ -41,11 +41,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["record_membranes", "run"]
 
-<<<<<<< HEAD
-INLINED = "ab57a389f73a"
-=======
-INLINED = "07365ba56ee1"
->>>>>>> speckk
+INLINED = "33d1c9a81052"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration
@@ -269,13 +265,8 @@ def record_membranes(core, step, limit, frame):
             put(history, to + row * length + i, get(membranes, start + i))
 
 
-<<<<<<< HEAD
 @compiled_bare(title="the clocked simulator of Speck", seconds=3)
-def run(steps, arriving, limit, frame):
-=======
-@compiled_bare
 def run(steps, arriving, limit, frame):  # noqa: C901
->>>>>>> speckk
     """Simulate one sample; False where a sum may have exceeded the membranes' type.
 
     arriving: number of input events: step, y, channel * width + x, and count; steps ascending.

@@ -14,11 +14,7 @@ from toolchain.chips.compiled.lanes import LANES, put
 
 __all__ = ["count_events", "find_events"]
 
-<<<<<<< HEAD
-INLINED = "5ee0cde49656"
-=======
-INLINED = "64b76b77dd98"
->>>>>>> speckk
+INLINED = "105f993d9dbf"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CHUNK = 2 * LANES

@@ -24,11 +24,7 @@ from toolchain.chips.compiled.lanes import LANES
 
 __all__ = ["Scratch", "respond"]
 
-<<<<<<< HEAD
-INLINED = "529d17b4dfff"
-=======
-INLINED = "efedb22c828e"
->>>>>>> speckk
+INLINED = "648b7ff7d2c0"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

@@ -43,11 +43,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-<<<<<<< HEAD
-INLINED = "2f49155d0a8a"
-=======
-INLINED = "5a02d2822f57"
->>>>>>> speckk
+INLINED = "ee3d1ae73908"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CACHE_LINE = 64
