@@ -38,6 +38,7 @@ __all__ = [
     "either",
     "equal",
     "greater",
+    "item",
     "load",
     "load_as",
     "lowest",
@@ -48,9 +49,11 @@ __all__ = [
     "nonzero",
     "not_equal",
     "prefetch",
+    "put",
     "shift_left",
     "shift_right",
     "store",
+    "store_as",
     "subtract",
     "widen",
     "zeros",
@@ -101,6 +104,37 @@ def load(typingctx: Any, array: Any, at: Any) -> Any:
 
 
 @_intrinsic
+def item(typingctx: Any, array: Any, at: Any) -> Any:
+    """Return the element ``at`` of a contiguous array of any dimensions, as an int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        value = builder.load(builder.gep(data, [args[1]]))
+        if array.dtype.bitwidth == 64:
+            return value
+        extend = builder.sext if array.dtype.signed else builder.zext
+        return extend(value, ir.IntType(64))
+
+    return types.int64(array, types.int64), codegen
+
+
+@_intrinsic
+def put(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
+    """Assign ``value`` to the element ``at`` of a contiguous array of any dimensions."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        where = builder.gep(data, [args[1]])
+        value = args[2]
+        if array.dtype.bitwidth < 64:
+            value = builder.trunc(value, where.type.pointee)
+        builder.store(value, where)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
+
+
+@_intrinsic
 def load_as(typingctx: Any, array: Any, at: Any, like: Any) -> Any:
     """Return ``array[at : at + 32]`` of int8, sign-extended to the lane type of ``zeros(like)``."""
 
@@ -119,6 +153,21 @@ def store(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         where = _address(context, builder, signature.args[0], *args[:2])
         builder.store(args[2], where, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, lanes), codegen
+
+
+@_intrinsic
+def store_as(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
+    """Assign ``array[at : at + 32] = lanes``, truncated to the type of the array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        where = _address(context, builder, signature.args[0], *args[:2])
+        kind = where.type.pointee
+        same = kind.element.width == args[2].type.element.width
+        value = args[2] if same else builder.trunc(args[2], kind)
+        builder.store(value, where, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, lanes), codegen
@@ -148,7 +197,7 @@ def _call(builder: Any, name: str, result: Any, *args: Any) -> Any:
 # -- lane by lane ---------------------------------------------------------------------------------
 
 
-def _spread(builder: Any, kind: Any, scalar: Any) -> Any:
+def spread(builder: Any, kind: Any, scalar: Any) -> Any:
     """Copy an int64 to every lane, truncated to the lane's width."""
     narrow = scalar if kind.element.width == 64 else builder.trunc(scalar, kind.element)
     i32 = ir.IntType(32)
@@ -164,7 +213,7 @@ def _lanewise(operation: Callable[[Any, Any, Any], Any]) -> Any:
         scalar = not isinstance(b, LanesType)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            other = _spread(builder, args[0].type, args[1]) if scalar else args[1]
+            other = spread(builder, args[0].type, args[1]) if scalar else args[1]
             return operation(builder, args[0], other)
 
         return a(a, types.int64 if scalar else b), codegen
@@ -182,7 +231,8 @@ def _selection(sign: str) -> Any:
     return _lanewise(lambda builder, a, b: builder.select(builder.icmp_signed(sign, a, b), a, b))
 
 
-def _add_saturating(builder: Any, a: Any, b: Any) -> Any:
+def saturating_sum(builder: Any, a: Any, b: Any) -> Any:
+    """Build ``a + b``, saturating at the limits of the lane's width."""
     return _call(builder, f"llvm.sadd.sat.v{LANES}i{a.type.element.width}", a.type, a, b)
 
 
@@ -192,7 +242,7 @@ subtract = _lanewise(lambda builder, a, b: builder.sub(a, b))
 """``a - b``, wrapping."""
 multiply = _lanewise(lambda builder, a, b: builder.mul(a, b))
 """``a * b``, wrapping."""
-add_saturating = _lanewise(_add_saturating)
+add_saturating = _lanewise(saturating_sum)
 """``a + b``, saturating at the limits of the lane's width."""
 both = _lanewise(lambda builder, a, b: builder.and_(a, b))
 """Bitwise and."""

@@ -29,7 +29,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "7bdcdb8bdf5f"
+INLINED = "1c9d891106e4"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

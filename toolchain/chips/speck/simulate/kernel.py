@@ -35,7 +35,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["record_membranes", "run"]
 
-INLINED = "82b33e89785c"
+INLINED = "776b99f1b3c6"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.threads import each, parts
+from toolchain.chips.compiled.threads import each
 from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.simulate.packed import empty_traces, pack, packed_zeros, unpack
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState, initial_state
 from toolchain.runs.sparse import SparseSpikes, SpikeCollector
@@ -51,22 +51,18 @@ class Stream:
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        # numba takes a third of a second to import; a program alone needs none of it
-        from toolchain.chips.xylo.simulate import tables
-
         self._program, self._threads = program, threads
         self._record = _checked(record, program)
-        self._table = tables.tables(program)
-        self._state, self.steps = XyloState.zeros(program, batch), 0
+        self._packed, self.steps = packed_zeros(program, batch), 0
 
     @property
     def batch(self) -> int:
         """Number of samples."""
-        return len(self._state.v_mem)
+        return len(self._packed)
 
     def reset(self) -> None:
         """Return to the state after a reset and to step 0."""
-        self._state, self.steps = XyloState.zeros(self._program, self.batch), 0
+        self._packed, self.steps = packed_zeros(self._program, self.batch), 0
 
     def restore(self, state: XyloState, steps: int) -> None:
         """Continue from a copy of ``state``, after so many steps; see ``initial_state``.
@@ -74,11 +70,12 @@ class Stream:
         Raises:
             ValueError: an invalid state; nothing is changed.
         """
-        self._state, self.steps = initial_state(self._program, self.batch, state), steps
+        state = initial_state(self._program, self.batch, state)
+        self._packed, self.steps = pack(self._program, state), steps
 
     def state(self) -> XyloState:
         """Return a copy of the state."""
-        return self._state.copy()
+        return unpack(self._program, self._packed).copy()
 
     def run(self, raster: npt.ArrayLike) -> XyloRecording:
         """Simulate more steps; see ``simulate`` for the raster.
@@ -89,48 +86,48 @@ class Stream:
         counts = as_counts(self._program, raster)
         if len(counts) != self.batch:
             raise ValueError(f"raster must have {self.batch} samples, got {len(counts)}")
-        recording = self._run(counts)
-        self._state, self.steps = recording.state, self.steps + counts.shape[1]
+        packed = self._packed.copy()
+        recording = self._run(counts, packed)
+        self._packed, self.steps = packed, self.steps + counts.shape[1]
         return recording
 
-    def _run(self, counts: npt.NDArray[np.uint8]) -> XyloRecording:
+    def _run(self, counts: npt.NDArray[np.uint8], packed: Array) -> XyloRecording:
         if isinstance(self._record, Mapping):
-            return self._in_parts(counts)
+            return self._in_parts(counts, packed)
         if self._record or self._program.readout == "spikes":
-            return self._part(counts, self._state, self._record)
-        return self._in_parts(counts)
+            return self._part(counts, packed, self._record)
+        return self._in_parts(counts, packed)
 
-    def _in_parts(self, counts: npt.NDArray[np.uint8]) -> XyloRecording:
+    def _in_parts(self, counts: npt.NDArray[np.uint8], packed: Array) -> XyloRecording:
         """Record all states of some timesteps after the other and keep what is asked for."""
         batch, steps = counts.shape[:2]
         neurons = self._program.hidden + self._program.outputs
         size = max(1, MOST_STATES // max(1, batch * neurons))
-        kept, state = _Kept(self._program, self._record, batch, steps), self._state
+        kept = _Kept(self._program, self._record, batch, steps)
         for start in range(0, max(1, steps), size):
             part = np.ascontiguousarray(counts[:, start : start + size])
-            found = self._part(part, state, True)
-            state = found.state
+            found = self._part(part, packed, True)
             kept.add(start, found)
-        return kept.recording(state)
+        return kept.recording(unpack(self._program, packed.copy()))
 
-    def _part(self, counts: npt.NDArray[np.uint8], start: XyloState, record: bool) -> XyloRecording:
-        """Run the kernel from ``start`` on, which is not changed."""
-        from toolchain.chips.xylo.simulate import kernel, tables
+    def _part(self, counts: npt.NDArray[np.uint8], packed: Array, record: bool) -> XyloRecording:
+        """Run the kernel from the state ``packed`` on, which is overwritten with the last one."""
+        # numba takes a third of a second to import; a program alone needs none of it
+        from toolchain.chips.xylo.simulate import kernel
 
-        program, end = self._program, start.copy()
+        program = self._program
         batch, steps = counts.shape[:2]
         spikes = np.zeros((batch, steps, program.outputs), np.int8)
-        arrays = tables.State(*(getattr(end, f.name) for f in fields(end)))
-        traces = tables.Traces(**_empty_traces(program, batch, steps)) if record else None
+        traces = empty_traces(program, batch, steps) if record else None
 
         def run(samples: range) -> None:
-            kernel.run(self._table, samples, counts, spikes, arrays, traces)
+            kernel.run(program, samples, counts, spikes, packed, traces)
 
-        size = steps * (program.hidden + program.outputs)
-        each(run, parts(batch, size, self._threads), self._threads)
+        each(run, kernel.divide(program, batch, steps, record, self._threads), self._threads)
+        state = unpack(program, packed.copy())
         if traces is None:
-            return XyloRecording(spikes=spikes, state=end)
-        return _recording(program, spikes, end, traces._asdict())
+            return XyloRecording(spikes=spikes, state=state)
+        return _recording(program, spikes, state, traces.arrays(program))
 
 
 def _checked(record: Record, program: XyloProgram) -> Record:
@@ -150,8 +147,6 @@ def _recording(
     if program.readout != "spikes":
         kept["readout"] = kept[f"{program.readout}_out"]
     kept["saturations"] = _by_population(program, kept["saturations"])
-    if program.synapses == 1:
-        del kept["i_syn_2"]
     if program.core == "v1":
         del kept["hibernation"]
     return XyloRecording(spikes=spikes, state=end, **kept)
@@ -221,23 +216,6 @@ def state_of(recording: XyloRecording, p: Population, kind: str) -> Array:
         field = {"spikes": "spikes"}.get(kind, f"{kind}_out")
     values = getattr(recording, field)
     return np.asarray(values[:, :, p.start : p.stop])
-
-
-def _empty_traces(program: XyloProgram, batch: int, steps: int) -> dict[str, npt.NDArray[Any]]:
-    """Return arrays for the recording; the kernel writes spikes only where there are any."""
-    hidden, outputs = (batch, steps, program.hidden), (batch, steps, program.outputs)
-    second = hidden if program.synapses == 2 else (batch, 0, program.hidden)
-    return {
-        "hidden_spikes": np.zeros(hidden, np.int8),
-        "v_mem": np.empty(hidden, np.int16),
-        "i_syn": np.empty(hidden, np.int16),
-        "i_syn_2": np.empty(second, np.int16),
-        "v_mem_out": np.empty(outputs, np.int16),
-        "i_syn_out": np.empty(outputs, np.int16),
-        "hibernation": np.zeros((batch, steps), np.bool_),
-        "saturations": np.zeros((batch, program.hidden + program.outputs), np.int64),
-        "hidden_totals": np.zeros((batch, 2, program.hidden), np.int64),
-    }
 
 
 def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:
