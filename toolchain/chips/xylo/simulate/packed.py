@@ -7,6 +7,7 @@ has their order), then 1 if no state changed in the last step, and padding.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +110,7 @@ class Traces(NamedTuple):
         return found
 
 
+@lru_cache(maxsize=8)
 def _places(program: XyloProgram) -> dict[str, tuple[int, int]]:
     """Return where in a packed state each recorded state is, and its number of neurons."""
     hidden, outputs = program.hidden, program.outputs
@@ -127,13 +129,14 @@ def _places(program: XyloProgram) -> dict[str, tuple[int, int]]:
 
 def empty_traces(program: XyloProgram, batch: int, steps: int) -> Traces:
     """Return memory for a recording of ``steps`` steps."""
-    places = np.array(list(_places(program).values()), np.int64)
-    sizes = places[:, 1] * (batch * steps)
-    starts = np.cumsum(sizes) - sizes
+    wanted, size = [], 0
+    for place, neurons in _places(program).values():
+        wanted.append((place, neurons, size))
+        size += batch * steps * neurons
     return Traces(
         hidden_spikes=np.empty((batch, steps, program.hidden), np.int8),
-        states=np.empty(int(sizes.sum()), np.int16),
-        wanted=np.column_stack([places, starts]),
-        hibernation=np.zeros((batch, steps), np.bool_),
+        states=np.empty(size, np.int16),
+        wanted=np.array(wanted, np.int64),
+        hibernation=np.empty((batch, steps), np.bool_),
         totals=np.zeros((batch, 3 * _width(program)), np.int64),
     )
