@@ -32,7 +32,7 @@ ORDER = (
     "chips",
     "frontends",
     "deployment",
-    "deploy",
+    "pipeline",
     "across_chips",
     "plots",
     "__init__",

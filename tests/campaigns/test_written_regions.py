@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from toolchain import extract
-from toolchain.deploy import EXACT_PASSES
 from toolchain.ir import Neuron
 from toolchain.nn import IAFSqueeze, SumPool2d
+from toolchain.pipeline import EXACT_PASSES
 from toolchain.runs.interpret import interpret
 
 REGIONS = 2000

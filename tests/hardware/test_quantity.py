@@ -1,12 +1,14 @@
 """Numbers with units."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.cases import each
-from toolchain.hardware import AllowedValues, Quantity
+from toolchain.hardware import AllowedValues, Quantity, units
 from toolchain.hardware.quantity import FrozenMap
 from toolchain.hardware.units import COUNTED, factor, same_dimension
 
@@ -79,6 +81,18 @@ def test_the_values_of_a_choice_ascend(values):
 def test_what_is_counted_is_measured_in_nothing_else(unit):
     others = [other for other in (*COUNTED, "fraction", "bit", "s") if same_dimension(unit, other)]
     assert others == [unit]
+
+
+def test_usual_units_are_converted_as_pint_does(monkeypatch):
+    quick = {}
+    for unit, into in product(units._USUAL, repeat=2):
+        quick[unit, into] = factor(unit, into) if same_dimension(unit, into) else None
+    for cached in (factor, same_dimension):
+        cached.cache_clear()
+    monkeypatch.setattr(units, "_USUAL", {})
+    for (unit, into), value in quick.items():
+        assert same_dimension(unit, into) == (value is not None), (unit, into)
+        assert value is None or value == units.by_pint(unit, into), (unit, into)
 
 
 def test_a_factor_and_its_inverse_cancel():

@@ -1,7 +1,7 @@
 """Digests of the integers that every quantizer chooses, for changes that must not change them.
 
 ``python -m tests.oracles.quantized --record`` writes the file anew, ``--check`` compares it with
-what the quantizers choose now. 29 networks cover every chip and quantizer, with and without
+what the quantizers choose now. 30 networks cover every chip and quantizer, with and without
 calibration. Weights are multiples of 1/256, so that sums of the float network are exact in any
 order; thresholds and decays of some Xylo networks are not.
 """
@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from toolchain.deploy import EXACT_PASSES
 
 from tests.chips.speck.graphs import branching, iaf
 from tests.chips.xylo.graphs import layered, residual
@@ -23,8 +24,8 @@ from tests.oracles.xylo_compared import calmed, chained
 from tests.oracles.xylo_compared import random_case as compared
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.xylo.approximations import approximate
-from toolchain.deploy import EXACT_PASSES
 from toolchain.ir import (
+    Add,
     Conv2d,
     Graph,
     Input,
@@ -35,6 +36,7 @@ from toolchain.ir import (
     Sensor,
     SumPool2d,
 )
+from toolchain.pipeline import EXACT_PASSES
 
 FILE = Path(__file__).parent / "data" / "quantized.json"
 SPECKS = ("speck2f", "speck2e", "dynapcnn", "speck2c_mini", "speck2d_mini")
@@ -90,6 +92,22 @@ def whole(rng):
     """Numbers that one factor makes integers."""
     graph = maps(rng, (2, 8, 8), (4, 3, {}, {"v_threshold": 1.5}), (3, None, {}, {}))
     return graph.map(Conv2d, lambda _, node: replace(node, weight=np.rint(16 * node.weight) / 16))
+
+
+def residual_maps(rng):
+    """Two outputs, one of them behind the sum of two layers."""
+    parts = {"a": (4, 2, 3), "b": (4, 4, 3), "c": (4, 4, 3), "d": (3, 4, 4)}
+    nodes = {"input": Input(shape=(2, 8, 8)), "sum": Add()}
+    for name, (outputs, inputs, side) in parts.items():
+        weight = rng.normal(0.1, 0.4, (outputs, inputs, side, side))
+        nodes[f"conv_{name}"] = Conv2d(weight=weight, padding=side // 2 if side == 3 else 0)
+        shape = (outputs, 8, 8) if side == 3 else (outputs, 5, 5)
+        nodes[name] = iaf(shape, v_threshold=1.5)
+    edges = [(f"conv_{name}", name) for name in parts]
+    edges += [("input", "conv_a"), ("a", "conv_b"), ("b", "conv_c"), ("b", "sum"), ("c", "sum")]
+    edges += [("sum", "conv_d"), ("d", "output"), ("c", "second")]
+    nodes |= {"output": Output(), "second": Output(label="second")}
+    return Graph(nodes, edges, dt=1e-3)
 
 
 SAME = {"padding": 1}
@@ -177,6 +195,7 @@ MAPS = {
         maps(rng, (2, 40, 40), (12, 3, SAME, {}), 4, (8, 3, SAME, {}), 2, (10, None, {}, {})),
         0.05,
     ),
+    "residual": lambda rng: (residual_maps(rng), 0.2),
 }
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from toolchain.across_chips.rows import ChipComparison, ChipRow, CountedOn, most_telling, tightest
 from toolchain.arrays import Array
 from toolchain.chips.load import FAMILIES, families, family_of, list_chips, load_chip
+from toolchain.chips.once import once, sharing
 from toolchain.chips.plugins import BUILT_IN
 from toolchain.chips.progress import steps
-from toolchain.deploy import build
 from toolchain.deployment import Deployment
 from toolchain.deployment.inputs import one_array, some_steps
 from toolchain.deployment.warn import warn_of
@@ -28,10 +28,11 @@ from toolchain.diagnostics import ChipFileError, DeployError, Diagnostic, Plugin
 from toolchain.frontends.source import as_graph
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph
+from toolchain.pipeline import build
 from toolchain.runs.agreement import agreement_of
 from toolchain.runs.collect import collect
 from toolchain.runs.interpret import interpret
-from toolchain.runs.recording import aligned
+from toolchain.runs.recording import Recording, aligned
 from toolchain.runs.spikes import are_events
 from toolchain.runs.states import state_agreement
 
@@ -116,7 +117,7 @@ def compare_chips(
         modes=modes,
     )
     rows = []
-    with steps("deploying to chips", len(specs)) as step:
+    with sharing(), steps("deploying to chips", len(specs)) as step:
         for name, spec in specs.items():
             rows.append(_row_or_reason(asked, name, spec, required=chips is not None))
             step()
@@ -318,7 +319,7 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
     """Return ``row`` with agreement, power and latency on the spikes, if there are any."""
     if asked.counted is None or asked.reference is None:
         return row
-    run = d.simulate(asked.counted, record=True)
+    run = _counted_run(d, asked.counted)
     estimate = d.estimate(
         recording=run,
         clock_hz=asked.clock_hz if d.chip.clocked else None,
@@ -337,6 +338,18 @@ def _run(asked: _Asked, d: Deployment, row: ChipRow) -> ChipRow:
         keeps_up=estimate.keeps_up,
         always_keeps_up=estimate.always_keeps_up,
     )
+
+
+def _counted_run(d: Deployment, spikes: Array) -> Recording:
+    """Return outputs and activity on the spikes, the same for chips of equal programs."""
+
+    def run() -> Recording:
+        return replace(d.simulate(spikes, record=True), layers={})
+
+    program = d.on_chip.unplaced()
+    if program is None:
+        return run()
+    return once(run, "outputs and activity", d.family.NAME, d.quantized, program, spikes)
 
 
 def _flat(spikes: Array) -> Array:

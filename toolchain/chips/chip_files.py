@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from toolchain.chips import plugins
 from toolchain.chips.plugins import warn_skipped
@@ -29,6 +31,7 @@ __all__ = [
     "chip_files",
     "document_of",
     "find_chip_file",
+    "raw_field",
 ]
 
 CHIPS = "snn_toolchain.chips"
@@ -78,7 +81,9 @@ def find_chip_file(name: str) -> ChipFile:
     names = [*files, *built_in_names(), *others]
     close = difflib.get_close_matches(lower, names, n=1)
     hint = f", did you mean {close[0]!r}?" if close else "."
-    aliases = sorted(alias for file in built_in_files().values() for alias in _raw(file, "aliases"))
+    aliases = sorted(
+        alias for file in built_in_files().values() for alias in _names(file, "aliases")
+    )
     raise ValueError(
         f"unknown chip {name!r}{hint} Known chips: {', '.join(sorted(files))};"
         f" aliases: {', '.join(aliases)}; vendor ids and paths of chip files are accepted too."
@@ -191,14 +196,38 @@ def _other_names(files: Mapping[str, ChipFile]) -> dict[str, ChipFile]:
 
 
 def _others(file: ChipFile) -> tuple[str, ...]:
-    return (*_raw(file, "aliases"), *_raw(file, "vendor_ids"))
+    return (*_names(file, "aliases"), *_names(file, "vendor_ids"))
 
 
-def _raw(file: ChipFile, field: str) -> tuple[str, ...]:
-    """Return a list of names from the raw content of a file, in lower case, without validation."""
-    data = document_of(file).data
-    names = data.get(field, ()) if isinstance(data, dict) else ()
+def _names(file: ChipFile, field: str) -> tuple[str, ...]:
+    """Return a list of names from the content of a file, in lower case, without validation."""
+    names = raw_field(file, field)
     return tuple(str(name).lower() for name in names) if isinstance(names, list | tuple) else ()
+
+
+def raw_field(file: ChipFile, field: str) -> Any:
+    """Return a field from the content of a file, without validation; None if it is missing.
+
+    Raises:
+        ChipFileError: the file cannot be read.
+    """
+    if not file.origin and field in _heading(file.path):
+        return _heading(file.path)[field]
+    data = document_of(file).data
+    return data.get(field) if isinstance(data, dict) else None
+
+
+_HEADING = re.compile(r"^(?:(family): (\w+)|(aliases|vendor_ids): \[((?:\w+(?:, )?)*)\])$", re.M)
+"""The lines of a chip file that are needed to find it; all of YAML takes 50 ms a file."""
+
+
+@cache
+def _heading(path: Path) -> Mapping[str, str | tuple[str, ...]]:
+    """Return those of the fields family, aliases and vendor ids that are on a line of their own."""
+    found: dict[str, str | tuple[str, ...]] = {}
+    for word, value, names, values in _HEADING.findall(path.read_text(encoding="utf-8")):
+        found |= {word: value} if word else {names: tuple(filter(None, values.split(", ")))}
+    return MappingProxyType(found)
 
 
 @cache

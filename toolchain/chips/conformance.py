@@ -20,9 +20,9 @@ import inspect
 import json
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -366,18 +366,66 @@ def check_events(subject: Subject) -> None:
 
 
 def check_session(subject: Subject) -> None:
-    """Check that a session fed in chunks equals one whole run, also after a reset."""
+    """Check that a session fed in pieces equals one whole run, in every timing.
+
+    Pieces may be empty; a wrong one changes nothing; a reset, a copy and a saved state work.
+    """
     if "session" not in subject.family.CAPABILITIES:
         _skip(f"{subject.chip}: its family declares no sessions")
         return
     d, spikes = subject.deployment, subject.spikes()
-    session = d.on_chip.session()
-    for _ in range(2):
-        cuts = [0, 1, spikes.shape[1] // 3, spikes.shape[1]]
-        chunks = [spikes[:, a:b] for a, b in pairwise(cuts)]
-        parts = [session.simulate(chunk).spikes for chunk in chunks]
-        np.testing.assert_array_equal(np.concatenate(parts, axis=1), d.simulate(spikes).spikes)
+    cuts = [0, 1, 1, spikes.shape[1] // 3, spikes.shape[1]]
+    for timing in subject.family.TIMINGS:
+        whole = d.simulate(spikes, record=True, timing=timing)
+        session = d.session(batch=len(spikes), timing=timing, record=True)
+        for _ in range(2):
+            parts = []
+            for start, stop in pairwise(cuts):
+                assert _refusal_message(partial(session.run, -1 - spikes[:, start:]))
+                assert session.steps == start
+                parts.append(session.run(spikes[:, start:stop]))
+                assert parts[-1].first == start
+                session = copy.deepcopy(session)
+            _assert_same(_joined(parts), whole)
+            assert session.state == whole.state
+            session.reset()
+        first = d.simulate(spikes[:, : cuts[3]], timing=timing)
+        rest = d.simulate(spikes[:, cuts[3] :], timing=timing, state=first.state)
+        np.testing.assert_array_equal(rest.spikes, whole.spikes[:, cuts[3] :])
+        _check_saved_state(session, first.state, d.session(timing=timing, batch=len(spikes) + 1))
+
+
+def _check_saved_state(session: Any, state: Any, other: Any) -> None:
+    """Check that a state survives its files, and that the session of another batch refuses it."""
+    session.restore(state)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = session.save(Path(folder) / "state")
         session.reset()
+        session.load(saved)
+    assert session.state == state
+    assert _refusal_message(partial(other.restore, state))
+    assert other.steps == 0
+
+
+def _joined(parts: Sequence[Recording]) -> Recording:
+    """Return one recording of consecutive pieces."""
+    last = parts[-1]
+
+    def whole(arrays: Iterable[Array | None]) -> Any:
+        found = [array for array in arrays if array is not None]
+        return np.concatenate(found, axis=1) if found else None
+
+    layers = {
+        name: replace(
+            layer,
+            **{
+                part.name: whole(getattr(each.layers[name], part.name) for each in parts)
+                for part in fields(layer)
+            },
+        )
+        for name, layer in last.layers.items()
+    }
+    return replace(last, spikes=whole(each.spikes for each in parts), layers=layers)
 
 
 def check_training(subject: Subject) -> None:
@@ -557,8 +605,6 @@ def _assert_same(got: Recording, wanted: Recording) -> None:
 
 
 def _sample(run: Recording, sample: int) -> Recording:
-    from dataclasses import replace
-
     part = slice(sample, sample + 1)
     layers = {
         name: replace(

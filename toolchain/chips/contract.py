@@ -11,11 +11,14 @@ A family registers through the entry point group ``snn_toolchain.families`` (see
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
+
+import numpy as np
 
 from toolchain.arrays import Array, Shape
 from toolchain.diagnostics import Diagnostic
@@ -27,13 +30,13 @@ from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
 
 __all__ = [
     "Capability",
+    "ChipSession",
     "Family",
     "OnChip",
     "Options",
     "ProgramFile",
     "Record",
     "Resource",
-    "Session",
     "SessionSettings",
     "Timing",
 ]
@@ -92,7 +95,7 @@ class Resource:
     shared: bool = False
 
 
-class Session(Protocol):
+class ChipSession(Protocol):
     """Simulation of a batch of samples in pieces, whose state is kept between calls.
 
     Pieces of any length together equal one whole run, bit for bit. After a ``ValueError`` or an
@@ -145,6 +148,8 @@ class SessionSettings:
             family's ``RECORDS``.
         options: options of the family's simulation; None for the defaults.
         threads: samples simulated at a time; None for the number of processors.
+        outputs: place of each output of the network in the last axis of ``Recording.spikes``. A
+            session may fill ``Recording.outputs`` with it, which saves a copy of the recording.
     """
 
     batch: int = 1
@@ -152,6 +157,7 @@ class SessionSettings:
     record: Record = False
     options: Options | None = None
     threads: int | None = None
+    outputs: Mapping[str, slice] = field(default_factory=dict)
 
 
 class OnChip(Protocol):
@@ -200,6 +206,14 @@ class OnChip(Protocol):
         """
         return None
 
+    def unplaced(self) -> object | None:
+        """Return the program without the name of its chip and the places of its layers.
+
+        Two programs that are equal in this are simulated alike, on any chips. None, the default,
+        is equal to no other.
+        """
+        return None
+
     def placement(self) -> Mapping[str, str]:
         """Return core or neuron ids of each layer as text, by the user's layer names."""
         ...
@@ -208,13 +222,14 @@ class OnChip(Protocol):
         """Return the use of each resource by each layer, with the limits."""
         ...
 
-    def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
+    def simulate(self, spikes: InputSpikes, *, record: Record = False, timing: Timing) -> Recording:
         """Simulate the program from its initial state, bit-exact with the chip.
 
         Args:
             spikes: counts (batch, time, *input shape), or event arrays if ``"event"`` is one of
                 the family's timings.
-            record: record spikes and states of every layer, and count saturations.
+            record: True records spikes and states of every layer, and counts saturations; names by
+                layer are for families with sessions.
             timing: one of the family's ``TIMINGS``.
 
         Raises:
@@ -227,12 +242,13 @@ class OnChip(Protocol):
         del spikes, options
         return None
 
-    def session(self) -> Session:
+    def session(self, settings: SessionSettings) -> ChipSession:
         """Start a simulation that keeps its state between calls (capability ``session``).
 
         Raises:
-            ValueError: the family does not support sessions.
+            ValueError: the family does not support sessions, or invalid settings.
         """
+        del settings
         raise ValueError(f"{self.chip.name}: its family does not support sessions")
 
     def activity(self, spikes: InputSpikes) -> Activity:
@@ -286,6 +302,16 @@ class OnChip(Protocol):
         """Return the program as arrays and JSON-compatible metadata, for ``Family.unpack``."""
         ...
 
+    def digest(self) -> str:
+        """Return a digest of chip and program, which a state of the simulation names."""
+        arrays, metadata = self.pack()
+        digest = hashlib.sha256(self.chip.name.encode())
+        digest.update(json.dumps(metadata, sort_keys=True).encode())
+        for name, array in sorted(arrays.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()[:16]
+
 
 class Family(Protocol):
     """A chip family bound to one of its chips.
@@ -324,6 +350,13 @@ class Family(Protocol):
             ValueError: a chip of another family.
         """
         ...
+
+    @classmethod
+    def warm(cls) -> None:
+        """Run everything that the family compiles once, on a small input of each kind.
+
+        ``toolchain.warm`` calls it. A family without compiled functions does nothing.
+        """
 
     @property
     @abstractmethod
@@ -391,6 +424,27 @@ class Family(Protocol):
         """Return True if ``lower`` accepts the graph, even if it does not fit the chip."""
         ...
 
+    def unfit(
+        self, graph: Graph, method: str, options: Options, *, calibrated: bool
+    ) -> Graph | None:
+        """Return integers of the weights alone if the chip refuses the network in any case.
+
+        Shapes and counts decide, before ``quantize`` searches; the rules then find all errors in
+        these integers, at least one. None if the network may fit, and by default.
+
+        Args:
+            graph: float graph after ``shape`` that ``can_lower`` accepts.
+            method: one of ``QUANTIZERS``.
+            options: options of the family.
+            calibrated: True if there are calibration spikes, on which integers can be searched
+                that differ from these.
+
+        Raises:
+            ValueError: as by ``lower`` and ``OnChip.place``.
+        """
+        del graph, method, options, calibrated
+        return None
+
     @abstractmethod
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str
@@ -398,7 +452,7 @@ class Family(Protocol):
         """Return the graph with integer parameters, and the findings about its scales.
 
         Args:
-            graph: float graph after ``shape``.
+            graph: float graph after ``shape`` for which ``unfit`` returns None.
             calibration: spikes (batch, time, *features), or None.
             method: one of ``QUANTIZERS``.
         """

@@ -10,16 +10,28 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from toolchain.arrays import Array, Shape, freeze
-from toolchain.chips.contract import Family, OnChip, Options, Resource, Session, Timing
+from toolchain.chips.contract import (
+    ChipSession,
+    Family,
+    OnChip,
+    Options,
+    Record,
+    Resource,
+    SessionSettings,
+    Timing,
+)
+from toolchain.chips.once import once
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
 from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
+from toolchain.runs.spikes import are_events
 
 __all__ = ["Bound", "FamilyOf", "Functions", "own_chip"]
 
@@ -35,7 +47,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Functions(Generic[P, C]):
-    """Functions of a family, named as in the contract, with program and chip as arguments."""
+    """Functions of a family, named as in the contract, with program and chip as arguments.
+
+    A family with ``session`` needs no ``simulate``: a run is a session of one piece.
+    """
 
     shape: Callable[[Graph], Graph]
     approximate: Callable[[Graph, C, Collection[str]], tuple[Graph, Diagnostics]]
@@ -50,7 +65,6 @@ class Functions(Generic[P, C]):
     place: Callable[[P, C, Options], tuple[P, Diagnostics]]
     placement: Callable[[P], Mapping[str, str]]
     resources: Callable[[P, C], tuple[Resource, ...]]
-    simulate: Callable[[P, InputSpikes, bool, Timing], Recording]
     activity: Callable[[P, InputSpikes], Activity]
     activity_at: Callable[[P, Mapping[str, float], int], Activity]
     cost: Callable[[P, C, Activity, float | None, Mapping[str, str]], Estimate]
@@ -59,12 +73,15 @@ class Functions(Generic[P, C]):
     unpack: Callable[[Mapping[str, Array], Mapping[str, Any]], P]
     live_config: Callable[[Mapping[str, Any], C], Any] | None = None
     order_spread: Callable[[P, InputSpikes, Options], OrderSpread | None] | None = None
-    session: Callable[[P], Session] | None = None
+    simulate: Callable[[P, InputSpikes, bool, Timing], Recording] | None = None
+    session: Callable[[P, SessionSettings], ChipSession] | None = None
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
     options: Callable[[P], Options] | None = None
+    unplaced: Callable[[P], P] | None = None
+    unfit: Callable[[Graph, C, str, Options, bool], Graph | None] | None = None
     network: Callable[[P], Graph] | None = None
     from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
@@ -87,6 +104,7 @@ class Bound(OnChip, Generic[P, C]):
         """Bind ``program`` to the chip of ``family``, and make its arrays read-only."""
         freeze(program)
         self._program, self._family = program, family
+        self._digest: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle the program, whose arrays are read-only in the copy too."""
@@ -130,6 +148,11 @@ class Bound(OnChip, Generic[P, C]):
             return self._do.options(self.program)
         return Options() if self._family.OPTIONS is Options else None
 
+    def unplaced(self) -> P | None:
+        """Implement ``OnChip.unplaced``."""
+        stripped = self._do.unplaced
+        return None if stripped is None else stripped(self.program)
+
     def placement(self) -> Mapping[str, str]:
         """Implement ``OnChip.placement``."""
         return self._do.placement(self.program)
@@ -138,26 +161,42 @@ class Bound(OnChip, Generic[P, C]):
         """Implement ``OnChip.resources``."""
         return self._do.resources(self.program, self.chip)
 
-    def simulate(self, spikes: InputSpikes, *, record: bool = False, timing: Timing) -> Recording:
+    def simulate(self, spikes: InputSpikes, *, record: Record = False, timing: Timing) -> Recording:
         """Implement ``OnChip.simulate``."""
+        self._check_timing(timing)
+        simulate = self._do.simulate
+        if simulate is None:
+            batch = len(spikes) if isinstance(spikes, list | tuple) or not are_events(spikes) else 1
+            settings = SessionSettings(batch=batch, timing=timing, record=record)
+            return self.session(settings).run(spikes)
+        if not isinstance(record, bool):
+            raise ValueError(
+                f"{self.chip.name}: its family records everything or nothing; "
+                "record must be True or False"
+            )
+        return simulate(self.program, spikes, record, timing)
+
+    def _check_timing(self, timing: Timing) -> None:
         timings = self._family.TIMINGS
         if timing not in timings:
             raise ValueError(
                 f"timing for {self.chip.name} must be {' or '.join(timings)}, got {timing!r}"
             )
-        return self._do.simulate(self.program, spikes, record, timing)
 
     def order_spread(self, spikes: InputSpikes, options: Options) -> OrderSpread | None:
         """Implement ``OnChip.order_spread``."""
         measure = self._do.order_spread
         return None if measure is None else measure(self.program, spikes, options)
 
-    def session(self) -> Session:
+    def session(self, settings: SessionSettings) -> ChipSession:
         """Implement ``OnChip.session``."""
         start = self._do.session
         if start is None:
-            raise ValueError(f"{self.chip.name}: its family does not support sessions")
-        return start(self.program)
+            return super().session(settings)
+        self._check_timing(settings.timing)
+        if type(settings.batch) is not int or settings.batch < 0:
+            raise ValueError(f"batch must be an integer >= 0, got {settings.batch!r}")
+        return start(self.program, settings)
 
     def activity(self, spikes: InputSpikes) -> Activity:
         """Implement ``OnChip.activity``."""
@@ -192,6 +231,11 @@ class Bound(OnChip, Generic[P, C]):
     def pack(self) -> Packed:
         """Implement ``OnChip.pack``."""
         return self._do.pack(self.program)
+
+    def digest(self) -> str:
+        """Implement ``OnChip.digest``; computed once."""
+        self._digest = self._digest or super().digest()
+        return self._digest
 
 
 class FamilyOf(Family, Generic[P, C]):
@@ -233,7 +277,7 @@ class FamilyOf(Family, Generic[P, C]):
 
     def shape(self, graph: Graph) -> Graph:
         """Implement ``Family.shape``."""
-        return self.functions().shape(graph)
+        return once(partial(self.functions().shape, graph), "shape", self.NAME, graph)
 
     def approximate(self, graph: Graph, allow: Collection[str]) -> tuple[Graph, Diagnostics]:
         """Implement ``Family.approximate``."""
@@ -246,6 +290,13 @@ class FamilyOf(Family, Generic[P, C]):
     def can_lower(self, graph: Graph) -> bool:
         """Implement ``Family.can_lower``."""
         return self.functions().can_lower(graph, self.chip)
+
+    def unfit(
+        self, graph: Graph, method: str, options: Options, *, calibrated: bool
+    ) -> Graph | None:
+        """Implement ``Family.unfit``."""
+        draft = self.functions().unfit
+        return None if draft is None else draft(graph, self.chip, method, options, calibrated)
 
     def quantize(
         self, graph: Graph, calibration: Array | None, method: str

@@ -23,6 +23,7 @@ from toolchain.chips.chip_files import (
     chip_files,
     document_of,
     find_chip_file,
+    raw_field,
 )
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.plugins import warn_skipped
@@ -147,8 +148,7 @@ def chips_of(family: str) -> Iterator[SpecBase]:
 
 def _if_of(family: str, name: str, file: ChipFile) -> Iterator[SpecBase]:
     try:
-        data = document_of(file).data
-        if isinstance(data, dict) and data.get("family") == family:
+        if raw_field(file, "family") == family:
             yield load_chip(name)
     except ChipFileError as fault:
         warn_skipped(file.title, fault)

@@ -18,7 +18,7 @@ from toolchain.chips.rules.findings import error, warning
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Conv2d, Graph, Linear
 from toolchain.report import times
-from toolchain.runs.bounded import outputs_in_batches
+from toolchain.runs.interpret import interpret
 from toolchain.runs.spikes import expected
 
 __all__ = [
@@ -174,7 +174,7 @@ def compare_on_guess(
             the chip undone.
     """
     spikes = np.concatenate([*kinds.values()])
-    wanted = [_counts(outputs_in_batches(graph, spikes)) for graph in references]
+    wanted = [_counts(interpret(graph, spikes).spikes) for graph in references]
     keys = {name: _values(graph) for name, graph in candidates.items()}
     different = {keys[name]: graph for name, graph in candidates.items()}
     counts_of = {key: _counts(run(graph, spikes)) for key, graph in different.items()}

@@ -13,15 +13,24 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.contract import Family, Options, Resource, Timing
+from toolchain.chips.contract import (
+    Family,
+    Options,
+    Record,
+    Resource,
+    SessionSettings,
+    Timing,
+)
 from toolchain.chips.load import family_of
 from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.chips.stored import with_overlay
 from toolchain.deployment.activity import activity_for
+from toolchain.deployment.chip_input import chip_input
 from toolchain.deployment.inputs import collected, counts_of, some_steps
+from toolchain.deployment.session import Session, run_once
+from toolchain.deployment.side_by_side import SideBySide
 from toolchain.deployment.store import Parts, read_parts, write_parts
-from toolchain.deployment.values import check_counts
 from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
@@ -29,9 +38,10 @@ from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, MembraneReadout
 from toolchain.report import Described, Sheet, Text, plain
-from toolchain.runs import Activity, InputSpikes, Recording
+from toolchain.runs import Activity, ChipState, InputSpikes, Recording
 from toolchain.runs.collect import Collected
-from toolchain.runs.compare import Comparison, compare
+from toolchain.runs.compare import Comparison
+from toolchain.runs.comparison_tally import ComparisonTally
 from toolchain.runs.interpret import interpret
 from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
 from toolchain.runs.spikes import are_events
@@ -121,30 +131,64 @@ class Deployment(Described, Parts):
         self,
         spikes: InputSpikes,
         *,
-        record: bool = False,
+        record: Record = False,
         timing: Timing = "clocked",
+        state: ChipState | None = None,
+        steps: int | None = None,
     ) -> Recording:
-        """Compute the chip's output, bit for bit, from a fresh state.
+        """Compute the chip's output, bit for bit, from a fresh state or from ``state``.
 
         Args:
             spikes: non-negative integer counts, (batch, time, *input shape). Chips with event
                 inputs also take event arrays: structured arrays with fields ``x, y, t, p``
                 (column, row, µs, channel), one or a list with one a sample. No raster is built of
                 them; timesteps have the deployment's dt, and the last event ends the last one.
-            record: also keep spikes and states of every layer, and count saturations.
+            record: True also keeps spikes and states of every layer, and counts saturations. Names
+                by layer, ``{"conv2": ("spikes",)}``, keep these alone, in ``recorded``.
             timing: ``"event"`` processes events one by one, on chips that do so.
+            state: ``state`` of an earlier recording, or of a session, to continue from; its times
+                of events continue too.
+            steps: number of timesteps, for event arrays: those after the last event are silent.
 
         Returns:
-            A Recording in integers: ``spikes`` (batch, time, outputs), and each output of the
-            network by name in ``outputs``.
+            A Recording in integers: ``spikes`` (batch, time, outputs), each output of the network
+            by name in ``outputs``, and the ``state`` after the last step.
 
         Raises:
-            ValueError: spikes of another shape or kind; the message gives both.
+            ValueError: spikes of another shape or kind, or a state of another deployment; the
+                message gives both.
         """
-        run = self.on_chip.simulate(self._for_chip(spikes), record=record, timing=timing)
-        if run.readout is not None:
-            run = replace(run, readout_unit=self._readout_unit())
-        return replace(run, outputs=outputs_by_name(self.quantized, run.output_values))
+        return run_once(self, spikes, record=record, timing=timing, state=state, steps=steps)
+
+    def session(
+        self,
+        *,
+        batch: int = 1,
+        timing: Timing = "clocked",
+        record: Record = False,
+        state: ChipState | None = None,
+        options: Options | None = None,
+        threads: int | None = None,
+    ) -> Session:
+        """Start a simulation in pieces, for streams and recordings of any length.
+
+        Args:
+            batch: number of samples in each piece.
+            timing, record: as for ``simulate``.
+            state: state to start from; the chip's initial state by default.
+            options: options of the simulation, of the chip's family.
+            threads: samples simulated at a time; the number of processors by default.
+
+        Raises:
+            ValueError: invalid arguments, or a chip without sessions.
+        """
+        settings = SessionSettings(
+            batch=batch, timing=timing, record=record, options=options, threads=threads
+        )
+        session = Session(self, settings)
+        if state is not None:
+            session.restore(state)
+        return session
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.
@@ -169,7 +213,7 @@ class Deployment(Described, Parts):
         """Compare the chip with the trained network, layer by layer, corrected for the chip's lag.
 
         The trained network, the quantized graph, and the chip in each of its timings run on the
-        same spikes.
+        same spikes, in pieces, so that recordings of any length need little memory.
 
         Args:
             spikes: as for ``simulate``; best held-out, not the calibration.
@@ -180,22 +224,17 @@ class Deployment(Described, Parts):
             ValueError: spikes of another shape, or options that the chip does not have.
         """
         chosen = merge_options(self.family, options, {"permutations": permutations})
-        counts = some_steps(self._counts(spikes, self.graph), "spikes")
-        given = self._for_chip(spikes if are_events(spikes) else counts)
-        runs = {
-            "reference": self.reference(counts, record=True),
-            "quantized": self.reference_quantized(counts, record=True),
-        }
-        for timing in self.family.TIMINGS:
-            runs[timing] = self.simulate(given, record=True, timing=timing)
-        return compare(
-            self.chip.title,
-            runs,
+        both = SideBySide(self, spikes)
+        tally = ComparisonTally(
+            steps=both.steps,
             outputs=self.quantized.outputs,
             lags=self.family.lags(self.quantized),
             lag=self.lag_of_neurons,
-            orders=self.on_chip.order_spread(given, chosen),
         )
+        for first_sample, first_step, runs in both.pieces():
+            tally.add(runs, first_sample, first_step)
+        orders = self.on_chip.order_spread(both.given, chosen)
+        return tally.comparison(self.chip.title, orders)
 
     def trace(self, spikes: InputSpikes | Collected) -> Trace:
         """Run ``spikes`` through every layer, on the chip and in the trained network.
@@ -217,12 +256,6 @@ class Deployment(Described, Parts):
         """Return whether an output is read as spikes, not as a state."""
         return not isinstance(self.quantized[output], MembraneReadout)
 
-    def _readout_unit(self) -> Array:
-        """Return the value of one integer of each output neuron in the trained network's unit."""
-        nodes = self.quantized.of(MembraneReadout)
-        units = [np.broadcast_to(nodes[n].v_scale, nodes[n].shape) for n in self.quantized.outputs]
-        return np.concatenate([unit.ravel() for unit in units])
-
     @property
     def _takes_events(self) -> bool:
         return "event" in self.family.TIMINGS
@@ -231,14 +264,6 @@ class Deployment(Described, Parts):
         """Return ``spikes`` as counts in the shape of the input of ``graph``."""
         counts = counts_of(self.family, self.graph, spikes, "spikes")
         return counts.reshape(*counts.shape[:2], *graph.shape(graph.input))
-
-    def _for_chip(self, spikes: InputSpikes) -> InputSpikes:
-        """Return ``spikes`` for the chip: events unchanged, counts in the shape of its input."""
-        if are_events(spikes) and self._takes_events:
-            return spikes
-        counts = self._counts(spikes, self.quantized)
-        check_counts(counts, "spikes", self.family)
-        return counts
 
     def estimate(
         self,
@@ -299,7 +324,7 @@ class Deployment(Described, Parts):
     def _activity_on(self, spikes: InputSpikes) -> Activity:
         """Simulate ``spikes`` and return their activity; ValueError without a timestep."""
         counts = some_steps(self._counts(spikes, self.graph), "spikes")
-        return self.on_chip.activity(self._for_chip(spikes if are_events(spikes) else counts))
+        return self.on_chip.activity(chip_input(self, spikes if are_events(spikes) else counts))
 
     def resources(self) -> tuple[Resource, ...]:
         """Return the amount of each resource that each layer uses, with its limit."""

@@ -9,11 +9,13 @@ spikes of the same kind, not of the deployed integers, which were found on more 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.contract import Options
+from toolchain.chips.contract import Family, OnChip, Options
+from toolchain.chips.once import once
 from toolchain.chips.rules.findings import is_error
 from toolchain.deployment.deployment import Deployment
 from toolchain.diagnostics import Diagnostic, Severity
@@ -55,9 +57,10 @@ def held_out(
     on_chip, findings = family.lower(integers, options).place(options)
     if any(map(is_error, findings)):
         return
-    chip = on_chip.simulate(parts[left], timing=family.TIMINGS[0])
-    reference = deployment.reference(parts[left])
-    agreement = agreement_of(*aligned(reference.spikes, chip.spikes, deployment.lag_of_neurons))
+    reference = partial(_spikes_as_trained, deployment, parts[left])
+    wanted = once(reference, "spikes as trained", deployment.graph, parts[left])
+    got = _spikes_on_chip(family, on_chip, parts[left])
+    agreement = agreement_of(*aligned(wanted, got, deployment.lag_of_neurons))
     low = agreement.interval is not None and agreement.value < LEAST_AGREEMENT
     what = "samples" if len(parts) == len(counts) else "parts"
     others = f"on {count(int(left.sum()))} others"
@@ -73,6 +76,20 @@ def held_out(
         message=f"integers found on {count(len(used))} of {count(len(parts))} calibration {what} "
         + result,
     )
+
+
+def _spikes_as_trained(deployment: Deployment, spikes: Array) -> Array:
+    return deployment.reference(spikes).spikes
+
+
+def _spikes_on_chip(family: Family, on_chip: OnChip, spikes: Array) -> Array:
+    """Return the output spikes, the same for chips of equal programs."""
+
+    def run() -> Array:
+        return on_chip.simulate(spikes, timing=family.TIMINGS[0]).spikes
+
+    program = on_chip.unplaced()
+    return run() if program is None else once(run, "spikes on chip", family.NAME, program, spikes)
 
 
 def _divided(counts: Array) -> Array | None:

@@ -49,7 +49,8 @@ LARGEST = 1e100
 class SpecModel(BaseModel):
     """Part of a specification file: immutable, no coercion, no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    # most programs read files of one family only: the other models are never built
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
 
 class FrozenMap(Mapping[str, V]):

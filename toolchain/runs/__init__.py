@@ -19,20 +19,26 @@
 """
 
 from toolchain.runs.activity import Activity, LayerActivity
+from toolchain.runs.chip_state import ChipState
 from toolchain.runs.decisions import DecisionRule, decide
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.recording import LayerRecord, Recording, aligned, count_agreement
+from toolchain.runs.sparse import SparseSpikes
+from toolchain.runs.spike_events import SpikeEvents
 from toolchain.runs.spikes import InputSpikes
 from toolchain.runs.states import StateComparison, compare_states
 
 __all__ = [
     "Activity",
+    "ChipState",
     "DecisionRule",
     "InputSpikes",
     "LayerActivity",
     "LayerRecord",
     "OrderSpread",
     "Recording",
+    "SparseSpikes",
+    "SpikeEvents",
     "StateComparison",
     "aligned",
     "compare_states",

@@ -1,19 +1,41 @@
-"""Runs within bounds of work and memory: sizes of networks, parts of the spikes, batches."""
+"""Runs within bounds of work and memory: sizes of networks, and parts of the spikes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.ir import Conv2d, Graph, Neuron
-from toolchain.runs.interpret import interpret
 
-__all__ = ["neurons_of", "outputs_in_batches", "part_within", "values_of", "window_values_of"]
+__all__ = [
+    "ALIGNED",
+    "MOST_VALUES",
+    "aligned_parts",
+    "even_parts",
+    "neurons_of",
+    "part_within",
+    "samples_at_once",
+    "steps_at_once",
+    "values_of",
+    "window_values_of",
+]
 
-LARGEST = 4_000_000
-"""Numbers that the interpreter computes for a batch at most: 32 MB; more for one sample alone."""
+MOST_VALUES = 2**22
+"""Numbers that the interpreter computes for one part of the samples and timesteps: 32 MiB; more if
+one timestep of one sample has more.
+"""
+MOST_A_STEP = 2**16
+"""Numbers of one timestep of the samples that run together: those of many samples amortize the
+calls, and more than these leave the processor's caches.
+"""
+ALIGNED = 16
+"""Rows that a product of matrices is split at. The library of linear algebra adds the products of a
+row in an order that depends on its place in a block of 4 to 16 rows, and differs for those that are
+left at the end; parts that keep these places keep every bit.
+"""
 
 
 def neurons_of(graph: Graph) -> int:
@@ -71,23 +93,37 @@ def part_within(spikes: Array, units: int, most: int) -> Array:
     return np.asarray(spikes[np.linspace(0, len(spikes) - 1, samples).astype(int)])
 
 
-def outputs_in_batches(graph: Graph, spikes: Array) -> Array:
-    """Return the output spikes (batch, time, *features) of ``interpret``, in bounded memory.
+def samples_at_once(graph: Graph) -> int:
+    """Return how many samples the interpreter runs together."""
+    most = MOST_VALUES if graph.recurrent else MOST_A_STEP
+    return max(1, most // max(1, values_of(graph)))
 
-    Args:
-        graph: the network.
-        spikes: (batch, time, *input shape), at least one sample.
 
-    Raises:
-        ValueError: ``spikes`` is not of that shape.
+def steps_at_once(graph: Graph, batch: int) -> int:
+    """Return how many timesteps of so many samples the interpreter evaluates together."""
+    return max(1, MOST_VALUES // max(1, values_of(graph) * batch))
 
-    >>> from toolchain.ir import Input, Output
-    >>> outputs_in_batches(
-    ...     Graph.chain({"input": Input(shape=(1,)), "output": Output()}), np.ones((3, 2, 1))
-    ... ).shape
-    (3, 2, 1)
+
+def even_parts(length: int, most: int) -> Iterator[slice]:
+    """Yield slices of about the same length, at most ``most``; one at least, if it is empty.
+
+    >>> list(even_parts(5, 3)), list(even_parts(0, 3))
+    ([slice(0, 2, None), slice(2, 5, None)], [slice(0, 0, None)])
     """
-    each = spikes.shape[1] * (values_of(graph) + window_values_of(graph))
-    size = max(1, LARGEST // max(1, each))
-    parts = [spikes[start : start + size] for start in range(0, len(spikes), size)]
-    return np.concatenate([interpret(graph, part).spikes for part in parts])
+    parts = max(1, -(-length // max(1, most)))
+    for n in range(parts):
+        yield slice(length * n // parts, length * (n + 1) // parts)
+
+
+def aligned_parts(length: int, most: int, unit: int = ALIGNED) -> Iterator[slice]:
+    """Yield slices that start at multiples of ``unit``; all but an only one are at least as long.
+
+    ``most`` is exceeded by less than two units.
+
+    >>> list(aligned_parts(70, most=40)), list(aligned_parts(9, most=1))
+    ([slice(0, 32, None), slice(32, 70, None)], [slice(0, 9, None)])
+    """
+    size = max(unit, most // unit * unit)
+    parts = max(1, (length + size - unit) // size)
+    for n in range(parts):
+        yield slice(n * size, length if n == parts - 1 else (n + 1) * size)

@@ -19,9 +19,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
-from toolchain.arrays import Array
 from toolchain.report import (
     Brief,
     Column,
@@ -35,22 +32,12 @@ from toolchain.report import (
     share,
     times,
 )
-from toolchain.runs.agreement import (
-    LEAST_AGREEMENT,
-    UNTOLD,
-    Agreement,
-    Interval,
-    agreement_of,
-    agreement_text,
-)
+from toolchain.runs.agreement import LEAST_AGREEMENT, UNTOLD, Interval, agreement_text
 from toolchain.runs.order import OrderSpread
-from toolchain.runs.recording import Recording, aligned
-from toolchain.runs.states import StateComparison, compare_states, state_agreement
-from toolchain.runs.tally import sum_over_time
+from toolchain.runs.states import StateComparison
+from toolchain.runs.train_tally import QUANTIZED
 
-__all__ = ["Comparison", "Departure", "LayerComparison", "compare"]
-
-REFERENCE, QUANTIZED, CLOCKED = "reference", "quantized", "clocked"
+__all__ = ["Comparison", "Departure", "LayerComparison"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -175,134 +162,6 @@ class Comparison(Described):
         return (
             f"Comparison(chip={self.chip!r}, samples={self.samples}, steps={self.steps}, {parts})"
         )
-
-
-def compare(
-    chip: str,
-    runs: Mapping[str, Recording],
-    *,
-    outputs: tuple[str, ...],
-    lags: Mapping[str, int],
-    lag: int | Array,
-    orders: OrderSpread | None = None,
-) -> Comparison:
-    """Compare runs of one network on the same spikes.
-
-    Args:
-        chip: its title.
-        runs: recorded with every layer, under the names above, in their order; the ``reference``,
-            the ``quantized`` graph and at least the ``clocked`` chip.
-        outputs: names of the layers that leave the network.
-        lags: timesteps by which each layer of the chip is later; those not named are on time.
-        lag: the same of the outputs, or of each output neuron.
-        orders: effect of the order of events, for the result.
-    """
-    samples, steps = runs[REFERENCE].spikes.shape[:2]
-    read = outputs if runs[CLOCKED].readout is not None else ()
-    late = {name: lags.get(name, 0) for name in runs[CLOCKED].layers if name not in read}
-    trains = {name: _trains(runs, name, late[name]) for name in late}
-    layers = tuple(_layer(name, each, late[name]) for name, each in trains.items())
-    found = _aligned({run: _flat(recording.output_values) for run, recording in runs.items()}, lag)
-    states = {
-        run: compare_states(found[REFERENCE], found[run], runs[run].readout_unit)
-        for run in (found if read else ())
-        if run != REFERENCE
-    }
-    agree = {} if read else _agreement(found)
-    return Comparison(
-        chip=chip,
-        samples=samples,
-        steps=steps,
-        layers=layers,
-        agreement={run: state_agreement(found[REFERENCE], found[run]) for run in states}
-        or {run: each.value for run, each in agree.items()},
-        intervals={run: each.interval for run, each in agree.items()},
-        decisions=_decisions([trains[name] for name in outputs if name not in read]),
-        departure=_departure(layers, trains, runs),
-        saturations={
-            run: clamped
-            for run, recording in runs.items()
-            if (clamped := {name: n for name, n in recording.saturations.items() if n})
-        },
-        orders=orders,
-        states=states,
-    )
-
-
-def _flat(spikes: Array) -> Array:
-    """Return the spikes as (batch, time, neurons)."""
-    return spikes.reshape(*spikes.shape[:2], int(np.prod(spikes.shape[2:])))
-
-
-def _trains(runs: Mapping[str, Recording], name: str, lag: int) -> dict[str, Array]:
-    """Return the spikes of a layer by run, (batch, time, neurons), of the common timesteps."""
-    return _aligned({run: _flat(r.layers[name].spikes) for run, r in runs.items()}, lag)
-
-
-def _aligned(trains: dict[str, Array], lag: int | Array) -> dict[str, Array]:
-    on_time = {run: aligned(spikes, spikes, lag) for run, spikes in trains.items()}
-    return {run: pair[run not in (REFERENCE, QUANTIZED)] for run, pair in on_time.items()}
-
-
-def _layer(name: str, trains: Mapping[str, Array], lag: int) -> LayerComparison:
-    differs = np.any(trains[QUANTIZED] != trains[CLOCKED], axis=(0, 2))
-    agreement = _agreement(trains)
-    return LayerComparison(
-        name=name,
-        neurons=trains[CLOCKED].shape[2],
-        lag=lag,
-        spikes={run: round(float(spikes.sum())) for run, spikes in trains.items()},
-        agreement={run: each.value for run, each in agreement.items()},
-        intervals={run: each.interval for run, each in agreement.items()},
-        differs_at=int(differs.argmax()) + max(0, -lag) if differs.any() else None,
-    )
-
-
-def _agreement(trains: Mapping[str, Array]) -> dict[str, Agreement]:
-    return {
-        run: agreement_of(trains[REFERENCE], spikes)
-        for run, spikes in trains.items()
-        if run != REFERENCE
-    }
-
-
-def _decisions(outputs: list[dict[str, Array]]) -> dict[str, float]:
-    """Return the shares of equal decisions by run; several output layers must all agree."""
-    wide = [trains for trains in outputs if trains[REFERENCE].shape[2] > 1]
-    if not wide or not len(wide[0][REFERENCE]):
-        return {}
-    runs = [run for run in wide[0] if run != REFERENCE]
-    same = {
-        run: [_most(trains[run]) == _most(trains[REFERENCE]) for trains in wide] for run in runs
-    }
-    return {run: float(np.all(equal, axis=0).mean()) for run, equal in same.items()}
-
-
-def _most(spikes: Array) -> Array:
-    return np.asarray(sum_over_time(spikes).argmax(axis=1))
-
-
-def _departure(
-    layers: tuple[LayerComparison, ...],
-    trains: Mapping[str, Mapping[str, Array]],
-    runs: Mapping[str, Recording],
-) -> Departure | None:
-    found = [(at, layer) for layer in layers if (at := layer.differs_at) is not None]
-    if not found:
-        return None
-    step, layer = min(found, key=lambda pair: pair[0])
-    index = step - max(0, -layer.lag)
-    wanted, got = (trains[layer.name][run][:, index] for run in (QUANTIZED, CLOCKED))
-    sample, neuron = map(int, np.argwhere(wanted != got)[0])
-    shape = runs[CLOCKED].layers[layer.name].spikes.shape[2:]
-    return Departure(
-        layer=layer.name,
-        step=step,
-        sample=sample,
-        neuron=tuple(map(int, np.unravel_index(neuron, shape))),
-        quantized=round(float(wanted[sample, neuron])),
-        clocked=int(got[sample, neuron]),
-    )
 
 
 # ---- rows and lines of the sheet ----

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from toolchain.arrays import Array, Shape
+from toolchain.arrays import Array
 from toolchain.ir import (
     Add,
     AvgPool2d,
@@ -28,12 +28,23 @@ from toolchain.ir import (
     SumPool2d,
 )
 from toolchain.ir.sensor import sense
+from toolchain.runs.convolution import convolve, windows_of
 
 __all__ = ["evaluate"]
 
+AT_ONCE = 2**16
+"""Values that are checked at a time: 512 KiB, which the caches hold."""
+MOST = 2**31
+"""Magnitude below which sums of whole numbers over a pooling window are exact."""
 
-def evaluate(node: Node, inputs: list[Array]) -> Array:
+
+def evaluate(node: Node, inputs: list[Array], silence: tuple[int, int] = (0, 0)) -> Array:
     """Evaluate a node without state on ``inputs``, each (batch, time, *features).
+
+    Args:
+        node: any but a membrane or the input.
+        inputs: one for each edge.
+        silence: silent frames before and behind these, see ``convolve``.
 
     >>> evaluate(Pad(before=(1,), after=(-1,)), [np.array([[[1.0, 2.0]]])]).tolist()
     [[[0.0, 1.0]]]
@@ -46,7 +57,7 @@ def evaluate(node: Node, inputs: list[Array]) -> Array:
     if isinstance(node, Scale):
         return x * node.scale
     if isinstance(node, (Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d)):
-        return _convolution(node, x)
+        return _convolution(node, x, silence)
     if isinstance(node, SumPool2d):
         return _pool(node, x)
     if isinstance(node, Sensor):
@@ -77,11 +88,13 @@ def _padded(x: Array, ends: list[tuple[int, int]]) -> Array:
     return np.pad(x[kept], [(max(a, 0), max(b, 0)) for a, b in ends])
 
 
-def _convolution(node: Conv1d | Conv2d | ConvTranspose1d | ConvTranspose2d, x: Array) -> Array:
+def _convolution(
+    node: Conv1d | Conv2d | ConvTranspose1d | ConvTranspose2d, x: Array, silence: tuple[int, int]
+) -> Array:
     if isinstance(node, Conv2d):
-        return _conv2d(node, x)
+        return convolve(node, x, silence)
     if isinstance(node, ConvTranspose2d):
-        return _transposed(node, x)
+        return _transposed(node, x, silence)
     # over maps that are one row high
     row: dict[str, Any] = {
         name: (int(name in ("stride", "dilation")), value)
@@ -90,31 +103,10 @@ def _convolution(node: Conv1d | Conv2d | ConvTranspose1d | ConvTranspose2d, x: A
     }
     row |= {"weight": node.weight[:, :, None], "bias": node.bias, "groups": node.groups}
     flat = Conv2d(**row) if isinstance(node, Conv1d) else ConvTranspose2d(**row)
-    return _convolution(flat, x[:, :, :, None])[:, :, :, 0]
+    return _convolution(flat, x[:, :, :, None], silence)[:, :, :, 0]
 
 
-def _windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape = (1, 1)) -> Array:
-    """Return a view (batch, time, channels, out_y, out_x, kernel_y, kernel_x)."""
-    span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-    views = sliding_window_view(x, span, axis=(3, 4))
-    return views[..., :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
-
-
-def _conv2d(node: Conv2d, x: Array) -> Array:
-    (py, px), groups = node.padding, node.groups
-    padded = np.pad(x, [(0, 0), (0, 0), (0, 0), (py, py), (px, px)])
-    windows = _windows(padded, node.weight.shape[2:], node.stride, node.dilation)
-    parts = [
-        np.einsum("btcyxkl,ockl->btoyx", part, weight, optimize=True)
-        for part, weight in zip(
-            np.split(windows, groups, axis=2), np.split(node.weight, groups), strict=True
-        )
-    ]
-    y = np.concatenate(parts, axis=2)
-    return y if node.bias is None else np.asarray(y + node.bias[:, None, None])
-
-
-def _transposed(node: ConvTranspose2d, x: Array) -> Array:
+def _transposed(node: ConvTranspose2d, x: Array, silence: tuple[int, int]) -> Array:
     """Compute it as the convolution, with the kernel turned round, of the map spread by the stride.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016.
@@ -130,10 +122,22 @@ def _transposed(node: ConvTranspose2d, x: Array) -> Array:
     by_output = [part.swapaxes(0, 1) for part in np.split(node.weight, groups)]
     kernel = np.concatenate(by_output)[:, :, ::-1, ::-1]
     turned = Conv2d(weight=kernel, bias=node.bias, dilation=node.dilation, groups=groups)
-    return _conv2d(turned, _padded(spread, ends))
+    return convolve(turned, _padded(spread, ends), silence)
 
 
 def _pool(node: SumPool2d, x: Array) -> Array:
-    windows = _windows(x, node.kernel, node.stride)
-    mean = isinstance(node, AvgPool2d)
-    return np.asarray(windows.mean(axis=(-2, -1)) if mean else windows.sum(axis=(-2, -1)))
+    windows = windows_of(x, node.kernel, node.stride)
+    if _are_counts(x):
+        # sums of counts are exact in any order
+        places = product(*map(range, node.kernel))
+        sums = np.asarray(sum(windows[..., y, left] for y, left in places))
+    else:
+        sums = np.asarray(windows.sum(axis=(-2, -1)))
+    return sums / prod(node.kernel) if isinstance(node, AvgPool2d) else sums
+
+
+def _are_counts(x: Array) -> bool:
+    """Return whether all values are whole numbers whose sums are far below 2**53."""
+    flat = x.reshape(-1)
+    parts = (flat[start : start + AT_ONCE] for start in range(0, flat.size, AT_ONCE))
+    return all(p.min() > -MOST and p.max() < MOST and bool((np.rint(p) == p).all()) for p in parts)

@@ -11,6 +11,9 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.report import Brief, Column, Described, Sheet, Table, count, plain, plural, short
 from toolchain.runs.activity import Activity
+from toolchain.runs.chip_state import ChipState
+from toolchain.runs.sparse import SparseSpikes
+from toolchain.runs.spike_events import SpikeEvents
 from toolchain.runs.tally import sum_over_time
 
 __all__ = ["LayerRecord", "Recording", "aligned", "count_agreement"]
@@ -57,6 +60,12 @@ class Recording(Described, Brief):
             chip is read so: integers on a chip, floats in the reference; None where spikes are.
         readout_unit: value of one integer of ``readout`` in the unit of the trained network,
             (outputs,) or a number; None without a readout.
+        recorded: what ``record`` names, by layer and then kind, such as ``"spikes"``: arrays
+            (batch, time, *features), spikes as ``SparseSpikes`` where these are smaller.
+        first: number of the first step; above 0 in a session after its first piece.
+        state: state of the chip after the last step, to continue from; None in a session, which
+            keeps it, and in other runs.
+        times: in event timing, the output spikes with the time of each; None otherwise.
 
     >>> import numpy as np
     >>> from toolchain.ir import Graph, Input, Neuron, Output
@@ -76,6 +85,28 @@ class Recording(Described, Brief):
     outputs: Mapping[str, Array] = field(default_factory=dict)
     readout: Array | None = None
     readout_unit: Array | None = None
+    recorded: Mapping[str, Mapping[str, Array | SparseSpikes]] = field(default_factory=dict)
+    first: int = 0
+    state: ChipState | None = None
+    times: SpikeEvents | None = None
+
+    def events(self) -> SpikeEvents:
+        """Return all spikes that were kept, one by one: outputs, or layers where these were.
+
+        In event timing output spikes have the time of the input event or tick that caused them;
+        all others have the start of their step.
+
+        >>> run = Recording(spikes=np.array([[[0, 2], [1, 0]]]), dt=1e-3)
+        >>> run.events().t.tolist(), run.events().neuron.tolist()
+        ([0, 0, 1000], [1, 1, 0])
+        """
+        kept: dict[str, Array | SparseSpikes] = {n: r.spikes for n, r in self.layers.items()}
+        kept |= {n: r["spikes"] for n, r in self.recorded.items() if "spikes" in r}
+        if self.times is not None:
+            rest = {n: spikes for n, spikes in kept.items() if n not in self.times.layers}
+            return SpikeEvents.join([self.times, SpikeEvents.of(rest, self.first, self.dt)])
+        outputs = {} if kept or self.readout is not None else self._outputs()
+        return SpikeEvents.of(kept or outputs, self.first, self.dt)
 
     @property
     def output_values(self) -> Array:
@@ -94,7 +125,8 @@ class Recording(Described, Brief):
         """Describe the size of the run, and the spikes and saturations of each layer."""
         samples, steps = self.spikes.shape[:2]
         headings = ("neurons", "spikes", "most in a step", "states saturated")
-        records = {name: layer.spikes for name, layer in self.layers.items()}
+        records: dict[str, Array | SparseSpikes] = {n: r.spikes for n, r in self.layers.items()}
+        records |= {n: r["spikes"] for n, r in self.recorded.items() if "spikes" in r}
         table = Table(
             columns=(Column("layer"), *(Column(heading, "right") for heading in headings)),
             rows=tuple(
@@ -118,13 +150,16 @@ class Recording(Described, Brief):
             "dt": plain(self.dt),
             "output_spikes": plain(sum_over_time(self.spikes)),
             "layers": {name: plain(layer.spikes.sum()) for name, layer in self.layers.items()},
+            "recorded": {name: sorted(kinds) for name, kinds in self.recorded.items()},
+            "first": self.first,
             "saturations": plain(self.saturations),
             "activity": None if self.activity is None else self.activity.as_dict(),
         }
 
 
-def _row(name: str, spikes: Array) -> tuple[str, str, str, str]:
-    most = spikes.max() if spikes.size else 0
+def _row(name: str, spikes: Array | SparseSpikes) -> tuple[str, str, str, str]:
+    counts = spikes.count if isinstance(spikes, SparseSpikes) else spikes
+    most = counts.max() if counts.size else 0
     neurons = int(np.prod(spikes.shape[2:]))
     return name, count(neurons), count(float(spikes.sum())), count(float(most))
 

@@ -56,13 +56,9 @@ def test_a_compiled_file_changes_with_what_it_inlines(path):
 def test_files_are_found_through_other_compiled_files():
     simulate = PACKAGE / "chips/speck/simulate"
     assert simulate / "event_kernel.py" in COMPILED
-    assert inlined(simulate / "event_kernel.py") == [
-        PACKAGE / "chips/compiled/cache.py",
-        PACKAGE / "chips/compiled/lanes.py",
-        PACKAGE / "chips/compiled/width.py",
-        simulate / "kernel.py",
-        simulate / "tables.py",
-    ]
+    compiled = [PACKAGE / "chips/compiled" / name for name in ("cache.py", "lanes.py", "width.py")]
+    names = ("dense.py", "dense_layout.py", "frame.py", "kernel.py", "tables.py")
+    assert inlined(simulate / "event_kernel.py") == [*compiled, *(simulate / n for n in names)]
     assert PACKAGE / "chips/xylo/simulate/arithmetic.py" in inlined(
         PACKAGE / "chips/xylo/simulate/kernel.py"
     )

@@ -108,9 +108,10 @@ def test_threads_are_kept_from_call_to_call():
 squares(9)
 kept = {thread.ident for thread in threading.enumerate()}
 for _ in range(20): squares(9)
-print(len(kept) > 1, kept == {thread.ident for thread in threading.enumerate()})
+now = {thread.ident for thread in threading.enumerate()}
+print(len(kept) > 1, kept <= now, len(now) <= 1 + os.cpu_count())  # one more where all are busy
 """
-    assert in_a_process(code) == "True True\n"
+    assert in_a_process(code) == "True True True\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -10,10 +10,13 @@ from toolchain import deploy
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck.quantize import candidates as tries
 from toolchain.chips.speck.quantize import joint, measure
-from toolchain.chips.speck.quantize.auto import NetworkTrial, ScoredIntegers, auto, choose_outcome
+from toolchain.chips.speck.quantize.alone import ScoredIntegers, respond
+from toolchain.chips.speck.quantize.auto import auto, choose_outcome
 from toolchain.chips.speck.quantize.guess import choose_on_guess, from_weights
 from toolchain.chips.speck.quantize.layer import SpeckWords, apply_integers, integers, read_layers
+from toolchain.chips.speck.quantize.refine import NetworkTrial, part_behind
 from toolchain.chips.speck.quantize.report import agreements
+from toolchain.chips.speck.simulate.run import simulate
 from toolchain.chips.uncalibrated import findings_on_guess
 from toolchain.diagnostics import Severity
 from toolchain.ir import Conv2d, Graph, Input, Output, Sensor
@@ -261,9 +264,60 @@ def test_a_layer_of_integers_repeats_itself_alone():
     graph = one({"v_threshold": 90.0, "v_min": -90.0}, weight, shape=(2, 6, 6))
     (layer,) = read_layers(graph)
     trace = measure.trace_layers(graph, counts((2, 30, 2, 6, 6)))["spk"]
-    quantized_layer = integers(layer, 1.0, WORDS, limited_by="weights")
+    (scored,) = respond(layer, [integers(layer, 1.0, WORDS, limited_by="weights")], trace)
     assert trace.spikes.any()
-    assert measure.respond(layer, quantized_layer, trace, CHIP) == (1.0, 0)
+    assert (scored.agreement, scored.saturations, scored.silent) == (1.0, 0, False)
+
+
+def random_layer(rng):
+    """A layer of any form, and counts that drive some sums beyond 16 bits."""
+    groups = int(rng.choice([1, 1, 2]))
+    inputs, outputs = groups * int(rng.integers(1, 4)), groups * int(rng.integers(1, 20))
+    weight = Conv2d(
+        weight=rng.normal(0.1, 0.4, (outputs, inputs // groups, *rng.integers(1, 4, 2))),
+        bias=rng.normal(0, 0.3, outputs) if rng.random() < 0.5 else None,
+        groups=groups,
+        stride=rng.integers(1, 3, 2),
+        padding=rng.integers(0, 3, 2),
+        dilation=rng.integers(1, 3, 2),
+    )
+    maps = (inputs, int(rng.integers(5, 9)), int(rng.integers(5, 9)))
+    floor = rng.choice([-1.0, -30.0, 0.0])
+    neuron = {
+        "v_min": floor if rng.random() < 0.7 else None,
+        "reset": "value" if rng.random() < 0.4 else "subtract",
+        "v_init": rng.normal(0, 1, weight.output_shape(maps)) if rng.random() < 0.3 else 0.0,
+    }
+    spikes = rng.poisson(rng.choice([0.05, 0.5, 60.0, 900.0]), (2, 12, *maps))
+    return one(neuron, weight, shape=maps), spikes
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_candidates_side_by_side_are_scored_as_the_simulator_runs_each(seed):
+    graph, spikes = random_layer(np.random.default_rng(seed))
+    (layer,) = read_layers(graph)
+    trace = measure.trace_layers(graph, spikes)["spk"]
+    tried = [integers(layer, s, WORDS, limited_by="") for s in (3.0, 40.0, 900.0, 9000.0)]
+    for quantized_layer, found in zip(tried, respond(layer, tried, trace), strict=True):
+        program = contract.lower(apply_integers(graph, {"spk": quantized_layer}), CHIP)
+        run = simulate(program, trace.inputs)
+        got = run.spikes.reshape(trace.spikes.shape)
+        assert found.agreement == count_agreement(trace.spikes, got)
+        assert found.saturations == run.saturations["spk"]
+
+
+def test_the_layers_behind_one_answer_alone_as_in_the_whole_network():
+    graph = branching(np.random.default_rng(13), biases=True)
+    spikes, layers = counts((2, 20, *graph.shape("input"))), read_layers(graph)
+    scales = {layer.name: integers(layer, 90.0, WORDS, limited_by="") for layer in layers}
+    program = contract.lower(apply_integers(graph, scales), CHIP)
+    whole = simulate(program, spikes, record=True)
+    parts = [part_behind(program, layer.name) for layer in layers]
+    assert [part is None for part in parts] == [True, False, True, False]
+    for source, part in filter(None, parts):
+        run = simulate(part, whole.layers[source].spikes)
+        for name, got in run.outputs.items():
+            np.testing.assert_array_equal(got, whole.outputs[name])
 
 
 def test_what_a_layer_hears_is_what_the_float_network_sends_it():

@@ -312,6 +312,19 @@ def test_a_class_that_is_not_there_cannot_be_selected():
         read_out(Readout(layer="x", mode="selected", selected=3), np.zeros((1, 1, 2), int))
 
 
+@pytest.mark.parametrize("window", [1, 16])
+def test_pieces_with_the_spikes_before_them_are_read_out_as_the_whole(window):
+    spikes = np.random.default_rng(window).integers(0, 5, (2, 40, 3))
+    readout = Readout(layer="x", window=window, threshold=1)
+    whole = read_out(readout, spikes)
+    for start in (0, 1, 2, 20, 40):
+        rest = read_out(readout, spikes[:, start:], before=spikes[:, :start])
+        np.testing.assert_array_equal(rest.averages, whole.averages[:, start:])
+        np.testing.assert_array_equal(rest.values, whole.values[:, start:])
+    with pytest.raises(ValueError, match="before has 2 samples of 2 classes"):
+        read_out(readout, spikes, before=spikes[..., :2])
+
+
 def test_no_ticks_and_no_samples_give_nothing():
     for shape in ((0, 4, 3), (2, 0, 3)):
         got = read_out(Readout(layer="x", window=16), np.zeros(shape, int))

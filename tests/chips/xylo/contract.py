@@ -45,7 +45,9 @@ def check(program, chip):
 
 
 def quantize(graph, chip, calibration, method="auto"):
-    return Xylo.on(chip).quantize(graph, calibration, method)
+    family = Xylo.on(chip)
+    draft = family.unfit(graph, method, Options(), calibrated=calibration is not None)
+    return family.quantize(graph, calibration, method) if draft is None else (draft, ())
 
 
 def lower(graph, chip):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.chips.xylo.contract import quantize
 from tests.chips.xylo.graphs import layered, lif, readout, sequence, wired
 from tests.oracles.rockpool_quantizers import specification, told
 from tests.oracles.xylo_compared import agreement, random_case
@@ -17,7 +18,7 @@ from toolchain.chips.xylo import XyloProgram, simulate
 from toolchain.chips.xylo.dashes import dashes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.lower.layers import read_layers
-from toolchain.chips.xylo.quantize import QUANTIZERS, measure, quantize
+from toolchain.chips.xylo.quantize import QUANTIZERS, measure
 from toolchain.chips.xylo.quantize.decays import choose_decays, response
 from toolchain.chips.xylo.quantize.evaluator import MOST, Evaluator
 from toolchain.chips.xylo.quantize.guess import (

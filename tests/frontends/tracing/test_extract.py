@@ -50,7 +50,7 @@ def test_a_sequential_of_dense_layers():
     assert dict(graph.provenance) == {
         "framework": f"torch {torch.__version__}",
         "model": "Sequential",
-        "self_check": "0 of 1 440 spikes differ on sample, random spikes and strong random input",
+        "self_check": "0 of 720 spikes differ on sample, random spikes and strong random input",
     }
 
 

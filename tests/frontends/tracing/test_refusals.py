@@ -215,9 +215,16 @@ def test_functions_are_refused_by_line(forward, offset, wanted):
 
 def test_a_number_that_depends_on_the_data_is_noticed():
     assert message(Follows(divides_by_its_sum)) == (
-        "'div': its numbers on random spikes differ from those on the sample; a chip has constant "
-        "weights, so no number in forward may depend on the data or be drawn at random"
+        "'div': its numbers on random spikes and strong random input differ from those on the "
+        "sample; a chip has constant weights, so no number in forward may depend on the data or be "
+        "drawn at random"
     )
+
+
+def test_a_run_that_ends_inside_a_layer_leaves_torch_as_it_was():
+    assert "fails on the sample" in message(net(nn.IAF(min_v_mem=torch.zeros(3))))
+    graph = extract(net(torch_nn.Linear(4, 4), nn.IAF()), spikes(2, 9, 4))
+    assert [*graph.nodes] == ["input", "0", "1", "output"]
 
 
 def test_a_change_through_a_view_is_noticed():

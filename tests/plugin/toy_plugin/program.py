@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.contract import Timing
+from toolchain.chips.contract import SessionSettings, Timing
 from toolchain.runs import Activity, InputSpikes, LayerActivity, LayerRecord, Recording
 from toolchain.runs.activity import spikes_per_step, step_length
 from toolchain.runs.tally import spikes_of_each
@@ -82,21 +82,46 @@ def as_counts(program: ToyProgram, spikes: InputSpikes) -> Array:
 class ToySession:
     """Simulation that keeps the membranes between calls."""
 
-    def __init__(self, program: ToyProgram) -> None:
-        """Start with all membranes at 0; the first input sets the number of samples."""
-        self.program, self._membranes = program, dict[str, Array]()
+    def __init__(self, program: ToyProgram, settings: SessionSettings) -> None:
+        """Start with all membranes at 0."""
+        if settings.options is not None or not isinstance(settings.record, bool):
+            raise ValueError("a toy has no options and records all or nothing")
+        self.program, self._settings = program, settings
+        self._steps, self._membranes = 0, dict[str, Array]()
+        self.reset()
+
+    @property
+    def steps(self) -> int:
+        """Steps since the start."""
+        return self._steps
 
     def reset(self) -> None:
         """Reset all membranes to 0."""
-        self._membranes = {}
+        shapes = {x.name: (self._settings.batch, len(x.weight)) for x in self.program.layers}
+        self._membranes = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+        self._steps = 0
 
-    def simulate(self, spikes: InputSpikes, record: bool = False) -> Recording:
+    def state(self) -> Mapping[str, Array]:
+        """Return the membranes by layer."""
+        return {name: v.copy() for name, v in self._membranes.items()}
+
+    def restore(self, state: Mapping[str, Array], steps: int) -> None:
+        """Continue from other membranes."""
+        own = {name: (v.shape, v.dtype) for name, v in self._membranes.items()}
+        if {name: (v.shape, v.dtype) for name, v in state.items()} != own:
+            raise ValueError(f"the state has other arrays than {own}")
+        self._membranes, self._steps = {name: v.copy() for name, v in state.items()}, steps
+
+    def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
         """Continue with more timesteps."""
         counts = as_counts(self.program, spikes)
+        if steps is not None or len(counts) != self._settings.batch:
+            raise ValueError(f"a toy takes {self._settings.batch} samples, and no steps=")
+        self._steps += counts.shape[1]
         layers: dict[str, LayerRecord] = {}
         saturations: dict[str, int] = {}
         for layer in self.program.layers:
-            v = self._membranes.get(layer.name, np.zeros((len(counts), len(layer.weight)), int))
+            v = self._membranes[layer.name]
             drive = counts @ layer.weight.T.astype(np.int64)
             fired, after, cut = np.zeros_like(drive), np.zeros_like(drive), 0
             for step in range(drive.shape[1]):
@@ -110,7 +135,7 @@ class ToySession:
             saturations[layer.name] = cut
             counts = fired
         run = Recording(spikes=counts, dt=self.program.dt)
-        if not record:
+        if not self._settings.record:
             return run
         counted = None if self.program.dt is None else _counts(self.program, spikes, layers)
         return Recording(
@@ -124,8 +149,9 @@ class ToySession:
 
 def run(program: ToyProgram, spikes: InputSpikes, record: bool, timing: Timing) -> Recording:
     """Run from rest."""
-    del timing
-    return ToySession(program).simulate(spikes, record)
+    counts = as_counts(program, spikes)
+    settings = SessionSettings(batch=len(counts), timing=timing, record=record)
+    return ToySession(program, settings).run(counts)
 
 
 # ---- counts ----

@@ -18,7 +18,7 @@ from numba.core.cpu import CPUTargetOptions
 
 from toolchain.chips.compiled.code_files import FUNCTIONS, CodeFiles
 
-__all__ = ["compiled", "compiled_bare", "inline", "inline_bare", "paste"]
+__all__ = ["compiled", "compiled_bare", "inline", "inline_bare", "part_bare", "paste"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,3 +85,11 @@ def paste(function: F) -> F:
 
 compiled_bare: Any = partial(compiled, **_BARE)
 inline_bare: Any = partial(inline, **_BARE)
+
+
+def part_bare(function: F) -> F:
+    """Compile ``function`` as a part of the functions that call it, neither inlined nor cached.
+
+    It is compiled once, while what is inlined is compiled again with each function around it.
+    """
+    return cast("F", _njit(**_BARE)(function))

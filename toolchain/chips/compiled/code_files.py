@@ -204,7 +204,7 @@ def _read(path: Path, context: Any) -> Any:
     try:
         from numba.core.compiler import CompileResult
 
-        return CompileResult._rebuild(context, *pickle.loads(data))  # noqa: S301
+        return CompileResult._rebuild(context, *pickle.loads(data))
     except Exception:  # whatever another release or a moved module raises: compile again
         return None
 

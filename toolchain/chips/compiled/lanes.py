@@ -29,16 +29,19 @@ from toolchain.chips.compiled.width import LANES
 __all__ = [
     "LANES",
     "add",
+    "add_products",
     "add_saturating",
+    "add_to",
     "at_least",
     "below",
     "blend",
     "both",
     "count",
     "either",
+    "element",
     "equal",
+    "get",
     "greater",
-    "item",
     "load",
     "load_as",
     "lowest",
@@ -49,7 +52,9 @@ __all__ = [
     "nonzero",
     "not_equal",
     "prefetch",
+    "pointer",
     "put",
+    "select",
     "shift_left",
     "shift_right",
     "store",
@@ -85,9 +90,16 @@ class LanesModel(models.PrimitiveModel):
 # -- memory ---------------------------------------------------------------------------------------
 
 
+def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    """Return a pointer to the first element of an array; a pointer is one already."""
+    if isinstance(kind, types.CPointer):
+        return array
+    return context.make_array(kind)(context, builder, array).data
+
+
 def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
     """Return a pointer to the vector that starts at ``array[at]``."""
-    data = context.make_array(array_type)(context, builder, array).data
+    data = _data(context, builder, array_type, array)
     kind = context.get_data_type(LanesType(array_type.dtype))
     return builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
 
@@ -104,44 +116,14 @@ def load(typingctx: Any, array: Any, at: Any) -> Any:
 
 
 @_intrinsic
-def item(typingctx: Any, array: Any, at: Any) -> Any:
-    """Return the element ``at`` of a contiguous array of any dimensions, as an int64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        value = builder.load(builder.gep(data, [args[1]]))
-        if array.dtype.bitwidth == 64:
-            return value
-        extend = builder.sext if array.dtype.signed else builder.zext
-        return extend(value, ir.IntType(64))
-
-    return types.int64(array, types.int64), codegen
-
-
-@_intrinsic
-def put(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
-    """Assign ``value`` to the element ``at`` of a contiguous array of any dimensions."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        where = builder.gep(data, [args[1]])
-        value = args[2]
-        if array.dtype.bitwidth < 64:
-            value = builder.trunc(value, where.type.pointee)
-        builder.store(value, where)
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), codegen
-
-
-@_intrinsic
 def load_as(typingctx: Any, array: Any, at: Any, like: Any) -> Any:
-    """Return ``array[at : at + 32]`` of int8, sign-extended to the lane type of ``zeros(like)``."""
+    """Return ``array[at : at + 32]``, sign-extended to the lane type of ``zeros(like)``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         where = _address(context, builder, signature.args[0], *args[:2])
         kind = context.get_data_type(signature.return_type)
-        return builder.sext(builder.load(where, align=1), kind)
+        lanes = builder.load(where, align=array.dtype.bitwidth // 8)
+        return builder.sext(lanes, kind) if lanes.type != kind else lanes
 
     return LanesType(like.dtype)(array, types.int64, like), codegen
 
@@ -164,13 +146,53 @@ def store_as(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         where = _address(context, builder, signature.args[0], *args[:2])
-        kind = where.type.pointee
-        same = kind.element.width == args[2].type.element.width
-        value = args[2] if same else builder.trunc(args[2], kind)
+        value = builder.trunc(args[2], where.type.pointee)
         builder.store(value, where, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, lanes), codegen
+
+
+@_intrinsic
+def pointer(typingctx: Any, addresses: Any, at: Any, like: Any) -> Any:
+    """Return the address ``addresses[at]`` as a pointer to numbers of the type of ``like``.
+
+    It can be the array of every function that reads or writes memory. A function with one array of
+    addresses is compiled in a fraction of the time of one with many arrays.
+    """
+    kind = types.CPointer(like)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = _data(context, builder, addresses, args[0])
+        address = builder.load(builder.gep(data, [args[1]]))
+        return builder.inttoptr(address, context.get_value_type(kind))
+
+    return kind(addresses, types.int64, like), codegen
+
+
+@_intrinsic
+def get(typingctx: Any, array: Any, at: Any) -> Any:
+    """Return the integer ``array.flat[at]`` of a contiguous array; ``at`` must not be negative."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = _data(context, builder, array, args[0])
+        value = builder.load(builder.gep(data, [args[1]]))
+        return context.cast(builder, value, array.dtype, types.int64)
+
+    return types.int64(array, types.int64), codegen
+
+
+@_intrinsic
+def put(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
+    """Assign the integer ``array.flat[at] = value``; ``at`` must not be negative."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = _data(context, builder, array, args[0])
+        value = context.cast(builder, args[2], types.int64, array.dtype)
+        builder.store(value, builder.gep(data, [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
 
 
 @_intrinsic
@@ -258,13 +280,35 @@ equal, not_equal = _comparison("=="), _comparison("!=")
 
 
 @_intrinsic
+def select(typingctx: Any, truths: Any, a: Any, b: Any) -> Any:
+    """Select the lanes of ``a`` where a comparison was true, and the others from ``b``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        chosen = builder.icmp_signed("!=", args[0], args[0].type(None))
+        return builder.select(chosen, *args[1:])
+
+    return a(truths, a, a), codegen
+
+
+@_intrinsic
+def element(typingctx: Any, a: Any, at: Any) -> Any:
+    """Return one lane of integers as int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lane = builder.extract_element(args[0], builder.trunc(args[1], ir.IntType(32)))
+        return context.cast(builder, lane, a.dtype, types.int64)
+
+    return types.int64(a, types.int64), codegen
+
+
+@_intrinsic
 def zeros(typingctx: Any, like: Any) -> Any:
-    """Return a vector of zeros with the element type of ``like``, a vector or an array."""
+    """Return a vector of zeros with the type of ``like``, a number, or of its elements."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_data_type(signature.return_type)(None)
 
-    return LanesType(like.dtype)(like), codegen
+    return LanesType(getattr(like, "dtype", like))(like), codegen
 
 
 @_intrinsic
@@ -287,6 +331,84 @@ def narrow(typingctx: Any, a: Any) -> Any:
         return builder.trunc(args[0], context.get_data_type(half))
 
     return half(a), codegen
+
+
+# -- products of bytes ----------------------------------------------------------------------------
+
+
+@_intrinsic
+def add_products(
+    typingctx: Any, sums: Any, counts: Any, at: Any, weights: Any, weight_at: Any
+) -> Any:
+    """Return int16 ``sums`` plus products of 4 counts with 16 times 4 weights.
+
+    Lanes 2 i and 2 i + 1 together are the sum of output i: to both are added products of two of
+    ``counts[at : at + 4]`` (uint8) with the weights of the output, ``weights[weight_at + 4 * i :]``
+    (int8). No sum of products of an output may exceed int16; this is not checked.
+
+    The products are spelled so that LLVM selects ``vpmaddubsw``, which saturates.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        total, count_array, start, weight_array, weight_start = args
+        few = _data(context, builder, counts, count_array)
+        few = builder.bitcast(builder.gep(few, [start]), ir.IntType(32).as_pointer())
+        many = _data(context, builder, weights, weight_array)
+        kind = ir.VectorType(ir.IntType(8), 2 * LANES)
+        many = builder.bitcast(builder.gep(many, [weight_start]), kind.as_pointer())
+        quad = builder.load(few, align=1)
+        i32 = ir.IntType(32)
+        nothing = ir.Constant(ir.VectorType(i32, LANES // 2), ir.Undefined)
+        spread = builder.shuffle_vector(
+            builder.insert_element(nothing, quad, i32(0)),
+            nothing,
+            ir.Constant(ir.VectorType(i32, LANES // 2), None),
+        )
+        spread = builder.bitcast(spread, kind)
+        products = _pair_products(builder, spread, builder.load(many, align=1))
+        return builder.add(total, products)
+
+    return sums(sums, counts, types.int64, weights, types.int64), codegen
+
+
+def _pair_products(builder: Any, counts: Any, weights: Any) -> Any:
+    """Return the int16 sums of two neighbouring products each, uint8 times int8, saturating."""
+    wide = ir.VectorType(ir.IntType(32), LANES)
+    low, high = _every_second(builder, counts, 0), _every_second(builder, counts, 1)
+    first, second = _every_second(builder, weights, 0), _every_second(builder, weights, 1)
+    total = builder.add(
+        builder.mul(builder.zext(low, wide), builder.sext(first, wide)),
+        builder.mul(builder.zext(high, wide), builder.sext(second, wide)),
+    )
+    for sign, limit in (("<", 2**15 - 1), (">", -(2**15))):
+        limits = ir.Constant(wide, [limit] * LANES)
+        total = builder.select(builder.icmp_signed(sign, total, limits), total, limits)
+    return builder.trunc(total, ir.VectorType(ir.IntType(16), LANES))
+
+
+def _every_second(builder: Any, lanes: Any, first: int) -> Any:
+    """Return every second lane from ``first`` on."""
+    half = lanes.type.count // 2
+    chosen = ir.Constant(ir.VectorType(ir.IntType(32), half), [2 * i + first for i in range(half)])
+    return builder.shuffle_vector(lanes, ir.Constant(lanes.type, ir.Undefined), chosen)
+
+
+@_intrinsic
+def add_to(typingctx: Any, array: Any, at: Any, sums: Any) -> Any:
+    """Add the 16 sums of ``add_products`` to ``array[at : at + 16]``, integers of 16 bits or more."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = _data(context, builder, array, args[0])
+        element = context.get_data_type(array.dtype)
+        kind = ir.VectorType(element, LANES // 2)
+        where = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
+        total = builder.add(*(_every_second(builder, args[2], first) for first in (0, 1)))
+        total = builder.sext(total, kind) if total.type != kind else total
+        align = array.dtype.bitwidth // 8
+        builder.store(builder.add(builder.load(where, align=align), total), where, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, sums), codegen
 
 
 # -- lanes as bits --------------------------------------------------------------------------------

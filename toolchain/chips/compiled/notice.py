@@ -31,11 +31,11 @@ def say_compiling(title: str, seconds: float, *, once: bool) -> None:
         return
     _said.add(title)
     if once:
-        LOGGER.warning("compiling %s once, about %.0f s", title, seconds)
+        LOGGER.warning("toolchain: compiling %s once, about %.0f s", title, seconds)
     else:
         LOGGER.warning(
-            "compiling %s in memory, about %.0f s in every process: no folder for its machine code "
-            "can be written; set NUMBA_CACHE_DIR to one that can",
+            "toolchain: compiling %s in memory, about %.0f s in every process: no folder for its "
+            "machine code can be written; set NUMBA_CACHE_DIR to one that can",
             title,
             seconds,
         )

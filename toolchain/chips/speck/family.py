@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from toolchain.chips.contract import Options, Timing
+from toolchain.chips.contract import Capability, Options, Timing
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
+from toolchain.chips.load import load_chip
 from toolchain.chips.speck import approximations, counts, graphs, resources, store
 from toolchain.chips.speck.conditions import DIFFERENCES, conditions
 from toolchain.chips.speck.emit.tree import configuration
@@ -13,11 +14,12 @@ from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.power import estimate
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.quantize import QUANTIZERS, quantize
-from toolchain.chips.speck.recording import order_spread, record_run
+from toolchain.chips.speck.quantize import QUANTIZERS, quantize, unfit
+from toolchain.chips.speck.recording import SpeckSession, order_spread
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.program import check
 from toolchain.chips.speck.spec import SpeckChip
+from toolchain.chips.speck.warm import warm
 from toolchain.hardware import SpecBase
 
 __all__ = ["Speck"]
@@ -36,7 +38,7 @@ FUNCTIONS = Functions(
     place=resources.place,
     placement=resources.placement,
     resources=resources.resources,
-    simulate=record_run,
+    session=SpeckSession,
     activity=counts.activity,
     activity_at=counts.activity_at,
     cost=estimate,
@@ -47,6 +49,8 @@ FUNCTIONS = Functions(
     order_spread=order_spread,
     counts=graphs.counts,
     options=resources.options,
+    unplaced=resources.unplaced,
+    unfit=unfit,
 )
 
 
@@ -61,11 +65,17 @@ class Speck(FamilyOf[SpeckProgram, SpeckChip]):
     TIMINGS: ClassVar[tuple[Timing, ...]] = ("clocked", "event")
     APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES
+    CAPABILITIES: ClassVar[frozenset[Capability]] = frozenset({"session"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Speck:
         """Return the family for a Speck chip."""
         return cls(own_chip(chip, SpeckChip, cls.TITLE))
+
+    @classmethod
+    def warm(cls) -> None:
+        """Implement ``Family.warm``."""
+        warm(cls.on(load_chip("speck2f")))
 
     def functions(self) -> Functions[SpeckProgram, SpeckChip]:
         """Return the functions of the family, with program and chip as arguments."""

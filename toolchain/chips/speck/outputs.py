@@ -12,7 +12,14 @@ from toolchain.chips.speck.core import Array, SpeckCore
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.readout import SPREAD, Readout
 
-__all__ = ["OutputNeuron", "flat_outputs", "own_channels", "readout_table", "with_readout"]
+__all__ = [
+    "OutputNeuron",
+    "channel_step",
+    "flat_outputs",
+    "own_channels",
+    "readout_table",
+    "with_readout",
+]
 
 
 def with_readout(
@@ -111,7 +118,7 @@ def readout_table(program: SpeckProgram) -> tuple[OutputNeuron, ...]:
     """
     found: list[OutputNeuron] = []
     for name in program.outputs:
-        core, step = program[name], _step(program, name)
+        core, step = program[name], channel_step(program, name)
         channels, height, width = core.output_shape
         for place in np.ndindex(-(-channels // step), height, width):
             number, y, x = map(int, place)
@@ -146,10 +153,10 @@ def flat_outputs(program: SpeckProgram, outputs: Mapping[str, Array]) -> Array:
 
 def own_channels(program: SpeckProgram, name: str, values: Array) -> Array:
     """Return (batch, steps, channels, ...) of a layer without the unused channels between."""
-    return values[:, :, :: _step(program, name)]
+    return values[:, :, :: channel_step(program, name)]
 
 
-def _step(program: SpeckProgram, name: str) -> int:
+def channel_step(program: SpeckProgram, name: str) -> int:
     """Return the distance between the channels of two outputs."""
     return SPREAD if program.readout is not None and program.readout.layer == name else 1
 

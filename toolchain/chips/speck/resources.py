@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from toolchain.chips.contract import Options, Resource
 from toolchain.chips.speck.lower import place as placing
@@ -14,7 +14,7 @@ from toolchain.chips.speck.rules.program import with_hints
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 
-__all__ = ["options", "place", "placement", "resources"]
+__all__ = ["options", "place", "placement", "resources", "unplaced"]
 
 
 def place(
@@ -43,6 +43,12 @@ def options(program: SpeckProgram) -> SpeckOptions:
     return SpeckOptions(
         placement=cores, readout=None if program.readout is None else asdict(program.readout)
     )
+
+
+def unplaced(program: SpeckProgram) -> SpeckProgram:
+    """Return the program without its chip's name and without cores, which no simulation reads."""
+    cores = tuple(replace(core, core=None) for core in program.cores)
+    return replace(program, chip="", cores=cores)
 
 
 def placement(program: SpeckProgram) -> dict[str, str]:

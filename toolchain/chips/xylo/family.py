@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from toolchain.chips.contract import Options, ProgramFile
+from toolchain.chips.contract import Capability, Options, ProgramFile
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
+from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.dashes import decay_note
@@ -17,12 +18,13 @@ from toolchain.chips.xylo.network import network_of
 from toolchain.chips.xylo.options import XyloOptions
 from toolchain.chips.xylo.power import estimate
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.quantize import QUANTIZERS, quantize
+from toolchain.chips.xylo.quantize import QUANTIZERS, quantize, unfit
 from toolchain.chips.xylo.readout import configured
-from toolchain.chips.xylo.recording import record_run
+from toolchain.chips.xylo.recording import XyloSession
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.spec import XyloChip
+from toolchain.chips.xylo.warm import warm
 from toolchain.hardware import SpecBase
 
 __all__ = ["Xylo"]
@@ -41,7 +43,7 @@ FUNCTIONS = Functions(
     place=resources.place,
     placement=resources.placement,
     resources=resources.resources,
-    simulate=record_run,
+    session=XyloSession,
     activity=counts.activity,
     activity_at=counts.activity_at,
     cost=estimate,
@@ -54,6 +56,8 @@ FUNCTIONS = Functions(
     configured=configured,
     options=lambda _: XyloOptions(),
     network=network_of,
+    unplaced=resources.unplaced,
+    unfit=unfit,
     from_document=program_in,
 )
 
@@ -68,11 +72,17 @@ class Xylo(FamilyOf[XyloProgram, XyloChip]):
     QUANTIZERS: ClassVar[tuple[str, ...]] = QUANTIZERS
     APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES
+    CAPABILITIES: ClassVar[frozenset[Capability]] = frozenset({"session"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Xylo:
         """Return the family for a Xylo chip."""
         return cls(own_chip(chip, XyloChip, cls.TITLE))
+
+    @classmethod
+    def warm(cls) -> None:
+        """Implement ``Family.warm``."""
+        warm(cls.on(load_chip("xylo_a2")))
 
     @classmethod
     def recognizes(cls, document: Mapping[str, Any]) -> ProgramFile | None:

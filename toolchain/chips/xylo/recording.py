@@ -1,42 +1,94 @@
-"""Runs of a Xylo program as recordings of the common type."""
+"""Sessions of a Xylo program, with recordings of the common type."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from functools import partial
 from math import prod
 
-from toolchain.chips.contract import Timing
+import numpy as np
+
+from toolchain.arrays import Array
+from toolchain.chips.contract import SessionSettings
 from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
-from toolchain.chips.xylo.simulate.recording import XyloRecording
-from toolchain.chips.xylo.simulate.run import simulate
+from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState
+from toolchain.chips.xylo.simulate.session import XyloStream
 from toolchain.runs import InputSpikes, LayerRecord, Recording
 from toolchain.runs.spikes import plain_array
 
-__all__ = ["record_run"]
+__all__ = ["XyloSession"]
 
 
-def record_run(
-    program: XyloProgram, spikes: InputSpikes, record: bool, timing: Timing = "clocked"
-) -> Recording:
-    """Run the integer core, which is clocked, on counts (batch, time, *features)."""
-    del timing
-    spikes = plain_array(spikes, "spikes")
-    flat = spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
-    result = simulate(program, flat, record=record)
-    counted = of_run(program, flat, result) if record and program.dt is not None else None
-    if result.hidden_spikes is not None:
+class XyloSession:
+    """Implement the contract's ``ChipSession``: the integer core, piece by piece."""
+
+    def __init__(self, program: XyloProgram, settings: SessionSettings) -> None:
+        """Start from a reset core.
+
+        Raises:
+            ValueError: options, which the simulation has none of, or invalid settings.
+        """
+        if settings.options is not None:
+            raise ValueError("the simulation of Xylo has no options")
+        self._program, self._everything = program, settings.record is True
+        self._places = settings.outputs
+        self._stream = XyloStream(
+            program,
+            settings.batch,
+            record=settings.record,
+            threads=settings.threads,
+            own=partial(own_spikes, program),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Number of steps since the start or the last reset."""
+        return self._stream.steps
+
+    def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
+        """Implement ``ChipSession.run`` for counts (batch, time, *features)."""
+        if steps is not None:
+            raise ValueError("steps requires event arrays; counts have their own number of steps")
+        program, flat = self._program, spikes
+        if type(flat) is not np.ndarray or flat.ndim != 3:
+            given = plain_array(spikes, "spikes")
+            flat = given.reshape(*given.shape[:2], prod(given.shape[2:]))
+        first, result = self._stream.steps, self._stream.run(flat)
+        recording = Recording(
+            spikes=result.spikes,
+            outputs={name: result.spikes[:, :, place] for name, place in self._places.items()},
+            saturations=result.saturations or {},
+            dt=program.dt,
+            readout=result.readout,
+            recorded=result.recorded,
+            first=first,
+        )
+        if not self._everything:
+            return recording
+        assert result.hidden_spikes is not None
+        counted = None if program.dt is None else of_run(program, flat, result)
         result = replace(result, hidden_spikes=own_spikes(program, result.hidden_spikes))
-    layers = {p.name: _layer(result, p) for p in program.populations} if record else {}
-    return Recording(
-        spikes=result.spikes,
-        layers=layers,
-        saturations=result.saturations or {},
-        dt=program.dt,
-        activity=counted,
-        readout=result.readout,
-    )
+        layers = {p.name: _layer(result, p) for p in program.populations}
+        return replace(recording, layers=layers, activity=counted)
+
+    def reset(self) -> None:
+        """Implement ``ChipSession.reset``."""
+        self._stream.reset()
+
+    def state(self) -> Mapping[str, Array]:
+        """Implement ``ChipSession.state``: the arrays of a ``XyloState``."""
+        state = self._stream.state()
+        return {f.name: getattr(state, f.name) for f in fields(state)}
+
+    def restore(self, state: Mapping[str, Array], steps: int) -> None:
+        """Implement ``ChipSession.restore``."""
+        names = {f.name for f in fields(XyloState)}
+        if state.keys() != names:
+            raise ValueError(f"a state has {', '.join(sorted(names))}, got {', '.join(state)}")
+        self._stream.restore(XyloState(**state), steps)
 
 
 def _layer(result: XyloRecording, p: Population) -> LayerRecord:

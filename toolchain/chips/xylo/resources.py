@@ -9,7 +9,7 @@ from toolchain.chips.xylo.program import Population, XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
 
-__all__ = ["place", "placement", "resources"]
+__all__ = ["place", "placement", "resources", "unplaced"]
 
 
 def place(
@@ -18,6 +18,11 @@ def place(
     """Return the program as it is: ids are allocated when a graph is lowered."""
     del chip, options
     return program, ()
+
+
+def unplaced(program: XyloProgram) -> XyloProgram:
+    """Return the program without its chip's name, which no simulation reads."""
+    return replace(program, chip="")
 
 
 def placement(program: XyloProgram) -> dict[str, str]:

@@ -120,6 +120,8 @@ class Layer:
         grid: returns batch and time from the module and the shapes of its input and output; needed
             if only the layer determines them.
         sums: True if it is the sum of all its inputs.
+        keeps_precision: returns True if a module that takes double precision computes in it
+            throughout; otherwise a run in double precision has to watch each of its functions.
     """
 
     adapter: Adapter
@@ -130,6 +132,7 @@ class Layer:
     aside: Callable[[Any], Sequence[Tensor]] | None = None
     grid: Callable[[Any, Shape, Shape], tuple[int, int]] | None = None
     sums: bool = False
+    keeps_precision: Callable[[Any], bool] | None = None
 
     def axes_of(self, module: Any) -> Axes:
         """Return the meaning of the axes of the input of ``module``."""

@@ -77,9 +77,22 @@ def _no_adapter(name: str, module: torch_nn.Module, features: Shape) -> Fragment
     raise AssertionError("reshaping layers are read from their shapes")
 
 
+def _keeps_precision(module: torch_nn.Module) -> bool:
+    """Return True if all that a layer calls is of this package; functions of a user may cast."""
+    functions = [value for name, value in vars(module).items() if name.endswith("_fn")]
+    ours = all(getattr(each, "__module__", "").startswith("toolchain.nn.") for each in functions)
+    return ours and not any(module.children())
+
+
 def _stateful(adapter: Adapter, axes: Axes) -> Layer:
-    grid = _squeeze_grid if axes is Axes.SQUEEZED else None
-    return Layer(adapter, axes, stateful=True, reset=StatefulLayer.reset_states, grid=grid)
+    return Layer(
+        adapter,
+        axes,
+        stateful=True,
+        reset=StatefulLayer.reset_states,
+        grid=_squeeze_grid if axes is Axes.SQUEEZED else None,
+        keeps_precision=_keeps_precision,
+    )
 
 
 _spiking = partial(leaky.spiking, decays=_decays)

@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 from torch import nn as torch_nn
 
 from toolchain.arrays import Array, Shape
@@ -129,6 +130,19 @@ class Grid:
         if layout.has_time_axis and (start, end) == (0, 1):
             return layout.joined, False
         return (layout, True) if (start, end) == (layout.lead, len(input_shape) - 1) else None
+
+    def timesteps(self, layout: AxisLayout) -> Array | None:
+        """Return the timestep of each entry of the leading axes of a sequence; None of one frame.
+
+        >>> Grid(batch=2, time=3).timesteps(AxisLayout.ROWS).tolist()
+        [0, 1, 2, 0, 1, 2]
+        """
+        if layout is AxisLayout.STEP:
+            return None
+        steps, shape = np.arange(self.time), self.lead(layout)
+        if layout is AxisLayout.BATCH_TIME or layout is AxisLayout.ROWS:
+            return np.tile(steps, self.batch).reshape(shape)
+        return np.repeat(steps, self.batch).reshape(shape)
 
     def batch_first(self, numbers: Array, layout: AxisLayout) -> Array:
         """Return a whole sequence as (batch, time, *features)."""

@@ -29,12 +29,15 @@ class TracedGraph:
     Attributes:
         graph: the graph.
         sample: the model's input, (batch, time, *features).
+        timesteps: timestep of each entry of the leading axes of the input as the model takes it;
+            None if it takes one frame for every timestep.
         layers: output of each layer with state, by node name, in the same layout.
         outputs: the model's outputs by name, in the same layout.
     """
 
     graph: Graph
     sample: Array
+    timesteps: Array | None
     layers: dict[str, Array]
     outputs: dict[str, Array]
 
@@ -70,6 +73,7 @@ def build(run: RecordedRun, dt: float | None, provenance: dict[str, str]) -> Tra
     return TracedGraph(
         graph=graph,
         sample=converter.sequence([run.sample]),
+        timesteps=converter.grid.timesteps(converter.layout),
         layers={name: converter.sequence(values) for name, values in converter.layers.items()},
         outputs={
             name: converter.sequence([output.value])

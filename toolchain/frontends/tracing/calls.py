@@ -152,6 +152,9 @@ class RecordedRun:
 
 def leaves(nested: Any) -> Iterator[Any]:
     """Return an iterator over the items in nested tuples, lists and dictionaries."""
+    if isinstance(nested, Tensor):
+        yield nested
+        return
     if isinstance(nested, Mapping):
         nested = tuple(nested.values())
     if isinstance(nested, tuple | list):

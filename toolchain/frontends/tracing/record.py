@@ -51,6 +51,8 @@ def record(
                 f"{type(model).__name__} fails on {label} of shape {tuple(sample.shape)}"
                 f"{recorder.location()}: {type(fault).__name__}: {fault}"
             ) from fault
+        finally:
+            recorder.resume()  # the run may have ended inside a layer
     return recorder.run(out)
 
 
@@ -84,6 +86,8 @@ class _Recorder(TorchFunctionMode):
         self.stack: list[nn.Module] = []
         self.changes = LayerChanges({m: n for m, n in self.names.items() if self.kinds[m]})
         self.depth = 0
+        self.unwatched = {m for m, layer in self.kinds.items() if _is_unwatched(m, layer)}
+        self.off: Any = None
         self.sample = self._keep(sample, None)
 
     # ---- layers ----
@@ -102,18 +106,34 @@ class _Recorder(TorchFunctionMode):
         self.stack.append(module)
         if self.kinds[module] is not None:
             self.depth += 1
+            self.changes.enter(module, args)
+            if self.depth == 1 and module in self.unwatched:
+                self.pause()
 
     def _after(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> Any:
         layer = self.kinds[module]
         if layer is not None:
+            if self.depth == 1:
+                self.resume()
             layer = self.changes.reason(module, args, out) or layer
             if self.depth == 1:
                 out = self._record_layer(module, layer, (args, kwargs), out)
             self.depth -= 1
         self.stack.pop()
         return out
+
+    def pause(self) -> None:
+        """Look at no function until :meth:`resume`."""
+        self.off = torch._C.DisableTorchFunction()
+        self.off.__enter__()
+
+    def resume(self) -> None:
+        """End :meth:`pause`, if it was called."""
+        if self.off is not None:
+            self.off.__exit__(None, None, None)
+            self.off = None
 
     def _record_layer(self, module: nn.Module, layer: Layer | str, arguments: Any, out: Any) -> Any:
         call = Call(self._name(module), module=module, layer=layer)
@@ -137,11 +157,13 @@ class _Recorder(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Call ``func`` and record it, unless a layer is running."""
-        func, args, kwargs = _cast_to_double(func, args, kwargs or {})
+        if kwargs or func.__name__ in _CASTS:
+            func, args, kwargs = _cast_to_double(func, args, kwargs or {})
+        if self.depth:  # first: a layer may call thousands of functions
+            return _to_double(func(*args, **kwargs) if kwargs else func(*args))
+        kwargs = kwargs or {}
         constant = func.__name__ in _CONSTANT
         known = not constant and any(id(t) in self.values for t in tensors((args, kwargs)))
-        if self.depth:
-            return _to_double(func(*args, **kwargs))
         random = func.__name__ in _RANDOM or any(
             id(tensor) in self.random for tensor in tensors((args, kwargs))
         )
@@ -231,6 +253,14 @@ class _Recorder(TorchFunctionMode):
         )
 
 
+def _is_unwatched(module: nn.Module, layer: Layer | str | None) -> bool:
+    """Return True for a layer inside which no function is looked at: it computes in double."""
+    if not isinstance(layer, Layer) or layer.keeps_precision is None:
+        return False
+    hooked = bool(module._forward_hooks or module._forward_pre_hooks)
+    return not hooked and layer.keeps_precision(module)
+
+
 def _passes_zeros_on(call: Call, out: Any) -> bool:
     """Return True if a layer only moved or copied zeros, which depend on no sample."""
     layer = call.layer
@@ -258,11 +288,15 @@ _RANDOM |= {"bernoulli_", "normal_", "uniform_", "exponential_", "random_", "cau
 """Functions that draw random numbers, also of a model in evaluation mode."""
 
 
+_SINGLE = torch.float32
+_CASTS = {"float", "to", "type"}
+
+
 def _cast_to_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any, Any]:
     """Replace a cast to float32 inside the model by one to double, as in the rest of the run."""
     if func.__name__ == "float":
         return Tensor.double, args, kwargs
-    if func.__name__ in ("to", "type"):
+    if func.__name__ in _CASTS:
         args = tuple(torch.float64 if item is torch.float32 else item for item in args)
     kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
     return func, args, kwargs
@@ -270,7 +304,7 @@ def _cast_to_double(func: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any,
 
 def _to_double(out: Any) -> Any:
     """Return the single-precision output of a function in double precision."""
-    return out.double() if isinstance(out, Tensor) and out.dtype is torch.float32 else out
+    return out.double() if isinstance(out, Tensor) and out.dtype is _SINGLE else out
 
 
 def tensors(nested: Any) -> Iterator[Tensor]:

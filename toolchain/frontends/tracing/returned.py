@@ -26,6 +26,8 @@ def leaves_by_path(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def _items(value: Any) -> dict[Any, Any] | None:
     """Return the items of a container by key, field or index; None for anything else."""
+    if isinstance(value, Tensor):
+        return None
     if isinstance(value, Mapping):
         return {key if isinstance(key, int) else str(key): item for key, item in value.items()}
     if isinstance(value, tuple | list):

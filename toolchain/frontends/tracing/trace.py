@@ -1,16 +1,17 @@
-"""Tracer that runs a model once and converts the recorded calls to a Graph.
+"""Tracer that runs a model and converts the recorded calls to a Graph.
 
 Neither the source nor the order of registration determines what a network computes; a run does. A
 copy of the model, in double precision and evaluation mode, is run on the sample and on random
 spikes. Both runs must give the same Graph, which detects branches that depend on data, and the
 Graph must give the same spikes in every layer. A layer that stays silent is not checked, so that
-stronger input follows while there is one; the provenance lists layers that are silent even then.
+the second run goes on with stronger input where the sample leaves a layer silent; the provenance
+lists layers that are silent even then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,14 @@ from toolchain.frontends.tracing.build import TracedGraph, build
 from toolchain.frontends.tracing.calls import RecordedRun
 from toolchain.frontends.tracing.model_copy import copy_model, fresh_copy
 from toolchain.frontends.tracing.one_step import STEPS, driver, is_one_step
+from toolchain.frontends.tracing.proof_input import (
+    RANDOM,
+    STRONG,
+    ProofInput,
+    random_spikes,
+    stronger_inputs,
+    with_strong,
+)
 from toolchain.frontends.tracing.record import record
 from toolchain.frontends.tracing.remedies import find_remedy
 from toolchain.frontends.tracing.sample import check_dt, read_sample
@@ -33,8 +42,8 @@ from toolchain.report import count
 
 __all__ = ["extract"]
 
-STRONGER = (10.0, 100.0, 1000.0)
-"""Standard deviations of the random input for layers that stayed silent, tried in this order."""
+_SPLIT = 6
+"""Fewest timesteps of a run that is split in random spikes and strong input of every size."""
 
 
 def extract(
@@ -71,9 +80,11 @@ def extract(
 @contextmanager
 def _plain_settings() -> Iterator[None]:
     """Leave inference mode, a default device and random numbers of the caller aside."""
+    on_cpu = torch.get_default_device().type == "cpu"
     with (
         torch.inference_mode(False),  # the recorder needs version counters
-        torch.device("cpu"),
+        # intercepts every function of torch, so that it is entered only where it changes anything
+        nullcontext() if on_cpu else torch.device("cpu"),
         torch.random.fork_rng(devices=[]),
     ):
         yield
@@ -82,21 +93,32 @@ def _plain_settings() -> Iterator[None]:
 def _extract(model: nn.Module, sample: Tensor, dt: float | None, check: bool, seed: int) -> Graph:
     model_copy, inputs, steps, notes, first = _first_run_or_remedy(model, sample, dt)
 
-    def trace_on(tensor: Tensor, label: str) -> TracedGraph:
-        result = _trace_graph(model_copy, _run(model_copy, tensor, label, steps), dt, notes)
-        _check_same_graph(first.graph, result.graph, label)
+    def trace_on(given: ProofInput) -> TracedGraph:
+        run = _run(model_copy, given.tensor, given.label, steps)
+        result = _trace_graph(model_copy, run, dt, notes)
+        _check_same_graph(first.graph, result.graph, given.label)
         return result
 
-    second = trace_on(_random_spikes(inputs, seed), "random spikes")
+    second_input = _second_input(first, inputs, seed, check)
+    second = trace_on(second_input)
     check_notes = {"self_check": "not run"}
     if check:
-        stronger = (
-            trace_on(_strong_input(inputs, size, seed), "strong random input") for size in STRONGER
+        has_strong = second_input.strong_from is not None
+        stronger = stronger_inputs(inputs, seed, has_strong=has_strong)
+        check_notes = _self_check_notes(
+            first, second, second_input, ((trace_on(given), given) for given in stronger)
         )
-        check_notes = _self_check_notes(first, second, stronger)
     graph = first.graph
     provenance = {**graph.provenance, **check_notes}
     return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance=provenance)
+
+
+def _second_input(first: TracedGraph, inputs: Tensor, seed: int, check: bool) -> ProofInput:
+    """Return the input of the second run: random spikes, with strong input for silent layers."""
+    steps = first.timesteps
+    if not check or not first.silent_layers or steps is None or steps.max() < _SPLIT - 1:
+        return random_spikes(inputs, seed)
+    return with_strong(inputs, steps, seed)
 
 
 class _FirstRun(NamedTuple):
@@ -141,17 +163,21 @@ def _first_run(model: nn.Module, inputs: Tensor, dt: float | None) -> _FirstRun:
 
 
 def _self_check_notes(
-    first: TracedGraph, second: TracedGraph, stronger: Iterator[TracedGraph]
+    first: TracedGraph,
+    second: TracedGraph,
+    second_input: ProofInput,
+    stronger: Iterator[tuple[TracedGraph, ProofInput]],
 ) -> dict[str, str]:
     """Return the notes on the number of compared spikes and the layers that stayed silent."""
-    spikes = self_check(first, "the sample") + self_check(second, "random spikes")
-    silent, label = first.silent_layers & second.silent_layers, "sample and random spikes"
-    while silent and (result := next(stronger, None)) is not None:
-        spikes += self_check(result, "strong random input")
-        silent, label = (
-            silent & result.silent_layers,
-            "sample, random spikes and strong random input",
-        )
+    spikes = self_check(first, lambda step: "the sample")
+    spikes += self_check(second, second_input.label_at)
+    silent = first.silent_layers & second.silent_layers
+    strong = second_input.strong_from is not None
+    while silent and (further := next(stronger, None)) is not None:
+        result, given = further
+        spikes += self_check(result, given.label_at)
+        silent, strong = silent & result.silent_layers, True
+    label = f"sample, {RANDOM} and {STRONG}" if strong else f"sample and {RANDOM}"
     notes = {"self_check": f"0 of {count(spikes)} spikes differ on {label}"}
     names = ", ".join(name for name in first.layers if name in silent)
     return notes | {"silent_in_self_check": names} if silent else notes
@@ -188,21 +214,6 @@ def _check_finite(graph: Graph) -> None:
     wrong = [odd for odd in odd_numbers(graph) if not odd.finite and odd.field != "v_threshold"]
     if wrong:
         raise ExtractError("\n  ".join(f"layer {odd.layer!r}: {odd.text}" for odd in wrong))
-
-
-def _random_spikes(like: Tensor, seed: int) -> Tensor:
-    """Return counts in the shape of ``like``, Poisson with rates from 0 to 2 spikes per step."""
-    rng = np.random.default_rng(seed)
-    return torch.from_numpy(rng.poisson(rng.uniform(0, 2, like.shape)).astype(np.float64))
-
-
-def _strong_input(like: Tensor, size: float, seed: int) -> Tensor:
-    """Return normally distributed input in the shape of ``like``, with standard deviation ``size``.
-
-    Real numbers rather than counts: a membrane then hardly ever equals its threshold exactly.
-    """
-    rng = np.random.default_rng(seed)
-    return torch.from_numpy(rng.normal(0.0, size, like.shape))
 
 
 def _differs(one: Graph, other: Graph, name: str) -> bool:

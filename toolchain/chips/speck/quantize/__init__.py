@@ -10,8 +10,10 @@ its numbers can be multiplied by one factor.
 
 from __future__ import annotations
 
+from functools import partial
+
 from toolchain.arrays import Array
-from toolchain.chips.speck.lower.integers import lower
+from toolchain.chips.once import once
 from toolchain.chips.speck.quantize.auto import auto
 from toolchain.chips.speck.quantize.guess import (
     choose_on_guess,
@@ -20,15 +22,15 @@ from toolchain.chips.speck.quantize.guess import (
     integers_to_try,
 )
 from toolchain.chips.speck.quantize.layer import apply_integers, read_layers
+from toolchain.chips.speck.quantize.reads import QuantizerReads
 from toolchain.chips.speck.quantize.report import agreements, scale_limits, weight_scales
-from toolchain.chips.speck.rules.graph import computes
-from toolchain.chips.speck.rules.program import takes
+from toolchain.chips.speck.quantize.unfit import unfit
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.uncalibrated import findings_on_guess, has_spikes
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 
-__all__ = ["QUANTIZERS", "quantize"]
+__all__ = ["QUANTIZERS", "quantize", "unfit"]
 
 QUANTIZERS = ("auto", "common")
 
@@ -42,11 +44,10 @@ def quantize(
         graph: float network in the chip's layers.
         chip: the target chip.
         calibration: spikes (batch, time, channels, y, x) that ``auto`` runs the network on;
-            without them it uses the weights alone, and judges the results on guessed spikes if
-            the chip takes the network.
+            without them it uses the weights alone, and judges the results on guessed spikes.
         method: one of ``QUANTIZERS``.
 
-    Requires: neurons with a convolution of their own; others stay in floats.
+    Requires: a network for which ``unfit`` returns None.
     Ensures: every integer fits its word; the input graph is unchanged.
 
     >>> import numpy as np
@@ -65,18 +66,19 @@ def quantize(
     weights limit its scale to 254: weights use 127 of 127 levels
     """
     layers = read_layers(graph)
-    computed = computes(graph, chip)
-    if method == "auto" and has_spikes(calibration) and computed:
-        outcome = auto(graph, chip, calibration)
+    reads = QuantizerReads.of(chip)
+    if method == "auto" and has_spikes(calibration):
+        search = partial(auto, graph, chip, calibration)
+        outcome = once(search, "speck search", graph, calibration, reads)
         found = {name: one.integers for name, one in outcome.layers.items()}
         findings = scale_limits(layers, found, chip, outcome)
         return apply_integers(graph, found), (*findings, agreements(outcome))
-    found = from_weights(layers, chip, method)
-    quantized = apply_integers(graph, found)
-    if has_spikes(calibration) or not (computed and takes(lower(quantized, chip), chip)):
-        return quantized, tuple(scale_limits(layers, found, chip))
+    if has_spikes(calibration):
+        found = from_weights(layers, chip, method)
+        return apply_integers(graph, found), tuple(scale_limits(layers, found, chip))
     tried = integers_to_try(layers, chip, method)
-    choice = choose_on_guess(graph, chip, tried)
+    choose = partial(choose_on_guess, graph, chip, tried)
+    choice = once(choose, "speck choice on guessed spikes", graph, method, reads)
     scales = weight_scales(choice.shown, method, clipped_at(choice.name))
     limits = scale_limits(layers, tried[choice.name], chip)
     return choice.graph, (*limits, *findings_on_guess(choice, scales))

@@ -14,10 +14,14 @@ are active in the same windows.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from toolchain.arrays import Array
+from toolchain.chips.speck.quantize import kernel
+from toolchain.chips.speck.quantize.map_events import geometry_of, map_events, scratch
 from toolchain.ir import Conv2d
 
 __all__ = ["MOST_TAPS", "moments", "round_jointly"]
@@ -30,6 +34,8 @@ RIDGE = 0.05
 MOST_TAPS = 1024
 """Largest kernel (inputs times its area) whose moments are computed; larger ones are rounded
 weight by weight."""
+FEW = 0.2
+"""Mean part of a kernel's inputs that differ from 0 up to which these alone are multiplied."""
 SWEEPS = 4
 """Number of passes over the weights; most layers converge after two."""
 
@@ -43,20 +49,48 @@ def moments(conv: Conv2d, arriving: Array) -> Array:
         conv: the layer; its weights are not used.
         arriving: spikes (batch, time, channels, y, x).
     """
-    taps = int(np.prod(conv.weight.shape[1:])) + (conv.bias is not None)
-    total = np.zeros((conv.groups, taps, taps))
+    taps = prod(conv.weight.shape[1:]) + (conv.bias is not None)
+    # sums of whole numbers: exact in any order
+    dense, sparse = np.zeros((2, conv.groups, taps, taps))
     length = max(1, -(-arriving.shape[1] // WINDOWS))
     starts = range(0, arriving.shape[1], length)
     for sample in arriving:
         for start in starts:
             window = sample[start : start + length]
-            counts = np.split(window.sum(axis=0), conv.groups)
+            counts = np.split(window.sum(axis=0, dtype=np.int64), conv.groups)
             for group, own in enumerate(counts):
+                if _few(conv, own):
+                    _add_products(conv, own, len(window), sparse[group])
+                    continue
                 seen = _tap_inputs(conv, own, len(window))
-                total[group] += seen.T @ seen  # integers: exact in any order
+                dense[group] += seen.T @ seen
+    total = dense + _in_kernel_order(conv, sparse)
     tap = np.arange(taps)
     total[:, tap, tap] *= 1 + RIDGE
-    return total
+    return np.asarray(total)
+
+
+def _few(conv: Conv2d, counts: Array) -> bool:
+    """Return whether so few counts differ from 0 that products of these alone are faster."""
+    seen = np.count_nonzero(counts) * prod(conv.weight.shape[2:])
+    return seen < FEW * prod(counts.shape[1:]) * prod(conv.weight.shape[1:])
+
+
+def _add_products(conv: Conv2d, counts: Array, steps: int, products: Array) -> None:
+    """Add the products of the counts of pairs of taps over all positions, up to the diagonal."""
+    geometry = geometry_of(conv, (1, *counts.shape))
+    constant = 0 if conv.bias is None else steps
+    kernel.add_products(map_events(counts[None]), geometry, constant, scratch(conv, 0), products)
+
+
+def _in_kernel_order(conv: Conv2d, products: Array) -> Array:
+    """Return whole matrices of taps [channel][y][x] for those of [y][x][channel]."""
+    whole = products + np.tril(products, -1).swapaxes(1, 2)
+    channels, *sides = conv.weight.shape[1:]
+    order = np.arange(products.shape[1])
+    taps = channels * prod(sides)
+    order[:taps] = order[:taps].reshape(*sides, channels).transpose(2, 0, 1).ravel()
+    return np.asarray(whole[:, order[:, None], order])
 
 
 def _tap_inputs(conv: Conv2d, counts: Array, steps: int) -> Array:
@@ -99,19 +133,8 @@ def round_jointly(
 
 def _descend(rounded: Array, wanted: Array, top: Array, m: Array) -> None:
     """Change entries of ``rounded`` by one while the squared error of their row decreases."""
-    error = rounded - wanted
-    slope, own = error @ m, np.diag(m)
+    error, own = rounded - wanted, np.diag(m).copy()
     order = np.argsort(-own, kind="stable")
-    for _ in range(SWEEPS):
-        moved = False
-        for j in order[own[order] > 0]:
-            move = np.where(slope[:, j] > 0, -1.0, 1.0)
-            gain = 2 * move * slope[:, j] + own[j]
-            near = (np.abs(error[:, j] + move) < 1) & (np.abs(rounded[:, j] + move) <= top[j])
-            rows = np.flatnonzero(near & (gain < -1e-9 * own[j]))
-            rounded[rows, j] += move[rows]
-            error[rows, j] += move[rows]
-            slope[rows] += move[rows, None] * m[j]
-            moved |= bool(rows.size)
-        if not moved:
-            return
+    kernel.descend(
+        rounded, error, error @ m, own, top.astype(float), m, order[own[order] > 0], SWEEPS
+    )

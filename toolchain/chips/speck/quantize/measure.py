@@ -1,8 +1,4 @@
-"""Spikes of every layer of the float network, and the run of one layer alone on the chip.
-
-A layer is scored on its input spikes in the float network, so that the errors of other layers do
-not hide its own.
-"""
+"""Spikes of every layer of the float network, and of the outputs of a quantized one."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.lower.integers import lower
-from toolchain.chips.speck.quantize.layer import CoreLayer, Integers, apply_integers, read_layers
+from toolchain.chips.speck.quantize.layer import CoreLayer, read_layers
 from toolchain.chips.speck.simulate.raster import MOST_SPIKES
 from toolchain.chips.speck.simulate.run import simulate
 from toolchain.chips.speck.spec import SpeckChip
@@ -21,9 +17,19 @@ from toolchain.ir import Conv2d, Graph, Input, Output
 from toolchain.runs.bounded import neurons_of, part_within
 from toolchain.runs.evaluate import evaluate
 from toolchain.runs.interpret import interpret
-from toolchain.runs.recording import LayerRecord, count_agreement
+from toolchain.runs.recording import LayerRecord
 
-__all__ = ["LayerTrace", "excerpt", "float_outputs", "quantized_outputs", "respond", "trace_layers"]
+__all__ = [
+    "LayerTrace",
+    "excerpt",
+    "float_outputs",
+    "narrowed",
+    "output_layers",
+    "output_spikes",
+    "quantized_outputs",
+    "side_by_side",
+    "trace_layers",
+]
 
 MOST = 20_000_000
 """Membranes times steps of the calibration spikes that layers are scored on; of longer ones the
@@ -35,9 +41,9 @@ class LayerTrace:
     """Input and output spikes of one layer in the float network.
 
     Attributes:
-        inputs: int32 (batch, time, channels, y, x), input spikes of the convolution; at most
-            ``MOST_SPIKES`` at an address in a step.
-        spikes: int32 (batch, time, channels, y, x), spikes of the neurons.
+        inputs: (batch, time, channels, y, x), input spikes of the convolution; at most
+            ``MOST_SPIKES`` at an address in a step. uint8 where they fit, else int32.
+        spikes: likewise, spikes of the neurons.
         peak: the largest magnitude of a membrane, before its reset.
     """
 
@@ -88,8 +94,18 @@ def _trace_sample(graph: Graph, spikes: Array) -> Iterator[tuple[str, LayerTrace
 
 
 def _counts(spikes: Array, most: int) -> Array:
-    """Return spikes as int32, at most ``most``, which only a diverging network exceeds."""
-    return np.minimum(spikes, most).astype(np.int32)
+    """Return spikes as integers, at most ``most``, which only a diverging network exceeds."""
+    return narrowed(np.minimum(spikes, most).astype(np.int32))
+
+
+def narrowed(counts: Array) -> Array:
+    """Return whole counts as uint8 if all fit, else unchanged.
+
+    >>> narrowed(np.array([0.0, 255.0])).dtype, narrowed(np.array([256])).dtype
+    (dtype('uint8'), dtype('int64'))
+    """
+    fits = counts.max(initial=0) <= np.iinfo(np.uint8).max
+    return counts.astype(np.uint8, copy=False) if fits else counts
 
 
 def _peak(layer: CoreLayer, record: LayerRecord) -> float:
@@ -97,9 +113,20 @@ def _peak(layer: CoreLayer, record: LayerRecord) -> float:
     return float(max(np.abs(record.v_mem).max(initial=0), np.abs(before).max(initial=0)))
 
 
+def output_spikes(graph: Graph, spikes: Array) -> Array:
+    """Return ``float_outputs`` on ``spikes`` without a trace of the layers."""
+    layers = {graph.before(output): name for name, output in graph.output_names.items()}
+    parts = []
+    for sample in range(len(spikes)):
+        outputs = interpret(graph, spikes[sample : sample + 1]).outputs
+        each = [_counts(outputs[layers[name]], 2**31 - 1) for name in output_layers(graph)]
+        parts.append(side_by_side(each))
+    return np.concatenate(parts)
+
+
 def float_outputs(graph: Graph, trace: Mapping[str, LayerTrace]) -> Array:
     """Return the spikes of all output layers of the float network, (batch, time, neurons)."""
-    return _side_by_side([trace[name].spikes for name in output_layers(graph)])
+    return side_by_side([trace[name].spikes for name in output_layers(graph)])
 
 
 def output_layers(graph: Graph) -> tuple[str, ...]:
@@ -110,29 +137,9 @@ def output_layers(graph: Graph) -> tuple[str, ...]:
 def quantized_outputs(graph: Graph, spikes: Array, chip: SpeckChip) -> Array:
     """Return the spikes of all output layers of a quantized graph, like ``float_outputs``."""
     run = simulate(lower(graph, chip), spikes)
-    return _side_by_side([run.outputs[name] for name in output_layers(graph)])
+    return side_by_side([run.outputs[name] for name in output_layers(graph)])
 
 
-def _side_by_side(each: list[Array]) -> Array:
+def side_by_side(each: list[Array]) -> Array:
     """Concatenate arrays (batch, time, *features) to (batch, time, neurons)."""
     return np.concatenate([x.reshape(*x.shape[:2], -1) for x in each], axis=2)
-
-
-def respond(
-    layer: CoreLayer, quantized: Integers, trace: LayerTrace, chip: SpeckChip
-) -> tuple[float, int]:
-    """Run the layer alone on its chip; return the agreement of its counts and its saturations."""
-    # names that differ from those of the layer
-    first, last = (f"{end} of {layer.weight_name}, {layer.name}" for end in ("start", "end"))
-    chain = Graph.chain(
-        {
-            first: Input(shape=trace.inputs.shape[2:]),
-            layer.weight_name: layer.conv,
-            layer.name: layer.neuron,
-            last: Output(),
-        }
-    )
-    program = lower(apply_integers(chain, {layer.name: quantized}), chip)
-    run = simulate(program, trace.inputs)
-    spikes = run.spikes.reshape(trace.spikes.shape)
-    return count_agreement(trace.spikes, spikes), run.saturations[layer.name]

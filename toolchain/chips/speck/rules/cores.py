@@ -21,7 +21,15 @@ from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Advice, Remedy
 from toolchain.report import count
 
-__all__ = ["ASSIGNED", "MEMORIES", "core_count", "event_order", "placement"]
+__all__ = [
+    "ASSIGNED",
+    "MEMORIES",
+    "core_count",
+    "event_order",
+    "kernel_memory",
+    "neuron_memory",
+    "placement",
+]
 
 
 @each(weights)

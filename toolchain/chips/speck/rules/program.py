@@ -17,7 +17,14 @@ from toolchain.chips.rules.findings import Rule
 from toolchain.chips.rules.hints import check_rules, with_advice
 from toolchain.chips.rules.trial import Trial, fits
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.rules.cores import ASSIGNED, MEMORIES, core_count, placement
+from toolchain.chips.speck.rules.cores import (
+    ASSIGNED,
+    MEMORIES,
+    core_count,
+    kernel_memory,
+    neuron_memory,
+    placement,
+)
 from toolchain.chips.speck.rules.hints import advise
 from toolchain.chips.speck.rules.readout import READOUT
 from toolchain.chips.speck.rules.sensor import SENSOR
@@ -26,7 +33,7 @@ from toolchain.chips.speck.rules.values import BEHAVIOUR, RANGES, readout_classe
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic
 
-__all__ = ["ALL", "RULES", "check", "takes", "with_hints"]
+__all__ = ["ALL", "RULES", "SIZES", "check", "takes", "with_hints"]
 
 RULES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
     *SENSOR,
@@ -40,6 +47,9 @@ RULES: tuple[Rule[SpeckProgram, SpeckChip], ...] = (
     *ASSIGNED,
 )
 """The rules, in the order of their findings."""
+
+SIZES = (*SENSOR, kernel_memory, neuron_memory, *SHAPES, core_count, *READOUT)
+"""Rules that read no integer of a weight, bias, threshold or membrane, but shapes and settings."""
 
 ALL = (*RULES, placement)
 """Rules that a program has to pass after a remedy."""

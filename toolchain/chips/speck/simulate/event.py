@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,14 +19,18 @@ from toolchain.chips.speck.simulate.event_kernel import (
     run_core,
 )
 from toolchain.chips.speck.simulate.events import event_array
+from toolchain.chips.speck.simulate.frame import FrameField, point_to
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.prepared import Prepared
-from toolchain.chips.speck.simulate.tables import CoreField, State, Tables
 
-__all__ = ["Part", "Timeline", "simulate_events"]
+__all__ = ["DivergedError", "StepRange", "Timeline", "simulate_events"]
 
 
-class Part(NamedTuple):
+class DivergedError(ValueError):
+    """A core spikes more often than ``EventOptions.most_spikes``."""
+
+
+class StepRange(NamedTuple):
     """Some steps of one sample: its number, and the first step and the one after the last.
 
     ``first`` is the number of the step at which the input begins, ``dt`` the length of a step, µs;
@@ -55,7 +60,7 @@ class Timeline:
         groups: a number for each moment that increases with its time, and around each tick.
     """
 
-    def __init__(self, step: Array, times: Array, part: Part, *, leak_first: bool) -> None:
+    def __init__(self, step: Array, times: Array, part: StepRange, *, leak_first: bool) -> None:
         steps = part.stop - part.start
         before = np.searchsorted(step, np.arange(steps + 1))
         self.first = before + np.arange(steps + 1)
@@ -74,7 +79,7 @@ class Timeline:
 
 def simulate_events(
     prepared: Prepared,
-    part: Part,
+    part: StepRange,
     events: tuple[Array, Array],
     start: Resident,
     buffers: Buffers,
@@ -93,23 +98,29 @@ def simulate_events(
         before: spikes of each core that count for ``most_spikes`` already, int64 (cores,).
 
     Raises:
-        ValueError: a core with more spikes than ``options.most_spikes``.
+        DivergedError: a core with more spikes than ``options.most_spikes``.
     """
     program = prepared.program
     counted, times = events
-    step, y, column = (np.repeat(row, counted[3]).astype(np.int64) for row in counted[:3])
-    times = np.repeat(times, counted[3])
+    step, y, column = counted[:3]
+    if (counted[3] != 1).any():
+        step, y, column = (np.repeat(row, counted[3]) for row in counted[:3])
+        times = np.repeat(times, counted[3])
+    step = step.astype(np.int64)
     timeline = Timeline(step, times, part, leak_first=options.leak_first)
-    after, state = buffers.state(start)
-    sent: dict[str | None, Array] = {None: np.array([timeline.of_events, y, column], np.int32)}
+    after, frame = buffers.start(start)
+    point_to(frame, FrameField.MOMENTS, timeline.first)
+    first = np.empty((len(ArrivalField), len(y)), np.int32)
+    first[1:] = timeline.of_events, y, column
+    sent: dict[str | None, Array] = {None: first}
     rules = _rules(options)
     for index, core in enumerate(program.cores):
-        arrivals = _arrivals(program, core.name, sent, timeline, options)
+        arrivals = _arrivals(prepared, core.name, sent, timeline, options)
         most = options.most_spikes - int(before[index])
-        tables = prepared.flat.tables
-        spikes, end = _run_core(index, arrivals, timeline, rules, tables, state, most)
+        neurons = math.prod(core.output_shape)
+        spikes, end = _run_core(index, neurons, arrivals, timeline, rules, frame, most)
         if spikes.shape[1] > most:
-            raise ValueError(
+            raise DivergedError(
                 f"{core.name!r} spikes more than {options.most_spikes} times in sample "
                 f"{part.sample}, up to step {part.start + end}; the network diverges, or "
                 "most_spikes must be larger"
@@ -131,11 +142,11 @@ def _rules(options: EventOptions) -> KernelOptions:
 
 def _run_core(
     core: int,
+    neurons: int,
     arrivals: Array,
     timeline: Timeline,
     rules: KernelOptions,
-    tables: Tables,
-    state: State,
+    frame: Array,
     most: int,
 ) -> tuple[Array, int]:
     """Return the spikes of a core, rows of ``SpikeField``, and the step that it reached.
@@ -143,46 +154,43 @@ def _run_core(
     It stops before the last step if there are more than ``most`` spikes.
     """
     cursor = np.zeros(len(CursorField), np.int64)
-    neurons = int(tables.cores[core, CoreField.HEIGHT] * tables.cores[core, CoreField.LINE])
-    spikes = np.empty((len(SpikeField), 2 * neurons + arrivals.shape[1]), np.int32)
-    first = timeline.first
-    while not run_core(core, arrivals, first, rules, tables, state, spikes, cursor):
+    spikes = np.empty((len(ArrivalField), 2 * neurons + arrivals.shape[1]), np.int32)
+    steps, arriving = timeline.first.size - 1, arrivals.shape[1]
+    point_to(frame, FrameField.EVENTS, arrivals)
+    point_to(frame, FrameField.SENT, spikes)
+    while not run_core(core, steps, arriving, rules, frame, cursor):
         if cursor[CursorField.FOUND] > most:
             break
         spikes = np.concatenate([spikes, np.empty_like(spikes)], 1)
+        point_to(frame, FrameField.SENT, spikes)
     return spikes[:, : cursor[CursorField.FOUND]], int(cursor[CursorField.STEP])
 
 
 def _arrivals(
-    program: SpeckProgram,
+    prepared: Prepared,
     name: str,
     sent: Mapping[str | None, Array],
     timeline: Timeline,
     options: EventOptions,
 ) -> Array:
     """Return the events that a core receives, in order; rows of ``ArrivalField``."""
-    parts = []
-    for index, (source, layer) in enumerate(_connections(program)):
-        if layer == name:
-            spikes = sent[source]
-            parts.append(np.concatenate([np.full((1, spikes.shape[1]), index), spikes], 0))
-    together = np.concatenate(parts, 1)
-    if len(parts) > 1:
-        key = together[ArrivalField.MOMENT]
-        key = timeline.groups[key] if options.merging == "time" else key
-        together = together[:, np.argsort(key, kind="stable")]
-    return together.astype(np.int32)
-
-
-def _connections(program: SpeckProgram) -> list[tuple[str | None, str]]:
-    """Return (source, or None for the input; core) in the order of the table of targets."""
-    from_input = [(None, target.layer) for target in program.inputs]
-    return from_input + [(c.name, target.layer) for c in program.cores for target in c.destinations]
+    connections = enumerate(prepared.flat.connections)
+    sources = [(index, sent[source]) for index, (source, layer) in connections if layer == name]
+    if len(sources) == 1:
+        ((index, spikes),) = sources
+        spikes[ArrivalField.TARGET] = index
+        return spikes
+    together = np.concatenate([spikes for _, spikes in sources], 1)
+    numbers = np.array([index for index, _ in sources], np.int32)
+    together[ArrivalField.TARGET] = np.repeat(numbers, [s.shape[1] for _, s in sources])
+    key = together[ArrivalField.MOMENT]
+    key = timeline.groups[key] if options.merging == "time" else key
+    return np.ascontiguousarray(together[:, np.argsort(key, kind="stable")])
 
 
 def _as_events(
     program: SpeckProgram, name: str, sent: Mapping[str | None, Array], timeline: Timeline
 ) -> Array:
-    moment, y, column = sent[name]
+    moment, y, column = sent[name][1:]
     x, channel = np.divmod(column, program[name].output_shape[0])
     return event_array(x, y, timeline.times[moment], channel)

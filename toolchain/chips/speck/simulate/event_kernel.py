@@ -7,7 +7,7 @@ A core finishes an event before the next. Each neuron that the event reaches is 
 fires at most once, so its neurons can be updated together, 32 at a time, and only those that fire
 or exceed 16 bits are processed one by one.
 
-Layouts are those of ``kernel``; membranes have 32 bits, so that no sum overflows.
+Layouts are those of ``kernel``; membranes have 16 bits, as each sum is limited to them at once.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -22,14 +22,16 @@ from typing import NamedTuple
 import numpy as np
 
 from toolchain.chips.compiled import lanes
-from toolchain.chips.compiled.cache import compiled_bare, inline_bare
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.cache import compiled_bare, part_bare
+from toolchain.chips.compiled.lanes import get, pointer, put
+from toolchain.chips.compiled.width import LANES
+from toolchain.chips.speck.simulate.frame import FrameField
 from toolchain.chips.speck.simulate.kernel import record_membranes
 from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowField, TargetField
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "1c9d891106e4"
+INLINED = "112b7f4ae485"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 
@@ -43,11 +45,14 @@ class ArrivalField(IntEnum):
 
 
 class SpikeField(IntEnum):
-    """Rows of the table of spikes that a core sends: moment, line and neuron of the line."""
+    """Rows of the table of spikes that a core sends: moment, line and neuron of the line.
 
-    MOMENT = 0
-    Y = 1
-    COLUMN = 2
+    The first row is free, so that the table can be that of the events that another core receives.
+    """
+
+    MOMENT = 1
+    Y = 2
+    COLUMN = 3
 
 
 class CursorField(IntEnum):
@@ -69,6 +74,21 @@ class KernelOptions(NamedTuple):
     leak_first: bool
 
 
+_CORES, _TARGETS = int(FrameField.CORES), int(FrameField.TARGETS)
+_ROWS, _COLUMNS = int(FrameField.ROWS), int(FrameField.COLUMNS)
+_WEIGHTS, _BIASES, _MEMBRANES = (
+    int(FrameField.WEIGHTS),
+    int(FrameField.BIASES),
+    int(FrameField.MEMBRANES),
+)
+_SPIKE_RECORD, _SPIKE_COUNTS = int(FrameField.SPIKES), int(FrameField.COUNTS)
+_SATURATIONS, _SYNOP_COUNTS = int(FrameField.SATURATIONS), int(FrameField.SYNOPS)
+_EVENTS, _EVENT_SIZE = int(FrameField.EVENTS), int(FrameField.EVENT_SIZE)
+_SENT, _SENT_SIZE = int(FrameField.SENT), int(FrameField.SENT_SIZE)
+_MOMENTS = int(FrameField.MOMENTS)
+
+_CORE, _TARGET = len(CoreField), len(TargetField)
+_ROW, _COLUMN = len(RowField), len(ColumnField)
 _LINE, _PITCH, _HEIGHT = int(CoreField.LINE), int(CoreField.PITCH), int(CoreField.HEIGHT)
 _THRESHOLD, _FLOOR, _TO_ZERO = (
     int(CoreField.THRESHOLD),
@@ -81,178 +101,203 @@ _MEMBRANE, _BIAS, _CHANNELS = (
     int(CoreField.CHANNELS),
 )
 _WEIGHT, _WEIGHT_STEP = int(CoreField.WEIGHT_AT), int(CoreField.WEIGHT_STEP)
-_SPIKES, _HISTORY = int(CoreField.SPIKES_AT), int(CoreField.HISTORY_AT)
+_RECORD, _HISTORY = int(CoreField.SPIKES_AT), int(CoreField.HISTORY_AT)
 _TO_ROW, _TO_COLUMN = int(TargetField.ROW_AT), int(TargetField.COLUMN_AT)
 _ROW_FIRST, _ROW_COUNT, _ROW_WEIGHT = int(RowField.FIRST), int(RowField.COUNT), int(RowField.WEIGHT)
-_AT_WEIGHT, _AT_MEMBRANE, _SYNOPS = (
-    int(ColumnField.WEIGHT),
-    int(ColumnField.MEMBRANE),
-    int(ColumnField.SYNOPS),
-)
-_TARGET, _MOMENT, _Y, _X = (int(field) for field in ArrivalField)
-_OUT_MOMENT, _OUT_Y, _OUT_X = (int(field) for field in SpikeField)
+_AT_WEIGHT, _AT_MEMBRANE = int(ColumnField.WEIGHT), int(ColumnField.MEMBRANE)
+_COLUMN_FIRST, _SYNOPS = int(ColumnField.FIRST), int(ColumnField.SYNOPS)
+_MOMENT, _Y, _X = int(ArrivalField.MOMENT), int(ArrivalField.Y), int(ArrivalField.COLUMN)
 _STEP, _TICKED, _ARRIVAL, _FOUND = (int(field) for field in CursorField)
 
-_LOWEST, _HIGHEST = -32768, 32767
+_LOWEST, _HIGHEST, _ALL = -32768, 32767, 2**LANES - 1
+_I8, _I16, _I32, _I64 = np.int8(0), np.int16(0), np.int32(0), np.int64(0)
 
 
-@inline_bare
-def _limited(value, core, rules, state):
-    """Limit a sum to 16 bits, and count it if it does not fit."""
-    if _LOWEST <= value <= _HIGHEST:
-        return value
-    state.saturations[core] += 1
-    if rules.wrap:
-        return (value + 32768) % 65536 - 32768
-    return min(max(value, np.int64(_LOWEST)), np.int64(_HIGHEST))
-
-
-@inline_bare
-def _spike(core, step, moment, row, column, at, tables, state, spikes, cursor):
-    """Let one neuron fire once."""
-    properties = tables.cores[core]
-    if properties[_TO_ZERO]:
-        state.membranes[at] = 0
-    else:
-        state.membranes[at] -= properties[_THRESHOLD]
-    found = cursor[_FOUND]
-    spikes[_OUT_MOMENT, found] = moment
-    spikes[_OUT_Y, found] = row
-    spikes[_OUT_X, found] = column
-    cursor[_FOUND] = found + 1
-    state.counts[core] += 1
-    if properties[_SPIKES] >= 0:
-        line = (step * properties[_HEIGHT] + row) * properties[_LINE]
-        state.spikes[properties[_SPIKES] + line + column] += 1
-
-
-@inline_bare
-def _add_singly(core, at, mine, weight, rules, tables, state):
+@part_bare
+def _add_singly(core, at, mine, weights, at_weight, wrap, frame):
     """Add weights to some of 32 neurons one by one, because some sums exceed 16 bits."""
+    membranes, saturations = pointer(frame, _MEMBRANES, _I16), pointer(frame, _SATURATIONS, _I64)
+    floor = get(pointer(frame, _CORES, _I64), core * _CORE + _FLOOR)
     while mine:
         i = lanes.lowest(mine)
         mine &= mine - 1
-        value = np.int64(state.membranes[at + i]) + np.int64(tables.weights[weight + i])
-        value = _limited(value, core, rules, state)
-        state.membranes[at + i] = max(value, tables.cores[core, _FLOOR])
+        value = get(membranes, at + i) + get(weights, at_weight + i)
+        if value < _LOWEST or value > _HIGHEST:
+            put(saturations, core, get(saturations, core) + 1)
+            if wrap:
+                value = (value + 32768) % 65536 - 32768
+            value = min(max(value, _LOWEST), _HIGHEST)
+        put(membranes, at + i, max(value, floor))
 
 
-@inline_bare
-def _update(core, step, moment, row, column, weight, size, rules, tables, state, spikes, cursor):
-    """Add ``size`` weights to the neurons of a line from ``column`` on, and let them fire."""
-    properties = tables.cores[core]
-    start = properties[_MEMBRANE] + row * properties[_PITCH]
-    for offset in range(column, column + size, LANES):
-        mine = (1 << min(column + size - offset, LANES)) - 1
-        weights = lanes.load_as(tables.weights, weight, state.membranes)
-        if not rules.zero_weights:
-            mine &= lanes.nonzero(weights)
-        at = start + offset
-        before = lanes.load(state.membranes, at)
-        sums = lanes.add(before, weights)
-        beyond = lanes.either(lanes.below(sums, _LOWEST), lanes.greater(sums, _HIGHEST))
-        if lanes.nonzero(beyond) & mine:
-            _add_singly(core, at, mine, weight, rules, tables, state)
-        else:
-            after = lanes.maximum(sums, properties[_FLOOR])
-            lanes.store(state.membranes, at, lanes.blend(mine, after, before))
-        v = lanes.load(state.membranes, at)
-        bits = lanes.nonzero(lanes.at_least(v, properties[_THRESHOLD])) & mine
-        while bits:
-            i = lanes.lowest(bits)
-            bits &= bits - 1
-            _spike(core, step, moment, row, offset + i, at + i, tables, state, spikes, cursor)
-        weight += LANES
+@part_bare
+def _fire(core, step, moment, row, column, at, found, frame):
+    """Let one neuron fire once."""
+    to, cores = core * _CORE, pointer(frame, _CORES, _I64)
+    membranes, sent = pointer(frame, _MEMBRANES, _I16), pointer(frame, _SENT, _I32)
+    size, record = get(frame, _SENT_SIZE), get(cores, to + _RECORD)
+    left = get(membranes, at) - get(cores, to + _THRESHOLD)
+    put(membranes, at, 0 if get(cores, to + _TO_ZERO) else left)
+    put(sent, _MOMENT * size + found, moment)
+    put(sent, _Y * size + found, row)
+    put(sent, _X * size + found, column)
+    if record >= 0:
+        spikes = pointer(frame, _SPIKE_RECORD, _I32)
+        line = (step * get(cores, to + _HEIGHT) + row) * get(cores, to + _LINE)
+        put(spikes, record + line + column, get(spikes, record + line + column) + 1)
 
 
-@inline_bare
-def _sort_by_channel(spikes, first, last, channels):
+@part_bare
+def _sort_by_channel(core, first, last, frame):
     """Sort a few spikes of one moment by channel, y and x."""
+    channels = get(pointer(frame, _CORES, _I64), core * _CORE + _CHANNELS)
+    sent, size = pointer(frame, _SENT, _I32), get(frame, _SENT_SIZE)
+    lines, columns = _Y * size, _X * size
     for i in range(first + 1, last):
-        y, column = spikes[_OUT_Y, i], spikes[_OUT_X, i]
-        j = i
-        while j > first and spikes[_OUT_X, j - 1] % channels > column % channels:
-            spikes[_OUT_Y, j] = spikes[_OUT_Y, j - 1]
-            spikes[_OUT_X, j] = spikes[_OUT_X, j - 1]
+        y, column, j = get(sent, lines + i), get(sent, columns + i), i
+        while j > first and get(sent, columns + j - 1) % channels > column % channels:
+            put(sent, lines + j, get(sent, lines + j - 1))
+            put(sent, columns + j, get(sent, columns + j - 1))
             j -= 1
-        spikes[_OUT_Y, j], spikes[_OUT_X, j] = y, column
+        put(sent, lines + j, y)
+        put(sent, columns + j, column)
 
 
-@inline_bare
-def _process_event(core, step, arrival, rules, tables, state, spikes, cursor):
-    """Apply one event to all neurons that it reaches."""
-    properties, target = tables.cores[core], tables.targets[arrival[_TARGET]]
-    row = tables.rows[target[_TO_ROW] + arrival[_Y]]
-    run = tables.columns[target[_TO_COLUMN] + arrival[_X]]
-    size, lines, first = np.int64(run[_SYNOPS]), np.int64(row[_ROW_COUNT]), cursor[_FOUND]
-    if size == 0 or lines == 0:
-        return
-    column = max(np.int64(0), np.int64(run[_AT_MEMBRANE]))
-    weight = properties[_WEIGHT] + row[_ROW_WEIGHT] + run[_AT_WEIGHT] + column - run[_AT_MEMBRANE]
-    for line in range(row[_ROW_FIRST], row[_ROW_FIRST] + lines):
-        _update(
-            core, step, arrival[_MOMENT], line, column, weight, size,
-            rules, tables, state, spikes, cursor,
-        )  # fmt: skip
-        weight -= properties[_WEIGHT_STEP]
-    state.synops[core] += lines * size
-    if rules.by_channel:
-        _sort_by_channel(spikes, first, cursor[_FOUND], properties[_CHANNELS])
+@part_bare
+def _tick(core, step, moment, rules, found, frame):
+    """Add the bias of its channel to every neuron: one tick of the slow clock.
 
-
-@inline_bare
-def _tick(core, step, moment, rules, tables, state, spikes, cursor):
-    """Add the bias of its channel to every neuron: one tick of the slow clock."""
-    properties = tables.cores[core]
-    passes = properties[_CHANNELS] if rules.by_channel else np.int64(1)
+    Returns the number of spikes sent so far.
+    """
+    to, cores = core * _CORE, pointer(frame, _CORES, _I64)
+    biases, membranes = pointer(frame, _BIASES, _I16), pointer(frame, _MEMBRANES, _I16)
+    threshold, length = get(cores, to + _THRESHOLD), get(cores, to + _LINE)
+    passes = get(cores, to + _CHANNELS) if rules.by_channel else np.int64(1)
     for single in range(passes):
-        for row in range(properties[_HEIGHT]):
-            start = properties[_MEMBRANE] + row * properties[_PITCH]
-            for column in range(single, properties[_LINE], passes):
-                bias = np.int64(tables.biases[properties[_BIAS] + column])
-                value = np.int64(state.membranes[start + column]) + bias
-                value = max(_limited(value, core, rules, state), properties[_FLOOR])
-                state.membranes[start + column] = value
-                if rules.leak_fires and value >= properties[_THRESHOLD]:
-                    _spike(
-                        core, step, moment, row, column, start + column,
-                        tables, state, spikes, cursor,
-                    )  # fmt: skip
+        for row in range(get(cores, to + _HEIGHT)):
+            start = get(cores, to + _MEMBRANE) + row * get(cores, to + _PITCH)
+            for column in range(single, length, passes):
+                at, bias = start + column, get(cores, to + _BIAS) + column
+                _add_singly(core, at, 1, biases, bias, rules.wrap, frame)
+                if rules.leak_fires and get(membranes, at) >= threshold:
+                    _fire(core, step, moment, row, column, at, found, frame)
+                    found += 1
+    return found
+
+
+@part_bare
+def _process(core, step, first, stop, until, rules, found, frame):
+    """Apply events from ``first`` on, one after the other, to the neurons that they reach.
+
+    Up to the event ``stop``, the moment ``until``, or until the table of spikes may be full.
+    Returns the next event, and the number of spikes sent so far.
+    """
+    cores, targets = pointer(frame, _CORES, _I64), pointer(frame, _TARGETS, _I64)
+    rows, columns = pointer(frame, _ROWS, _I32), pointer(frame, _COLUMNS, _I32)
+    weights, membranes = pointer(frame, _WEIGHTS, _I8), pointer(frame, _MEMBRANES, _I16)
+    events, size = pointer(frame, _EVENTS, _I32), get(frame, _EVENT_SIZE)
+    synop_counts = pointer(frame, _SYNOP_COUNTS, _I64)
+    to, synops = core * _CORE, np.int64(0)
+    threshold, floor = get(cores, to + _THRESHOLD), get(cores, to + _FLOOR)
+    membrane, pitch = get(cores, to + _MEMBRANE), get(cores, to + _PITCH)
+    weight_at, weight_step = get(cores, to + _WEIGHT), get(cores, to + _WEIGHT_STEP)
+    height, line_length = get(cores, to + _HEIGHT), get(cores, to + _LINE)
+    sent, sent_size = pointer(frame, _SENT, _I32), get(frame, _SENT_SIZE)
+    record, spikes = get(cores, to + _RECORD), pointer(frame, _SPIKE_RECORD, _I32)
+    kept = np.int64(0) if get(cores, to + _TO_ZERO) else np.int64(-1)
+    room = sent_size - height * line_length
+    event = first
+    while event < stop and get(events, _MOMENT * size + event) < until and found <= room:
+        moment, of = get(events, _MOMENT * size + event), get(events, event) * _TARGET
+        row = get(targets, of + _TO_ROW) + get(events, _Y * size + event) * _ROW
+        column = get(targets, of + _TO_COLUMN) + get(events, _X * size + event) * _COLUMN
+        event += 1
+        length, lines = get(columns, column + _SYNOPS), get(rows, row + _ROW_COUNT)
+        start, before = get(columns, column + _COLUMN_FIRST), found
+        weight = weight_at + get(rows, row + _ROW_WEIGHT) + get(columns, column + _AT_WEIGHT)
+        weight += start - get(columns, column + _AT_MEMBRANE)
+        line = get(rows, row + _ROW_FIRST)
+        for y in range(line, line + lines):
+            for offset in range(0, length, LANES):
+                mine = (1 << min(length - offset, LANES)) - 1
+                at = membrane + y * pitch + start + offset
+                added = lanes.load_as(weights, weight + offset, membranes)
+                if not rules.zero_weights:
+                    mine &= lanes.nonzero(added)
+                old = lanes.load(membranes, at)
+                v = lanes.add_saturating(old, added)
+                beyond = lanes.not_equal(v, lanes.add(old, added))
+                v = lanes.maximum(v, floor)
+                fires = lanes.at_least(v, threshold)
+                bits = lanes.nonzero(lanes.either(fires, beyond)) & mine
+                if mine != _ALL:
+                    v = lanes.blend(mine, v, old)
+                if bits == 0:
+                    lanes.store(membranes, at, v)
+                    continue
+                if lanes.nonzero(beyond) & mine:
+                    _add_singly(core, at, mine, weights, weight + offset, rules.wrap, frame)
+                    v = lanes.load(membranes, at)
+                    bits = lanes.nonzero(lanes.at_least(v, threshold)) & mine
+                if threshold > _HIGHEST:
+                    bits = 0
+                left = lanes.both(lanes.subtract(v, threshold), kept)
+                lanes.store(membranes, at, lanes.blend(bits, left, v))
+                neuron = start + offset
+                while bits:
+                    i = neuron + lanes.lowest(bits)
+                    bits &= bits - 1
+                    put(sent, _MOMENT * sent_size + found, moment)
+                    put(sent, _Y * sent_size + found, y)
+                    put(sent, _X * sent_size + found, i)
+                    found += 1
+                    if record >= 0:
+                        spike = record + (step * height + y) * line_length + i
+                        put(spikes, spike, get(spikes, spike) + 1)
+            weight += weight_step
+        synops += lines * length
+        if rules.by_channel:
+            _sort_by_channel(core, before, found, frame)
+    put(synop_counts, core, get(synop_counts, core) + synops)
+    return event, found
 
 
 @compiled_bare
-def run_core(core, arrivals, moments, rules, tables, state, spikes, cursor):
-    """Continue one core; False where ``spikes`` may be full before the next event or tick.
+def run_core(core, steps, arriving, rules, frame, cursor):
+    """Continue one core; False where its table of spikes may be full before the next event or tick.
 
-    arrivals: (4, n) of ``ArrivalField``, in order.
-    moments: the first moment of each step, and one more; a step's tick is its first or its last.
-    spikes: (3, size) of ``SpikeField``, filled from ``cursor`` on; ``size`` above the neurons.
-    cursor: ``CursorField``, zeros at the start.
+    steps: number of steps. ``moments`` of the frame has the first moment of each, and one more; a
+    step's tick is its first or its last.
+    arriving: number of events in ``events`` of the frame, rows of ``ArrivalField``, in order.
+    cursor: ``CursorField``, zeros at the start. Spikes are added to ``sent`` of the frame, rows of
+    ``SpikeField`` with more entries than the core has neurons.
     """
-    neurons = tables.cores[core, _HEIGHT] * tables.cores[core, _LINE]
-    room = spikes.shape[1] - neurons
-    while cursor[_STEP] < moments.size - 1:
-        step = cursor[_STEP]
-        stop = moments[step + 1]
-        tick = moments[step] if rules.leak_first else stop - 1
-        at = cursor[_ARRIVAL]
-        while at < arrivals.shape[1] and arrivals[_MOMENT, at] < stop:
-            if not cursor[_TICKED] and arrivals[_MOMENT, at] >= tick:
-                break
-            if cursor[_FOUND] > room:
-                return False
-            _process_event(core, step, arrivals[:, at], rules, tables, state, spikes, cursor)
-            at += 1
-            cursor[_ARRIVAL] = at
-        if not cursor[_TICKED]:
-            if cursor[_FOUND] > room:
-                return False
-            if tables.cores[core, _BIAS] >= 0:
-                _tick(core, step, tick, rules, tables, state, spikes, cursor)
-            cursor[_TICKED] = 1
+    cores, moments = pointer(frame, _CORES, _I64), pointer(frame, _MOMENTS, _I64)
+    counts, to = pointer(frame, _SPIKE_COUNTS, _I64), core * _CORE
+    room = get(frame, _SENT_SIZE) - get(cores, to + _HEIGHT) * get(cores, to + _LINE)
+    arrival, found = get(cursor, _ARRIVAL), get(cursor, _FOUND)
+    ticked, full = get(cursor, _TICKED), False
+    step, begin = get(cursor, _STEP), found
+    while step < steps:
+        stop = get(moments, step + 1)
+        tick = get(moments, step) if rules.leak_first else stop - 1
+        until = stop if ticked else tick
+        arrival, found = _process(core, step, arrival, arriving, until, rules, found, frame)
+        full = found > room
+        if full:
+            break
+        if not ticked:
+            if get(cores, to + _BIAS) >= 0:
+                found = _tick(core, step, tick, rules, found, frame)
+            ticked = 1
             continue
-        if tables.cores[core, _HISTORY] >= 0:
-            record_membranes(core, step, tables, state)
-        cursor[_TICKED] = 0
-        cursor[_STEP] = step + 1
-    return True
+        if get(cores, to + _HISTORY) >= 0:
+            record_membranes(core, step, _I16, frame)
+        ticked = 0
+        step += 1
+    put(cursor, _STEP, step)
+    put(cursor, _TICKED, ticked)
+    put(cursor, _ARRIVAL, arrival)
+    put(cursor, _FOUND, found)
+    put(counts, core, get(counts, core) + found - begin)
+    return not full

@@ -14,7 +14,15 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.runs.spikes import are_events, check_unmasked
 
-__all__ = ["FIELDS", "MOST_STEPS", "EventArrays", "are_events", "event_array", "in_microseconds"]
+__all__ = [
+    "EVENT",
+    "FIELDS",
+    "MOST_STEPS",
+    "EventArrays",
+    "are_events",
+    "event_array",
+    "in_microseconds",
+]
 
 FIELDS = ("x", "y", "t", "p")
 
@@ -26,7 +34,7 @@ would otherwise exhaust the memory. A simulation has no such limit.
 _AT_ONCE = 2**20
 """Events that are checked at a time, so that the check needs little memory."""
 _LATEST = 2**62
-_DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
+EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
 
 
 def in_microseconds(dt: float) -> int:
@@ -151,7 +159,7 @@ class EventArrays:
 
 def event_array(x: Array, y: Array, t: Array, p: Array) -> Array:
     """Return an event array of these columns."""
-    events = np.empty(len(t), _DTYPE)
+    events = np.empty(len(t), EVENT)
     events["x"], events["y"], events["t"], events["p"] = x, y, t, p
     return events
 

@@ -11,9 +11,19 @@ from toolchain.arrays import Array
 from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.program import Destination, SpeckCore, SpeckProgram
 from toolchain.chips.speck.simulate.layout import CoreLayout
-from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, Tables, TargetField
+from toolchain.chips.speck.simulate.tables import (
+    ColumnField,
+    CoreField,
+    RowField,
+    Tables,
+    TargetField,
+)
 
 __all__ = ["FlatProgram", "pack"]
+
+
+EVENT_COST, LINE_COST, VECTOR_COST = 10, 4, 4
+"""Costs of an event, in vector multiplications of a dense convolution (measured)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,6 +35,8 @@ class FlatProgram:
         lines: lines of neurons of all cores together.
         size: length of the array of all membranes.
         neurons: index of each neuron in it, int64: core by core, each [channel][y][x].
+        connections: (source, or None for the input; core), in the order of ``tables.targets``.
+        counted: length of the largest map of counts.
         spikes, history: by recorded core, the slice of its record.
     """
 
@@ -32,6 +44,8 @@ class FlatProgram:
     lines: int
     size: int
     neurons: Array
+    connections: tuple[tuple[str | None, str], ...]
+    counted: int
     spikes: dict[str, slice]
     history: dict[str, slice]
 
@@ -53,33 +67,42 @@ def pack(
     rows, columns = _reach(program, layouts, drop)
     neurons = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
     weights = {name: layout.weights() for name, layout in layouts.items()}
+    quads = {name: layout.dense.weights() for name, layout in layouts.items()}
     biases = {name: layout.biases() for name, layout in layouts.items()}
-    heights = {core.name: core.output_shape[1] for core in program.cores}
-    room = {name: heights[name] * layout.pitch for name, layout in layouts.items()}
+    heights = {name: layout.height for name, layout in layouts.items()}
+    room = {name: layout.height * layout.pitch for name, layout in layouts.items()}
     places = {
         CoreField.MEMBRANE_AT: _lay_out(room),
         CoreField.LINE_AT: _lay_out(heights),
         CoreField.WEIGHT_AT: _lay_out({name: w.size for name, w in weights.items()}),
+        CoreField.QUEUE_AT: _lay_out(neurons),
+        CoreField.DENSE_AT: _lay_out({name: d.size for name, d in quads.items()}),
         CoreField.BIAS_AT: _lay_out({name: b.size for name, b in biases.items() if b.any()}),
         CoreField.SPIKES_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in spikes}),
         CoreField.HISTORY_AT: _lay_out({n: steps * neurons[n] for n in neurons if n in history}),
     }
     leaks = [biases[name] for name in places[CoreField.BIAS_AT]]
+    slack = max(layout.dense.slack for layout in layouts.values())
     starts = {name: place.start for name, place in places[CoreField.MEMBRANE_AT].items()}
     return FlatProgram(
         tables=Tables(
-            inputs=np.array([0, len(program.inputs)], np.int64),
             cores=_core_table(program, layouts, places),
-            targets=_target_table(program, rows, columns),
+            targets=_target_table(program, layouts, rows, columns),
             rows=np.concatenate(rows),
             columns=np.concatenate(columns),
             # vectors are read whole: the last run needs as many values behind it
             weights=np.concatenate([*weights.values(), np.zeros(LANES, np.int8)]),
-            biases=np.concatenate([np.zeros(0, np.int16), *leaks]),
+            quads=np.concatenate([*quads.values(), np.zeros(slack, np.int8)]),
+            biases=np.concatenate([*leaks, np.zeros(LANES, np.int16)]),
         ),
         lines=sum(heights.values()),
         size=sum(room.values()),
         neurons=np.concatenate([layouts[name].neurons(at) for name, at in starts.items()]),
+        connections=tuple(
+            (None if source is None else source.name, target.layer)
+            for source, _, target in _connections(program)
+        ),
+        counted=max(layout.dense.size for layout in layouts.values()),
         spikes=places[CoreField.SPIKES_AT],
         history=places[CoreField.HISTORY_AT],
     )
@@ -97,12 +120,11 @@ def _lay_out(sizes: Mapping[str, int]) -> dict[str, slice]:
 def _connections(
     program: SpeckProgram,
 ) -> Iterator[tuple[SpeckCore | None, tuple[int, int, int], Destination]]:
-    """Yield (source, or None for the input; shape of its map; destination), inputs first."""
-    for target in program.inputs:
-        yield None, program.input_shape, target
+    """Yield (source, or None for the input; shape of its map; destination), by destination."""
     for core in program.cores:
-        for target in core.destinations:
-            yield core, core.output_shape, target
+        for source, target in program.sources(core.name):
+            shape = program.input_shape if source is None else source.output_shape
+            yield source, shape, target
 
 
 def _reach(
@@ -130,7 +152,7 @@ def _core_table(
     places: Mapping[CoreField, Mapping[str, slice]],
 ) -> Array:
     table = np.full((len(program.cores), len(CoreField)), -1, np.int64)
-    first = len(program.inputs)
+    first = 0
     for row, core in zip(table, program.cores, strict=True):
         layout = layouts[core.name]
         row[[CoreField.HEIGHT, CoreField.LINE, CoreField.PITCH]] = (
@@ -138,9 +160,10 @@ def _core_table(
             layout.line,
             layout.pitch,
         )
-        row[CoreField.WEIGHT_STEP] = core.stride[0] * layout.step
+        row[CoreField.WEIGHT_STEP] = layout.step
         row[CoreField.THRESHOLD] = core.threshold_high
         row[CoreField.FLOOR] = max(core.threshold_low, -32768)
+        row[CoreField.PART] = layout.part
         row[CoreField.CHANNELS] = core.output_shape[0]
         row[CoreField.RETURN_TO_ZERO] = core.return_to_zero
         row[CoreField.REST] = max(min(core.threshold_high - 1, 32767), -row[CoreField.FLOOR])
@@ -148,20 +171,39 @@ def _core_table(
         for column, slices in places.items():
             if core.name in slices:
                 row[column] = slices[core.name].start
-        row[CoreField.MEMBRANE_AT] += layout.before
-        row[CoreField.FIRST_TARGET], row[CoreField.LAST_TARGET] = (
-            first,
-            first + len(core.destinations),
-        )
-        first += len(core.destinations)
+        row[CoreField.MEMBRANE_AT] += layout.before + layout.above * layout.pitch
+        row[CoreField.LINE_AT] += layout.above
+        for field, value in layout.dense.fields().items():
+            row[field] = value
+        row[CoreField.FIRST_SOURCE] = first
+        first += len(list(program.sources(core.name)))
+        row[CoreField.LAST_SOURCE] = first
     return table
 
 
-def _target_table(program: SpeckProgram, rows: list[Array], columns: list[Array]) -> Array:
-    """Return one row a connection: the core, and the first of its rows and columns."""
-    numbers = {core.name: index for index, core in enumerate(program.cores)}
+def _target_table(
+    program: SpeckProgram,
+    layouts: Mapping[str, CoreLayout],
+    rows: list[Array],
+    columns: list[Array],
+) -> Array:
+    """Return one row a connection."""
+    numbers: dict[str | None, int] = {core.name: index for index, core in enumerate(program.cores)}
     table = np.zeros((len(rows), len(TargetField)), np.int64)
-    table[:, TargetField.CORE] = [numbers[target.layer] for *_, target in _connections(program)]
-    table[1:, TargetField.ROW_AT] = np.cumsum([len(part) for part in rows])[:-1]
-    table[1:, TargetField.COLUMN_AT] = np.cumsum([len(part) for part in columns])[:-1]
+    for row, (source, _, target) in zip(table, _connections(program), strict=True):
+        row[TargetField.SOURCE] = -1 if source is None else numbers[source.name]
+    for row, part, run, (_, _, target) in zip(
+        table, rows, columns, _connections(program), strict=True
+    ):
+        row[TargetField.DENSE_FROM] = _dense_from(layouts[target.layer], part, run)
+    table[1:, TargetField.ROW_AT] = np.cumsum([part.size for part in rows])[:-1]
+    table[1:, TargetField.COLUMN_AT] = np.cumsum([part.size for part in columns])[:-1]
     return table
+
+
+def _dense_from(layout: CoreLayout, rows: Array, columns: Array) -> int:
+    """Return the number of events from which a dense convolution is faster."""
+    lines = rows[:, RowField.COUNT].mean()
+    vectors = columns[:, ColumnField.VECTORS].mean()
+    event = EVENT_COST + lines * (LINE_COST + vectors * VECTOR_COST)
+    return int(layout.dense.operations / event) + 1

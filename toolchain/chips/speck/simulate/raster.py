@@ -18,6 +18,8 @@ MOST_SPIKES = 32767
 bits; the chip processes events one by one and has none.
 """
 
+_PLAIN = frozenset(np.dtype(name) for name in ("u1", "i2", "i4", "i8", "f4", "f8"))
+"""Types that are taken as they are."""
 _WORKING = {"i1": "i2", "u2": "i4", "u4": "i8", "f2": "f4"}
 """Types that are widened first, so that fewer versions of the scan are compiled."""
 
@@ -63,7 +65,7 @@ class Rasters:
     ) -> None:
         self._batch = _as_batch(raster, shape)
         self._dt, self._first = dt, first
-        self._counts = np.zeros(len(self._batch), np.int64)
+        self._counts: list[dict[int, int]] = [{} for _ in range(len(self._batch))]
 
     @property
     def steps(self) -> int:
@@ -85,8 +87,8 @@ class Rasters:
         events = np.empty((4, scan.count_events(flat)), np.int32)
         if not scan.find_events(flat, len(part), *part.shape[2:], MOST_SPIKES, events):
             raise ValueError(_complaint(part, sample, start))
-        if events.shape[1]:
-            self._counts[sample] += int(events[3].sum(dtype=np.int64))
+        # by the first step: a part that is simulated again is counted once
+        self._counts[sample][start] = int(events[3].sum(dtype=np.int64))
         return events
 
     def timed(self, sample: int, start: int = 0, stop: int | None = None) -> tuple[Array, Array]:
@@ -96,10 +98,13 @@ class Rasters:
 
     def counts(self) -> Array:
         """Return the spikes of each sample whose events were read so far."""
-        return self._counts.copy()
+        return np.array([sum(counts.values()) for counts in self._counts], np.int64)
 
 
 def _as_batch(raster: npt.ArrayLike, shape: tuple[int, int, int]) -> Array:
+    if type(raster) is np.ndarray and raster.dtype in _PLAIN and raster.shape[2:] == shape:
+        # as an online loop gives it, step by step
+        return raster if raster.flags.c_contiguous else np.ascontiguousarray(raster)
     array = plain_array(raster, "raster")
     if array.dtype.kind not in "buif":
         raise ValueError(f"a raster must contain spike counts as numbers, got dtype {array.dtype}")

@@ -63,13 +63,17 @@ class ReadoutWord:
     payload: int
 
 
-def read_out(readout: Readout, spikes: npt.ArrayLike) -> ReadoutRecord:
+def read_out(
+    readout: Readout, spikes: npt.ArrayLike, *, before: npt.ArrayLike | None = None
+) -> ReadoutRecord:
     """Simulate the readout block on the spikes of its classes.
 
     Args:
         readout: its settings.
         spikes: counts >= 0 (batch, ticks, classes) in each tick of the slow clock, class 1 first.
             The outputs of a clocked simulation, if the slow clock's period is its ``dt``.
+        before: the spikes of earlier ticks, for pieces of a session; the last of them are in the
+            window of the first averages. None where the clock starts.
 
     Raises:
         ValueError: other shapes or types, negative counts, or an unknown class selected.
@@ -82,8 +86,16 @@ def read_out(readout: Readout, spikes: npt.ArrayLike) -> ReadoutRecord:
     >>> unpack_word(record.values[0, 1])
     ReadoutWord(valid=True, index=1, payload=2)
     """
-    counts = _checked(readout, spikes)
-    averages = _averages(np.minimum(counts, MOST), readout.window)
+    counts = np.minimum(_checked(readout, spikes), MOST)
+    past = counts[:, :0] if before is None else np.minimum(_checked(readout, before), MOST)
+    if past.shape[::2] != counts.shape[::2]:
+        raise ValueError(
+            f"before has {past.shape[0]} samples of {past.shape[2]} classes, the spikes have "
+            f"{counts.shape[0]} of {counts.shape[2]}"
+        )
+    past = past[:, max(0, past.shape[1] - readout.window + 1) :]
+    averages = _averages(np.concatenate([past, counts], axis=1), readout.window)
+    averages = averages[:, past.shape[1] :]
     largest = averages.max(axis=2)
     leader = averages.argmax(axis=2) + 1
     above = largest > readout.threshold

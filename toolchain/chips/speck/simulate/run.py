@@ -13,7 +13,7 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.events import are_events, in_microseconds
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.recording import SpeckRecording
-from toolchain.chips.speck.simulate.session import Stream
+from toolchain.chips.speck.simulate.session import SpeckStream
 
 __all__ = ["simulate"]
 
@@ -100,7 +100,7 @@ def simulate(
     """
     if dt is not None and are_events(raster):
         in_microseconds(dt)
-    stream = Stream(
+    stream = SpeckStream(
         program,
         samples_of(program, raster),
         timing=timing,
@@ -111,7 +111,8 @@ def simulate(
     )
     if state is not None:
         stream.restore(state, 0)
-    return stream.run(raster, steps, empty=False)
+    piece = stream.run(raster, steps, empty=False)
+    return piece.recording(stream.state())
 
 
 def samples_of(program: SpeckProgram, spikes: Any) -> int:

@@ -10,11 +10,11 @@ import numpy as np
 
 from toolchain.chips.compiled import lanes
 from toolchain.chips.compiled.cache import compiled_bare, inline_bare
-from toolchain.chips.compiled.lanes import LANES
+from toolchain.chips.compiled.lanes import LANES, put
 
 __all__ = ["count_events", "find_events"]
 
-INLINED = "1caa6e26339e"
+INLINED = "da91f4a5cf33"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CHUNK = 2 * LANES
@@ -49,20 +49,27 @@ def find_events(raster, steps, height, width, most, events):
     ``events`` (4, non-zeros) is filled with rows of step, y, channel * width + x, and count.
     Returns False if a count is not a whole number from 0 to ``most``.
     """
-    found, good, size = 0, True, raster.size // max(1, steps)
+    found, good, size = np.int64(0), True, raster.size // max(1, steps)
+    number = events.shape[1]
     for step in range(steps):
+        # of the line of the last event: its end, y, and the column of its x = 0
+        end, y, column = width, np.int64(0), np.int64(0)
         for start in range(0, size, CHUNK):
             at = step * size + start
             bits = _nonzero_bits(raster, at, at + min(CHUNK, size - start))
             while bits:
                 address = start + lanes.lowest(bits)
                 bits &= bits - 1
+                while address >= end:
+                    end += width
+                    y += 1
+                    if y == height:
+                        y, column = np.int64(0), column + width
                 value = raster[step * size + address]
                 good &= value > 0 and value <= most and np.floor(value) == value
-                line, x = address // width, address % width
-                events[0, found] = step
-                events[1, found] = line % height
-                events[2, found] = line // height * width + x
-                events[3, found] = np.int64(value) if good else 0
+                put(events, found, step)
+                put(events, number + found, y)
+                put(events, 2 * number + found, column + address - end + width)
+                put(events, 3 * number + found, np.int64(value) if good else 0)
                 found += 1
     return good

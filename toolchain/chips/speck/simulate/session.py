@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -16,24 +15,23 @@ from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SensorSamples
-from toolchain.chips.speck.simulate.buffers import Buffers, Resident, at_rest, membranes_of
+from toolchain.chips.speck.simulate.buffers import Buffers, Resident, at_rest
 from toolchain.chips.speck.simulate.clocked import clocked
-from toolchain.chips.speck.simulate.event import Part, simulate_events
+from toolchain.chips.speck.simulate.event import DivergedError, StepRange, simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
 from toolchain.chips.speck.simulate.options import EventOptions
-from toolchain.chips.speck.simulate.piece import KINDS, Piece, kept_of
+from toolchain.chips.speck.simulate.piece import KINDS, Piece, PiecePlan, kept_of
 from toolchain.chips.speck.simulate.prepared import packed
 from toolchain.chips.speck.simulate.raster import Rasters, Samples
-from toolchain.chips.speck.simulate.recording import SpeckRecording
 
-__all__ = ["Stream", "start_state"]
+__all__ = ["SpeckStream", "start_state"]
 
 TIMINGS = ("clocked", "event")
 WINDOW = 1000
 """Steps in which a core may spike ``EventOptions.most_spikes`` times."""
 
 
-class Stream:
+class SpeckStream:
     """Simulation of a batch of samples in pieces; together they equal one whole run.
 
     Args:
@@ -69,31 +67,22 @@ class Stream:
         self._program, self._dt, self._threads = program, program.dt if dt is None else dt, threads
         self._options = None if timing == "clocked" else options or EventOptions()
         drop = self._options is None or self._options.partial_windows == "drop"
-        self._record = checked_record(record, [core.name for core in program.cores], KINDS)
-        self._prepared = packed(program, kept_of(program, self._record), drop=drop)
+        checked = checked_record(record, [core.name for core in program.cores], KINDS)
+        prepared = packed(program, kept_of(program, checked), drop=drop)
+        self._prepared, self._plan = prepared, PiecePlan.of(prepared, checked)
         self._length = 0 if self._dt is None else _whole(self._dt)
-        self._spare: deque[Buffers] = deque()
-        self._start(batch, None)
-
-    def _start(self, batch: int, state: Mapping[str, Array] | None) -> None:
-        """Start at step 0 from ``state``, or from the program's initial membranes."""
-        self._states = self._resident(batch, state)
-        self.steps = 0
-
-    def _resident(self, batch: int, state: Mapping[str, Array] | None) -> list[Resident]:
-        start = start_state(self._program, batch, state)
-        rows = np.concatenate([v.reshape(batch, math.prod(v.shape[1:])) for v in start.values()], 1)
-        dtype = np.int16 if self._options is None else np.int32
-        return [at_rest(self._prepared.flat, row, dtype) for row in rows]
+        self._batch = batch
+        self.reset()
 
     @property
-    def batch(self) -> int:
-        """Number of samples."""
-        return len(self._states)
+    def steps(self) -> int:
+        """Number of steps since the start or the last reset."""
+        return self._at[1]
 
     def reset(self) -> None:
         """Return to the program's initial membranes and to step 0."""
-        self._start(self.batch, None)
+        # states are replaced, never changed, so that all samples can share one
+        self._at = [self._prepared.at_rest(np.int16)] * self._batch, 0
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Continue from other membranes, after so many steps; see ``start_state``.
@@ -101,21 +90,24 @@ class Stream:
         Raises:
             ValueError: an invalid state; nothing is changed.
         """
-        self._states, self.steps = self._resident(self.batch, state), steps
+        start = start_state(self._program, self._batch, state)
+        flat, grids = self._prepared.flat, self._prepared.grids
+        states = [
+            at_rest(flat, grids, {name: v[n] for name, v in start.items()}, np.int16)
+            for n in range(self._batch)
+        ]
+        self._at = states, steps
 
     def state(self) -> dict[str, Array]:
         """Return the membranes after the last step, int16 (batch, channels, y, x) by core."""
-        flat = self._prepared.flat
-        rows = [membranes_of(flat, state) for state in self._states]
-        state, at = {}, 0
-        for core in self._program.cores:
-            size = math.prod(core.output_shape)
-            parts = [row[at : at + size].reshape(core.output_shape) for row in rows]
-            state[core.name] = np.array(parts, np.int16).reshape(self.batch, *core.output_shape)
-            at += size
-        return state
+        found = {}
+        for name, grid in self._prepared.grids.items():
+            found[name] = np.empty((self._batch, *grid.shape), np.int16)
+            for sample, state in enumerate(self._at[0]):
+                found[name][sample] = grid.view(state.membranes)
+        return found
 
-    def run(self, spikes: Any, steps: int | None = None, *, empty: bool = True) -> SpeckRecording:
+    def run(self, spikes: Any, steps: int | None = None, *, empty: bool = True) -> Piece:
         """Simulate more steps.
 
         Args:
@@ -127,46 +119,64 @@ class Stream:
             ValueError: invalid input, or a network that diverges; the state is not changed.
         """
         samples = self._samples(spikes, steps, empty)
-        if len(samples) != self.batch:
-            raise ValueError(f"spikes must have {self.batch} samples, got {len(samples)}")
-        piece = Piece(self._prepared, self.batch, samples.steps, self._record)
+        if len(samples) != self._batch:
+            raise ValueError(f"spikes must have {self._batch} samples, got {len(samples)}")
+        piece = Piece(self._plan, self._batch, samples.steps, self.steps)
         work = partial(self._sample, samples, piece)
-        # nothing is changed before all samples are done: a failure leaves the state as it was
-        states = each(work, range(self.batch), self._threads)
-        first, self.steps = self.steps, self.steps + samples.steps
-        self._states = states
-        return piece.recording(self.state(), samples.counts(), first)
+        one = self._batch == 1
+        states = [work(0)] if one else each(work, range(self._batch), self._threads)
+        piece.input_counts = samples.counts()
+        # only now: a failure of one sample leaves the state of all as it was
+        self._at = states, self.steps + samples.steps
+        return piece
 
     def _sample(self, samples: Samples, piece: Piece, sample: int) -> Resident:
         """Simulate one sample, part by part, into ``piece``; return its new state."""
-        state, flat, dt = self._states[sample], self._prepared.flat, self._length
-        before = np.zeros(len(self._program.cores), np.int64)
-        buffers = self._spare.pop() if self._spare else Buffers(flat)
-        start = 0
+        prepared, buffers = self._prepared, self._prepared.buffers()
+        state, start = self._at[0][sample], 0
+        before = np.zeros(len(prepared.shapes), np.int64)
         while start < piece.steps:
-            if start % WINDOW == 0:
-                before[:] = 0
-            stop = min(start + self._prepared.steps, piece.steps)
-            sent: Mapping[str, Array] = {}
+            stop = min(start + prepared.steps, piece.steps)
             if self._options is None:
                 events = samples.events(sample, start, stop)
-                state = clocked(flat.tables, stop - start, events, state, buffers)
+                state = clocked(stop - start, events, state, buffers)
             else:
-                stop = min(stop, start - start % WINDOW + WINDOW)
-                state, sent = simulate_events(
-                    self._prepared,
-                    Part(sample, start, stop, self.steps, dt),
-                    samples.timed(sample, start, stop),
-                    state,
-                    buffers,
-                    self._options,
-                    before,
-                )
-                before += buffers.counters[2]
-            piece.take(sample, start, stop, buffers, sent)
+                part = StepRange(sample, start, stop, piece.first, self._length)
+                state, stop, sent = self._events(samples, part, state, buffers, before)
+                piece.take_events(sample, sent)
+            piece.take(sample, start, stop, buffers)
             start = stop
-        self._spare.append(buffers)
+        prepared.spare.append(buffers)
         return state
+
+    def _events(
+        self, samples: Samples, part: StepRange, state: Resident, buffers: Buffers, before: Array
+    ) -> tuple[Resident, int, dict[str, Array]]:
+        """Simulate a part event by event; return its new state, its end and the output spikes.
+
+        ``before`` has the spikes of each core in the same ``WINDOW``, and receives those of the
+        part. Several windows are simulated at once if their spikes together are few enough.
+        """
+        assert self._options is not None
+        if part.start % WINDOW == 0:
+            before[:] = 0
+        window = min(part.stop, part.start - part.start % WINDOW + WINDOW)
+        several = part.stop - part.stop % WINDOW if part.start % WINDOW == 0 else 0
+        for stop in (max(several, window), window):
+            smaller = part._replace(stop=stop)
+            events = samples.timed(part.sample, part.start, stop)
+            try:
+                found = simulate_events(
+                    self._prepared, smaller, events, state, buffers, self._options, before
+                )
+            except DivergedError:
+                if stop == window:
+                    raise
+                buffers.clear()
+                continue
+            before += buffers.counters[2]
+            return found[0], stop, found[1]
+        raise AssertionError("a window is simulated, or refused")
 
     def _samples(self, spikes: Any, steps: int | None, empty: bool) -> Samples:
         """Return the checked input."""

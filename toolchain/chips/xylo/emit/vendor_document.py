@@ -48,7 +48,9 @@ MOST_FAULTS = 20
 class Part(BaseModel):
     """Part of the file: keys in camel case, no unknown ones, no coercion."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", defer_build=True, alias_generator=to_camel
+    )
 
 
 def _in(register: str) -> Any:

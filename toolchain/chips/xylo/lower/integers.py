@@ -100,16 +100,18 @@ def _shifted(matrices: dict[str, Array], chip: XyloChip) -> dict[str, Any]:
     top = 2 ** int(chip.limits.weight_shift_width.value) - 1
     fields: dict[str, Any] = {}
     for name, weights in matrices.items():
-        wide = (s for s in range(top) if -most <= weights.min() >> s and weights.max() >> s < most)
+        low, high = int(weights.min()), int(weights.max())
+        wide = (s for s in range(top) if -most <= low >> s and high >> s < most)
         shift = next(wide, top)
-        lowest = weights.min() >> shift == -most
+        lowest = low >> shift == -most
         if lowest and shift < top and not np.any(weights % 2 ** (shift + 1)):
             shift += 1
-        if np.any(weights % 2**shift):
+        if shift and np.any(weights % 2**shift):
             raise ValueError(
                 f"{name} need more than {most.bit_length()} bit and are no multiples of {2**shift}"
             )
-        fields |= {name: weights >> shift, name.replace("weights", "weight_shift"): shift}
+        stored = weights >> shift if shift else weights
+        fields |= {name: stored, name.replace("weights", "weight_shift"): shift}
     return fields
 
 

@@ -3,7 +3,7 @@
 ``channel`` and ``global`` are rockpool's two quantizers (:mod:`.baselines`). ``auto`` searches, on
 calibration spikes, for integers with which the chip spikes as the float network does
 (:mod:`.auto`), and is never worse than the other two on the spikes that it used. A network that
-the chip refuses in any case is quantized by ``channel``, so that its sizes can be checked.
+the chip refuses in any case is quantized without a search (:mod:`.unfit`).
 
     >>> QUANTIZERS
     ('auto', 'channel', 'global')
@@ -11,25 +11,28 @@ the chip refuses in any case is quantized by ``channel``, so that its sizes can 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from toolchain.arrays import Array
+from toolchain.chips.contract import Options
+from toolchain.chips.once import once
 from toolchain.chips.uncalibrated import findings_on_guess, has_spikes
 from toolchain.chips.xylo.lower.integers import lower
 from toolchain.chips.xylo.quantize import report
-from toolchain.chips.xylo.quantize.auto import search
+from toolchain.chips.xylo.quantize.auto import SearchResult, search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.guess import choose_on_guess
 from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
-from toolchain.chips.xylo.rules.graph import computes
-from toolchain.chips.xylo.rules.program import takes
+from toolchain.chips.xylo.quantize.reads import QuantizerReads
+from toolchain.chips.xylo.quantize.unfit import unfit
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 
-__all__ = ["QUANTIZERS", "quantize"]
+__all__ = ["QUANTIZERS", "quantize", "unfit"]
 
 QUANTIZERS = ("auto", "channel", "global")
 
@@ -44,6 +47,8 @@ def quantize(
         chip: the target.
         calibration: spikes (batch, time, *features), or None; used by ``auto`` alone.
         method: one of ``QUANTIZERS``.
+
+    Requires: a network for which ``unfit`` returns None.
 
     Raises:
         ValueError: calibration that is not made of spike counts the chip accepts.
@@ -69,16 +74,15 @@ def quantize(
     info[levels] w1: weights use 127 of 127 levels
     """
     if (name := read_out(graph)) is not None:
-        spiking = partial(quantize, chip=chip, calibration=calibration, method=method)
+        spiking = partial(_of_spiking, chip=chip, calibration=calibration, method=method)
         return quantize_readout(graph, chip, name, calibration, spiking)
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     rivals = {name: result for name, (result, _) in pairs.items()}
     levels = {name: report.known(result, scales) for name, (result, scales) in pairs.items()}
-    if not (computes(graph, chip) and takes(lower(rivals["channel"], chip), chip)):
-        name = "channel" if method == "auto" else method
-        return rivals[name], levels[name]
+    reads = QuantizerReads.of(chip)
     if not has_spikes(calibration):
-        choice, plan = choose_on_guess(graph, chip, rivals, method)
+        choose = partial(choose_on_guess, graph, chip, rivals, method)
+        choice, plan = once(choose, "xylo choice on guessed spikes", graph, method, reads)
         own = report.searched(plan) if plan else levels[choice.shown]
         scales = report.guessed(choice.shown, chip, method)
         limits = own if method in rivals else (*own, report.shifts(lower(choice.graph, chip)))
@@ -86,7 +90,24 @@ def quantize(
     if method in rivals:
         return rivals[method], levels[method]
     as_counts(lower(rivals["channel"], chip), calibration.reshape(*calibration.shape[:2], -1))
-    found = search(Evaluator(graph, chip, calibration), rivals)
+    searched = partial(_search, graph, chip, calibration, rivals)
+    found = once(searched, "xylo search", graph, calibration, reads)
     own = report.searched(found.plan) if found.chosen == "auto" else levels[found.chosen]
     shifts = report.shifts(lower(found.graph, chip))
     return found.graph, (*own, shifts, report.compared(found))
+
+
+def _search(
+    graph: Graph, chip: XyloChip, calibration: Array, rivals: Mapping[str, Graph]
+) -> SearchResult:
+    return search(Evaluator(graph, chip, calibration), rivals)
+
+
+def _of_spiking(
+    graph: Graph, chip: XyloChip, calibration: Array | None, method: str
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
+    """Quantize a network whose output spikes in place of a readout, without a search if unfit."""
+    if unfit(graph, chip, method, Options(), calibration is not None) is None:
+        return quantize(graph, chip, calibration, method)
+    integers, scales = (one_scale if method == "global" else channel)(graph, chip)
+    return integers, report.known(integers, scales)

@@ -11,10 +11,12 @@ observed.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from toolchain.arrays import Array
+from toolchain.chips.once import once
 from toolchain.chips.xylo.dashes import NO_MEMORY, formulas
 from toolchain.chips.xylo.quantize.plan import XyloWords
 from toolchain.chips.xylo.spec import XyloChip
@@ -35,6 +37,11 @@ def channel(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Quantization
     Returns:
         Integers, and the scale of each layer with what limits it.
     """
+    by_neuron = partial(_by_neuron, graph, chip)
+    return once(by_neuron, "xylo channel", graph, _widths(chip), XyloWords.of(chip).dash)
+
+
+def _by_neuron(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, QuantizationScale]]:
     found = scales(graph, bits=_widths(chip), per="neuron")
     return rounded(with_nearest_shifts(graph, chip), found), found
 
@@ -49,6 +56,11 @@ def one_scale(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, Quantizati
     Returns:
         Integers, and the scale of each layer with what limits it.
     """
+    by_role = partial(_by_role, graph, chip)
+    return once(by_role, "xylo global", graph, _widths(chip), XyloWords.of(chip).dash)
+
+
+def _by_role(graph: Graph, chip: XyloChip) -> tuple[Graph, dict[str, QuantizationScale]]:
     found = scales(graph, bits=_widths(chip), per="layer")
     hidden = [name for name in found if name not in graph.outputs]
     if hidden:

@@ -15,7 +15,7 @@ from toolchain.chips.compiled.cache import compiled
 
 __all__ = ["respond"]
 
-INLINED = "23f287bda281"
+INLINED = "50567a4372e0"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

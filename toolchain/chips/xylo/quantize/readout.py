@@ -34,7 +34,7 @@ from toolchain.passes.weights import weights_of
 from toolchain.runs.bounded import part_within, values_of
 from toolchain.runs.interpret import interpret
 
-__all__ = ["quantize_readout", "read_out"]
+__all__ = ["as_spiking", "draft_readout", "quantize_readout", "read_out"]
 
 GraphQuantizer: TypeAlias = Callable[[Graph], tuple[Graph, tuple[Diagnostic, ...]]]
 PROXY = 0.3
@@ -105,6 +105,37 @@ def quantize_readout(
     levels = {w: int(np.abs(integers[w].parameters()["weight"]).max(initial=0)) for w in weights}
     findings += _report(name, levels, scale, shift, share, guessed=not given)
     return integers, (*findings, shifts(lower(integers, chip)))
+
+
+def draft_readout(graph: Graph, chip: XyloChip, name: str, quantized: Graph) -> Graph:
+    """Return ``quantized`` with integers of the readout ``name`` that its weights alone give.
+
+    Args:
+        graph: the float network.
+        chip: the target.
+        name: its output layer, which never spikes.
+        quantized: integers of ``as_spiking(graph, name)``, with decays of the chip.
+    """
+    node, like = graph[name], quantized[name]
+    assert isinstance(node, MembraneReadout)
+    assert isinstance(like, Neuron)
+    if node.synapses != 1 or node.syn_order != "add_decay":
+        return quantized  # the rules refuse the network
+    words, size = XyloWords.of(chip), int(np.prod(node.shape))
+    with_decays = replace(node, alpha_mem=like.alpha_mem, alpha_syn=like.alpha_syn)
+    fitted = FittedReadout(node=with_decays, gain=np.ones(size), peak=0.0)
+    floats = {w: graph[w] for w in weights_of(graph, name) or ()}
+    scale, shift = _scale(fitted, floats, words)
+    return quantized.replace(_integers(fitted, name, floats, scale, shift, words))
+
+
+def as_spiking(graph: Graph, name: str) -> Graph:
+    """Return the graph whose readout ``name`` spikes, at a threshold as large as a weight."""
+    node = graph[name]
+    assert isinstance(node, MembraneReadout)
+    weights = [graph[weight] for weight in weights_of(graph, name) or ()]
+    sizes = (float(np.abs(w.weight).max(initial=0)) for w in weights if isinstance(w, Linear))
+    return graph.replace({name: _spiking(node, max(sizes, default=0.0) or 1.0)})
 
 
 def _spiking(node: MembraneReadout, threshold: float) -> Neuron:

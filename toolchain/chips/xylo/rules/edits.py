@@ -33,7 +33,7 @@ __all__ = [
     "without_neurons",
 ]
 
-Strengths = npt.NDArray[np.int64]
+Strengths = npt.NDArray[np.int16]
 HIDDEN = [name for name, register in REGISTERS.items() if register.axes == "hidden"]
 
 
@@ -60,8 +60,11 @@ def without_connections(program: XyloProgram, dropped: Mask) -> XyloProgram:
 
 
 def strengths(program: XyloProgram) -> Strengths:
-    """Return the larger magnitude of each connection's weights, ``(hidden, hidden)``."""
-    return np.asarray(np.abs(program.weights_rec.astype(np.int64)).max(axis=2))
+    """Return the larger magnitude of each connection's weights, ``(hidden, hidden)``.
+
+    In 16 bits, of which a stable sort takes time that grows with their number alone.
+    """
+    return np.asarray(np.abs(program.weights_rec.astype(np.int16)).max(axis=2))
 
 
 def weakest_of_each(program: XyloProgram, sources: range, most: int) -> Mask:

@@ -168,7 +168,8 @@ def _aliases(program: XyloProgram) -> Mask:
     """Return the aliases as a mask ``(hidden, hidden)``, source by target."""
     joined = np.zeros((program.hidden, program.hidden), bool)
     for source, targets in enumerate(program.aliases):
-        joined[source, list(targets)] = True
+        if targets:
+            joined[source, list(targets)] = True
     return joined
 
 

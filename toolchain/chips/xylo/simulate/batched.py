@@ -5,6 +5,8 @@ operations than :mod:`toolchain.chips.xylo.simulate.dense` where a source has fe
 neurons fill their vectors badly. The results are equal for the same reasons.
 """
 
+# mypy: allow-untyped-decorators
+
 from __future__ import annotations
 
 from typing import Any
@@ -35,7 +37,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["CHUNK", "run"]
 
-INLINED = "66b0a359e403"
+INLINED = "94afcc899e7a"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CHUNK = 64
@@ -66,10 +68,10 @@ def _transpose(counts: Array, first: int, samples: int, start: int, size: int, t
             bits = lanes.nonzero(lanes.load(counts, at + j))
             while bits != 0:
                 n = j + lanes.lowest(bits)
-                to[n * LANES + lane] = lanes.item(counts, at + n)
+                to[n * LANES + lane] = lanes.get(counts, at + n)
                 bits &= bits - 1
         for n in range(whole, size):
-            to[n * LANES + lane] = lanes.item(counts, at + n)
+            to[n * LANES + lane] = lanes.get(counts, at + n)
 
 
 @paste
@@ -77,17 +79,17 @@ def _deliver(
     core: Array, places: Array, weights: Array, source: int, number: Any, fit: int
 ) -> None:
     """Add the spikes of a source, ``number`` in each sample, to the currents of its targets."""
-    first, stop = lanes.item(places, source), lanes.item(places, source + 1)
+    first, stop = lanes.get(places, source), lanes.get(places, source + 1)
     if fit or lanes.nonzero(lanes.greater(number, 1)) == 0:
         for k in range(first, stop):
-            at = lanes.item(places, k)
-            product = lanes.multiply(number, lanes.item(weights, k))
+            at = lanes.get(places, k)
+            product = lanes.multiply(number, lanes.get(weights, k))
             lanes.store(core, at, lanes.add_saturating(lanes.load(core, at), product))
     else:
         for k in range(first, stop):
-            at = lanes.item(places, k)
+            at = lanes.get(places, k)
             state = lanes.load(core, at)
-            state, _ = arithmetic.add_times(state, number, lanes.item(weights, k))
+            state, _ = arithmetic.add_times(state, number, lanes.get(weights, k))
             lanes.store(core, at, state)
 
 
@@ -152,7 +154,7 @@ def _pass_on(
         number = lanes.load(core, (spikes_at + n) * LANES)
         if sizes[at + 1]:
             v = lanes.load(unfired, n * LANES)
-            threshold = lanes.item(constants, THRESHOLD * width + n)
+            threshold = lanes.get(constants, THRESHOLD * width + n)
             over = lanes.both(lanes.at_least(v, threshold), lanes.below(number, cap))
             while lanes.nonzero(over) != 0:
                 v, number, over = arithmetic.fire_again(v, threshold, number, over)
@@ -177,7 +179,7 @@ def _emit(spikes: Array, row: int, bits: int, core: Array, at: int) -> None:
     sample = spikes.shape[1] * spikes.shape[2]
     while bits != 0:
         lane = lanes.lowest(bits)
-        lanes.put(spikes, row + lane * sample, lanes.item(core, at + lane))
+        lanes.put(spikes, row + lane * sample, lanes.get(core, at + lane))
         bits &= bits - 1
 
 
@@ -203,15 +205,15 @@ def _evolve(
     unfired: Array,
     n: int,
     cap: int,
-    two: int | None,
-    first_core: int | None,
+    two: Any,
+    first_core: Any,
 ) -> tuple[Any, int]:
     """Simulate a neuron; return what is not 0 in samples where it moved, and where it fired."""
     j, width = n * LANES, sizes[BLOCKS] * LANES
     v_at = width * LANES
     if two is not None:
         v_at = 2 * width * LANES
-    threshold = lanes.item(constants, THRESHOLD * width + n)
+    threshold = lanes.get(constants, THRESHOLD * width + n)
     i = lanes.load(core, j)
     i2 = i
     if two is not None:
@@ -220,10 +222,10 @@ def _evolve(
         i,
         i2,
         lanes.load(core, v_at + j),
-        lanes.item(constants, DASH_SYN * width + n),
-        lanes.item(constants, DASH_SYN_2 * width + n),
-        lanes.item(constants, DASH_MEM * width + n),
-        lanes.item(constants, BIAS * width + n),
+        lanes.get(constants, DASH_SYN * width + n),
+        lanes.get(constants, DASH_SYN_2 * width + n),
+        lanes.get(constants, DASH_MEM * width + n),
+        lanes.get(constants, BIAS * width + n),
         threshold,
         two,
         first_core,
@@ -256,8 +258,8 @@ def run(
     samples: int,
     first_step: int,
     stop_step: int,
-    two: int | None,
-    first_core: int | None,
+    two: Any,
+    first_core: Any,
 ) -> None:
     """Simulate some steps of up to 32 samples; ``core`` holds their state, 32 samples a number."""
     inputs, hidden, outputs = sizes[INPUTS], sizes[HIDDEN], sizes[OUTPUTS]

@@ -12,6 +12,8 @@ its states stay in registers. The order of the loops gives the results of
   integrate first; those with an alias fire again afterwards, in id order.
 """
 
+# mypy: allow-untyped-decorators
+
 from __future__ import annotations
 
 from typing import Any
@@ -51,7 +53,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["run"]
 
-INLINED = "66b0a359e403"
+INLINED = "94afcc899e7a"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 HIGH = 32767
@@ -92,13 +94,13 @@ def _list_sources(
                 bits = lanes.nonzero(lanes.load(counts, at)) & ((1 << channels) - 1)
             else:
                 for channel in range(channels):
-                    bits |= (lanes.item(counts, at + channel) != 0) << channel
+                    bits |= (lanes.get(counts, at + channel) != 0) << channel
         while bits != 0:
             lane = lanes.lowest(bits)
             if block < in_blocks:
-                number = lanes.item(counts, at + lane)
+                number = lanes.get(counts, at + lane)
             else:
-                number = lanes.item(core, at + lane)
+                number = lanes.get(core, at + lane)
             lists[found] = (block * LANES + lane) * width
             lists[times + found] = number
             extra += number - 1
@@ -180,10 +182,10 @@ def _pass_on(
     at = sizes[ALIAS_TABLE]
     for _ in range(sizes[ALIASES]):
         n = sizes[at]
-        number = lanes.item(core, spikes_at + n)
+        number = lanes.get(core, spikes_at + n)
         if sizes[at + 1]:
-            v = lanes.item(scratch, UNFIRED * width + n)
-            threshold = lanes.item(constants, THRESHOLD * width + n)
+            v = lanes.get(scratch, UNFIRED * width + n)
+            threshold = lanes.get(constants, THRESHOLD * width + n)
             while v >= threshold and number < cap:
                 number += 1
                 v = np.int64(np.int16(v - threshold))
@@ -192,7 +194,7 @@ def _pass_on(
         # taken before: a neuron that is its own target passes on what it had until now
         for k in range(sizes[at + 2]):
             target = spikes_at + sizes[at + 3 + k]
-            core[target] = min(cap, lanes.item(core, target) + number)
+            core[target] = min(cap, lanes.get(core, target) + number)
         at += 3 + sizes[at + 2]
 
 
@@ -213,7 +215,7 @@ def _record_spikes(to: Array, row: int, stop: int, neurons: int, core: Array, at
             lanes.store_as(to, row + j, lanes.load(core, at + j))
         else:
             for n in range(j, neurons):
-                lanes.put(to, row + n, lanes.item(core, at + n))
+                lanes.put(to, row + n, lanes.get(core, at + n))
             break
 
 
@@ -259,8 +261,8 @@ def _evolve(
     scratch: Array,
     extra: int,
     counting: bool,
-    two: int | None,
-    first_core: int | None,
+    two: Any,
+    first_core: Any,
 ) -> Any:
     """Deliver the listed spikes and simulate all neurons; return what is not 0 if a state moved."""
     blocks, hidden_blocks = sizes[BLOCKS], sizes[HIDDEN_BLOCKS]
@@ -319,7 +321,7 @@ def _emit(spikes: Array, row: int, sizes: Array, core: Array, spikes_at: int) ->
         while bits != 0:
             lane = lanes.lowest(bits)
             n = (block - sizes[HIDDEN_BLOCKS]) * LANES + lane
-            lanes.put(spikes, row + n, lanes.item(core, at + lane))
+            lanes.put(spikes, row + n, lanes.get(core, at + lane))
             bits &= bits - 1
 
 
@@ -327,7 +329,7 @@ def _emit(spikes: Array, row: int, sizes: Array, core: Array, spikes_at: int) ->
 def _flush(scratch: Array, width: int, totals: Array, row: int) -> None:
     """Add the counters to those of the recording, which start at ``row``, and empty them."""
     for n in range(3 * width):
-        total = lanes.item(totals, row + n) + lanes.item(scratch, SUMS * width + n)
+        total = lanes.get(totals, row + n) + lanes.get(scratch, SUMS * width + n)
         lanes.put(totals, row + n, total)
         scratch[SUMS * width + n] = 0
 
@@ -346,13 +348,13 @@ def run(
     stop_sample: int,
     first_step: int,
     stop_step: int,
-    two: int | None,
-    first_core: int | None,
-    hidden_spikes: Array | None,
-    states: Array | None,
-    wanted: Array | None,
-    hibernation: Array | None,
-    totals: Array | None,
+    two: Any,
+    first_core: Any,
+    hidden_spikes: Any,
+    states: Any,
+    wanted: Any,
+    hibernation: Any,
+    totals: Any,
 ) -> None:
     """Simulate some steps of some samples, one sample after the other.
 

@@ -57,7 +57,25 @@ class XyloState(Brief):
 
     def copy(self) -> XyloState:
         """Return a state with copies of all arrays."""
-        return XyloState(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
+        return XyloState(
+            i_syn=self.i_syn.copy(),
+            v_mem=self.v_mem.copy(),
+            i_syn_out=self.i_syn_out.copy(),
+            v_mem_out=self.v_mem_out.copy(),
+            pending_spikes=self.pending_spikes.copy(),
+            hibernating=self.hibernating.copy(),
+        )
+
+    def arrays(self) -> tuple[Array, ...]:
+        """Return the arrays in the order of the attributes."""
+        return (
+            self.i_syn,
+            self.v_mem,
+            self.i_syn_out,
+            self.v_mem_out,
+            self.pending_spikes,
+            self.hibernating,
+        )
 
     @classmethod
     def stack(cls, states: Sequence[XyloState]) -> XyloState:

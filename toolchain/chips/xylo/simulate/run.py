@@ -15,7 +15,7 @@ from toolchain.chips.contract import Record
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState
-from toolchain.chips.xylo.simulate.session import Stream
+from toolchain.chips.xylo.simulate.session import XyloStream
 
 __all__ = ["simulate"]
 
@@ -67,7 +67,7 @@ def simulate(
     (4, 0)
     """
     counts = as_counts(program, raster)
-    stream = Stream(program, len(counts), record=record, threads=threads)
+    stream = XyloStream(program, len(counts), record=record, threads=threads)
     if state is not None:
         stream.restore(state, 0)
     return stream.run(counts)

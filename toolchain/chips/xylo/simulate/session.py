@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState, initial_state
 from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 
-__all__ = ["KINDS", "Stream"]
+__all__ = ["KINDS", "XyloStream"]
 
 KINDS = ("spikes", "v_mem", "i_syn", "i_syn_2")
 """What can be recorded of a layer."""
@@ -28,7 +29,10 @@ MOST_STATES = 8_000_000
 them are kept: about a hundred megabytes."""
 
 
-class Stream:
+ONE = range(1)
+
+
+class XyloStream:
     """Simulation of a batch of samples in pieces; together they equal one whole run.
 
     Args:
@@ -36,6 +40,7 @@ class Stream:
         batch: number of samples.
         record: what is kept of each step, by name of the population.
         threads: number of samples processed at a time; None for one a processor.
+        own: applied to hidden spikes (batch, steps, hidden) that are kept by name.
 
     Raises:
         ValueError: an invalid argument.
@@ -48,21 +53,27 @@ class Stream:
         *,
         record: Record = False,
         threads: int | None = None,
+        own: Callable[[Array], Array] | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        self._program, self._threads = program, threads
+        # numba takes a third of a second to import; a program alone needs none of it
+        from toolchain.chips.xylo.simulate import kernel
+
+        self._kernel = kernel
+        self._program, self._threads, self._own = program, threads, own
         self._record = _checked(record, program)
-        self._packed, self.steps = packed_zeros(program, batch), 0
+        self._batch = batch
+        self.reset()
 
     @property
-    def batch(self) -> int:
-        """Number of samples."""
-        return len(self._packed)
+    def steps(self) -> int:
+        """Number of steps since the start or the last reset."""
+        return self._at[1]
 
     def reset(self) -> None:
         """Return to the state after a reset and to step 0."""
-        self._packed, self.steps = packed_zeros(self._program, self.batch), 0
+        self._at = packed_zeros(self._program, self._batch), 0
 
     def restore(self, state: XyloState, steps: int) -> None:
         """Continue from a copy of ``state``, after so many steps; see ``initial_state``.
@@ -70,12 +81,12 @@ class Stream:
         Raises:
             ValueError: an invalid state; nothing is changed.
         """
-        state = initial_state(self._program, self.batch, state)
-        self._packed, self.steps = pack(self._program, state), steps
+        state = initial_state(self._program, self._batch, state)
+        self._at = pack(self._program, state), steps
 
     def state(self) -> XyloState:
         """Return a copy of the state."""
-        return unpack(self._program, self._packed).copy()
+        return unpack(self._program, self._at[0]).copy()
 
     def run(self, raster: npt.ArrayLike) -> XyloRecording:
         """Simulate more steps; see ``simulate`` for the raster.
@@ -84,11 +95,12 @@ class Stream:
             ValueError: an invalid raster, or another number of samples.
         """
         counts = as_counts(self._program, raster)
-        if len(counts) != self.batch:
-            raise ValueError(f"raster must have {self.batch} samples, got {len(counts)}")
-        packed = self._packed.copy()
+        if len(counts) != self._batch:
+            raise ValueError(f"raster must have {self._batch} samples, got {len(counts)}")
+        packed, steps = self._at[0].copy(), self._at[1]
         recording = self._run(counts, packed)
-        self._packed, self.steps = packed, self.steps + counts.shape[1]
+        # one assignment: an interrupt leaves the state before the call, or the one after it
+        self._at = packed, steps + counts.shape[1]
         return recording
 
     def _run(self, counts: npt.NDArray[np.uint8], packed: Array) -> XyloRecording:
@@ -103,19 +115,22 @@ class Stream:
         batch, steps = counts.shape[:2]
         neurons = self._program.hidden + self._program.outputs
         size = max(1, MOST_STATES // max(1, batch * neurons))
+        if steps <= size and not self._record:
+            found = self._part(counts, packed, True)
+            return XyloRecording(spikes=found.spikes, state=found.state, readout=found.readout)
         kept = _Kept(self._program, self._record, batch, steps)
         for start in range(0, max(1, steps), size):
             part = np.ascontiguousarray(counts[:, start : start + size])
             found = self._part(part, packed, True)
+            if self._own is not None and self._record:
+                assert found.hidden_spikes is not None
+                found = replace(found, hidden_spikes=self._own(found.hidden_spikes))
             kept.add(start, found)
         return kept.recording(unpack(self._program, packed.copy()))
 
     def _part(self, counts: npt.NDArray[np.uint8], packed: Array, record: bool) -> XyloRecording:
         """Run the kernel from the state ``packed`` on, which is overwritten with the last one."""
-        # numba takes a third of a second to import; a program alone needs none of it
-        from toolchain.chips.xylo.simulate import kernel
-
-        program = self._program
+        kernel, program = self._kernel, self._program
         batch, steps = counts.shape[:2]
         spikes = np.zeros((batch, steps, program.outputs), np.int8)
         traces = empty_traces(program, batch, steps) if record else None
@@ -123,7 +138,10 @@ class Stream:
         def run(samples: range) -> None:
             kernel.run(program, samples, counts, spikes, packed, traces)
 
-        each(run, kernel.divide(program, batch, steps, record, self._threads), self._threads)
+        if batch == 1:
+            run(ONE)
+        else:
+            each(run, kernel.divide(program, batch, steps, record, self._threads), self._threads)
         state = unpack(program, packed.copy())
         if traces is None:
             return XyloRecording(spikes=spikes, state=state)
@@ -153,7 +171,7 @@ def _recording(
 
 
 class _Kept:
-    """What is kept of a run whose states are recorded part by part."""
+    """Record of a run whose states are recorded part by part."""
 
     def __init__(self, program: XyloProgram, record: Record, batch: int, steps: int) -> None:
         self._program = program

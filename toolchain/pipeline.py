@@ -11,6 +11,7 @@ from typing import Any
 from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.load import family_of, load_chip
+from toolchain.chips.once import once
 from toolchain.chips.options import merge_options
 from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
@@ -34,6 +35,7 @@ from toolchain.fidelity import (
     rounded_away,
     silenced,
 )
+from toolchain.fidelity.effects import Trace
 from toolchain.fidelity.on_data import graded, on_calibration
 from toolchain.frontends import extract
 from toolchain.frontends.files.programs import program_at
@@ -169,9 +171,10 @@ def build(
     graph, asked = family.configured(model, options)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     _check_numbers(family, graph)
-    shaped = family.shape(_rewritten(graph))
+    shaped = family.shape(once(partial(_rewritten, graph), "exact passes", graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
-    ledger = ledger.add(exact_rewrites(graph, shaped))
+    exact = once(partial(exact_rewrites, graph, shaped), "exact rewrites", graph, shaped)
+    ledger = ledger.add(exact)
     names = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     floats, findings, ledger = _approximated(family, shaped, names, ledger)
     findings += (*asked, *input_findings(family, graph, sample, spikes), *_unproven(graph))
@@ -180,18 +183,24 @@ def build(
     refused = partial(_refused, model, family, names, method, spikes, options)
     if not family.can_lower(floats):
         raise refused(findings, ledger)
-    counts = None if spikes is None else for_quantizer(family, floats, spikes)
-    quantized, scales = family.quantize(floats, counts, method)
+    draft = family.unfit(floats, method, options, calibrated=spikes is not None)
+    if draft is None:
+        counts = None if spikes is None else for_quantizer(family, floats, spikes)
+        quantized, scales = family.quantize(floats, counts, method)
+    else:
+        quantized, scales, counts = draft, (), None
     rounding = rounded(floats, quantized, family.decay_note)
     on_chip = family.lower(quantized, options)
     findings += diagnostics_of(rounding) + scales + on_chip.check()
-    findings += rounded_away(floats, quantized) + silenced(floats, quantized)
+    for rule in (rounded_away, silenced):
+        findings += once(partial(rule, floats, quantized), rule.__name__, floats, quantized)
     on_chip, unplaced = on_chip.place(options)
     findings += unplaced
     different = changes_of(found for found in findings if found.rule in family.DIFFERENCES)
     ledger = ledger.add(rounding, different)
     if any(map(is_error, findings)):
         raise refused(findings, ledger)
+    assert draft is None, "a network that the chip refuses in any case has an error"
     deployment = Deployment(
         on_chip=on_chip,
         graph=graph,
@@ -210,7 +219,7 @@ def build(
 
 def _check_numbers(family: Family, graph: Graph) -> None:
     """Check the numbers of the network before anything is computed from them; DeployError."""
-    if errors := tuple(numbers(graph)):
+    if errors := once(lambda: tuple(numbers(graph)), "numbers", graph):
         what = f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}"
         raise DeployError(what, errors)
 
@@ -243,7 +252,7 @@ def _with_effects(
         findings = without_calibration(deployment)
         trace = None
     else:
-        trace = deployment.trace(calibration)
+        trace = _traced(deployment, calibration)
         ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
         findings = on_calibration(floats, quantized, trace, deployment.lag_of_neurons)
     result = replace(
@@ -253,6 +262,16 @@ def _with_effects(
         calibration_activity=None if trace is None else trace.chip.activity,
     )
     return result, ledger
+
+
+def _traced(deployment: Deployment, calibration: Collected) -> Trace:
+    """Return the trace on the calibration spikes, the same for chips of equal programs."""
+    trace, program = partial(deployment.trace, calibration), deployment.on_chip.unplaced()
+    if program is None:
+        return trace()
+    networks = deployment.graph, deployment.quantized
+    name = deployment.family.NAME
+    return once(trace, "trace", name, *networks, program, calibration.groups)
 
 
 def _one_of(names: tuple[str, ...], wanted: str | None) -> str:

@@ -1,0 +1,36 @@
+"""What the quantizers of Speck read of a chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolchain.chips.speck.quantize.layer import SpeckWords
+from toolchain.chips.speck.spec import SpeckChip
+
+__all__ = ["QuantizerReads"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizerReads:
+    """Limits on which integers depend; chips in which they are equal get the same ones.
+
+    Attributes:
+        words: the signed words.
+        kernel_size, padding, strides: of the kernels with which candidates are simulated.
+    """
+
+    words: SpeckWords
+    kernel_size: int
+    padding: int
+    strides: tuple[int, ...]
+
+    @classmethod
+    def of(cls, chip: SpeckChip) -> QuantizerReads:
+        """Return the limits of ``chip``."""
+        limits = chip.limits
+        return cls(
+            words=SpeckWords.of(chip),
+            kernel_size=int(limits.kernel_size.value),
+            padding=int(limits.padding.value),
+            strides=tuple(int(stride) for stride in limits.strides.values),
+        )

@@ -1,0 +1,41 @@
+"""Integers of the weights alone for a network that a chip refuses in any case, before a search."""
+
+from __future__ import annotations
+
+from toolchain.chips.contract import Options
+from toolchain.chips.xylo.lower.integers import lower
+from toolchain.chips.xylo.quantize.baselines import channel, one_scale
+from toolchain.chips.xylo.quantize.readout import as_spiking, draft_readout, read_out
+from toolchain.chips.xylo.rules.graph import computes
+from toolchain.chips.xylo.rules.program import takes
+from toolchain.chips.xylo.spec import XyloChip
+from toolchain.ir import Graph
+
+__all__ = ["unfit"]
+
+
+def unfit(
+    graph: Graph, chip: XyloChip, method: str, options: Options, calibrated: bool
+) -> Graph | None:
+    """Return integers of the weights alone if the chip refuses those of ``channel``; else None.
+
+    Args:
+        graph: float network in the chip's layers.
+        chip: the target.
+        method: one of ``QUANTIZERS``; for ``auto`` the integers are those of ``channel``.
+        options, calibrated: of no effect on what fits.
+    """
+    del options, calibrated
+    draft = _draft(graph, chip, "channel")
+    if computes(graph, chip) and takes(lower(draft, chip), chip):
+        return None
+    return _draft(graph, chip, method) if method == "global" else draft
+
+
+def _draft(graph: Graph, chip: XyloChip, method: str) -> Graph:
+    """Return integers by a quantizer that reads the weights alone, of a readout as well."""
+    quantizer = one_scale if method == "global" else channel
+    name = read_out(graph)
+    if name is None:
+        return quantizer(graph, chip)[0]
+    return draft_readout(graph, chip, name, quantizer(as_spiking(graph, name), chip)[0])
