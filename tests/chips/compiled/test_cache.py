@@ -66,5 +66,5 @@ def test_files_are_found_through_other_compiled_files():
 
 def test_functions_are_compiled_through_the_cache_alone():
     users = {path for path in PACKAGE.rglob("*.py") if re.search(NUMBA, path.read_text(), re.M)}
-    names = ("cache.py", "code_files.py", "lanes.py")
+    names = ("cache.py", "code_files.py", "fused.py", "lanes.py")
     assert users == {PACKAGE / "chips/compiled" / name for name in names}

@@ -18,7 +18,7 @@ from numba.core.cpu import CPUTargetOptions
 
 from toolchain.chips.compiled.code_files import FUNCTIONS, CodeFiles
 
-__all__ = ["compiled", "compiled_bare", "inline", "inline_bare", "part_bare"]
+__all__ = ["compiled", "compiled_bare", "inline", "inline_bare", "part_bare", "paste"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,6 +80,14 @@ def inline(function: F, **options: bool) -> F:
     By default numba inlines late or not at all, and passes vectors through memory.
     """
     return cast("F", _njit(forceinline=True, **options)(function))
+
+
+def paste(function: F) -> F:
+    """Make ``function`` part of the source of the compiled functions that call it.
+
+    It is not compiled by itself, which saves time where it has one caller.
+    """
+    return cast("F", _njit(inline="always")(function))
 
 
 compiled_bare: Any = partial(compiled, **_BARE)

@@ -58,6 +58,7 @@ __all__ = [
     "shift_left",
     "shift_right",
     "store",
+    "store_as",
     "subtract",
     "widen",
     "zeros",
@@ -140,6 +141,19 @@ def store(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
 
 
 @_intrinsic
+def store_as(typingctx: Any, array: Any, at: Any, lanes: Any) -> Any:
+    """Assign ``array[at : at + 32] = lanes``, truncated to the type of the array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        where = _address(context, builder, signature.args[0], *args[:2])
+        value = builder.trunc(args[2], where.type.pointee)
+        builder.store(value, where, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, lanes), codegen
+
+
+@_intrinsic
 def pointer(typingctx: Any, addresses: Any, at: Any, like: Any) -> Any:
     """Return the address ``addresses[at]`` as a pointer to numbers of the type of ``like``.
 
@@ -205,7 +219,7 @@ def _call(builder: Any, name: str, result: Any, *args: Any) -> Any:
 # -- lane by lane ---------------------------------------------------------------------------------
 
 
-def _spread(builder: Any, kind: Any, scalar: Any) -> Any:
+def spread(builder: Any, kind: Any, scalar: Any) -> Any:
     """Copy an int64 to every lane, truncated to the lane's width."""
     narrow = scalar if kind.element.width == 64 else builder.trunc(scalar, kind.element)
     i32 = ir.IntType(32)
@@ -221,7 +235,7 @@ def _lanewise(operation: Callable[[Any, Any, Any], Any]) -> Any:
         scalar = not isinstance(b, LanesType)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            other = _spread(builder, args[0].type, args[1]) if scalar else args[1]
+            other = spread(builder, args[0].type, args[1]) if scalar else args[1]
             return operation(builder, args[0], other)
 
         return a(a, types.int64 if scalar else b), codegen
@@ -239,7 +253,8 @@ def _selection(sign: str) -> Any:
     return _lanewise(lambda builder, a, b: builder.select(builder.icmp_signed(sign, a, b), a, b))
 
 
-def _add_saturating(builder: Any, a: Any, b: Any) -> Any:
+def saturating_sum(builder: Any, a: Any, b: Any) -> Any:
+    """Build ``a + b``, saturating at the limits of the lane's width."""
     return _call(builder, f"llvm.sadd.sat.v{LANES}i{a.type.element.width}", a.type, a, b)
 
 
@@ -249,7 +264,7 @@ subtract = _lanewise(lambda builder, a, b: builder.sub(a, b))
 """``a - b``, wrapping."""
 multiply = _lanewise(lambda builder, a, b: builder.mul(a, b))
 """``a * b``, wrapping."""
-add_saturating = _lanewise(_add_saturating)
+add_saturating = _lanewise(saturating_sum)
 """``a + b``, saturating at the limits of the lane's width."""
 both = _lanewise(lambda builder, a, b: builder.and_(a, b))
 """Bitwise and."""

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["each", "parts"]
+__all__ = ["LARGEST_PART", "each", "parts", "processors"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def parts(samples: int, size: int, threads: int | None) -> list[range]:
     Returns:
         Ranges of sample indices.
     """
-    workers = threads or _processors()
+    workers = threads or processors()
     number = 1 if workers == 1 else 4 * workers
     number = min(samples, max(number, -(-samples * size // LARGEST_PART)))
     return [range(samples * i // number, samples * (i + 1) // number) for i in range(number)]
@@ -52,7 +52,7 @@ def each(work: Callable[[S], T], samples: Sequence[S], threads: int | None) -> l
     Raises:
         Exception: the exception of the first sample that fails.
     """
-    workers = min(threads or _processors(), len(samples))
+    workers = min(threads or processors(), len(samples))
     if workers <= 1:
         return [work(sample) for sample in samples]
     waiting = deque(enumerate(samples))
@@ -123,7 +123,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

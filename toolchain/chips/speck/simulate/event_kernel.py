@@ -31,7 +31,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "418f44854d0c"
+INLINED = "2cdb1fb1fb05"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

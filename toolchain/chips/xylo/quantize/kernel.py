@@ -24,7 +24,7 @@ from toolchain.chips.compiled.lanes import LANES
 
 __all__ = ["Scratch", "respond"]
 
-INLINED = "648b7ff7d2c0"
+INLINED = "cb09f3c99aa7"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

@@ -1,7 +1,7 @@
-"""Vector arithmetic of the Xylo core: saturating 16-bit sums, leak and firing of 32 neurons.
+"""Arithmetic of the Xylo core on vectors: 32 neurons of a sample, or one neuron of 32 samples.
 
-Vectors are those of :mod:`toolchain.chips.compiled.lanes`, int16. Sums with limits come as a pair:
-the sum, and -1 in the lanes where a limit cut it, else 0.
+All values are 16-bit lanes, or numbers for all lanes. Sums with limits come with a count of the
+additions that a limit cut.
 """
 
 from __future__ import annotations
@@ -9,75 +9,125 @@ from __future__ import annotations
 from typing import Any
 
 from toolchain.chips.compiled import lanes
-from toolchain.chips.compiled.cache import inline
+from toolchain.chips.compiled.cache import paste
+from toolchain.chips.compiled.fused import Lanes, fused
 
-__all__ = ["add", "add_times", "change_v2", "fire", "integrate_v1", "leak"]
+__all__ = ["add_times", "fire_again", "fire_more", "near_limit", "update"]
 
-
-@inline
-def add(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return ``a + b``, saturated."""
-    total = lanes.add_saturating(a, b)
-    return total, lanes.not_equal(total, lanes.add(a, b))
+LOW, HIGH = -32768, 32767
 
 
-@inline
-def _limited(wide: Any) -> tuple[Any, Any]:
-    """Saturate a 32-bit sum to 16 bits."""
-    total = lanes.maximum(lanes.minimum(wide, 32767), -32768)
-    return lanes.narrow(total), lanes.narrow(lanes.not_equal(total, wide))
+@fused(results=8)
+def update(
+    first: Lanes,
+    second: Lanes,
+    v: Lanes,
+    dash_syn: Lanes,
+    dash_syn_2: Lanes,
+    dash_mem: Lanes,
+    bias: Lanes,
+    threshold: Lanes,
+    two: Lanes | None,
+    first_core: Lanes | None,
+) -> tuple[Lanes, ...]:
+    """Decay and integrate, and fire once where the threshold is reached.
 
+    Args:
+        first: currents of the first synapse.
+        second: currents of the second one; not used where ``two`` is None.
+        v: membranes.
+        dash_syn, dash_syn_2, dash_mem: decays, 0..15.
+        bias: added each step; not used where ``first_core`` is given.
+        threshold: of the membranes.
+        two: None for one synapse.
+        first_core: None for core v2.
 
-@inline
-def add_times(a: Any, b: Any, times: int) -> tuple[Any, Any]:
-    """Return ``a + times * b``, saturated; ``times`` has at most 16 bits.
-
-    Repeated saturating additions of ``b`` end at the same value, because all have the same sign.
+    Returns:
+        Both currents, the membranes before and after the spike, the number of spikes, -1 in the
+        lanes that fire again, a value that is not 0 where a state changed, the number of cut
+        additions.
     """
-    return _limited(lanes.add(lanes.widen(a), lanes.multiply(lanes.widen(b), times)))
+    lost = _leak(first, dash_syn)
+    first, moved = first - lost, lost
+    if two is not None:
+        lost = _leak(second, dash_syn_2)
+        second, moved = second - lost, moved | lost
+    currents = (first,) if two is None else (first, second)
+    if first_core is not None:
+        v, cut = _sum_wide(v - _leak(v, dash_mem), *currents)
+    else:
+        # wraps at -32768 with dash 0, as the core does
+        leaked = -_leak(v, dash_mem)
+        change, cut = _sum(leaked, first) if two is None else _sum_wide(leaked, *currents)
+        change, again = _sum(change, bias)
+        v, last = _sum(v, change)
+        moved, cut = moved | change, cut + again + last
+    over = v >= threshold
+    left = v - (threshold & over)
+    return first, second, v, left, -over, over & (left >= threshold), moved, cut
 
 
-@inline
-def _add_three(a: Any, b: Any, c: Any) -> tuple[Any, Any]:
-    """Return ``a + b + c``, saturated once."""
-    return _limited(lanes.add(lanes.add(lanes.widen(a), lanes.widen(b)), lanes.widen(c)))
+@paste
+def fire_more(v: Any, threshold: Any, number: Any, over: Any, cap: int) -> tuple[Any, Any]:
+    """Fire on in the lanes ``over``, up to ``cap`` spikes; return membranes and spikes."""
+    for _ in range(1, cap):
+        if lanes.nonzero(over) == 0:
+            break
+        v, number, over = fire_again(v, threshold, number, over)
+    return v, number
 
 
-@inline
-def leak(state: Any, dash: Any) -> Any:
-    """Return ``state >> dash``, but 1 where that is 0 and the state is above 0; dash in 0..15.
+@fused(results=3)
+def fire_again(
+    v: Lanes, threshold: Lanes, number: Lanes, over: Lanes
+) -> tuple[Lanes, Lanes, Lanes]:
+    """Fire once more in the lanes ``over``; return membranes, spikes and lanes that fire again.
+
+    A membrane that was once below its threshold fires no more in this step.
+    """
+    left = v - (threshold & over)
+    return left, number - over, over & (left >= threshold)
+
+
+@fused(results=2)
+def add_times(state: Lanes, weight: Lanes, times: Lanes) -> tuple[Lanes, Lanes]:
+    """Return ``state + times * weight`` saturated, and 1 where a limit cut it.
+
+    Repeated saturating additions of a weight end at the same value, because all have the same sign.
+    """
+    return _limited(state.widen() + weight.widen() * times.widen())
+
+
+@fused(results=1)
+def near_limit(state: Lanes, distance: Lanes) -> Lanes:
+    """Return -1 in the lanes that additions of ``distance`` in total could move past a limit."""
+    return (state > -distance + HIGH) | (distance + LOW > state)
+
+
+def _leak(state: Lanes, dash: Lanes) -> Lanes:
+    """Return ``state >> dash``, but 1 where that is 0 and the state is above 0.
 
     The shift rounds down, so that no state below 0 shifts to 0.
     """
-    lost = lanes.shift_right(state, dash)
-    return lanes.subtract(lost, lanes.both(lanes.equal(lost, 0), lanes.greater(state, 0)))
+    lost = state >> dash
+    return lost - ((lost == 0) & (state > 0))
 
 
-@inline
-def integrate_v1(v: Any, lost: Any, first: Any, second: Any) -> tuple[Any, Any]:
-    """Return the membrane of core v1 after leak and all currents at once."""
-    return _add_three(lanes.subtract(v, lost), first, second)
+def _sum(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
+    """Return ``a + b`` limited to 16 bits, and 1 where a limit cut it."""
+    total = a.saturating_add(b)
+    return total, -(total != a + b)
 
 
-@inline
-def change_v2(lost: Any, first: Any, second: Any, two: bool) -> tuple[Any, Any]:
-    """Return the change of the membrane of core v2 before the bias."""
-    # wraps at -32768 with dash 0, as the core does
-    negative = lanes.subtract(lanes.zeros(lost), lost)
-    if two:
-        return _add_three(negative, first, second)
-    return add(negative, first)
+def _sum_wide(first: Lanes, *others: Lanes) -> tuple[Lanes, Lanes]:
+    """Return a sum limited once, and 1 where a limit cut it."""
+    total = first.widen()
+    for other in others:
+        total = total + other.widen()
+    return _limited(total)
 
 
-@inline
-def fire(v: Any, threshold: Any, over: Any, cap: int) -> tuple[Any, Any]:
-    """Return membranes after reset and spike counts, for the lanes ``over`` threshold."""
-    number = lanes.zeros(v)
-    for _ in range(cap):
-        number = lanes.subtract(number, over)
-        v = lanes.subtract(v, lanes.both(threshold, over))
-        # a membrane that was once below its threshold fires no more in this step
-        over = lanes.both(over, lanes.at_least(v, threshold))
-        if lanes.nonzero(over) == 0:
-            break
-    return v, number
+def _limited(wide: Lanes) -> tuple[Lanes, Lanes]:
+    """Return 32-bit sums limited to 16 bits, and 1 where a limit cut them."""
+    total = wide.clip(LOW, HIGH)
+    return total.narrow(), -(total != wide).narrow()

@@ -1,294 +1,188 @@
-"""The Xylo core, compiled: one function for the whole run of a sample.
+"""The Xylo core, compiled: which of two kernels simulates which samples, and their memory.
 
-The semantics are those of :mod:`toolchain.chips.xylo.simulate.twin`. The loops are in another
-order, which gives the same results for these reasons:
-
-- The order in which spikes arrive matters only to the neuron that receives them, and it is that
-  of the source ids. A loop over the sources that spiked, all targets of one source at once, keeps
-  it.
-- Several spikes of one source add the same weight several times, always in one direction, so
-  that one saturating addition of the product is the same.
-- Aliases pass on spike counts and change neither currents nor membranes, so that all neurons can
-  integrate first; those with an alias fire again afterwards, in id order.
-
-The layout of the data is in :mod:`toolchain.chips.xylo.simulate.tables`.
+:mod:`toolchain.chips.xylo.simulate.dense` takes one sample after the other and can record every
+state; :mod:`toolchain.chips.xylo.simulate.batched` takes up to 32 samples at once.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled import lanes
-from toolchain.chips.compiled.cache import compiled, inline
-from toolchain.chips.compiled.lanes import LANES
-from toolchain.chips.xylo.simulate import arithmetic
-from toolchain.chips.xylo.simulate.layer_state import (
-    LayerState,
-    flush_clamped,
-    load_state,
-    record_step,
-    save_state,
-    zero_state,
-)
+from toolchain.chips.compiled.threads import LARGEST_PART, parts, processors
+from toolchain.chips.compiled.width import LANES
+from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.simulate import batched, dense
+from toolchain.chips.xylo.simulate.packed import Traces
 from toolchain.chips.xylo.simulate.tables import (
-    NO_TRACES,
-    Aliases,
-    NeuronConstants,
-    Rows,
-    State,
+    BLOCKS,
+    HIDDEN,
+    HIDDEN_BLOCKS,
+    INPUT_BLOCKS,
+    OUTPUTS,
+    RANGE,
+    RANGES,
     Tables,
-    Traces,
+    connections,
+    tables,
 )
 
-__all__ = ["run"]
+__all__ = ["Scratch", "divide", "empty_scratch", "run"]
 
-INLINED = "ee3d1ae73908"
-"""Digest of the other files that are compiled into this one; see ``cache``."""
+INPUT_RATE, HIDDEN_RATE = 0.05, 0.04
+"""Assumed spikes of a channel or neuron in a step: the kernel is chosen before they are known."""
 
-CACHE_LINE = 64
+# Times of the parts of a step, about ns; only their ratios matter. Measured on an AVX-512 machine.
+DENSE_BLOCK, DENSE_ROW = 30.0, 2.2
+"""Update of 32 neurons; addition of 32 weights."""
+BATCHED_SAMPLE, BATCHED_NEURON, BATCHED_CONNECTION, BATCHED_STATE = 15.0, 15.0, 0.5, 2.0
+"""Inputs of a sample; update of a neuron and addition of a weight in 32 samples; loading and
+storing a number of the state, once a call."""
+
+
+class Scratch(NamedTuple):
+    """Memory that the dense kernel works in; it need not be kept between calls."""
+
+    lists: Array
+    states: Array
+
+
+def empty_scratch(table: Tables) -> Scratch:
+    """Return memory for one thread."""
+    blocks = int(table.sizes[INPUT_BLOCKS] + table.sizes[HIDDEN_BLOCKS])
+    width = int(table.sizes[BLOCKS]) * LANES
+    return Scratch(np.empty(blocks * (2 * LANES + 1) + 1, np.int64), np.empty(4 * width, np.int16))
+
+
+def divide(
+    program: XyloProgram, batch: int, steps: int, record: bool, threads: int | None
+) -> list[range]:
+    """Divide a batch into parts that threads can simulate side by side.
+
+    Args:
+        program: the program.
+        batch: number of samples.
+        steps: number of steps.
+        record: whether states are recorded.
+        threads: number of threads; None for one per usable processor.
+    """
+    workers = threads or processors()
+    tiles = -(-batch // LANES)
+    one, many = _costs(program, steps)
+    if not record and -(-tiles // workers) * many < -(-batch // workers) * one:
+        return [range(i, min(batch, i + LANES)) for i in range(0, batch, LANES)]
+    return parts(batch, steps * (program.hidden + program.outputs), threads)
 
 
 def run(
-    program: Tables,
+    program: XyloProgram,
     samples: range,
     counts: Array,
     spikes: Array,
-    state: State,
-    traces: Traces | None,
+    states: Array,
+    traces: Traces | None = None,
+    scratch: Scratch | None = None,
 ) -> None:
-    """Simulate ``samples`` of the batch; write ``spikes``, ``state`` and, if given, ``traces``.
+    """Simulate ``samples`` of a batch.
 
     The interpreter lock is released, so that threads can share a batch.
+
+    Args:
+        program: the program.
+        samples: the samples; a part of ``divide``, or any others.
+        counts: uint8 (batch, steps, inputs), the input.
+        spikes: int8 (batch, steps, outputs), zeros; output spikes are written to it.
+        states: packed states of all samples; those of ``samples`` are overwritten.
+        traces: what records all states, or None.
+        scratch: memory from ``empty_scratch`` that no other thread uses at the same time, or None.
     """
-    record = traces is not None
-    _run(program, samples.start, samples.stop, counts, spikes, state, record, traces or NO_TRACES)
+    steps, neurons = counts.shape[1], program.hidden + program.outputs
+    # an interrupt waits for the kernel
+    size = max(batched.CHUNK, LARGEST_PART // max(1, neurons * len(samples)))
+    for start in range(0, steps, size):
+        stop = min(steps, start + size)
+        if traces is None and len(samples) <= LANES and len(samples) > 1:
+            one, many = _costs(program, steps)
+            if many < len(samples) * one:
+                _run_batched(program, samples, start, stop, counts, spikes, states)
+                continue
+        table = tables(program)
+        dense.run(
+            table.weights,
+            table.constants,
+            table.sizes,
+            counts,
+            spikes,
+            states,
+            *(scratch or empty_scratch(table)),
+            samples.start,
+            samples.stop,
+            start,
+            stop,
+            table.two,
+            table.first_core,
+            *(traces or (None,) * 5),
+        )
 
 
-# In the two loops over neurons below arrays are taken out of their tuples first, and the helpers
-# receive lanes only: numba counts references to each array that it takes from a tuple or passes on,
-# which would cost more than the arithmetic.
-
-
-@inline
-def _deliver(
-    rows: Rows, row: int, count: int, layer_state: LayerState, synapse: int, counting: bool
-) -> None:
-    """Add a row of weights ``count`` times to the currents of one synapse."""
-    weights, shift, i_syn, clamped = (
-        rows.weights,
-        rows.shift,
-        layer_state.i_syn,
-        layer_state.clamped,
-    )
-    base, offset = row * rows.width, synapse * rows.width
-    for j in range(rows.spans[row, 0], rows.spans[row, 1], LANES):
-        weight = lanes.shift_left(lanes.load_as(weights, base + j, i_syn), shift)
-        old = lanes.load(i_syn, offset + j)
-        if count == 1:
-            new, hit = arithmetic.add(old, weight)
-        else:
-            new, hit = arithmetic.add_times(old, weight, count)
-        lanes.store(i_syn, offset + j, new)
-        if counting and lanes.nonzero(hit) != 0:
-            lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
-
-
-@inline
-def _fetch(rows: Rows, row: int) -> None:
-    """Prefetch a row of weights: a thousand rows do not fit the nearest cache."""
-    weights, base = rows.weights, row * rows.width
-    for j in range(rows.spans[row, 0], rows.spans[row, 1], CACHE_LINE):
-        lanes.prefetch(weights, base + j)
-
-
-@inline
-def _evolve(
-    layer_state: LayerState,
-    layer: NeuronConstants,
-    two: bool,
-    first_core: bool,
-    aliased: bool,
-    counting: bool,
-) -> tuple[bool, bool]:
-    """Decay, integrate and fire a layer; return whether any neuron fired and any state moved."""
-    i_syn, v_mem, spikes = layer_state.i_syn, layer_state.v_mem, layer_state.spikes
-    unfired, clamped = layer_state.unfired, layer_state.clamped
-    dash_syn, dash_mem = layer.dash_syn, layer.dash_mem
-    thresholds, biases = layer.threshold, layer.bias
-    fired = False
-    moved = lanes.zeros(v_mem)
-    for j in range(0, layer.width, LANES):
-        first = lanes.load(i_syn, j)
-        lost = arithmetic.leak(first, lanes.load(dash_syn, j))
-        first = lanes.subtract(first, lost)
-        lanes.store(i_syn, j, first)
-        moved = lanes.either(moved, lost)
-        second = lanes.zeros(v_mem)
-        if two:
-            second = lanes.load(i_syn, layer.width + j)
-            lost = arithmetic.leak(second, lanes.load(dash_syn, layer.width + j))
-            second = lanes.subtract(second, lost)
-            lanes.store(i_syn, layer.width + j, second)
-            moved = lanes.either(moved, lost)
-        v = lanes.load(v_mem, j)
-        lost = arithmetic.leak(v, lanes.load(dash_mem, j))
-        if first_core:
-            v, hit = arithmetic.integrate_v1(v, lost, first, second)
-        else:
-            change, hit = arithmetic.change_v2(lost, first, second, two)
-            change, again = arithmetic.add(change, lanes.load(biases, j))
-            moved = lanes.either(moved, change)
-            v, last = arithmetic.add(v, change)
-            hit = lanes.add(lanes.add(hit, again), last)
-        if counting and lanes.nonzero(hit) != 0:
-            lanes.store(clamped, j, lanes.subtract(lanes.load(clamped, j), hit))
-        if aliased:
-            lanes.store(unfired, j, v)
-        threshold = lanes.load(thresholds, j)
-        number = lanes.zeros(v_mem)
-        over = lanes.at_least(v, threshold)
-        if lanes.nonzero(over) != 0:
-            fired = True
-            v, number = arithmetic.fire(v, threshold, over, layer.cap)
-        lanes.store(v_mem, j, v)
-        lanes.store(spikes, j, number)
-    return fired, lanes.nonzero(moved) != 0
-
-
-@compiled
-def _alias(aliases: Aliases, layer: NeuronConstants, layer_state: LayerState) -> None:
-    """Pass spikes on, in id order; a target fires again with the spikes received before."""
-    spikes = layer_state.spikes
-    for a in range(aliases.neurons.size):
-        if aliases.receives[a]:
-            spikes[aliases.neurons[a]] = 0
-    for a in range(aliases.neurons.size):
-        n = aliases.neurons[a]
-        if aliases.receives[a]:
-            v, threshold = np.int64(layer_state.unfired[n]), np.int64(layer.threshold[n])
-            count = np.int64(spikes[n])
-            while v >= threshold and count < layer.cap:
-                count += 1
-                v = np.int64(np.int16(v - threshold))
-            layer_state.v_mem[n] = v
-            spikes[n] = count
-        # taken now: a neuron that is its own target passes on what it had before
-        passed = np.int64(spikes[n])
-        for t in range(aliases.starts[a], aliases.starts[a + 1]):
-            target = aliases.targets[t]
-            spikes[target] = min(layer.cap, np.int64(spikes[target]) + passed)
-
-
-@inline
-def _list_spiking(layer_state: LayerState, layer: NeuronConstants, sources: Array) -> int:
-    """Write the ids of the neurons that spiked to ``sources``; return their number."""
-    found, spikes = 0, layer_state.spikes
-    for j in range(0, layer.width, LANES):
-        bits = lanes.nonzero(lanes.load(spikes, j))
-        while bits != 0:
-            sources[found] = j + lanes.lowest(bits)
-            found += 1
-            bits &= bits - 1
-    return found
-
-
-@inline
-def _send_inputs(program: Tables, counts: Array, hidden: LayerState, counting: bool) -> bool:
-    """Deliver the input spikes of a step; return whether there were any."""
-    any_spike = False
-    for channel in range(counts.size):
-        count = int(counts[channel])
-        if count:
-            any_spike = True
-            for s in range(program.synapses):
-                row = channel * program.synapses + s
-                _deliver(program.rows_in, row, count, hidden, s, counting)
-    return any_spike
-
-
-@inline
-def _send_hidden(
-    program: Tables, sources: Array, hidden: LayerState, output: LayerState, counting: bool
-) -> None:
-    """Deliver the hidden spikes of the step before."""
-    for i in range(sources.size):
-        if i + 1 < sources.size:
-            following = sources[i + 1]
-            for s in range(program.synapses):
-                _fetch(program.rows_rec, following * program.synapses + s)
-            _fetch(program.rows_out, following)
-        source = sources[i]
-        count = int(hidden.spikes[source])
-        for s in range(program.synapses):
-            row = source * program.synapses + s
-            _deliver(program.rows_rec, row, count, hidden, s, counting)
-        _deliver(program.rows_out, source, count, output, 0, counting)
-
-
-@compiled
-def _run(
-    program: Tables,
-    first: int,
+def _run_batched(
+    program: XyloProgram,
+    samples: range,
+    start: int,
     stop: int,
     counts: Array,
     spikes: Array,
-    state: State,
-    record: bool,
-    traces: Traces,
+    states: Array,
 ) -> None:
-    """Simulate samples ``first .. stop-1``, one after the other."""
-    hidden = zero_state(program.hidden, program.synapses)
-    output = zero_state(program.output, 1)
-    sources = np.zeros(program.hidden.width, np.int64)
-    for b in range(first, stop):
-        load_state(program, state, b, hidden, output)
-        _run_sample(program, b, counts, spikes, state, record, traces, hidden, output, sources)
-        save_state(program, state, b, hidden, output)
+    """Simulate steps ``start .. stop - 1`` of up to 32 samples at once."""
+    table, connected = tables(program), connections(program)
+    width = int(table.sizes[BLOCKS]) * LANES
+    batched.run(
+        connected.places,
+        connected.weights,
+        table.constants,
+        table.sizes,
+        counts,
+        spikes,
+        states,
+        np.empty(states.shape[1] * LANES, np.int16),
+        np.empty(width * LANES, np.int16),
+        np.empty(program.hidden + 1, np.int64),
+        np.empty(batched.CHUNK * program.inputs * LANES, np.int8),
+        samples.start,
+        len(samples),
+        start,
+        stop,
+        table.two,
+        table.first_core,
+    )
 
 
-@inline
-def _run_sample(
-    program: Tables,
-    b: int,
-    counts: Array,
-    out_spikes: Array,
-    state: State,
-    record: bool,
-    traces: Traces,
-    hidden: LayerState,
-    output: LayerState,
-    sources: Array,
-) -> None:
-    """Simulate all steps of sample ``b``."""
-    steps, channels = counts.shape[1], counts.shape[2]
-    two, v1 = program.synapses == 2, program.first_core
-    aliased = program.aliases.neurons.size > 0
-    sleeping = state.hibernating[b]
-    spiking = _list_spiking(hidden, program.hidden, sources)
-    # additions to one neuron in one step, for counters of 16 bits
-    most = program.synapses * (channels + program.hidden.neurons) + 3
-    flush_every = max(1, 32767 // most)
-    for t in range(steps):
-        delivered = _send_inputs(program, counts[b, t], hidden, record) or spiking > 0
-        _send_hidden(program, sources[:spiking], hidden, output, record)
-        fired, moved = _evolve(hidden, program.hidden, two, v1, aliased, record)
-        fired_out, moved_out = _evolve(output, program.output, False, v1, False, record)
-        if aliased and fired:
-            _alias(program.aliases, program.hidden, hidden)
-        spiking = _list_spiking(hidden, program.hidden, sources) if fired else 0
-        if fired_out:
-            for n in range(program.output.neurons):
-                out_spikes[b, t, n] = output.spikes[n]
-        active = delivered or moved or moved_out
-        if record:
-            record_step(program, traces, b, t, sources[:spiking], hidden, output)
-            # with a bias the core tests the step before, unless a spike wakes it
-            waking = sleeping and not delivered
-            traces.hibernation[b, t] = waking if program.biased else not active
-            if (t + 1) % flush_every == 0 or t == steps - 1:
-                totals = traces.saturations[b]
-                flush_clamped(totals, 0, program.hidden.neurons, hidden)
-                flush_clamped(totals, program.hidden.neurons, program.output.neurons, output)
-        sleeping = not active
-    state.hibernating[b] = sleeping
+def _costs(program: XyloProgram, steps: int) -> tuple[float, float]:
+    """Return the time of a step of one sample, dense, and of 32 samples, batched."""
+    dense_step, batched_step, batched_call = _operations(program)
+    return dense_step, batched_step + batched_call / max(1, steps)
+
+
+@lru_cache(maxsize=8)
+def _operations(program: XyloProgram) -> tuple[float, float, float]:
+    """Return the times of a dense step, of a batched step and of a batched call."""
+    sizes = tables(program).sizes
+    blocks, hidden, outputs = (int(sizes[at]) for at in (BLOCKS, HIDDEN, OUTPUTS))
+    ranges = sizes[RANGES : RANGES + 2 * RANGE * blocks].reshape(blocks, 2, RANGE)
+    sources = (ranges[:, :, 3] - ranges[:, :, 2]).sum(axis=0) * LANES
+    rows = float(sources @ np.array([INPUT_RATE, HIDDEN_RATE])) * program.synapses
+    # a delivery is needed if any of 32 samples spikes
+    some_input, some_hidden = (1 - (1 - rate) ** LANES for rate in (INPUT_RATE, HIDDEN_RATE))
+    between = np.count_nonzero(program.weights_rec) + np.count_nonzero(program.weights_out)
+    deliveries = some_input * np.count_nonzero(program.weights_in) + some_hidden * between
+    return (
+        DENSE_BLOCK * blocks + DENSE_ROW * rows,
+        BATCHED_SAMPLE * LANES
+        + BATCHED_NEURON * (hidden + outputs)
+        + BATCHED_CONNECTION * float(deliveries),
+        BATCHED_STATE * LANES * LANES * blocks * (program.synapses + 2),
+    )

@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.threads import each, parts
+from toolchain.chips.compiled.threads import each
 from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.xylo.program import Population, XyloProgram
+from toolchain.chips.xylo.simulate.packed import Traces, empty_traces, pack, packed_zeros, unpack
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.recording import XyloRecording, XyloState, initial_state
+from toolchain.chips.xylo.simulate.tables import tables
 from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 
 __all__ = ["KINDS", "XyloStream"]
@@ -57,12 +59,13 @@ class XyloStream:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         # numba takes a third of a second to import; a program alone needs none of it
-        from toolchain.chips.xylo.simulate import kernel, tables
+        from toolchain.chips.xylo.simulate import kernel
 
-        self._kernel, self._tables = kernel, tables
+        self._kernel = kernel
+        # a session runs one call at a time, so that one sample needs one such memory
+        self._scratch = kernel.empty_scratch(tables(program)) if batch == 1 else None
         self._program, self._threads, self._own = program, threads, own
         self._record = _checked(record, program)
-        self._table = tables.tables(program)
         self._batch = batch
         self.reset()
 
@@ -73,7 +76,7 @@ class XyloStream:
 
     def reset(self) -> None:
         """Return to the state after a reset and to step 0."""
-        self._at = XyloState.zeros(self._program, self._batch), 0
+        self._at = packed_zeros(self._program, self._batch), 0
 
     def restore(self, state: XyloState, steps: int) -> None:
         """Continue from a copy of ``state``, after so many steps; see ``initial_state``.
@@ -81,11 +84,12 @@ class XyloStream:
         Raises:
             ValueError: an invalid state; nothing is changed.
         """
-        self._at = initial_state(self._program, self._batch, state), steps
+        state = initial_state(self._program, self._batch, state)
+        self._at = pack(self._program, state), steps
 
     def state(self) -> XyloState:
         """Return a copy of the state."""
-        return self._at[0].copy()
+        return unpack(self._program, self._at[0]).copy()
 
     def run(self, raster: npt.ArrayLike) -> XyloRecording:
         """Simulate more steps; see ``simulate`` for the raster.
@@ -93,65 +97,81 @@ class XyloStream:
         Raises:
             ValueError: an invalid raster, or another number of samples.
         """
-        counts = as_counts(self._program, raster)
-        if len(counts) != self._batch:
-            raise ValueError(f"raster must have {self._batch} samples, got {len(counts)}")
-        state, steps = self._at
-        recording = self._run(counts, state)
+        counts = self._counts(raster)
+        start, steps = self._at
+        packed = start.copy()
+        recording = self._run(counts, packed)
         # one assignment: an interrupt leaves the state before the call, or the one after it
-        self._at = recording.state, steps + counts.shape[1]
+        self._at = packed, steps + counts.shape[1]
         return recording
 
     def spikes(self, raster: npt.ArrayLike) -> npt.NDArray[np.int8]:
         """Simulate more steps and return the output spikes alone, as an online loop needs them."""
-        return self.run(raster).spikes
+        counts = self._counts(raster)
+        start, steps = self._at
+        packed = start.copy()
+        found = self._spikes(counts, packed)
+        self._at = packed, steps + counts.shape[1]
+        return found
 
-    def _run(self, counts: npt.NDArray[np.uint8], state: XyloState) -> XyloRecording:
+    def _counts(self, raster: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        counts = as_counts(self._program, raster)
+        if len(counts) != self._batch:
+            raise ValueError(f"raster must have {self._batch} samples, got {len(counts)}")
+        return counts
+
+    def _run(self, counts: npt.NDArray[np.uint8], packed: Array) -> XyloRecording:
         if isinstance(self._record, Mapping):
-            return self._in_parts(counts, state)
+            return self._in_parts(counts, packed)
         if self._record or self._program.readout == "spikes":
-            return self._part(counts, state, self._record)
-        return self._in_parts(counts, state)
+            return self._part(counts, packed, self._record)
+        return self._in_parts(counts, packed)
 
-    def _in_parts(self, counts: npt.NDArray[np.uint8], state: XyloState) -> XyloRecording:
+    def _in_parts(self, counts: npt.NDArray[np.uint8], packed: Array) -> XyloRecording:
         """Record all states of some timesteps after the other and keep what is asked for."""
         batch, steps = counts.shape[:2]
         neurons = self._program.hidden + self._program.outputs
         size = max(1, MOST_STATES // max(1, batch * neurons))
         if steps <= size and not self._record:
-            found = self._part(counts, state, True)
+            found = self._part(counts, packed, True)
             return XyloRecording(spikes=found.spikes, state=found.state, readout=found.readout)
         kept = _Kept(self._program, self._record, batch, steps)
         for start in range(0, max(1, steps), size):
             part = np.ascontiguousarray(counts[:, start : start + size])
-            found = self._part(part, state, True)
-            state = found.state
+            found = self._part(part, packed, True)
             if self._own is not None and self._record:
                 assert found.hidden_spikes is not None
                 found = replace(found, hidden_spikes=self._own(found.hidden_spikes))
             kept.add(start, found)
-        return kept.recording(state)
+        return kept.recording(unpack(self._program, packed.copy()))
 
-    def _part(self, counts: npt.NDArray[np.uint8], start: XyloState, record: bool) -> XyloRecording:
-        """Run the kernel from ``start`` on, which is not changed."""
-        kernel, tables = self._kernel, self._tables
-        program, end = self._program, start.copy()
+    def _part(self, counts: npt.NDArray[np.uint8], packed: Array, record: bool) -> XyloRecording:
+        """Run the kernel from the state ``packed`` on, which is overwritten with the last one."""
+        program = self._program
+        traces = empty_traces(program, *counts.shape[:2]) if record else None
+        spikes = self._spikes(counts, packed, traces)
+        state = unpack(program, packed.copy())
+        if traces is None:
+            return XyloRecording(spikes=spikes, state=state)
+        return _recording(program, spikes, state, traces.arrays(program))
+
+    def _spikes(
+        self, counts: npt.NDArray[np.uint8], packed: Array, traces: Traces | None = None
+    ) -> npt.NDArray[np.int8]:
+        """Run the kernel; return the output spikes."""
+        program, kernel = self._program, self._kernel
         batch, steps = counts.shape[:2]
         spikes = np.zeros((batch, steps, program.outputs), np.int8)
-        arrays = tables.State(*end.arrays())
-        traces = tables.Traces(**_empty_traces(program, batch, steps)) if record else None
 
         def run(samples: range) -> None:
-            kernel.run(self._table, samples, counts, spikes, arrays, traces)
+            kernel.run(program, samples, counts, spikes, packed, traces)
 
         if batch == 1:
-            run(ONE)
+            kernel.run(program, ONE, counts, spikes, packed, traces, self._scratch)
         else:
-            size = steps * (program.hidden + program.outputs)
-            each(run, parts(batch, size, self._threads), self._threads)
-        if traces is None:
-            return XyloRecording(spikes=spikes, state=end)
-        return _recording(program, spikes, end, traces._asdict())
+            parts = kernel.divide(program, batch, steps, traces is not None, self._threads)
+            each(run, parts, self._threads)
+        return spikes
 
 
 def _checked(record: Record, program: XyloProgram) -> Record:
@@ -171,15 +191,13 @@ def _recording(
     if program.readout != "spikes":
         kept["readout"] = kept[f"{program.readout}_out"]
     kept["saturations"] = _by_population(program, kept["saturations"])
-    if program.synapses == 1:
-        del kept["i_syn_2"]
     if program.core == "v1":
         del kept["hibernation"]
     return XyloRecording(spikes=spikes, state=end, **kept)
 
 
 class _Kept:
-    """Record of a run whose states are recorded part by part."""
+    """What is kept of a run whose states are recorded part by part."""
 
     def __init__(self, program: XyloProgram, record: Record, batch: int, steps: int) -> None:
         self._program = program
@@ -242,23 +260,6 @@ def state_of(recording: XyloRecording, p: Population, kind: str) -> Array:
         field = {"spikes": "spikes"}.get(kind, f"{kind}_out")
     values = getattr(recording, field)
     return np.asarray(values[:, :, p.start : p.stop])
-
-
-def _empty_traces(program: XyloProgram, batch: int, steps: int) -> dict[str, npt.NDArray[Any]]:
-    """Return arrays for the recording; the kernel writes spikes only where there are any."""
-    hidden, outputs = (batch, steps, program.hidden), (batch, steps, program.outputs)
-    second = hidden if program.synapses == 2 else (batch, 0, program.hidden)
-    return {
-        "hidden_spikes": np.zeros(hidden, np.int8),
-        "v_mem": np.empty(hidden, np.int16),
-        "i_syn": np.empty(hidden, np.int16),
-        "i_syn_2": np.empty(second, np.int16),
-        "v_mem_out": np.empty(outputs, np.int16),
-        "i_syn_out": np.empty(outputs, np.int16),
-        "hibernation": np.zeros((batch, steps), np.bool_),
-        "saturations": np.zeros((batch, program.hidden + program.outputs), np.int64),
-        "hidden_totals": np.zeros((batch, 2, program.hidden), np.int64),
-    }
 
 
 def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:

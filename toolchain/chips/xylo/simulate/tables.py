@@ -1,11 +1,10 @@
-"""Layout of a Xylo program for the kernel: padded rows, with the span of targets of each source.
+"""Layout of a Xylo program for the kernels: a few flat arrays, because each costs time a call.
 
-Weights stay dense int8 rows, with the span of targets that a source really has: at 1000 neurons
-and 5 % of the connections a row of zeros is still cheaper than a scattered addition a synapse.
-Rows and states are padded to whole vectors; a neuron of the padding has no weights and the
-largest threshold.
+The neurons are the hidden ones and, from the next whole vector on, the output neurons; the sources
+are the inputs and, from the next whole vector on, the hidden neurons. 32 neurons of a vector are a
+block, and so are 32 sources. A neuron of the padding has no weights and the largest threshold.
 
-The types are compiled into the kernel: its ``INLINED`` changes with this file
+The positions are compiled into the kernels: their ``INLINED`` changes with this file
 (:mod:`toolchain.chips.compiled.cache`).
 """
 
@@ -21,183 +20,189 @@ from toolchain.arrays import Array
 from toolchain.chips.compiled.width import LANES
 from toolchain.chips.xylo.program import XyloProgram
 
-__all__ = ["NO_TRACES", "Aliases", "NeuronConstants", "Rows", "State", "Tables", "Traces", "tables"]
+__all__ = ["Connections", "Tables", "connections", "padded", "tables"]
 
+# -- positions in ``Tables.sizes`` ----------------------------------------------------------------
 
-class Rows(NamedTuple):
-    """A weight matrix, one padded row for each source and synapse of its targets.
+INPUTS, HIDDEN, OUTPUTS = 0, 1, 2
+"""Numbers of channels and neurons."""
+INPUT_BLOCKS, HIDDEN_BLOCKS, BLOCKS = 3, 4, 5
+"""Blocks of the inputs, of the hidden neurons, and of all neurons."""
+HIDDEN_CAP, OUTPUT_CAP = 6, 7
+"""Most spikes of a neuron in a step."""
+FLUSH = 8
+"""Steps after which counters of 16 bits must be emptied."""
+BIASED = 9
+"""1 if any neuron has a bias."""
+INPUTS_FIT, HIDDEN_FIT = 10, 11
+"""1 if the product of any weight of these sources and any number of spikes fits 16 bits."""
+ALIASES, ALIAS_TABLE = 12, 13
+"""Number of neurons with aliases; where their table starts: for each of them, in id order, its id,
+whether it receives, the number of its targets, and these."""
+RANGES, RANGE = 14, 4
+"""Where the table of blocks starts, and its numbers for each block and kind of source (inputs,
+hidden): the factor of the weights (their shift), the largest weight after the shift, the first
+block of sources and the one past the last."""
 
-    Attributes:
-        weights: int8, flat; row ``source * synapses + synapse``.
-        spans: int64 ``(rows, 2)``, first and past-the-last non-zero weight, in whole vectors.
-        width: length of a row.
-        shift: left shift of each weight.
-    """
+# -- rows of ``Tables.constants`` -----------------------------------------------------------------
 
-    weights: Array
-    spans: Array
-    width: int
-    shift: int
+DASH_SYN, DASH_SYN_2, DASH_MEM, THRESHOLD, BIAS = range(5)
 
+# -- rows of the scratch memory -------------------------------------------------------------------
 
-class NeuronConstants(NamedTuple):
-    """Constants of the hidden or of the output neurons, int16, padded.
-
-    Attributes:
-        dash_syn: flat, one padded row a synapse.
-        dash_mem, threshold, bias: one entry a neuron.
-        neurons: without the padding.
-        width: with the padding.
-        cap: most spikes of a neuron in a step.
-    """
-
-    dash_syn: Array
-    dash_mem: Array
-    threshold: Array
-    bias: Array
-    neurons: int
-    width: int
-    cap: int
-
-
-class Aliases(NamedTuple):
-    """Sources and targets of the aliases.
-
-    Attributes:
-        neurons: int64, sources and targets in id order.
-        receives: bool, one for each of these: True for a target.
-        starts: int64, one more than ``neurons``: where in ``targets`` its targets start.
-        targets: int64.
-    """
-
-    neurons: Array
-    receives: Array
-    starts: Array
-    targets: Array
+UNFIRED, CUT, FIRED, ACTIVE_STEPS = range(4)
+"""Membranes before firing; cut additions, spikes and steps with spikes that are not yet in the
+recording."""
+SUMS = CUT
+"""The first of the three counters."""
 
 
 class Tables(NamedTuple):
-    """A program in the layout of the kernel."""
+    """A program in the layout of the kernels.
 
-    rows_in: Rows
-    rows_rec: Rows
-    rows_out: Rows
-    hidden: NeuronConstants
-    output: NeuronConstants
-    aliases: Aliases
-    synapses: int
-    first_core: bool
-    biased: bool
-
-
-class State(NamedTuple):
-    """The arrays of a ``XyloState``, batch first."""
-
-    i_syn: Array
-    v_mem: Array
-    i_syn_out: Array
-    v_mem_out: Array
-    pending_spikes: Array
-    hibernating: Array
-
-
-class Traces(NamedTuple):
-    """Arrays of a recording, batch first; ``i_syn_2`` is empty where there is one synapse.
-
-    ``saturations`` is int64 ``(B, Nhid + Nout)``, ``hidden_totals`` int64 ``(B, 2, Nhid)``.
+    Attributes:
+        weights: int8, flat; for each synapse one padded row for each source.
+        constants: int16, flat; the rows ``DASH_SYN .. BIAS`` with one entry a neuron.
+        sizes: int64, flat; see the positions above.
+        two: 1 if there are two synapses, else None.
+        first_core: 1 if the core is v1, else None.
     """
 
-    hidden_spikes: Array
-    v_mem: Array
-    i_syn: Array
-    i_syn_2: Array
-    v_mem_out: Array
-    i_syn_out: Array
-    hibernation: Array
-    saturations: Array
-    hidden_totals: Array
+    weights: Array
+    constants: Array
+    sizes: Array
+    two: int | None
+    first_core: int | None
 
 
-_nothing = np.empty((0, 0, 0), np.int16)
-NO_TRACES = Traces(
-    hidden_spikes=np.empty((0, 0, 0), np.int8),
-    v_mem=_nothing,
-    i_syn=_nothing,
-    i_syn_2=_nothing,
-    v_mem_out=_nothing,
-    i_syn_out=_nothing,
-    hibernation=np.empty((0, 0), np.bool_),
-    saturations=np.empty((0, 0), np.int64),
-    hidden_totals=np.empty((0, 0, 0), np.int64),
-)
+class Connections(NamedTuple):
+    """The weights that are not 0, source by source.
+
+    Attributes:
+        places: int32; where the connections of each source start in both arrays, one more than
+            there are sources (without padding), then the target of each connection: where its 32
+            samples start in the state.
+        weights: int16; after the shift; not used for the first entries of ``places``.
+    """
+
+    places: Array
+    weights: Array
 
 
-@lru_cache(maxsize=8)
-def tables(program: XyloProgram) -> Tables:
-    """Return the program padded and sorted for the kernel; cached, as building is slow."""
-    p = program
-    pairs = [(pre, post) for pre, targets in enumerate(p.aliases) for post in targets]
-    receivers = {post for _, post in pairs}
-    neurons = sorted({pre for pre, _ in pairs} | receivers)
-    lengths = [len(p.aliases[n]) for n in neurons]
-    dashes = (p.dash_syn, p.dash_syn_2)[: p.synapses]
-    return Tables(
-        rows_in=_rows(p.weights_in, p.weight_shift_in),
-        rows_rec=_rows(p.weights_rec, p.weight_shift_rec),
-        rows_out=_rows(p.weights_out[:, :, None], p.weight_shift_out),
-        hidden=_layer(dashes, p.dash_mem, p.threshold, p.bias, p.max_hidden_spikes),
-        output=_layer(
-            (p.dash_syn_out,), p.dash_mem_out, p.threshold_out, p.bias_out, p.max_output_spikes
-        ),
-        aliases=Aliases(
-            neurons=np.array(neurons, np.int64),
-            receives=np.array([n in receivers for n in neurons], np.bool_),
-            starts=np.cumsum([0, *lengths], dtype=np.int64),
-            targets=np.array([post for _, post in pairs], np.int64),
-        ),
-        synapses=p.synapses,
-        first_core=p.core == "v1",
-        biased=p.has_bias,
-    )
-
-
-def _padded(length: int) -> int:
+def padded(length: int) -> int:
     """Round ``length`` up to whole vectors."""
     return -(-length // LANES) * LANES
 
 
-def _rows(weights: Array, shift: int) -> Rows:
-    """Return the rows of ``weights (pre, post, synapses)``."""
-    pre, post, synapses = weights.shape
-    width = _padded(post)
-    dense = np.zeros((pre * synapses, width), np.int8)
-    dense[:, :post] = weights.transpose(0, 2, 1).reshape(pre * synapses, post)
-    used: npt.NDArray[np.bool_] = (dense != 0).reshape(len(dense), -1, LANES).any(axis=2)
-    blocks = used.shape[1]
-    first = used.argmax(axis=1)
-    last = np.where(used.any(axis=1), blocks - used[:, ::-1].argmax(axis=1), first)
-    spans = np.stack([first, last], axis=1).astype(np.int64) * LANES
-    return Rows(dense.reshape(-1), spans, width, shift)
-
-
-def _layer(
-    dashes: tuple[Array, ...], dash_mem: Array, threshold: Array, bias: Array, cap: int
-) -> NeuronConstants:
-    """Return padded constants of neurons with one current for each of ``dashes``."""
-    neurons = len(dash_mem)
-    width = _padded(neurons)
-
-    def pad(values: Array, spare: int = 0) -> Array:
-        room = np.full(width, spare, np.int16)
-        room[:neurons] = values
-        return room
-
-    return NeuronConstants(
-        dash_syn=np.concatenate([pad(dash) for dash in dashes]),
-        dash_mem=pad(dash_mem),
-        threshold=pad(threshold, 32767),
-        bias=pad(bias),
-        neurons=neurons,
-        width=width,
-        cap=cap,
+@lru_cache(maxsize=8)
+def tables(program: XyloProgram) -> Tables:
+    """Return the program padded for the kernels; cached, as building is slow."""
+    p, weights = program, _weights(program)
+    ranges, aliases = _ranges(p, weights), _aliases(p)
+    sizes = np.zeros(RANGES + ranges.size + aliases.size, np.int64)
+    sizes[[INPUTS, HIDDEN, OUTPUTS]] = p.inputs, p.hidden, p.outputs
+    sizes[INPUT_BLOCKS] = padded(p.inputs) // LANES
+    sizes[HIDDEN_BLOCKS] = padded(p.hidden) // LANES
+    sizes[BLOCKS] = weights.shape[2] // LANES
+    sizes[[HIDDEN_CAP, OUTPUT_CAP]] = p.max_hidden_spikes, p.max_output_spikes
+    # additions to one neuron in one step
+    most = p.synapses * (p.inputs + p.hidden) + 3
+    sizes[FLUSH] = max(1, 32767 // max(most, p.max_hidden_spikes))
+    sizes[BIASED] = p.has_bias
+    sizes[INPUTS_FIT] = _fits(p.weights_in, p.weight_shift_in, p.max_input_spikes)
+    sizes[HIDDEN_FIT] = _fits(p.weights_rec, p.weight_shift_rec, p.max_hidden_spikes) and _fits(
+        p.weights_out, p.weight_shift_out, p.max_hidden_spikes
     )
+    sizes[ALIASES] = len(_with_aliases(p))
+    sizes[ALIAS_TABLE] = RANGES + ranges.size
+    sizes[RANGES:] = np.concatenate([ranges.reshape(-1), aliases])
+    return Tables(
+        weights=weights.reshape(-1),
+        constants=_constants(p).reshape(-1),
+        sizes=sizes,
+        two=1 if p.synapses == 2 else None,
+        first_core=1 if p.core == "v1" else None,
+    )
+
+
+@lru_cache(maxsize=8)
+def connections(program: XyloProgram) -> Connections:
+    """Return the connections of a program; cached, as building is slow."""
+    p, weights = program, _weights(program).astype(np.int16)
+    first_hidden, first_output = padded(p.inputs), padded(p.hidden)
+    # a shifted weight wraps at 16 bits
+    weights[:, :first_hidden] <<= p.weight_shift_in
+    weights[:, first_hidden:, :first_output] <<= p.weight_shift_rec
+    weights[:, first_hidden:, first_output:] <<= p.weight_shift_out
+    used = [*range(p.inputs), *range(first_hidden, first_hidden + p.hidden)]
+    rows = weights.transpose(1, 0, 2)[used].reshape(len(used), -1)
+    sources, targets = np.nonzero(rows)
+    heads = len(used) + 1
+    starts = heads + np.searchsorted(sources, np.arange(heads))
+    return Connections(
+        places=np.concatenate([starts, targets * LANES]).astype(np.int32),
+        weights=np.concatenate([np.zeros(heads, np.int16), rows[sources, targets]]),
+    )
+
+
+def _weights(p: XyloProgram) -> npt.NDArray[np.int8]:
+    """Return the weights ``(synapses, sources, neurons)``, padded."""
+    first_hidden, first_output = padded(p.inputs), padded(p.hidden)
+    shape = (p.synapses, first_hidden + first_output, first_output + padded(p.outputs))
+    dense = np.zeros(shape, np.int8)
+    dense[:, : p.inputs, : p.hidden] = p.weights_in.transpose(2, 0, 1)
+    hidden = dense[:, first_hidden : first_hidden + p.hidden]
+    hidden[:, :, : p.hidden] = p.weights_rec.transpose(2, 0, 1)
+    hidden[0, :, first_output : first_output + p.outputs] = p.weights_out
+    return dense
+
+
+def _ranges(p: XyloProgram, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """Return ``(blocks, 2, RANGE)``: what each block receives from the inputs and from hidden."""
+    synapses, sources, width = weights.shape
+    in_blocks, hidden_blocks = padded(p.inputs) // LANES, padded(p.hidden) // LANES
+    tiles = weights.reshape(synapses, sources // LANES, LANES, width // LANES, LANES)
+    # 16 bits: the magnitude of -128 does not fit 8
+    largest = np.abs(tiles.astype(np.int16)).max(axis=(0, 2, 4), initial=0).astype(np.int64)
+    ranges = np.zeros((width // LANES, 2, RANGE), np.int64)
+    for block, column in enumerate(largest.T):
+        between = p.weight_shift_rec if block < hidden_blocks else p.weight_shift_out
+        kinds = ((0, in_blocks, p.weight_shift_in), (in_blocks, len(column), between))
+        for kind, (start, stop, shift) in enumerate(kinds):
+            found = start + np.flatnonzero(column[start:stop])
+            first, last = (found[0], found[-1] + 1) if found.size else (start, start)
+            most = column[first:last].max(initial=0) << shift
+            ranges[block, kind] = 1 << shift, most, first, last
+    return ranges
+
+
+def _constants(p: XyloProgram) -> npt.NDArray[np.int16]:
+    """Return the rows of constants, ``(5, neurons)``, padded."""
+    first_output = padded(p.hidden)
+    table = np.zeros((5, first_output + padded(p.outputs)), np.int16)
+    table[THRESHOLD] = 32767
+    table[:, : p.hidden] = p.dash_syn, p.dash_syn_2, p.dash_mem, p.threshold, p.bias
+    output = table[:, first_output : first_output + p.outputs]
+    rows = [DASH_SYN, DASH_MEM, THRESHOLD, BIAS]
+    output[rows] = p.dash_syn_out, p.dash_mem_out, p.threshold_out, p.bias_out
+    return table
+
+
+def _fits(weights: Array, shift: int, most: int) -> bool:
+    """Return whether ``most`` times the largest shifted weight fits 16 bits."""
+    return int(np.abs(weights.astype(np.int64)).max(initial=0)) * most << shift <= 32767
+
+
+def _with_aliases(p: XyloProgram) -> list[int]:
+    """Return the hidden neurons that are source or target of an alias, in id order."""
+    sources = {pre for pre, targets in enumerate(p.aliases) if targets}
+    return sorted(sources.union(*p.aliases))
+
+
+def _aliases(p: XyloProgram) -> npt.NDArray[np.int64]:
+    """Return the table of aliases, flat."""
+    receivers: set[int] = set().union(*p.aliases)
+    entries: list[int] = []
+    for n in _with_aliases(p):
+        entries += [n, n in receivers, len(p.aliases[n]), *p.aliases[n]]
+    return np.array(entries, np.int64)
