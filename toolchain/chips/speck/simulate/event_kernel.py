@@ -31,7 +31,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "714b2e41ee4e"
+INLINED = "a918fe5c684c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

@@ -41,7 +41,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["record_membranes", "run"]
 
-INLINED = "07365ba56ee1"
+INLINED = "e87f7389a9b6"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration
