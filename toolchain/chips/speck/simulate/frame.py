@@ -49,7 +49,7 @@ class FrameField(IntEnum):
     MOMENTS = 23
 
 
-_TYPES = {
+_TYPE_NAMES = {
     FrameField.CORES: "i8",
     FrameField.TARGETS: "i8",
     FrameField.ROWS: "i4",
@@ -70,7 +70,7 @@ _TYPES = {
     FrameField.SENT: "i4",
     FrameField.MOMENTS: "i8",
 }
-_TYPES = {field: np.dtype(kind) for field, kind in _TYPES.items()}
+_TYPES = {field: np.dtype(name) for field, name in _TYPE_NAMES.items()}
 """Types that the compiled functions expect; that of the membranes is an argument of theirs."""
 
 _SIZES = {

@@ -41,7 +41,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["record_membranes", "run"]
 
-INLINED = "db8819b7aa8f"
+INLINED = "22a6e4a541d8"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 # plain integers: numba would compile the kernel anew for the type of each enumeration
