@@ -1,4 +1,4 @@
-"""What the quantizers of Speck read of a chip."""
+"""Limits of a Speck chip that its quantizers read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the quantizers of Xylo read of a chip."""
+"""Limits of a Xylo chip that its quantizers read."""
 
 from __future__ import annotations
 
