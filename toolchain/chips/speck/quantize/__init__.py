@@ -22,7 +22,7 @@ from toolchain.chips.speck.quantize.guess import (
     integers_to_try,
 )
 from toolchain.chips.speck.quantize.layer import apply_integers, read_layers
-from toolchain.chips.speck.quantize.reads import QuantizerReads
+from toolchain.chips.speck.quantize.limits import SpeckQuantizerLimits
 from toolchain.chips.speck.quantize.report import agreements, scale_limits, weight_scales
 from toolchain.chips.speck.quantize.unfit import unfit
 from toolchain.chips.speck.spec import SpeckChip
@@ -66,10 +66,10 @@ def quantize(
     weights limit its scale to 254: weights use 127 of 127 levels
     """
     layers = read_layers(graph)
-    reads = QuantizerReads.of(chip)
+    limits_read = SpeckQuantizerLimits.of(chip)
     if method == "auto" and has_spikes(calibration):
         search = partial(auto, graph, chip, calibration)
-        outcome = once(search, "speck search", graph, calibration, reads)
+        outcome = once(search, "speck search", graph, calibration, limits_read)
         found = {name: one.integers for name, one in outcome.layers.items()}
         findings = scale_limits(layers, found, chip, outcome)
         return apply_integers(graph, found), (*findings, agreements(outcome))
@@ -78,7 +78,7 @@ def quantize(
         return apply_integers(graph, found), tuple(scale_limits(layers, found, chip))
     tried = integers_to_try(layers, chip, method)
     choose = partial(choose_on_guess, graph, chip, tried)
-    choice = once(choose, "speck choice on guessed spikes", graph, method, reads)
+    choice = once(choose, "speck choice on guessed spikes", graph, method, limits_read)
     scales = weight_scales(choice.shown, method, clipped_at(choice.name))
     limits = scale_limits(layers, tried[choice.name], chip)
     return choice.graph, (*limits, *findings_on_guess(choice, scales))

@@ -24,8 +24,8 @@ from toolchain.chips.xylo.quantize.auto import SearchResult, search
 from toolchain.chips.xylo.quantize.baselines import channel, one_scale
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.guess import choose_on_guess
+from toolchain.chips.xylo.quantize.limits import XyloQuantizerLimits
 from toolchain.chips.xylo.quantize.readout import quantize_readout, read_out
-from toolchain.chips.xylo.quantize.reads import QuantizerReads
 from toolchain.chips.xylo.quantize.unfit import unfit
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.spec import XyloChip
@@ -79,10 +79,10 @@ def quantize(
     pairs = {"channel": channel(graph, chip), "global": one_scale(graph, chip)}
     rivals = {name: result for name, (result, _) in pairs.items()}
     levels = {name: report.known(result, scales) for name, (result, scales) in pairs.items()}
-    reads = QuantizerReads.of(chip)
+    limits_read = XyloQuantizerLimits.of(chip)
     if not has_spikes(calibration):
         choose = partial(choose_on_guess, graph, chip, rivals, method)
-        choice, plan = once(choose, "xylo choice on guessed spikes", graph, method, reads)
+        choice, plan = once(choose, "xylo choice on guessed spikes", graph, method, limits_read)
         own = report.searched(plan) if plan else levels[choice.shown]
         scales = report.guessed(choice.shown, chip, method)
         limits = own if method in rivals else (*own, report.shifts(lower(choice.graph, chip)))
@@ -91,7 +91,7 @@ def quantize(
         return rivals[method], levels[method]
     as_counts(lower(rivals["channel"], chip), calibration.reshape(*calibration.shape[:2], -1))
     searched = partial(_search, graph, chip, calibration, rivals)
-    found = once(searched, "xylo search", graph, calibration, reads)
+    found = once(searched, "xylo search", graph, calibration, limits_read)
     own = report.searched(found.plan) if found.chosen == "auto" else levels[found.chosen]
     shifts = report.shifts(lower(found.graph, chip))
     return found.graph, (*own, shifts, report.compared(found))

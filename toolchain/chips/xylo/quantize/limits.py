@@ -1,4 +1,4 @@
-"""What the quantizers of Xylo read of a chip."""
+"""Limits of a Xylo chip that its quantizers read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from toolchain.chips.xylo.quantize.plan import XyloWords
 from toolchain.chips.xylo.spec import XyloChip
 
-__all__ = ["QuantizerReads"]
+__all__ = ["XyloQuantizerLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuantizerReads:
+class XyloQuantizerLimits:
     """Limits on which integers depend; chips in which they are equal get the same ones.
 
     Attributes:
@@ -32,7 +32,7 @@ class QuantizerReads:
     reach: tuple[int, int] | None
 
     @classmethod
-    def of(cls, chip: XyloChip) -> QuantizerReads:
+    def of(cls, chip: XyloChip) -> XyloQuantizerLimits:
         """Return the limits of ``chip``."""
         limits = chip.limits
         reach = int(limits.input_expansion.value), int(limits.output_expansion.value)

@@ -1,4 +1,4 @@
-"""What the quantizers of Speck read of a chip."""
+"""Limits of a Speck chip that its quantizers read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from toolchain.chips.speck.quantize.layer import SpeckWords
 from toolchain.chips.speck.spec import SpeckChip
 
-__all__ = ["QuantizerReads"]
+__all__ = ["SpeckQuantizerLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuantizerReads:
+class SpeckQuantizerLimits:
     """Limits on which integers depend; chips in which they are equal get the same ones.
 
     Attributes:
@@ -25,7 +25,7 @@ class QuantizerReads:
     strides: tuple[int, ...]
 
     @classmethod
-    def of(cls, chip: SpeckChip) -> QuantizerReads:
+    def of(cls, chip: SpeckChip) -> SpeckQuantizerLimits:
         """Return the limits of ``chip``."""
         limits = chip.limits
         return cls(
