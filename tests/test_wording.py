@@ -12,7 +12,7 @@ PARTICIPLES = {"told", "heard", "said", "held", "made"}
 # `held-out` data is a term of the field.
 TERMS = {"held_out"}
 # The same thing in both families, and layers that NIR and torch name alike.
-SHARED = {"AtNode", "LiveRun", "State", "Tables", "SumPool2d"}
+SHARED = {"AtNode", "LiveRun", "Scratch", "Tables", "SumPool2d"}
 
 
 @cache  # and not on import, which every worker does

@@ -113,11 +113,11 @@ class Session(Described):
         """
         with self._lock:
             if steps is None and self._is_plain(spikes):
-                given = spikes
-                if given.shape[2:] != self._shape:
-                    given = given.reshape(*given.shape[:2], *self._shape)
+                counts = spikes
+                if counts.shape[2:] != self._shape:
+                    counts = counts.reshape(*counts.shape[:2], *self._shape)
                 try:
-                    return self._named.recording(self._chip.run(given))
+                    return self._named.recording(self._chip.run(counts))
                 except ValueError:
                     chip_input(self._parts, spikes)  # its message is in the user's terms
                     raise

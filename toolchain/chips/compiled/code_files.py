@@ -46,7 +46,7 @@ FUNCTIONS: list[CodeFiles] = []
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """How the machine code of one signature came into this process.
+    """Origin of the machine code of one signature in this process.
 
     Attributes:
         compiled: False if it was read from a file.

@@ -16,7 +16,7 @@ LOGGER = logging.getLogger("toolchain.compiled")
 SHORT = 0.7
 """Time that is not worth a line, s."""
 
-_said: set[str] = set()
+_noticed: set[str] = set()
 
 
 def say_compiling(title: str, seconds: float, *, once: bool) -> None:
@@ -27,9 +27,9 @@ def say_compiling(title: str, seconds: float, *, once: bool) -> None:
         seconds: about how long it takes, s; less than ``SHORT`` says nothing.
         once: False if the machine code cannot be kept for the next process.
     """
-    if seconds < SHORT or title in _said:
+    if seconds < SHORT or title in _noticed:
         return
-    _said.add(title)
+    _noticed.add(title)
     if once:
         LOGGER.warning("toolchain: compiling %s once, about %.0f s", title, seconds)
     else:

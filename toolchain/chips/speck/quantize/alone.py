@@ -17,7 +17,7 @@ from toolchain.arrays import Array
 from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.speck.quantize import kernel
-from toolchain.chips.speck.quantize.kernel import MapEvents, Neurons, Totals
+from toolchain.chips.speck.quantize.kernel import CandidateNeurons, MapEvents, Totals
 from toolchain.chips.speck.quantize.layer import CoreLayer, Integers
 from toolchain.chips.speck.quantize.map_events import geometry_of, map_events, scratch
 from toolchain.chips.speck.quantize.measure import LayerTrace
@@ -84,7 +84,7 @@ def _run_sample(
     layer: CoreLayer,
     group: int,
     trace: LayerTrace,
-    blocks: list[Neurons],
+    blocks: list[CandidateNeurons],
     sizes: list[int],
     sample: int,
 ) -> list[Totals]:
@@ -99,7 +99,7 @@ def _compared(
     events: MapEvents,
     shape: tuple[int, ...],
     spikes: Array,
-    blocks: list[Neurons],
+    blocks: list[CandidateNeurons],
     sizes: list[int],
 ) -> list[Totals]:
     geometry = geometry_of(layer.conv, shape)
@@ -114,7 +114,7 @@ def _compared(
     return found
 
 
-def _neurons(layer: CoreLayer, candidates: Sequence[Integers], group: int) -> Neurons:
+def _neurons(layer: CoreLayer, candidates: Sequence[Integers], group: int) -> CandidateNeurons:
     """Return the integers of one group of the layer for all candidates, by lane."""
     outputs = len(layer.conv.weight) // layer.conv.groups
     own = slice(group * outputs, (group + 1) * outputs)
@@ -127,7 +127,7 @@ def _neurons(layer: CoreLayer, candidates: Sequence[Integers], group: int) -> Ne
     floors = [-32768 if one.floor is None else min(0, one.floor.flat[0]) for one in candidates]
     threshold = _by_lane(thresholds, outputs)
     threshold[len(candidates) * outputs :] = np.iinfo(np.int16).max  # no other lane fires
-    return Neurons(
+    return CandidateNeurons(
         weights=_padded(weights.reshape(taps, -1)).astype(np.int8).ravel(),
         bias=bias,
         peak=int(np.abs(bias.astype(np.int64)).max()),

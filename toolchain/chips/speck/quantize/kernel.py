@@ -26,9 +26,9 @@ from toolchain.chips.compiled.cache import compiled_bare, inline_bare
 from toolchain.chips.compiled.lanes import LANES
 
 __all__ = [
+    "CandidateNeurons",
     "MapEvents",
     "MapGeometry",
-    "Neurons",
     "Scratch",
     "Totals",
     "add_products",
@@ -67,7 +67,7 @@ class MapGeometry(NamedTuple):
     dilation_x: int
 
 
-class Neurons(NamedTuple):
+class CandidateNeurons(NamedTuple):
     """Integers of all candidates, by lane; a multiple of 64 lanes.
 
     ``weights``: int8, flat (taps, lanes). ``bias``: int16. ``peak``: the largest magnitude of a

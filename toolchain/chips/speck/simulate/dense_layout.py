@@ -66,7 +66,7 @@ class DenseLayout:
 
     @property
     def _along_line(self) -> bool:
-        """Whether the units of a tile are neighbours of a line, otherwise blocks of channels."""
+        """True for tiles of neighbours of a line, False for tiles of blocks of channels."""
         width = self.core.output_shape[2]
         return -(-width // TILE) * self._blocks <= -(-self._blocks // TILE) * width
 

@@ -77,7 +77,9 @@ class EventArrays:
         empty: bool = False,
         most: int | None = None,
     ) -> None:
-        self._streams = list(events) if isinstance(events, list | tuple) else [events]
+        self._streams: list[Array] = (
+            [np.asarray(events)] if isinstance(events, np.ndarray) else list(events)
+        )
         self._width, self._dt, self._first = shape[2], dt, first
         self._times = [_checked(stream, n, shape) for n, stream in enumerate(self._streams)]
         self._check_start()

@@ -58,7 +58,7 @@ class CoreLayout:
 
     @property
     def _clips(self) -> bool:
-        """Whether runs end at the borders, because a line is shorter than the run."""
+        """True if runs end at the borders, because a line is shorter than the run."""
         return self.core.output_shape[2] < self._columns
 
     @property

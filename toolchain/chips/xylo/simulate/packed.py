@@ -11,17 +11,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from toolchain.arrays import Array
 from toolchain.chips.compiled.width import LANES
-from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.program import Int16, XyloProgram
 from toolchain.chips.xylo.simulate.recording import XyloState
 from toolchain.chips.xylo.simulate.tables import padded
 
 __all__ = ["Traces", "empty_traces", "pack", "packed_zeros", "unpack"]
-
-Int16 = npt.NDArray[np.int16]
 
 
 def packed_zeros(program: XyloProgram, batch: int) -> Int16:

@@ -197,7 +197,7 @@ def _recording(
 
 
 class _Kept:
-    """What is kept of a run whose states are recorded part by part."""
+    """Record of a run whose states are recorded part by part."""
 
     def __init__(self, program: XyloProgram, record: Record, batch: int, steps: int) -> None:
         self._program = program
@@ -226,6 +226,7 @@ class _Kept:
         assert found.saturations is not None
         for name, number in found.saturations.items():
             self._saturations[name] += number
+        assert found.hidden_totals is not None
         self._totals += found.hidden_totals
         for p in self._program.populations:
             for kind in self._record.get(p.name, ()):
