@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.threads import each
+from toolchain.chips.compiled.threads import check_threads, each
 from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
@@ -60,8 +60,7 @@ class SpeckStream:
     ) -> None:
         if timing not in TIMINGS:
             raise ValueError(f"timing must be {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads must be >= 1, got {threads}")
+        check_threads(threads)
         if options is not None and timing != "event":
             raise ValueError("options require timing='event'")
         self._program, self._dt, self._threads = program, program.dt if dt is None else dt, threads
