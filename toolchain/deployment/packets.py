@@ -40,7 +40,7 @@ def whole_steps(
                 raise ValueError("counts follow events of a step that is not complete")
             yield piece, None
             continue
-        streams = list(piece) if isinstance(piece, list | tuple) else [piece]
+        streams: list[Any] = list(piece) if isinstance(piece, list | tuple) else [piece]
         if not all(map(_have_times, streams)):
             yield piece, None  # to be refused, by a message about the piece
             continue
