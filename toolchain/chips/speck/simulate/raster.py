@@ -88,7 +88,7 @@ class Rasters:
         if not scan.find_events(flat, len(part), *part.shape[2:], MOST_SPIKES, events):
             raise ValueError(_complaint(part, sample, start))
         # by the first step: a part that is simulated again is counted once
-        self._counts[sample][start] = int(events[3].sum(dtype=np.int64))
+        self._counts[sample][start] = int(np.add.reduce(events[3], dtype=np.int64))
         return events
 
     def timed(self, sample: int, start: int = 0, stop: int | None = None) -> tuple[Array, Array]:
