@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.simulate import scan
 from toolchain.runs.spikes import plain_array
 
 __all__ = ["MOST_SPIKES", "Rasters", "Samples", "squeeze_map"]
@@ -82,6 +81,9 @@ class Rasters:
         Raises:
             ValueError: counts that are negative, not whole, not finite or above ``MOST_SPIKES``.
         """
+        # numba takes a third of a second to import; a chip alone needs none of it
+        from toolchain.chips.speck.simulate import scan
+
         part = self._batch[sample, start:stop]
         flat = part.reshape(-1)
         events = np.empty((4, scan.count_events(flat)), np.int32)
