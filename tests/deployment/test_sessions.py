@@ -2,6 +2,7 @@
 
 import copy
 import json
+import multiprocessing
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from toolchain.chips.speck.recording import SpeckSession
 from toolchain.chips.speck.simulate import prepared
 from toolchain.chips.xylo import simulate as simulate_xylo
 from toolchain.chips.xylo.recording import XyloSession
+from toolchain.diagnostics import ArtifactError
 from toolchain.ir import Graph, Input, Linear, Neuron, Output
 from toolchain.runs import ChipState, SparseSpikes
 
@@ -230,6 +232,10 @@ def test_a_state_of_something_else_is_refused_by_name(xylo, speck):
     other = ChipState(**{**state.metadata(), "program": "0"}, arrays=state.arrays)
     with pytest.raises(ValueError, match="of program 0, this is program"):
         speck.simulate(spikes, state=other)
+    for steps in (-3, 2.5):
+        wrong = ChipState(**{**state.metadata(), "steps": steps}, arrays=state.arrays)
+        with pytest.raises(ValueError, match=f"the state has {steps} steps, need an integer"):
+            speck.simulate(spikes, state=wrong)
     for arrays in ({}, {**state.arrays, "more": np.zeros(1)}, {"spk1": state.arrays["spk1"]}):
         wrong = ChipState(**state.metadata(), arrays=arrays)
         with pytest.raises(ValueError, match=r"a state has|has 0 samples"):
@@ -257,8 +263,17 @@ def test_the_recording_of_names_is_that_of_everything(xylo, speck):
             d.simulate(spikes, record={"nothing": ("spikes",)})
         with pytest.raises(ValueError, match="names 'nothing'; a layer has spikes, v_mem"):
             d.simulate(spikes, record={layer: ("nothing",)})
-        with pytest.raises(ValueError, match="record must be True, False, or names"):
-            d.simulate(spikes, record=3)
+        for wrong, message in (
+            (3, "record must be True, False, or names"),
+            (np.array([1, 2]), "record must be True, False, or names"),
+            ({layer: None}, f"record of {layer!r} must be names such as 'spikes', got None"),
+            ({layer: [["spikes"]]}, "must be names such as 'spikes'"),
+            # not the spikes of the layers behind them
+            ({"input": "spikes"}, "names layer 'input'; the layers are"),
+            ({"output": "spikes"}, "names layer 'output'; the layers are"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                d.simulate(spikes, record=wrong)
     with pytest.raises(ValueError, match="'i_syn_2', but it has one synapse"):
         xylo.simulate(spikes_for(xylo), record={"lif1": ("i_syn_2",)})
 
@@ -324,6 +339,8 @@ def test_a_session_describes_itself(xylo):
         ({"timing": "event"}, "timing for xylo_a2 must be clocked"),
         ({"options": EventOptions()}, "has no options"),
         ({"threads": 0}, "threads must be"),
+        ({"threads": 1.5}, "threads must be an integer >= 1, or None, got 1.5"),
+        ({"threads": True}, "threads must be"),
     ):
         with pytest.raises(ValueError, match=message):
             xylo.session(**wrong)
@@ -340,3 +357,68 @@ def test_a_thread_that_waits_finds_the_session_whole(speck):
     runs.sort(key=lambda run: run.first)
     whole = speck.simulate(np.concatenate([spikes] * 3, axis=1))
     np.testing.assert_array_equal(joined(runs), whole.spikes)
+
+
+def test_a_forked_process_continues_while_a_thread_of_its_parent_is_in_a_call(speck):
+    session = speck.session()
+    before = session.state
+
+    def pieces():
+        while not done.is_set():
+            yield spikes_for(speck, 200)
+
+    def child(pipe):
+        pipe.send((session.state.steps, session.run(spikes_for(speck, 3)).first))
+
+    done, context = threading.Event(), multiprocessing.get_context("fork")
+    thread = threading.Thread(target=lambda: [*session.stream(pieces())])
+    thread.start()
+    try:
+        for _ in range(4):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=child, args=(theirs,))
+            process.start()
+            answered = ours.poll(5)
+            process.kill()
+            process.join()
+            assert answered
+            steps, first = ours.recv()
+            assert steps == first
+            assert steps % 200 == before.steps
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_piece_that_is_no_event_array_is_refused_by_run_and_stream_alike(speck):
+    events = random_events(1, 6, 3000)
+    late = events.astype([("x", "i2"), ("y", "i2"), ("t", "f8"), ("p", "i1")])
+    late["t"][-1] = np.inf
+    for wrong, message in (
+        (events.reshape(2, 3), "must be one-dimensional"),
+        (late, "t = inf"),
+        (events.astype([*EVENT[:2], ("t", "m8[us]"), EVENT[3]]), "must hold whole numbers"),
+        (events[["x", "y", "p"]], "with the fields x, y, t, p"),
+        ([events, None], "1 sample, the batch of this session, got 2"),
+        (np.ma.array(events, mask=[(0, 0, 1, 0)] * 6), "has masked events"),
+    ):
+        session = speck.session()
+        with pytest.raises(ValueError, match=message):
+            session.run(wrong)
+        with pytest.raises(ValueError, match=message):
+            list(session.stream([wrong]))
+        assert session.steps == 0
+    steps = events["t"][-1] // 1000 + 1
+    assert speck.simulate(events, steps=steps).spikes.shape[1] == steps
+
+
+def test_a_state_and_a_deployment_do_not_replace_each_other(xylo, tmp_path):
+    session = xylo.session()
+    for first, second in ((xylo, session), (session, xylo)):
+        folder = tmp_path / type(first).__name__
+        for _ in range(2):
+            first.save(folder)
+        with pytest.raises(ArtifactError, match="is not replaced, nothing was written"):
+            second.save(folder)
+    xylo.load(tmp_path / "Deployment")
+    session.load(tmp_path / "Session")

@@ -6,7 +6,8 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ ACTIONS = {
 
 
 def write_archive(
-    folder: str | os.PathLike[str], files: Mapping[str, bytes], manifest: Mapping[str, Any]
+    folder: str | os.PathLike[str],
+    files: Mapping[str, bytes],
+    manifest: Mapping[str, Any],
+    *,
+    replaces: Callable[[Collection[str]], bool] = lambda names: True,
 ) -> Path:
     """Write ``files`` and their manifest to ``folder``; an existing archive is replaced.
 
@@ -42,13 +47,14 @@ def write_archive(
             are created, ``~`` is the home of the user, and links are followed.
         files: content by file name.
         manifest: entries of the manifest besides format and hashes.
+        replaces: whether an archive with files of these names may be replaced; any, by default.
 
     Returns:
         The absolute path of the folder.
 
     Raises:
-        ArtifactError: ``folder`` contains anything but an archive, or one of a newer format, or
-            cannot be written; it is not changed.
+        ArtifactError: ``folder`` contains anything but an archive, or one of a newer format or of
+            something else, or cannot be written; it is not changed.
 
     >>> write_archive("saved", {"weights": b"1"}, {}).name
     'saved'
@@ -62,14 +68,16 @@ def write_archive(
         raise ArtifactError(f"{shown}: needs {need} bytes, an archive has at most {MOST_BYTES}")
     try:
         # the manifest first: with it, the rest of a writer that was killed is known as such
-        return write_folder(path, {MANIFEST: text, **files}, _replaceable)
+        return write_folder(
+            path, {MANIFEST: text, **files}, partial(_replaceable, replaces=replaces)
+        )
     except FileExistsError as fault:
         raise _not_ours(shown, str(fault.strerror)) from None
     except OSError as fault:
         raise ArtifactError(f"{shown}: cannot be written: {_reason(path, fault)}") from None
 
 
-def _replaceable(folder: Path) -> Collection[str]:
+def _replaceable(folder: Path, *, replaces: Callable[[Collection[str]], bool]) -> Collection[str]:
     """Return the names of the files of an archive, the manifest first.
 
     Other programs write a ``manifest.json`` too, so its format is checked.
@@ -99,6 +107,9 @@ def _replaceable(folder: Path) -> Collection[str]:
             f"written by {_writer(manifest)}; this release writes {FORMAT}; nothing was written. "
             f"Update snn-toolchain, or {OTHER}"
         )
+    if not replaces(hashes):
+        text = f"it is a saved archive of something else, with {', '.join(sorted(hashes)[:3])}"
+        raise FileExistsError(errno.EEXIST, text, str(folder))
     return dict.fromkeys((MANIFEST, *hashes))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import Record
+from toolchain.chips.record import names_of
 from toolchain.deployment.store import Parts
 from toolchain.ir import Graph, MembraneReadout
 from toolchain.runs import Recording, SparseSpikes
@@ -89,16 +90,19 @@ def _places(graph: Graph) -> dict[str, slice]:
 
 
 def _tuples(record: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
-    return {n: (kinds,) if isinstance(kinds, str) else tuple(kinds) for n, kinds in record.items()}
+    return {name: names_of(kinds, name) for name, kinds in record.items()}
 
 
 def _layers(parts: Parts, record: Mapping[str, object]) -> dict[str, str]:
     """Return the neuron layer of each name: itself, or the neurons behind a weight layer."""
-    placed, found = parts.on_chip.placement(), {}
+    graph, placed, found = parts.graph, parts.on_chip.placement(), {}
     for name in record:
         layer: str | None = name
+        # the neurons behind anything else would be taken for that
+        if name not in placed and not (name in graph.nodes and hasattr(graph[name], "weight")):
+            layer = None
         while layer is not None and layer not in placed:
-            layer = parts.graph.after(layer) if layer in parts.graph.nodes else None
+            layer = graph.after(layer)
         if layer is None:
             raise ValueError(f"record names layer {name!r}; the layers are {', '.join(placed)}")
         found[name] = layer

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, has_masked
 from toolchain.runs.spikes import InputSpikes, are_events
 
 __all__ = ["whole_steps"]
@@ -40,7 +40,10 @@ def whole_steps(
                 raise ValueError("counts follow events of a step that is not complete")
             yield piece, None
             continue
-        streams = list(piece) if isinstance(piece, list | tuple) else [np.asarray(piece)]
+        streams = list(piece) if isinstance(piece, list | tuple) else [piece]
+        if not all(map(_have_times, streams)):
+            yield piece, None  # to be refused, by a message about the piece
+            continue
         if pending and len(pending) != len(streams):
             raise ValueError(f"a piece has {len(streams)} event arrays, the last {len(pending)}")
         if pending:
@@ -56,3 +59,12 @@ def whole_steps(
         yield complete, end - clock.steps
     if any(map(len, pending)):
         yield pending, 1
+
+
+def _have_times(stream: Any) -> bool:
+    """Return whether events can be cut by time; all that a chip takes can be."""
+    if not isinstance(stream, np.ndarray) or stream.ndim != 1 or has_masked(stream):
+        return False
+    if "t" not in (stream.dtype.names or ()) or stream.dtype["t"].kind not in "biuf":
+        return False
+    return not stream.size or bool(np.isfinite(stream["t"][-1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -24,13 +25,17 @@ from toolchain.runs.spikes import are_events
 
 __all__ = ["Session", "run_once"]
 
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+"""All sessions of this process."""
+
 
 class Session(Described):
     """Simulation of a deployment whose state is kept between calls; see ``Deployment.session``.
 
     Pieces of any length, empty ones too, together equal one whole run, bit for bit. A call that
     raises an error, or is interrupted, changes nothing. Threads may call one session: the calls run
-    one after the other. A pickled or copied session continues from its state.
+    one after the other. A pickled or copied session continues from its state, and so does one in a
+    forked process.
 
     >>> import numpy as np
     >>> from toolchain import deploy
@@ -76,6 +81,7 @@ class Session(Described):
         )
         self._chip = parts.on_chip.session(own)
         self._lock = threading.Lock()
+        _sessions.add(self)
         self._shape = parts.quantized.shape(parts.quantized.input)
         self._shapes = {parts.graph.shape(parts.graph.input), self._shape}
 
@@ -260,6 +266,19 @@ class Session(Described):
         return _continued, (self._parts, self._settings, self.state)
 
 
+def _unlock() -> None:
+    """Unlock all sessions in a forked child process, which has no threads of its parent.
+
+    A call that one of them was in changes nothing here, as one that is interrupted.
+    """
+    for session in _sessions:
+        session._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
 def _continued(parts: Parts, settings: SessionSettings, state: ChipState) -> Session:
     session = Session(parts, settings)
     session.restore(state)
@@ -275,6 +294,8 @@ def _check_state(state: Any, origin: Mapping[str, str], batch: int) -> None:
             raise ValueError(
                 f"the state is one of {name} {getattr(state, name)}, this is {name} {own}"
             )
+    if type(state.steps) is not int or state.steps < 0:
+        raise ValueError(f"the state has {state.steps!r} steps, need an integer >= 0")
     if state.samples != batch:
         raise ValueError(
             f"the state has {plural(state.samples, 'sample')}, need {batch}, one for each of the "

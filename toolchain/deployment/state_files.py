@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from toolchain.archive import Archive, archive_path, packed_files, write_archive
 from toolchain.runs import ChipState
 
-__all__ = ["read_state", "write_state"]
+__all__ = ["is_state", "read_state", "write_state"]
 
 PART = "session"
 """Name of the files; a deployment has none of this name."""
 
 
 def write_state(state: ChipState, folder: str | os.PathLike[str]) -> Path:
-    """Write a state to ``folder`` and return its path; an older archive there is replaced.
+    """Write a state to ``folder`` and return its path; an older state there is replaced.
 
     Raises:
         ArtifactError: ``folder`` contains anything else, or cannot be written.
     """
-    return write_archive(folder, packed_files(PART, state.arrays, state.metadata()), {})
+    files = packed_files(PART, state.arrays, state.metadata())
+    return write_archive(folder, files, {}, replaces=is_state)
+
+
+def is_state(names: Collection[str]) -> bool:
+    """Return whether an archive with files of these names contains a state."""
+    return f"{PART}.json" in names
 
 
 def read_state(folder: str | os.PathLike[str]) -> ChipState:

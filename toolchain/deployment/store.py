@@ -45,6 +45,7 @@ from toolchain.chips.load import family_of
 from toolchain.chips.stored import RULE, chip_data, chip_of, since_then
 from toolchain.deployment import agree
 from toolchain.deployment.former import former_chip, of_format_2
+from toolchain.deployment.state_files import is_state
 from toolchain.diagnostics import ArtifactError, Diagnostic, findings_of
 from toolchain.fidelity.ledger import Ledger
 from toolchain.hardware import SpecBase
@@ -96,7 +97,8 @@ def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:
         files = _files(parts)
     except ValueError as fault:  # more data than ``load`` reads
         raise ArtifactError(visible(f"{path}: cannot be written: {fault}")) from None
-    return write_archive(path, files, {**_manifest(parts), "made_with": _versions()})
+    manifest = {**_manifest(parts), "made_with": _versions()}
+    return write_archive(path, files, manifest, replaces=lambda names: not is_state(names))
 
 
 def _manifest(parts: Parts) -> dict[str, Any]:

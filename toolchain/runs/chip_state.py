@@ -54,7 +54,7 @@ class ChipState(Described, Brief):
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return max((len(array) for array in self.arrays.values()), default=0)
+        return max((len(array) for array in self.arrays.values() if array.ndim), default=0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ChipState):

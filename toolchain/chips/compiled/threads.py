@@ -12,9 +12,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["LARGEST_PART", "each", "parts", "processors"]
+import numpy as np
+
+__all__ = ["LARGEST_PART", "check_threads", "each", "parts", "processors"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -24,6 +26,14 @@ LARGEST_PART = 20_000_000
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
+
+
+def check_threads(threads: Any) -> None:
+    """Check a number of threads, or None for one per usable processor; ValueError otherwise."""
+    if threads is None:
+        return
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f"threads must be an integer >= 1, or None, got {threads!r}")
 
 
 def parts(samples: int, size: int, threads: int | None) -> list[range]:

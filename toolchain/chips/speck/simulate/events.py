@@ -77,9 +77,7 @@ class EventArrays:
         empty: bool = False,
         most: int | None = None,
     ) -> None:
-        self._streams: list[Array] = (
-            [np.asarray(events)] if isinstance(events, np.ndarray) else list(events)
-        )
+        self._streams: list[Array] = [events] if isinstance(events, np.ndarray) else list(events)
         self._width, self._dt, self._first = shape[2], dt, first
         self._times = [_checked(stream, n, shape) for n, stream in enumerate(self._streams)]
         self._check_start()
@@ -133,9 +131,11 @@ class EventArrays:
 
     def _length(self, steps: int | None, empty: bool) -> int:
         if steps is not None:
-            if type(steps) is not int or steps < 0:
+            # times are numpy's, and so is a number of steps computed from them
+            whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
+            if not whole or steps < 0:
                 raise ValueError(f"steps must be an integer >= 0, got {steps!r}")
-            return steps
+            return int(steps)
         if self.last < 0:
             if empty or not self._streams:
                 return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.threads import each
+from toolchain.chips.compiled.threads import check_threads, each
 from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
@@ -61,8 +61,7 @@ class SpeckStream:
     ) -> None:
         if timing not in TIMINGS:
             raise ValueError(f"timing must be {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads must be >= 1, got {threads}")
+        check_threads(threads)
         if options is not None and timing != "event":
             raise ValueError("options require timing='event'")
         # numba takes a third of a second to import; a program alone needs none of it

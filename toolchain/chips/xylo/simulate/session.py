@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.threads import each
+from toolchain.chips.compiled.threads import check_threads, each
 from toolchain.chips.contract import Record
 from toolchain.chips.record import checked_record
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -56,8 +56,7 @@ class XyloStream:
         threads: int | None = None,
         own: Callable[[Array], Array] | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
+        check_threads(threads)
         # numba takes a third of a second to import; a program alone needs none of it
         from toolchain.chips.xylo.simulate import kernel
 
