@@ -11,6 +11,7 @@ from torch import nn
 
 from benchmarks.figure import Figure
 from benchmarks.measure import interleaved, load
+from tests.frontends.tracing.step_layers import Leaky
 from toolchain import extract
 from toolchain.nn import SynNet
 
@@ -40,22 +41,21 @@ def convolutions() -> tuple[Any, torch.Tensor]:
 
 
 def loop() -> Any:
-    """Return a network that calls its layers step by step in Python."""
-    import toolchain.nn as layers
+    """Return a network that calls layers of one step in a loop, in the manner of snnTorch."""
 
     class Steps(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.first, self.second = nn.Linear(16, 32, bias=False), nn.Linear(32, 8, bias=False)
-            self.spike = layers.LIF(tau_mem=20.0)
-            self.out = layers.LIF(tau_mem=20.0)
+            self.hidden, self.last = Leaky(0.9), Leaky(0.8)
 
         def forward(self, spikes: torch.Tensor) -> torch.Tensor:
-            out = []
+            hidden, last, out = None, None, []
             for step in range(spikes.shape[1]):
-                current = self.spike(self.first(spikes[:, step : step + 1]))
-                out.append(self.out(self.second(current)))
-            return torch.cat(out, 1)
+                fired, hidden = self.hidden(self.first(spikes[:, step]), hidden)
+                fired, last = self.last(self.second(fired), last)
+                out.append(fired)
+            return torch.stack(out, 1)
 
     torch.manual_seed(2)
     return Steps()
@@ -67,6 +67,7 @@ def figures(repeats: int) -> Iterator[Figure]:
     for name, (model, sample) in {
         "SynNet": synnet(),
         "sinabs": convolutions(),
+        "loop of 200 steps": (loop(), _spikes(0.1, 4, 200, 16)),
     }.items():
         times = interleaved(
             {

@@ -122,7 +122,7 @@ def curves() -> tuple[Curve, ...]:
             name="Speck, neurons of a map", sizes=(16, 64, 256, 1024, 4096, 16_384), work=neurons
         ),
         Curve(name="Speck, input rate", sizes=(1, 3, 10, 32, 100, 320, 1000), work=rate),
-        Curve(name="extract, steps of a loop", sizes=(1, 3, 10, 30, 100, 300, 1000), work=traced),
+        Curve(name="extract, steps of a loop", sizes=(2, 6, 20, 60, 200, 600, 2000), work=traced),
     )
 
 

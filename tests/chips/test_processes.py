@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.chips.compiled.test_cache import COMPILED, PACKAGE
+from tests.chips.compiled.test_cache import PACKAGE
 
 ROOT = Path(__file__).parents[2]
 PREPARE = """
@@ -43,7 +43,6 @@ def test_simulating_imports_neither_torch_nor_a_framework():
 def test_where_no_compiled_code_can_be_kept_it_is_compiled_anew(tmp_path):
     """Speck's kernel is run for all, as Xylo's takes thrice as long to compile in the same way."""
     source, copy = PACKAGE, tmp_path / "toolchain"
-    modules = [".".join(p.relative_to(source.parent).with_suffix("").parts) for p in COMPILED]
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
     # files in the way of folders: permissions would not stop an administrator
     for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
@@ -56,14 +55,11 @@ def test_where_no_compiled_code_can_be_kept_it_is_compiled_anew(tmp_path):
         "XDG_CACHE_HOME": str(nowhere),
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
     }
-    code = f"""
-from importlib import import_module
-from numba.core.dispatcher import Dispatcher
-for name in {modules}:
-    functions = [f for f in vars(import_module(name)).values() if isinstance(f, Dispatcher)]
-    print(bool(functions), *{{type(function._cache).__name__ for function in functions}})
+    code = """
+from toolchain.chips.compiled.code_files import FUNCTIONS
 print(Path(toolchain.__file__).parents[1], simulate_speck())
+print({(use.compiled, use.folder) for function in FUNCTIONS for use in function.uses.values()})
 """
-    kept = "True NullCache\n" * len(modules)
-    assert in_a_process(code, env=env, cwd=tmp_path) == f"{kept}{tmp_path} (2, 5, 3, 2, 2)\n"
+    wanted = f"{tmp_path} (2, 5, 3, 2, 2)\n{{(True, None)}}\n"
+    assert in_a_process(code, env=env, cwd=tmp_path) == wanted
     assert nowhere.read_bytes() == b""

@@ -396,6 +396,12 @@ def test_a_compiled_model_is_counted_as_it_is_otherwise():
         with torch.no_grad():
             model(spikes)
         wanted = hooks.average()["total_synops_per_timestep"]
-        torch.compile(model, backend="eager", fullgraph=True)(2 * spikes)
+        compiled = torch.compile(model, backend="eager", fullgraph=True)
+        compiled(2 * spikes)
         assert model.hook_data["total_synops_per_timestep"] == 2 * wanted
         assert hooks.average()["total_synops_per_timestep"] == 1.5 * wanted
+        compiled(2 * spikes)
+        with torch._dynamo.config.patch(error_on_recompile=True):
+            for _ in range(3):
+                compiled(2 * spikes)
+        assert hooks.average()["total_synops_per_timestep"] == 11 / 6 * wanted

@@ -6,7 +6,6 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -72,7 +71,14 @@ class Session(Described):
         """
         self._parts, self._settings = parts, settings
         self._named = NamedRecordings(parts, settings.record)
-        own = replace(settings, record=self._named.record, outputs=self._named.places)
+        own = SessionSettings(
+            batch=settings.batch,
+            timing=settings.timing,
+            record=self._named.record,
+            options=settings.options,
+            threads=settings.threads,
+            outputs=self._named.places,
+        )
         self._chip = parts.on_chip.session(own)
         self._lock = threading.Lock()
         _sessions.add(self)
@@ -329,7 +335,9 @@ def run_once(
     if state is not None:
         session.restore(state)
     recording = session.run(spikes, steps=steps)
-    return replace(recording, state=session.state)
+    # nobody else has the recording yet; a copy of it would cost as much as a step
+    object.__setattr__(recording, "state", session.state)
+    return recording
 
 
 def _streams(events: InputSpikes) -> list[Array]:

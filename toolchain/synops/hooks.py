@@ -25,7 +25,6 @@ __all__ = ["SynopsHooks", "register_synops_hooks"]
 
 Calls = Literal["steps", "branches"]
 _KEYS = tuple(f"{of}synops_per_{unit}" for of in ("", "total_") for unit in ("timestep", "second"))
-_KEEP = 64  # passes
 
 
 def register_synops_hooks(
@@ -146,18 +145,15 @@ class SynopsHooks:
         Raises:
             ValueError: no pass yet.
         """
-        if not self._steps:
+        if not self._sums:
             raise ValueError("no pass to average over; call the model first")
-        for path in list(self._recent):
-            self._add_up(path)
-        return self._figures({path: self._sums[path] / n for path, n in self._steps.items()})
+        return self._figures({path: sums[0] / sums[1] for path, sums in self._sums.items()})
 
     def reset(self) -> None:
         """Clear the averages of all passes."""
-        self._sums: dict[str, Tensor] = {}
-        self._steps: dict[str, int] = {}
-        # the last passes, not yet in the sums: adding many at once takes as long as adding one
-        self._recent: dict[str, list[Tensor]] = {}
+        # synops and timesteps of all passes, float64 of shape () and added to in place: what grew or
+        # counted in Python would make torch.compile compile the pass again
+        self._sums: dict[str, tuple[Tensor, Tensor]] = {}
 
     # ---- called by the monitor ----
 
@@ -198,20 +194,21 @@ class SynopsHooks:
             total = costs[0].total()
         else:
             total = torch.stack([cost.total() for cost in costs] or [self._nothing(path)]).sum()
-        self._steps[path] = self._steps.get(path, 0) + rows
-        recent = self._recent.setdefault(path, [])
-        recent.append(total.detach())
-        if len(recent) == _KEEP:
-            self._add_up(path)
+        self._add_up(path, total.detach(), rows)
         return (total / rows).to(costs[0].dtype if costs else torch.get_default_dtype())
 
     def _nothing(self, path: str) -> Tensor:
         # a recurrent weight in a single timestep has no feedback
         return torch.zeros((), device=next(self._modules[path].parameters()).device)
 
-    def _add_up(self, path: str) -> None:
-        before = self._sums.get(path, torch.zeros((), dtype=torch.float64))
-        self._sums[path] = before + torch.stack(self._recent.pop(path)).double().sum()
+    def _add_up(self, path: str, total: Tensor, rows: int) -> None:
+        if path not in self._sums:
+            # where gradients are counted too, these sums are none of theirs
+            zero = torch.zeros((), dtype=torch.float64, device=total.device)
+            self._sums[path] = zero, zero.clone()
+        synops, steps = self._sums[path]
+        synops += total
+        steps += rows
 
     def _figures(self, by_path: dict[str, Tensor]) -> dict[str, Any]:
         per_step = {self._keys[path]: synops for path, synops in by_path.items()}

@@ -128,7 +128,8 @@ class ControlC(Listener):
 
 
 def on_stderr():
-    """Compile two functions of the same title."""
+    """Compile two functions of the same title, whose machine code no earlier run has kept."""
+    numba.config.CACHE_DIR = str(FOLDER / "on stderr")
     for _ in range(2):
         assert cache.compiled(lambda number: number, title="the doubler", seconds=2)(1) == 1
 
@@ -149,6 +150,8 @@ def without_nrt():
 
 
 def main():
+    # a shell that starts a command in the background ignores the signal for it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     numba.njit(lambda number: number + 1)(1)
     found = {}
     cached = package()

@@ -66,10 +66,10 @@ def quantize(
     weights limit its scale to 254: weights use 127 of 127 levels
     """
     layers = read_layers(graph)
-    limits_read = SpeckQuantizerLimits.of(chip)
     if method == "auto" and has_spikes(calibration):
         search = partial(auto, graph, chip, calibration)
-        outcome = once(search, "speck search", graph, calibration, limits_read)
+        read = graph, calibration, SpeckQuantizerLimits.of(chip)
+        outcome = once(search, "speck search", *read)
         found = {name: one.integers for name, one in outcome.layers.items()}
         findings = scale_limits(layers, found, chip, outcome)
         return apply_integers(graph, found), (*findings, agreements(outcome))
@@ -77,8 +77,10 @@ def quantize(
         found = from_weights(layers, chip, method)
         return apply_integers(graph, found), tuple(scale_limits(layers, found, chip))
     tried = integers_to_try(layers, chip, method)
-    choose = partial(choose_on_guess, graph, chip, tried)
-    choice = once(choose, "speck choice on guessed spikes", graph, method, limits_read)
+    choice = once(
+        partial(choose_on_guess, graph, chip, tried),
+        "speck choice on guessed spikes", graph, method, SpeckQuantizerLimits.of(chip),
+    )  # fmt: skip
     scales = weight_scales(choice.shown, method, clipped_at(choice.name))
     limits = scale_limits(layers, tried[choice.name], chip)
     return choice.graph, (*limits, *findings_on_guess(choice, scales))

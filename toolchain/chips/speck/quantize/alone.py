@@ -14,13 +14,12 @@ from math import prod
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.compiled.lanes import LANES
 from toolchain.chips.compiled.threads import each
-from toolchain.chips.speck.quantize import kernel
-from toolchain.chips.speck.quantize.kernel import CandidateNeurons, MapEvents, Totals
+from toolchain.chips.compiled.width import LANES
 from toolchain.chips.speck.quantize.layer import CoreLayer, Integers
 from toolchain.chips.speck.quantize.map_events import geometry_of, map_events, scratch
 from toolchain.chips.speck.quantize.measure import LayerTrace
+from toolchain.chips.speck.quantize.operands import CandidateNeurons, MapEvents, Totals
 
 __all__ = ["ScoredIntegers", "respond"]
 
@@ -102,6 +101,9 @@ def _compared(
     blocks: list[CandidateNeurons],
     sizes: list[int],
 ) -> list[Totals]:
+    # numba takes a third of a second to import; a refusal needs none of it
+    from toolchain.chips.speck.quantize import kernel
+
     geometry = geometry_of(layer.conv, shape)
     sums = spikes.sum(axis=0, dtype=np.int64)  # (outputs, y, x)
     wanted = np.ascontiguousarray(sums.reshape(len(sums), -1).T)

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.quantize import kernel
 from toolchain.chips.speck.quantize.map_events import geometry_of, map_events, scratch
 from toolchain.ir import Conv2d
 
@@ -78,6 +77,8 @@ def _few(conv: Conv2d, counts: Array) -> bool:
 
 def _add_products(conv: Conv2d, counts: Array, steps: int, products: Array) -> None:
     """Add the products of the counts of pairs of taps over all positions, up to the diagonal."""
+    from toolchain.chips.speck.quantize import kernel
+
     geometry = geometry_of(conv, (1, *counts.shape))
     constant = 0 if conv.bias is None else steps
     kernel.add_products(map_events(counts[None]), geometry, constant, scratch(conv, 0), products)
@@ -133,6 +134,9 @@ def round_jointly(
 
 def _descend(rounded: Array, wanted: Array, top: Array, m: Array) -> None:
     """Change entries of ``rounded`` by one while the squared error of their row decreases."""
+    # numba takes a third of a second to import; a refusal needs none of it
+    from toolchain.chips.speck.quantize import kernel
+
     error, own = rounded - wanted, np.diag(m).copy()
     order = np.argsort(-own, kind="stable")
     kernel.descend(

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from toolchain.arrays import Array, Shape
-from toolchain.chips.speck.quantize.kernel import MapEvents, MapGeometry, Scratch
+from toolchain.chips.speck.quantize.operands import MapEvents, MapGeometry, Scratch
 from toolchain.ir import Conv2d
 
 __all__ = ["geometry_of", "map_events", "scratch"]

@@ -33,6 +33,23 @@ def unfit(
         method: one of ``QUANTIZERS``.
         options: the placement and the readout that the user wants.
         calibrated: True if integers can be searched: then shapes alone decide.
+
+    >>> import numpy as np
+    >>> from toolchain import load_chip
+    >>> from toolchain.chips.speck import SpeckOptions
+    >>> from toolchain.ir import Conv2d, Graph, Input, Neuron, Output
+    >>> def pixels(side):
+    ...     nodes = {
+    ...         "input": Input(shape=(1, side, side)),
+    ...         "conv": Conv2d(weight=np.ones((8, 1, 1, 1))),
+    ...         "spk": Neuron(shape=(8, side, side), v_threshold=1.0),
+    ...         "output": Output(),
+    ...     }
+    ...     return Graph.chain(nodes)
+    >>> chip = load_chip("speck2f")
+    >>> found = [unfit(pixels(n), chip, "auto", SpeckOptions(), True) for n in (16, 128)]
+    >>> found[0] is None, int(found[1]["spk"].v_threshold)
+    (True, 127)
     """
     draft = partial(_draft, graph, chip, method)
     quantized = once(draft, "speck draft", graph, method, SpeckWords.of(chip))

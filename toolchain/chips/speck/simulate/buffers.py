@@ -71,7 +71,7 @@ class Resident(NamedTuple):
         """Return the state with these membranes, with no bound known and all lines touched."""
         size = len(membranes)
         places = _places(membranes.dtype, size, lines)
-        state = cls(_aligned(places[3]), membranes.dtype, size, lines)
+        state = cls(_aligned(places[3])[0], membranes.dtype, size, lines)
         state.membranes[:] = membranes
         # no bound is known yet: the first addition computes it
         state.block[: places[1]].view(np.int64)[:] = np.iinfo(np.int64).max // 2
@@ -90,10 +90,9 @@ class Resident(NamedTuple):
 
     def copied_to(self, frame: Array) -> Resident:
         """Return a copy, and enter its parts into the frame of a kernel, which changes it."""
-        block = _aligned(len(self.block))
+        block, address = _aligned(len(self.block))
         block[:] = self.block
         bounds, membranes, touched, _ = _places(self.dtype, self.size, self.lines)
-        address = block.__array_interface__["data"][0]
         frame[FrameField.BOUNDS] = address + bounds
         frame[FrameField.MEMBRANES] = address + membranes
         frame[FrameField.TOUCHED] = address + touched
@@ -108,11 +107,12 @@ def _places(dtype: np.dtype[Any], size: int, lines: int) -> tuple[int, int, int,
     return 0, membranes, touched, touched + 4 * lines
 
 
-def _aligned(size: int) -> Array:
-    """Return uninitialized bytes that start at a cache line."""
+def _aligned(size: int) -> tuple[Array, int]:
+    """Return uninitialized bytes that start at a cache line, and their address."""
     padded = np.empty(size + _CACHE_LINE, np.uint8)
-    start = -padded.__array_interface__["data"][0] % _CACHE_LINE
-    return padded[start : start + size]
+    address: int = padded.ctypes.data
+    start = -address % _CACHE_LINE
+    return padded[start : start + size], address + start
 
 
 def at_rest(

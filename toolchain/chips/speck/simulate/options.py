@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_type_hints
 
 from toolchain.chips.contract import Options
@@ -61,7 +62,7 @@ class EventOptions(Options):
     most_spikes: int = 10_000_000
 
     def __post_init__(self) -> None:
-        kinds: dict[str, Any] = get_type_hints(type(self))
+        kinds = _kinds(type(self))
         for field in fields(self):
             value, allowed = getattr(self, field.name), get_args(kinds[field.name])
             if allowed and value not in allowed:
@@ -72,3 +73,9 @@ class EventOptions(Options):
                 raise ValueError(f"{field.name} must be of type {wanted}, got {value!r}")
         if self.most_spikes < 1:
             raise ValueError(f"most_spikes must be >= 1, got {self.most_spikes}")
+
+
+@lru_cache(maxsize=4)
+def _kinds(options: type) -> dict[str, Any]:
+    """Return the type of each option; to look them up takes a hundred times a check."""
+    return get_type_hints(options)

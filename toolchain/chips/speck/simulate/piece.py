@@ -29,8 +29,11 @@ MOST_VALUES = 2**32
 def kept_of(program: SpeckProgram, record: Record) -> Kept:
     """Return what the kernels record for ``record``: the spikes of the outputs in any case."""
     names = [core.name for core in program.cores]
+    if record is False:
+        outputs = tuple(n for n in names if n in program.outputs)
+        return Kept(spikes=outputs, membranes=())
     if not isinstance(record, Mapping):
-        record = dict.fromkeys(names, KINDS) if record else {}
+        record = dict.fromkeys(names, KINDS)
     return Kept(
         spikes=tuple(n for n in names if "spikes" in record.get(n, ()) or n in program.outputs),
         membranes=tuple(n for n in names if "v_mem" in record.get(n, ())),
@@ -127,7 +130,10 @@ class Piece:
 
     def saturations(self) -> dict[str, int]:
         """Return the number of clamped sums by core."""
-        return dict(zip(self._prepared.shapes, self._counters[:, 0].sum(0).tolist(), strict=False))
+        clamped = self._counters[:, 0]
+        # few calls of numpy: an online loop asks for this after every step
+        total = clamped[0] if len(clamped) == 1 else clamped.sum(0)
+        return dict(zip(self._prepared.shapes, total.tolist(), strict=False))
 
     def events(self) -> dict[str, tuple[Array, ...]]:
         """Return the event arrays by output, one a sample; empty in clocked timing."""

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.arrays import Array
-from toolchain.chips.speck.simulate import scan
 from toolchain.runs.spikes import plain_array
 
 __all__ = ["MOST_SPIKES", "Rasters", "Samples", "squeeze_map"]
@@ -82,13 +81,16 @@ class Rasters:
         Raises:
             ValueError: counts that are negative, not whole, not finite or above ``MOST_SPIKES``.
         """
+        # numba takes a third of a second to import; a chip alone needs none of it
+        from toolchain.chips.speck.simulate import scan
+
         part = self._batch[sample, start:stop]
         flat = part.reshape(-1)
         events = np.empty((4, scan.count_events(flat)), np.int32)
         if not scan.find_events(flat, len(part), *part.shape[2:], MOST_SPIKES, events):
             raise ValueError(_complaint(part, sample, start))
         # by the first step: a part that is simulated again is counted once
-        self._counts[sample][start] = int(events[3].sum(dtype=np.int64))
+        self._counts[sample][start] = int(np.add.reduce(events[3], dtype=np.int64))
         return events
 
     def timed(self, sample: int, start: int = 0, stop: int | None = None) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +16,14 @@ from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SensorSamples
 from toolchain.chips.speck.simulate.buffers import Buffers, NeuronGrid, Resident, at_rest
-from toolchain.chips.speck.simulate.clocked import clocked
-from toolchain.chips.speck.simulate.event import DivergedError, StepRange, simulate_events
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.piece import KINDS, Piece, PiecePlan, kept_of
 from toolchain.chips.speck.simulate.prepared import packed
 from toolchain.chips.speck.simulate.raster import Rasters, Samples
+
+if TYPE_CHECKING:
+    from toolchain.chips.speck.simulate.event import StepRange
 
 __all__ = ["SpeckStream", "start_state"]
 
@@ -63,6 +64,10 @@ class SpeckStream:
         check_threads(threads)
         if options is not None and timing != "event":
             raise ValueError("options require timing='event'")
+        # numba takes a third of a second to import; a program alone needs none of it
+        from toolchain.chips.speck.simulate import clocked, event
+
+        self._clocked, self._event = clocked.clocked, event
         self._program, self._dt, self._threads = program, program.dt if dt is None else dt, threads
         self._options = None if timing == "clocked" else options or EventOptions()
         drop = self._options is None or self._options.partial_windows == "drop"
@@ -137,9 +142,9 @@ class SpeckStream:
             stop = min(start + prepared.steps, piece.steps)
             if before is None:
                 events = samples.events(sample, start, stop)
-                state = clocked(stop - start, events, state, buffers)
+                state = self._clocked(stop - start, events, state, buffers)
             else:
-                part = StepRange(sample, start, stop, piece.first, self._length)
+                part = self._event.StepRange(sample, start, stop, piece.first, self._length)
                 state, stop, sent = self._events(samples, part, state, buffers, before)
                 piece.take_events(sample, sent)
             piece.take(sample, start, stop, buffers)
@@ -164,10 +169,10 @@ class SpeckStream:
             smaller = part._replace(stop=stop)
             events = samples.timed(part.sample, part.start, stop)
             try:
-                found = simulate_events(
+                found = self._event.simulate_events(
                     self._prepared, smaller, events, state, buffers, self._options, before
                 )
-            except DivergedError:
+            except self._event.DivergedError:
                 if stop == window:
                     raise
                 buffers.clear()

@@ -24,6 +24,26 @@ def unfit(
         chip: the target.
         method: one of ``QUANTIZERS``; for ``auto`` the integers are those of ``channel``.
         options, calibrated: of no effect on what fits.
+
+    >>> import numpy as np
+    >>> from toolchain import load_chip
+    >>> from toolchain.chips.xylo import XyloOptions
+    >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> lif = dict(v_threshold=1.0, alpha_mem=0.875, alpha_syn=[0.75])
+    >>> def layers(hidden):
+    ...     nodes = {
+    ...         "input": Input(shape=(2,)),
+    ...         "fc1": Linear(weight=np.ones((hidden, 2))),
+    ...         "lif1": Neuron(shape=(hidden,), **lif),
+    ...         "fc2": Linear(weight=np.ones((1, hidden))),
+    ...         "lif2": Neuron(shape=(1,), **lif),
+    ...         "output": Output(),
+    ...     }
+    ...     return Graph.chain(nodes, dt=1e-3)
+    >>> chip = load_chip("xylo_a2")
+    >>> found = [unfit(layers(n), chip, "auto", XyloOptions(), True) for n in (100, 1200)]
+    >>> found[0] is None, int(found[1]["lif1"].v_threshold.max())
+    (True, 127)
     """
     del options, calibrated
     draft = _draft(graph, chip, "channel")

@@ -88,23 +88,28 @@ class Traces(NamedTuple):
     totals: Array
 
     def arrays(self, program: XyloProgram) -> dict[str, Array]:
-        """Return the recorded arrays by name, and ``saturations (B, Nhid + Nout)``."""
+        """Return the recorded arrays by name."""
         batch, steps = self.hibernation.shape
-        hidden, first_output = program.hidden, padded(program.hidden)
         totals = self.totals.reshape(batch, 3, _width(program))
-        cut = totals[:, 0]
-        outputs = cut[:, first_output : first_output + program.outputs]
         found: dict[str, Array] = {
             "hidden_spikes": self.hidden_spikes,
             "hibernation": self.hibernation,
-            "saturations": np.concatenate([cut[:, :hidden], outputs], axis=1),
-            "hidden_totals": totals[:, 1:, :hidden],
+            "hidden_totals": totals[:, 1:, : program.hidden],
         }
-        names = _places(program)
-        for name, (_, neurons, start) in zip(names, self.wanted.tolist(), strict=True):
-            stop = start + batch * steps * neurons
-            found[name] = self.states[start:stop].reshape(batch, steps, neurons)
+        for name, start, shape in _recorded(program, batch, steps):
+            found[name] = np.ndarray(shape, np.int16, self.states, start * self.states.itemsize)
         return found
+
+    def saturations(self, program: XyloProgram) -> dict[str, int]:
+        """Return the cut additions of each population, over the batch."""
+        cut = self.totals[:, : _width(program)]
+        if not cut.any():
+            return dict.fromkeys([p.name for p in program.populations], 0)
+        first = {"hidden": 0, "output": padded(program.hidden)}
+        return {
+            p.name: int(cut[:, first[p.role] + p.start : first[p.role] + p.stop].sum())
+            for p in program.populations
+        }
 
 
 @lru_cache(maxsize=8)
@@ -124,16 +129,35 @@ def _places(program: XyloProgram) -> dict[str, tuple[int, int]]:
     return places
 
 
-def empty_traces(program: XyloProgram, batch: int, steps: int) -> Traces:
-    """Return memory for a recording of ``steps`` steps."""
+@lru_cache(maxsize=32)
+def _wanted(program: XyloProgram, batch: int, steps: int) -> tuple[Array, int]:
+    """Return ``Traces.wanted``, which nobody changes, and the size of ``Traces.states``."""
     wanted, size = [], 0
     for place, neurons in _places(program).values():
         wanted.append((place, neurons, size))
         size += batch * steps * neurons
+    return np.array(wanted, np.int64), size
+
+
+@lru_cache(maxsize=32)
+def _recorded(
+    program: XyloProgram, batch: int, steps: int
+) -> tuple[tuple[str, int, tuple[int, int, int]], ...]:
+    """Return the name, the place in ``Traces.states`` and the shape of each recorded state."""
+    starts = _wanted(program, batch, steps)[0][:, 2].tolist()
+    return tuple(
+        (name, start, (batch, steps, neurons))
+        for (name, (_, neurons)), start in zip(_places(program).items(), starts, strict=True)
+    )
+
+
+def empty_traces(program: XyloProgram, batch: int, steps: int) -> Traces:
+    """Return memory for a recording of ``steps`` steps."""
+    wanted, size = _wanted(program, batch, steps)
     return Traces(
         hidden_spikes=np.empty((batch, steps, program.hidden), np.int8),
         states=np.empty(size, np.int16),
-        wanted=np.array(wanted, np.int64),
+        wanted=wanted,
         hibernation=np.empty((batch, steps), np.bool_),
         totals=np.zeros((batch, 3 * _width(program)), np.int64),
     )

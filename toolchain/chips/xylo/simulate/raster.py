@@ -20,8 +20,10 @@ def as_counts(program: XyloProgram, raster: npt.ArrayLike) -> npt.NDArray[np.uin
         ValueError: it is not an array of counts that the program's input accepts.
     """
     limit = program.max_input_spikes
-    if _are_small(raster, program.inputs, limit):
-        return raster  # type: ignore[return-value]
+    single = type(raster) is np.ndarray and raster.ndim == 2
+    plain: Any = raster[None] if single else raster  # type: ignore[call-overload,index]
+    if _are_small(plain, program.inputs, limit):
+        return plain  # type: ignore[no-any-return]
     array = plain_array(raster, "raster")
     if array.dtype.kind not in "biuf":
         raise ValueError(f"raster must hold spike counts, got an array of type {array.dtype}")

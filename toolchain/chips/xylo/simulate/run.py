@@ -70,4 +70,4 @@ def simulate(
     stream = XyloStream(program, len(counts), record=record, threads=threads)
     if state is not None:
         stream.restore(state, 0)
-    return stream.run(counts)
+    return stream.run_counts(counts)

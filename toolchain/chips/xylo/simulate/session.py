@@ -96,7 +96,10 @@ class XyloStream:
         Raises:
             ValueError: an invalid raster, or another number of samples.
         """
-        counts = self._counts(raster)
+        return self.run_counts(self._counts(raster))
+
+    def run_counts(self, counts: npt.NDArray[np.uint8]) -> XyloRecording:
+        """Simulate more steps of counts that ``as_counts`` returned for this batch."""
         start, steps = self._at
         packed = start.copy()
         recording = self._run(counts, packed)
@@ -152,7 +155,7 @@ class XyloStream:
         state = unpack(program, packed.copy())
         if traces is None:
             return XyloRecording(spikes=spikes, state=state)
-        return _recording(program, spikes, state, traces.arrays(program))
+        return _recording(program, spikes, state, traces)
 
     def _spikes(
         self, counts: npt.NDArray[np.uint8], packed: Array, traces: Traces | None = None
@@ -185,14 +188,15 @@ def _checked(record: Record, program: XyloProgram) -> Record:
 
 
 def _recording(
-    program: XyloProgram, spikes: Array, end: XyloState, kept: dict[str, Any]
+    program: XyloProgram, spikes: Array, end: XyloState, traces: Traces
 ) -> XyloRecording:
+    kept: dict[str, Any] = traces.arrays(program)
     if program.readout != "spikes":
         kept["readout"] = kept[f"{program.readout}_out"]
-    kept["saturations"] = _by_population(program, kept["saturations"])
     if program.core == "v1":
         del kept["hibernation"]
-    return XyloRecording(spikes=spikes, state=end, **kept)
+    saturations = traces.saturations(program)
+    return XyloRecording(spikes=spikes, state=end, saturations=saturations, **kept)
 
 
 class _Kept:
@@ -260,13 +264,3 @@ def state_of(recording: XyloRecording, p: Population, kind: str) -> Array:
         field = {"spikes": "spikes"}.get(kind, f"{kind}_out")
     values = getattr(recording, field)
     return np.asarray(values[:, :, p.start : p.stop])
-
-
-def _by_population(program: XyloProgram, clamped: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Return the sums over the batch and over the neurons of each population."""
-    per_neuron = clamped.sum(axis=0)
-    first = {"hidden": 0, "output": program.hidden}
-    return {
-        p.name: int(per_neuron[first[p.role] + p.start : first[p.role] + p.stop].sum())
-        for p in program.populations
-    }
