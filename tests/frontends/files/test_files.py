@@ -323,10 +323,12 @@ def test_nothing_is_logged_about_a_file_that_is_not_unpickled(tmp_path, caplog):
     assert not caplog.records
 
 
-def test_a_network_of_rockpool_is_read_without_the_code_of_a_family(tmp_path):
+def test_networks_and_chips_are_read_without_compiled_code(tmp_path):
     (tmp_path / "net.json").write_text('{"0_LinearTorch": {"weight": "[[0.5], [0.25]]"}}')
     code = (
-        "import sys, toolchain; toolchain.load('net.json', dt=1e-3); print('numba' in sys.modules)"
+        "import sys, toolchain; toolchain.load('net.json', dt=1e-3); "
+        "[toolchain.load_chip(name) for name in ('speck2f', 'xylo_a2')]; "
+        "print('numba' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
