@@ -62,7 +62,7 @@ class EventOptions(Options):
     most_spikes: int = 10_000_000
 
     def __post_init__(self) -> None:
-        kinds = _kinds(type(self))
+        kinds = _kinds()
         for field in fields(self):
             value, allowed = getattr(self, field.name), get_args(kinds[field.name])
             if allowed and value not in allowed:
@@ -75,7 +75,7 @@ class EventOptions(Options):
             raise ValueError(f"most_spikes must be >= 1, got {self.most_spikes}")
 
 
-@lru_cache(maxsize=4)
-def _kinds(options: type) -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def _kinds() -> dict[str, Any]:
     """Return the type of each option; to look them up takes a hundred times a check."""
-    return get_type_hints(options)
+    return get_type_hints(EventOptions)
