@@ -1,4 +1,4 @@
-"""What the compiled loops of the quantizer read and write; see ``kernel``."""
+"""Operands and results of the compiled loops of the quantizer; see ``kernel``."""
 
 from __future__ import annotations
 
