@@ -151,8 +151,8 @@ class SynopsHooks:
 
     def reset(self) -> None:
         """Clear the averages of all passes."""
-        # synops and timesteps of all passes, float64 of shape () and added to in place: what grew or
-        # counted in Python would make torch.compile compile the pass again
+        # synops and timesteps of all passes, float64 of shape (), added to in place: lists that
+        # grow and numbers that count up would make torch.compile compile each pass anew
         self._sums: dict[str, tuple[Tensor, Tensor]] = {}
 
     # ---- called by the monitor ----

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from toolchain.chips.contract import Capability, Options, Timing
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.load import load_chip
 from toolchain.chips.speck import approximations, counts, graphs, resources, store
@@ -57,15 +54,15 @@ FUNCTIONS = Functions(
 class Speck(FamilyOf[SpeckProgram, SpeckChip]):
     """The Speck family on one of its chips."""
 
-    NAME: ClassVar[str] = "speck"
-    TITLE: ClassVar[str] = "Speck"
-    SPEC: ClassVar[type[SpecBase]] = SpeckChip
-    OPTIONS: ClassVar[type[Options]] = SpeckOptions
-    QUANTIZERS: ClassVar[tuple[str, ...]] = QUANTIZERS
-    TIMINGS: ClassVar[tuple[Timing, ...]] = ("clocked", "event")
-    APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
-    DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES
-    CAPABILITIES: ClassVar[frozenset[Capability]] = frozenset({"session"})
+    NAME = "speck"
+    TITLE = "Speck"
+    SPEC = SpeckChip
+    OPTIONS = SpeckOptions
+    QUANTIZERS = QUANTIZERS
+    TIMINGS = ("clocked", "event")
+    APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
+    DIFFERENCES = DIFFERENCES
+    CAPABILITIES = frozenset({"session"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Speck:

@@ -18,6 +18,7 @@ from toolchain.chips.speck.simulate.events import EVENT
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.order import order_sensitivity
 from toolchain.chips.speck.simulate.session import SpeckStream
+from toolchain.chips.stream_session import StreamSession, check_names
 from toolchain.runs import (
     InputSpikes,
     LayerRecord,
@@ -31,7 +32,7 @@ from toolchain.runs.chip_state import LateArrays
 __all__ = ["SpeckSession", "order_spread"]
 
 
-class SpeckSession:
+class SpeckSession(StreamSession[SpeckStream]):
     """Implement the contract's ``ChipSession``: the integer cores, piece by piece."""
 
     def __init__(self, program: SpeckProgram, settings: SessionSettings) -> None:
@@ -45,12 +46,11 @@ class SpeckSession:
             raise ValueError(
                 f"the simulation of Speck takes EventOptions, got {type(options).__name__}"
             )
-        self._program, self._everything = program, settings.record is True
+        self._program = program
         self._named, self._event = isinstance(settings.record, Mapping), settings.timing == "event"
-        self._places = settings.outputs
         plain = len(program.outputs) == 1 and program.readout is None
         self._only = program.outputs[0] if plain else None
-        self._stream = SpeckStream(
+        stream = SpeckStream(
             program,
             settings.batch,
             timing=settings.timing,
@@ -58,11 +58,7 @@ class SpeckSession:
             options=options,
             threads=settings.threads,
         )
-
-    @property
-    def steps(self) -> int:
-        """Number of steps since the start or the last reset."""
-        return self._stream.steps
+        super().__init__(stream, settings)
 
     def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
         """Implement ``ChipSession.run``.
@@ -73,7 +69,7 @@ class SpeckSession:
         flat = self._flat(piece.spikes)
         recording = Recording(
             spikes=flat,
-            outputs={name: flat[:, :, place] for name, place in self._places.items()},
+            outputs=self._by_output(flat),
             saturations=piece.saturations(),
             dt=program.dt,
             recorded={name: _own(program, name, kept) for name, kept in piece.recorded().items()}
@@ -102,19 +98,13 @@ class SpeckSession:
         spikes = outputs[self._only]
         return spikes.reshape(*spikes.shape[:2], prod(spikes.shape[2:]))
 
-    def reset(self) -> None:
-        """Implement ``ChipSession.reset``."""
-        self._stream.reset()
-
     def state(self) -> Mapping[str, Array]:
         """Implement ``ChipSession.state``: the membranes by core."""
         return LateArrays(self._stream.reader())
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Implement ``ChipSession.restore``."""
-        names = [core.name for core in self._program.cores]
-        if state.keys() != {*names}:
-            raise ValueError(f"a state has {', '.join(names)}, got {', '.join(state)}")
+        check_names(state, [core.name for core in self._program.cores])
         self._stream.restore(state, steps)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from toolchain.chips.contract import Capability, Options, ProgramFile
+from toolchain.chips.contract import ProgramFile
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.load import load_chip
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
@@ -65,14 +65,14 @@ FUNCTIONS = Functions(
 class Xylo(FamilyOf[XyloProgram, XyloChip]):
     """The Xylo family on one of its chips."""
 
-    NAME: ClassVar[str] = "xylo"
-    TITLE: ClassVar[str] = "Xylo"
-    SPEC: ClassVar[type[SpecBase]] = XyloChip
-    OPTIONS: ClassVar[type[Options]] = XyloOptions
-    QUANTIZERS: ClassVar[tuple[str, ...]] = QUANTIZERS
-    APPROXIMATIONS: ClassVar[tuple[str, ...]] = tuple(approximations.APPROXIMATIONS)
-    DIFFERENCES: ClassVar[tuple[str, ...]] = DIFFERENCES
-    CAPABILITIES: ClassVar[frozenset[Capability]] = frozenset({"session"})
+    NAME = "xylo"
+    TITLE = "Xylo"
+    SPEC = XyloChip
+    OPTIONS = XyloOptions
+    QUANTIZERS = QUANTIZERS
+    APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
+    DIFFERENCES = DIFFERENCES
+    CAPABILITIES = frozenset({"session"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Xylo:

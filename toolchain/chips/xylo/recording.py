@@ -11,6 +11,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import SessionSettings
+from toolchain.chips.stream_session import StreamSession, check_names
 from toolchain.chips.xylo.counts import of_run
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -22,7 +23,7 @@ from toolchain.runs.spikes import plain_array
 __all__ = ["XyloSession"]
 
 
-class XyloSession:
+class XyloSession(StreamSession[XyloStream]):
     """Implement the contract's ``ChipSession``: the integer core, piece by piece."""
 
     def __init__(self, program: XyloProgram, settings: SessionSettings) -> None:
@@ -33,21 +34,12 @@ class XyloSession:
         """
         if settings.options is not None:
             raise ValueError("the simulation of Xylo has no options")
-        self._program, self._everything = program, settings.record is True
-        self._places = settings.outputs
+        self._program = program
         self._simple = settings.record is False and program.readout == "spikes"
-        self._stream = XyloStream(
-            program,
-            settings.batch,
-            record=settings.record,
-            threads=settings.threads,
-            own=partial(own_spikes, program),
-        )
-
-    @property
-    def steps(self) -> int:
-        """Number of steps since the start or the last reset."""
-        return self._stream.steps
+        own = partial(own_spikes, program)
+        batch, threads = settings.batch, settings.threads
+        stream = XyloStream(program, batch, record=settings.record, threads=threads, own=own)
+        super().__init__(stream, settings)
 
     def run(self, spikes: InputSpikes, steps: int | None = None) -> Recording:
         """Implement ``ChipSession.run`` for counts (batch, time, *features)."""
@@ -60,12 +52,12 @@ class XyloSession:
         first = self._stream.steps
         if self._simple:
             found = self._stream.spikes(flat)
-            named = {name: found[:, :, place] for name, place in self._places.items()}
-            return Recording(spikes=found, outputs=named, dt=program.dt, first=first)
+            outputs = self._by_output(found)
+            return Recording(spikes=found, outputs=outputs, dt=program.dt, first=first)
         result = self._stream.run(flat)
         recording = Recording(
             spikes=result.spikes,
-            outputs={name: result.spikes[:, :, place] for name, place in self._places.items()},
+            outputs=self._by_output(result.spikes),
             saturations=result.saturations or {},
             dt=program.dt,
             readout=result.readout,
@@ -80,10 +72,6 @@ class XyloSession:
         layers = {p.name: _layer(result, p) for p in program.populations}
         return replace(recording, layers=layers, activity=counted)
 
-    def reset(self) -> None:
-        """Implement ``ChipSession.reset``."""
-        self._stream.reset()
-
     def state(self) -> Mapping[str, Array]:
         """Implement ``ChipSession.state``: the arrays of a ``XyloState``."""
         state = self._stream.state()
@@ -91,9 +79,7 @@ class XyloSession:
 
     def restore(self, state: Mapping[str, Array], steps: int) -> None:
         """Implement ``ChipSession.restore``."""
-        names = {f.name for f in fields(XyloState)}
-        if state.keys() != names:
-            raise ValueError(f"a state has {', '.join(sorted(names))}, got {', '.join(state)}")
+        check_names(state, [f.name for f in fields(XyloState)])
         self._stream.restore(XyloState(**state), steps)
 
 

@@ -17,8 +17,7 @@ class SpeckLayerRecord(Brief):
     """Spikes and membranes of one layer at every step.
 
     Attributes:
-        spikes: int32 (batch, steps, channels, y, x), spikes of each neuron in the step.
-        v_mem: int16, the same shape, membranes at the end of the step.
+        spikes, v_mem: int32 and int16 (batch, steps, channels, y, x), at the end of the step.
 
     >>> import numpy as np
     >>> SpeckLayerRecord(spikes=np.zeros((1, 4, 2, 1, 1)), v_mem=np.zeros((1, 4, 2, 1, 1)))
@@ -40,16 +39,13 @@ class SpeckRecording(Brief):
             the next simulation.
         saturations: number of sums that were clamped to int16; at 0 wider membranes change nothing.
         synops: synaptic operations, int64 (batch,): one for each spike and weight, zeros included.
-        spike_counts: spikes of all neurons over all steps, int64 (batch,).
-        input_counts: input spikes, int64 (batch,).
-        steps: simulated steps.
-        first: number of the first of them; above 0 in a session.
+        spike_counts, input_counts: spikes of all neurons, and of the input, int64 (batch,).
+        steps, first: simulated steps, and the number of the first of them, above 0 in a session.
         events: in event timing, the spikes of each output core one by one: event arrays with
             fields ``x, y, t, p``, one a sample, ``t`` in µs is the time of the input event or
             clock tick that caused the spike. Empty unless ``dt`` is a whole number of µs.
         layers: with ``record=True`` every layer step by step, otherwise empty.
-        recorded: what ``record`` names, by core and then ``"spikes"`` or ``"v_mem"``: arrays as in
-            ``layers``, or spikes as ``SparseSpikes`` where these are smaller.
+        recorded: what ``record`` names by core, as in ``layers`` or as ``SparseSpikes``.
 
     >>> import numpy as np
     >>> from toolchain.chips.speck import Destination, SpeckCore, SpeckProgram, simulate
