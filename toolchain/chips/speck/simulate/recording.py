@@ -35,8 +35,7 @@ class SpeckRecording(Brief):
     Attributes:
         outputs: spikes of each output core, int32 (batch, steps, channels, y, x), without
             ``y`` and ``x`` where the map is a single pixel.
-        state: membranes after the last step, int16 (batch, channels, y, x); can be the start of
-            the next simulation.
+        state: membranes after the last step, int16 (batch, channels, y, x), to continue from.
         saturations: number of sums that were clamped to int16; at 0 wider membranes change nothing.
         synops: synaptic operations, int64 (batch,): one for each spike and weight, zeros included.
         spike_counts, input_counts: spikes of all neurons, and of the input, int64 (batch,).
