@@ -145,15 +145,18 @@ class SynopsHooks:
         Raises:
             ValueError: no pass yet.
         """
-        if not self._sums:
+        passed = {path: sums for path, sums in self._sums.items() if sums[1] > 0}
+        if not passed:
             raise ValueError("no pass to average over; call the model first")
-        return self._figures({path: sums[0] / sums[1] for path, sums in self._sums.items()})
+        return self._figures({path: synops / steps for path, (synops, steps) in passed.items()})
 
     def reset(self) -> None:
         """Clear the averages of all passes."""
         # synops and timesteps of all passes, float64 of shape (), added to in place: lists that
         # grow and numbers that count up would make torch.compile compile each pass anew
-        self._sums: dict[str, tuple[Tensor, Tensor]] = {}
+        self._sums: dict[str, tuple[Tensor, Tensor]] = {
+            path: _zeros(next(module.parameters()).device) for path, module in self._modules.items()
+        }
 
     # ---- called by the monitor ----
 
@@ -202,11 +205,12 @@ class SynopsHooks:
         return torch.zeros((), device=next(self._modules[path].parameters()).device)
 
     def _add_up(self, path: str, total: Tensor, rows: int) -> None:
-        if path not in self._sums:
-            # where gradients are counted too, these sums are none of theirs
-            zero = torch.zeros((), dtype=torch.float64, device=total.device)
-            self._sums[path] = zero, zero.clone()
         synops, steps = self._sums[path]
+        if synops.device != total.device:  # the model has moved
+            before = synops, steps
+            synops, steps = self._sums[path] = _zeros(total.device)
+            synops += before[0].to(total.device)
+            steps += before[1].to(total.device)
         synops += total
         steps += rows
 
@@ -216,6 +220,13 @@ class SynopsHooks:
         if self._dt is not None:
             figures |= _with_total("second", {key: x / self._dt for key, x in per_step.items()})
         return figures
+
+
+def _zeros(device: torch.device) -> tuple[Tensor, Tensor]:
+    # tensors made in inference mode could not be added to outside of it
+    with torch.inference_mode(False):
+        synops, steps = (torch.zeros((), dtype=torch.float64, device=device) for _ in range(2))
+        return synops, steps
 
 
 def _with_total(unit: str, synops: dict[Key, Tensor]) -> dict[str, Any]:

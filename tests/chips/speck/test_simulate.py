@@ -290,7 +290,7 @@ def test_other_timings_choices_without_effect_and_no_threads_are_refused():
         simulate(neuron(), counts(1), timing="clock")
     with pytest.raises(ValueError, match="options require timing='event'"):
         simulate(neuron(), counts(1), options=EventOptions())
-    with pytest.raises(ValueError, match="threads must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="threads must be an integer >= 1, or None, got 0"):
         simulate(neuron(), counts(1), threads=0)
 
 

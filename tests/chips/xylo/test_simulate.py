@@ -404,7 +404,7 @@ def test_pending_spikes_beyond_the_cap_are_refused():
 
 
 def test_no_threads_are_refused():
-    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="threads must be an integer >= 1, or None, got 0"):
         simulate(quiet(), np.zeros((3, 1)), threads=0)
 
 
