@@ -47,12 +47,13 @@ def main() -> None:
         found = list(measured(group, arguments.repeats))
         print(f"\n{group}\n{table(found, committed)}", end="", flush=True)
         figures += found
+        if arguments.record:
+            committed |= {f.name: f for f in found}
+            write(committed.values(), COMMITTED)
     print(circumstances())
     if arguments.json:
         write(figures, arguments.json)
     wrong = worse(figures, committed)
-    if arguments.record:
-        write({**committed, **{f.name: f for f in figures}}.values(), COMMITTED)
     for name in wrong:
         print(f"worse than committed by more than {SLACK}x, or beyond its limit: {name}")
     raise SystemExit(bool(wrong) and not arguments.record)

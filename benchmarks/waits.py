@@ -65,22 +65,20 @@ def xylo_deploy() -> Work:
     import torch
     from torch import nn
 
-    from toolchain.nn import LIF
+    from toolchain.nn import CubaLIF
 
     torch.manual_seed(2)
     torch.set_num_threads(1)
+    lif = {"tau_mem": 10e-3, "tau_syn": 5e-3, "dt": 1e-3}
     network = nn.Sequential(
-        nn.Linear(16, 992, bias=False), LIF(tau_mem=20.0),
-        nn.Linear(992, 8, bias=False), LIF(tau_mem=20.0),
+        nn.Linear(16, 992, bias=False), CubaLIF(992, **lif),
+        nn.Linear(992, 8, bias=False), CubaLIF(8, **lif),
     )  # fmt: skip
     spikes = (torch.rand(64, 50, 16) < 0.1).float()
     calibration = spikes.numpy().astype(np.uint8)
-    ready = partial(deploy, network, "xylo", sample=spikes, dt=1e-3, allow=ACCEPTED)
+    ready = partial(deploy, network, "xylo", sample=spikes, dt=1e-3)
     ready(calibration=calibration[:2, :5])
     return lambda: ready(calibration=calibration)
-
-
-ACCEPTED = ("no_synapse->synapse", "euler->exact", "min_v_mem->none")
 
 
 def chips() -> Work:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.contract import Record
+from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.buffers import Buffers
-from toolchain.chips.speck.simulate.prepared import Kept, Prepared
+from toolchain.chips.speck.simulate.prepared import Kept, Prepared, packed
 from toolchain.chips.speck.simulate.raster import Samples, squeeze_map
 from toolchain.chips.speck.simulate.recording import SpeckLayerRecord, SpeckRecording
 from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 
-__all__ = ["KINDS", "Piece", "PiecePlan", "kept_of"]
+__all__ = ["KINDS", "Piece", "PiecePlan", "kept_of", "plan_of"]
 
 KINDS = ("spikes", "v_mem")
 """What can be recorded of a core."""
@@ -71,6 +73,25 @@ class PiecePlan:
             lists={name: shapes[name] for name, kinds in asked.items() if "spikes" in kinds},
             neurons=sum(math.prod(shapes[name]) for name in (*arrays, *kept.membranes)),
         )
+
+
+_plans: WeakKeyDictionary[SpeckProgram, dict[tuple[bool, bool], PiecePlan]] = WeakKeyDictionary()
+
+
+def plan_of(program: SpeckProgram, record: Record, *, drop: bool) -> PiecePlan:
+    """Return the plan for ``record``; where it names no layers, it is made once for a program.
+
+    Raises:
+        ValueError: see ``checked_record`` and ``packed``.
+    """
+    found = _plans.setdefault(program, {})
+    if type(record) is bool and (record, drop) in found:
+        return found[record, drop]
+    checked = checked_record(record, [core.name for core in program.cores], KINDS)
+    plan = PiecePlan.of(packed(program, kept_of(program, checked), drop=drop), checked)
+    if type(record) is bool:
+        found[record, drop] = plan
+    return plan
 
 
 class Piece:

@@ -12,14 +12,12 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import check_threads, each
 from toolchain.chips.contract import Record
-from toolchain.chips.record import checked_record
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.sensor import SensorSamples
 from toolchain.chips.speck.simulate.buffers import Buffers, NeuronGrid, Resident, at_rest
 from toolchain.chips.speck.simulate.events import EventArrays, are_events, in_microseconds
 from toolchain.chips.speck.simulate.options import EventOptions
-from toolchain.chips.speck.simulate.piece import KINDS, Piece, PiecePlan, kept_of
-from toolchain.chips.speck.simulate.prepared import packed
+from toolchain.chips.speck.simulate.piece import Piece, plan_of
 from toolchain.chips.speck.simulate.raster import Rasters, Samples
 
 if TYPE_CHECKING:
@@ -71,9 +69,8 @@ class SpeckStream:
         self._program, self._dt, self._threads = program, program.dt if dt is None else dt, threads
         self._options = None if timing == "clocked" else options or EventOptions()
         drop = self._options is None or self._options.partial_windows == "drop"
-        checked = checked_record(record, [core.name for core in program.cores], KINDS)
-        prepared = packed(program, kept_of(program, checked), drop=drop)
-        self._prepared, self._plan = prepared, PiecePlan.of(prepared, checked)
+        self._plan = plan_of(program, record, drop=drop)
+        self._prepared = self._plan.prepared
         self._length = 0 if self._dt is None else _whole(self._dt)
         self._batch = batch
         self.reset()
