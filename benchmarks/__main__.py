@@ -4,8 +4,8 @@
 
 Prints figures, processor and wall times and the load. Exits with 1 if a figure is worse than the
 committed one of ``figures.json`` by more than ``figure.SLACK``, or beyond a limit of its own.
-``--record`` writes the figures there. Needs xylosim and sinabs, which ``make bench`` installs in an
-environment of its own.
+``--record`` writes the figures there and into docs/speed.md. Needs xylosim and sinabs, which
+``make bench`` installs in an environment of its own.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.figure import SLACK, Figure, read, table, worse, write
+from benchmarks.figure import SLACK, Figure, markdown, read, table, worse, write
 from benchmarks.measure import circumstances
 
 COMMITTED = Path(__file__).with_name("figures.json")
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
+FIRST, LAST = "<!-- figures -->", "<!-- end of figures -->"
 GROUPS = (
     "start", "xylo", "speck", "online", "extraction", "synops", "estimate", "waits", "growth",
 )  # fmt: skip
@@ -29,6 +31,13 @@ def measured(group: str, repeats: int) -> Iterator[Figure]:
     """Yield the figures of a group."""
     figures: Callable[[int], Iterator[Figure]] = import_module(f"benchmarks.{group}").figures
     yield from figures(repeats)
+
+
+def fill(page: Path, text: str) -> None:
+    """Write ``text`` between the marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(FIRST)
+    _, _, after = rest.partition(LAST)
+    page.write_text(f"{before}{FIRST}\n{text}\n{LAST}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -50,6 +59,7 @@ def main() -> None:
         if arguments.record:
             committed |= {f.name: f for f in found}
             write(committed.values(), COMMITTED)
+            fill(PAGE, markdown(committed.values()))
     print(circumstances())
     if arguments.json:
         write(figures, arguments.json)

@@ -11,7 +11,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["SLACK", "Figure", "read", "table", "worse", "write"]
+__all__ = ["SLACK", "Figure", "markdown", "read", "table", "worse", "write"]
 
 SLACK = 1.5
 """Factor by which a figure may be worse than the committed one: twice the spread that runs on one
@@ -110,6 +110,12 @@ def table(figures: Sequence[Figure], committed: dict[str, Figure]) -> str:
     with console.capture() as captured:
         console.print(rows)
     return captured.get()
+
+
+def markdown(figures: Iterable[Figure]) -> str:
+    """Return names and values as a table of Markdown."""
+    rows = [f"| {f.name} | {_value(f)} |" for f in figures]
+    return "\n".join(("| measured | figure |", "|---|---|", *rows))
 
 
 def _value(figure: Figure) -> str:
