@@ -59,7 +59,7 @@ def interleaved(works: Mapping[str, Callable[[], object]], repeats: int) -> dict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """What a process of its own took for its work, beyond the preparation.
+    """Time and memory of work in a process of its own, beyond its preparation.
 
     Attributes:
         cpu, wall: times of the work, s.

@@ -16,37 +16,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks.figure import Figure
 from benchmarks.measure import load
-from toolchain.nn import FlattenTime, IAFSqueeze, SumPool2d, UnflattenTime, reset_states
+from tests.synops.tutorial import data, network
+from toolchain.nn import reset_states
 from toolchain.synops import register_synops_hooks
 
 __all__ = ["figures"]
-
-BATCH, STEPS = 5, 10
-
-
-def network() -> nn.Sequential:
-    """Build the tutorial's network with the layers of this package."""
-    torch.manual_seed(1)
-    spiking = {"batch_size": BATCH}
-    return nn.Sequential(
-        FlattenTime(),
-        nn.Conv2d(1, 16, 5, bias=False),
-        IAFSqueeze(**spiking),
-        SumPool2d(2),
-        nn.Conv2d(16, 32, 5, bias=False),
-        IAFSqueeze(**spiking),
-        SumPool2d(2),
-        nn.Conv2d(32, 120, 4, bias=False),
-        IAFSqueeze(**spiking),
-        nn.Flatten(),
-        nn.Linear(120, 10, bias=False),
-        IAFSqueeze(**spiking),
-        UnflattenTime(BATCH),
-    )
 
 
 def variants() -> dict[str, Any]:
@@ -66,12 +43,12 @@ def variants() -> dict[str, Any]:
     return found
 
 
-def seconds(model: Any, data: torch.Tensor) -> float:
+def seconds(model: Any, given: torch.Tensor) -> float:
     """Return the processor time of one forward and backward pass, s."""
     reset_states(getattr(model, "_orig_mod", model))
     model.zero_grad()
     start = time.process_time()
-    loss = model(data).square().mean()
+    loss = model(given).square().mean()
     loss.backward()
     del loss  # to free the graph is part of a step, now or in the next one
     return time.process_time() - start
@@ -80,12 +57,12 @@ def seconds(model: Any, data: torch.Tensor) -> float:
 def figures(repeats: int) -> Iterator[Figure]:
     """Yield the ratio of a pass with hooks to one without, for each project and compiled."""
     torch.set_num_threads(1)
-    data = torch.ones(BATCH, STEPS, 1, 28, 28)
+    given = data()
     models = variants()
     times: dict[str, list[float]] = {name: [] for name in models}
     for repeat in range(20 * repeats + 5):
         for name in random.sample(list(models), len(models)):
-            taken = seconds(models[name], data)
+            taken = seconds(models[name], given)
             if repeat >= 5:
                 times[name].append(taken)
     for name, base in (

@@ -1,4 +1,4 @@
-"""What a user waits for: processor time and growth of memory, each in a process of its own.
+"""Processor time and memory of the calls that take longest, each in a process of its own.
 
 python -m benchmarks.waits NAME
 """

@@ -10,7 +10,7 @@ from toolchain.chips.once import once, sharing
 
 
 def computed(*reads):
-    """How many of the calls with each of ``reads`` compute anything."""
+    """Count the calls, one with each of ``reads``, that compute anything."""
     calls = []
     for each in reads:
         once(lambda each=each: calls.append(each), "example", *each)

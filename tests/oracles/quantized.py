@@ -329,11 +329,11 @@ def digest(key):
         for name, node in done.nodes.items()
         for field, value in node.parameters().items()
     ]
-    told = [
+    texts = [
         f"{f.severity.value} {f.rule} {f.where} {re.findall('[0-9.]+', f.message)}"
         for f in findings
     ]
-    return {"integers": short(b"".join(values)), "findings": short("".join(told).encode())}
+    return {"integers": short(b"".join(values)), "findings": short("".join(texts).encode())}
 
 
 def bytes_of(value):

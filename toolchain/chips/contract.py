@@ -45,7 +45,7 @@ Timing: TypeAlias = Literal["clocked", "event"]
 """Order of processing. ``clocked``: all events of a timestep at once; ``event``: one by one."""
 
 Record: TypeAlias = bool | Mapping[str, Collection[str]]
-"""What is kept of each step besides the outputs: nothing, everything (True), or by layer what is
+"""Recorded of each step besides the outputs: nothing, everything (True), or by layer what is
 named, ``{"conv2": ("spikes",)}``.
 """
 

@@ -26,7 +26,7 @@ READ = {**COMPILED, "compiled": False, "lines": []}
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What the processes of ``scenarios.py`` found."""
+    """Results of the processes of ``scenarios.py``."""
     folder = tmp_path_factory.mktemp("scenarios")
     child = [sys.executable, "-W", "error", str(Path(__file__).with_name("scenarios.py")), folder]
     settings = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}

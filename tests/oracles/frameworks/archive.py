@@ -159,7 +159,7 @@ def _same(recorded, made):
 
 @cache
 def _recorded_on_such_a_processor():
-    """Whether torch computes here with the instructions that it recorded with.
+    """Return whether torch computes here with the instructions of the recordings.
 
     Elsewhere the last bits of its float32 numbers differ, and so do the digests of arrays in the
     text of a Graph. The arrays themselves are compared beside the text.

@@ -22,7 +22,7 @@ from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 __all__ = ["KINDS", "Piece", "PiecePlan", "kept_of", "plan_of"]
 
 KINDS = ("spikes", "v_mem")
-"""What can be recorded of a core."""
+"""Names of the values of a core that can be recorded."""
 
 MOST_VALUES = 2**32
 """Values that one piece records at most in an array; at 32 bits they fill 16 GiB."""

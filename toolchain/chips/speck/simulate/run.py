@@ -116,7 +116,7 @@ def simulate(
 
 
 def samples_of(program: SpeckProgram, spikes: Any) -> int:
-    """Return the number of samples in a raster or event arrays; 1 if it cannot be told."""
+    """Return the number of samples in a raster or event arrays; 1 where the shape does not say."""
     if are_events(spikes):
         return len(spikes) if isinstance(spikes, list | tuple) else 1
     shape = np.shape(spikes)

@@ -23,7 +23,7 @@ from toolchain.runs.sparse import SparseSpikes, SpikeCollector
 __all__ = ["KINDS", "XyloStream"]
 
 KINDS = ("spikes", "v_mem", "i_syn", "i_syn_2")
-"""What can be recorded of a layer."""
+"""Names of the values of a layer that can be recorded."""
 
 MOST_STATES = 8_000_000
 """Most neurons times timesteps times samples whose states are recorded at once where not all of
