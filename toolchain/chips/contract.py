@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 import numpy as np
 
 from toolchain.arrays import Array, Shape
+from toolchain.chips.training import TrainableProgram
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -250,6 +251,18 @@ class OnChip(Protocol):
         """
         del settings
         raise ValueError(f"{self.chip.name}: its family does not support sessions")
+
+    def trainable(self, quantized: Graph) -> TrainableProgram:
+        """Return the program with integers that change (capability ``training``).
+
+        Args:
+            quantized: the graph that the program was lowered from.
+
+        Raises:
+            ValueError: the family does not support training, or this program.
+        """
+        del quantized
+        raise ValueError(f"{self.chip.name}: its family does not support training")
 
     def activity(self, spikes: InputSpikes) -> Activity:
         """Count spikes and synaptic operations for ``spikes``; see ``simulate``.

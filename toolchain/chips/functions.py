@@ -25,6 +25,7 @@ from toolchain.chips.contract import (
     Timing,
 )
 from toolchain.chips.once import once
+from toolchain.chips.training import TrainableProgram
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
 from toolchain.fidelity.ledger import Changes, Effect
@@ -75,6 +76,7 @@ class Functions(Generic[P, C]):
     order_spread: Callable[[P, InputSpikes, Options], OrderSpread | None] | None = None
     simulate: Callable[[P, InputSpikes, bool, Timing], Recording] | None = None
     session: Callable[[P, SessionSettings], ChipSession] | None = None
+    trainable: Callable[[P, C, Graph], TrainableProgram] | None = None
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
@@ -197,6 +199,13 @@ class Bound(OnChip, Generic[P, C]):
         if type(settings.batch) is not int or settings.batch < 0:
             raise ValueError(f"batch must be an integer >= 0, got {settings.batch!r}")
         return start(self.program, settings)
+
+    def trainable(self, quantized: Graph) -> TrainableProgram:
+        """Implement ``OnChip.trainable``."""
+        start = self._do.trainable
+        if start is None:
+            return super().trainable(quantized)
+        return start(self.program, self.chip, quantized)
 
     def activity(self, spikes: InputSpikes) -> Activity:
         """Implement ``OnChip.activity``."""
