@@ -1,4 +1,4 @@
-"""What a module needs of the deployment that it trains; ``toolchain.deployment`` implements it."""
+"""Contract between a module and the deployment that it trains; implemented there."""
 
 from __future__ import annotations
 
