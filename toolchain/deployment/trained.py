@@ -96,7 +96,7 @@ class TrainedParts:
         findings: Sequence[Diagnostic],
         activity: Activity | None,
     ) -> Any:
-        """Implement ``Source.deployment``."""
+        """Implement ``TrainingSource.deployment``."""
         old = self.parts
         names = [name for name, array in values.items() if _differs(old.quantized, name, array)]
         shapes = {

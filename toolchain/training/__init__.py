@@ -5,7 +5,10 @@ backward pass is a surrogate gradient. ``Deployment.as_module`` returns one; its
 is the deployment of the trained integers.
 """
 
-from toolchain.training.module import ChipModule
-from toolchain.training.run import ModuleRun
+from toolchain.extras import needed_by
+
+with needed_by("toolchain.training"):
+    from toolchain.training.module import ChipModule
+    from toolchain.training.run import ModuleRun
 
 __all__ = ["ChipModule", "ModuleRun"]

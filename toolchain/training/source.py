@@ -11,10 +11,10 @@ from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes
 
-__all__ = ["Source"]
+__all__ = ["TrainingSource"]
 
 
-class Source(Protocol):
+class TrainingSource(Protocol):
     """A deployment whose integers are trained; it is not changed and can be pickled."""
 
     @property
