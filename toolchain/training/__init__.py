@@ -1,0 +1,14 @@
+"""Training through a chip's own integers.
+
+``ChipModule`` is a torch module whose forward pass is the simulation of the chip and whose
+backward pass is a surrogate gradient. ``Deployment.as_module`` returns one; its ``deployment()``
+is the deployment of the trained integers.
+"""
+
+from toolchain.extras import needed_by
+
+with needed_by("toolchain.training"):
+    from toolchain.training.module import ChipModule
+    from toolchain.training.run import ModuleRun
+
+__all__ = ["ChipModule", "ModuleRun"]
