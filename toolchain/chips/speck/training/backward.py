@@ -163,9 +163,7 @@ def _send_back(
                 part += back[..., first : first + spikes.shape[-1]]
 
 
-def _before_sensor(
-    sensor: SpeckSensor | None, shape: tuple[int, int, int], behind: Array
-) -> Array:
+def _before_sensor(sensor: SpeckSensor | None, shape: tuple[int, int, int], behind: Array) -> Array:
     """Return the gradient of the input (batch, time, channels, y, x) from that behind the sensor."""
     if sensor is None:
         return np.ascontiguousarray(np.moveaxis(behind, -1, 2))
