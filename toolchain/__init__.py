@@ -84,6 +84,7 @@ _PACKAGES = (
     "report",
     "runs",
     "synops",
+    "training",
 )
 
 

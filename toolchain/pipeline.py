@@ -36,6 +36,7 @@ from toolchain.fidelity import (
     silenced,
 )
 from toolchain.fidelity.effects import Trace
+from toolchain.fidelity.latents import latents_of
 from toolchain.fidelity.on_data import graded, on_calibration
 from toolchain.frontends import extract
 from toolchain.frontends.files.programs import program_at
@@ -207,6 +208,7 @@ def build(
         quantized=quantized,
         diagnostics=findings,
         ledger=ledger.build(),
+        latent=latents_of(floats, quantized),
     )
     result, ledger = _with_effects(deployment, floats, ledger, spikes)
     if leave_out and counts is not None and not any(map(is_error, result.diagnostics)):

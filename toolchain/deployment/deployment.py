@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from toolchain.deployment.inputs import collected, counts_of, some_steps
 from toolchain.deployment.session import Session, run_once
 from toolchain.deployment.side_by_side import SideBySide
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.deployment.trained import TrainedParts
 from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
@@ -45,6 +46,9 @@ from toolchain.runs.comparison_tally import ComparisonTally
 from toolchain.runs.interpret import interpret
 from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
 from toolchain.runs.spikes import are_events
+
+if TYPE_CHECKING:
+    from toolchain.training import ChipModule
 
 __all__ = ["Deployment"]
 
@@ -189,6 +193,39 @@ class Deployment(Described, Parts):
         if state is not None:
             session.restore(state)
         return session
+
+    def as_module(
+        self,
+        *,
+        timing: Timing = "clocked",
+        train: Collection[str] = ("weight", "threshold", "bias"),
+        surrogate: Callable[[Any, Any], Any] | None = None,
+        threads: int | None = None,
+    ) -> ChipModule:
+        """Return the network on the chip as a torch module, to train it on the chip's integers.
+
+        Its forward pass equals ``simulate``, its backward pass is a surrogate gradient, and its
+        ``deployment()`` is the deployment of the trained integers.
+
+        Args:
+            timing: as for ``simulate``.
+            train: kinds of parameters that require a gradient.
+            surrogate: derivative of the spikes with respect to the membrane, such as those of
+                ``toolchain.nn``; see ``toolchain.training.ChipModule``.
+            threads: samples simulated at a time; the number of processors by default.
+
+        Raises:
+            ValueError: invalid arguments, or a program that cannot be trained.
+        """
+        from toolchain.training import ChipModule
+
+        return ChipModule(
+            TrainedParts(parts=self),
+            timing=timing,
+            train=train,
+            surrogate=surrogate,
+            threads=threads,
+        )
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.

@@ -40,6 +40,7 @@ from toolchain.archive import (
     with_entry,
     write_archive,
 )
+from toolchain.arrays import Array
 from toolchain.chips.contract import OnChip
 from toolchain.chips.load import family_of
 from toolchain.chips.stored import RULE, chip_data, chip_of, since_then
@@ -75,6 +76,9 @@ class Parts:
         ledger: fidelity of each layer, and origin of the network.
         calibration_activity: activity on the calibration spikes; None without these or without
             dt.
+        latent: unrounded weights, biases and thresholds in units of the integers of ``quantized``,
+            float32 by ``"node.field"``; weights are 0 where there is no connection. None in
+            artifacts of earlier versions. See ``toolchain.fidelity.latents``.
     """
 
     on_chip: OnChip
@@ -83,6 +87,7 @@ class Parts:
     diagnostics: tuple[Diagnostic, ...]
     ledger: Ledger
     calibration_activity: Activity | None = None
+    latent: Mapping[str, Array] | None = None
 
 
 def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:

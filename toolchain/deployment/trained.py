@@ -1,0 +1,179 @@
+"""Deployment of integers that were trained on the chip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from toolchain.arrays import Array
+from toolchain.chips.contract import OnChip
+from toolchain.chips.load import family_of
+from toolchain.chips.rules.findings import is_error
+from toolchain.chips.training import TrainableProgram
+from toolchain.deployment.chip_input import chip_input
+from toolchain.deployment.named import readout_unit
+from toolchain.deployment.store import Parts
+from toolchain.diagnostics import DeployError, Diagnostic
+from toolchain.fidelity.latents import latents_of
+from toolchain.fidelity.trained import trained_ledger
+from toolchain.ir import Graph, MembraneReadout, Node
+from toolchain.report import plural
+from toolchain.runs import Activity, InputSpikes
+
+__all__ = ["TrainedParts"]
+
+MEASURED = (
+    "agreement",
+    "calibration",
+    "drives",
+    "held_out",
+    "levels",
+    "no_calibration",
+    "no_path",
+    "readout",
+    "rounding",
+    "saturation",
+    "silent_layer",
+    "silent_outputs",
+    "spike_caps",
+    "thresholds",
+    "zero_weights",
+)
+"""Rules of findings on the integers of before, or on what they compute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedParts:
+    """A deployment as the source of a module; see ``toolchain.training.source``.
+
+    Attributes:
+        parts: the deployment.
+    """
+
+    parts: Parts
+
+    @property
+    def quantized(self) -> Graph:
+        """The network of integers at the start."""
+        return self.parts.quantized
+
+    @property
+    def latent(self) -> Mapping[str, Array]:
+        """Unrounded values by name; of an older artifact, those of the trained network."""
+        if self.parts.latent is not None:
+            return self.parts.latent
+        return latents_of(self.parts.graph, self.parts.quantized)
+
+    @property
+    def timings(self) -> Sequence[str]:
+        """Timings of the chip's family."""
+        return family_of(self.parts.on_chip.chip).TIMINGS
+
+    @property
+    def unit(self) -> Array | None:
+        """Value of one integer of each output where states are read."""
+        graph = self.parts.quantized
+        if not all(isinstance(graph[name], MembraneReadout) for name in graph.outputs):
+            return None
+        return graph.derived(readout_unit)
+
+    def program(self) -> TrainableProgram:
+        """Return the program with integers that change."""
+        return self.parts.on_chip.trainable(self.parts.quantized)
+
+    def spikes(self, given: Any) -> InputSpikes:
+        """Return spikes as the chip takes them."""
+        return chip_input(self.parts, given)
+
+    def deployment(
+        self,
+        values: Mapping[str, Array],
+        latent: Mapping[str, Array],
+        findings: Sequence[Diagnostic],
+        activity: Activity | None,
+    ) -> Any:
+        """Implement ``Source.deployment``."""
+        old = self.parts
+        changed = _changed(old.quantized, values)
+        stored = {**self.latent, **latent}
+        if not changed:
+            own = (*old.diagnostics, *findings)
+            return replace(old, latent=stored, diagnostics=own)
+        names = sorted(changed)
+        quantized = _with_values(old.quantized, {name: values[name] for name in names})
+        on_chip, own = _lowered(old.on_chip, quantized)
+        kept = tuple(f for f in old.diagnostics if f.rule not in MEASURED and f not in own)
+        conditions = family_of(on_chip.chip).conditions(quantized, quantized, None)
+        note = {"trained_on_chip": ", ".join(names)}
+        graph, quantized = (_with_provenance(each, note) for each in (old.graph, quantized))
+        return replace(
+            old,
+            on_chip=on_chip,
+            graph=graph,
+            quantized=quantized,
+            diagnostics=(*kept, *own, *findings),
+            ledger=trained_ledger(old.ledger, names, graph, on_chip.chip, conditions),
+            calibration_activity=activity,
+            latent=stored,
+        )
+
+
+def _changed(quantized: Graph, values: Mapping[str, Array]) -> set[str]:
+    """Return the names of the parameters whose integers differ."""
+    return {name for name, array in values.items() if not _equal(_field(quantized, name), array)}
+
+
+def _equal(old: Array | None, new: Array) -> bool:
+    return not np.any(new) if old is None else bool(np.all(old == new))
+
+
+def _field(graph: Graph, name: str) -> Array | None:
+    node, _, field = name.rpartition(".")
+    found: Array | None = getattr(graph[node], field)
+    return found
+
+
+def _with_values(quantized: Graph, values: Mapping[str, Array]) -> Graph:
+    """Return the graph with other integers."""
+    fields: dict[str, dict[str, Array]] = {}
+    for name, array in values.items():
+        node, _, field = name.rpartition(".")
+        fields.setdefault(node, {})[field] = array
+    return quantized.replace({n: _node(quantized[n], own) for n, own in fields.items()})
+
+
+def _node(node: Any, fields: Mapping[str, Array]) -> Node:
+    """Return the node with other arrays; what is subtracted at a reset follows the threshold."""
+    threshold = fields.get("v_threshold")
+    amount = getattr(node, "reset_amount", None)
+    follows = amount is not None and bool(np.all(amount == node.v_threshold))
+    more = {} if threshold is None or not follows else {"reset_amount": threshold}
+    changed: Node = replace(node, **fields, **more)
+    return changed
+
+
+def _lowered(on_chip: OnChip, quantized: Graph) -> tuple[OnChip, tuple[Diagnostic, ...]]:
+    """Return the placed program of a graph and its findings.
+
+    Raises:
+        DeployError: the chip does not take it.
+    """
+    family = family_of(on_chip.chip)
+    options = on_chip.options() or family.OPTIONS()
+    lowered = family.lower(quantized, options)
+    findings = lowered.check()
+    placed, unplaced = lowered.place(options)
+    findings += unplaced
+    if errors := tuple(filter(is_error, findings)):
+        raise DeployError(
+            f"the trained integers do not fit {family.chip.name}: {plural(len(errors), 'error')}",
+            errors,
+        )
+    return placed, findings
+
+
+def _with_provenance(graph: Graph, more: Mapping[str, str]) -> Graph:
+    return Graph(graph.nodes, graph.edges, dt=graph.dt, provenance={**graph.provenance, **more})
