@@ -43,8 +43,13 @@ class Score:
             return self.value > other.value
         return self.value < other.value
 
+    @property
+    def figure(self) -> str:
+        """The value as text."""
+        return share(self.value) if self.what in (ACCURACY, AGREEMENT) else short(self.value)
+
     def __str__(self) -> str:
         """Return the value, of an accuracy with its interval and number of samples."""
         if self.what == ACCURACY:
             return str(Accuracy(right=round(self.value * self.samples), samples=self.samples))
-        return share(self.value) if self.what == AGREEMENT else short(self.value)
+        return self.figure
