@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 from digits import columns_over_time  # noqa: E402
 
 from toolchain import Deployment, DeployWarning, deploy  # noqa: E402
-from toolchain.nn import CubaLIF, Ramp, reset_states  # noqa: E402
+from toolchain.nn import CubaLIF, Ramp, detach_states, reset_states  # noqa: E402
 
 CLASSES, DT = 8, 1e-3
 CALIBRATION = 256
