@@ -172,13 +172,14 @@ def checked(parameters: Mapping[str, Parameter], values: Mapping[str, Array]) ->
 
 def _checked(p: Parameter, value: Array) -> Array:
     array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"{p.name}: must hold integers, got {array.dtype}")
+    if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and (array % 1).any()):
+        raise ValueError(f"{p.name}: must hold whole numbers, got {array.dtype}")
     if array.shape != p.shape:
         raise ValueError(f"{p.name}: must have shape {p.shape}, got {array.shape}")
-    low, high = int(array.min(initial=p.high)), int(array.max(initial=p.low))
-    if low < p.low or high > p.high:
-        raise ValueError(f"{p.name}: must be in {p.low}..{p.high}, got {low}..{high}")
+    if array.size and (array.min() < p.low or array.max() > p.high):
+        raise ValueError(
+            f"{p.name}: must be in {p.low}..{p.high}, got {array.min()}..{array.max()}"
+        )
     if p.step > 1 and (array % p.step).any():
         raise ValueError(f"{p.name}: must hold multiples of {p.step}")
     return array.astype(np.int64)
