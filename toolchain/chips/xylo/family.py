@@ -23,7 +23,9 @@ from toolchain.chips.xylo.readout import configured
 from toolchain.chips.xylo.recording import XyloSession
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
+from toolchain.chips.xylo.rules.prune import edits
 from toolchain.chips.xylo.spec import XyloChip
+from toolchain.chips.xylo.training import trainable
 from toolchain.chips.xylo.warm import warm
 from toolchain.hardware import SpecBase
 
@@ -44,6 +46,7 @@ FUNCTIONS = Functions(
     placement=resources.placement,
     resources=resources.resources,
     session=XyloSession,
+    trainable=trainable,
     activity=counts.activity,
     activity_at=counts.activity_at,
     cost=estimate,
@@ -58,6 +61,7 @@ FUNCTIONS = Functions(
     network=network_of,
     unplaced=resources.unplaced,
     unfit=unfit,
+    edits=edits,
     from_document=program_in,
 )
 
@@ -72,7 +76,7 @@ class Xylo(FamilyOf[XyloProgram, XyloChip]):
     QUANTIZERS = QUANTIZERS
     APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES = DIFFERENCES
-    CAPABILITIES = frozenset({"session"})
+    CAPABILITIES = frozenset({"session", "training"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Xylo:
