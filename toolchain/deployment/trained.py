@@ -18,6 +18,7 @@ from toolchain.deployment.chip_input import chip_input
 from toolchain.deployment.named import readout_unit
 from toolchain.deployment.store import Parts
 from toolchain.diagnostics import DeployError, Diagnostic
+from toolchain.fidelity import rounded_away, silenced
 from toolchain.fidelity.latents import latents_of
 from toolchain.fidelity.trained import trained_ledger
 from toolchain.ir import Graph, MembraneReadout, Node
@@ -113,7 +114,7 @@ class TrainedParts:
         quantized = _with_values(
             old.quantized, {n: _in_shape(values[n], shapes[n] or ()) for n in names}
         )
-        on_chip, own = _lowered(old.on_chip, quantized)
+        on_chip, own = _lowered(old.on_chip, old.quantized, quantized)
         kept = tuple(f for f in old.diagnostics if f.rule not in MEASURED and f not in own)
         conditions = family_of(on_chip.chip).conditions(quantized, quantized, None)
         note = {"trained_on_chip": ", ".join(names)}
@@ -178,16 +179,20 @@ def _node(node: Any, fields: Mapping[str, Array]) -> Node:
     return changed
 
 
-def _lowered(on_chip: OnChip, quantized: Graph) -> tuple[OnChip, tuple[Diagnostic, ...]]:
+def _lowered(
+    on_chip: OnChip, before: Graph, quantized: Graph
+) -> tuple[OnChip, tuple[Diagnostic, ...]]:
     """Return the placed program of a graph and its findings.
 
     Raises:
-        DeployError: the chip does not take it.
+        DeployError: the chip does not take it, or it cannot work: a layer has lost all weights, or
+            its outputs all paths from the input.
     """
     family = family_of(on_chip.chip)
     options = on_chip.options() or family.OPTIONS()
     lowered = family.lower(quantized, options)
-    findings = lowered.check()
+    lost = tuple(filter(is_error, rounded_away(before, quantized)))
+    findings = (*lowered.check(), *lost, *silenced(before, quantized))
     placed, unplaced = lowered.place(options)
     findings += unplaced
     if errors := tuple(filter(is_error, findings)):

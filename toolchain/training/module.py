@@ -19,7 +19,7 @@ from toolchain.training.function import Pass, apply
 from toolchain.training.latents import Latent, latents_at_start
 from toolchain.training.run import ModuleRun
 from toolchain.training.source import TrainingSource
-from toolchain.training.tree import plant
+from toolchain.training.tree import Branch, plant
 
 __all__ = ["ChipModule"]
 
@@ -27,7 +27,7 @@ KINDS: tuple[str, ...] = get_args(ParameterKind)
 Surrogate = Callable[[Tensor, Tensor], Tensor]
 
 
-class ChipModule(nn.Module):
+class ChipModule(Branch):
     """A network on a chip as a torch module; ``Deployment.as_module`` returns one.
 
     The forward pass is the simulation of the chip, in ``train`` and ``eval``: every output equals
