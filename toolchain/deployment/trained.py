@@ -42,6 +42,7 @@ MEASURED = (
     "silent_outputs",
     "spike_caps",
     "thresholds",
+    "trained",
     "zero_weights",
 )
 """Rules of findings on the integers of before, or on what they compute."""
