@@ -15,6 +15,7 @@ from toolchain.chips.load import family_of
 from toolchain.chips.rules.findings import is_error
 from toolchain.chips.training import TrainableProgram
 from toolchain.deployment.chip_input import chip_input
+from toolchain.deployment.inputs import counts_of
 from toolchain.deployment.named import readout_unit
 from toolchain.deployment.store import Parts
 from toolchain.diagnostics import DeployError, Diagnostic
@@ -86,6 +87,20 @@ class TrainedParts:
     def program(self) -> TrainableProgram:
         """Return the program with integers that change."""
         return self.parts.on_chip.trainable(self.parts.quantized)
+
+    def on_chip(self, values: Mapping[str, Array]) -> OnChip:
+        """Return the program of other integers, which is not placed on the chip's cores."""
+        on_chip, old = self.parts.on_chip, self.parts.quantized
+        shapes = {n: _stored_shape(_field(old, n), a, a, changed=True) for n, a in values.items()}
+        arrays = {n: _in_shape(array, shapes[n] or ()) for n, array in values.items()}
+        family = family_of(on_chip.chip)
+        return family.lower(_with_values(old, arrays), on_chip.options() or family.OPTIONS())
+
+    def counts(self, spikes: InputSpikes) -> Array:
+        """Return spikes as counts in the shape of the chip's input."""
+        graph = self.parts.quantized
+        found = counts_of(family_of(self.parts.on_chip.chip), self.parts.graph, spikes, "spikes")
+        return found.reshape(*found.shape[:2], *graph.shape(graph.input))
 
     def spikes(self, given: Any) -> InputSpikes:
         """Return spikes as the chip takes them."""

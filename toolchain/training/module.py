@@ -129,6 +129,11 @@ class ChipModule(Branch):
         """The program that runs; its integers are those of ``integers``."""
         return self._program
 
+    @property
+    def source(self) -> TrainingSource:
+        """The deployment that is trained."""
+        return self._source
+
     def forward(self, x: Any, steps: int | None = None) -> Tensor:
         """Simulate the chip and return its outputs; see ``run``."""
         return self.run(x, steps=steps).spikes
@@ -175,6 +180,7 @@ class ChipModule(Branch):
         values = {n: each.to(device) for n, each in zip(step.layers, found, strict=True)}
         return ModuleRun(
             spikes=self._outputs(values),
+            given=step.spikes,
             layers={name: values[name] for name in layers},
             saturations=dict(tape.saturations),
         )
