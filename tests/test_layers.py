@@ -34,6 +34,7 @@ ORDER = (
     "frontends",
     "deployment",
     "pipeline",
+    "remedies",
     "across_chips",
     "plots",
     "__init__",

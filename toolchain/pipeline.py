@@ -172,7 +172,7 @@ def build(
     graph, asked = family.configured(model, options)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     _check_numbers(family, graph)
-    shaped = family.shape(once(partial(_rewritten, graph), "exact passes", graph))
+    shaped = family.shape(once(partial(exact_passes, graph), "exact passes", graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     exact = once(partial(exact_rewrites, graph, shaped), "exact rewrites", graph, shaped)
     ledger = ledger.add(exact)
@@ -226,7 +226,8 @@ def _check_numbers(family: Family, graph: Graph) -> None:
         raise DeployError(what, errors)
 
 
-def _rewritten(graph: Graph) -> Graph:
+def exact_passes(graph: Graph) -> Graph:
+    """Return the graph after the rewrites of ``EXACT_PASSES``."""
     for step in EXACT_PASSES:
         graph = step(graph)
     return graph

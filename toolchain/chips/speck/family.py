@@ -15,6 +15,7 @@ from toolchain.chips.speck.quantize import QUANTIZERS, quantize, unfit
 from toolchain.chips.speck.recording import SpeckSession, order_spread
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.program import check
+from toolchain.chips.speck.rules.prune import edits
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.speck.training import trainable
 from toolchain.chips.speck.warm import warm
@@ -50,6 +51,7 @@ FUNCTIONS = Functions(
     options=resources.options,
     unplaced=resources.unplaced,
     unfit=unfit,
+    edits=edits,
 )
 
 

@@ -23,6 +23,7 @@ from toolchain.chips.xylo.readout import configured
 from toolchain.chips.xylo.recording import XyloSession
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
+from toolchain.chips.xylo.rules.prune import edits
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.training import trainable
 from toolchain.chips.xylo.warm import warm
@@ -60,6 +61,7 @@ FUNCTIONS = Functions(
     network=network_of,
     unplaced=resources.unplaced,
     unfit=unfit,
+    edits=edits,
     from_document=program_in,
 )
 
