@@ -194,7 +194,8 @@ class BackwardPass:
             delta = self._received(layer, inner.pop(name, None), samples, start, stop)
             self._scan(layer, record, delta, carried[name], stop - start)
             channels = layer.core.output_shape[0]
-            total[name].bias += delta.reshape(-1, channels).sum(0, dtype=np.float64)
+            if layer.bias is not None:
+                total[name].bias += delta.reshape(-1, channels).sum(0, dtype=np.float64)
             found = np.zeros(self._found_shape(layer), np.float32)
             for connection in self._connections[name]:
                 _add_weights(connection, record, delta, found, stop - start)
@@ -242,14 +243,16 @@ def _add_weights(
     connection: Connection, record: Segment, delta: Array, found: Array, steps: int
 ) -> None:
     """Add the gradient of the weights between a core and one of its sources."""
-    mine = found[connection.channels]
+    mine, rows, columns = found[connection.channels], connection.rows, connection.columns
     if connection.source is None:
         for sample, events in enumerate(record.events):
-            kernels.of_events(events, delta[sample], mine, connection.geometry)
+            kernels.of_events(events, delta[sample], rows, columns, mine, connection.geometry)
         return
     pooled = np.zeros(connection.geometry.source_channels, np.int32)
     at = record.places.spikes[connection.source].start
-    kernels.of_weights(steps, record.spikes, at, delta, pooled, mine, connection.geometry)
+    kernels.of_weights(
+        steps, record.spikes, at, delta, pooled, rows, columns, mine, connection.geometry
+    )
 
 
 def _send_back(
