@@ -11,14 +11,11 @@ writes the table and its data into docs/training.md and the test data.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,30 +47,35 @@ class Kind:
     neurons: int
     recurrent: bool = False
 
-    def build(self, seed: int) -> nn.Sequential:
-        """Return the untrained network."""
-        torch.manual_seed(seed)
+    def build(self, networks: int = 1) -> nn.Sequential:
+        """Return that many untrained networks side by side, as one."""
 
         def lif(neurons: int, most: int, recurrent: bool = False) -> CubaLIF:
-            layer = CubaLIF(
+            return CubaLIF(
                 neurons, tau_mem=self.tau_mem, tau_syn=self.tau_syn, dt=DT, has_rec=recurrent,
                 max_spikes_per_dt=most, trained=(),
             )  # fmt: skip
-            if recurrent:
-                nn.init.normal_(layer.w_rec, std=0.5 / neurons**0.5 * DT / self.tau_syn)
-            return layer
 
-        sizes = (8, self.neurons, self.neurons, CLASSES)
-        linears = [nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:], strict=False)]
-        for linear in linears:
-            std = 1.5 / linear.in_features**0.5 * DT / self.tau_syn
-            nn.init.normal_(linear.weight, std=std)
-        hidden = (lif(self.neurons, 31, self.recurrent) for _ in range(2))
-        neurons = (*hidden, lif(CLASSES, 1))
-        layers = OrderedDict()
-        for number, (linear, lifs) in enumerate(zip(linears, neurons, strict=True), 1):
-            layers |= {f"fc{number}": linear, f"lif{number}": lifs}
+        width, outputs = networks * self.neurons, networks * CLASSES
+        linears = (
+            nn.Linear(8, width, bias=False),
+            nn.Linear(width, width, bias=False),
+            nn.Linear(width, outputs, bias=False),
+        )
+        hidden = (lif(width, 31, self.recurrent) for _ in range(2))
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for number, (fc, neurons) in enumerate(zip(linears, (*hidden, lif(outputs, 1))), 1):
+            layers |= {f"fc{number}": fc, f"lif{number}": neurons}
         return nn.Sequential(layers)
+
+    def start(self, seed: int) -> nn.Sequential:
+        """Return one untrained network with random weights."""
+        model, rng = self.build(), torch.Generator().manual_seed(seed)
+        for name, weight in model.named_parameters():
+            size = 0.5 if name.endswith("w_rec") else 1.5
+            std = size / weight.shape[1] ** 0.5 * DT / self.tau_syn
+            nn.init.normal_(weight, std=std, generator=rng)
+        return model
 
 
 KINDS = (
@@ -105,30 +107,62 @@ def data_of(split: int) -> Data:
     return Data(train, train_labels, test, test_labels)
 
 
+def joined(kind: Kind, models: list[nn.Sequential]) -> nn.Sequential:
+    """Return networks as one, which takes as long to train as two of them.
+
+    They see the same samples in the same order; no gradient passes between them.
+    """
+    whole = kind.build(len(models))
+    for name, weight in whole.named_parameters():
+        parts = [model.get_parameter(name).data for model in models]
+        shared = name == "fc1.weight"  # every network has the same input
+        weight.data = torch.cat(parts) if shared else torch.block_diag(*parts)
+        if not shared:
+            mask = torch.block_diag(*map(torch.ones_like, parts))
+            weight.register_hook(mask.mul)
+    return whole
+
+
+def part_of(whole: nn.Sequential, model: nn.Sequential, number: int) -> None:
+    """Copy the weights of one of the joined networks."""
+    for name, weight in model.named_parameters():
+        rows, columns = weight.shape
+        first = 0 if name == "fc1.weight" else number * columns
+        found = whole.get_parameter(name).data
+        weight.data = found[number * rows : (number + 1) * rows, first : first + columns].clone()
+
+
 def train_floats(
-    model: nn.Sequential, data: Data, *, epochs: int, seed: int, rate: float = 3e-3
+    kind: Kind, models: list[nn.Sequential], data: Data, *, epochs: int = 25, ramp: bool = False
 ) -> None:
-    """Train in torch with Adam on the cross-entropy of spike counts."""
+    """Train in torch with Adam and a one-cycle rate on the cross-entropy of spike counts."""
+    whole = joined(kind, models)
+    if ramp:
+        with_ramp(whole)
     spikes, labels = torch.as_tensor(data.train).float(), torch.as_tensor(data.labels)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    order = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(whole.parameters(), lr=1e-2)
+    total = epochs * -(-len(spikes) // 64)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=total)
+    order = torch.Generator().manual_seed(0)
     for _ in range(epochs):
         for part in torch.randperm(len(spikes), generator=order).split(64):
-            reset_states(model)
+            reset_states(whole)
             optimizer.zero_grad()
-            counts = model(spikes[part]).sum(dim=1)
-            nn.functional.cross_entropy(counts / 3, labels[part]).backward()
+            counts = whole(spikes[part]).sum(dim=1).reshape(len(part), len(models), CLASSES)
+            targets = labels[part, None].expand(-1, len(models))
+            loss = nn.functional.cross_entropy(counts.mT / 3, targets, reduction="sum")
+            (loss / len(part)).backward()
             optimizer.step()
-    detach_states(model)
-    reset_states(model)
+            schedule.step()
+    for number, model in enumerate(models):
+        part_of(whole, model, number)
 
 
-def with_ramp(model: nn.Sequential) -> nn.Sequential:
-    """Give every neuron layer the ramp, and return the network."""
+def with_ramp(model: nn.Sequential) -> None:
+    """Give every neuron layer the ramp."""
     for layer in model:
         if isinstance(layer, CubaLIF):
             layer.surrogate_grad_fn = Ramp(max_spikes=layer.spike_fn.max_num_spikes_per_bin)
-    return model
 
 
 def deployed(model: nn.Sequential, data: Data) -> Deployment:

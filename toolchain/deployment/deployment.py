@@ -325,7 +325,8 @@ class Deployment(Described, Parts):
         }
         module = self.as_module(timing=timing, train=train, surrogate=surrogate, threads=threads)
         result, history = fitted(self, module, data, labels, settings)
-        return replace(result, history=history)
+        deployment: Deployment = replace(result, history=history)
+        return deployment
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from toolchain.chips.load import family_of
 from toolchain.chips.rules.findings import info
+from toolchain.deployment.chip_input import chip_input
 from toolchain.deployment.inputs import counts_of
 from toolchain.deployment.store import Parts
 from toolchain.diagnostics import Diagnostic
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["fitted"]
 
 RULE = "trained"
-ACTIVE = 64
-"""Samples on which the activity of the trained network is counted."""
-
-D = TypeVar("D", bound=Parts)
+ACTIVE = 256
+"""Samples, at most, on which the activity of the trained network is counted."""
 
 
 def fitted(
@@ -41,7 +39,9 @@ def fitted(
         ValueError: data, labels or settings that cannot be used.
         DeployError: the chip does not take the trained integers.
     """
-    from toolchain.training.fit import Settings, Subject, fit
+    from toolchain.training.fit import fit
+    from toolchain.training.samples import Subject
+    from toolchain.training.settings import Settings
 
     family = family_of(parts.on_chip.chip)
     subject = Subject(
@@ -50,8 +50,12 @@ def fitted(
         lags=family.lags(parts.quantized),
         counts=partial(counts_of, family, parts.graph),
     )
-    history = fit(module, subject, data, labels, Settings(**settings))
-    return module.deployment(findings=(_finding(history),)), history
+    history, spikes = fit(module, subject, data, labels, Settings(**settings))
+    result: Parts = module.deployment(findings=(_finding(history),))
+    if result.quantized is not parts.quantized and parts.graph.dt is not None:
+        activity = result.on_chip.activity(chip_input(result, spikes[:ACTIVE]))
+        result = replace(result, calibration_activity=activity)
+    return result, history
 
 
 def _finding(history: History) -> Diagnostic:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, Shape, read_only
 from toolchain.chips.contract import OnChip
 from toolchain.chips.load import family_of
 from toolchain.chips.rules.findings import is_error
@@ -96,15 +97,23 @@ class TrainedParts:
         findings: Sequence[Diagnostic],
         activity: Activity | None,
     ) -> Any:
-        """Implement ``Source.deployment``."""
+        """Implement ``TrainingSource.deployment``."""
         old = self.parts
-        changed = _changed(old.quantized, values)
-        stored = {**self.latent, **latent}
-        if not changed:
+        names = [name for name, array in values.items() if _differs(old.quantized, name, array)]
+        shapes = {
+            name: _stored_shape(
+                _field(old.quantized, name), array, latent[name], changed=name in names
+            )
+            for name, array in values.items()
+        }
+        stored = {n: _in_shape(latent[n], s) for n, s in shapes.items() if s is not None}
+        stored = {n: read_only(array) for n, array in {**self.latent, **stored}.items()}
+        if not names:
             own = (*old.diagnostics, *findings)
             return replace(old, latent=stored, diagnostics=own)
-        names = sorted(changed)
-        quantized = _with_values(old.quantized, {name: values[name] for name in names})
+        quantized = _with_values(
+            old.quantized, {n: _in_shape(values[n], shapes[n] or ()) for n in names}
+        )
         on_chip, own = _lowered(old.on_chip, quantized)
         kept = tuple(f for f in old.diagnostics if f.rule not in MEASURED and f not in own)
         conditions = family_of(on_chip.chip).conditions(quantized, quantized, None)
@@ -122,13 +131,27 @@ class TrainedParts:
         )
 
 
-def _changed(quantized: Graph, values: Mapping[str, Array]) -> set[str]:
-    """Return the names of the parameters whose integers differ."""
-    return {name for name, array in values.items() if not _equal(_field(quantized, name), array)}
+def _differs(quantized: Graph, name: str, array: Array) -> bool:
+    """Return whether a parameter has other integers than in the graph; no bias is 0."""
+    old = _field(quantized, name)
+    return bool(np.any(array != (0 if old is None else old)))
 
 
-def _equal(old: Array | None, new: Array) -> bool:
-    return not np.any(new) if old is None else bool(np.all(old == new))
+def _stored_shape(old: Array | None, array: Array, latent: Array, *, changed: bool) -> Shape | None:
+    """Return the shape in which the graph has a parameter; None if it does not have it.
+
+    A parameter may have one value where the graph has one for each neuron, and the reverse. What
+    is less than half a step of values that the graph does not have is not stored.
+    """
+    if old is not None and old.size >= array.size:
+        return old.shape
+    if changed:
+        return array.shape
+    return None if old is None or np.ptp(latent) else old.shape
+
+
+def _in_shape(array: Array, shape: Shape) -> Array:
+    return np.broadcast_to(array if array.size <= prod(shape) else array.ravel()[0], shape)
 
 
 def _field(graph: Graph, name: str) -> Array | None:

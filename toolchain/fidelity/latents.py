@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from toolchain.arrays import Array
+from toolchain.arrays import Array, Shape, read_only
 from toolchain.fidelity.fields import WEIGHTS
 from toolchain.ir import Conv1d, Graph, Membrane, Node
 from toolchain.passes.weights import weights_of
 
-__all__ = ["NO_STRUCTURE", "cell_of", "check_latents", "latents_of", "within_cell"]
+__all__ = ["INSIDE", "NO_STRUCTURE", "cell_of", "check_latents", "latents_of", "within_cell"]
 
 NO_STRUCTURE = np.float32(np.finfo(np.float32).tiny)
 """Latent value of a weight that is 0 without being a missing connection."""
@@ -43,7 +43,7 @@ def latents_of(floats: Graph, quantized: Graph) -> dict[str, Array]:
     {'fc.weight': [[5.0, -2.0, 0.0]], 'lif.v_threshold': 10.0}
     """
     return {
-        f"{name}.{field}": within_cell(value, integers, cell_of(integers))
+        f"{name}.{field}": read_only(within_cell(value, integers, cell_of(integers)))
         for name, field, integers, value in _unrounded(floats, quantized)
     }
 
@@ -56,12 +56,14 @@ def within_cell(values: Array, integers: Array, step: float) -> Array:
         integers: multiples of ``step``, of the same shape.
         step: distance of neighbouring integers; infinite if there is only 0.
     """
+    found = np.asarray(values, np.float32)
+    if not np.isfinite(step):
+        return found
+    exact, size = integers.astype(np.float32), np.float32(step)
     reach = np.float32(INSIDE * step)
-    exact = integers.astype(np.float32)
-    offset = np.clip(np.asarray(values, np.float32) - exact, -reach, reach)
-    found = exact + offset
-    if np.isfinite(step):  # the sum of a large integer and an offset is rounded itself
-        found = np.where(np.rint(found / np.float32(step)) * step == integers, found, exact)
+    for nearer in (exact + np.clip(found - exact, -reach, reach), exact):
+        # the sum of a large integer and an offset is rounded itself
+        found = np.where(np.rint(found / size) * size == exact, found, nearer)
     return np.asarray(found)
 
 
@@ -117,7 +119,7 @@ def _unrounded(floats: Graph, quantized: Graph) -> Iterator[tuple[str, str, Arra
     }
     for name, field, integers in _integers(quantized):
         trained = getattr(floats.nodes.get(name), field, None)
-        if trained is None or np.shape(trained) != integers.shape:
+        if trained is None or not _spread(trained.shape, integers.shape):
             yield name, field, integers, integers
         elif field == "weight":
             scaled = trained * _rows(scales[name], trained.ndim)
@@ -125,7 +127,8 @@ def _unrounded(floats: Graph, quantized: Graph) -> Iterator[tuple[str, str, Arra
             yield name, field, integers, np.where(lost, NO_STRUCTURE, scaled)
         else:
             scale = scales.get(name, _of_neurons(floats, name, scales, integers))
-            yield name, field, integers, integers if scale is None else trained * scale
+            scaled = integers if scale is None else np.broadcast_to(trained, integers.shape) * scale
+            yield name, field, integers, scaled
 
 
 def _scale(node: Node | None, other: Node) -> Array | None:
@@ -160,6 +163,14 @@ def _of_neurons(
     if integers.size == 1:
         return np.asarray(scale[scale > 0].mean())
     scale = scale.reshape(-1, *(1,) * (len(node.shape) - 1))
-    if np.broadcast_shapes(scale.shape, integers.shape) != integers.shape:
+    if not _spread(scale.shape, integers.shape):
         return None
     return np.asarray(scale)
+
+
+def _spread(shape: Shape, wanted: Shape) -> bool:
+    """Return whether an array of ``shape`` broadcasts to ``wanted``."""
+    try:
+        return np.broadcast_shapes(shape, wanted) == wanted
+    except ValueError:
+        return False

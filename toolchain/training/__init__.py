@@ -6,10 +6,13 @@ is the deployment of the trained integers. ``Deployment.fit`` trains one on labe
 the user or on the trained network, and keeps its ``History``.
 """
 
-from toolchain.training.adam import LatentAdam
-from toolchain.training.history import Epoch, History
-from toolchain.training.module import ChipModule
-from toolchain.training.run import ModuleRun
-from toolchain.training.score import Score
+from toolchain.extras import needed_by
+
+with needed_by("toolchain.training"):
+    from toolchain.training.adam import LatentAdam
+    from toolchain.training.history import Epoch, History
+    from toolchain.training.module import ChipModule
+    from toolchain.training.run import ModuleRun
+    from toolchain.training.score import Score
 
 __all__ = ["ChipModule", "Epoch", "History", "LatentAdam", "ModuleRun", "Score"]

@@ -64,7 +64,7 @@ def as_classes(given: Any, samples: int, classes: int) -> Array:
             f"{OWN_LOSS}"
         )
     found = array.astype(np.int64)
-    low, high = int(found.min(initial=0)), int(found.max(initial=0))
+    low, high = (int(found.min()), int(found.max())) if samples else (0, 0)
     if low < 0 or high >= classes:
         raise ValueError(
             f"labels are {low} to {high}, but the network has {plural(classes, 'output')}: class "
@@ -94,9 +94,7 @@ def _as_array(given: Any) -> Array:
     """Return ``given`` as an array of numbers."""
     found = given.detach().cpu().numpy() if hasattr(given, "detach") else given
     if isinstance(found, list | tuple) and any(hasattr(each, "detach") for each in found):
-        found = [
-            each.detach().cpu().numpy() if hasattr(each, "detach") else each for each in found
-        ]
+        found = [each.detach().cpu().numpy() if hasattr(each, "detach") else each for each in found]
     try:
         array = np.asarray(found)
     except ValueError:

@@ -18,7 +18,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.training import Parameter
-from toolchain.fidelity.latents import NO_STRUCTURE, within_cell
+from toolchain.fidelity.latents import INSIDE, NO_STRUCTURE, within_cell
 from toolchain.ir import Graph
 
 __all__ = ["Latent", "latents_at_start"]
@@ -61,17 +61,24 @@ class Latent:
 
         They are 0 where there is no connection, and nowhere else.
         """
-        low, high = self.parameter.low, self.parameter.high
-        result = np.clip(np.asarray(values, np.float32), np.float32(low), np.float32(high))
+        low, high = self._bounds
+        result = np.clip(np.asarray(values, np.float32), low, high)
         if self.parameter.kind == "weight":
             result = np.where(result == 0, NO_STRUCTURE, result)
         if self.absent is not None:
             result[self.absent] = 0
         return np.asarray(result)
 
+    @property
+    def _bounds(self) -> tuple[np.float32, np.float32]:
+        """Smallest and largest latent value: what rounds to the ends of the range."""
+        reach = INSIDE * self.parameter.step
+        return np.float32(self.parameter.low - reach), np.float32(self.parameter.high + reach)
+
     def outward(self, values: Array) -> tuple[Array, Array] | None:
         """Return where ``values`` are above and below the range; None if they are nowhere."""
-        above, below = values > self.parameter.high, values < self.parameter.low
+        low, high = self._bounds
+        above, below = values > high, values < low
         return (above, below) if above.any() or below.any() else None
 
     def gradient(self, found: Array, outward: tuple[Array, Array] | None) -> Array:
@@ -107,11 +114,19 @@ def latents_at_start(
 def _integers(quantized: Graph, parameter: Parameter) -> Array:
     """Return the integers of the graph in the parameter's shape; no bias is a bias of 0."""
     found = getattr(quantized[parameter.node], parameter.field)
-    return np.broadcast_to(0 if found is None else found, parameter.shape)
+    return _in_shape(np.zeros((), int) if found is None else found, parameter)
+
+
+def _in_shape(array: Array, parameter: Parameter) -> Array:
+    """Return an array of the graph in the parameter's shape, which may have one value for all."""
+    if array.size > 1 and not parameter.shape:
+        assert np.ptp(array) == 0 or array.dtype.kind == "f", f"{parameter.name}: several values"
+        array = array.ravel()[0]
+    return np.broadcast_to(array, parameter.shape)
 
 
 def _at_start(parameter: Parameter, integers: Array, latent: Array | None) -> Latent:
-    given = integers if latent is None else np.broadcast_to(latent, parameter.shape)
+    given = integers if latent is None else _in_shape(latent, parameter)
     start = within_cell(given, integers, parameter.step)
     absent = (start == 0) & (integers == 0) if parameter.kind == "weight" else None
     result = Latent(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import prod
@@ -20,36 +20,16 @@ from toolchain.diagnostics import GradientError
 from toolchain.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolchain.training.history import Epoch, History
 from toolchain.training.module import ChipModule
-from toolchain.training.objectives import Objective
+from toolchain.training.samples import Samples
 from toolchain.training.schedule import course
 from toolchain.training.score import Score
 
-__all__ = ["Loop", "Samples"]
+__all__ = ["Loop"]
 
 SATURATIONS_TO_STOP = (3.0, 0.05)
 """Training stops at so many times the saturations of the start plus this part of all states."""
 JUDGED = 256
 """Training samples on which saturations are counted where there are no validation samples."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Samples:
-    """Samples with their objective.
-
-    Attributes:
-        spikes: input counts, (samples, time, *features).
-        rows: indices of the samples that are used.
-        objective: loss and score of samples by their index.
-    """
-
-    spikes: Array
-    rows: Array
-    objective: Objective
-
-    def batches(self, rows: Array, size: int) -> Iterator[Array]:
-        """Yield indices of at most ``size`` samples each."""
-        for first in range(0, len(rows), size):
-            yield rows[first : first + size]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -147,7 +127,7 @@ class Loop:
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise GradientError(f"the loss is {value}; train with a smaller lr")
-            loss.backward()
+            torch.autograd.backward(loss)
             self.optimizer.step()
             self.module.project()
             total += value * len(rows)
@@ -178,7 +158,7 @@ class Loop:
         times, part = SATURATIONS_TO_STOP
         neurons = sum(map(prod, self.module.program.layers.values()))
         judged = self.judge.rows if len(self.judge.rows) else self.train.rows[:JUDGED]
-        states = neurons * len(judged) * self.judge.spikes.shape[1]
+        states = neurons * len(judged) * int(self.judge.spikes.shape[1])
         return times * self._history[0].saturations + part * states
 
     def _parameters(self) -> dict[str, Array]:

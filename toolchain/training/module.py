@@ -18,7 +18,7 @@ from toolchain.runs import Activity
 from toolchain.training.function import Pass, apply
 from toolchain.training.latents import Latent, latents_at_start
 from toolchain.training.run import ModuleRun
-from toolchain.training.source import Source
+from toolchain.training.source import TrainingSource
 from toolchain.training.tree import plant
 
 __all__ = ["ChipModule"]
@@ -66,7 +66,7 @@ class ChipModule(nn.Module):
 
     def __init__(
         self,
-        source: Source,
+        source: TrainingSource,
         *,
         timing: str = "clocked",
         train: Collection[str] = KINDS,

@@ -80,7 +80,7 @@ class Classes:
         decision: which of the values over time count; the mean, for spikes, is their number.
     """
 
-    layers = ()
+    layers: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Classes:
 class OwnLoss:
     """Loss of the user, a function of outputs and labels; less of it is better."""
 
-    layers = ()
+    layers: tuple[str, ...] = ()
 
     def __init__(self, function: Callable[[Tensor, Any], Tensor], labels: Array | None) -> None:
         self._function = function

@@ -59,12 +59,11 @@ def step_sizes(parameters: Iterable[Parameter], rates: Rates) -> dict[str, float
     """
     found = list(parameters)
     largest = max((each.high for each in found if each.kind == "weight"), default=LEVELS)
-    sizes = {
+    return {
         each.name: rates[each.kind]
         * {"weight": each.high, "bias": min(each.high, largest), "threshold": 1}[each.kind]
         for each in found
     }
-    return sizes
 
 
 def course(step: int, total: int) -> float:

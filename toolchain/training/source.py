@@ -1,4 +1,4 @@
-"""What a module needs of the deployment that it trains; ``toolchain.deployment`` implements it."""
+"""Contract between a module and the deployment that it trains; implemented there."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes
 
-__all__ = ["Source"]
+__all__ = ["TrainingSource"]
 
 
-class Source(Protocol):
+class TrainingSource(Protocol):
     """A deployment whose integers are trained; it is not changed and can be pickled."""
 
     @property

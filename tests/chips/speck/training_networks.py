@@ -25,7 +25,9 @@ def random_network(rng):
         entry = "sensor"
         nodes[entry] = sensor(rng)
         edges.append(("input", entry))
-    shapes[entry] = nodes[entry].output_shape(nodes["input"].shape) if edges else nodes["input"].shape
+    shapes[entry] = (
+        nodes[entry].output_shape(nodes["input"].shape) if edges else nodes["input"].shape
+    )
     for index in range(int(rng.integers(1, 5))):
         first, shape = joined(rng, index, nodes, edges, shapes)
         nodes[f"conv{index}"] = weight = convolution(rng, shape)
@@ -102,8 +104,10 @@ def convolution(rng, shape):
     groups = channels if channels > 1 and rng.random() < 0.3 else 1
     outputs = groups * int(rng.integers(1, 4))
     kernel = [int(rng.integers(1, min(3, side) + 1)) for side in sides]
-    dilation = [2 if 1 < k and 2 * k - 1 <= s and rng.random() < 0.3 else 1
-                for k, s in zip(kernel, sides, strict=True)]
+    dilation = [
+        2 if k > 1 and 2 * k - 1 <= s and rng.random() < 0.3 else 1
+        for k, s in zip(kernel, sides, strict=True)
+    ]
     weight = rng.integers(-60, 100, (outputs, channels // groups, *kernel))
     return Conv2d(
         weight=weight,
@@ -154,7 +158,9 @@ def as_events(raster, dt=1000):
     for sample in raster:
         step, channel, y, x = np.nonzero(sample)
         repeat = sample[step, channel, y, x]
-        events = np.zeros(int(repeat.sum()), [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
+        events = np.zeros(
+            int(repeat.sum()), [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")]
+        )
         for name, values in (("x", x), ("y", y), ("t", step * dt), ("p", channel)):
             events[name] = np.repeat(values, repeat)
         found.append(events)

@@ -52,9 +52,8 @@ def ramp(u):
     return u.clamp(0, 1)
 
 
-def gradients(deployment, recording, spikes, outer, slope=ramp):
+def gradients(graph, program, recording, spikes, outer, slope=ramp):
     """The gradient of ``sum(outer * values)`` by name of the parameter, and of the input."""
-    graph, program = deployment.quantized, deployment.on_chip.program
     chip = load_chip(program.chip)
     aliases = arrange(read_layers(graph), chip).aliases
     leaves = {}
@@ -76,7 +75,7 @@ def gradients(deployment, recording, spikes, outer, slope=ramp):
         )
         for n, node in layers.items()
     }
-    loss = torch.zeros((), dtype=torch.float64)
+    loss = 0 * given.sum()
     previous = None
     for t in range(steps):
         own, totals = {}, {}

@@ -39,6 +39,12 @@ class CoreParameters:
     places: Array
     step: int
 
+    @property
+    def own_shape(self) -> tuple[int, int, int]:
+        """(channels, y, x) of the neurons, without channels that the graph does not have."""
+        channels, height, width = self.core.output_shape
+        return -(-channels // self.step), height, width
+
     def parameters(self) -> Iterator[Parameter]:
         """Yield the parameters of the core, in a fixed order."""
         yield self.weight
@@ -48,25 +54,15 @@ class CoreParameters:
 
     def weights(self, values: Mapping[str, Array]) -> Array:
         """Return the weights of the core, int8 (outputs, inputs, y, x)."""
-        flat = np.append(np.asarray(values[self.weight.name]).ravel(), 0)
+        flat = np.append(values[self.weight.name].ravel(), 0)
         return np.asarray(flat[self.places], np.int8)
 
-    def biases(self, values: Mapping[str, Array]) -> Array | None:
-        """Return the biases of the core, int16 (outputs,); None where all are 0."""
-        if self.bias is None:
-            return None
+    def biases(self, values: Mapping[str, Array]) -> Array:
+        """Return the biases of the core, int16 (outputs,); zeros where the layer has none."""
         spread = np.zeros(self.core.output_shape[0], np.int16)
-        spread[:: self.step] = values[self.bias.name]
-        return spread if spread.any() else None
-
-    def with_values(self, values: Mapping[str, Array]) -> SpeckCore:
-        """Return the core with other integers."""
-        return replace(
-            self.core,
-            weight=self.weights(values),
-            bias=self.biases(values),
-            threshold_high=int(values[self.threshold.name]),
-        )
+        if self.bias is not None:
+            spread[:: self.step] = values[self.bias.name]
+        return spread
 
     def weight_gradient(self, of_core: Array) -> Array:
         """Return the gradient of the parameter from that of the weights of the core."""

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from toolchain.arrays import Array, Shape
+from toolchain.chips.compiled.threads import check_threads
 from toolchain.chips.speck.outputs import own_channels
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.simulate.raster import Samples
-from toolchain.chips.speck.simulate.run import samples_of
-from toolchain.chips.speck.simulate.session import SpeckStream
+from toolchain.chips.speck.simulate.session import TIMINGS, read_samples
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.speck.training.backward import gradients
 from toolchain.chips.speck.training.parameters import checked_values, core_parameters
-from toolchain.chips.speck.training.tape import LayerRecord, SpeckTape
+from toolchain.chips.speck.training.tables import ChangingTables
+from toolchain.chips.speck.training.tape import SpeckTape
 from toolchain.chips.training import Parameter, Slope
 from toolchain.ir import Graph
 
@@ -28,30 +24,31 @@ def trainable(program: SpeckProgram, chip: SpeckChip, quantized: Graph) -> Speck
     """Return the program with integers that change.
 
     Raises:
-        ValueError: ``program`` was not lowered from ``quantized``.
+        ValueError: ``program`` was not lowered from ``quantized``, or its layers do not fit each
+            other.
     """
     return SpeckTrainable(program, chip, quantized)
 
 
 class SpeckTrainable:
-    """Implement ``TrainableProgram``, for both timings."""
+    """Implement ``TrainableProgram``, for both timings.
+
+    Attributes:
+        parameters: by name, in the order of the network.
+        layers: shape (channels, y, x) of each neuron layer, without unused channels.
+        outputs: names of the output layers.
+    """
 
     def __init__(self, program: SpeckProgram, chip: SpeckChip, quantized: Graph) -> None:
-        self._program = program
-        self._layers = core_parameters(program, chip, quantized)
+        self._program, self._layers = program, core_parameters(program, chip, quantized)
+        self._tables = ChangingTables(program, self._layers)
         self.parameters: Mapping[str, Parameter] = {
             one.name: one for layer in self._layers for one in layer.parameters()
         }
+        self.layers: Mapping[str, Shape] = {
+            layer.core.name: layer.own_shape for layer in self._layers
+        }
         self.outputs = program.outputs
-
-    @property
-    def layers(self) -> Mapping[str, Shape]:
-        """Shape (channels, y, x) of each neuron layer by name, without unused channels."""
-        found = {}
-        for layer in self._layers:
-            channels, height, width = layer.core.output_shape
-            found[layer.core.name] = (-(-channels // layer.step), height, width)
-        return found
 
     def run(
         self,
@@ -65,31 +62,35 @@ class SpeckTrainable:
         steps: int | None = None,
     ) -> SpeckTape:
         """Implement ``TrainableProgram.run``."""
-        self._check_names("layers", layers, [layer.core.name for layer in self._layers])
-        checked = checked_values(self._layers, values)
-        cores = tuple(layer.with_values(checked) for layer in self._layers)
-        program = replace(self._program, cores=cores)
-        everything = gradient or not {*layers} <= {*program.outputs}
-        stream = SpeckStream(
-            program,
-            samples_of(program, spikes),
+        # numba takes a third of a second to import
+        from toolchain.chips.speck.training.forward import ForwardPass
+
+        if timing not in TIMINGS:
+            raise ValueError(f"timing must be {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
+        check_threads(threads)
+        _check_names("layers", layers, self.layers)
+        integers = checked_values(self._layers, values)
+        samples = read_samples(self._program, self._program.dt, spikes, steps)
+        forward = ForwardPass(
+            self._tables,
+            self._tables.filled(integers),
+            samples,
             timing=timing,
-            record=everything,
-            threads=threads,
+            layers=layers,
+            gradient=gradient,
         )
-        piece = stream.run(spikes, steps)
-        records = {}
-        if gradient:
-            for name, layer in piece.recording({}).layers.items():
-                records[name] = LayerRecord(
-                    spikes=np.moveaxis(layer.spikes, 2, -1), v_mem=np.moveaxis(layer.v_mem, 2, -1)
-                )
+        forward.run(threads)
+        own = {name: own_channels(self._program, name, v) for name, v in forward.values.items()}
+        saturations = forward.saturations.sum(0).tolist()
         return SpeckTape(
-            values={name: own_channels(program, name, piece.spikes[name]) for name in layers},
-            saturations=piece.saturations(),
-            program=program,
-            counts=_counts(piece.samples, program.input_map) if gradient else None,
-            layers=records,
+            values=own,
+            saturations=dict(zip(self.layers, saturations, strict=True)),
+            integers=integers,
+            batch=len(samples),
+            steps=samples.steps,
+            segments=forward.segments,
+            read=forward.read if gradient else None,
+            threads=threads,
         )
 
     def gradients(
@@ -102,23 +103,16 @@ class SpeckTrainable:
         of_input: bool = False,
     ) -> Mapping[str, Array]:
         """Implement ``TrainableProgram.gradients``."""
-        self._check_names("wanted", wanted, self.parameters)
-        self._check_names("outer", outer, [layer.core.name for layer in self._layers])
-        if tape.counts is None:
+        from toolchain.chips.speck.training.backward import BackwardPass
+
+        _check_names("wanted", wanted, self.parameters)
+        _check_names("outer", outer, self.layers)
+        if tape.read is None:
             raise ValueError("the pass has no record: call run with gradient=True")
-        return gradients(self._layers, tape, outer, wanted, slope, of_input=of_input)
-
-    def _check_names(self, what: str, names: Collection[str], known: Collection[str]) -> None:
-        if unknown := [name for name in names if name not in known]:
-            raise ValueError(f"{what}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
+        backward = BackwardPass(self._program, self._layers, tape, outer, slope, of_input=of_input)
+        return backward.run(wanted)
 
 
-def _counts(samples: Samples, shape: tuple[int, int, int]) -> Array:
-    """Return the counts (batch, time, y, x, channels) behind the sensor, int32."""
-    channels, height, width = shape
-    found = np.zeros((len(samples), samples.steps, height, width, channels), np.int32)
-    for sample, counts in enumerate(found):
-        step, y, column, count = samples.events(sample)
-        channel, x = np.divmod(column, width)
-        np.add.at(counts, (step, y, x, channel), count)
-    return found
+def _check_names(what: str, names: Collection[str], known: Collection[str]) -> None:
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"{what}: unknown {', '.join(unknown)}; known are {', '.join(known)}")

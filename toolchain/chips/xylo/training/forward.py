@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from toolchain.arrays import Array
+from toolchain.chips.compiled.threads import check_threads
 from toolchain.chips.xylo.lower.aliases import own_spikes
 from toolchain.chips.xylo.program import XyloProgram
+from toolchain.chips.xylo.simulate.packed import packed_zeros
 from toolchain.chips.xylo.simulate.raster import as_counts
-from toolchain.chips.xylo.simulate.recording import XyloRecording
 from toolchain.chips.xylo.simulate.session import XyloStream
+from toolchain.chips.xylo.training.record import STEPS, Record, Trace, part_size, simulated
 from toolchain.chips.xylo.training.structure import Layer, Structure
 from toolchain.chips.xylo.training.values import with_values
 from toolchain.runs.spikes import plain_array
 
-__all__ = ["Trace", "XyloTape", "flat", "forward"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trace:
-    """Recorded integers of a batch.
-
-    Attributes:
-        hidden: int8 (batch, time, hidden), spikes, with those received through aliases.
-        v_mem: int16 (batch, time, hidden), after reset.
-        output: int8 (batch, time, outputs).
-        v_mem_out: int16 (batch, time, outputs).
-    """
-
-    hidden: Array
-    v_mem: Array
-    output: Array
-    v_mem_out: Array
-
-    def spikes(self, layer: Layer) -> Array:
-        """Return the spikes of a layer, with those received."""
-        return (self.output if layer.place.role == "output" else self.hidden)[..., layer.ids]
-
-    def membranes(self, layer: Layer) -> Array:
-        """Return the membranes of a layer after reset."""
-        return (self.v_mem_out if layer.place.role == "output" else self.v_mem)[..., layer.ids]
+__all__ = ["XyloTape", "flat", "forward"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,9 +30,10 @@ class XyloTape:
     """Implement ``Tape``.
 
     Attributes:
+        values, saturations: see ``Tape``.
         integers: values of the parameters.
         counts: uint8 (batch, time, inputs), the input.
-        trace: None for a pass without gradients.
+        record: None for a pass without gradients.
         threads: as given.
     """
 
@@ -60,7 +41,7 @@ class XyloTape:
     saturations: Mapping[str, int]
     integers: Mapping[str, Array]
     counts: Array
-    trace: Trace | None
+    record: Record | None
     threads: int | None
 
 
@@ -84,43 +65,87 @@ def forward(
     gradient: bool,
     threads: int | None,
 ) -> XyloTape:
-    """Simulate from a reset core."""
+    """Simulate from a reset core.
+
+    Raises:
+        ValueError: invalid ``threads``.
+    """
+    check_threads(threads)
     program = with_values(structure, integers)
-    hidden = any(structure.layers[name].place.role == "hidden" for name in layers)
-    stream = XyloStream(program, len(counts), record=gradient or hidden, threads=threads)
-    found = stream.run_counts(counts)
-    own = None
-    if hidden:
-        assert found.hidden_spikes is not None
-        own = own_spikes(program, found.hidden_spikes)
-    values = {name: _values(found, own, structure.layers[name]) for name in layers}
+    asked = [structure.layers[name] for name in layers]
+    if not gradient and all(each.place.role == "output" and each.fires for each in asked):
+        stream = XyloStream(program, len(counts), threads=threads)
+        spikes = stream.spikes(counts)
+        values = {layer.name: _shaped(spikes[..., layer.ids], layer) for layer in asked}
+        return XyloTape(
+            values=values,
+            saturations={},
+            integers=integers,
+            counts=counts,
+            record=None,
+            threads=threads,
+        )
+    values = {layer.name: _empty(program, counts, layer) for layer in asked}
+    saturations: Counter[str] = Counter({p.name: 0 for p in program.populations})
+    record = _run(program, counts, asked, values, saturations, threads)
     return XyloTape(
-        values=values,
-        saturations=found.saturations or {},
+        values={layer.name: _shaped(values[layer.name], layer) for layer in asked},
+        saturations=dict(saturations),
         integers=integers,
         counts=counts,
-        trace=_trace(found) if gradient else None,
+        record=record if gradient else None,
         threads=threads,
     )
 
 
-def _values(found: XyloRecording, own: Array | None, layer: Layer) -> Array:
-    if layer.place.role == "output":
-        values = found.spikes if layer.fires else found.readout
-    else:
-        values = own
-    assert values is not None
-    part = values[..., layer.ids]
-    return part.reshape(*part.shape[:2], *layer.shape)
-
-
-def _trace(found: XyloRecording) -> Trace:
-    assert found.hidden_spikes is not None
-    assert found.v_mem is not None
-    assert found.v_mem_out is not None
-    return Trace(
-        hidden=found.hidden_spikes,
-        v_mem=found.v_mem,
-        output=found.spikes,
-        v_mem_out=found.v_mem_out,
+def _run(
+    program: XyloProgram,
+    counts: Array,
+    asked: Collection[Layer],
+    values: Mapping[str, Array],
+    saturations: Counter[str],
+    threads: int | None,
+) -> Record:
+    """Simulate part by part; fill ``values``, add to ``saturations`` and return the record."""
+    batch, steps = counts.shape[:2]
+    size = part_size(program, batch)
+    packed, states = packed_zeros(program, batch), []
+    recorded = {"v_mem", "v_mem_out"} | {f"{program.readout}_out"} - {"spikes_out"}
+    trace: Trace | None = None
+    for first in range(0, max(1, steps), size):
+        states.append(packed.copy())
+        part = counts if steps <= size else np.ascontiguousarray(counts[:, first : first + size])
+        trace = simulated(program, part, packed, states=recorded, first=first, threads=threads)
+        saturations.update(trace.saturations)
+        _fill(program, trace, asked, values)
+    whole = steps <= size
+    return Record(
+        program=program,
+        counts=counts,
+        size=size,
+        whole=trace if whole else None,
+        states=() if whole else tuple(states),
     )
+
+
+def _fill(
+    program: XyloProgram, trace: Trace, asked: Collection[Layer], values: Mapping[str, Array]
+) -> None:
+    own = None
+    for layer in asked:
+        if layer.place.role == "output":
+            found = trace.arrays["spikes" if layer.fires else f"{program.readout}_out"]
+        else:
+            if own is None:
+                own = own_spikes(program, trace.arrays["hidden_spikes"])
+            found = own
+        values[layer.name][:, trace.first : trace.stop] = found[..., layer.ids]
+
+
+def _empty(program: XyloProgram, counts: Array, layer: Layer) -> Array:
+    state = layer.place.role == "output" and not layer.fires
+    return np.zeros((*counts.shape[:2], layer.neurons), np.int16 if state else np.int8)
+
+
+def _shaped(values: Array, layer: Layer) -> Array:
+    return values.reshape(*values.shape[:2], *layer.shape)
