@@ -517,7 +517,7 @@ class Family(Protocol):
         return max((lags[name] for name in graph.outputs), default=0)
 
     def rounding(self) -> WeightRounding | None:
-        """Return how the chip rounds weights; None if no ceiling of the agreement is to be given."""
+        """Return how the chip rounds weights; None if it is not known."""
         return None
 
     def input_limit(self) -> Quantity | None:

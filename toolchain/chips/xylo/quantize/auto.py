@@ -46,14 +46,12 @@ class SearchResult:
         plan: the choices of ``auto``.
         agreements: agreement of output spike counts with the float network, of the best network
             found by ``auto`` and of each baseline.
-        apart: whether they are those of samples that the search did not use otherwise.
     """
 
     graph: Graph
     chosen: str
     plan: Plan
     agreements: Mapping[str, float]
-    apart: bool
 
 
 def search(evaluator: Evaluator, baselines: Mapping[str, Graph]) -> SearchResult:
@@ -72,13 +70,7 @@ def search(evaluator: Evaluator, baselines: Mapping[str, Graph]) -> SearchResult
             run.evaluate(last, name, graph)
     best = max(run.candidates, key=Candidate.merit)
     agreements = {t.name: t.agreement for t in sorted(run.candidates, key=Candidate.merit)}
-    return SearchResult(
-        graph=best.graph,
-        chosen=best.name,
-        plan=best.plan,
-        agreements=agreements,
-        apart=evaluator.apart,
-    )
+    return SearchResult(graph=best.graph, chosen=best.name, plan=best.plan, agreements=agreements)
 
 
 def candidates(evaluator: Evaluator) -> list[Candidate]:

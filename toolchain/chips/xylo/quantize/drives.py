@@ -50,7 +50,7 @@ RIDGE = 1e-2
 SCREENED = 64
 """Samples on which decays are compared."""
 NEAREST, SPREAD = 1500, 500
-"""Steps of a half closest to the threshold, and steps evenly spread over the half, that are used."""
+"""Steps of a half that are used: the closest to the threshold, and some spread over the rest."""
 DOUBT = 0.02
 """Least gain, as a fraction of a neuron's spikes, to prefer fitted weights."""
 MOST_BIAS = 0.3
@@ -348,7 +348,8 @@ def _solved(sums: list[list[tuple[Array, Array]]], free: Array) -> Array:
     for one, other in zip(first, second, strict=True):
         both = one[0] + other[0], one[1] + other[1]
         for ridge in RIDGES:
-            changes.append([_solution(*each, free, ridge) for each in (both, one, other)])
+            found = [_solution(*each, free, ridge) for each in (both, one, other)]
+            changes.append(found)
     return np.array(changes)
 
 

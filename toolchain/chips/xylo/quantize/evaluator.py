@@ -29,7 +29,7 @@ MOST = 4_000_000
 FEW, COPIED = 8, 32
 """With fewer samples, changed copies are added, up to so many."""
 MANY = 64
-"""Fewest samples on which weights are fitted, and of which every fourth is left to judge."""
+"""Samples on which weights are fitted; of fewer, changed copies are added."""
 
 
 class Evaluator:
@@ -40,9 +40,7 @@ class Evaluator:
         populations: by name, producers first.
         outputs: the populations that are read out.
         spikes: the subset, (batch, time, inputs), after it the copies of few samples.
-        judged: samples on which networks are compared: every fourth of many, which the search does
-            not use otherwise; all but copies of few.
-        apart: whether the search leaves them out.
+        given: number of samples without copies; networks are compared on these.
     """
 
     def __init__(
@@ -76,10 +74,7 @@ class Evaluator:
         part = part_within(calibration, neurons, MOST)
         room = MOST // (neurons * part.shape[1])
         self.spikes = with_copies(part, min(COPIED, room)) if copies and len(part) < FEW else part
-        self.apart = len(part) >= MANY
-        self.judged = np.arange(3, len(part), 4) if self.apart else np.arange(len(part))
-        kept = np.setdiff1d(np.arange(len(part)), self.judged)
-        self._used = kept if self.apart else np.arange(len(self.spikes))
+        self.given = len(part)
         self._reference = reference
         flat = self.spikes.reshape(*self.spikes.shape[:2], -1)
         wanted = graph if reference is None else reference
@@ -96,23 +91,20 @@ class Evaluator:
     def trace(self, name: str, fired: Mapping[str, Array] | None = None) -> PopulationTrace:
         """Return what ``name`` receives while all spike as trained, or as in ``fired``."""
         spikes = self._trained if fired is None else fired
-        used = self._used
         return PopulationTrace(
-            spikes=tuple(
-                _delayed(spikes[s.pre][:, used], s.delay) for s in self.populations[name].sources
-            ),
-            own=self._trained[name][:, used],
-            wanted=self._wanted[name][:, used],
+            spikes=tuple(_delayed(spikes[s.pre], s.delay) for s in self.populations[name].sources),
+            own=self._trained[name],
+            wanted=self._wanted[name],
             window=self._window,
         )
 
     def with_more(self) -> Evaluator:
         """Return the same with copies if there are too few samples to fit weights."""
         neurons = sum(c.neurons for c in self.populations.values())
-        samples = min(MANY - 1, MOST // (neurons * self.spikes.shape[1]))
+        samples = min(MANY, MOST // (neurons * self.spikes.shape[1]))
         if len(self.spikes) >= samples:
             return self
-        spikes = with_copies(self.spikes[: self.judged.size], samples)
+        spikes = with_copies(self.spikes[: self.given], samples)
         return Evaluator(self.graph, self.chip, spikes, reference=self._reference)
 
     def on_chip(self, quantized: Graph) -> dict[str, Array]:
@@ -139,7 +131,7 @@ class Evaluator:
         steps = max(0, self.spikes.shape[1] - late)
         wanted, got = (
             np.moveaxis(
-                np.concatenate([s[name][:, self.judged, :steps] for name in self.outputs]), 0, 2
+                np.concatenate([s[name][:, : self.given, :steps] for name in self.outputs]), 0, 2
             )
             for s in (self._trained, fired)
         )
@@ -150,8 +142,8 @@ class Evaluator:
         return sum(map(partial(self._distance_of, fired), self.outputs))
 
     def _distance_of(self, fired: Mapping[str, Array], name: str) -> float:
-        counts = measure.window_counts(fired[name][:, self.judged], self._window)
-        wanted = self._wanted[name][:, self.judged]
+        counts = measure.window_counts(fired[name][:, : self.given], self._window)
+        wanted = self._wanted[name][:, : self.given]
         return float(measure.count_distance(wanted, counts[:, None]).sum())
 
 

@@ -61,14 +61,12 @@ def compared(found: SearchResult) -> Diagnostic:
     """Report the agreement of the outputs, and that of the two baselines."""
     figures = {name: f"{100 * value:.1f} %" for name, value in found.agreements.items()}
     others = ", ".join(f"{name!r}: {figures[name]}" for name in sorted(set(figures) - {"auto"}))
-    spikes = "every fourth calibration sample, which the search left out"
-    spikes = spikes if found.apart else "the calibration spikes"
     taken = "" if found.chosen == "auto" else f"; the integers of {found.chosen!r} were used"
     return _info(
         "agreement",
         "network",
         f"output spike counts agree to {figures['auto']} with those of the unquantized network on "
-        f"{spikes} ({others}){taken}",
+        f"the calibration spikes ({others}){taken}",
     )
 
 
