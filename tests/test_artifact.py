@@ -119,6 +119,8 @@ NAMES = (
     "diagnostics.json",
     "graph.json",
     "graph.safetensors",
+    "latent.json",
+    "latent.safetensors",
     "ledger.json",
     "activity.json",
     "program.json",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from toolchain.nn import set_batch_size as set_batch_size
     from toolchain.nn import zero_grad as zero_grad
     from toolchain.pipeline import deploy, extract
+    from toolchain.remedies import repair
     from toolchain.synops import SNNAnalyzer as SNNAnalyzer
     from toolchain.synops import SynOpCounter as SynOpCounter
 
@@ -41,6 +42,7 @@ __all__ = [
     "list_chips",
     "load",
     "load_chip",
+    "repair",
     "warm",
 ]
 __version__ = "0.1.0.dev0"
@@ -55,6 +57,7 @@ _ON_FIRST_USE = {
     "list_chips": "toolchain.chips.load",
     "load": "toolchain.frontends.files",
     "load_chip": "toolchain.chips.load",
+    "repair": "toolchain.remedies",
     "warm": "toolchain.chips.compiled.warm",
     # not in __all__: `from toolchain import *` must work without torch
     "Network": "toolchain.nn",
@@ -81,9 +84,11 @@ _PACKAGES = (
     "nn",
     "passes",
     "pipeline",
+    "remedies",
     "report",
     "runs",
     "synops",
+    "training",
 )
 
 

@@ -9,6 +9,8 @@ Exceptions, and when they occur::
     ├── ModelFileError    a model file is damaged, hostile or ambiguous
     ├── ChipFileError     a chip specification is wrong; holds every fault with its line
     └── ArtifactError     a saved deployment is damaged, of another program, or of another version
+    ArithmeticError
+    └── GradientError     a gradient is not finite; names the layer or the parameter
     RuntimeError
     ├── PluginError       an installed plug-in cannot be imported, or breaks the contract
     └── VendorError       the vendor's SDK is needed and is not usable
@@ -36,6 +38,7 @@ __all__ = [
     "DeployWarning",
     "Diagnostic",
     "ExtractError",
+    "GradientError",
     "GraphError",
     "ModelFileError",
     "PluginError",
@@ -375,6 +378,10 @@ class ChipFileError(_Printable, ValueError):
 
 class ArtifactError(_Printable, ValueError):
     """Error: a saved deployment is damaged, of another program, or of another version."""
+
+
+class GradientError(_Printable, ArithmeticError):
+    """Error: a gradient is not finite; names the layer or the parameter."""
 
 
 class PluginError(_Printable, RuntimeError):

@@ -37,6 +37,7 @@ from toolchain.fidelity import (
     silenced,
 )
 from toolchain.fidelity.effects import Trace
+from toolchain.fidelity.latents import latents_of
 from toolchain.fidelity.on_data import graded, on_calibration
 from toolchain.frontends import extract
 from toolchain.frontends.files.programs import program_at
@@ -172,7 +173,7 @@ def build(
     graph, asked = family.configured(model, options)
     spikes = None if calibration is None else collected(family, graph, calibration, "calibration")
     _check_numbers(family, graph)
-    shaped = family.shape(once(partial(_rewritten, graph), "exact passes", graph))
+    shaped = family.shape(once(partial(exact_passes, graph), "exact passes", graph))
     ledger = LedgerBuilder(graph=graph, shaped=shaped, chip=family.chip)
     exact = once(partial(exact_rewrites, graph, shaped), "exact rewrites", graph, shaped)
     ledger = ledger.add(exact)
@@ -208,6 +209,7 @@ def build(
         quantized=quantized,
         diagnostics=findings,
         ledger=ledger.build(),
+        latent=latents_of(floats, quantized),
     )
     result, ledger = _with_effects(deployment, floats, ledger, spikes)
     if leave_out and counts is not None and not any(map(is_error, result.diagnostics)):
@@ -225,7 +227,8 @@ def _check_numbers(family: Family, graph: Graph) -> None:
         raise DeployError(what, errors)
 
 
-def _rewritten(graph: Graph) -> Graph:
+def exact_passes(graph: Graph) -> Graph:
+    """Return the graph after the rewrites of ``EXACT_PASSES``."""
     for step in EXACT_PASSES:
         graph = step(graph)
     return graph

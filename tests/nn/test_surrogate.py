@@ -33,6 +33,11 @@ def at(surrogate, v, threshold=1.0):
         (nn.Heaviside(window=0.5), 0.25, 0.0),
         (nn.Boxcar(width=1.0, height=2.0), 1.5, 2.0),
         (nn.Boxcar(width=1.0, height=2.0), 1.75, 0.0),
+        (nn.Ramp(), -0.25, 0.0),
+        (nn.Ramp(), 0.25, 0.25),
+        (nn.Ramp(), 40.0, 1.0),
+        (nn.Ramp(max_spikes=2), 3.5, 1.0),
+        (nn.Ramp(max_spikes=2), 3.75, 0.0),
     ],
 )
 def test_worked_values(surrogate, v, value):
@@ -58,3 +63,17 @@ def test_the_gradient_of_the_threshold_is_that_of_a_ratio():
     v, threshold = torch.tensor([0.7, 3.0]), torch.tensor(2.0, requires_grad=True)
     nn.MultiSpike.apply(v, threshold, nn.Heaviside(window=5.0)).sum().backward()
     assert float(threshold.grad) == pytest.approx(-(0.7 + 3.0) / 2 / 2)
+
+
+def test_a_ramp_is_relative_to_the_threshold():
+    v = torch.tensor([1.0, 2.0, 20.0], dtype=torch.double)
+    threshold = torch.tensor([4.0, 0.5, 2.0], dtype=torch.double)
+    assert nn.Ramp(max_spikes=3)(v, threshold).tolist() == [0.0625, 2.0, 0.0]
+
+
+def test_a_layer_learns_through_the_ramp():
+    layer = nn.IAF(surrogate_grad_fn=nn.Ramp())
+    data = torch.tensor([0.25, 0.5]).reshape(1, 2, 1).requires_grad_()
+    layer(data).sum().backward()
+    # membranes 0.25 and 0.75; the second sees the first through the membrane and its reset
+    assert data.grad.flatten().tolist() == [0.25 + (1 - 0.25) * 0.75, 0.75]

@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.contract import Family, OnChip, Options
 from toolchain.chips.load import family_of, load_chip, load_family
+from toolchain.chips.training import Parameter, Tape, TrainableProgram
 from toolchain.diagnostics import DeployError, Severity
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, Input
@@ -79,8 +81,6 @@ class Subject:
             (batch, time, outputs). None if there is none.
         events: returns event arrays, one per sample, and the equivalent counts; required if the
             family takes events.
-        forward: takes deployment and counts, returns the output spikes of the trainable module of
-            the chip; required if the family declares ``training``.
         encode: takes a deployment, returns the counts that its sensor front end produces; required
             if the family declares ``sensors``.
     """
@@ -94,7 +94,6 @@ class Subject:
     faults: tuple[str, ...]
     twin: Callable[[Any, Array], Array] | None = None
     events: Callable[[], tuple[list[Array], Array]] | None = None
-    forward: Callable[[Any, Array], Array] | None = None
     encode: Callable[[Any], Array] | None = None
     _deployments: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
@@ -429,13 +428,154 @@ def _joined(parts: Sequence[Recording]) -> Recording:
 
 
 def check_training(subject: Subject) -> None:
-    """Check that the forward pass of the trainable module equals ``simulate``."""
+    """Check that a trainable program equals ``simulate`` with any integers, in every timing.
+
+    Its parameters are arrays of the quantized graph; the forward pass with the graph's integers,
+    and with others, equals the program that is lowered from them. Gradients are finite, repeat, and
+    do not depend on threads, on other passes meanwhile or on the division of the batch.
+    """
     if "training" not in subject.family.CAPABILITIES:
         _skip(f"{subject.chip}: its family declares no training")
         return
-    assert subject.forward is not None, "a family that declares training must provide forward"
     d, spikes = subject.deployment, subject.spikes()
-    np.testing.assert_array_equal(subject.forward(d, spikes), d.simulate(spikes).spikes)
+    program = d.on_chip.trainable(d.quantized)
+    assert set(program.layers) >= set(d.placement)
+    assert set(program.outputs) <= set(program.layers)
+    started = {n: _integers_of(d.quantized, each) for n, each in program.parameters.items()}
+    assert started
+    others = {n: _moved(each, started[n]) for n, each in program.parameters.items()}
+    again = _with_integers(d, others)
+    for timing in subject.family.TIMINGS:
+        for values, on_chip in ((started, d.on_chip), (others, again)):
+            wanted = on_chip.simulate(spikes, timing=timing).spikes
+            for gradient in (False, True):
+                tape = _forward(program, values, spikes, timing, gradient)
+                np.testing.assert_array_equal(_outputs(program, tape), wanted, err_msg=timing)
+            _check_gradients(program, values, spikes, timing)
+
+
+def _integers_of(quantized: Graph, parameter: Parameter) -> Array:
+    """Return the integers of a parameter, which the graph may have once for all neurons."""
+    found = getattr(quantized[parameter.node], parameter.field)
+    found = np.zeros((), np.int64) if found is None else found
+    found = found if found.size <= prod(parameter.shape) else found.ravel()[0]
+    values = np.broadcast_to(found, parameter.shape).astype(np.int64)
+    assert not np.any(values % parameter.step), f"{parameter.name}: {parameter}"
+    assert np.all((values >= parameter.low) & (values <= parameter.high)), f"{parameter}"
+    return values
+
+
+def _moved(parameter: Parameter, values: Array) -> Array:
+    """Return other values: a few steps away, where these are not 0, and within the range."""
+    steps = np.random.default_rng(0).integers(-3, 4, values.shape) * parameter.step
+    moved = np.clip(values + steps, parameter.low, parameter.high)
+    return np.asarray(np.where(values == 0, values, moved))
+
+
+def _with_integers(d: Any, values: Mapping[str, Array]) -> OnChip:
+    """Return the program of the quantized graph with other integers."""
+    quantized = d.quantized
+    for name, value in values.items():
+        node, _, field_name = name.rpartition(".")
+        old = getattr(quantized[node], field_name)
+        new = np.broadcast_to(value, old.shape) if value.size < old.size else value
+        quantized = quantized.replace({node: replace(quantized[node], **{field_name: new})})
+    options = d.on_chip.options() or d.family.OPTIONS()
+    placed: OnChip = d.family.lower(quantized, options).place(options)[0]
+    return placed
+
+
+def _forward(
+    program: TrainableProgram,
+    values: Mapping[str, Array],
+    spikes: Array,
+    timing: str,
+    gradient: bool,
+    threads: int | None = None,
+) -> Tape:
+    return program.run(
+        values, spikes, layers=program.outputs, timing=timing, gradient=gradient, threads=threads
+    )
+
+
+def _outputs(program: TrainableProgram, tape: Tape) -> Array:
+    parts = [tape.values[name] for name in program.outputs]
+    return np.concatenate([p.reshape(*p.shape[:2], prod(p.shape[2:])) for p in parts], axis=2)
+
+
+def _check_gradients(
+    program: TrainableProgram, values: Mapping[str, Array], spikes: Array, timing: str
+) -> None:
+    def gradients(tape: Tape, samples: slice = slice(None)) -> Mapping[str, Array]:
+        outer = {}
+        for name in program.outputs:
+            shape = (len(spikes), *tape.values[name].shape[1:])
+            outer[name] = np.random.default_rng(0).normal(size=shape).astype(np.float32)[samples]
+        return program.gradients(tape, outer, wanted=(*program.parameters,), of_input=True)
+
+    tape = _forward(program, values, spikes, timing, gradient=True, threads=1)
+    first = gradients(tape)
+    assert first.keys() == {*program.parameters, "input"}
+    for name, found in first.items():
+        shape = spikes.shape if name == "input" else program.parameters[name].shape
+        assert found.dtype == np.float32, name
+        assert prod(found.shape) == prod(shape), name
+        assert np.isfinite(found).all(), name
+    other = _forward(program, values, spikes[::-1], timing, gradient=True, threads=3)
+    gradients(other)
+    for found in (gradients(tape), gradients(_forward(program, values, spikes, timing, True, 3))):
+        for name in first:
+            np.testing.assert_array_equal(found[name], first[name], err_msg=name)
+    parts = [
+        gradients(_forward(program, values, spikes[part], timing, True), part)
+        for part in (slice(0, 1), slice(1, None))
+    ]
+    for name in program.parameters:
+        total = parts[0][name] + parts[1][name]
+        most = float(np.abs(first[name]).max(initial=1e-6))
+        np.testing.assert_allclose(total, first[name], atol=1e-4 * most, err_msg=name)
+
+
+def check_trained_deployments(subject: Subject) -> None:
+    """Check the module of a deployment: it equals ``simulate``, and so does what it trains.
+
+    The deployment of trained integers can be saved, loaded and trained on.
+    """
+    if "training" not in subject.family.CAPABILITIES:
+        _skip(f"{subject.chip}: its family declares no training")
+        return
+    d, spikes = subject.deployment, subject.spikes()
+    for timing in subject.family.TIMINGS:
+        try:
+            module = d.as_module(timing=timing)
+        except ImportError as missing:
+            _skip(f"{subject.chip}: {missing}")
+            return
+        wanted = d.simulate(spikes, timing=timing).spikes
+        np.testing.assert_array_equal(module(spikes).numpy(force=True), wanted)
+        _descend(module, spikes)
+        trained = module.deployment()
+        notes = [change.note for entry in trained.ledger.entries for change in entry.changes]
+        assert any("trained" in note for note in notes)
+        with tempfile.TemporaryDirectory() as folder:
+            again = type(d).load(trained.save(Path(folder) / "trained"))
+        wanted = module(spikes).numpy(force=True)
+        for each in (trained, again):
+            np.testing.assert_array_equal(each.simulate(spikes, timing=timing).spikes, wanted)
+            np.testing.assert_array_equal(
+                each.as_module(timing=timing)(spikes).numpy(force=True), wanted
+            )
+
+
+def _descend(module: Any, spikes: Array) -> None:
+    """Change every parameter along its gradient, by some steps at most."""
+    module(spikes).sum().backward()
+    for name, parameter in module.named_parameters():
+        most = float(parameter.grad.abs().max())
+        step = module.latents()[name].parameter.step
+        if most:
+            parameter.data -= 5 * step * parameter.grad / most
+    module.zero_grad()
 
 
 def check_sensors(subject: Subject) -> None:

@@ -14,13 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from toolchain.arrays import Array, Shape
+from toolchain.chips.graph_edits import GraphEdit
 from toolchain.chips.training import TrainableProgram
 from toolchain.diagnostics import Diagnostic
 from toolchain.estimate import Estimate
@@ -433,6 +434,18 @@ class Family(Protocol):
     def check_graph(self, graph: Graph) -> tuple[Diagnostic, ...]:
         """Return every finding about the float graph after ``shape``, in rule order."""
         ...
+
+    def edits(self, graph: Graph, finding: Diagnostic) -> Iterator[GraphEdit]:
+        """Yield edits of the float graph against an error, the smallest change first.
+
+        They are not tried; ``toolchain.chips.fitting`` does that. Nothing by default.
+
+        Args:
+            graph: float graph after ``shape``, in which the error was found.
+            finding: error of ``check_graph``, ``OnChip.check`` or ``OnChip.place``.
+        """
+        del graph, finding
+        yield from ()
 
     @abstractmethod
     def can_lower(self, graph: Graph) -> bool:

@@ -8,7 +8,7 @@ contract is a family.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
@@ -24,6 +24,7 @@ from toolchain.chips.contract import (
     SessionSettings,
     Timing,
 )
+from toolchain.chips.graph_edits import GraphEdit
 from toolchain.chips.once import once
 from toolchain.chips.training import TrainableProgram
 from toolchain.diagnostics import Diagnostic
@@ -86,6 +87,7 @@ class Functions(Generic[P, C]):
     options: Callable[[P], Options] | None = None
     unplaced: Callable[[P], P] | None = None
     unfit: Callable[[Graph, C, str, Options, bool], Graph | None] | None = None
+    edits: Callable[[Graph, C, Diagnostic], Iterator[GraphEdit]] | None = None
     network: Callable[[P], Graph] | None = None
     from_document: Callable[[Document, C, float | None], tuple[P, Mapping[str, str]]] | None = None
 
@@ -297,6 +299,11 @@ class FamilyOf(Family, Generic[P, C]):
     def check_graph(self, graph: Graph) -> Diagnostics:
         """Implement ``Family.check_graph``."""
         return self.functions().check_graph(graph, self.chip)
+
+    def edits(self, graph: Graph, finding: Diagnostic) -> Iterator[GraphEdit]:
+        """Implement ``Family.edits``."""
+        propose = self.functions().edits
+        return iter(()) if propose is None else propose(graph, self.chip, finding)
 
     def can_lower(self, graph: Graph) -> bool:
         """Implement ``Family.can_lower``."""

@@ -21,6 +21,7 @@ from toolchain.chips.rules.findings import is_error
 from toolchain.chips.rules.numbers import numbers
 from toolchain.diagnostics import Diagnostic
 from toolchain.fidelity.builder import provenance_of
+from toolchain.fidelity.latents import check_latents
 from toolchain.fidelity.ledger import Ledger
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, Output
@@ -31,6 +32,7 @@ from toolchain.runs import Activity
 __all__ = [
     "check_activity",
     "check_findings",
+    "check_latent",
     "check_ledger",
     "check_length",
     "check_numbers",
@@ -211,6 +213,12 @@ def check_findings(findings: tuple[Diagnostic, ...]) -> None:
     for finding in findings:
         if is_error(finding):
             raise ValueError(f"contains an error: {finding.where}: {finding.message}")
+
+
+def check_latent(latent: Mapping[str, Array] | None, quantized: Graph) -> None:
+    """Check that unrounded parameters are those of the integer network."""
+    if latent is not None:
+        check_latents(latent, quantized)
 
 
 def check_activity(

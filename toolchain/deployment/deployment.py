@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,10 +28,12 @@ from toolchain.chips.stored import with_overlay
 from toolchain.deployment.activity import activity_for
 from toolchain.deployment.ceiling import ceiling_on
 from toolchain.deployment.chip_input import chip_input
+from toolchain.deployment.fitting import fitted
 from toolchain.deployment.inputs import collected, counts_of, some_steps
 from toolchain.deployment.session import Session, run_once
 from toolchain.deployment.side_by_side import SideBySide
 from toolchain.deployment.store import Parts, read_parts, write_parts
+from toolchain.deployment.trained import TrainedParts
 from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
@@ -39,13 +41,17 @@ from toolchain.fidelity import Trace, trace
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, MembraneReadout
 from toolchain.report import Described, Sheet, Text, plain
-from toolchain.runs import Activity, ChipState, InputSpikes, Recording
+from toolchain.runs import Activity, ChipState, DecisionRule, InputSpikes, Recording
 from toolchain.runs.collect import Collected
 from toolchain.runs.compare import Comparison
 from toolchain.runs.comparison_tally import ComparisonTally
 from toolchain.runs.interpret import interpret
 from toolchain.runs.outputs import output_lags, output_signals, outputs_by_name
 from toolchain.runs.spikes import are_events
+
+if TYPE_CHECKING:
+    from toolchain.training import ChipModule
+    from toolchain.training.history import History
 
 __all__ = ["Deployment"]
 
@@ -82,6 +88,9 @@ class Deployment(Described, Parts):
     >>> Deployment.load("keyword").placement
     {'lif1': 'hidden 0..2', 'lif2': 'output 0..1'}
     """
+
+    history: History | None = None
+    """How the integers were trained, of a result of ``fit``; None otherwise. It is not saved."""
 
     @property
     def chip(self) -> SpecBase:
@@ -190,6 +199,135 @@ class Deployment(Described, Parts):
         if state is not None:
             session.restore(state)
         return session
+
+    def as_module(
+        self,
+        *,
+        timing: Timing = "clocked",
+        train: Collection[str] = ("weight", "threshold", "bias"),
+        surrogate: Callable[[Any, Any], Any] | None = None,
+        threads: int | None = None,
+    ) -> ChipModule:
+        """Return the network on the chip as a torch module, to train it on the chip's integers.
+
+        Its forward pass equals ``simulate``, its backward pass is a surrogate gradient, and its
+        ``deployment()`` is the deployment of the trained integers.
+
+        Args:
+            timing: as for ``simulate``.
+            train: kinds of parameters that require a gradient.
+            surrogate: derivative of the spikes with respect to the membrane, such as those of
+                ``toolchain.nn``; see ``toolchain.training.ChipModule``.
+            threads: samples simulated at a time; the number of processors by default.
+
+        Raises:
+            ValueError: invalid arguments, or a program that cannot be trained.
+        """
+        from toolchain.training import ChipModule
+
+        return ChipModule(
+            TrainedParts(parts=self),
+            timing=timing,
+            train=train,
+            surrogate=surrogate,
+            threads=threads,
+        )
+
+    def fit(
+        self,
+        data: Any,
+        labels: Any = None,
+        *,
+        loss: Callable[[Any, Any], Any] | None = None,
+        objective: Literal["reference"] | None = None,
+        decision: DecisionRule = "mean",
+        epochs: int = 12,
+        validation: Any = 0.2,
+        batch: int = 64,
+        lr: float | Mapping[str, float] | None = None,
+        optimizer: Callable[[Any], Any] | None = None,
+        train: Collection[str] = ("weight", "threshold", "bias"),
+        surrogate: Callable[[Any, Any], Any] | None = None,
+        timing: Timing = "clocked",
+        seed: int = 0,
+        threads: int | None = None,
+        progress: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Deployment:
+        """Train the integers on the chip's own arithmetic and return a new deployment.
+
+        Each epoch is judged on samples that were not trained on. The integers of the best one are
+        taken, if it is strictly better than the start; else those of the start. The result can be
+        trained on: it continues from the unrounded values. Ctrl-C ends it with KeyboardInterrupt;
+        with ``checkpoint`` the same call continues after the last whole epoch, also in another
+        process, and gives the same result as without a break, bit for bit.
+
+        Args:
+            data: spikes (samples, time, *input shape), or recordings of one length in a list; or,
+                without ``labels``, a data set, a loader or a list of pairs (spikes, labels).
+            labels: class numbers or one-hot rows, one output for each class; with ``loss``, any
+                numbers, one row a sample.
+            loss: function of the outputs (batch, time, outputs), a tensor, and the labels of a
+                batch, to one number, of which less is better. By default the cross-entropy of the
+                spike counts, of which 3 are a unit of a logit, or of the states that are read.
+            objective: ``"reference"`` trains without labels, to the spike counts of the trained
+                network in every layer.
+            decision: which values over time are the answer, see ``toolchain.runs.decide``.
+            epochs: passes over the training samples.
+            validation: part of the samples that chooses the epoch, drawn from each class; or
+                samples of its own, in a form of ``data``; 0 takes the last epoch.
+            batch: samples of a step.
+            lr: distance of a step: of weights and biases as a part of the largest weight that the
+                chip holds, of thresholds as a part of themselves; one number, or by kind,
+                ``{"weight": 0.004, "threshold": 0.004, "bias": 0.004}``. A warm-up and a cosine
+                reduce it.
+            optimizer: function of the parameters in place of ``LatentAdam``, such as
+                ``functools.partial(torch.optim.SGD, lr=0.1)``.
+            train, surrogate, timing, threads: as for ``as_module``.
+            seed: of the choice of validation samples and of the order.
+            progress: False shows no progress bar.
+            checkpoint: folder of the state after each epoch.
+
+        Returns:
+            A deployment with ``history``, a finding with the score before and after, and the
+            activity of the trained network.
+
+        Raises:
+            ValueError: data, labels or settings that cannot be used; the message states the remedy.
+            ArtifactError: a checkpoint that is damaged, or that of another training.
+            GradientError: a gradient of the first epoch that is not finite.
+
+        >>> import numpy as np
+        >>> from toolchain import deploy
+        >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+        >>> lif = Neuron(shape=(2,), v_threshold=1.0, alpha_mem=0.75, alpha_syn=[0.5])
+        >>> fc = Linear(weight=[[0.5, 0.4], [0.4, 0.5]])
+        >>> nodes = {"input": Input(shape=(2,)), "fc": fc, "lif": lif, "output": Output()}
+        >>> rng = np.random.default_rng(0)
+        >>> labels = rng.integers(0, 2, 60)
+        >>> spikes = rng.poisson(np.where(np.eye(2)[labels], 0.6, 0.2)[:, None], (60, 20, 2))
+        >>> d = deploy(Graph.chain(nodes, dt=1e-3), "xylo_a2", calibration=spikes)
+        >>> fitted = d.fit(spikes, labels, epochs=3, lr=0.05)
+        >>> fitted.history.best.value >= fitted.history.start.value
+        True
+        """
+        settings = {
+            "loss": loss,
+            "objective": objective,
+            "decision": decision,
+            "epochs": epochs,
+            "validation": validation,
+            "batch": batch,
+            "lr": lr,
+            "optimizer": optimizer,
+            "seed": seed,
+            "progress": progress,
+            "checkpoint": checkpoint,
+        }
+        module = self.as_module(timing=timing, train=train, surrogate=surrogate, threads=threads)
+        result, history = fitted(self, module, data, labels, settings)
+        deployment: Deployment = replace(result, history=history)
+        return deployment
 
     def reference(self, spikes: InputSpikes, *, record: bool = False) -> Recording:
         """Compute the trained network's output, in float64, in the shapes of the Graph.

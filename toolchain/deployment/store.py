@@ -9,6 +9,8 @@ quantized.safetensors the integer network, quantized.json
 diagnostics.json      warnings and infos
 ledger.json           fidelity of each layer, and origin of the network
 activity.json         activity on the calibration spikes
+latent.safetensors    unrounded parameters of the integer network, latent.json; not in earlier
+                      artifacts
 
 No part is trusted: an artifact that is read is converted to files again, which must be the same,
 and every part is compared with those that it follows from (``toolchain.deployment.agree``). The
@@ -40,6 +42,7 @@ from toolchain.archive import (
     with_entry,
     write_archive,
 )
+from toolchain.arrays import Array, read_only
 from toolchain.chips.contract import OnChip
 from toolchain.chips.load import family_of
 from toolchain.chips.stored import RULE, chip_data, chip_of, since_then
@@ -59,7 +62,7 @@ __all__ = ["Parts", "read_parts", "write_parts"]
 D = TypeVar("D", bound="Parts")
 DIGEST = "deployment_sha256"
 """Key of the digest of all parts, in those that no other part determines."""
-DIGESTED = ("graph", "quantized", "diagnostics", "ledger", "activity")
+DIGESTED = ("graph", "quantized", "diagnostics", "ledger", "activity", "latent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,6 +78,9 @@ class Parts:
         ledger: fidelity of each layer, and origin of the network.
         calibration_activity: activity on the calibration spikes; None without these or without
             dt.
+        latent: unrounded weights, biases and thresholds in units of the integers of ``quantized``,
+            float32 by ``"node.field"``; weights are 0 where there is no connection. None in
+            artifacts of earlier versions. See ``toolchain.fidelity.latents``.
     """
 
     on_chip: OnChip
@@ -83,6 +89,7 @@ class Parts:
     diagnostics: tuple[Diagnostic, ...]
     ledger: Ledger
     calibration_activity: Activity | None = None
+    latent: Mapping[str, Array] | None = None
 
 
 def write_parts(parts: Parts, folder: str | os.PathLike[str]) -> Path:
@@ -129,6 +136,8 @@ def _files(parts: Parts) -> dict[str, bytes]:
     files |= packed_files("program", *parts.on_chip.pack())
     files |= packed_files("graph", *pack_graph(parts.graph))
     files |= packed_files("quantized", *pack_graph(parts.quantized))
+    if parts.latent is not None:
+        files |= packed_files("latent", dict(sorted(parts.latent.items())), {})
     data = {
         "diagnostics": {"diagnostics": [finding.as_dict() for finding in parts.diagnostics]},
         "ledger": parts.ledger.as_dict(),
@@ -136,9 +145,14 @@ def _files(parts: Parts) -> dict[str, bytes]:
     }
     files |= {f"{name}.json": as_json(part) for name, part in data.items()}
     digest = _digest(files)
-    for name in DIGESTED:
-        files[f"{name}.json"] = with_entry(files[f"{name}.json"], DIGEST, digest)
+    for name in _digested(files):
+        files[name] = with_entry(files[name], DIGEST, digest)
     return {**files, **parts.on_chip.files()}
+
+
+def _digested(files: Collection[str]) -> list[str]:
+    """Return the names of the files that have the digest of all parts."""
+    return [name for part in DIGESTED if (name := f"{part}.json") in files]
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
@@ -213,6 +227,7 @@ def _parts(archive: Archive, chip: SpecBase) -> Parts:
         ),
         ledger=archive.build("ledger.json", lambda: Ledger.from_dict(archive.json("ledger.json"))),
         calibration_activity=archive.build("activity.json", lambda: _activity(busy["activity"])),
+        latent=_latent(archive),
     )
 
 
@@ -222,6 +237,13 @@ def _graph(archive: Archive, part: str) -> Graph:
     graph = unpack_graph(arrays, data)
     agree.check_sizes(graph)
     return graph
+
+
+def _latent(archive: Archive) -> Mapping[str, Array] | None:
+    if "latent.json" not in archive.names:
+        return None
+    arrays, _ = archive.unpacked("latent")
+    return {name: read_only(array) for name, array in arrays.items()}
 
 
 def _activity(data: Any) -> Activity | None:
@@ -252,7 +274,7 @@ def _check_file(name: str, found: bytes, again: bytes, former: bool) -> None:
 
 def _check_digests(archive: Archive, again: Mapping[str, bytes]) -> None:
     """Check that the parts were saved together."""
-    for name in (f"{part}.json" for part in DIGESTED):
+    for name in _digested(again):
         found = archive.read(name)
         if (
             found != again[name]
@@ -278,6 +300,7 @@ def _check(archive: Archive, parts: Parts) -> None:
         "manifest.json": manifest,
         "graph": lambda: agree.check_numbers(graph),
         "quantized": lambda: agree.check_quantized(graph, parts.quantized, on_chip),
+        "latent": lambda: agree.check_latent(parts.latent, parts.quantized),
         "ledger.json": lambda: agree.check_ledger(parts.ledger, graph, chip),
         "diagnostics.json": lambda: agree.check_findings(parts.diagnostics),
         "activity.json": lambda: agree.check_activity(

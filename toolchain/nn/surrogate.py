@@ -20,10 +20,14 @@ __all__ = [
     "MultiGaussian",
     "PeriodicExponential",
     "PeriodicExponentialTorch",
+    "Ramp",
     "SingleExponential",
     "StepPWL",
     "SurrogateFn",
 ]
+
+BEYOND = 1.5
+"""Thresholds by which a membrane exceeds the most spikes before a ramp is 0."""
 
 
 class SurrogateFn(Protocol):
@@ -176,6 +180,32 @@ class Boxcar:
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
         return self.height * ((v_mem - spike_threshold).abs() <= self.width / 2).to(v_mem)
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Ramp ``clip(v / threshold, 0, 1) / threshold``: neurons far below the threshold learn too.
+
+    It is 0 where the membrane is more than 1.5 thresholds beyond ``max_spikes`` thresholds: a
+    neuron that fires as often as it can does not answer to more input. Without ``max_spikes`` there
+    is no such limit. For training that continues; from scratch it fails with some random seeds.
+
+    >>> import torch
+    >>> from toolchain.nn import Ramp
+    >>> v, threshold = torch.tensor([-0.5, 0.0, 0.75, 1.0, 2.0, 3.0]), torch.tensor(1.0)
+    >>> Ramp(max_spikes=1)(v, threshold).tolist()
+    [0.0, 0.0, 0.75, 1.0, 1.0, 0.0]
+    """
+
+    max_spikes: int | None = None
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        """Return ``d spikes / d v_mem``, of the shape of ``v_mem``."""
+        ratio = v_mem / spike_threshold
+        slope = ratio.clamp(0, 1) / spike_threshold
+        if self.max_spikes is None:
+            return slope
+        return slope * (ratio <= self.max_spikes + BEYOND)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from toolchain.passes.join import join_convolutions
 from toolchain.passes.linear_to_conv import linear_to_conv
 from toolchain.passes.merge import merge_weights
 from toolchain.passes.pooling import fold_average_pool
+from toolchain.passes.prune import prune_weights
+from toolchain.passes.prune_neurons import keep_features
 from toolchain.passes.quantize import quantize
 from toolchain.passes.regions import merge_regions
 from toolchain.passes.resting import empty_at_once, rest_at_zero
@@ -33,9 +35,11 @@ __all__ = [
     "fold_spike_scale",
     "fuse_batch_norm",
     "join_convolutions",
+    "keep_features",
     "linear_to_conv",
     "merge_regions",
     "merge_weights",
+    "prune_weights",
     "quantize",
     "rest_at_zero",
     "unroll",

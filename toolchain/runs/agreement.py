@@ -20,6 +20,7 @@ __all__ = [
     "Interval",
     "agreement_of",
     "agreement_text",
+    "wilson",
 ]
 
 Interval: TypeAlias = tuple[float, float] | None
@@ -153,7 +154,7 @@ def _interval(value: float, larger: Array, equal: Array) -> tuple[float, float]:
     independent = value * (1 - value) / spikes
     effect = max(1.0, variance / independent) if independent > 0 else 1.0
     cases = spikes / effect * (NORMAL / _student(parts - 1)) ** 2
-    return _wilson(value, cases)
+    return wilson(value, cases)
 
 
 def _student(freedom: int) -> float:
@@ -162,7 +163,12 @@ def _student(freedom: int) -> float:
     return NORMAL + 2.5 / freedom  # within 0.01 of the quantile
 
 
-def _wilson(value: float, cases: float) -> tuple[float, float]:
+def wilson(value: float, cases: float) -> tuple[float, float]:
+    """Return Wilson's interval of 95 % confidence of a proportion 0..1 of ``cases``.
+
+    >>> [round(end, 3) for end in wilson(0.9, 100)]
+    [0.826, 0.945]
+    """
     square = NORMAL**2 / cases
     middle = (value + square / 2) / (1 + square)
     reach = NORMAL / (1 + square) * sqrt(value * (1 - value) / cases + square / (4 * cases))

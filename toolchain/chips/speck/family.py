@@ -15,7 +15,9 @@ from toolchain.chips.speck.quantize import QUANTIZERS, quantize, unfit
 from toolchain.chips.speck.recording import SpeckSession, order_spread
 from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
 from toolchain.chips.speck.rules.program import check
+from toolchain.chips.speck.rules.prune import edits
 from toolchain.chips.speck.spec import SpeckChip
+from toolchain.chips.speck.training import trainable
 from toolchain.chips.speck.warm import warm
 from toolchain.chips.words import largest
 from toolchain.hardware import SpecBase
@@ -38,6 +40,7 @@ FUNCTIONS = Functions(
     placement=resources.placement,
     resources=resources.resources,
     session=SpeckSession,
+    trainable=trainable,
     activity=counts.activity,
     activity_at=counts.activity_at,
     cost=estimate,
@@ -53,6 +56,7 @@ FUNCTIONS = Functions(
     options=resources.options,
     unplaced=resources.unplaced,
     unfit=unfit,
+    edits=edits,
 )
 
 
@@ -67,7 +71,7 @@ class Speck(FamilyOf[SpeckProgram, SpeckChip]):
     TIMINGS = ("clocked", "event")
     APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES = DIFFERENCES
-    CAPABILITIES = frozenset({"session"})
+    CAPABILITIES = frozenset({"session", "training"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Speck:

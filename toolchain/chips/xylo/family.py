@@ -24,7 +24,9 @@ from toolchain.chips.xylo.readout import configured
 from toolchain.chips.xylo.recording import XyloSession
 from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
+from toolchain.chips.xylo.rules.prune import edits
 from toolchain.chips.xylo.spec import XyloChip
+from toolchain.chips.xylo.training import trainable
 from toolchain.chips.xylo.warm import warm
 from toolchain.hardware import SpecBase
 from toolchain.runs.ceiling import WeightRounding
@@ -46,6 +48,7 @@ FUNCTIONS = Functions(
     placement=resources.placement,
     resources=resources.resources,
     session=XyloSession,
+    trainable=trainable,
     activity=counts.activity,
     activity_at=counts.activity_at,
     cost=estimate,
@@ -61,6 +64,7 @@ FUNCTIONS = Functions(
     network=network_of,
     unplaced=resources.unplaced,
     unfit=unfit,
+    edits=edits,
     from_document=program_in,
 )
 
@@ -75,7 +79,7 @@ class Xylo(FamilyOf[XyloProgram, XyloChip]):
     QUANTIZERS = QUANTIZERS
     APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
     DIFFERENCES = DIFFERENCES
-    CAPABILITIES = frozenset({"session"})
+    CAPABILITIES = frozenset({"session", "training"})
 
     @classmethod
     def on(cls, chip: SpecBase) -> Xylo:

@@ -71,10 +71,17 @@ class DenseLayout:
         return -(-width // TILE) * self._blocks <= -(-self._blocks // TILE) * width
 
     def weights(self) -> Array:
-        """Return [block of 16 outputs][kernel y][group][output][one of four], padded with zeros."""
-        outputs, inputs, height, width = self.core.weight.shape
-        filled = np.zeros((self._blocks * _BLOCK, height, self._quads * _QUAD), np.int8)
-        rows = self.core.weight.transpose(0, 2, 3, 1).reshape(outputs, height, width * inputs)
+        """Return the weights of the core as ``arranged``."""
+        return self.arranged(self.core.weight)
+
+    def arranged(self, weight: Array) -> Array:
+        """Return [block of 16 outputs][kernel y][group][output][one of four], padded with zeros.
+
+        ``weight`` has the shape of the core's, and the result its type.
+        """
+        outputs, inputs, height, width = weight.shape
+        filled = np.zeros((self._blocks * _BLOCK, height, self._quads * _QUAD), weight.dtype)
+        rows = weight.transpose(0, 2, 3, 1).reshape(outputs, height, width * inputs)
         filled[:outputs, :, : width * inputs] = rows
         split = filled.reshape(self._blocks, _BLOCK, height, self._quads, _QUAD)
         return split.transpose(0, 2, 3, 1, 4).ravel()

@@ -31,7 +31,7 @@ from toolchain.chips.speck.simulate.tables import ColumnField, CoreField, RowFie
 
 __all__ = ["ArrivalField", "CursorField", "KernelOptions", "SpikeField", "run_core"]
 
-INLINED = "916f747eccfb"
+INLINED = "50c2d3d5e0d5"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 

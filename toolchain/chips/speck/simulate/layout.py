@@ -82,17 +82,22 @@ class CoreLayout:
         return self.above + self.core.output_shape[1] + self.below
 
     def weights(self) -> Array:
+        """Return the weights of the core as ``arranged``."""
+        return self.arranged(self.core.weight)
+
+    def arranged(self, weight: Array) -> Array:
         """Return [input channel][phase][line][phase][kernel x reversed][output channel], padded.
 
         A line is a row of the kernel; they are reversed too, in the order of the lines of neurons.
+        ``weight`` has the shape of the core's, and the result its type.
         """
-        outputs, inputs, height, width = self.core.weight.shape
+        outputs, inputs, height, width = weight.shape
         down, right = self.core.stride
-        filled = np.zeros((inputs, down, self.lines, right, self.phase), np.int8)
+        filled = np.zeros((inputs, down, self.lines, right, self.phase), weight.dtype)
         for row in range(height):
             line = self.lines - 1 - row // down
             for phase in range(min(right, width)):
-                run = self.core.weight[:, :, row, phase::right][..., ::-1]
+                run = weight[:, :, row, phase::right][..., ::-1]
                 run = run.transpose(1, 2, 0).reshape(inputs, -1)
                 # the first of a shorter phase is not reached
                 start = self._columns * outputs - run.shape[1]

@@ -19,7 +19,7 @@ from toolchain.chips.speck.simulate.tables import (
     TargetField,
 )
 
-__all__ = ["FlatProgram", "pack"]
+__all__ = ["FlatProgram", "lay_out_cores", "pack"]
 
 
 EVENT_COST, LINE_COST, VECTOR_COST = 10, 4, 4
@@ -64,9 +64,7 @@ def pack(
 
     ``drop``: whether rows and columns beyond the last full pooling window are dropped.
     """
-    layouts = {core.name: CoreLayout(core=core) for core in program.cores}
-    # before the layouts are used: it sets their margins
-    rows, columns = _reach(program, layouts, drop)
+    layouts, rows, columns = lay_out_cores(program, drop=drop)
     neurons = {core.name: int(np.prod(core.output_shape)) for core in program.cores}
     weights = {name: layout.weights() for name, layout in layouts.items()}
     quads = {name: layout.dense.weights() for name, layout in layouts.items()}
@@ -108,6 +106,16 @@ def pack(
         spikes=places[CoreField.SPIKES_AT],
         history=places[CoreField.HISTORY_AT],
     )
+
+
+def lay_out_cores(
+    program: SpeckProgram, *, drop: bool = True
+) -> tuple[dict[str, CoreLayout], list[Array], list[Array]]:
+    """Return the layout of each core, and the tables of rows and of columns, one a connection."""
+    layouts = {core.name: CoreLayout(core=core) for core in program.cores}
+    # before the layouts are used: it sets their margins
+    rows, columns = _reach(program, layouts, drop)
+    return layouts, rows, columns
 
 
 def _lay_out(sizes: Mapping[str, int]) -> dict[str, slice]:

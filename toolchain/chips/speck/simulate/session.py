@@ -23,7 +23,7 @@ from toolchain.chips.speck.simulate.raster import Rasters, Samples
 if TYPE_CHECKING:
     from toolchain.chips.speck.simulate.event import StepRange
 
-__all__ = ["SpeckStream", "start_state"]
+__all__ = ["TIMINGS", "WINDOW", "SpeckStream", "read_samples", "start_state"]
 
 TIMINGS = ("clocked", "event")
 WINDOW = 1000
@@ -118,7 +118,9 @@ class SpeckStream:
         Raises:
             ValueError: invalid input, or a network that diverges; the state is not changed.
         """
-        samples = self._samples(spikes, steps, empty)
+        samples = read_samples(
+            self._program, self._dt, spikes, steps, first=self.steps, empty=empty
+        )
         if len(samples) != self._batch:
             raise ValueError(f"spikes must have {self._batch} samples, got {len(samples)}")
         piece = Piece(self._plan, samples, self._at[1])
@@ -178,28 +180,41 @@ class SpeckStream:
             return found[0], stop, found[1]
         raise AssertionError("a window is simulated, or refused")
 
-    def _samples(self, spikes: Any, steps: int | None, empty: bool) -> Samples:
-        """Return the checked input."""
-        program = self._program
-        samples: Samples
-        if are_events(spikes):
-            if self._dt is None:
-                raise ValueError("event arrays need the length of a step: dt=... in s")
-            samples = EventArrays(
-                spikes,
-                program.input_shape,
-                in_microseconds(self._dt),
-                steps,
-                first=self.steps,
-                empty=empty,
-            )
-        elif steps is not None:
-            raise ValueError("steps requires event arrays; a raster has its own number of steps")
-        else:
-            samples = Rasters(spikes, program.input_shape, self._length, self.steps)
-        if program.sensor is None:
-            return samples
-        return SensorSamples(samples, program.sensor, program.input_shape)
+
+def read_samples(
+    program: SpeckProgram,
+    dt: float | None,
+    spikes: Any,
+    steps: int | None,
+    *,
+    first: int = 0,
+    empty: bool = True,
+) -> Samples:
+    """Return the checked input of a simulation, behind the sensor of the program.
+
+    Args:
+        program: the program.
+        dt: length of a step, s.
+        spikes, steps, empty: see ``SpeckStream.run``.
+        first: number of the first step.
+
+    Raises:
+        ValueError: invalid input.
+    """
+    samples: Samples
+    if are_events(spikes):
+        if dt is None:
+            raise ValueError("event arrays need the length of a step: dt=... in s")
+        samples = EventArrays(
+            spikes, program.input_shape, in_microseconds(dt), steps, first=first, empty=empty
+        )
+    elif steps is not None:
+        raise ValueError("steps requires event arrays; a raster has its own number of steps")
+    else:
+        samples = Rasters(spikes, program.input_shape, 0 if dt is None else _whole(dt), first)
+    if program.sensor is None:
+        return samples
+    return SensorSamples(samples, program.sensor, program.input_shape)
 
 
 def _membranes(grids: Mapping[str, NeuronGrid], states: Sequence[Resident]) -> dict[str, Array]:

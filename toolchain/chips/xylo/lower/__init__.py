@@ -2,5 +2,5 @@
 
 ``maps`` replaces feature maps by dense weights, ``layers`` reads the graph as populations and
 projections, ``aliases`` finds layers that need no connections of their own, ``place`` allocates
-neuron ids, ``integers`` fills the program.
+neuron ids, ``blocks`` names the registers of each weight, ``integers`` fills the program.
 """

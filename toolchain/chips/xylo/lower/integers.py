@@ -9,6 +9,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.xylo.dashes import dashes
+from toolchain.chips.xylo.lower.blocks import register_blocks
 from toolchain.chips.xylo.lower.layers import DenseLayers, read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.chips.xylo.program import Population, XyloProgram
@@ -57,25 +58,13 @@ def lower(graph: Graph, chip: XyloChip) -> XyloProgram:
 def _weights(
     layers: DenseLayers, places: dict[str, Population], hidden: int, outputs: int, synapses: int
 ) -> dict[str, Array]:
-    into = {
+    into: dict[str, Array] = {
         "weights_in": np.zeros((layers.inputs, hidden, synapses), np.int64),
         "weights_rec": np.zeros((hidden, hidden, synapses), np.int64),
         "weights_out": np.zeros((hidden, outputs), np.int64),
     }
-    for projection in layers.projections:
-        post = places[projection.post]
-        n = post.stop - post.start
-        block = projection.weight.reshape(n, -1, projection.weight.shape[1]).transpose(2, 0, 1)
-        block = block[..., :synapses]
-        if projection.pre == layers.input:
-            into["weights_in"][:, post.start : post.stop, : block.shape[2]] += block
-            continue
-        pre = places[projection.pre]
-        if post.role == "output":
-            into["weights_out"][pre.start : pre.stop, post.start : post.stop] += block[..., 0]
-        else:
-            rows = into["weights_rec"][pre.start : pre.stop]
-            rows[:, post.start : post.stop, : block.shape[2]] += block
+    for block in register_blocks(layers, places, synapses):
+        into[block.register][block.index] += block.words(block.projection.weight)
     return into
 
 

@@ -7,6 +7,7 @@ has their order), then 1 if no state changed in the last step, and padding.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from toolchain.chips.xylo.program import Int16, XyloProgram
 from toolchain.chips.xylo.simulate.recording import XyloState
 from toolchain.chips.xylo.simulate.tables import padded
 
-__all__ = ["Traces", "empty_traces", "pack", "packed_zeros", "unpack"]
+__all__ = ["Traces", "empty_traces", "pack", "packed_zeros", "recorded_states", "unpack"]
 
 
 def packed_zeros(program: XyloProgram, batch: int) -> Int16:
@@ -161,3 +162,26 @@ def empty_traces(program: XyloProgram, batch: int, steps: int) -> Traces:
         hibernation=np.empty((batch, steps), np.bool_),
         totals=np.zeros((batch, 3 * _width(program)), np.int64),
     )
+
+
+def recorded_states(
+    program: XyloProgram, batch: int, steps: int, names: Collection[str]
+) -> tuple[Traces, dict[str, Array]]:
+    """Return memory for a recording of hidden spikes and some states, and these states by name."""
+    places = {name: place for name, place in _places(program).items() if name in names}
+    states = np.empty(batch * steps * sum(size for _, size in places.values()), np.int16)
+    found: dict[str, Array] = {}
+    wanted, start = [], 0
+    for name, (place, neurons) in places.items():
+        wanted.append((place, neurons, start))
+        shape = batch, steps, neurons
+        found[name] = np.ndarray(shape, np.int16, states, start * states.itemsize)
+        start += found[name].size
+    traces = Traces(
+        hidden_spikes=np.empty((batch, steps, program.hidden), np.int8),
+        states=states,
+        wanted=np.array(wanted, np.int64),
+        hibernation=np.empty((batch, steps), np.bool_),
+        totals=np.zeros((batch, 3 * _width(program)), np.int64),
+    )
+    return traces, found

@@ -1,0 +1,121 @@
+"""Speed of training on a chip's integers relative to the project's own torch layers.
+
+An epoch: 128 samples in batches of 64, forward and backward, one thread. Four networks of
+``CubaLIF``, in floats by torch and in the chip's integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from math import exp, log
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.figure import Figure
+from benchmarks.measure import interleaved, load
+from toolchain import deploy
+from toolchain.nn import CubaLIF, LinearTorch, TorchSequential
+
+__all__ = ["figures"]
+
+SAMPLES, BATCH, CLASSES, RATE = 128, 64, 8, 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A network and its input."""
+
+    inputs: int
+    layers: tuple[int, ...]
+    steps: int
+    recurrent: bool = False
+
+
+NETWORKS = {
+    "2 x 48, T 60": Shape(inputs=8, layers=(48, 48), steps=60),
+    "3 x 63, T 300": Shape(inputs=16, layers=(63, 63, 63), steps=300),
+    "60 recurrent, T 100": Shape(inputs=8, layers=(60,), steps=100, recurrent=True),
+    "2 x 32 recurrent, T 300": Shape(inputs=16, layers=(32, 32), steps=300, recurrent=True),
+}
+
+
+def network(shape: Shape) -> torch.nn.Module:
+    """Return the float network."""
+    torch.manual_seed(0)
+    layers: list[torch.nn.Module] = []
+    size = shape.inputs
+    for neurons in shape.layers:
+        layers += [LinearTorch((size, neurons), has_bias=False)]
+        layers += [
+            CubaLIF(neurons, tau_mem=10e-3, tau_syn=5e-3, threshold=1.0, has_rec=shape.recurrent,
+                    max_spikes_per_dt=31, trained=())
+        ]  # fmt: skip
+        size = neurons
+    layers += [LinearTorch((size, CLASSES), has_bias=False)]
+    layers += [CubaLIF(CLASSES, tau_mem=10e-3, tau_syn=5e-3, max_spikes_per_dt=1, trained=())]
+    return TorchSequential(*layers)
+
+
+def pair(shape: Shape) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return an epoch of the torch network, and one of the chip's integers."""
+    rng = np.random.default_rng(0)
+    spikes = (rng.random((SAMPLES, shape.steps, shape.inputs)) < RATE).astype(np.float32)
+    labels = rng.integers(0, CLASSES, SAMPLES)
+    net = network(shape)
+    deployment = deploy(net, "xylo_a2", sample=spikes[:1], quantizer="channel")
+    program = deployment.on_chip.trainable(deployment.quantized)
+    values = {
+        name: getattr(deployment.quantized[p.node], p.field)
+        for name, p in program.parameters.items()
+    }
+    (output,) = program.outputs
+    wanted = [name for name, p in program.parameters.items() if p.kind != "bias"]
+    parts = [slice(i, i + BATCH) for i in range(0, SAMPLES, BATCH)]
+
+    def floats() -> None:
+        for part in parts:
+            found = net(torch.from_numpy(spikes[part]))
+            found = found[0] if isinstance(found, tuple) else found
+            loss = functional.cross_entropy(found.sum(1), torch.from_numpy(labels[part]))
+            loss.backward()
+
+    def integers() -> None:
+        for part in parts:
+            tape = program.run(
+                values, spikes[part], layers=[output], timing="clocked", gradient=True, threads=1
+            )
+            counts = tape.values[output].sum(axis=1, dtype=np.float32)
+            outer = np.exp(counts - counts.max(axis=1, keepdims=True))
+            outer /= outer.sum(axis=1, keepdims=True)
+            outer[np.arange(len(outer)), labels[part]] -= 1
+            outer = np.repeat(outer[:, None] / len(outer), shape.steps, axis=1)
+            program.gradients(tape, {output: outer}, wanted=wanted)
+
+    return floats, integers
+
+
+def figures(repeats: int) -> Iterator[Figure]:
+    """Yield the ratio of each network and their geometric mean."""
+    torch.set_num_threads(1)
+    ratios = []
+    for name, shape in NETWORKS.items():
+        floats, integers = pair(shape)
+        times = interleaved({"torch": floats, "chip": integers}, repeats)
+        ratios.append(times["torch"].cpu / times["chip"].cpu)
+        yield Figure(
+            name=f"training on Xylo's integers: {name}",
+            value=ratios[-1],
+            unit="x",
+            better="more",
+            cpu=times["chip"].cpu,
+            wall=times["chip"].wall,
+            load=load(),
+        )
+    mean = exp(sum(map(log, ratios)) / len(ratios))
+    yield Figure(
+        name="training on Xylo's integers: geometric mean", value=mean, unit="x", better="more"
+    )

@@ -1,0 +1,216 @@
+"""Edits of a float network that make it fit a Speck chip: fewer channels, layers, other neurons.
+
+They follow the rules on graphs and programs, whose findings they are offered against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from toolchain.chips.graph_edits import GraphEdit, edits_by_rule, fewer_features, shares
+from toolchain.chips.rules.hints import largest
+from toolchain.chips.speck.lower.integers import lower, sources
+from toolchain.chips.speck.lower.place import overfull_groups, placement_errors
+from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.rules.graph_hints import REWRITES
+from toolchain.chips.speck.spec import SpeckChip
+from toolchain.diagnostics import Diagnostic, GraphError
+from toolchain.ir import Add, Conv2d, Graph, Membrane, Neuron, Output
+from toolchain.passes.weights import scaled
+from toolchain.report import plural
+
+__all__ = ["edits"]
+
+
+def fewer_channels(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Remove channels of the layers that are too large: behind their kernels, before, or both.
+
+    Of each way the most channels stay that fit a core.
+    """
+    members = _members(graph, chip, finding)
+    before = {name: _sources(graph, name) for name in members}
+    behind = {name: [name] for name in members}
+    both = {name: [*before[name], name] for name in members}
+    chosen = [
+        (part, [*dict.fromkeys(n for name in some for n in ways[name] if n not in graph.outputs)])
+        for part, ways in (("out", behind), ("in", before), ("both", both))
+        for some in ([name] for name in members)
+    ]
+    if len(members) > 1:
+        every = [n for name in members for n in both[name] if n not in graph.outputs]
+        chosen.append(("all", [*dict.fromkeys(every)]))
+    fits = partial(_fits, chip=chip, members=members)
+    seen: set[tuple[str, ...]] = set()
+    for part, layers in chosen:
+        if layers and (*layers,) not in seen:
+            seen.add((*layers,))
+            yield from _most_that_fits(graph, layers, f"fewer_channels_{part}", fits)
+
+
+def _most_that_fits(
+    graph: Graph, layers: list[str], name: str, fits: Callable[[Graph], bool]
+) -> Iterator[GraphEdit]:
+    """Yield the network with as many channels of ``layers``, in proportion, as fit."""
+    sizes = {layer: graph.shape(layer)[0] for layer in layers}
+
+    def smaller(number: int) -> GraphEdit | None:
+        return next(fewer_features(graph, shares(sizes, number), name), None)
+
+    def enough(number: int) -> bool:
+        edit = smaller(number)
+        return edit is not None and fits(edit.graph)
+
+    most = largest(sum(sizes.values()), enough)
+    edit = smaller(most) if most else None
+    if edit is not None:
+        yield edit
+
+
+def _members(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> tuple[str, ...]:
+    """Return the neuron layers that a finding is about."""
+    if finding.rule == "placement":
+        for layers, _ in overfull_groups(_program(graph, chip), chip, {}):
+            if layers[0].name == finding.where:
+                return tuple(core.name for core in layers)
+    return tuple(n for n in graph.of(Neuron) if finding.where in (n, graph.before(n)))
+
+
+def _sources(graph: Graph, name: str) -> list[str]:
+    """Return the neuron layers whose channels a layer reads."""
+    found = (source for source, *_ in sources(graph, graph.before(name)))
+    return [source for source in found if isinstance(graph[source], Neuron)]
+
+
+def _fits(graph: Graph, *, chip: SpeckChip, members: Collection[str]) -> bool:
+    program, most = _program(graph, chip), chip.limits.channels.value
+    wide = any(max(program[n].weight.shape[:2]) > most for n in members)
+    return not wide and not any(e.where in members for e in placement_errors(program, chip))
+
+
+def _program(graph: Graph, chip: SpeckChip) -> SpeckProgram:
+    """Return a program of the sizes of the network; its integers mean nothing."""
+
+    def kernel(_: str, node: Conv2d) -> Conv2d:
+        bias = None if node.bias is None else np.sign(node.bias).astype(np.int64)
+        return replace(node, weight=np.sign(node.weight).astype(np.int64), bias=bias)
+
+    def neurons(_: str, node: Neuron) -> Neuron:
+        one = np.ones((), dtype=np.int64)
+        return replace(node, v_threshold=one, v_min=None, v_init=np.zeros((), dtype=np.int64))
+
+    return lower(graph.map(Conv2d, kernel).map(Neuron, neurons), chip)
+
+
+def no_bias(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Remove the biases of a layer, which then take no memory."""
+    del chip
+    name = graph.before(finding.where) if finding.where in graph.of(Neuron) else finding.where
+    node = graph[name]
+    if isinstance(node, Conv2d):
+        changed = graph.replace({name: replace(node, bias=None)})
+        yield GraphEdit(name="no_bias", words=f"no bias of {name!r}", graph=changed)
+
+
+# ---- fewer layers ----
+
+
+def fewer_layers(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Remove the neurons of one layer, so that its weights and the next become one kernel.
+
+    The smallest layer first.
+    """
+    del chip, finding
+    inner = [name for name in graph.of(Neuron) if name not in graph.outputs]
+    for name in sorted(inner, key=lambda n: (int(np.prod(graph.shape(n))), n)):
+        weight, node = graph.before(name), graph[name]
+        first = graph[weight]
+        if not isinstance(first, Conv2d) or not isinstance(node, Neuron):
+            continue
+        rate = scaled(first, 1 / node.v_threshold.mean())
+        merged = graph.replace({weight: rate}).drop(name)
+        words = f"no neurons {name!r}: {weight!r} and the weights behind it as one kernel"
+        yield GraphEdit(name="fewer_layers", words=words, graph=merged)
+
+
+def no_recurrence(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Remove the recurrent connections."""
+    del chip, finding
+    delayed = [edge for edge in graph.edges if edge.delay]
+    edges = [edge for edge in graph.edges if not edge.delay]
+    nodes = graph.nodes
+    while True:
+        feeding, fed = {e.pre for e in edges}, {e.post for e in edges}
+        lost = {
+            name
+            for name, node in nodes.items()
+            if (name not in feeding and not isinstance(node, Output))
+            or (name not in fed and name != graph.input)
+        }
+        if not lost:
+            break
+        nodes = {name: node for name, node in nodes.items() if name not in lost}
+        edges = [e for e in edges if e.pre not in lost and e.post not in lost]
+    for name, node in [*nodes.items()]:
+        before = [e for e in edges if e.post == name]
+        if isinstance(node, Add) and len(before) == 1:
+            edges = [
+                replace(e, pre=before[0].pre) if e.pre == name else e
+                for e in edges
+                if e.post != name
+            ]
+            del nodes[name]
+    try:
+        changed = Graph(nodes, edges, dt=graph.dt, provenance=graph.provenance)
+    except GraphError:  # a layer is reached through an earlier timestep only
+        return
+    words = f"without {plural(len(delayed), 'recurrent connection')}"
+    yield GraphEdit(name="no_recurrence", words=words, graph=changed)
+
+
+# ---- neurons that the chip has ----
+
+NAMES = {
+    "node_kinds": "sum_pool",
+    "integrate_and_fire": "no_leak",
+    "reset": "subtract_threshold",
+    "comparison": "fire_at_threshold",
+    "one_number_a_core": "one_value",
+    "membrane_floor": "lower_floor",
+    "plain_neurons": "plain_neurons",
+}
+"""Names of the rewrites of ``graph_hints``, by rule."""
+
+
+def rewritten(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Replace the layer by one that the chip has."""
+    del chip
+    found = REWRITES[finding.rule](graph[finding.where]) if finding.where in graph else None
+    if found is None or (finding.rule == "node_kinds" and finding.where in graph.outputs):
+        return
+    words, node = found
+    words = f"{finding.where!r}: {words.removesuffix(': supported').removesuffix(' is supported')}"
+    try:
+        changed = graph.replace({finding.where: node})
+    except GraphError:  # the next layer expects another shape
+        return
+    if isinstance(node, Membrane) or finding.rule == "node_kinds":
+        yield GraphEdit(name=NAMES[finding.rule], words=words, graph=changed)
+
+
+edits = edits_by_rule(
+    {
+        **dict.fromkeys(NAMES, (rewritten,)),
+        "feed_forward": (no_recurrence,),
+        "channels": (fewer_channels,),
+        "kernel_memory": (fewer_channels,),
+        "neuron_memory": (fewer_channels,),
+        "bias_memory": (no_bias, fewer_channels),
+        "placement": (fewer_channels,),
+        "core_count": (fewer_layers,),
+    }
+)
+"""Yields the edits of a graph against a finding."""

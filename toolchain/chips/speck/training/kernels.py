@@ -1,0 +1,275 @@
+"""The compiled backward pass of a layer: its neurons, its weights and the spikes that it receives.
+
+Maps are flat, [y][x][channel], as the simulators record them. All loops end in runs of contiguous
+float32 that are handled in vectors: of neurons in the scan, of output channels for the gradients of
+weights, of input channels for those of spikes. Zeros are skipped: spikes are rare, and a neuron at
+its floor has no gradient.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# ruff: noqa: ANN001, ANN201, ANN202
+# No annotations on compiled functions: numba infers the types.
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from toolchain.chips.compiled.cache import compiled, inline
+
+__all__ = ["Geometry", "of_events", "of_sources", "of_weights", "scan"]
+
+INLINED = "4c31a57b257c"
+"""Digest of the other files that are compiled into this one; see ``cache``."""
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+class Geometry(NamedTuple):
+    """A connection to a core: pooled spikes of a source, and the convolution of the core.
+
+    Attributes:
+        source_height, source_width, source_channels: of the map of the source.
+        side: of the pooling window.
+        height, width: of the map that the core receives.
+        rows, columns, outputs: of the map of its neurons.
+        kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x: of its convolution.
+    """
+
+    source_height: int
+    source_width: int
+    source_channels: int
+    side: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+    outputs: int
+    kernel_y: int
+    kernel_x: int
+    stride_y: int
+    stride_x: int
+    pad_y: int
+    pad_x: int
+
+
+@inline
+def _back(fired, rest, u, g, outer, after, threshold, floor, kept):
+    """Go back one step through one neuron; see ``backward``.
+
+    Args: spikes of the step, membrane after it, membrane before firing in thresholds, slope,
+    gradients of the spikes and of the membrane after the step; ``kept`` is 1 where a spike
+    subtracts the threshold, and 0 where the membrane returns to 0.
+    Returns the gradients of the membrane before firing, and of the threshold.
+    """
+    r = _ZERO if (fired == _ZERO) & (rest <= floor) else after
+    r = r * kept if fired > _ZERO else r
+    through = (outer - r * threshold * kept) * g
+    return r + through, -(through * u + r * fired * kept)
+
+
+@inline
+def _ramp_step(spikes, v_mem, outer, after, of_threshold, threshold, floor, kept):
+    """Go back one step through some neurons with the ramp as slope."""
+    inverse = _ONE / threshold
+    for i in range(outer.size):
+        fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
+        u = rest * inverse + fired
+        g = (_ZERO if u < _ZERO else (_ONE if u > _ONE else u)) * inverse
+        r, more = _back(fired, rest, u, g, outer[i], after[i], threshold, floor, kept)
+        of_threshold[i] += more
+        after[i] = r
+        outer[i] = r
+
+
+@inline
+def _slope_step(spikes, v_mem, slope, outer, after, of_threshold, threshold, floor, kept):
+    """Go back one step through some neurons with the slope of each."""
+    inverse = _ONE / threshold
+    for i in range(outer.size):
+        fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
+        u = rest * inverse + fired
+        r, more = _back(fired, rest, u, slope[i], outer[i], after[i], threshold, floor, kept)
+        of_threshold[i] += more
+        after[i] = r
+        outer[i] = r
+
+
+@compiled(title="the training of Speck", seconds=3)
+def scan(steps, spikes, v_mem, spikes_at, v_mem_at, slope, outer, after, of_threshold, rule):
+    """Go back through all steps of a layer, from the last.
+
+    spikes, v_mem: (samples, record), with the layer from ``spikes_at`` and ``v_mem_at`` on. slope:
+    (samples, steps * neurons), without samples for the ramp. outer: gradient of the spikes
+    (samples, steps * neurons), replaced by that of the membranes before firing. after: gradient of
+    the membranes after the last step (samples, neurons), replaced by that before the first.
+    of_threshold: (samples, neurons), added to. rule: threshold, floor and ``kept`` of ``_back``.
+    """
+    threshold, floor, kept, size = rule[0], rule[1], rule[2], after.shape[1]
+    for sample in range(outer.shape[0]):
+        for step in range(steps - 1, -1, -1):
+            at, end = step * size, step * size + size
+            n = spikes[sample, spikes_at + at : spikes_at + end]
+            v = v_mem[sample, v_mem_at + at : v_mem_at + end]
+            if slope.shape[0] == 0:
+                _ramp_step(
+                    n, v, outer[sample, at:end], after[sample], of_threshold[sample],
+                    threshold, floor, kept,
+                )  # fmt: skip
+            else:
+                _slope_step(
+                    n, v, slope[sample, at:end], outer[sample, at:end], after[sample],
+                    of_threshold[sample], threshold, floor, kept,
+                )  # fmt: skip
+
+
+@inline
+def _add_scaled(target, source, factor):
+    for i in range(target.size):
+        target[i] += factor * source[i]
+
+
+@inline
+def _add_four(target, a, b, c, d, by_a, by_b, by_c, by_d):
+    for i in range(target.size):
+        target[i] += (by_a * a[i] + by_b * b[i]) + (by_c * c[i] + by_d * d[i])
+
+
+@inline
+def _add_spike(y, x, channel, count, delta, found, g):
+    """Add to the gradient of weights what a spike at (y, x) of the map of a core contributes.
+
+    delta: gradient of the core's inputs in this step; found: (inputs, kernel y, kernel x reversed *
+    outputs).
+    """
+    size = g.outputs
+    for row in range((y + g.pad_y) % g.stride_y, g.kernel_y, g.stride_y):
+        line = (y + g.pad_y - row) // g.stride_y
+        if line < 0 or line >= g.rows:
+            continue
+        if g.stride_x == 1:
+            # neighbouring neurons of a line read it with neighbouring weights
+            first = max(0, x + g.pad_x - g.kernel_x + 1)
+            last = min(g.columns, x + g.pad_x + 1)
+            at = (g.kernel_x - 1 - x - g.pad_x + first) * size
+            to = (line * g.columns + first) * size
+            run = max(0, last - first) * size
+            _add_scaled(found[channel, row, at : at + run], delta[to : to + run], count)
+            continue
+        for column in range((x + g.pad_x) % g.stride_x, g.kernel_x, g.stride_x):
+            place = (x + g.pad_x - column) // g.stride_x
+            if place < 0 or place >= g.columns:
+                continue
+            at, to = (g.kernel_x - 1 - column) * size, (line * g.columns + place) * size
+            _add_scaled(found[channel, row, at : at + size], delta[to : to + size], count)
+
+
+@compiled(title="the training of Speck", seconds=3)
+def of_weights(steps, spikes, spikes_at, delta, pooled, found, g):
+    """Add the gradient of the weights between a core and one source.
+
+    spikes: (samples, record), with the source from ``spikes_at`` on. delta: gradient of the core's
+    inputs (samples, steps * neurons). pooled: a map of the source behind its pooling, for use here.
+    found: of the channels of the source, see ``_add_spike``. g: ``Geometry``.
+    """
+    line, channels = g.source_width * g.source_channels, g.source_channels
+    size, neurons = g.source_height * line, g.rows * g.columns * g.outputs
+    for sample in range(delta.shape[0]):
+        for step in range(steps):
+            start = spikes_at + step * size
+            sent = spikes[sample, start : start + size]
+            by_step = delta[sample, step * neurons : step * neurons + neurons]
+            for y in range(g.height):
+                for x in range(g.width):
+                    at = (y * g.side * g.source_width + x * g.side) * channels
+                    pooled[:] = sent[at : at + channels]
+                    for other in range(1, g.side * g.side):
+                        down, right = other // g.side, other % g.side
+                        there = at + down * line + right * channels
+                        pooled += sent[there : there + channels]
+                    for channel in range(channels):
+                        if pooled[channel]:
+                            count = np.float32(pooled[channel])
+                            _add_spike(y, x, channel, count, by_step, found, g)
+
+
+@compiled(title="the training of Speck", seconds=2)
+def of_events(events, delta, found, g):
+    """Add the gradient of the weights between the input and a core, for one sample.
+
+    events: int32 (4, n): step, y, channel * width + x, and count. The rest as in ``of_weights``.
+    """
+    neurons = g.rows * g.columns * g.outputs
+    for event in range(events.shape[1]):
+        step, y = np.int64(events[0, event]), np.int64(events[1, event]) // g.side
+        channel = np.int64(events[2, event]) // g.source_width
+        x = np.int64(events[2, event]) % g.source_width // g.side
+        if y < g.height and x < g.width:
+            by_step = delta[step * neurons : step * neurons + neurons]
+            count = np.float32(events[3, event])
+            _add_spike(y, x, channel, count, by_step, found, g)
+
+
+@inline
+def _gather(delta, weight, some, sums):
+    """Replace ``sums`` by the weights of the outputs, each times its gradient; False if all are 0.
+
+    some: indices of outputs with a gradient, for use here.
+    """
+    number = 0
+    for output in range(delta.size):
+        some[number] = output
+        number += delta[output] != _ZERO
+    if number == 0:
+        return False
+    sums[:] = _ZERO
+    i = 0
+    while i + 4 <= number:
+        a, b, c, d = some[i], some[i + 1], some[i + 2], some[i + 3]
+        _add_four(
+            sums, weight[a], weight[b], weight[c], weight[d], delta[a], delta[b], delta[c], delta[d]
+        )
+        i += 4
+    while i < number:
+        _add_scaled(sums, weight[some[i]], delta[some[i]])
+        i += 1
+    return True
+
+
+@compiled(title="the training of Speck", seconds=3)
+def of_sources(steps, delta, weight, scratch, some, sums, found, g):
+    """Add the gradient of the spikes of one source of a core.
+
+    delta: gradient of the core's inputs (samples, steps * neurons). weight: (outputs, kernel y *
+    kernel x * channels) of the channels of the source. scratch: the map that the core receives,
+    padded, [y][x][channel], for use here; some, sums: see ``_gather``. found: (samples, steps *
+    neurons of the source). g: ``Geometry``.
+    """
+    channels, outputs = g.source_channels, g.outputs
+    pitch, run = (g.width + 2 * g.pad_x) * channels, g.kernel_x * channels
+    line = g.source_width * channels
+    size, neurons = g.source_height * line, g.rows * g.columns * outputs
+    for sample in range(delta.shape[0]):
+        for step in range(steps):
+            scratch[:] = _ZERO
+            for row in range(g.rows):
+                for column in range(g.columns):
+                    at = step * neurons + (row * g.columns + column) * outputs
+                    if not _gather(delta[sample, at : at + outputs], weight, some, sums):
+                        continue
+                    to = row * g.stride_y * pitch + column * g.stride_x * channels
+                    for k in range(g.kernel_y):
+                        _add_scaled(
+                            scratch[to + k * pitch : to + k * pitch + run],
+                            sums[k * run : k * run + run],
+                            _ONE,
+                        )
+            for y in range(g.height * g.side):
+                into = step * size + y * line
+                start = (y // g.side + g.pad_y) * pitch + g.pad_x * channels
+                for x in range(g.width * g.side):
+                    at, to = start + x // g.side * channels, into + x * channels
+                    _add_scaled(
+                        found[sample, to : to + channels], scratch[at : at + channels], _ONE
+                    )

@@ -1,0 +1,29 @@
+"""Result of a run of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from toolchain.report import Brief
+
+__all__ = ["ModuleRun"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ModuleRun(Brief):
+    """A run of ``ChipModule``.
+
+    Attributes:
+        spikes: output spikes, float32 (batch, time, outputs), with gradient; where the chip is
+            read by its states, the states in the unit of the trained network.
+        layers: spikes of the layers that were asked for, by name, float32 (batch, time, *shape).
+        saturations: number of times that a state was clamped, by layer; empty if the run did not
+            count.
+    """
+
+    spikes: Tensor
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
+    saturations: Mapping[str, int] = field(default_factory=dict)
