@@ -18,6 +18,7 @@ from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.chips.rules.numbers import numbers
 from toolchain.deployment import Deployment
+from toolchain.deployment.ceiling import ceiling_on
 from toolchain.deployment.finished import deploy_finished
 from toolchain.deployment.held_out import held_out
 from toolchain.deployment.inputs import collected, for_quantizer
@@ -256,14 +257,16 @@ def _with_effects(
     if calibration is None:
         ledger = ledger.add(family.conditions(floats, quantized, None))
         findings = without_calibration(deployment)
-        trace = None
+        trace = ceiling = None
     else:
         trace = _traced(deployment, calibration)
         ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-        findings = on_calibration(floats, quantized, trace, deployment.lag_of_neurons)
+        ceiling = ceiling_on(deployment, calibration.excerpt())
+        lag = deployment.lag_of_neurons
+        findings = on_calibration(floats, quantized, trace, lag, ceiling)
     result = replace(
         deployment,
-        diagnostics=graded((*deployment.diagnostics, *findings)),
+        diagnostics=graded((*deployment.diagnostics, *findings), ceiling),
         ledger=ledger.build(trace),
         calibration_activity=None if trace is None else trace.chip.activity,
     )
