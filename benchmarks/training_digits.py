@@ -31,10 +31,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 from digits import columns_over_time  # noqa: E402
 
 from toolchain import Deployment, DeployWarning, deploy  # noqa: E402
-from toolchain.nn import CubaLIF, Ramp, detach_states, reset_states  # noqa: E402
+from toolchain.nn import CubaLIF, Ramp, reset_states  # noqa: E402
 
 CLASSES, DT = 8, 1e-3
 CALIBRATION = 256
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Kind:
         )
         hidden = (lif(width, 31, self.recurrent) for _ in range(2))
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for number, (fc, neurons) in enumerate(zip(linears, (*hidden, lif(outputs, 1))), 1):
+        both = zip(linears, (*hidden, lif(outputs, 1)), strict=True)
+        for number, (fc, neurons) in enumerate(both, 1):
             layers |= {f"fc{number}": fc, f"lif{number}": neurons}
         return nn.Sequential(layers)
 
@@ -88,12 +90,11 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Data:
-    """Spikes (n, time, 8) and labels (n,), for training and testing."""
+    """Spikes (n, time, 8) and labels (n,), for training, choice of the epoch, and testing."""
 
-    train: Any
-    labels: Any
-    test: Any
-    test_labels: Any
+    train: tuple[Any, Any]
+    validation: tuple[Any, Any]
+    test: tuple[Any, Any]
 
 
 def data_of(split: int) -> Data:
@@ -101,10 +102,18 @@ def data_of(split: int) -> Data:
     images, labels = load_digits(return_X_y=True)
     chosen = labels < CLASSES
     images, labels = images[chosen].reshape(-1, 8, 8).astype(np.int64), labels[chosen]
-    train, test, train_labels, test_labels = train_test_split(
-        columns_over_time(images), labels, test_size=0.25, random_state=split, stratify=labels
-    )
-    return Data(train, train_labels, test, test_labels)
+    spikes = columns_over_time(images)
+    rest, test = _divided(spikes, labels, split, 0.25)
+    train, validation = _divided(*rest, split, 0.2)
+    return Data(train, validation, test)
+
+
+def _divided(spikes: Any, labels: Any, split: int, part: float) -> tuple[Any, Any]:
+    """Return spikes and labels of most samples, and those of a part of them."""
+    found = train_test_split(
+        spikes, labels, test_size=part, random_state=split, stratify=labels
+    )  # spikes of both, then labels of both
+    return (found[0], found[2]), (found[1], found[3])
 
 
 def joined(kind: Kind, models: list[nn.Sequential]) -> nn.Sequential:
@@ -139,16 +148,16 @@ def train_floats(
     whole = joined(kind, models)
     if ramp:
         with_ramp(whole)
-    spikes, labels = torch.as_tensor(data.train).float(), torch.as_tensor(data.labels)
+    spikes, labels = (torch.as_tensor(each) for each in data.train)
     optimizer = torch.optim.Adam(whole.parameters(), lr=1e-2)
-    total = epochs * -(-len(spikes) // 64)
+    total = epochs * -(-len(spikes) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=total)
     order = torch.Generator().manual_seed(0)
     for _ in range(epochs):
-        for part in torch.randperm(len(spikes), generator=order).split(64):
+        for part in torch.randperm(len(spikes), generator=order).split(BATCH):
             reset_states(whole)
             optimizer.zero_grad()
-            counts = whole(spikes[part]).sum(dim=1).reshape(len(part), len(models), CLASSES)
+            counts = whole(spikes[part].float()).sum(dim=1).reshape(len(part), len(models), CLASSES)
             targets = labels[part, None].expand(-1, len(models))
             loss = nn.functional.cross_entropy(counts.mT / 3, targets, reduction="sum")
             (loss / len(part)).backward()
@@ -170,8 +179,8 @@ def deployed(model: nn.Sequential, data: Data) -> Deployment:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeployWarning)
         return deploy(
-            model, "xylo_a2", sample=torch.as_tensor(data.train[:2]).float(), dt=DT,
-            calibration=data.train[:CALIBRATION],
+            model, "xylo_a2", sample=torch.as_tensor(data.train[0][:2]).float(), dt=DT,
+            calibration=data.train[0][:CALIBRATION],
         )  # fmt: skip
 
 
@@ -182,11 +191,18 @@ def accuracy(spikes: Any, labels: Any) -> float:
 
 def float_accuracy(model: nn.Sequential, data: Data) -> float:
     """Return the test accuracy of the network in torch."""
+    spikes, labels = data.test
     with torch.no_grad():
         reset_states(model)
-        out = model(torch.as_tensor(data.test).float()).numpy()
+        out = model(torch.as_tensor(spikes).float()).numpy()
         reset_states(model)
-    return accuracy(out, data.test_labels)
+    return accuracy(out, labels)
+
+
+def chip_accuracy(d: Deployment, data: Data) -> float:
+    """Return the test accuracy on the chip."""
+    spikes, labels = data.test
+    return accuracy(d.simulate(spikes).spikes, labels)
 
 
 def measure(kind: Kind, seed: int, split: int) -> dict[str, Any]:
