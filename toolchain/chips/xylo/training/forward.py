@@ -117,6 +117,7 @@ def _run(
     trace: RecordedSteps | None = None
     for first in range(0, max(1, steps), size):
         states.append(packed.copy())
+        trace = None  # frees the memory of the part before
         part = counts if steps <= size else np.ascontiguousarray(counts[:, first : first + size])
         trace = simulated(program, part, packed, states=recorded, first=first, threads=threads)
         saturations.update(trace.saturations)
