@@ -10,6 +10,7 @@ from typing import Any
 
 from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
+from toolchain.chips.fitting import Fitting, repair_line
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.once import once
 from toolchain.chips.options import merge_options
@@ -17,6 +18,7 @@ from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.chips.rules.numbers import numbers
 from toolchain.deployment import Deployment
+from toolchain.deployment.ceiling import ceiling_on
 from toolchain.deployment.finished import deploy_finished
 from toolchain.deployment.held_out import held_out
 from toolchain.deployment.inputs import collected, for_quantizer
@@ -71,6 +73,8 @@ EXACT_PASSES = (
     empty_at_once,
 )
 """Rewrites that any family wants, in their order; all of them are exact in real numbers."""
+HINT_CHECKS = 16
+"""Most networks that are checked for the line of a refusal that names ``repair``."""
 
 
 def deploy(
@@ -253,14 +257,16 @@ def _with_effects(
     if calibration is None:
         ledger = ledger.add(family.conditions(floats, quantized, None))
         findings = without_calibration(deployment)
-        trace = None
+        trace = ceiling = None
     else:
         trace = _traced(deployment, calibration)
         ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-        findings = on_calibration(floats, quantized, trace, deployment.lag_of_neurons)
+        ceiling = ceiling_on(deployment, calibration.excerpt())
+        lag = deployment.lag_of_neurons
+        findings = on_calibration(floats, quantized, trace, lag, ceiling)
     result = replace(
         deployment,
-        diagnostics=graded((*deployment.diagnostics, *findings)),
+        diagnostics=graded((*deployment.diagnostics, *findings), ceiling),
         ledger=ledger.build(trace),
         calibration_activity=None if trace is None else trace.chip.activity,
     )
@@ -312,6 +318,10 @@ def _refused(
     )
     errors = tuple(retry.advised(finding) for finding in findings if is_error(finding))
 
+    fitting = Fitting(
+        family=family, rewrite=exact_passes, method=method, options=options, checks=HINT_CHECKS
+    )
+
     def accept(allow: Collection[str]) -> float | None:
         again = build(graph, family, method, own, allow, options, leave_out=False)
         return agreement_of_worst(again)
@@ -321,6 +331,7 @@ def _refused(
         errors,
         ledger.add(changes_of(errors)).build(),
         lambda: acceptance(errors, names, family.APPROXIMATIONS, accept),
+        lambda: repair_line(fitting, graph, names),
     )
 
 

@@ -26,6 +26,7 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.chips.stored import with_overlay
 from toolchain.deployment.activity import activity_for
+from toolchain.deployment.ceiling import ceiling_on
 from toolchain.deployment.chip_input import chip_input
 from toolchain.deployment.fitting import fitted
 from toolchain.deployment.inputs import collected, counts_of, some_steps
@@ -372,7 +373,8 @@ class Deployment(Described, Parts):
         for first_sample, first_step, runs in both.pieces():
             tally.add(runs, first_sample, first_step)
         orders = self.on_chip.order_spread(both.given, chosen)
-        return tally.comparison(self.chip.title, orders)
+        found = tally.comparison(self.chip.title, orders)
+        return found if found.states else replace(found, ceiling=ceiling_on(self, both.excerpt()))
 
     def trace(self, spikes: InputSpikes | Collected) -> Trace:
         """Run ``spikes`` through every layer, on the chip and in the trained network.

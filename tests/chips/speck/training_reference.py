@@ -17,7 +17,7 @@ def ramp(v, threshold):
     return torch.where(u < 0, torch.zeros_like(u), torch.where(u > 1, u - 0.5, u * u / 2))
 
 
-def gradients(graph, parameters, values, x, layers, outer, surrogate=ramp):
+def gradients(graph, values, x, layers, outer, surrogate=ramp):
     """Gradients of every parameter and of the input by name, numpy.
 
     layers: LayerRecords of a simulation with these values; outer: by name of the layer.

@@ -5,9 +5,9 @@ They follow the rules on graphs and programs, whose findings they are offered ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from toolchain.chips.rules.hints import largest
 from toolchain.chips.speck.lower.integers import lower, sources
 from toolchain.chips.speck.lower.place import overfull_groups, placement_errors
 from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.rules.edits import with_outputs
 from toolchain.chips.speck.rules.graph_hints import REWRITES
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, GraphError
@@ -24,6 +25,9 @@ from toolchain.passes.weights import scaled
 from toolchain.report import plural
 
 __all__ = ["edits"]
+
+WAYS = 3
+"""Most layers of which one is removed."""
 
 
 def fewer_channels(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
@@ -43,31 +47,29 @@ def fewer_channels(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterat
     if len(members) > 1:
         every = [n for name in members for n in both[name] if n not in graph.outputs]
         chosen.append(("all", [*dict.fromkeys(every)]))
-    fits = partial(_fits, chip=chip, members=members)
+    program = _program(graph, chip)
     seen: set[tuple[str, ...]] = set()
     for part, layers in chosen:
         if layers and (*layers,) not in seen:
             seen.add((*layers,))
-            yield from _most_that_fits(graph, layers, f"fewer_channels_{part}", fits)
+            kept = _most_that_fits(program, chip, layers, members)
+            yield from fewer_features(graph, kept, f"fewer_channels_{part}")
 
 
 def _most_that_fits(
-    graph: Graph, layers: list[str], name: str, fits: Callable[[Graph], bool]
-) -> Iterator[GraphEdit]:
-    """Yield the network with as many channels of ``layers``, in proportion, as fit."""
-    sizes = {layer: graph.shape(layer)[0] for layer in layers}
-
-    def smaller(number: int) -> GraphEdit | None:
-        return next(fewer_features(graph, shares(sizes, number), name), None)
+    program: SpeckProgram, chip: SpeckChip, layers: list[str], members: Collection[str]
+) -> dict[str, int]:
+    """Return as many channels of ``layers``, in proportion, as fit; nothing if none do."""
+    sizes = {layer: program[layer].weight.shape[0] for layer in layers}
 
     def enough(number: int) -> bool:
-        edit = smaller(number)
-        return edit is not None and fits(edit.graph)
+        smaller: SpeckProgram | None = program
+        for layer, most in shares(sizes, number).items():
+            smaller = None if smaller is None else with_outputs(smaller, layer, most)
+        return smaller is not None and _fits(smaller, chip, members)
 
     most = largest(sum(sizes.values()), enough)
-    edit = smaller(most) if most else None
-    if edit is not None:
-        yield edit
+    return shares(sizes, most) if most else {}
 
 
 def _members(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> tuple[str, ...]:
@@ -85,8 +87,8 @@ def _sources(graph: Graph, name: str) -> list[str]:
     return [source for source in found if isinstance(graph[source], Neuron)]
 
 
-def _fits(graph: Graph, *, chip: SpeckChip, members: Collection[str]) -> bool:
-    program, most = _program(graph, chip), chip.limits.channels.value
+def _fits(program: SpeckProgram, chip: SpeckChip, members: Collection[str]) -> bool:
+    most = chip.limits.channels.value
     wide = any(max(program[n].weight.shape[:2]) > most for n in members)
     return not wide and not any(e.where in members for e in placement_errors(program, chip))
 
@@ -119,21 +121,30 @@ def no_bias(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[Grap
 
 
 def fewer_layers(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
-    """Remove the neurons of one layer, so that its weights and the next become one kernel.
+    """Remove a layer whose output has the shape of its input, the one of fewest weights first."""
+    del chip, finding
+    weights = {name: graph.before(name) for name in graph.of(Neuron) if name not in graph.outputs}
+    alike = [n for n, w in weights.items() if graph.input_shape_of(w) == graph.shape(n)]
+    sizes = {n: graph[weights[n]].parameters()["weight"].size for n in alike}
+    for name in sorted(alike, key=lambda n: (sizes[n], n))[:WAYS]:
+        words = f"without the layer {weights[name]!r}, {name!r}"
+        smaller = graph.drop(name).drop(weights[name])
+        yield GraphEdit(name="fewer_layers", words=words, graph=smaller)
 
-    The smallest layer first.
-    """
+
+def merged_layers(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Remove the neurons of a layer, the smallest first: its weights and the next become one."""
     del chip, finding
     inner = [name for name in graph.of(Neuron) if name not in graph.outputs]
-    for name in sorted(inner, key=lambda n: (int(np.prod(graph.shape(n))), n)):
+    for name in sorted(inner, key=lambda n: (prod(graph.shape(n)), n))[:WAYS]:
         weight, node = graph.before(name), graph[name]
         first = graph[weight]
         if not isinstance(first, Conv2d) or not isinstance(node, Neuron):
             continue
         rate = scaled(first, 1 / node.v_threshold.mean())
-        merged = graph.replace({weight: rate}).drop(name)
         words = f"no neurons {name!r}: {weight!r} and the weights behind it as one kernel"
-        yield GraphEdit(name="fewer_layers", words=words, graph=merged)
+        smaller = graph.replace({weight: rate}).drop(name)
+        yield GraphEdit(name="merged_layers", words=words, graph=smaller)
 
 
 def no_recurrence(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
@@ -210,7 +221,7 @@ edits = edits_by_rule(
         "neuron_memory": (fewer_channels,),
         "bias_memory": (no_bias, fewer_channels),
         "placement": (fewer_channels,),
-        "core_count": (fewer_layers,),
+        "core_count": (fewer_layers, merged_layers),
     }
 )
 """Yields the edits of a graph against a finding."""

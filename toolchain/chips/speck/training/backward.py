@@ -108,24 +108,20 @@ class BackwardPass:
             self._input = np.zeros((tape.batch, tape.steps, height, width, channels), np.float32)
 
     def run(self, wanted: Collection[str]) -> dict[str, Array]:
-        """Return the gradients of the parameters in ``wanted``, and of the input; float32.
-
-        Raises:
-            ValueError: a gradient that is not finite.
-        """
+        """Return the gradients of the parameters in ``wanted``, and of the input; float32."""
         number = min(PARTS, self._tape.batch)
         batch = self._tape.batch
         parts = [range(batch * i // number, batch * (i + 1) // number) for i in range(number)]
         total = self._no_sums()
         for sums in each(self._part, parts, self._tape.threads):
-            for name, layer in total.items():
-                layer.add(sums[name])
+            for name, one in sums.items():
+                total[name].add(one)
         found: dict[str, Array] = {}
-        for layer in self._layers:
-            self._parameters(layer, total[layer.core.name], found)
+        with np.errstate(over="ignore"):  # the caller checks for infinities
+            for layer in self._layers:
+                self._parameters(layer, total[layer.core.name], found)
         result = {name: found[name] for name in wanted}
         if self._input is not None:
-            _check_finite(INPUT, self._input)
             result[INPUT] = _before_sensor(
                 self._program.sensor, self._program.input_shape, self._input
             )
@@ -149,8 +145,6 @@ class BackwardPass:
         if layer.bias is not None:
             found[layer.bias.name] = sums.bias[:: layer.step].astype(np.float32)
         found[layer.threshold.name] = np.array(sums.threshold, np.float32)
-        for parameter in layer.parameters():
-            _check_finite(parameter.name, found[parameter.name])
 
     def _found_shape(self, layer: CoreParameters) -> tuple[int, int, int]:
         outputs, inputs, height, width = layer.core.weight.shape
@@ -224,7 +218,7 @@ class BackwardPass:
     ) -> None:
         """Replace the gradient of the spikes of a layer by that of its membranes."""
         core, places = layer.core, record.places
-        threshold = np.float32(self._tape.integers[layer.threshold.name])
+        threshold = self._tape.integers[layer.threshold.name].astype(np.float32)
         spikes_at, v_mem_at = (p[core.name].start for p in (places.spikes, places.v_mem))
         slope = np.zeros((0, 0), np.float32)
         if self._slope is not None:
@@ -277,11 +271,3 @@ def _before_sensor(sensor: SpeckSensor | None, shape: tuple[int, int, int], behi
     found = np.zeros((*behind.shape[:2], *shape), np.float32)
     found[:, :, kept] = behind[:, :, y[kept], x[kept], channel[kept]]
     return found
-
-
-def _check_finite(name: str, gradient: Array) -> None:
-    if not np.isfinite(gradient).all():
-        raise ValueError(
-            f"{name}: its gradient is not finite; use a surrogate with a smaller slope, or a loss "
-            "with a smaller gradient"
-        )

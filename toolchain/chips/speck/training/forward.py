@@ -81,7 +81,7 @@ class ForwardPass:
         shapes, batch, steps = self._prepared.shapes, len(samples), samples.steps
         one_step = _BYTES * sum(math.prod(shape) for shape in shapes.values())
         whole = batch * steps * one_step <= RECORD_BYTES
-        length = self._segment_length(one_step, whole=whole)
+        self._length = length = self._segment_length(one_step, whole=whole)
         self.segments = tuple((at, min(at + length, steps)) for at in range(0, steps, length))
         self.values = {n: np.zeros((batch, steps, *shapes[n]), np.int32) for n in layers}
         self.saturations = np.zeros((batch, len(shapes)), np.int64)
@@ -178,7 +178,7 @@ class ForwardPass:
         for name, values in self.values.items():
             channels, height, width = self._prepared.shapes[name]
             place = self._recorded[1].spikes[name]
-            maps = spikes[:, place].reshape(len(part), -1, height, width, channels)
+            maps = spikes[:, place].reshape(len(part), self._length, height, width, channels)
             found = np.moveaxis(maps[:, : stop - start], -1, 2)
             values[part.start : part.stop, start:stop] = found
 

@@ -11,8 +11,8 @@ derivative of the loss with respect to ``x``::
 
 The rounding of the decays and the limits of the states are left out.
 
-Samples are computed in parts of ``SAMPLES`` and timesteps in pieces of ``record.STEPS``, whatever the
-number of threads and the length of the record, so that the results do not depend on them.
+Samples are computed in parts of ``SAMPLES`` and timesteps in pieces of ``record.STEPS``, whatever
+the number of threads and the length of the record, so that the results do not depend on them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.packed import packed_zeros
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.session import XyloStream
-from toolchain.chips.xylo.training.record import STEPS, Record, Trace, part_size, simulated
+from toolchain.chips.xylo.training.record import Record, Trace, part_size, simulated
 from toolchain.chips.xylo.training.structure import Layer, Structure
 from toolchain.chips.xylo.training.values import with_values
 from toolchain.runs.spikes import plain_array
@@ -61,11 +61,13 @@ def forward(
     structure: Structure,
     integers: Mapping[str, Array],
     counts: Array,
+    *,
     layers: Collection[str],
     gradient: bool,
     threads: int | None,
+    budget: int,
 ) -> XyloTape:
-    """Simulate from a reset core.
+    """Simulate from a reset core; see ``TrainableProgram.run``.
 
     Raises:
         ValueError: invalid ``threads``.
@@ -87,7 +89,8 @@ def forward(
         )
     values = {layer.name: _empty(program, counts, layer) for layer in asked}
     saturations: Counter[str] = Counter({p.name: 0 for p in program.populations})
-    record = _run(program, counts, asked, values, saturations, threads)
+    size = part_size(program, len(counts), budget)
+    record = _run(program, counts, size, asked, values, saturations, threads)
     return XyloTape(
         values={layer.name: _shaped(values[layer.name], layer) for layer in asked},
         saturations=dict(saturations),
@@ -101,6 +104,7 @@ def forward(
 def _run(
     program: XyloProgram,
     counts: Array,
+    size: int,
     asked: Collection[Layer],
     values: Mapping[str, Array],
     saturations: Counter[str],
@@ -108,7 +112,6 @@ def _run(
 ) -> Record:
     """Simulate part by part; fill ``values``, add to ``saturations`` and return the record."""
     batch, steps = counts.shape[:2]
-    size = part_size(program, batch)
     packed, states = packed_zeros(program, batch), []
     recorded = {"v_mem", "v_mem_out"} | {f"{program.readout}_out"} - {"spikes_out"}
     trace: Trace | None = None

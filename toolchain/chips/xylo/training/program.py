@@ -12,6 +12,7 @@ from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.training.backward import gradients
 from toolchain.chips.xylo.training.forward import XyloTape, flat, forward
+from toolchain.chips.xylo.training.record import BUDGET
 from toolchain.chips.xylo.training.structure import Structure, structure_of
 from toolchain.chips.xylo.training.values import checked, parameters_of
 from toolchain.ir import Graph
@@ -31,10 +32,18 @@ def trainable(program: XyloProgram, chip: XyloChip, quantized: Graph) -> XyloTra
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class XyloTrainable:
-    """Implement ``TrainableProgram``."""
+    """Implement ``TrainableProgram``.
+
+    Attributes:
+        structure: the program as layers and connections.
+        parameters: see ``TrainableProgram``.
+        budget: largest record that is kept for a backward pass, byte; a longer pass is simulated
+            again, part by part.
+    """
 
     structure: Structure
     parameters: Mapping[str, Parameter]
+    budget: int = BUDGET
 
     @property
     def layers(self) -> Mapping[str, Shape]:
@@ -67,7 +76,15 @@ class XyloTrainable:
         self._check_names("layers", layers, self.structure.layers)
         integers = checked(self.parameters, values)
         counts = flat(self.structure.program, spikes)
-        return forward(self.structure, integers, counts, layers, gradient, threads)
+        return forward(
+            self.structure,
+            integers,
+            counts,
+            layers=layers,
+            gradient=gradient,
+            threads=threads,
+            budget=self.budget,
+        )
 
     def gradients(
         self,

@@ -1,6 +1,6 @@
 """Record of a pass: the integers that gradients need, or states from which to compute them again.
 
-A record that would exceed ``BUDGET`` is divided in time. Only the states between its parts are
+A record that would exceed its budget is divided in time. Only the states between its parts are
 kept, and the backward pass simulates each part again.
 """
 
@@ -14,16 +14,16 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate.packed import Traces, recorded_states
+from toolchain.chips.xylo.simulate.packed import recorded_states
 from toolchain.chips.xylo.training.structure import Layer
 
-__all__ = ["STEPS", "Record", "Trace", "part_size", "simulated"]
+__all__ = ["BUDGET", "STEPS", "Record", "Trace", "part_size", "simulated"]
 
 STEPS = 32
 """Timesteps of a piece of the backward pass, whose gradients of a weight are one matrix product."""
 
 BUDGET = 128_000_000
-"""Largest record that is kept, byte."""
+"""Largest record that is kept by default, byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,10 +87,10 @@ class Record:
             )
 
 
-def part_size(program: XyloProgram, batch: int) -> int:
+def part_size(program: XyloProgram, batch: int, budget: int) -> int:
     """Return the timesteps whose record is within the budget, whole pieces and at least one."""
     bytes_of_step = 3 * batch * (program.hidden + program.outputs)
-    return max(1, BUDGET // max(1, bytes_of_step * STEPS)) * STEPS
+    return max(1, budget // max(1, bytes_of_step * STEPS)) * STEPS
 
 
 def simulated(

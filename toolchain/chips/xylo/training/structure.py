@@ -88,7 +88,9 @@ def structure_of(program: XyloProgram, chip: XyloChip, quantized: Graph) -> Stru
     Raises:
         ValueError: lowering ``quantized`` gives another program.
     """
-    _check_same(program, lower(quantized, chip))
+    lowered = lower(quantized, chip)
+    _check_same(program, lowered)
+    program = lowered  # its shifts are the smallest
     arranged = arrange(read_layers(quantized), chip)
     places = {p.name: p for p in arranged.populations}
     layers = {name: _layer(program, places[name], arranged) for name in arranged.layers.neurons}

@@ -27,7 +27,8 @@ def parameters_of(structure: Structure, chip: XyloChip) -> dict[str, Parameter]:
     they have it already. Weights that are added in the same registers share that range: what their
     present values leave of it is divided among them. The outputs that are read as states have no
     threshold. A core without biases has none, nor has an output without memory, which the chip
-    reads as a current.
+    reads as a current. Layers without a bias get none: with one anywhere, the core runs a stage
+    more for all neurons.
 
     Raises:
         ValueError: weights of which no range is left.
@@ -58,6 +59,8 @@ def _of_neurons(
         )
     read = not isinstance(node, Neuron) and bool(np.all(node.alpha_mem < NO_MEMORY))
     if chip.limits.bias_width is None or structure.program.core == "v1" or read:
+        return
+    if not node.bias.any():
         return
     most = 2 ** (int(chip.limits.bias_width.value) - 1)
     yield Parameter(
@@ -169,13 +172,14 @@ def checked(parameters: Mapping[str, Parameter], values: Mapping[str, Array]) ->
 
 def _checked(p: Parameter, value: Array) -> Array:
     array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"{p.name}: must hold integers, got {array.dtype}")
+    if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and (array % 1).any()):
+        raise ValueError(f"{p.name}: must hold whole numbers, got {array.dtype}")
     if array.shape != p.shape:
         raise ValueError(f"{p.name}: must have shape {p.shape}, got {array.shape}")
-    low, high = int(array.min(initial=p.high)), int(array.max(initial=p.low))
-    if low < p.low or high > p.high:
-        raise ValueError(f"{p.name}: must be in {p.low}..{p.high}, got {low}..{high}")
+    if array.size and (array.min() < p.low or array.max() > p.high):
+        raise ValueError(
+            f"{p.name}: must be in {p.low}..{p.high}, got {array.min()}..{array.max()}"
+        )
     if p.step > 1 and (array % p.step).any():
         raise ValueError(f"{p.name}: must hold multiples of {p.step}")
     return array.astype(np.int64)
