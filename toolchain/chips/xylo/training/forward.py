@@ -17,7 +17,7 @@ from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.packed import packed_zeros
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.session import XyloStream
-from toolchain.chips.xylo.training.record import STEPS, Record, Trace, part_size, simulated
+from toolchain.chips.xylo.training.record import Record, Trace, part_size, simulated
 from toolchain.chips.xylo.training.structure import Layer, Structure
 from toolchain.chips.xylo.training.values import with_values
 from toolchain.runs.spikes import plain_array

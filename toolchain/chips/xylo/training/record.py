@@ -14,7 +14,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.xylo.program import XyloProgram
-from toolchain.chips.xylo.simulate.packed import Traces, recorded_states
+from toolchain.chips.xylo.simulate.packed import recorded_states
 from toolchain.chips.xylo.training.structure import Layer
 
 __all__ = ["STEPS", "Record", "Trace", "part_size", "simulated"]
