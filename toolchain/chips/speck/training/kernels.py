@@ -247,9 +247,7 @@ def of_weights(steps, spikes, spikes_at, inputs, pooled, rows, columns, weights,
                     for channel in range(channels):
                         if pooled[channel]:
                             count = np.float32(pooled[channel])
-                            _add_spike(
-                                count, channel, row, column, by_step, weights, forward, g
-                            )
+                            _add_spike(count, channel, row, column, by_step, weights, forward, g)
 
 
 @compiled_bare(title="the training of Speck", seconds=2)
