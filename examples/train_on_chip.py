@@ -28,6 +28,7 @@ mpl.use("Agg")
 DT = 1e-3
 CLASSES = 8  # Xylo Audio 2 has eight outputs: the digits 0 to 7
 FLOAT_EPOCHS = 15
+CALIBRATION = 64  # digits on which the integers are searched
 
 
 def network() -> nn.Sequential:
@@ -80,12 +81,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/train_on_chip"))
     parser.add_argument("--epochs", type=int, default=12, help="epochs on the chip")
     parser.add_argument("--float-epochs", type=int, default=FLOAT_EPOCHS, help="epochs in torch")
-    parser.add_argument("--calibration", type=int, default=64, help="number of digits")
+    parser.add_argument("--samples", type=int, help="digits to train on; fewer for a quick run")
+    parser.add_argument("--quantizer", default="auto")
     arguments = parser.parse_args()
 
     data = some_digits()
-    spikes, test = columns_over_time(data.train), columns_over_time(data.test)
-    labels = data.train_labels
+    spikes, test = columns_over_time(data.train[: arguments.samples]), columns_over_time(data.test)
+    labels = data.train_labels[: arguments.samples]
     later = slice(0, len(spikes) // 5)  # kept from torch too, to choose the epoch on the chip
     early = slice(len(spikes) // 5, None)
     torch.manual_seed(0)
@@ -96,7 +98,7 @@ def main() -> None:
     )  # fmt: skip
     d = deploy(
         model, "xylo_a2", sample=torch.as_tensor(spikes[:2]).float(), dt=DT,
-        calibration=spikes[early][: arguments.calibration],
+        calibration=spikes[early][:CALIBRATION], quantizer=arguments.quantizer,
     )  # fmt: skip
     trained = d.fit(
         spikes[early], labels[early], validation=(spikes[later], labels[later]),
