@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import exp, log
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,8 @@ def pair(shape: Shape) -> tuple[Callable[[], object], Callable[[], object]]:
             part = slice(start, start + BATCH)
             found = model(data[part])
             found = found[0] if isinstance(found, tuple) else found
-            functional.cross_entropy(found.sum(1), labels[part]).backward()
+            loss: Any = functional.cross_entropy(found.sum(1), labels[part])
+            loss.backward()
 
     return partial(epoch, net), partial(epoch, module)
 
@@ -118,7 +120,9 @@ def long_pass(steps: int) -> Callable[[], object]:
 
 def memory() -> Figure:
     """Return the memory of long samples in that of samples a quarter as long."""
-    short, long = (in_process("-m", "benchmarks.training", str(n)).growth for n in (LONG // 4, LONG))
+    short, long = (
+        in_process("-m", "benchmarks.training", str(n)).growth for n in (LONG // 4, LONG)
+    )
     return Figure(
         name=f"memory of training on Xylo's integers, T {LONG} to T {LONG // 4}",
         value=long / short,
