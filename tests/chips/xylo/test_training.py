@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cases import each
-from tests.chips.xylo import contract
+from tests.chips.xylo import autograd, contract
 from tests.chips.xylo.graphs import lif, readout, wired
 from tests.chips.xylo.random_integers import network, values_of, with_integers
 from tests.chips.xylo.training_law import differences, errors, forward
@@ -142,6 +142,25 @@ def test_weights_in_the_same_registers_share_their_range():
     again = A2.lower(with_integers(graph, values), Options())
     wanted = again.simulate(spikes, timing="clocked").spikes
     np.testing.assert_array_equal(run(program, graph, spikes, values).values["out"], wanted)
+
+
+def test_a_weight_of_several_layers_has_the_gradient_of_all_of_them():
+    graph = net([("input", "a", drawn(2, 2)), ("a", "out", drawn(2, 2))], {"a": 2})
+    twice = {"b": graph["a"], "b_out": Linear(weight=drawn(2, 2)), "sum": Add()}
+    edges = [e for e in graph.edges if e != Edge("a_out", "out")]
+    edges += [Edge("input_a", "b"), Edge("b", "b_out"), Edge("a_out", "sum")]
+    edges += [Edge("b_out", "sum"), Edge("sum", "out")]
+    graph = Graph({**graph.nodes, **twice}, edges, dt=1e-3)
+    program, spikes = trainable(graph), RNG.poisson(1, (3, 40, 2))
+    tape = run(program, graph, spikes)
+    outer = {"out": np.ones((3, 40, 2), np.float32)}
+    on_chip = A2.lower(graph, Options())
+    recording = on_chip.simulate(spikes, record=True, timing="clocked")
+    wanted = autograd.gradients(graph, on_chip.program, recording, spikes, outer)
+    name = "input_a.weight"
+    found = program.gradients(tape, outer, wanted=[name])[name]
+    assert np.abs(wanted[name]).max() > 0
+    np.testing.assert_allclose(found, wanted[name], rtol=1e-4, atol=1e-4 * wanted[name].max())
 
 
 def test_weights_that_leave_each_other_no_range_are_refused():
