@@ -92,6 +92,20 @@ def test_results_depend_neither_on_threads_nor_on_the_length_of_the_record(seed)
             assert gradients[name].tobytes() == gradient.tobytes(), (threads, budget, name)
 
 
+def test_a_tape_keeps_its_input_and_values():
+    weights = np.abs(drawn(3, 2)) + 1, np.abs(drawn(2, 3)) + 1
+    graph = net([("input", "a", weights[0]), ("a", "out", weights[1])], {"a": 3})
+    program, spikes = trainable(graph), RNG.poisson(2, (2, 40, 2)).astype(np.uint8)
+    values = {name: np.array(value) for name, value in values_of(program, graph).items()}
+    tape = run(program, graph, spikes, values)
+    wanted = all_gradients(program, tape)
+    assert wanted["input_a.weight"].any()
+    spikes[:] = 0
+    values["a_out.weight"][:] = 0
+    for name, gradient in all_gradients(program, tape).items():
+        np.testing.assert_array_equal(gradient, wanted[name])
+
+
 # ---- parameters ----
 
 
@@ -145,8 +159,9 @@ def test_weights_in_the_same_registers_share_their_range():
 
 
 def test_a_weight_of_several_layers_has_the_gradient_of_all_of_them():
-    graph = net([("input", "a", drawn(2, 2)), ("a", "out", drawn(2, 2))], {"a": 2})
-    twice = {"b": graph["a"], "b_out": Linear(weight=drawn(2, 2)), "sum": Add()}
+    first, second, third = np.array([[60, 9], [-5, 40]]), np.array([[30, 7], [9, 8]]), np.eye(2)
+    graph = net([("input", "a", first), ("a", "out", second)], {"a": 2})
+    twice = {"b": graph["a"], "b_out": Linear(weight=20 * third.astype(int)), "sum": Add()}
     edges = [e for e in graph.edges if e != Edge("a_out", "out")]
     edges += [Edge("input_a", "b"), Edge("b", "b_out"), Edge("a_out", "sum")]
     edges += [Edge("b_out", "sum"), Edge("sum", "out")]

@@ -46,7 +46,7 @@ class XyloTape:
 
 
 def flat(program: XyloProgram, spikes: Any) -> Array:
-    """Return input spikes as counts (batch, time, inputs).
+    """Return input spikes as counts (batch, time, inputs), which no caller changes later.
 
     Raises:
         ValueError: an invalid input.
@@ -54,7 +54,8 @@ def flat(program: XyloProgram, spikes: Any) -> Array:
     given = plain_array(spikes, "spikes")
     if given.ndim > 3:
         given = given.reshape(*given.shape[:2], prod(given.shape[2:]))
-    return as_counts(program, given)
+    counts = as_counts(program, given)
+    return counts.copy() if np.may_share_memory(counts, given) else counts
 
 
 def forward(
