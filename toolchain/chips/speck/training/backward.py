@@ -24,8 +24,8 @@ floor at the end of the step; and what it lost there were negative inputs. The r
     l_t = V_t - (V_{t-1} + b + \textstyle\sum w x - n_t\theta), \quad
     s_t = 1 - \min\bigl(1,\ l_t / \textstyle\sum |\min(w, 0)|\, x\bigr)
 
-So :math:`\partial L / \partial v_t` is not handed on to :math:`V_{t-1}` where :math:`l_t > 0`, and is
-:math:`s_t` times as large for inputs through negative weights (their mean for weights of 0).
+So :math:`\partial L / \partial v_t` is not handed on to :math:`V_{t-1}` where :math:`l_t > 0`, and
+is :math:`s_t` times as large for inputs through negative weights (their mean for weights of 0).
 
 Samples do not depend on each other, and neither do steps within a layer, once its neurons have been
 gone through. So a batch is divided into parts, always the same whatever the number of threads; each
