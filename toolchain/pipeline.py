@@ -44,35 +44,13 @@ from toolchain.frontends import extract
 from toolchain.frontends.files.programs import program_at
 from toolchain.frontends.source import as_graph
 from toolchain.ir import Graph
-from toolchain.passes import (
-    drop_identities,
-    empty_at_once,
-    fold_average_pool,
-    fold_gain,
-    fold_scale,
-    fold_spike_scale,
-    fuse_batch_norm,
-    merge_regions,
-    rest_at_zero,
-)
+from toolchain.passes.exact import exact_passes
 from toolchain.report import plural
 from toolchain.runs import InputSpikes
 from toolchain.runs.collect import Collected
 
 __all__ = ["deploy", "extract"]
 
-EXACT_PASSES = (
-    drop_identities,
-    fold_spike_scale,
-    fold_scale,
-    fuse_batch_norm,
-    fold_average_pool,
-    merge_regions,
-    fold_gain,
-    rest_at_zero,
-    empty_at_once,
-)
-"""Rewrites that any family wants, in their order; all of them are exact in real numbers."""
 HINT_CHECKS = 16
 """Most networks that are checked for the line of a refusal that names ``repair``."""
 
@@ -228,13 +206,6 @@ def _check_numbers(family: Family, graph: Graph) -> None:
     if errors := once(lambda: tuple(numbers(graph)), "numbers", graph):
         what = f"the network does not fit {family.chip.name}: {plural(len(errors), 'error')}"
         raise DeployError(what, errors)
-
-
-def exact_passes(graph: Graph) -> Graph:
-    """Return the graph after the rewrites of ``EXACT_PASSES``."""
-    for step in EXACT_PASSES:
-        graph = step(graph)
-    return graph
 
 
 def _approximated(

@@ -16,7 +16,7 @@ from itertools import count as numbers
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.graph_edits import GraphEdit
 from toolchain.chips.rules.findings import is_error
-from toolchain.diagnostics import Diagnostic, GraphError
+from toolchain.diagnostics import Advice, Diagnostic, GraphError
 from toolchain.ir import Graph
 from toolchain.passes.prune import number_of_weights
 from toolchain.report import Brief
@@ -168,8 +168,9 @@ class Fitting:
             draft = family.unfit(floats, self.method, self.options, calibrated=True)
             if draft is not None:
                 on_chip = family.lower(draft, self.options)
-                findings += on_chip.check()
-                findings += on_chip.place(self.options)[1]
+                found = (*on_chip.check(), *on_chip.place(self.options)[1])
+                # no approximation changes a program; its hints are for the user
+                findings += tuple(replace(each, advice=Advice()) for each in found)
         return replace(network, errors=tuple(filter(is_error, findings)))
 
 

@@ -12,7 +12,7 @@ with needed_by("toolchain.training"):
     from toolchain.training.adam import LatentAdam
     from toolchain.training.history import Epoch, History
     from toolchain.training.module import ChipModule
-    from toolchain.training.power import ChipPower, power_loss, synops_loss
+    from toolchain.training.power import ChipPower
     from toolchain.training.run import ModuleRun
     from toolchain.training.score import Score
 
@@ -24,6 +24,4 @@ __all__ = [
     "LatentAdam",
     "ModuleRun",
     "Score",
-    "power_loss",
-    "synops_loss",
 ]

@@ -23,7 +23,7 @@ from toolchain.training.module import ChipModule
 from toolchain.training.run import ModuleRun
 from toolchain.training.synapses import synapses_of, synops
 
-__all__ = ["ChipPower", "power_loss", "synops_loss"]
+__all__ = ["ChipPower"]
 
 COUNTS = ("spikes_per_step", "active", "synops_per_step")
 """Counts of a layer that depend on spikes."""
@@ -54,6 +54,7 @@ class ChipPower:
     Attributes:
         layers: names that ``ChipModule.run`` needs in ``layers``.
         start: dynamic power of the given spikes at the start, µW.
+        floor: what remains of it if no layer spikes: the input, and the work of every step.
 
     >>> import numpy as np
     >>> from toolchain import deploy
@@ -71,7 +72,7 @@ class ChipPower:
     True
     >>> round(power.synops(run).item(), 3) == round(d.estimate(x).activity.synops_per_step, 3)
     True
-    >>> power_loss(power(run), target=0.75 * power.start).backward()
+    >>> power.power_loss(run, target=0.9 * power.start).backward()
     >>> bool(module.get_parameter("fc1.weight").grad.any())
     True
     """
@@ -107,6 +108,7 @@ class ChipPower:
         self._runs = 0
         self._prices = self._priced(activity, values)
         self.start = self._power(self._prices.on_chip, activity)
+        self.floor = self._power(self._prices.on_chip, self._silent(given, values, activity))
 
     def __call__(self, run: ModuleRun) -> Tensor:
         """Return the dynamic power of a run as in the estimate, µW, () with gradient."""
@@ -117,6 +119,27 @@ class ChipPower:
         value = self._power(prices.on_chip, activity)
         linear = sum((slope * counts[key] for key, slope in prices.slopes.items()), torch.zeros(()))
         return linear + (value - linear.detach())
+
+    def power_loss(self, run: ModuleRun, target: float) -> Tensor:
+        """Return ``(power / target - 1)^2``, (): a weight of 30 to 100 holds a target.
+
+        Args:
+            run: with the spikes of ``layers``.
+            target: dynamic power, µW.
+
+        Raises:
+            ValueError: a target that no spikes less can reach.
+        """
+        if target < self.floor:
+            raise ValueError(
+                f"target is {target:.4g} µW, but {self.floor:.4g} µW remain without a spike of any "
+                "layer: give a higher target, or use fewer neurons, channels or a longer timestep"
+            )
+        return (self(run) / target - 1).square()
+
+    def synops_loss(self, run: ModuleRun, target: float) -> Tensor:
+        """Return ``(synops / target - 1)^2``, (), for a target in synop/step."""
+        return (self.synops(run) / target - 1).square()
 
     def synops(self, run: ModuleRun) -> Tensor:
         """Return the synaptic operations of a step of the whole network, () with gradient."""
@@ -136,8 +159,13 @@ class ChipPower:
                 "layers=power.layers)"
             )
         source = self._module.source
-        first = self._names[0]
-        tensors = {first: torch.from_numpy(source.counts(run.given)).float(), **run.layers}
+        given = torch.from_numpy(source.counts(run.given)).float()
+        return self._counts({self._names[0]: given, **run.layers}, values)
+
+    def _counts(
+        self, tensors: Mapping[str, Tensor], values: Mapping[str, Array]
+    ) -> dict[tuple[str, str], Tensor]:
+        """Return the counts of spikes (batch, time, *shape) of the input and every layer."""
         found: dict[tuple[str, str], Tensor] = {}
         for name in self._names:
             spikes = tensors[name]
@@ -206,6 +234,16 @@ class ChipPower:
 
     # ---- prices ----
 
+    def _silent(
+        self, given: InputSpikes, values: Mapping[str, Array], activity: Activity
+    ) -> Activity:
+        """Return the activity of the same input if no layer spikes."""
+        first = torch.from_numpy(self._module.source.counts(given)).float()
+        shapes = self._module.program.layers
+        silent = {name: torch.zeros((1, 1, *shapes[name])) for name in self.layers}
+        counts = self._counts({self._names[0]: first, **silent}, values)
+        return _with_counts(activity, counts)
+
     def _current(
         self, counts: Mapping[tuple[str, str], Tensor], values: Mapping[str, Array]
     ) -> _Prices:
@@ -231,34 +269,8 @@ class ChipPower:
         """Return the dynamic power of an activity, µW: nominal, or the middle of its range."""
         figure = on_chip.cost(activity, self._clock, self._modes).dynamic_power
         if not np.isfinite(figure.high):
-            raise ValueError(f"{on_chip.chip.name} has no price of activity; see synops_loss")
+            raise ValueError(f"{on_chip.chip.name} has no price of activity; use synops_loss")
         return (figure.low + figure.high) / 2 if figure.nominal is None else figure.nominal
-
-
-def power_loss(power: Tensor, target: float) -> Tensor:
-    """Return ``max(power / target - 1, 0)^2``, ().
-
-    >>> power_loss(torch.tensor(150.0), target=100.0).item()
-    0.25
-
-    Args:
-        power: of a run, µW; see ``ChipPower``.
-        target: µW.
-    """
-    return torch.relu(power / target - 1).square()
-
-
-def synops_loss(synops: Tensor, target: float) -> Tensor:
-    """Return ``max(synops / target - 1, 0)^2``, ().
-
-    >>> synops_loss(torch.tensor(3000.0), target=2000.0).item()
-    0.25
-
-    Args:
-        synops: of a run, synop/step; see ``ChipPower.synops``.
-        target: synop/step.
-    """
-    return torch.relu(synops / target - 1).square()
 
 
 def _with_counts(activity: Activity, counts: Mapping[tuple[str, str], Tensor]) -> Activity:

@@ -62,7 +62,7 @@ def check_case(case, timing, slope=None, surrogate=reference.ramp):
         spikes += int(layer.spikes.sum())
     found = case.gradients(tape, slope=slope)
     wanted = reference.gradients(
-        case.changed, case.values, case.raster, recording.layers, case.outer, surrogate
+        case.changed, case.values, case.raster, recording.layers, case.outer, surrogate, timing
     )
     assert found.keys() == wanted.keys()
     for name, gradient in found.items():
@@ -157,7 +157,8 @@ def test_event_arrays_equal_their_raster(timing):
     for name, values in case.run(timing).values.items():
         np.testing.assert_array_equal(tape.values[name], values)
     recorded = on_chip(case.changed).simulate(case.raster, record=True, timing=timing).layers
-    wanted = reference.gradients(case.changed, case.values, case.raster, recorded, case.outer)
+    args = (case.changed, case.values, case.raster, recorded, case.outer)
+    wanted = reference.gradients(*args, timing=timing)
     for name, gradient in case.gradients(tape).items():
         np.testing.assert_allclose(gradient, wanted[name], atol=1e-4 * np.abs(wanted[name]).max())
 

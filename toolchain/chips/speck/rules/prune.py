@@ -14,13 +14,14 @@ import numpy as np
 from toolchain.chips.graph_edits import GraphEdit, edits_by_rule, fewer_features, shares
 from toolchain.chips.rules.hints import largest
 from toolchain.chips.speck.lower.integers import lower, sources
-from toolchain.chips.speck.lower.place import overfull_groups, placement_errors
+from toolchain.chips.speck.lower.place import cores_that_fit, overfull_groups, placement_errors
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.rules.edits import with_outputs
+from toolchain.chips.speck.rules.edits import split, with_outputs
 from toolchain.chips.speck.rules.graph_hints import REWRITES
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, GraphError
-from toolchain.ir import Add, Conv2d, Graph, Membrane, Neuron, Output
+from toolchain.ir import Add, Conv2d, Edge, Graph, Membrane, Neuron, Output, Pad
+from toolchain.passes.prune_neurons import features_of
 from toolchain.passes.weights import scaled
 from toolchain.report import plural
 
@@ -105,6 +106,45 @@ def _program(graph: Graph, chip: SpeckChip) -> SpeckProgram:
         return replace(node, v_threshold=one, v_min=None, v_init=np.zeros((), dtype=np.int64))
 
     return lower(graph.map(Conv2d, kernel).map(Neuron, neurons), chip)
+
+
+def two_cores(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Divide a layer into two, each with half of its channels: the same spikes, from two cores."""
+    if len(graph.of(Neuron)) >= len(chip.cores):
+        return
+    program = _program(graph, chip)
+    for name in _members(graph, chip, finding):
+        weight, node, size = graph.before(name), graph[name], graph.shape(name)[0]
+        kernel = graph[weight]
+        if not isinstance(kernel, Conv2d) or not isinstance(node, Neuron) or kernel.groups != 1:
+            continue
+        if name in graph.outputs or size < 2 or not _halves_fit(program, chip, name):
+            continue
+        half, nodes, rest = size // 2, graph.nodes, " (rest)"
+        while {f"{name}{rest}", f"{weight}{rest}"} & nodes.keys():
+            rest += "'"
+        total = f"{name}.sum{rest}"
+        edges = [e for e in graph.edges if weight not in (e.pre, e.post)]
+        edges = [replace(e, pre=total) if e.pre == name else e for e in edges]
+        for first, last, own in ((0, half, ""), (half, size, rest)):
+            bias = None if kernel.bias is None else kernel.bias[first:last]
+            part, spikes, pad = f"{weight}{own}", f"{name}{own}", f"{name}{own}.pad{rest}"
+            nodes[part] = replace(kernel, weight=kernel.weight[first:last], bias=bias)
+            nodes[spikes] = features_of(node, np.arange(first, last))
+            nodes[pad] = Pad(before=(first, 0, 0), after=(size - last, 0, 0))
+            edges += [replace(e, post=part) for e in graph.pre(weight)]
+            edges += [Edge(part, spikes), Edge(spikes, pad), Edge(pad, total)]
+        nodes[total] = Add()
+        words = f"{weight!r} on two cores, with {half} and {size - half} output channels"
+        changed = Graph(nodes, edges, dt=graph.dt, provenance=graph.provenance)
+        yield GraphEdit(name="two_cores", words=words, graph=changed)
+
+
+def _halves_fit(program: SpeckProgram, chip: SpeckChip, name: str) -> bool:
+    before = {core.name for core in program.cores}
+    parts = split(program, name)
+    halves = [core for core in parts.cores if core.name == name or core.name not in before]
+    return all(cores_that_fit(core, chip) for core in halves)
 
 
 def no_bias(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
@@ -217,10 +257,10 @@ edits = edits_by_rule(
         **dict.fromkeys(NAMES, (rewritten,)),
         "feed_forward": (no_recurrence,),
         "channels": (fewer_channels,),
-        "kernel_memory": (fewer_channels,),
-        "neuron_memory": (fewer_channels,),
-        "bias_memory": (no_bias, fewer_channels),
-        "placement": (fewer_channels,),
+        "kernel_memory": (two_cores, fewer_channels),
+        "neuron_memory": (two_cores, fewer_channels),
+        "bias_memory": (two_cores, no_bias, fewer_channels),
+        "placement": (two_cores, fewer_channels),
         "core_count": (fewer_layers, merged_layers),
     }
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -85,7 +86,8 @@ class ForwardPass:
         self.segments = tuple((at, min(at + length, steps)) for at in range(0, steps, length))
         self.values = {n: np.zeros((batch, steps, *shapes[n]), np.int32) for n in layers}
         self.saturations = np.zeros((batch, len(shapes)), np.int64)
-        self._keeps_record, self._keeps_states = gradient and whole, gradient and not whole
+        self._keeps_record = gradient and whole
+        self._keeps_states = gradient and not (whole and timing == "clocked")
         if gradient:
             self._all = tables.recording(filled, length, shapes, shapes)
         self._recorded = (
@@ -121,9 +123,11 @@ class ForwardPass:
                 places=kept.places,
                 spikes=kept.spikes[rows],
                 v_mem=kept.v_mem[rows],
+                start=self._start(number, part),
                 events=kept.events[rows],
             )
-        found, buffers = self._empty(len(part)), RecordBuffers(self._all[0], self._prepared.shapes)
+        found = replace(self._empty(len(part)), start=self._start(number, part))
+        buffers = RecordBuffers(self._all[0], self._prepared.shapes)
         before = np.zeros(len(self._prepared.shapes), np.int64)
         for row, sample in enumerate(part):
             buffers.record_in(found.spikes[row], found.v_mem[row])
@@ -137,8 +141,20 @@ class ForwardPass:
             places=places,
             spikes=np.zeros((batch, places.sizes[0]), np.int32),
             v_mem=np.empty((batch, places.sizes[1]), np.int16),
+            start={},
             events=[np.zeros((4, 0), np.int32)] * batch,
         )
+
+    def _start(self, number: int, part: range) -> dict[str, Array]:
+        """Return ``Segment.start``."""
+        if self._options is None:
+            return {}
+        states = [self._states[sample][number].membranes for sample in part]
+        found = {}
+        for name, grid in self._prepared.grids.items():
+            maps = np.stack([np.moveaxis(grid.view(state), 0, -1) for state in states])
+            found[name] = maps.reshape(len(states), -1).astype(np.int16)
+        return found
 
     def _sample(self, sample: int) -> None:
         """Simulate one sample."""

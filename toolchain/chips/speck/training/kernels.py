@@ -24,7 +24,7 @@ __all__ = ["ColumnReach", "Geometry", "RowReach", "of_events", "of_sources", "of
 INLINED = "4c31a57b257c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
-_ZERO, _ONE = np.float32(0), np.float32(1)
+_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
 
 class Geometry(NamedTuple):
@@ -106,23 +106,19 @@ def _back(fired, rest, u, g, outer, after, threshold, floor, kept):
 
 
 @inline_bare
-def _ramp_step(spikes, v_mem, outer, after, of_threshold, threshold, floor, kept):
-    """Go back one step through some neurons with the ramp as slope."""
+def _step(spikes, v_mem, slope, outer, after, of_threshold, threshold, floor, kept):
+    """Go back one step through some neurons; ``slope`` is empty for the ramp."""
     inverse = _ONE / threshold
-    for i in range(outer.size):
-        fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
-        u = rest * inverse + fired
-        g = (_ZERO if u < _ZERO else (_ONE if u > _ONE else u)) * inverse
-        r, more = _back(fired, rest, u, g, outer[i], after[i], threshold, floor, kept)
-        of_threshold[i] += more
-        after[i] = r
-        outer[i] = r
-
-
-@inline_bare
-def _slope_step(spikes, v_mem, slope, outer, after, of_threshold, threshold, floor, kept):
-    """Go back one step through some neurons with the slope of each."""
-    inverse = _ONE / threshold
+    if slope.size == 0:
+        for i in range(outer.size):
+            fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
+            u = rest * inverse + fired
+            g = (_ZERO if u < _ZERO else (_ONE if u > _ONE else u)) * inverse
+            r, more = _back(fired, rest, u, g, outer[i], after[i], threshold, floor, kept)
+            of_threshold[i] += more
+            after[i] = r
+            outer[i] = r
+        return
     for i in range(outer.size):
         fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
         u = rest * inverse + fired
@@ -132,32 +128,47 @@ def _slope_step(spikes, v_mem, slope, outer, after, of_threshold, threshold, flo
         outer[i] = r
 
 
+@inline_bare
+def _forget(spikes, v_mem, before, drive, after, threshold, kept):
+    """Take the gradient from the membranes before a step in which they were at the floor.
+
+    What a neuron lost there is what its sum of inputs does not explain.
+    """
+    for i in range(after.size):
+        fired = np.float32(spikes[i])
+        explained = np.float32(before[i]) + drive[i] - fired * threshold
+        lost = np.float32(v_mem[i]) - explained > _HALF
+        known = (fired == _ZERO) | (kept == _ONE)
+        after[i] = _ZERO if lost & known else after[i]
+
+
 @compiled_bare(title="the training of Speck", seconds=3)
-def scan(steps, spikes, v_mem, spikes_at, v_mem_at, slope, outer, after, of_threshold, rule):
+def scan(steps, spikes, v_mem, spikes_at, v_mem_at, start, drive, slope, outer, sums, rule):
     """Go back through all steps of a layer, from the last.
 
-    spikes, v_mem: (samples, record), with the layer from ``spikes_at`` and ``v_mem_at`` on. slope:
-    (samples, steps * neurons), without samples for the ramp. outer: gradient of the spikes
-    (samples, steps * neurons), replaced by that of the membranes before firing. after: gradient of
-    the membranes after the last step (samples, neurons), replaced by that before the first.
-    of_threshold: (samples, neurons), added to. rule: threshold, floor and ``kept`` of ``_back``.
+    spikes, v_mem: (samples, record), with the layer from ``spikes_at`` and ``v_mem_at`` on. start:
+    membranes before the first step (samples, neurons). drive: summed inputs (samples, steps *
+    neurons), or (samples, 0) in clocked timing. slope: of the same shape, or (samples, 0) for the
+    ramp. outer: gradient of the spikes (samples, steps * neurons), replaced by that of the
+    membranes before firing. sums: (2, samples, neurons): gradient of the membranes after the last
+    step, replaced by that before the first; and that of the threshold, added to. rule: threshold,
+    floor and ``kept`` of ``_back``.
     """
-    threshold, floor, kept, size = rule[0], rule[1], rule[2], after.shape[1]
+    threshold, floor, kept, size = rule[0], rule[1], rule[2], sums.shape[2]
     for sample in range(outer.shape[0]):
+        after = sums[0, sample]
         for step in range(steps - 1, -1, -1):
             at, end = step * size, step * size + size
             n = spikes[sample, spikes_at + at : spikes_at + end]
             v = v_mem[sample, v_mem_at + at : v_mem_at + end]
-            if slope.shape[0] == 0:
-                _ramp_step(
-                    n, v, outer[sample, at:end], after[sample], of_threshold[sample],
-                    threshold, floor, kept,
-                )  # fmt: skip
-            else:
-                _slope_step(
-                    n, v, slope[sample, at:end], outer[sample, at:end], after[sample],
-                    of_threshold[sample], threshold, floor, kept,
-                )  # fmt: skip
+            g = slope[sample, at:end]  # empty for the ramp
+            _step(n, v, g, outer[sample, at:end], after, sums[1, sample], threshold, floor, kept)
+            if drive.shape[1] == 0:
+                continue
+            before = start[sample]
+            if step > 0:
+                before = v_mem[sample, v_mem_at + at - size : v_mem_at + at]
+            _forget(n, v, before, drive[sample, at:end], after, threshold, kept)
 
 
 @inline_bare
@@ -185,17 +196,22 @@ def _add_four(target, a, b, c, d, by_a, by_b, by_c, by_d):
 
 
 @inline_bare
-def _add_spike(count, channel, row, column, delta, found, g):
+def _add_spike(count, channel, row, column, inputs, weights, forward, g):
     """Add to the gradient of weights what one address of the source contributes in a step.
 
-    row, column: of the tables of ``RowReach`` and ``ColumnReach``. delta: gradient of the core's
-    inputs in this step. found: (inputs, kernel y, kernel x reversed * outputs).
+    row, column: of the tables of ``RowReach`` and ``ColumnReach``. inputs: gradient of the core's
+    inputs in this step. weights: (inputs, kernel y, kernel x reversed * outputs). forward: True adds
+    to the inputs what the weights contribute instead.
     """
     length, kernel, line = column[_LENGTH], row[_KERNEL], row[_LINE] * g.columns * g.outputs
     for _ in range(row[_ROWS]):
         at, to = column[_WEIGHT], line + column[_NEURON]
         for _ in range(column[_RUNS]):
-            _add_scaled(found[channel, kernel, at : at + length], delta[to : to + length], count)
+            weight, run = weights[channel, kernel, at : at + length], inputs[to : to + length]
+            if forward:
+                _add_scaled(run, weight, count)
+            else:
+                _add_scaled(weight, run, count)
             at += column[_WEIGHT_STEP]
             to += column[_NEURON_STEP]
         kernel += g.stride_y
@@ -203,21 +219,21 @@ def _add_spike(count, channel, row, column, delta, found, g):
 
 
 @compiled_bare(title="the training of Speck", seconds=3)
-def of_weights(steps, spikes, spikes_at, delta, pooled, rows, columns, found, g):
+def of_weights(steps, spikes, spikes_at, inputs, pooled, rows, columns, weights, forward, g):
     """Add the gradient of the weights between a core and one source.
 
-    spikes: (samples, record), with the source from ``spikes_at`` on. delta: gradient of the core's
+    spikes: (samples, record), with the source from ``spikes_at`` on. inputs: gradient of the core's
     inputs (samples, steps * neurons). pooled: a pixel of the source behind its pooling, for use
-    here. rows, columns: tables of the source, those of its first channel. found: of the channels of
-    the source, see ``_add_spike``. g: ``Geometry``.
+    here. rows, columns: tables of the source, those of its first channel. weights: of the channels
+    of the source; these and ``forward`` as in ``_add_spike``. g: ``Geometry``.
     """
     line, channels = g.source_width * g.source_channels, g.source_channels
     size, neurons = g.source_height * line, g.rows * g.columns * g.outputs
-    for sample in range(delta.shape[0]):
+    for sample in range(inputs.shape[0]):
         for step in range(steps):
             start = spikes_at + step * size
             sent = spikes[sample, start : start + size]
-            by_step = delta[sample, step * neurons : step * neurons + neurons]
+            by_step = inputs[sample, step * neurons : step * neurons + neurons]
             for y in range(g.height):
                 row = rows[y * g.side]
                 for x in range(g.width):
@@ -231,11 +247,11 @@ def of_weights(steps, spikes, spikes_at, delta, pooled, rows, columns, found, g)
                     for channel in range(channels):
                         if pooled[channel]:
                             count = np.float32(pooled[channel])
-                            _add_spike(count, channel, row, column, by_step, found, g)
+                            _add_spike(count, channel, row, column, by_step, weights, forward, g)
 
 
 @compiled_bare(title="the training of Speck", seconds=2)
-def of_events(events, delta, rows, columns, found, g):
+def of_events(events, inputs, rows, columns, weights, forward, g):
     """Add the gradient of the weights between the input and a core, for one sample.
 
     events: int32 (4, n): step, y, channel * width + x, and count. The rest as in ``of_weights``.
@@ -243,8 +259,9 @@ def of_events(events, delta, rows, columns, found, g):
     neurons = g.rows * g.columns * g.outputs
     for event in range(events.shape[1]):
         at, column = events[0, event] * neurons, columns[events[2, event]]
-        by_step, count = delta[at : at + neurons], np.float32(events[3, event])
-        _add_spike(count, column[_CHANNEL], rows[events[1, event]], column, by_step, found, g)
+        by_step, count = inputs[at : at + neurons], np.float32(events[3, event])
+        row, channel = rows[events[1, event]], column[_CHANNEL]
+        _add_spike(count, channel, row, column, by_step, weights, forward, g)
 
 
 @inline_bare

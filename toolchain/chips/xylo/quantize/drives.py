@@ -14,7 +14,6 @@ weights are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,32 +28,17 @@ from toolchain.chips.xylo.quantize.decays import (
     combined,
     decay_groups,
 )
+from toolchain.chips.xylo.quantize.least_squares import remainders, solutions
 from toolchain.chips.xylo.quantize.measure import PopulationTrace
-from toolchain.chips.xylo.quantize.membranes import (
-    bias_response,
-    grouped,
-    membranes,
-    reset_response,
-    responses,
-)
+from toolchain.chips.xylo.quantize.membranes import grouped, membranes
 from toolchain.chips.xylo.quantize.populations import FloatPopulation
 
 __all__ = ["fit_drives"]
 
-WIDTHS = (0.25, 1.0)
-"""Distances from the threshold, in thresholds, at which a step has a quarter of its weight."""
-RIDGES = (1e-3, 1e-1)
-"""Pull to the scaled weights, relative to the mean power of an input."""
-RIDGE = 1e-2
-"""That while decays are compared."""
 SCREENED = 64
 """Samples on which decays are compared."""
-NEAREST, SPREAD = 1500, 500
-"""Steps of a half that are used: the closest to the threshold, and some spread over the rest."""
 DOUBT = 0.02
 """Least gain, as a fraction of a neuron's spikes, to prefer fitted weights."""
-MOST_BIAS = 0.3
-"""Largest change of the resting membrane by a fitted bias, in thresholds."""
 MOST_WORK = 5e9
 """Neurons times the cube of their weights, at most."""
 MOST_VALUES = 2e8
@@ -72,7 +56,8 @@ def fit_drives(
     """Return the population with weights that are fitted to the chip's decays, and the decays.
 
     The decays are those that were chosen, or the ones whose membranes are closest once weights are
-    fitted. Both are returned unchanged if there are fewer than two samples or too many weights.
+    fitted. Both are returned unchanged if there are fewer than two samples or too many weights, or
+    if one weight stands for several projections.
 
     Args:
         population: the population.
@@ -85,7 +70,9 @@ def fit_drives(
     groups = len(grouped(decays.dash_mem, decays.dash_syn)[0])
     samples, steps = trace.own.shape[1:]
     samples = min(samples, int(MOST_VALUES / (inputs * steps * groups)))
-    if samples < 2 or population.neurons * inputs**3 > MOST_WORK:
+    names = {source.name for source in population.sources}
+    shared = len(names) < len(population.sources)
+    if shared or samples < 2 or population.neurons * inputs**3 > MOST_WORK:
         return population, decays
     trace = trace.part(samples)
     wanted = membranes(population, trace)
@@ -148,8 +135,8 @@ def _fitted(
     halves = [np.flatnonzero(np.arange(wanted.shape[1]) % 2 == half) for half in (0, 1)]
     best, doubt = start.copy(), DOUBT * trace.wanted.sum(axis=(1, 2))
     least = _distance(population, trace, decays, start)[0] - doubt
-    solutions = _solutions(population, trace, wanted, decays, start, halves, biases=biases)
-    for on_all, *on_halves in solutions:
+    tried = solutions(trace, wanted, decays, start, halves, biases=biases)
+    for on_all, *on_halves in tried:
         found = np.zeros(population.neurons)
         for other, solution in zip(reversed(halves), on_halves, strict=True):
             found += _distance(population, trace.of(other), decays, solution)[0]
@@ -179,7 +166,7 @@ def _closest(
     for tried in candidates(population, top):
         left = np.zeros(number)
         start = _start(population, tried)
-        np.add.at(left, group, _left(population, trace, wanted, tried, start, biases=biases))
+        np.add.at(left, group, remainders(trace, wanted, tried, start, biases=biases))
         best = combined(best, tried, (left < least)[group])
         least = np.minimum(left, least)
     return best
@@ -228,140 +215,3 @@ def _distance(
         RAIL,
     )
     return found.distance[:, 0], found.peaks / fine
-
-
-# ---- least squares ----
-
-
-def _solutions(
-    population: FloatPopulation,
-    trace: PopulationTrace,
-    wanted: Array,
-    decays: ChipDecays,
-    start: Array,
-    halves: list[Array],
-    *,
-    biases: bool,
-) -> Array:
-    """Return the unknowns on all samples and on each half, for each width and ridge.
-
-    Of shape (widths times ridges, 3, neurons, unknowns).
-    """
-    free = start != 0
-    free[:, -1] = biases
-    moved = np.zeros((len(WIDTHS) * len(RIDGES), 3, *start.shape))
-    for own, mem, inputs, targets in _equations(trace, wanted, decays):
-        on_halves = [inputs[:, half].reshape(len(inputs), -1) for half in halves]
-        for neuron, target in zip(own, targets, strict=True):
-            sums = [
-                _sums(some, target[half].ravel(), wanted[neuron, half].ravel(), start[neuron])
-                for some, half in zip(on_halves, halves, strict=True)
-            ]
-            moved[:, :, neuron] = _solved(sums, free[neuron])
-        bound = MOST_BIAS * (1 - mem)
-        moved[:, :, own, -1] = moved[:, :, own, -1].clip(-bound, bound)
-    return start + moved
-
-
-def _left(
-    population: FloatPopulation,
-    trace: PopulationTrace,
-    wanted: Array,
-    decays: ChipDecays,
-    start: Array,
-    *,
-    biases: bool,
-) -> Array:
-    """Return the mean square that is left of each neuron's distance, (neurons,)."""
-    free = start != 0
-    free[:, -1] = biases
-    found = np.zeros(population.neurons)
-    for own, _, inputs, targets in _equations(trace, wanted, decays):
-        flat = inputs.reshape(len(inputs), -1)
-        for neuron, target in zip(own, targets, strict=True):
-            away = np.abs(wanted[neuron].ravel() - 1)
-            steps, share = _steps(away, NEAREST // 2, SPREAD // 2)
-            weight = share / (1 + (away[steps] / WIDTHS[0]) ** 2) ** 2
-            chosen = flat[:, steps]
-            missing = target.ravel()[steps] - start[neuron] @ chosen
-            weighted = chosen * weight
-            change = _solution(weighted @ chosen.T, weighted @ missing, free[neuron], RIDGE)
-            found[neuron] = weight @ (missing - change @ chosen) ** 2 / weight.sum()
-    return found
-
-
-def _equations(
-    trace: PopulationTrace, wanted: Array, decays: ChipDecays
-) -> Iterator[tuple[Array, float, Array, Array]]:
-    """Yield neurons of equal decays, that of the membrane, and what their equations share.
-
-    The last two are the responses to each input and to a bias, (unknowns, samples, time), and for
-    each neuron what they should add up to, (neurons, samples, time).
-    """
-    kept = 1 - 2.0 ** -np.column_stack([decays.dash_mem, decays.dash_syn])
-    rows, group = grouped(kept[:, 0], kept[:, 1:])
-    for n, (mem, *synapses) in enumerate(rows):
-        constant = np.broadcast_to(bias_response(wanted.shape[2], mem), wanted.shape[1:])
-        each = [responses(spikes, mem, syn) for syn in synapses for spikes in trace.spikes]
-        own = np.flatnonzero(group == n)
-        # all is in thresholds, so that a spike takes away 1
-        targets = wanted[own] + reset_response(trace.own[own], mem)
-        yield own, mem, np.concatenate([*each, constant[None]]), targets
-
-
-def _sums(inputs: Array, target: Array, wanted: Array, start: Array) -> list[tuple[Array, Array]]:
-    """Return the normal equations of a neuron for each width, of some steps.
-
-    Args:
-        inputs: (unknowns, steps) responses.
-        target: (steps,) what they should add up to.
-        wanted: (steps,) membrane, in thresholds.
-        start: (unknowns,) from where the solution is counted.
-    """
-    away = np.abs(wanted - 1)
-    steps, share = _steps(away, NEAREST, SPREAD)
-    chosen = inputs[:, steps]
-    missing = target[steps] - start @ chosen
-    found = []
-    for width in WIDTHS:
-        weighted = chosen * (share / (1 + (away[steps] / width) ** 2) ** 2)
-        found.append((weighted @ chosen.T, weighted @ missing))
-    return found
-
-
-def _steps(away: Array, nearest: int, spread: int) -> tuple[Array, Array]:
-    """Return the steps that are used, and how many each of them stands for."""
-    if away.size <= nearest + spread:
-        return np.arange(away.size), np.ones(away.size)
-    near = np.zeros(away.size, bool)
-    near[np.argpartition(away, nearest)[:nearest]] = True
-    far = np.flatnonzero(~near)
-    some = far[np.linspace(0, far.size - 1, spread).astype(int)]
-    share = np.repeat([1.0, far.size / spread], [nearest, spread])
-    return np.concatenate([np.flatnonzero(near), some]), share
-
-
-def _solved(sums: list[list[tuple[Array, Array]]], free: Array) -> Array:
-    """Return the changes of a neuron's unknowns, (widths times ridges, 3, unknowns)."""
-    changes = []
-    first, second = sums
-    for one, other in zip(first, second, strict=True):
-        both = one[0] + other[0], one[1] + other[1]
-        for ridge in RIDGES:
-            found = [_solution(*each, free, ridge) for each in (both, one, other)]
-            changes.append(found)
-    return np.array(changes)
-
-
-def _solution(matrix: Array, side: Array, free: Array, ridge: float) -> Array:
-    """Return the change with the least squares; 0 where ``free`` is not set or nothing arrives."""
-    power = matrix.diagonal()
-    free = free & (power > 0)
-    change = np.zeros(len(side))
-    if not free.any():
-        return change
-    pull = np.full(len(side), power[:-1][free[:-1]].mean() if free[:-1].any() else 0.0)
-    pull[-1] = power[-1]
-    system = (matrix + np.diag(ridge * pull))[np.ix_(free, free)]
-    change[free] = np.linalg.solve(system, side[free])
-    return change

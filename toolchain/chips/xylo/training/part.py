@@ -14,14 +14,14 @@ from toolchain.arrays import Array
 from toolchain.chips.training import Slope
 from toolchain.chips.xylo.lower.blocks import Block
 from toolchain.chips.xylo.training.forward import XyloTape
-from toolchain.chips.xylo.training.record import STEPS, Trace
-from toolchain.chips.xylo.training.structure import Layer, Structure
-from toolchain.chips.xylo.training.track import Track, padded
+from toolchain.chips.xylo.training.layer import LayerPass, padded
+from toolchain.chips.xylo.training.record import STEPS, RecordedSteps
+from toolchain.chips.xylo.training.structure import Structure, TrainedLayer
 
-__all__ = ["Part"]
+__all__ = ["PartPass"]
 
 
-class Part:
+class PartPass:
     """The gradients of some samples of a batch.
 
     Args:
@@ -48,8 +48,8 @@ class Part:
         }
         steps = min(STEPS, tape.counts.shape[1])
         targets = {layer.target for layer in structure.layers.values()}
-        self._tracks = {
-            name: Track(
+        self._passes = {
+            name: LayerPass(
                 layer,
                 tape.integers.get(f"{name}.v_threshold"),
                 steps,
@@ -72,8 +72,8 @@ class Part:
             for start in reversed(range(trace.first, trace.stop, STEPS)):
                 self._piece(trace, range(start, min(trace.stop, start + STEPS)), outer, entry)
         found = dict(self._sums)
-        for name, track in self._tracks.items():
-            found |= track.sums(name, self._wanted)
+        for name, one in self._passes.items():
+            found |= one.sums(name, self._wanted)
         return found
 
     def _padded(self, block: Block) -> Array:
@@ -95,15 +95,15 @@ class Part:
         return found
 
     def _piece(
-        self, trace: Trace, steps: range, outer: Mapping[str, Array], entry: Array | None
+        self, trace: RecordedSteps, steps: range, outer: Mapping[str, Array], entry: Array | None
     ) -> None:
         here = slice(self._samples.start, self._samples.stop), slice(steps.start, steps.stop)
-        for name, track in self._tracks.items():
+        for name, one in self._passes.items():
             given = outer[name][here] if name in outer else None
-            track.load(trace, self._samples, steps, given)
-        for name, track in self._tracks.items():
-            sources = [t for t in self._tracks.values() if t.layer.target == name]
-            track.prepare(sources, self._slope)
+            one.load(trace, self._samples, steps, given)
+        for name, one in self._passes.items():
+            sources = [t for t in self._passes.values() if t.layer.target == name]
+            one.prepare(sources, self._slope)
         for group in self._structure.groups:
             self._group(group, len(steps))
         self._add(trace, steps)
@@ -115,36 +115,38 @@ class Part:
         for name in group:
             for post, weight in self._fed(name):
                 if post.layer.name not in group:
-                    self._tracks[name].receive(post, weight, 0, steps)
+                    self._passes[name].receive(post, weight, 0, steps)
         spans = [(t, t + 1) for t in reversed(range(steps))] if len(group) > 1 else [(0, steps)]
         for first, stop in spans:
             for name in group:
-                track = self._tracks[name]
+                one = self._passes[name]
                 for post, weight in self._fed(name):
                     if post.layer.name in group:
-                        track.receive(post, weight, first, stop)
-                if track.layer.target is not None:
-                    track.pass_back(self._tracks[track.layer.target], first, stop)
-                track.compute(first, stop)
+                        one.receive(post, weight, first, stop)
+                if one.layer.target is not None:
+                    one.pass_back(self._passes[one.layer.target], first, stop)
+                one.compute(first, stop)
 
-    def _fed(self, name: str) -> Iterator[tuple[Track, Array]]:
+    def _fed(self, name: str) -> Iterator[tuple[LayerPass, Array]]:
         """Yield the other layers that a layer feeds, with the weights."""
         for block, weight in zip(self._structure.blocks, self._weights, strict=True):
             if block.projection.pre == name != block.projection.post:
-                yield self._tracks[block.projection.post], weight
+                yield self._passes[block.projection.post], weight
 
-    def _add(self, trace: Trace, steps: range) -> None:
+    def _add(self, trace: RecordedSteps, steps: range) -> None:
         """Add the gradients of the weights."""
         for block in self._structure.blocks:
             name = f"{block.projection.name}.weight"
             if name not in self._sums:
                 continue
-            post = self._tracks[block.projection.post]
+            post = self._passes[block.projection.post]
             pre = self._structure.layers.get(block.projection.pre)
             rows = self._sums[name].shape[0]
             self._sums[name] += self._products(trace, steps, pre, post)[:, :rows].T
 
-    def _products(self, trace: Trace, steps: range, pre: Layer | None, post: Track) -> Array:
+    def _products(
+        self, trace: RecordedSteps, steps: range, pre: TrainedLayer | None, post: LayerPass
+    ) -> Array:
         """Return the sum of products of spikes and of what each changes, (sources, width)."""
         # numba takes a third of a second to import
         from toolchain.chips.xylo.training import kernel
@@ -170,8 +172,8 @@ class Part:
 
         total = np.zeros((*entry.shape[1::-1], padded(entry.shape[2])), np.float32)
         for block, weight in zip(self._structure.blocks, self._weights, strict=True):
-            if block.projection.pre not in self._tracks:
-                post = self._tracks[block.projection.post]
+            if block.projection.pre not in self._passes:
+                post = self._passes[block.projection.post]
                 kernel.multiply(post.arriving(0), weight, total)
         entry[:] = total[..., : entry.shape[2]].transpose(1, 0, 2)
 

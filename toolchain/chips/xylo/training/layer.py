@@ -12,10 +12,10 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.training import Slope
-from toolchain.chips.xylo.training.record import Trace
-from toolchain.chips.xylo.training.structure import Layer
+from toolchain.chips.xylo.training.record import RecordedSteps
+from toolchain.chips.xylo.training.structure import TrainedLayer
 
-__all__ = ["Track", "padded"]
+__all__ = ["LayerPass", "padded"]
 
 WIDTH = 8
 BEYOND_CAP = 1.5
@@ -27,7 +27,7 @@ def padded(neurons: int) -> int:
     return -(-neurons // WIDTH) * WIDTH
 
 
-class Track:
+class LayerPass:
     """The recorded integers of a layer, and the derivatives with respect to its states.
 
     Args:
@@ -41,7 +41,7 @@ class Track:
 
     def __init__(
         self,
-        layer: Layer,
+        layer: TrainedLayer,
         threshold: Array | None,
         steps: int,
         samples: int,
@@ -78,7 +78,7 @@ class Track:
             self._before[:] = 0
         self._steps = 0
 
-    def load(self, trace: Trace, samples: range, steps: range, outer: Array | None) -> None:
+    def load(self, trace: RecordedSteps, samples: range, steps: range, outer: Array | None) -> None:
         """Load the piece before the last one.
 
         Args:
@@ -109,7 +109,7 @@ class Track:
             self._before[:n],
         )
 
-    def prepare(self, sources: Iterable[Track], slope: Slope | None) -> None:
+    def prepare(self, sources: Iterable[LayerPass], slope: Slope | None) -> None:
         """Separate own from received spikes, and apply another surrogate than the ramp."""
         sources, n = list(sources), self._steps
         if not self.layer.fires or (slope is None and not sources):
@@ -131,14 +131,14 @@ class Track:
         self._slope[:n] = np.where(relative > most, 0, found)
         self._slope[..., self.layer.neurons :] = 0
 
-    def receive(self, post: Track, weight: Array, first: int, stop: int) -> None:
+    def receive(self, post: LayerPass, weight: Array, first: int, stop: int) -> None:
         """Add the derivatives of what its spikes change in ``post`` a step later."""
         for to in (self._outer, self._passed):
             if to is not None:
                 rows = post._arriving[first + 1 : stop + 1]
                 self._kernel.multiply(rows, weight, to[first:stop])
 
-    def pass_back(self, target: Track, first: int, stop: int) -> None:
+    def pass_back(self, target: LayerPass, first: int, stop: int) -> None:
         """Add the derivatives of the spikes that ``target`` receives: none at its cap."""
         assert target._passed is not None
         below = target._spikes[first:stop] < target.layer.cap
