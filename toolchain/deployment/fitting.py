@@ -40,11 +40,11 @@ def fitted(
         DeployError: the chip does not take the trained integers.
     """
     from toolchain.training.fit import fit
-    from toolchain.training.samples import Subject
+    from toolchain.training.samples import FitSource
     from toolchain.training.settings import Settings
 
     family = family_of(parts.on_chip.chip)
-    subject = Subject(
+    subject = FitSource(
         graph=parts.graph,
         quantized=parts.quantized,
         lags=family.lags(parts.quantized),

@@ -14,7 +14,7 @@ from toolchain.training.adam import LatentAdam
 from toolchain.training.history import History
 from toolchain.training.loop import Loop
 from toolchain.training.module import ChipModule
-from toolchain.training.samples import Samples, Subject, samples_of
+from toolchain.training.samples import FitSource, Samples, samples_of
 from toolchain.training.schedule import rates_of, step_sizes
 from toolchain.training.settings import Settings
 
@@ -22,7 +22,7 @@ __all__ = ["fit"]
 
 
 def fit(
-    module: ChipModule, subject: Subject, data: Any, labels: Any, settings: Settings
+    module: ChipModule, subject: FitSource, data: Any, labels: Any, settings: Settings
 ) -> tuple[History, Array]:
     """Train a module and leave the best parameters in it; see ``Deployment.fit``.
 

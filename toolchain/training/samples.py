@@ -14,12 +14,12 @@ from toolchain.ir import Graph, MembraneReadout
 from toolchain.runs.interpret import interpret
 from toolchain.training.labels import as_classes, as_targets
 from toolchain.training.module import ChipModule
-from toolchain.training.objectives import Classes, Imitation, Objective, OwnLoss
+from toolchain.training.objectives import Imitation, LabelLoss, Objective, OwnLoss
 from toolchain.training.pairs import separated
 from toolchain.training.settings import Settings
 from toolchain.training.split import split
 
-__all__ = ["Samples", "Subject", "samples_of"]
+__all__ = ["FitSource", "Samples", "samples_of"]
 
 NEEDED = (
     "needs labels: give labels= beside the spikes, a data set or loader of pairs (spikes, labels), "
@@ -30,7 +30,7 @@ AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subject:
+class FitSource:
     """What a training must know of the deployment.
 
     Attributes:
@@ -79,7 +79,7 @@ class Samples:
 
 
 def samples_of(
-    subject: Subject, module: ChipModule, data: Any, labels: Any, settings: Settings
+    subject: FitSource, module: ChipModule, data: Any, labels: Any, settings: Settings
 ) -> tuple[Samples, Samples]:
     """Return the samples to train on, and those to judge by.
 
@@ -90,7 +90,7 @@ def samples_of(
     objective = _objective(subject, module, spikes, targets, settings)
     given = settings.validation
     if isinstance(given, int | float) and not isinstance(given, bool):
-        classes = targets if isinstance(objective, Classes) else None
+        classes = targets if isinstance(objective, LabelLoss) else None
         rows, others = split(len(spikes), float(given), settings.seed, classes)
         return (
             Samples(spikes=spikes, rows=rows, objective=objective),
@@ -105,7 +105,7 @@ def samples_of(
 
 
 def _read(
-    subject: Subject, data: Any, labels: Any, settings: Settings, what: str
+    subject: FitSource, data: Any, labels: Any, settings: Settings, what: str
 ) -> tuple[Array, Array | None]:
     """Return counts (samples, time, *features), and labels as the loss takes them."""
     if settings.objective is not None and labels is not None:
@@ -130,7 +130,7 @@ def _read(
 
 
 def _objective(
-    subject: Subject,
+    subject: FitSource,
     module: ChipModule,
     spikes: Array,
     targets: Array | None,
@@ -141,10 +141,10 @@ def _objective(
     if settings.loss is not None:
         return OwnLoss(settings.loss, targets)
     assert targets is not None
-    return Classes(targets, reads_states=subject.reads_states, decision=settings.decision)
+    return LabelLoss(targets, reads_states=subject.reads_states, decision=settings.decision)
 
 
-def _imitation(subject: Subject, module: ChipModule, spikes: Array) -> Imitation:
+def _imitation(subject: FitSource, module: ChipModule, spikes: Array) -> Imitation:
     """Return the objective of the trained network's counts, in every layer that both have."""
     outputs = module.program.outputs
     if subject.reads_states:
