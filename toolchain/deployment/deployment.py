@@ -92,7 +92,7 @@ class Deployment(Described, Parts):
     """
 
     history: History | None = None
-    """How the integers were trained, of a result of ``fit``; None otherwise. It is not saved."""
+    """Course of the training, of a result of ``fit``; None otherwise. It is not saved."""
 
     @property
     def chip(self) -> SpecBase:

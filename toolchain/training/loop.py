@@ -20,7 +20,7 @@ from toolchain.diagnostics import GradientError
 from toolchain.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolchain.training.history import Epoch, History
 from toolchain.training.module import ChipModule
-from toolchain.training.samples import Samples
+from toolchain.training.samples import FitSamples
 from toolchain.training.schedule import course
 from toolchain.training.score import Score
 
@@ -49,8 +49,8 @@ class Loop:
 
     module: ChipModule
     optimizer: Optimizer
-    train: Samples
-    judge: Samples
+    train: FitSamples
+    judge: FitSamples
     epochs: int
     batch: int
     seed: int

@@ -83,7 +83,7 @@ class LabelLoss:
     def score(self, measures: Sequence[Sequence[Array]]) -> Score:
         """Return the accuracy."""
         scores, labels = (np.concatenate(parts) for parts in zip(*measures, strict=True))
-        loss = functional.cross_entropy(*map(torch.as_tensor, (scores, labels)))
+        loss = functional.cross_entropy(torch.as_tensor(scores), torch.as_tensor(labels))
         found = accuracy_of(scores, labels)
         return Score.of_accuracy(found.right, found.samples, float(loss))
 
