@@ -18,6 +18,7 @@ from toolchain.chips.rules.acceptance import acceptance
 from toolchain.chips.rules.findings import info, is_error
 from toolchain.chips.rules.numbers import numbers
 from toolchain.deployment import Deployment
+from toolchain.deployment.ceiling import ceiling_on
 from toolchain.deployment.finished import deploy_finished
 from toolchain.deployment.held_out import held_out
 from toolchain.deployment.inputs import collected, for_quantizer
@@ -43,35 +44,13 @@ from toolchain.frontends import extract
 from toolchain.frontends.files.programs import program_at
 from toolchain.frontends.source import as_graph
 from toolchain.ir import Graph
-from toolchain.passes import (
-    drop_identities,
-    empty_at_once,
-    fold_average_pool,
-    fold_gain,
-    fold_scale,
-    fold_spike_scale,
-    fuse_batch_norm,
-    merge_regions,
-    rest_at_zero,
-)
+from toolchain.passes.exact import exact_passes
 from toolchain.report import plural
 from toolchain.runs import InputSpikes
 from toolchain.runs.collect import Collected
 
 __all__ = ["deploy", "extract"]
 
-EXACT_PASSES = (
-    drop_identities,
-    fold_spike_scale,
-    fold_scale,
-    fuse_batch_norm,
-    fold_average_pool,
-    merge_regions,
-    fold_gain,
-    rest_at_zero,
-    empty_at_once,
-)
-"""Rewrites that any family wants, in their order; all of them are exact in real numbers."""
 HINT_CHECKS = 16
 """Most networks that are checked for the line of a refusal that names ``repair``."""
 
@@ -229,13 +208,6 @@ def _check_numbers(family: Family, graph: Graph) -> None:
         raise DeployError(what, errors)
 
 
-def exact_passes(graph: Graph) -> Graph:
-    """Return the graph after the rewrites of ``EXACT_PASSES``."""
-    for step in EXACT_PASSES:
-        graph = step(graph)
-    return graph
-
-
 def _approximated(
     family: Family, graph: Graph, names: tuple[str, ...], ledger: LedgerBuilder
 ) -> tuple[Graph, tuple[Diagnostic, ...], LedgerBuilder]:
@@ -256,14 +228,16 @@ def _with_effects(
     if calibration is None:
         ledger = ledger.add(family.conditions(floats, quantized, None))
         findings = without_calibration(deployment)
-        trace = None
+        trace = ceiling = None
     else:
         trace = _traced(deployment, calibration)
         ledger = ledger.add(family.conditions(floats, quantized, trace.effects))
-        findings = on_calibration(floats, quantized, trace, deployment.lag_of_neurons)
+        ceiling = ceiling_on(deployment, calibration.excerpt())
+        lag = deployment.lag_of_neurons
+        findings = on_calibration(floats, quantized, trace, lag, ceiling)
     result = replace(
         deployment,
-        diagnostics=graded((*deployment.diagnostics, *findings)),
+        diagnostics=graded((*deployment.diagnostics, *findings), ceiling),
         ledger=ledger.build(trace),
         calibration_activity=None if trace is None else trace.chip.activity,
     )

@@ -12,7 +12,7 @@ from torch import nn
 from toolchain import extract
 from toolchain.ir import Neuron
 from toolchain.nn import IAFSqueeze, SumPool2d
-from toolchain.pipeline import EXACT_PASSES
+from toolchain.passes.exact import EXACT_PASSES
 from toolchain.runs.interpret import interpret
 
 REGIONS = 2000

@@ -35,7 +35,7 @@ from toolchain.ir import (
     Sensor,
     SumPool2d,
 )
-from toolchain.pipeline import EXACT_PASSES
+from toolchain.passes.exact import EXACT_PASSES
 
 FILE = Path(__file__).parent / "data" / "quantized.json"
 SPECKS = ("speck2f", "speck2e", "dynapcnn", "speck2c_mini", "speck2d_mini")

@@ -29,6 +29,7 @@ from toolchain.fidelity.ledger import Changes, Effect
 from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
+from toolchain.runs.ceiling import WeightRounding
 
 __all__ = [
     "Capability",
@@ -527,6 +528,10 @@ class Family(Protocol):
         """Return the delay of the chip's output relative to the graph, in timesteps."""
         lags = self.lags(graph)
         return max((lags[name] for name in graph.outputs), default=0)
+
+    def rounding(self) -> WeightRounding | None:
+        """Return how the chip rounds weights; None if it is not known."""
+        return None
 
     def input_limit(self) -> Quantity | None:
         """Return the most spikes of one channel in one timestep; None if the chip has no limit."""

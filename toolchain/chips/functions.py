@@ -33,6 +33,7 @@ from toolchain.fidelity.ledger import Changes, Effect
 from toolchain.hardware import Quantity, SpecBase
 from toolchain.ir import Graph
 from toolchain.runs import Activity, InputSpikes, OrderSpread, Recording
+from toolchain.runs.ceiling import WeightRounding
 from toolchain.runs.spikes import are_events
 
 __all__ = ["Bound", "FamilyOf", "Functions", "own_chip"]
@@ -81,6 +82,7 @@ class Functions(Generic[P, C]):
     counts: Callable[[InputSpikes, Shape, float], Array] | None = None
     decay_note: Callable[[float, float], str] | None = None
     input_limit: Callable[[C], Quantity] | None = None
+    rounding: Callable[[C], WeightRounding] | None = None
     configured: Callable[[Graph, Options], tuple[Graph, Diagnostics]] | None = None
     options: Callable[[P], Options] | None = None
     unplaced: Callable[[P], P] | None = None
@@ -345,6 +347,11 @@ class FamilyOf(Family, Generic[P, C]):
         """Implement ``Family.input_limit``."""
         limit = self.functions().input_limit
         return None if limit is None else limit(self.chip)
+
+    def rounding(self) -> WeightRounding | None:
+        """Implement ``Family.rounding``."""
+        find = self.functions().rounding
+        return None if find is None else find(self.chip)
 
     def counts(self, events: InputSpikes, shape: Shape, dt: float) -> Array:
         """Implement ``Family.counts``."""

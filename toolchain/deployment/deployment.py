@@ -26,9 +26,11 @@ from toolchain.chips.options import merge_options
 from toolchain.chips.resources import resource_bars, resource_table
 from toolchain.chips.stored import with_overlay
 from toolchain.deployment.activity import activity_for
+from toolchain.deployment.ceiling import ceiling_on
 from toolchain.deployment.chip_input import chip_input
 from toolchain.deployment.fitting import fitted
 from toolchain.deployment.inputs import collected, counts_of, some_steps
+from toolchain.deployment.sensitivity import sensitivity_on
 from toolchain.deployment.session import Session, run_once
 from toolchain.deployment.side_by_side import SideBySide
 from toolchain.deployment.store import Parts, read_parts, write_parts
@@ -37,6 +39,7 @@ from toolchain.deployment.warn import of_activity
 from toolchain.diagnostics import Severity
 from toolchain.estimate import Estimate
 from toolchain.fidelity import Trace, trace
+from toolchain.fidelity.sensitivity import Sensitivity
 from toolchain.hardware import SpecBase
 from toolchain.ir import Graph, MembraneReadout
 from toolchain.report import Described, Sheet, Text, plain
@@ -278,7 +281,7 @@ class Deployment(Described, Parts):
             batch: samples of a step.
             lr: distance of a step: of weights and biases as a part of the largest weight that the
                 chip holds, of thresholds as a part of themselves; one number, or by kind,
-                ``{"weight": 0.004, "threshold": 0.004, "bias": 0.004}``. A warm-up and a cosine
+                ``{"weight": 0.01, "threshold": 0.004, "bias": 0.004}``. A warm-up and a cosine
                 reduce it.
             optimizer: function of the parameters in place of ``LatentAdam``, such as
                 ``functools.partial(torch.optim.SGD, lr=0.1)``.
@@ -372,7 +375,36 @@ class Deployment(Described, Parts):
         for first_sample, first_step, runs in both.pieces():
             tally.add(runs, first_sample, first_step)
         orders = self.on_chip.order_spread(both.given, chosen)
-        return tally.comparison(self.chip.title, orders)
+        found = tally.comparison(self.chip.title, orders)
+        return found if found.states else replace(found, ceiling=ceiling_on(self, both.excerpt()))
+
+    def sensitivity(self, spikes: InputSpikes) -> Sensitivity:
+        """Return which layers' integers cost how much agreement, the dearest first.
+
+        The trained network runs with the chip's numbers in one layer alone and in all but one. Of
+        many samples some, evenly spaced, are used.
+
+        Args:
+            spikes: as for ``reference``; best held-out, not the calibration.
+
+        Raises:
+            ValueError: spikes of another shape, outputs that are read as states, or a deployment
+                without a trained network.
+
+        >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+        >>> rng = np.random.default_rng(0)
+        >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.8, "alpha_syn": [0.5]}
+        >>> nodes = {"input": Input(shape=(8,)), "fc1": Linear(weight=rng.normal(size=(12, 8)))}
+        >>> nodes |= {"lif1": Neuron(shape=(12,), **lif), "fc2": Linear(weight=np.ones((2, 12)))}
+        >>> nodes |= {"lif2": Neuron(shape=(2,), **lif), "output": Output()}
+        >>> spikes = rng.poisson(0.1, (16, 60, 8))
+        >>> d = deploy(Graph.chain(nodes, dt=1e-3), "xylo_a2", calibration=spikes)
+        >>> found = d.sensitivity(spikes)
+        >>> [layer.layer for layer in found.layers]
+        ['lif1', 'lif2']
+        """
+        counts = some_steps(self._counts(spikes, self.graph), "spikes")
+        return sensitivity_on(self, counts, partial(self.simulate, record=True))
 
     def trace(self, spikes: InputSpikes | Collected) -> Trace:
         """Run ``spikes`` through every layer, on the chip and in the trained network.

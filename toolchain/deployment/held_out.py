@@ -17,6 +17,7 @@ from toolchain.arrays import Array
 from toolchain.chips.contract import Family, OnChip, Options
 from toolchain.chips.once import once
 from toolchain.chips.rules.findings import is_error
+from toolchain.deployment.ceiling import ceiling_on
 from toolchain.deployment.deployment import Deployment
 from toolchain.diagnostics import Diagnostic, Severity
 from toolchain.ir import Graph, Neuron
@@ -62,10 +63,12 @@ def held_out(
     got = _spikes_on_chip(family, on_chip, parts[left])
     agreement = agreement_of(*aligned(wanted, got, deployment.lag_of_neurons))
     low = agreement.interval is not None and agreement.value < LEAST_AGREEMENT
+    ceiling = ceiling_on(deployment, parts[left])
+    reachable = "" if ceiling is None else f", {ceiling.text}"
     what = "samples" if len(parts) == len(counts) else "parts"
     others = f"on {count(int(left.sum()))} others"
     result = (
-        f"agree to {agreement} {others}"
+        f"agree to {agreement} {others}{reachable}"
         if agreement.interval is not None
         else f"have too few spikes {others} to tell the agreement ({count(agreement.spikes)})"
     )

@@ -16,7 +16,14 @@ from toolchain.deployment.session import Session, run_once
 from toolchain.deployment.store import Parts
 from toolchain.ir import Membrane
 from toolchain.runs import InputSpikes
-from toolchain.runs.bounded import MOST_VALUES, aligned_parts, even_parts, samples_at_once
+from toolchain.runs.bounded import (
+    MOST_VALUES,
+    aligned_parts,
+    even_parts,
+    samples_at_once,
+    values_of,
+)
+from toolchain.runs.ceiling import MOST_SAMPLES, MOST_WORK
 from toolchain.runs.comparison_tally import RunPiece
 from toolchain.runs.interpret import GraphRun, Place
 from toolchain.runs.spikes import are_events
@@ -93,6 +100,12 @@ class SideBySide:
                     steps.start,
                     runs | {timing: run(given, many) for timing, run in chips.items()},
                 )
+
+    def excerpt(self) -> Array:
+        """Return counts (batch, time, *features) of some samples and of the first timesteps."""
+        steps = slice(0, max(1, min(self.steps, MOST_WORK // values_of(self._parts.graph))))
+        counts, _ = self._source.piece(slice(0, MOST_SAMPLES), steps)
+        return counts
 
     def _chip(self, batch: int, timing: Timing) -> Callable[[InputSpikes, int | None], RunPiece]:
         """Return what runs the chip on the next piece."""

@@ -18,6 +18,7 @@ from toolchain.fidelity.effects import Trace
 from toolchain.ir import Graph, Neuron
 from toolchain.report import count, plural, times
 from toolchain.runs.agreement import LEAST_AGREEMENT, UNTOLD, Agreement, agreement_of
+from toolchain.runs.ceiling import Ceiling
 from toolchain.runs.outputs import outputs_by_name
 from toolchain.runs.recording import Recording, aligned
 from toolchain.runs.states import compare_states
@@ -54,7 +55,11 @@ def agreement_severity(agreement: Agreement) -> Severity:
 
 
 def on_calibration(
-    floats: Graph, quantized: Graph, trace: Trace, lag: int | Array
+    floats: Graph,
+    quantized: Graph,
+    trace: Trace,
+    lag: int | Array,
+    ceiling: Ceiling | None = None,
 ) -> tuple[Diagnostic, ...]:
     """Return the findings on the calibration spikes; errors if outputs are silent.
 
@@ -63,6 +68,7 @@ def on_calibration(
         quantized: the same in integers.
         trace: effects on the calibration spikes.
         lag: timesteps by which the outputs of the chip are later, or each output neuron.
+        ceiling: agreement that rounding of the weights alone would leave.
     """
     outputs = [n for n in dict.fromkeys(quantized.outputs) if isinstance(quantized[n], Neuron)]
     findings = (
@@ -72,10 +78,12 @@ def on_calibration(
     )
     if outputs:
         findings += (*_silent_neurons(trace, lag), *_disagreeing(quantized, trace, lag))
-    return (*findings, measured(trace.reference, trace.chip, lag))
+    return (*findings, measured(trace.reference, trace.chip, lag, ceiling))
 
 
-def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnostic:
+def measured(
+    reference: Recording, chip: Recording, lag: int | Array, ceiling: Ceiling | None = None
+) -> Diagnostic:
     """Report the effect of all changes together on the outputs of one run, spikes or states.
 
     Args:
@@ -83,6 +91,7 @@ def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnos
         chip: outputs of the chip for the same input.
         lag: timesteps by which the chip is later, or each of its output neurons; steps that only
             one of them has are omitted.
+        ceiling: agreement that rounding of the weights alone would leave.
 
     >>> spikes = np.random.default_rng(0).poisson(0.3, (20, 50, 4))
     >>> reference = Recording(spikes=spikes)
@@ -109,14 +118,17 @@ def measured(reference: Recording, chip: Recording, lag: int | Array) -> Diagnos
         rule=MEASURED,
         severity=agreement_severity(agreement),
         where="network",
-        message=_on_calibration(wanted, got, agreement) + saturated,
+        message=_on_calibration(wanted, got, agreement, ceiling) + saturated,
     )
 
 
-def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def graded(
+    findings: Iterable[Diagnostic], ceiling: Ceiling | None = None
+) -> tuple[Diagnostic, ...]:
     """Return the findings, those whose effect was measured together with its severity.
 
-    A quantizer's figure (``agreement``) is left out if the outputs spike too rarely to tell it.
+    A quantizer's figure (``agreement``) is left out if the outputs spike too rarely to tell it,
+    else given beside the ceiling.
     Changes of single parameters (``time_constants``, ``drives``) that are warnings remain so unless
     the outputs agree in spite of them.
 
@@ -132,17 +144,23 @@ def graded(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     if measured is None:
         return findings
     untold = UNTOLD in measured.message
-    return tuple(
-        replace(finding, severity=measured.severity)
-        if finding.rule == "agreement"
-        or (finding.rule in CHANGES and finding.severity is Severity.WARNING)
-        else finding
-        for finding in findings
-        if finding.rule != "agreement" or not untold
-    )
+    reachable = "" if ceiling is None else f"; {ceiling} reachable"
+    kept = (each for each in findings if each.rule != "agreement" or not untold)
+    result = []
+    for finding in kept:
+        if finding.rule == "agreement":
+            message = finding.message + reachable
+            result.append(replace(finding, severity=measured.severity, message=message))
+        elif finding.rule in CHANGES and finding.severity is Severity.WARNING:
+            result.append(replace(finding, severity=measured.severity))
+        else:
+            result.append(finding)
+    return tuple(result)
 
 
-def _on_calibration(wanted: Array, got: Array, agreement: Agreement) -> str:
+def _on_calibration(
+    wanted: Array, got: Array, agreement: Agreement, ceiling: Ceiling | None = None
+) -> str:
     trained, on_chip = round(float(wanted.sum())), round(float(got.sum()))
     if not agreement.spikes:
         return (
@@ -151,15 +169,16 @@ def _on_calibration(wanted: Array, got: Array, agreement: Agreement) -> str:
         )
     return (
         f"on the calibration spikes the outputs spike {times(trained)} as trained and "
-        f"{times(on_chip)} on the chip; {_agreeing(agreement)}"
+        f"{times(on_chip)} on the chip; {_agreeing(agreement, ceiling)}"
     )
 
 
-def _agreeing(agreement: Agreement) -> str:
+def _agreeing(agreement: Agreement, ceiling: Ceiling | None) -> str:
     if agreement.interval is None:
         return f"agreement: {agreement}"
     below = f", below {100 * LEAST_AGREEMENT:.0f} %" if agreement.value < LEAST_AGREEMENT else ""
-    return f"counts agree to {agreement}{below}"
+    reachable = "" if ceiling is None else f", {ceiling.text}"
+    return f"counts agree to {agreement}{below}{reachable}"
 
 
 def _silent(trace: Trace, outputs: list[str]) -> Iterator[Diagnostic]:

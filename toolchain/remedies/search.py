@@ -14,8 +14,9 @@ from toolchain.chips.progress import steps
 from toolchain.deployment import Deployment
 from toolchain.diagnostics import DeployError, Diagnostic, Severity
 from toolchain.ir import Graph, Membrane
+from toolchain.passes.exact import exact_passes
 from toolchain.passes.prune import number_of_weights
-from toolchain.pipeline import build, exact_passes
+from toolchain.pipeline import build
 from toolchain.remedies.result import Attempt, Repair
 from toolchain.remedies.tuning import can_train, tuned
 from toolchain.remedies.yardstick import Yardstick, chosen

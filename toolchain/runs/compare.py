@@ -33,6 +33,7 @@ from toolchain.report import (
     times,
 )
 from toolchain.runs.agreement import LEAST_AGREEMENT, UNTOLD, Interval, agreement_text
+from toolchain.runs.ceiling import Ceiling
 from toolchain.runs.order import OrderSpread
 from toolchain.runs.states import StateComparison
 from toolchain.runs.train_tally import QUANTIZED
@@ -113,6 +114,8 @@ class Comparison(Described):
         orders: effect of the order of simultaneous events; None if not requested.
         states: comparison of the outputs' states with the reference's, by run; empty where spikes
             are read.
+        ceiling: agreement of the outputs' spike counts that rounding of the weights alone would
+            leave; None if it is not known, see ``toolchain.runs.ceiling``.
     """
 
     chip: str
@@ -126,6 +129,7 @@ class Comparison(Described):
     saturations: Mapping[str, Mapping[str, int]]
     orders: OrderSpread | None
     states: Mapping[str, StateComparison] = field(default_factory=dict)
+    ceiling: Ceiling | None = None
 
     def __getitem__(self, name: str) -> LayerComparison:
         """Return the layer of that name; KeyError lists the names."""
@@ -191,7 +195,8 @@ def _remarks(result: Comparison) -> Iterator[str]:
     for run, compared in result.states.items():
         yield f"output states, {RUNS[run]}: {compared}"
     if not result.states:
-        yield f"output counts agree: {_agreements(result)}"
+        ceiling = "" if result.ceiling is None else f", {result.ceiling.text}"
+        yield f"output counts agree: {_agreements(result)}{ceiling}"
         yield from _low(result)
     if result.decisions and (result.states or any(result.intervals.values())):
         yield f"decisions equal to the trained network's: {_shares(result.decisions)}"

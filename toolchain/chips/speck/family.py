@@ -19,7 +19,9 @@ from toolchain.chips.speck.rules.prune import edits
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.speck.training import trainable
 from toolchain.chips.speck.warm import warm
+from toolchain.chips.words import largest
 from toolchain.hardware import SpecBase
+from toolchain.runs.ceiling import WeightRounding
 
 __all__ = ["Speck"]
 
@@ -47,6 +49,9 @@ FUNCTIONS = Functions(
     pack=store.to_arrays,
     unpack=store.from_arrays,
     order_spread=order_spread,
+    rounding=lambda chip: WeightRounding(
+        levels=largest(chip.limits.weight_width), scale_of="layer"
+    ),
     counts=graphs.counts,
     options=resources.options,
     unplaced=resources.unplaced,

@@ -8,6 +8,7 @@ from typing import Any
 from toolchain.chips.contract import ProgramFile
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
 from toolchain.chips.load import load_chip
+from toolchain.chips.words import largest
 from toolchain.chips.xylo import approximations, counts, graphs, resources, store
 from toolchain.chips.xylo.conditions import DIFFERENCES, conditions
 from toolchain.chips.xylo.dashes import decay_note
@@ -28,6 +29,7 @@ from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.training import trainable
 from toolchain.chips.xylo.warm import warm
 from toolchain.hardware import SpecBase
+from toolchain.runs.ceiling import WeightRounding
 
 __all__ = ["Xylo"]
 
@@ -56,6 +58,7 @@ FUNCTIONS = Functions(
     unpack=store.from_arrays,
     decay_note=decay_note,
     input_limit=counts.input_limit,
+    rounding=lambda chip: WeightRounding(levels=largest(chip.limits.weight_width)),
     configured=configured,
     options=lambda _: XyloOptions(),
     network=network_of,

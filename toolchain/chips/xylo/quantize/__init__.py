@@ -100,7 +100,7 @@ def quantize(
 def _search(
     graph: Graph, chip: XyloChip, calibration: Array, rivals: Mapping[str, Graph]
 ) -> SearchResult:
-    return search(Evaluator(graph, chip, calibration), rivals)
+    return search(Evaluator(graph, chip, calibration, copies=True), rivals)
 
 
 def _of_spiking(

@@ -18,7 +18,8 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.progress import Step, steps
-from toolchain.chips.xylo.quantize.decays import choose_decays
+from toolchain.chips.xylo.quantize.decays import choose_decays, differs
+from toolchain.chips.xylo.quantize.drives import fit_drives
 from toolchain.chips.xylo.quantize.evaluator import Evaluator
 from toolchain.chips.xylo.quantize.plan import Plan, XyloWords, integers
 from toolchain.chips.xylo.quantize.shifts import DEPTHS, PASSES, ShiftSearch
@@ -63,7 +64,7 @@ def search(evaluator: Evaluator, baselines: Mapping[str, Graph]) -> SearchResult
     words = XyloWords.of(evaluator.chip)
     total = _number_of_steps(evaluator, words, PASSES) + len(baselines)
     with steps("finding integers", total) as step:
-        run = _planned(evaluator, words, step, passes=PASSES, depths=DEPTHS)
+        run = _planned(evaluator, words, step, passes=PASSES, depths=DEPTHS, fitted=True)
         last = run.candidates[-1].plan
         for name, graph in baselines.items():
             run.evaluate(last, name, graph)
@@ -80,16 +81,30 @@ def candidates(evaluator: Evaluator) -> list[Candidate]:
 
 
 def _planned(
-    evaluator: Evaluator, words: XyloWords, step: Step, *, passes: int, depths: tuple[float, ...]
+    evaluator: Evaluator,
+    words: XyloWords,
+    step: Step,
+    *,
+    passes: int,
+    depths: tuple[float, ...],
+    fitted: bool = False,
 ) -> _CandidateRuns:
-    """Return a plan for each population by itself, and the same with tuned thresholds."""
+    """Return a plan for each population by itself, and the same with tuned thresholds.
+
+    With ``fitted`` weights are fitted to decays that are not the trained ones.
+    """
     traces = {name: evaluator.trace(name) for name in evaluator.populations}
-    decays = {}
+    populations, decays, more = dict(evaluator.populations), {}, None
     for name, population in evaluator.populations.items():
         decays[name] = choose_decays(population, traces[name], words.dash)
+        if fitted and differs(population, decays[name]):
+            more = more or evaluator.with_more()
+            populations[name], decays[name] = fit_drives(
+                population, more.trace(name), decays[name], top=words.dash, biases=words.bias > 0
+            )
         step()
     shifts = ShiftSearch(
-        populations=evaluator.populations,
+        populations=populations,
         traces=traces,
         decays=decays,
         words=words,

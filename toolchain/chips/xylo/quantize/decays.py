@@ -14,7 +14,15 @@ from toolchain.chips.xylo.quantize import measure
 from toolchain.chips.xylo.quantize.measure import PopulationTrace
 from toolchain.chips.xylo.quantize.populations import FloatPopulation
 
-__all__ = ["ChipDecays", "choose_decays", "response"]
+__all__ = [
+    "ChipDecays",
+    "candidates",
+    "choose_decays",
+    "combined",
+    "decay_groups",
+    "differs",
+    "response",
+]
 
 FINE = 2**16
 """Integer steps of a threshold while decays are chosen: too many for rounding to matter."""
@@ -55,33 +63,33 @@ def choose_decays(population: FloatPopulation, trace: PopulationTrace, top: int)
     the weights compensate that by the size of the response to one spike, a constant bias by its
     steady state, and the rest is a factor on the threshold, found on the data.
     """
-    group, groups = _decay_groups(population)
+    group, groups = decay_groups(population)
     scale = (FINE / population.threshold)[:, None, None]
     arriving = measure.drive(
         population, trace, {s.name: np.rint(s.weight * scale) for s in population.sources}
     )
     least = np.full(groups, np.inf)
     best: ChipDecays | None = None
-    for tried in _candidates(population, top):
+    for tried in candidates(population, top):
         factors, scores, peaks = _scored(population, trace, arriving, tried, group, groups)
         gain = factors[group]
         tried = replace(
             tried, threshold=tried.threshold * gain, bias=tried.bias * gain, peaks=peaks
         )
-        best = tried if best is None else _combined(best, tried, (scores < least)[group])
+        best = tried if best is None else combined(best, tried, (scores < least)[group])
         least = np.minimum(scores, least)
     assert best is not None
     return best
 
 
-def _decay_groups(population: FloatPopulation) -> tuple[Array, int]:
+def decay_groups(population: FloatPopulation) -> tuple[Array, int]:
     """Return the index of each neuron's group of equal decays, and the number of groups."""
     decays = np.column_stack([population.alpha_mem, population.alpha_syn])
     _, group = np.unique(decays, axis=0, return_inverse=True)
     return group.reshape(-1), int(group.max()) + 1
 
 
-def _candidates(population: FloatPopulation, top: int) -> Iterator[ChipDecays]:
+def candidates(population: FloatPopulation, top: int) -> Iterator[ChipDecays]:
     """Yield the neighboring shifts in all combinations of columns, weights compensated."""
     trained = np.column_stack([population.alpha_mem, population.alpha_syn])
     exact = np.abs(dashes(trained) - np.rint(dashes(trained))) < CLOSE
@@ -135,7 +143,7 @@ def _scored(
     groups: int,
 ) -> tuple[Array, Array, Array]:
     """Return each group's best factor on its thresholds and its score, and each neuron's peak."""
-    factors = GAINS if _differs(population, tried) else np.ones(1)
+    factors = GAINS if differs(population, tried) else np.ones(1)
     fine = FINE / population.threshold
     to_integers = (arriving * tried.rows[:, :, None, None]).astype(np.int32)
     found = measure.respond(
@@ -154,14 +162,14 @@ def _scored(
     return factors[scores.argmin(axis=1)], scores.min(axis=1), found.peaks / fine
 
 
-def _differs(population: FloatPopulation, tried: ChipDecays) -> bool:
+def differs(population: FloatPopulation, tried: ChipDecays) -> bool:
     """Return whether any decay differs from the trained one."""
     mem = np.abs(dashes(population.alpha_mem) - tried.dash_mem)
     syn = np.abs(dashes(population.alpha_syn) - tried.dash_syn)
     return bool(np.any(mem >= CLOSE) or np.any(syn >= CLOSE))
 
 
-def _combined(one: ChipDecays, other: ChipDecays, take: Array) -> ChipDecays:
+def combined(one: ChipDecays, other: ChipDecays, take: Array) -> ChipDecays:
     """Return the values of ``other`` for the neurons in ``take``, else those of ``one``."""
     chosen = {}
     for f in fields(ChipDecays):

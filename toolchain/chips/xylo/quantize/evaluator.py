@@ -18,6 +18,7 @@ from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph
 from toolchain.runs.bounded import part_within
+from toolchain.runs.copies import with_copies
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import count_agreement
 
@@ -25,6 +26,10 @@ __all__ = ["Evaluator"]
 
 MOST = 4_000_000
 """Most neurons times timesteps times samples that a search uses."""
+FEW, COPIED = 8, 32
+"""With fewer samples, changed copies are added, up to so many."""
+MANY = 64
+"""Samples on which weights are fitted; of fewer, changed copies are added."""
 
 
 class Evaluator:
@@ -34,11 +39,18 @@ class Evaluator:
         graph, chip: as given.
         populations: by name, producers first.
         outputs: the populations that are read out.
-        spikes: the subset, (batch, time, inputs).
+        spikes: the subset, (batch, time, inputs), after it the copies of few samples.
+        given: number of samples without copies; networks are compared on these.
     """
 
     def __init__(
-        self, graph: Graph, chip: XyloChip, calibration: Array, reference: Graph | None = None
+        self,
+        graph: Graph,
+        chip: XyloChip,
+        calibration: Array,
+        reference: Graph | None = None,
+        *,
+        copies: bool = False,
     ) -> None:
         """Simulate the float network on ``calibration`` (batch, time, *features), not empty.
 
@@ -47,6 +59,7 @@ class Evaluator:
             chip: the target.
             calibration: spikes.
             reference: the network whose spikes are wanted, if these are not those of ``graph``.
+            copies: whether changed copies are added to few samples.
         """
         layers = read_layers(graph)
         limits = chip.limits
@@ -58,7 +71,11 @@ class Evaluator:
             output_cap=int(limits.output_spikes.value),
         )
         neurons = sum(c.neurons for c in self.populations.values())
-        self.spikes = part_within(calibration, neurons, MOST)
+        part = part_within(calibration, neurons, MOST)
+        room = MOST // (neurons * part.shape[1])
+        self.spikes = with_copies(part, min(COPIED, room)) if copies and len(part) < FEW else part
+        self.given = len(part)
+        self._reference = reference
         flat = self.spikes.reshape(*self.spikes.shape[:2], -1)
         wanted = graph if reference is None else reference
         trained = interpret(wanted, self.spikes, record=True).layers
@@ -76,9 +93,19 @@ class Evaluator:
         spikes = self._trained if fired is None else fired
         return PopulationTrace(
             spikes=tuple(_delayed(spikes[s.pre], s.delay) for s in self.populations[name].sources),
+            own=self._trained[name],
             wanted=self._wanted[name],
             window=self._window,
         )
+
+    def with_more(self) -> Evaluator:
+        """Return the same with copies if there are too few samples to fit weights."""
+        neurons = sum(c.neurons for c in self.populations.values())
+        samples = min(MANY, MOST // (neurons * self.spikes.shape[1]))
+        if len(self.spikes) >= samples:
+            return self
+        spikes = with_copies(self.spikes[: self.given], samples)
+        return Evaluator(self.graph, self.chip, spikes, reference=self._reference)
 
     def on_chip(self, quantized: Graph) -> dict[str, Array]:
         """Return spikes (neurons, samples, time) of the input and every population, lags undone."""
@@ -103,7 +130,9 @@ class Evaluator:
         late = max(0, *(self._lags[name] for name in self.outputs))
         steps = max(0, self.spikes.shape[1] - late)
         wanted, got = (
-            np.moveaxis(np.concatenate([s[name] for name in self.outputs])[:, :, :steps], 0, 2)
+            np.moveaxis(
+                np.concatenate([s[name][:, : self.given, :steps] for name in self.outputs]), 0, 2
+            )
             for s in (self._trained, fired)
         )
         return count_agreement(wanted, got)
@@ -113,8 +142,9 @@ class Evaluator:
         return sum(map(partial(self._distance_of, fired), self.outputs))
 
     def _distance_of(self, fired: Mapping[str, Array], name: str) -> float:
-        counts = measure.window_counts(fired[name], self._window)
-        return float(measure.count_distance(self._wanted[name], counts[:, None]).sum())
+        counts = measure.window_counts(fired[name][:, : self.given], self._window)
+        wanted = self._wanted[name][:, : self.given]
+        return float(measure.count_distance(wanted, counts[:, None]).sum())
 
 
 def _neurons_first(spikes: Array) -> Array:

@@ -38,18 +38,28 @@ class PopulationTrace:
     Attributes:
         spikes: for each incoming projection, float32 (pre neurons, samples, time), delayed as in
             the graph.
-        wanted: int32 (neurons, samples, windows) spikes of the trained network.
+        own: (neurons, samples, time) spikes of the trained network.
+        wanted: int32 (neurons, samples, windows), the same counted in windows.
         window: timesteps in a window.
     """
 
     spikes: tuple[Array, ...]
+    own: Array
     wanted: Array
     window: int
 
     def part(self, samples: int) -> PopulationTrace:
         """Return the first ``samples`` samples."""
-        spikes = tuple(np.ascontiguousarray(s[:, :samples]) for s in self.spikes)
-        return PopulationTrace(spikes=spikes, wanted=self.wanted[:, :samples], window=self.window)
+        return self.of(slice(samples))
+
+    def of(self, samples: slice | Array) -> PopulationTrace:
+        """Return some samples."""
+        return PopulationTrace(
+            spikes=tuple(np.ascontiguousarray(s[:, samples]) for s in self.spikes),
+            own=self.own[:, samples],
+            wanted=self.wanted[:, samples],
+            window=self.window,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
