@@ -35,9 +35,9 @@ def network() -> nn.Sequential:
 
 def train(model: nn.Sequential, spikes: torch.Tensor, labels: torch.Tensor) -> None:
     """Train in torch for 6 epochs: Adam, cross-entropy of the spike counts."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(6):
-        for part in torch.randperm(len(spikes)).split(64):
+        for part in torch.randperm(len(spikes)).split(32):
             reset_states(model)
             counts = model(spikes[part]).sum(dim=1)
             optimizer.zero_grad()
@@ -61,7 +61,7 @@ def main() -> None:
     except DeployError as refused:
         print(refused, end="\n\n")
 
-    result = repair(model, "xylo_a2", spikes, labels, sample=sample, every=True, tries=2)
+    result = repair(model, "xylo_a2", spikes, labels, sample=sample)
     print(result)
 
     unseen = data.test_labels < CLASSES

@@ -139,7 +139,7 @@ def test_a_refusal_names_what_makes_it_fit():
 @pytest.fixture(scope="module")
 def repaired():
     graph, spikes, labels = dense(66, recurrent=True, channels=18, samples=32)
-    settings = {"quantizer": "channel", "epochs": 1, "max_drop": 0.0, "every": True, "tries": 1}
+    settings = {"quantizer": "channel", "epochs": 1, "every": True, "tries": 1}
     with pytest.warns(DeployWarning):
         return spikes, repair(graph, "xylo_a2", spikes, labels, **settings)
 
@@ -151,7 +151,7 @@ def test_a_repair_is_the_best_network_and_what_each_costs(repaired):
     assert "fan_out at lif0" in given.refusal
     assert all(each.fits and each.after is not None for each in others)
     assert found.value == max(each.value for each in others)
-    assert found.within == (found.value >= found.reference)
+    assert found.within == (found.value >= found.reference - 0.01)
     assert len(found.channels) == 16
     assert found.deployment.graph.provenance["edits"] == found.chosen.words
     assert any(f.rule == "repair" for f in found.deployment.diagnostics)
@@ -169,7 +169,7 @@ def test_without_labels_the_agreement_counts_and_the_nearest_is_warned_of():
     with pytest.warns(DeployWarning, match="points below the float network"):
         found = repair(graph, "xylo_a2", spikes, quantizer="channel", epochs=1, tries=1)
     assert (found.what, found.reference, found.within) == ("agreement", 1.0, False)
-    assert "NOT within" in str(found)
+    assert "more than the 1 that were wanted" in str(found)
 
 
 def test_what_cannot_be_repaired_is_refused():
