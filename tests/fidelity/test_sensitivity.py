@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from tests.fidelity.damage import damaged
@@ -45,7 +44,9 @@ def test_figures_are_those_of_the_mixed_networks(deployment):
     compared = deployment.compare(spikes())
     assert found.on_chip == pytest.approx(compared.agreement["clocked"])
     assert row.accumulated == pytest.approx(compared["h1"].agreement["clocked"])
-    ideal = count_agreement(wanted.layers["h1"].spikes, interpret(chip, spikes(), record=True).layers["h1"].spikes)
+    ideal = count_agreement(
+        wanted.layers["h1"].spikes, interpret(chip, spikes(), record=True).layers["h1"].spikes
+    )
     assert row.floor == pytest.approx(ideal - row.accumulated)
 
 

@@ -39,8 +39,8 @@ SEEDS = 2
 SPLITS = 2
 """Parts of the samples that the range is taken over, with every seed."""
 MOST_SAMPLES = 64
-MOST_WORK = 1_000_000
-"""Values of the network times timesteps times samples of one run, at most: some 30 ms."""
+MOST_WORK = 2_000_000
+"""Values of the network times timesteps times samples of one run, at most: some 50 ms."""
 FEWEST_SPIKES = 20
 """Fewest spikes of a part that tell an agreement."""
 
@@ -132,7 +132,7 @@ def ceiling_of(graph: Graph, spikes: Array, rounding: WeightRounding) -> Ceiling
     if None in whole:
         return None
     value = float(np.mean([each for each in whole if each is not None]))
-    found = [value, *(each for each in parts if each is not None)]
+    found = [each for each in (*whole, *parts) if each is not None]
     return Ceiling(
         value=value,
         lowest=min(found),
