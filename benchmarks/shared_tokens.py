@@ -20,7 +20,7 @@ from itertools import combinations, product
 from pathlib import Path
 
 CHIPS = Path(__file__).parent.parent / "toolchain" / "chips"
-CONTRACT = CHIPS / "contract.py"
+CONTRACT = (CHIPS / "contract.py", CHIPS / "training.py")
 RUN = 8
 """Shortest run of equal tokens that counts."""
 SMALLEST = 80
@@ -108,7 +108,9 @@ def family_folders(root: Path) -> list[Path]:
 
 def contract_names(folders: Collection[Path]) -> set[str]:
     """Return the contract's methods, and the functions with which families implement them."""
-    methods = {node.name for node in _nodes(CONTRACT) if isinstance(node, ast.FunctionDef)}
+    methods = {
+        node.name for path in CONTRACT for node in _nodes(path) if isinstance(node, ast.FunctionDef)
+    }
     tables = [
         node
         for folder in folders

@@ -1,7 +1,7 @@
 """Speed of training on a chip's integers relative to the project's own torch layers.
 
-An epoch: 128 samples in batches of 64, forward and backward, one thread. Four networks of
-``CubaLIF``, in floats by torch and in the chip's integers.
+An epoch: 128 samples in batches of 64, forward, loss and backward, one thread. Four networks of
+``CubaLIF``, in floats by torch and as modules of the chip's integers.
 """
 
 from __future__ import annotations
@@ -64,38 +64,20 @@ def pair(shape: Shape) -> tuple[Callable[[], object], Callable[[], object]]:
     """Return an epoch of the torch network, and one of the chip's integers."""
     rng = np.random.default_rng(0)
     spikes = (rng.random((SAMPLES, shape.steps, shape.inputs)) < RATE).astype(np.float32)
-    labels = rng.integers(0, CLASSES, SAMPLES)
+    labels = torch.from_numpy(rng.integers(0, CLASSES, SAMPLES))
     net = network(shape)
     deployment = deploy(net, "xylo_a2", sample=spikes[:1], quantizer="channel")
-    program = deployment.on_chip.trainable(deployment.quantized)
-    values = {
-        name: getattr(deployment.quantized[p.node], p.field)
-        for name, p in program.parameters.items()
-    }
-    (output,) = program.outputs
-    wanted = [name for name, p in program.parameters.items() if p.kind != "bias"]
-    parts = [slice(i, i + BATCH) for i in range(0, SAMPLES, BATCH)]
+    module = deployment.as_module(train=("weight", "threshold"), threads=1)
+    data = torch.from_numpy(spikes)
 
-    def floats() -> None:
-        for part in parts:
-            found = net(torch.from_numpy(spikes[part]))
+    def epoch(model: torch.nn.Module) -> None:
+        for start in range(0, SAMPLES, BATCH):
+            part = slice(start, start + BATCH)
+            found = model(data[part])
             found = found[0] if isinstance(found, tuple) else found
-            loss = functional.cross_entropy(found.sum(1), torch.from_numpy(labels[part]))
-            loss.backward()
+            functional.cross_entropy(found.sum(1), labels[part]).backward()
 
-    def integers() -> None:
-        for part in parts:
-            tape = program.run(
-                values, spikes[part], layers=[output], timing="clocked", gradient=True, threads=1
-            )
-            counts = tape.values[output].sum(axis=1, dtype=np.float32)
-            outer = np.exp(counts - counts.max(axis=1, keepdims=True))
-            outer /= outer.sum(axis=1, keepdims=True)
-            outer[np.arange(len(outer)), labels[part]] -= 1
-            outer = np.repeat(outer[:, None] / len(outer), shape.steps, axis=1)
-            program.gradients(tape, {output: outer}, wanted=wanted)
-
-    return floats, integers
+    return partial(epoch, net), partial(epoch, module)
 
 
 def figures(repeats: int) -> Iterator[Figure]:

@@ -76,3 +76,19 @@ def test_moving_bars_are_classified_event_by_event(run, tmp_path):
     assert predictions == [(name, name) for name in ("right", "left", "down", "up")]
     assert "spikes over 6 orders of simultaneous events" in printed
     assert (tmp_path / "comparison.png").is_file()
+
+
+def test_digits_are_trained_on_the_chip(run, tmp_path):
+    quick = ("--float-epochs", "3", "--samples", "128", "--quantizer", "channel")
+    printed = run("train_on_chip", "--epochs", "3", *quick)
+    assert "trained on 103 samples" in printed
+    assert re.search(r"trained on the chip +\d+\.\d %", printed)
+    assert (tmp_path / "training.png").is_file()
+    assert (tmp_path / "artifact").is_dir()
+
+
+def test_a_network_is_trained_for_event_timing(run, tmp_path):
+    printed = run("event_timing", "--epochs", "1", "--float-epochs", "1", "--samples", "64")
+    assert "trained on 51 samples" in printed
+    assert len(re.findall(r"counts agree to \d+\.\d %, accuracy", printed)) == 2
+    assert (tmp_path / "artifact").is_dir()

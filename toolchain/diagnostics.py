@@ -265,7 +265,7 @@ def _finding_of(item: Mapping[str, Any]) -> Diagnostic:
 class DeployError(Described, ValueError):
     """Error: the network does not fit the chip; ``diagnostics`` holds every finding at once.
 
-    Hints, and the line that accepts all findings, are tried when the text is first read.
+    Hints, and the lines that accept or repair all findings, are tried when the text is first read.
 
     Attributes:
         diagnostics: the findings.
@@ -292,11 +292,13 @@ class DeployError(Described, ValueError):
         diagnostics: Iterable[Diagnostic],
         ledger: Any = None,
         acceptance: str | Callable[[], str] = "",
+        repair: str | Callable[[], str] = "",
     ) -> None:
-        """Create the error; ``acceptance`` is its last line, or a function that returns it."""
+        """Create the error; ``acceptance`` and ``repair`` are its last lines, or return them."""
         self.diagnostics = tuple(diagnostics)
         self.ledger = ledger
         self._acceptance = acceptance
+        self._repair = repair
         super().__init__(headline)
 
     @property
@@ -306,10 +308,17 @@ class DeployError(Described, ValueError):
             self._acceptance = self._acceptance()
         return self._acceptance
 
+    @property
+    def repair(self) -> str:
+        """Line with the changes with which ``toolchain.repair`` makes it fit, or empty."""
+        if callable(self._repair):
+            self._repair = self._repair()
+        return self._repair
+
     def __str__(self) -> str:
-        """Return headline, findings with their hints, and the line that accepts them."""
-        acceptance = visible(self.acceptance, one_line=True)
-        lines = [visible(str(self.args[0])), *map(str, self.diagnostics), acceptance]
+        """Return headline, findings with their hints, and the lines that remove them."""
+        last = (visible(line, one_line=True) for line in (self.acceptance, self.repair))
+        lines = [visible(str(self.args[0])), *map(str, self.diagnostics), *last]
         return "\n".join(line for line in lines if line)
 
     def as_dict(self) -> dict[str, Any]:
@@ -318,11 +327,12 @@ class DeployError(Described, ValueError):
             "headline": str(self.args[0]),
             "diagnostics": [finding.as_dict() for finding in self.diagnostics],
             "acceptance": self.acceptance,
+            "repair": self.repair,
             "ledger": None if self.ledger is None else self.ledger.as_dict(),
         }
 
     def sheet(self) -> Sheet:
-        """Describe every finding with its hint, and the line that accepts them."""
+        """Describe every finding with its hint, and the lines that remove them."""
         table = Table(
             columns=(Column("finding"), Column("layer"), Column("message"), Column("hint")),
             rows=tuple(
@@ -330,7 +340,7 @@ class DeployError(Described, ValueError):
                 for each in self.diagnostics
             ),
         )
-        last = Text((self.acceptance,) if self.acceptance else ())
+        last = Text(tuple(line for line in (self.acceptance, self.repair) if line))
         return Sheet((table, last), str(self.args[0]))
 
     def __repr__(self) -> str:
@@ -338,8 +348,8 @@ class DeployError(Described, ValueError):
         return f"DeployError({str(self.args[0])!r}, findings={len(self.diagnostics)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        given = self.args[0], self.diagnostics, self.ledger, self.acceptance
-        own = ("diagnostics", "ledger", "_acceptance")
+        given = self.args[0], self.diagnostics, self.ledger, self.acceptance, self.repair
+        own = ("diagnostics", "ledger", "_acceptance", "_repair")
         return type(self), given, {k: v for k, v in vars(self).items() if k not in own}  # notes
 
 

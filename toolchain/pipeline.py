@@ -10,6 +10,7 @@ from typing import Any
 
 from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Family, Options
+from toolchain.chips.fitting import Fitting, repair_line
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.once import once
 from toolchain.chips.options import merge_options
@@ -49,6 +50,9 @@ from toolchain.runs import InputSpikes
 from toolchain.runs.collect import Collected
 
 __all__ = ["deploy", "extract"]
+
+HINT_CHECKS = 16
+"""Most networks that are checked for the line of a refusal that names ``repair``."""
 
 
 def deploy(
@@ -285,6 +289,10 @@ def _refused(
     )
     errors = tuple(retry.advised(finding) for finding in findings if is_error(finding))
 
+    fitting = Fitting(
+        family=family, rewrite=exact_passes, method=method, options=options, checks=HINT_CHECKS
+    )
+
     def accept(allow: Collection[str]) -> float | None:
         again = build(graph, family, method, own, allow, options, leave_out=False)
         return agreement_of_worst(again)
@@ -294,6 +302,7 @@ def _refused(
         errors,
         ledger.add(changes_of(errors)).build(),
         lambda: acceptance(errors, names, family.APPROXIMATIONS, accept),
+        lambda: repair_line(fitting, graph, names),
     )
 
 

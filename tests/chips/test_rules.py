@@ -363,7 +363,10 @@ def strict(sizes=(3, 4, 2), **changes):
 def refusal(graph, chip, **options):
     with pytest.raises(DeployError) as refused:
         deploy(graph, chip, **options)
-    return str(refused.value).splitlines()[-1]
+    lines = str(refused.value).splitlines()
+    if refused.value.repair:
+        assert lines.pop() == refused.value.repair
+    return lines[-1]
 
 
 def test_one_line_accepts_all_errors_of_a_network_on_xylo():

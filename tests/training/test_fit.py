@@ -1,6 +1,7 @@
 """Training of a deployment: what is returned, chosen, resumed and refused."""
 
 import json
+import re
 import warnings
 from functools import partial
 
@@ -48,7 +49,7 @@ def trained(start):
 
 
 def same(one, other):
-    (arrays, data), (others, rest) = one.on_chip.pack(), other.on_chip.pack()
+    arrays, others = (d.on_chip.pack()[0] for d in (one, other))
     return arrays.keys() == others.keys() and all(
         np.array_equal(arrays[name], others[name]) for name in arrays
     )
@@ -184,9 +185,8 @@ def test_pairs_of_a_loader_train_as_the_arrays_do(start):
     ],
 )
 def test_what_cannot_train_is_refused_with_the_remedy(start, data, arguments, words):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=re.escape(words)):
         start.fit(data, **arguments)
-    assert words in str(error.value)
 
 
 def cross_entropy(out, y):

@@ -523,9 +523,9 @@ def _check_gradients(
         assert np.isfinite(found).all(), name
     other = _forward(program, values, spikes[::-1], timing, gradient=True, threads=3)
     gradients(other)
-    for found in (gradients(tape), gradients(_forward(program, values, spikes, timing, True, 3))):
-        for name in first:
-            np.testing.assert_array_equal(found[name], first[name], err_msg=name)
+    for repeated in (tape, _forward(program, values, spikes, timing, True, 3)):
+        for name, found in gradients(repeated).items():
+            np.testing.assert_array_equal(found, first[name], err_msg=name)
     parts = [
         gradients(_forward(program, values, spikes[part], timing, True), part)
         for part in (slice(0, 1), slice(1, None))

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from itertools import chain
 from itertools import count as numbers
 
 from toolchain.chips.contract import Family, Options
 from toolchain.chips.graph_edits import GraphEdit
 from toolchain.chips.rules.findings import is_error
-from toolchain.diagnostics import Diagnostic, GraphError
+from toolchain.diagnostics import Advice, Diagnostic, GraphError
 from toolchain.ir import Graph
 from toolchain.passes.prune import number_of_weights
 from toolchain.report import Brief
 
-__all__ = ["Fitting", "FittingNetwork"]
+__all__ = ["Fitting", "FittingNetwork", "repair_line"]
 
 STEP = 1e-3
 """Cost of an edit or approximation beside the part of the weights that it removes."""
@@ -103,12 +104,34 @@ class Fitting:
                 if not _same(network.errors, checked.errors):
                     heappush(queue, (checked.cost, next(order), checked))
 
+    def nearest(self, graph: Graph, given: tuple[str, ...] = ()) -> FittingNetwork | None:
+        """Return a network that fits by the first change that helps with each error, or None.
+
+        Faster than ``networks``, whose first one may lose less.
+        """
+        network = self._checked(FittingNetwork(graph=self._shaped(graph), allow=given))
+        left = self.checks
+        while network.errors and left:
+            for child in self._continued(network):
+                left -= 1
+                checked = self._checked(child)
+                if not _same(network.errors, checked.errors):
+                    network = checked
+                    break
+                if not left:
+                    return None
+            else:
+                return None
+        return network
+
     def _continued(self, network: FittingNetwork) -> Iterator[FittingNetwork]:
         """Yield the network with one more change, against the first error that any helps with."""
         for error in network.errors:
-            children = [*self._approximated(network, error), *self._edited(network, error)]
-            yield from children
-            if children:
+            helped = False
+            for child in chain(self._approximated(network, error), self._edited(network, error)):
+                helped = True
+                yield child
+            if helped:
                 return
 
     def _approximated(self, network: FittingNetwork, error: Diagnostic) -> Iterator[FittingNetwork]:
@@ -145,8 +168,9 @@ class Fitting:
             draft = family.unfit(floats, self.method, self.options, calibrated=True)
             if draft is not None:
                 on_chip = family.lower(draft, self.options)
-                findings += on_chip.check()
-                findings += on_chip.place(self.options)[1]
+                found = (*on_chip.check(), *on_chip.place(self.options)[1])
+                # no approximation changes a program; its hints are for the user
+                findings += tuple(replace(each, advice=Advice()) for each in found)
         return replace(network, errors=tuple(filter(is_error, findings)))
 
 
@@ -155,3 +179,19 @@ def _same(before: tuple[Diagnostic, ...], after: tuple[Diagnostic, ...]) -> bool
     return [(e.rule, e.where, e.message) for e in before] == [
         (e.rule, e.where, e.message) for e in after
     ]
+
+
+def repair_line(fitting: Fitting, graph: Graph, given: tuple[str, ...] = ()) -> str:
+    """Return the line of a refusal that names ``repair``; empty unless edits were found that fit.
+
+    Args:
+        fitting: the search, of few checks.
+        graph: the refused network.
+        given: approximations that are accepted already.
+    """
+    network = fitting.nearest(graph, given)
+    if network is None or network.errors or not network.edits:
+        return ""
+    words = "; ".join((*network.allow, *(edit.words for edit in network.edits)))
+    verb = f'toolchain.repair(model, "{fitting.family.chip.name}", data, labels)'
+    return f"{verb} makes it fit, trains it and measures the loss; what fits: {words}"

@@ -281,7 +281,7 @@ class Deployment(Described, Parts):
             batch: samples of a step.
             lr: distance of a step: of weights and biases as a part of the largest weight that the
                 chip holds, of thresholds as a part of themselves; one number, or by kind,
-                ``{"weight": 0.004, "threshold": 0.004, "bias": 0.004}``. A warm-up and a cosine
+                ``{"weight": 0.01, "threshold": 0.004, "bias": 0.004}``. A warm-up and a cosine
                 reduce it.
             optimizer: function of the parameters in place of ``LatentAdam``, such as
                 ``functools.partial(torch.optim.SGD, lr=0.1)``.

@@ -15,9 +15,11 @@ from toolchain.chips.load import family_of
 from toolchain.chips.rules.findings import is_error
 from toolchain.chips.training import TrainableProgram
 from toolchain.deployment.chip_input import chip_input
+from toolchain.deployment.inputs import counts_of
 from toolchain.deployment.named import readout_unit
 from toolchain.deployment.store import Parts
 from toolchain.diagnostics import DeployError, Diagnostic
+from toolchain.fidelity import rounded_away, silenced
 from toolchain.fidelity.latents import latents_of
 from toolchain.fidelity.trained import trained_ledger
 from toolchain.ir import Graph, MembraneReadout, Node
@@ -86,6 +88,20 @@ class TrainedParts:
         """Return the program with integers that change."""
         return self.parts.on_chip.trainable(self.parts.quantized)
 
+    def on_chip(self, values: Mapping[str, Array]) -> OnChip:
+        """Return the program of other integers, which is not placed on the chip's cores."""
+        on_chip, old = self.parts.on_chip, self.parts.quantized
+        shapes = {n: _stored_shape(_field(old, n), a, a, changed=True) for n, a in values.items()}
+        arrays = {n: _in_shape(array, shapes[n] or ()) for n, array in values.items()}
+        family = family_of(on_chip.chip)
+        return family.lower(_with_values(old, arrays), on_chip.options() or family.OPTIONS())
+
+    def counts(self, spikes: InputSpikes) -> Array:
+        """Return spikes as counts in the shape of the chip's input."""
+        graph = self.parts.quantized
+        found = counts_of(family_of(self.parts.on_chip.chip), self.parts.graph, spikes, "spikes")
+        return found.reshape(*found.shape[:2], *graph.shape(graph.input))
+
     def spikes(self, given: Any) -> InputSpikes:
         """Return spikes as the chip takes them."""
         return chip_input(self.parts, given)
@@ -114,7 +130,7 @@ class TrainedParts:
         quantized = _with_values(
             old.quantized, {n: _in_shape(values[n], shapes[n] or ()) for n in names}
         )
-        on_chip, own = _lowered(old.on_chip, quantized)
+        on_chip, own = _lowered(old.on_chip, old.quantized, quantized)
         kept = tuple(f for f in old.diagnostics if f.rule not in MEASURED and f not in own)
         conditions = family_of(on_chip.chip).conditions(quantized, quantized, None)
         note = {"trained_on_chip": ", ".join(names)}
@@ -179,16 +195,20 @@ def _node(node: Any, fields: Mapping[str, Array]) -> Node:
     return changed
 
 
-def _lowered(on_chip: OnChip, quantized: Graph) -> tuple[OnChip, tuple[Diagnostic, ...]]:
+def _lowered(
+    on_chip: OnChip, before: Graph, quantized: Graph
+) -> tuple[OnChip, tuple[Diagnostic, ...]]:
     """Return the placed program of a graph and its findings.
 
     Raises:
-        DeployError: the chip does not take it.
+        DeployError: the chip does not take it, or it cannot work: a layer has lost all weights, or
+            its outputs all paths from the input.
     """
     family = family_of(on_chip.chip)
     options = on_chip.options() or family.OPTIONS()
     lowered = family.lower(quantized, options)
-    findings = lowered.check()
+    lost = tuple(filter(is_error, rounded_away(before, quantized)))
+    findings = (*lowered.check(), *lost, *silenced(before, quantized))
     placed, unplaced = lowered.place(options)
     findings += unplaced
     if errors := tuple(filter(is_error, findings)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,7 +33,9 @@ from toolchain.ir import (
 )
 from toolchain.passes.weights import weights_of
 
-__all__ = ["feature_strengths", "keep_features", "strongest"]
+__all__ = ["feature_strengths", "features_of", "keep_features", "strongest"]
+
+M = TypeVar("M", bound=Membrane)
 
 WEIGHTS = (Linear, Conv1d, Conv2d)
 PASSING = (SumPool2d, AvgPool2d, Identity)
@@ -80,7 +82,7 @@ def _driving(graph: Graph, name: str, order: Array) -> dict[str, Node] | None:
     layer, weights = graph[name], weights_of(graph, name)
     if not isinstance(layer, Membrane) or weights is None or name in graph.outputs:
         return None
-    changes: dict[str, Node] = {name: _chosen(layer, order)}
+    changes: dict[str, Node] = {name: features_of(layer, order)}
     synapses = max(1, layer.synapses) if len(layer.shape) == 1 else 1
     rows = (order[:, None] * synapses + np.arange(synapses)).ravel()
     for weight in weights:
@@ -95,7 +97,7 @@ def _driving(graph: Graph, name: str, order: Array) -> dict[str, Node] | None:
     return changes
 
 
-def _chosen(layer: Membrane, order: Array) -> Membrane:
+def features_of(layer: M, order: Array) -> M:
     """Return the layer with the neurons or channels ``order``."""
     size, axes = layer.shape[0], len(layer.shape)
     changes: dict[str, Any] = {"shape": (len(order), *layer.shape[1:])}

@@ -12,7 +12,16 @@ with needed_by("toolchain.training"):
     from toolchain.training.adam import LatentAdam
     from toolchain.training.history import Epoch, History
     from toolchain.training.module import ChipModule
+    from toolchain.training.power import ChipPower
     from toolchain.training.run import ModuleRun
     from toolchain.training.score import Score
 
-__all__ = ["ChipModule", "Epoch", "History", "LatentAdam", "ModuleRun", "Score"]
+__all__ = [
+    "ChipModule",
+    "ChipPower",
+    "Epoch",
+    "History",
+    "LatentAdam",
+    "ModuleRun",
+    "Score",
+]

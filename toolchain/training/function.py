@@ -111,7 +111,7 @@ class _Chip(torch.autograd.Function):
         keep.append(tape)
         ctx.step = step
         ctx.x = None if x is None else (x.shape, x.dtype, x.device)
-        ctx.like = [(each.dtype, each.device) for each in latents]
+        ctx.latents = latents
         # Autograd frees what it saves after a backward pass, and the tape with it. Hooks that
         # replace saved tensors (checkpoints, copies on another device) lose or renew the tape.
         anchor = torch.empty(0)
@@ -136,39 +136,39 @@ class _Chip(torch.autograd.Function):
         tape = getattr(anchor, "tape", None) or step.run(gradient=True)
         found = step.gradients(tape, given, names, of_input=of_input)
         results = [
-            torch.from_numpy(np.asarray(found[name])).to(dtype=dtype, device=device)
-            if name in found
-            else None
-            for name, (dtype, device) in zip(step.latents, ctx.like, strict=True)
+            torch.from_numpy(np.asarray(found[name])).to(latent) if name in found else None
+            for name, latent in zip(step.latents, ctx.latents, strict=True)
         ]
         x = None
         if of_input:
             shape, dtype, device = ctx.x
             x = torch.from_numpy(found[INPUT].reshape(shape)).to(dtype=dtype, device=device)
-        return None, None, *_once(x, *results)
+        return None, None, *_once(ctx.latents, (x, *results))
 
 
 class _First(torch.autograd.Function):
     """The gradients of a first backward pass, which have none themselves."""
 
     @staticmethod
-    def forward(ctx: Any, _: Tensor, *found: Tensor) -> Any:
-        return found
+    def forward(ctx: Any, latents: int, *tensors: Tensor) -> Any:
+        del ctx
+        return tensors[latents:]
 
     @staticmethod
-    def backward(ctx: Any, *_: Tensor) -> Any:
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        del ctx, outer
         raise NotImplementedError(
             "the module of a chip has no second derivative: its gradient is a surrogate; call "
             "backward() and grad() with create_graph=False, or leave the term of the gradient out"
         )
 
 
-def _once(*found: Tensor | None) -> tuple[Tensor | None, ...]:
+def _once(latents: Sequence[Tensor], found: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     """Return gradients; where a second derivative could be asked for, with one that refuses."""
     if not torch.is_grad_enabled():
-        return found
+        return tuple(found)
     given = [each for each in found if each is not None]
-    marked = iter(_First.apply(torch.ones((), requires_grad=True), *given))  # type: ignore[no-untyped-call]
+    marked = iter(_First.apply(len(latents), *latents, *given))  # type: ignore[no-untyped-call]
     return tuple(None if each is None else next(marked) for each in found)
 
 

@@ -19,7 +19,7 @@ from toolchain.training.function import Pass, apply
 from toolchain.training.latents import Latent, latents_at_start
 from toolchain.training.run import ModuleRun
 from toolchain.training.source import TrainingSource
-from toolchain.training.tree import plant
+from toolchain.training.tree import Branch, plant
 
 __all__ = ["ChipModule"]
 
@@ -27,7 +27,7 @@ KINDS: tuple[str, ...] = get_args(ParameterKind)
 Surrogate = Callable[[Tensor, Tensor], Tensor]
 
 
-class ChipModule(nn.Module):
+class ChipModule(Branch):
     """A network on a chip as a torch module; ``Deployment.as_module`` returns one.
 
     The forward pass is the simulation of the chip, in ``train`` and ``eval``: every output equals
@@ -129,6 +129,11 @@ class ChipModule(nn.Module):
         """The program that runs; its integers are those of ``integers``."""
         return self._program
 
+    @property
+    def source(self) -> TrainingSource:
+        """The deployment that is trained."""
+        return self._source
+
     def forward(self, x: Any, steps: int | None = None) -> Tensor:
         """Simulate the chip and return its outputs; see ``run``."""
         return self.run(x, steps=steps).spikes
@@ -175,6 +180,7 @@ class ChipModule(nn.Module):
         values = {n: each.to(device) for n, each in zip(step.layers, found, strict=True)}
         return ModuleRun(
             spikes=self._outputs(values),
+            given=step.spikes,
             layers={name: values[name] for name in layers},
             saturations=dict(tape.saturations),
         )

@@ -101,8 +101,10 @@ class Classes:
 
     def score(self, measures: Sequence[Sequence[Array]]) -> Score:
         """Return the accuracy."""
-        found = [accuracy_of(scores, labels) for scores, labels in measures]
-        return Score.of_accuracy(sum(f.right for f in found), sum(f.samples for f in found))
+        scores, labels = (np.concatenate(parts) for parts in zip(*measures, strict=True))
+        loss = functional.cross_entropy(*map(torch.as_tensor, (scores, labels)))
+        found = accuracy_of(scores, labels)
+        return Score.of_accuracy(found.right, found.samples, float(loss))
 
     def targets(self) -> Sequence[Array]:
         """Return the labels."""

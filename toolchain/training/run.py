@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from toolchain.report import Brief
+from toolchain.runs import InputSpikes
 
 __all__ = ["ModuleRun"]
 
@@ -20,10 +21,12 @@ class ModuleRun(Brief):
         spikes: output spikes, float32 (batch, time, outputs), with gradient; where the chip is
             read by its states, the states in the unit of the trained network.
         layers: spikes of the layers that were asked for, by name, float32 (batch, time, *shape).
+        given: input spikes as the chip takes them.
         saturations: number of times that a state was clamped, by layer; empty if the run did not
             count.
     """
 
     spikes: Tensor
+    given: InputSpikes
     layers: Mapping[str, Tensor] = field(default_factory=dict)
     saturations: Mapping[str, int] = field(default_factory=dict)

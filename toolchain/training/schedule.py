@@ -11,7 +11,7 @@ __all__ = ["RATES", "Rates", "course", "rates_of", "step_sizes"]
 
 Rates = Mapping[ParameterKind, float]
 
-RATES: Rates = {"weight": 0.004, "threshold": 0.004, "bias": 0.004}
+RATES: Rates = {"weight": 0.01, "threshold": 0.004, "bias": 0.004}
 """Learning rates that train without destroying; ten times as much does not."""
 LEVELS = 127
 """Largest level of a network without trained weights, in the units of its biases."""

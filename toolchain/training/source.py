@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from toolchain.arrays import Array
+from toolchain.chips.contract import OnChip
 from toolchain.chips.training import TrainableProgram
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
@@ -39,6 +40,14 @@ class TrainingSource(Protocol):
 
     def program(self) -> TrainableProgram:
         """Return the program with integers that change; ValueError if there is none."""
+        ...
+
+    def on_chip(self, values: Mapping[str, Array]) -> OnChip:
+        """Return the program of other integers, which is not placed on the chip's cores."""
+        ...
+
+    def counts(self, spikes: InputSpikes) -> Array:
+        """Return spikes as counts (batch, time, *input shape)."""
         ...
 
     def spikes(self, given: Any) -> InputSpikes:

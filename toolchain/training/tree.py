@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
-__all__ = ["plant"]
+__all__ = ["Branch", "plant"]
 
 
-class _Branch(nn.Module):
-    """Holds the parameters of a layer, or of the layers whose names begin alike."""
+class Branch(nn.Module):
+    """Module whose children may have the names of attributes, such as ``training``.
+
+    It holds the parameters of a layer, or of the layers whose names begin alike.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, also one that has the name of a child."""
+        if name in self.__dict__ and not isinstance(value, nn.Module | nn.Parameter):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Return a child by its name, ``"encoder.fc"``; never an attribute of that name."""
+        first, _, rest = target.partition(".")
+        child = self._modules.get(first)
+        if child is None:
+            return super().get_submodule(target)
+        return child.get_submodule(rest) if rest else child
 
 
 def plant(root: nn.Module, parameters: Mapping[str, nn.Parameter]) -> None:
@@ -27,7 +46,7 @@ def plant(root: nn.Module, parameters: Mapping[str, nn.Parameter]) -> None:
         place = root
         for part in path:
             # add_module refuses names of attributes; what is found by name is found here
-            place = place._modules.setdefault(part, _Branch()) or place
+            place = place._modules.setdefault(part, Branch()) or place
         place._parameters[last] = parameter
     found = {name for name, _ in root.named_parameters(remove_duplicate=False)}
     if odd := sorted({*parameters} - found):

@@ -17,7 +17,7 @@ def ramp(v, threshold):
     return torch.where(u < 0, torch.zeros_like(u), torch.where(u > 1, u - 0.5, u * u / 2))
 
 
-def gradients(graph, parameters, values, x, layers, outer, surrogate=ramp):
+def gradients(graph, values, x, layers, outer, surrogate=ramp, timing="clocked"):
     """Gradients of every parameter and of the input by name, numpy.
 
     layers: LayerRecords of a simulation with these values; outer: by name of the layer.
@@ -56,7 +56,8 @@ def gradients(graph, parameters, values, x, layers, outer, surrogate=ramp):
             ).unflatten(0, start.shape[:2])
         elif isinstance(node, Neuron):
             threshold = leaves[f"{name}.v_threshold"]
-            outputs[name] = neurons(node, before[0], threshold, layers[name], surrogate)
+            args = (node, before[0], threshold, layers[name], surrogate)
+            outputs[name] = neurons(*args, by_event=timing == "event")
             if name in outer:
                 loss = loss + (outputs[name] * torch.tensor(np.asarray(outer[name], float))).sum()
         else:
@@ -69,13 +70,18 @@ def gradients(graph, parameters, values, x, layers, outer, surrogate=ramp):
     }
 
 
-def neurons(node, current, threshold, record, surrogate):
+def neurons(node, current, threshold, record, surrogate, by_event):
     """Spikes of a layer with the recorded values and the gradients of the formulas."""
     floor = -32768 if node.v_min is None else int(node.v_min.flat[0])
-    membrane, spikes = torch.zeros(current.shape[0], *current.shape[2:], dtype=torch.float64), []
+    start = torch.tensor(np.broadcast_to(node.v_init, node.shape).astype(float))
+    membrane, spikes = start.expand(current.shape[0], *node.shape), []
     for step in range(current.shape[1]):
         n = torch.tensor(record.spikes[:, step].astype(float))
         rest = torch.tensor(record.v_mem[:, step].astype(float))
+        if by_event:
+            sums = membrane + current[:, step] - n * threshold
+            lost = (rest > sums) & ((n == 0) | (node.reset == "subtract"))
+            membrane = torch.where(lost, membrane.detach(), membrane)
         v = equal_to(membrane + current[:, step], rest + n * threshold.detach())
         fired = equal_to(surrogate(v, threshold), n)
         after = v * (n == 0) if node.reset != "subtract" else v - fired * threshold

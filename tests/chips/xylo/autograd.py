@@ -12,137 +12,144 @@ from toolchain.chips.xylo.lower.layers import read_layers
 from toolchain.chips.xylo.lower.place import arrange
 from toolchain.ir import Linear, Membrane, Neuron
 
+WITHOUT_SYNAPSE = 0.5
+"""Decay of a current that the network does not have: the chip's shortest."""
 
-class _Spikes(torch.autograd.Function):
+
+class Spikes(torch.autograd.Function):
     """Recorded spikes, with the surrogate slope ``g(v / threshold) / threshold``."""
 
     @staticmethod
-    def forward(ctx, v, threshold, fired, most, ramp):
+    def forward(ctx, v, threshold, fired, most, g):
         ctx.save_for_backward(v, threshold, most)
-        ctx.ramp = ramp
+        ctx.g = g
         return fired.clone()
 
     @staticmethod
     def backward(ctx, outer):
         v, threshold, most = ctx.saved_tensors
         u = v / threshold
-        slope = ctx.ramp(u) / threshold
+        slope = ctx.g(u) / threshold
         slope = torch.where(u > most + 1.5, torch.zeros_like(u), slope)
         return outer * slope, (-outer * slope * u).sum(0), None, None, None
 
 
-class _Capped(torch.autograd.Function):
+class Capped(torch.autograd.Function):
     """Own and received spikes together, at most ``cap``: at the cap received ones do not count."""
 
     @staticmethod
-    def forward(ctx, own, received, total, cap):
+    def forward(ctx, own, received, cap):
+        total = (own + received).clamp(max=cap)
         ctx.below = total < cap
-        return total.clone()
+        return total
 
     @staticmethod
     def backward(ctx, outer):
-        return outer, outer * ctx.below, None, None
-
-
-def _recorded(computed, value):
-    return computed + (value - computed).detach()
+        return outer, outer * ctx.below, None
 
 
 def ramp(u):
     return u.clamp(0, 1)
 
 
-def gradients(graph, program, recording, spikes, outer, slope=ramp):
-    """The gradient of ``sum(outer * values)`` by name of the parameter, and of the input."""
-    chip = load_chip(program.chip)
-    aliases = arrange(read_layers(graph), chip).aliases
-    leaves = {}
-    for name, node in graph.nodes.items():
-        fields = {Linear: ("weight",), Neuron: ("v_threshold", "bias")}
-        for field in next((f for kind, f in fields.items() if isinstance(node, kind)), ("bias",)):
-            if hasattr(node, field) and getattr(node, field) is not None:
-                value = torch.tensor(getattr(node, field), dtype=torch.float64, requires_grad=True)
-                leaves[f"{name}.{field}"] = value
-    given = torch.tensor(spikes, dtype=torch.float64, requires_grad=True)
-    layers = graph.of(Membrane)
-    batch, steps = spikes.shape[:2]
-    fired = {n: torch.tensor(recording.layers[n].spikes, dtype=torch.float64) for n in layers}
-    after = {n: torch.tensor(recording.layers[n].v_mem, dtype=torch.float64) for n in layers}
-    state = {
-        n: (
-            torch.zeros(batch, *node.shape, max(1, node.synapses), dtype=torch.float64),
-            torch.zeros(batch, *node.shape, dtype=torch.float64),
-        )
-        for n, node in layers.items()
-    }
+def float64(values, **rest):
+    return torch.tensor(values, dtype=torch.float64, **rest)
+
+
+def gradients(graph, program, recording, spikes, outer, g=ramp):
+    """The gradient of ``sum(outer * values)`` by name of the parameter, and of the ``input``."""
+    network = Network(graph, program, recording)
+    given = float64(spikes, requires_grad=True)
     loss = 0 * given.sum()
-    previous = None
-    for t in range(steps):
-        own, totals = {}, {}
-        for name, node in layers.items():
-            current, v = state[name]
-            for weight, _ in ways(graph, name):
-                w = leaves[f"{weight}.weight"]
-                pres = [pre for pre, _ in ways(graph, weight)]
-                for pre in pres:
-                    if pre == graph.input:
-                        current = current + (given[:, t].flatten(1) @ w.T).reshape(current.shape)
-                    elif previous is not None and aliases.get(pre) not in pres:
-                        current = current + (previous[pre] @ w.T).reshape(current.shape)
-            if node.alpha_syn is not None:
-                current = current * torch.tensor(node.alpha_syn, dtype=torch.float64)
-            else:
-                current = current * 0.5
-            alpha = torch.tensor(node.alpha_mem, dtype=torch.float64)
-            before = alpha * v + current.sum(-1) + leaves[f"{name}.bias"]
-            if isinstance(node, Neuron):
-                threshold = leaves[f"{name}.v_threshold"].expand(node.shape)
-                before = _recorded(before, after[name][:, t] + fired[name][:, t] * threshold)
-                received = sum(
-                    (totals_of(name, aliases, fired, t, program)), torch.zeros_like(before)
-                ).clamp(max=program.max_hidden_spikes)
-                is_output = name in read_layers(graph).outputs
-                cap = program.max_output_spikes if is_output else program.max_hidden_spikes
-                own[name] = _Spikes.apply(
-                    before, threshold, fired[name][:, t], cap - received, slope
-                )
-                v = before - own[name] * threshold
-                if name in outer:
-                    loss = loss + (own[name] * torch.tensor(outer[name][:, t])).sum()
-            else:
-                before = _recorded(before, after[name][:, t])
-                v = before
-                if name in outer:
-                    read = current.sum(-1) if program.readout == "i_syn" else v
-                    loss = loss + (read * torch.tensor(outer[name][:, t])).sum()
-            state[name] = current, v
-        waiting = list(own)
-        while waiting:
-            for name in list(waiting):
-                sources = [s for s, target in aliases.items() if target == name]
-                if any(s in waiting for s in sources):
-                    continue
-                total = own[name]
-                if sources:
-                    received = sum(totals[s] for s in sources)
-                    cap = program.max_hidden_spikes
-                    value = (received + own[name]).detach().clamp(max=cap)
-                    total = _Capped.apply(own[name], received, value, cap)
-                totals[name] = total
-                waiting.remove(name)
-        previous = totals
-    used = [name for name, leaf in leaves.items()]
-    found = torch.autograd.grad(
-        loss, [given, *(leaves[n] for n in used)], allow_unused=True, materialize_grads=True
-    )
-    return {"input": found[0].numpy()} | {
-        n: g.numpy() for n, g in zip(used, found[1:], strict=True)
-    }
+    for t in range(spikes.shape[1]):
+        values = network.step(given[:, t].flatten(1), t, g)
+        loss = loss + sum((values[n] * float64(outer[n][:, t])).sum() for n in outer)
+    leaves = {"input": given, **network.leaves}
+    found = torch.autograd.grad(loss, [*leaves.values()], allow_unused=True, materialize_grads=True)
+    return {name: gradient.numpy() for name, gradient in zip(leaves, found, strict=True)}
 
 
-def totals_of(name, aliases, fired, t, program):
-    """The spikes, own and received, of the layers that pass theirs to ``name``."""
-    for source, target in aliases.items():
-        if target == name:
-            received = sum(totals_of(source, aliases, fired, t, program), 0 * fired[source][:, t])
-            yield (received + fired[source][:, t]).clamp(max=program.max_hidden_spikes)
+class Network:
+    """A network of integers on the recorded trajectory."""
+
+    def __init__(self, graph, program, recording):
+        self.graph, self.program = graph, program
+        self.layers = graph.of(Membrane)
+        self.outputs = set(read_layers(graph).outputs)
+        self.aliases = arrange(read_layers(graph), load_chip(program.chip)).aliases
+        self.fired = {n: float64(recording.layers[n].spikes) for n in self.layers}
+        self.after = {n: float64(recording.layers[n].v_mem) for n in self.layers}
+        self.leaves = {
+            f"{name}.{field}": float64(getattr(node, field), requires_grad=True)
+            for name, node in graph.nodes.items()
+            for field in self.fields(node)
+        }
+        batch = recording.spikes.shape[0]
+        self.currents = {
+            n: torch.zeros(batch, *node.shape, max(1, node.synapses), dtype=torch.float64)
+            for n, node in self.layers.items()
+        }
+        self.membranes = {n: current[..., 0] for n, current in self.currents.items()}
+        self.sent = dict(self.membranes)
+
+    @staticmethod
+    def fields(node):
+        if isinstance(node, Linear):
+            return ("weight",)
+        if isinstance(node, Neuron):
+            return ("v_threshold", "bias")
+        return ("bias",) if isinstance(node, Membrane) else ()
+
+    def step(self, given, t, g):
+        """The values of all layers in step ``t``, own spikes or states."""
+        values, sent = {}, {}
+        for name in self.receivers_last():
+            current, before = self.integrate(name, given)
+            if isinstance(self.layers[name], Neuron):
+                received = sum((sent[s] for s in self.sources(name)), 0 * before)
+                values[name], sent[name] = self.fire(name, before, received, t, g)
+                continue
+            before = before + (self.after[name][:, t] - before).detach()
+            self.membranes[name] = before
+            values[name] = current.sum(-1) if self.program.readout == "i_syn" else before
+        self.sent = sent
+        return values
+
+    def integrate(self, name, given):
+        node = self.layers[name]
+        current = self.currents[name]
+        for weight, _ in ways(self.graph, name):
+            w = self.leaves[f"{weight}.weight"]
+            pres = [pre for pre, _ in ways(self.graph, weight)]
+            for pre in pres:
+                if self.aliases.get(pre) in pres:
+                    continue  # the alias sends it on
+                spikes = given if pre == self.graph.input else self.sent[pre]
+                current = current + (spikes @ w.T).reshape(current.shape)
+        kept = WITHOUT_SYNAPSE if node.alpha_syn is None else float64(node.alpha_syn)
+        self.currents[name] = current = current * kept
+        leaked = float64(node.alpha_mem) * self.membranes[name]
+        return current, leaked + current.sum(-1) + self.leaves[f"{name}.bias"]
+
+    def fire(self, name, before, received, t, g):
+        """Own spikes, and those that are sent on together with the received ones."""
+        most = self.program.max_hidden_spikes
+        cap = self.program.max_output_spikes if name in self.outputs else most
+        threshold = self.leaves[f"{name}.v_threshold"].expand(self.layers[name].shape)
+        fired = self.fired[name][:, t]
+        before = before + (self.after[name][:, t] + fired * threshold - before).detach()
+        left = cap - received.detach().clamp(max=cap)
+        own = Spikes.apply(before, threshold, fired, left, g)
+        self.membranes[name] = before - own * threshold
+        return own, Capped.apply(own, received, cap) if self.sources(name) else own
+
+    def sources(self, name):
+        return [source for source, target in self.aliases.items() if target == name]
+
+    def receivers_last(self):
+        ordered = []
+        while len(ordered) < len(self.layers):
+            ordered += [
+                n for n in self.layers if n not in ordered and set(self.sources(n)) <= {*ordered}
+            ]
+        return ordered

@@ -100,7 +100,10 @@ def with_copy(program: SpeckProgram, name: str, kept: int) -> SpeckProgram:
     core = program[name]
     first = replace(core, destinations=core.destinations[:kept])
     copy = replace(
-        core, name=f"{name} (copy)", destinations=core.destinations[kept:], monitor=False
+        core,
+        name=free_name(f"{name} (copy)", program),
+        destinations=core.destinations[kept:],
+        monitor=False,
     )
     return _with_two_cores(program, first, copy)
 
@@ -118,7 +121,7 @@ def split(program: SpeckProgram, name: str) -> SpeckProgram:
         parts.append(
             replace(
                 core,
-                name=f"{name} (rest)" if shift else name,
+                name=free_name(f"{name} (rest)", program) if shift else name,
                 weight=core.weight[part],
                 bias=None if core.bias is None else core.bias[part],
                 initial=None if core.initial is None else core.initial[part],
@@ -129,6 +132,14 @@ def split(program: SpeckProgram, name: str) -> SpeckProgram:
             )
         )
     return _with_two_cores(program, *parts)
+
+
+def free_name(name: str, program: SpeckProgram) -> str:
+    """Return ``name`` with as many ``'`` as no other layer has."""
+    taken = {core.name for core in program.cores}
+    while name in taken:
+        name += "'"
+    return name
 
 
 def _with_two_cores(program: SpeckProgram, first: SpeckCore, second: SpeckCore) -> SpeckProgram:

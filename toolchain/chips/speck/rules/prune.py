@@ -5,25 +5,30 @@ They follow the rules on graphs and programs, whose findings they are offered ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from functools import partial
+from math import prod
 
 import numpy as np
 
 from toolchain.chips.graph_edits import GraphEdit, edits_by_rule, fewer_features, shares
 from toolchain.chips.rules.hints import largest
 from toolchain.chips.speck.lower.integers import lower, sources
-from toolchain.chips.speck.lower.place import overfull_groups, placement_errors
+from toolchain.chips.speck.lower.place import cores_that_fit, overfull_groups, placement_errors
 from toolchain.chips.speck.program import SpeckProgram
+from toolchain.chips.speck.rules.edits import split, with_outputs
 from toolchain.chips.speck.rules.graph_hints import REWRITES
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, GraphError
-from toolchain.ir import Add, Conv2d, Graph, Membrane, Neuron, Output
+from toolchain.ir import Add, Conv2d, Edge, Graph, Membrane, Neuron, Output, Pad
+from toolchain.passes.prune_neurons import features_of
 from toolchain.passes.weights import scaled
 from toolchain.report import plural
 
 __all__ = ["edits"]
+
+WAYS = 3
+"""Most layers of which one is removed."""
 
 
 def fewer_channels(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
@@ -43,31 +48,29 @@ def fewer_channels(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterat
     if len(members) > 1:
         every = [n for name in members for n in both[name] if n not in graph.outputs]
         chosen.append(("all", [*dict.fromkeys(every)]))
-    fits = partial(_fits, chip=chip, members=members)
+    program = _program(graph, chip)
     seen: set[tuple[str, ...]] = set()
     for part, layers in chosen:
         if layers and (*layers,) not in seen:
             seen.add((*layers,))
-            yield from _most_that_fits(graph, layers, f"fewer_channels_{part}", fits)
+            kept = _most_that_fits(program, chip, layers, members)
+            yield from fewer_features(graph, kept, f"fewer_channels_{part}")
 
 
 def _most_that_fits(
-    graph: Graph, layers: list[str], name: str, fits: Callable[[Graph], bool]
-) -> Iterator[GraphEdit]:
-    """Yield the network with as many channels of ``layers``, in proportion, as fit."""
-    sizes = {layer: graph.shape(layer)[0] for layer in layers}
-
-    def smaller(number: int) -> GraphEdit | None:
-        return next(fewer_features(graph, shares(sizes, number), name), None)
+    program: SpeckProgram, chip: SpeckChip, layers: list[str], members: Collection[str]
+) -> dict[str, int]:
+    """Return as many channels of ``layers``, in proportion, as fit; nothing if none do."""
+    sizes = {layer: program[layer].weight.shape[0] for layer in layers}
 
     def enough(number: int) -> bool:
-        edit = smaller(number)
-        return edit is not None and fits(edit.graph)
+        smaller: SpeckProgram | None = program
+        for layer, most in shares(sizes, number).items():
+            smaller = None if smaller is None else with_outputs(smaller, layer, most)
+        return smaller is not None and _fits(smaller, chip, members)
 
     most = largest(sum(sizes.values()), enough)
-    edit = smaller(most) if most else None
-    if edit is not None:
-        yield edit
+    return shares(sizes, most) if most else {}
 
 
 def _members(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> tuple[str, ...]:
@@ -85,8 +88,8 @@ def _sources(graph: Graph, name: str) -> list[str]:
     return [source for source in found if isinstance(graph[source], Neuron)]
 
 
-def _fits(graph: Graph, *, chip: SpeckChip, members: Collection[str]) -> bool:
-    program, most = _program(graph, chip), chip.limits.channels.value
+def _fits(program: SpeckProgram, chip: SpeckChip, members: Collection[str]) -> bool:
+    most = chip.limits.channels.value
     wide = any(max(program[n].weight.shape[:2]) > most for n in members)
     return not wide and not any(e.where in members for e in placement_errors(program, chip))
 
@@ -105,6 +108,45 @@ def _program(graph: Graph, chip: SpeckChip) -> SpeckProgram:
     return lower(graph.map(Conv2d, kernel).map(Neuron, neurons), chip)
 
 
+def two_cores(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Divide a layer into two, each with half of its channels: the same spikes, from two cores."""
+    if len(graph.of(Neuron)) >= len(chip.cores):
+        return
+    program = _program(graph, chip)
+    for name in _members(graph, chip, finding):
+        weight, node, size = graph.before(name), graph[name], graph.shape(name)[0]
+        kernel = graph[weight]
+        if not isinstance(kernel, Conv2d) or not isinstance(node, Neuron) or kernel.groups != 1:
+            continue
+        if name in graph.outputs or size < 2 or not _halves_fit(program, chip, name):
+            continue
+        half, nodes, rest = size // 2, graph.nodes, " (rest)"
+        while {f"{name}{rest}", f"{weight}{rest}"} & nodes.keys():
+            rest += "'"
+        total = f"{name}.sum{rest}"
+        edges = [e for e in graph.edges if weight not in (e.pre, e.post)]
+        edges = [replace(e, pre=total) if e.pre == name else e for e in edges]
+        for first, last, own in ((0, half, ""), (half, size, rest)):
+            bias = None if kernel.bias is None else kernel.bias[first:last]
+            part, spikes, pad = f"{weight}{own}", f"{name}{own}", f"{name}{own}.pad{rest}"
+            nodes[part] = replace(kernel, weight=kernel.weight[first:last], bias=bias)
+            nodes[spikes] = features_of(node, np.arange(first, last))
+            nodes[pad] = Pad(before=(first, 0, 0), after=(size - last, 0, 0))
+            edges += [replace(e, post=part) for e in graph.pre(weight)]
+            edges += [Edge(part, spikes), Edge(spikes, pad), Edge(pad, total)]
+        nodes[total] = Add()
+        words = f"{weight!r} on two cores, with {half} and {size - half} output channels"
+        changed = Graph(nodes, edges, dt=graph.dt, provenance=graph.provenance)
+        yield GraphEdit(name="two_cores", words=words, graph=changed)
+
+
+def _halves_fit(program: SpeckProgram, chip: SpeckChip, name: str) -> bool:
+    before = {core.name for core in program.cores}
+    parts = split(program, name)
+    halves = [core for core in parts.cores if core.name == name or core.name not in before]
+    return all(cores_that_fit(core, chip) for core in halves)
+
+
 def no_bias(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
     """Remove the biases of a layer, which then take no memory."""
     del chip
@@ -119,21 +161,30 @@ def no_bias(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[Grap
 
 
 def fewer_layers(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
-    """Remove the neurons of one layer, so that its weights and the next become one kernel.
+    """Remove a layer whose output has the shape of its input, the one of fewest weights first."""
+    del chip, finding
+    weights = {name: graph.before(name) for name in graph.of(Neuron) if name not in graph.outputs}
+    alike = [n for n, w in weights.items() if graph.input_shape_of(w) == graph.shape(n)]
+    sizes = {n: graph[weights[n]].parameters()["weight"].size for n in alike}
+    for name in sorted(alike, key=lambda n: (sizes[n], n))[:WAYS]:
+        words = f"without the layer {weights[name]!r}, {name!r}"
+        smaller = graph.drop(name).drop(weights[name])
+        yield GraphEdit(name="fewer_layers", words=words, graph=smaller)
 
-    The smallest layer first.
-    """
+
+def merged_layers(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Remove the neurons of a layer, the smallest first: its weights and the next become one."""
     del chip, finding
     inner = [name for name in graph.of(Neuron) if name not in graph.outputs]
-    for name in sorted(inner, key=lambda n: (int(np.prod(graph.shape(n))), n)):
+    for name in sorted(inner, key=lambda n: (prod(graph.shape(n)), n))[:WAYS]:
         weight, node = graph.before(name), graph[name]
         first = graph[weight]
         if not isinstance(first, Conv2d) or not isinstance(node, Neuron):
             continue
         rate = scaled(first, 1 / node.v_threshold.mean())
-        merged = graph.replace({weight: rate}).drop(name)
         words = f"no neurons {name!r}: {weight!r} and the weights behind it as one kernel"
-        yield GraphEdit(name="fewer_layers", words=words, graph=merged)
+        smaller = graph.replace({weight: rate}).drop(name)
+        yield GraphEdit(name="merged_layers", words=words, graph=smaller)
 
 
 def no_recurrence(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
@@ -206,11 +257,11 @@ edits = edits_by_rule(
         **dict.fromkeys(NAMES, (rewritten,)),
         "feed_forward": (no_recurrence,),
         "channels": (fewer_channels,),
-        "kernel_memory": (fewer_channels,),
-        "neuron_memory": (fewer_channels,),
-        "bias_memory": (no_bias, fewer_channels),
-        "placement": (fewer_channels,),
-        "core_count": (fewer_layers,),
+        "kernel_memory": (two_cores, fewer_channels),
+        "neuron_memory": (two_cores, fewer_channels),
+        "bias_memory": (two_cores, no_bias, fewer_channels),
+        "placement": (two_cores, fewer_channels),
+        "core_count": (fewer_layers, merged_layers),
     }
 )
 """Yields the edits of a graph against a finding."""

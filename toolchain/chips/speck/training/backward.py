@@ -16,7 +16,10 @@ A neuron that returns to zero has no :math:`r_t` where it fires, and no :math:`r
 are added to the membrane, so that :math:`\partial L / \partial v_t` is their gradient as well.
 
 The clamp to 16 bits is passed as if it were not there. In event timing a step has many events, and
-the same equations with the spikes of the step and the membrane at its end are an approximation.
+the same equations with the spikes of the step and the membrane at its end are an approximation. A
+membrane that an event takes to the floor forgets what it was before, though it may be far above the
+floor at the end of the step. So no gradient is handed on to :math:`V_{t-1}` where
+:math:`V_t > V_{t-1} + b + \sum w x - n_t\theta`: the rest is what was lost at the floor.
 
 Samples do not depend on each other, and neither do steps within a layer, once its neurons have been
 gone through. So a batch is divided into parts, always the same whatever the number of threads; each
@@ -108,24 +111,20 @@ class BackwardPass:
             self._input = np.zeros((tape.batch, tape.steps, height, width, channels), np.float32)
 
     def run(self, wanted: Collection[str]) -> dict[str, Array]:
-        """Return the gradients of the parameters in ``wanted``, and of the input; float32.
-
-        Raises:
-            ValueError: a gradient that is not finite.
-        """
+        """Return the gradients of the parameters in ``wanted``, and of the input; float32."""
         number = min(PARTS, self._tape.batch)
         batch = self._tape.batch
         parts = [range(batch * i // number, batch * (i + 1) // number) for i in range(number)]
         total = self._no_sums()
         for sums in each(self._part, parts, self._tape.threads):
-            for name, layer in total.items():
-                layer.add(sums[name])
+            for name, one in sums.items():
+                total[name].add(one)
         found: dict[str, Array] = {}
-        for layer in self._layers:
-            self._parameters(layer, total[layer.core.name], found)
+        with np.errstate(over="ignore"):  # the caller checks for infinities
+            for layer in self._layers:
+                self._parameters(layer, total[layer.core.name], found)
         result = {name: found[name] for name in wanted}
         if self._input is not None:
-            _check_finite(INPUT, self._input)
             result[INPUT] = _before_sensor(
                 self._program.sensor, self._program.input_shape, self._input
             )
@@ -149,8 +148,6 @@ class BackwardPass:
         if layer.bias is not None:
             found[layer.bias.name] = sums.bias[:: layer.step].astype(np.float32)
         found[layer.threshold.name] = np.array(sums.threshold, np.float32)
-        for parameter in layer.parameters():
-            _check_finite(parameter.name, found[parameter.name])
 
     def _found_shape(self, layer: CoreParameters) -> tuple[int, int, int]:
         outputs, inputs, height, width = layer.core.weight.shape
@@ -194,7 +191,8 @@ class BackwardPass:
             delta = self._received(layer, inner.pop(name, None), samples, start, stop)
             self._scan(layer, record, delta, carried[name], stop - start)
             channels = layer.core.output_shape[0]
-            total[name].bias += delta.reshape(-1, channels).sum(0, dtype=np.float64)
+            if layer.bias is not None:
+                total[name].bias += delta.reshape(-1, channels).sum(0, dtype=np.float64)
             found = np.zeros(self._found_shape(layer), np.float32)
             for connection in self._connections[name]:
                 _add_weights(connection, record, delta, found, stop - start)
@@ -219,37 +217,74 @@ class BackwardPass:
         return total
 
     def _scan(
-        self, layer: CoreParameters, record: Segment, outer: Array, carried: Array, steps: int
+        self, layer: CoreParameters, record: Segment, outer: Array, sums: Array, steps: int
     ) -> None:
         """Replace the gradient of the spikes of a layer by that of its membranes."""
         core, places = layer.core, record.places
-        threshold = np.float32(self._tape.integers[layer.threshold.name])
+        threshold = self._tape.integers[layer.threshold.name].astype(np.float32)
         spikes_at, v_mem_at = (p[core.name].start for p in (places.spikes, places.v_mem))
-        slope = np.zeros((0, 0), np.float32)
+        slope = drive = np.zeros((len(outer), 0), np.float32)
+        start = np.zeros((len(outer), 0), np.int16)
         if self._slope is not None:
             size = outer.shape[1]
             n = record.spikes[:, spikes_at : spikes_at + size].astype(np.float32)
             v = record.v_mem[:, v_mem_at : v_mem_at + size] + n * threshold
             slope = np.ascontiguousarray(self._slope(v, threshold), np.float32).reshape(v.shape)
+        if record.start:
+            start, drive = record.start[core.name], self._drive(layer, record, outer.shape, steps)
         floor = max(core.threshold_low, -32768)
         rule = np.array([threshold, floor, not core.return_to_zero], np.float32)
         kernels.scan(
-            steps, record.spikes, record.v_mem, spikes_at, v_mem_at, slope, outer, *carried, rule
+            steps,
+            record.spikes,
+            record.v_mem,
+            spikes_at,
+            v_mem_at,
+            start,
+            drive,
+            slope,
+            outer,
+            sums,
+            rule,
         )
+
+    def _drive(
+        self, layer: CoreParameters, record: Segment, shape: tuple[int, ...], steps: int
+    ) -> Array:
+        """Return the summed inputs of a layer in each step, (samples, steps * neurons)."""
+        bias = layer.biases(self._tape.integers)
+        drive = np.zeros(shape, np.float32)
+        drive.reshape(-1, bias.size)[:] = bias
+        weight = layer.weights(self._tape.integers)[..., ::-1].transpose(1, 2, 3, 0)
+        weights = np.ascontiguousarray(weight.reshape(self._found_shape(layer)), np.float32)
+        for connection in self._connections[layer.core.name]:
+            _add_weights(connection, record, drive, weights, steps, forward=True)
+        return drive
 
 
 def _add_weights(
-    connection: Connection, record: Segment, delta: Array, found: Array, steps: int
+    connection: Connection,
+    record: Segment,
+    inputs: Array,
+    weights: Array,
+    steps: int,
+    *,
+    forward: bool = False,
 ) -> None:
-    """Add the gradient of the weights between a core and one of its sources."""
-    mine = found[connection.channels]
+    """Add the gradient of the weights between a core and one of its sources.
+
+    ``forward`` adds to the inputs of the core instead what these weights contribute.
+    """
+    mine, rows, columns = weights[connection.channels], connection.rows, connection.columns
+    g = connection.geometry
     if connection.source is None:
         for sample, events in enumerate(record.events):
-            kernels.of_events(events, delta[sample], mine, connection.geometry)
+            kernels.of_events(events, inputs[sample], rows, columns, mine, forward, g)
         return
-    pooled = np.zeros(connection.geometry.source_channels, np.int32)
+    pooled = np.zeros(g.source_channels, np.int32)
     at = record.places.spikes[connection.source].start
-    kernels.of_weights(steps, record.spikes, at, delta, pooled, mine, connection.geometry)
+    spikes = record.spikes
+    kernels.of_weights(steps, spikes, at, inputs, pooled, rows, columns, mine, forward, g)
 
 
 def _send_back(
@@ -274,11 +309,3 @@ def _before_sensor(sensor: SpeckSensor | None, shape: tuple[int, int, int], behi
     found = np.zeros((*behind.shape[:2], *shape), np.float32)
     found[:, :, kept] = behind[:, :, y[kept], x[kept], channel[kept]]
     return found
-
-
-def _check_finite(name: str, gradient: Array) -> None:
-    if not np.isfinite(gradient).all():
-        raise ValueError(
-            f"{name}: its gradient is not finite; use a surrogate with a smaller slope, or a loss "
-            "with a smaller gradient"
-        )

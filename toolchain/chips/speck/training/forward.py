@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.speck.simulate.buffers import Buffers, Resident
+from toolchain.chips.speck.simulate.clocked import clocked
+from toolchain.chips.speck.simulate.event import StepRange, simulate_events
 from toolchain.chips.speck.simulate.frame import FrameField, point_to
 from toolchain.chips.speck.simulate.options import EventOptions
 from toolchain.chips.speck.simulate.pack import FlatProgram
 from toolchain.chips.speck.simulate.raster import Samples
 from toolchain.chips.speck.simulate.session import WINDOW
 from toolchain.chips.speck.simulate.tables import Tables
-from toolchain.chips.speck.training.tables import ChangingTables, Recorded
+from toolchain.chips.speck.training.tables import ChangingTables
 from toolchain.chips.speck.training.tape import Segment
 
 __all__ = ["ForwardPass"]
@@ -74,10 +77,6 @@ class ForwardPass:
         layers: Collection[str],
         gradient: bool,
     ) -> None:
-        # numba takes a third of a second to import
-        from toolchain.chips.speck.simulate import clocked, event
-
-        self._clocked, self._event = clocked.clocked, event
         self._options = EventOptions() if timing == "event" else None
         self._prepared, self._samples = tables.prepared, samples
         shapes, batch, steps = self._prepared.shapes, len(samples), samples.steps
@@ -85,11 +84,15 @@ class ForwardPass:
         whole = batch * steps * one_step <= RECORD_BYTES
         self._length = length = self._segment_length(one_step, whole=whole)
         self.segments = tuple((at, min(at + length, steps)) for at in range(0, steps, length))
-        self._all = tables.recording(filled, length, shapes, shapes)
-        self._wanted = tables.recording(filled, length, layers, ())
         self.values = {n: np.zeros((batch, steps, *shapes[n]), np.int32) for n in layers}
         self.saturations = np.zeros((batch, len(shapes)), np.int64)
-        self._keeps_record, self._keeps_states = gradient and whole, gradient and not whole
+        self._keeps_record = gradient and whole
+        self._keeps_states = gradient and not (whole and timing == "clocked")
+        if gradient:
+            self._all = tables.recording(filled, length, shapes, shapes)
+        self._recorded = (
+            self._all if self._keeps_record else tables.recording(filled, length, layers, ())
+        )
         self._records = [self._empty(batch) for _ in self.segments if self._keeps_record]
         self._states: list[list[Resident]] = [[] for _ in range(batch)]
         self._spare: deque[RecordBuffers] = deque()
@@ -109,6 +112,8 @@ class ForwardPass:
         """
         each(self._sample, range(len(self._samples)), threads)
         self._spare.clear()
+        for number, record in enumerate(self._records):
+            self._take(range(len(self._samples)), number, record.spikes)
 
     def read(self, number: int, part: range) -> Segment:
         """Return the record of a segment for some samples, simulated again if it was not kept."""
@@ -118,9 +123,11 @@ class ForwardPass:
                 places=kept.places,
                 spikes=kept.spikes[rows],
                 v_mem=kept.v_mem[rows],
+                start=self._start(number, part),
                 events=kept.events[rows],
             )
-        found, buffers = self._empty(len(part)), RecordBuffers(self._all[0], self._prepared.shapes)
+        found = replace(self._empty(len(part)), start=self._start(number, part))
+        buffers = RecordBuffers(self._all[0], self._prepared.shapes)
         before = np.zeros(len(self._prepared.shapes), np.int64)
         for row, sample in enumerate(part):
             buffers.record_in(found.spikes[row], found.v_mem[row])
@@ -134,34 +141,45 @@ class ForwardPass:
             places=places,
             spikes=np.zeros((batch, places.sizes[0]), np.int32),
             v_mem=np.empty((batch, places.sizes[1]), np.int16),
+            start={},
             events=[np.zeros((4, 0), np.int32)] * batch,
         )
 
+    def _start(self, number: int, part: range) -> dict[str, Array]:
+        """Return ``Segment.start``."""
+        if self._options is None:
+            return {}
+        states = [self._states[sample][number].membranes for sample in part]
+        found = {}
+        for name, grid in self._prepared.grids.items():
+            maps = np.stack([np.moveaxis(grid.view(state), 0, -1) for state in states])
+            found[name] = maps.reshape(len(states), -1).astype(np.int16)
+        return found
+
     def _sample(self, sample: int) -> None:
         """Simulate one sample."""
-        flat, places = self._all if self._keeps_record else self._wanted
-        buffers = self._buffers(flat)
+        buffers, sizes = self._buffers(self._recorded[0]), self._recorded[1].sizes
         state, before = self._prepared.at_rest(), np.zeros(len(self._prepared.shapes), np.int64)
-        spikes, v_mem = (np.zeros(s, d) for s, d in zip(places.sizes, ("i4", "i2"), strict=True))
-        for number, (start, stop) in enumerate(self.segments):
-            if self._keeps_record:
-                record = self._records[number]
-                spikes, v_mem = record.spikes[sample], record.v_mem[sample]
-            else:
-                spikes[:] = 0
+        row = None if self._keeps_record else (np.zeros(sizes[0], "i4"), np.zeros(sizes[1], "i2"))
+        for number, (start, _) in enumerate(self.segments):
             if self._keeps_states:
                 self._states[sample].append(state)
             if start % WINDOW == 0:
                 before[:] = 0
-            buffers.record_in(spikes, v_mem)
+            if row is None:
+                record = self._records[number]
+                buffers.record_in(record.spikes[sample], record.v_mem[sample])
+            else:
+                row[0][:] = 0
+                buffers.record_in(*row)
             state, events = self._run(buffers, sample, number, state, before)
-            if self._keeps_record:
+            if row is None:
                 record.events[sample] = events
+            else:
+                self._take(range(sample, sample + 1), number, row[0][None])
             self.saturations[sample] += buffers.counters[0]
             before += buffers.counters[2]
             buffers.counters[:] = 0
-            for name, values in self.values.items():
-                values[sample, start:stop] = self._maps(name, spikes, places, stop - start)
         self._spare.append(buffers)
 
     def _buffers(self, flat: FlatProgram) -> RecordBuffers:
@@ -170,11 +188,15 @@ class ForwardPass:
         except IndexError:
             return RecordBuffers(flat, self._prepared.shapes)
 
-    def _maps(self, name: str, spikes: Array, places: Recorded, steps: int) -> Array:
-        """Return the spikes (steps, channels, y, x) of a core, a view of a record."""
-        channels, height, width = self._prepared.shapes[name]
-        maps = spikes[places.spikes[name]].reshape(-1, height, width, channels)
-        return np.moveaxis(maps[:steps], -1, 1)
+    def _take(self, part: range, number: int, spikes: Array) -> None:
+        """Copy the spikes of the wanted layers in one segment from the record of some samples."""
+        start, stop = self.segments[number]
+        for name, values in self.values.items():
+            channels, height, width = self._prepared.shapes[name]
+            place = self._recorded[1].spikes[name]
+            maps = spikes[:, place].reshape(len(part), self._length, height, width, channels)
+            found = np.moveaxis(maps[:, : stop - start], -1, 2)
+            values[part.start : part.stop, start:stop] = found
 
     def _run(
         self, buffers: RecordBuffers, sample: int, number: int, state: Resident, before: Array
@@ -183,11 +205,11 @@ class ForwardPass:
         start, stop = self.segments[number]
         if self._options is None:
             events = self._samples.events(sample, start, stop)
-            return self._clocked(stop - start, events, state, buffers), events
+            return clocked(stop - start, events, state, buffers), events
         timed = self._samples.timed(sample, start, stop)
         # without the length of a step no times of spikes are computed
-        part = self._event.StepRange(sample, start, stop, 0, 0)
-        after, _ = self._event.simulate_events(
+        part = StepRange(sample, start, stop, 0, 0)
+        after, _ = simulate_events(
             self._prepared, part, timed, state, buffers, self._options, before
         )
         return after, timed[0]

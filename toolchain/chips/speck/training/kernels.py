@@ -12,18 +12,19 @@ its floor has no gradient.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
-from toolchain.chips.compiled.cache import compiled, inline
+from toolchain.chips.compiled.cache import compiled_bare, inline_bare
 
-__all__ = ["Geometry", "of_events", "of_sources", "of_weights", "scan"]
+__all__ = ["ColumnReach", "Geometry", "RowReach", "of_events", "of_sources", "of_weights", "scan"]
 
 INLINED = "4c31a57b257c"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
-_ZERO, _ONE = np.float32(0), np.float32(1)
+_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
 
 class Geometry(NamedTuple):
@@ -54,7 +55,42 @@ class Geometry(NamedTuple):
     pad_x: int
 
 
-@inline
+class RowReach(IntEnum):
+    """Columns of the table of source rows: the kernel rows that a spike meets, and their neurons.
+
+    The kernel rows are ``KERNEL``, ``KERNEL`` + stride and so on, ``COUNT`` of them; the lines of
+    neurons are ``LINE``, ``LINE`` - 1 and so on.
+    """
+
+    KERNEL = 0
+    LINE = 1
+    COUNT = 2
+
+
+class ColumnReach(IntEnum):
+    """Columns of the table of source columns: the runs of weights that a spike meets in a row.
+
+    Of ``COUNT`` runs of ``LENGTH`` outputs, the first has the weights from ``WEIGHT`` on and the
+    neurons of the line from ``NEURON`` on; the next ones begin ``WEIGHT_STEP`` and ``NEURON_STEP``
+    further.
+    """
+
+    CHANNEL = 0
+    WEIGHT = 1
+    NEURON = 2
+    LENGTH = 3
+    COUNT = 4
+    WEIGHT_STEP = 5
+    NEURON_STEP = 6
+
+
+_KERNEL, _LINE, _ROWS = (int(field) for field in RowReach)
+_CHANNEL, _WEIGHT, _NEURON, _LENGTH, _RUNS, _WEIGHT_STEP, _NEURON_STEP = (
+    int(field) for field in ColumnReach
+)
+
+
+@inline_bare
 def _back(fired, rest, u, g, outer, after, threshold, floor, kept):
     """Go back one step through one neuron; see ``backward``.
 
@@ -69,24 +105,20 @@ def _back(fired, rest, u, g, outer, after, threshold, floor, kept):
     return r + through, -(through * u + r * fired * kept)
 
 
-@inline
-def _ramp_step(spikes, v_mem, outer, after, of_threshold, threshold, floor, kept):
-    """Go back one step through some neurons with the ramp as slope."""
+@inline_bare
+def _step(spikes, v_mem, slope, outer, after, of_threshold, threshold, floor, kept):
+    """Go back one step through some neurons; ``slope`` is empty for the ramp."""
     inverse = _ONE / threshold
-    for i in range(outer.size):
-        fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
-        u = rest * inverse + fired
-        g = (_ZERO if u < _ZERO else (_ONE if u > _ONE else u)) * inverse
-        r, more = _back(fired, rest, u, g, outer[i], after[i], threshold, floor, kept)
-        of_threshold[i] += more
-        after[i] = r
-        outer[i] = r
-
-
-@inline
-def _slope_step(spikes, v_mem, slope, outer, after, of_threshold, threshold, floor, kept):
-    """Go back one step through some neurons with the slope of each."""
-    inverse = _ONE / threshold
+    if slope.size == 0:
+        for i in range(outer.size):
+            fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
+            u = rest * inverse + fired
+            g = (_ZERO if u < _ZERO else (_ONE if u > _ONE else u)) * inverse
+            r, more = _back(fired, rest, u, g, outer[i], after[i], threshold, floor, kept)
+            of_threshold[i] += more
+            after[i] = r
+            outer[i] = r
+        return
     for i in range(outer.size):
         fired, rest = np.float32(spikes[i]), np.float32(v_mem[i])
         u = rest * inverse + fired
@@ -96,122 +128,143 @@ def _slope_step(spikes, v_mem, slope, outer, after, of_threshold, threshold, flo
         outer[i] = r
 
 
-@compiled(title="the training of Speck", seconds=3)
-def scan(steps, spikes, v_mem, spikes_at, v_mem_at, slope, outer, after, of_threshold, rule):
+@inline_bare
+def _forget(spikes, v_mem, before, drive, after, threshold, kept):
+    """Take the gradient from the membranes before a step in which they were at the floor.
+
+    What a neuron lost there is what its sum of inputs does not explain.
+    """
+    for i in range(after.size):
+        fired = np.float32(spikes[i])
+        explained = np.float32(before[i]) + drive[i] - fired * threshold
+        lost = np.float32(v_mem[i]) - explained > _HALF
+        known = (fired == _ZERO) | (kept == _ONE)
+        after[i] = _ZERO if lost & known else after[i]
+
+
+@compiled_bare(title="the training of Speck", seconds=3)
+def scan(steps, spikes, v_mem, spikes_at, v_mem_at, start, drive, slope, outer, sums, rule):
     """Go back through all steps of a layer, from the last.
 
-    spikes, v_mem: (samples, record), with the layer from ``spikes_at`` and ``v_mem_at`` on. slope:
-    (samples, steps * neurons), without samples for the ramp. outer: gradient of the spikes
-    (samples, steps * neurons), replaced by that of the membranes before firing. after: gradient of
-    the membranes after the last step (samples, neurons), replaced by that before the first.
-    of_threshold: (samples, neurons), added to. rule: threshold, floor and ``kept`` of ``_back``.
+    spikes, v_mem: (samples, record), with the layer from ``spikes_at`` and ``v_mem_at`` on. start:
+    membranes before the first step (samples, neurons). drive: summed inputs (samples, steps *
+    neurons), or (samples, 0) in clocked timing. slope: of the same shape, or (samples, 0) for the
+    ramp. outer: gradient of the spikes (samples, steps * neurons), replaced by that of the
+    membranes before firing. sums: (2, samples, neurons): gradient of the membranes after the last
+    step, replaced by that before the first; and that of the threshold, added to. rule: threshold,
+    floor and ``kept`` of ``_back``.
     """
-    threshold, floor, kept, size = rule[0], rule[1], rule[2], after.shape[1]
+    threshold, floor, kept, size = rule[0], rule[1], rule[2], sums.shape[2]
     for sample in range(outer.shape[0]):
+        after = sums[0, sample]
         for step in range(steps - 1, -1, -1):
             at, end = step * size, step * size + size
             n = spikes[sample, spikes_at + at : spikes_at + end]
             v = v_mem[sample, v_mem_at + at : v_mem_at + end]
-            if slope.shape[0] == 0:
-                _ramp_step(
-                    n, v, outer[sample, at:end], after[sample], of_threshold[sample],
-                    threshold, floor, kept,
-                )  # fmt: skip
-            else:
-                _slope_step(
-                    n, v, slope[sample, at:end], outer[sample, at:end], after[sample],
-                    of_threshold[sample], threshold, floor, kept,
-                )  # fmt: skip
+            g = slope[sample, at:end]  # empty for the ramp
+            _step(n, v, g, outer[sample, at:end], after, sums[1, sample], threshold, floor, kept)
+            if drive.shape[1] == 0:
+                continue
+            before = start[sample]
+            if step > 0:
+                before = v_mem[sample, v_mem_at + at - size : v_mem_at + at]
+            _forget(n, v, before, drive[sample, at:end], after, threshold, kept)
 
 
-@inline
+@inline_bare
+def _fill(target, value):
+    for i in range(target.size):
+        target[i] = value
+
+
+@inline_bare
+def _add(target, source):
+    for i in range(target.size):
+        target[i] += source[i]
+
+
+@inline_bare
 def _add_scaled(target, source, factor):
     for i in range(target.size):
         target[i] += factor * source[i]
 
 
-@inline
+@inline_bare
 def _add_four(target, a, b, c, d, by_a, by_b, by_c, by_d):
     for i in range(target.size):
         target[i] += (by_a * a[i] + by_b * b[i]) + (by_c * c[i] + by_d * d[i])
 
 
-@inline
-def _add_spike(y, x, channel, count, delta, found, g):
-    """Add to the gradient of weights what a spike at (y, x) of the map of a core contributes.
+@inline_bare
+def _add_spike(count, channel, row, column, inputs, weights, forward, g):
+    """Add to the gradient of weights what one address of the source contributes in a step.
 
-    delta: gradient of the core's inputs in this step; found: (inputs, kernel y, kernel x reversed *
-    outputs).
+    row, column: of the tables of ``RowReach`` and ``ColumnReach``. inputs: gradient of the core's
+    inputs in this step. weights: (inputs, kernel y, kernel x reversed * outputs). forward: True adds
+    to the inputs what the weights contribute instead.
     """
-    size = g.outputs
-    for row in range((y + g.pad_y) % g.stride_y, g.kernel_y, g.stride_y):
-        line = (y + g.pad_y - row) // g.stride_y
-        if line < 0 or line >= g.rows:
-            continue
-        if g.stride_x == 1:
-            # neighbouring neurons of a line read it with neighbouring weights
-            first = max(0, x + g.pad_x - g.kernel_x + 1)
-            last = min(g.columns, x + g.pad_x + 1)
-            at = (g.kernel_x - 1 - x - g.pad_x + first) * size
-            to = (line * g.columns + first) * size
-            run = max(0, last - first) * size
-            _add_scaled(found[channel, row, at : at + run], delta[to : to + run], count)
-            continue
-        for column in range((x + g.pad_x) % g.stride_x, g.kernel_x, g.stride_x):
-            place = (x + g.pad_x - column) // g.stride_x
-            if place < 0 or place >= g.columns:
-                continue
-            at, to = (g.kernel_x - 1 - column) * size, (line * g.columns + place) * size
-            _add_scaled(found[channel, row, at : at + size], delta[to : to + size], count)
+    length, kernel, line = column[_LENGTH], row[_KERNEL], row[_LINE] * g.columns * g.outputs
+    for _ in range(row[_ROWS]):
+        at, to = column[_WEIGHT], line + column[_NEURON]
+        for _ in range(column[_RUNS]):
+            weight, run = weights[channel, kernel, at : at + length], inputs[to : to + length]
+            if forward:
+                _add_scaled(run, weight, count)
+            else:
+                _add_scaled(weight, run, count)
+            at += column[_WEIGHT_STEP]
+            to += column[_NEURON_STEP]
+        kernel += g.stride_y
+        line -= g.columns * g.outputs
 
 
-@compiled(title="the training of Speck", seconds=3)
-def of_weights(steps, spikes, spikes_at, delta, pooled, found, g):
+@compiled_bare(title="the training of Speck", seconds=3)
+def of_weights(steps, spikes, spikes_at, inputs, pooled, rows, columns, weights, forward, g):
     """Add the gradient of the weights between a core and one source.
 
-    spikes: (samples, record), with the source from ``spikes_at`` on. delta: gradient of the core's
-    inputs (samples, steps * neurons). pooled: a map of the source behind its pooling, for use here.
-    found: of the channels of the source, see ``_add_spike``. g: ``Geometry``.
+    spikes: (samples, record), with the source from ``spikes_at`` on. inputs: gradient of the core's
+    inputs (samples, steps * neurons). pooled: a pixel of the source behind its pooling, for use
+    here. rows, columns: tables of the source, those of its first channel. weights: of the channels
+    of the source; these and ``forward`` as in ``_add_spike``. g: ``Geometry``.
     """
     line, channels = g.source_width * g.source_channels, g.source_channels
     size, neurons = g.source_height * line, g.rows * g.columns * g.outputs
-    for sample in range(delta.shape[0]):
+    for sample in range(inputs.shape[0]):
         for step in range(steps):
             start = spikes_at + step * size
             sent = spikes[sample, start : start + size]
-            by_step = delta[sample, step * neurons : step * neurons + neurons]
+            by_step = inputs[sample, step * neurons : step * neurons + neurons]
             for y in range(g.height):
+                row = rows[y * g.side]
                 for x in range(g.width):
+                    column = columns[x * g.side]
                     at = (y * g.side * g.source_width + x * g.side) * channels
-                    pooled[:] = sent[at : at + channels]
-                    for other in range(1, g.side * g.side):
-                        down, right = other // g.side, other % g.side
-                        there = at + down * line + right * channels
-                        pooled += sent[there : there + channels]
+                    _fill(pooled, 0)
+                    for down in range(g.side):
+                        for right in range(g.side):
+                            there = at + down * line + right * channels
+                            _add(pooled, sent[there : there + channels])
                     for channel in range(channels):
                         if pooled[channel]:
                             count = np.float32(pooled[channel])
-                            _add_spike(y, x, channel, count, by_step, found, g)
+                            _add_spike(count, channel, row, column, by_step, weights, forward, g)
 
 
-@compiled(title="the training of Speck", seconds=2)
-def of_events(events, delta, found, g):
+@compiled_bare(title="the training of Speck", seconds=2)
+def of_events(events, inputs, rows, columns, weights, forward, g):
     """Add the gradient of the weights between the input and a core, for one sample.
 
     events: int32 (4, n): step, y, channel * width + x, and count. The rest as in ``of_weights``.
     """
     neurons = g.rows * g.columns * g.outputs
     for event in range(events.shape[1]):
-        step, y = np.int64(events[0, event]), np.int64(events[1, event]) // g.side
-        channel = np.int64(events[2, event]) // g.source_width
-        x = np.int64(events[2, event]) % g.source_width // g.side
-        if y < g.height and x < g.width:
-            by_step = delta[step * neurons : step * neurons + neurons]
-            count = np.float32(events[3, event])
-            _add_spike(y, x, channel, count, by_step, found, g)
+        at, column = events[0, event] * neurons, columns[events[2, event]]
+        by_step, count = inputs[at : at + neurons], np.float32(events[3, event])
+        row, channel = rows[events[1, event]], column[_CHANNEL]
+        _add_spike(count, channel, row, column, by_step, weights, forward, g)
 
 
-@inline
+@inline_bare
 def _gather(delta, weight, some, sums):
     """Replace ``sums`` by the weights of the outputs, each times its gradient; False if all are 0.
 
@@ -223,7 +276,7 @@ def _gather(delta, weight, some, sums):
         number += delta[output] != _ZERO
     if number == 0:
         return False
-    sums[:] = _ZERO
+    _fill(sums, _ZERO)
     i = 0
     while i + 4 <= number:
         a, b, c, d = some[i], some[i + 1], some[i + 2], some[i + 3]
@@ -237,7 +290,7 @@ def _gather(delta, weight, some, sums):
     return True
 
 
-@compiled(title="the training of Speck", seconds=3)
+@compiled_bare(title="the training of Speck", seconds=3)
 def of_sources(steps, delta, weight, scratch, some, sums, found, g):
     """Add the gradient of the spikes of one source of a core.
 
@@ -252,7 +305,7 @@ def of_sources(steps, delta, weight, scratch, some, sums, found, g):
     size, neurons = g.source_height * line, g.rows * g.columns * outputs
     for sample in range(delta.shape[0]):
         for step in range(steps):
-            scratch[:] = _ZERO
+            _fill(scratch, _ZERO)
             for row in range(g.rows):
                 for column in range(g.columns):
                     at = step * neurons + (row * g.columns + column) * outputs
@@ -260,16 +313,13 @@ def of_sources(steps, delta, weight, scratch, some, sums, found, g):
                         continue
                     to = row * g.stride_y * pitch + column * g.stride_x * channels
                     for k in range(g.kernel_y):
-                        _add_scaled(
-                            scratch[to + k * pitch : to + k * pitch + run],
-                            sums[k * run : k * run + run],
-                            _ONE,
-                        )
+                        into, of = to + k * pitch, k * run
+                        _add(scratch[into : into + run], sums[of : of + run])
             for y in range(g.height * g.side):
-                into = step * size + y * line
-                start = (y // g.side + g.pad_y) * pitch + g.pad_x * channels
-                for x in range(g.width * g.side):
-                    at, to = start + x // g.side * channels, into + x * channels
-                    _add_scaled(
-                        found[sample, to : to + channels], scratch[at : at + channels], _ONE
-                    )
+                at = (y // g.side + g.pad_y) * pitch + g.pad_x * channels
+                to = step * size + y * line
+                for _ in range(g.width):
+                    for _ in range(g.side):
+                        _add(found[sample, to : to + channels], scratch[at : at + channels])
+                        to += channels
+                    at += channels

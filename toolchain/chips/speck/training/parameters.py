@@ -9,8 +9,9 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.speck.lower.dense import dense
-from toolchain.chips.speck.outputs import SPREAD, channel_step
+from toolchain.chips.speck.outputs import channel_step
 from toolchain.chips.speck.program import SpeckCore, SpeckProgram
+from toolchain.chips.speck.readout import SPREAD
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.training import Parameter
 from toolchain.chips.words import largest
@@ -102,7 +103,7 @@ def _of_core(
             "it is not the graph that the program was lowered from"
         )
     most = largest(limits.weight_width)
-    has_bias = conv.bias is not None and _holds_biases(core, chip)
+    held = _holds_biases(core, chip)
     return CoreParameters(
         core=core,
         weight=Parameter(
@@ -115,7 +116,7 @@ def _of_core(
             low=min(-most, int(weight.min(initial=0))),
             high=most,
         ),
-        bias=_bias(core.weight_name, conv.bias, limits.bias_width) if has_bias else None,
+        bias=_bias(core.weight_name, conv.bias, limits.bias_width) if held else None,
         threshold=Parameter(
             node=core.name,
             field="v_threshold",
@@ -130,7 +131,9 @@ def _of_core(
     )
 
 
-def _bias(node: str, bias: Array, width: Quantity) -> Parameter:
+def _bias(node: str, bias: Array | None, width: Quantity) -> Parameter | None:
+    if bias is None:
+        return None
     most = largest(width)
     low = min(-most, int(bias.min(initial=0)))
     return Parameter(
@@ -140,8 +143,8 @@ def _bias(node: str, bias: Array, width: Quantity) -> Parameter:
 
 def _holds_biases(core: SpeckCore, chip: SpeckChip) -> bool:
     """Return whether there is memory for biases where the layer is placed."""
-    rooms = [c.bias_memory.value for c in chip.cores if core.core in (None, c.id)]
-    return max(rooms, default=0) >= core.weight.shape[0]
+    words = [c.bias_memory.value for c in chip.cores if core.core in (None, c.id)]
+    return bool(max(words, default=0) >= core.weight.shape[0])
 
 
 def _places(core: SpeckCore, conv: Conv2d, chip: SpeckChip, quantized: Graph, step: int) -> Array:

@@ -31,24 +31,28 @@ def trainable(program: SpeckProgram, chip: SpeckChip, quantized: Graph) -> Speck
 
 
 class SpeckTrainable:
-    """Implement ``TrainableProgram``, for both timings.
-
-    Attributes:
-        parameters: by name, in the order of the network.
-        layers: shape (channels, y, x) of each neuron layer, without unused channels.
-        outputs: names of the output layers.
-    """
+    """Implement ``TrainableProgram``, for both timings."""
 
     def __init__(self, program: SpeckProgram, chip: SpeckChip, quantized: Graph) -> None:
         self._program, self._layers = program, core_parameters(program, chip, quantized)
         self._tables = ChangingTables(program, self._layers)
-        self.parameters: Mapping[str, Parameter] = {
-            one.name: one for layer in self._layers for one in layer.parameters()
-        }
-        self.layers: Mapping[str, Shape] = {
-            layer.core.name: layer.own_shape for layer in self._layers
-        }
-        self.outputs = program.outputs
+        self._parameters = {one.name: one for layer in self._layers for one in layer.parameters()}
+        self._shapes = {layer.core.name: layer.own_shape for layer in self._layers}
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Implement ``TrainableProgram.parameters``."""
+        return self._parameters
+
+    @property
+    def layers(self) -> Mapping[str, Shape]:
+        """Implement ``TrainableProgram.layers``: (channels, y, x), without unused channels."""
+        return self._shapes
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Implement ``TrainableProgram.outputs``."""
+        return self._program.outputs
 
     def run(
         self,
@@ -95,7 +99,7 @@ class SpeckTrainable:
 
     def gradients(
         self,
-        tape: SpeckTape,
+        tape: Any,
         outer: Mapping[str, Array],
         *,
         wanted: Collection[str],
@@ -107,8 +111,8 @@ class SpeckTrainable:
 
         _check_names("wanted", wanted, self.parameters)
         _check_names("outer", outer, self.layers)
-        if tape.read is None:
-            raise ValueError("the pass has no record: call run with gradient=True")
+        if not isinstance(tape, SpeckTape) or tape.read is None:
+            raise ValueError("the tape has no record: call run with gradient=True")
         backward = BackwardPass(self._program, self._layers, tape, outer, slope, of_input=of_input)
         return backward.run(wanted)
 

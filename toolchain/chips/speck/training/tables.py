@@ -107,7 +107,8 @@ class ChangingTables:
             threshold = int(values[layer.threshold.name])
             row[CoreField.THRESHOLD] = threshold
             row[CoreField.REST] = max(min(threshold - 1, 32767), -row[CoreField.FLOOR])
-            row[CoreField.BIAS_AT], row[CoreField.BIAS_PEAK] = -1, 0
+            row[[CoreField.SPIKES_AT, CoreField.HISTORY_AT, CoreField.BIAS_AT]] = -1
+            row[CoreField.BIAS_PEAK] = 0
             if layer.bias is None:
                 continue
             bias = layer.biases(values)

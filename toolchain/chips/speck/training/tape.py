@@ -24,6 +24,8 @@ class Segment:
         places: of each core in a row of the record.
         spikes: int32 (samples, size), the spikes of each step.
         v_mem: int16 (samples, size), the membranes at its end.
+        start: in event timing the membranes before the first step, int16 (samples, neurons) by
+            core, [y][x][channel]; empty in clocked timing, which does not need them.
         events: input of each sample behind the sensor, int32 (4, n): step from the start of the
             segment on, y, channel * width + x, and count.
     """
@@ -31,6 +33,7 @@ class Segment:
     places: Recorded
     spikes: Array
     v_mem: Array
+    start: Mapping[str, Array]
     events: list[Array]
 
 

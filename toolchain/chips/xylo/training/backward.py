@@ -11,8 +11,8 @@ derivative of the loss with respect to ``x``::
 
 The rounding of the decays and the limits of the states are left out.
 
-Samples are computed in parts of ``SAMPLES`` and timesteps in pieces of ``record.STEPS``, whatever the
-number of threads and the length of the record, so that the results do not depend on them.
+Samples are computed in parts of ``SAMPLES`` and timesteps in pieces of ``record.STEPS``, whatever
+the number of threads and the length of the record, so that the results do not depend on them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.training import Slope
 from toolchain.chips.xylo.training.forward import XyloTape
-from toolchain.chips.xylo.training.part import Part
-from toolchain.chips.xylo.training.structure import Layer, Structure
+from toolchain.chips.xylo.training.part import PartPass
+from toolchain.chips.xylo.training.structure import Structure, TrainedLayer
 
 __all__ = ["gradients"]
 
@@ -57,7 +57,7 @@ def gradients(
     def run(samples: range) -> Mapping[str, Array]:
         # a gradient that overflows is found by its values
         with np.errstate(all="ignore"):
-            part = Part(structure, tape, samples, slope, wanted)
+            part = PartPass(structure, tape, samples, slope, wanted)
             return part.run(given, entry)
 
     sums = each(run, parts, tape.threads)
@@ -69,7 +69,7 @@ def gradients(
     return found
 
 
-def _given(layer: Layer, tape: XyloTape, outer: Array) -> Array:
+def _given(layer: TrainedLayer, tape: XyloTape, outer: Array) -> Array:
     shape = (*tape.counts.shape[:2], *layer.shape)
     if outer.shape != shape:
         raise ValueError(f"outer of {layer.name} must have shape {shape}, got {outer.shape}")

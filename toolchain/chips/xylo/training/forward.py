@@ -17,8 +17,8 @@ from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.packed import packed_zeros
 from toolchain.chips.xylo.simulate.raster import as_counts
 from toolchain.chips.xylo.simulate.session import XyloStream
-from toolchain.chips.xylo.training.record import Record, Trace, part_size, simulated
-from toolchain.chips.xylo.training.structure import Layer, Structure
+from toolchain.chips.xylo.training.record import PassRecord, RecordedSteps, part_size, simulated
+from toolchain.chips.xylo.training.structure import Structure, TrainedLayer
 from toolchain.chips.xylo.training.values import with_values
 from toolchain.runs.spikes import plain_array
 
@@ -41,7 +41,7 @@ class XyloTape:
     saturations: Mapping[str, int]
     integers: Mapping[str, Array]
     counts: Array
-    record: Record | None
+    record: PassRecord | None
     threads: int | None
 
 
@@ -61,11 +61,13 @@ def forward(
     structure: Structure,
     integers: Mapping[str, Array],
     counts: Array,
+    *,
     layers: Collection[str],
     gradient: bool,
     threads: int | None,
+    budget: int,
 ) -> XyloTape:
-    """Simulate from a reset core.
+    """Simulate from a reset core; see ``TrainableProgram.run``.
 
     Raises:
         ValueError: invalid ``threads``.
@@ -87,7 +89,8 @@ def forward(
         )
     values = {layer.name: _empty(program, counts, layer) for layer in asked}
     saturations: Counter[str] = Counter({p.name: 0 for p in program.populations})
-    record = _run(program, counts, asked, values, saturations, threads)
+    size = part_size(program, len(counts), budget)
+    record = _run(program, counts, size, asked, values, saturations, threads)
     return XyloTape(
         values={layer.name: _shaped(values[layer.name], layer) for layer in asked},
         saturations=dict(saturations),
@@ -101,17 +104,17 @@ def forward(
 def _run(
     program: XyloProgram,
     counts: Array,
-    asked: Collection[Layer],
+    size: int,
+    asked: Collection[TrainedLayer],
     values: Mapping[str, Array],
     saturations: Counter[str],
     threads: int | None,
-) -> Record:
+) -> PassRecord:
     """Simulate part by part; fill ``values``, add to ``saturations`` and return the record."""
     batch, steps = counts.shape[:2]
-    size = part_size(program, batch)
     packed, states = packed_zeros(program, batch), []
     recorded = {"v_mem", "v_mem_out"} | {f"{program.readout}_out"} - {"spikes_out"}
-    trace: Trace | None = None
+    trace: RecordedSteps | None = None
     for first in range(0, max(1, steps), size):
         states.append(packed.copy())
         part = counts if steps <= size else np.ascontiguousarray(counts[:, first : first + size])
@@ -119,7 +122,7 @@ def _run(
         saturations.update(trace.saturations)
         _fill(program, trace, asked, values)
     whole = steps <= size
-    return Record(
+    return PassRecord(
         program=program,
         counts=counts,
         size=size,
@@ -129,7 +132,10 @@ def _run(
 
 
 def _fill(
-    program: XyloProgram, trace: Trace, asked: Collection[Layer], values: Mapping[str, Array]
+    program: XyloProgram,
+    trace: RecordedSteps,
+    asked: Collection[TrainedLayer],
+    values: Mapping[str, Array],
 ) -> None:
     own = None
     for layer in asked:
@@ -142,10 +148,10 @@ def _fill(
         values[layer.name][:, trace.first : trace.stop] = found[..., layer.ids]
 
 
-def _empty(program: XyloProgram, counts: Array, layer: Layer) -> Array:
+def _empty(program: XyloProgram, counts: Array, layer: TrainedLayer) -> Array:
     state = layer.place.role == "output" and not layer.fires
     return np.zeros((*counts.shape[:2], layer.neurons), np.int16 if state else np.int8)
 
 
-def _shaped(values: Array, layer: Layer) -> Array:
+def _shaped(values: Array, layer: TrainedLayer) -> Array:
     return values.reshape(*values.shape[:2], *layer.shape)

@@ -1,12 +1,12 @@
 """Backward pass of some samples: one piece of timesteps after the other, layer by layer.
 
-All samples of the part are computed together. Within a piece, a layer that does not influence
-itself is computed over all timesteps at once; layers that do, in every timestep.
+All samples of the part are computed together. Within a piece, a layer is computed over all
+timesteps at once, unless it influences itself through other layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from toolchain.arrays import Array
 from toolchain.chips.training import Slope
 from toolchain.chips.xylo.lower.blocks import Block
 from toolchain.chips.xylo.training.forward import XyloTape
-from toolchain.chips.xylo.training.record import STEPS, Trace
-from toolchain.chips.xylo.training.structure import Structure
-from toolchain.chips.xylo.training.track import Track
+from toolchain.chips.xylo.training.layer import LayerPass, padded
+from toolchain.chips.xylo.training.record import STEPS, RecordedSteps
+from toolchain.chips.xylo.training.structure import Structure, TrainedLayer
 
-__all__ = ["Part"]
+__all__ = ["PartPass"]
 
 
-class Part:
+class PartPass:
     """The gradients of some samples of a batch.
 
     Args:
@@ -42,12 +42,22 @@ class Part:
     ) -> None:
         self._structure, self._tape, self._samples = structure, tape, samples
         self._slope, self._wanted = slope, wanted
-        self._weights = {
-            name: tape.integers[name].astype(np.float32)
-            for name in {f"{block.projection.name}.weight" for block in structure.blocks}
+        self._weights = [self._padded(block) for block in structure.blocks]
+        self._sums: dict[str, Array] = {
+            name: np.zeros(tape.integers[name].shape) for name in wanted if _is_weight(name)
         }
-        self._sums = {
-            name: np.zeros(self._weights[name].shape) for name in wanted if name in self._weights
+        steps = min(STEPS, tape.counts.shape[1])
+        targets = {layer.target for layer in structure.layers.values()}
+        self._passes = {
+            name: LayerPass(
+                layer,
+                tape.integers.get(f"{name}.v_threshold"),
+                steps,
+                len(samples),
+                is_target=name in targets,
+                recurrent=self._own_weights(name),
+            )
+            for name, layer in structure.layers.items()
         }
 
     def run(self, outer: Mapping[str, Array], entry: Array | None) -> dict[str, Array]:
@@ -57,83 +67,116 @@ class Part:
             outer: derivatives with respect to the values of layers, (batch, time, neurons).
             entry: (batch, time, inputs), where those of the input are written, or None.
         """
-        structure, tape = self._structure, self._tape
-        assert tape.record is not None
-        steps = tape.counts.shape[1]
-        size = min(STEPS, steps), len(self._samples)
-        targets = {layer.target for layer in structure.layers.values()}
-        self._tracks = {
-            name: Track(layer, tape.integers.get(f"{name}.v_threshold"), *size, name in targets)
-            for name, layer in structure.layers.items()
-        }
-        for trace in tape.record.backward(self._samples):
+        assert self._tape.record is not None
+        for trace in self._tape.record.backward(self._samples):
             for start in reversed(range(trace.first, trace.stop, STEPS)):
                 self._piece(trace, range(start, min(trace.stop, start + STEPS)), outer, entry)
         found = dict(self._sums)
-        for name, track in self._tracks.items():
-            found |= track.sums(name, self._wanted)
+        for name, one in self._passes.items():
+            found |= one.sums(name, self._wanted)
+        return found
+
+    def _padded(self, block: Block) -> Array:
+        """Return the weight of a block, (width * synapses, sources), both with padding."""
+        layer = self._structure.layers[block.projection.post]
+        weight = self._tape.integers[f"{block.projection.name}.weight"]
+        synapses = layer.keep_syn.shape[1]
+        rows, sources = padded(layer.neurons) * synapses, padded(weight.shape[1])
+        found = np.zeros((rows, sources), np.float32)
+        found[: len(weight), : weight.shape[1]] = weight
+        return found
+
+    def _own_weights(self, name: str) -> Array:
+        """Return the sum of a layer's connections to itself."""
+        found = np.zeros((0, 0), np.float32)
+        for block, weight in zip(self._structure.blocks, self._weights, strict=True):
+            if block.projection.pre == block.projection.post == name:
+                found = found + weight if found.size else weight
         return found
 
     def _piece(
-        self, trace: Trace, steps: range, outer: Mapping[str, Array], entry: Array | None
+        self, trace: RecordedSteps, steps: range, outer: Mapping[str, Array], entry: Array | None
     ) -> None:
         here = slice(self._samples.start, self._samples.stop), slice(steps.start, steps.stop)
-        for name, track in self._tracks.items():
+        for name, one in self._passes.items():
             given = outer[name][here] if name in outer else None
-            track.load(trace, self._samples, steps, given)
-        for name, track in self._tracks.items():
-            sources = [t for t in self._tracks.values() if t.layer.target == name]
-            track.prepare(sources, self._slope)
+            one.load(trace, self._samples, steps, given)
+        for name, one in self._passes.items():
+            sources = [t for t in self._passes.values() if t.layer.target == name]
+            one.prepare(sources, self._slope)
         for group in self._structure.groups:
             self._group(group, len(steps))
-        self._add(here, entry)
+        self._add(trace, steps)
+        if entry is not None:
+            self._write(entry[here])
 
     def _group(self, group: tuple[str, ...], steps: int) -> None:
         """Compute layers that influence each other."""
-        inside: dict[str, list[Block]] = {}
         for name in group:
-            track = self._tracks[name]
-            inside[name] = []
-            for block in self._structure.blocks:
-                if block.projection.pre != name:
-                    continue
-                if block.projection.post in group:
-                    inside[name].append(block)
-                else:
-                    post = self._tracks[block.projection.post]
-                    track.receive(post, self._weight(block), 0, steps)
-        together = len(group) > 1 or any(inside.values())
-        spans = [(t, t + 1) for t in reversed(range(steps))] if together else [(0, steps)]
+            for post, weight in self._fed(name):
+                if post.layer.name not in group:
+                    self._passes[name].receive(post, weight, 0, steps)
+        spans = [(t, t + 1) for t in reversed(range(steps))] if len(group) > 1 else [(0, steps)]
         for first, stop in spans:
             for name in group:
-                track = self._tracks[name]
-                for block in inside[name]:
-                    post = self._tracks[block.projection.post]
-                    track.receive(post, self._weight(block), first, stop)
-                if track.layer.target is not None:
-                    track.pass_back(self._tracks[track.layer.target], first, stop)
-                track.compute(first, stop)
+                one = self._passes[name]
+                for post, weight in self._fed(name):
+                    if post.layer.name in group:
+                        one.receive(post, weight, first, stop)
+                if one.layer.target is not None:
+                    one.pass_back(self._passes[one.layer.target], first, stop)
+                one.compute(first, stop)
 
-    def _weight(self, block: Block) -> Array:
-        return self._weights[f"{block.projection.name}.weight"]
+    def _fed(self, name: str) -> Iterator[tuple[LayerPass, Array]]:
+        """Yield the other layers that a layer feeds, with the weights."""
+        for block, weight in zip(self._structure.blocks, self._weights, strict=True):
+            if block.projection.pre == name != block.projection.post:
+                yield self._passes[block.projection.post], weight
 
-    def _add(self, here: tuple[slice, slice], entry: Array | None) -> None:
-        """Add the gradients of the weights, and write those of the input."""
-        counts = None
+    def _add(self, trace: RecordedSteps, steps: range) -> None:
+        """Add the gradients of the weights."""
         for block in self._structure.blocks:
             name = f"{block.projection.name}.weight"
-            post = self._tracks[block.projection.post]
-            if block.projection.pre in self._tracks:
-                if name in self._sums:
-                    sent = self._tracks[block.projection.pre].sent()
-                    self._sums[name] += post.arriving_rows(1).T @ sent
+            if name not in self._sums:
                 continue
-            rows = post.arriving_rows(0)
-            if counts is None:
-                part = self._tape.counts[here].transpose(1, 0, 2)
-                counts = np.ascontiguousarray(part, np.float32)
-            if name in self._sums:
-                self._sums[name] += rows.T @ counts.reshape(len(rows), -1)
-            if entry is not None:
-                found = (rows @ self._weights[name]).reshape(counts.shape)
-                entry[here] += found.transpose(1, 0, 2)
+            post = self._passes[block.projection.post]
+            pre = self._structure.layers.get(block.projection.pre)
+            rows = self._sums[name].shape[0]
+            self._sums[name] += self._products(trace, steps, pre, post)[:, :rows].T
+
+    def _products(
+        self, trace: RecordedSteps, steps: range, pre: TrainedLayer | None, post: LayerPass
+    ) -> Array:
+        """Return the sum of products of spikes and of what each changes, (sources, width)."""
+        # numba takes a third of a second to import
+        from toolchain.chips.xylo.training import kernel
+
+        sample, step, neuron = self._samples.start, steps.start, 0
+        if pre is None:
+            # an input arrives in its own step; its counts fit seven bits
+            recorded, arriving = self._tape.counts.view(np.int8), post.arriving(0)
+            sources = recorded.shape[2]
+        else:
+            recorded, arriving = trace.of(pre)[0], post.arriving(1)
+            sample, step = sample - trace.sample, step - trace.first
+            neuron, sources = pre.place.start, pre.neurons
+        total = np.zeros((sources, arriving.shape[2]), np.float32)
+        places = np.empty(sources, np.int64)
+        kernel.accumulate(arriving, recorded, sample, step, neuron, total, places)
+        return total
+
+    def _write(self, entry: Array) -> None:
+        """Write the derivatives with respect to the input, (samples, steps, inputs)."""
+        # numba takes a third of a second to import
+        from toolchain.chips.xylo.training import kernel
+
+        total = np.zeros((*entry.shape[1::-1], padded(entry.shape[2])), np.float32)
+        for block, weight in zip(self._structure.blocks, self._weights, strict=True):
+            if block.projection.pre not in self._passes:
+                post = self._passes[block.projection.post]
+                kernel.multiply(post.arriving(0), weight, total)
+        entry[:] = total[..., : entry.shape[2]].transpose(1, 0, 2)
+
+
+def _is_weight(name: str) -> bool:
+    return name.endswith(".weight")

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolchain.arrays import Array, Shape
+from toolchain.chips.parameter_values import check_names, checked_values
 from toolchain.chips.training import Parameter, Slope
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.training.backward import gradients
 from toolchain.chips.xylo.training.forward import XyloTape, flat, forward
+from toolchain.chips.xylo.training.record import BUDGET
 from toolchain.chips.xylo.training.structure import Structure, structure_of
-from toolchain.chips.xylo.training.values import checked, parameters_of
+from toolchain.chips.xylo.training.values import parameters_of
 from toolchain.ir import Graph
 
 __all__ = ["XyloTrainable", "trainable"]
@@ -31,10 +33,18 @@ def trainable(program: XyloProgram, chip: XyloChip, quantized: Graph) -> XyloTra
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class XyloTrainable:
-    """Implement ``TrainableProgram``."""
+    """Implement ``TrainableProgram``.
+
+    Attributes:
+        structure: the program as layers and connections.
+        parameters: see ``TrainableProgram``.
+        budget: largest record that is kept for a backward pass, byte; a longer pass is simulated
+            again, part by part.
+    """
 
     structure: Structure
     parameters: Mapping[str, Parameter]
+    budget: int = BUDGET
 
     @property
     def layers(self) -> Mapping[str, Shape]:
@@ -64,10 +74,18 @@ class XyloTrainable:
             )
         if steps is not None:
             raise ValueError("steps requires event arrays; counts have their own number of steps")
-        self._check_names("layers", layers, self.structure.layers)
-        integers = checked(self.parameters, values)
+        check_names("layers", layers, self.structure.layers)
+        integers = checked_values(self.parameters, values)
         counts = flat(self.structure.program, spikes)
-        return forward(self.structure, integers, counts, layers, gradient, threads)
+        return forward(
+            self.structure,
+            integers,
+            counts,
+            layers=layers,
+            gradient=gradient,
+            threads=threads,
+            budget=self.budget,
+        )
 
     def gradients(
         self,
@@ -79,10 +97,6 @@ class XyloTrainable:
         of_input: bool = False,
     ) -> Mapping[str, Array]:
         """Implement ``TrainableProgram.gradients``."""
-        self._check_names("outer", outer, self.structure.layers)
-        self._check_names("wanted", wanted, self.parameters)
+        check_names("outer", outer, self.structure.layers)
+        check_names("wanted", wanted, self.parameters)
         return gradients(self.structure, tape, outer, wanted, slope, of_input)
-
-    def _check_names(self, what: str, names: Collection[str], known: Collection[str]) -> None:
-        if unknown := sorted(set(names) - set(known)):
-            raise ValueError(f"{what}: unknown {unknown}; valid names are {', '.join(known)}")

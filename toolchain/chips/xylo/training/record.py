@@ -1,6 +1,6 @@
 """Record of a pass: the integers that gradients need, or states from which to compute them again.
 
-A record that would exceed ``BUDGET`` is divided in time. Only the states between its parts are
+A record that would exceed its budget is divided in time. Only the states between its parts are
 kept, and the backward pass simulates each part again.
 """
 
@@ -15,19 +15,19 @@ from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.packed import recorded_states
-from toolchain.chips.xylo.training.structure import Layer
+from toolchain.chips.xylo.training.structure import TrainedLayer
 
-__all__ = ["STEPS", "Record", "Trace", "part_size", "simulated"]
+__all__ = ["BUDGET", "STEPS", "PassRecord", "RecordedSteps", "part_size", "simulated"]
 
 STEPS = 32
 """Timesteps of a piece of the backward pass, whose gradients of a weight are one matrix product."""
 
 BUDGET = 128_000_000
-"""Largest record that is kept, byte."""
+"""Largest record that is kept by default, byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trace:
+class RecordedSteps:
     """Recorded integers of some samples in some timesteps.
 
     Attributes:
@@ -43,7 +43,7 @@ class Trace:
     arrays: Mapping[str, Array]
     saturations: Mapping[str, int]
 
-    def of(self, layer: Layer) -> tuple[Array, Array]:
+    def of(self, layer: TrainedLayer) -> tuple[Array, Array]:
         """Return spikes and membranes of all neurons of the layer's role."""
         if layer.place.role == "output":
             return self.arrays["spikes"], self.arrays["v_mem_out"]
@@ -51,7 +51,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Record:
+class PassRecord:
     """What was recorded of a pass.
 
     Attributes:
@@ -65,10 +65,10 @@ class Record:
     program: XyloProgram
     counts: Array
     size: int
-    whole: Trace | None
+    whole: RecordedSteps | None
     states: Sequence[Array]
 
-    def backward(self, samples: range) -> Iterator[Trace]:
+    def backward(self, samples: range) -> Iterator[RecordedSteps]:
         """Yield the recorded integers of some samples, the last timesteps first."""
         if self.whole is not None:
             yield self.whole
@@ -87,10 +87,10 @@ class Record:
             )
 
 
-def part_size(program: XyloProgram, batch: int) -> int:
+def part_size(program: XyloProgram, batch: int, budget: int) -> int:
     """Return the timesteps whose record is within the budget, whole pieces and at least one."""
     bytes_of_step = 3 * batch * (program.hidden + program.outputs)
-    return max(1, BUDGET // max(1, bytes_of_step * STEPS)) * STEPS
+    return max(1, budget // max(1, bytes_of_step * STEPS)) * STEPS
 
 
 def simulated(
@@ -102,7 +102,7 @@ def simulated(
     first: int,
     threads: int | None,
     sample: int = 0,
-) -> Trace:
+) -> RecordedSteps:
     """Simulate some timesteps from ``packed`` on, which is overwritten, and record them.
 
     Args:
@@ -125,7 +125,7 @@ def simulated(
         kernel.run(program, samples, counts, spikes, packed, traces)
 
     each(run, kernel.divide(program, batch, steps, True, threads), threads)
-    return Trace(
+    return RecordedSteps(
         sample=sample,
         first=first,
         stop=first + steps,

@@ -18,11 +18,11 @@ from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.ir import Graph
 
-__all__ = ["Layer", "Structure", "structure_of"]
+__all__ = ["Structure", "TrainedLayer", "structure_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layer:
+class TrainedLayer:
     """A population with its decays.
 
     Attributes:
@@ -72,7 +72,7 @@ class Structure:
 
     graph: Graph
     program: XyloProgram
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, TrainedLayer]
     blocks: tuple[Block, ...]
     groups: tuple[tuple[str, ...], ...]
 
@@ -88,7 +88,9 @@ def structure_of(program: XyloProgram, chip: XyloChip, quantized: Graph) -> Stru
     Raises:
         ValueError: lowering ``quantized`` gives another program.
     """
-    _check_same(program, lower(quantized, chip))
+    lowered = lower(quantized, chip)
+    _check_same(program, lowered)
+    program = lowered  # its shifts are the smallest
     arranged = arrange(read_layers(quantized), chip)
     places = {p.name: p for p in arranged.populations}
     layers = {name: _layer(program, places[name], arranged) for name in arranged.layers.neurons}
@@ -135,7 +137,7 @@ def _same(one: XyloProgram, other: XyloProgram, field: str) -> bool:
     return np.array_equal(a, b)
 
 
-def _layer(program: XyloProgram, place: Population, arranged: Arrangement) -> Layer:
+def _layer(program: XyloProgram, place: Population, arranged: Arrangement) -> TrainedLayer:
     node = arranged.layers.neurons[place.name]
     ids = slice(place.start, place.stop)
     output = place.role == "output"
@@ -146,7 +148,7 @@ def _layer(program: XyloProgram, place: Population, arranged: Arrangement) -> La
     keep_mem = _kept(getattr(program, f"dash_mem{suffix}")[ids])
     if output and program.readout == "i_syn":
         keep_mem = np.zeros_like(keep_mem)
-    return Layer(
+    return TrainedLayer(
         name=place.name,
         shape=node.shape,
         place=place,
@@ -163,7 +165,9 @@ def _kept(dash: Array) -> Array:
     return (1 - np.exp2(-dash.astype(np.float64))).astype(np.float32)
 
 
-def _groups(layers: Mapping[str, Layer], blocks: Iterable[Block]) -> tuple[tuple[str, ...], ...]:
+def _groups(
+    layers: Mapping[str, TrainedLayer], blocks: Iterable[Block]
+) -> tuple[tuple[str, ...], ...]:
     """Return the layers in groups; see ``Structure``."""
     fed: dict[str, set[str]] = {name: set() for name in layers}
     for block in blocks:

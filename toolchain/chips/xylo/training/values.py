@@ -14,10 +14,10 @@ from toolchain.chips.xylo.dashes import NO_MEMORY
 from toolchain.chips.xylo.lower.blocks import Block
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.chips.xylo.training.structure import Layer, Structure
+from toolchain.chips.xylo.training.structure import Structure, TrainedLayer
 from toolchain.ir import Linear, Membrane, Neuron
 
-__all__ = ["checked", "parameters_of", "with_values"]
+__all__ = ["parameters_of", "with_values"]
 
 
 def parameters_of(structure: Structure, chip: XyloChip) -> dict[str, Parameter]:
@@ -157,33 +157,6 @@ def _parameter(structure: Structure, name: str, found: _Range) -> Parameter:
     )
 
 
-def checked(parameters: Mapping[str, Parameter], values: Mapping[str, Array]) -> dict[str, Array]:
-    """Return a copy of ``values`` as int64.
-
-    Raises:
-        ValueError: names or shapes of other parameters, values out of range.
-    """
-    if values.keys() != parameters.keys():
-        missing = sorted(parameters.keys() - values.keys())
-        unknown = sorted(values.keys() - parameters.keys())
-        raise ValueError(f"values: missing {missing}, unknown {unknown}")
-    return {name: _checked(p, values[name]) for name, p in parameters.items()}
-
-
-def _checked(p: Parameter, value: Array) -> Array:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"{p.name}: must hold integers, got {array.dtype}")
-    if array.shape != p.shape:
-        raise ValueError(f"{p.name}: must have shape {p.shape}, got {array.shape}")
-    low, high = int(array.min(initial=p.high)), int(array.max(initial=p.low))
-    if low < p.low or high > p.high:
-        raise ValueError(f"{p.name}: must be in {p.low}..{p.high}, got {low}..{high}")
-    if p.step > 1 and (array % p.step).any():
-        raise ValueError(f"{p.name}: must hold multiples of {p.step}")
-    return array.astype(np.int64)
-
-
 def with_values(structure: Structure, values: Mapping[str, Array]) -> XyloProgram:
     """Return the program with other integers."""
     program = structure.program
@@ -212,7 +185,7 @@ def _weights(
 
 
 def _fill(
-    changes: dict[str, Any], program: XyloProgram, register: str, layer: Layer, value: Array
+    changes: dict[str, Any], program: XyloProgram, register: str, layer: TrainedLayer, value: Array
 ) -> None:
     if register not in changes:
         changes[register] = getattr(program, register).copy()
