@@ -1,4 +1,4 @@
-"""Agreement that remains where weights are rounded: the float network compared with itself.
+"""Agreement that rounding of the weights alone leaves: the float network compared with itself.
 
 Noise of the size of rounding is added to the weights, so that the loss is that of the network's own
 sensitivity, without anything else that a chip or a quantizer does. Integers that were searched can
@@ -97,7 +97,7 @@ class Ceiling(Brief):
 
     @property
     def text(self) -> str:
-        """What is said of an agreement beside which the ceiling is given.
+        """Text beside an agreement that the ceiling bounds.
 
         >>> Ceiling(value=0.8, lowest=0.79, highest=0.82, levels=127, samples=64).text
         'of 80.0 % (79.0 to 82.0) reachable: the network itself is this sensitive to rounding'
