@@ -92,8 +92,8 @@ class BackwardPass:
         parts = [range(batch * i // number, batch * (i + 1) // number) for i in range(number)]
         total = self._no_sums()
         for sums in each(self._part, parts, self._tape.threads):
-            for name, one in sums.items():
-                total[name].add(one)
+            for name, part in sums.items():
+                total[name].add(part)
         found: dict[str, Array] = {}
         with np.errstate(over="ignore"):  # the caller checks for infinities
             for one in self._layers:
