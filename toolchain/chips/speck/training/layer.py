@@ -39,7 +39,7 @@ import numpy as np
 from toolchain.arrays import Array
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.training import kernels
-from toolchain.chips.speck.training.connections import Connection, connections
+from toolchain.chips.speck.training.connections import CoreConnection, connections
 from toolchain.chips.speck.training.parameters import CoreParameters
 from toolchain.chips.speck.training.scan import scan
 from toolchain.chips.speck.training.tape import Segment
@@ -167,7 +167,7 @@ def _of_sign(values: Array, sign: int) -> Array:
 
 
 def _add_weights(
-    connection: Connection,
+    connection: CoreConnection,
     record: Segment,
     inputs: Array,
     weights: Array,
@@ -192,7 +192,7 @@ def _add_weights(
 
 
 def _send_back(
-    connection: Connection, delta: Array, inner: dict[str | None, Array], steps: int
+    connection: CoreConnection, delta: Array, inner: dict[str | None, Array], steps: int
 ) -> None:
     """Add the gradient of the spikes of one source of a core."""
     g = connection.geometry
