@@ -1,6 +1,6 @@
 """Gradients by torch's autograd in float64, along a trajectory of integers that was recorded.
 
-Written from the graph of the network and the formulas of ``training/backward.py``, with torch's own
+Written from the graph of the network and the formulas of ``training/layer.py``, with torch's own
 convolutions: it knows neither cores nor dense kernels.
 """
 

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 from toolchain.chips.functions import FamilyOf, Functions, own_chip
-from toolchain.chips.load import load_chip
-from toolchain.chips.speck import approximations, counts, graphs, resources, store
-from toolchain.chips.speck.conditions import DIFFERENCES, conditions
+from toolchain.chips.speck import approximations, conditions, counts, graphs, resources, store
 from toolchain.chips.speck.emit.tree import configuration
 from toolchain.chips.speck.live.boards import to_samna
 from toolchain.chips.speck.options import SpeckOptions
 from toolchain.chips.speck.power import estimate
 from toolchain.chips.speck.program import SpeckProgram
-from toolchain.chips.speck.quantize import QUANTIZERS, quantize, unfit
+from toolchain.chips.speck.quantize import QUANTIZERS, quantize, rounding, unfit
 from toolchain.chips.speck.recording import SpeckSession, order_spread
-from toolchain.chips.speck.rules.graph import check_graph, topology_is_sound
-from toolchain.chips.speck.rules.program import check
-from toolchain.chips.speck.rules.prune import edits
+from toolchain.chips.speck.rules import graph, program, prune
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.speck.training import trainable
 from toolchain.chips.speck.warm import warm
-from toolchain.chips.words import largest
 from toolchain.hardware import SpecBase
-from toolchain.runs.ceiling import WeightRounding
 
 __all__ = ["Speck"]
 
 FUNCTIONS = Functions(
     shape=graphs.shape,
     approximate=approximations.approximate,
-    check_graph=check_graph,
-    can_lower=topology_is_sound,
+    check_graph=graph.check_graph,
+    can_lower=graph.topology_is_sound,
     quantize=quantize,
     lower=graphs.lower,
-    conditions=conditions,
+    conditions=conditions.conditions,
     lag=graphs.lag,
     lags=graphs.lags,
-    check=check,
+    check=program.check,
     place=resources.place,
     placement=resources.placement,
     resources=resources.resources,
@@ -49,14 +43,12 @@ FUNCTIONS = Functions(
     pack=store.to_arrays,
     unpack=store.from_arrays,
     order_spread=order_spread,
-    rounding=lambda chip: WeightRounding(
-        levels=largest(chip.limits.weight_width), scale_of="layer"
-    ),
+    rounding=rounding,
     counts=graphs.counts,
     options=resources.options,
     unplaced=resources.unplaced,
     unfit=unfit,
-    edits=edits,
+    edits=prune.edits,
 )
 
 
@@ -70,7 +62,7 @@ class Speck(FamilyOf[SpeckProgram, SpeckChip]):
     QUANTIZERS = QUANTIZERS
     TIMINGS = ("clocked", "event")
     APPROXIMATIONS = tuple(approximations.APPROXIMATIONS)
-    DIFFERENCES = DIFFERENCES
+    DIFFERENCES = conditions.DIFFERENCES
     CAPABILITIES = frozenset({"session", "training"})
 
     @classmethod
@@ -81,7 +73,7 @@ class Speck(FamilyOf[SpeckProgram, SpeckChip]):
     @classmethod
     def warm(cls) -> None:
         """Implement ``Family.warm``."""
-        warm(cls.on(load_chip("speck2f")))
+        warm(cls)
 
     def functions(self) -> Functions[SpeckProgram, SpeckChip]:
         """Return the functions of the family, with program and chip as arguments."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolchain.chips.contract import Family
+from toolchain.arrays import Array
+from toolchain.chips.contract import Family, OnChip
+from toolchain.chips.load import load_chip
 from toolchain.ir import Conv2d, Flatten, Graph, Input, Linear, Neuron, Output
 
 __all__ = ["warm"]
@@ -17,12 +19,13 @@ LARGEST_COUNTS = (1, 1000)
 """Spikes of an input in one step, so that sums need 16 and 32 bits."""
 
 
-def warm(family: Family) -> None:
-    """Quantize with every method, and simulate in both timings.
+def warm(kind: type[Family]) -> None:
+    """Quantize with every method, simulate and train in both timings.
 
     Args:
-        family: Speck on a chip with every feature of the simulator.
+        kind: the family of Speck.
     """
+    family = kind.on(load_chip("speck2f"))  # a chip with every feature of the simulator
     graph = family.shape(_network())
     spikes = np.zeros((2, STEPS, 1, SIDE, SIDE), np.uint8)
     spikes[..., 3, 4] = 1  # few, as in recordings: the quantizer counts many in another way
@@ -31,10 +34,25 @@ def warm(family: Family) -> None:
     program = family.lower(quantized, family.OPTIONS())
     for timing in family.TIMINGS:
         program.simulate(spikes, record=True, timing=timing)
+    for timing in family.TIMINGS:
+        _train(program, quantized, spikes, timing)
     for dtype in DTYPES:
         program.simulate(spikes.astype(dtype), timing="clocked")
     for count in LARGEST_COUNTS:
         program.simulate(spikes.astype(np.int16) * count, timing="clocked")
+
+
+def _train(program: OnChip, quantized: Graph, spikes: Array, timing: str) -> None:
+    """Run both passes of the training once."""
+    trainable = program.trainable(quantized)
+    values = {
+        name: np.broadcast_to(getattr(quantized[one.node], one.field).flat[0], one.shape)
+        for name, one in trainable.parameters.items()
+    }
+    wanted, outputs = [*values], trainable.outputs
+    tape = trainable.run(values, spikes, layers=outputs, timing=timing, gradient=True)
+    outer = {name: found.astype(np.float32) for name, found in tape.values.items()}
+    trainable.gradients(tape, outer, wanted=wanted)
 
 
 def _network() -> Graph:

@@ -27,10 +27,12 @@ from toolchain.chips.speck.quantize.report import agreements, scale_limits, weig
 from toolchain.chips.speck.quantize.unfit import unfit
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.uncalibrated import findings_on_guess, has_spikes
+from toolchain.chips.words import largest
 from toolchain.diagnostics import Diagnostic
 from toolchain.ir import Graph
+from toolchain.runs.ceiling import WeightRounding
 
-__all__ = ["QUANTIZERS", "quantize", "unfit"]
+__all__ = ["QUANTIZERS", "quantize", "rounding", "unfit"]
 
 QUANTIZERS = ("auto", "common")
 
@@ -84,3 +86,13 @@ def quantize(
     scales = weight_scales(choice.shown, method, clipped_at(choice.name))
     limits = scale_limits(layers, tried[choice.name], chip)
     return choice.graph, (*limits, *findings_on_guess(choice, scales))
+
+
+def rounding(chip: SpeckChip) -> WeightRounding:
+    """Return how finely the weights of a layer are rounded.
+
+    >>> from toolchain import load_chip
+    >>> rounding(load_chip("speck2f")).levels
+    127
+    """
+    return WeightRounding(levels=largest(chip.limits.weight_width), scale_of="layer")

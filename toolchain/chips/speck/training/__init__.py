@@ -2,8 +2,8 @@
 
 ``parameters`` are the arrays of the quantized graph and their places in the cores; ``program``
 implements ``TrainableProgram``. ``tables`` fills the tables of the simulators with other integers
-for the ``forward`` pass, whose ``tape`` the ``backward`` pass reads: from the last layer to the
-first, by the compiled ``kernels`` for each of the ``connections``.
+for the ``forward`` pass, whose ``tape`` the ``backward`` pass reads from the last ``layer`` to the
+first: by a compiled ``scan`` of its neurons and compiled ``kernels`` for its ``connections``.
 """
 
 from toolchain.chips.speck.training.program import trainable

@@ -12,11 +12,11 @@ from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.training.kernels import ColumnReach, Geometry, RowReach
 from toolchain.chips.speck.training.parameters import CoreParameters
 
-__all__ = ["Connection", "connections"]
+__all__ = ["CoreConnection", "connections"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Connection:
+class CoreConnection:
     """A connection to a core.
 
     Attributes:
@@ -38,7 +38,7 @@ class Connection:
 
 def connections(
     program: SpeckProgram, layer: CoreParameters, values: Mapping[str, Array]
-) -> list[Connection]:
+) -> list[CoreConnection]:
     """Return the connections to a core, with its weights in ``values``."""
     core, found = layer.core, []
     weight = layer.weights(values).astype(np.float32)
@@ -66,7 +66,7 @@ def connections(
         by_channel = weight[:, channels].transpose(0, 2, 3, 1).reshape(outputs, -1)
         name = None if source is None else source.name
         found.append(
-            Connection(
+            CoreConnection(
                 source=name,
                 channels=channels,
                 geometry=geometry,

@@ -103,7 +103,7 @@ def _of_core(
             "it is not the graph that the program was lowered from"
         )
     most = largest(limits.weight_width)
-    held = _holds_biases(core, chip)
+    biases = _holds_biases(core, chip)
     return CoreParameters(
         core=core,
         weight=Parameter(
@@ -116,7 +116,7 @@ def _of_core(
             low=min(-most, int(weight.min(initial=0))),
             high=most,
         ),
-        bias=_bias(core.weight_name, conv.bias, limits.bias_width) if held else None,
+        bias=_bias(core.weight_name, conv.bias, limits.bias_width) if biases else None,
         threshold=Parameter(
             node=core.name,
             field="v_threshold",

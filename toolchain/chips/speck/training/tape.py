@@ -1,4 +1,4 @@
-"""What a forward pass leaves for the backward pass.
+"""Record that a forward pass leaves for the backward pass.
 
 The record of a pass is spikes and membranes of every core at every step, as the simulators write
 them. Where that is too large, the pass keeps the state at the start of each segment of steps, and
