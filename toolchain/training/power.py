@@ -8,8 +8,7 @@ that function, computed from it by differences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,35 +16,16 @@ import torch
 from torch import Tensor
 
 from toolchain.arrays import Array
-from toolchain.chips.contract import OnChip
-from toolchain.runs import Activity, InputSpikes, LayerActivity
+from toolchain.runs import Activity, InputSpikes
 from toolchain.training.module import ChipModule
+from toolchain.training.prices import Prices, prices_of
 from toolchain.training.run import ModuleRun
 from toolchain.training.synapses import synapses_of, synops
 
 __all__ = ["ChipPower"]
 
-COUNTS = ("spikes_per_step", "active", "synops_per_step")
-"""Counts of a layer that depend on spikes."""
 REFRESH = 10
 """Runs with a gradient after which the prices are computed anew."""
-DIFFERENCE = 1e-3
-"""Relative difference of a count of which its price is computed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Prices:
-    """Power of an activity and its derivative with respect to each count.
-
-    Attributes:
-        on_chip: program with the prices.
-        template: activity with the counts that do not depend on spikes.
-        slopes: derivative by layer and count.
-    """
-
-    on_chip: OnChip
-    template: Activity
-    slopes: Mapping[tuple[str, str], float]
 
 
 class ChipPower:
@@ -112,16 +92,16 @@ class ChipPower:
                 f"no count changes the dynamic power of {self._prices.on_chip.chip.name}: its work "
                 "exceeds its clock; give a faster clock_hz"
             )
-        self.start = self._power(self._prices.on_chip, activity)
-        self.floor = self._power(self._prices.on_chip, self._silent(given, values, activity))
+        self.start = self._prices.power(activity)
+        self.floor = self._prices.power(self._silent(given, values))
 
     def __call__(self, run: ModuleRun) -> Tensor:
         """Return the dynamic power of a run as in the estimate, µW, () with gradient."""
         values = self._module.integers()
         counts = self.counts(run, values)
         prices = self._current(counts, values)
-        activity = _with_counts(prices.template, counts)
-        value = self._power(prices.on_chip, activity)
+        activity = prices.with_counts(_numbers(counts))
+        value = prices.power(activity)
         linear = sum((slope * counts[key] for key, slope in prices.slopes.items()), torch.zeros(()))
         return linear + (value - linear.detach())
 
@@ -239,65 +219,28 @@ class ChipPower:
 
     # ---- prices ----
 
-    def _silent(
-        self, given: InputSpikes, values: Mapping[str, Array], activity: Activity
-    ) -> Activity:
+    def _silent(self, given: InputSpikes, values: Mapping[str, Array]) -> Activity:
         """Return the activity of the same input if no layer spikes."""
         first = torch.from_numpy(self._module.source.counts(given)).float()
         shapes = self._module.program.layers
         silent = {name: torch.zeros((1, 1, *shapes[name])) for name in self.layers}
         counts = self._counts({self._names[0]: first, **silent}, values)
-        return _with_counts(activity, counts)
+        return self._prices.with_counts(_numbers(counts))
 
     def _current(
         self, counts: Mapping[tuple[str, str], Tensor], values: Mapping[str, Array]
-    ) -> _Prices:
+    ) -> Prices:
         """Return the prices, computed anew after some runs since synapses come and go."""
         if self._runs % REFRESH == 0 or not torch.is_grad_enabled():
-            template = _with_counts(self._prices.template, counts)
+            template = self._prices.with_counts(_numbers(counts))
             self._prices = self._priced(template, values)
         self._runs += torch.is_grad_enabled()
         return self._prices
 
-    def _priced(self, activity: Activity, values: Mapping[str, Array]) -> _Prices:
+    def _priced(self, activity: Activity, values: Mapping[str, Array]) -> Prices:
         on_chip = self._module.source.on_chip(values)
-        power = self._power(on_chip, activity)
-        slopes = {}
-        for layer, name, changed in _changes(activity):
-            step = getattr(changed[layer.name], name) - getattr(layer, name)
-            slope = (self._power(on_chip, changed) - power) / step
-            if slope:
-                slopes[layer.name, name] = slope
-        return _Prices(on_chip=on_chip, template=activity, slopes=slopes)
-
-    def _power(self, on_chip: OnChip, activity: Activity) -> float:
-        """Return the dynamic power of an activity, µW: nominal, or the middle of its range."""
-        figure = on_chip.cost(activity, self._clock, self._modes).dynamic_power
-        if not np.isfinite(figure.high):
-            raise ValueError(f"{on_chip.chip.name} has no price of activity; use synops_loss")
-        return (figure.low + figure.high) / 2 if figure.nominal is None else figure.nominal
+        return prices_of(on_chip, activity, self._clock, self._modes)
 
 
-def _with_counts(activity: Activity, counts: Mapping[tuple[str, str], Tensor]) -> Activity:
-    """Return an activity with other counts."""
-    layers = []
-    for layer in activity.layers:
-        own: dict[str, Any] = {
-            n: float(counts[layer.name, n].detach()) for n in COUNTS if (layer.name, n) in counts
-        }
-        layers.append(replace(layer, **own))
-    return replace(activity, layers=tuple(layers))
-
-
-def _changes(activity: Activity) -> Iterator[tuple[LayerActivity, str, Activity]]:
-    """Yield each count with a layer and an activity in which it is a little different."""
-    for place, layer in enumerate(activity.layers):
-        for name in COUNTS:
-            count = getattr(layer, name)
-            if count is None:
-                continue
-            step = DIFFERENCE * max(count, DIFFERENCE)
-            step = -step if name == "active" and count > 0.5 else step
-            changed = replace(layer, **{name: count + step})
-            layers = (*activity.layers[:place], changed, *activity.layers[place + 1 :])
-            yield layer, name, replace(activity, layers=layers)
+def _numbers(counts: Mapping[tuple[str, str], Tensor]) -> dict[tuple[str, str], float]:
+    return {key: float(count.detach()) for key, count in counts.items()}
