@@ -114,14 +114,19 @@ class Sensitivity(Described):
         return Sheet((table, Text(tuple(self._remarks()))), title)
 
     def _cells(self, row: LayerSensitivity) -> Iterator[str]:
-        yield f"{100 * (row.all_but - self.all_layers):+.1f}"
+        yield _points(row.all_but - self.all_layers)
         yield from map(share, (row.only, row.all_but, row.own, row.accumulated))
-        yield f"{-100 * row.floor:+.1f}"
+        yield _points(-row.floor)
 
     def _remarks(self) -> Iterator[str]:
         yield f"outputs with the chip's numbers in all layers: {share(self.all_layers)}"
         reachable = "" if self.ceiling is None else f", {self.ceiling.text}"
         yield f"outputs on the chip: {share(self.on_chip)}{reachable}"
+
+
+def _points(difference: float) -> str:
+    """Return a difference of agreements in points, never ``-0.0``."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def sensitivity_of(
