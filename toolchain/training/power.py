@@ -282,7 +282,7 @@ def _with_counts(activity: Activity, counts: Mapping[tuple[str, str], Tensor]) -
     """Return an activity with other counts."""
     layers = []
     for layer in activity.layers:
-        own = {
+        own: dict[str, Any] = {
             n: float(counts[layer.name, n].detach()) for n in COUNTS if (layer.name, n) in counts
         }
         layers.append(replace(layer, **own))

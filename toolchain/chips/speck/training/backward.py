@@ -49,7 +49,7 @@ from toolchain.chips.speck.training import kernels
 from toolchain.chips.speck.training.connections import Connection, connections
 from toolchain.chips.speck.training.parameters import CoreParameters
 from toolchain.chips.speck.training.tape import Segment, SpeckTape
-from toolchain.chips.training import Slope
+from toolchain.chips.training import SurrogateSlope
 
 __all__ = ["INPUT", "BackwardPass"]
 
@@ -101,7 +101,7 @@ class BackwardPass:
         layers: tuple[CoreParameters, ...],
         tape: SpeckTape,
         outer: Mapping[str, Array],
-        slope: Slope | None,
+        slope: SurrogateSlope | None,
         *,
         of_input: bool,
     ) -> None:
