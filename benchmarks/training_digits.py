@@ -7,7 +7,7 @@ networks whose time constants Xylo does not hold are trained in torch, deployed 
 trained on the chip by ``Deployment.fit`` with its defaults; 20 % of the training samples choose the
 epoch. Every figure is the accuracy on the test samples, which nothing was chosen by. ``--record``
 writes the figures beside this file and into docs/training.md. With ``--cache`` the networks that
-were trained in torch are kept and read.
+were trained in torch are kept and read. About 20 minutes on one core.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 A recurrent network with time constants that Xylo does not hold is trained in torch, deployed, and
 trained on by ``Deployment.fit``: the forward pass is the simulation of the chip, bit for bit.
 Prints the accuracy of each on digits that nothing was trained or chosen on; saves the artifact and
-a picture of the training. About two minutes on two cores; no internet connection is used.
+a picture of the training. About a minute on two cores; no internet connection is used.
 """
 
 from __future__ import annotations

@@ -391,6 +391,7 @@ class Deployment(Described, Parts):
             ValueError: spikes of another shape, outputs that are read as states, or a deployment
                 without a trained network.
 
+        >>> from toolchain import deploy
         >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
         >>> rng = np.random.default_rng(0)
         >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.8, "alpha_syn": [0.5]}
@@ -400,7 +401,7 @@ class Deployment(Described, Parts):
         >>> spikes = rng.poisson(0.1, (16, 60, 8))
         >>> d = deploy(Graph.chain(nodes, dt=1e-3), "xylo_a2", calibration=spikes)
         >>> found = d.sensitivity(spikes)
-        >>> [layer.layer for layer in found.layers]
+        >>> sorted(layer.layer for layer in found.layers)
         ['lif1', 'lif2']
         """
         counts = some_steps(self._counts(spikes, self.graph), "spikes")

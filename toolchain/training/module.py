@@ -40,6 +40,7 @@ class ChipModule(Branch):
     >>> import torch
     >>> from toolchain import deploy
     >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
+    >>> from toolchain.training import ChipModule
     >>> lif = {"v_threshold": 1.0, "alpha_mem": 0.75, "alpha_syn": [0.5]}
     >>> graph = Graph.chain(
     ...     {
@@ -54,6 +55,8 @@ class ChipModule(Branch):
     ... )
     >>> d = deploy(graph, "xylo_a2")
     >>> module, x = d.as_module(), torch.ones(1, 20, 4)
+    >>> isinstance(module, ChipModule)
+    True
     >>> bool((module(x).numpy(force=True) == d.simulate(x).spikes).all())
     True
     >>> optimizer = torch.optim.SGD(module.parameters(), lr=10.0)

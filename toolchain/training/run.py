@@ -24,6 +24,13 @@ class ModuleRun(Brief):
         given: input spikes as the chip takes them.
         saturations: number of times that a state was clamped, by layer; empty if the run did not
             count.
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from toolchain.training import ModuleRun
+    >>> spikes = torch.zeros(1, 20, 2)
+    >>> ModuleRun(spikes=spikes, given=np.zeros((1, 20, 4), int)).layers
+    {}
     """
 
     spikes: Tensor
