@@ -14,11 +14,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from toolchain.arrays import Array, Shape
 
-__all__ = ["Parameter", "ParameterKind", "Slope", "Tape", "TrainableProgram"]
+__all__ = ["Parameter", "ParameterKind", "SurrogateSlope", "Tape", "TrainableProgram"]
 
 ParameterKind: TypeAlias = Literal["weight", "threshold", "bias"]
 
-Slope: TypeAlias = Callable[[Array, Array], Array]
+SurrogateSlope: TypeAlias = Callable[[Array, Array], Array]
 """Surrogate gradient: (membrane before firing, threshold), both float32 and in the chip's units, to
 the derivative of the spikes with respect to the membrane, of the shape of the membrane."""
 
@@ -117,7 +117,7 @@ class TrainableProgram(Protocol):
         outer: Mapping[str, Array],
         *,
         wanted: Collection[str],
-        slope: Slope | None = None,
+        slope: SurrogateSlope | None = None,
         of_input: bool = False,
     ) -> Mapping[str, Array]:
         """Return the surrogate gradient of a loss with respect to the parameters.

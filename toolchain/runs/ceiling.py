@@ -1,4 +1,4 @@
-"""Agreement that remains where weights are rounded: the float network compared with itself.
+"""Agreement that rounding of the weights alone leaves: the float network compared with itself.
 
 Noise of the size of rounding is added to the weights, so that the loss is that of the network's own
 sensitivity, without anything else that a chip or a quantizer does. Integers that were searched can
@@ -39,8 +39,8 @@ SEEDS = 2
 SPLITS = 2
 """Parts of the samples that the range is taken over, with every seed."""
 MOST_SAMPLES = 64
-MOST_WORK = 1_000_000
-"""Values of the network times timesteps times samples of one run, at most: some 30 ms."""
+MOST_WORK = 2_000_000
+"""Values of the network times timesteps times samples of one run, at most: some 50 ms."""
 FEWEST_SPIKES = 20
 """Fewest spikes of a part that tell an agreement."""
 
@@ -97,7 +97,7 @@ class Ceiling(Brief):
 
     @property
     def text(self) -> str:
-        """What is said of an agreement beside which the ceiling is given.
+        """Text beside an agreement that the ceiling bounds.
 
         >>> Ceiling(value=0.8, lowest=0.79, highest=0.82, levels=127, samples=64).text
         'of 80.0 % (79.0 to 82.0) reachable: the network itself is this sensitive to rounding'
@@ -132,7 +132,7 @@ def ceiling_of(graph: Graph, spikes: Array, rounding: WeightRounding) -> Ceiling
     if None in whole:
         return None
     value = float(np.mean([each for each in whole if each is not None]))
-    found = [value, *(each for each in parts if each is not None)]
+    found = [each for each in (*whole, *parts) if each is not None]
     return Ceiling(
         value=value,
         lowest=min(found),

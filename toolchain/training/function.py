@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from toolchain.arrays import Array
-from toolchain.chips.training import Slope, Tape, TrainableProgram
+from toolchain.chips.training import SurrogateSlope, Tape, TrainableProgram
 from toolchain.diagnostics import GradientError
 from toolchain.runs import InputSpikes
 from toolchain.training.latents import Latent
@@ -46,7 +46,7 @@ class Pass:
     timing: str
     threads: int | None
     steps: int | None
-    slope: Slope | None
+    slope: SurrogateSlope | None
 
     def run(self, *, gradient: bool) -> Tape:
         """Simulate."""

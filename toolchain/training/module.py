@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch._compile import _disable_dynamo  # torch.compiler.disable imports the compiler at once
 
 from toolchain.arrays import Array
-from toolchain.chips.training import ParameterKind, Slope, TrainableProgram
+from toolchain.chips.training import ParameterKind, SurrogateSlope, TrainableProgram
 from toolchain.diagnostics import Diagnostic
 from toolchain.runs import Activity
 from toolchain.training.function import Pass, apply
@@ -273,7 +273,7 @@ def _values(name: str, tensor: Tensor) -> Array:
     return np.asarray(tensor.detach().cpu().numpy())
 
 
-def _slope(surrogate: Surrogate) -> Slope:
+def _slope(surrogate: Surrogate) -> SurrogateSlope:
     """Return a surrogate of tensors as one of arrays in the chip's units."""
 
     def slope(membrane: Array, threshold: Array) -> Array:

@@ -10,7 +10,7 @@ from toolchain.diagnostics import DeployError, Diagnostic
 
 __all__ = ["acceptance"]
 
-Attempt: TypeAlias = Callable[[Collection[str]], float | None]
+TryNames: TypeAlias = Callable[[Collection[str]], float | None]
 """Deploys with exactly these names accepted. Returns the agreement of the output spike counts on
 the calibration spikes, 0..1, or None without calibration; raises DeployError."""
 
@@ -19,7 +19,7 @@ def acceptance(
     errors: Iterable[Diagnostic],
     given: Collection[str],
     known: Collection[str],
-    attempt: Attempt,
+    attempt: TryNames,
 ) -> str:
     """Return a line with the fewest names that accept all ``errors``.
 
@@ -53,7 +53,7 @@ def acceptance(
 
 
 def _outcome(
-    attempt: Attempt, names: frozenset[str]
+    attempt: TryNames, names: frozenset[str]
 ) -> tuple[tuple[Diagnostic, ...], float | None]:
     """Return the errors that remain with ``names`` accepted, and the agreement if none do."""
     try:

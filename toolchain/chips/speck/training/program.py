@@ -14,7 +14,7 @@ from toolchain.chips.speck.spec import SpeckChip
 from toolchain.chips.speck.training.parameters import checked_values, core_parameters
 from toolchain.chips.speck.training.tables import ChangingTables
 from toolchain.chips.speck.training.tape import SpeckTape
-from toolchain.chips.training import Parameter, Slope
+from toolchain.chips.training import Parameter, SurrogateSlope
 from toolchain.ir import Graph
 
 __all__ = ["SpeckTrainable", "trainable"]
@@ -103,7 +103,7 @@ class SpeckTrainable:
         outer: Mapping[str, Array],
         *,
         wanted: Collection[str],
-        slope: Slope | None = None,
+        slope: SurrogateSlope | None = None,
         of_input: bool = False,
     ) -> Mapping[str, Array]:
         """Implement ``TrainableProgram.gradients``."""

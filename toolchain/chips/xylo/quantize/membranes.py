@@ -1,4 +1,4 @@
-"""What each weight adds to a membrane in real numbers, and what each of its own spikes takes away.
+"""Membranes in real numbers as sums: what each weight adds, what each of its own spikes takes away.
 
 Where all spikes are given, those of a neuron too, its membrane is a sum: of the response to each
 input times its weight, of the response to a constant bias, less the remains of its resets.

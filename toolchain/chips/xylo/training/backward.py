@@ -23,7 +23,7 @@ import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.chips.compiled.threads import each
-from toolchain.chips.training import Slope
+from toolchain.chips.training import SurrogateSlope
 from toolchain.chips.xylo.training.forward import XyloTape
 from toolchain.chips.xylo.training.part import PartPass
 from toolchain.chips.xylo.training.structure import Structure, TrainedLayer
@@ -39,7 +39,7 @@ def gradients(
     tape: XyloTape,
     outer: Mapping[str, Array],
     wanted: Collection[str],
-    slope: Slope | None,
+    slope: SurrogateSlope | None,
     of_input: bool,
 ) -> dict[str, Array]:
     """Return the gradients of the parameters ``wanted``; see ``TrainableProgram``.

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.training import Slope
+from toolchain.chips.training import SurrogateSlope
 from toolchain.chips.xylo.training.record import RecordedSteps
 from toolchain.chips.xylo.training.structure import TrainedLayer
 
@@ -109,7 +109,7 @@ class LayerPass:
             self._before[:n],
         )
 
-    def prepare(self, sources: Iterable[LayerPass], slope: Slope | None) -> None:
+    def prepare(self, sources: Iterable[LayerPass], slope: SurrogateSlope | None) -> None:
         """Separate own from received spikes, and apply another surrogate than the ramp."""
         sources, n = list(sources), self._steps
         if not self.layer.fires or (slope is None and not sources):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.chips.training import Slope
+from toolchain.chips.training import SurrogateSlope
 from toolchain.chips.xylo.lower.blocks import Block
 from toolchain.chips.xylo.training.forward import XyloTape
 from toolchain.chips.xylo.training.layer import LayerPass, padded
@@ -37,7 +37,7 @@ class PartPass:
         structure: Structure,
         tape: XyloTape,
         samples: range,
-        slope: Slope | None,
+        slope: SurrogateSlope | None,
         wanted: Collection[str],
     ) -> None:
         self._structure, self._tape, self._samples = structure, tape, samples

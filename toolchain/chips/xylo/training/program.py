@@ -8,7 +8,7 @@ from typing import Any
 
 from toolchain.arrays import Array, Shape
 from toolchain.chips.parameter_values import check_names, checked_values
-from toolchain.chips.training import Parameter, Slope
+from toolchain.chips.training import Parameter, SurrogateSlope
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.training.backward import gradients
@@ -93,7 +93,7 @@ class XyloTrainable:
         outer: Mapping[str, Array],
         *,
         wanted: Collection[str],
-        slope: Slope | None = None,
+        slope: SurrogateSlope | None = None,
         of_input: bool = False,
     ) -> Mapping[str, Array]:
         """Implement ``TrainableProgram.gradients``."""
