@@ -59,7 +59,7 @@ CASES = [
     network("layers", "speck2f", ("core_count",), convolutional, *(8,) * 9, seed=9),
     network("leak", "speck2f", ("integrate_and_fire",), convolutional, 8, 16, alpha_mem=0.9),
     network("loop", "speck2f", ("feed_forward",), convolutional, 8, 16, recurrent=True),
-    network("places", "speck2f", ("placement",), convolutional, 100, 100, 100, 100, seed=10),
+    network("places", "speck2f", ("placement",), convolutional, 60, 60, 60, 60, seed=10),
 ]
 
 
