@@ -61,7 +61,7 @@ def main() -> None:
     except DeployError as refused:
         print(refused, end="\n\n")
 
-    result = repair(model, "xylo_a2", spikes, labels, sample=sample)
+    result = repair(model, "xylo_a2", spikes, labels, sample=sample, max_drop=0.0)
     print(result)
 
     unseen = data.test_labels < CLASSES

@@ -19,11 +19,11 @@ from toolchain.report import (
     short,
 )
 
-__all__ = ["Attempt", "Repair"]
+__all__ = ["RemedyRow", "Repair"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Attempt(Brief):
+class RemedyRow(Brief):
     """One remedy, or several together, that were tried.
 
     Attributes:
@@ -38,7 +38,7 @@ class Attempt(Brief):
         after: the same after training; None if it was not trained.
         seconds: time that deployment, measurement and training took.
 
-    >>> as_given = Attempt(name="as given", quantizer="auto", fits=False, weights=12, neurons=4)
+    >>> as_given = RemedyRow(name="as given", quantizer="auto", fits=False, weights=12, neurons=4)
     >>> as_given.value is None
     True
     """
@@ -83,8 +83,8 @@ class Repair(Described):
     """
 
     deployment: Deployment
-    attempts: tuple[Attempt, ...]
-    chosen: Attempt
+    attempts: tuple[RemedyRow, ...]
+    chosen: RemedyRow
     what: str
     reference: float
     max_drop: float
@@ -146,7 +146,7 @@ class Repair(Described):
         state = "" if self.within else f", more than the {100 * self.max_drop:g} that were wanted"
         return f"{self.deployment.chip.name}: {self.what} {share(self.value)}, {change}{state}"
 
-    def _row(self, attempt: Attempt) -> tuple[str, ...]:
+    def _row(self, attempt: RemedyRow) -> tuple[str, ...]:
         before, after = (
             "" if value is None else share(value) for value in (attempt.before, attempt.after)
         )

@@ -17,7 +17,7 @@ from toolchain.ir import Graph, Membrane
 from toolchain.passes.exact import exact_passes
 from toolchain.passes.prune import number_of_weights
 from toolchain.pipeline import build
-from toolchain.remedies.result import Attempt, Repair
+from toolchain.remedies.result import RemedyRow, Repair
 from toolchain.remedies.tuning import can_train, tuned
 from toolchain.remedies.yardstick import Yardstick, chosen
 from toolchain.report import share
@@ -34,7 +34,7 @@ class _Try:
     """A network with its attempt; ``deployment`` is None where it does not fit."""
 
     network: FittingNetwork
-    attempt: Attempt
+    attempt: RemedyRow
     deployment: Deployment | None = None
     refusal: DeployError | None = None
 
@@ -152,7 +152,7 @@ class Search:
         start = time.monotonic()
         spikes = chosen(self.yard.spikes, network.channels)
         sizes = network.graph.of(Membrane).values()
-        attempt = Attempt(
+        attempt = RemedyRow(
             name=" + ".join(network.names) or AS_GIVEN,
             words="; ".join((*network.allow, *(edit.words for edit in network.edits))),
             allow=network.allow,
