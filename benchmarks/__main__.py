@@ -23,8 +23,8 @@ COMMITTED = Path(__file__).with_name("figures.json")
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 FIRST, LAST = "<!-- figures -->", "<!-- end of figures -->"
 GROUPS = (
-    "start", "xylo", "speck", "online", "training", "extraction", "synops", "estimate", "waits",
-    "growth",
+    "start", "xylo", "speck", "online", "training", "training_speck", "extraction", "synops",
+    "estimate", "waits", "growth",
 )  # fmt: skip
 
 

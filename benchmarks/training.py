@@ -1,28 +1,41 @@
 """Speed of training on a chip's integers relative to the project's own torch layers.
 
 An epoch: 128 samples in batches of 64, forward, loss and backward, one thread. Four networks of
-``CubaLIF``, in floats by torch and as modules of the chip's integers.
+``CubaLIF``, in floats by torch and as modules of the chip's integers. And the memory of a forward
+and a backward pass beyond what goes in and comes out, for two lengths of the samples.
+
+    python -m benchmarks.training STEPS
+
+measures the memory of one length, in a process of its own.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import exp, log
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from benchmarks.figure import Figure
-from benchmarks.measure import interleaved, load
+from benchmarks.measure import in_process, interleaved, load, report
 from toolchain import deploy
 from toolchain.nn import CubaLIF, LinearTorch, TorchSequential
 
 __all__ = ["figures"]
 
 SAMPLES, BATCH, CLASSES, RATE = 128, 64, 8, 0.15
+LONG = 16_000
+"""Steps of the longer samples."""
+LARGEST = "3 x 63, T 300"
+MOST_MEMORY = 2.0
+"""Most memory of the longer samples in that of the shorter ones, of which a record is four times as
+large: inputs, outputs and their derivatives alone grow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +88,49 @@ def pair(shape: Shape) -> tuple[Callable[[], object], Callable[[], object]]:
             part = slice(start, start + BATCH)
             found = model(data[part])
             found = found[0] if isinstance(found, tuple) else found
-            functional.cross_entropy(found.sum(1), labels[part]).backward()
+            loss: Any = functional.cross_entropy(found.sum(1), labels[part])
+            loss.backward()
 
     return partial(epoch, net), partial(epoch, module)
+
+
+def long_pass(steps: int) -> Callable[[], object]:
+    """Return a forward and a backward pass of 64 long samples through the largest network."""
+    shape = NETWORKS[LARGEST]
+    sample = np.zeros((1, 4, shape.inputs), np.float32)
+    deployment = deploy(network(shape), "xylo_a2", sample=sample, quantizer="channel")
+    program = deployment.on_chip.trainable(deployment.quantized)
+    values = {
+        name: np.asarray(getattr(deployment.quantized[p.node], p.field))
+        for name, p in program.parameters.items()
+    }
+
+    def run(steps: int) -> None:
+        rng = np.random.default_rng(0)
+        spikes = (rng.random((BATCH, steps, shape.inputs), np.float32) < RATE).view(np.uint8)
+        tape = program.run(
+            values, spikes, layers=program.outputs, timing="clocked", gradient=True, threads=1
+        )
+        outer = {name: np.ones(v.shape, np.float32) for name, v in tape.values.items()}
+        program.gradients(tape, outer, wanted=[*values])
+
+    run(64)  # compiles
+    return partial(run, steps)
+
+
+def memory() -> Figure:
+    """Return the memory of long samples in that of samples a quarter as long."""
+    short, long = (
+        in_process("-m", "benchmarks.training", str(n)).growth for n in (LONG // 4, LONG)
+    )
+    return Figure(
+        name=f"memory of training on Xylo's integers, T {LONG} to T {LONG // 4}",
+        value=long / short,
+        unit="x",
+        better="less",
+        load=load(),
+        limit=MOST_MEMORY,
+    )
 
 
 def figures(repeats: int) -> Iterator[Figure]:
@@ -101,3 +154,8 @@ def figures(repeats: int) -> Iterator[Figure]:
     yield Figure(
         name="training on Xylo's integers: geometric mean", value=mean, unit="x", better="more"
     )
+    yield memory()
+
+
+if __name__ == "__main__":
+    report(partial(long_pass, int(sys.argv[1])))

@@ -107,6 +107,14 @@ def test_one_hot_labels_of_recordings_stay_rows():
     assert np.array_equal(separated(GRAPH, pairs, None)[1], np.eye(3)[LABELS])
 
 
+def test_event_arrays_are_recordings():
+    events = [np.zeros(number, [("x", "u2"), ("t", "u8")]) for number in (3, 5)]
+    for pairs in ([*zip(events, (1, 0), strict=True)], [(events, [1, 0])]):
+        found, labels = separated(GRAPH, pairs, None)
+        assert [len(each) for each in found] == [3, 5]
+        assert labels.tolist() == [1, 0]
+
+
 def test_spikes_alone_have_no_labels():
     for data in (SPIKES, torch.tensor(SPIKES), [*SPIKES], [SPIKES[0], SPIKES[1]]):
         assert separated(GRAPH, data, None)[1] is None

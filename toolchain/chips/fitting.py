@@ -86,9 +86,13 @@ class Fitting:
             graph: float network.
             given: approximations that are accepted already.
         """
+        start = FittingNetwork(graph=self._shaped(graph), allow=given)
+        yield from self.networks_from(self._checked(start))
+
+    def networks_from(self, start: FittingNetwork) -> Iterator[FittingNetwork]:
+        """Yield networks that fit, with more changes to one with ``errors``; see ``networks``."""
         order, left = numbers(), self.checks
-        start = self._checked(FittingNetwork(graph=self._shaped(graph), allow=given))
-        queue, seen = [(0.0, next(order), start)], set[frozenset[str]]()
+        queue, seen = [(start.cost, next(order), start)], set[frozenset[str]]()
         while queue:
             _, _, network = heappop(queue)
             if not network.errors:

@@ -92,7 +92,7 @@ class Deployment(Described, Parts):
     """
 
     history: History | None = None
-    """How the integers were trained, of a result of ``fit``; None otherwise. It is not saved."""
+    """Course of the training, of a result of ``fit``; None otherwise. It is not saved."""
 
     @property
     def chip(self) -> SpecBase:
@@ -303,14 +303,14 @@ class Deployment(Described, Parts):
         >>> from toolchain import deploy
         >>> from toolchain.ir import Graph, Input, Linear, Neuron, Output
         >>> lif = Neuron(shape=(2,), v_threshold=1.0, alpha_mem=0.75, alpha_syn=[0.5])
-        >>> fc = Linear(weight=[[0.5, 0.4], [0.4, 0.5]])
-        >>> nodes = {"input": Input(shape=(2,)), "fc": fc, "lif": lif, "output": Output()}
+        >>> nodes = {"input": Input(shape=(2,)), "fc1": Linear(weight=np.eye(2)), "lif1": lif}
+        >>> nodes |= {"fc2": Linear(weight=[[0.5, 0.4], [0.4, 0.5]]), "lif2": lif}
         >>> rng = np.random.default_rng(0)
         >>> labels = rng.integers(0, 2, 60)
         >>> spikes = rng.poisson(np.where(np.eye(2)[labels], 0.6, 0.2)[:, None], (60, 20, 2))
-        >>> d = deploy(Graph.chain(nodes, dt=1e-3), "xylo_a2", calibration=spikes)
-        >>> fitted = d.fit(spikes, labels, epochs=3, lr=0.05)
-        >>> fitted.history.best.value >= fitted.history.start.value
+        >>> d = deploy(Graph.chain({**nodes, "output": Output()}, dt=1e-3), "xylo_a2")
+        >>> trained = d.fit(spikes, labels, epochs=3, lr=0.05)
+        >>> trained.history.best.beats(trained.history.start)
         True
         """
         settings = {

@@ -40,17 +40,17 @@ def fitted(
         DeployError: the chip does not take the trained integers.
     """
     from toolchain.training.fit import fit
-    from toolchain.training.samples import Subject
-    from toolchain.training.settings import Settings
+    from toolchain.training.samples import FitSource
+    from toolchain.training.settings import FitSettings
 
     family = family_of(parts.on_chip.chip)
-    subject = Subject(
+    subject = FitSource(
         graph=parts.graph,
         quantized=parts.quantized,
         lags=family.lags(parts.quantized),
         counts=partial(counts_of, family, parts.graph),
     )
-    history, spikes = fit(module, subject, data, labels, Settings(**settings))
+    history, spikes = fit(module, subject, data, labels, FitSettings(**settings))
     result: Parts = module.deployment(findings=(_finding(history),))
     if result.quantized is not parts.quantized and parts.graph.dt is not None:
         activity = result.on_chip.activity(chip_input(result, spikes[:ACTIVE]))

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
 from toolchain.arrays import Array
 from toolchain.ir import Conv1d, Conv2d, Graph, Linear, Neuron
 from toolchain.report import (
@@ -30,8 +28,7 @@ from toolchain.report import (
 )
 from toolchain.runs.ceiling import Ceiling
 from toolchain.runs.interpret import interpret
-from toolchain.runs.recording import Recording, aligned
-from toolchain.runs.tally import sum_over_time
+from toolchain.runs.recording import Recording, aligned, count_agreement
 
 __all__ = ["LayerSensitivity", "Sensitivity", "sensitivity_of"]
 
@@ -202,8 +199,6 @@ def _nodes_of(graph: Graph, neuron: str) -> set[str]:
 
 
 def _agreement(wanted: Array, got: Array, lag: int = 0) -> float:
-    """Return the agreement of counts; see ``toolchain.runs.recording.count_agreement``."""
-    flat = (spikes.reshape(*spikes.shape[:2], -1) for spikes in (wanted, got))
-    n, m = map(sum_over_time, aligned(*flat, lag))
-    most = float(np.maximum(n, m).sum())
-    return 1 - float(np.abs(n - m).sum()) / most if most else 1.0
+    """Return the agreement of the counts of a layer that runs ``lag`` timesteps later."""
+    wanted, got = (spikes.reshape(*spikes.shape[:2], -1) for spikes in (wanted, got))
+    return count_agreement(*aligned(wanted, got, lag))

@@ -138,13 +138,13 @@ class Repair(Described):
             lines.append(f"input channels: {', '.join(map(str, self.channels))}")
         if self.stopped:
             lines.append(self.stopped)
-        loss = f"{100 * (self.reference - self.value):.1f} points"
-        state = "within" if self.within else "NOT within"
-        title = (
-            f"{self.deployment.chip.name}: {self.what} {share(self.value)}, {loss} lost, {state} "
-            f"the {100 * self.max_drop:g} that were wanted"
-        )
-        return Sheet((table, Text(tuple(lines))), title)
+        return Sheet((table, Text(tuple(lines))), self._title())
+
+    def _title(self) -> str:
+        drop = 100 * (self.reference - self.value)
+        change = f"{abs(drop):.1f} points {'below' if drop >= 0 else 'above'} the float network"
+        state = "" if self.within else f", more than the {100 * self.max_drop:g} that were wanted"
+        return f"{self.deployment.chip.name}: {self.what} {share(self.value)}, {change}{state}"
 
     def _row(self, attempt: Attempt) -> tuple[str, ...]:
         before, after = (

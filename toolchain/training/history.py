@@ -64,9 +64,9 @@ class History(Described):
     >>> history = History(epochs=(start, first), choice=1, samples=400, validation=100)
     >>> print(history)
     trained on 400 samples: epoch 1 of 1 was taken
-     epoch   loss                            accuracy   saturations   rate
-     start      -   70.0 % (60.4 to 78.1) of 100 samples             0      -
-         1   0.40   80.0 % (71.1 to 86.7) of 100 samples             3    1.0
+     epoch  loss                              accuracy  saturations  rate
+     start     -  70.0 % (60.4 to 78.1) of 100 samples            0     -
+         1   0.4  80.0 % (71.1 to 86.7) of 100 samples            3     1
     """
 
     epochs: tuple[Epoch, ...]

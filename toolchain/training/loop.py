@@ -20,7 +20,7 @@ from toolchain.diagnostics import GradientError
 from toolchain.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolchain.training.history import Epoch, History
 from toolchain.training.module import ChipModule
-from toolchain.training.samples import Samples
+from toolchain.training.samples import FitSamples
 from toolchain.training.schedule import course
 from toolchain.training.score import Score
 
@@ -49,8 +49,8 @@ class Loop:
 
     module: ChipModule
     optimizer: Optimizer
-    train: Samples
-    judge: Samples
+    train: FitSamples
+    judge: FitSamples
     epochs: int
     batch: int
     seed: int
@@ -139,9 +139,13 @@ class Loop:
         """Return an epoch with its score and saturations."""
         samples = self.judge if len(self.judge.rows) else self.train
         measures, saturations = [], 0
+        # a pass that returns outputs alone need not count saturations
+        program = self.module.program
+        hidden = [name for name in program.layers if name not in program.outputs][:1]
+        layers = {*hidden, *samples.objective.layers}
         rows = self.judge.rows if len(self.judge.rows) else self.train.rows[:JUDGED]
         for part in samples.batches(rows, self.batch):
-            outcome = self.module.run(samples.spikes[part], layers=samples.objective.layers)
+            outcome = self.module.run(samples.spikes[part], layers=sorted(layers))
             measures.append(samples.objective.measure(outcome, part))
             saturations += sum(outcome.saturations.values())
         score: Score | None = samples.objective.score(measures)

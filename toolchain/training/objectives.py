@@ -15,34 +15,15 @@ from toolchain.report import brief
 from toolchain.runs.accuracy import accuracy_of
 from toolchain.runs.agreement import AgreementTally
 from toolchain.runs.decisions import DecisionRule
+from toolchain.training.run import ModuleRun
 from toolchain.training.score import Score
 
-__all__ = ["Classes", "Imitation", "Objective", "Outcome", "OwnLoss"]
+__all__ = ["Imitation", "LabelLoss", "Objective", "OwnLoss"]
 
 SPIKES_OF_A_LOGIT = 3.0
 """Spikes that are one unit of a logit in the loss of labels."""
 LARGEST_MISS = 4.0
 """Spikes of a neuron in a sample beyond which a difference pulls no stronger."""
-
-
-class Outcome(Protocol):
-    """Forward pass of a batch, with gradients.
-
-    Attributes:
-        spikes: of the outputs, (batch, time, outputs), or the states that are read, in the unit of
-            the trained network.
-        layers: values of the layers that were asked for, (batch, time, *shape).
-    """
-
-    @property
-    def spikes(self) -> Tensor:
-        """Values of the outputs."""
-        ...
-
-    @property
-    def layers(self) -> Mapping[str, Tensor]:
-        """Values of layers by name."""
-        ...
 
 
 class Objective(Protocol):
@@ -54,11 +35,11 @@ class Objective(Protocol):
 
     layers: tuple[str, ...]
 
-    def loss(self, outcome: Outcome, rows: Array) -> Tensor:
+    def loss(self, outcome: ModuleRun, rows: Array) -> Tensor:
         """Return the mean loss of the samples ``rows``."""
         ...
 
-    def measure(self, outcome: Outcome, rows: Array) -> Sequence[Array]:
+    def measure(self, outcome: ModuleRun, rows: Array) -> Sequence[Array]:
         """Return what ``score`` needs of the samples ``rows``."""
         ...
 
@@ -71,7 +52,7 @@ class Objective(Protocol):
         ...
 
 
-class Classes:
+class LabelLoss:
     """Cross-entropy of labels: of spike counts, 3 of which are a unit of a logit, or of states.
 
     Args:
@@ -91,18 +72,18 @@ class Classes:
     ) -> None:
         self._labels, self._states, self._decision = labels, reads_states, decision
 
-    def loss(self, outcome: Outcome, rows: Array) -> Tensor:
+    def loss(self, outcome: ModuleRun, rows: Array) -> Tensor:
         """Return the mean cross-entropy."""
         return functional.cross_entropy(self._logits(outcome), self._rows(rows))
 
-    def measure(self, outcome: Outcome, rows: Array) -> Sequence[Array]:
+    def measure(self, outcome: ModuleRun, rows: Array) -> Sequence[Array]:
         """Return the scores and labels of a batch."""
         return self._logits(outcome).detach().numpy(), self._labels[rows]
 
     def score(self, measures: Sequence[Sequence[Array]]) -> Score:
         """Return the accuracy."""
         scores, labels = (np.concatenate(parts) for parts in zip(*measures, strict=True))
-        loss = functional.cross_entropy(*map(torch.as_tensor, (scores, labels)))
+        loss = functional.cross_entropy(torch.as_tensor(scores), torch.as_tensor(labels))
         found = accuracy_of(scores, labels)
         return Score.of_accuracy(found.right, found.samples, float(loss))
 
@@ -110,7 +91,7 @@ class Classes:
         """Return the labels."""
         return (self._labels,)
 
-    def _logits(self, outcome: Outcome) -> Tensor:
+    def _logits(self, outcome: ModuleRun) -> Tensor:
         values = outcome.spikes
         if self._decision == "last":
             chosen = values[:, -1]
@@ -135,7 +116,7 @@ class OwnLoss:
         self._function = function
         self._labels = None if labels is None else torch.as_tensor(labels)
 
-    def loss(self, outcome: Outcome, rows: Array) -> Tensor:
+    def loss(self, outcome: ModuleRun, rows: Array) -> Tensor:
         """Return the value of the function.
 
         Raises:
@@ -154,7 +135,7 @@ class OwnLoss:
             )
         return value.reshape(())
 
-    def measure(self, outcome: Outcome, rows: Array) -> Sequence[Array]:
+    def measure(self, outcome: ModuleRun, rows: Array) -> Sequence[Array]:
         """Return loss and size of a batch."""
         return np.array(float(self.loss(outcome, rows).detach())), np.array(len(rows))
 
@@ -187,13 +168,13 @@ class Imitation:
         self._lags, self._outputs = lags, tuple(outputs)
         self.layers = tuple(counts)
 
-    def loss(self, outcome: Outcome, rows: Array) -> Tensor:
+    def loss(self, outcome: ModuleRun, rows: Array) -> Tensor:
         """Return the mean over samples of the sum over neurons."""
         pairs = [self._pair(outcome, name, rows) for name in self._counts]
         sums = [functional.huber_loss(*pair, reduction="sum", delta=LARGEST_MISS) for pair in pairs]
         return torch.stack(sums).sum() / len(rows)
 
-    def measure(self, outcome: Outcome, rows: Array) -> Sequence[Array]:
+    def measure(self, outcome: ModuleRun, rows: Array) -> Sequence[Array]:
         """Return both counts of the outputs, each (batch, neurons)."""
         pairs = [self._pair(outcome, name, rows) for name in self._outputs]
         chip, wanted = (
@@ -213,6 +194,6 @@ class Imitation:
         """Return the counts of each layer."""
         return [each.numpy() for each in self._counts.values()]
 
-    def _pair(self, outcome: Outcome, name: str, rows: Array) -> tuple[Tensor, Tensor]:
+    def _pair(self, outcome: ModuleRun, name: str, rows: Array) -> tuple[Tensor, Tensor]:
         values = outcome.layers[name][:, self._lags.get(name, 0) :].sum(dim=1)
         return values, self._counts[name][torch.as_tensor(rows)].reshape(values.shape)

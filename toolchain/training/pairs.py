@@ -11,6 +11,7 @@ from toolchain.arrays import Array
 from toolchain.ir import Graph
 from toolchain.report import brief
 from toolchain.runs.collect import collect
+from toolchain.runs.spikes import are_events
 
 __all__ = ["separated"]
 
@@ -42,8 +43,8 @@ def separated(graph: Graph, data: Any, labels: Any) -> tuple[Any, Any]:
     if not elements or not all(map(_is_pair, elements)):
         return elements, None
     rows = [
-        _rows(graph, spikes, own, f"element {number} of data")
-        for number, (spikes, own) in enumerate(elements)
+        _rows(graph, part, own, f"element {number} of data")
+        for number, (part, own) in enumerate(elements)
     ]
     try:
         joined = np.concatenate(rows)
@@ -52,13 +53,16 @@ def separated(graph: Graph, data: Any, labels: Any) -> tuple[Any, Any]:
             f"labels of data have different shapes, {rows[0].shape[1:]} and others; give all of "
             "one shape"
         ) from None
-    return [spikes for spikes, _ in elements], joined
+    spikes = [part for part, _ in elements]
+    if are_events(spikes[0]) and not isinstance(spikes[0], np.ndarray):
+        spikes = [events for part in spikes for events in part]
+    return spikes, joined
 
 
 def _rows(graph: Graph, spikes: Any, own: Any, where: str) -> Array:
     """Return the labels of an element with an axis of samples."""
     array = np.asarray(own.detach().cpu() if hasattr(own, "detach") else own)
-    samples = collect(graph, [spikes], where).samples
+    samples = _samples(graph, spikes, where)
     if array.ndim and len(array) == samples:
         return array
     if samples == 1:
@@ -66,6 +70,13 @@ def _rows(graph: Graph, spikes: Any, own: Any, where: str) -> Array:
     raise ValueError(
         f"{where} has {samples} samples, but labels {brief(own)}; give one label for each"
     )
+
+
+def _samples(graph: Graph, spikes: Any, where: str) -> int:
+    """Return the number of recordings of an element: event arrays are one each."""
+    if are_events(spikes):
+        return 1 if isinstance(spikes, np.ndarray) else len(spikes)
+    return collect(graph, [spikes], where).samples
 
 
 def _elements(data: Any) -> Iterator[Any]:
@@ -88,6 +99,8 @@ def _is_pair(value: Any) -> bool:
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
     spikes, own = value
+    if are_events(spikes):
+        return not are_events(own)
     try:
         return np.ndim(spikes) > np.ndim(own)
     except (TypeError, ValueError):  # a list of parts that differ: no array of numbers

@@ -93,8 +93,8 @@ class ChipPower:
             clock_hz, modes: as for ``Deployment.estimate``.
 
         Raises:
-            ValueError: a network without dt, a chip without a price of activity, or a network
-                whose synaptic operations are not counted.
+            ValueError: a network without dt, a chip without a price of activity or too slow for
+                it, or a network whose synaptic operations are not counted.
         """
         self._module, self._clock, self._modes = module, clock_hz, dict(modes or {})
         self.layers = tuple(module.program.layers)
@@ -107,6 +107,11 @@ class ChipPower:
         self._factors = self._compared(given, values, activity)
         self._runs = 0
         self._prices = self._priced(activity, values)
+        if not self._prices.slopes:
+            raise ValueError(
+                f"no count changes the dynamic power of {self._prices.on_chip.chip.name}: its work "
+                "exceeds its clock; give a faster clock_hz"
+            )
         self.start = self._power(self._prices.on_chip, activity)
         self.floor = self._power(self._prices.on_chip, self._silent(given, values, activity))
 
@@ -277,7 +282,7 @@ def _with_counts(activity: Activity, counts: Mapping[tuple[str, str], Tensor]) -
     """Return an activity with other counts."""
     layers = []
     for layer in activity.layers:
-        own = {
+        own: dict[str, Any] = {
             n: float(counts[layer.name, n].detach()) for n in COUNTS if (layer.name, n) in counts
         }
         layers.append(replace(layer, **own))

@@ -14,12 +14,12 @@ from toolchain.ir import Graph, MembraneReadout
 from toolchain.runs.interpret import interpret
 from toolchain.training.labels import as_classes, as_targets
 from toolchain.training.module import ChipModule
-from toolchain.training.objectives import Classes, Imitation, Objective, OwnLoss
+from toolchain.training.objectives import Imitation, LabelLoss, Objective, OwnLoss
 from toolchain.training.pairs import separated
-from toolchain.training.settings import Settings
+from toolchain.training.settings import FitSettings
 from toolchain.training.split import split
 
-__all__ = ["Samples", "Subject", "samples_of"]
+__all__ = ["FitSamples", "FitSource", "samples_of"]
 
 NEEDED = (
     "needs labels: give labels= beside the spikes, a data set or loader of pairs (spikes, labels), "
@@ -30,8 +30,8 @@ AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subject:
-    """What a training must know of the deployment.
+class FitSource:
+    """Facts that a training needs of the deployment.
 
     Attributes:
         graph: the trained network.
@@ -48,7 +48,7 @@ class Subject:
 
     @property
     def reads_states(self) -> bool:
-        """Whether the outputs are states that are read, not spikes."""
+        """True if the outputs are states that are read, not spikes."""
         graph = self.quantized
         return all(isinstance(graph[name], MembraneReadout) for name in graph.outputs)
 
@@ -59,7 +59,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Samples:
+class FitSamples:
     """Samples with their objective.
 
     Attributes:
@@ -79,8 +79,8 @@ class Samples:
 
 
 def samples_of(
-    subject: Subject, module: ChipModule, data: Any, labels: Any, settings: Settings
-) -> tuple[Samples, Samples]:
+    subject: FitSource, module: ChipModule, data: Any, labels: Any, settings: FitSettings
+) -> tuple[FitSamples, FitSamples]:
     """Return the samples to train on, and those to judge by.
 
     Raises:
@@ -90,22 +90,22 @@ def samples_of(
     objective = _objective(subject, module, spikes, targets, settings)
     given = settings.validation
     if isinstance(given, int | float) and not isinstance(given, bool):
-        classes = targets if isinstance(objective, Classes) else None
+        classes = targets if isinstance(objective, LabelLoss) else None
         rows, others = split(len(spikes), float(given), settings.seed, classes)
         return (
-            Samples(spikes=spikes, rows=rows, objective=objective),
-            Samples(spikes=spikes, rows=others, objective=objective),
+            FitSamples(spikes=spikes, rows=rows, objective=objective),
+            FitSamples(spikes=spikes, rows=others, objective=objective),
         )
     own, own_targets = _read(subject, given, None, settings, "validation")
     judged = _objective(subject, module, own, own_targets, settings)
     return (
-        Samples(spikes=spikes, rows=np.arange(len(spikes)), objective=objective),
-        Samples(spikes=own, rows=np.arange(len(own)), objective=judged),
+        FitSamples(spikes=spikes, rows=np.arange(len(spikes)), objective=objective),
+        FitSamples(spikes=own, rows=np.arange(len(own)), objective=judged),
     )
 
 
 def _read(
-    subject: Subject, data: Any, labels: Any, settings: Settings, what: str
+    subject: FitSource, data: Any, labels: Any, settings: FitSettings, what: str
 ) -> tuple[Array, Array | None]:
     """Return counts (samples, time, *features), and labels as the loss takes them."""
     if settings.objective is not None and labels is not None:
@@ -130,21 +130,21 @@ def _read(
 
 
 def _objective(
-    subject: Subject,
+    subject: FitSource,
     module: ChipModule,
     spikes: Array,
     targets: Array | None,
-    settings: Settings,
+    settings: FitSettings,
 ) -> Objective:
     if settings.objective is not None:
         return _imitation(subject, module, spikes)
     if settings.loss is not None:
         return OwnLoss(settings.loss, targets)
     assert targets is not None
-    return Classes(targets, reads_states=subject.reads_states, decision=settings.decision)
+    return LabelLoss(targets, reads_states=subject.reads_states, decision=settings.decision)
 
 
-def _imitation(subject: Subject, module: ChipModule, spikes: Array) -> Imitation:
+def _imitation(subject: FitSource, module: ChipModule, spikes: Array) -> Imitation:
     """Return the objective of the trained network's counts, in every layer that both have."""
     outputs = module.program.outputs
     if subject.reads_states:

@@ -69,7 +69,7 @@ def step_sizes(parameters: Iterable[Parameter], rates: Rates) -> dict[str, float
 def course(step: int, total: int) -> float:
     """Return the part of the learning rate at a step: a linear warm-up, then a cosine to 0.
 
-    >>> [round(course(step, 100), 2) for step in (0, 9, 55, 99)]
+    >>> [round(course(step, 100), 2) for step in (0, 9, 54, 99)]
     [0.1, 1.0, 0.5, 0.0]
     """
     warm = min(WARM_UP, max(1, total // 10))

@@ -25,7 +25,7 @@ class Score:
             few samples have few different accuracies.
 
     >>> print(Score.of_accuracy(90, 100), Score("loss", 0.25, 100), sep="; ")
-    90.0 % (82.6 to 94.5) of 100 samples; 0.250
+    90.0 % (82.6 to 94.5) of 100 samples; 0.25
     >>> Score("loss", 0.2, 100).beats(Score("loss", 0.25, 100))
     True
     >>> Score.of_accuracy(90, 100, loss=0.3).beats(Score.of_accuracy(90, 100, loss=0.4))

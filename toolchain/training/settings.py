@@ -15,7 +15,7 @@ from toolchain.report import brief
 from toolchain.runs.decisions import DECISION_RULES, DecisionRule
 from toolchain.training.schedule import Rates
 
-__all__ = ["Loss", "MakeOptimizer", "Settings"]
+__all__ = ["FitSettings", "Loss", "MakeOptimizer"]
 
 Loss: TypeAlias = Callable[[Tensor, Any], Tensor]
 """Function of the outputs (batch, time, outputs) and the labels of a batch, to one number."""
@@ -25,7 +25,7 @@ MakeOptimizer: TypeAlias = Callable[[Iterable[torch.nn.Parameter]], Optimizer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Settings:
+class FitSettings:
     """Settings of a training; ``Deployment.fit`` describes them."""
 
     loss: Loss | None

@@ -254,7 +254,7 @@ def test_refusals():
         run(timing="analog")
     with pytest.raises(ValueError, match="no record: call run with gradient=True"):
         trainable.gradients(run(), {}, wanted=[])
-    with pytest.raises(ValueError, match="wanted: unknown spk.bias"):
+    with pytest.raises(ValueError, match=r"wanted: unknown spk\.bias"):
         trainable.gradients(run(gradient=True), {}, wanted=["spk.bias"])
     other = graph.replace({"fc": replace(graph["fc"], weight=graph["fc"].weight + 1)})
     with pytest.raises(ValueError, match="fc: the weights of the quantized graph are not those"):

@@ -45,15 +45,17 @@ def gradients(graph, values, x, layers, outer, surrogate=ramp, timing="clocked")
         elif isinstance(node, Add):
             outputs[name] = sum(before)
         elif isinstance(node, Conv2d):
-            outputs[name] = F.conv2d(
-                before[0].flatten(0, 1),
-                leaves[f"{name}.weight"],
-                leaves.get(f"{name}.bias"),
-                node.stride,
-                node.padding,
-                node.dilation,
-                node.groups,
-            ).unflatten(0, start.shape[:2])
+            weight, bias = leaves[f"{name}.weight"], leaves.get(f"{name}.bias")
+            settings = (node.stride, node.padding, node.dilation, node.groups)
+            # a weight of 0 belongs to both signs by half
+            signs = [(1 + sign * torch.sign(weight.detach())) / 2 for sign in (1, -1)]
+            positive, negative = (
+                F.conv2d(before[0].flatten(0, 1), weight * sign, None, *settings).unflatten(
+                    0, start.shape[:2]
+                )
+                for sign in signs
+            )
+            outputs[name] = (positive, negative, bias)
         elif isinstance(node, Neuron):
             threshold = leaves[f"{name}.v_threshold"]
             args = (node, before[0], threshold, layers[name], surrogate)
@@ -70,8 +72,15 @@ def gradients(graph, values, x, layers, outer, surrogate=ramp, timing="clocked")
     }
 
 
-def neurons(node, current, threshold, record, surrogate, by_event):
-    """Spikes of a layer with the recorded values and the gradients of the formulas."""
+def neurons(node, inputs, threshold, record, surrogate, by_event):
+    """Spikes of a layer with the recorded values and the gradients of the formulas.
+
+    inputs: summed inputs through positive and through negative weights, and the bias or None.
+    """
+    positive, negative, bias = inputs
+    bias = torch.zeros(node.shape[0]).double() if bias is None else bias
+    bias = bias[:, None, None]
+    current = positive + negative + bias
     floor = -32768 if node.v_min is None else int(node.v_min.flat[0])
     start = torch.tensor(np.broadcast_to(node.v_init, node.shape).astype(float))
     membrane, spikes = start.expand(current.shape[0], *node.shape), []
@@ -79,10 +88,16 @@ def neurons(node, current, threshold, record, surrogate, by_event):
         n = torch.tensor(record.spikes[:, step].astype(float))
         rest = torch.tensor(record.v_mem[:, step].astype(float))
         if by_event:
-            sums = membrane + current[:, step] - n * threshold
-            lost = (rest > sums) & ((n == 0) | (node.reset == "subtract"))
-            membrane = torch.where(lost, membrane.detach(), membrane)
-        v = equal_to(membrane + current[:, step], rest + n * threshold.detach())
+            lost = (rest - (membrane + current[:, step] - n * threshold)).detach().clamp(min=0)
+            fell = (lost > 0) & ((n == 0) | (node.reset == "subtract"))
+            membrane = torch.where(fell, membrane.detach(), membrane)
+            low = (-negative[:, step] - bias.clamp(max=0)).detach()
+            share = torch.where(low > 0, 1 - (lost / low.clamp(min=1)).clamp(max=1), 1.0)
+            below = equal_to(share * negative[:, step], negative[:, step].detach())
+            total = positive[:, step] + below + bias
+        else:
+            total = current[:, step]
+        v = equal_to(membrane + total, rest + n * threshold.detach())
         fired = equal_to(surrogate(v, threshold), n)
         after = v * (n == 0) if node.reset != "subtract" else v - fired * threshold
         at_floor = (n == 0) & (rest <= floor)

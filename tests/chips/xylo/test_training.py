@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cases import each
-from tests.chips.xylo import contract
+from tests.chips.xylo import autograd, contract
 from tests.chips.xylo.graphs import lif, readout, wired
 from tests.chips.xylo.random_integers import network, values_of, with_integers
 from tests.chips.xylo.training_law import differences, errors, forward
@@ -92,6 +92,20 @@ def test_results_depend_neither_on_threads_nor_on_the_length_of_the_record(seed)
             assert gradients[name].tobytes() == gradient.tobytes(), (threads, budget, name)
 
 
+def test_a_tape_keeps_its_input_and_values():
+    weights = np.abs(drawn(3, 2)) + 1, np.abs(drawn(2, 3)) + 1
+    graph = net([("input", "a", weights[0]), ("a", "out", weights[1])], {"a": 3})
+    program, spikes = trainable(graph), RNG.poisson(2, (2, 40, 2)).astype(np.uint8)
+    values = {name: np.array(value) for name, value in values_of(program, graph).items()}
+    tape = run(program, graph, spikes, values)
+    wanted = all_gradients(program, tape)
+    assert wanted["input_a.weight"].any()
+    spikes[:] = 0
+    values["a_out.weight"][:] = 0
+    for name, gradient in all_gradients(program, tape).items():
+        np.testing.assert_array_equal(gradient, wanted[name])
+
+
 # ---- parameters ----
 
 
@@ -99,10 +113,10 @@ def test_weights_have_the_range_of_the_words_of_their_matrix():
     graph = net([("input", "a", 4 * drawn(3, 2, most=127)), ("a", "out", drawn(2, 3))], {"a": 3})
     graph = with_integers(graph, {"a_out.weight": np.array([[-128, 3, 1], [0, 1, 2]])})
     graph = with_integers(graph, {"input_a.weight": np.array([[508, -508]] * 3)})
+    graph = with_integers(graph, {"a.bias": np.array(3)})
     p = trainable(graph).parameters
-    assert [*p] == [
-        "input_a.weight", "a.v_threshold", "a.bias", "a_out.weight", "out.v_threshold", "out.bias",
-    ]  # fmt: skip
+    names = ["input_a.weight", "a.v_threshold", "a.bias", "a_out.weight", "out.v_threshold"]
+    assert [*p] == names
     first, last = p["input_a.weight"], p["a_out.weight"]
     assert (first.low, first.high, first.step) == (-508, 508, 4)
     assert (last.low, last.high, last.step) == (-128, 127, 1)
@@ -142,6 +156,26 @@ def test_weights_in_the_same_registers_share_their_range():
     again = A2.lower(with_integers(graph, values), Options())
     wanted = again.simulate(spikes, timing="clocked").spikes
     np.testing.assert_array_equal(run(program, graph, spikes, values).values["out"], wanted)
+
+
+def test_a_weight_of_several_layers_has_the_gradient_of_all_of_them():
+    first, second, third = np.array([[60, 9], [-5, 40]]), np.array([[30, 7], [9, 8]]), np.eye(2)
+    graph = net([("input", "a", first), ("a", "out", second)], {"a": 2})
+    twice = {"b": graph["a"], "b_out": Linear(weight=20 * third.astype(int)), "sum": Add()}
+    edges = [e for e in graph.edges if e != Edge("a_out", "out")]
+    edges += [Edge("input_a", "b"), Edge("b", "b_out"), Edge("a_out", "sum")]
+    edges += [Edge("b_out", "sum"), Edge("sum", "out")]
+    graph = Graph({**graph.nodes, **twice}, edges, dt=1e-3)
+    program, spikes = trainable(graph), RNG.poisson(1, (3, 40, 2))
+    tape = run(program, graph, spikes)
+    outer = {"out": np.ones((3, 40, 2), np.float32)}
+    on_chip = A2.lower(graph, Options())
+    recording = on_chip.simulate(spikes, record=True, timing="clocked")
+    wanted = autograd.gradients(graph, on_chip.program, recording, spikes, outer)
+    name = "input_a.weight"
+    found = program.gradients(tape, outer, wanted=[name])[name]
+    assert np.abs(wanted[name]).max() > 0
+    np.testing.assert_allclose(found, wanted[name], rtol=1e-4, atol=1e-4 * wanted[name].max())
 
 
 def test_weights_that_leave_each_other_no_range_are_refused():

@@ -26,7 +26,7 @@ from toolchain.chips.xylo.rules.graph import check_graph
 from toolchain.chips.xylo.rules.program import check
 from toolchain.chips.xylo.rules.prune import edits
 from toolchain.chips.xylo.spec import XyloChip
-from toolchain.chips.xylo.training import trainable
+from toolchain.chips.xylo.training.program import trainable
 from toolchain.chips.xylo.warm import warm
 from toolchain.hardware import SpecBase
 from toolchain.runs.ceiling import WeightRounding

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolchain.chips.contract import Family
+from toolchain.arrays import Array
+from toolchain.chips.contract import Family, OnChip
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.simulate.run import simulate
 from toolchain.ir import Graph, Input, Linear, Neuron, Output
@@ -20,7 +21,7 @@ CHIPS = ("xylo_1", "xylo_a2")
 
 
 def warm(family: Family) -> None:
-    """Quantize with every method, and simulate samples and batches, with records and without.
+    """Quantize with every method, simulate samples and batches with records and without, train.
 
     Args:
         family: Xylo on a chip with every feature of the simulator.
@@ -35,6 +36,22 @@ def warm(family: Family) -> None:
             on_chip.simulate(spikes[:batch], record=record, timing="clocked")
             for program in _programs():
                 simulate(program, spikes[:batch], record=record)
+    _train(on_chip, quantized, spikes[:2])
+
+
+def _train(on_chip: OnChip, quantized: Graph, spikes: Array) -> None:
+    """Compute gradients with the default surrogate and with another one."""
+    program = on_chip.trainable(quantized)
+    values = {
+        name: np.asarray(getattr(quantized[p.node], p.field))
+        for name, p in program.parameters.items()
+    }
+    tape = program.run(
+        values, spikes, layers=program.outputs, timing="clocked", gradient=True, threads=1
+    )
+    outer = {name: np.ones(v.shape, np.float32) for name, v in tape.values.items()}
+    for slope in (None, lambda v, threshold: v / threshold):
+        program.gradients(tape, outer, wanted=[*values], slope=slope, of_input=True)
 
 
 def _programs() -> Iterator[XyloProgram]:

@@ -20,7 +20,7 @@ from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import GraphError, Remedy
 from toolchain.ir import AvgPool2d, Graph, Neuron, Node, SumPool2d
 
-__all__ = ["APPROXIMATIONS", "advise"]
+__all__ = ["APPROXIMATIONS", "REWRITES", "advise", "lower_floor"]
 
 GraphCase: TypeAlias = Case[Graph, SpeckChip]
 Rewrite: TypeAlias = Callable[[Node], tuple[str, Node] | None]

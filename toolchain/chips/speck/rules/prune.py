@@ -17,7 +17,7 @@ from toolchain.chips.speck.lower.integers import lower, sources
 from toolchain.chips.speck.lower.place import cores_that_fit, overfull_groups, placement_errors
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.rules.edits import split, with_outputs
-from toolchain.chips.speck.rules.graph_hints import REWRITES
+from toolchain.chips.speck.rules.graph_hints import REWRITES, lower_floor
 from toolchain.chips.speck.spec import SpeckChip
 from toolchain.diagnostics import Diagnostic, GraphError
 from toolchain.ir import Add, Conv2d, Edge, Graph, Membrane, Neuron, Output, Pad
@@ -243,7 +243,7 @@ def rewritten(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[Gr
     if found is None or (finding.rule == "node_kinds" and finding.where in graph.outputs):
         return
     words, node = found
-    words = f"{finding.where!r}: {words.removesuffix(': supported').removesuffix(' is supported')}"
+    words = f"{finding.where!r}: {_short(words)}"
     try:
         changed = graph.replace({finding.where: node})
     except GraphError:  # the next layer expects another shape
@@ -252,9 +252,26 @@ def rewritten(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[Gr
         yield GraphEdit(name=NAMES[finding.rule], words=words, graph=changed)
 
 
+def floor_below_rest(graph: Graph, chip: SpeckChip, finding: Diagnostic) -> Iterator[GraphEdit]:
+    """Set the floor of a layer as far below rest as its threshold is above."""
+    del chip
+    name = finding.where
+    found = lower_floor(graph[name]) if name in graph else None
+    if found is not None:
+        words, node = found
+        changed = graph.replace({name: node})
+        yield GraphEdit(name="lower_floor", words=f"{name!r}: {_short(words)}", graph=changed)
+
+
+def _short(words: str) -> str:
+    """Return the words of a rewrite without what every one of them says."""
+    return words.removesuffix(": supported").removesuffix(" is supported")
+
+
 edits = edits_by_rule(
     {
         **dict.fromkeys(NAMES, (rewritten,)),
+        "threshold_low": (floor_below_rest,),
         "feed_forward": (no_recurrence,),
         "channels": (fewer_channels,),
         "kernel_memory": (two_cores, fewer_channels),

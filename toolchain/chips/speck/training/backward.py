@@ -18,8 +18,14 @@ are added to the membrane, so that :math:`\partial L / \partial v_t` is their gr
 The clamp to 16 bits is passed as if it were not there. In event timing a step has many events, and
 the same equations with the spikes of the step and the membrane at its end are an approximation. A
 membrane that an event takes to the floor forgets what it was before, though it may be far above the
-floor at the end of the step. So no gradient is handed on to :math:`V_{t-1}` where
-:math:`V_t > V_{t-1} + b + \sum w x - n_t\theta`: the rest is what was lost at the floor.
+floor at the end of the step; and what it lost there were negative inputs. The record shows both:
+
+.. math::
+    l_t = V_t - (V_{t-1} + b + \textstyle\sum w x - n_t\theta), \quad
+    s_t = 1 - \min\bigl(1,\ l_t / \textstyle\sum |\min(w, 0)|\, x\bigr)
+
+So :math:`\partial L / \partial v_t` is not handed on to :math:`V_{t-1}` where :math:`l_t > 0`, and
+is :math:`s_t` times as large for inputs through negative weights (their mean for weights of 0).
 
 Samples do not depend on each other, and neither do steps within a layer, once its neurons have been
 gone through. So a batch is divided into parts, always the same whatever the number of threads; each
@@ -30,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,9 +108,19 @@ class BackwardPass:
         self._program, self._layers, self._tape, self._slope = program, layers, tape, slope
         self._outer = {name: np.asarray(values, np.float32) for name, values in outer.items()}
         self._steps = {layer.core.name: channel_step(program, layer.core.name) for layer in layers}
-        self._connections = {
-            layer.core.name: connections(program, layer, tape.integers) for layer in layers
-        }
+        self._connections: dict[str, dict[int, list[Connection]]] = {}
+        self._chosen: dict[str, dict[int, Array]] = {}
+        for layer in layers:
+            found = connections(program, layer, tape.integers)
+            self._connections[layer.core.name] = {
+                sign: [replace(c, weight=_of_sign(c.weight, sign)) for c in found]
+                for sign in (0, 1, -1)
+            }
+            # a weight of 0 may become one of either sign
+            sign_of = np.sign(self._arranged(layer))
+            self._chosen[layer.core.name] = {0: np.ones_like(sign_of)} | {
+                sign: (1 + sign * sign_of) / 2 for sign in (1, -1)
+            }
         self._input: Array | None = None
         if of_input:
             channels, height, width = program.input_map
@@ -189,16 +205,17 @@ class BackwardPass:
         for layer in reversed(self._layers):
             name = layer.core.name
             delta = self._received(layer, inner.pop(name, None), samples, start, stop)
-            self._scan(layer, record, delta, carried[name], stop - start)
+            by_sign = self._scan(layer, record, delta, carried[name], stop - start)
             channels = layer.core.output_shape[0]
             if layer.bias is not None:
                 total[name].bias += delta.reshape(-1, channels).sum(0, dtype=np.float64)
-            found = np.zeros(self._found_shape(layer), np.float32)
-            for connection in self._connections[name]:
-                _add_weights(connection, record, delta, found, stop - start)
-                if connection.source is not None or self._input is not None:
-                    _send_back(connection, delta, inner, stop - start)
-            total[name].weight += found
+            for sign, inputs in by_sign:
+                found = np.zeros(self._found_shape(layer), np.float32)
+                for connection in self._connections[name][sign]:
+                    _add_weights(connection, record, inputs, found, stop - start)
+                    if connection.source is not None or self._input is not None:
+                        _send_back(connection, inputs, inner, stop - start)
+                total[name].weight += found * self._chosen[name][sign]
         if self._input is not None:
             of_input += inner[None].reshape(of_input.shape)
 
@@ -218,48 +235,60 @@ class BackwardPass:
 
     def _scan(
         self, layer: CoreParameters, record: Segment, outer: Array, sums: Array, steps: int
-    ) -> None:
-        """Replace the gradient of the spikes of a layer by that of its membranes."""
+    ) -> list[tuple[int, Array]]:
+        """Replace the gradient of the spikes of a layer by that of its membranes.
+
+        Returns:
+            The gradient of inputs by the sign of their weights; sign 0 is that of all.
+        """
         core, places = layer.core, record.places
         threshold = self._tape.integers[layer.threshold.name].astype(np.float32)
         spikes_at, v_mem_at = (p[core.name].start for p in (places.spikes, places.v_mem))
+        size = outer.shape[1]
         slope = drive = np.zeros((len(outer), 0), np.float32)
-        start = np.zeros((len(outer), 0), np.int16)
-        if self._slope is not None:
-            size = outer.shape[1]
+        start, share = np.zeros((len(outer), 0), np.int16), None
+        if self._slope is not None or record.start:
             n = record.spikes[:, spikes_at : spikes_at + size].astype(np.float32)
-            v = record.v_mem[:, v_mem_at : v_mem_at + size] + n * threshold
-            slope = np.ascontiguousarray(self._slope(v, threshold), np.float32).reshape(v.shape)
+            v = record.v_mem[:, v_mem_at : v_mem_at + size].astype(np.float32)
+        if self._slope is not None:
+            at = v + n * threshold
+            slope = np.ascontiguousarray(self._slope(at, threshold), np.float32).reshape(at.shape)
         if record.start:
-            start, drive = record.start[core.name], self._drive(layer, record, outer.shape, steps)
+            start = record.start[core.name]
+            positive, negative = (self._drive(layer, record, v.shape, steps, s) for s in (1, -1))
+            drive = positive + negative
+            before = np.concatenate([start, v[:, : -start.shape[1]]], 1, dtype=np.float32)
+            lost = np.maximum(v - before - drive + n * threshold, 0)
+            share = 1 - np.minimum(1, lost / np.minimum(negative, -np.float32(1e-6)) * -1)
         floor = max(core.threshold_low, -32768)
         rule = np.array([threshold, floor, not core.return_to_zero], np.float32)
+        spikes, v_mem = record.spikes, record.v_mem
         kernels.scan(
-            steps,
-            record.spikes,
-            record.v_mem,
-            spikes_at,
-            v_mem_at,
-            start,
-            drive,
-            slope,
-            outer,
-            sums,
-            rule,
+            steps, spikes, v_mem, spikes_at, v_mem_at, start, drive, slope, outer, sums, rule
         )
+        return [(0, outer)] if share is None else [(1, outer), (-1, outer * share)]
 
     def _drive(
-        self, layer: CoreParameters, record: Segment, shape: tuple[int, ...], steps: int
+        self, layer: CoreParameters, record: Segment, shape: tuple[int, ...], steps: int, sign: int
     ) -> Array:
-        """Return the summed inputs of a layer in each step, (samples, steps * neurons)."""
-        bias = layer.biases(self._tape.integers)
+        """Return the summed inputs of one sign in each step, (samples, steps * neurons)."""
+        bias = _of_sign(layer.biases(self._tape.integers), sign)
         drive = np.zeros(shape, np.float32)
         drive.reshape(-1, bias.size)[:] = bias
-        weight = layer.weights(self._tape.integers)[..., ::-1].transpose(1, 2, 3, 0)
-        weights = np.ascontiguousarray(weight.reshape(self._found_shape(layer)), np.float32)
-        for connection in self._connections[layer.core.name]:
-            _add_weights(connection, record, drive, weights, steps, forward=True)
+        weight = _of_sign(self._arranged(layer), sign)
+        for connection in self._connections[layer.core.name][sign]:
+            _add_weights(connection, record, drive, weight, steps, forward=True)
         return drive
+
+    def _arranged(self, layer: CoreParameters) -> Array:
+        """Return the weights of a core, float32, as ``kernels.of_weights`` reads them."""
+        weight = layer.weights(self._tape.integers)[..., ::-1].transpose(1, 2, 3, 0)
+        return np.ascontiguousarray(weight.reshape(self._found_shape(layer)), np.float32)
+
+
+def _of_sign(values: Array, sign: int) -> Array:
+    """Return the values of one sign, 0 in place of others; all for sign 0."""
+    return values if sign == 0 else np.where(values * sign > 0, values, 0).astype(values.dtype)
 
 
 def _add_weights(

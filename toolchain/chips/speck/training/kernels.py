@@ -200,8 +200,8 @@ def _add_spike(count, channel, row, column, inputs, weights, forward, g):
     """Add to the gradient of weights what one address of the source contributes in a step.
 
     row, column: of the tables of ``RowReach`` and ``ColumnReach``. inputs: gradient of the core's
-    inputs in this step. weights: (inputs, kernel y, kernel x reversed * outputs). forward: True adds
-    to the inputs what the weights contribute instead.
+    inputs in this step. weights: (inputs, kernel y, kernel x reversed * outputs). forward: True
+    adds to the inputs what the weights contribute instead.
     """
     length, kernel, line = column[_LENGTH], row[_KERNEL], row[_LINE] * g.columns * g.outputs
     for _ in range(row[_ROWS]):

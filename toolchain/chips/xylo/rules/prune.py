@@ -113,7 +113,7 @@ def fewer_targets(graph: Graph, chip: XyloChip, finding: Diagnostic) -> Iterator
     total = sum(sizes.values())
 
     def fits(number: int) -> bool:
-        (smaller,) = [*fewer_features(graph, shares(sizes, number), "")] or [None]
+        smaller = next(iter(fewer_features(graph, shares(sizes, number), "")), None)
         return smaller is not None and _fits_fan_out(smaller.graph, chip)
 
     most = largest(total, fits)

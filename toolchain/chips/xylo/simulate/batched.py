@@ -37,7 +37,7 @@ from toolchain.chips.xylo.simulate.tables import (
 
 __all__ = ["CHUNK", "run"]
 
-INLINED = "2633770bc8a1"
+INLINED = "2926fe670388"
 """Digest of the other files that are compiled into this one; see ``cache``."""
 
 CHUNK = 64

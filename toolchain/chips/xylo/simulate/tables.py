@@ -161,18 +161,24 @@ def _ranges(p: XyloProgram, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int
     """Return ``(blocks, 2, RANGE)``: what each block receives from the inputs and from hidden."""
     synapses, sources, width = weights.shape
     in_blocks, hidden_blocks = padded(p.inputs) // LANES, padded(p.hidden) // LANES
-    tiles = weights.reshape(synapses, sources // LANES, LANES, width // LANES, LANES)
-    # 16 bits: the magnitude of -128 does not fit 8
-    largest = np.abs(tiles.astype(np.int16)).max(axis=(0, 2, 4), initial=0).astype(np.int64)
-    ranges = np.zeros((width // LANES, 2, RANGE), np.int64)
-    for block, column in enumerate(largest.T):
-        between = p.weight_shift_rec if block < hidden_blocks else p.weight_shift_out
-        kinds = ((0, in_blocks, p.weight_shift_in), (in_blocks, len(column), between))
-        for kind, (start, stop, shift) in enumerate(kinds):
-            found = start + np.flatnonzero(column[start:stop])
-            first, last = (found[0], found[-1] + 1) if found.size else (start, start)
-            most = column[first:last].max(initial=0) << shift
-            ranges[block, kind] = 1 << shift, most, first, last
+    rows = weights.reshape(synapses, sources // LANES, LANES, width)
+    highest, lowest = (
+        extreme(extreme(rows, axis=(0, 2)).reshape(-1, width // LANES, LANES), axis=2)
+        for extreme in (np.max, np.min)
+    )
+    largest = np.maximum(highest.astype(np.int64), -lowest.astype(np.int64))
+    between = np.full(width // LANES, p.weight_shift_out)
+    between[:hidden_blocks] = p.weight_shift_rec
+    ranges = np.empty((width // LANES, 2, RANGE), np.int64)
+    for kind, start, part, shift in (
+        (0, 0, largest[:in_blocks], np.full_like(between, p.weight_shift_in)),
+        (1, in_blocks, largest[in_blocks:], between),
+    ):
+        used = part > 0
+        first, last = used.argmax(axis=0), len(used) - used[::-1].argmax(axis=0)
+        last[~used.any(axis=0)] = 0
+        ranges[:, kind, 0], ranges[:, kind, 1] = 1 << shift, part.max(axis=0) << shift
+        ranges[:, kind, 2], ranges[:, kind, 3] = start + first, start + last
     return ranges
 
 
@@ -190,7 +196,8 @@ def _constants(p: XyloProgram) -> npt.NDArray[np.int16]:
 
 def _fits(weights: Array, shift: int, most: int) -> bool:
     """Return whether ``most`` times the largest shifted weight fits 16 bits."""
-    return int(np.abs(weights.astype(np.int64)).max(initial=0)) * most << shift <= 32767
+    largest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
+    return largest * most << shift <= 32767
 
 
 def _with_aliases(p: XyloProgram) -> list[int]:

@@ -46,7 +46,7 @@ class XyloTape:
 
 
 def flat(program: XyloProgram, spikes: Any) -> Array:
-    """Return input spikes as counts (batch, time, inputs).
+    """Return input spikes as counts (batch, time, inputs), which no caller changes later.
 
     Raises:
         ValueError: an invalid input.
@@ -54,7 +54,8 @@ def flat(program: XyloProgram, spikes: Any) -> Array:
     given = plain_array(spikes, "spikes")
     if given.ndim > 3:
         given = given.reshape(*given.shape[:2], prod(given.shape[2:]))
-    return as_counts(program, given)
+    counts = as_counts(program, given)
+    return counts.copy() if np.may_share_memory(counts, given) else counts
 
 
 def forward(
@@ -117,6 +118,7 @@ def _run(
     trace: RecordedSteps | None = None
     for first in range(0, max(1, steps), size):
         states.append(packed.copy())
+        trace = None  # frees the memory of the part before
         part = counts if steps <= size else np.ascontiguousarray(counts[:, first : first + size])
         trace = simulated(program, part, packed, states=recorded, first=first, threads=threads)
         saturations.update(trace.saturations)

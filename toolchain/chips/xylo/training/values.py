@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -166,7 +166,15 @@ def with_values(structure: Structure, values: Mapping[str, Array]) -> XyloProgra
         for field, register in (("v_threshold", "threshold"), ("bias", "bias")):
             if f"{name}.{field}" in values:
                 _fill(changes, program, register + suffix, layer, values[f"{name}.{field}"])
-    return replace(program, **changes)
+    same = {field.name: getattr(program, field.name) for field in fields(XyloProgram)}
+    return ChangedProgram(**same | changes)
+
+
+class ChangedProgram(XyloProgram):
+    """A program with other integers, whose ranges are those of the parameters."""
+
+    def __post_init__(self) -> None:
+        """Check nothing: it takes longer than the simulation of a small batch."""
 
 
 def _weights(
@@ -179,9 +187,12 @@ def _weights(
     for block in blocks:
         weight = values[f"{block.projection.name}.weight"]
         found[block.register][block.index] += block.words(weight)
-    for register, weights in found.items():
-        weights >>= getattr(program, register.replace("weights", "weight_shift"))
-    return found
+    return {
+        register: (weights >> getattr(program, register.replace("weights", "weight_shift"))).astype(
+            np.int8
+        )
+        for register, weights in found.items()
+    }
 
 
 def _fill(
