@@ -47,7 +47,7 @@ FEWEST_SPIKES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightRounding:
-    """How a chip rounds weights.
+    """Rounding of the weights of a chip.
 
     Attributes:
         levels: largest magnitude of a weight.

@@ -52,7 +52,7 @@ class RecordedSteps:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PassRecord:
-    """What was recorded of a pass.
+    """Record of a pass.
 
     Attributes:
         program: the program.
