@@ -1,7 +1,6 @@
 """A target of dynamic power is held on the chip: two networks, three seeds.
 
-The picture of `docs/training.md` is drawn from the same rows, with `--draw` in the environment
-variable `POWER_PICTURE`: the path of the SVG file.
+`POWER_PICTURE` in the environment is the path of an SVG file that is drawn from the same rows.
 """
 
 import os
