@@ -44,7 +44,12 @@ def test_training_as_users_do_and_what_is_shipped_is_what_was_trained(case):
     assert np.array_equal(output(module.eval(), x), d.simulate(x, timing=timing).spikes)
     assert np.array_equal(output(module.train(), x), d.simulate(x, timing=timing).spikes)
     labels = torch.arange(len(x)) % 4
-    optimizer = torch.optim.AdamW(module.parameters(), lr=1.0, weight_decay=0.1)
+    steps = {name: latent.parameter.step for name, latent in module.latents().items()}
+    groups = [
+        {"params": [p], "lr": steps[name], "weight_decay": 0.1 / steps[name]}
+        for name, p in module.named_parameters()
+    ]
+    optimizer = torch.optim.AdamW(groups)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 8)
     losses = []
     for _ in range(8):

@@ -80,6 +80,16 @@ class Repair(Described):
         channels: input channels of the given network that are left, to be given to the chip in
             this order; None for all.
         stopped: why remedies were left out; empty if none was.
+
+    >>> row = RemedyRow(
+    ...     name="as given", quantizer="auto", fits=True, weights=12, neurons=4, before=0.93
+    ... )
+    >>> result = Repair(
+    ...     deployment=None, attempts=(row,), chosen=row, what="accuracy", reference=0.96,
+    ...     max_drop=0.01, samples=100,
+    ... )
+    >>> result.value, result.within
+    (0.93, False)
     """
 
     deployment: Deployment

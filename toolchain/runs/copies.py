@@ -27,7 +27,7 @@ def with_copies(spikes: Array, samples: int, *, seed: int = 0) -> Array:
 
     >>> spikes = np.full((2, 50, 3), 4)
     >>> many = with_copies(spikes, 5)
-    >>> many.shape, bool((many[:2] == 4).all()), 2.4 < many[2:].mean() < 4
+    >>> many.shape, bool((many[:2] == 4).all()), bool(2.4 < many[2:].mean() < 4)
     ((5, 50, 3), True, True)
     """
     missing = samples - len(spikes)

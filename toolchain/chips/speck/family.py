@@ -13,7 +13,7 @@ from toolchain.chips.speck.quantize import QUANTIZERS, quantize, rounding, unfit
 from toolchain.chips.speck.recording import SpeckSession, order_spread
 from toolchain.chips.speck.rules import graph, program, prune
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.speck.training import trainable
+from toolchain.chips.speck.training.program import trainable
 from toolchain.chips.speck.warm import warm
 from toolchain.hardware import SpecBase
 

@@ -5,7 +5,3 @@ implements ``TrainableProgram``. ``tables`` fills the tables of the simulators w
 for the ``forward`` pass, whose ``tape`` the ``backward`` pass reads from the last ``layer`` to the
 first: by a compiled ``scan`` of its neurons and compiled ``kernels`` for its ``connections``.
 """
-
-from toolchain.chips.speck.training.program import trainable
-
-__all__ = ["trainable"]
