@@ -233,6 +233,63 @@ def test_a_checkpoint_of_another_training_is_refused(start, trained, tmp_path):
         start.fit(SPIKES, LABELS, epochs=1, checkpoint=start.save(tmp_path / "saved"))
 
 
+@pytest.fixture(scope="module")
+def at_the_limit():
+    """Two neurons with 66 targets, of which half are rounded to 0; the chip takes 64."""
+    weight = np.where(np.arange(66)[:, None] % 2 == [0, 1], 1.0, 0.003)
+    lif = {"v_threshold": 1.0, "alpha_mem": 0.875, "alpha_syn": [0.75]}
+    graph = chain(
+        (1,),
+        fc1=Linear(weight=[[0.5], [0.5]]),
+        lif1=Neuron(shape=(2,), **lif),
+        fc2=Linear(weight=weight),
+        lif2=Neuron(shape=(66,), **lif),
+        fc3=Linear(weight=np.full((1, 66), 0.005)),
+        lif3=Neuron(shape=(1,), **lif),
+        dt=1e-3,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeployWarning)
+        return deploy(graph, "xylo_a2", quantizer="global")
+
+
+@each("validation", [0.5, 0])
+def test_integers_that_the_chip_refuses_are_not_taken(at_the_limit, validation, tmp_path):
+    """The best epoch that it takes is returned, or the start; no error after the training."""
+
+    def more(out, _):
+        return -out.mean()
+
+    def fit(*train):
+        where = tmp_path / str(len(train))
+        return at_the_limit.fit(
+            SPIKES[:8, :, :1],
+            loss=more,
+            epochs=3,
+            batch=2,
+            train=train,
+            validation=validation,
+            checkpoint=where,
+        )
+
+    grown = fit("weight", "threshold")
+    assert same(grown, at_the_limit)
+    assert grown.history.choice == 0
+    assert all(epoch.refusal for epoch in grown.history.epochs[1:])
+    assert "no epoch of 3 could be taken" in str(grown.history)
+    (finding,) = (each for each in grown.diagnostics if each.rule == "trained")
+    for words in (
+        "integers of the start were kept",
+        "epochs 1, 2, 3 were",
+        "lif1: needs 66 hidden",
+    ):
+        assert words in finding.message
+    kept = fit("threshold")
+    assert not same(kept, at_the_limit)
+    assert not kept.history.refusal
+    assert fit("weight", "threshold").history == grown.history
+
+
 def test_training_ends_when_saturations_explode(start, monkeypatch):
     """As many at the start as now are too many here: steps that saturate are rare by design."""
     module = start.as_module()

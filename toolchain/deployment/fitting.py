@@ -37,7 +37,6 @@ def fitted(
 
     Raises:
         ValueError: data, labels or settings that cannot be used.
-        DeployError: the chip does not take the trained integers.
     """
     from toolchain.training.fit import fit
     from toolchain.training.samples import FitSource
@@ -61,8 +60,11 @@ def fitted(
 def _finding(history: History) -> Diagnostic:
     """Return accuracy, agreement or loss before and after."""
     what = f"{plural(history.samples, 'sample')}, {plural(len(history.epochs) - 1, 'epoch')}"
-    notes = f"; {history.reason}" if history.reason else ""
+    notes = "".join(f"; {note}" for note in (history.refusal, history.reason) if note)
     start, best = history.start, history.best
+    if not history.choice and history.refusal:
+        kept = f"trained on {what}: the integers of the start were kept"
+        return info(RULE, "network", f"{kept}{notes}")
     if start is None or best is None:
         return info(RULE, "network", f"trained on {what}; not judged on other samples{notes}")
     if not history.choice:

@@ -22,6 +22,8 @@ class Epoch:
         score: on the validation samples after the epoch; None without any.
         saturations: number of clamped states in that run.
         rate: part of the learning rate at the end of the epoch, 0..1.
+        refusal: why the chip does not take the integers of an epoch that else was the best so far;
+            empty otherwise.
 
     >>> Epoch(number=1, loss=0.5, score=None, saturations=0, rate=1.0).number
     1
@@ -32,6 +34,7 @@ class Epoch:
     score: Score | None
     saturations: int
     rate: float
+    refusal: str = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Epoch:
@@ -85,6 +88,20 @@ class History(Described):
         """Score of the epoch that was taken; None without validation samples."""
         return self.epochs[self.choice].score
 
+    @property
+    def refusal(self) -> str:
+        """Which epochs could not be taken because of the chip, why, and what to do; or empty."""
+        refused = [epoch for epoch in self.epochs if epoch.refusal]
+        if not refused:
+            return ""
+        numbers = ", ".join(str(epoch.number) for epoch in refused)
+        which = f"epoch {numbers} was" if len(refused) == 1 else f"epochs {numbers} were"
+        return (
+            f"{which} not taken, because the chip refuses the integers: {refused[-1].refusal}; "
+            "train with a smaller lr, or keep the smallest weights from growing: one that is "
+            "exactly 0 in the trained network stays 0, one that was rounded to 0 may not"
+        )
+
     def sheet(self) -> Sheet:
         """Describe each epoch, and which one was taken."""
         table = Table(
@@ -97,12 +114,14 @@ class History(Described):
             ),
             rows=tuple(_row(epoch) for epoch in self.epochs),
         )
-        notes = (Text((self.reason,)),) if self.reason else ()
+        notes = tuple(Text((note,)) for note in (self.refusal, self.reason) if note)
         return Sheet((table, *notes), self._title())
 
     def _title(self) -> str:
         what = f"trained on {plural(self.samples, 'sample')}"
         done = len(self.epochs) - 1
+        if not self.choice and self.refusal:
+            return f"{what}: no epoch of {done} could be taken, and the start was kept"
         if not self.choice:
             return f"{what}: no epoch of {done} was better than the start, which was kept"
         return f"{what}: epoch {self.choice} of {done} was taken"

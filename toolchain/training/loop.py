@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 
 from toolchain.arrays import Array
 from toolchain.chips.progress import Step, steps
-from toolchain.diagnostics import GradientError
+from toolchain.chips.rules.findings import is_error
+from toolchain.diagnostics import DeployError, GradientError
 from toolchain.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolchain.training.history import Epoch, History
 from toolchain.training.module import ChipModule
@@ -101,10 +102,12 @@ class Loop:
             self._reason = f"stopped in epoch {number}: {fault}; the best epoch before was taken"
             return
         epoch = self._judged(number, loss)
-        self._history.append(epoch)
         best = self._history[self._choice].score
         if epoch.score is None or best is None or epoch.score.beats(best):
-            self._choice, self._best = number, self._parameters()
+            epoch = replace(epoch, refusal=self._refusal())
+            if not epoch.refusal:
+                self._choice, self._best = number, self._parameters()
+        self._history.append(epoch)
         limit = self._most_saturations()
         if epoch.saturations > limit:
             self._reason = (
@@ -157,6 +160,18 @@ class Loop:
             saturations=saturations,
             rate=course(steps_done - 1, self.epochs * self._batches) if number else 0.0,
         )
+
+    def _refusal(self) -> str:
+        """Return why the chip does not take the integers as they are now; empty if it does.
+
+        Integers that were rounded to 0 grow, and then they take memory and connections.
+        """
+        try:
+            self.module.deployment()
+        except DeployError as refusal:
+            error = next(filter(is_error, refusal.diagnostics))
+            return f"{error.where}: {error.message}"
+        return ""
 
     def _most_saturations(self) -> float:
         times, part = SATURATIONS_TO_STOP

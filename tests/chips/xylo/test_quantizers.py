@@ -13,6 +13,8 @@ from tests.chips.xylo.graphs import layered, lif, readout, sequence, wired
 from tests.oracles.rockpool_quantizers import specification, told
 from tests.oracles.xylo_compared import agreement, random_case
 from toolchain import deploy, load_chip
+from toolchain.chips.contract import Options
+from toolchain.chips.load import family_of
 from toolchain.chips.uncalibrated import findings_on_guess
 from toolchain.chips.xylo import XyloProgram, simulate
 from toolchain.chips.xylo.dashes import dashes
@@ -601,3 +603,23 @@ def test_the_lag_is_undone_before_spikes_are_compared():
     assert lag == 2
     early = np.moveaxis(fired["l2"], 0, 2)[:, : 60 - lag]
     np.testing.assert_array_equal(early, run.spikes[:, lag:])
+
+
+def test_one_scale_is_judged_by_its_own_integers():
+    """It rounds more weights to 0, and so fits where a scale for each neuron does not."""
+    large, small = (np.full((n, 1), size) for n, size in ((2, 1.0), (66, 0.003)))
+    layers = {"a": lif(1), "b": lif(68), "c": lif(1)}
+    weights = (
+        ("input", "a", [[1.0]]),
+        ("a", "b", np.r_[large, small]),
+        ("b", "c", np.ones((1, 68))),
+    )
+    graph = wired(1, layers, weights)
+    family = family_of(CHIP)
+    judged = [
+        family.unfit(graph, method, Options(), calibrated=False) for method in ("channel", "global")
+    ]
+    assert [draft is None for draft in judged] == [False, True]
+    assert (
+        np.count_nonzero(deploy(graph, "xylo_a2", quantizer="global").quantized["a_b"].weight) == 2
+    )

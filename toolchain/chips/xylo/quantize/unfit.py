@@ -17,12 +17,12 @@ __all__ = ["unfit"]
 def unfit(
     graph: Graph, chip: XyloChip, method: str, options: Options, calibrated: bool
 ) -> Graph | None:
-    """Return integers of the weights alone if the chip refuses those of ``channel``; else None.
+    """Return integers of the weights alone if the chip refuses them; else None.
 
     Args:
         graph: float network in the chip's layers.
         chip: the target.
-        method: one of ``QUANTIZERS``; for ``auto`` the integers are those of ``channel``.
+        method: one of ``QUANTIZERS``; the integers are those of ``global``, or of ``channel``.
         options, calibrated: of no effect on what fits.
 
     >>> import numpy as np
@@ -46,10 +46,9 @@ def unfit(
     (True, 127)
     """
     del options, calibrated
-    draft = _draft(graph, chip, "channel")
-    if computes(graph, chip) and takes(lower(draft, chip), chip):
-        return None
-    return _draft(graph, chip, method) if method == "global" else draft
+    # one scale for the whole network rounds more weights to 0, and so may fit where others do not
+    draft = _draft(graph, chip, "global" if method == "global" else "channel")
+    return None if computes(graph, chip) and takes(lower(draft, chip), chip) else draft
 
 
 def _draft(graph: Graph, chip: XyloChip, method: str) -> Graph:
