@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 
 from toolchain.chips.training import Parameter, ParameterKind
 
@@ -39,7 +40,8 @@ def rates_of(lr: float | Rates | None) -> Rates:
     elif lr is not None:
         found = dict.fromkeys(RATES, lr)
     for kind, rate in found.items():
-        if isinstance(rate, bool) or not math.isfinite(rate) or rate < 0:
+        valid = isinstance(rate, Real) and not isinstance(rate, bool)
+        if not valid or not math.isfinite(rate) or rate < 0:
             raise ValueError(f"lr of {kind} must be a finite number >= 0, got {rate!r}")
     return found
 
