@@ -56,12 +56,12 @@ def _optimizer(module: ChipModule, settings: FitSettings) -> Optimizer:
     if not tensors:
         raise ValueError("nothing to train: the network has no parameter of the kinds in train=")
     if settings.optimizer is not None:
-        made = settings.optimizer(list(tensors.values()))
-        if not isinstance(made, Optimizer):
+        found = settings.optimizer(list(tensors.values()))
+        if not isinstance(found, Optimizer):
             raise ValueError(
-                f"optimizer must return a torch.optim.Optimizer of its argument, got {brief(made)}"
+                f"optimizer must return a torch.optim.Optimizer of its argument, got {brief(found)}"
             )
-        return made
+        return found
     parameters = {n: each.parameter for n, each in module.latents().items() if n in tensors}
     sizes = step_sizes(parameters.values(), rates_of(settings.lr))
     return LatentAdam(
