@@ -137,7 +137,7 @@ def test_nothing_worse_than_the_start_is_returned(start):
         {"lr": {"weight": 0.01}},
         {"decision": "max"},
         {"labels": np.where(LABELS == 1, 0, LABELS)},
-        {"progress": False},
+        {"progress": False, "batch": np.int64(16), "validation": np.float32(0.2)},
     ],
 )
 def test_every_form_trains(start, arguments):
@@ -182,6 +182,12 @@ def test_pairs_of_a_loader_train_as_the_arrays_do(start):
         (SPIKES, {"labels": LABELS, "optimizer": torch.optim.SGD, "lr": 0.1}, "give yours in"),
         (SPIKES, {"labels": LABELS, "decision": "sum"}, "decision must be one of"),
         (SPIKES, {"labels": LABELS, "train": ()}, "nothing to train"),
+        (SPIKES, {"labels": LABELS, "train": None}, "train must be of weight"),
+        (SPIKES, {"labels": LABELS, "surrogate": 3}, "surrogate must be a function"),
+        (SPIKES, {"labels": LABELS, "lr": "fast"}, "lr of weight must be a finite number"),
+        (SPIKES, {"labels": LABELS, "optimizer": list}, "must return a torch.optim.Optimizer"),
+        (SPIKES, {"labels": LABELS, "validation": None}, "validation must be a part"),
+        ([{"x": SPIKES[0], "y": 1}], {}, "as in [(each['x'], each['y']) for each in data]"),
     ],
 )
 def test_what_cannot_train_is_refused_with_the_remedy(start, data, arguments, words):
@@ -231,6 +237,19 @@ def test_a_checkpoint_of_another_training_is_refused(start, trained, tmp_path):
             start.fit(data, LABELS, **{"epochs": 1, "checkpoint": tmp_path / "run", **more})
     with pytest.raises(ArtifactError, match="is no checkpoint of a training"):
         start.fit(SPIKES, LABELS, epochs=1, checkpoint=start.save(tmp_path / "saved"))
+
+
+def test_a_damaged_checkpoint_or_a_foreign_folder_is_refused_and_kept(start, tmp_path):
+    fit = partial(start.fit, SPIKES, LABELS, epochs=1)
+    fit(checkpoint=tmp_path / "run")
+    damaged, mine = tmp_path / "run" / "training.json", tmp_path / "mine" / "thesis.txt"
+    mine.parent.mkdir()
+    for path in (damaged, mine):
+        path.write_text("{")
+    for path, words in ((damaged, "remove it to begin the training anew"), (mine, "no checkpoint")):
+        with pytest.raises(ArtifactError, match=words):
+            fit(checkpoint=path.parent)
+        assert path.read_text() == "{"
 
 
 @pytest.fixture(scope="module")

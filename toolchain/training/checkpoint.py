@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from toolchain.archive import Archive, archive_path, packed_files, write_archive
+from toolchain.archive import RESTORE, Archive, archive_path, packed_files, write_archive
 from toolchain.arrays import Array
 from toolchain.diagnostics import ArtifactError
 from toolchain.training.history import Epoch
@@ -74,11 +74,18 @@ def read_checkpoint(folder: str | os.PathLike[str], run: Mapping[str, Any]) -> C
     path = archive_path(folder)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
-    archive = Archive(path)
-    if not _is_checkpoint(archive.names):
-        raise archive.error("", "is no checkpoint of a training; give another folder")
-    arrays, data = archive.unpacked(PART)
-    found = archive.build(f"{PART}.json", lambda: _state(arrays, data))
+    if not (path / f"{PART}.json").is_file():
+        raise ArtifactError(f"{path}: is no checkpoint of a training; give another folder")
+    try:
+        archive = Archive(path)
+        arrays, data = archive.unpacked(PART)
+        found = archive.build(f"{PART}.json", lambda: _state(arrays, data))
+    except ArtifactError as fault:
+        reason = str(fault).removesuffix(f"; {RESTORE}")
+        raise ArtifactError(
+            f"{reason}: the checkpoint is damaged; restore it from a copy, or remove it to begin "
+            "the training anew"
+        ) from None
     for name in {**run, **found.run}:
         here, there = run.get(name), found.run.get(name)
         if here != there:

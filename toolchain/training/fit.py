@@ -10,6 +10,7 @@ import numpy as np
 from torch.optim import Optimizer
 
 from toolchain.arrays import Array
+from toolchain.report import brief
 from toolchain.training.adam import LatentAdam
 from toolchain.training.history import History
 from toolchain.training.loop import Loop
@@ -55,7 +56,12 @@ def _optimizer(module: ChipModule, settings: FitSettings) -> Optimizer:
     if not tensors:
         raise ValueError("nothing to train: the network has no parameter of the kinds in train=")
     if settings.optimizer is not None:
-        return settings.optimizer(list(tensors.values()))
+        found = settings.optimizer(list(tensors.values()))
+        if not isinstance(found, Optimizer):
+            raise ValueError(
+                f"optimizer must return a torch.optim.Optimizer of its argument, got {brief(found)}"
+            )
+        return found
     parameters = {n: each.parameter for n, each in module.latents().items() if n in tensors}
     sizes = step_sizes(parameters.values(), rates_of(settings.lr))
     return LatentAdam(

@@ -90,7 +90,7 @@ class History(Described):
 
     @property
     def refusal(self) -> str:
-        """Which epochs could not be taken because of the chip, why, and what to do; or empty."""
+        """Epochs that the chip does not take, with its reason and the remedy; empty if none."""
         refused = [epoch for epoch in self.epochs if epoch.refusal]
         if not refused:
             return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, get_args
 
@@ -94,6 +94,12 @@ class ChipModule(Branch):
         """
         super().__init__()
         _check_one_of("timing", timing, source.timings)
+        if not isinstance(train, Iterable):
+            raise ValueError(f"train must be of {', '.join(KINDS)}, got {train!r}")
+        if surrogate is not None and not callable(surrogate):
+            raise ValueError(
+                f"surrogate must be a function of (membrane, threshold), got {surrogate!r}"
+            )
         kinds = (train,) if isinstance(train, str) else tuple(train)
         for kind in kinds:
             _check_one_of("train", kind, KINDS)

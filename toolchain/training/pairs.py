@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,12 @@ def separated(graph: Graph, data: Any, labels: Any) -> tuple[Any, Any]:
         elements = [*_elements(data)]
     except TypeError:
         return data, None
+    if elements and isinstance(elements[0], Mapping):
+        keys = [repr(key) for key in elements[0]]
+        raise ValueError(
+            f"element 0 of data is a dict with keys {', '.join(keys)}; give pairs of spikes and "
+            f"labels, as in [(each[{keys[0]}], each[{keys[-1]}]) for each in data]"
+        )
     if not elements or not all(map(_is_pair, elements)):
         return elements, None
     rows = [

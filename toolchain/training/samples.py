@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,12 @@ def samples_of(
     spikes, targets = _read(subject, data, labels, settings, "data")
     objective = _objective(subject, module, spikes, targets, settings)
     given = settings.validation
-    if isinstance(given, int | float) and not isinstance(given, bool):
+    if given is None or isinstance(given, bool | str):
+        raise ValueError(
+            f"validation must be a part of the samples, 0 to below 1, or (spikes, labels), "
+            f"got {given!r}"
+        )
+    if isinstance(given, Real):
         classes = targets if isinstance(objective, LabelLoss) else None
         rows, others = split(len(spikes), float(given), settings.seed, classes)
         return (

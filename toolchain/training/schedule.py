@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 
 from toolchain.chips.training import Parameter, ParameterKind
 
@@ -39,9 +40,13 @@ def rates_of(lr: float | Rates | None) -> Rates:
     elif lr is not None:
         found = dict.fromkeys(RATES, lr)
     for kind, rate in found.items():
-        if isinstance(rate, bool) or not math.isfinite(rate) or rate < 0:
+        if not _is_number(rate) or not math.isfinite(rate) or rate < 0:
             raise ValueError(f"lr of {kind} must be a finite number >= 0, got {rate!r}")
     return found
+
+
+def _is_number(rate: object) -> bool:
+    return isinstance(rate, Real) and not isinstance(rate, bool)
 
 
 def step_sizes(parameters: Iterable[Parameter], rates: Rates) -> dict[str, float]:

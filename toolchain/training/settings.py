@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -48,8 +49,9 @@ class FitSettings:
         """
         for name, least in (("epochs", 1), ("batch", 1), ("seed", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
                 raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
+            object.__setattr__(self, name, int(value))
         if self.decision not in DECISION_RULES:
             raise ValueError(
                 f"decision must be one of {', '.join(DECISION_RULES)}, got {self.decision!r}"

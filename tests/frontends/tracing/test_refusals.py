@@ -60,6 +60,26 @@ def test_layers_are_refused_by_name(layer, wanted):
     assert wanted in message(net(nn.IAF(), layer))
 
 
+@pytest.mark.parametrize(
+    ("mode", "name", "value", "wanted"),
+    [
+        ("decays", "alpha", 1.06494, "alpha is 1.06494, need 0..1"),
+        ("decays", "beta", -0.01, "beta is -0.01, need 0..1"),
+        ("taus", "tau_mem", -0.01, "tau_mem is -0.01, need > 0"),
+        ("bitshifts", "dash_syn", -0.5, "dash_syn is -0.5, need > 0"),
+    ],
+)
+def test_decays_that_training_moved_out_of_range_are_refused_with_the_remedy(
+    mode, name, value, wanted
+):
+    layer = nn.CubaLIF(4, leak_mode=mode)
+    with torch.no_grad():
+        getattr(layer, name).fill_(value)
+    found = message(net(torch_nn.Linear(4, 4, bias=False), layer))
+    assert f"layer '1' (CubaLIF): {wanted}" in found
+    assert f"layer.{name}.data.clamp_(" in found
+
+
 IMAGE_LAYERS = [
     (
         torch_nn.MaxPool2d(2),

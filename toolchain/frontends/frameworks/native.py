@@ -23,6 +23,7 @@ from toolchain.frontends.frameworks.adapter import (
 from toolchain.frontends.frameworks.feedback import loop
 from toolchain.frontends.frameworks.torch_layers import identity
 from toolchain.ir import Linear, MembraneReadout, Neuron
+from toolchain.nn.leaks import LEAKS, factor
 from toolchain.nn.membrane import MembraneLayer
 from toolchain.nn.state import StatefulLayer
 
@@ -38,6 +39,7 @@ def _cuba(name: str, module: nn.CubaLIF | nn.LIFTorch, features: Shape) -> Fragm
         raise UnsupportedError(
             f"noise_std is {module.noise_std:g}; a chip draws no noise, so set it to 0 first"
         )
+    _check_decays(module)
     alpha_mem, alpha_syn, _ = module.decays()
     assert alpha_mem is not None
     assert alpha_syn is not None
@@ -62,6 +64,23 @@ def _cuba(name: str, module: nn.CubaLIF | nn.LIFTorch, features: Shape) -> Fragm
         return Fragment(nodes={name: neuron}, entry=name, exit=name, dt=module.dt)
     weight = Linear(weight=array(module.w_rec).T)
     return loop(name, neuron, f"{name}.w_rec", [weight], module.dt)
+
+
+def _check_decays(module: nn.CubaLIF | nn.LIFTorch) -> None:
+    """Refuse decays that a training moved out of their range, by the name that was trained."""
+    mode = module.leak_mode
+    for name in LEAKS[mode]:
+        stored = array(getattr(module, name))
+        decay = array(factor(mode, getattr(module, name), module.dt))
+        wrong = (decay < 0) | (decay > 1)
+        if not wrong.any():
+            continue
+        low, high, limits = ("0", "1", "0..1") if mode == "decays" else ("1e-6", "None", "> 0")
+        raise UnsupportedError(
+            f"{name} is {stored[wrong].flat[0]:g}, need {limits}; after each step of the optimizer "
+            f"keep it there, by layer.{name}.data.clamp_({low}, {high}), or do not train it: "
+            f"layer.{name}.requires_grad_(False)"
+        )
 
 
 def _linear_torch(name: str, module: nn.LinearTorch, features: Shape) -> Fragment:
