@@ -146,9 +146,9 @@ def test_event_timing_of_the_digits_comes_near_what_the_order_of_events_leaves(s
 def test_event_timing_of_windows_of_nmnist():
     recording, found = nmnist.recording(), []
     start = deploy(nmnist.network(), "speck2f", calibration=recording)
-    for seed in (1, 2):
+    for seed in (3, 4):
         rng = np.random.default_rng(seed)
-        spikes = [changed(window(recording[0, :210], rng), rng) for _ in range(96)]
+        spikes = [changed(window(recording[0, :210], rng), rng) for _ in range(192)]
         test = np.stack([window(recording[0, 212:], rng) for _ in range(16)])
         tuned = start.fit(
             np.stack(spikes), objective="reference", timing="event", epochs=12, batch=16,
