@@ -54,9 +54,7 @@ def main() -> None:
         model, "speck2f", sample=torch.as_tensor(spikes[:4]).float(), dt=1e-3,
         calibration=spikes[:64],
     )  # fmt: skip
-    trained = d.fit(
-        spikes, objective="reference", timing="event", lr=0.004, epochs=arguments.epochs
-    )  # fmt: skip
+    trained = d.fit(spikes, objective="reference", timing="event", epochs=arguments.epochs)
     print(trained.history)
     print(f"\n{len(test)} other digits, in event timing")
     for name, each in (("deployed", d), ("trained for event timing", trained)):

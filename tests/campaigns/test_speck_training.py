@@ -12,8 +12,11 @@ import torch
 
 from tests.chips.speck.test_training import TIMINGS, Case, check_case
 from tests.chips.speck.training_networks import on_chip
+from tests.oracles import nmnist
 from toolchain import deploy, load_chip
+from toolchain.chips.speck import EventOptions, simulate
 from toolchain.nn import reset_states
+from toolchain.runs import count_agreement
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -102,3 +105,72 @@ def test_few_bits_train_as_well_as_eight():
 def accuracy(deployment, spikes, labels):
     """Percentage of samples whose most active output is that of their label."""
     return 100 * float((deployment.simulate(spikes).spikes.sum(1).argmax(1) == labels).mean())
+
+
+# ---- event timing, without labels ----
+
+
+def event_agreement(deployment, wanted, spikes):
+    """Agreement of output counts in event timing with others, %."""
+    return percent(wanted, deployment.simulate(spikes, timing="event").spikes)
+
+
+def percent(wanted, found):
+    return 100 * count_agreement(np.asarray(wanted), np.asarray(found))
+
+
+def by_channel(deployment, spikes):
+    """Outputs in event timing if neurons fire by channel, which is as likely as by position."""
+    options = EventOptions(spike_order="channel")
+    return simulate(deployment.program, spikes, timing="event", options=options).spikes
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_event_timing_of_the_digits_comes_near_what_the_order_of_events_leaves(seed):
+    net, spikes, _, test, _ = trained(seed)
+    start = deploy(net, "speck2f", sample=spikes[:2], dt=1e-3, calibration=spikes[:64])
+    tuned = start.fit(
+        spikes, objective="reference", timing="event", epochs=6, seed=seed, progress=False
+    )
+    wanted = start.reference(test).spikes
+    before, after = (event_agreement(d, wanted, test) for d in (start, tuned))
+    clocked = percent(wanted, start.simulate(test).spikes)
+    order = percent(tuned.simulate(test, timing="event").spikes, by_channel(tuned, test))
+    print(f"\ndigits, seed {seed}: agreement in event timing {before:.1f} % before, {after:.1f} %")
+    print(f"after; in clocked timing {clocked:.1f} %; between two orders of firing {order:.1f} %")
+    assert 87 <= after <= 95
+    assert after - before >= 6
+
+
+@pytest.mark.skipif(bool(nmnist.MISSING), reason=f"needs {' and '.join(nmnist.MISSING)}")
+def test_event_timing_of_windows_of_nmnist():
+    recording, found = nmnist.recording(), []
+    start = deploy(nmnist.network(), "speck2f", calibration=recording)
+    for seed in (3, 4):
+        rng = np.random.default_rng(seed)
+        spikes = [changed(window(recording[0, :210], rng), rng) for _ in range(192)]
+        test = np.stack([window(recording[0, 212:], rng) for _ in range(16)])
+        tuned = start.fit(
+            np.stack(spikes), objective="reference", timing="event", epochs=12, batch=16,
+            lr={"weight": 0.0024, "threshold": 0.01}, seed=seed, progress=False,
+        )  # fmt: skip
+        wanted = start.reference(test).spikes
+        found.append([event_agreement(d, wanted, test) for d in (start, tuned)])
+        print(f"\nN-MNIST, seed {seed}: {found[-1][0]:.1f} % before, {found[-1][1]:.1f} % after")
+    before, after = np.transpose(found)
+    assert after.min() >= 77
+    assert after.max() <= 87
+    assert after.mean() >= 80
+    assert (after - before).min() >= 20
+
+
+def window(recording, rng, steps=50):
+    """Some steps of a recording, shifted by up to three pixels."""
+    first = rng.integers(0, len(recording) - steps + 1)
+    return np.roll(recording[first : first + steps], rng.integers(-3, 4, 2), (2, 3))
+
+
+def changed(recording, rng):
+    """The same, mirrored or not, and thinned to 70 to 100 %."""
+    mirrored = recording[..., ::-1] if rng.random() < 0.5 else recording
+    return rng.binomial(mirrored, rng.uniform(0.7, 1))
