@@ -176,8 +176,10 @@ def test_what_cannot_be_repaired_is_refused():
     graph, spikes = layers(8, 20, 9), np.ones((4, 5, 8), int)
     with pytest.raises(DeployError, match="output_neurons"):
         repair(graph, "xylo_a2", spikes)
-    for wrong, message in (({"max_drop": 2}, "0..1"), ({"quantizer": "best"}, "auto")):
+    wrongs = {"max_drop": 2, "quantizer": "best", "allow": ["all"]}
+    messages = "0..1", "auto", "unknown approximation all"
+    for (name, value), message in zip(wrongs.items(), messages, strict=True):
         with pytest.raises(ValueError, match=message):
-            repair(graph, "xylo_a2", spikes, **wrong)
+            repair(graph, "xylo_a2", spikes, **{name: value})
     with pytest.raises(ValueError, match="at least 2"):
         repair(graph, "xylo_a2", spikes[:1])

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+from toolchain.chips.allow import accepted_names
 from toolchain.chips.contract import Options
 from toolchain.chips.load import family_of, load_chip
 from toolchain.chips.options import merge_options
@@ -97,6 +98,8 @@ def repair(
     if not 0 <= max_drop <= 1:
         raise ValueError(f"max_drop must be 0..1, such as 0.01 for one point, got {max_drop!r}")
     family = family_of(load_chip(chip))
+    if allow is not None:
+        allow = accepted_names(family.TITLE, family.APPROXIMATIONS, allow)
     settings = merge_options(family, options, {})
     graph = as_graph(model, sample=sample, dt=dt, dialect=dialect, reset=reset)
     graph, _ = family.configured(graph, settings)
