@@ -92,7 +92,9 @@ def neurons(node, inputs, threshold, record, surrogate, by_event):
             fell = (lost > 0) & ((n == 0) | (node.reset == "subtract"))
             membrane = torch.where(fell, membrane.detach(), membrane)
             low = (-negative[:, step] - bias.clamp(max=0)).detach()
-            share = torch.where(low > 0, 1 - (lost / low.clamp(min=1)).clamp(max=1), 1.0)
+            # lost without a negative input, it starts below its floor: one more would be lost too
+            alone = (lost == 0).to(low.dtype)
+            share = torch.where(low > 0, 1 - (lost / low.clamp(min=1)).clamp(max=1), alone)
             below = equal_to(share * negative[:, step], negative[:, step].detach())
             total = positive[:, step] + below + bias
         else:

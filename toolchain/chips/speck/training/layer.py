@@ -26,6 +26,7 @@ floor at the end of the step; and what it lost there were negative inputs. The r
 
 So :math:`\partial L / \partial v_t` is not handed on to :math:`V_{t-1}` where :math:`l_t > 0`, and
 is :math:`s_t` times as large for inputs through negative weights (their mean for weights of 0).
+Without a negative input :math:`s_t` is 0 where :math:`l_t > 0`, else 1.
 """
 
 from __future__ import annotations
@@ -116,6 +117,8 @@ class BackwardLayer:
             drive = positive + negative
             before = np.concatenate([start, v[:, : -start.shape[1]]], 1, dtype=np.float32)
             lost = np.maximum(v - before - drive + n * threshold, 0)
+            # lost without a negative input, the membrane starts below its floor: one more negative
+            # input would be lost too, so that the share is 0
             share = 1 - np.minimum(1, lost / np.minimum(negative, -np.float32(1e-6)) * -1)
         floor = max(core.threshold_low, -32768)
         rule = np.array([threshold, floor, not core.return_to_zero], np.float32)
