@@ -13,7 +13,7 @@ import torch
 from tests.chips.speck.test_training import TIMINGS, Case, check_case
 from tests.chips.speck.training_networks import on_chip
 from tests.oracles import nmnist
-from toolchain import deploy, load_chip
+from toolchain import deploy
 from toolchain.chips.speck import EventOptions, simulate
 from toolchain.nn import reset_states
 from toolchain.runs import count_agreement
@@ -25,6 +25,7 @@ import digits  # the network and the data of the demo
 pytestmark = pytest.mark.campaign
 
 CASES, NETWORKS, SEEDS = 200, 500, 3
+SPECK = Path(__file__).parents[2] / "hardware_specs" / "speck2f.yaml"
 
 
 @pytest.mark.parametrize("timing", TIMINGS)
@@ -72,22 +73,30 @@ def trained(seed, epochs=8):
     return net, spikes, data.train_labels, digits.rate_coded(data.test), data.test_labels
 
 
-def chip_of(bits):
-    """Speck 2f with weights of other width."""
-    chip = load_chip("speck2f")
-    width = chip.limits.weight_width.model_copy(update={"value": bits})
-    limits = chip.limits.model_copy(update={"weight_width": width})
-    return chip.model_copy(update={"limits": limits})
+def chip_of(bits, folder):
+    """Write Speck 2f with weights of other width as a chip file; return its path."""
+    text = SPECK.read_text(encoding="utf-8")
+    changed = text.replace("weight_width:      {value: 8,", f"weight_width:      {{value: {bits},")
+    assert bits == 8 or changed != text
+    path = folder / f"speck_{bits}_bit.yaml"
+    for old, new in (
+        ("name: speck2f", f"name: speck_{bits}_bit"),
+        ("aliases: [speck]", "aliases: []"),
+        ("vendor_ids: [speck2fmodule, speck2fdevkit, speck2fmoduledevkit]", "vendor_ids: []"),
+    ):
+        changed = changed.replace(old, new)
+    path.write_text(changed, encoding="utf-8")
+    return path
 
 
 @pytest.mark.filterwarnings("ignore::toolchain.DeployWarning")
-def test_few_bits_train_as_well_as_eight():
+def test_few_bits_train_as_well_as_eight(tmp_path):
     found = {bits: [] for bits in (8, 4, 3)}
     for seed in range(SEEDS):
         net, spikes, labels, test, test_labels = trained(seed)
         for bits, rows in found.items():
             sample = {"sample": spikes[:2], "dt": 1e-3, "calibration": spikes[:64]}
-            start = deploy(net, chip_of(bits), **sample)
+            start = deploy(net, chip_of(bits, tmp_path), **sample)
             tuned = start.fit(spikes, labels, epochs=8, seed=seed, progress=False)
             rows.append([accuracy(d, test, test_labels) for d in (start, tuned)])
     print()
