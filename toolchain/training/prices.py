@@ -17,6 +17,8 @@ COUNTS = ("spikes_per_step", "active", "synops_per_step")
 """Counts of a layer that depend on spikes."""
 DIFFERENCE = 1e-3
 """Relative difference of a count of which its price is computed."""
+LEAST = 1e-12
+"""Least relative difference of a power that is not rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,9 +65,9 @@ def prices_of(
     slopes = {}
     for layer, name, changed in _changes(activity):
         step = getattr(changed[layer.name], name) - getattr(layer, name)
-        slope = (_power(on_chip, changed, clock_hz, modes) - power) / step
-        if slope:
-            slopes[layer.name, name] = slope
+        difference = _power(on_chip, changed, clock_hz, modes) - power
+        if abs(difference) > LEAST * power:  # else it is rounding
+            slopes[layer.name, name] = difference / step
     return Prices(on_chip=on_chip, template=activity, clock_hz=clock_hz, modes=modes, slopes=slopes)
 
 
