@@ -64,7 +64,7 @@ CASES = [
 
 
 def found_by_force(graph, chip):
-    """Whether `deploy` takes the network after any sequence of edits and approximations."""
+    """Return True if `deploy` takes the network after some sequence of edits and approximations."""
     family = family_of(load_chip(chip))
     waiting, seen = [(graph, ())], set()
     while waiting:

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from toolchain.arrays import Array, Shape, read_only
-from toolchain.fidelity.fields import WEIGHTS
-from toolchain.ir import Conv1d, Graph, Membrane, Node
-from toolchain.passes.weights import weights_of
+from toolchain.ir import Graph, Membrane, Node
+from toolchain.passes.weights import WEIGHTS, weights_of
 
 __all__ = ["INSIDE", "NO_STRUCTURE", "cell_of", "check_latents", "latents_of", "within_cell"]
 
@@ -133,8 +132,7 @@ def _unrounded(floats: Graph, quantized: Graph) -> Iterator[tuple[str, str, Arra
 
 def _scale(node: Node | None, other: Node) -> Array | None:
     """Return the factor from trained to integer weights of each output, or None."""
-    kinds = (*WEIGHTS, Conv1d)
-    if not isinstance(node, kinds) or not isinstance(other, kinds):
+    if not isinstance(node, WEIGHTS) or not isinstance(other, WEIGHTS):
         return None
     if node.weight.shape != other.weight.shape or other.weight.dtype.kind != "i":
         return None

@@ -44,6 +44,7 @@ from toolchain.report import (
     plural,
     shown,
 )
+from toolchain.report.named import entry_named
 from toolchain.runs.agreement import agreement_text
 
 __all__ = [
@@ -105,11 +106,7 @@ class Ledger(Described):
 
     def __getitem__(self, layer: str) -> Entry:
         """Return the entry of a layer; KeyError lists the layers."""
-        for entry in self.entries:
-            if entry.layer == layer:
-                return entry
-        names = ", ".join(entry.layer for entry in self.entries)
-        raise KeyError(f"no layer {layer!r}; there are {names}")
+        return entry_named(layer, ((each.layer, each) for each in self.entries))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain data."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from toolchain.arrays import Array
-from toolchain.ir import Conv1d, Conv2d, Graph, Linear, Neuron
+from toolchain.ir import Graph, Neuron
 from toolchain.report import (
     Brief,
     Column,
@@ -26,13 +26,12 @@ from toolchain.report import (
     plural,
     share,
 )
+from toolchain.report.named import entry_named
 from toolchain.runs.ceiling import Ceiling
 from toolchain.runs.interpret import interpret
 from toolchain.runs.recording import Recording, aligned, count_agreement
 
 __all__ = ["LayerSensitivity", "Sensitivity", "sensitivity_of"]
-
-WEIGHTS = (Linear, Conv1d, Conv2d)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -87,11 +86,7 @@ class Sensitivity(Described):
 
     def __getitem__(self, name: str) -> LayerSensitivity:
         """Return the layer of that name; KeyError lists the names."""
-        for layer in self.layers:
-            if layer.layer == name:
-                return layer
-        names = ", ".join(layer.layer for layer in self.layers)
-        raise KeyError(f"no layer {name!r}; there are {names}")
+        return entry_named(name, ((each.layer, each) for each in self.layers))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain data, which JSON can hold."""

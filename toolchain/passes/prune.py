@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.ir import Conv1d, Conv2d, Graph, Linear, Membrane, Neuron
-from toolchain.passes.weights import weights_of
+from toolchain.ir import Graph, Linear, Membrane, Neuron
+from toolchain.passes.weights import WEIGHTS, weights_of
 
 __all__ = [
     "largest_of_all",
@@ -22,8 +22,6 @@ __all__ = [
     "prune_weights",
     "strengths",
 ]
-
-WEIGHTS = (Linear, Conv1d, Conv2d)
 
 
 def prune_weights(graph: Graph, kept: Mapping[str, Array]) -> Graph:

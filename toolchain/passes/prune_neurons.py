@@ -18,8 +18,6 @@ from toolchain.arrays import Array, Shape
 from toolchain.ir import (
     Add,
     AvgPool2d,
-    Conv1d,
-    Conv2d,
     Flatten,
     Graph,
     Identity,
@@ -31,13 +29,12 @@ from toolchain.ir import (
     Output,
     SumPool2d,
 )
-from toolchain.passes.weights import weights_of
+from toolchain.passes.weights import WEIGHTS, weights_of
 
 __all__ = ["feature_strengths", "features_of", "keep_features", "strongest"]
 
 M = TypeVar("M", bound=Membrane)
 
-WEIGHTS = (Linear, Conv1d, Conv2d)
 PASSING = (SumPool2d, AvgPool2d, Identity)
 
 

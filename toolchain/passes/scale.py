@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.arrays import Array
-from toolchain.ir import Conv1d, Conv2d, Flatten, Graph, Linear, Node, Scale, SumPool2d
-from toolchain.passes.weights import scaled
+from toolchain.ir import Flatten, Graph, Linear, Node, Scale, SumPool2d
+from toolchain.passes.weights import WEIGHTS, scaled
 
 __all__ = ["fold_scale"]
-
-WEIGHTS = (Linear, Conv1d, Conv2d)
 
 
 def fold_scale(graph: Graph) -> Graph:

@@ -27,7 +27,7 @@ from toolchain.ir import (
     SumPool2d,
 )
 
-__all__ = ["scalable", "scaled", "to_rows", "weights_of"]
+__all__ = ["WEIGHTS", "scalable", "scaled", "to_rows", "weights_of"]
 
 WEIGHTS = (Linear, Conv1d, Conv2d)
 TRANSPARENT = (Add, SumPool2d, AvgPool2d, Flatten, Identity)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 ScaleOf: TypeAlias = Literal["neuron", "layer"]
-"""What shares one scale of its integers: the weights of a neuron, or those of a layer."""
+"""Weights with a common scale of their integers: those of a neuron, or those of a layer."""
 
 SEEDS = 2
 """Number of times that noise is drawn."""

@@ -32,6 +32,7 @@ from toolchain.report import (
     share,
     times,
 )
+from toolchain.report.named import entry_named
 from toolchain.runs.agreement import LEAST_AGREEMENT, UNTOLD, Interval, agreement_text
 from toolchain.runs.ceiling import Ceiling
 from toolchain.runs.order import OrderSpread
@@ -133,11 +134,7 @@ class Comparison(Described):
 
     def __getitem__(self, name: str) -> LayerComparison:
         """Return the layer of that name; KeyError lists the names."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = ", ".join(layer.name for layer in self.layers)
-        raise KeyError(f"no layer {name!r}; there are {names}")
+        return entry_named(name, ((each.name, each) for each in self.layers))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, which JSON can hold."""

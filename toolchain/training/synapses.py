@@ -29,11 +29,10 @@ from toolchain.ir import (
     Reshape,
     SumPool2d,
 )
+from toolchain.passes.weights import WEIGHTS
 from toolchain.runs.evaluate import evaluate
 
 __all__ = ["synapses_of", "synops"]
-
-WEIGHTS = (Linear, Conv1d, Conv2d)
 
 
 def synapses_of(values: Array, *, of_zeros: bool) -> Tensor:

@@ -59,7 +59,7 @@ def sensor(rng):
 
 
 def joined(rng, index, nodes, edges, shapes):
-    """What a core reads: one map, the sum of two, or one behind the other; pooled or not."""
+    """Draw the input of a core: one map, the sum of two, or both side by side; pooled or not."""
     options = {}
     for name, (channels, *sides) in shapes.items():
         for pooling in (1,) if not name.startswith("spk") else (1, 2):

@@ -1,4 +1,4 @@
-"""What training on Xylo promises, for one random network: the chip's spikes, torch's gradients."""
+"""Check one random network on Xylo: spikes against the simulator, gradients against torch."""
 
 from dataclasses import dataclass
 

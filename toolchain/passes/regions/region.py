@@ -13,8 +13,6 @@ from toolchain.arrays import Array
 from toolchain.ir import (
     Add,
     AvgPool2d,
-    Conv1d,
-    Conv2d,
     Flatten,
     Graph,
     Input,
@@ -24,6 +22,7 @@ from toolchain.ir import (
     SumPool2d,
 )
 from toolchain.passes.regions.linear import AFFINE, linear_part, shift_of
+from toolchain.passes.weights import WEIGHTS
 from toolchain.runs.evaluate import evaluate
 
 __all__ = [
@@ -162,7 +161,7 @@ def is_plain(graph: Graph, end: str) -> bool:
     """
     pairs: list[Delayed] = []
     for name, delay in _through(graph, end, lambda one: isinstance(graph[one], Add)):
-        if not isinstance(graph[name], (Linear, Conv1d, Conv2d)) or _ends(graph, name) != {end}:
+        if not isinstance(graph[name], WEIGHTS) or _ends(graph, name) != {end}:
             return False
         for source, before in _read_by(graph, name):
             if isinstance(graph[source], AFFINE):

@@ -18,7 +18,7 @@ from toolchain.chips.words import largest
 from toolchain.hardware import Quantity
 from toolchain.ir import Conv2d, Graph, Neuron
 
-__all__ = ["CoreParameters", "checked_values", "core_parameters"]
+__all__ = ["CoreParameters", "core_parameters"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,31 +159,3 @@ def _places(core: SpeckCore, conv: Conv2d, chip: SpeckChip, quantized: Graph, st
     spread = np.full((SPREAD * (len(found) - 1) + 1, *found.shape[1:]), -1)
     spread[::step] = found
     return spread
-
-
-def checked_values(
-    layers: tuple[CoreParameters, ...], values: Mapping[str, Array]
-) -> dict[str, Array]:
-    """Return the values as arrays of the shapes of the parameters.
-
-    Raises:
-        ValueError: a parameter without values, another shape or type, or values out of range.
-    """
-    found = {}
-    for parameter in (one for layer in layers for one in layer.parameters()):
-        if parameter.name not in values:
-            raise ValueError(f"no values of the parameter {parameter.name}")
-        value = np.asarray(values[parameter.name])
-        if value.dtype.kind not in "iu":
-            raise ValueError(f"{parameter.name} must hold integers, got {value.dtype}")
-        if value.shape != parameter.shape:
-            raise ValueError(
-                f"{parameter.name} must have shape {parameter.shape}, got {value.shape}"
-            )
-        if value.size and (value.min() < parameter.low or value.max() > parameter.high):
-            raise ValueError(
-                f"{parameter.name} must stay in {parameter.low}..{parameter.high}, got "
-                f"{value.min()}..{value.max()}"
-            )
-        found[parameter.name] = value
-    return found

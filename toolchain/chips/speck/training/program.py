@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from toolchain.arrays import Array, Shape
@@ -11,10 +11,11 @@ from toolchain.chips.speck.outputs import own_channels
 from toolchain.chips.speck.program import SpeckProgram
 from toolchain.chips.speck.simulate.session import TIMINGS, read_samples
 from toolchain.chips.speck.spec import SpeckChip
-from toolchain.chips.speck.training.parameters import checked_values, core_parameters
+from toolchain.chips.speck.training.parameters import core_parameters
 from toolchain.chips.speck.training.tables import ChangingTables
 from toolchain.chips.speck.training.tape import SpeckTape
-from toolchain.chips.training import Parameter, SurrogateSlope
+from toolchain.chips.trainable import PassSettings, Trainable, WantedGradients
+from toolchain.chips.training import Parameter
 from toolchain.ir import Graph
 
 __all__ = ["SpeckTrainable", "trainable"]
@@ -30,7 +31,7 @@ def trainable(program: SpeckProgram, chip: SpeckChip, quantized: Graph) -> Speck
     return SpeckTrainable(program, chip, quantized)
 
 
-class SpeckTrainable:
+class SpeckTrainable(Trainable[SpeckTape]):
     """Implement ``TrainableProgram``, for both timings."""
 
     def __init__(self, program: SpeckProgram, chip: SpeckChip, quantized: Graph) -> None:
@@ -54,69 +55,50 @@ class SpeckTrainable:
         """Implement ``TrainableProgram.outputs``."""
         return self._program.outputs
 
-    def run(
-        self,
-        values: Mapping[str, Array],
-        spikes: Any,
-        *,
-        layers: Collection[str],
-        timing: str,
-        gradient: bool,
-        threads: int | None = None,
-        steps: int | None = None,
-    ) -> SpeckTape:
-        """Implement ``TrainableProgram.run``."""
+    def forward(self, integers: dict[str, Array], spikes: Any, settings: PassSettings) -> SpeckTape:
+        """Implement ``Trainable.forward`` for counts and event arrays."""
         # numba takes a third of a second to import
         from toolchain.chips.speck.training.forward import ForwardPass
 
+        timing, threads, gradient = settings.timing, settings.threads, settings.gradient
         if timing not in TIMINGS:
             raise ValueError(f"timing must be {' or '.join(map(repr, TIMINGS))}, got {timing!r}")
         check_threads(threads)
-        _check_names("layers", layers, self.layers)
-        integers = checked_values(self._layers, values)
-        samples = read_samples(self._program, self._program.dt, spikes, steps)
-        forward = ForwardPass(
+        samples = read_samples(self._program, self._program.dt, spikes, settings.steps)
+        found = ForwardPass(
             self._tables,
             self._tables.filled(integers),
             samples,
             timing=timing,
-            layers=layers,
+            layers=settings.layers,
             gradient=gradient,
         )
-        forward.run(threads)
-        own = {name: own_channels(self._program, name, v) for name, v in forward.values.items()}
-        saturations = forward.saturations.sum(0).tolist()
+        found.run(threads)
+        own = {name: own_channels(self._program, name, v) for name, v in found.values.items()}
+        saturations = found.saturations.sum(0).tolist()
         return SpeckTape(
             values=own,
             saturations=dict(zip(self.layers, saturations, strict=True)),
             integers=integers,
             batch=len(samples),
             steps=samples.steps,
-            segments=forward.segments,
-            read=forward.read if gradient else None,
+            segments=found.segments,
+            read=found.read if gradient else None,
             threads=threads,
         )
 
-    def gradients(
-        self,
-        tape: Any,
-        outer: Mapping[str, Array],
-        *,
-        wanted: Collection[str],
-        slope: SurrogateSlope | None = None,
-        of_input: bool = False,
-    ) -> Mapping[str, Array]:
-        """Implement ``TrainableProgram.gradients``."""
+    def backward(self, tape: Any, wanted: WantedGradients) -> Mapping[str, Array]:
+        """Implement ``Trainable.backward``."""
         from toolchain.chips.speck.training.backward import BackwardPass
 
-        _check_names("wanted", wanted, self.parameters)
-        _check_names("outer", outer, self.layers)
         if not isinstance(tape, SpeckTape) or tape.read is None:
             raise ValueError("the tape has no record: call run with gradient=True")
-        backward = BackwardPass(self._program, self._layers, tape, outer, slope, of_input=of_input)
-        return backward.run(wanted)
-
-
-def _check_names(what: str, names: Collection[str], known: Collection[str]) -> None:
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"{what}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
+        found = BackwardPass(
+            self._program,
+            self._layers,
+            tape,
+            wanted.outer,
+            wanted.slope,
+            of_input=wanted.of_input,
+        )
+        return found.run(wanted.names)

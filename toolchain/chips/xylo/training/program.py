@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from toolchain.arrays import Array, Shape
-from toolchain.chips.parameter_values import check_names, checked_values
-from toolchain.chips.training import Parameter, SurrogateSlope
+from toolchain.chips.trainable import PassSettings, Trainable, WantedGradients
+from toolchain.chips.training import Parameter
 from toolchain.chips.xylo.program import XyloProgram
 from toolchain.chips.xylo.spec import XyloChip
 from toolchain.chips.xylo.training.backward import gradients
@@ -32,8 +32,8 @@ def trainable(program: XyloProgram, chip: XyloChip, quantized: Graph) -> XyloTra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class XyloTrainable:
-    """Implement ``TrainableProgram``.
+class XyloTrainable(Trainable[XyloTape]):
+    """Implement ``TrainableProgram``; ``Trainable`` checks what it is given.
 
     Attributes:
         structure: the program as layers and connections.
@@ -56,47 +56,25 @@ class XyloTrainable:
         """Implement ``TrainableProgram.outputs``."""
         return self.structure.outputs
 
-    def run(
-        self,
-        values: Mapping[str, Array],
-        spikes: Any,
-        *,
-        layers: Collection[str],
-        timing: str,
-        gradient: bool,
-        threads: int | None = None,
-        steps: int | None = None,
-    ) -> XyloTape:
-        """Implement ``TrainableProgram.run`` for counts (batch, time, *features)."""
-        if timing != "clocked":
-            raise ValueError(
-                f"timing for {self.structure.program.chip} must be clocked, got {timing!r}"
-            )
-        if steps is not None:
+    def forward(self, integers: dict[str, Array], spikes: Any, settings: PassSettings) -> XyloTape:
+        """Implement ``Trainable.forward`` for counts (batch, time, *features)."""
+        chip = self.structure.program.chip
+        if settings.timing != "clocked":
+            raise ValueError(f"timing for {chip} must be clocked, got {settings.timing!r}")
+        if settings.steps is not None:
             raise ValueError("steps requires event arrays; counts have their own number of steps")
-        check_names("layers", layers, self.structure.layers)
-        integers = checked_values(self.parameters, values)
-        counts = flat(self.structure.program, spikes)
         return forward(
             self.structure,
             integers,
-            counts,
-            layers=layers,
-            gradient=gradient,
-            threads=threads,
+            flat(self.structure.program, spikes),
+            layers=settings.layers,
+            gradient=settings.gradient,
+            threads=settings.threads,
             budget=self.budget,
         )
 
-    def gradients(
-        self,
-        tape: Any,
-        outer: Mapping[str, Array],
-        *,
-        wanted: Collection[str],
-        slope: SurrogateSlope | None = None,
-        of_input: bool = False,
-    ) -> Mapping[str, Array]:
-        """Implement ``TrainableProgram.gradients``."""
-        check_names("outer", outer, self.structure.layers)
-        check_names("wanted", wanted, self.parameters)
-        return gradients(self.structure, tape, outer, wanted, slope, of_input)
+    def backward(self, tape: Any, wanted: WantedGradients) -> Mapping[str, Array]:
+        """Implement ``Trainable.backward``."""
+        return gradients(
+            self.structure, tape, wanted.outer, wanted.names, wanted.slope, wanted.of_input
+        )
